@@ -1,0 +1,219 @@
+//! Who asks, what is asked, of what: the vocabulary of permission. The decision itself is made
+//! by the `access` module, which alone can make a permit.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Instant;
+
+/// The name under which a request without login acts.
+pub const GUEST: &str = "default";
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The user name, as policy lines write it. [`GUEST`] when nobody is logged in.
+    pub name: String,
+    /// Groups told by the login (single sign-on); policy writes them as `group:NAME`.
+    pub groups: Vec<String>,
+    /// Who really sits there, when `name` is somebody they act for.
+    pub impersonator: Option<String>,
+    /// Where the request came from: an IP address, or `cli`.
+    pub address: String,
+}
+
+impl Actor {
+    /// The user `name` at `address`.
+    pub fn user(name: impl Into<String>, address: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            groups: Vec::new(),
+            impersonator: None,
+            address: address.into(),
+        }
+    }
+
+    /// Somebody who is not logged in.
+    pub fn guest(address: impl Into<String>) -> Self {
+        Self::user(GUEST, address)
+    }
+
+    /// Whether nobody is logged in.
+    pub fn is_guest(&self) -> bool {
+        self.name == GUEST
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// See pages, logs and history.
+    View,
+    /// Put a commit onto servers.
+    Deploy,
+    /// Go back to an earlier release.
+    Rollback,
+    /// End a deployment that runs or waits.
+    Cancel,
+    /// Freeze an environment, or lift that.
+    Lock,
+    /// Second somebody else's deployment.
+    Approve,
+    /// Change projects, environments, servers, clusters; touch balancers by hand.
+    Configure,
+    /// Act for another user.
+    Impersonate,
+    /// Everything, users and policy included.
+    Administer,
+}
+
+impl Action {
+    /// All of them, from the weakest.
+    pub const ALL: [Self; 9] = [
+        Self::View,
+        Self::Deploy,
+        Self::Rollback,
+        Self::Cancel,
+        Self::Lock,
+        Self::Approve,
+        Self::Configure,
+        Self::Impersonate,
+        Self::Administer,
+    ];
+
+    /// As policy lines write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+            Self::Cancel => "cancel",
+            Self::Lock => "lock",
+            Self::Approve => "approve",
+            Self::Configure => "configure",
+            Self::Impersonate => "impersonate",
+            Self::Administer => "administer",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|action| action.as_str() == text)
+            .ok_or_else(|| {
+                let known = Self::ALL.map(Self::as_str).join(", ");
+                format!("“{text}” is not an action; the actions are {known}")
+            })
+    }
+}
+
+/// Of what it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Resource {
+    /// The installation itself: users, servers, clusters, audit log.
+    Everything,
+    /// A project, seen as a whole. Granted when any of its environments is.
+    Project(String),
+    /// An environment of a project: both names.
+    Environment(String, String),
+}
+
+impl Resource {
+    /// The project's name in policy lines, `*` for the installation.
+    pub fn project(&self) -> &str {
+        match self {
+            Self::Everything => "*",
+            Self::Project(project) | Self::Environment(project, _) => project,
+        }
+    }
+
+    /// The environment's name in policy lines, `*` where none is named.
+    pub fn environment(&self) -> &str {
+        match self {
+            Self::Everything | Self::Project(_) => "*",
+            Self::Environment(_, environment) => environment,
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str("everything"),
+            Self::Project(project) => f.write_str(project),
+            Self::Environment(project, environment) => write!(f, "{project}/{environment}"),
+        }
+    }
+}
+
+/// The line of the policy file that decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyLine {
+    /// File name, without folders.
+    pub file: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// The line as written.
+    pub text: String,
+}
+
+impl fmt::Display for PolicyLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.text)
+    }
+}
+
+/// Why somebody may not do something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Who asked.
+    pub actor: Actor,
+    /// What was asked.
+    pub action: Action,
+    /// Of what.
+    pub resource: Resource,
+    /// When it was decided.
+    pub at: Instant,
+    /// The deny line that decided; `None` when no line allows it at all.
+    pub line: Option<PolicyLine>,
+    /// The lines that would allow it, were it another time.
+    pub outside_window: Vec<PolicyLine>,
+    /// The next instant at which it would be allowed, if one is near enough to be found.
+    pub next_allowed: Option<Instant>,
+}
+
+impl Refusal {
+    /// One sentence for the person who was refused.
+    pub fn sentence(&self) -> String {
+        let Self {
+            actor,
+            action,
+            resource,
+            ..
+        } = self;
+        let who = if actor.is_guest() {
+            "Without login you"
+        } else {
+            actor.name.as_str()
+        };
+        let why = match (&self.line, self.outside_window.first()) {
+            (Some(line), _) => format!("{line} forbids it"),
+            (None, Some(line)) => format!("{line} allows it, but not at this time"),
+            (None, None) => "no policy line allows it".to_owned(),
+        };
+        format!("{who} may not {action} {resource}: {why}.")
+    }
+}

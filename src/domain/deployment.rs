@@ -1,0 +1,220 @@
+//! A request to bring a target to a commit, and the only table of the states it may go through.
+
+use serde::{Deserialize, Serialize};
+
+use super::names::CommitId;
+use super::step::words;
+use super::{ClusterId, DeploymentId, EnvironmentId, Instant, PolicyLine, ProjectId, ServerId};
+
+words! {
+    /// Where a deployment stands.
+    DeploymentState {
+        /// Waits for its time.
+        Scheduled = "scheduled", "Scheduled";
+        /// Waits for a worker or for servers another deployment holds.
+        Queued = "queued", "Queued";
+        /// Being done.
+        Running = "running", "Running";
+        /// Waits for a person.
+        Paused = "paused", "Paused";
+        /// Everything asked for is in place.
+        Succeeded = "succeeded", "Succeeded";
+        /// It is not; see each server.
+        Failed = "failed", "Failed";
+        /// A person ended it.
+        Cancelled = "cancelled", "Cancelled";
+    }
+}
+
+impl DeploymentState {
+    /// Whether `next` may follow. Nothing else in the program decides this.
+    pub fn may_become(self, next: Self) -> bool {
+        use DeploymentState as S;
+        matches!(
+            (self, next),
+            (S::Scheduled, S::Queued | S::Cancelled | S::Failed)
+                | (S::Queued, S::Running | S::Cancelled | S::Failed)
+                | (
+                    S::Running,
+                    S::Paused | S::Succeeded | S::Failed | S::Cancelled | S::Queued
+                )
+                | (S::Paused, S::Running | S::Failed | S::Cancelled)
+        )
+    }
+
+    /// Whether nothing more will happen.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+words! {
+    /// How a deployment came about.
+    Kind {
+        /// A person picked a commit.
+        Regular = "regular", "Regular";
+        /// A push did.
+        Automatic = "automatic", "Automatic";
+        /// The commit came from the environment before.
+        Promotion = "promotion", "Promotion";
+        /// Back to an earlier release.
+        Rollback = "rollback", "Rollback";
+        /// Asked for at a later time.
+        Scheduled = "scheduled", "Scheduled";
+    }
+}
+
+words! {
+    /// What a running deployment is at.
+    Phase {
+        /// Nothing is touched yet.
+        Check = "check", "Check";
+        /// Work on the deployer's host.
+        Prepare = "prepare", "Prepare";
+        /// Work on the servers.
+        RollOut = "roll_out", "Roll out";
+        /// Records and cleaning.
+        Finish = "finish", "Finish";
+    }
+}
+
+/// What is brought to the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// Every active server of the environment's clusters.
+    Environment,
+    /// Those of one cluster.
+    Cluster {
+        /// Which.
+        id: ClusterId,
+        /// Its name at the time.
+        name: String,
+    },
+    /// One server.
+    Server {
+        /// Which.
+        id: ServerId,
+        /// Its name at the time.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Environment => f.write_str("all servers"),
+            Self::Cluster { name, .. } => write!(f, "cluster {name}"),
+            Self::Server { name, .. } => write!(f, "server {name}"),
+        }
+    }
+}
+
+/// One request to bring a target to one commit. Names are copies: history outlives what it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// Its row, counted up.
+    pub id: DeploymentId,
+    /// `None` once the project is deleted.
+    pub project_id: Option<ProjectId>,
+    /// `None` once the environment is deleted.
+    pub environment_id: Option<EnvironmentId>,
+    /// The project's name at the time.
+    pub project: String,
+    /// The environment's name at the time.
+    pub environment: String,
+    /// What is brought to the commit.
+    pub target: Target,
+    /// The branch it was picked from.
+    pub branch: String,
+    /// The commit.
+    pub commit: CommitId,
+    /// The first line of its message.
+    pub commit_title: String,
+    /// What most servers had before, where known.
+    pub previous_commit: Option<CommitId>,
+    /// How it came about.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: DeploymentState,
+    /// What it is at, while it runs; where it ended, afterwards.
+    pub phase: Phase,
+    /// Who asked.
+    pub actor: String,
+    /// Who really sat there, if that is somebody else.
+    pub impersonator: Option<String>,
+    /// Why, in the words of who asked; may be empty.
+    pub reason: String,
+    /// The policy line that allowed it.
+    pub permit: Option<PolicyLine>,
+    /// When it was asked for.
+    pub queued_at: Instant,
+    /// When a worker took it.
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    pub finished_at: Option<Instant>,
+    /// Who wants it ended, where somebody does.
+    pub cancelled_by: Option<String>,
+    /// A sentence on how it ended; empty until then.
+    pub outcome: String,
+    /// Number of the last stored log line; 0: none yet.
+    pub last_line: i64,
+}
+
+words! {
+    /// What is on one server of a deployment, and so what to do about it.
+    ServerState {
+        /// Not touched yet: it runs what it ran before.
+        Waiting = "waiting", "Waiting";
+        /// Being worked on.
+        Running = "running", "Running";
+        /// It runs the new release.
+        Succeeded = "succeeded", "Deployed";
+        /// Something did not work; the detail says what is on it.
+        Failed = "failed", "Failed";
+        /// Left alone; the detail says why.
+        Skipped = "skipped", "Left alone";
+        /// A person ended it; the detail says what is on it.
+        Cancelled = "cancelled", "Cancelled";
+        /// The deployer stopped in the middle; the detail says what is on it as far as known.
+        Interrupted = "interrupted", "Interrupted";
+    }
+}
+
+/// A server's part in a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerPart {
+    /// `None` once the server is deleted.
+    pub server_id: Option<ServerId>,
+    /// Its name at the time.
+    pub server: String,
+    /// The cluster it was reached through.
+    pub cluster: String,
+    /// Order, from 0.
+    pub position: i32,
+    /// How far it is.
+    pub state: ServerState,
+    /// What was on it before, where known.
+    pub previous_commit: Option<CommitId>,
+    /// What is on it now and what to do; may be empty while all is well.
+    pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DeploymentState as S;
+
+    #[test]
+    fn what_has_ended_stays_ended() {
+        for &from in S::ALL.iter().filter(|state| state.is_final()) {
+            assert!(S::ALL.iter().all(|&to| !from.may_become(to)), "{from}");
+        }
+    }
+
+    #[test]
+    fn every_state_but_the_first_can_be_reached() {
+        for &to in S::ALL.iter().filter(|state| **state != S::Scheduled) {
+            assert!(S::ALL.iter().any(|&from| from.may_become(to)), "{to}");
+        }
+    }
+}

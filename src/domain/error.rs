@@ -1,0 +1,163 @@
+//! What can go wrong, told twice: a public sentence for the person, a cause for the log.
+//!
+//! An error knows no HTTP. `web` maps [`ErrorKind`] to a status in one place.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use super::access::Refusal;
+
+/// The result of everything that speaks to a person in the end.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of trouble it is, and so whose turn it is to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The thing asked for does not exist (or may not be seen).
+    NotFound,
+    /// The input cannot be accepted; see [`Error::fields`].
+    Invalid,
+    /// The input is fine but the present state of things forbids it.
+    Conflict,
+    /// Policy refused; see [`Error::refusal`].
+    Forbidden,
+    /// Nobody is logged in and somebody has to be.
+    Unauthenticated,
+    /// Too many tries; wait.
+    Throttled,
+    /// Something outside (a server, a Git host, a disk) did not do its part.
+    Unavailable,
+    /// A fault of this program.
+    Internal,
+}
+
+/// A complaint about one field of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The name of the form field.
+    pub field: String,
+    /// A sentence that says what to do.
+    pub message: String,
+}
+
+/// An error with a sentence for the person who caused it.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    fields: Vec<FieldError>,
+    refusal: Option<Box<Refusal>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` whose public sentence is `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            fields: Vec::new(),
+            refusal: None,
+            source: None,
+        }
+    }
+
+    /// `what` ("project “shop”") does not exist.
+    pub fn not_found(what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::NotFound, format!("There is no {what}."))
+    }
+
+    /// Input that cannot be accepted as a whole.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// Input of which one field cannot be accepted.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let complaint = FieldError {
+            field: field.into(),
+            message: message.into(),
+        };
+        Self::fields(vec![complaint])
+    }
+
+    /// Input of which several fields cannot be accepted; `fields` must not be empty.
+    pub fn fields(fields: Vec<FieldError>) -> Self {
+        let message = fields
+            .iter()
+            .map(|f| f.message.as_str())
+            .collect::<Vec<_>>()
+            .join(" ");
+        Self {
+            fields,
+            ..Self::new(ErrorKind::Invalid, message)
+        }
+    }
+
+    /// The present state of things forbids it.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Conflict, message)
+    }
+
+    /// Something outside did not do its part.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// A fault of this program; `source` goes to the log, never to the page.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(
+            ErrorKind::Internal,
+            "Something went wrong here. The log of the deployer says what.",
+        )
+        .because(source)
+    }
+
+    /// Adds the cause, for the log.
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The sort of trouble.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The sentence for the person.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Complaints per form field; empty unless the kind is [`ErrorKind::Invalid`].
+    pub fn field_errors(&self) -> &[FieldError] {
+        &self.fields
+    }
+
+    /// Why policy said no, where it did.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_deref()
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.sentence();
+        Self {
+            refusal: Some(Box::new(refusal)),
+            ..Self::new(ErrorKind::Forbidden, message)
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,124 @@
+//! What is deployed (a project) and where to (its environments).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{BranchName, Name, TargetPath};
+use super::{ClusterId, EnvironmentId, ProjectId};
+
+/// A Git repository that is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// Its row.
+    pub id: ProjectId,
+    /// Unique.
+    pub name: Name,
+    /// One sentence for people; may be empty.
+    pub description: String,
+    /// `ssh://…`, `git@host:path`, `https://…` or `file://…`.
+    pub git_url: String,
+    /// How a tree is put in place on the servers.
+    pub method: SyncMethod,
+    /// Mail addresses told about deployments.
+    pub notify: Vec<String>,
+}
+
+/// How a tree is put in place on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncMethod {
+    /// Files are changed inside the target directory.
+    InPlace,
+    /// Each release has a directory; the target is a symlink that is switched at once.
+    Symlink,
+}
+
+impl SyncMethod {
+    /// As the store and forms write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InPlace => "in_place",
+            Self::Symlink => "symlink",
+        }
+    }
+
+    /// The reverse of [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::InPlace, Self::Symlink]
+            .into_iter()
+            .find(|method| method.as_str() == text)
+    }
+}
+
+/// A place of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Its row.
+    pub id: EnvironmentId,
+    /// Whose it is.
+    pub project_id: ProjectId,
+    /// Unique within the project.
+    pub name: Name,
+    /// The branch whose commits are offered.
+    pub branch: BranchName,
+    /// Where the tree goes on each server.
+    pub target_path: TargetPath,
+    /// Who we log in as there.
+    pub remote_user: String,
+    /// Place in the promotion chain, from 1; a commit must have succeeded one lower on the same
+    /// branch first.
+    pub position: i32,
+    /// Whether a push to the branch deploys by itself.
+    pub auto_deploy: bool,
+    /// Whether failing tests fail the deployment.
+    pub fail_on_failed_tests: bool,
+    /// The clusters it is deployed to, in order.
+    pub clusters: Vec<ClusterId>,
+    /// The rest.
+    pub options: EnvironmentOptions,
+}
+
+/// What an environment may tune; each has a default, so stored options survive new ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EnvironmentOptions {
+    /// Paths (relative, `/` separated, `*` and `?` within a name) kept on the server as they are:
+    /// never sent, never deleted, never part of the digest.
+    pub excluded: Vec<String>,
+    /// Paths that live beside the releases and are linked into each one (symlink method only).
+    pub shared: Vec<String>,
+    /// Environment variables for every script.
+    pub variables: BTreeMap<String, Variable>,
+    /// Seconds a script on the deployer's host may take.
+    pub local_timeout: u64,
+    /// Seconds a script on a server may take.
+    pub remote_timeout: u64,
+    /// How many servers of one cluster are worked on at once.
+    pub parallel: u32,
+    /// How many old releases stay on a server beside the current and the previous one.
+    pub keep_releases: u32,
+}
+
+/// A variable that scripts see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its value.
+    pub value: String,
+    /// Whether it is masked in every log and page.
+    pub secret: bool,
+}
+
+impl Default for EnvironmentOptions {
+    fn default() -> Self {
+        Self {
+            excluded: Vec::new(),
+            shared: Vec::new(),
+            variables: BTreeMap::new(),
+            local_timeout: 600,
+            remote_timeout: 900,
+            parallel: 20,
+            keep_releases: 5,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What is on a server, and the marker file that says so in the original deployer's form.
+
+use chrono::NaiveDateTime;
+
+use super::Instant;
+
+/// The marker's file name, in the target directory.
+pub const MARKER: &str = ".git_release";
+/// The fifth line of a marker while the files are being changed.
+const IN_PROGRESS: &str = "deployment in progress";
+/// The marker's time, UTC.
+const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6f";
+
+/// What is on a server, as its marker tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The branch the commit was picked from.
+    pub branch: String,
+    /// The commit's hash. Not checked: the file may be anybody's.
+    pub commit: String,
+    /// When it was put there.
+    pub at: Instant,
+    /// The directory it was put in.
+    pub path: String,
+    /// Whether the files were still being changed when the marker was written.
+    pub in_progress: bool,
+}
+
+impl Release {
+    /// The marker's text, each line ended.
+    pub fn to_marker(&self) -> String {
+        let Self {
+            branch,
+            commit,
+            at,
+            path,
+            in_progress,
+        } = self;
+        let time = at.format(TIME_FORMAT);
+        let progress = if *in_progress {
+            format!("{IN_PROGRESS}\n")
+        } else {
+            String::new()
+        };
+        format!("{branch}\n{commit}\n{time}\n{path}\n{progress}")
+    }
+
+    /// Reads a marker. `None` for text that is not one.
+    pub fn parse_marker(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let (branch, commit) = (lines.next()?, lines.next()?);
+        let at = NaiveDateTime::parse_from_str(lines.next()?, "%Y-%m-%dT%H:%M:%S%.f")
+            .ok()?
+            .and_utc();
+        let path = lines.next()?;
+        let in_progress = lines.next().is_some_and(|line| line == IN_PROGRESS);
+        Some(Self {
+            branch: branch.into(),
+            commit: commit.into(),
+            at,
+            path: path.into(),
+            in_progress,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_in_the_original_form() {
+        let text = "feature/x\n0123\n2026-11-22T10:00:00.000120\n/srv/shop\ndeployment in progress\n";
+        let release = Release::parse_marker(text).unwrap();
+        assert!(release.in_progress);
+        assert_eq!(release.to_marker(), text);
+        assert_eq!(Release::parse_marker("main\nabc\n"), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! The hosts that are deployed to, and the named sets they come in.
+
+use serde::{Deserialize, Serialize};
+
+use super::names::Name;
+use super::{BalancerId, ClusterId, Instant, ServerId};
+
+/// One SSH host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Its row.
+    pub id: ServerId,
+    /// Unique; what people and scripts call it.
+    pub name: Name,
+    /// Host name or IP address.
+    pub address: String,
+    /// TCP port of its sshd.
+    pub port: u16,
+    /// Whether it is deployed to at all.
+    pub active: bool,
+    /// The key it must show; without one nothing connects to it.
+    pub host_key: Option<HostKey>,
+}
+
+/// A host key somebody has trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostKey {
+    /// The public key in OpenSSH's form: algorithm, a space, base64.
+    pub openssh: String,
+    /// `SHA256:…`, as `ssh-keygen -l` prints it.
+    pub fingerprint: String,
+    /// When it was trusted.
+    pub pinned_at: Instant,
+    /// By whom.
+    pub pinned_by: String,
+}
+
+/// A named set of servers, shared by environments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its row.
+    pub id: ClusterId,
+    /// Unique.
+    pub name: Name,
+    /// The balancer in front of it, if any.
+    pub balancer: Option<BalancerId>,
+    /// The balancer's backends its servers belong to.
+    pub backends: Vec<String>,
+    /// Its servers, in order, each with the name the balancer knows it by, where that differs.
+    pub members: Vec<Member>,
+}
+
+/// A server's place in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Which server.
+    pub server: ServerId,
+    /// What the balancer calls it; `None`: as we do.
+    pub balancer_name: Option<String>,
+}

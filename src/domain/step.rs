@@ -1,0 +1,126 @@
+//! The named units of a deployment's work.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeploymentId, Instant, ServerId, StepId};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal, $title:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// As the store and addresses write it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// As a page writes it.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// The reverse of [`Self::as_str`].
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// What a step does. The first five and the last are done once per deployment, the others
+    /// once per server.
+    StepKind {
+        /// Ask policy again, reach every server, look at the disks.
+        Check = "check", "Check";
+        /// Bring the mirror up to date.
+        Fetch = "fetch", "Fetch";
+        /// Write the commit's tree into a fresh directory.
+        Export = "export", "Export";
+        /// `predeploy.sh` on the deployer's host.
+        Predeploy = "predeploy", "Predeploy";
+        /// `tests/run_local_tests.sh` on the deployer's host.
+        LocalTests = "local_tests", "Local tests";
+        /// Look at what is on the server.
+        Inspect = "inspect", "Inspect";
+        /// Bring the files there.
+        Sync = "sync", "Sync";
+        /// Make the new release the one in use.
+        Activate = "activate", "Activate";
+        /// `deploy.sh` on the server.
+        Deploy = "deploy", "deploy.sh";
+        /// `tests/run_tests.sh` on the server.
+        Tests = "tests", "Tests";
+        /// Record releases, prune old ones, free the servers.
+        Finish = "finish", "Finish";
+    }
+}
+
+words! {
+    /// How far a step is.
+    StepState {
+        /// Not begun.
+        Waiting = "waiting", "Waiting";
+        /// Being done.
+        Running = "running", "Running";
+        /// Done.
+        Succeeded = "succeeded", "Done";
+        /// Done, with something to look at (failing tests that do not fail the deployment).
+        Warned = "warned", "Done, with a warning";
+        /// Did not work.
+        Failed = "failed", "Failed";
+        /// There was nothing to do.
+        Skipped = "skipped", "Skipped";
+        /// Ended by a person, or never begun because of one.
+        Cancelled = "cancelled", "Cancelled";
+        /// The deployer stopped while it ran: what it did is not known.
+        Interrupted = "interrupted", "Interrupted";
+    }
+}
+
+impl StepState {
+    /// Whether nothing more will happen to it.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Running)
+    }
+}
+
+/// One named unit of a deployment's work, once per deployment or once per server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its row.
+    pub id: StepId,
+    /// Whose it is.
+    pub deployment_id: DeploymentId,
+    /// The server it is done on; `None`: the deployer's host. Kept when the server is deleted.
+    pub server_id: Option<ServerId>,
+    /// That server's name at the time; empty for the deployer's host.
+    pub server_name: String,
+    /// What it does.
+    pub kind: StepKind,
+    /// Order within the deployment, from 0.
+    pub position: i32,
+    /// How far it is.
+    pub state: StepState,
+    /// When it began.
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    pub finished_at: Option<Instant>,
+    /// Of the script, where one ran and ended by itself.
+    pub exit_code: Option<i32>,
+    /// A sentence on how it went; may be empty.
+    pub detail: String,
+}
