@@ -1,1 +1,487 @@
-//! Local processes.
+//! Local processes: the deployer's own scripts and programs, run so that they can be ended.
+//!
+//! [`run`] starts a [`Command`] in a process group of its own, with an environment that holds only
+//! a named few of our variables, and hands what it prints to an [`Output`] as it comes. A time
+//! limit or a cancelled token ends the **whole group**: a polite signal, a grace, then the one that
+//! cannot be ignored. What the process leaves behind in its group is ended too, so that no step
+//! keeps working after it was reported as done; a process that means to outlive its step has to
+//! leave the group (`setsid`), and then we wait only shortly for pipes it may still hold.
+//!
+//! Two futures run side by side: `conduct` decides (exit, limit, cancel, signals), `pump` carries
+//! bytes. A slow [`Output`] stops the pump, the pipe fills and the process waits: memory does not
+//! grow with the output. It does not stop the conductor, so a cancel works even then.
+//!
+//! The leader stays unreaped until its group was signalled for the last time. Its number, which is
+//! also the group's, can therefore not belong to somebody else when we signal it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+#[cfg(test)]
+mod tests;
+
+/// The variables of our own environment that a process gets to see. Everything else may hold our
+/// secrets and makes scripts depend on how the deployer was started.
+pub const KEPT_VARIABLES: [&str; 9] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR",
+];
+
+/// How long a group has between the polite signal and the final one, unless told otherwise:
+/// enough for a script's `trap` to clean up, short enough for somebody who waits for a cancel.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How long we wait, after the process itself has ended, for background processes of its group to
+/// end by themselves and close the pipes.
+const ORPHAN_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a pipe may stay silent after the last signal before we call it held by a stranger.
+const LAST_SILENCE: Duration = Duration::from_millis(100);
+
+/// How many bytes we still read after the last signal: more than two pipes hold, so nothing of the
+/// group's is lost, and an end, should a process outside the group go on printing.
+const LAST_BYTES: usize = 1024 * 1024;
+
+/// How long an [`Output`] may take to accept the rest after a cancel or a time limit.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// Bytes read at once from a pipe: what a pipe holds by default on Linux.
+const CHUNK: usize = 64 * 1024;
+
+/// How often a program that is “busy” is tried again: another thread that forks just while we
+/// write a script holds it open for a moment, and the kernel then refuses to run it.
+const BUSY_TRIES: u32 = 10;
+
+/// The pause between those tries.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// A program to run with its arguments, variables and directory. Nothing passes through a shell.
+#[derive(Debug, Clone)]
+pub struct Command {
+    program: OsString,
+    args: Vec<OsString>,
+    env: BTreeMap<OsString, OsString>,
+    dir: Option<PathBuf>,
+}
+
+impl Command {
+    /// The program at a path, or found by name in `PATH`.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            dir: None,
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable, also over one of [`KEPT_VARIABLES`].
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Where it starts; our own directory unless set.
+    #[must_use]
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.dir = Some(dir.as_ref().to_owned());
+        self
+    }
+}
+
+impl fmt::Display for Command {
+    /// The program and its arguments for people; not for a shell.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.program.display())?;
+        self.args
+            .iter()
+            .try_for_each(|arg| write!(f, " {}", arg.display()))
+    }
+}
+
+/// Which of the two a process printed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Where the bytes go that a process prints.
+pub trait Output: Send {
+    /// Takes the next bytes of one stream, cut anywhere. As long as it does not return, nothing
+    /// more is read and the process waits.
+    fn write(&mut self, stream: Stream, bytes: &[u8]) -> impl Future<Output = ()> + Send;
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal, named without “SIG”.
+    Signal(String),
+}
+
+impl Exit {
+    /// Whether it ended with code 0.
+    pub fn is_success(&self) -> bool {
+        *self == Self::Code(0)
+    }
+
+    /// The code, where it ended by itself.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(*code),
+            Self::Signal(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(name) => write!(f, "signal {name}"),
+        }
+    }
+}
+
+/// How long a process may take, and what may end it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The longest it may run; `None`: as long as it likes.
+    pub timeout: Option<Duration>,
+    /// Ends it when cancelled.
+    pub cancel: CancellationToken,
+    /// The time between the polite signal and the final one.
+    pub grace: Duration,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            cancel: CancellationToken::new(),
+            grace: GRACE,
+        }
+    }
+}
+
+impl Run {
+    /// At most `limit`, with the usual grace.
+    pub fn within(limit: Duration) -> Self {
+        Self {
+            timeout: Some(limit),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why there is no [`Exit`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It never started.
+    #[error("“{program}” could not be started: {reason}.")]
+    Start {
+        /// What was to be run.
+        program: String,
+        /// What stood in the way.
+        reason: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It took too long, and its whole group was ended.
+    #[error("“{program}” was ended because it took longer than {} s.", after.as_secs_f64())]
+    TimedOut {
+        /// What was run.
+        program: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// It was cancelled, and its whole group was ended.
+    #[error("“{program}” was ended because it was cancelled.")]
+    Cancelled {
+        /// What was run.
+        program: String,
+    },
+    /// The system would not tell how it ended. Its group was ended.
+    #[error("The system would not say how “{program}” ended.")]
+    Lost {
+        /// What was run.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Runs `command` to its end and hands what it prints to `output`. Standard input is empty.
+///
+/// Dropping the returned future ends the group at once, without grace.
+///
+/// # Errors
+/// See [`Error`]. A process that ends with a code other than 0 or by a signal that was not ours is
+/// not an error but an [`Exit`].
+pub async fn run<O: Output>(command: &Command, run: Run, output: &mut O) -> Result<Exit, Error> {
+    let program = || command.program.display().to_string();
+    let mut group = start(command).await?;
+    let pipes = (group.child.stdout.take(), group.child.stderr.take());
+    let signs = Signs::default();
+    let pump = async {
+        signs
+            .give_up
+            .run_until_cancelled(pump(pipes, output, &signs.last))
+            .await;
+        signs.done.cancel();
+    };
+    let ((), stopped) = tokio::join!(pump, conduct(&group, &run, &signs));
+    let lost = |source| Error::Lost {
+        program: program(),
+        source,
+    };
+    let status = group.reap().await.map_err(lost)?;
+    match stopped.map_err(lost)? {
+        Some(Stop::Timeout(after)) => Err(Error::TimedOut {
+            program: program(),
+            after,
+        }),
+        Some(Stop::Cancel) => Err(Error::Cancelled { program: program() }),
+        None => Ok(exit_of(status)),
+    }
+}
+
+/// Why we ended it.
+enum Stop {
+    Timeout(Duration),
+    Cancel,
+}
+
+/// What the conductor and the pump tell each other.
+#[derive(Default)]
+struct Signs {
+    /// From the pump: both pipes are closed, or it gave up on them.
+    done: CancellationToken,
+    /// From the conductor: nobody of the group is left, only read what the pipes still hold.
+    last: CancellationToken,
+    /// From the conductor: stop, even in the middle of a write.
+    give_up: CancellationToken,
+}
+
+/// Waits for the end, or brings it about.
+async fn conduct(group: &Group, run: &Run, signs: &Signs) -> io::Result<Option<Stop>> {
+    let limit = async {
+        match run.timeout {
+            Some(limit) => {
+                sleep(limit).await;
+                limit
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let stopped = tokio::select! {
+        biased;
+        exited = group.exited() => exited.map(|()| None),
+        () = run.cancel.cancelled() => Ok(Some(Stop::Cancel)),
+        limit = limit => Ok(Some(Stop::Timeout(limit))),
+    };
+    match stopped {
+        Ok(None) => _ = timeout(ORPHAN_WAIT, signs.done.cancelled()).await,
+        Ok(Some(_)) => {
+            group.signal(Signal::SIGTERM);
+            let gone = async { tokio::join!(group.exited(), signs.done.cancelled()) };
+            _ = timeout(run.grace, gone).await;
+        }
+        Err(_) => {}
+    }
+    group.signal(Signal::SIGKILL);
+    signs.last.cancel();
+    if !matches!(stopped, Ok(None)) {
+        _ = timeout(LAST_WRITE, signs.done.cancelled()).await;
+        signs.give_up.cancel();
+    }
+    stopped
+}
+
+/// Carries bytes from both pipes to `output`, in the order they are seen, until both are closed or,
+/// after `last`, until they are silent.
+async fn pump<O: Output>(
+    (mut stdout, mut stderr): (Option<impl AsyncRead + Unpin>, Option<impl AsyncRead + Unpin>),
+    output: &mut O,
+    last: &CancellationToken,
+) {
+    let (mut out, mut err) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let mut allowed = LAST_BYTES;
+    while (stdout.is_some() || stderr.is_some()) && allowed > 0 {
+        let silence = async {
+            last.cancelled().await;
+            sleep(LAST_SILENCE).await;
+        };
+        let (stream, bytes) = tokio::select! {
+            read = read(&mut stdout, &mut out) => (Stream::Stdout, read),
+            read = read(&mut stderr, &mut err) => (Stream::Stderr, read),
+            () = silence => return,
+        };
+        if last.is_cancelled() {
+            allowed = allowed.saturating_sub(bytes);
+        }
+        let buffer = match stream {
+            Stream::Stdout => &out,
+            Stream::Stderr => &err,
+        };
+        if bytes > 0 {
+            output.write(stream, &buffer[..bytes]).await;
+        }
+    }
+}
+
+/// Reads some bytes; 0 and the pipe forgotten when it is closed. Never ready on a forgotten one.
+async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
+    let Some(open) = pipe else {
+        return std::future::pending().await;
+    };
+    let bytes = open.read(buffer).await.unwrap_or(0);
+    if bytes == 0 {
+        *pipe = None;
+    }
+    bytes
+}
+
+/// A started process, leader of its own group, not reaped yet.
+struct Group {
+    child: Child,
+    /// The leader's number and the group's; `None` once it is reaped and may be somebody else's.
+    pid: Option<Pid>,
+}
+
+impl Group {
+    /// Signals every process of the group. One that is gone already is not an error.
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid
+            && let Err(error) = killpg(pid, signal)
+        {
+            tracing::debug!(%pid, %signal, %error, "the process group could not be signalled");
+        }
+    }
+
+    /// Returns once the leader has ended, and leaves it unreaped.
+    async fn exited(&self) -> io::Result<()> {
+        let Some(pid) = self.pid else { return Ok(()) };
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let mut children = signal(SignalKind::child())?;
+        while waitid(Id::Pid(pid), flags)? == WaitStatus::StillAlive {
+            children.recv().await;
+        }
+        Ok(())
+    }
+
+    /// How the leader ended. The group must have been signalled for the last time.
+    async fn reap(mut self) -> io::Result<ExitStatus> {
+        self.pid = None;
+        self.child.wait().await
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+/// Starts `command` as the leader of a new group.
+async fn start(command: &Command) -> Result<Group, Error> {
+    let mut busy = 0;
+    let source = loop {
+        match prepared(command).spawn() {
+            Ok(child) => {
+                let pid = child
+                    .id()
+                    .and_then(|pid| i32::try_from(pid).ok())
+                    .map(Pid::from_raw);
+                return Ok(Group { child, pid });
+            }
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && busy < BUSY_TRIES => {
+                busy += 1;
+                sleep(BUSY_PAUSE).await;
+            }
+            Err(error) => break error,
+        }
+    };
+    let reason = match (&command.dir, source.kind()) {
+        (Some(dir), _) if !dir.is_dir() => format!("its directory “{}” does not exist", dir.display()),
+        (_, io::ErrorKind::NotFound) => "there is no such program, or no interpreter for it".to_owned(),
+        (_, io::ErrorKind::PermissionDenied) => "it may not be executed".to_owned(),
+        _ => source.to_string(),
+    };
+    let program = command.program.display().to_string();
+    Err(Error::Start {
+        program,
+        reason,
+        source,
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+fn prepared(command: &Command) -> tokio::process::Command {
+    let kept = KEPT_VARIABLES
+        .iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let mut prepared = tokio::process::Command::new(&command.program);
+    prepared
+        .args(&command.args)
+        .env_clear()
+        .envs(kept)
+        .envs(&command.env)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(dir) = &command.dir {
+        prepared.current_dir(dir);
+    }
+    prepared
+}
+
+/// What the system's status means.
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(number)) => match Signal::try_from(number) {
+            Ok(signal) => Exit::Signal(signal.as_str().trim_start_matches("SIG").to_owned()),
+            Err(_) => Exit::Signal(number.to_string()),
+        },
+        (None, None) => Exit::Signal("unknown".to_owned()),
+    }
+}
