@@ -1,0 +1,66 @@
+//! The proof that somebody may do something.
+
+use crate::domain::{Action, Actor, Instant, PolicyLine, Resource};
+
+/// The proof that an actor may do an action on a resource at an instant, with the policy line
+/// that said so. Only this module can make one, so a function that takes one cannot be called
+/// by a caller who forgot to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    actor: Actor,
+    action: Action,
+    resource: Resource,
+    at: Instant,
+    line: PolicyLine,
+}
+
+impl Permit {
+    pub(super) fn new(
+        actor: Actor,
+        action: Action,
+        resource: Resource,
+        at: Instant,
+        line: PolicyLine,
+    ) -> Self {
+        Self {
+            actor,
+            action,
+            resource,
+            at,
+            line,
+        }
+    }
+
+    /// Who may.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// What they may do.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// To what.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// When it was decided.
+    pub fn at(&self) -> Instant {
+        self.at
+    }
+
+    /// The policy line that decided.
+    pub fn line(&self) -> &PolicyLine {
+        &self.line
+    }
+
+    /// Whether this permit was given for exactly this action on this resource, or was given to
+    /// somebody who may administer everything. For the function that takes it to make sure that
+    /// it was handed the right one.
+    pub fn covers(&self, action: Action, resource: &Resource) -> bool {
+        let administers = self.action == Action::Administer && self.resource == Resource::Everything;
+        administers || (self.action == action && self.resource == *resource)
+    }
+}
