@@ -1,1 +1,29 @@
-//! The ssh module.
+//! Commands on other hosts, over SSH.
+//!
+//! A [`Pool`] keeps one connection per server, user and pinned host key, and hands out
+//! [`Session`]s; a session runs [`Command`]s, each on a channel of its own, and streams what they
+//! print into an [`Output`]. Building a command ([`command`]) and running one ([`run`]) are
+//! different places, so that “what would we run” is a comparison of strings.
+//!
+//! Why one kept connection: the handshake is the dearest part of a short command, for both ends.
+//! Why pinned keys only: an unknown or changed host key ends the attempt before anything about us
+//! is told to the other side; [`fetch_host_key`] is the one door through which a person learns a
+//! key in order to trust it.
+//!
+//! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
+//! keys), [`pool`], [`run`], `guard` (how a remote process group is ended), [`error`].
+
+pub mod command;
+
+mod connect;
+pub mod endpoint;
+pub mod error;
+pub mod pool;
+pub mod run;
+
+pub use command::Command;
+pub use connect::{FetchedKey, fetch_host_key};
+pub use endpoint::{Endpoint, Options};
+pub use error::Error;
+pub use pool::{Pool, Session};
+pub use run::{Captured, Exit, Output, Run, Stdin};

@@ -1,0 +1,163 @@
+//! A remote command as a value: a program, its arguments, environment and directory.
+//!
+//! sshd hands one string to the user's login shell, so somewhere words have to become a string.
+//! That is [`Command::to_shell`], and [`quote`] is the only place in the program where a word is
+//! quoted. Everything variable is an argument, never part of a script: a script is a
+//! `&'static str` of ours ([`Command::script`]) that gets its data as `$1`, `$2`, ….
+//!
+//! sshd accepts environment variables only by its own list (`AcceptEnv`), hence the `export`s.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+
+use super::error::Error;
+
+/// Linux refuses a single argument of 128 KiB or more, and the whole command is one argument to
+/// the login shell; the rest is room for what the guard around it adds.
+pub const MAX_LENGTH: usize = 120 * 1024;
+
+/// What to run on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    program: Vec<u8>,
+    args: Vec<Vec<u8>>,
+    env: Vec<(String, Vec<u8>)>,
+    dir: Option<Vec<u8>>,
+    defect: Option<&'static str>,
+}
+
+impl Command {
+    /// A command that runs `program`, looked up in the remote `PATH`.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().as_bytes().to_vec(),
+            args: Vec::new(),
+            env: Vec::new(),
+            dir: None,
+            defect: None,
+        }
+    }
+
+    /// A fixed POSIX sh script of ours. What varies follows as arguments and is `$1`, `$2`, … in it.
+    pub fn script(script: &'static str) -> Self {
+        Self::new("sh").arg("-c").arg(script).arg("sh")
+    }
+
+    /// Adds one argument: data, whatever its bytes.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().as_bytes().to_vec());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().as_bytes().to_vec()));
+        self
+    }
+
+    /// Sets an environment variable. A `name` that no shell accepts makes the command fail with
+    /// [`Error::BadCommand`] when it is run.
+    pub fn env(mut self, name: impl Into<String>, value: impl AsRef<OsStr>) -> Self {
+        let name = name.into();
+        if is_variable_name(&name) {
+            self.env.push((name, value.as_ref().as_bytes().to_vec()));
+        } else {
+            self.defect = Some("the name of an environment variable is not letters, digits and “_”");
+        }
+        self
+    }
+
+    /// Runs in `dir`; without it, in the remote user's home.
+    pub fn dir(mut self, dir: impl AsRef<OsStr>) -> Self {
+        self.dir = Some(dir.as_ref().as_bytes().to_vec());
+        self
+    }
+
+    /// The line a POSIX shell is given.
+    pub fn to_shell(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        if let Some(dir) = &self.dir {
+            line.extend_from_slice(b"cd ");
+            // A relative path might read as an option, as `-` or be searched in CDPATH.
+            let anchored = if dir.starts_with(b"/") {
+                dir.clone()
+            } else {
+                [b"./", &dir[..]].concat()
+            };
+            quote(&anchored, &mut line);
+            line.extend_from_slice(b" && ");
+        }
+        for (name, value) in &self.env {
+            line.extend_from_slice(b"export ");
+            line.extend_from_slice(name.as_bytes());
+            line.push(b'=');
+            quote(value, &mut line);
+            line.extend_from_slice(b" && ");
+        }
+        line.extend_from_slice(b"exec ");
+        quote(&self.program, &mut line);
+        for arg in &self.args {
+            line.push(b' ');
+            quote(arg, &mut line);
+        }
+        line
+    }
+
+    /// Whether a shell can be given this at all.
+    ///
+    /// # Errors
+    /// [`Error::BadCommand`] for a NUL byte, a bad variable name, an empty program, or more than
+    /// [`MAX_LENGTH`] bytes.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut words = self.args.iter().chain([&self.program]).chain(&self.dir);
+        let values = self.env.iter().map(|(_, value)| value);
+        let reason = if let Some(defect) = self.defect {
+            defect
+        } else if self.program.is_empty() || self.program.starts_with(b"-") {
+            "it names no program"
+        } else if words.any(|word| word.contains(&0)) || values.into_iter().any(|v| v.contains(&0)) {
+            "it holds a NUL byte"
+        } else if self.to_shell().len() > MAX_LENGTH {
+            "it is longer than a server accepts"
+        } else {
+            return Ok(());
+        };
+        Err(Error::BadCommand { reason })
+    }
+}
+
+/// For people and logs; bytes that are no UTF-8 are replaced.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_shell()))
+    }
+}
+
+/// Appends `word` to `line` so that a POSIX shell reads exactly these bytes as one word.
+///
+/// Inside single quotes every byte stands for itself except the single quote, which leaves the
+/// quotes, is escaped, and enters them again. Words of plain letters stay bare, for readers.
+pub(super) fn quote(word: &[u8], line: &mut Vec<u8>) {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:,@%+".contains(byte);
+    if !word.is_empty() && word.iter().all(plain) {
+        line.extend_from_slice(word);
+        return;
+    }
+    line.push(b'\'');
+    for &byte in word {
+        if byte == b'\'' {
+            line.extend_from_slice(br"'\''");
+        } else {
+            line.push(byte);
+        }
+    }
+    line.push(b'\'');
+}
+
+fn is_variable_name(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}

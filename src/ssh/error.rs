@@ -1,0 +1,167 @@
+//! What can go wrong between us and a server, one sentence per case.
+//!
+//! The sentence is for the person; the technical cause, where there is one, is the source and
+//! goes to the log.
+
+use std::error::Error as StdError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain;
+
+/// The technical reason behind an [`Error`].
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// A failure of SSH; `server` is the name people use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No TCP connection, or none that speaks SSH.
+    #[error(
+        "Server “{server}” cannot be reached at {address}: {reason}. Check the address, the port and the firewall, and that sshd runs there."
+    )]
+    Unreachable {
+        /// Name of the server.
+        server: String,
+        /// Host and port.
+        address: String,
+        /// Short words, without a full stop.
+        reason: String,
+        /// For the log.
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// It accepted the connection, perhaps, but was not ready in time.
+    #[error(
+        "Server “{server}” at {address} did not answer within {limit:?}. Check that it is up and that sshd, not something else, listens there."
+    )]
+    ConnectTimeout {
+        /// Name of the server.
+        server: String,
+        /// Host and port.
+        address: String,
+        /// The limit that passed.
+        limit: Duration,
+    },
+    /// No host key is pinned for this server.
+    #[error(
+        "Nobody has trusted the host key of server “{server}” yet, so nothing was sent to it. It shows {fingerprint}. Compare that with the server's own key and trust it on the server's page."
+    )]
+    HostKeyUnknown {
+        /// Name of the server.
+        server: String,
+        /// `SHA256:…` of the key it showed.
+        fingerprint: String,
+    },
+    /// The server shows another key than the pinned one.
+    #[error(
+        "STOP: server “{server}” shows another host key than the one that was trusted. Either the server was reinstalled, or somebody answers in its place and would receive your code and run your commands' names. Nothing was sent. Trusted: {expected}. Shown now: {found}. Ask whoever runs the server whether its key was changed on purpose; only then fetch and trust the new key on the server's page."
+    )]
+    HostKeyChanged {
+        /// Name of the server.
+        server: String,
+        /// Fingerprint that is pinned.
+        expected: String,
+        /// Fingerprint that was shown.
+        found: String,
+    },
+    /// The server accepted none of our keys.
+    #[error(
+        "Server “{server}” refused every key for user “{user}” ({tried}). Put the deployer's public key into that user's ~/.ssh/authorized_keys."
+    )]
+    KeyRefused {
+        /// Name of the server.
+        server: String,
+        /// Remote user.
+        user: String,
+        /// Which keys were offered.
+        tried: String,
+    },
+    /// A private key of ours cannot be used.
+    #[error("The private key {path} cannot be used: {reason}.", path = path.display())]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+        /// Short words, without a full stop.
+        reason: String,
+    },
+    /// There is no private key to offer at all.
+    #[error(
+        "There is no private key to log in with: {reason}. Name a key file in the configuration, or start the deployer with an ssh-agent."
+    )]
+    NoKey {
+        /// Short words, without a full stop.
+        reason: String,
+    },
+    /// The server would not open a channel or start the command.
+    #[error(
+        "Server “{server}” is connected but refused to start a command: {reason}. Check MaxSessions, ForceCommand and the user's login shell there."
+    )]
+    ChannelRefused {
+        /// Name of the server.
+        server: String,
+        /// Short words, without a full stop.
+        reason: String,
+    },
+    /// The connection ended while it was needed.
+    #[error(
+        "The connection to server “{server}” was lost. What was running there was told to stop; look at its state before you try again."
+    )]
+    ConnectionLost {
+        /// Name of the server.
+        server: String,
+        /// For the log.
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// Somebody cancelled the command.
+    #[error("The command on server “{server}” was cancelled.")]
+    Cancelled {
+        /// Name of the server.
+        server: String,
+    },
+    /// The command took too long.
+    #[error("The command on server “{server}” did not finish within {limit:?} and was stopped.")]
+    TimedOut {
+        /// Name of the server.
+        server: String,
+        /// The limit that passed.
+        limit: Duration,
+    },
+    /// The command printed more than its caller can use.
+    #[error("A command on server “{server}” printed more than {limit} bytes and was stopped.")]
+    TooMuchOutput {
+        /// Name of the server.
+        server: String,
+        /// Bytes.
+        limit: usize,
+    },
+    /// What should have been fed to the command could not be read.
+    #[error("The data for server “{server}” could not be read here; the command there was broken off.")]
+    Input {
+        /// Name of the server.
+        server: String,
+        /// For the log.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A command that no shell could be given.
+    #[error("This command cannot be run: {reason}.")]
+    BadCommand {
+        /// Short words, without a full stop.
+        reason: &'static str,
+    },
+}
+
+impl From<Error> for domain::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::BadCommand { .. } => domain::ErrorKind::Invalid,
+            Error::HostKeyUnknown { .. } | Error::HostKeyChanged { .. } | Error::Cancelled { .. } => {
+                domain::ErrorKind::Conflict
+            }
+            _ => domain::ErrorKind::Unavailable,
+        };
+        domain::Error::new(kind, error.to_string()).because(error)
+    }
+}
