@@ -11,7 +11,7 @@
 //! bytes. A slow [`Output`] stops the pump, the pipe fills and the process waits: memory does not
 //! grow with the output. It does not stop the conductor, so a cancel works even then.
 //!
-//! The leader stays unreaped until its group was signalled for the last time. Its number, which is
+//! The leader ([`group`]) stays unreaped until its group was signalled for the last time. Its number, which is
 //! also the group's, can therefore not belong to somebody else when we signal it.
 
 use std::collections::BTreeMap;
@@ -21,18 +21,17 @@ use std::future::Future;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Child;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::group::{Group, start};
+
+mod group;
 #[cfg(test)]
 mod tests;
 
@@ -62,13 +61,6 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// Bytes read at once from a pipe: what a pipe holds by default on Linux.
 const CHUNK: usize = 64 * 1024;
-
-/// How often a program that is “busy” is tried again: another thread that forks just while we
-/// write a script holds it open for a moment, and the kernel then refuses to run it.
-const BUSY_TRIES: u32 = 10;
-
-/// The pause between those tries.
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// A program to run with its arguments, variables and directory. Nothing passes through a shell.
 #[derive(Debug, Clone)]
@@ -377,101 +369,6 @@ async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> u
         *pipe = None;
     }
     bytes
-}
-
-/// A started process, leader of its own group, not reaped yet.
-struct Group {
-    child: Child,
-    /// The leader's number and the group's; `None` once it is reaped and may be somebody else's.
-    pid: Option<Pid>,
-}
-
-impl Group {
-    /// Signals every process of the group. One that is gone already is not an error.
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid
-            && let Err(error) = killpg(pid, signal)
-        {
-            tracing::debug!(%pid, %signal, %error, "the process group could not be signalled");
-        }
-    }
-
-    /// Returns once the leader has ended, and leaves it unreaped.
-    async fn exited(&self) -> io::Result<()> {
-        let Some(pid) = self.pid else { return Ok(()) };
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let mut children = signal(SignalKind::child())?;
-        while waitid(Id::Pid(pid), flags)? == WaitStatus::StillAlive {
-            children.recv().await;
-        }
-        Ok(())
-    }
-
-    /// How the leader ended. The group must have been signalled for the last time.
-    async fn reap(mut self) -> io::Result<ExitStatus> {
-        self.pid = None;
-        self.child.wait().await
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
-    }
-}
-
-/// Starts `command` as the leader of a new group.
-async fn start(command: &Command) -> Result<Group, Error> {
-    let mut busy = 0;
-    let source = loop {
-        match prepared(command).spawn() {
-            Ok(child) => {
-                let pid = child
-                    .id()
-                    .and_then(|pid| i32::try_from(pid).ok())
-                    .map(Pid::from_raw);
-                return Ok(Group { child, pid });
-            }
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && busy < BUSY_TRIES => {
-                busy += 1;
-                sleep(BUSY_PAUSE).await;
-            }
-            Err(error) => break error,
-        }
-    };
-    let reason = match (&command.dir, source.kind()) {
-        (Some(dir), _) if !dir.is_dir() => format!("its directory “{}” does not exist", dir.display()),
-        (_, io::ErrorKind::NotFound) => "there is no such program, or no interpreter for it".to_owned(),
-        (_, io::ErrorKind::PermissionDenied) => "it may not be executed".to_owned(),
-        _ => source.to_string(),
-    };
-    let program = command.program.display().to_string();
-    Err(Error::Start {
-        program,
-        reason,
-        source,
-    })
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the place that may")]
-fn prepared(command: &Command) -> tokio::process::Command {
-    let kept = KEPT_VARIABLES
-        .iter()
-        .filter_map(|name| Some((name, std::env::var_os(name)?)));
-    let mut prepared = tokio::process::Command::new(&command.program);
-    prepared
-        .args(&command.args)
-        .env_clear()
-        .envs(kept)
-        .envs(&command.env)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if let Some(dir) = &command.dir {
-        prepared.current_dir(dir);
-    }
-    prepared
 }
 
 /// What the system's status means.

@@ -1,0 +1,118 @@
+//! A started process as the leader of a group of its own: starting it, signalling the group,
+//! waiting for the leader without reaping it, reaping it. Whoever drops a [`Group`] before that
+//! ends it at once, so an aborted task leaves nothing running.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+
+use super::{Command, Error, KEPT_VARIABLES};
+
+/// How often a program that is “busy” is tried again: another thread that forks just while we
+/// write a script holds it open for a moment, and the kernel then refuses to run it.
+const BUSY_TRIES: u32 = 10;
+
+/// The pause between those tries.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// A started process, leader of its own group, not reaped yet.
+pub(super) struct Group {
+    pub(super) child: Child,
+    /// The leader's number and the group's; `None` once it is reaped and may be somebody else's.
+    pid: Option<Pid>,
+}
+
+impl Group {
+    /// Signals every process of the group. One that is gone already is not an error.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid
+            && let Err(error) = killpg(pid, signal)
+        {
+            tracing::debug!(%pid, %signal, %error, "the process group could not be signalled");
+        }
+    }
+
+    /// Returns once the leader has ended, and leaves it unreaped.
+    pub(super) async fn exited(&self) -> io::Result<()> {
+        let Some(pid) = self.pid else { return Ok(()) };
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let mut children = signal(SignalKind::child())?;
+        while waitid(Id::Pid(pid), flags)? == WaitStatus::StillAlive {
+            children.recv().await;
+        }
+        Ok(())
+    }
+
+    /// How the leader ended. The group must have been signalled for the last time.
+    pub(super) async fn reap(mut self) -> io::Result<ExitStatus> {
+        self.pid = None;
+        self.child.wait().await
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+/// Starts `command` as the leader of a new group.
+pub(super) async fn start(command: &Command) -> Result<Group, Error> {
+    let mut busy = 0;
+    let source = loop {
+        match prepared(command).spawn() {
+            Ok(child) => {
+                let pid = child
+                    .id()
+                    .and_then(|pid| i32::try_from(pid).ok())
+                    .map(Pid::from_raw);
+                return Ok(Group { child, pid });
+            }
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && busy < BUSY_TRIES => {
+                busy += 1;
+                sleep(BUSY_PAUSE).await;
+            }
+            Err(error) => break error,
+        }
+    };
+    let reason = match (&command.dir, source.kind()) {
+        (Some(dir), _) if !dir.is_dir() => format!("its directory “{}” does not exist", dir.display()),
+        (_, io::ErrorKind::NotFound) => "there is no such program, or no interpreter for it".to_owned(),
+        (_, io::ErrorKind::PermissionDenied) => "it may not be executed".to_owned(),
+        _ => source.to_string(),
+    };
+    let program = command.program.display().to_string();
+    Err(Error::Start {
+        program,
+        reason,
+        source,
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+fn prepared(command: &Command) -> tokio::process::Command {
+    let kept = KEPT_VARIABLES
+        .iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let mut prepared = tokio::process::Command::new(&command.program);
+    prepared
+        .args(&command.args)
+        .env_clear()
+        .envs(kept)
+        .envs(&command.env)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(dir) = &command.dir {
+        prepared.current_dir(dir);
+    }
+    prepared
+}
