@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use bytes::Bytes;
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, timeout};
@@ -123,20 +124,13 @@ impl fmt::Display for Command {
     }
 }
 
-/// Which of the two a process printed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// Where the bytes go that a process prints.
+/// Where the bytes go that a process prints. As long as one of these futures is not done, nothing
+/// more is read and the process waits.
 pub trait Output: Send {
-    /// Takes the next bytes of one stream, cut anywhere. As long as it does not return, nothing
-    /// more is read and the process waits.
-    fn write(&mut self, stream: Stream, bytes: &[u8]) -> impl Future<Output = ()> + Send;
+    /// Takes the next piece of standard output, cut anywhere, also inside a line or a character.
+    fn stdout(&mut self, data: Bytes) -> impl Future<Output = ()> + Send;
+    /// Takes the next piece of standard error, cut anywhere.
+    fn stderr(&mut self, data: Bytes) -> impl Future<Output = ()> + Send;
 }
 
 /// How a process ended.
@@ -150,7 +144,7 @@ pub enum Exit {
 
 impl Exit {
     /// Whether it ended with code 0.
-    pub fn is_success(&self) -> bool {
+    pub fn success(&self) -> bool {
         *self == Self::Code(0)
     }
 
@@ -341,26 +335,25 @@ async fn pump<O: Output>(
             last.cancelled().await;
             sleep(LAST_SILENCE).await;
         };
-        let (stream, bytes) = tokio::select! {
-            read = read(&mut stdout, &mut out) => (Stream::Stdout, read),
-            read = read(&mut stderr, &mut err) => (Stream::Stderr, read),
+        let (data, is_out) = tokio::select! {
+            data = read(&mut stdout, &mut out) => (data, true),
+            data = read(&mut stderr, &mut err) => (data, false),
             () = silence => return,
         };
         if last.is_cancelled() {
-            allowed = allowed.saturating_sub(bytes);
+            allowed = allowed.saturating_sub(data.len());
         }
-        let buffer = match stream {
-            Stream::Stdout => &out,
-            Stream::Stderr => &err,
-        };
-        if bytes > 0 {
-            output.write(stream, &buffer[..bytes]).await;
+        match is_out {
+            _ if data.is_empty() => {}
+            true => output.stdout(data).await,
+            false => output.stderr(data).await,
         }
     }
 }
 
-/// Reads some bytes; 0 and the pipe forgotten when it is closed. Never ready on a forgotten one.
-async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> usize {
+/// Reads some bytes; none, and the pipe is forgotten, when it is closed. Never ready on a forgotten
+/// one.
+async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> Bytes {
     let Some(open) = pipe else {
         return std::future::pending().await;
     };
@@ -368,7 +361,7 @@ async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> u
     if bytes == 0 {
         *pipe = None;
     }
-    bytes
+    Bytes::copy_from_slice(&buffer[..bytes])
 }
 
 /// What the system's status means.

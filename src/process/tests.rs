@@ -13,12 +13,14 @@ struct Kept {
 }
 
 impl Output for Kept {
-    async fn write(&mut self, stream: Stream, bytes: &[u8]) {
+    async fn stdout(&mut self, data: Bytes) {
         sleep(self.pause).await;
-        match stream {
-            Stream::Stdout => self.out.extend_from_slice(bytes),
-            Stream::Stderr => self.err.extend_from_slice(bytes),
-        }
+        self.out.extend_from_slice(&data);
+    }
+
+    async fn stderr(&mut self, data: Bytes) {
+        sleep(self.pause).await;
+        self.err.extend_from_slice(&data);
     }
 }
 
@@ -78,7 +80,7 @@ async fn a_signal_is_reported_by_its_name() {
     let exit = exit.unwrap();
     assert_eq!(exit, Exit::Signal("USR1".into()));
     assert_eq!(
-        (exit.code(), exit.is_success(), exit.to_string().as_str()),
+        (exit.code(), exit.success(), exit.to_string().as_str()),
         (None, false, "signal USR1")
     );
 }
@@ -112,7 +114,7 @@ async fn arguments_and_directory_are_taken_as_they_are() {
         .args(["name", "$(id)", "a'b", ""])
         .dir(dir.path());
     let (exit, kept) = ran(&command, Run::default()).await;
-    assert!(exit.unwrap().is_success());
+    assert!(exit.unwrap().success());
     assert_eq!(kept.text(), format!("{}\n$(id)|a'b||", dir.path().display()));
 }
 
@@ -167,7 +169,7 @@ async fn what_a_script_leaves_in_its_group_ends_with_it() {
     let script = "sh -c 'echo $$ >left; exec sleep 60' & while [ ! -s left ]; do :; done; echo done";
     let begun = Instant::now();
     let (exit, kept) = ran(&sh(script).dir(dir.path()), Run::default()).await;
-    assert!(exit.unwrap().is_success());
+    assert!(exit.unwrap().success());
     assert_eq!(kept.text(), "done\n");
     assert!(begun.elapsed() < ORPHAN_WAIT + Duration::from_secs(5));
     assert!(ends(&dir.path().join("left")).await);
@@ -178,7 +180,7 @@ async fn a_pipe_held_by_a_process_that_left_the_group_is_not_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let script = "setsid sh -c 'echo $$ >left; exec yes' & while [ ! -s left ]; do :; done; echo done >&2";
     let (exit, kept) = ran(&sh(script).dir(dir.path()), Run::default()).await;
-    assert!(exit.unwrap().is_success());
+    assert!(exit.unwrap().success());
     assert_eq!(kept.err, b"done\n");
     // Its reader is gone, so `yes` ends by itself.
     assert!(ends(&dir.path().join("left")).await);
@@ -193,7 +195,7 @@ async fn a_slow_reader_slows_the_process_and_loses_nothing() {
     let begun = Instant::now();
     let command = sh("head -c 3000000 /dev/zero");
     let exit = run(&command, Run::default(), &mut slow).await;
-    assert!(exit.unwrap().is_success());
+    assert!(exit.unwrap().success());
     assert_eq!(slow.out.len(), 3_000_000);
     assert!(
         begun.elapsed() > ORPHAN_WAIT,
