@@ -1,1 +1,163 @@
-//! The config module.
+//! The configuration: a TOML file, and over it the environment.
+//!
+//! There is one struct per concern in `sections`, each key with its type, default and check. The
+//! `reader` takes each key from the environment (`DEPLOYER__HTTP__BIND`) or else from the file or
+//! else its default, and what nobody took afterwards is unknown, which is an error: a typo must not
+//! silently mean the default. All problems are collected and told at once, each with the file and
+//! line or the variable's name.
+//!
+//! `deployer.sample.toml` is the reference documentation. A test loads it, compares it with the
+//! defaults and sees to it that every key stands there.
+
+use std::path::{Path, PathBuf};
+
+mod error;
+mod files;
+mod reader;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use self::reader::Reader;
+
+pub use self::error::{Error, Place, Problem};
+pub use self::sections::{Access, Engine, Git, Http, Log, Masking, Ssh, Store};
+pub use self::values::{LogFormat, Network, Secret};
+
+/// Where everything lives that the deployer writes, unless set.
+pub const DATA_DIR: &str = "/var/lib/deployer";
+
+/// What every variable that sets a key begins with. Two underscores separate, because keys have
+/// single ones, and so scripts' variables (`DEPLOYER_COMMIT`) are never mistaken for ours.
+pub const ENV_PREFIX: &str = "DEPLOYER__";
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The directory under which mirrors, exports and the SQLite file live unless set.
+    pub data_dir: PathBuf,
+    /// Speaking HTTP.
+    pub http: Http,
+    /// Remembering.
+    pub store: Store,
+    /// Git remotes and our mirrors of them.
+    pub git: Git,
+    /// Connections to servers.
+    pub ssh: Ssh,
+    /// Doing deployments.
+    pub engine: Engine,
+    /// Who may do what.
+    pub access: Access,
+    /// What the deployer tells about itself.
+    pub log: Log,
+    /// Secrets that no log line may show.
+    pub masking: Masking,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::read(&mut Reader::default())
+    }
+}
+
+impl Config {
+    /// Reads `path`, if given, and the variables of `env` that begin with [`ENV_PREFIX`].
+    ///
+    /// # Errors
+    /// Every problem found: an unreadable file, unknown keys, impossible values, directories and
+    /// key files that are not there.
+    pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path).map_err(|source| Error::unreadable(path, &source))?,
+            None => String::new(),
+        };
+        let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+        let mut reader = Reader::new(&name, &text, env);
+        let config = Self::read(&mut reader);
+        files::check(&config, &mut reader);
+        reader.finish().map(|()| config)
+    }
+
+    /// As [`Config::load`] for a file's `text`, without a look at the disk.
+    ///
+    /// # Errors
+    /// Every problem found in the text and the variables.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let mut reader = Reader::new(name, text, env);
+        let config = Self::read(&mut reader);
+        reader.finish().map(|()| config)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            data_dir: reader.take("", "data_dir", PathBuf::from(DATA_DIR), values::absolute),
+            http: Http::read(reader),
+            store: Store::read(reader),
+            git: Git::read(reader),
+            ssh: Ssh::read(reader),
+            engine: Engine::read(reader),
+            access: Access::read(reader),
+            log: Log::read(reader),
+            masking: Masking::read(reader),
+        }
+    }
+
+    /// The database: `store.url`, or an SQLite file in the data directory.
+    pub fn store_url(&self) -> Secret {
+        let in_data_dir = || {
+            Secret::new(format!(
+                "sqlite:{}",
+                self.data_dir.join("deployer.sqlite").display()
+            ))
+        };
+        self.store.url.clone().unwrap_or_else(in_data_dir)
+    }
+
+    /// Where the Git mirrors live.
+    pub fn mirror_dir(&self) -> PathBuf {
+        self.git
+            .mirror_dir
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("mirrors"))
+    }
+
+    /// Where commits are exported to while they are deployed.
+    pub fn work_dir(&self) -> PathBuf {
+        self.engine
+            .work_dir
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("work"))
+    }
+
+    /// The files that name the Git hosts we trust.
+    pub fn known_hosts(&self) -> Vec<PathBuf> {
+        if self.git.known_hosts.is_empty() {
+            return vec![
+                self.data_dir.join("known_hosts"),
+                PathBuf::from("/etc/ssh/ssh_known_hosts"),
+            ];
+        }
+        self.git.known_hosts.clone()
+    }
+
+    /// The address people use, without a slash at its end.
+    pub fn public_url(&self) -> String {
+        match &self.http.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.http.bind),
+        }
+    }
+
+    /// Whether people reach us over https, and cookies may demand it.
+    pub fn is_https(&self) -> bool {
+        self.http
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.scheme() == "https")
+    }
+}

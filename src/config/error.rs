@@ -1,0 +1,93 @@
+//! What is wrong with a configuration, told by file and line or by variable.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// Where a value was set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In a file, on a line counted from 1; line 0 means the file as a whole.
+    File {
+        /// The path as given.
+        file: String,
+        /// The line.
+        line: usize,
+    },
+    /// In the environment, by this variable.
+    Variable(String),
+    /// Nowhere: it is the default.
+    Default,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line: 0 } => f.write_str(file),
+            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// The key, as `http.bind`; empty when no single key is meant.
+    pub key: String,
+    /// A sentence about it, without its place. Never holds a secret.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, key, message } = self;
+        match key.as_str() {
+            "" => write!(f, "{place}: {message}"),
+            key => write!(f, "{place}: {key} {message}"),
+        }
+    }
+}
+
+/// Everything that is wrong; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// By place.
+    pub problems: Vec<Problem>,
+}
+
+impl Error {
+    pub(super) fn unreadable(path: &Path, source: &io::Error) -> Self {
+        let message = match source.kind() {
+            io::ErrorKind::NotFound => {
+                "There is no such file. Copy deployer.sample.toml there, or give another path with --config."
+                    .to_owned()
+            }
+            io::ErrorKind::InvalidData => "The file is not UTF-8 text.".to_owned(),
+            _ => format!("The file cannot be read: {source}."),
+        };
+        let place = Place::File {
+            file: path.display().to_string(),
+            line: 0,
+        };
+        Self {
+            problems: vec![Problem {
+                place,
+                key: String::new(),
+                message,
+            }],
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Error {}

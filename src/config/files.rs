@@ -1,0 +1,66 @@
+//! Looks whether the directories and files that a configuration names can be there.
+//!
+//! Only what somebody set is looked at, and the data directory; the other defaults lie inside it.
+//! Directories of ours are made when needed, so it is their parent that has to exist: a typo in a
+//! path would otherwise quietly begin an empty life elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use super::reader::Reader;
+
+pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
+    parent("", "data_dir", &config.data_dir, reader);
+    if let Some(dir) = &config.git.mirror_dir {
+        parent_or_ours("git", "mirror_dir", dir, config, reader);
+    }
+    if let Some(dir) = &config.engine.work_dir {
+        parent_or_ours("engine", "work_dir", dir, config, reader);
+    }
+    if let Some(dir) = config.access.policies.as_ref().filter(|dir| !dir.is_dir()) {
+        let message = format!("names “{}”, which is not a directory", dir.display());
+        reader.complain("access", "policies", &message);
+    }
+    readable("git", "key_files", &config.git.key_files, reader);
+    readable("git", "known_hosts", &config.git.known_hosts, reader);
+    readable(
+        "git",
+        "https_credentials",
+        config.git.https_credentials.as_slice(),
+        reader,
+    );
+    readable("ssh", "key_files", &config.ssh.key_files, reader);
+}
+
+fn parent_or_ours(section: &str, key: &str, dir: &Path, config: &Config, reader: &mut Reader<'_>) {
+    if !dir.starts_with(&config.data_dir) {
+        parent(section, key, dir, reader);
+    }
+}
+
+fn parent(section: &str, key: &str, dir: &Path, reader: &mut Reader<'_>) {
+    let is_there = dir.parent().is_some_and(Path::is_dir);
+    if dir.exists() && !dir.is_dir() {
+        reader.complain(
+            section,
+            key,
+            &format!("names “{}”, which is not a directory", dir.display()),
+        );
+    } else if dir.is_absolute() && !is_there {
+        let parent = dir.parent().unwrap_or(dir).display();
+        let message = format!(
+            "names “{}”, but the directory “{parent}” above it does not exist; make it first",
+            dir.display()
+        );
+        reader.complain(section, key, &message);
+    }
+}
+
+fn readable(section: &str, key: &str, files: &[PathBuf], reader: &mut Reader<'_>) {
+    for file in files.iter().filter(|file| file.is_absolute()) {
+        if let Err(error) = std::fs::File::open(file) {
+            let message = format!("names “{}”, which cannot be read: {error}", file.display());
+            reader.complain(section, key, &message);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Takes keys out of the environment and a TOML document, and complains about what is left.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::ENV_PREFIX;
+use super::error::{Error, Place, Problem};
+use super::values::Value;
+
+/// The sources of a configuration while they are read.
+#[derive(Default)]
+pub(super) struct Reader<'a> {
+    file: String,
+    text: &'a str,
+    /// What of the document nobody took yet.
+    sections: DeTable<'a>,
+    /// What of the environment nobody took yet.
+    variables: BTreeMap<String, String>,
+    /// Every key asked for, with the place its value came from.
+    places: BTreeMap<(String, String), Place>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the document `text` of the file called `file`, and the variables of ours in `env`.
+    pub(super) fn new(file: &str, text: &'a str, env: impl IntoIterator<Item = (String, String)>) -> Self {
+        let variables = env
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(ENV_PREFIX))
+            .collect();
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let mut reader = Self {
+            file: file.to_owned(),
+            text,
+            sections: document.into_inner(),
+            variables,
+            ..Self::default()
+        };
+        for error in errors {
+            let place = reader.place_at(error.span().map_or(0, |span| span.start));
+            let message = format!("This is not TOML: {}.", error.message());
+            reader.problems.push(Problem {
+                place,
+                key: String::new(),
+                message,
+            });
+        }
+        reader
+    }
+
+    /// The value of a key: of its variable, or else of the file, or else `default`. A value that
+    /// cannot be read or that `check` does not like becomes a problem, and the default stands in
+    /// so that reading goes on. The section “” is the top of the document.
+    pub(super) fn take<T: Value>(
+        &mut self,
+        section: &str,
+        key: &str,
+        default: T,
+        check: fn(&T) -> Result<(), String>,
+    ) -> T {
+        let mut value = default;
+        let name = (section.to_owned(), key.to_owned());
+        self.places.insert(name.clone(), Place::Default);
+        if let Some((at, found)) = self.take_from_file(section, key) {
+            self.places.insert(name.clone(), at);
+            self.accept(section, key, T::from_toml(&found), check, &mut value);
+        }
+        let variable = variable(section, key);
+        if let Some(text) = self.variables.remove(&variable) {
+            self.places.insert(name, Place::Variable(variable));
+            self.accept(section, key, T::from_text(text.trim()), check, &mut value);
+        }
+        value
+    }
+
+    fn accept<T>(
+        &mut self,
+        section: &str,
+        key: &str,
+        found: Result<T, String>,
+        check: fn(&T) -> Result<(), String>,
+        value: &mut T,
+    ) {
+        match found.and_then(|found| check(&found).map(|()| found)) {
+            Ok(found) => *value = found,
+            Err(message) => self.complain(section, key, &message),
+        }
+    }
+
+    fn take_from_file(&mut self, section: &str, key: &str) -> Option<(Place, DeValue<'a>)> {
+        let table = match section {
+            "" => &mut self.sections,
+            section => match self.sections.get_mut(section)?.get_mut() {
+                DeValue::Table(table) => table,
+                _ => return None,
+            },
+        };
+        let (name, value) = table.remove_entry(key)?;
+        Some((self.place_at(name.span().start), value.into_inner()))
+    }
+
+    /// Adds a problem with a key, at the place its value came from. `message` follows the key's
+    /// name and has no full stop.
+    pub(super) fn complain(&mut self, section: &str, key: &str, message: &str) {
+        let name = (section.to_owned(), key.to_owned());
+        let place = self.places.get(&name).cloned().unwrap_or(Place::Default);
+        let problem = Problem {
+            place,
+            key: dotted(section, key),
+            message: format!("{message}."),
+        };
+        self.problems.push(problem);
+    }
+
+    /// Every key that was asked for, as section and key.
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> Vec<(String, String)> {
+        self.places.keys().cloned().collect()
+    }
+
+    /// Complains about what nobody took.
+    ///
+    /// # Errors
+    /// All problems, if there is any.
+    pub(super) fn finish(mut self) -> Result<(), Error> {
+        for (name, value) in std::mem::take(&mut self.sections) {
+            self.leftover_section(&name, value);
+        }
+        for variable in std::mem::take(&mut self.variables).into_keys() {
+            let section = variable
+                .trim_start_matches(ENV_PREFIX)
+                .split("__")
+                .next()
+                .unwrap_or_default();
+            let message = format!(
+                "sets nothing: {}",
+                self.known_as(&section.to_lowercase(), variable_of)
+            );
+            let place = Place::Variable(variable);
+            self.problems.push(Problem {
+                place,
+                key: String::new(),
+                message,
+            });
+        }
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        self.problems.sort();
+        self.problems.dedup();
+        Err(Error {
+            problems: self.problems,
+        })
+    }
+
+    fn leftover_section(&mut self, name: &Spanned<DeString<'a>>, value: Spanned<DeValue<'a>>) {
+        let section = name.get_ref().to_string();
+        let is_known = self.places.keys().any(|(known, _)| *known == section);
+        let at = self.place_at(name.span().start);
+        match value.into_inner() {
+            DeValue::Table(keys) if is_known => {
+                for key in keys.into_iter().map(|(key, _)| key) {
+                    let place = self.place_at(key.span().start);
+                    let message = format!(
+                        "is not a setting: {}",
+                        self.known_as(&section, |_, key| key.into())
+                    );
+                    self.problems.push(Problem {
+                        place,
+                        key: dotted(&section, key.get_ref()),
+                        message,
+                    });
+                }
+            }
+            _ if is_known => {
+                let message = format!("must be a section: write [{section}] and its keys below.");
+                self.problems.push(Problem {
+                    place: at,
+                    key: section,
+                    message,
+                });
+            }
+            value => {
+                let what = if matches!(value, DeValue::Table(_)) {
+                    "section"
+                } else {
+                    "setting"
+                };
+                let message = format!("is not a {what}: {}", self.known_as("", |_, key| key.into()));
+                self.problems.push(Problem {
+                    place: at,
+                    key: section,
+                    message,
+                });
+            }
+        }
+    }
+
+    /// A sentence that names the keys of `section`, or the sections when there is no such one.
+    fn known_as(&self, section: &str, write: fn(&str, &str) -> String) -> String {
+        let keys: Vec<String> = self
+            .places
+            .keys()
+            .filter(|(known, _)| known == section)
+            .map(|(section, key)| write(section, key))
+            .collect();
+        if !section.is_empty() && !keys.is_empty() {
+            return format!("the settings of [{section}] are {}.", keys.join(", "));
+        }
+        let mut sections: Vec<&str> = self
+            .places
+            .keys()
+            .map(|(section, _)| section.as_str())
+            .filter(|one| !one.is_empty())
+            .collect();
+        sections.dedup();
+        let top: Vec<String> = self
+            .places
+            .keys()
+            .filter(|(section, _)| section.is_empty())
+            .map(|(_, key)| write("", key))
+            .collect();
+        format!(
+            "there are {} and the sections {}.",
+            top.join(", "),
+            sections.join(", ")
+        )
+    }
+
+    fn place_at(&self, offset: usize) -> Place {
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Place::File {
+            file: self.file.clone(),
+            line,
+        }
+    }
+}
+
+/// The variable that sets a key.
+fn variable(section: &str, key: &str) -> String {
+    match section {
+        "" => format!("{ENV_PREFIX}{}", key.to_uppercase()),
+        section => format!("{ENV_PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase()),
+    }
+}
+
+fn variable_of(section: &str, key: &str) -> String {
+    variable(section, key)
+}
+
+fn dotted(section: &str, key: &str) -> String {
+    if section.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{section}.{key}")
+    }
+}

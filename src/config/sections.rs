@@ -1,0 +1,204 @@
+//! One struct per concern. Each key stands here once, with its type, its default and its check;
+//! how to use it is told to sysadmins in `deployer.sample.toml`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use url::Url;
+
+use super::reader::Reader;
+use super::values::{LogFormat, Network, Secret, absolute_if_set, all_absolute, any, some_time, within};
+
+macro_rules! sections {
+    ($($(#[$doc:meta])* $section:literal $name:ident {
+        $($(#[$key_doc:meta])* $key:ident: $kind:ty = $default:expr, $check:expr;)*
+    })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name { $($(#[$key_doc])* pub $key: $kind,)* }
+
+        impl $name {
+            pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+                Self { $($key: reader.take($section, stringify!($key), $default, $check),)* }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::read(&mut Reader::default())
+            }
+        }
+    )*};
+}
+
+sections! {
+    /// Speaking HTTP.
+    "http" Http {
+        /// Where we listen.
+        bind: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080), real_port;
+        /// The address people use; decides links in mails and whether cookies demand https.
+        public_url: Option<Url> = None, web_address;
+        /// Proxies whose word on the client's address is taken.
+        trusted_proxies: Vec<Network> = Vec::new(), any;
+        /// Days after which an unused login ends.
+        session_days: u32 = 14, within::<1, 365>;
+    }
+
+    /// Remembering.
+    "store" Store {
+        /// The database; `None`: an SQLite file in the data directory.
+        url: Option<Secret> = None, database;
+    }
+
+    /// Git remotes and our mirrors of them.
+    "git" Git {
+        /// Where the mirrors live; `None`: in the data directory.
+        mirror_dir: Option<PathBuf> = None, absolute_if_set;
+        /// The longest a whole fetch may take.
+        fetch_timeout: Duration = Duration::from_secs(600), some_time;
+        /// Private keys without a passphrase, tried in this order.
+        key_files: Vec<PathBuf> = Vec::new(), all_absolute;
+        /// Whether the agent at `SSH_AUTH_SOCK` is asked after the files.
+        use_agent: bool = false, any;
+        /// Files in OpenSSH's `known_hosts` form; none: see [`super::Config::known_hosts`].
+        known_hosts: Vec<PathBuf> = Vec::new(), all_absolute;
+        /// A file of lines `https://user:token@host`, for private repositories over https.
+        https_credentials: Option<PathBuf> = None, absolute_if_set;
+    }
+
+    /// Connections to servers.
+    "ssh" Ssh {
+        /// Private keys without a passphrase, tried in this order.
+        key_files: Vec<PathBuf> = Vec::new(), all_absolute;
+        /// Whether the agent at `SSH_AUTH_SOCK` is asked after the files.
+        use_agent: bool = false, any;
+        /// Limit for name lookup, TCP, key exchange and login together.
+        connect_timeout: Duration = Duration::from_secs(10), some_time;
+        /// Silence after which a server is asked whether it still lives.
+        keepalive: Duration = Duration::from_secs(15), some_time;
+        /// A connection without a running command is closed after this.
+        idle_timeout: Duration = Duration::from_secs(300), some_time;
+        /// Commands at once on one connection.
+        max_channels: u32 = 8, within::<2, 1000>;
+        /// Connections being set up at once to one address and port.
+        max_new_connections: u32 = 6, within::<1, 1000>;
+    }
+
+    /// Doing deployments.
+    "engine" Engine {
+        /// Deployments done at once by this instance.
+        workers: u32 = 4, within::<1, 256>;
+        /// Where commits are exported to; `None`: in the data directory.
+        work_dir: Option<PathBuf> = None, absolute_if_set;
+        /// How long a deployment stays ours without a sign of life.
+        lease: Duration = Duration::from_secs(20), lease;
+    }
+
+    /// Who may do what.
+    "access" Access {
+        /// The directory of the policy files; `None`: the policy shipped inside the program.
+        policies: Option<PathBuf> = None, absolute_if_set;
+    }
+
+    /// What the deployer tells about itself.
+    "log" Log {
+        /// For people or for machines.
+        format: LogFormat = LogFormat::Text, any;
+        /// What is told: a level, or `module=level` pairs, separated by commas.
+        filter: String = "info".to_owned(), filter;
+    }
+
+    /// Secrets that no log line may show.
+    "masking" Masking {
+        /// Texts to hide, beside the secret variables of environments.
+        secrets: Vec<Secret> = Vec::new(), long_secrets;
+    }
+}
+
+fn real_port(bind: &SocketAddr) -> Result<(), String> {
+    if bind.port() == 0 {
+        Err("must have a port other than 0".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+fn web_address(url: &Option<Url>) -> Result<(), String> {
+    let Some(url) = url else { return Ok(()) };
+    if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none() {
+        return Err(format!(
+            "must begin with http:// or https:// and name a host, not “{url}”"
+        ));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(format!(
+            "must end after the host and port, not “{url}”: the deployer has a host of its own"
+        ));
+    }
+    Ok(())
+}
+
+/// The databases there is a driver for.
+const DATABASES: [&str; 4] = ["sqlite:", "postgres://", "postgresql://", "mysql://"];
+
+/// The value may hold a password, so messages don't show it.
+fn database(url: &Option<Secret>) -> Result<(), String> {
+    let Some(url) = url.as_ref().map(Secret::expose) else {
+        return Ok(());
+    };
+    if !DATABASES.iter().any(|scheme| url.starts_with(scheme)) {
+        return Err("must begin with sqlite:, postgres:// or mysql://".to_owned());
+    }
+    match url.strip_prefix("sqlite:") {
+        Some(file) if !file.trim_start_matches("//").starts_with('/') => Err(
+            "must name the SQLite file by an absolute path, such as sqlite:/var/lib/deployer/deployer.sqlite"
+                .to_owned(),
+        ),
+        Some(_) => Ok(()),
+        None if Url::parse(url).is_ok_and(|url| url.has_host() && url.path().len() > 1) => Ok(()),
+        None => Err("must name a host and a database, as postgres://user:password@host/database".to_owned()),
+    }
+}
+
+/// Another instance takes over within 30 s, so a lease is shorter; and long enough for a busy host.
+fn lease(time: &Duration) -> Result<(), String> {
+    if (5..=30).contains(&time.as_secs()) {
+        return Ok(());
+    }
+    Err("must be between 5s and 30s".to_owned())
+}
+
+/// A single word is a level: the parser would take a mistyped “inof” for a module's name.
+fn filter(text: &String) -> Result<(), String> {
+    let reads = |part: &str| {
+        part.contains('=')
+            || part
+                .parse::<LevelFilter>()
+                .is_ok_and(|_| !part.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    if text.split(',').all(reads) && EnvFilter::try_new(text).is_ok() {
+        return Ok(());
+    }
+    Err(format!(
+        "must be a level (error, warn, info, debug, trace or off) or module=level pairs, \
+         separated by commas, not “{text}”"
+    ))
+}
+
+/// Hiding shorter ones would hide the log.
+const SHORTEST_SECRET: usize = 3;
+
+fn long_secrets(secrets: &Vec<Secret>) -> Result<(), String> {
+    if secrets
+        .iter()
+        .all(|secret| secret.expose().chars().count() >= SHORTEST_SECRET)
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "holds a text shorter than {SHORTEST_SECRET} characters, which would hide half the log"
+    ))
+}

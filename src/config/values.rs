@@ -1,0 +1,327 @@
+//! The types of values that keys have: how each is read from TOML and from a variable, and the
+//! checks several keys share. Messages follow the key's name and have no full stop.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::de::DeValue;
+use url::Url;
+
+/// A type that a key can have.
+pub(super) trait Value: Sized {
+    /// What is expected, with an example, for messages.
+    const EXPECTED: &'static str;
+
+    /// Reads a variable's text.
+    fn from_text(text: &str) -> Result<Self, String>;
+
+    /// Reads a value of the file; a string reads as a variable would.
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        match value {
+            DeValue::String(text) => Self::from_text(text),
+            other => Err(format!(
+                "must be {}, not a TOML {}",
+                Self::EXPECTED,
+                other.type_str()
+            )),
+        }
+    }
+}
+
+impl Value for SocketAddr {
+    const EXPECTED: &'static str = "an address and a port in quotes, such as \"127.0.0.1:8080\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| format!("must be {}, not “{text}”", Self::EXPECTED))
+    }
+}
+
+impl Value for Url {
+    const EXPECTED: &'static str = "a URL in quotes, such as \"https://deployer.example.org\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|reason| format!("must be {}, not “{text}” ({reason})", Self::EXPECTED))
+    }
+}
+
+impl Value for PathBuf {
+    const EXPECTED: &'static str = "a path in quotes, such as \"/var/lib/deployer\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self::from(text))
+    }
+}
+
+impl Value for String {
+    const EXPECTED: &'static str = "text in quotes";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Value for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| format!("must be {}, not “{text}”", Self::EXPECTED))
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        let other = || {
+            format!(
+                "must be {} without quotes, not a TOML {}",
+                Self::EXPECTED,
+                value.type_str()
+            )
+        };
+        value.as_bool().ok_or_else(other)
+    }
+}
+
+impl Value for u32 {
+    const EXPECTED: &'static str = "a whole number, such as 4";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| format!("must be {}, not “{text}”", Self::EXPECTED))
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        let Some(number) = value.as_integer() else {
+            return Err(format!(
+                "must be {} without quotes, not a TOML {}",
+                Self::EXPECTED,
+                value.type_str()
+            ));
+        };
+        let text = number.as_str();
+        Self::from_str_radix(text.trim_start_matches('+'), number.radix())
+            .map_err(|_| format!("must be {}, not {text}", Self::EXPECTED))
+    }
+}
+
+/// What a duration may be counted in, with seconds of each.
+const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
+
+impl Value for Duration {
+    const EXPECTED: &'static str = "a time in quotes, such as \"30s\", \"10m\", \"2h\" or \"7d\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong = || format!("must be {}, not “{text}”", Self::EXPECTED);
+        let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(end);
+        let (_, factor) = UNITS
+            .into_iter()
+            .find(|(name, _)| *name == unit)
+            .ok_or_else(wrong)?;
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        number.checked_mul(factor).map(Self::from_secs).ok_or_else(wrong)
+    }
+}
+
+/// Nothing is written as empty text.
+impl<T: Value> Value for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            T::from_text(text).map(Some)
+        }
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        if value.as_str() == Some("") {
+            Ok(None)
+        } else {
+            T::from_toml(value).map(Some)
+        }
+    }
+}
+
+/// A variable separates by commas.
+impl<T: Value> Value for Vec<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(T::from_text)
+            .collect()
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        let other = || {
+            let expected = T::EXPECTED;
+            format!(
+                "must be a list in [brackets], each of them {expected}, not a TOML {}",
+                value.type_str()
+            )
+        };
+        value
+            .as_array()
+            .ok_or_else(other)?
+            .iter()
+            .map(|one| T::from_toml(one.get_ref()))
+            .collect()
+    }
+}
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for whoever needs it to do their work.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(•••)")
+    }
+}
+
+impl Value for Secret {
+    const EXPECTED: &'static str = "text in quotes";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self::new(text))
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object per line.
+    Json,
+}
+
+impl Value for LogFormat {
+    const EXPECTED: &'static str = "\"text\" or \"json\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("must be {}, not “{text}”", Self::EXPECTED)),
+        }
+    }
+}
+
+/// A range of IP addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    /// How many leading bits count.
+    prefix: u32,
+}
+
+impl Network {
+    /// Whether `address` lies in it. An IPv4 address written as IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let differ = u32::from(ours) ^ u32::from(theirs);
+                differ.leading_zeros() >= self.prefix
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                let differ = u128::from(ours) ^ u128::from(theirs);
+                differ.leading_zeros() >= self.prefix
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("must be {}, not “{text}”", Self::EXPECTED);
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix
+                .parse()
+                .ok()
+                .filter(|bits| *bits <= longest)
+                .ok_or_else(wrong)?,
+            None => longest,
+        };
+        Ok(Self { address, prefix })
+    }
+}
+
+impl Value for Network {
+    const EXPECTED: &'static str = "an IP address or a range in quotes, such as \"10.0.0.0/8\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A path must not depend on where the deployer was started.
+pub(super) fn absolute(path: &PathBuf) -> Result<(), String> {
+    if path == Path::new("/") {
+        return Err("must not be “/” itself".to_owned());
+    }
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(format!(
+        "must be an absolute path (beginning with “/”), not “{}”",
+        path.display()
+    ))
+}
+
+/// As [`absolute`], for a path that may be left out.
+pub(super) fn absolute_if_set(path: &Option<PathBuf>) -> Result<(), String> {
+    path.as_ref().map_or(Ok(()), absolute)
+}
+
+/// As [`absolute`], for each of several.
+pub(super) fn all_absolute(paths: &Vec<PathBuf>) -> Result<(), String> {
+    paths.iter().try_for_each(absolute)
+}
+
+/// No time at all is never meant.
+pub(super) fn some_time(time: &Duration) -> Result<(), String> {
+    if time.is_zero() {
+        Err("must be longer than 0".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+/// A number within limits that the type parameters give.
+pub(super) fn within<const LEAST: u32, const MOST: u32>(number: &u32) -> Result<(), String> {
+    if (LEAST..=MOST).contains(number) {
+        return Ok(());
+    }
+    Err(format!("must be between {LEAST} and {MOST}, not {number}"))
+}
+
+/// Everything the type holds will do.
+pub(super) fn any<T>(_: &T) -> Result<(), String> {
+    Ok(())
+}
