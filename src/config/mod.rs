@@ -95,7 +95,9 @@ impl Config {
 
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            data_dir: reader.take("", "data_dir", PathBuf::from(DATA_DIR), values::absolute),
+            data_dir: reader.take("", "data_dir", PathBuf::from(DATA_DIR), |dir| {
+                values::absolute(dir)
+            }),
             http: Http::read(reader),
             store: Store::read(reader),
             git: Git::read(reader),

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 use super::reader::Reader;
@@ -22,7 +21,7 @@ macro_rules! sections {
 
         impl $name {
             pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-                Self { $($key: reader.take($section, stringify!($key), $default, $check),)* }
+                Self { $($key: reader.take($section, stringify!($key), $default, |value: &$kind| $check(value)),)* }
             }
         }
 
@@ -171,14 +170,13 @@ fn lease(time: &Duration) -> Result<(), String> {
     Err("must be between 5s and 30s".to_owned())
 }
 
+/// What a filter may say without naming a module.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
 /// A single word is a level: the parser would take a mistyped “inof” for a module's name.
-fn filter(text: &String) -> Result<(), String> {
-    let reads = |part: &str| {
-        part.contains('=')
-            || part
-                .parse::<LevelFilter>()
-                .is_ok_and(|_| !part.starts_with(|c: char| c.is_ascii_digit()))
-    };
+fn filter(text: &str) -> Result<(), String> {
+    let is_level = |part: &str| LEVELS.contains(&part.to_lowercase().as_str());
+    let reads = |part: &str| part.contains('=') || is_level(part);
     if text.split(',').all(reads) && EnvFilter::try_new(text).is_ok() {
         return Ok(());
     }
@@ -191,7 +189,7 @@ fn filter(text: &String) -> Result<(), String> {
 /// Hiding shorter ones would hide the log.
 const SHORTEST_SECRET: usize = 3;
 
-fn long_secrets(secrets: &Vec<Secret>) -> Result<(), String> {
+fn long_secrets(secrets: &[Secret]) -> Result<(), String> {
     if secrets
         .iter()
         .all(|secret| secret.expose().chars().count() >= SHORTEST_SECRET)

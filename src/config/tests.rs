@@ -117,68 +117,71 @@ fn unknown_variables_are_named() {
     );
 }
 
+/// A file, and what is told about it.
+const IMPOSSIBLE: &[(&str, &str)] = &[
+    (
+        "data_dir = 'x'",
+        "data_dir must be an absolute path (beginning with “/”), not “x”",
+    ),
+    ("data_dir = '/'", "data_dir must not be “/” itself"),
+    (
+        "[http]\nbind = 'localhost'",
+        "http.bind must be an address and a port",
+    ),
+    (
+        "[http]\nbind = '0.0.0.0:0'",
+        "http.bind must have a port other than 0",
+    ),
+    (
+        "[http]\nbind = 8080",
+        "http.bind must be an address and a port in quotes, such as \"127.0.0.1:8080\", not a TOML integer",
+    ),
+    ("[http]\npublic_url = 'deployer'", "http.public_url must be a URL"),
+    (
+        "[http]\npublic_url = 'ftp://x/'",
+        "must begin with http:// or https://",
+    ),
+    ("[http]\npublic_url = 'https://x/y'", "must end after the host"),
+    (
+        "[http]\ntrusted_proxies = ['10.0.0.0/33']",
+        "must be an IP address or a range",
+    ),
+    ("[http]\ntrusted_proxies = '10.0.0.0/8', ", "This is not TOML"),
+    ("[http]\nsession_days = 0", "must be between 1 and 365, not 0"),
+    (
+        "[http]\nsession_days = -1",
+        "must be a whole number, such as 4, not -1",
+    ),
+    (
+        "[http]\nsession_days = '4 days'",
+        "without quotes, not a TOML string",
+    ),
+    (
+        "[git]\nfetch_timeout = 30",
+        "git.fetch_timeout must be a time in quotes",
+    ),
+    ("[git]\nfetch_timeout = '0s'", "must be longer than 0"),
+    ("[git]\nfetch_timeout = '10 min'", "\"7d\", not “10 min”"),
+    ("[git]\nfetch_timeout = 'm'", "not “m”"),
+    ("[git]\nfetch_timeout = '99999999999999999999d'", "must be a time"),
+    ("[git]\nuse_agent = 'yes'", "must be true or false without quotes"),
+    ("[ssh]\nkey_files = ['~/.ssh/id_rsa']", "must be an absolute path"),
+    ("[engine]\nlease = '1h'", "must be between 5s and 30s"),
+    ("[engine]\nworkers = 0x1FF", "must be between 1 and 256, not 511"),
+    ("[log]\nformat = 'xml'", "must be \"text\" or \"json\", not “xml”"),
+    ("[log]\nfilter = 'deployer=loud'", "must be a level"),
+    ("[log]\nfilter = ''", "must be a level"),
+    ("[log]\nfilter = 'inof'", "must be a level"),
+    ("[masking]\nsecrets = ['x']", "shorter than 3"),
+    (
+        "[http]\nbind = '1.1.1.1:1'\nbind = '1.1.1.1:1'",
+        "d.toml:3: This is not TOML",
+    ),
+];
+
 #[test]
 fn impossible_values_say_what_would_be_possible() {
-    for (text, told) in [
-        (
-            "data_dir = 'x'",
-            "data_dir must be an absolute path (beginning with “/”), not “x”",
-        ),
-        ("data_dir = '/'", "data_dir must not be “/” itself"),
-        (
-            "[http]\nbind = 'localhost'",
-            "http.bind must be an address and a port",
-        ),
-        (
-            "[http]\nbind = '0.0.0.0:0'",
-            "http.bind must have a port other than 0",
-        ),
-        (
-            "[http]\nbind = 8080",
-            "http.bind must be an address and a port in quotes, such as \"127.0.0.1:8080\", not a TOML integer",
-        ),
-        ("[http]\npublic_url = 'deployer'", "http.public_url must be a URL"),
-        (
-            "[http]\npublic_url = 'ftp://x/'",
-            "must begin with http:// or https://",
-        ),
-        ("[http]\npublic_url = 'https://x/y'", "must end after the host"),
-        (
-            "[http]\ntrusted_proxies = ['10.0.0.0/33']",
-            "must be an IP address or a range",
-        ),
-        ("[http]\ntrusted_proxies = '10.0.0.0/8', ", "This is not TOML"),
-        ("[http]\nsession_days = 0", "must be between 1 and 365, not 0"),
-        (
-            "[http]\nsession_days = -1",
-            "must be a whole number, such as 4, not -1",
-        ),
-        (
-            "[http]\nsession_days = '4 days'",
-            "without quotes, not a TOML string",
-        ),
-        (
-            "[git]\nfetch_timeout = 30",
-            "git.fetch_timeout must be a time in quotes",
-        ),
-        ("[git]\nfetch_timeout = '0s'", "must be longer than 0"),
-        ("[git]\nfetch_timeout = '10 min'", "\"7d\", not “10 min”"),
-        ("[git]\nfetch_timeout = 'm'", "not “m”"),
-        ("[git]\nfetch_timeout = '99999999999999999999d'", "must be a time"),
-        ("[git]\nuse_agent = 'yes'", "must be true or false without quotes"),
-        ("[ssh]\nkey_files = ['~/.ssh/id_rsa']", "must be an absolute path"),
-        ("[engine]\nlease = '1h'", "must be between 5s and 30s"),
-        ("[engine]\nworkers = 0x1FF", "must be between 1 and 256, not 511"),
-        ("[log]\nformat = 'xml'", "must be \"text\" or \"json\", not “xml”"),
-        ("[log]\nfilter = 'deployer=loud'", "must be a level"),
-        ("[log]\nfilter = ''", "must be a level"),
-        ("[log]\nfilter = 'inof'", "must be a level"),
-        ("[masking]\nsecrets = ['x']", "shorter than 3"),
-        (
-            "[http]\nbind = '1.1.1.1:1'\nbind = '1.1.1.1:1'",
-            "d.toml:3: This is not TOML",
-        ),
-    ] {
+    for (text, told) in IMPOSSIBLE {
         let all = problems(text);
         assert!(all.contains(told), "{text}:\n{all}");
     }

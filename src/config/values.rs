@@ -281,8 +281,8 @@ impl Value for Network {
 }
 
 /// A path must not depend on where the deployer was started.
-pub(super) fn absolute(path: &PathBuf) -> Result<(), String> {
-    if path == Path::new("/") {
+pub(super) fn absolute(path: &Path) -> Result<(), String> {
+    if path.parent().is_none() && path.is_absolute() {
         return Err("must not be “/” itself".to_owned());
     }
     if path.is_absolute() {
@@ -296,12 +296,12 @@ pub(super) fn absolute(path: &PathBuf) -> Result<(), String> {
 
 /// As [`absolute`], for a path that may be left out.
 pub(super) fn absolute_if_set(path: &Option<PathBuf>) -> Result<(), String> {
-    path.as_ref().map_or(Ok(()), absolute)
+    path.as_deref().map_or(Ok(()), absolute)
 }
 
 /// As [`absolute`], for each of several.
-pub(super) fn all_absolute(paths: &Vec<PathBuf>) -> Result<(), String> {
-    paths.iter().try_for_each(absolute)
+pub(super) fn all_absolute(paths: &[PathBuf]) -> Result<(), String> {
+    paths.iter().try_for_each(|path| absolute(path))
 }
 
 /// No time at all is never meant.
