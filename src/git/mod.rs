@@ -1,1 +1,78 @@
-//! The git module.
+//! Git: what can be deployed, what would change, and the files of one commit.
+//!
+//! Every project has a bare mirror on this host ([`Mirrors`], [`Mirror`]). [`Mirror::fetch`] brings
+//! it up to date; everything else reads the mirror and never waits for a network. libgit2 does the
+//! work, on threads meant for blocking.
+//!
+//! Branch names, hashes and paths are data here: no `git` program is started, so there is nothing
+//! that could take `--output=x` for an option, and no hook, filter or attribute of a repository is
+//! obeyed.
+//!
+//! libgit2's own connections cannot be given a time limit from safe code and its SSH has ideas of
+//! its own about host keys. So connections are ours ([`link`](self)): SSH through russh, with the
+//! same strictness as towards servers; HTTPS through a tunnel we open. Whoever cancels a fetch or
+//! runs out of time closes the connection under libgit2, which then ends at once.
+//!
+//! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh` and `known_hosts`; then `commits`,
+//! `history`, `diff`, `export`.
+
+mod commits;
+mod diff;
+mod error;
+mod export;
+mod fetch;
+mod history;
+mod known_hosts;
+mod link;
+mod mirror;
+mod pack;
+mod ssh;
+#[cfg(test)]
+mod tests;
+mod url;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use commits::{Branch, CommitInfo};
+pub use diff::{
+    ChangedFile, ChangedFiles, Diff, DiffOptions, FileDiff, FileStatus, Hunk, Line, LineOrigin,
+};
+pub use error::{Error, Result};
+pub use export::{ExportProgress, Exported};
+pub use fetch::{FetchProgress, FetchReport, RefUpdate, probe};
+pub use history::{CommitQuery, Commits, Cursor, Page, SearchPage};
+pub use mirror::{Mirror, Mirrors};
+pub use url::{RemoteUrl, check_url};
+
+/// How long a fetch may take from its start to its end unless configured: a first clone of a large
+/// repository over a slow line takes minutes.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How remotes are reached.
+#[derive(Debug, Clone)]
+pub struct GitOptions {
+    /// The longest a whole fetch may take.
+    pub fetch_timeout: Duration,
+    /// Private keys without a passphrase, tried in this order for SSH remotes.
+    pub key_files: Vec<PathBuf>,
+    /// The socket of an ssh-agent, asked after the key files.
+    pub agent: Option<PathBuf>,
+    /// Files in OpenSSH's `known_hosts` form; a host that none of them knows is refused.
+    pub known_hosts: Vec<PathBuf>,
+    /// A file of lines `https://user:token@host`, as `git credential-store` keeps them, for private
+    /// repositories over HTTPS.
+    pub https_credentials: Option<PathBuf>,
+}
+
+impl Default for GitOptions {
+    fn default() -> Self {
+        Self {
+            fetch_timeout: FETCH_TIMEOUT,
+            key_files: Vec::new(),
+            agent: None,
+            known_hosts: Vec::new(),
+            https_credentials: None,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What can go wrong with a repository: the sentence for the person, and the cause for the log.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::domain::{self, CommitId, ErrorKind};
+
+/// The result of everything in [`crate::git`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Trouble with a repository; its text is a public sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The host cannot be reached.
+    #[error("The Git host {host} cannot be reached: {why}. Check the address and the network.")]
+    Unreachable {
+        /// Name and port.
+        host: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The host's key is not the one we know, or we know none.
+    #[error("{0}")]
+    HostKey(String),
+    /// The host does not let us in.
+    #[error("The Git host {host} refused to let “{user}” in: {why}.")]
+    AuthRefused {
+        /// Name and port.
+        host: String,
+        /// Who we said we are.
+        user: String,
+        /// What was tried and what to do.
+        why: String,
+    },
+    /// The other side said no after it let us in.
+    #[error("The Git host answered: “{0}”")]
+    Remote(String),
+    /// There is no repository on this host at that path.
+    #[error("There is no Git repository at {}.", path.display())]
+    NoRepository {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// It took too long.
+    #[error("The Git host did not finish within {seconds} s. Try again, or allow more time.")]
+    Timeout {
+        /// The limit.
+        seconds: u64,
+    },
+    /// Somebody cancelled.
+    #[error("Cancelled.")]
+    Cancelled,
+    /// Nothing was fetched yet.
+    #[error("The repository was not fetched yet. Fetch it first.")]
+    NotFetched,
+    /// The repository has no commit.
+    #[error("The repository is empty: push a branch to it first.")]
+    Empty,
+    /// No such branch.
+    #[error("There is no branch “{0}” in the repository.")]
+    NoBranch(String),
+    /// Nothing of that name.
+    #[error("There is no branch, tag or commit “{0}” in the repository.")]
+    NotFound(String),
+    /// A prefix that several objects have.
+    #[error("More than one commit begins with “{0}”. Give more digits.")]
+    Ambiguous(String),
+    /// A commit that was there, or is said to have been.
+    #[error("Commit {} is no longer in the repository. It may have been removed by a force-push; pick another one.", .0.short())]
+    Vanished(CommitId),
+    /// Input that cannot be meant.
+    #[error("{0}")]
+    Invalid(String),
+    /// A submodule stands in the tree.
+    #[error("“{0}” is a submodule, and submodules are not deployed. Put its files into the repository, or fetch them in predeploy.sh of a repository without it.")]
+    Submodule(String),
+    /// A tree entry that no honest repository has.
+    #[error("The commit cannot be exported: “{path}” {why}.")]
+    BadEntry {
+        /// The entry.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file here could not be written or read.
+    #[error("“{path}” could not be written: {source}.")]
+    Disk {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The mirror could not be read or written.
+    #[error("The mirror of the repository on this host could not be used: {}.", .0.message())]
+    Mirror(#[source] git2::Error),
+    /// A fetch failed in a way that has no sentence of its own.
+    #[error("Fetching failed: {}.", .0.message())]
+    Fetch(#[source] git2::Error),
+    /// A fault of this program.
+    #[error("Something went wrong here. The log of the deployer says what.")]
+    Internal(#[source] tokio::task::JoinError),
+}
+
+impl From<git2::Error> for Error {
+    fn from(error: git2::Error) -> Self {
+        Self::Mirror(error)
+    }
+}
+
+impl From<Error> for domain::Error {
+    fn from(error: Error) -> Self {
+        use Error as E;
+        let kind = match &error {
+            E::NoBranch(_) | E::NotFound(_) => ErrorKind::NotFound,
+            E::Ambiguous(_) | E::Invalid(_) => ErrorKind::Invalid,
+            E::Cancelled | E::NotFetched | E::Empty | E::Vanished(_) => ErrorKind::Conflict,
+            E::Submodule(_) | E::BadEntry { .. } => ErrorKind::Conflict,
+            E::Unreachable { .. } | E::HostKey(_) | E::AuthRefused { .. } | E::Remote(_) => {
+                ErrorKind::Unavailable
+            }
+            E::NoRepository { .. } | E::Timeout { .. } | E::Disk { .. } => ErrorKind::Unavailable,
+            E::Mirror(_) | E::Fetch(_) => ErrorKind::Unavailable,
+            E::Internal(_) => ErrorKind::Internal,
+        };
+        Self::new(kind, error.to_string()).because(error)
+    }
+}

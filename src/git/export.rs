@@ -1,0 +1,288 @@
+//! The files of one commit, in a fresh directory: exactly what Git has, nothing run, nothing
+//! converted.
+//!
+//! A tree may be hostile: an entry named `..`, two entries of one name of which the first is a
+//! symlink to `/etc`. So every name is looked at, every directory and file must be made by us
+//! (making one that exists is an error, and never follows a symlink), and submodules are refused.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use git2::{ObjectType, Odb, Oid, Repository, TreeEntry};
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{Error, Result};
+use super::mirror::{Mirror, find_commit};
+use super::pack;
+use crate::domain::CommitId;
+
+/// More entries than any honest tree has; a few kilobytes of Git objects can describe billions.
+const ENTRY_LIMIT: u64 = 5_000_000;
+/// From this size on, in bytes, a file is streamed from the pack where that can be done.
+const STREAM_FROM: usize = 4 * 1024 * 1024;
+/// How often progress is told at most.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+const FILE_MODE: u32 = 0o644;
+const PROGRAM_MODE: u32 = 0o755;
+const DIRECTORY_MODE: u32 = 0o755;
+
+/// How far an export is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExportProgress {
+    /// Files and symlinks written.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Files and symlinks.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+impl Mirror {
+    /// Writes the tree of `commit` into `into`, which must not exist yet but whose parent must.
+    /// Files are `0644` or `0755` as Git has them, symlinks are symlinks, times are the commit's.
+    /// After a failure, a cancel, or when the future is dropped, `into` is gone again. `progress`
+    /// is called from another thread.
+    ///
+    /// # Errors
+    /// [`Error::Vanished`], [`Error::Submodule`], [`Error::BadEntry`], [`Error::Disk`],
+    /// [`Error::Cancelled`].
+    pub async fn export<F>(
+        &self,
+        commit: &CommitId,
+        into: &Path,
+        progress: F,
+        cancel: &CancellationToken,
+    ) -> Result<Exported>
+    where
+        F: Fn(ExportProgress) + Send + 'static,
+    {
+        let (commit, into) = (commit.clone(), into.to_owned());
+        let stop = cancel.child_token();
+        let _stop_when_dropped = stop.clone().drop_guard();
+        self.read(move |repository, _| {
+            let commit = find_commit(repository, &commit)?;
+            let seconds = commit.time().seconds().max(0);
+            let tree = commit.tree_id();
+            make_directory(&into, &into)?;
+            let fresh = Fresh { path: into, complete: false };
+            let export = Export {
+                repository,
+                odb: repository.odb()?,
+                root: &fresh.path,
+                time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs()),
+                spec: TimeSpec::from_duration(Duration::from_secs(seconds.unsigned_abs())),
+                stop: &stop,
+                progress: &progress,
+                told: Instant::now(),
+                entries: 0,
+                done: Exported::default(),
+            };
+            let done = export.run(tree)?;
+            fresh.keep();
+            Ok(done)
+        })
+        .await
+    }
+}
+
+/// A directory that is removed again unless it was completed.
+struct Fresh {
+    path: PathBuf,
+    complete: bool,
+}
+
+impl Fresh {
+    fn keep(mut self) {
+        self.complete = true;
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if !self.complete
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "an unfinished export could not be removed");
+        }
+    }
+}
+
+struct Export<'a, F> {
+    repository: &'a Repository,
+    odb: Odb<'a>,
+    root: &'a Path,
+    time: SystemTime,
+    spec: TimeSpec,
+    stop: &'a CancellationToken,
+    progress: &'a F,
+    told: Instant,
+    entries: u64,
+    done: Exported,
+}
+
+impl<F: Fn(ExportProgress)> Export<'_, F> {
+    fn run(mut self, tree: Oid) -> Result<Exported> {
+        // Not recursive: a hostile tree may be deeper than our stack.
+        let mut directories = vec![self.root.to_owned()];
+        let mut ahead = vec![(tree, self.root.to_owned())];
+        while let Some((tree, directory)) = ahead.pop() {
+            let tree = self.repository.find_tree(tree)?;
+            for entry in &tree {
+                let path = self.checked(&directory, &entry)?;
+                match (entry.kind(), entry.filemode()) {
+                    (Some(ObjectType::Tree), _) => {
+                        make_directory(&path, self.root)?;
+                        directories.push(path.clone());
+                        ahead.push((entry.id(), path));
+                    }
+                    (Some(ObjectType::Blob), 0o120_000) => self.symlink(entry.id(), &path)?,
+                    (Some(ObjectType::Blob), mode) => self.file(entry.id(), &path, mode)?,
+                    _ => return Err(Error::Submodule(self.shown(&path))),
+                }
+            }
+        }
+        // Last, as every entry made in a directory changes its time.
+        for directory in directories.iter().rev() {
+            self.set_time(directory)?;
+        }
+        (self.progress)(ExportProgress { files: self.done.files, bytes: self.done.bytes });
+        Ok(self.done)
+    }
+
+    /// The path of an entry, if it may be written and nobody said stop.
+    fn checked(&mut self, directory: &Path, entry: &TreeEntry<'_>) -> Result<PathBuf> {
+        if self.stop.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let name = entry.name_bytes();
+        let path = directory.join(OsStr::from_bytes(name));
+        let bad = |why| Err(Error::BadEntry { path: String::from_utf8_lossy(name).into_owned(), why });
+        self.entries += 1;
+        if self.entries > ENTRY_LIMIT {
+            return bad("comes after more entries than any tree we deploy may have");
+        }
+        if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') {
+            return bad("leads out of the tree");
+        }
+        if name.eq_ignore_ascii_case(b".git") {
+            return bad("would be taken for a repository");
+        }
+        Ok(path)
+    }
+
+    fn symlink(&mut self, blob: Oid, path: &Path) -> Result<()> {
+        let blob = self.repository.find_blob(blob)?;
+        let target = OsStr::from_bytes(blob.content());
+        symlink(target, path).map_err(|error| self.disk(path, error))?;
+        self.set_time(path)?;
+        self.count(blob.size() as u64);
+        Ok(())
+    }
+
+    fn file(&mut self, blob: Oid, path: &Path, mode: i32) -> Result<()> {
+        let mode = if mode & 0o111 == 0 { FILE_MODE } else { PROGRAM_MODE };
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create_new(true).mode(mode).open(path);
+        let mut file = opened.map_err(|error| self.disk(path, error))?;
+        let bytes = self.fill(&mut file, blob, path)?;
+        let finish = || {
+            // The umask may have taken bits away that Git says are there.
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.set_times(FileTimes::new().set_modified(self.time).set_accessed(self.time))
+        };
+        finish().map_err(|error| self.disk(path, error))?;
+        self.count(bytes);
+        Ok(())
+    }
+
+    fn fill(&self, file: &mut File, blob: Oid, path: &Path) -> Result<u64> {
+        let (size, _) = self.odb.read_header(blob)?;
+        if size >= STREAM_FROM {
+            let mut writer = Watched { file, stop: self.stop };
+            match pack::stream_blob(self.repository.path(), blob, &mut writer) {
+                Ok(true) => return Ok(size as u64),
+                Ok(false) => {}
+                Err(_) if self.stop.is_cancelled() => return Err(Error::Cancelled),
+                Err(error) => return Err(self.disk(path, error)),
+            }
+        }
+        let blob = self.odb.read(blob)?;
+        file.write_all(blob.data()).map_err(|error| self.disk(path, error))?;
+        Ok(size as u64)
+    }
+
+    fn set_time(&self, path: &Path) -> Result<()> {
+        let set = utimensat(AT_FDCWD, path, &self.spec, &self.spec, UtimensatFlags::NoFollowSymlink);
+        set.map_err(|errno| self.disk(path, errno.into()))
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.done.files += 1;
+        self.done.bytes += bytes;
+        if self.told.elapsed() >= PROGRESS_EVERY {
+            self.told = Instant::now();
+            (self.progress)(ExportProgress { files: self.done.files, bytes: self.done.bytes });
+        }
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(self.root).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    fn disk(&self, path: &Path, error: io::Error) -> Error {
+        disk(path, self.root, error)
+    }
+}
+
+/// Stops a long write when somebody says stop.
+struct Watched<'a> {
+    file: &'a mut File,
+    stop: &'a CancellationToken,
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.stop.is_cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn make_directory(path: &Path, root: &Path) -> Result<()> {
+    let made = DirBuilder::new().mode(DIRECTORY_MODE).create(path);
+    let made = made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE)));
+    made.map_err(|error| disk(path, root, error))
+}
+
+fn disk(path: &Path, root: &Path, error: io::Error) -> Error {
+    let shown = match path.strip_prefix(root) {
+        Ok(inside) if inside != Path::new("") => inside,
+        _ => path,
+    };
+    let shown = shown.to_string_lossy().into_owned();
+    if error.kind() == io::ErrorKind::AlreadyExists && path != root {
+        return Error::BadEntry { path: shown, why: "stands twice in one directory" };
+    }
+    Error::Disk { path: shown, source: error }
+}

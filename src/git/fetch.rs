@@ -1,0 +1,317 @@
+//! Bringing a mirror up to date, and asking a remote what it has.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use git2::{
+    AutotagOption, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Progress,
+    ProxyOptions, Remote, RemoteCallbacks, RemoteRedirect, RemoteUpdateFlags, Repository,
+};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::GitOptions;
+use super::error::{Error, Result};
+use super::link::Link;
+use super::mirror::{Inner, Mirror, commit_id};
+use super::url::{Place, RemoteUrl};
+use crate::domain::{BranchName, CommitId};
+
+/// What is mirrored: branches and tags, each moved wherever the remote has it now.
+const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+/// How often progress is told at most: a person cannot read faster.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// How often credentials are handed to libgit2 for HTTPS; it asks again after each refusal, for ever.
+const CREDENTIAL_TRIES: usize = 3;
+
+/// How far a fetch is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchProgress {
+    /// A line of the remote (“Counting objects: …”).
+    Remote(String),
+    /// Objects that arrived, and bytes received for them.
+    Received {
+        /// Objects so far.
+        objects: usize,
+        /// Objects there will be.
+        total: usize,
+        /// Bytes so far.
+        bytes: usize,
+    },
+}
+
+/// What a fetch changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchReport {
+    /// Branches and tags that came, went or moved, by name.
+    pub updated: Vec<RefUpdate>,
+    /// How many branches there are now; none means the repository is empty.
+    pub branches: usize,
+}
+
+/// A branch or tag that came (no `old`), went (no `new`) or moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefUpdate {
+    /// `refs/heads/…` or `refs/tags/…`; shown lossily when it is not UTF-8.
+    pub name: String,
+    /// What it pointed at.
+    pub old: Option<CommitId>,
+    /// What it points at.
+    pub new: Option<CommitId>,
+}
+
+impl Mirror {
+    /// Brings the mirror up to date, making it first if need be. One fetch runs at a time per
+    /// mirror, a second caller waits for it; reads go on meanwhile. `progress` is called from
+    /// another thread. Dropping the future stops the fetch too.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] after [`GitOptions::fetch_timeout`] (waiting included),
+    /// [`Error::Cancelled`], or what the way to the remote, the remote or the disk had to say.
+    pub async fn fetch<F>(&self, progress: F, cancel: &CancellationToken) -> Result<FetchReport>
+    where
+        F: Fn(FetchProgress) + Send + 'static,
+    {
+        let inner = self.inner.clone();
+        let stop = cancel.child_token();
+        let _stop_when_dropped = stop.clone().drop_guard();
+        let work = async {
+            let alone = inner.writing.clone().lock_owned().await;
+            let link = Link::open(&inner.remote, &inner.options).await?;
+            let session = Session::new(&link, &inner.options, &inner.remote, stop.clone());
+            let writer = inner.clone();
+            let fetching = tokio::task::spawn_blocking(move || {
+                // Held until the thread is really done, even if nobody waits for it any more.
+                let _alone = alone;
+                fetch_into(&writer, &session, progress)
+            });
+            fetching.await.map_err(Error::Internal)?.map_err(|error| explain(error, &link))
+        };
+        within(work, inner.options.fetch_timeout, cancel).await
+    }
+}
+
+/// Asks a remote for its branches without keeping anything: what `git-check` prints.
+///
+/// # Errors
+/// As [`Mirror::fetch`].
+pub async fn probe(remote: &RemoteUrl, options: &GitOptions) -> Result<Vec<(BranchName, CommitId)>> {
+    let stop = CancellationToken::new();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    let work = async {
+        let link = Link::open(remote, options).await?;
+        let session = Session::new(&link, options, remote, stop.clone());
+        let asking = tokio::task::spawn_blocking(move || list(&session));
+        asking.await.map_err(Error::Internal)?.map_err(|error| explain(error, &link))
+    };
+    within(work, options.fetch_timeout, &stop).await
+}
+
+async fn within<T>(
+    work: impl Future<Output = Result<T>>,
+    limit: Duration,
+    cancel: &CancellationToken,
+) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::Cancelled),
+        done = timeout(limit, work) => done.unwrap_or(Err(Error::Timeout { seconds: limit.as_secs() })),
+    }
+}
+
+/// The remote's own complaint says more than libgit2's “unexpected end of file”.
+fn explain(error: Error, link: &Link) -> Error {
+    let said = String::from_utf8_lossy(&link.heard.lock()).trim().to_owned();
+    let Error::Fetch(cause) = error else { return error };
+    if cause.code() == ErrorCode::Owner {
+        return Error::Remote("the repository belongs to another user of this host; Git does not trust it".into());
+    }
+    if cause.code() == ErrorCode::Certificate {
+        return Error::Remote(format!("its certificate is not valid here ({})", cause.message()));
+    }
+    match (said.is_empty(), cause.class()) {
+        (false, _) => Error::Remote(said),
+        (true, ErrorClass::Http) => Error::Remote(cause.message().to_owned()),
+        (true, _) => Error::Fetch(cause),
+    }
+}
+
+/// What libgit2 needs to know for one conversation.
+struct Session {
+    url: String,
+    proxy: Option<String>,
+    login: Option<(String, String)>,
+    stop: CancellationToken,
+}
+
+impl Session {
+    fn new(link: &Link, options: &GitOptions, remote: &RemoteUrl, stop: CancellationToken) -> Self {
+        let file = options.https_credentials.as_deref();
+        let login = match &remote.place {
+            Place::Https { host, .. } => file.and_then(|file| stored_login(file, host)),
+            _ => None,
+        };
+        Self { url: link.url.clone(), proxy: link.proxy.clone(), login, stop }
+    }
+
+    fn proxy_options(&self) -> ProxyOptions<'static> {
+        let mut options = ProxyOptions::new();
+        if let Some(url) = &self.proxy {
+            options.url(url);
+        }
+        options
+    }
+
+    fn callbacks(&self) -> RemoteCallbacks<'_> {
+        let mut callbacks = RemoteCallbacks::new();
+        let mut asked = 0;
+        callbacks.credentials(move |_, _, kinds| {
+            asked += 1;
+            let refused = |why| Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Http, why));
+            let Some((user, token)) = &self.login else {
+                return refused("the repository is private or does not exist, and there are no credentials for its host");
+            };
+            if asked > CREDENTIAL_TRIES || !kinds.contains(CredentialType::USER_PASS_PLAINTEXT) {
+                return refused("the host does not take the credentials");
+            }
+            Cred::userpass_plaintext(user, token)
+        });
+        callbacks
+    }
+}
+
+/// The user and token for `host` in a file as `git credential-store` keeps it.
+fn stored_login(file: &Path, host: &str) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let urls = text.lines().filter_map(|line| url::Url::parse(line.trim()).ok());
+    let url = urls.into_iter().find(|url| url.scheme() == "https" && url.host_str() == Some(host))?;
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((decoded(url.username()), decoded(url.password()?)))
+}
+
+fn fetch_into<F>(inner: &Inner, session: &Session, progress: F) -> Result<FetchReport>
+where
+    F: Fn(FetchProgress) + Send + 'static,
+{
+    let repository = inner.open_or_create()?;
+    let before = tips(&repository)?;
+    let mut remote = repository.remote_anonymous(&session.url)?;
+    let head = receive(&mut remote, session, progress).map_err(|error| failed(error, session))?;
+    if let Some(head) = head {
+        repository.set_head_bytes(&head)?;
+    }
+    let after = tips(&repository)?;
+    inner.mark_fetched()?;
+    Ok(FetchReport {
+        branches: after.keys().filter(|name| name.starts_with("refs/heads/")).count(),
+        updated: changes(before, after),
+    })
+}
+
+fn failed(error: git2::Error, session: &Session) -> Error {
+    if session.stop.is_cancelled() {
+        return Error::Cancelled;
+    }
+    Error::Fetch(error)
+}
+
+/// Downloads, moves the branches and tags, and says which branch the remote calls its own.
+fn receive<F>(remote: &mut Remote<'_>, session: &Session, progress: F) -> Result<Option<Vec<u8>>, git2::Error>
+where
+    F: Fn(FetchProgress) + Send + 'static,
+{
+    let mut callbacks = session.callbacks();
+    let mut told = Told::default();
+    let tell = &progress;
+    callbacks.transfer_progress(move |state| {
+        if told.due(&state) {
+            tell(FetchProgress::Received {
+                objects: state.received_objects(),
+                total: state.total_objects(),
+                bytes: state.received_bytes(),
+            });
+        }
+        !session.stop.is_cancelled()
+    });
+    callbacks.sideband_progress(move |said| {
+        let said = String::from_utf8_lossy(said).trim().to_owned();
+        if !said.is_empty() {
+            tell(FetchProgress::Remote(said));
+        }
+        !session.stop.is_cancelled()
+    });
+    let mut options = FetchOptions::new();
+    options
+        .remote_callbacks(callbacks)
+        .proxy_options(session.proxy_options())
+        .download_tags(AutotagOption::None)
+        .follow_redirects(RemoteRedirect::Initial);
+    remote.download(&REFSPECS, Some(&mut options))?;
+    // What is gone goes first: a branch `a` stands in the way of a new branch `a/b`.
+    remote.prune(None)?;
+    remote.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, Some("fetch"))?;
+    let head = remote.default_branch().ok();
+    remote.disconnect()?;
+    Ok(head.map(|head| head.to_vec()))
+}
+
+/// When progress was last told.
+#[derive(Default)]
+struct Told(Option<Instant>);
+
+impl Told {
+    fn due(&mut self, state: &Progress<'_>) -> bool {
+        let finished = state.received_objects() == state.total_objects();
+        let due = self.0.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY) || finished;
+        if due {
+            self.0 = Some(Instant::now());
+        }
+        due
+    }
+}
+
+fn list(session: &Session) -> Result<Vec<(BranchName, CommitId)>> {
+    let asked = || {
+        let mut remote = Remote::create_detached(session.url.as_str())?;
+        let callbacks = session.callbacks();
+        let connection =
+            remote.connect_auth(Direction::Fetch, Some(callbacks), Some(session.proxy_options()))?;
+        let branch = |head: &git2::RemoteHead<'_>| {
+            let name = head.name().strip_prefix("refs/heads/")?.parse().ok()?;
+            Some((name, commit_id(head.oid())))
+        };
+        let branches = connection.list()?.iter().filter_map(branch).collect();
+        Ok(branches)
+    };
+    asked().map_err(|error| failed(error, session))
+}
+
+type Tips = BTreeMap<String, Oid>;
+
+/// Every branch and tag with what it points at.
+fn tips(repository: &Repository) -> Result<Tips> {
+    let mut tips = Tips::new();
+    for reference in repository.references()? {
+        let reference = reference?;
+        let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
+        let mirrored = name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
+        if let (true, Some(target)) = (mirrored, reference.target()) {
+            tips.insert(name, target);
+        }
+    }
+    Ok(tips)
+}
+
+fn changes(mut before: Tips, after: Tips) -> Vec<RefUpdate> {
+    let mut updated = Vec::new();
+    for (name, new) in after {
+        let old = before.remove(&name);
+        if old != Some(new) {
+            updated.push(RefUpdate { name, old: old.map(commit_id), new: Some(commit_id(new)) });
+        }
+    }
+    updated.extend(before.into_iter().map(|(name, old)| RefUpdate { name, old: Some(commit_id(old)), new: None }));
+    updated.sort_by(|a, b| a.name.cmp(&b.name));
+    updated
+}

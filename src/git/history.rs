@@ -1,0 +1,288 @@
+//! The commits of a branch: page by page, searched, compared.
+//!
+//! Newest first by commit time, no commit before all that follow it on the way it was reached. A
+//! walk visits no more of the history than it must; the hashes it passed are kept per newest commit
+//! ([`Orders`]), so paging on to the end of a long history costs one walk, not one per page.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use git2::{Oid, Repository, Revwalk, Sort};
+use parking_lot::Mutex;
+
+use super::commits::{CommitInfo, tip};
+use super::error::Result;
+use super::mirror::{Mirror, commit_id, find_commit};
+use crate::domain::{BranchName, CommitId};
+
+/// Histories whose order is kept: 20 bytes a commit, so 2 MB for 100,000 commits.
+const ORDERS_KEPT: usize = 8;
+/// How long one search may walk before it answers with what it has and where to go on.
+const SEARCH_TIME: Duration = Duration::from_secs(2);
+/// The most commits any list returns at once, whatever is asked for.
+const LIST_LIMIT: usize = 1000;
+
+/// Where a page begins: so many commits below a fixed newest one, so that a fetch between two
+/// pages neither doubles nor hides a commit. Written `hash:number` in addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    tip: CommitId,
+    offset: usize,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.tip, self.offset)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "That page does not exist; begin at the first one.".to_owned();
+        let (tip, offset) = text.split_once(':').ok_or_else(wrong)?;
+        Ok(Self { tip: tip.parse()?, offset: offset.parse().map_err(|_| wrong())? })
+    }
+}
+
+/// Some commits in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Newest first.
+    pub commits: Vec<CommitInfo>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// What to look for; every part that is given has to fit. Letter case does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitQuery {
+    /// A part of the message.
+    pub text: Option<String>,
+    /// A part of the author's name or address.
+    pub author: Option<String>,
+    /// The first digits of the hash.
+    pub hash: Option<String>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchPage {
+    /// Newest first.
+    pub commits: Vec<CommitInfo>,
+    /// How many commits were looked at, those of earlier pages included.
+    pub searched: usize,
+    /// Where to go on; `None` when the whole branch was searched.
+    pub next: Option<Cursor>,
+}
+
+/// Commits that one side has and the other has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commits {
+    /// Newest first.
+    pub commits: Vec<CommitInfo>,
+    /// Whether there are more than were asked for.
+    pub more: bool,
+}
+
+impl Mirror {
+    /// `limit` commits of a branch (150 fill a page), from its newest or from a cursor on.
+    ///
+    /// # Errors
+    /// [`Error::NoBranch`](super::Error::NoBranch), [`Error::Vanished`](super::Error::Vanished) for a cursor whose history is gone,
+    /// [`Error::NotFetched`](super::Error::NotFetched), [`Error::Empty`](super::Error::Empty).
+    pub async fn commits(&self, branch: &BranchName, from: Option<Cursor>, limit: usize) -> Result<Page> {
+        let (branch, limit) = (branch.clone(), limit.clamp(1, LIST_LIMIT));
+        self.read(move |repository, inner| {
+            let from = match from {
+                Some(from) => from,
+                None => Cursor { tip: commit_id(tip(repository, inner, &branch)?.id()), offset: 0 },
+            };
+            let start = find_commit(repository, &from.tip)?.id();
+            let order = inner.orders.until(repository, start, from.offset.saturating_add(limit + 1))?;
+            let begin = from.offset.min(order.len());
+            let end = (begin + limit).min(order.len());
+            let commits = order[begin..end].iter();
+            let commits = commits.map(|id| Ok(CommitInfo::of(&repository.find_commit(*id)?)));
+            let next = (order.len() > end).then(|| Cursor { tip: from.tip.clone(), offset: end });
+            Ok(Page { commits: commits.collect::<Result<_>>()?, next })
+        })
+        .await
+    }
+
+    /// Up to `limit` commits of a branch that fit `query`, from its newest or from a cursor on.
+    ///
+    /// # Errors
+    /// As [`Mirror::commits`].
+    pub async fn search(
+        &self,
+        branch: &BranchName,
+        query: CommitQuery,
+        from: Option<Cursor>,
+        limit: usize,
+    ) -> Result<SearchPage> {
+        let (branch, limit) = (branch.clone(), limit.clamp(1, LIST_LIMIT));
+        self.read(move |repository, inner| {
+            let from = match from {
+                Some(from) => from,
+                None => Cursor { tip: commit_id(tip(repository, inner, &branch)?.id()), offset: 0 },
+            };
+            let walk = walk(repository, find_commit(repository, &from.tip)?.id())?;
+            look_through(repository, walk, from, &query.prepared(), limit)
+        })
+        .await
+    }
+
+    /// Whether `commit` is on `branch`. A commit that is gone is not.
+    ///
+    /// # Errors
+    /// [`Error::NoBranch`](super::Error::NoBranch), [`Error::NotFetched`](super::Error::NotFetched), [`Error::Empty`](super::Error::Empty).
+    pub async fn contains(&self, branch: &BranchName, commit: &CommitId) -> Result<bool> {
+        let (branch, commit) = (branch.clone(), commit.clone());
+        self.read(move |repository, inner| {
+            let tip = tip(repository, inner, &branch)?.id();
+            let Ok(commit) = find_commit(repository, &commit) else { return Ok(false) };
+            Ok(tip == commit.id() || repository.graph_descendant_of(tip, commit.id())?)
+        })
+        .await
+    }
+
+    /// How many commits `a` has that `b` has not, and the other way round.
+    ///
+    /// # Errors
+    /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched).
+    pub async fn ahead_behind(&self, a: &CommitId, b: &CommitId) -> Result<(usize, usize)> {
+        let (a, b) = (a.clone(), b.clone());
+        self.read(move |repository, _| {
+            let (a, b) = (find_commit(repository, &a)?.id(), find_commit(repository, &b)?.id());
+            Ok(repository.graph_ahead_behind(a, b)?)
+        })
+        .await
+    }
+
+    /// The commits that come when what runs `from` gets `to`; without a `from`, all up to `to`.
+    ///
+    /// # Errors
+    /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched).
+    pub async fn between(&self, from: Option<&CommitId>, to: &CommitId, limit: usize) -> Result<Commits> {
+        let (from, to, limit) = (from.cloned(), to.clone(), limit.clamp(1, LIST_LIMIT));
+        self.read(move |repository, _| {
+            let mut walk = walk(repository, find_commit(repository, &to)?.id())?;
+            if let Some(from) = from {
+                walk.hide(find_commit(repository, &from)?.id())?;
+            }
+            let mut ids = walk.take(limit + 1).collect::<Result<Vec<_>, _>>()?;
+            let more = ids.len() > limit;
+            ids.truncate(limit);
+            let commits = ids.into_iter().map(|id| Ok(CommitInfo::of(&repository.find_commit(id)?)));
+            Ok(Commits { commits: commits.collect::<Result<_>>()?, more })
+        })
+        .await
+    }
+}
+
+fn walk(repository: &Repository, start: Oid) -> Result<Revwalk<'_>> {
+    let mut walk = repository.revwalk()?;
+    // libgit2's default is newest first and reads as far as it is asked; any other sorting, its
+    // `TIME` too, reads the whole history before the first commit comes out.
+    walk.set_sorting(Sort::NONE)?;
+    walk.push(start)?;
+    Ok(walk)
+}
+
+fn look_through(
+    repository: &Repository,
+    walk: Revwalk<'_>,
+    from: Cursor,
+    query: &CommitQuery,
+    limit: usize,
+) -> Result<SearchPage> {
+    let started = Instant::now();
+    let mut page = SearchPage { commits: Vec::new(), searched: from.offset, next: None };
+    for id in walk.skip(from.offset) {
+        if page.commits.len() == limit || started.elapsed() > SEARCH_TIME {
+            page.next = Some(Cursor { tip: from.tip, offset: page.searched });
+            break;
+        }
+        let id = id?;
+        page.searched += 1;
+        if query.fits_hash(id) {
+            let commit = repository.find_commit(id)?;
+            if query.fits(&commit) {
+                page.commits.push(CommitInfo::of(&commit));
+            }
+        }
+    }
+    Ok(page)
+}
+
+impl CommitQuery {
+    /// Lower-cased and trimmed; what is blank is not asked for.
+    fn prepared(self) -> Self {
+        let part = |part: Option<String>| {
+            let part = part?.trim().to_lowercase();
+            (!part.is_empty()).then_some(part)
+        };
+        Self { text: part(self.text), author: part(self.author), hash: part(self.hash) }
+    }
+
+    fn fits_hash(&self, id: Oid) -> bool {
+        self.hash.as_ref().is_none_or(|hash| id.to_string().starts_with(hash.as_str()))
+    }
+
+    fn fits(&self, commit: &git2::Commit<'_>) -> bool {
+        let has = |bytes: &[u8], part: &str| String::from_utf8_lossy(bytes).to_lowercase().contains(part);
+        let author = commit.author();
+        let text = self.text.as_deref();
+        let by = self.author.as_deref();
+        text.is_none_or(|part| has(commit.message_bytes(), part))
+            && by.is_none_or(|part| has(author.name_bytes(), part) || has(author.email_bytes(), part))
+    }
+}
+
+/// The order of commits below the newest ones asked for of late, as far as it was walked.
+#[derive(Default)]
+pub(super) struct Orders(Mutex<Vec<(Oid, Order)>>);
+
+#[derive(Clone, Default)]
+struct Order {
+    ids: Arc<Vec<Oid>>,
+    whole: bool,
+}
+
+impl Orders {
+    /// The first `count` commits from `start` on, or more, or all there are.
+    fn until(&self, repository: &Repository, start: Oid, count: usize) -> Result<Arc<Vec<Oid>>> {
+        let kept = self.take(start);
+        let order = match kept {
+            Some(order) if order.whole || order.ids.len() >= count => order,
+            // Twice as far as asked: then each commit is walked over twice on average, however
+            // many pages there are. The first page of all pays for itself alone.
+            Some(_) => walked(repository, start, count.saturating_mul(2))?,
+            None => walked(repository, start, count)?,
+        };
+        let ids = order.ids.clone();
+        self.keep(start, order);
+        Ok(ids)
+    }
+
+    fn take(&self, start: Oid) -> Option<Order> {
+        let orders = self.0.lock();
+        orders.iter().find(|(tip, _)| *tip == start).map(|(_, order)| order.clone())
+    }
+
+    fn keep(&self, start: Oid, order: Order) {
+        let mut orders = self.0.lock();
+        orders.retain(|(tip, _)| *tip != start);
+        orders.insert(0, (start, order));
+        orders.truncate(ORDERS_KEPT);
+    }
+}
+
+fn walked(repository: &Repository, start: Oid, count: usize) -> Result<Order> {
+    let ids = walk(repository, start)?.take(count).collect::<Result<Vec<_>, _>>()?;
+    Ok(Order { whole: ids.len() < count, ids: Arc::new(ids) })
+}

@@ -1,0 +1,236 @@
+//! The way from libgit2 to a remote: a connection of ours that libgit2 reaches on the loopback.
+//!
+//! libgit2 waits for a silent host for ever and cannot be woken from safe code. So it never talks
+//! to the host itself: it talks to a listener here that passes bytes on. Closing the [`Link`]
+//! closes both ends, and libgit2 returns at once.
+//!
+//! * SSH: we log in with russh and start `git-upload-pack`; libgit2 speaks the plain `git://`
+//!   protocol, whose bytes are the same. The path of that address is a random word that only
+//!   libgit2 knows, so nobody else on this host can use the open door.
+//! * HTTPS: the listener is an HTTP proxy for one host; TLS goes through it end to end, verified
+//!   by libgit2 against the system's certificates.
+//! * Files need no link.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use russh::ChannelMsg;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::GitOptions;
+use super::error::{Error, Result};
+use super::ssh::{self, Connection};
+use super::url::{Place, RemoteUrl};
+
+/// How long a host may take to accept a connection; further away than this nothing works well.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long whoever reached our listener may take to say what it wants; libgit2 says it at once.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of the other side's complaint is kept, in bytes: a few lines.
+const HEARD_LIMIT: usize = 2048;
+/// The longest head of a proxy request, in bytes.
+const HEAD_LIMIT: usize = 8192;
+
+/// What the other side said beside the protocol (its standard error).
+pub(super) type Heard = Arc<Mutex<Vec<u8>>>;
+
+/// An open way to a remote; dropping it closes every connection of it.
+pub(super) struct Link {
+    /// What libgit2 is told to fetch from.
+    pub(super) url: String,
+    /// The proxy that libgit2 is told to use.
+    pub(super) proxy: Option<String>,
+    /// What the other side said.
+    pub(super) heard: Heard,
+    relay: Option<AbortHandle>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(relay) = &self.relay {
+            relay.abort();
+        }
+    }
+}
+
+impl Link {
+    /// Connects to `remote`, verifies it and logs in.
+    ///
+    /// # Errors
+    /// Whatever stands in the way, each with its sentence: [`Error::Unreachable`],
+    /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::NoRepository`].
+    pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
+        match &remote.place {
+            Place::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
+            Place::File { path } => Ok(Self {
+                url: path.to_string_lossy().into_owned(),
+                proxy: None,
+                heard: Heard::default(),
+                relay: None,
+            }),
+            Place::Ssh { user, host, port, path } => {
+                let stream = reach(host, *port).await?;
+                let connection = ssh::connect(stream, (host, *port), user, options).await?;
+                Self::over_ssh(connection, path.clone()).await
+            }
+            Place::Https { host, port } => {
+                let first = reach(host, *port).await?;
+                Self::over_https(remote.as_str(), (host.clone(), *port), first).await
+            }
+        }
+    }
+
+    async fn over_ssh(connection: Connection, path: String) -> Result<Self> {
+        let (listener, address) = listen().await?;
+        let word = hex::encode(rand::random::<[u8; 16]>());
+        let url = format!("git://{address}/{word}");
+        let heard = Heard::default();
+        let relay = tokio::spawn(serve_git(listener, word, connection, path, heard.clone()));
+        Ok(Self { url, proxy: None, heard, relay: Some(relay.abort_handle()) })
+    }
+
+    async fn over_https(url: &str, target: (String, u16), first: TcpStream) -> Result<Self> {
+        let (listener, address) = listen().await?;
+        let heard = Heard::default();
+        let relay = tokio::spawn(serve_tunnel(listener, target, first, heard.clone()));
+        Ok(Self {
+            url: url.to_owned(),
+            proxy: Some(format!("http://{address}")),
+            heard,
+            relay: Some(relay.abort_handle()),
+        })
+    }
+}
+
+async fn reach(host: &str, port: u16) -> Result<TcpStream> {
+    let failed = |why: String| Error::Unreachable { host: format!("{host}:{port}"), why };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match timeout(CONNECT_TIMEOUT, TcpStream::connect((bare, port))).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+    }
+}
+
+async fn listen() -> Result<(TcpListener, std::net::SocketAddr)> {
+    let listening = async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listening.await.map_err(|source| Error::Disk { path: "a port of 127.0.0.1".into(), source })
+}
+
+/// Accepts until somebody asks for `word`, and connects that one with the remote's `path`.
+async fn serve_git(listener: TcpListener, word: String, connection: Connection, path: String, heard: Heard) {
+    loop {
+        let Ok((mut socket, _)) = listener.accept().await else { return };
+        match timeout(ASK_TIMEOUT, asked_for(&mut socket)).await {
+            Ok(Some(asked)) if asked == word => {
+                // The listener closes: one fetch, one door.
+                drop(listener);
+                if let Err(error) = pass_on(socket, &connection, &path, &heard).await {
+                    note(&heard, error.to_string().as_bytes());
+                }
+                connection.close().await;
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The path of a `git://` request: `0035git-upload-pack /path\0host=…\0`.
+async fn asked_for(socket: &mut TcpStream) -> Option<String> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length).await.ok()?;
+    let length = usize::from_str_radix(std::str::from_utf8(&length).ok()?, 16).ok()?;
+    let mut request = vec![0; length.checked_sub(4)?.min(HEAD_LIMIT)];
+    socket.read_exact(&mut request).await.ok()?;
+    let line = request.split(|byte| *byte == 0).next()?;
+    let path = std::str::from_utf8(line).ok()?.strip_prefix("git-upload-pack /")?;
+    Some(path.to_owned())
+}
+
+async fn pass_on(
+    socket: TcpStream,
+    connection: &Connection,
+    path: &str,
+    heard: &Heard,
+) -> Result<(), russh::Error> {
+    let (mut from_remote, to_remote) = connection.upload_pack(path).await?.split();
+    let (mut from_git, mut to_git) = socket.into_split();
+    let upwards = async {
+        copy(&mut from_git, &mut to_remote.make_writer()).await?;
+        to_remote.eof().await
+    };
+    let downwards = async {
+        while let Some(message) = from_remote.wait().await {
+            match message {
+                ChannelMsg::Data { data } => to_git.write_all(&data).await?,
+                ChannelMsg::ExtendedData { data, .. } => note(heard, &data),
+                ChannelMsg::Failure => note(heard, b"the host does not allow git-upload-pack"),
+                ChannelMsg::Close => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    // libgit2 hangs up when it has what it wants; the remote when it has nothing more to say.
+    tokio::select! { done = upwards => done, done = downwards => done }
+}
+
+fn note(heard: &Heard, said: &[u8]) {
+    let mut heard = heard.lock();
+    let room = HEARD_LIMIT.saturating_sub(heard.len()).min(said.len());
+    heard.extend_from_slice(&said[..room]);
+}
+
+/// An HTTP proxy that leads to `target` and nowhere else. libgit2 may connect several times.
+async fn serve_tunnel(listener: TcpListener, target: (String, u16), first: TcpStream, heard: Heard) {
+    let mut ready = Some(first);
+    let mut tunnels = JoinSet::new();
+    while let Ok((socket, _)) = listener.accept().await {
+        let (target, heard, ready) = (target.clone(), heard.clone(), ready.take());
+        tunnels.spawn(async move {
+            // What breaks here, libgit2 sees as a closed connection and tells.
+            let _ = tunnel(socket, &target, ready, &heard).await;
+        });
+        while tunnels.try_join_next().is_some() {}
+    }
+}
+
+async fn tunnel(
+    mut socket: TcpStream,
+    (host, port): &(String, u16),
+    ready: Option<TcpStream>,
+    heard: &Heard,
+) -> Result<(), std::io::Error> {
+    let head = timeout(ASK_TIMEOUT, read_head(&mut socket)).await??;
+    let wanted = head.split(' ').nth(1).unwrap_or_default();
+    if !head.starts_with("CONNECT ") || wanted != format!("{host}:{port}") {
+        note(heard, format!("the address leads to {wanted}; use that one").as_bytes());
+        return socket.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await;
+    }
+    let mut outside = match ready {
+        Some(stream) => stream,
+        None => TcpStream::connect((host.trim_start_matches('[').trim_end_matches(']'), *port)).await?,
+    };
+    socket.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    copy_bidirectional(&mut socket, &mut outside).await.map(|_| ())
+}
+
+async fn read_head(socket: &mut TcpStream) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() > HEAD_LIMIT {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        head.push(socket.read_u8().await?);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}

@@ -1,0 +1,191 @@
+//! The bare mirrors: one directory per project and address, opened cheaply, fetched one at a time.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::GitOptions;
+use super::error::{Error, Result};
+use super::history::Orders;
+use super::url::RemoteUrl;
+use crate::domain::{CommitId, ProjectId};
+
+/// How many opened repositories a mirror keeps for the next reader; each holds a few file handles.
+const IDLE_REPOSITORIES: usize = 4;
+/// Bytes of the address's hash in a directory's name: enough that two never meet.
+const URL_HASH_BYTES: usize = 8;
+/// Present in a mirror once a fetch has succeeded, so that “empty” and “not fetched” differ.
+const FETCHED_MARK: &str = "deployer-fetched";
+
+/// All mirrors of this instance.
+#[derive(Clone)]
+pub struct Mirrors {
+    dir: PathBuf,
+    options: Arc<GitOptions>,
+    opened: Arc<Mutex<HashMap<PathBuf, Mirror>>>,
+}
+
+/// One project's mirror. Cheap to clone; clones share the lock that fetches take.
+#[derive(Clone)]
+pub struct Mirror {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) path: PathBuf,
+    pub(super) remote: RemoteUrl,
+    pub(super) options: Arc<GitOptions>,
+    /// Held by whoever writes to the mirror, down into the thread that does it.
+    pub(super) writing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) orders: Orders,
+    idle: Mutex<Vec<Repository>>,
+}
+
+impl Mirrors {
+    /// Mirrors below `dir`, which is created when the first one is fetched.
+    pub fn new(dir: PathBuf, options: GitOptions) -> Self {
+        let opened = Arc::default();
+        Self { dir, options: Arc::new(options), opened }
+    }
+
+    /// The mirror of `project` at `url`; nothing is read or fetched yet. A project whose address
+    /// changes gets a new mirror, as its history may be another one.
+    pub fn mirror(&self, project: ProjectId, url: &RemoteUrl) -> Mirror {
+        let hash = Sha256::digest(url.as_str().as_bytes());
+        let hash = hex::encode(&hash[..URL_HASH_BYTES]);
+        let path = self.dir.join(format!("{project}-{hash}"));
+        let mut opened = self.opened.lock();
+        let mirror = opened.entry(path.clone()).or_insert_with(|| Mirror {
+            inner: Arc::new(Inner {
+                path,
+                remote: url.clone(),
+                options: self.options.clone(),
+                writing: Arc::default(),
+                orders: Orders::default(),
+                idle: Mutex::default(),
+            }),
+        });
+        mirror.clone()
+    }
+}
+
+impl Mirror {
+    /// The directory of the bare repository.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Where it fetches from.
+    pub fn remote(&self) -> &RemoteUrl {
+        &self.inner.remote
+    }
+
+    /// Whether a fetch has ever succeeded.
+    pub fn is_fetched(&self) -> bool {
+        self.inner.path.join(FETCHED_MARK).exists()
+    }
+
+    /// Keeps `commit` (and all it needs) whatever happens to its branch, because it is on a server.
+    ///
+    /// # Errors
+    /// [`Error::Vanished`] when it is gone already.
+    pub async fn keep(&self, commit: &CommitId) -> Result<()> {
+        let commit = commit.clone();
+        self.read(move |repository, _| {
+            let id = find_commit(repository, &commit)?.id();
+            repository.reference(&format!("refs/deployed/{id}"), id, true, "deployed")?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs `work` with an open repository on a thread for blocking.
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Repository, &Inner) -> Result<T> + Send + 'static,
+    {
+        let inner = self.inner.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let idle = inner.idle.lock().pop();
+            let repository = match idle {
+                Some(repository) => repository,
+                None => inner.open()?,
+            };
+            let answer = work(&repository, &inner);
+            inner.put_back(repository);
+            answer
+        });
+        reading.await.map_err(Error::Internal)?
+    }
+}
+
+impl Inner {
+    fn open(&self) -> Result<Repository> {
+        match Repository::open_bare(&self.path) {
+            Ok(repository) => Ok(repository),
+            Err(error) if error.code() == ErrorCode::NotFound => Err(Error::NotFetched),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn put_back(&self, repository: Repository) {
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_REPOSITORIES {
+            idle.push(repository);
+        }
+    }
+
+    /// Opens the mirror, or makes it; making it again over a half-made one is harmless.
+    pub(super) fn open_or_create(&self) -> Result<Repository> {
+        match self.open() {
+            Err(Error::NotFetched) => {
+                let mut options = RepositoryInitOptions::new();
+                options.bare(true).mkpath(true).external_template(false);
+                Ok(Repository::init_opts(&self.path, &options)?)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Notes that a fetch succeeded, and lets readers open the mirror anew.
+    pub(super) fn mark_fetched(&self) -> Result<()> {
+        let mark = self.path.join(FETCHED_MARK);
+        std::fs::write(&mark, b"").map_err(|source| Error::Disk { path: mark.display().to_string(), source })?;
+        self.idle.lock().clear();
+        Ok(())
+    }
+
+    /// What to say when something is not there: the repository may be empty or never fetched.
+    pub(super) fn absent(&self, repository: &Repository, otherwise: Error) -> Error {
+        if !self.path.join(FETCHED_MARK).exists() {
+            return Error::NotFetched;
+        }
+        let heads = repository.references_glob("refs/heads/*");
+        match heads.map(|mut heads| heads.next().is_none()) {
+            Ok(true) => Error::Empty,
+            _ => otherwise,
+        }
+    }
+}
+
+/// The commit of a full hash, or the sentence that it is gone.
+pub(super) fn find_commit<'a>(repository: &'a Repository, id: &CommitId) -> Result<git2::Commit<'a>> {
+    let gone = || Error::Vanished(id.clone());
+    let oid = Oid::from_str(id.as_str()).map_err(|_| gone())?;
+    match repository.find_commit(oid) {
+        Ok(commit) => Ok(commit),
+        Err(error) if error.code() == ErrorCode::NotFound => Err(gone()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A hash of libgit2 as ours.
+pub(super) fn commit_id(oid: Oid) -> CommitId {
+    let text = oid.to_string();
+    text.parse().expect("libgit2 writes hashes as 40 lower-case hexadecimal digits")
+}

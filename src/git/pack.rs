@@ -1,0 +1,122 @@
+//! Large files out of a pack without holding them in memory.
+//!
+//! libgit2 reads a packed object only as a whole. But Git stores what is large and does not
+//! compress against anything as plain zlib data inside the pack, and that can be streamed: find the
+//! object in a pack's index (version 2), go to its place in the pack, inflate. An object stored as a
+//! difference to another one is left to libgit2. zlib's checksum and the length are verified.
+//!
+//! The formats are described in Git's `gitformat-pack`.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use flate2::bufread::ZlibDecoder;
+use git2::Oid;
+
+const INDEX_MAGIC: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
+const FANOUT_AT: u64 = 8;
+const NAMES_AT: u64 = FANOUT_AT + 256 * 4;
+const HASH_BYTES: u64 = 20;
+/// Marks an offset that stands in the table of large offsets.
+const LARGE_OFFSET: u32 = 0x8000_0000;
+/// The type number of a blob stored as it is.
+const PLAIN_BLOB: u8 = 3;
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Writes the content of `blob` to `out`. `false`, with nothing written, when it is not stored in a
+/// way that can be streamed.
+///
+/// # Errors
+/// When a pack cannot be read, is broken, or `out` fails; something may have been written then.
+pub(super) fn stream_blob(repository: &Path, blob: Oid, out: &mut impl Write) -> io::Result<bool> {
+    let Ok(packs) = fs::read_dir(repository.join("objects/pack")) else { return Ok(false) };
+    for entry in packs {
+        let index = entry?.path();
+        if index.extension().is_some_and(|extension| extension == "idx")
+            && let Some(offset) = find(&File::open(&index)?, blob.as_bytes())?
+        {
+            return inflate(&index.with_extension("pack"), offset, out);
+        }
+    }
+    Ok(false)
+}
+
+fn read_u32(file: &File, at: u64) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+/// Where `hash` begins in the pack of this index.
+fn find(index: &File, hash: &[u8]) -> io::Result<Option<u64>> {
+    let mut magic = [0; 8];
+    index.read_exact_at(&mut magic, 0)?;
+    if magic != INDEX_MAGIC {
+        return Ok(None);
+    }
+    let first = u64::from(hash[0]);
+    let mut low = match first {
+        0 => 0,
+        _ => u64::from(read_u32(index, FANOUT_AT + (first - 1) * 4)?),
+    };
+    let mut high = u64::from(read_u32(index, FANOUT_AT + first * 4)?);
+    let count = u64::from(read_u32(index, FANOUT_AT + 255 * 4)?);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let mut name = [0; HASH_BYTES as usize];
+        index.read_exact_at(&mut name, NAMES_AT + middle * HASH_BYTES)?;
+        match name.as_slice().cmp(hash) {
+            std::cmp::Ordering::Less => low = middle + 1,
+            std::cmp::Ordering::Greater => high = middle,
+            std::cmp::Ordering::Equal => return offset(index, middle, count).map(Some),
+        }
+    }
+    Ok(None)
+}
+
+/// The offset of the object that stands at `place` of `count` in the index.
+fn offset(index: &File, place: u64, count: u64) -> io::Result<u64> {
+    // Behind the names stand as many checksums, four bytes each.
+    let offsets = NAMES_AT + count * (HASH_BYTES + 4);
+    let short = read_u32(index, offsets + place * 4)?;
+    if short & LARGE_OFFSET == 0 {
+        return Ok(u64::from(short));
+    }
+    let mut bytes = [0; 8];
+    let place = u64::from(short & !LARGE_OFFSET);
+    index.read_exact_at(&mut bytes, offsets + count * 4 + place * 8)?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn inflate(pack: &Path, offset: u64, out: &mut impl Write) -> io::Result<bool> {
+    let mut pack = BufReader::with_capacity(BUFFER_BYTES, File::open(pack)?);
+    pack.seek(SeekFrom::Start(offset))?;
+    let (kind, size) = object_head(&mut pack)?;
+    if kind != PLAIN_BLOB {
+        return Ok(false);
+    }
+    let written = io::copy(&mut ZlibDecoder::new(pack), out)?;
+    if written != size {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a file in the mirror is not as long as it says"));
+    }
+    Ok(true)
+}
+
+/// Type and size: three bits and four of the first byte, then seven of each as long as the highest
+/// bit is set.
+fn object_head(pack: &mut impl Read) -> io::Result<(u8, u64)> {
+    let mut byte = [0];
+    pack.read_exact(&mut byte)?;
+    let kind = (byte[0] >> 4) & 7;
+    let mut size = u64::from(byte[0] & 15);
+    let mut shift = 4;
+    while byte[0] & 0x80 != 0 {
+        pack.read_exact(&mut byte)?;
+        let bits = u64::from(byte[0] & 0x7f).checked_shl(shift);
+        size |= bits.ok_or(io::ErrorKind::InvalidData)?;
+        shift += 7;
+    }
+    Ok((kind, size))
+}
