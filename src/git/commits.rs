@@ -86,7 +86,8 @@ impl Mirror {
     /// [`Error::Vanished`] when it is not there (any more), [`Error::NotFetched`].
     pub async fn commit(&self, id: &CommitId) -> Result<CommitInfo> {
         let id = id.clone();
-        self.read(move |repository, _| Ok(CommitInfo::of(&find_commit(repository, &id)?))).await
+        self.read(move |repository, _| Ok(CommitInfo::of(&find_commit(repository, &id)?)))
+            .await
     }
 
     /// What a person typed: a branch, a tag, a hash or the first digits of one (four at least).
@@ -96,14 +97,23 @@ impl Mirror {
     /// there, [`Error::NotFetched`], [`Error::Empty`].
     pub async fn resolve(&self, text: &str) -> Result<CommitInfo> {
         let text = text.trim().to_owned();
-        self.read(move |repository, inner| Ok(CommitInfo::of(&resolve(repository, inner, &text)?))).await
+        self.read(move |repository, inner| Ok(CommitInfo::of(&resolve(repository, inner, &text)?)))
+            .await
     }
 }
 
 fn branch_of(branch: &git2::Branch<'_>) -> Option<Branch> {
-    let name = std::str::from_utf8(branch.name_bytes().ok()?).ok()?.parse().ok()?;
+    let name = std::str::from_utf8(branch.name_bytes().ok()?)
+        .ok()?
+        .parse()
+        .ok()?;
     let tip = CommitInfo::of(&branch.get().peel_to_commit().ok()?);
-    Some(Branch { name, commit: tip.id, time: tip.time, author: tip.author })
+    Some(Branch {
+        name,
+        commit: tip.id,
+        time: tip.time,
+        author: tip.author,
+    })
 }
 
 fn resolve<'a>(repository: &'a Repository, inner: &Inner, text: &str) -> Result<git2::Commit<'a>> {
@@ -134,7 +144,11 @@ fn resolve<'a>(repository: &'a Repository, inner: &Inner, text: &str) -> Result<
 }
 
 /// The newest commit of a branch.
-pub(super) fn tip<'a>(repository: &'a Repository, inner: &Inner, branch: &BranchName) -> Result<git2::Commit<'a>> {
+pub(super) fn tip<'a>(
+    repository: &'a Repository,
+    inner: &Inner,
+    branch: &BranchName,
+) -> Result<git2::Commit<'a>> {
     let found = repository.find_reference(&format!("refs/heads/{branch}"));
     match found.and_then(|reference| reference.peel_to_commit()) {
         Ok(commit) => Ok(commit),
@@ -164,7 +178,11 @@ impl CommitInfo {
 }
 
 fn field(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim().chars().take(FIELD_LIMIT).collect()
+    String::from_utf8_lossy(bytes)
+        .trim()
+        .chars()
+        .take(FIELD_LIMIT)
+        .collect()
 }
 
 /// Seconds since 1970 as an instant; a commit may claim any time, and one that no calendar holds

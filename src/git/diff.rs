@@ -33,7 +33,12 @@ pub struct DiffOptions {
 
 impl Default for DiffOptions {
     fn default() -> Self {
-        Self { context: 3, max_files: 100, max_lines_per_file: 500, only: None }
+        Self {
+            context: 3,
+            max_files: 100,
+            max_lines_per_file: 500,
+            only: None,
+        }
     }
 }
 
@@ -176,8 +181,15 @@ impl Mirror {
         let (from, to) = (from.cloned(), to.clone());
         self.read(move |repository, _| {
             let diff = compare(repository, from.as_ref(), &to, 0)?;
-            let files = diff.deltas().take(limit).map(|delta| ChangedFile::of(&delta)).collect();
-            Ok(ChangedFiles { files, total: diff.deltas().len() })
+            let files = diff
+                .deltas()
+                .take(limit)
+                .map(|delta| ChangedFile::of(&delta))
+                .collect();
+            Ok(ChangedFiles {
+                files,
+                total: diff.deltas().len(),
+            })
         })
         .await
     }
@@ -208,7 +220,10 @@ fn compare<'a>(
         None => None,
     };
     let mut options = git2::DiffOptions::new();
-    options.context_lines(context).max_size(FILE_LIMIT).include_typechange(true);
+    options
+        .context_lines(context)
+        .max_size(FILE_LIMIT)
+        .include_typechange(true);
     let mut diff = repository.diff_tree_to_tree(old.as_ref(), Some(&new), Some(&mut options))?;
     let mut similar = DiffFindOptions::new();
     similar.renames(true).copies(true).rename_limit(RENAME_LIMIT);
@@ -218,7 +233,13 @@ fn compare<'a>(
 
 fn show(found: &git2::Diff<'_>, options: &DiffOptions) -> Result<Diff> {
     let files_total = found.deltas().len();
-    let mut diff = Diff { files: Vec::new(), files_total, additions: 0, deletions: 0, cut: false };
+    let mut diff = Diff {
+        files: Vec::new(),
+        files_total,
+        additions: 0,
+        deletions: 0,
+        cut: false,
+    };
     for (index, delta) in found.deltas().enumerate() {
         let change = ChangedFile::of(&delta);
         if options.only.as_ref().is_some_and(|only| !change.is_named(only)) {
@@ -249,9 +270,19 @@ impl ChangedFile {
             _ => FileStatus::Modified,
         };
         let moved = matches!(status, FileStatus::Renamed | FileStatus::Copied);
-        let path = if status == FileStatus::Deleted { path_of(&old) } else { path_of(&new) };
+        let path = if status == FileStatus::Deleted {
+            path_of(&old)
+        } else {
+            path_of(&new)
+        };
         let (old_mode, new_mode) = (mode_of(&old), mode_of(&new));
-        Self { path, old_path: moved.then(|| path_of(&old)), status, old_mode, new_mode }
+        Self {
+            path,
+            old_path: moved.then(|| path_of(&old)),
+            status,
+            old_mode,
+            new_mode,
+        }
     }
 
     fn is_named(&self, path: &str) -> bool {
@@ -272,10 +303,18 @@ fn mode_of(file: &DiffFile<'_>) -> u32 {
 
 impl FileDiff {
     fn of(diff: &git2::Diff<'_>, index: usize, change: ChangedFile, max_lines: usize) -> Result<Self> {
-        let mut file =
-            Self { change, binary: false, additions: 0, deletions: 0, hunks: Vec::new(), cut: false };
+        let mut file = Self {
+            change,
+            binary: false,
+            additions: 0,
+            deletions: 0,
+            hunks: Vec::new(),
+            cut: false,
+        };
         let patch = Patch::from_diff(diff, index)?;
-        file.binary = diff.get_delta(index).is_some_and(|delta| delta.flags().is_binary());
+        file.binary = diff
+            .get_delta(index)
+            .is_some_and(|delta| delta.flags().is_binary());
         let Some(patch) = patch else { return Ok(file) };
         (_, file.additions, file.deletions) = patch.line_stats()?;
         let mut room = max_lines;
@@ -289,7 +328,10 @@ impl FileDiff {
             room -= shown;
             file.cut |= shown < lines;
             let header = String::from_utf8_lossy(hunk.header()).trim_end().to_owned();
-            let mut hunk = Hunk { header, lines: Vec::with_capacity(shown) };
+            let mut hunk = Hunk {
+                header,
+                lines: Vec::with_capacity(shown),
+            };
             for line in 0..shown {
                 let (line, shortened) = Line::of(&patch.line_in_hunk(number, line)?);
                 file.cut |= shortened;
@@ -319,6 +361,14 @@ impl Line {
             (_, Some(end)) => format!("{}…", &text[..end]),
             (_, None) => text.to_owned(),
         };
-        (Self { origin, old_no: line.old_lineno(), new_no: line.new_lineno(), text: shown }, end.is_some())
+        (
+            Self {
+                origin,
+                old_no: line.old_lineno(),
+                new_no: line.new_lineno(),
+                text: shown,
+            },
+            end.is_some(),
+        )
     }
 }

@@ -72,7 +72,9 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// A submodule stands in the tree.
-    #[error("“{0}” is a submodule, and submodules are not deployed. Put its files into the repository, or fetch them in predeploy.sh of a repository without it.")]
+    #[error(
+        "“{0}” is a submodule, and submodules are not deployed. Put its files into the repository, or fetch them in predeploy.sh of a repository without it."
+    )]
     Submodule(String),
     /// A tree entry that no honest repository has.
     #[error("The commit cannot be exported: “{path}” {why}.")]

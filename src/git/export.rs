@@ -80,7 +80,10 @@ impl Mirror {
             let seconds = commit.time().seconds().max(0);
             let tree = commit.tree_id();
             make_directory(&into, &into)?;
-            let fresh = Fresh { path: into, complete: false };
+            let fresh = Fresh {
+                path: into,
+                complete: false,
+            };
             let export = Export {
                 repository,
                 odb: repository.odb()?,
@@ -161,7 +164,10 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
         for directory in directories.iter().rev() {
             self.set_time(directory)?;
         }
-        (self.progress)(ExportProgress { files: self.done.files, bytes: self.done.bytes });
+        (self.progress)(ExportProgress {
+            files: self.done.files,
+            bytes: self.done.bytes,
+        });
         Ok(self.done)
     }
 
@@ -172,7 +178,12 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
         }
         let name = entry.name_bytes();
         let path = directory.join(OsStr::from_bytes(name));
-        let bad = |why| Err(Error::BadEntry { path: String::from_utf8_lossy(name).into_owned(), why });
+        let bad = |why| {
+            Err(Error::BadEntry {
+                path: String::from_utf8_lossy(name).into_owned(),
+                why,
+            })
+        };
         self.entries += 1;
         if self.entries > ENTRY_LIMIT {
             return bad("comes after more entries than any tree we deploy may have");
@@ -196,7 +207,11 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
     }
 
     fn file(&mut self, blob: Oid, path: &Path, mode: i32) -> Result<()> {
-        let mode = if mode & 0o111 == 0 { FILE_MODE } else { PROGRAM_MODE };
+        let mode = if mode & 0o111 == 0 {
+            FILE_MODE
+        } else {
+            PROGRAM_MODE
+        };
         let mut options = OpenOptions::new();
         let opened = options.write(true).create_new(true).mode(mode).open(path);
         let mut file = opened.map_err(|error| self.disk(path, error))?;
@@ -214,7 +229,10 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
     fn fill(&self, file: &mut File, blob: Oid, path: &Path) -> Result<u64> {
         let (size, _) = self.odb.read_header(blob)?;
         if size >= STREAM_FROM {
-            let mut writer = Watched { file, stop: self.stop };
+            let mut writer = Watched {
+                file,
+                stop: self.stop,
+            };
             match pack::stream_blob(self.repository.path(), blob, &mut writer) {
                 Ok(true) => return Ok(size as u64),
                 Ok(false) => {}
@@ -223,12 +241,19 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
             }
         }
         let blob = self.odb.read(blob)?;
-        file.write_all(blob.data()).map_err(|error| self.disk(path, error))?;
+        file.write_all(blob.data())
+            .map_err(|error| self.disk(path, error))?;
         Ok(size as u64)
     }
 
     fn set_time(&self, path: &Path) -> Result<()> {
-        let set = utimensat(AT_FDCWD, path, &self.spec, &self.spec, UtimensatFlags::NoFollowSymlink);
+        let set = utimensat(
+            AT_FDCWD,
+            path,
+            &self.spec,
+            &self.spec,
+            UtimensatFlags::NoFollowSymlink,
+        );
         set.map_err(|errno| self.disk(path, errno.into()))
     }
 
@@ -237,12 +262,18 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
         self.done.bytes += bytes;
         if self.told.elapsed() >= PROGRESS_EVERY {
             self.told = Instant::now();
-            (self.progress)(ExportProgress { files: self.done.files, bytes: self.done.bytes });
+            (self.progress)(ExportProgress {
+                files: self.done.files,
+                bytes: self.done.bytes,
+            });
         }
     }
 
     fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(self.root).unwrap_or(path).to_string_lossy().into_owned()
+        path.strip_prefix(self.root)
+            .unwrap_or(path)
+            .to_string_lossy()
+            .into_owned()
     }
 
     fn disk(&self, path: &Path, error: io::Error) -> Error {
@@ -282,7 +313,13 @@ fn disk(path: &Path, root: &Path, error: io::Error) -> Error {
     };
     let shown = shown.to_string_lossy().into_owned();
     if error.kind() == io::ErrorKind::AlreadyExists && path != root {
-        return Error::BadEntry { path: shown, why: "stands twice in one directory" };
+        return Error::BadEntry {
+            path: shown,
+            why: "stands twice in one directory",
+        };
     }
-    Error::Disk { path: shown, source: error }
+    Error::Disk {
+        path: shown,
+        source: error,
+    }
 }

@@ -86,7 +86,10 @@ impl Mirror {
                 let _alone = alone;
                 fetch_into(&writer, &session, progress)
             });
-            fetching.await.map_err(Error::Internal)?.map_err(|error| explain(error, &link))
+            fetching
+                .await
+                .map_err(Error::Internal)?
+                .map_err(|error| explain(error, &link))
         };
         within(work, inner.options.fetch_timeout, cancel).await
     }
@@ -103,7 +106,10 @@ pub async fn probe(remote: &RemoteUrl, options: &GitOptions) -> Result<Vec<(Bran
         let link = Link::open(remote, options).await?;
         let session = Session::new(&link, options, remote, stop.clone());
         let asking = tokio::task::spawn_blocking(move || list(&session));
-        asking.await.map_err(Error::Internal)?.map_err(|error| explain(error, &link))
+        asking
+            .await
+            .map_err(Error::Internal)?
+            .map_err(|error| explain(error, &link))
     };
     within(work, options.fetch_timeout, &stop).await
 }
@@ -125,7 +131,9 @@ fn explain(error: Error, link: &Link) -> Error {
     let said = String::from_utf8_lossy(&link.heard.lock()).trim().to_owned();
     let Error::Fetch(cause) = error else { return error };
     if cause.code() == ErrorCode::Owner {
-        return Error::Remote("the repository belongs to another user of this host; Git does not trust it".into());
+        return Error::Remote(
+            "the repository belongs to another user of this host; Git does not trust it".into(),
+        );
     }
     if cause.code() == ErrorCode::Certificate {
         return Error::Remote(format!("its certificate is not valid here ({})", cause.message()));
@@ -152,7 +160,12 @@ impl Session {
             Place::Https { host, .. } => file.and_then(|file| stored_login(file, host)),
             _ => None,
         };
-        Self { url: link.url.clone(), proxy: link.proxy.clone(), login, stop }
+        Self {
+            url: link.url.clone(),
+            proxy: link.proxy.clone(),
+            login,
+            stop,
+        }
     }
 
     fn proxy_options(&self) -> ProxyOptions<'static> {
@@ -170,7 +183,9 @@ impl Session {
             asked += 1;
             let refused = |why| Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Http, why));
             let Some((user, token)) = &self.login else {
-                return refused("the repository is private or does not exist, and there are no credentials for its host");
+                return refused(
+                    "the repository is private or does not exist, and there are no credentials for its host",
+                );
             };
             if asked > CREDENTIAL_TRIES || !kinds.contains(CredentialType::USER_PASS_PLAINTEXT) {
                 return refused("the host does not take the credentials");
@@ -185,8 +200,14 @@ impl Session {
 fn stored_login(file: &Path, host: &str) -> Option<(String, String)> {
     let text = std::fs::read_to_string(file).ok()?;
     let urls = text.lines().filter_map(|line| url::Url::parse(line.trim()).ok());
-    let url = urls.into_iter().find(|url| url.scheme() == "https" && url.host_str() == Some(host))?;
-    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let url = urls
+        .into_iter()
+        .find(|url| url.scheme() == "https" && url.host_str() == Some(host))?;
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
     Some((decoded(url.username()), decoded(url.password()?)))
 }
 
@@ -204,7 +225,10 @@ where
     let after = tips(&repository)?;
     inner.mark_fetched()?;
     Ok(FetchReport {
-        branches: after.keys().filter(|name| name.starts_with("refs/heads/")).count(),
+        branches: after
+            .keys()
+            .filter(|name| name.starts_with("refs/heads/"))
+            .count(),
         updated: changes(before, after),
     })
 }
@@ -250,7 +274,12 @@ where
     remote.download(&REFSPECS, Some(&mut options))?;
     // What is gone goes first: a branch `a` stands in the way of a new branch `a/b`.
     remote.prune(None)?;
-    remote.update_tips(None, RemoteUpdateFlags::empty(), AutotagOption::None, Some("fetch"))?;
+    remote.update_tips(
+        None,
+        RemoteUpdateFlags::empty(),
+        AutotagOption::None,
+        Some("fetch"),
+    )?;
     let head = remote.default_branch().ok();
     remote.disconnect()?;
     Ok(head.map(|head| head.to_vec()))
@@ -308,10 +337,18 @@ fn changes(mut before: Tips, after: Tips) -> Vec<RefUpdate> {
     for (name, new) in after {
         let old = before.remove(&name);
         if old != Some(new) {
-            updated.push(RefUpdate { name, old: old.map(commit_id), new: Some(commit_id(new)) });
+            updated.push(RefUpdate {
+                name,
+                old: old.map(commit_id),
+                new: Some(commit_id(new)),
+            });
         }
     }
-    updated.extend(before.into_iter().map(|(name, old)| RefUpdate { name, old: Some(commit_id(old)), new: None }));
+    updated.extend(before.into_iter().map(|(name, old)| RefUpdate {
+        name,
+        old: Some(commit_id(old)),
+        new: None,
+    }));
     updated.sort_by(|a, b| a.name.cmp(&b.name));
     updated
 }

@@ -44,7 +44,10 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || "That page does not exist; begin at the first one.".to_owned();
         let (tip, offset) = text.split_once(':').ok_or_else(wrong)?;
-        Ok(Self { tip: tip.parse()?, offset: offset.parse().map_err(|_| wrong())? })
+        Ok(Self {
+            tip: tip.parse()?,
+            offset: offset.parse().map_err(|_| wrong())?,
+        })
     }
 }
 
@@ -99,16 +102,27 @@ impl Mirror {
         self.read(move |repository, inner| {
             let from = match from {
                 Some(from) => from,
-                None => Cursor { tip: commit_id(tip(repository, inner, &branch)?.id()), offset: 0 },
+                None => Cursor {
+                    tip: commit_id(tip(repository, inner, &branch)?.id()),
+                    offset: 0,
+                },
             };
             let start = find_commit(repository, &from.tip)?.id();
-            let order = inner.orders.until(repository, start, from.offset.saturating_add(limit + 1))?;
+            let order = inner
+                .orders
+                .until(repository, start, from.offset.saturating_add(limit + 1))?;
             let begin = from.offset.min(order.len());
             let end = (begin + limit).min(order.len());
             let commits = order[begin..end].iter();
             let commits = commits.map(|id| Ok(CommitInfo::of(&repository.find_commit(*id)?)));
-            let next = (order.len() > end).then(|| Cursor { tip: from.tip.clone(), offset: end });
-            Ok(Page { commits: commits.collect::<Result<_>>()?, next })
+            let next = (order.len() > end).then(|| Cursor {
+                tip: from.tip.clone(),
+                offset: end,
+            });
+            Ok(Page {
+                commits: commits.collect::<Result<_>>()?,
+                next,
+            })
         })
         .await
     }
@@ -128,7 +142,10 @@ impl Mirror {
         self.read(move |repository, inner| {
             let from = match from {
                 Some(from) => from,
-                None => Cursor { tip: commit_id(tip(repository, inner, &branch)?.id()), offset: 0 },
+                None => Cursor {
+                    tip: commit_id(tip(repository, inner, &branch)?.id()),
+                    offset: 0,
+                },
             };
             let walk = walk(repository, find_commit(repository, &from.tip)?.id())?;
             look_through(repository, walk, from, &query.prepared(), limit)
@@ -144,7 +161,9 @@ impl Mirror {
         let (branch, commit) = (branch.clone(), commit.clone());
         self.read(move |repository, inner| {
             let tip = tip(repository, inner, &branch)?.id();
-            let Ok(commit) = find_commit(repository, &commit) else { return Ok(false) };
+            let Ok(commit) = find_commit(repository, &commit) else {
+                return Ok(false);
+            };
             Ok(tip == commit.id() || repository.graph_descendant_of(tip, commit.id())?)
         })
         .await
@@ -157,7 +176,10 @@ impl Mirror {
     pub async fn ahead_behind(&self, a: &CommitId, b: &CommitId) -> Result<(usize, usize)> {
         let (a, b) = (a.clone(), b.clone());
         self.read(move |repository, _| {
-            let (a, b) = (find_commit(repository, &a)?.id(), find_commit(repository, &b)?.id());
+            let (a, b) = (
+                find_commit(repository, &a)?.id(),
+                find_commit(repository, &b)?.id(),
+            );
             Ok(repository.graph_ahead_behind(a, b)?)
         })
         .await
@@ -177,8 +199,13 @@ impl Mirror {
             let mut ids = walk.take(limit + 1).collect::<Result<Vec<_>, _>>()?;
             let more = ids.len() > limit;
             ids.truncate(limit);
-            let commits = ids.into_iter().map(|id| Ok(CommitInfo::of(&repository.find_commit(id)?)));
-            Ok(Commits { commits: commits.collect::<Result<_>>()?, more })
+            let commits = ids
+                .into_iter()
+                .map(|id| Ok(CommitInfo::of(&repository.find_commit(id)?)));
+            Ok(Commits {
+                commits: commits.collect::<Result<_>>()?,
+                more,
+            })
         })
         .await
     }
@@ -201,10 +228,17 @@ fn look_through(
     limit: usize,
 ) -> Result<SearchPage> {
     let started = Instant::now();
-    let mut page = SearchPage { commits: Vec::new(), searched: from.offset, next: None };
+    let mut page = SearchPage {
+        commits: Vec::new(),
+        searched: from.offset,
+        next: None,
+    };
     for id in walk.skip(from.offset) {
         if page.commits.len() == limit || started.elapsed() > SEARCH_TIME {
-            page.next = Some(Cursor { tip: from.tip, offset: page.searched });
+            page.next = Some(Cursor {
+                tip: from.tip,
+                offset: page.searched,
+            });
             break;
         }
         let id = id?;
@@ -226,11 +260,17 @@ impl CommitQuery {
             let part = part?.trim().to_lowercase();
             (!part.is_empty()).then_some(part)
         };
-        Self { text: part(self.text), author: part(self.author), hash: part(self.hash) }
+        Self {
+            text: part(self.text),
+            author: part(self.author),
+            hash: part(self.hash),
+        }
     }
 
     fn fits_hash(&self, id: Oid) -> bool {
-        self.hash.as_ref().is_none_or(|hash| id.to_string().starts_with(hash.as_str()))
+        self.hash
+            .as_ref()
+            .is_none_or(|hash| id.to_string().starts_with(hash.as_str()))
     }
 
     fn fits(&self, commit: &git2::Commit<'_>) -> bool {
@@ -271,7 +311,10 @@ impl Orders {
 
     fn take(&self, start: Oid) -> Option<Order> {
         let orders = self.0.lock();
-        orders.iter().find(|(tip, _)| *tip == start).map(|(_, order)| order.clone())
+        orders
+            .iter()
+            .find(|(tip, _)| *tip == start)
+            .map(|(_, order)| order.clone())
     }
 
     fn keep(&self, start: Oid, order: Order) {
@@ -283,6 +326,11 @@ impl Orders {
 }
 
 fn walked(repository: &Repository, start: Oid, count: usize) -> Result<Order> {
-    let ids = walk(repository, start)?.take(count).collect::<Result<Vec<_>, _>>()?;
-    Ok(Order { whole: ids.len() < count, ids: Arc::new(ids) })
+    let ids = walk(repository, start)?
+        .take(count)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Order {
+        whole: ids.len() < count,
+        ids: Arc::new(ids),
+    })
 }

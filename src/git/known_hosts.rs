@@ -66,7 +66,10 @@ impl KnownHost {
     /// [`Error::HostKey`] with the fingerprint and what to do.
     pub(super) fn check(&self, key: &PublicKey) -> Result<()> {
         let line = key.to_openssh().unwrap_or_default();
-        let revoked = line.split(' ').nth(1).is_some_and(|data| self.revoked.iter().any(|r| r == data));
+        let revoked = line
+            .split(' ')
+            .nth(1)
+            .is_some_and(|data| self.revoked.iter().any(|r| r == data));
         let same = |known: &&PublicKey| known.key_data() == key.key_data();
         let (host, port) = (&self.host, self.port);
         let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));

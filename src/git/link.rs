@@ -72,7 +72,12 @@ impl Link {
                 heard: Heard::default(),
                 relay: None,
             }),
-            Place::Ssh { user, host, port, path } => {
+            Place::Ssh {
+                user,
+                host,
+                port,
+                path,
+            } => {
                 let stream = reach(host, *port).await?;
                 let connection = ssh::connect(stream, (host, *port), user, options).await?;
                 Self::over_ssh(connection, path.clone()).await
@@ -90,7 +95,12 @@ impl Link {
         let url = format!("git://{address}/{word}");
         let heard = Heard::default();
         let relay = tokio::spawn(serve_git(listener, word, connection, path, heard.clone()));
-        Ok(Self { url, proxy: None, heard, relay: Some(relay.abort_handle()) })
+        Ok(Self {
+            url,
+            proxy: None,
+            heard,
+            relay: Some(relay.abort_handle()),
+        })
     }
 
     async fn over_https(url: &str, target: (String, u16), first: TcpStream) -> Result<Self> {
@@ -107,12 +117,18 @@ impl Link {
 }
 
 async fn reach(host: &str, port: u16) -> Result<TcpStream> {
-    let failed = |why: String| Error::Unreachable { host: format!("{host}:{port}"), why };
+    let failed = |why: String| Error::Unreachable {
+        host: format!("{host}:{port}"),
+        why,
+    };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match timeout(CONNECT_TIMEOUT, TcpStream::connect((bare, port))).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+        Err(_) => Err(failed(format!(
+            "no answer within {} s",
+            CONNECT_TIMEOUT.as_secs()
+        ))),
     }
 }
 
@@ -122,13 +138,18 @@ async fn listen() -> Result<(TcpListener, std::net::SocketAddr)> {
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    listening.await.map_err(|source| Error::Disk { path: "a port of 127.0.0.1".into(), source })
+    listening.await.map_err(|source| Error::Disk {
+        path: "a port of 127.0.0.1".into(),
+        source,
+    })
 }
 
 /// Accepts until somebody asks for `word`, and connects that one with the remote's `path`.
 async fn serve_git(listener: TcpListener, word: String, connection: Connection, path: String, heard: Heard) {
     loop {
-        let Ok((mut socket, _)) = listener.accept().await else { return };
+        let Ok((mut socket, _)) = listener.accept().await else {
+            return;
+        };
         match timeout(ASK_TIMEOUT, asked_for(&mut socket)).await {
             Ok(Some(asked)) if asked == word => {
                 // The listener closes: one fetch, one door.
@@ -152,7 +173,9 @@ async fn asked_for(socket: &mut TcpStream) -> Option<String> {
     let mut request = vec![0; length.checked_sub(4)?.min(HEAD_LIMIT)];
     socket.read_exact(&mut request).await.ok()?;
     let line = request.split(|byte| *byte == 0).next()?;
-    let path = std::str::from_utf8(line).ok()?.strip_prefix("git-upload-pack /")?;
+    let path = std::str::from_utf8(line)
+        .ok()?
+        .strip_prefix("git-upload-pack /")?;
     Some(path.to_owned())
 }
 
@@ -213,14 +236,21 @@ async fn tunnel(
     let head = timeout(ASK_TIMEOUT, read_head(&mut socket)).await??;
     let wanted = head.split(' ').nth(1).unwrap_or_default();
     if !head.starts_with("CONNECT ") || wanted != format!("{host}:{port}") {
-        note(heard, format!("the address leads to {wanted}; use that one").as_bytes());
-        return socket.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await;
+        note(
+            heard,
+            format!("the address leads to {wanted}; use that one").as_bytes(),
+        );
+        return socket
+            .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            .await;
     }
     let mut outside = match ready {
         Some(stream) => stream,
         None => TcpStream::connect((host.trim_start_matches('[').trim_end_matches(']'), *port)).await?,
     };
-    socket.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+    socket
+        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        .await?;
     copy_bidirectional(&mut socket, &mut outside).await.map(|_| ())
 }
 

@@ -49,7 +49,11 @@ impl Mirrors {
     /// Mirrors below `dir`, which is created when the first one is fetched.
     pub fn new(dir: PathBuf, options: GitOptions) -> Self {
         let opened = Arc::default();
-        Self { dir, options: Arc::new(options), opened }
+        Self {
+            dir,
+            options: Arc::new(options),
+            opened,
+        }
     }
 
     /// The mirror of `project` at `url`; nothing is read or fetched yet. A project whose address
@@ -155,7 +159,10 @@ impl Inner {
     /// Notes that a fetch succeeded, and lets readers open the mirror anew.
     pub(super) fn mark_fetched(&self) -> Result<()> {
         let mark = self.path.join(FETCHED_MARK);
-        std::fs::write(&mark, b"").map_err(|source| Error::Disk { path: mark.display().to_string(), source })?;
+        std::fs::write(&mark, b"").map_err(|source| Error::Disk {
+            path: mark.display().to_string(),
+            source,
+        })?;
         self.idle.lock().clear();
         Ok(())
     }
@@ -187,5 +194,6 @@ pub(super) fn find_commit<'a>(repository: &'a Repository, id: &CommitId) -> Resu
 /// A hash of libgit2 as ours.
 pub(super) fn commit_id(oid: Oid) -> CommitId {
     let text = oid.to_string();
-    text.parse().expect("libgit2 writes hashes as 40 lower-case hexadecimal digits")
+    text.parse()
+        .expect("libgit2 writes hashes as 40 lower-case hexadecimal digits")
 }

@@ -35,9 +35,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use commits::{Branch, CommitInfo};
-pub use diff::{
-    ChangedFile, ChangedFiles, Diff, DiffOptions, FileDiff, FileStatus, Hunk, Line, LineOrigin,
-};
+pub use diff::{ChangedFile, ChangedFiles, Diff, DiffOptions, FileDiff, FileStatus, Hunk, Line, LineOrigin};
 pub use error::{Error, Result};
 pub use export::{ExportProgress, Exported};
 pub use fetch::{FetchProgress, FetchReport, RefUpdate, probe};

@@ -31,7 +31,9 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// # Errors
 /// When a pack cannot be read, is broken, or `out` fails; something may have been written then.
 pub(super) fn stream_blob(repository: &Path, blob: Oid, out: &mut impl Write) -> io::Result<bool> {
-    let Ok(packs) = fs::read_dir(repository.join("objects/pack")) else { return Ok(false) };
+    let Ok(packs) = fs::read_dir(repository.join("objects/pack")) else {
+        return Ok(false);
+    };
     for entry in packs {
         let index = entry?.path();
         if index.extension().is_some_and(|extension| extension == "idx")
@@ -99,7 +101,10 @@ fn inflate(pack: &Path, offset: u64, out: &mut impl Write) -> io::Result<bool> {
     }
     let written = io::copy(&mut ZlibDecoder::new(pack), out)?;
     if written != size {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a file in the mirror is not as long as it says"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a file in the mirror is not as long as it says",
+        ));
     }
     Ok(true)
 }

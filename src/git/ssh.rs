@@ -61,13 +61,19 @@ pub(super) async fn connect(
     let known = KnownHost::look_up(host, port, &options.known_hosts)?;
     let key = known.order(&Preferred::DEFAULT.key).into();
     let config = client::Config {
-        preferred: Preferred { key, ..Preferred::DEFAULT },
+        preferred: Preferred {
+            key,
+            ..Preferred::DEFAULT
+        },
         keepalive_interval: Some(KEEPALIVE),
         nodelay: true,
         ..client::Config::default()
     };
     let refusal = Arc::new(Mutex::new(None));
-    let guard = Guard { known, refusal: refusal.clone() };
+    let guard = Guard {
+        known,
+        refusal: refusal.clone(),
+    };
     let place = format!("{host}:{port}");
     let mut handle = match client::connect_stream(Arc::new(config), stream, guard).await {
         Ok(handle) => handle,
@@ -103,7 +109,10 @@ pub(super) fn upload_pack_command(path: &str) -> String {
 
 /// Offers each key file, then each key of the agent, until one is taken.
 async fn log_in(handle: &mut Handle<Guard>, host: String, user: &str, options: &GitOptions) -> Result<()> {
-    let mut tries = Tries { offered: 0, troubles: Vec::new() };
+    let mut tries = Tries {
+        offered: 0,
+        troubles: Vec::new(),
+    };
     for file in &options.key_files {
         if tries.offered < KEY_TRIES && offer_file(handle, user, file, &mut tries).await? {
             return Ok(());
@@ -114,7 +123,11 @@ async fn log_in(handle: &mut Handle<Guard>, host: String, user: &str, options: &
     {
         return Ok(());
     }
-    Err(Error::AuthRefused { host, user: user.to_owned(), why: tries.sentence() })
+    Err(Error::AuthRefused {
+        host,
+        user: user.to_owned(),
+        why: tries.sentence(),
+    })
 }
 
 /// What was tried so far, for the sentence at the end.
@@ -128,7 +141,9 @@ impl Tries {
         let mut why = match self.offered {
             0 => "there was no key to offer; name a key file or an agent in the configuration".to_owned(),
             1 => "it did not take the key we have; add its public half there as a deploy key".to_owned(),
-            n => format!("it took none of the {n} keys offered; add the public half of one there as a deploy key"),
+            n => format!(
+                "it took none of the {n} keys offered; add the public half of one there as a deploy key"
+            ),
         };
         for trouble in &self.troubles {
             why.push_str("; ");
@@ -146,7 +161,9 @@ async fn offer_file(handle: &mut Handle<Guard>, user: &str, file: &Path, tries: 
     let key = match load_secret_key(file, None) {
         Ok(key) => key,
         Err(error) => {
-            tries.troubles.push(format!("the key {} cannot be used ({error})", file.display()));
+            tries
+                .troubles
+                .push(format!("the key {} cannot be used ({error})", file.display()));
             return Ok(false);
         }
     };
@@ -178,12 +195,17 @@ async fn offer_agent(
     };
     let hash = handle.best_supported_rsa_hash().await.map_err(lost)?.flatten();
     for identity in keys {
-        let AgentIdentity::PublicKey { key, .. } = identity else { continue };
+        let AgentIdentity::PublicKey { key, .. } = identity else {
+            continue;
+        };
         if tries.offered >= KEY_TRIES {
             break;
         }
         tries.offered += 1;
-        match handle.authenticate_publickey_with(user, key, hash, &mut agent).await {
+        match handle
+            .authenticate_publickey_with(user, key, hash, &mut agent)
+            .await
+        {
             Ok(AuthResult::Success) => return Ok(true),
             Ok(AuthResult::Failure { .. }) => {}
             Err(error) => tries.troubles.push(format!("the agent could not sign ({error})")),

@@ -6,7 +6,12 @@ use super::url::{Place, check_url};
 
 fn ssh(url: &str) -> (String, String, u16, String) {
     match check_url(url).unwrap().place {
-        Place::Ssh { user, host, port, path } => (user, host, port, path),
+        Place::Ssh {
+            user,
+            host,
+            port,
+            path,
+        } => (user, host, port, path),
         other => panic!("{other:?}"),
     }
 }
@@ -14,14 +19,34 @@ fn ssh(url: &str) -> (String, String, u16, String) {
 #[test]
 fn addresses_are_taken_apart_as_git_does() {
     let found = |user: &str, host: &str, port, path: &str| (user.into(), host.into(), port, path.into());
-    assert_eq!(ssh("git@example.com:shop/web.git"), found("git", "example.com", 22, "shop/web.git"));
+    assert_eq!(
+        ssh("git@example.com:shop/web.git"),
+        found("git", "example.com", 22, "shop/web.git")
+    );
     assert_eq!(ssh("bob@[::1]:/srv/x"), found("bob", "::1", 22, "/srv/x"));
-    assert_eq!(ssh("ssh://example.com/srv/a%20b"), found("git", "example.com", 22, "/srv/a b"));
-    assert_eq!(ssh("ssh://bob@[::1]:2222/~bob/x"), found("bob", "::1", 2222, "~bob/x"));
+    assert_eq!(
+        ssh("ssh://example.com/srv/a%20b"),
+        found("git", "example.com", 22, "/srv/a b")
+    );
+    assert_eq!(
+        ssh("ssh://bob@[::1]:2222/~bob/x"),
+        found("bob", "::1", 2222, "~bob/x")
+    );
     let https = check_url("https://example.com/x.git").unwrap();
-    assert_eq!(https.place, Place::Https { host: "example.com".into(), port: 443 });
+    assert_eq!(
+        https.place,
+        Place::Https {
+            host: "example.com".into(),
+            port: 443
+        }
+    );
     let file = check_url("file:///srv/a%20b.git").unwrap();
-    assert_eq!(file.place, Place::File { path: "/srv/a b.git".into() });
+    assert_eq!(
+        file.place,
+        Place::File {
+            path: "/srv/a b.git".into()
+        }
+    );
 }
 
 #[test]
@@ -71,14 +96,23 @@ fn everything_else_is_refused_with_a_sentence() {
 #[test]
 fn the_path_is_one_word_for_the_other_side() {
     assert_eq!(upload_pack_command("a b"), "git-upload-pack 'a b'");
-    assert_eq!(upload_pack_command("$(id)'; id"), r"git-upload-pack '$(id)'\''; id'");
+    assert_eq!(
+        upload_pack_command("$(id)'; id"),
+        r"git-upload-pack '$(id)'\''; id'"
+    );
 }
 
 #[test]
 fn a_cursor_survives_an_address_and_nonsense_is_refused() {
     let text = "0123456789012345678901234567890123456789:150";
     assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
-    for bad in ["", "x", ":", "0123:1", "0123456789012345678901234567890123456789:-1"] {
+    for bad in [
+        "",
+        "x",
+        ":",
+        "0123:1",
+        "0123456789012345678901234567890123456789:-1",
+    ] {
         assert!(bad.parse::<Cursor>().is_err(), "{bad}");
     }
 }

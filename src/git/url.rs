@@ -24,9 +24,19 @@ pub struct RemoteUrl {
 /// An address taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    Ssh { user: String, host: String, port: u16, path: String },
-    Https { host: String, port: u16 },
-    File { path: PathBuf },
+    Ssh {
+        user: String,
+        host: String,
+        port: u16,
+        path: String,
+    },
+    Https {
+        host: String,
+        port: u16,
+    },
+    File {
+        path: PathBuf,
+    },
 }
 
 impl RemoteUrl {
@@ -68,7 +78,9 @@ pub fn check_url(text: &str) -> Result<RemoteUrl, String> {
         return Err("Give the address of the Git repository.".into());
     }
     if text.len() > URL_LIMIT {
-        return Err(format!("The address of a repository may have {URL_LIMIT} bytes at most."));
+        return Err(format!(
+            "The address of a repository may have {URL_LIMIT} bytes at most."
+        ));
     }
     if text.chars().any(|c| c.is_control() || c == ' ') {
         return Err(format!("“{shown}” has a space or a control character in it."));
@@ -88,7 +100,10 @@ pub fn check_url(text: &str) -> Result<RemoteUrl, String> {
     let place = place.ok_or_else(|| {
         format!("“{shown}” is not an address of a repository: write ssh://…, git@host:path, https://… or file:///….")
     })?;
-    Ok(RemoteUrl { text: text.to_owned(), place })
+    Ok(RemoteUrl {
+        text: text.to_owned(),
+        place,
+    })
 }
 
 fn parse(text: &str) -> Result<url::Url, String> {
@@ -98,7 +113,10 @@ fn parse(text: &str) -> Result<url::Url, String> {
         return Err("The address holds a password, which everybody who sees the project would see too: use a deploy key, or the file of HTTPS credentials.".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("“{}” has a “?” or “#” part: leave it away.", text.escape_debug()));
+        return Err(format!(
+            "“{}” has a “?” or “#” part: leave it away.",
+            text.escape_debug()
+        ));
     }
     Ok(url)
 }
@@ -107,12 +125,18 @@ fn ssh_url(text: &str) -> Result<Option<Place>, String> {
     let url = parse(text)?;
     let path = decoded(url.path())?;
     // Git's rule: `ssh://host/~name/x` means a path in a home, everything else is absolute.
-    let path = if path.starts_with("/~") { path[1..].to_owned() } else { path };
+    let path = if path.starts_with("/~") {
+        path[1..].to_owned()
+    } else {
+        path
+    };
     let user = match url.username() {
         "" => "git".to_owned(),
         user => decoded(user)?,
     };
-    let Some(host) = url.host_str() else { return Ok(None) };
+    let Some(host) = url.host_str() else {
+        return Ok(None);
+    };
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     Ok(ssh_place(user, host, url.port().unwrap_or(SSH_PORT), path))
 }
@@ -134,29 +158,45 @@ fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Plac
     let plain = |text: &str, more: &str| {
         !text.is_empty()
             && !text.starts_with('-')
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
     };
     let usable = plain(&user, "._-+$") && plain(&host, "._-:");
     let named = !path.trim_start_matches('/').is_empty() && !path.starts_with('-');
-    (usable && named && port != 0).then_some(Place::Ssh { user, host, port, path })
+    (usable && named && port != 0).then_some(Place::Ssh {
+        user,
+        host,
+        port,
+        path,
+    })
 }
 
 fn https_url(text: &str) -> Result<Option<Place>, String> {
     let url = parse(text)?;
-    let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
+    // The parser would take the first word of the path for the host that is missing.
+    let hostless = text.starts_with("https:///") || text.contains('\\');
+    let Some(host) = url.host_str().filter(|_| !hostless) else {
         return Ok(None);
     };
     let port = url.port().unwrap_or(HTTPS_PORT);
-    Ok(Some(Place::Https { host: host.to_owned(), port }))
+    Ok(Some(Place::Https {
+        host: host.to_owned(),
+        port,
+    }))
 }
 
 fn file_url(path: &str) -> Result<Option<Place>, String> {
     let path = decoded(path)?;
     let climbs = path.split('/').any(|part| part == "..");
     if !path.starts_with('/') || path == "/" || climbs {
-        return Err("A file:// address needs an absolute path without “..”: file:///srv/git/shop.git.".into());
+        return Err(
+            "A file:// address needs an absolute path without “..”: file:///srv/git/shop.git.".into(),
+        );
     }
-    Ok(Some(Place::File { path: PathBuf::from(path) }))
+    Ok(Some(Place::File {
+        path: PathBuf::from(path),
+    }))
 }
 
 fn decoded(text: &str) -> Result<String, String> {

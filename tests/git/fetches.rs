@@ -1,0 +1,332 @@
+//! Fetching: over files and SSH, what changes, who is refused, what stops.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use deployer::git::{Error, FetchProgress, GitOptions, check_url, probe};
+use tokio_util::sync::CancellationToken;
+
+use super::support::{Origin, Sshd, fetch};
+
+#[tokio::test]
+async fn a_fetch_tells_what_came_moved_and_went() {
+    let mut origin = Origin::new();
+    let first = origin.commit("one");
+    origin.git(&["branch", "old"]);
+    origin.git(&["tag", "v1"]);
+    let mirror = origin.mirror();
+    assert!(!mirror.is_fetched());
+    assert!(matches!(mirror.branches().await, Err(Error::NotFetched)));
+
+    let report = fetch(&mirror).await.unwrap();
+    let names: Vec<_> = report.updated.iter().map(|update| update.name.as_str()).collect();
+    assert_eq!(names, ["refs/heads/main", "refs/heads/old", "refs/tags/v1"]);
+    assert_eq!(report.branches, 2);
+    assert_eq!(fetch(&mirror).await.unwrap().updated, []);
+
+    let second = origin.commit("two");
+    origin.git(&["branch", "-D", "old"]);
+    // A branch that the deleted one would stand in the way of.
+    origin.git(&["branch", "old/er"]);
+    let report = fetch(&mirror).await.unwrap();
+    let told: Vec<_> = report
+        .updated
+        .iter()
+        .map(|update| (update.name.as_str(), update.old.is_some(), update.new.is_some()))
+        .collect();
+    let expected = [
+        ("refs/heads/main", true, true),
+        ("refs/heads/old", true, false),
+        ("refs/heads/old/er", false, true),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(report.updated[0].old.as_ref().unwrap().as_str(), first);
+    assert_eq!(mirror.resolve("main").await.unwrap().id.as_str(), second);
+    assert_eq!(mirror.resolve("v1").await.unwrap().id.as_str(), first);
+    assert_eq!(mirror.default_branch().await.unwrap().unwrap().as_str(), "main");
+}
+
+#[tokio::test]
+async fn a_commit_that_runs_somewhere_outlives_a_force_push() {
+    let mut origin = Origin::new();
+    origin.commit("one");
+    let deployed = origin.commit("two");
+    let mirror = origin.fetched().await;
+    let id = deployed.parse().unwrap();
+    mirror.keep(&id).await.unwrap();
+    origin.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let other = origin.commit("another two");
+    fetch(&mirror).await.unwrap();
+
+    let main = "main".parse().unwrap();
+    assert!(!mirror.contains(&main, &id).await.unwrap());
+    assert!(mirror.contains(&main, &other.parse().unwrap()).await.unwrap());
+    // Git itself would throw the commit away now if nothing pointed at it.
+    let prune = ["-C", mirror.path().to_str().unwrap(), "gc", "-q", "--prune=now"];
+    assert!(Command::new("git").args(prune).status().unwrap().success());
+    assert_eq!(mirror.commit(&id).await.unwrap().title, "two");
+
+    let gone = "0123456789012345678901234567890123456789".parse().unwrap();
+    let error = mirror.commit(&gone).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Commit 01234567 is no longer in the repository. It may have been removed by a force-push; pick another one."
+    );
+}
+
+#[tokio::test]
+async fn an_empty_repository_and_a_missing_one_are_told_apart() {
+    let origin = Origin::new();
+    let mirror = origin.fetched().await;
+    let error = mirror
+        .commits(&"main".parse().unwrap(), None, 150)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "The repository is empty: push a branch to it first."
+    );
+    assert!(matches!(mirror.branches().await, Err(Error::Empty)));
+
+    let missing = origin.mirror_of("file:///nonexistent/x.git", GitOptions::default());
+    let error = fetch(&missing).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "There is no Git repository at /nonexistent/x.git."
+    );
+    let plain = origin.mirror_of(
+        &format!("file://{}", origin.dir.path().display()),
+        GitOptions::default(),
+    );
+    assert!(fetch(&plain).await.is_err());
+}
+
+#[tokio::test]
+async fn ssh_fetches_probes_and_goes_on() {
+    let mut origin = Origin::new();
+    origin.write("a file", "content");
+    let first = origin.commit("one");
+    let sshd = Sshd::start(origin.dir.path());
+    let url = sshd.url(&origin.path());
+    let branches = probe(&check_url(&url).unwrap(), &sshd.options()).await.unwrap();
+    assert_eq!(branches, [("main".parse().unwrap(), first.parse().unwrap())]);
+
+    let mirror = origin.mirror_of(&url, sshd.options());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let teller = told.clone();
+    let report = mirror
+        .fetch(move |p| teller.lock().unwrap().push(p), &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(report.branches, 1);
+    let last = told.lock().unwrap().pop().unwrap();
+    assert!(
+        matches!(
+            last,
+            FetchProgress::Received {
+                objects: 3,
+                total: 3,
+                ..
+            }
+        ),
+        "{last:?}"
+    );
+
+    let second = origin.commit("two");
+    let report = fetch(&mirror).await.unwrap();
+    assert_eq!(report.updated[0].new.as_ref().unwrap().as_str(), second);
+    assert_eq!(fetch(&mirror).await.unwrap().updated, []);
+
+    // An RSA key, and a known_hosts file that only has the host's RSA key.
+    let rsa = GitOptions {
+        key_files: vec![sshd.dir.join("user_rsa")],
+        known_hosts: vec![sshd.dir.join("absent"), sshd.known_hosts("host_rsa")],
+        ..GitOptions::default()
+    };
+    assert_eq!(probe(&check_url(&url).unwrap(), &rsa).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_is_asked_after_the_key_files() {
+    let mut origin = Origin::new();
+    origin.commit("one");
+    let sshd = Sshd::start(origin.dir.path());
+    let socket = origin.dir.path().join("agent");
+    let mut agent = Command::new("ssh-agent")
+        .arg("-D")
+        .arg("-a")
+        .arg(&socket)
+        .spawn()
+        .unwrap();
+    for _ in 0..100 {
+        if socket.exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut add = Command::new("ssh-add");
+    let added = add
+        .arg("-q")
+        .arg(sshd.dir.join("user_rsa"))
+        .env("SSH_AUTH_SOCK", &socket)
+        .status();
+    assert!(added.unwrap().success());
+    let options = GitOptions {
+        key_files: Vec::new(),
+        agent: Some(socket),
+        ..sshd.options()
+    };
+    let found = probe(&check_url(&sshd.url(&origin.path())).unwrap(), &options).await;
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert_eq!(found.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn strangers_are_refused_with_what_to_do() {
+    let mut origin = Origin::new();
+    origin.commit("one");
+    let sshd = Sshd::start(origin.dir.path());
+    let url = check_url(&sshd.url(&origin.path())).unwrap();
+    let good = sshd.options();
+
+    let unknown = GitOptions {
+        known_hosts: vec![sshd.dir.join("absent")],
+        ..good.clone()
+    };
+    let sentence = probe(&url, &unknown).await.unwrap_err().to_string();
+    assert!(
+        sentence.contains("is not known here") && sentence.contains("SHA256:"),
+        "{sentence}"
+    );
+    assert!(
+        sentence.contains(&format!("ssh-keyscan -p {} 127.0.0.1", sshd.port)),
+        "{sentence}"
+    );
+
+    let key = std::fs::read_to_string(sshd.dir.join("user.pub")).unwrap();
+    let changed = sshd.dir.join("changed");
+    std::fs::write(&changed, format!("[127.0.0.1]:{} {key}", sshd.port)).unwrap();
+    let changed = GitOptions {
+        known_hosts: vec![changed],
+        ..good.clone()
+    };
+    let sentence = probe(&url, &changed).await.unwrap_err().to_string();
+    assert!(
+        sentence.contains("is not the one that is known here"),
+        "{sentence}"
+    );
+
+    let stranger = GitOptions {
+        key_files: vec![sshd.dir.join("host"), sshd.dir.join("none")],
+        ..good.clone()
+    };
+    let sentence = probe(&url, &stranger).await.unwrap_err().to_string();
+    assert!(sentence.contains("it did not take the key we have"), "{sentence}");
+    assert!(sentence.contains("none cannot be used"), "{sentence}");
+    let keyless = GitOptions {
+        key_files: Vec::new(),
+        ..good.clone()
+    };
+    let sentence = probe(&url, &keyless).await.unwrap_err().to_string();
+    assert!(sentence.contains("there was no key to offer"), "{sentence}");
+
+    let nowhere = check_url(&sshd.url("/nonexistent/'$(id)'.git".as_ref())).unwrap();
+    let sentence = probe(&nowhere, &good).await.unwrap_err().to_string();
+    assert!(
+        sentence.contains("'/nonexistent/'$(id)'.git' does not appear to be a git repository"),
+        "{sentence}"
+    );
+
+    drop(sshd);
+    let sentence = probe(&url, &good).await.unwrap_err().to_string();
+    assert!(
+        sentence.contains("cannot be reached: Connection refused"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_silent_host_costs_the_time_limit_and_no_more() {
+    let origin = Origin::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for url in [
+        format!("ssh://git@127.0.0.1:{port}/x"),
+        format!("https://127.0.0.1:{port}/x"),
+    ] {
+        let options = GitOptions {
+            fetch_timeout: Duration::from_millis(300),
+            ..GitOptions::default()
+        };
+        let mirror = origin.mirror_of(&url, options);
+        let started = Instant::now();
+        assert!(matches!(fetch(&mirror).await, Err(Error::Timeout { .. })));
+        // The lock is free again: the second try fails for the same reason, not for waiting.
+        assert!(matches!(fetch(&mirror).await, Err(Error::Timeout { .. })));
+        assert!(
+            started.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            started.elapsed()
+        );
+
+        let cancel = CancellationToken::new();
+        let later = cancel.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            later.cancel();
+        });
+        assert!(matches!(
+            mirror.fetch(|_| {}, &cancel).await,
+            Err(Error::Cancelled)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_nobody_is_refused() {
+    let origin = Origin::new();
+    let dir = origin.dir.path();
+    let (key, certificate) = (dir.join("key.pem"), dir.join("cert.pem"));
+    let mut make = Command::new("openssl");
+    make.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-days",
+        "2",
+    ]);
+    make.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+    assert!(make.output().unwrap().status.success());
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-quiet", "-www", "-accept", &port.to_string()]);
+    let mut server = server
+        .arg("-key")
+        .arg(&key)
+        .arg("-cert")
+        .arg(&certificate)
+        .spawn()
+        .unwrap();
+    for _ in 0..100 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let url = check_url(&format!("https://localhost:{port}/x.git")).unwrap();
+    let refused = probe(&url, &GitOptions::default()).await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let sentence = refused.unwrap_err().to_string();
+    assert!(sentence.contains("certificate is not valid here"), "{sentence}");
+}
