@@ -13,11 +13,14 @@
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
 //! keys), [`pool`], [`run`], `guard` (how a remote process group is ended), [`error`].
 
+mod auth;
+mod channel;
 pub mod command;
 
 mod connect;
 pub mod endpoint;
 pub mod error;
+mod guard;
 pub mod pool;
 pub mod run;
 

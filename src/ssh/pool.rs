@@ -1,25 +1,80 @@
-//! Kept connections.
+//! Kept connections: one per address, port, user and pinned key, made when first needed, shared by
+//! all commands, closed after a while of idleness, replaced when it has died.
+//!
+//! A `Slot` is the place of one connection. Its lock is held while connecting, so that many
+//! commands that start at once share one handshake instead of making one each. A gate per address
+//! and port holds back connections to different accounts, for sshd drops what comes too fast.
+//!
+//! The pinned key is part of the key of a slot: whoever unpins or replaces a host key can never be
+//! served by a connection that was verified against the old one.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use russh::Disconnect;
+use russh::client::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::channel::Channel;
+use super::connect::{Client, connect};
 use super::{Endpoint, Error, Options};
 
+/// A server that holds a connection but does not open a channel for so long is not working.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Saying goodbye is a courtesy; nobody waits longer for it.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// All connections of this process; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pool {
-    _options: std::sync::Arc<Options>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Options,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    gates: Mutex<HashMap<(String, u16), Arc<Semaphore>>>,
+}
+
+/// What makes two endpoints share a connection.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    host: String,
+    port: u16,
+    user: String,
+    host_key: Option<String>,
+}
+
+/// The place of one connection.
+#[derive(Default)]
+struct Slot {
+    connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
 }
 
 /// One account on one server, connected; cheap to clone. It stays usable when the connection is
 /// closed for idleness or was lost: the next command connects anew.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Session {
-    _endpoint: std::sync::Arc<Endpoint>,
+    shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
 }
 
 impl Pool {
     /// An empty pool.
     pub fn new(options: Options) -> Self {
         Self {
-            _options: std::sync::Arc::new(options),
+            shared: Arc::new(Shared {
+                options,
+                slots: Mutex::default(),
+                gates: Mutex::default(),
+            }),
         }
     }
 
@@ -28,12 +83,193 @@ impl Pool {
     /// # Errors
     /// Everything about reaching the server, its host key and our keys.
     pub async fn session(&self, endpoint: &Endpoint) -> Result<Session, Error> {
-        let _ = endpoint;
-        todo!()
+        let session = Session {
+            shared: self.shared.clone(),
+            endpoint: Arc::new(endpoint.clone()),
+        };
+        session.connection().await?;
+        Ok(session)
     }
 
-    /// Closes every connection; commands that still run are ended. The pool stays usable.
+    /// Closes every connection; what still runs on them is ended. The pool stays usable.
     pub async fn shutdown(&self) {
-        todo!()
+        let slots: Vec<_> = self.shared.slots.lock().drain().map(|(_, slot)| slot).collect();
+        let goodbyes = slots.iter().map(|slot| async {
+            if let Some(connection) = slot.connection.lock().await.take() {
+                connection.close("the deployer stops").await;
+            }
+        });
+        futures_util::future::join_all(goodbyes).await;
+    }
+
+    /// How many connections stand at this moment.
+    pub fn connections(&self) -> usize {
+        let slots = self.shared.slots.lock();
+        let alive = |slot: &&Arc<Slot>| {
+            slot.connection
+                .try_lock()
+                .is_ok_and(|held| held.as_ref().is_some_and(|c| c.is_alive()))
+        };
+        slots.values().filter(alive).count()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Whom it talks to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The connection that stands, or a new one.
+    async fn connection(&self) -> Result<Arc<Connection>, Error> {
+        let slot = self.shared.slot(&self.endpoint);
+        let mut place = slot.connection.lock().await;
+        if let Some(connection) = place.as_ref().filter(|connection| connection.is_alive()) {
+            connection.touched.store(true, Ordering::Relaxed);
+            return Ok(connection.clone());
+        }
+        *place = None;
+        let gate = self.shared.gate(&self.endpoint);
+        let _pass = gate.acquire_owned().await.expect("a gate is never closed");
+        let closed = CancellationToken::new();
+        let handle = connect(&self.endpoint, &self.shared.options, closed.clone()).await?;
+        let connection = Arc::new(Connection {
+            handle,
+            channels: Arc::new(Semaphore::new(self.shared.options.max_channels)),
+            capacity: self.shared.options.max_channels,
+            closed,
+            touched: AtomicBool::new(true),
+        });
+        *place = Some(connection.clone());
+        tokio::spawn(close_when_idle(
+            Arc::downgrade(&connection),
+            connection.closed.clone(),
+            self.shared.options.idle_timeout,
+        ));
+        Ok(connection)
+    }
+
+    /// A fresh channel. A connection that turns out dead at this moment is replaced once: nothing
+    /// has been asked of the server yet, so nothing can happen twice.
+    pub(super) async fn channel(&self) -> Result<Channel, Error> {
+        match self.connection().await?.open(&self.endpoint).await {
+            Err(Error::ConnectionLost { .. }) => self.connection().await?.open(&self.endpoint).await,
+            outcome => outcome,
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn slot(&self, endpoint: &Endpoint) -> Arc<Slot> {
+        let key = Key {
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            user: endpoint.user.clone(),
+            host_key: endpoint.host_key.as_ref().map(|key| key.openssh.clone()),
+        };
+        self.slots.lock().entry(key).or_default().clone()
+    }
+
+    fn gate(&self, endpoint: &Endpoint) -> Arc<Semaphore> {
+        let key = (endpoint.host.clone(), endpoint.port);
+        let new = || Arc::new(Semaphore::new(self.options.max_new_connections));
+        self.gates.lock().entry(key).or_insert_with(new).clone()
+    }
+}
+
+/// An authenticated connection and the room on it.
+struct Connection {
+    handle: Handle<Client>,
+    channels: Arc<Semaphore>,
+    capacity: usize,
+    closed: CancellationToken,
+    /// Whether it was used since the idle watch looked last.
+    touched: AtomicBool,
+}
+
+impl Connection {
+    fn is_alive(&self) -> bool {
+        !self.closed.is_cancelled() && !self.handle.is_closed()
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
+        let server = || endpoint.name.clone();
+        let room = self
+            .channels
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("a connection's room is never closed");
+        let opened = tokio::select! {
+            opened = timeout(OPEN_TIMEOUT, self.handle.channel_open_session()) => opened,
+            () = self.closed.cancelled() => return Err(Error::ConnectionLost { server: server(), cause: None }),
+        };
+        match opened {
+            Ok(Ok(channel)) => Ok(Channel::new(channel, self.closed.clone(), room)),
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(Error::ChannelRefused {
+                server: server(),
+                reason: format!("{reason:?}"),
+            }),
+            Ok(Err(error)) => Err(Error::ConnectionLost {
+                server: server(),
+                cause: Some(error.into()),
+            }),
+            Err(_) => {
+                // Whatever it is busy with, the next command deserves a connection that works.
+                self.closed.cancel();
+                Err(Error::ConnectionLost {
+                    server: server(),
+                    cause: None,
+                })
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.channels.available_permits() < self.capacity
+    }
+
+    async fn close(&self, why: &str) {
+        self.closed.cancel();
+        let goodbye = self.handle.disconnect(Disconnect::ByApplication, why, "");
+        if timeout(GOODBYE_TIMEOUT, goodbye).await.is_err() {
+            tracing::debug!("a server did not take our goodbye");
+        }
+    }
+}
+
+/// Closes a connection that nobody used for `limit` (at least; at most twice that).
+async fn close_when_idle(
+    connection: std::sync::Weak<Connection>,
+    closed: CancellationToken,
+    limit: Duration,
+) {
+    loop {
+        if timeout(limit, closed.cancelled()).await.is_ok() {
+            return;
+        }
+        let Some(connection) = connection.upgrade() else {
+            return;
+        };
+        if !connection.touched.swap(false, Ordering::Relaxed) && !connection.is_busy() {
+            connection.close("idle").await;
+            return;
+        }
     }
 }

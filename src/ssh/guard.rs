@@ -1,0 +1,46 @@
+//! How a process group on the other side is ended.
+//!
+//! Closing an SSH channel does not end what runs there: sshd goes on waiting for it, and refuses
+//! the protocol's own `signal` request for root. So every command without input of its own runs
+//! beside a watcher, a second shell in the same process group that reads the channel's input. We
+//! never send anything there; the input ends when we cancel, when the channel is closed and when
+//! the connection breaks. Then the watcher ends the group: `TERM`, a grace, `KILL`.
+//!
+//! The command replaces the first shell (`exec`), so that its exit status and its signal reach us
+//! as sshd sees them, unchanged. When it has ended, sshd ends the watcher's input as well; the
+//! watcher then finds its leader gone and leaves without a signal, so that a daemon which a script
+//! started in the background lives on, as it does under plain `ssh`. The leader's number cannot
+//! have been given to another process meanwhile, since it is also the number of the group that
+//! the watcher itself is in.
+//!
+//! sshd (and our own demo server) makes each command a leader of its group. Where something else
+//! does not, `kill -- -$$` finds no such group and does nothing: never the wrong group.
+//! Needs only POSIX sh; tried with dash, bash and busybox.
+
+use std::time::Duration;
+
+use super::command::{Command, quote};
+
+/// Time between `TERM` and `KILL`: enough to remove a lock file, short enough for a person waiting.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+
+/// `$1`: the grace in seconds. `$2`: the command, quoted for a shell.
+const GUARD: &str = r#"exec 3<&0 </dev/null
+(
+  trap '' HUP INT TERM PIPE
+  while read -r _; do :; done <&3
+  kill -0 "$$" || exit 0
+  kill -TERM -"$$"
+  sleep "$1"
+  kill -KILL -"$$"
+) >/dev/null 2>&1 &
+eval "exec 3<&-; $2""#;
+
+/// The line that makes a login shell run `command` under the guard.
+pub(super) fn guarded(command: &Command) -> Vec<u8> {
+    let mut line = b"exec sh -c ".to_vec();
+    quote(GUARD.as_bytes(), &mut line);
+    line.extend_from_slice(format!(" sh {} ", GRACE.as_secs()).as_bytes());
+    quote(&command.to_shell(), &mut line);
+    line
+}

@@ -1,0 +1,310 @@
+//! A real OpenSSH server on a free loopback port, with keys of its own, ended when dropped.
+//!
+//! Logins go to the account the tests run as; [`Sshd::dir`] is a fresh directory for whatever a
+//! test wants to deploy there.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test's server is a plain child that lives as long as its handle"
+)]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use deployer::domain::HostKey;
+use deployer::ssh::{Endpoint, Options, Pool};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// How long sshd may take to listen on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often to look whether it does.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What a test wants of its server; [`Sshd::start`] is the plain one.
+pub struct Builder {
+    host_keys: Vec<&'static str>,
+    pinned: usize,
+    client_key: &'static str,
+    shared_client_key: Option<PathBuf>,
+    listeners: usize,
+    lines: Vec<String>,
+}
+
+/// A running sshd.
+pub struct Sshd {
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    /// All ports, the first included.
+    pub ports: Vec<u16>,
+    /// The key it shows (the chosen one of several).
+    pub host_key: HostKey,
+    /// A private key that it accepts.
+    pub client_key: PathBuf,
+    /// The account to log in as.
+    pub user: String,
+    dir: TempDir,
+    child: Child,
+}
+
+impl Builder {
+    /// Host keys by type (`ed25519`, `ecdsa`, `rsa`), and which of them is [`Sshd::host_key`].
+    pub fn host_keys(mut self, types: &[&'static str], pinned: usize) -> Self {
+        self.host_keys = types.to_vec();
+        self.pinned = pinned;
+        self
+    }
+
+    /// Type of the client's key.
+    pub fn client_key(mut self, kind: &'static str) -> Self {
+        self.client_key = kind;
+        self
+    }
+
+    /// Accepts this existing private key (its `.pub` beside it) instead of a new one: for fleets.
+    pub fn accept(mut self, private_key: &Path) -> Self {
+        self.shared_client_key = Some(private_key.to_owned());
+        self
+    }
+
+    /// Listens on so many ports.
+    pub fn listeners(mut self, count: usize) -> Self {
+        self.listeners = count;
+        self
+    }
+
+    /// A further line for `sshd_config`.
+    pub fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub async fn start(self) -> Sshd {
+        tokio::task::spawn_blocking(|| self.start_now())
+            .await
+            .expect("sshd starts")
+    }
+
+    fn start_now(self) -> Sshd {
+        let dir = TempDir::new().expect("a temporary directory");
+        let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
+        let host_keys: Vec<PathBuf> = self
+            .host_keys
+            .iter()
+            .map(|kind| keygen(dir.path(), &format!("host_{kind}"), kind))
+            .collect();
+        let client_key = self
+            .shared_client_key
+            .unwrap_or_else(|| keygen(dir.path(), "client", self.client_key));
+        let accepted = dir.path().join("authorized_keys");
+        fs::copy(client_key.with_extension("pub"), &accepted).expect("the public key is beside it");
+        let ports = free_ports(self.listeners);
+        let config = dir.path().join("sshd_config");
+        let mut text = format!(
+            "ListenAddress 127.0.0.1\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n",
+            accepted.display()
+        );
+        text.extend(ports.iter().map(|port| format!("Port {port}\n")));
+        text.extend(host_keys.iter().map(|key| format!("HostKey {}\n", key.display())));
+        text.extend(self.lines.iter().map(|line| format!("{line}\n")));
+        fs::write(&config, text).expect("the configuration is written");
+        let log = fs::File::create(dir.path().join("sshd.log")).expect("a log file");
+        let child = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("sshd is installed");
+        let sshd = Sshd {
+            port: ports[0],
+            host_key: pinned(&host_keys[self.pinned].with_extension("pub")),
+            client_key,
+            user: output(Command::new("id").arg("-un")),
+            dir,
+            child,
+            ports,
+        };
+        sshd.wait_until_it_listens();
+        sshd
+    }
+}
+
+impl Sshd {
+    /// A server with an ed25519 host key that accepts one ed25519 key.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// A server with wishes.
+    pub fn builder() -> Builder {
+        Builder {
+            host_keys: vec!["ed25519"],
+            pinned: 0,
+            client_key: "ed25519",
+            shared_client_key: None,
+            listeners: 1,
+            lines: Vec::new(),
+        }
+    }
+
+    /// A fresh directory of this server's own.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// How the program names this server, with its host key pinned.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            name: "web1".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            user: self.user.clone(),
+            host_key: Some(self.host_key.clone()),
+        }
+    }
+
+    /// A pool that logs in here.
+    pub fn pool(&self) -> Pool {
+        Pool::new(self.options())
+    }
+
+    /// The options of [`Sshd::pool`].
+    pub fn options(&self) -> Options {
+        Options {
+            key_files: vec![self.client_key.clone()],
+            ..Options::default()
+        }
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("sshd.log")).unwrap_or_default()
+    }
+
+    /// Breaks every connection without a word. Commands that run there are not touched.
+    pub fn kill_connections(&self) {
+        for pid in children(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+
+    /// How many connections it serves.
+    pub fn connections(&self) -> usize {
+        children(self.child.id()).len()
+    }
+
+    /// How many processes run below it: connections and their commands.
+    pub fn processes(&self) -> usize {
+        descendants(self.child.id()).len()
+    }
+
+    fn wait_until_it_listens(&self) {
+        let start = Instant::now();
+        while !self
+            .ports
+            .iter()
+            .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
+        {
+            assert!(
+                start.elapsed() < START_LIMIT,
+                "sshd does not listen: {}",
+                self.log()
+            );
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let sessions = descendants(self.child.id());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for pid in sessions {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+/// Makes a key pair `dir/name` and `dir/name.pub` with `ssh-keygen`.
+pub fn keygen(dir: &Path, name: &str, kind: &str) -> PathBuf {
+    let path = dir.join(name);
+    let bits: &[&str] = if kind == "rsa" { &["-b", "2048"] } else { &[] };
+    let mut command = Command::new("ssh-keygen");
+    command
+        .args(["-q", "-t", kind, "-N", "", "-C", "test", "-f"])
+        .arg(&path)
+        .args(bits);
+    output(&mut command);
+    path
+}
+
+/// The public key in `file` as somebody would have pinned it.
+pub fn pinned(file: &Path) -> HostKey {
+    let line = fs::read_to_string(file).expect("a public key");
+    let openssh = line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let listing = output(Command::new("ssh-keygen").arg("-lf").arg(file));
+    HostKey {
+        openssh,
+        fingerprint: listing
+            .split_whitespace()
+            .nth(1)
+            .expect("a fingerprint")
+            .to_owned(),
+        pinned_at: "2026-11-22T12:00:00Z".parse().expect("an instant"),
+        pinned_by: "alice".to_owned(),
+    }
+}
+
+fn output(command: &mut Command) -> String {
+    let done = command.output().expect("it can be started");
+    assert!(
+        done.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
+/// Ports that were free a moment ago, all different.
+fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    held.iter()
+        .map(|listener| listener.local_addr().expect("bound").port())
+        .collect()
+}
+
+/// Every process below `root`, nearest first.
+fn descendants(root: u32) -> Vec<i32> {
+    let mut found = children(root);
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(children(pid.unsigned_abs()));
+        next += 1;
+    }
+    found
+}
+
+fn children(of: u32) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").into_iter().flatten();
+    pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent(*pid).is_some_and(|parent| parent.unsigned_abs() == of))
+        .collect()
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; what follows the last one is numbers.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
