@@ -1,0 +1,173 @@
+//! What has to be done to a tree on a server to make it the one in a manifest.
+
+use std::collections::BTreeMap;
+
+use super::listing::{Found, Listing, Path, mtime_text};
+use super::manifest::{Entry, Manifest};
+
+/// The work, in the order in which it is done there: `clear`, put in place `send`, `modes`,
+/// `delete`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Entries of the manifest that are sent: files, links and missing directories.
+    pub send: Vec<Path>,
+    /// What is in the way of a file that replaces a directory.
+    pub clear: Removal,
+    /// Files that need nothing but other permission bits, by those bits.
+    pub modes: BTreeMap<u32, Vec<Path>>,
+    /// What the manifest does not have.
+    pub delete: Removal,
+}
+
+/// Things to remove.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// All but directories.
+    pub files: Vec<Path>,
+    /// Directories, those inside others first.
+    pub directories: Vec<Path>,
+}
+
+impl Difference {
+    /// Between a tree on a server and the one it should be.
+    pub fn between(start: &Listing, goal: &Manifest) -> Self {
+        let mut work = Self::default();
+        for (path, entry) in goal.entries() {
+            let found = start.found.get(path);
+            if !is_same(entry, found) {
+                work.send.push(path.clone());
+                continue;
+            }
+            if let (Entry::File { mode, .. }, Some(Found::File { mode: there, .. })) = (entry, found)
+                && mode != there
+            {
+                work.modes.entry(*mode).or_default().push(path.clone());
+            }
+        }
+        for (path, found) in &start.found {
+            let wanted = goal.entries().get(path);
+            let is_directory = *found == Found::Directory;
+            let blocks = is_directory && wanted.is_some_and(|e| !matches!(e, Entry::Directory { .. }));
+            let removal = match wanted {
+                // Anything else that stands in the way is replaced as it is met.
+                Some(_) if !blocks => continue,
+                Some(_) => &mut work.clear,
+                None if below_a_leaf(path, goal) => &mut work.clear,
+                None => &mut work.delete,
+            };
+            let list = if is_directory { &mut removal.directories } else { &mut removal.files };
+            list.push(path.clone());
+        }
+        // In byte order, “a/b” follows “a”; reversed, what is inside goes first.
+        work.clear.directories.reverse();
+        work.delete.directories.reverse();
+        work
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many things are removed.
+    pub fn removed(&self) -> u64 {
+        [&self.clear, &self.delete].iter().map(|r| r.files.len() + r.directories.len()).sum::<usize>() as u64
+    }
+}
+
+/// Whether the content there is the wanted one; permission bits aside. Where both hashes are
+/// known they decide along with the time, so that the tree's digest comes out right.
+fn is_same(entry: &Entry, found: Option<&Found>) -> bool {
+    match (entry, found) {
+        // Whether one that does not count exists is not listed; sending it is harmless.
+        (Entry::Directory { counted, .. }, Some(Found::Directory)) => *counted,
+        (Entry::Symlink(target), Some(Found::Symlink(there))) => target == there,
+        (
+            Entry::File { size, mtime, hash, .. },
+            Some(Found::File { size: there, mtime: then, hash: known, .. }),
+        ) => size == there && mtime_text(*mtime) == *then && known.is_none_or(|known| known == *hash),
+        _ => false,
+    }
+}
+
+/// Whether the goal has a file or link where `path` needs a directory.
+fn below_a_leaf(path: &[u8], goal: &Manifest) -> bool {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    slashes
+        .filter_map(|(at, _)| goal.entries().get(&path[..at]))
+        .any(|entry| !matches!(entry, Entry::Directory { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Digest;
+    use super::*;
+
+    fn file(content: &str, mtime: u64, mode: u32) -> Entry {
+        let hash = Digest::of(content.as_bytes());
+        Entry::File { mode, size: content.len() as u64, mtime, hash }
+    }
+
+    fn manifest(entries: &[(&str, Entry)]) -> Manifest {
+        Manifest::new(entries.iter().map(|(p, e)| (p.as_bytes().to_vec(), e.clone())).collect())
+    }
+
+    fn paths(paths: &[Path]) -> Vec<&str> {
+        paths.iter().map(|p| std::str::from_utf8(p).unwrap()).collect()
+    }
+
+    const DIRECTORY: Entry = Entry::Directory { mode: 0o755, counted: true };
+
+    #[test]
+    fn equal_trees_need_no_work() {
+        let tree = manifest(&[("d", DIRECTORY), ("d/f", file("x", 1, 0o644)), ("l", Entry::Symlink(b"d".to_vec()))]);
+        assert!(Difference::between(&tree.listing(), &tree).is_empty());
+    }
+
+    #[test]
+    fn only_what_differs_is_sent_and_strangers_go_last_from_the_inside() {
+        let start = manifest(&[
+            ("old", DIRECTORY),
+            ("old/in", DIRECTORY),
+            ("old/in/f", file("x", 1, 0o644)),
+            ("same", file("x", 1, 0o644)),
+            ("mode", file("x", 1, 0o644)),
+            ("content", file("x", 1, 0o644)),
+        ]);
+        let goal = manifest(&[
+            ("same", file("x", 1, 0o644)),
+            ("mode", file("x", 1, 0o755)),
+            ("content", file("y", 2, 0o644)),
+        ]);
+        let work = Difference::between(&start.listing(), &goal);
+        assert_eq!(paths(&work.send), ["content"]);
+        assert_eq!(work.modes[&0o755], [b"mode".to_vec()]);
+        assert_eq!(paths(&work.delete.files), ["old/in/f"]);
+        assert_eq!(paths(&work.delete.directories), ["old/in", "old"]);
+    }
+
+    #[test]
+    fn a_directory_in_the_way_of_a_file_is_cleared_first() {
+        let start = manifest(&[("a", DIRECTORY), ("a/b", DIRECTORY), ("a/b/c", file("x", 1, 0o644))]);
+        let goal = manifest(&[("a", file("x", 1, 0o644))]);
+        let work = Difference::between(&start.listing(), &goal);
+        assert_eq!(paths(&work.clear.files), ["a/b/c"]);
+        assert_eq!(paths(&work.clear.directories), ["a/b", "a"]);
+        assert_eq!(work.delete, Removal::default());
+        let back = Difference::between(&goal.listing(), &start);
+        assert_eq!(paths(&back.send), ["a", "a/b", "a/b/c"]);
+        assert_eq!(back.clear, Removal::default());
+    }
+
+    #[test]
+    fn a_same_looking_file_of_known_other_content_is_sent() {
+        let start = manifest(&[("f", file("x", 1, 0o644))]);
+        let goal = manifest(&[("f", file("y", 1, 0o644))]);
+        assert_eq!(paths(&Difference::between(&start.listing(), &goal).send), ["f"]);
+        let mut unknown = start.listing();
+        if let Some(Found::File { hash, .. }) = unknown.found.get_mut(&b"f"[..]) {
+            *hash = None;
+        }
+        assert!(Difference::between(&unknown, &goal).is_empty());
+    }
+}

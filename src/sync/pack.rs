@@ -1,0 +1,231 @@
+//! A difference as one stream: a tar archive, compressed once, sent to every server that starts
+//! from the same tree.
+//!
+//! Inside: `lists/…` says what to remove and which permission bits to set, as NUL-ended paths;
+//! `tree/…` holds the new files with their times and bits; `complete` comes last, so that a stream
+//! that broke off, whatever tar thinks of it, is never taken for whole.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path as LocalPath, PathBuf};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{Builder, EntryType, Header};
+
+use super::difference::{Difference, Removal};
+use super::error::Error;
+use super::local_path;
+use super::manifest::{Entry, Manifest};
+use crate::ssh::Stdin;
+
+/// Packs with less content than this stay in memory: a few of them are nothing, and most
+/// deployments change little.
+const MEMORY_LIMIT: u64 = 8 * 1024 * 1024;
+/// Below this, starting gzip on the server costs more than it saves.
+const WORTH_COMPRESSING: u64 = 64 * 1024;
+/// What a tar header's link field holds.
+const LINK_FIELD: usize = 100;
+/// Bytes gathered per write to a pack on disk.
+const BUFFER: usize = 256 * 1024;
+
+/// A difference, ready to be sent any number of times.
+#[derive(Debug)]
+pub struct Pack {
+    body: Body,
+    /// Whether it is compressed with gzip.
+    pub gzip: bool,
+    /// Bytes as they go over the wire.
+    pub wire_bytes: u64,
+    /// Bytes the new files take on the server.
+    pub content_bytes: u64,
+    /// Regular files and links in it.
+    pub files: u64,
+    /// Everything in it that takes an inode.
+    pub inodes: u64,
+}
+
+#[derive(Debug)]
+enum Body {
+    Memory(Bytes),
+    Disk(tempfile::TempPath),
+}
+
+impl Pack {
+    /// Packs `work` from the tree at `root`; large packs are kept in a file in `spool`. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Tree`] when the tree cannot be read any more, [`Error::Spool`] when the pack
+    /// cannot be written.
+    pub fn build(
+        root: &LocalPath,
+        spool: &LocalPath,
+        goal: &Manifest,
+        work: &Difference,
+        may_gzip: bool,
+    ) -> Result<Self, Error> {
+        let entries = || work.send.iter().filter_map(|path| Some((path, goal.entries().get(path)?)));
+        let content_bytes = entries().map(|(_, entry)| entry.size()).sum();
+        let files = entries().filter(|(_, entry)| !matches!(entry, Entry::Directory { .. })).count() as u64;
+        let gzip = may_gzip && content_bytes > WORTH_COMPRESSING;
+        let write = |out: &mut dyn Write| {
+            if gzip {
+                let mut zipped = GzEncoder::new(out, Compression::fast());
+                archive(root, goal, work, &mut zipped)?;
+                zipped.finish().map_err(Error::Spool)?.flush().map_err(Error::Spool)
+            } else {
+                archive(root, goal, work, &mut *out)?;
+                out.flush().map_err(Error::Spool)
+            }
+        };
+        let (body, wire_bytes) = if content_bytes < MEMORY_LIMIT {
+            let mut bytes = Vec::new();
+            write(&mut bytes)?;
+            let length = bytes.len() as u64;
+            (Body::Memory(bytes.into()), length)
+        } else {
+            let file = tempfile::NamedTempFile::new_in(spool).map_err(Error::Spool)?;
+            write(&mut BufWriter::with_capacity(BUFFER, file.as_file()))?;
+            let length = file.as_file().metadata().map_err(Error::Spool)?.len();
+            (Body::Disk(file.into_temp_path()), length)
+        };
+        let inodes = work.send.len() as u64;
+        Ok(Self { body, gzip, wire_bytes, content_bytes, files, inodes })
+    }
+
+    /// The stream, once more.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] when the pack's file cannot be opened.
+    pub async fn stdin(&self) -> Result<Stdin, Error> {
+        match &self.body {
+            Body::Memory(bytes) => Ok(Stdin::Bytes(bytes.clone())),
+            Body::Disk(path) => {
+                let path: &LocalPath = path;
+                let file = tokio::fs::File::open(path).await.map_err(Error::Spool)?;
+                Ok(Stdin::Reader(Box::new(file)))
+            }
+        }
+    }
+}
+
+/// Where a pack for the tree at `root` may be kept: beside it.
+pub fn spool_for(root: &LocalPath) -> PathBuf {
+    root.parent().map_or_else(std::env::temp_dir, LocalPath::to_path_buf)
+}
+
+fn archive(root: &LocalPath, goal: &Manifest, work: &Difference, out: impl Write) -> Result<(), Error> {
+    let mut tar = Builder::new(out);
+    lists(work, &mut tar).map_err(Error::Spool)?;
+    for path in &work.send {
+        if let Some(entry) = goal.entries().get(path) {
+            append(root, path, entry, &mut tar)?;
+        }
+    }
+    append_bytes("complete", b"", &mut tar).map_err(Error::Spool)?;
+    tar.finish().map_err(Error::Spool)
+}
+
+fn lists(work: &Difference, tar: &mut Builder<impl Write>) -> io::Result<()> {
+    let joined = |paths: &[Vec<u8>]| {
+        let mut text = Vec::new();
+        for path in paths {
+            // Anchored, so that no name reads as an option.
+            text.extend_from_slice(b"./");
+            text.extend_from_slice(path);
+            text.push(0);
+        }
+        text
+    };
+    for (name, Removal { files, directories }) in [("clear", &work.clear), ("delete", &work.delete)] {
+        append_bytes(&format!("lists/{name}"), &joined(files), tar)?;
+        append_bytes(&format!("lists/{name}-directories"), &joined(directories), tar)?;
+    }
+    for (mode, paths) in &work.modes {
+        append_bytes(&format!("lists/mode-{mode:o}"), &joined(paths), tar)?;
+    }
+    Ok(())
+}
+
+fn append_bytes(name: &str, bytes: &[u8], tar: &mut Builder<impl Write>) -> io::Result<()> {
+    let mut header = header(EntryType::Regular, 0o600, 0);
+    header.set_size(bytes.len() as u64);
+    tar.append_data(&mut header, name, bytes)
+}
+
+fn header(kind: EntryType, mode: u32, mtime: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_mtime(mtime);
+    header.set_size(0);
+    header
+}
+
+fn append(
+    root: &LocalPath,
+    path: &[u8],
+    entry: &Entry,
+    tar: &mut Builder<impl Write>,
+) -> Result<(), Error> {
+    let name = [b"tree/", path].concat();
+    let name = LocalPath::new(std::ffi::OsStr::from_bytes(&name));
+    match entry {
+        Entry::Directory { mode, .. } => {
+            let mut header = header(EntryType::Directory, *mode, 0);
+            tar.append_data(&mut header, name, io::empty()).map_err(Error::Spool)
+        }
+        Entry::Symlink(target) => {
+            let mut header = header(EntryType::Symlink, 0o777, 0);
+            append_link(name, target, &mut header, tar).map_err(Error::Spool)
+        }
+        Entry::File { mode, size, mtime, .. } => {
+            let changed = || Error::tree(path, io::Error::other("its size changed since it was read"));
+            let file = File::open(local_path(root, path)).map_err(|e| Error::tree(path, e))?;
+            // Told apart from a pack that cannot be written by looking at the size first.
+            if file.metadata().map_err(|e| Error::tree(path, e))?.len() != *size {
+                return Err(changed());
+            }
+            let mut header = header(EntryType::Regular, *mode, *mtime);
+            header.set_size(*size);
+            let mut counted = Counted { inner: file.take(*size), left: *size };
+            tar.append_data(&mut header, name, &mut counted).map_err(Error::Spool)?;
+            if counted.left == 0 { Ok(()) } else { Err(changed()) }
+        }
+    }
+}
+
+/// The crate would tidy up a link's target (`a//b/` to `a/b`); a link is what it is, so this
+/// writes it to the byte, long ones in GNU's own record before.
+fn append_link(
+    name: &LocalPath,
+    target: &[u8],
+    header_of_link: &mut Header,
+    tar: &mut Builder<impl Write>,
+) -> io::Result<()> {
+    if target.len() > LINK_FIELD {
+        let mut long = header(EntryType::GNULongLink, 0o644, 0);
+        long.set_path("././@LongLink")?;
+        let text = [target, b"\0"].concat();
+        long.set_size(text.len() as u64);
+        long.set_cksum();
+        tar.append(&long, text.as_slice())?;
+    }
+    header_of_link.set_link_name_literal(&target[..target.len().min(LINK_FIELD)])?;
+    tar.append_data(header_of_link, name, io::empty())
+}
+
+struct Counted<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}

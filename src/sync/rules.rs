@@ -1,0 +1,302 @@
+//! Which paths are ours to change on a server, and which stay as they are.
+//!
+//! A [`Rules`] value is made from an environment's options and asked on both ends: here while a
+//! tree is scanned, there as a regular expression for GNU `find`. Both must give the same answer
+//! for every path, or the digests of equal trees would differ; that is why the pattern language
+//! is small: `*` and `?` within a name, `**` for any number of whole names.
+//!
+//! Directories above a path that may be kept are peculiar: on the server they can hold things
+//! that we must not see, so whether they exist is no property of a release. They are created when
+//! the tree has them but are never counted in a digest.
+
+use super::error::Error;
+use crate::domain::{EnvironmentOptions, SyncMethod};
+
+/// Our staging directories begin so; never part of a tree.
+pub const STAGING: &str = ".deployer-staging-";
+/// Our own data beside the marker, as JSON.
+pub const EXTRA_MARKER: &str = ".deployer_release";
+/// A regular expression that no path below `.` matches.
+const NOTHING: &str = "none";
+/// The whole expression is one argument of a remote command, which has a length limit.
+const PATTERNS_LIMIT: usize = 16 * 1024;
+
+/// What a path is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Part of the tree.
+    Ours,
+    /// A directory that is created if missing, but may hold kept things: not counted.
+    Above,
+    /// Kept on the server with all below it.
+    Kept,
+}
+
+/// The excluded and shared paths of an environment, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules {
+    kept: Vec<Pattern>,
+    shared: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern(Vec<Name>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    /// `**`: any number of names.
+    Any,
+    /// One name, with `*` and `?` in it.
+    Glob(Vec<u8>),
+}
+
+impl Rules {
+    /// Reads the patterns of `options`. Shared paths count with the symlink method only.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] for a path that is empty, absolute, climbs with `..`, holds control
+    /// characters, or is shared and has wildcards.
+    pub fn new(options: &EnvironmentOptions, method: SyncMethod) -> Result<Self, Error> {
+        let mut rules = Self::default();
+        for text in &options.excluded {
+            rules.kept.push(Pattern::parse(text)?);
+        }
+        if method == SyncMethod::Symlink {
+            for text in &options.shared {
+                let pattern = Pattern::parse(text)?;
+                if text.contains(['*', '?']) {
+                    return Err(Error::pattern(text, "a shared path is one path, without “*” and “?”"));
+                }
+                rules.kept.push(pattern);
+                rules.shared.push(text.trim_start_matches("./").to_owned());
+            }
+        }
+        if rules.kept.iter().map(|p| p.regex(p.0.len()).len()).sum::<usize>() > PATTERNS_LIMIT {
+            return Err(Error::pattern("…", "all patterns together are too long; use wildcards"));
+        }
+        Ok(rules)
+    }
+
+    /// Shared paths; with a slash at the end where the option had one.
+    pub fn shared(&self) -> &[String] {
+        &self.shared
+    }
+
+    /// What `path` (relative, `/` separated) is to us. Ask for a directory before what is in it:
+    /// of things below a kept directory this knows nothing.
+    pub fn verdict(&self, path: &[u8], is_directory: bool) -> Verdict {
+        let names: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
+        let own = |name: &[u8]| {
+            name == crate::domain::release::MARKER.as_bytes()
+                || name == EXTRA_MARKER.as_bytes()
+                || name.starts_with(STAGING.as_bytes())
+        };
+        if names.last() == Some(&&b".git"[..]) || names.len() == 1 && own(names[0]) {
+            return Verdict::Kept;
+        }
+        if self.kept.iter().any(|pattern| pattern.matches(&names)) {
+            return Verdict::Kept;
+        }
+        if is_directory && self.kept.iter().any(|pattern| pattern.may_be_below(&names)) {
+            return Verdict::Above;
+        }
+        Verdict::Ours
+    }
+
+    /// What `find . -regextype posix-extended -regex` has to match to pass over kept paths.
+    pub fn kept_regex(&self) -> String {
+        let own = format!(
+            r"(.*/)?\.git|{}|{}|{}[^/]*",
+            escaped(crate::domain::release::MARKER.as_bytes()),
+            escaped(EXTRA_MARKER.as_bytes()),
+            escaped(STAGING.as_bytes()),
+        );
+        let all = self.kept.iter().map(|p| p.regex(p.0.len()));
+        let all: Vec<String> = std::iter::once(own).chain(all).collect();
+        format!(r"\./({})", all.join("|"))
+    }
+
+    /// The same for directories that are not counted.
+    pub fn above_regex(&self) -> String {
+        let mut all: Vec<String> = self.kept.iter().flat_map(Pattern::above).collect();
+        all.sort();
+        all.dedup();
+        if all.is_empty() {
+            return NOTHING.into();
+        }
+        format!(r"\./({})", all.join("|"))
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self, Error> {
+        let plain = text.strip_prefix("./").unwrap_or(text);
+        let plain = plain.strip_suffix('/').unwrap_or(plain);
+        if plain.chars().any(char::is_control) {
+            return Err(Error::pattern(text, "it has control characters"));
+        }
+        if plain.starts_with('/') {
+            return Err(Error::pattern(text, "write it relative to the target directory"));
+        }
+        if plain.split('/').any(|name| matches!(name, "" | "." | "..")) {
+            return Err(Error::pattern(text, "write it without “//”, “.” and “..”"));
+        }
+        let mut names: Vec<Name> = plain
+            .split('/')
+            .map(|name| match name {
+                "**" => Name::Any,
+                name => Name::Glob(name.into()),
+            })
+            .collect();
+        // “a/**” keeps all below “a”, and so does keeping each name in it.
+        while names.last() == Some(&Name::Any) {
+            names.pop();
+            if names.last() != Some(&Name::Any) {
+                names.push(Name::Glob(b"*".to_vec()));
+            }
+        }
+        Ok(Self(names))
+    }
+
+    fn matches(&self, names: &[&[u8]]) -> bool {
+        fn walk(pattern: &[Name], names: &[&[u8]]) -> bool {
+            match (pattern, names) {
+                ([], names) => names.is_empty(),
+                ([Name::Any, rest @ ..], names) => {
+                    (0..=names.len()).any(|skipped| walk(rest, &names[skipped..]))
+                }
+                ([Name::Glob(glob), rest @ ..], [name, names @ ..]) => glob_matches(glob, name) && walk(rest, names),
+                (_, []) => false,
+            }
+        }
+        walk(&self.0, names)
+    }
+
+    /// Whether something below the directory `names` may match. Says yes to all below a `**`.
+    fn may_be_below(&self, names: &[&[u8]]) -> bool {
+        for (i, name) in names.iter().enumerate() {
+            match self.0.get(i) {
+                Some(Name::Any) => return true,
+                Some(Name::Glob(glob)) if i + 1 < self.0.len() && glob_matches(glob, name) => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The expressions for [`Self::may_be_below`].
+    fn above(&self) -> Vec<String> {
+        let wild = self.0.iter().position(|name| *name == Name::Any);
+        let plain = (1..wild.unwrap_or(self.0.len())).map(|count| self.regex(count));
+        let deep = wild.map(|at| match at {
+            0 => ".*".to_owned(),
+            at => format!("{}(/.*)?", self.regex(at)),
+        });
+        plain.chain(deep).collect()
+    }
+
+    fn regex(&self, count: usize) -> String {
+        let mut regex = String::new();
+        for (i, name) in self.0[..count].iter().enumerate() {
+            match name {
+                Name::Any => regex.push_str("([^/]+/)*"),
+                Name::Glob(glob) => {
+                    regex.push_str(&escaped(glob));
+                    if i + 1 < count {
+                        regex.push('/');
+                    }
+                }
+            }
+        }
+        regex
+    }
+}
+
+/// A glob as an extended regular expression. Patterns come from UTF-8 text, so pieces do too.
+fn escaped(glob: &[u8]) -> String {
+    let mut regex = Vec::with_capacity(glob.len() * 2);
+    for byte in glob {
+        match byte {
+            b'*' => regex.extend_from_slice(b"[^/]*"),
+            b'?' => regex.extend_from_slice(b"[^/]"),
+            b'.' | b'[' | b']' | b'\\' | b'(' | b')' | b'+' | b'{' | b'}' | b'|' | b'^' | b'$' => {
+                regex.extend_from_slice(&[b'\\', *byte]);
+            }
+            byte => regex.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&regex).into_owned()
+}
+
+fn glob_matches(glob: &[u8], name: &[u8]) -> bool {
+    let (mut g, mut n) = (0, 0);
+    // Where to take up again after the last star: its place, and how far it reaches.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                star = Some((g, n));
+                g += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == name[n] => {
+                g += 1;
+                n += 1;
+            }
+            _ => match star {
+                Some((at, reach)) => {
+                    star = Some((at, reach + 1));
+                    g = at + 1;
+                    n = reach + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[g..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(excluded: &[&str]) -> Rules {
+        let options = EnvironmentOptions {
+            excluded: excluded.iter().map(|s| (*s).to_owned()).collect(),
+            shared: vec!["uploads/".into()],
+            ..Default::default()
+        };
+        Rules::new(&options, SyncMethod::InPlace).unwrap()
+    }
+
+    #[test]
+    fn kept_paths_are_anchored_and_wildcards_stay_within_a_name() {
+        let rules = rules(&["venv/", "var/*.log", "**/cache", "a/**"]);
+        for kept in ["venv", "var/x.log", "cache", "x/y/cache", "a/b", ".git", "sub/.git", ".git_release"] {
+            assert_eq!(rules.verdict(kept.as_bytes(), false), Verdict::Kept, "{kept}");
+        }
+        for ours in ["x/venv", "var/x/y.log", "a", "cached", "x/.git_release", ".gitignore", "uploads"] {
+            assert_eq!(rules.verdict(ours.as_bytes(), false), Verdict::Ours, "{ours}");
+        }
+    }
+
+    #[test]
+    fn directories_above_kept_paths_are_not_counted() {
+        let rules = rules(&["var/data/*.db"]);
+        for above in ["var", "var/data"] {
+            assert_eq!(rules.verdict(above.as_bytes(), true), Verdict::Above, "{above}");
+        }
+        for ours in ["var/data/x", "variety", "var/other"] {
+            assert_eq!(rules.verdict(ours.as_bytes(), true), Verdict::Ours, "{ours}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leaves_the_target_is_refused() {
+        for bad in ["", "/", "/etc", "../x", "a/../b", "a//b", "a\nb", "."] {
+            let options = EnvironmentOptions { excluded: vec![bad.into()], ..Default::default() };
+            assert!(Rules::new(&options, SyncMethod::InPlace).is_err(), "{bad:?}");
+        }
+        let options = EnvironmentOptions { shared: vec!["up*".into()], ..Default::default() };
+        assert!(Rules::new(&options, SyncMethod::Symlink).is_err());
+    }
+}
