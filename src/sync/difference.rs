@@ -55,7 +55,11 @@ impl Difference {
                 None if below_a_leaf(path, goal) => &mut work.clear,
                 None => &mut work.delete,
             };
-            let list = if is_directory { &mut removal.directories } else { &mut removal.files };
+            let list = if is_directory {
+                &mut removal.directories
+            } else {
+                &mut removal.files
+            };
             list.push(path.clone());
         }
         // In byte order, “a/b” follows “a”; reversed, what is inside goes first.
@@ -71,7 +75,10 @@ impl Difference {
 
     /// How many things are removed.
     pub fn removed(&self) -> u64 {
-        [&self.clear, &self.delete].iter().map(|r| r.files.len() + r.directories.len()).sum::<usize>() as u64
+        [&self.clear, &self.delete]
+            .iter()
+            .map(|r| r.files.len() + r.directories.len())
+            .sum::<usize>() as u64
     }
 }
 
@@ -83,8 +90,15 @@ fn is_same(entry: &Entry, found: Option<&Found>) -> bool {
         (Entry::Directory { counted, .. }, Some(Found::Directory)) => *counted,
         (Entry::Symlink(target), Some(Found::Symlink(there))) => target == there,
         (
-            Entry::File { size, mtime, hash, .. },
-            Some(Found::File { size: there, mtime: then, hash: known, .. }),
+            Entry::File {
+                size, mtime, hash, ..
+            },
+            Some(Found::File {
+                size: there,
+                mtime: then,
+                hash: known,
+                ..
+            }),
         ) => size == there && mtime_text(*mtime) == *then && known.is_none_or(|known| known == *hash),
         _ => false,
     }
@@ -105,22 +119,39 @@ mod tests {
 
     fn file(content: &str, mtime: u64, mode: u32) -> Entry {
         let hash = Digest::of(content.as_bytes());
-        Entry::File { mode, size: content.len() as u64, mtime, hash }
+        Entry::File {
+            mode,
+            size: content.len() as u64,
+            mtime,
+            hash,
+        }
     }
 
     fn manifest(entries: &[(&str, Entry)]) -> Manifest {
-        Manifest::new(entries.iter().map(|(p, e)| (p.as_bytes().to_vec(), e.clone())).collect())
+        Manifest::new(
+            entries
+                .iter()
+                .map(|(p, e)| (p.as_bytes().to_vec(), e.clone()))
+                .collect(),
+        )
     }
 
     fn paths(paths: &[Path]) -> Vec<&str> {
         paths.iter().map(|p| std::str::from_utf8(p).unwrap()).collect()
     }
 
-    const DIRECTORY: Entry = Entry::Directory { mode: 0o755, counted: true };
+    const DIRECTORY: Entry = Entry::Directory {
+        mode: 0o755,
+        counted: true,
+    };
 
     #[test]
     fn equal_trees_need_no_work() {
-        let tree = manifest(&[("d", DIRECTORY), ("d/f", file("x", 1, 0o644)), ("l", Entry::Symlink(b"d".to_vec()))]);
+        let tree = manifest(&[
+            ("d", DIRECTORY),
+            ("d/f", file("x", 1, 0o644)),
+            ("l", Entry::Symlink(b"d".to_vec())),
+        ]);
         assert!(Difference::between(&tree.listing(), &tree).is_empty());
     }
 
@@ -148,7 +179,11 @@ mod tests {
 
     #[test]
     fn a_directory_in_the_way_of_a_file_is_cleared_first() {
-        let start = manifest(&[("a", DIRECTORY), ("a/b", DIRECTORY), ("a/b/c", file("x", 1, 0o644))]);
+        let start = manifest(&[
+            ("a", DIRECTORY),
+            ("a/b", DIRECTORY),
+            ("a/b/c", file("x", 1, 0o644)),
+        ]);
         let goal = manifest(&[("a", file("x", 1, 0o644))]);
         let work = Difference::between(&start.listing(), &goal);
         assert_eq!(paths(&work.clear.files), ["a/b/c"]);

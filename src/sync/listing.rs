@@ -51,9 +51,9 @@ impl Found {
     pub fn record(&self, path: &[u8]) -> Vec<u8> {
         match self {
             Self::Directory => [b"d ", path].concat(),
-            Self::File { mode, size, mtime, .. } => {
-                [format!("f {mode:o} {size} {mtime} ").as_bytes(), path].concat()
-            }
+            Self::File {
+                mode, size, mtime, ..
+            } => [format!("f {mode:o} {size} {mtime} ").as_bytes(), path].concat(),
             Self::Symlink(target) => [b"l ", path, b"//", target].concat(),
             Self::Other => [b"o ", path].concat(),
         }
@@ -76,7 +76,15 @@ impl Found {
                 let size = text()?.parse().ok()?;
                 let mtime = text()?.to_owned();
                 let hash = None;
-                Some((parts.next()?.to_vec(), Self::File { mode, size, mtime, hash }))
+                Some((
+                    parts.next()?.to_vec(),
+                    Self::File {
+                        mode,
+                        size,
+                        mtime,
+                        hash,
+                    },
+                ))
             }
             _ => None,
         }
@@ -100,14 +108,23 @@ impl Listing {
 
     /// The digest of this tree.
     pub fn digest(&self) -> Digest {
-        Digest::of_records(self.found.iter().map(|(path, found)| found.record(path)).collect())
+        Digest::of_records(
+            self.found
+                .iter()
+                .map(|(path, found)| found.record(path))
+                .collect(),
+        )
     }
 
     /// Adds content hashes from NUL-ended records of `sha256sum -z`: `HASH  ./PATH`.
     pub fn add_hashes(&mut self, output: &[u8]) {
         for record in output.split(|b| *b == 0) {
-            let Some((sum, path)) = record.split_at_checked(66) else { continue };
-            let sum = std::str::from_utf8(&sum[..64]).ok().and_then(|text| text.parse().ok());
+            let Some((sum, path)) = record.split_at_checked(66) else {
+                continue;
+            };
+            let sum = std::str::from_utf8(&sum[..64])
+                .ok()
+                .and_then(|text| text.parse().ok());
             let path = path.strip_prefix(b"./").unwrap_or(path);
             if let (Some(sum), Some(Found::File { hash, .. })) = (sum, self.found.get_mut(path)) {
                 *hash = Some(sum);
@@ -122,7 +139,12 @@ mod tests {
 
     #[test]
     fn every_record_reads_back_as_what_it_was() {
-        let file = Found::File { mode: 0o755, size: 3, mtime: mtime_text(7), hash: None };
+        let file = Found::File {
+            mode: 0o755,
+            size: 3,
+            mtime: mtime_text(7),
+            hash: None,
+        };
         for (path, found) in [
             (&b"a b\nc"[..], file),
             (b"d/\xff", Found::Directory),

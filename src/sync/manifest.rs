@@ -51,7 +51,9 @@ pub enum Entry {
 impl Manifest {
     /// A manifest of these entries.
     pub fn new(entries: BTreeMap<Path, Entry>) -> Self {
-        let records = entries.iter().filter_map(|(path, entry)| Some(entry.found()?.record(path)));
+        let records = entries
+            .iter()
+            .filter_map(|(path, entry)| Some(entry.found()?.record(path)));
         let digest = Digest::of_records(records.collect());
         Self { entries, digest }
     }
@@ -68,7 +70,10 @@ impl Manifest {
 
     /// How many regular files there are.
     pub fn files(&self) -> u64 {
-        let files = self.entries.values().filter(|entry| matches!(entry, Entry::File { .. }));
+        let files = self
+            .entries
+            .values()
+            .filter(|entry| matches!(entry, Entry::File { .. }));
         files.count() as u64
     }
 
@@ -80,7 +85,11 @@ impl Manifest {
     /// This tree as a server that has it would list it, with hashes.
     pub fn listing(&self) -> Listing {
         let found = self.entries.iter();
-        Listing { found: found.filter_map(|(path, entry)| Some((path.clone(), entry.found()?))).collect() }
+        Listing {
+            found: found
+                .filter_map(|(path, entry)| Some((path.clone(), entry.found()?)))
+                .collect(),
+        }
     }
 
     /// Writes it to `file`, all or nothing. Blocks.
@@ -92,7 +101,12 @@ impl Manifest {
         for (path, entry) in &self.entries {
             let head = match entry {
                 Entry::Directory { mode, counted } => format!("d {mode:o} {} ", u8::from(*counted)),
-                Entry::File { mode, size, mtime, hash } => format!("f {mode:o} {size} {mtime} {hash} "),
+                Entry::File {
+                    mode,
+                    size,
+                    mtime,
+                    hash,
+                } => format!("f {mode:o} {size} {mtime} {hash} "),
                 Entry::Symlink(_) => "l ".into(),
             };
             body.extend_from_slice(head.as_bytes());
@@ -149,7 +163,12 @@ impl Entry {
         Some(match self {
             Self::Directory { counted: false, .. } => return None,
             Self::Directory { .. } => Found::Directory,
-            Self::File { mode, size, mtime, hash } => Found::File {
+            Self::File {
+                mode,
+                size,
+                mtime,
+                hash,
+            } => Found::File {
                 mode: *mode,
                 size: *size,
                 mtime: mtime_text(*mtime),
@@ -162,7 +181,9 @@ impl Entry {
     fn read(record: &[u8]) -> Option<(Path, Self)> {
         if record.starts_with(b"l ") {
             let (path, found) = Found::parse(record)?;
-            let Found::Symlink(target) = found else { return None };
+            let Found::Symlink(target) = found else {
+                return None;
+            };
             return Some((path, Self::Symlink(target)));
         }
         let is_file = record.starts_with(b"f ");
@@ -171,9 +192,17 @@ impl Entry {
         let mode = u32::from_str_radix(text()?, 8).ok()?;
         let entry = if is_file {
             let (size, mtime) = (text()?.parse().ok()?, text()?.parse().ok()?);
-            Self::File { mode, size, mtime, hash: text()?.parse().ok()? }
+            Self::File {
+                mode,
+                size,
+                mtime,
+                hash: text()?.parse().ok()?,
+            }
         } else {
-            Self::Directory { mode, counted: text()? == "1" }
+            Self::Directory {
+                mode,
+                counted: text()? == "1",
+            }
         };
         Some((parts.next()?.to_vec(), entry))
     }
@@ -191,7 +220,10 @@ impl KnownTrees {
     pub fn new(newest_first: impl IntoIterator<Item = Arc<Manifest>>) -> Self {
         let newest_first: Vec<_> = newest_first.into_iter().collect();
         let by_digest = newest_first.iter().map(|m| (m.digest(), Arc::clone(m))).collect();
-        Self { newest_first, by_digest }
+        Self {
+            newest_first,
+            by_digest,
+        }
     }
 
     /// The tree with this digest, if we know it.
@@ -205,7 +237,13 @@ impl KnownTrees {
     pub fn mtime(&self, path: &[u8], size: u64, hash: Digest, fresh: u64) -> u64 {
         let mut floor = fresh;
         for (age, manifest) in self.newest_first.iter().enumerate() {
-            if let Some(Entry::File { size: was, mtime, hash: old, .. }) = manifest.entries.get(path) {
+            if let Some(Entry::File {
+                size: was,
+                mtime,
+                hash: old,
+                ..
+            }) = manifest.entries.get(path)
+            {
                 if age == 0 && *old == hash {
                     return *mtime;
                 }
@@ -225,7 +263,12 @@ mod tests {
     fn tree(files: &[(&str, &str, u64)]) -> Arc<Manifest> {
         let entry = |(path, content, mtime): &(&str, &str, u64)| {
             let hash = Digest::of(content.as_bytes());
-            let entry = Entry::File { mode: 0o644, size: content.len() as u64, mtime: *mtime, hash };
+            let entry = Entry::File {
+                mode: 0o644,
+                size: content.len() as u64,
+                mtime: *mtime,
+                hash,
+            };
             (path.as_bytes().to_vec(), entry)
         };
         Arc::new(Manifest::new(files.iter().map(entry).collect()))
@@ -234,7 +277,13 @@ mod tests {
     #[test]
     fn a_stored_manifest_reads_back_and_a_damaged_one_does_not() {
         let mut entries = tree(&[("a\n\"b", "x", 5)]).entries().clone();
-        entries.insert(b"d\xff".to_vec(), Entry::Directory { mode: 0o755, counted: false });
+        entries.insert(
+            b"d\xff".to_vec(),
+            Entry::Directory {
+                mode: 0o755,
+                counted: false,
+            },
+        );
         entries.insert(b"l".to_vec(), Entry::Symlink(b"/x//y z".to_vec()));
         let manifest = Manifest::new(entries);
         let directory = tempfile::tempdir().unwrap();
@@ -245,12 +294,18 @@ mod tests {
         let last = bytes.len() - 3;
         bytes[last] ^= 1;
         std::fs::write(&file, bytes).unwrap();
-        assert_eq!(Manifest::load(&file).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            Manifest::load(&file).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
     }
 
     #[test]
     fn a_files_time_changes_exactly_when_its_content_does() {
-        let known = KnownTrees::new([tree(&[("f", "two", 200)]), tree(&[("f", "one", 100), ("g", "old", 300)])]);
+        let known = KnownTrees::new([
+            tree(&[("f", "two", 200)]),
+            tree(&[("f", "one", 100), ("g", "old", 300)]),
+        ]);
         assert_eq!(known.mtime(b"f", 3, Digest::of(b"two"), 500), 200);
         assert_eq!(known.mtime(b"f", 3, Digest::of(b"six"), 500), 500);
         // Going back to an older commit is a change too.

@@ -1,1 +1,76 @@
-//! The sync module.
+//! Putting a tree onto servers: walk once, send the difference to everyone.
+//!
+//! One deployment makes one [`Manifest`] of its tree and one [`Source`] from that. Then, for every
+//! server on its pooled [`Session`](crate::ssh::Session):
+//!
+//! 1. [`inspect`] asks, in one command, what stands at the target: marker, digest of the tree,
+//!    free room, tools. [`Inspection::check`] says whether it can be deployed to.
+//! 2. [`Source::deliver`] brings the tree there. A digest that is known needs no listing, one that
+//!    is the goal's needs no files. Files arrive in a staging directory on the same file system and
+//!    go into place by rename, deletions last; then the server sums its tree again, and unless that
+//!    is the manifest's digest the delivery has failed.
+//! 3. [`activate`] switches the link to the new release (symlink method). With an older directory
+//!    it is the rollback.
+//! 4. [`prune`] removes releases that nobody will go back to.
+//!
+//! [`full_check`] reads every byte there instead of believing sizes and times.
+//!
+//! Why sizes and times may be believed: [`Manifest::scan`] gives a file a new time exactly when its
+//! content changes, strictly newer than all it ever had at that path ([`KnownTrees::mtime`]). Keep
+//! the last manifests of each environment ([`Manifest::save`], [`Manifest::load`]); losing them
+//! costs time, never correctness.
+//!
+//! What is on a server stays within the target: no directory there is entered through a symbolic
+//! link, excluded and shared paths ([`rules`]) are neither read nor touched, and the remote side is
+//! fixed scripts (`scripts/`) whose data are arguments. A release starts as a copy of the one
+//! before, not as hard links to it, since a script that edits a file in place would change both.
+//!
+//! Reading order: [`rules`], [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
+//! [`layout`], [`inspection`], [`source`], [`deliver`], [`release`], [`check`], [`error`].
+
+pub mod check;
+pub mod deliver;
+pub mod difference;
+mod digest;
+pub mod error;
+pub mod inspection;
+pub mod layout;
+pub mod listing;
+pub mod manifest;
+pub mod pack;
+pub mod release;
+mod remote;
+pub mod rules;
+mod scan;
+pub mod source;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+pub use check::{Findings, full_check};
+pub use deliver::{Delivered, Delivery, Progress};
+pub use digest::Digest;
+pub use error::{Changed, Error, Trouble};
+pub use inspection::{Inspection, TargetKind, inspect};
+pub use layout::{Layout, ReleaseData, Stamp};
+pub use manifest::{KnownTrees, Manifest};
+pub use release::{ReleaseDirectory, activate, prune, releases};
+pub use remote::Limits;
+pub use rules::Rules;
+pub use source::Source;
+
+/// Whether the sizes and times that a server lists are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// They are: what only we write changes its time with its content.
+    #[default]
+    Times,
+    /// Every file there is read.
+    Contents,
+}
+
+/// The file on this host at `path` below `root`.
+fn local_path(root: &Path, path: &[u8]) -> PathBuf {
+    root.join(OsStr::from_bytes(path))
+}

@@ -66,15 +66,25 @@ impl Pack {
         work: &Difference,
         may_gzip: bool,
     ) -> Result<Self, Error> {
-        let entries = || work.send.iter().filter_map(|path| Some((path, goal.entries().get(path)?)));
+        let entries = || {
+            work.send
+                .iter()
+                .filter_map(|path| Some((path, goal.entries().get(path)?)))
+        };
         let content_bytes = entries().map(|(_, entry)| entry.size()).sum();
-        let files = entries().filter(|(_, entry)| !matches!(entry, Entry::Directory { .. })).count() as u64;
+        let files = entries()
+            .filter(|(_, entry)| !matches!(entry, Entry::Directory { .. }))
+            .count() as u64;
         let gzip = may_gzip && content_bytes > WORTH_COMPRESSING;
         let write = |out: &mut dyn Write| {
             if gzip {
                 let mut zipped = GzEncoder::new(out, Compression::fast());
                 archive(root, goal, work, &mut zipped)?;
-                zipped.finish().map_err(Error::Spool)?.flush().map_err(Error::Spool)
+                zipped
+                    .finish()
+                    .map_err(Error::Spool)?
+                    .flush()
+                    .map_err(Error::Spool)
             } else {
                 archive(root, goal, work, &mut *out)?;
                 out.flush().map_err(Error::Spool)
@@ -92,7 +102,14 @@ impl Pack {
             (Body::Disk(file.into_temp_path()), length)
         };
         let inodes = work.send.len() as u64;
-        Ok(Self { body, gzip, wire_bytes, content_bytes, files, inodes })
+        Ok(Self {
+            body,
+            gzip,
+            wire_bytes,
+            content_bytes,
+            files,
+            inodes,
+        })
     }
 
     /// The stream, once more.
@@ -113,7 +130,8 @@ impl Pack {
 
 /// Where a pack for the tree at `root` may be kept: beside it.
 pub fn spool_for(root: &LocalPath) -> PathBuf {
-    root.parent().map_or_else(std::env::temp_dir, LocalPath::to_path_buf)
+    root.parent()
+        .map_or_else(std::env::temp_dir, LocalPath::to_path_buf)
 }
 
 fn archive(root: &LocalPath, goal: &Manifest, work: &Difference, out: impl Write) -> Result<(), Error> {
@@ -164,24 +182,22 @@ fn header(kind: EntryType, mode: u32, mtime: u64) -> Header {
     header
 }
 
-fn append(
-    root: &LocalPath,
-    path: &[u8],
-    entry: &Entry,
-    tar: &mut Builder<impl Write>,
-) -> Result<(), Error> {
+fn append(root: &LocalPath, path: &[u8], entry: &Entry, tar: &mut Builder<impl Write>) -> Result<(), Error> {
     let name = [b"tree/", path].concat();
     let name = LocalPath::new(std::ffi::OsStr::from_bytes(&name));
     match entry {
         Entry::Directory { mode, .. } => {
             let mut header = header(EntryType::Directory, *mode, 0);
-            tar.append_data(&mut header, name, io::empty()).map_err(Error::Spool)
+            tar.append_data(&mut header, name, io::empty())
+                .map_err(Error::Spool)
         }
         Entry::Symlink(target) => {
             let mut header = header(EntryType::Symlink, 0o777, 0);
             append_link(name, target, &mut header, tar).map_err(Error::Spool)
         }
-        Entry::File { mode, size, mtime, .. } => {
+        Entry::File {
+            mode, size, mtime, ..
+        } => {
             let changed = || Error::tree(path, io::Error::other("its size changed since it was read"));
             let file = File::open(local_path(root, path)).map_err(|e| Error::tree(path, e))?;
             // Told apart from a pack that cannot be written by looking at the size first.
@@ -190,8 +206,12 @@ fn append(
             }
             let mut header = header(EntryType::Regular, *mode, *mtime);
             header.set_size(*size);
-            let mut counted = Counted { inner: file.take(*size), left: *size };
-            tar.append_data(&mut header, name, &mut counted).map_err(Error::Spool)?;
+            let mut counted = Counted {
+                inner: file.take(*size),
+                left: *size,
+            };
+            tar.append_data(&mut header, name, &mut counted)
+                .map_err(Error::Spool)?;
             if counted.left == 0 { Ok(()) } else { Err(changed()) }
         }
     }

@@ -65,14 +65,20 @@ impl Rules {
             for text in &options.shared {
                 let pattern = Pattern::parse(text)?;
                 if text.contains(['*', '?']) {
-                    return Err(Error::pattern(text, "a shared path is one path, without “*” and “?”"));
+                    return Err(Error::pattern(
+                        text,
+                        "a shared path is one path, without “*” and “?”",
+                    ));
                 }
                 rules.kept.push(pattern);
                 rules.shared.push(text.trim_start_matches("./").to_owned());
             }
         }
         if rules.kept.iter().map(|p| p.regex(p.0.len()).len()).sum::<usize>() > PATTERNS_LIMIT {
-            return Err(Error::pattern("…", "all patterns together are too long; use wildcards"));
+            return Err(Error::pattern(
+                "…",
+                "all patterns together are too long; use wildcards",
+            ));
         }
         Ok(rules)
     }
@@ -165,7 +171,9 @@ impl Pattern {
                 ([Name::Any, rest @ ..], names) => {
                     (0..=names.len()).any(|skipped| walk(rest, &names[skipped..]))
                 }
-                ([Name::Glob(glob), rest @ ..], [name, names @ ..]) => glob_matches(glob, name) && walk(rest, names),
+                ([Name::Glob(glob), rest @ ..], [name, names @ ..]) => {
+                    glob_matches(glob, name) && walk(rest, names)
+                }
                 (_, []) => false,
             }
         }
@@ -271,10 +279,27 @@ mod tests {
     #[test]
     fn kept_paths_are_anchored_and_wildcards_stay_within_a_name() {
         let rules = rules(&["venv/", "var/*.log", "**/cache", "a/**"]);
-        for kept in ["venv", "var/x.log", "cache", "x/y/cache", "a/b", ".git", "sub/.git", ".git_release"] {
+        for kept in [
+            "venv",
+            "var/x.log",
+            "cache",
+            "x/y/cache",
+            "a/b",
+            ".git",
+            "sub/.git",
+            ".git_release",
+        ] {
             assert_eq!(rules.verdict(kept.as_bytes(), false), Verdict::Kept, "{kept}");
         }
-        for ours in ["x/venv", "var/x/y.log", "a", "cached", "x/.git_release", ".gitignore", "uploads"] {
+        for ours in [
+            "x/venv",
+            "var/x/y.log",
+            "a",
+            "cached",
+            "x/.git_release",
+            ".gitignore",
+            "uploads",
+        ] {
             assert_eq!(rules.verdict(ours.as_bytes(), false), Verdict::Ours, "{ours}");
         }
     }
@@ -293,10 +318,16 @@ mod tests {
     #[test]
     fn a_path_that_leaves_the_target_is_refused() {
         for bad in ["", "/", "/etc", "../x", "a/../b", "a//b", "a\nb", "."] {
-            let options = EnvironmentOptions { excluded: vec![bad.into()], ..Default::default() };
+            let options = EnvironmentOptions {
+                excluded: vec![bad.into()],
+                ..Default::default()
+            };
             assert!(Rules::new(&options, SyncMethod::InPlace).is_err(), "{bad:?}");
         }
-        let options = EnvironmentOptions { shared: vec!["up*".into()], ..Default::default() };
+        let options = EnvironmentOptions {
+            shared: vec!["up*".into()],
+            ..Default::default()
+        };
         assert!(Rules::new(&options, SyncMethod::Symlink).is_err());
     }
 }

@@ -51,7 +51,15 @@ impl Manifest {
             let hashes = hash_all(&root, &files)?;
             for (File { path, mode, size }, hash) in files.into_iter().zip(hashes) {
                 let mtime = known.mtime(&path, size, hash, fresh);
-                entries.insert(path, Entry::File { mode, size, mtime, hash });
+                entries.insert(
+                    path,
+                    Entry::File {
+                        mode,
+                        size,
+                        mtime,
+                        hash,
+                    },
+                );
             }
             Ok(Self::new(entries))
         };
@@ -80,16 +88,29 @@ fn walk(root: &LocalPath, rules: &Rules) -> Result<(BTreeMap<Path, Entry>, Vec<F
             let mode = data.permissions().mode() & MODE_BITS;
             if kind.is_dir() {
                 let counted = verdict == Verdict::Ours;
-                entries.insert(path.clone(), Entry::Directory { mode: mode | OWN_DIRECTORY, counted });
+                entries.insert(
+                    path.clone(),
+                    Entry::Directory {
+                        mode: mode | OWN_DIRECTORY,
+                        counted,
+                    },
+                );
                 directories.push(path);
             } else if kind.is_symlink() {
                 let target = fs::read_link(child.path()).map_err(|e| Error::tree(&path, e))?;
                 entries.insert(path, Entry::Symlink(target.into_os_string().into_vec()));
             } else if kind.is_file() {
-                files.push(File { path, mode, size: data.len() });
+                files.push(File {
+                    path,
+                    mode,
+                    size: data.len(),
+                });
             } else {
                 let what = "it is a socket, a pipe or a device, which cannot be deployed";
-                return Err(Error::tree(&path, io::Error::new(io::ErrorKind::Unsupported, what)));
+                return Err(Error::tree(
+                    &path,
+                    io::Error::new(io::ErrorKind::Unsupported, what),
+                ));
             }
         }
     }
@@ -102,7 +123,8 @@ fn hash_all(root: &LocalPath, files: &[File]) -> Result<Vec<Digest>, Error> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let worker = || {
         let (mut done, mut buffer) = (Vec::new(), vec![0; CHUNK]);
-        while let Some((at, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, files.get(at)?)))
+        while let Some((at, file)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, files.get(at)?)))
         {
             let hash = hash_one(root, file, &mut buffer).map_err(|e| Error::tree(&file.path, e))?;
             done.push((at, hash));
@@ -113,7 +135,9 @@ fn hash_all(root: &LocalPath, files: &[File]) -> Result<Vec<Digest>, Error> {
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
         for worker in workers {
-            let done = worker.join().map_err(|_| Error::task("a hashing thread ended badly"))??;
+            let done = worker
+                .join()
+                .map_err(|_| Error::task("a hashing thread ended badly"))??;
             for (at, hash) in done {
                 hashes[at] = hash;
             }

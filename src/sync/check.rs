@@ -1,0 +1,84 @@
+//! What a server really runs: every byte read and compared.
+
+use super::Trust;
+use super::error::{Error, readable};
+use super::inspection::Inspection;
+use super::layout::Layout;
+use super::listing::{Found, Listing};
+use super::manifest::{Entry, Manifest};
+use super::remote::Limits;
+use super::source::list;
+use crate::ssh::Session;
+
+/// How a tree on a server differs from the one it should be. Paths are made readable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Other content, other target, other kind, or other permission bits.
+    pub modified: Vec<String>,
+    /// Not there.
+    pub missing: Vec<String>,
+    /// There, and not part of the tree.
+    pub extra: Vec<String>,
+    /// How many files, links and directories are as they should be.
+    pub right: u64,
+}
+
+impl Findings {
+    /// Whether nothing differs.
+    pub fn is_clean(&self) -> bool {
+        self.modified.is_empty() && self.missing.is_empty() && self.extra.is_empty()
+    }
+
+    /// Compares contents; times don't matter.
+    pub fn between(listing: &Listing, manifest: &Manifest) -> Self {
+        let mut findings = Self::default();
+        for (path, entry) in manifest.entries() {
+            match (entry, listing.found.get(path)) {
+                (Entry::Directory { counted: false, .. }, _) => {}
+                (_, None) => findings.missing.push(readable(path)),
+                (entry, Some(found)) if is_same(entry, found) => findings.right += 1,
+                _ => findings.modified.push(readable(path)),
+            }
+        }
+        let extra = listing
+            .found
+            .keys()
+            .filter(|path| !manifest.entries().contains_key(*path));
+        findings.extra = extra.map(|path| readable(path)).collect();
+        findings
+    }
+}
+
+fn is_same(entry: &Entry, found: &Found) -> bool {
+    match (entry, found) {
+        (Entry::Directory { .. }, Found::Directory) => true,
+        (Entry::Symlink(target), Found::Symlink(there)) => target == there,
+        (
+            Entry::File { mode, hash, .. },
+            Found::File {
+                mode: bits,
+                hash: Some(there),
+                ..
+            },
+        ) => mode == bits && hash == there,
+        _ => false,
+    }
+}
+
+/// Reads every file of the tree on a server and compares it with `manifest`. Changes nothing.
+///
+/// # Errors
+/// [`Error::Server`] when it cannot be read. Without a tree there, everything is missing.
+pub async fn full_check(
+    session: &Session,
+    layout: &Layout,
+    inspection: &Inspection,
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<Findings, Error> {
+    let listing = match (&inspection.resolved, inspection.digest) {
+        (Some(root), Some(_)) => list(session, layout, root, Trust::Contents, limits).await?,
+        _ => Listing::default(),
+    };
+    Ok(Findings::between(&listing, manifest))
+}

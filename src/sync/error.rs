@@ -1,0 +1,359 @@
+//! What can go wrong with a tree, here or on a server, and what was changed by then.
+
+use std::fmt;
+use std::io;
+
+use crate::domain::{self, ErrorKind};
+use crate::ssh;
+
+/// How many paths a sentence names before it says how many more there are.
+const NAMED_PATHS: usize = 5;
+
+/// A failure of sync.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An excluded or shared path that cannot be understood.
+    #[error("“{pattern}” cannot be an excluded or shared path: {reason}.")]
+    Pattern {
+        /// As it was written.
+        pattern: String,
+        /// Short words, without a full stop.
+        reason: &'static str,
+    },
+    /// The tree on this host cannot be read.
+    #[error("“{path}” in the exported tree cannot be deployed: {cause}. Nothing was changed on any server.")]
+    Tree {
+        /// Relative to its top.
+        path: String,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// What is to be sent cannot be kept on this host.
+    #[error(
+        "The files to send could not be packed on the deployer's host: {0}. Is its disk full? Nothing was changed on the server."
+    )]
+    Spool(#[source] io::Error),
+    /// A fault of ours.
+    #[error("Something went wrong here while a tree was read. The log of the deployer says what.")]
+    Task(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A server did not do its part.
+    #[error("{trouble} {changed}")]
+    Server {
+        /// Why.
+        #[source]
+        trouble: Trouble,
+        /// What had been done by then.
+        changed: Changed,
+    },
+}
+
+/// Why a server did not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Its file system is full, or the user's share of it.
+    #[error("The disk of the server is full ({detail}). Make room there and deploy again.")]
+    DiskFull {
+        /// What the tool said.
+        detail: String,
+    },
+    /// Known before anything was sent: it would not fit.
+    #[error(
+        "The deployment needs {needed} {unit} on the server and only {free} are free. Make room there and deploy again."
+    )]
+    NoRoom {
+        /// How much it takes.
+        needed: u64,
+        /// How much there is.
+        free: u64,
+        /// `bytes` or `inodes`.
+        unit: &'static str,
+    },
+    /// The file system takes no writes.
+    #[error("The target is on a read-only file system ({detail}). Mount it for writing and deploy again.")]
+    ReadOnly {
+        /// What the tool said.
+        detail: String,
+    },
+    /// The remote user may not write there.
+    #[error("The remote user may not do this on the server ({detail}). Give it the target directory.")]
+    NoPermission {
+        /// What the tool said.
+        detail: String,
+    },
+    /// A directory that was there is gone.
+    #[error("The directory to work in vanished from the server while it was being worked on.")]
+    Vanished,
+    /// Something is not installed there.
+    #[error(
+        "The server lacks what deploying needs: {tools}. Install GNU findutils, coreutils and tar there."
+    )]
+    MissingTool {
+        /// Their names.
+        tools: String,
+    },
+    /// What is there afterwards is not what was sent.
+    #[error(
+        "After the files were put in place, the tree on the server is not the one that was sent. Somebody or something else writes there; list it under excluded paths or stop it."
+    )]
+    Verification,
+    /// The symlink method found something else than a symlink.
+    #[error(
+        "“{target}” on the server is not a symbolic link but this project is deployed by switching one. Move it away (mv {target} {target}.old) and deploy again, or choose the in-place method."
+    )]
+    NotALink {
+        /// The target.
+        target: String,
+    },
+    /// The in-place method found a release of the symlink method.
+    #[error(
+        "“{target}” on the server leads into a release of the symlink method, which must not be changed in place. Remove the link, or choose the symlink method."
+    )]
+    LinkToRelease {
+        /// The target.
+        target: String,
+    },
+    /// There is a file where the target directory should be.
+    #[error(
+        "“{target}” on the server is neither a directory nor a link to one. Move it away and deploy again."
+    )]
+    NotADirectory {
+        /// The target.
+        target: String,
+    },
+    /// A release of this deployment is in service already.
+    #[error("This deployment's release is in service on the server already; deploy anew to build another.")]
+    InService,
+    /// A release that was never completed cannot be switched to.
+    #[error("The release “{release}” is not complete, so it was not switched to. Deploy it anew.")]
+    Unfinished {
+        /// Its directory.
+        release: String,
+    },
+    /// The way to the server.
+    #[error(transparent)]
+    Connection(#[from] ssh::Error),
+    /// Anything else.
+    #[error("The server could not {doing} ({detail}).")]
+    Other {
+        /// What it was about to do.
+        doing: &'static str,
+        /// What the tool said.
+        detail: String,
+    },
+}
+
+/// What had been changed on a server when something went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Changed {
+    /// Nothing at all.
+    #[default]
+    Nothing,
+    /// A new release was begun beside the running one, and is gone or left for the next pruning.
+    OnlyBeside,
+    /// The files in service, in part.
+    Partly {
+        /// Files and links that were put in place.
+        put: Vec<String>,
+        /// How many there were to put.
+        of_put: u64,
+        /// What was removed.
+        removed: Vec<String>,
+        /// How much there was to remove.
+        of_removed: u64,
+    },
+    /// It could not be asked.
+    Unknown,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing was changed there."),
+            Self::OnlyBeside => f.write_str("The running release is as it was."),
+            Self::Unknown => f.write_str(
+                "What was changed there by then could not be asked. While its marker says “deployment in progress” its files may be of two releases; deploy again to set that right.",
+            ),
+            Self::Partly { put, of_put, removed, of_removed } => {
+                write!(f, "Changed by then: {} of {of_put} files were put in place", put.len())?;
+                name_some(put, f)?;
+                write!(f, " and {} of {of_removed} were removed", removed.len())?;
+                name_some(removed, f)?;
+                f.write_str(". The marker there says “deployment in progress”; deploy again to set that right.")
+            }
+        }
+    }
+}
+
+fn name_some(paths: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some((last, before)) = paths[..paths.len().min(NAMED_PATHS)].split_last() else {
+        return Ok(());
+    };
+    f.write_str(" (")?;
+    for path in before {
+        write!(f, "{path}, ")?;
+    }
+    match paths.len() - before.len() - 1 {
+        0 => write!(f, "{last})"),
+        more => write!(f, "{last} and {more} more)"),
+    }
+}
+
+impl Error {
+    pub(super) fn pattern(pattern: &str, reason: &'static str) -> Self {
+        Self::Pattern {
+            pattern: pattern.escape_debug().to_string(),
+            reason,
+        }
+    }
+
+    pub(super) fn tree(path: &[u8], cause: io::Error) -> Self {
+        Self::Tree {
+            path: readable(path),
+            cause,
+        }
+    }
+
+    pub(super) fn task(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Task(cause.into())
+    }
+
+    /// Says what had been done.
+    pub(super) fn after(self, changed: Changed) -> Self {
+        match self {
+            Self::Server { trouble, .. } => Self::Server { trouble, changed },
+            other => other,
+        }
+    }
+}
+
+/// Trouble before anything was done.
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        Self::Server {
+            trouble,
+            changed: Changed::Nothing,
+        }
+    }
+}
+
+impl Trouble {
+    /// Reads the complaint of a script that refused: the word it gave, and what its tools said.
+    pub(super) fn from_script(word: &str, stderr: &str) -> Self {
+        let detail = last_line(stderr);
+        let says = |phrases: &[&str]| {
+            let line = stderr
+                .lines()
+                .find(|line| phrases.iter().any(|phrase| line.contains(phrase)));
+            line.map(|line| line.trim().to_owned())
+        };
+        if let Some(detail) = says(&["No space left on device", "Disk quota exceeded"]) {
+            return Self::DiskFull { detail };
+        }
+        if let Some(detail) = says(&["Read-only file system"]) {
+            return Self::ReadOnly { detail };
+        }
+        if let Some(tools) = says(&["command not found", ": not found", "unrecognized: -printf"]) {
+            return Self::MissingTool { tools };
+        }
+        if let Some(detail) = says(&["Permission denied", "Operation not permitted"]) {
+            return Self::NoPermission { detail };
+        }
+        let doing = match word {
+            "vanished" => return Self::Vanished,
+            "current" => return Self::InService,
+            "unfinished" => {
+                return Self::Unfinished {
+                    release: String::new(),
+                };
+            }
+            "occupied" => {
+                return Self::NotALink {
+                    target: String::new(),
+                };
+            }
+            "create" => "create the directory to work in",
+            "unpack" | "incomplete" => "unpack what was sent",
+            "copy" => "copy the previous release",
+            "marker" => "write the release's marker",
+            "clear" | "delete" => "remove old files",
+            "move" => "move new files into place",
+            "modes" => "set permission bits",
+            "shared" => "link the shared paths",
+            "switch" => "switch the link",
+            "unreadable" => "read all files",
+            _ => "do its part",
+        };
+        Self::Other { doing, detail }
+    }
+}
+
+impl From<Error> for domain::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Pattern { .. } => ErrorKind::Invalid,
+            Error::Task(_) => ErrorKind::Internal,
+            Error::Server {
+                trouble:
+                    Trouble::NotALink { .. }
+                    | Trouble::LinkToRelease { .. }
+                    | Trouble::NotADirectory { .. }
+                    | Trouble::InService
+                    | Trouble::Unfinished { .. },
+                ..
+            } => ErrorKind::Conflict,
+            _ => ErrorKind::Unavailable,
+        };
+        Self::new(kind, error.to_string()).because(error)
+    }
+}
+
+/// A path for people: whatever is odd in it is escaped.
+pub(super) fn readable(path: &[u8]) -> String {
+    path.escape_ascii()
+        .to_string()
+        .replace("\\'", "'")
+        .replace("\\\"", "\"")
+}
+
+fn last_line(text: &str) -> String {
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    line.map_or_else(|| "it did not say why".to_owned(), |line| line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_names_some_of_what_was_changed() {
+        let put = (1..=7).map(|n| format!("f{n}")).collect();
+        let changed = Changed::Partly {
+            put,
+            of_put: 9,
+            removed: vec!["old".into()],
+            of_removed: 1,
+        };
+        assert!(changed.to_string().starts_with(
+            "Changed by then: 7 of 9 files were put in place (f1, f2, f3, f4, f5 and 2 more) and 1 of 1 were removed (old)."
+        ));
+    }
+
+    #[test]
+    fn tools_complaints_are_told_apart() {
+        let of = |text| Trouble::from_script("unpack", text);
+        assert!(matches!(
+            of("tar: x: Cannot write: No space left on device"),
+            Trouble::DiskFull { .. }
+        ));
+        assert!(matches!(
+            of("mkdir: cannot create: Read-only file system"),
+            Trouble::ReadOnly { .. }
+        ));
+        assert!(matches!(of("sh: 3: tar: not found"), Trouble::MissingTool { .. }));
+        assert!(matches!(
+            of("tar: Unexpected EOF in archive"),
+            Trouble::Other { .. }
+        ));
+    }
+}

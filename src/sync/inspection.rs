@@ -1,0 +1,199 @@
+//! What stands at a target, asked with one command per server.
+
+use super::digest::Digest;
+use super::error::{Error, Trouble};
+use super::layout::{Layout, ReleaseData};
+use super::remote::{Answer, INSPECT, Limits, ask};
+use super::rules::EXTRA_MARKER;
+use crate::domain::release::MARKER;
+use crate::domain::{Release, SyncMethod};
+use crate::ssh::Session;
+
+/// File systems that share blocks between copies, so that copying a release takes no room.
+const SHARING: [&str; 2] = ["btrfs", "xfs"];
+
+/// What stands at a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The target as an absolute path.
+    pub target: String,
+    /// What is at that path.
+    pub kind: TargetKind,
+    /// The directory it leads to, free of symbolic links; `None` when there is none.
+    pub resolved: Option<String>,
+    /// Whether that is in the project's own directory of releases.
+    pub in_releases: bool,
+    /// What the marker says; `None` when there is none that can be read.
+    pub release: Option<Release>,
+    /// What our own file beside it says.
+    pub data: Option<ReleaseData>,
+    /// The tree's digest, where the tree is one that we may deploy over.
+    pub digest: Option<Digest>,
+    /// Room on the file system where new files go.
+    pub room: Room,
+    /// Whether the server has gzip.
+    pub gzip: bool,
+    /// Tools that the server lacks.
+    pub missing: Vec<String>,
+    /// Why new files cannot be written there, as the server says it.
+    pub obstacle: Option<String>,
+}
+
+/// What is at a target path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// Nothing yet.
+    Missing,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// Anything else.
+    Other,
+}
+
+/// Room on a file system. Where it keeps no account of something, that is `u64::MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes an ordinary user may still write.
+    pub free_bytes: u64,
+    /// Files that may still be created.
+    pub free_inodes: u64,
+    /// Whether a copied file shares its blocks with the first.
+    pub copies_are_free: bool,
+}
+
+/// Asks what stands at the target. Changes nothing.
+///
+/// # Errors
+/// [`Error::Server`] when the server cannot be asked; what is wrong with the target itself is no
+/// error here, see [`Inspection::check`].
+pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Result<Inspection, Error> {
+    let (kept, above, releases) = (
+        layout.rules.kept_regex(),
+        layout.rules.above_regex(),
+        layout.releases(),
+    );
+    let args = [
+        layout.target.as_str(),
+        &kept,
+        &above,
+        layout.method.as_str(),
+        &releases,
+    ]
+    .map(str::as_bytes);
+    let answer = ask(session, INSPECT, &args, limits.question()).await?;
+    Ok(Inspection::read(&answer))
+}
+
+impl Inspection {
+    fn read(answer: &Answer) -> Self {
+        let all = |key| {
+            answer
+                .all(key)
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        let obstacle = all("obstacle").find(|text| !text.is_empty());
+        Self {
+            target: answer.text("target").unwrap_or_default(),
+            kind: match answer.text("kind").as_deref() {
+                Some("directory") => TargetKind::Directory,
+                Some("link") => TargetKind::Link,
+                Some("other") => TargetKind::Other,
+                _ => TargetKind::Missing,
+            },
+            resolved: answer.text("resolved"),
+            in_releases: answer.text("ours").is_some(),
+            release: answer.text(MARKER).and_then(|text| Release::parse_marker(&text)),
+            data: answer
+                .text(EXTRA_MARKER)
+                .and_then(|text| serde_json::from_str(&text).ok()),
+            digest: answer.text("digest").and_then(|text| text.parse().ok()),
+            room: Room::read(&answer.text("space").unwrap_or_default()),
+            gzip: answer.text("gzip").is_some(),
+            missing: all("missing").collect(),
+            obstacle,
+        }
+    }
+
+    /// Whether a tree can be put there by `method`.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what stands in the way, and what to do about it.
+    pub fn check(&self, method: SyncMethod) -> Result<(), Error> {
+        let target = self.target.clone();
+        if !self.missing.is_empty() {
+            return Err(Trouble::MissingTool {
+                tools: self.missing.join(", "),
+            }
+            .into());
+        }
+        match (method, self.kind) {
+            (_, TargetKind::Other) => return Err(Trouble::NotADirectory { target }.into()),
+            (SyncMethod::Symlink, TargetKind::Directory) => return Err(Trouble::NotALink { target }.into()),
+            (SyncMethod::InPlace, TargetKind::Link) if self.in_releases => {
+                return Err(Trouble::LinkToRelease { target }.into());
+            }
+            (SyncMethod::InPlace, TargetKind::Link) if self.resolved.is_none() => {
+                return Err(Trouble::NotADirectory { target }.into());
+            }
+            _ => {}
+        }
+        match &self.obstacle {
+            Some(detail) => Err(Trouble::from_script("create", detail).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The release to start from, and to come back to: the directory in service, if it is one of
+    /// the project's releases.
+    pub(super) fn base(&self) -> Option<&str> {
+        if self.in_releases {
+            self.resolved.as_deref()
+        } else {
+            None
+        }
+    }
+}
+
+impl Room {
+    /// Reads `free blocks, block size, all inodes, free inodes, type`.
+    fn read(text: &str) -> Self {
+        let words: Vec<&str> = text.split(' ').collect();
+        let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok());
+        let free_bytes = match (number(0), number(1)) {
+            (Some(blocks), Some(size)) => blocks.saturating_mul(size),
+            _ => u64::MAX,
+        };
+        // Some file systems make inodes as they go and say there are none.
+        let free_inodes = match (number(2), number(3)) {
+            (Some(1..), Some(free)) => free,
+            _ => u64::MAX,
+        };
+        let copies_are_free = words.get(4).is_some_and(|kind| SHARING.contains(kind));
+        Self {
+            free_bytes,
+            free_inodes,
+            copies_are_free,
+        }
+    }
+
+    /// Whether `bytes` and `inodes` fit.
+    pub(super) fn holds(&self, bytes: u64, inodes: u64) -> Result<(), Trouble> {
+        if bytes > self.free_bytes {
+            return Err(Trouble::NoRoom {
+                needed: bytes,
+                free: self.free_bytes,
+                unit: "bytes",
+            });
+        }
+        if inodes > self.free_inodes {
+            return Err(Trouble::NoRoom {
+                needed: inodes,
+                free: self.free_inodes,
+                unit: "inodes",
+            });
+        }
+        Ok(())
+    }
+}

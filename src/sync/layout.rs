@@ -1,0 +1,165 @@
+//! Where things are on a server, and what our releases are called there.
+
+use serde::{Deserialize, Serialize};
+
+use super::Digest;
+use super::error::Error;
+use super::rules::Rules;
+use crate::domain::{
+    BranchName, CommitId, DeploymentId, Environment, Instant, Name, Project, Release, SyncMethod, TargetPath,
+};
+
+/// Characters of the branch that go into a release's name: enough to recognise it, and few enough
+/// that the whole stays far below what a file name holds.
+const BRANCH_IN_NAME: usize = 60;
+
+/// Where an environment's trees go on a server, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The project.
+    pub project: Name,
+    /// Its environment.
+    pub environment: Name,
+    /// The directory, or the link, that is in service.
+    pub target: TargetPath,
+    /// How trees are put there.
+    pub method: SyncMethod,
+    /// What is kept there.
+    pub rules: Rules,
+}
+
+/// What is being put there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// By which deployment.
+    pub deployment: DeploymentId,
+    /// The branch the commit was picked from.
+    pub branch: BranchName,
+    /// The commit.
+    pub commit: CommitId,
+    /// The present instant.
+    pub at: Instant,
+}
+
+/// What we write beside the marker; see [`super::rules::EXTRA_MARKER`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseData {
+    /// The deployment that put it there.
+    pub deployment: DeploymentId,
+    /// The digest of its tree, in hexadecimal digits.
+    pub digest: String,
+    /// The project's name.
+    pub project: String,
+    /// The environment's name.
+    pub environment: String,
+}
+
+impl Layout {
+    /// Of an environment.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] for options that make no sense.
+    pub fn new(project: &Project, environment: &Environment) -> Result<Self, Error> {
+        Ok(Self {
+            project: project.name.clone(),
+            environment: environment.name.clone(),
+            target: environment.target_path.clone(),
+            method: project.method,
+            rules: Rules::new(&environment.options, project.method)?,
+        })
+    }
+
+    /// The name of the directory, beside the target, that holds releases.
+    pub fn releases(&self) -> String {
+        format!("{}_releases", self.project)
+    }
+
+    /// The name of the directory, beside that, that holds shared paths.
+    pub fn shared(&self) -> String {
+        format!("{}_shared", self.project)
+    }
+
+    pub(super) fn data(&self, stamp: &Stamp, digest: Digest) -> ReleaseData {
+        ReleaseData {
+            deployment: stamp.deployment,
+            digest: digest.to_string(),
+            project: self.project.to_string(),
+            environment: self.environment.to_string(),
+        }
+    }
+}
+
+impl Stamp {
+    /// The name of this deployment's release: unique, and telling to people.
+    pub fn release_name(&self) -> String {
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        };
+        let branch: String = self
+            .branch
+            .as_str()
+            .chars()
+            .map(safe)
+            .take(BRANCH_IN_NAME)
+            .collect();
+        let (day, commit) = (self.at.format("%Y%m%d"), self.commit.short());
+        format!("{day}_{branch}_{commit}_{}", self.deployment)
+    }
+
+    /// The marker for a tree in `path`.
+    pub(super) fn marker(&self, path: &str, in_progress: bool) -> String {
+        let release = Release {
+            branch: self.branch.to_string(),
+            commit: self.commit.to_string(),
+            at: self.at,
+            path: path.to_owned(),
+            in_progress,
+        };
+        release.to_marker()
+    }
+}
+
+/// Whether `name` is one that [`Stamp::release_name`] makes, and for which deployment.
+pub(super) fn deployment_of(name: &str) -> Option<DeploymentId> {
+    let (rest, deployment) = name.rsplit_once('_')?;
+    let (rest, commit) = rest.rsplit_once('_')?;
+    let (day, branch) = rest.split_once('_')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let hex = commit.len() == 8 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    let well = day.len() == 8 && digits(day) && hex && !branch.is_empty() && digits(deployment);
+    if well { deployment.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_named_safely_and_known_again() {
+        let stamp = Stamp {
+            deployment: DeploymentId(42),
+            branch: "feature/$(id)_é".parse().unwrap(),
+            commit: "0123456789012345678901234567890123456789".parse().unwrap(),
+            at: "2026-11-22T23:59:59Z".parse().unwrap(),
+        };
+        assert_eq!(stamp.release_name(), "20261122_feature---id-_-_01234567_42");
+        assert_eq!(deployment_of(&stamp.release_name()), Some(DeploymentId(42)));
+    }
+
+    #[test]
+    fn other_directories_are_not_taken_for_releases_of_ours() {
+        for other in [
+            "uploads",
+            "20261122_main_01234567",
+            "backup_20261122_main_01234567_4",
+            "20261122__01234567_4",
+            "",
+        ] {
+            assert_eq!(deployment_of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Asking a server with one of our scripts, and reading its answer.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::Trouble;
+use crate::ssh::{Command, Run, Session, Stdin};
+
+/// The most a server may answer: a listing of half a million files. More is no source tree.
+const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+/// Cleaning up happens after cancelling and after time has run out, so it has a limit of its own.
+const CLEANING_UP: Duration = Duration::from_secs(30);
+
+/// How long remote work may take, and what ends it early.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Ends everything when cancelled.
+    pub cancel: CancellationToken,
+    /// For a question that changes nothing, such as a digest.
+    pub question: Duration,
+    /// For sending files and for putting them in place, each.
+    pub transfer: Duration,
+}
+
+impl Default for Limits {
+    /// Minutes that a slow disk with a big tree needs, not ones a person would wait for.
+    fn default() -> Self {
+        Self {
+            cancel: CancellationToken::new(),
+            question: Duration::from_secs(120),
+            transfer: Duration::from_secs(900),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn question(&self) -> Run {
+        Run {
+            timeout: Some(self.question),
+            cancel: self.cancel.clone(),
+            stdin: Stdin::Empty,
+        }
+    }
+
+    pub(super) fn transfer(&self, stdin: Stdin) -> Run {
+        Run {
+            timeout: Some(self.transfer),
+            cancel: self.cancel.clone(),
+            stdin,
+        }
+    }
+
+    pub(super) fn cleaning_up() -> Run {
+        Run {
+            timeout: Some(CLEANING_UP),
+            ..Run::default()
+        }
+    }
+}
+
+/// Our scripts, each with what all of them begin with.
+macro_rules! scripts {
+    ($($name:ident $file:literal;)*) => {$(
+        pub(super) const $name: &str =
+            concat!(include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $file)));
+    )*};
+}
+
+scripts! {
+    INSPECT "inspect.sh";
+    LIST "list.sh";
+    STAGE "stage.sh";
+    APPLY "apply.sh";
+    MARK "mark.sh";
+    AFTERMATH "aftermath.sh";
+    ACTIVATE "activate.sh";
+    RELEASES "releases.sh";
+    PRUNE "prune.sh";
+}
+
+/// The records a script answered with.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    raw: Vec<u8>,
+}
+
+impl Answer {
+    /// All of it.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// `KEY VALUE` of each record, in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.raw.split(|b| *b == 0).filter_map(|record| {
+            let at = record.iter().position(|b| *b == b' ')?;
+            Some((&record[..at], &record[at + 1..]))
+        })
+    }
+
+    /// The values of `key`.
+    pub(super) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.records()
+            .filter(move |(k, _)| *k == key.as_bytes())
+            .map(|(_, value)| value)
+    }
+
+    /// The first value of `key`.
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        self.all(key)
+            .next()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// Whether the script came to its last line.
+    pub(super) fn ended(&self) -> bool {
+        self.all("end").next().is_some()
+    }
+}
+
+/// Runs `script` with `args` on the server.
+///
+/// # Errors
+/// Those of SSH, and what the script complained of.
+pub(super) async fn ask(
+    session: &Session,
+    script: &'static str,
+    args: &[&[u8]],
+    how: Run,
+) -> Result<Answer, Trouble> {
+    let command = Command::script(script).args(args.iter().map(|arg| OsStr::from_bytes(arg)));
+    let captured = session.capture(&command, how, ANSWER_LIMIT).await?;
+    let answer = Answer { raw: captured.stdout };
+    if captured.exit.success() {
+        return Ok(answer);
+    }
+    let stderr = String::from_utf8_lossy(&captured.stderr);
+    let word = answer.text("error").unwrap_or_default();
+    tracing::warn!(exit = ?captured.exit, word, %stderr, "a sync script refused");
+    Err(Trouble::from_script(&word, &stderr))
+}

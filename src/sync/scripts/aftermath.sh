@@ -1,0 +1,26 @@
+# What an attempt that did not succeed has left, and cleans up after it.
+# $1 root, $2 name of the staging directory, $3 target, $4 “release” for a release that was being
+# built: it is removed, unless it is in service.
+resolve "$3"
+cd -P -- "$1" 2>/dev/null || { say end -; exit 0; }
+stage=./$2
+if [ "$4" = release ]; then
+    here=$(pwd -P)
+    [ "$(cd -P -- "$t" 2>/dev/null && pwd -P)" != "$here" ] || die current
+    cd / && rm -rf -- "$here" || die cleanup
+    say end -
+    exit 0
+fi
+if [ -d "$stage/tree" ]; then
+    (cd "$stage/tree" && find . -mindepth 1 ! -type d -printf 'left %P\0')
+fi
+for list in clear delete; do
+    if [ -f "$stage/lists/$list" ]; then
+        xargs -0r -n 500 sh -c 'for p do
+            if [ -e "$p" ] || [ -h "$p" ]; then printf "still %s\0" "${p#./}"; fi
+        done' sh <"$stage/lists/$list"
+    fi
+done
+if [ -f .git_release ] && [ -n "$(sed -n 5p .git_release)" ]; then say unfinished yes; fi
+rm -rf -- "$stage" || die cleanup
+say end -

@@ -1,0 +1,126 @@
+# Makes a tree what it should be, from what was staged in it, and checks that it is.
+# $1 root, $2 name of the staging directory, $3 base to copy from or “”, $4 digest to reach,
+# $5 kept, $6 above, $7 marker while it lasts, $8 marker afterwards, $9 our own data,
+# ${10} directory of shared paths, the rest: shared paths.
+cd -P -- "$1" || die vanished
+stage=./$2
+base=$3
+goal=$4
+kept=$5
+above=$6
+marker=$8
+extra=$9
+shared=${10}
+[ -d "$stage" ] && [ ! -h "$stage" ] && [ -f "$stage/complete" ] || die incomplete
+
+say phase begin
+if [ -n "$base" ]; then
+    cp -a --reflink=auto -- "$base/." . || die copy
+    for other in ./.deployer-staging-*; do
+        [ "$other" = "$stage" ] || rm -rf -- "$other"
+    done
+fi
+if [ -n "$base" ]; then put .deployer_release "$extra" || die marker; fi
+put .git_release "$7" || die marker
+shift 10
+
+# No parent of $1 may be a symbolic link: what is behind one is not ours.
+safe='safe() {
+    d=$1
+    while :; do
+        case $d in
+        ./*/*) d=${d%/*} ;;
+        *) return 0 ;;
+        esac
+        if [ -h "$d" ]; then return 1; fi
+    done
+}
+'
+remove_files="$safe"'
+n=$#
+while [ $n -gt 0 ]; do
+    p=$1; shift; n=$((n - 1))
+    if safe "$p"; then set -- "$@" "$p"; fi
+done
+[ $# -eq 0 ] || rm -f -- "$@"'
+remove_directories="$safe"'
+for p do
+    if safe "$p" && [ -d "$p" ] && [ ! -h "$p" ]; then
+        rmdir --ignore-fail-on-non-empty -- "$p" || exit 255
+    fi
+done'
+set_modes="$safe"'
+m=$1; shift; n=$#
+while [ $n -gt 0 ]; do
+    p=$1; shift; n=$((n - 1))
+    if safe "$p" && [ ! -h "$p" ]; then set -- "$@" "$p"; fi
+done
+[ $# -eq 0 ] || chmod "$m" -- "$@"'
+# Directories come sorted, so that each is settled before what is in it. One that is missing here
+# is moved as a whole; of the others the files are moved, by rename, a directory at a time.
+settle="$safe"'
+tree=$1; shift
+for p do
+    [ -d "$tree/$p" ] || continue
+    safe "$p" || { echo "$p: a symbolic link stands above it" >&2; exit 255; }
+    if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then rm -f -- "$p" || exit 255; fi
+    [ -d "$p" ] || mv -T -- "$tree/$p" "$p" || exit 255
+done'
+move="$safe"'
+tree=$1; shift
+for p do
+    safe "$p" && [ ! -h "$p" ] || { echo "$p: it is or is below a symbolic link" >&2; exit 255; }
+    find "$tree/$p" -mindepth 1 -maxdepth 1 ! -type d -print0 | xargs -0r mv -f -t "$p" -- || exit 255
+done'
+directories() {
+    (cd "$stage/tree" && find . "$@" -type d -print0) | sort -z
+}
+
+xargs -0r -n 500 sh -c "$remove_files" sh <"$stage/lists/clear" || die clear
+xargs -0r -n 500 sh -c "$remove_directories" sh <"$stage/lists/clear-directories" || die clear
+if [ -d "$stage/tree" ]; then
+    directories -mindepth 1 | xargs -0r -n 500 sh -c "$settle" sh "$stage/tree" || die move
+    directories | xargs -0r -n 500 sh -c "$move" sh "$stage/tree" || die move
+fi
+for list in "$stage"/lists/mode-*; do
+    [ -f "$list" ] || continue
+    xargs -0r -n 500 sh -c "$set_modes" sh "${list##*/mode-}" <"$list" || die modes
+done
+say phase delete
+xargs -0r -n 500 sh -c "$remove_files" sh <"$stage/lists/delete" || die delete
+xargs -0r -n 500 sh -c "$remove_directories" sh <"$stage/lists/delete-directories" || die delete
+
+eval "$safe"
+for path do
+    p=${path%/}
+    safe "./$p" || die shared
+    from=$shared/$p
+    mkdir -p -- "$(dirname "./$p")" "$(dirname "$from")" || die shared
+    if [ ! -e "$from" ] && [ ! -h "$from" ]; then
+        if [ -e "./$p" ] && [ ! -h "./$p" ]; then
+            # It was kept inside the releases until now: the copy begins the shared one.
+            mv -T -- "./$p" "$from" || die shared
+        else
+            # A name with a dot and no slash after it reads as a file, which its owner will put there.
+            case $path in
+            */) mkdir -- "$from" || die shared ;;
+            *)
+                case ${p##*/} in
+                *.*) ;;
+                *) mkdir -- "$from" || die shared ;;
+                esac
+                ;;
+            esac
+        fi
+    fi
+    rm -rf -- "./$p" && ln -s -- "$from" "./$p" || die shared
+done
+
+say phase verify
+reached=$(digest "$kept" "$above")
+say digest "$reached"
+if [ "$reached" = "$goal" ]; then
+    rm -rf -- "$stage" || die staging
+    put .deployer_release "$extra" && put .git_release "$marker" || die marker
+    say end -
+fi

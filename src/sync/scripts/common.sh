@@ -1,0 +1,46 @@
+# What every script of this folder begins with. POSIX sh; GNU find, tar and coreutils.
+# Answers are records “KEY VALUE” ended by NUL; a refusal is “error WORD” and exit status 71.
+# Paths from outside are absolute or begin with “./”, so none reads as an option.
+LC_ALL=C
+export LC_ALL
+unset CDPATH
+
+say() {
+    printf '%s %s\0' "$1" "$2"
+}
+
+die() {
+    say error "$1"
+    exit 71
+}
+
+# Sets $t to the target and $above_t to the directory it is in; “~/” is the user's home.
+resolve() {
+    case $1 in
+    '~/'*) t=${HOME%/}/${1#??} ;;
+    *) t=$1 ;;
+    esac
+    above_t=${t%/*}
+    [ -n "$above_t" ] || above_t=/
+}
+
+# The records of the tree in the current directory, unsorted. $1: kept, $2: above (expressions).
+records() {
+    find . -mindepth 1 -regextype posix-extended \
+        -regex "$1" -prune -o \
+        -type d \( -regex "$2" -o -printf 'd %P\0' \) -o \
+        -type f -printf 'f %m %s %T@ %P\0' -o \
+        -type l -printf 'l %P//%l\0' -o \
+        ! -type d -printf 'o %P\0'
+}
+
+digest() {
+    records "$1" "$2" | sort -z | sha256sum | cut -d ' ' -f 1
+}
+
+# Writes file $1 in the current directory, whole or not at all, with content $2.
+put() {
+    rm -rf ./.deployer-staging-marker
+    printf '%s' "$2" >./.deployer-staging-marker && mv -fT ./.deployer-staging-marker "./$1"
+}
+

@@ -1,0 +1,42 @@
+# Unpacks standard input into a staging directory on the target's file system; changes nothing else.
+# $1 target, $2 method, $3 name of the releases' directory, $4 name of the release, $5 name of the
+# staging directory, $6 “z” for gzip, $7 our own data, by which a release left unfinished is known again.
+resolve "$1"
+made=
+if [ "$2" = symlink ]; then
+    mkdir -p -- "$above_t/$3" || die create
+    root=$above_t/$3/$4
+    if [ -e "$root" ] || [ -h "$root" ]; then
+        # Left over from an earlier attempt of the same deployment, unless it is in service.
+        if [ "$(cd -P -- "$t" 2>/dev/null && pwd -P)" = "$(cd -P -- "$root" 2>/dev/null && pwd -P)" ]; then
+            die current
+        fi
+        rm -rf -- "$root" || die create
+    fi
+    mkdir -- "$root" || die create
+    made=$root
+else
+    root=$t
+    mkdir -p -- "$root" || die create
+fi
+
+undo() {
+    cd /
+    rm -rf -- "$root/$5"
+    [ -z "$made" ] || rm -rf -- "$made"
+    # Takes the rest, so that the sender hears the reason and not a broken pipe.
+    cat >/dev/null
+    die "$6"
+}
+
+cd -P -- "$root" || die vanished
+say root "$(pwd -P)"
+# Servers are reserved: nobody else stages here now.
+rm -rf ./.deployer-staging-*
+[ -z "$made" ] || put .deployer_release "$7" || undo "$1" "$2" "$3" "$4" "$5" create
+mkdir -m 700 -- "$5" || undo "$1" "$2" "$3" "$4" "$5" create
+tar -x"$6" -p -f - -C "./$5" --no-same-owner --warning=no-timestamp ||
+    undo "$1" "$2" "$3" "$4" "$5" unpack
+cat >/dev/null
+[ -f "./$5/complete" ] || undo "$1" "$2" "$3" "$4" "$5" incomplete
+say end -
