@@ -5,6 +5,7 @@
 //! stands here as a plain function, so that it can be read and tested by itself.
 
 pub mod access;
+pub mod calendar;
 pub mod deployment;
 pub mod error;
 pub mod ids;
@@ -15,6 +16,7 @@ pub mod server;
 pub mod step;
 
 pub use access::{Action, Actor, PolicyLine, Refusal, Resource};
+pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use deployment::{Deployment, DeploymentState, Kind, Phase, Target};
 pub use error::{Error, ErrorKind, FieldError, Result};
 pub use ids::*;
