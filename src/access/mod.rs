@@ -1,49 +1,113 @@
 //! Who may do what, where and when: casbin files that a sysadmin owns.
+//!
+//! A policy directory holds `model.conf`, `policy.csv`, `calendar.toml` and `tests.toml`
+//! (`policies/README.md` tells a sysadmin about them). Loading goes through each in turn: `model`,
+//! `calendar_file` and `lines` read and complain by line, `roles` looks at the lines together,
+//! `judge` hands them to casbin aside and tries it out, `expectations` holds the whole to its own
+//! tests. Only then it becomes the [`Access`] in force, by exchanging one pointer; a directory that
+//! is broken in any way leaves the last good one where it is.
+//!
+//! A decision is about an [`Actor`]'s names: the user, the groups that the login told, and the user
+//! `default`, whose rights everybody has. A deny for one of them overrides everything.
 
+mod calendar_file;
+mod expectations;
+mod files;
+mod ical;
+mod judge;
+mod lines;
+mod load;
+mod model;
 mod permit;
+mod policy;
 mod problem;
+mod roles;
+#[cfg(test)]
+mod tests;
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 pub use permit::Permit;
 pub use problem::{Problem, Report, Severity};
 
-use crate::domain::{Action, Actor, Instant, PolicyLine, Refusal, Resource};
+use self::files::Source;
+use self::policy::{Policy, Verdict};
+use crate::domain::access::GUEST;
+use crate::domain::{Action, Actor, Calendar, Freeze, Instant, PolicyLine, Refusal, Resource};
 
 /// The policy in force.
-#[derive(Debug)]
-pub struct Access {}
+pub struct Access {
+    source: Source,
+    policy: RwLock<Arc<Policy>>,
+    problems: RwLock<Vec<Problem>>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Access {
     /// Loads `model.conf`, `policy.csv`, `calendar.toml` and `tests.toml` of `dir`.
     ///
     /// # Errors
     /// All problems found, when at least one of them is an error.
-    pub fn load(_dir: &Path) -> Result<Self, Vec<Problem>> {
-        Ok(Self {})
+    pub fn load(dir: &Path) -> Result<Self, Vec<Problem>> {
+        Self::from_source(Source::Directory(dir.to_owned()))
     }
 
-    /// The policy shipped inside the program, for when no directory is configured.
+    /// The policy shipped inside the program, for when no directory is configured. It gives
+    /// nothing to anybody but the user `admin`, the user `auto` and the groups it names.
     pub fn builtin() -> Self {
-        Self {}
+        Self::from_source(Source::Builtin).expect("a test loads what is shipped")
+    }
+
+    fn from_source(source: Source) -> Result<Self, Vec<Problem>> {
+        let (policy, report) = load::load(&source);
+        let policy = policy.ok_or_else(|| report.problems.clone())?;
+        Ok(Self {
+            source,
+            policy: RwLock::new(Arc::new(policy)),
+            problems: RwLock::new(report.problems),
+        })
     }
 
     /// Looks at the files again. When they are good they take effect as a whole; otherwise the
     /// policy in force stays in force and [`Access::problems`] tells why.
     ///
     /// # Errors
-    /// The problems that kept the files from taking effect.
+    /// The problems found, when at least one of them is an error.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
-        Ok(())
+        let (policy, report) = load::load(&self.source);
+        *self.problems.write() = report.problems.clone();
+        if let Some(policy) = policy {
+            *self.policy.write() = Arc::new(policy);
+            return Ok(());
+        }
+        for problem in report.problems.iter().filter(|problem| problem.is_error()) {
+            tracing::error!(%problem, "the policy was not reloaded; the last good one stays in force");
+        }
+        Err(report.problems)
     }
 
     /// What is wrong with the files as last looked at: warnings, or the errors that keep an older
     /// policy in force.
     pub fn problems(&self) -> Vec<Problem> {
-        Vec::new()
+        self.problems.read().clone()
     }
 
     /// The permit for `actor` to do `action` on `resource` at `at`.
+    ///
+    /// Seeing a project as a whole needs the right to see one of its environments; doing anything
+    /// else to a project as a whole needs a line for every environment (`*`), and none that denies
+    /// it for one of them. [`Resource::Everything`] needs a line for every project (`*`).
     ///
     /// # Errors
     /// The refusal, with the line that decided and the next instant at which it would be allowed.
@@ -53,22 +117,59 @@ impl Access {
         action: Action,
         resource: &Resource,
         at: Instant,
-    ) -> Result<Permit, Refusal> {
-        Err(Refusal {
-            actor: actor.clone(),
+    ) -> Result<Permit, Box<Refusal>> {
+        let policy = self.in_force();
+        let names = names_of(actor);
+        let verdict = policy.decide(&names, action, resource, at);
+        let allowed = match verdict {
+            Verdict::Allowed(index) => policy.line(index),
+            Verdict::Silent | Verdict::Denied(_) => None,
+        };
+        if let Some(line) = allowed {
+            return Ok(Permit::new(actor.clone(), action, resource.clone(), at, line));
+        }
+        let line = match verdict {
+            Verdict::Denied(Some(index)) => policy.line(index),
+            _ => None,
+        };
+        let outside_window = policy.outside_window(&names, action, resource, at);
+        let another_time = line.is_some() || !outside_window.is_empty();
+        let next_allowed = another_time
+            .then(|| policy.next_allowed(&names, action, resource, at))
+            .flatten();
+        let (actor, resource) = (actor.clone(), resource.clone());
+        Err(Box::new(Refusal {
+            actor,
             action,
-            resource: resource.clone(),
+            resource,
             at,
-            line: None,
-            outside_window: Vec::new(),
-            next_allowed: None,
-        })
+            line,
+            outside_window,
+            next_allowed,
+        }))
     }
 
     /// Whether [`Access::permit`] would give one: for hiding buttons and filtering lists, cheap
     /// enough to be asked a thousand times per page.
     pub fn may(&self, actor: &Actor, action: Action, resource: &Resource, at: Instant) -> bool {
-        self.permit(actor, action, resource, at).is_ok()
+        self.in_force()
+            .decide(&names_of(actor), action, resource, at)
+            .is_allowed()
+    }
+
+    /// The freeze in force for `resource` at `at`, with its reason and its end, for pages. Whether
+    /// it stops anybody is for the policy's lines to say.
+    pub fn freeze_for(&self, resource: &Resource, at: Instant) -> Option<Freeze> {
+        self.in_force().calendar.freeze_for(resource, at).cloned()
+    }
+
+    /// The calendar in force.
+    pub fn calendar(&self) -> Calendar {
+        self.in_force().calendar.clone()
+    }
+
+    fn in_force(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read())
     }
 
     /// The permit of whoever runs an administrative command on the deployer's own host. That
@@ -87,6 +188,20 @@ impl Access {
 }
 
 /// Looks at the policy directory `dir` as [`Access::load`] would, and tells everything found.
-pub fn check(_dir: &Path) -> Report {
-    Report::default()
+pub fn check(dir: &Path) -> Report {
+    load::load(&Source::Directory(dir.to_owned())).1
+}
+
+/// The names under which policy knows `actor`. What could be mistaken for something else (a user
+/// who is called like a role) is left out; everybody is `default` too.
+fn names_of(actor: &Actor) -> Vec<String> {
+    let own = Some(&actor.name)
+        .filter(|name| lines::is_user(name) && *name != GUEST)
+        .cloned();
+    let groups = actor
+        .groups
+        .iter()
+        .filter(|group| lines::is_group(group))
+        .map(|group| format!("group:{group}"));
+    own.into_iter().chain(groups).chain([GUEST.to_owned()]).collect()
 }

@@ -142,9 +142,15 @@ impl Error {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
+        Box::new(refusal).into()
+    }
+}
+
+impl From<Box<Refusal>> for Error {
+    fn from(refusal: Box<Refusal>) -> Self {
         let message = refusal.sentence();
         Self {
-            refusal: Some(Box::new(refusal)),
+            refusal: Some(refusal),
             ..Self::new(ErrorKind::Forbidden, message)
         }
     }

@@ -1,0 +1,104 @@
+//! Where the policy files come from: a directory, or what was shipped inside the program.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use super::problem::Problem;
+
+/// How a request is matched against lines.
+pub(super) const MODEL: &str = "model.conf";
+/// The lines.
+pub(super) const POLICY: &str = "policy.csv";
+/// Windows, holidays, freezes.
+pub(super) const CALENDAR: &str = "calendar.toml";
+/// What the policy has to say.
+pub(super) const TESTS: &str = "tests.toml";
+
+/// The largest file read, in bytes: some 100,000 policy lines, and no way to fill the memory by
+/// a link to a device.
+const FILE_LIMIT: u64 = 8 << 20;
+
+/// Where the files are.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// In a directory of the sysadmin's.
+    Directory(PathBuf),
+    /// Inside the program.
+    Builtin,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(dir) => dir.display().fmt(f),
+            Self::Builtin => f.write_str("the policy shipped with the program"),
+        }
+    }
+}
+
+impl Source {
+    /// The text of `file`, `None` when there is no such file.
+    pub fn read(&self, file: &str) -> Result<Option<String>, Problem> {
+        let dir = match self {
+            Self::Directory(dir) => dir,
+            Self::Builtin => return Ok(shipped(file).map(str::to_owned)),
+        };
+        let mut bytes = Vec::new();
+        let outcome = std::fs::File::open(dir.join(file))
+            .and_then(|open| open.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
+        match outcome {
+            Ok(_) if bytes.len() as u64 > FILE_LIMIT => {
+                let limit = FILE_LIMIT >> 20;
+                Err(Problem::error(
+                    file,
+                    0,
+                    format!("The file is larger than {limit} MiB."),
+                ))
+            }
+            Ok(_) => text(file, bytes).map(Some),
+            Err(trouble) if trouble.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(trouble) => {
+                let message = format!("Cannot read it in {}: {trouble}.", dir.display());
+                Err(Problem::error(file, 0, message))
+            }
+        }
+    }
+
+    /// The text of `file`, which must be there.
+    pub fn require(&self, file: &str) -> Result<String, Problem> {
+        self.read(file)?
+            .ok_or_else(|| Problem::error(file, 0, format!("There is no such file in {self}.")))
+    }
+}
+
+/// The text of `bytes`, without the mark that some editors put before it.
+fn text(file: &str, bytes: Vec<u8>) -> Result<String, Problem> {
+    let text = String::from_utf8(bytes).map_err(|trouble| {
+        let good = &trouble.as_bytes()[..trouble.utf8_error().valid_up_to()];
+        let before = String::from_utf8_lossy(good);
+        Problem::error(
+            file,
+            line_at(&before, before.len()),
+            "This line is not UTF-8 text; save the file as UTF-8.",
+        )
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The line, counted from 1, of the byte at `offset`.
+pub(super) fn line_at(text: &str, offset: usize) -> u32 {
+    let before = text.as_bytes().iter().take(offset);
+    u32::try_from(before.filter(|&&byte| byte == b'\n').count() + 1).unwrap_or(u32::MAX)
+}
+
+/// A file as shipped.
+pub(super) fn shipped(file: &str) -> Option<&'static str> {
+    match file {
+        MODEL => Some(include_str!("../../policies/model.conf")),
+        POLICY => Some(include_str!("../../policies/policy.csv")),
+        CALENDAR => Some(include_str!("../../policies/calendar.toml")),
+        TESTS => Some(include_str!("../../policies/tests.toml")),
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Reads holidays from an iCalendar file (RFC 5545): the whole-day events in it.
+//!
+//! Only as much as holidays need: `VEVENT` with `DTSTART` and `DTEND` as dates, and events that
+//! come back every year. A rule of recurrence that is not understood is an error rather than a
+//! day forgotten, because a forgotten holiday would leave a window open.
+
+use chrono::{Datelike, Days, NaiveDate};
+
+use super::problem::Problem;
+use crate::domain::Holidays;
+
+/// The longest event, in days: a company's holidays fit, a mistyped year does not.
+const EVENT_LIMIT: u64 = 62;
+
+#[derive(Default)]
+struct Event {
+    line: u32,
+    start: Option<NaiveDate>,
+    end: Option<NaiveDate>,
+    rule: Option<String>,
+    timed: bool,
+}
+
+/// Adds the holidays of the iCalendar text of `file`.
+pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &mut Vec<Problem>) {
+    let mut event: Option<Event> = None;
+    let mut any = false;
+    for (line, content) in unfolded(text) {
+        let Some((head, value)) = content.split_once(':') else {
+            continue;
+        };
+        let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
+        let value = value.trim();
+        match (name.to_ascii_uppercase().as_str(), &mut event) {
+            ("BEGIN", _) if value.eq_ignore_ascii_case("VEVENT") => {
+                event = Some(Event {
+                    line,
+                    ..Event::default()
+                });
+            }
+            ("END", Some(_)) if value.eq_ignore_ascii_case("VEVENT") => {
+                any = true;
+                if let Some(Err(problem)) = event.take().map(|event| add(file, &event, holidays)) {
+                    problems.push(problem);
+                }
+            }
+            ("DTSTART" | "DTEND", Some(event)) => {
+                let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
+                event.timed |= parameters.to_ascii_uppercase().contains("DATE-TIME") || value.contains('T');
+                if name.eq_ignore_ascii_case("DTSTART") {
+                    event.start = date;
+                } else {
+                    event.end = date;
+                }
+                if date.is_none() && !event.timed {
+                    problems.push(Problem::error(file, line, "This is not a date like 20261225."));
+                }
+            }
+            ("RRULE", Some(event)) => event.rule = Some(value.to_ascii_uppercase()),
+            ("RDATE" | "DURATION" | "EXDATE", Some(_)) => {
+                let message =
+                    format!("{name} is not understood here; write the days into calendar.toml instead.");
+                problems.push(Problem::error(file, line, message));
+            }
+            _ => {}
+        }
+    }
+    if event.is_some() || !any {
+        problems.push(Problem::error(
+            file,
+            0,
+            "This is not a whole iCalendar file with events.",
+        ));
+    }
+}
+
+/// Adds one event's days.
+fn add(file: &str, event: &Event, holidays: &mut Holidays) -> Result<(), Problem> {
+    let wrong = |message: &str| Err(Problem::error(file, event.line, message));
+    if event.timed {
+        return Err(Problem::warning(
+            file,
+            event.line,
+            "This event is not for whole days; it is not taken for a holiday.",
+        ));
+    }
+    let Some(start) = event.start else {
+        return wrong("This event has no DTSTART.");
+    };
+    // The end is the day after the last; without one it is one day.
+    let end = event.end.or_else(|| start.succ_opt()).filter(|&end| end > start);
+    let Some(end) = end.filter(|&end| {
+        start
+            .checked_add_days(Days::new(EVENT_LIMIT))
+            .is_some_and(|limit| end <= limit)
+    }) else {
+        return wrong("This event ends before it begins, or lasts longer than two months.");
+    };
+    let days = start.iter_days().take_while(|&day| day < end);
+    match event.rule.as_deref() {
+        None => holidays.dates.extend(days),
+        Some("FREQ=YEARLY" | "FREQ=YEARLY;INTERVAL=1") => {
+            holidays.yearly.extend(days.map(|day| (day.month(), day.day())));
+        }
+        Some(_) => {
+            return wrong(
+                "Of the events that come back only those with RRULE:FREQ=YEARLY are understood; write the others into calendar.toml.",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The content lines with their numbers; a line that begins with a space continues the one before.
+fn unfolded(text: &str) -> Vec<(u32, String)> {
+    let mut lines: Vec<(u32, String)> = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
+            (Some(rest), Some((_, last))) => last.push_str(rest),
+            _ => lines.push((number, line.to_owned())),
+        }
+    }
+    lines
+}

@@ -1,0 +1,62 @@
+//! From files to a policy that can take effect, or the list of what keeps it from that.
+
+use super::files::{CALENDAR, MODEL, POLICY, Source, TESTS};
+use super::judge::Judge;
+use super::policy::Policy;
+use super::problem::{Problem, Report};
+use super::{calendar_file, expectations, lines, model, roles};
+
+/// Loads the policy of `source`: `None` when the report has an error.
+pub(super) fn load(source: &Source) -> (Option<Policy>, Report) {
+    let mut report = Report::default();
+    let policy = read(source, &mut report).filter(|_| report.is_good());
+    report
+        .problems
+        .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    (policy, report)
+}
+
+fn read(source: &Source, report: &mut Report) -> Option<Policy> {
+    let problems = &mut report.problems;
+    let mut text = |file| {
+        source
+            .require(file)
+            .map_err(|problem| problems.push(problem))
+            .ok()
+    };
+    let (model, policy, calendar) = (text(MODEL), text(POLICY), text(CALENDAR));
+    let model = model.and_then(|text| model::read(&text, problems));
+    // A line cannot be judged by the windows of a calendar that is broken.
+    let calendar_errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let calendar = calendar_file::read(&calendar?, source, problems);
+    if problems.iter().filter(|problem| problem.is_error()).count() > calendar_errors {
+        return None;
+    }
+    let lines = lines::read(&policy?, &calendar, problems);
+    roles::check(&lines, problems);
+    let tests = match source.read(TESTS) {
+        Ok(Some(text)) => text,
+        Ok(None) => {
+            problems.push(Problem::warning(
+                TESTS,
+                0,
+                "There is no such file; nothing is expected of the policy.",
+            ));
+            String::new()
+        }
+        Err(problem) => {
+            problems.push(problem);
+            return None;
+        }
+    };
+    let model = model?;
+    if problems.iter().any(Problem::is_error) {
+        return None;
+    }
+    let judge = Judge::build(&model, &lines)
+        .map_err(|problem| problems.push(problem))
+        .ok()?;
+    let policy = Policy::new(calendar, lines, judge, model.standard);
+    report.tests_run = expectations::run(&tests, &policy, problems);
+    Some(policy)
+}

@@ -1,0 +1,1 @@
+//! Files that are broken: told by file and line, never in force.
