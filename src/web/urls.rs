@@ -1,0 +1,181 @@
+//! The address of every page. Templates and redirects use these, so that a page can move by
+//! changing one line, and so that a name with odd characters is encoded in one place.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::domain::{DeploymentId, ServerId};
+
+/// What a path segment or a query value may hold as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `text` as one path segment or query value.
+pub fn encode(text: &str) -> String {
+    // A segment of only dots would be resolved away by browsers.
+    if !text.is_empty() && text.bytes().all(|byte| byte == b'.') {
+        return text.replace('.', "%2E");
+    }
+    utf8_percent_encode(text, PLAIN).to_string()
+}
+
+/// `path` with the pairs whose value is not empty as its query.
+pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let query: Vec<String> = pairs
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
+    if query.is_empty() {
+        return path.to_owned();
+    }
+    format!("{path}?{}", query.join("&"))
+}
+
+macro_rules! fixed {
+    ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {$(
+        $(#[$doc])*
+        pub fn $name() -> &'static str {
+            $path
+        }
+    )*};
+}
+
+fixed! {
+    /// What runs where.
+    overview = "/";
+    /// Deployments that run, wait or failed.
+    activity = "/activity";
+    /// All deployments.
+    history = "/history";
+    /// The audit log.
+    audit = "/audit";
+    /// Where configuration begins.
+    admin = "/admin";
+    /// Projects and their environments, to change.
+    admin_projects = "/admin/projects";
+    /// Servers, to change.
+    admin_servers = "/admin/servers";
+    /// Clusters, to change.
+    admin_clusters = "/admin/clusters";
+    /// Users, to change.
+    admin_users = "/admin/users";
+    /// The policy files as they are in force.
+    admin_policy = "/admin/policy";
+    /// The login form.
+    login = "/login";
+    /// Ends the session (POST).
+    logout = "/logout";
+    /// The person's own page.
+    profile = "/profile";
+    /// Keeps the choice of light or dark (POST).
+    theme = "/theme";
+    /// The stream of everything that changes.
+    live = "/live";
+    /// Whether all is well, for machines.
+    health = "/health";
+}
+
+/// The login form, returning to the local address `next`.
+pub fn login_then(next: &str) -> String {
+    with_query(login(), &[("next", if next == overview() { "" } else { next })])
+}
+
+/// A project.
+pub fn project(project: &str) -> String {
+    format!("/projects/{}", encode(project))
+}
+
+/// An environment of a project.
+pub fn environment(project: &str, environment: &str) -> String {
+    format!("/projects/{}/{}", encode(project), encode(environment))
+}
+
+/// The difference between two commits of a project.
+pub fn diff(project: &str, from: &str, to: &str) -> String {
+    with_query(
+        &format!("/projects/{}/diff", encode(project)),
+        &[("from", from), ("to", to)],
+    )
+}
+
+/// A deployment.
+pub fn deployment(id: DeploymentId) -> String {
+    format!("/deployments/{id}")
+}
+
+/// A deployment's log, page by page or as text.
+pub fn deployment_log(id: DeploymentId) -> String {
+    format!("/deployments/{id}/log")
+}
+
+/// A deployment's stream of changes and log lines.
+pub fn deployment_events(id: DeploymentId) -> String {
+    format!("/deployments/{id}/events")
+}
+
+/// Ends a deployment (POST).
+pub fn deployment_cancel(id: DeploymentId) -> String {
+    format!("/deployments/{id}/cancel")
+}
+
+/// The history of one project.
+pub fn project_history(project: &str) -> String {
+    with_query(history(), &[("project", project)])
+}
+
+/// A project, to change.
+pub fn admin_project(project: &str) -> String {
+    format!("/admin/projects/{}", encode(project))
+}
+
+/// A server, to change.
+pub fn admin_server(id: ServerId) -> String {
+    format!("/admin/servers/{id}")
+}
+
+/// A cluster, to change.
+pub fn admin_cluster(cluster: &str) -> String {
+    format!("/admin/clusters/{}", encode(cluster))
+}
+
+/// A user, to change.
+pub fn admin_user(user: &str) -> String {
+    format!("/admin/users/{}", encode(user))
+}
+
+/// `wanted` where it is an address on this site, the overview otherwise: what a login form was
+/// given to return to may come from anywhere.
+pub fn local_or_overview(wanted: &str) -> &str {
+    let mut chars = wanted.chars();
+    let local = chars.next() == Some('/')
+        && !matches!(chars.next(), Some('/' | '\\'))
+        && !wanted.chars().any(|c| c.is_control() || c == '\\' || !c.is_ascii());
+    if local { wanted } else { overview() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_their_segment() {
+        assert_eq!(project("a/../b?c#d"), "/projects/a%2F..%2Fb%3Fc%23d");
+        assert_eq!(environment("shop", ".."), "/projects/shop/%2E%2E");
+        assert_eq!(diff("shop", "a b", ""), "/projects/shop/diff?from=a%20b");
+    }
+
+    #[test]
+    fn only_local_addresses_are_returned_to() {
+        assert_eq!(local_or_overview("/history?page=2"), "/history?page=2");
+        for elsewhere in [
+            "https://evil.example/",
+            "//evil.example",
+            "/\\evil.example",
+            "javascript:alert(1)",
+            "",
+            "/\n/evil.example",
+            "/a\\b",
+        ] {
+            assert_eq!(local_or_overview(elsewhere), "/", "{elsewhere}");
+        }
+    }
+}
