@@ -4,3 +4,4 @@
 mod git;
 mod ssh;
 mod support;
+mod web;

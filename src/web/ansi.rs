@@ -59,7 +59,11 @@ fn escape(text: &str, html: &mut String) {
 
 fn classes(run: &CategorisedSlice<'_>) -> Vec<&'static str> {
     let on = |flag: Option<bool>| flag == Some(true);
-    let (fg, bg) = if on(run.reversed) { (run.bg, run.fg) } else { (run.fg, run.bg) };
+    let (fg, bg) = if on(run.reversed) {
+        (run.bg, run.fg)
+    } else {
+        (run.fg, run.bg)
+    };
     let mut classes = Vec::new();
     classes.extend(fg.map(foreground));
     classes.extend(bg.map(background));
@@ -258,14 +262,26 @@ mod tests {
             to_html("\u{1b}[1;31mError:\u{1b}[0m <b>"),
             "<span class=\"a-red a-bold\">Error:</span> &lt;b&gt;"
         );
-        assert_eq!(to_html("\u{1b}[38;5;208mx\u{1b}[m"), "<span class=\"a-bright-yellow\">x</span>");
-        assert_eq!(to_html("\u{1b}[48;2;10;200;20mx"), "<span class=\"a-on-green\">x</span>");
+        assert_eq!(
+            to_html("\u{1b}[38;5;208mx\u{1b}[m"),
+            "<span class=\"a-bright-yellow\">x</span>"
+        );
+        assert_eq!(
+            to_html("\u{1b}[48;2;10;200;20mx"),
+            "<span class=\"a-on-green\">x</span>"
+        );
     }
 
     #[test]
     fn what_a_terminal_would_obey_is_gone() {
-        assert_eq!(to_html("\u{1b}]0;title\u{7}a\u{1b}[2Jb\u{1b}(Bc\u{8}\u{7f}"), "abc");
-        assert_eq!(to_html("\u{1b}]8;;https://evil.example\u{1b}\\link\u{1b}]8;;\u{1b}\\"), "link");
+        assert_eq!(
+            to_html("\u{1b}]0;title\u{7}a\u{1b}[2Jb\u{1b}(Bc\u{8}\u{7f}"),
+            "abc"
+        );
+        assert_eq!(
+            to_html("\u{1b}]8;;https://evil.example\u{1b}\\link\u{1b}]8;;\u{1b}\\"),
+            "link"
+        );
         assert_eq!(to_html("10%\r50%\r100%\r\n"), "100%");
         assert_eq!(to_html("safe\u{202e}txt"), "safe\u{fffd}txt");
         assert_eq!(to_text("\u{1b}[31mred\u{1b}[0m"), "red");

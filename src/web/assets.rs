@@ -111,7 +111,10 @@ pub fn serve(request: &Request) -> Result<Response, domain::Error> {
         .header(header::ETAG, &etag)
         .header(header::CACHE_CONTROL, caching)
         .header(header::VARY, "Accept-Encoding");
-    if request.header("if-none-match").is_some_and(|tags| tags.contains(&etag)) {
+    if request
+        .header("if-none-match")
+        .is_some_and(|tags| tags.contains(&etag))
+    {
         return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
     }
     let answer = answer.content_type(asset.mime);
@@ -145,7 +148,9 @@ fn sprite() -> String {
             .and_then(|(_, rest)| rest.rsplit_once("</svg>"))
             .map_or("", |(inner, _)| inner.trim());
         let id = name.trim_start_matches(ICONS).trim_end_matches(".svg");
-        sprite.push_str(&format!("<symbol id=\"{id}\" viewBox=\"0 0 24 24\">{inner}</symbol>"));
+        sprite.push_str(&format!(
+            "<symbol id=\"{id}\" viewBox=\"0 0 24 24\">{inner}</symbol>"
+        ));
     }
     sprite.push_str("</svg>");
     sprite
@@ -169,7 +174,10 @@ mod tests {
             }
         }
         let mut found = Vec::new();
-        walk(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates"), &mut found);
+        walk(
+            &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates"),
+            &mut found,
+        );
         found
     }
 
@@ -196,11 +204,22 @@ mod tests {
     #[test]
     fn no_template_has_an_inline_script_or_style() {
         for (file, text) in templates() {
-            for banned in ["<style", " style=\"", " onclick=", " onload=", " hx-on", "javascript:"] {
+            for banned in [
+                "<style",
+                " style=\"",
+                " onclick=",
+                " onload=",
+                " hx-on",
+                "javascript:",
+            ] {
                 assert!(!text.contains(banned), "{file} has {banned}");
             }
             let scripts = text.matches("<script").count();
-            assert_eq!(scripts, text.matches("<script src=").count(), "{file}: inline script");
+            assert_eq!(
+                scripts,
+                text.matches("<script src=").count(),
+                "{file}: inline script"
+            );
         }
     }
 

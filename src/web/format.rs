@@ -57,7 +57,11 @@ pub fn duration(length: TimeDelta) -> String {
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{} h {:02} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} {} h", count(seconds / 86_400, "day"), seconds % 86_400 / 3_600),
+        _ => format!(
+            "{} {} h",
+            count(seconds / 86_400, "day"),
+            seconds % 86_400 / 3_600
+        ),
     }
 }
 

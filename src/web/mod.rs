@@ -1,1 +1,146 @@
-//! The web module.
+//! The pages, as browsers see them: poem for HTTP, Askama for HTML, htmx for what moves.
+//!
+//! **The way of a request.** [`gate`] names it, finds out who is there ([`visitor`], [`session`]),
+//! refuses forms that are not ours ([`csrf`]), calls the handler, turns an error into a page, a
+//! fragment or JSON ([`errors`]), and adds the security headers. The table of routes below is
+//! all there is; a handler extracts, calls `app` once, and returns a view.
+//!
+//! **How to write a page.**
+//! ```text
+//! /// The contract of `templates/history/index.html`.
+//! #[derive(Template)]
+//! #[template(path = "history/index.html", blocks = ["rows"])]
+//! struct HistoryPage { frame: Frame, rows: Vec<Row> }
+//!
+//! #[handler]
+//! pub async fn index(visitor: Visitor, filter: Query<Filter>) -> Result<Response> {
+//!     let rows = visitor.site().app.deployments.history(visitor.actor(), &filter).await?;
+//!     html(&HistoryPage { frame: visitor.frame("History", Section::History).await?, rows })
+//! }
+//! ```
+//! The template begins with `{% extends "layouts/page.html" %}`, imports
+//! `components/ui.html as ui` and `components/forms.html as forms`, and fills the block
+//! `content`. With `visitor.wants_fragment()` answer `page.as_rows()` instead (one file, one
+//! struct, page and fragment). Addresses come from [`urls`], words for times and amounts from
+//! [`format`](mod@format), states are drawn by `ui::state` through [`look::Look`], log lines go through [`ansi`].
+//!
+//! **Forms** are plain `<form method="post">` with `{{ forms::token(frame.csrf) }}` as first
+//! child; the handler does its work, leaves a [`flash::Flash`] and answers
+//! [`go_to`](frame::go_to). A form that cannot be accepted is shown again with status 422 and the
+//! complaints beside their fields ([`crate::domain::FieldError`]). htmx sends the same token in a
+//! header by itself.
+//!
+//! **Without JavaScript** everything works: `static/app.js` and htmx only spare reloads.
+//! **Without inline anything**: the content security policy forbids scripts and styles in
+//! templates; a width that depends on a number is a `<progress>` or a `<meter>`.
+//!
+//! **Look.** Tabler's style sheet below, `static/app.css` above it; its head lists the
+//! vocabulary. The page `/gallery` of debug builds shows every component at once.
+
+pub mod ansi;
+pub mod assets;
+pub mod csrf;
+pub mod errors;
+pub mod flash;
+pub mod format;
+pub mod forms;
+pub mod frame;
+#[cfg(debug_assertions)]
+mod gallery;
+pub mod gate;
+pub mod look;
+mod preferences;
+pub mod session;
+pub mod urls;
+pub mod visitor;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::listener::TcpAcceptor;
+use poem::{Endpoint, Response, Route, Server, get, post};
+use tower_sessions::Session;
+
+use self::frame::Banner;
+use self::gate::Gate;
+use self::session::{Sessions, SignedIn};
+use crate::clock::Clock;
+use crate::domain::{Action, Actor, Instant, Resource, Result};
+
+/// How long open streams may go on after a stop was asked for; browsers reconnect by themselves.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What the web part is told by the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether people reach us by https (through a proxy): cookies then demand it.
+    pub https: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Days after which an unused session ends.
+    pub session_days: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            https: false,
+            trusted_proxies: Vec::new(),
+            session_days: 14,
+        }
+    }
+}
+
+/// What all requests share.
+pub struct Site {
+    /// The sessions.
+    pub sessions: Sessions,
+    /// From the configuration.
+    pub settings: Settings,
+    /// The present instant.
+    pub clock: Clock,
+}
+
+impl Site {
+    /// Who is logged in with this session.
+    async fn who(&self, session: &Session, now: Instant) -> Result<Option<SignedIn>> {
+        session::signed_in(session, now).await
+    }
+
+    /// Whether a link to something is worth showing. The thing itself asks again.
+    fn may(&self, _actor: &Actor, _action: Action, _resource: &Resource, _at: Instant) -> bool {
+        true
+    }
+
+    /// What administrators have to know on every page.
+    fn banners(&self) -> Vec<Banner> {
+        Vec::new()
+    }
+}
+
+/// All routes.
+pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
+    let routes = Route::new()
+        .at("/static/*path", get(assets::serve))
+        .at(urls::theme(), post(preferences::theme));
+    #[cfg(debug_assertions)]
+    let routes = routes.at("/gallery", get(gallery::show));
+    Gate::new(site, routes)
+}
+
+/// Serves the pages on `listener` until `shutdown` comes true.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn serve(
+    site: Arc<Site>,
+    listener: tokio::net::TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let acceptor = TcpAcceptor::from_tokio(listener)?;
+    Server::new_with_acceptor(acceptor)
+        .run_with_graceful_shutdown(routes(site), shutdown, Some(GRACE))
+        .await
+}

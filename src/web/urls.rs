@@ -6,7 +6,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::domain::{DeploymentId, ServerId};
 
 /// What a path segment or a query value may hold as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// `text` as one path segment or query value.
 pub fn encode(text: &str) -> String {
@@ -148,7 +152,9 @@ pub fn local_or_overview(wanted: &str) -> &str {
     let mut chars = wanted.chars();
     let local = chars.next() == Some('/')
         && !matches!(chars.next(), Some('/' | '\\'))
-        && !wanted.chars().any(|c| c.is_control() || c == '\\' || !c.is_ascii());
+        && !wanted
+            .chars()
+            .any(|c| c.is_control() || c == '\\' || !c.is_ascii());
     if local { wanted } else { overview() }
 }
 

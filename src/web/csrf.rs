@@ -1,0 +1,138 @@
+//! No other site's page may act with our visitor's cookies.
+//!
+//! Every request that is not a mere question is looked at here, before any handler: where the
+//! browser says it comes from (`Sec-Fetch-Site`, else `Origin`), and a token that only our own
+//! pages hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret lies in
+//! the session; for visitors without one, in a cookie of its own, so that a login form costs no
+//! session. What a page holds is the secret under a fresh mask, so that packing pages cannot
+//! leak it.
+
+use poem::Request;
+use poem::http::Method;
+
+use crate::domain::{Error, ErrorKind, Result};
+
+/// The form field that carries the token.
+pub const FIELD: &str = "csrf";
+/// The header that carries it for requests made by htmx.
+pub const HEADER: &str = "x-csrf-token";
+/// The cookie that holds the secret of a visitor who is not logged in.
+pub const COOKIE: &str = "deployer_form";
+/// 128 bits cannot be guessed.
+const SECRET_BYTES: usize = 16;
+/// The largest form we have is an environment with long lists; this is a hundred times that.
+pub const FORM_LIMIT: usize = 1024 * 1024;
+
+/// A fresh secret, in hexadecimal digits.
+pub fn new_secret() -> String {
+    hex::encode(rand::random::<[u8; SECRET_BYTES]>())
+}
+
+/// Whether `text` could have come from [`new_secret`].
+pub fn is_secret(text: &str) -> bool {
+    text.len() == 2 * SECRET_BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A token for `secret`, different each time.
+pub fn mask(secret: &str) -> String {
+    let mask = rand::random::<[u8; SECRET_BYTES]>();
+    let secret = hex::decode(secret).unwrap_or_default();
+    let masked: Vec<u8> = mask.iter().zip(&secret).map(|(mask, byte)| mask ^ byte).collect();
+    format!("{}{}", hex::encode(mask), hex::encode(masked))
+}
+
+fn fits(token: &str, secret: &str) -> bool {
+    let (Ok(token), Ok(secret)) = (hex::decode(token), hex::decode(secret)) else {
+        return false;
+    };
+    if token.len() != 2 * SECRET_BYTES || secret.len() != SECRET_BYTES {
+        return false;
+    }
+    let (mask, masked) = token.split_at(SECRET_BYTES);
+    // All bytes are looked at, whatever the first ones say.
+    let difference = mask
+        .iter()
+        .zip(masked)
+        .zip(&secret)
+        .fold(0, |sum, ((mask, masked), byte)| sum | (mask ^ masked ^ byte));
+    difference == 0
+}
+
+/// Refuses a request that changes something unless it comes from a page of ours. Reads a form's
+/// body to find the token, and puts it back.
+pub async fn check(request: &mut Request, secret: Option<&str>) -> Result<()> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    if !comes_from_here(request) {
+        return Err(refused("The form was sent by a page of another site."));
+    }
+    let token = match request.header(HEADER) {
+        Some(token) => Some(token.to_owned()),
+        None => form_field(request).await?,
+    };
+    match (token, secret) {
+        (Some(token), Some(secret)) if fits(&token, secret) => Ok(()),
+        _ => Err(refused("The form was too old, or sent from elsewhere.")),
+    }
+}
+
+fn refused(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Forbidden,
+        format!("{what} Nothing was done. Go back, reload the page and send the form again."),
+    )
+}
+
+/// What the browser itself says about the sender. Old browsers say nothing: the token decides.
+fn comes_from_here(request: &Request) -> bool {
+    if let Some(site) = request.header("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    let Some(origin) = request.header("origin") else {
+        return true;
+    };
+    let host = request.header("host").unwrap_or_default();
+    origin
+        .split_once("://")
+        .is_some_and(|(_, authority)| authority == host)
+}
+
+async fn form_field(request: &mut Request) -> Result<Option<String>> {
+    let is_form = request
+        .content_type()
+        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    if !is_form {
+        return Ok(None);
+    }
+    let body = request
+        .take_body()
+        .into_bytes_limit(FORM_LIMIT)
+        .await
+        .map_err(|cause| Error::invalid("The form is larger than 1 MiB. Nothing was done.").because(cause))?;
+    let token = url::form_urlencoded::parse(&body)
+        .find(|(name, _)| name == FIELD)
+        .map(|(_, value)| value.into_owned());
+    request.set_body(body);
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_fits_its_secret_only() {
+        let (secret, other) = (new_secret(), new_secret());
+        let token = mask(&secret);
+        assert!(fits(&token, &secret));
+        assert!(fits(&mask(&secret), &secret));
+        assert_ne!(token, mask(&secret));
+        for bad in ["", "zz", &token[..30], &secret] {
+            assert!(!fits(bad, &secret), "{bad}");
+        }
+        assert!(!fits(&token, &other));
+        assert!(!fits(&token, ""));
+        assert!(!fits(&mask(""), ""));
+    }
+}

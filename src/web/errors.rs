@@ -1,0 +1,243 @@
+//! The one place where an error becomes an answer: a page, a fragment for htmx, or JSON.
+//!
+//! Handlers return [`domain::Error`] with `?`. The gate brings it here, together with poem's own
+//! (no such page, wrong method, a form that cannot be read) and with panics. What a person reads
+//! is the error's public sentence; the cause goes to the log under the request's id, which an
+//! internal error's page shows too.
+
+use std::error::Error as _;
+
+use askama::Template;
+use poem::error::ResponseError;
+use poem::http::{HeaderName, StatusCode};
+use poem::{IntoResponse, Response};
+use serde_json::json;
+
+use super::frame::{Frame, Section, go_to, html};
+use super::urls;
+use super::visitor::Visitor;
+use crate::domain::{self, Error, ErrorKind, Refusal};
+
+impl ResponseError for Error {
+    fn status(&self) -> StatusCode {
+        status_of(self.kind())
+    }
+}
+
+/// The HTTP status for a sort of trouble.
+pub fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Throttled => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// There is no page at `path`.
+pub fn no_page(path: &str) -> Error {
+    let shown: String = path.chars().take(120).collect();
+    Error::not_found(format!("page at “{}”", shown.escape_debug()))
+}
+
+/// An error ready to be shown.
+struct Trouble {
+    status: StatusCode,
+    error: Error,
+}
+
+impl Trouble {
+    fn of(error: poem::Error, path: &str) -> Self {
+        let status = error.status();
+        let error = match error.downcast::<Error>() {
+            Ok(error) => error,
+            Err(error) => match status {
+                StatusCode::NOT_FOUND => no_page(path),
+                StatusCode::METHOD_NOT_ALLOWED => {
+                    Error::invalid("This address does not take that kind of request.")
+                }
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    Error::invalid("What was sent is larger than accepted here. Nothing was done.")
+                }
+                status if status.is_client_error() => {
+                    Error::invalid("The request could not be read. Go back, reload the page and try again.")
+                        .because(error.to_string())
+                }
+                _ => Error::internal(error.to_string()),
+            },
+        };
+        Self { status, error }
+    }
+
+    fn title(&self) -> &'static str {
+        match self.status {
+            StatusCode::METHOD_NOT_ALLOWED => "Not like this",
+            StatusCode::PAYLOAD_TOO_LARGE => "Too large",
+            _ => match self.error.kind() {
+                ErrorKind::NotFound => "Not found",
+                ErrorKind::Invalid => "This cannot be accepted",
+                ErrorKind::Conflict => "Not at the moment",
+                ErrorKind::Forbidden => "Not allowed",
+                ErrorKind::Unauthenticated => "Please log in",
+                ErrorKind::Throttled => "Too many tries",
+                ErrorKind::Unavailable => "Out of reach",
+                ErrorKind::Internal => "Something went wrong",
+            },
+        }
+    }
+
+    fn icon(&self) -> &'static str {
+        match self.error.kind() {
+            ErrorKind::NotFound => "help-circle",
+            ErrorKind::Forbidden | ErrorKind::Unauthenticated => "lock",
+            ErrorKind::Throttled => "hourglass",
+            ErrorKind::Unavailable => "plug-connected-x",
+            _ => "alert-triangle",
+        }
+    }
+
+    fn log(&self) {
+        let mut causes = String::new();
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            causes.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        if self.status.is_server_error() {
+            tracing::error!("{}{causes}", self.error);
+        } else {
+            tracing::debug!("{}{causes}", self.error);
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "errors/page.html")]
+struct ErrorPage<'a> {
+    frame: Frame,
+    icon: &'static str,
+    message: &'a str,
+    refusal: Option<&'a Refusal>,
+    /// Where to log in; empty when that would not help.
+    login: String,
+    /// The request's id, for what has to be looked up in the log.
+    request_id: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "errors/_toast.html")]
+struct ErrorToast<'a> {
+    title: &'static str,
+    message: &'a str,
+    request_id: Option<&'a str>,
+}
+
+/// The answer to a request that ended in `error`.
+pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
+    let trouble = Trouble::of(error, visitor.path());
+    trouble.log();
+    if trouble.error.kind() == ErrorKind::Unauthenticated
+        && !visitor.wants_json()
+        && !visitor.wants_fragment()
+    {
+        return go_to(&urls::login_then(visitor.return_path()));
+    }
+    let mut response = if visitor.wants_json() {
+        as_json(&trouble, visitor)
+    } else if visitor.wants_fragment() {
+        as_toast(&trouble, visitor)
+    } else {
+        as_page(&trouble, visitor).await
+    };
+    response.set_status(trouble.status);
+    response
+}
+
+/// The page itself failed to be made: say so without it.
+fn plain(error: &Error) -> Response {
+    error.message().to_owned().into_response()
+}
+
+async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
+    let frame = match visitor.frame(trouble.title(), Section::Elsewhere).await {
+        Ok(frame) => frame,
+        Err(_) => Frame::new(
+            visitor,
+            trouble.title().to_owned(),
+            Section::Elsewhere,
+            Vec::new(),
+        ),
+    };
+    let page = ErrorPage {
+        frame,
+        icon: trouble.icon(),
+        message: trouble.error.message(),
+        refusal: trouble.error.refusal(),
+        login: if trouble.error.refusal().is_some() && visitor.actor().is_guest() {
+            urls::login_then(visitor.return_path())
+        } else {
+            String::new()
+        },
+        request_id: trouble.status.is_server_error().then_some(visitor.request_id()),
+    };
+    html(&page).unwrap_or_else(|error| plain(&error))
+}
+
+fn as_toast(trouble: &Trouble, visitor: &Visitor) -> Response {
+    let toast = ErrorToast {
+        title: trouble.title(),
+        message: trouble.error.message(),
+        request_id: trouble.status.is_server_error().then_some(visitor.request_id()),
+    };
+    let mut response = html(&toast).unwrap_or_else(|error| plain(&error));
+    let headers = response.headers_mut();
+    let say = |name, value| {
+        (
+            HeaderName::from_static(name),
+            poem::http::HeaderValue::from_static(value),
+        )
+    };
+    headers.extend([say("hx-retarget", "#toasts"), say("hx-reswap", "beforeend")]);
+    response
+}
+
+fn as_json(trouble: &Trouble, visitor: &Visitor) -> Response {
+    let error = &trouble.error;
+    let fields: Vec<_> = error
+        .field_errors()
+        .iter()
+        .map(|complaint| json!({ "field": complaint.field, "message": complaint.message }))
+        .collect();
+    let refusal = error.refusal().map(|refusal| {
+        json!({
+            "actor": refusal.actor.name,
+            "action": refusal.action,
+            "project": refusal.resource.project(),
+            "environment": refusal.resource.environment(),
+            "line": refusal.line.as_ref().map(ToString::to_string),
+            "next_allowed": refusal.next_allowed,
+        })
+    });
+    let body = json!({
+        "error": {
+            "status": trouble.status.as_u16(),
+            "title": trouble.title(),
+            "message": error.message(),
+            "fields": fields,
+            "refusal": refusal,
+        },
+        "request_id": visitor.request_id(),
+    });
+    Response::builder()
+        .content_type("application/json")
+        .body(body.to_string())
+}
+
+/// What stands for a handler that panicked; the panic itself is in the log.
+pub(super) fn panicked() -> poem::Error {
+    domain::Error::internal("a handler panicked").into()
+}

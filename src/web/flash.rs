@@ -1,0 +1,40 @@
+//! Messages for the next page: what was done, said once after the redirect.
+
+use serde::{Deserialize, Serialize};
+
+use super::look::Tone;
+
+/// A message that is shown once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flash {
+    /// How it is meant.
+    pub tone: Tone,
+    /// One sentence.
+    pub text: String,
+}
+
+impl Flash {
+    /// Something was done.
+    pub fn done(text: impl Into<String>) -> Self {
+        Self {
+            tone: Tone::Good,
+            text: text.into(),
+        }
+    }
+
+    /// Something needs a look.
+    pub fn warning(text: impl Into<String>) -> Self {
+        Self {
+            tone: Tone::Warn,
+            text: text.into(),
+        }
+    }
+
+    /// Something did not work.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self {
+            tone: Tone::Bad,
+            text: text.into(),
+        }
+    }
+}

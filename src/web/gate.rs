@@ -1,0 +1,144 @@
+//! What every request goes through, in order: a name for the log, size, who is there, whether
+//! the form is ours, the handler, errors, cookies, headers, packing, and one line in the log.
+//!
+//! One function instead of a stack of middlewares, because the order matters and is read here.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use poem::web::{Compress, CompressionAlgo, CompressionLevel};
+use poem::{Endpoint, IntoResponse, Request, Response};
+use tracing::Instrument;
+
+use super::visitor::Visitor;
+use super::{Site, assets, csrf, errors};
+
+/// Nothing from elsewhere, nothing inline. Tabler's style sheet holds a few images as `data:`.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; \
+     frame-ancestors 'none'; base-uri 'none'";
+/// What every answer says to browsers.
+const SECURITY_HEADERS: [(&str, &str); 7] = [
+    ("content-security-policy", CONTENT_SECURITY_POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+];
+/// A year, as browsers' preload lists ask for.
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
+/// The gate in front of all pages.
+pub struct Gate<E> {
+    site: Arc<Site>,
+    inner: E,
+}
+
+impl<E> Gate<E> {
+    /// Puts the gate in front of `inner`.
+    pub fn new(site: Arc<Site>, inner: E) -> Self {
+        Self { site, inner }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Gate<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let id = hex::encode(rand::random::<[u8; 8]>());
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let span = tracing::info_span!("request", id);
+        let response = self.pass(request, id).instrument(span.clone()).await;
+        let _entered = span.enter();
+        let status = response.status().as_u16();
+        let milliseconds = started.elapsed().as_millis();
+        if path.starts_with("/static/") {
+            tracing::debug!(%method, path, status, milliseconds, "answered");
+        } else {
+            tracing::info!(%method, path, status, milliseconds, "answered");
+        }
+        Ok(response)
+    }
+}
+
+impl<E: Endpoint> Gate<E> {
+    async fn pass(&self, mut request: Request, id: String) -> Response {
+        let packs = assets::takes_gzip(&request);
+        let (visitor, opened) = Visitor::open(&self.site, &request, id).await;
+        request.set_data(visitor.clone());
+        let outcome = match opened {
+            Ok(()) => self.handle(request, &visitor).await,
+            Err(error) => Err(error.into()),
+        };
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(error) => errors::respond(error, &visitor).await,
+        };
+        if let Err(error) = visitor.close(response.headers_mut()).await {
+            response = errors::respond(error.into(), &visitor).await;
+        }
+        finish_headers(
+            response.headers_mut(),
+            self.site.settings.https,
+            visitor.request_id(),
+        );
+        if packs { pack(response) } else { response }
+    }
+
+    async fn handle(&self, mut request: Request, visitor: &Visitor) -> poem::Result<Response> {
+        let length = request
+            .header("content-length")
+            .and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > csrf::FORM_LIMIT) {
+            return Err(poem::Error::from_status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        csrf::check(&mut request, visitor.form_secret()).await?;
+        let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        handled
+            .unwrap_or_else(|_| Err(errors::panicked()))
+            .map(IntoResponse::into_response)
+    }
+}
+
+fn finish_headers(headers: &mut HeaderMap, https: bool, request_id: &str) {
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if https {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
+        );
+    }
+    // Pages differ from person to person and from minute to minute.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+/// Packs text, but never a stream of events: those have to arrive as they happen.
+fn pack(mut response: Response) -> Response {
+    let kind = response.content_type().unwrap_or_default();
+    let is_text = ["text/html", "application/json", "text/plain", "text/csv"]
+        .iter()
+        .any(|text| kind.starts_with(text));
+    if !is_text || response.headers().contains_key(header::CONTENT_ENCODING) {
+        return response;
+    }
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.remove(header::CONTENT_LENGTH);
+    Compress::new(response, CompressionAlgo::GZIP)
+        .with_quality(CompressionLevel::Fastest)
+        .into_response()
+}

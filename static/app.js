@@ -1,0 +1,154 @@
+// What HTML cannot do by itself. All of it is optional: every action works without.
+(() => {
+  "use strict";
+  const all = (selector, root = document) => root.querySelectorAll(selector);
+
+  // Relative times go on while a page stays open.
+  const ago = (then, now) => {
+    const apart = Math.round((now - then) / 1000);
+    const seconds = Math.abs(apart);
+    let amount;
+    if (seconds < 10) return "just now";
+    if (seconds < 60) amount = `${seconds} s`;
+    else if (seconds < 3600) amount = `${Math.floor(seconds / 60)} min`;
+    else if (seconds < 86400) amount = `${Math.floor(seconds / 3600)} h`;
+    else if (seconds < 1209600) {
+      const days = Math.floor(seconds / 86400);
+      amount = days === 1 ? "1 day" : `${days} days`;
+    } else return null;
+    return apart < 0 ? `in ${amount}` : `${amount} ago`;
+  };
+  // The server's clock counts, not this computer's.
+  const skew = Date.parse(document.documentElement.dataset.now) - Date.now() || 0;
+  const tellTimes = () => {
+    for (const time of all("time[data-ago]")) {
+      const text = ago(Date.parse(time.dateTime), Date.now() + skew);
+      if (text && time.textContent !== text) time.textContent = text;
+    }
+  };
+  setInterval(tellTimes, 20000);
+
+  // Colours change at once; the form keeps the choice.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-theme-form]") || !event.submitter) return;
+    event.preventDefault();
+    const choice = event.submitter.value;
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    document.documentElement.dataset.bsTheme = choice;
+    for (const button of all("button[name=theme]", form)) {
+      button.setAttribute("aria-pressed", String(button.value === choice));
+    }
+    fetch(form.action, { method: "POST", body, redirect: "manual" }).catch(() => {});
+  });
+
+  // One press, one deployment: a form that is on its way cannot be sent again.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    setTimeout(() => all("button", form).forEach((button) => (button.disabled = true)), 0);
+  });
+  // Coming back by the Back button, the form may be used again.
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    for (const form of all("form[data-sent]")) {
+      delete form.dataset.sent;
+      all("button", form).forEach((button) => (button.disabled = false));
+    }
+  });
+
+  // Hashes are copied by a click.
+  document.addEventListener("click", (event) => {
+    const chip = event.target.closest("[data-copy]");
+    if (!chip || !navigator.clipboard) return;
+    navigator.clipboard.writeText(chip.dataset.copy).then(() => {
+      chip.classList.add("copied");
+      setTimeout(() => chip.classList.remove("copied"), 1200);
+    });
+  });
+  if (navigator.clipboard) document.documentElement.classList.add("has-clipboard");
+
+  // Menus close by a click elsewhere and by Escape; "/" goes to the search box.
+  document.addEventListener("click", (event) => {
+    for (const open of all("details.menu[open], details.confirm[open]")) {
+      if (!open.contains(event.target)) open.open = false;
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      for (const open of all("details.menu[open], details.confirm[open]")) {
+        open.open = false;
+        open.querySelector("summary").focus();
+      }
+    }
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      const box = document.querySelector("[data-hotkey='/']");
+      if (box) {
+        event.preventDefault();
+        box.focus();
+      }
+    }
+  });
+
+  // Streams: say when the connection is lost, and when it is back.
+  const offline = document.getElementById("offline");
+  const lost = new Set();
+  const show = () => {
+    if (offline) offline.hidden = lost.size === 0 && navigator.onLine;
+  };
+  document.addEventListener("htmx:sse:error", (event) => {
+    lost.add(event.target);
+    show();
+  });
+  for (const name of ["htmx:sse:after:connection", "htmx:sse:close"]) {
+    document.addEventListener(name, (event) => {
+      lost.delete(event.target);
+      show();
+    });
+  }
+  addEventListener("online", show);
+  addEventListener("offline", show);
+
+  // Follow mode: a log with data-follow stays at its end until somebody scrolls up.
+  const followed = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const follow = (log) => {
+    let on = log.dataset.follow !== "off";
+    const box = document.querySelector(`[data-follows="${log.id}"]`);
+    const set = (value) => {
+      on = value;
+      if (box) box.checked = on;
+      if (on) log.scrollTop = log.scrollHeight;
+    };
+    log.addEventListener("scroll", () => set(followed(log)), { passive: true });
+    if (box) box.addEventListener("change", () => set(box.checked));
+    new MutationObserver(() => on && (log.scrollTop = log.scrollHeight)).observe(log, { childList: true });
+    set(on);
+  };
+  all("[data-follow]").forEach(follow);
+
+  // Messages from failed requests go away by themselves.
+  const toasts = document.getElementById("toasts");
+  if (toasts) {
+    new MutationObserver((changes) => {
+      for (const change of changes) {
+        for (const node of change.addedNodes) {
+          if (node.nodeType === 1) setTimeout(() => node.remove(), 12000);
+        }
+      }
+    }).observe(toasts, { childList: true });
+  }
+  // A press that never reached the server says so.
+  document.addEventListener("htmx:error", (event) => {
+    if (!toasts || (event.detail.ctx && event.detail.ctx.response)) return;
+    const note = document.createElement("div");
+    note.className = "flash t-bad toastlet";
+    note.textContent = "The server could not be reached. Nothing was done.";
+    toasts.append(note);
+  });
+})();
