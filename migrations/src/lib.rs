@@ -1,1 +1,30 @@
+//! The database's shape, as a list of changes in the order they were made.
+//!
+//! Each file is one change; a change that has been released is never edited, a new one follows
+//! it. Everything is said with the portable schema builder, so that SQLite, PostgreSQL and
+//! MariaDB get the same tables. Instants are whole microseconds since 1970 in UTC (columns
+//! named `*_at`), because no two databases agree about timestamps. Names that pages filter by
+//! are bounded strings, because MariaDB cannot index unbounded ones.
 
+pub use sea_orm_migration::prelude::*;
+
+mod columns;
+mod m20261122_000001_inventory;
+mod m20261122_000002_deployments;
+mod m20261122_000003_people;
+mod m20261122_000004_audit;
+
+/// All changes, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_inventory::Change),
+            Box::new(m20261122_000002_deployments::Change),
+            Box::new(m20261122_000003_people::Change),
+            Box::new(m20261122_000004_audit::Change),
+        ]
+    }
+}

@@ -5,26 +5,34 @@
 //! stands here as a plain function, so that it can be read and tested by itself.
 
 pub mod access;
+pub mod audit;
 pub mod calendar;
 pub mod deployment;
 pub mod error;
 pub mod ids;
+pub mod lock;
+pub mod log;
 pub mod names;
 pub mod project;
 pub mod release;
 pub mod server;
 pub mod step;
+pub mod user;
 
 pub use access::{Action, Actor, PolicyLine, Refusal, Resource};
+pub use audit::{AuditEvent, NewAuditEvent, Outcome};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
-pub use deployment::{Deployment, DeploymentState, Kind, Phase, Target};
+pub use deployment::{Deployment, DeploymentState, Kind, Phase, ServerPart, ServerState, Target};
 pub use error::{Error, ErrorKind, FieldError, Result};
 pub use ids::*;
+pub use lock::Lock;
+pub use log::{Chunk, Line, LogLine, NumberedChunk, Stream};
 pub use names::{BranchName, CommitId, Name, TargetPath};
 pub use project::{Environment, EnvironmentOptions, Project, SyncMethod, Variable};
-pub use release::Release;
-pub use server::{Cluster, HostKey, Server};
+pub use release::{Release, ServerRelease};
+pub use server::{Balancer, Cluster, HostKey, Member, Server};
 pub use step::{Step, StepKind, StepState};
+pub use user::{Token, User};
 
 /// An instant, always in UTC; a page turns it into the viewer's zone.
 pub type Instant = chrono::DateTime<chrono::Utc>;

@@ -2,7 +2,8 @@
 
 use chrono::NaiveDateTime;
 
-use super::Instant;
+use super::names::CommitId;
+use super::{DeploymentId, EnvironmentId, Instant, ReleaseId, ServerId};
 
 /// The marker's file name, in the target directory.
 pub const MARKER: &str = ".git_release";
@@ -62,6 +63,33 @@ impl Release {
             in_progress,
         })
     }
+}
+
+/// What we put on a server, as the store remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerRelease {
+    /// Its row, counted up.
+    pub id: ReleaseId,
+    /// `None` once the server is deleted.
+    pub server_id: Option<ServerId>,
+    /// The server's name at the time.
+    pub server: String,
+    /// `None` once the environment is deleted.
+    pub environment_id: Option<EnvironmentId>,
+    /// What brought it there.
+    pub deployment_id: Option<DeploymentId>,
+    /// The branch the commit was picked from.
+    pub branch: String,
+    /// The commit.
+    pub commit: CommitId,
+    /// The directory on the server.
+    pub path: String,
+    /// When it came into use.
+    pub at: Instant,
+    /// Whether it is the one in use, as far as we know.
+    pub current: bool,
+    /// When the server was last asked and said so.
+    pub verified_at: Option<Instant>,
 }
 
 #[cfg(test)]

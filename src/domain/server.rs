@@ -58,3 +58,18 @@ pub struct Member {
     /// What the balancer calls it; `None`: as we do.
     pub balancer_name: Option<String>,
 }
+
+/// An HAProxy in front of clusters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balancer {
+    /// Its row.
+    pub id: BalancerId,
+    /// Unique.
+    pub name: Name,
+    /// How it is spoken to: `runtime` (its socket) or `stats` (its statistics page).
+    pub kind: String,
+    /// Where: one address per HAProxy that shares the backends.
+    pub endpoints: Vec<String>,
+    /// What that way of speaking needs to know besides; no secrets.
+    pub settings: serde_json::Value,
+}

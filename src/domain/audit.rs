@@ -1,0 +1,54 @@
+//! What is remembered of every act: who did what to what, why they were allowed, what came of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::step::words;
+use super::{AuditId, Instant};
+
+words! {
+    /// How an act ended.
+    Outcome {
+        /// Policy allowed it and it was done.
+        Allowed = "allowed", "Allowed";
+        /// Policy, or a rule, said no.
+        Refused = "refused", "Refused";
+        /// It was allowed and did not work.
+        Failed = "failed", "Failed";
+    }
+}
+
+/// An act about to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAuditEvent {
+    /// When it happened.
+    pub at: Instant,
+    /// Who did it.
+    pub actor: String,
+    /// Who really sat there, if that is somebody else.
+    pub impersonator: Option<String>,
+    /// The IP address it came from, or `cli`.
+    pub address: String,
+    /// Noun and verb: `deployment.requested`, `user.login`.
+    pub action: String,
+    /// Of what: `webshop/prod`, `server web1`, `everything`.
+    pub resource: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The policy line that allowed it, or the sentence that refused it; may be empty.
+    pub permit: String,
+    /// What else is worth knowing, by name. No secrets.
+    pub detail: serde_json::Value,
+}
+
+/// A recorded act, chained to the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Its row, counted up.
+    pub id: AuditId,
+    /// The act.
+    pub event: NewAuditEvent,
+    /// The hash of the event before; empty for the first.
+    pub prev_hash: String,
+    /// SHA-256, in hexadecimal, over `prev_hash` and everything in `event`.
+    pub hash: String,
+}

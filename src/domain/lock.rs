@@ -1,0 +1,36 @@
+//! Locks: somebody has said “not now”, and why.
+
+use serde::{Deserialize, Serialize};
+
+use super::{EnvironmentId, Instant, LockId, ProjectId};
+
+/// A stop to deployments, made by a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Its row.
+    pub id: LockId,
+    /// The project it stops; `None`: all of them.
+    pub project: Option<ProjectId>,
+    /// The environment it stops; `None`: all of the project's.
+    pub environment: Option<EnvironmentId>,
+    /// Why, for whoever runs into it.
+    pub reason: String,
+    /// Who made it.
+    pub author: String,
+    /// When.
+    pub created_at: Instant,
+    /// When it ends by itself; `None`: when somebody lifts it.
+    pub ends_at: Option<Instant>,
+}
+
+impl Lock {
+    /// Whether it stops anything at `now`.
+    pub fn in_force(&self, now: Instant) -> bool {
+        self.ends_at.is_none_or(|end| now < end)
+    }
+
+    /// Whether it stops deployments to this environment of this project, while in force.
+    pub fn covers(&self, project: ProjectId, environment: EnvironmentId) -> bool {
+        self.project.is_none_or(|one| one == project) && self.environment.is_none_or(|one| one == environment)
+    }
+}

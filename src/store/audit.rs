@@ -1,0 +1,207 @@
+//! The audit log: appended to, never changed.
+//!
+//! Each event carries the hash of the one before and a hash over itself, so that a changed,
+//! missing or inserted row breaks the chain where it happened. The end of the chain is kept in
+//! a row of its own, written in the same transaction: rows cut off at the end are noticed too,
+//! and appenders take turns on it on databases with several writers. Whoever can rewrite the
+//! whole table can also hash it anew; keeping the tip elsewhere from time to time answers that.
+
+use futures_util::TryStreamExt;
+use sea_orm::ActiveValue::NotSet;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sha2::{Digest, Sha256};
+
+use super::columns::{from_json, instant, micros, to_json, word};
+use super::entities::audit_events::{ActiveModel, Column, Entity, Model};
+use super::entities::settings;
+use super::error::unreadable;
+use super::page::{self, Page, Paged};
+use super::{Reader, Tx};
+use crate::domain::{AuditEvent, AuditId, Error, Instant, NewAuditEvent, Outcome, Result};
+
+/// The row of `settings` that holds the end of the chain: the last row and its hash.
+const TIP: &str = "audit_tip";
+
+/// Where the chain is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Break {
+    /// The first event that cannot be believed; `None`: events are missing at the end.
+    pub event: Option<AuditId>,
+    /// What is wrong, in a sentence.
+    pub reason: String,
+}
+
+/// Which events; the default is all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// By this user.
+    pub actor: Option<String>,
+    /// This action, or all of a noun when it ends with a dot (`deployment.`).
+    pub action: Option<String>,
+    /// Of this resource.
+    pub resource: Option<String>,
+    /// With this outcome.
+    pub outcome: Option<Outcome>,
+    /// At this instant or later.
+    pub from: Option<Instant>,
+    /// Before this instant.
+    pub to: Option<Instant>,
+}
+
+/// Appends an event, in the transaction of the change it tells of.
+pub async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent> {
+    let (_, prev_hash) = tip(tx).await?;
+    let detail = to_json(&event.detail)?;
+    let mut row = Model {
+        id: 0,
+        happened_at: micros(event.at),
+        actor: event.actor.clone(),
+        impersonator: event.impersonator.clone(),
+        address: event.address.clone(),
+        action: event.action.clone(),
+        resource: event.resource.clone(),
+        outcome: event.outcome.as_str().into(),
+        permit: event.permit.clone(),
+        detail,
+        prev_hash,
+        hash: String::new(),
+    };
+    row.hash = hash(&row);
+    let mut active = ActiveModel::from(row);
+    active.id = NotSet;
+    let row = active.insert(tx.connection()).await?;
+    settings::Entity::update_many()
+        .col_expr(
+            settings::Column::Value,
+            Expr::value(format!("{}:{}", row.id, row.hash)),
+        )
+        .filter(settings::Column::Name.eq(TIP))
+        .exec(tx.connection())
+        .await?;
+    from_row(row)
+}
+
+/// A page of `limit` events, newest first.
+pub async fn list(on: &impl Reader, filter: &Filter, page: Page, limit: u64) -> Result<Paged<AuditEvent>> {
+    let mut rows = Entity::find();
+    if let Some(actor) = &filter.actor {
+        rows = rows.filter(Column::Actor.eq(actor));
+    }
+    if let Some(action) = &filter.action {
+        rows = if action.ends_with('.') {
+            rows.filter(Column::Action.starts_with(action))
+        } else {
+            rows.filter(Column::Action.eq(action))
+        };
+    }
+    if let Some(resource) = &filter.resource {
+        rows = rows.filter(Column::Resource.eq(resource));
+    }
+    if let Some(outcome) = filter.outcome {
+        rows = rows.filter(Column::Outcome.eq(outcome.as_str()));
+    }
+    if let Some(from) = filter.from {
+        rows = rows.filter(Column::HappenedAt.gte(micros(from)));
+    }
+    if let Some(to) = filter.to {
+        rows = rows.filter(Column::HappenedAt.lt(micros(to)));
+    }
+    let paged = page::cut(on, rows, (Column::Id, |row| row.id), page, limit).await?;
+    paged.try_map(from_row)
+}
+
+/// One by its row.
+pub async fn by_id(on: &impl Reader, id: AuditId) -> Result<AuditEvent> {
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    row.map_or_else(|| Err(Error::not_found(format!("audit event {id}"))), from_row)
+}
+
+/// Walks the chain from the beginning to the end; `None` when it is whole. Reads every event,
+/// a few at a time. Run it in a transaction, or events appended meanwhile look like a tip that
+/// is off.
+pub async fn verify(on: &impl Reader) -> Result<Option<Break>> {
+    let (tip_id, tip_hash) = tip(on).await?;
+    let mut rows = Entity::find()
+        .filter(Column::Id.lte(tip_id))
+        .order_by_asc(Column::Id)
+        .stream(on.db())
+        .await?;
+    let mut before = String::new();
+    let mut last = 0;
+    while let Some(row) = rows.try_next().await? {
+        let broken = |reason: &str| {
+            Ok(Some(Break {
+                event: Some(AuditId(row.id)),
+                reason: format!("Event {} {reason}.", row.id),
+            }))
+        };
+        if row.prev_hash != before {
+            return broken(
+                "does not follow the event before it: something was removed, inserted or changed there",
+            );
+        }
+        if row.hash != hash(&row) {
+            return broken("was changed after it was recorded");
+        }
+        last = row.id;
+        before = row.hash;
+    }
+    if before != tip_hash {
+        return Ok(Some(Break {
+            event: None,
+            reason: format!("Events after {last} were removed; the last was {tip_id}."),
+        }));
+    }
+    Ok(None)
+}
+
+/// The last event's row and hash; 0 and nothing before the first.
+pub async fn tip(on: &impl Reader) -> Result<(i64, String)> {
+    let row = settings::Entity::find_by_id(TIP)
+        .lock_exclusive()
+        .one(on.db())
+        .await?
+        .ok_or_else(|| unreadable("the end of the audit log", "nothing"))?;
+    row.value
+        .split_once(':')
+        .and_then(|(id, hash)| Some((id.parse().ok()?, hash.to_owned())))
+        .ok_or_else(|| unreadable("the end of the audit log", &row.value))
+}
+
+/// SHA-256 over everything in the row but its number and the hash itself. Written as a JSON
+/// list, so that no two different rows read alike.
+fn hash(row: &Model) -> String {
+    let said = serde_json::json!([
+        row.prev_hash,
+        row.happened_at,
+        row.actor,
+        row.impersonator,
+        row.address,
+        row.action,
+        row.resource,
+        row.outcome,
+        row.permit,
+        row.detail,
+    ]);
+    hex::encode(Sha256::digest(said.to_string()))
+}
+
+fn from_row(row: Model) -> Result<AuditEvent> {
+    Ok(AuditEvent {
+        id: AuditId(row.id),
+        event: NewAuditEvent {
+            at: instant(row.happened_at),
+            actor: row.actor,
+            impersonator: row.impersonator,
+            address: row.address,
+            action: row.action,
+            resource: row.resource,
+            outcome: word("an outcome", &row.outcome, Outcome::parse)?,
+            permit: row.permit,
+            detail: from_json("details", &row.detail)?,
+        },
+        prev_hash: row.prev_hash,
+        hash: row.hash,
+    })
+}

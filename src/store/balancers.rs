@@ -1,0 +1,76 @@
+//! Balancers.
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ActiveModelTrait, EntityTrait, QueryOrder};
+
+use super::columns::{checked, from_json, key, to_json};
+use super::entities::balancers::{ActiveModel, Column, Entity, Model};
+use super::error::unless_taken;
+use super::{Reader, Tx};
+use crate::domain::{Balancer, BalancerId, Error, Result};
+
+/// All of them, by name.
+pub async fn list(on: &impl Reader) -> Result<Vec<Balancer>> {
+    let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// One by its row.
+pub async fn by_id(on: &impl Reader, id: BalancerId) -> Result<Balancer> {
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    row.map_or_else(
+        || Err(Error::not_found(format!("balancer number {id}"))),
+        from_row,
+    )
+}
+
+/// Adds one; its `id` is given here, whatever it says.
+///
+/// # Errors
+/// A complaint about the field `name` when it is taken.
+pub async fn insert(tx: &Tx, balancer: &Balancer) -> Result<Balancer> {
+    let row = ActiveModel {
+        id: NotSet,
+        ..to_row(balancer)?
+    };
+    let written = row.insert(tx.connection()).await;
+    from_row(unless_taken(written, "balancer", &balancer.name)?)
+}
+
+/// Changes everything but the row of one that exists.
+///
+/// # Errors
+/// A complaint about the field `name` when another has it; not found.
+pub async fn update(tx: &Tx, balancer: &Balancer) -> Result<()> {
+    by_id(tx, balancer.id).await?;
+    let written = to_row(balancer)?.update(tx.connection()).await;
+    unless_taken(written, "balancer", &balancer.name).map(drop)
+}
+
+/// Deletes it; clusters behind it are then without one.
+pub async fn delete(tx: &Tx, id: BalancerId) -> Result<()> {
+    by_id(tx, id).await?;
+    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+    Ok(())
+}
+
+fn to_row(balancer: &Balancer) -> Result<ActiveModel> {
+    Ok(ActiveModel {
+        id: Set(balancer.id.0),
+        name: Set(balancer.name.to_string()),
+        name_key: Set(key(balancer.name.as_str())),
+        kind: Set(balancer.kind.clone()),
+        endpoints: Set(to_json(&balancer.endpoints)?),
+        settings: Set(to_json(&balancer.settings)?),
+    })
+}
+
+fn from_row(row: Model) -> Result<Balancer> {
+    Ok(Balancer {
+        id: BalancerId(row.id),
+        name: checked("a balancer's name", &row.name)?,
+        kind: row.kind,
+        endpoints: from_json("endpoints", &row.endpoints)?,
+        settings: from_json("settings", &row.settings)?,
+    })
+}

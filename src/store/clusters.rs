@@ -1,0 +1,154 @@
+//! Clusters with their servers, in order.
+
+use std::collections::HashMap;
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::columns::{checked, from_json, key, to_json};
+use super::entities::clusters::{ActiveModel, Column, Entity, Model};
+use super::entities::{cluster_servers as links, servers};
+use super::error::unless_taken;
+use super::{Reader, Tx};
+use crate::domain::{BalancerId, Cluster, ClusterId, Error, Member, Result, ServerId};
+
+/// All of them, by name.
+pub async fn list(on: &impl Reader) -> Result<Vec<Cluster>> {
+    let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
+    let mut members: HashMap<i64, Vec<Member>> = HashMap::new();
+    for link in links::Entity::find()
+        .order_by_asc(links::Column::Position)
+        .all(on.db())
+        .await?
+    {
+        members.entry(link.cluster_id).or_default().push(member(link));
+    }
+    rows.into_iter()
+        .map(|row| {
+            let own = members.remove(&row.id).unwrap_or_default();
+            from_row(row, own)
+        })
+        .collect()
+}
+
+/// The one called `name`, in whatever case.
+pub async fn by_name(on: &impl Reader, name: &str) -> Result<Cluster> {
+    let row = Entity::find()
+        .filter(Column::NameKey.eq(key(name)))
+        .one(on.db())
+        .await?;
+    with_members(on, row, || format!("cluster “{name}”")).await
+}
+
+/// One by its row.
+pub async fn by_id(on: &impl Reader, id: ClusterId) -> Result<Cluster> {
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    with_members(on, row, || format!("cluster number {id}")).await
+}
+
+/// Adds one; its `id` is given here, whatever it says.
+///
+/// # Errors
+/// A complaint about the field `name` when it is taken, or about `members` when a server does
+/// not exist or is named twice.
+pub async fn insert(tx: &Tx, cluster: &Cluster) -> Result<Cluster> {
+    let row = ActiveModel {
+        id: NotSet,
+        ..to_row(cluster)?
+    };
+    let written = row.insert(tx.connection()).await;
+    let row = unless_taken(written, "cluster", &cluster.name)?;
+    link(tx, row.id, &cluster.members).await?;
+    from_row(row, cluster.members.clone())
+}
+
+/// Changes everything but the row of one that exists.
+///
+/// # Errors
+/// As [`insert`]; not found.
+pub async fn update(tx: &Tx, cluster: &Cluster) -> Result<()> {
+    by_id(tx, cluster.id).await?;
+    let written = to_row(cluster)?.update(tx.connection()).await;
+    unless_taken(written, "cluster", &cluster.name)?;
+    links::Entity::delete_many()
+        .filter(links::Column::ClusterId.eq(cluster.id.0))
+        .exec(tx.connection())
+        .await?;
+    link(tx, cluster.id.0, &cluster.members).await
+}
+
+/// Deletes it and takes it out of its environments; its servers stay.
+pub async fn delete(tx: &Tx, id: ClusterId) -> Result<()> {
+    by_id(tx, id).await?;
+    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+    Ok(())
+}
+
+async fn link(tx: &Tx, cluster: i64, members: &[Member]) -> Result<()> {
+    let ids = members.iter().map(|member| member.server.0);
+    let found = servers::Entity::find()
+        .filter(servers::Column::Id.is_in(ids))
+        .all(tx.connection())
+        .await?
+        .len();
+    if found != members.len() {
+        return Err(Error::field(
+            "members",
+            "One of the servers does not exist any more, or is named twice.",
+        ));
+    }
+    let rows = members
+        .iter()
+        .zip(0..)
+        .map(|(member, position)| links::ActiveModel {
+            cluster_id: Set(cluster),
+            server_id: Set(member.server.0),
+            position: Set(position),
+            balancer_name: Set(member.balancer_name.clone()),
+        });
+    if !members.is_empty() {
+        links::Entity::insert_many(rows)
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+async fn with_members(on: &impl Reader, row: Option<Model>, what: impl Fn() -> String) -> Result<Cluster> {
+    let Some(row) = row else {
+        return Err(Error::not_found(what()));
+    };
+    let own = links::Entity::find()
+        .filter(links::Column::ClusterId.eq(row.id))
+        .order_by_asc(links::Column::Position)
+        .all(on.db())
+        .await?;
+    from_row(row, own.into_iter().map(member).collect())
+}
+
+fn member(link: links::Model) -> Member {
+    Member {
+        server: ServerId(link.server_id),
+        balancer_name: link.balancer_name,
+    }
+}
+
+fn to_row(cluster: &Cluster) -> Result<ActiveModel> {
+    Ok(ActiveModel {
+        id: Set(cluster.id.0),
+        name: Set(cluster.name.to_string()),
+        name_key: Set(key(cluster.name.as_str())),
+        balancer_id: Set(cluster.balancer.map(|id| id.0)),
+        backends: Set(to_json(&cluster.backends)?),
+    })
+}
+
+fn from_row(row: Model, members: Vec<Member>) -> Result<Cluster> {
+    Ok(Cluster {
+        id: ClusterId(row.id),
+        name: checked("a cluster's name", &row.name)?,
+        balancer: row.balancer_id.map(BalancerId),
+        backends: from_json("backends", &row.backends)?,
+        members,
+    })
+}

@@ -1,0 +1,256 @@
+//! Deployments: asking for one, reading them, moving them from state to state.
+//!
+//! `history` pages through all of them, `overview` answers what the pages about projects and
+//! environments ask, `states` is the only place that changes a state.
+
+mod history;
+mod overview;
+mod states;
+
+pub use history::{Filter, history};
+pub use overview::{
+    active, last_for_environment, last_for_project, last_for_server, latest, latest_succeeded,
+    previous_succeeded, running_for, succeeded_commits,
+};
+pub use states::{request_cancel, set_phase, set_previous_commit, set_server, set_state};
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+
+use super::columns::{checked, checked_opt, from_json, instant, micros, to_json, word};
+use super::entities::deployment_servers as parts;
+use super::entities::deployments::{ActiveModel, Column, Entity, Model};
+use super::{Reader, Tx};
+use crate::domain::{
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind, Phase,
+    PolicyLine, ProjectId, Result, ServerId, ServerPart, ServerState, Target,
+};
+
+/// The states in which something will still happen.
+pub const OPEN: [DeploymentState; 4] = [
+    DeploymentState::Scheduled,
+    DeploymentState::Queued,
+    DeploymentState::Running,
+    DeploymentState::Paused,
+];
+
+/// A deployment about to be asked for. Names are copied, because history outlives what they name.
+#[derive(Debug, Clone)]
+pub struct NewDeployment {
+    /// The project.
+    pub project_id: ProjectId,
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// The project's name.
+    pub project: String,
+    /// The environment's name.
+    pub environment: String,
+    /// What is brought to the commit.
+    pub target: Target,
+    /// The branch the commit was picked from.
+    pub branch: String,
+    /// The commit.
+    pub commit: CommitId,
+    /// The first line of its message.
+    pub commit_title: String,
+    /// What most servers have now, where known.
+    pub previous_commit: Option<CommitId>,
+    /// How it came about.
+    pub kind: Kind,
+    /// Who asks.
+    pub actor: String,
+    /// Who really sits there, if that is somebody else.
+    pub impersonator: Option<String>,
+    /// Why; may be empty.
+    pub reason: String,
+    /// The policy line that allowed it.
+    pub permit: Option<PolicyLine>,
+    /// When it is asked for.
+    pub queued_at: Instant,
+    /// When it shall begin; `None`: as soon as it can.
+    pub scheduled_at: Option<Instant>,
+    /// Higher goes first; 0 is usual.
+    pub priority: i32,
+    /// A token of the form it came from: the same one twice is the same request.
+    pub request_key: Option<String>,
+    /// The servers, in the order they are worked on.
+    pub servers: Vec<NewPart>,
+}
+
+/// A server of a [`NewDeployment`].
+#[derive(Debug, Clone)]
+pub struct NewPart {
+    /// The server.
+    pub server_id: ServerId,
+    /// Its name.
+    pub server: String,
+    /// The name of the cluster it is reached through.
+    pub cluster: String,
+}
+
+/// What must have no deployment at work before it is deleted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scope {
+    Project(ProjectId),
+    Environment(EnvironmentId),
+}
+
+/// Stores a deployment with its servers, as queued, or as scheduled when it has a time.
+///
+/// # Errors
+/// A conflict when the same form was sent before; see [`by_request_key`].
+pub async fn insert(tx: &Tx, new: &NewDeployment) -> Result<Deployment> {
+    if let Some(key) = &new.request_key
+        && let Some(earlier) = by_request_key(tx, key).await?
+    {
+        return Err(Error::conflict(format!(
+            "This form was already sent: it became deployment {}.",
+            earlier.id
+        )));
+    }
+    let row = new_row(new)?.insert(tx.connection()).await?;
+    let servers = new
+        .servers
+        .iter()
+        .zip(0..)
+        .map(|(part, position)| parts::ActiveModel {
+            deployment_id: Set(row.id),
+            position: Set(position),
+            server_id: Set(Some(part.server_id.0)),
+            server_name: Set(part.server.clone()),
+            cluster_name: Set(part.cluster.clone()),
+            state: Set(ServerState::Waiting.as_str().into()),
+            previous_commit: Set(None),
+            detail: Set(String::new()),
+        });
+    if !new.servers.is_empty() {
+        parts::Entity::insert_many(servers)
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    from_row(row)
+}
+
+/// One by its number.
+pub async fn by_id(on: &impl Reader, id: DeploymentId) -> Result<Deployment> {
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    row.map_or_else(|| Err(Error::not_found(format!("deployment {id}"))), from_row)
+}
+
+/// What an earlier sending of the same form became.
+pub async fn by_request_key(on: &impl Reader, key: &str) -> Result<Option<Deployment>> {
+    let row = Entity::find()
+        .filter(Column::RequestKey.eq(key))
+        .one(on.db())
+        .await?;
+    row.map(from_row).transpose()
+}
+
+/// Its servers, in order.
+pub async fn servers(on: &impl Reader, id: DeploymentId) -> Result<Vec<ServerPart>> {
+    let rows = parts::Entity::find()
+        .filter(parts::Column::DeploymentId.eq(id.0))
+        .order_by_asc(parts::Column::Position)
+        .all(on.db())
+        .await?;
+    rows.into_iter().map(part).collect()
+}
+
+/// Refuses, with a sentence, while a deployment in `scope` is not finished.
+pub(super) async fn none_at_work(tx: &Tx, scope: Scope, name: impl std::fmt::Display) -> Result<()> {
+    let open = Entity::find().filter(Column::State.is_in(OPEN.map(DeploymentState::as_str)));
+    let open = match scope {
+        Scope::Project(id) => open.filter(Column::ProjectId.eq(id.0)),
+        Scope::Environment(id) => open.filter(Column::EnvironmentId.eq(id.0)),
+    };
+    match open.count(tx.connection()).await? {
+        0 => Ok(()),
+        _ => Err(Error::conflict(format!(
+            "“{name}” has deployments that are waiting or running. Cancel them or let them end first."
+        ))),
+    }
+}
+
+fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
+    let state = match new.scheduled_at {
+        Some(_) => DeploymentState::Scheduled,
+        None => DeploymentState::Queued,
+    };
+    Ok(ActiveModel {
+        id: NotSet,
+        project_id: Set(Some(new.project_id.0)),
+        environment_id: Set(Some(new.environment_id.0)),
+        project: Set(new.project.clone()),
+        environment: Set(new.environment.clone()),
+        state: Set(state.as_str().into()),
+        kind: Set(new.kind.as_str().into()),
+        phase: Set(Phase::Check.as_str().into()),
+        priority: Set(new.priority),
+        actor: Set(new.actor.clone()),
+        impersonator: Set(new.impersonator.clone()),
+        branch: Set(new.branch.clone()),
+        commit_hash: Set(new.commit.to_string()),
+        previous_commit: Set(new.previous_commit.as_ref().map(CommitId::to_string)),
+        queued_at: Set(micros(new.queued_at)),
+        scheduled_at: Set(new.scheduled_at.map(micros)),
+        started_at: Set(None),
+        finished_at: Set(None),
+        cancel_requested_at: Set(None),
+        cancelled_by: Set(None),
+        worker: Set(None),
+        lease_until_at: Set(None),
+        fence: Set(0),
+        last_line: Set(0),
+        request_key: Set(new.request_key.clone()),
+        target: Set(to_json(&new.target)?),
+        commit_title: Set(new.commit_title.clone()),
+        reason: Set(new.reason.clone()),
+        permit: Set(new.permit.as_ref().map(to_json).transpose()?),
+        outcome: Set(String::new()),
+        plan: Set(None),
+    })
+}
+
+pub(super) fn from_row(row: Model) -> Result<Deployment> {
+    Ok(Deployment {
+        id: DeploymentId(row.id),
+        project_id: row.project_id.map(ProjectId),
+        environment_id: row.environment_id.map(EnvironmentId),
+        project: row.project,
+        environment: row.environment,
+        target: from_json("a target", &row.target)?,
+        branch: row.branch,
+        commit: checked("a commit", &row.commit_hash)?,
+        commit_title: row.commit_title,
+        previous_commit: checked_opt("a commit", row.previous_commit.as_deref())?,
+        kind: word("a kind", &row.kind, Kind::parse)?,
+        state: word("a state", &row.state, DeploymentState::parse)?,
+        phase: word("a phase", &row.phase, Phase::parse)?,
+        actor: row.actor,
+        impersonator: row.impersonator,
+        reason: row.reason,
+        permit: row
+            .permit
+            .as_deref()
+            .map(|text| from_json("a permit", text))
+            .transpose()?,
+        queued_at: instant(row.queued_at),
+        started_at: row.started_at.map(instant),
+        finished_at: row.finished_at.map(instant),
+        cancelled_by: row.cancelled_by,
+        outcome: row.outcome,
+        last_line: row.last_line,
+    })
+}
+
+fn part(row: parts::Model) -> Result<ServerPart> {
+    Ok(ServerPart {
+        server_id: row.server_id.map(ServerId),
+        server: row.server_name,
+        cluster: row.cluster_name,
+        position: row.position,
+        state: word("a server's state", &row.state, ServerState::parse)?,
+        previous_commit: checked_opt("a commit", row.previous_commit.as_deref())?,
+        detail: row.detail,
+    })
+}

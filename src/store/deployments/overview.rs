@@ -1,0 +1,175 @@
+//! What the pages about projects, environments and servers ask of the deployments.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::super::Reader;
+use super::super::columns::checked;
+use super::super::entities::deployments::{Column, Entity, Model};
+use super::super::entities::{deployment_servers as parts, environments};
+use super::{OPEN, by_id, from_row};
+use crate::domain::{
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, ProjectId, Result, ServerId,
+};
+
+/// How many commits are asked for in one statement; databases limit the parameters of one.
+const COMMITS_AT_ONCE: usize = 500;
+
+/// Everything that is not finished: what runs first, then what waits, oldest first.
+pub async fn active(on: &impl Reader) -> Result<Vec<Deployment>> {
+    let rows = Entity::find()
+        .filter(Column::State.is_in(OPEN.map(DeploymentState::as_str)))
+        .order_by_asc(Column::Id)
+        .all(on.db())
+        .await?;
+    let mut deployments = rows.into_iter().map(from_row).collect::<Result<Vec<_>>>()?;
+    deployments.sort_by_key(|one| match one.state {
+        DeploymentState::Running | DeploymentState::Paused => 0,
+        DeploymentState::Queued => 1,
+        _ => 2,
+    });
+    Ok(deployments)
+}
+
+/// What is being done in an environment now.
+pub async fn running_for(on: &impl Reader, environment: EnvironmentId) -> Result<Option<Deployment>> {
+    let at_work = [DeploymentState::Running, DeploymentState::Paused];
+    let row = Entity::find()
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::State.is_in(at_work.map(DeploymentState::as_str)))
+        .order_by_desc(Column::Id)
+        .one(on.db())
+        .await?;
+    row.map(from_row).transpose()
+}
+
+/// The last deployment of every environment of every project, however it ended.
+pub async fn latest(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
+    latest_where(on, None).await
+}
+
+/// The last successful deployment of every environment of every project.
+pub async fn latest_succeeded(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
+    latest_where(on, Some(DeploymentState::Succeeded)).await
+}
+
+/// One look into an index per environment, instead of a pass over all deployments.
+async fn latest_where(
+    on: &impl Reader,
+    state: Option<DeploymentState>,
+) -> Result<HashMap<EnvironmentId, Deployment>> {
+    let inner = Alias::new("d");
+    let mut last = Query::select()
+        .column((inner.clone(), Column::Id))
+        .from_as(Entity, inner.clone())
+        .and_where(
+            Expr::col((inner.clone(), Column::EnvironmentId))
+                .equals((environments::Entity, environments::Column::Id)),
+        )
+        .order_by((inner.clone(), Column::Id), sea_orm::Order::Desc)
+        .limit(1)
+        .to_owned();
+    if let Some(state) = state {
+        last.and_where(Expr::col((inner, Column::State)).eq(state.as_str()));
+    }
+    let ids = Query::select()
+        .expr(Expr::SubQuery(None, Box::new(last.into())))
+        .from(environments::Entity)
+        .to_owned();
+    let rows = Entity::find()
+        .filter(Column::Id.in_subquery(ids))
+        .all(on.db())
+        .await?;
+    let mut latest = HashMap::new();
+    for row in rows {
+        let deployment = from_row(row)?;
+        if let Some(environment) = deployment.environment_id {
+            latest.insert(environment, deployment);
+        }
+    }
+    Ok(latest)
+}
+
+/// The last `n` of a project, newest first.
+pub async fn last_for_project(on: &impl Reader, project: ProjectId, n: u64) -> Result<Vec<Deployment>> {
+    let rows = Entity::find().filter(Column::ProjectId.eq(project.0));
+    all(rows.order_by_desc(Column::Id).limit(n).all(on.db()).await?)
+}
+
+/// The last `n` to an environment, newest first.
+pub async fn last_for_environment(
+    on: &impl Reader,
+    environment: EnvironmentId,
+    n: u64,
+) -> Result<Vec<Deployment>> {
+    let rows = Entity::find().filter(Column::EnvironmentId.eq(environment.0));
+    all(rows.order_by_desc(Column::Id).limit(n).all(on.db()).await?)
+}
+
+/// The last `n` that had to do with a server, newest first.
+pub async fn last_for_server(on: &impl Reader, server: ServerId, n: u64) -> Result<Vec<Deployment>> {
+    let ids: Vec<i64> = parts::Entity::find()
+        .select_only()
+        .column(parts::Column::DeploymentId)
+        .distinct()
+        .filter(parts::Column::ServerId.eq(server.0))
+        .order_by_desc(parts::Column::DeploymentId)
+        .limit(n)
+        .into_tuple()
+        .all(on.db())
+        .await?;
+    let rows = Entity::find().filter(Column::Id.is_in(ids));
+    all(rows.order_by_desc(Column::Id).all(on.db()).await?)
+}
+
+/// The last successful deployment to the same environment before `than` that had another
+/// commit: where “roll back” goes.
+pub async fn previous_succeeded(on: &impl Reader, than: DeploymentId) -> Result<Option<Deployment>> {
+    let than = by_id(on, than).await?;
+    let Some(environment) = than.environment_id else {
+        return Ok(None);
+    };
+    let row = Entity::find()
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
+        .filter(Column::Id.lt(than.id.0))
+        .filter(Column::CommitHash.ne(than.commit.as_str()))
+        .order_by_desc(Column::Id)
+        .one(on.db())
+        .await?;
+    row.map(from_row).transpose()
+}
+
+/// Which of `commits` were ever deployed successfully to `environment`, picked from `branch`
+/// where one is given.
+pub async fn succeeded_commits(
+    on: &impl Reader,
+    environment: EnvironmentId,
+    branch: Option<&str>,
+    commits: &[CommitId],
+) -> Result<HashSet<CommitId>> {
+    let mut found = HashSet::new();
+    for some in commits.chunks(COMMITS_AT_ONCE) {
+        let mut rows = Entity::find()
+            .select_only()
+            .column(Column::CommitHash)
+            .distinct()
+            .filter(Column::EnvironmentId.eq(environment.0))
+            .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
+            .filter(Column::CommitHash.is_in(some.iter().map(CommitId::as_str)));
+        if let Some(branch) = branch {
+            rows = rows.filter(Column::Branch.eq(branch));
+        }
+        let hashes: Vec<String> = rows.into_tuple().all(on.db()).await?;
+        for hash in hashes {
+            found.insert(checked("a commit", &hash)?);
+        }
+    }
+    Ok(found)
+}
+
+fn all(rows: Vec<Model>) -> Result<Vec<Deployment>> {
+    rows.into_iter().map(from_row).collect()
+}

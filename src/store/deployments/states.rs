@@ -1,0 +1,111 @@
+//! The only place that changes how far a deployment is.
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::super::columns::micros;
+use super::super::entities::deployment_servers as parts;
+use super::super::entities::deployments::{Column, Entity};
+use super::super::{LeasedTx, Tx, queue};
+use super::by_id;
+use crate::domain::{CommitId, DeploymentId, DeploymentState, Error, Instant, Phase, Result, ServerState};
+
+/// Moves a deployment `from` one state `to` another, at `now`. Beginning and ending are noted
+/// with their times, ending with `outcome`; what has ended, or waits in the queue again, holds
+/// no server and no worker's lease.
+///
+/// # Errors
+/// A conflict when it is no longer in `from`; a fault of ours when the table of states does not
+/// allow the move.
+pub async fn set_state(
+    tx: &Tx,
+    id: DeploymentId,
+    from: DeploymentState,
+    to: DeploymentState,
+    now: Instant,
+    outcome: &str,
+) -> Result<()> {
+    if !from.may_become(to) {
+        return Err(Error::internal(format!(
+            "deployment {id} cannot go from {from} to {to}"
+        )));
+    }
+    let mut update = Entity::update_many()
+        .col_expr(Column::State, Expr::value(to.as_str()))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::State.eq(from.as_str()));
+    if to == DeploymentState::Running {
+        let first = Expr::col(Column::StartedAt).if_null(micros(now));
+        update = update.col_expr(Column::StartedAt, first);
+    }
+    if to.is_final() {
+        update = update
+            .col_expr(Column::FinishedAt, Expr::value(micros(now)))
+            .col_expr(Column::Outcome, Expr::value(outcome));
+    }
+    let leaves_worker = to.is_final() || to == DeploymentState::Queued;
+    if leaves_worker {
+        update = update
+            .col_expr(Column::Worker, Expr::value(None::<String>))
+            .col_expr(Column::LeaseUntilAt, Expr::value(None::<i64>));
+    }
+    if update.exec(tx.connection()).await?.rows_affected == 0 {
+        let present = by_id(tx, id).await?.state;
+        return Err(Error::conflict(format!(
+            "Deployment {id} is {present} by now, not {from} any more. Look at it again."
+        )));
+    }
+    if leaves_worker {
+        queue::release(tx, id).await?;
+    }
+    Ok(())
+}
+
+/// Notes what the running deployment is at.
+pub async fn set_phase(tx: &LeasedTx, phase: Phase) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Phase, Expr::value(phase.as_str()))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes that `by` wants it ended; the worker that has it will see that. Asked twice, the first
+/// stays. Returns whether this was the first.
+pub async fn request_cancel(tx: &Tx, id: DeploymentId, by: &str, now: Instant) -> Result<bool> {
+    let done = Entity::update_many()
+        .col_expr(Column::CancelledBy, Expr::value(by))
+        .col_expr(Column::CancelRequestedAt, Expr::value(micros(now)))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::CancelledBy.is_null())
+        .exec(tx.connection())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Notes what is on the server at `position` now and what to do about it.
+pub async fn set_server(tx: &LeasedTx, position: i32, state: ServerState, detail: &str) -> Result<()> {
+    parts::Entity::update_many()
+        .col_expr(parts::Column::State, Expr::value(state.as_str()))
+        .col_expr(parts::Column::Detail, Expr::value(detail))
+        .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
+        .filter(parts::Column::Position.eq(position))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes what was found on the server at `position` before anything was touched.
+pub async fn set_previous_commit(tx: &LeasedTx, position: i32, commit: Option<&CommitId>) -> Result<()> {
+    parts::Entity::update_many()
+        .col_expr(
+            parts::Column::PreviousCommit,
+            Expr::value(commit.map(CommitId::to_string)),
+        )
+        .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
+        .filter(parts::Column::Position.eq(position))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}

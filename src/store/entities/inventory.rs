@@ -1,0 +1,84 @@
+//! What is deployed and where to.
+
+entity!(projects, "projects" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    name: String,
+    name_key: String,
+    description: String,
+    git_url: String,
+    method: String,
+    notify: String,
+});
+
+entity!(environments, "environments" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    project_id: i64,
+    name: String,
+    name_key: String,
+    branch: String,
+    target_path: String,
+    remote_user: String,
+    position: i32,
+    auto_deploy: bool,
+    fail_on_failed_tests: bool,
+    options: String,
+});
+
+entity!(environment_clusters, "environment_clusters" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    environment_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    cluster_id: i64,
+    position: i32,
+});
+
+entity!(balancers, "balancers" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    name: String,
+    name_key: String,
+    kind: String,
+    endpoints: String,
+    settings: String,
+});
+
+entity!(servers, "servers" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    name: String,
+    name_key: String,
+    address: String,
+    port: i32,
+    active: bool,
+});
+
+entity!(host_keys, "host_keys" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    server_id: i64,
+    openssh: String,
+    fingerprint: String,
+    pinned_at: i64,
+    pinned_by: String,
+    replaced_at: Option<i64>,
+});
+
+entity!(clusters, "clusters" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    name: String,
+    name_key: String,
+    balancer_id: Option<i64>,
+    backends: String,
+});
+
+entity!(cluster_servers, "cluster_servers" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    cluster_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    server_id: i64,
+    position: i32,
+    balancer_name: Option<String>,
+});

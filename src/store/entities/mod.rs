@@ -1,0 +1,32 @@
+//! The tables as sea-orm sees them, row for row; the columns are described where the migrations
+//! make them. Nothing outside the store sees these.
+//!
+//! The macro writes what every table says alike. Relations are not declared: the queries join
+//! where they need to, and the foreign keys are in the schema.
+
+macro_rules! entity {
+    ($module:ident, $table:literal { $($(#[$attribute:meta])* $field:ident: $kind:ty,)* }) => {
+        pub mod $module {
+            use sea_orm::entity::prelude::*;
+
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                $($(#[$attribute])* pub $field: $kind,)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+mod inventory;
+mod people;
+mod work;
+
+pub use inventory::*;
+pub use people::*;
+pub use work::*;

@@ -1,0 +1,67 @@
+//! Who may come in, what they did, what is locked.
+
+entity!(users, "users" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    name: String,
+    name_key: String,
+    display_name: String,
+    email: String,
+    password_hash: Option<String>,
+    disabled: bool,
+    created_at: i64,
+    last_login_at: Option<i64>,
+});
+
+entity!(tokens, "tokens" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    user_id: i64,
+    name: String,
+    hash: String,
+    scopes: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+    revoked_at: Option<i64>,
+});
+
+entity!(sessions, "sessions" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: String,
+    data: String,
+    expires_at: i64,
+});
+
+entity!(audit_events, "audit_events" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    happened_at: i64,
+    actor: String,
+    impersonator: Option<String>,
+    address: String,
+    action: String,
+    resource: String,
+    outcome: String,
+    permit: String,
+    detail: String,
+    prev_hash: String,
+    hash: String,
+});
+
+entity!(locks, "locks" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    project_id: Option<i64>,
+    environment_id: Option<i64>,
+    reason: String,
+    author: String,
+    created_at: i64,
+    ends_at: Option<i64>,
+});
+
+entity!(settings, "settings" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    name: String,
+    value: String,
+});

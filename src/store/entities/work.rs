@@ -1,0 +1,98 @@
+//! What was asked for and what became of it.
+
+entity!(deployments, "deployments" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    project_id: Option<i64>,
+    environment_id: Option<i64>,
+    project: String,
+    environment: String,
+    state: String,
+    kind: String,
+    phase: String,
+    priority: i32,
+    actor: String,
+    impersonator: Option<String>,
+    branch: String,
+    commit_hash: String,
+    previous_commit: Option<String>,
+    queued_at: i64,
+    scheduled_at: Option<i64>,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+    cancel_requested_at: Option<i64>,
+    cancelled_by: Option<String>,
+    worker: Option<String>,
+    lease_until_at: Option<i64>,
+    fence: i64,
+    last_line: i64,
+    request_key: Option<String>,
+    target: String,
+    commit_title: String,
+    reason: String,
+    permit: Option<String>,
+    outcome: String,
+    plan: Option<String>,
+});
+
+entity!(deployment_servers, "deployment_servers" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    deployment_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    position: i32,
+    server_id: Option<i64>,
+    server_name: String,
+    cluster_name: String,
+    state: String,
+    previous_commit: Option<String>,
+    detail: String,
+});
+
+entity!(steps, "steps" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    deployment_id: i64,
+    position: i32,
+    server_id: Option<i64>,
+    server_name: String,
+    kind: String,
+    state: String,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+    exit_code: Option<i32>,
+    detail: String,
+});
+
+entity!(log_chunks, "log_chunks" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    deployment_id: i64,
+    first_line: i64,
+    line_count: i32,
+    step_id: Option<i64>,
+    server_name: String,
+    step_kind: String,
+    logged_at: i64,
+    lines: String,
+});
+
+entity!(releases, "releases" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    server_id: Option<i64>,
+    environment_id: Option<i64>,
+    deployment_id: Option<i64>,
+    server_name: String,
+    branch: String,
+    commit_hash: String,
+    path: String,
+    released_at: i64,
+    current: bool,
+    verified_at: Option<i64>,
+});
+
+entity!(reservations, "reservations" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    server_id: i64,
+    deployment_id: i64,
+});

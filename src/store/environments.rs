@@ -1,0 +1,198 @@
+//! Environments, each with the clusters it is deployed to.
+
+use std::collections::HashMap;
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::columns::{checked, from_json, key, to_json};
+use super::entities::environments::{ActiveModel, Column, Entity, Model};
+use super::entities::{clusters, environment_clusters as links};
+use super::error::unless_taken;
+use super::{Reader, Tx};
+use crate::domain::{ClusterId, Environment, EnvironmentId, Error, ProjectId, Result};
+
+/// All of all projects: by project, then in the order of the promotion chain.
+pub async fn all(on: &impl Reader) -> Result<Vec<Environment>> {
+    let rows = Entity::find()
+        .order_by_asc(Column::ProjectId)
+        .order_by_asc(Column::Position)
+        .order_by_asc(Column::NameKey)
+        .all(on.db())
+        .await?;
+    let mut clusters: HashMap<i64, Vec<ClusterId>> = HashMap::new();
+    for link in links::Entity::find()
+        .order_by_asc(links::Column::Position)
+        .all(on.db())
+        .await?
+    {
+        clusters
+            .entry(link.environment_id)
+            .or_default()
+            .push(ClusterId(link.cluster_id));
+    }
+    rows.into_iter()
+        .map(|row| {
+            let own = clusters.remove(&row.id).unwrap_or_default();
+            from_row(row, own)
+        })
+        .collect()
+}
+
+/// Those of a project, in the order of the promotion chain.
+pub async fn list(on: &impl Reader, project: ProjectId) -> Result<Vec<Environment>> {
+    let rows = Entity::find()
+        .filter(Column::ProjectId.eq(project.0))
+        .order_by_asc(Column::Position)
+        .order_by_asc(Column::NameKey)
+        .all(on.db())
+        .await?;
+    let mut environments = Vec::with_capacity(rows.len());
+    for row in rows {
+        environments.push(with_clusters(on, row).await?);
+    }
+    Ok(environments)
+}
+
+/// Those that are deployed to `cluster`.
+pub async fn of_cluster(on: &impl Reader, cluster: ClusterId) -> Result<Vec<Environment>> {
+    let all = all(on).await?;
+    Ok(all
+        .into_iter()
+        .filter(|one| one.clusters.contains(&cluster))
+        .collect())
+}
+
+/// The one of `project` called `name`, in whatever case.
+pub async fn by_name(on: &impl Reader, project: ProjectId, name: &str) -> Result<Environment> {
+    let row = Entity::find()
+        .filter(Column::ProjectId.eq(project.0))
+        .filter(Column::NameKey.eq(key(name)))
+        .one(on.db())
+        .await?;
+    match row {
+        Some(row) => with_clusters(on, row).await,
+        None => Err(Error::not_found(format!("environment “{name}” in this project"))),
+    }
+}
+
+/// One by its row.
+pub async fn by_id(on: &impl Reader, id: EnvironmentId) -> Result<Environment> {
+    match Entity::find_by_id(id.0).one(on.db()).await? {
+        Some(row) => with_clusters(on, row).await,
+        None => Err(Error::not_found(format!("environment number {id}"))),
+    }
+}
+
+/// Adds one; its `id` is given here, whatever it says.
+///
+/// # Errors
+/// A complaint about the field `name` when the project has one of that name, or about
+/// `clusters` when one of them does not exist.
+pub async fn insert(tx: &Tx, environment: &Environment) -> Result<Environment> {
+    let row = ActiveModel {
+        id: NotSet,
+        ..to_row(environment)?
+    };
+    let written = row.insert(tx.connection()).await;
+    let row = unless_taken(written, "environment", &environment.name)?;
+    link(tx, row.id, &environment.clusters).await?;
+    from_row(row, environment.clusters.clone())
+}
+
+/// Changes everything but the row of one that exists.
+///
+/// # Errors
+/// As [`insert`]; not found.
+pub async fn update(tx: &Tx, environment: &Environment) -> Result<()> {
+    by_id(tx, environment.id).await?;
+    let written = to_row(environment)?.update(tx.connection()).await;
+    unless_taken(written, "environment", &environment.name)?;
+    links::Entity::delete_many()
+        .filter(links::Column::EnvironmentId.eq(environment.id.0))
+        .exec(tx.connection())
+        .await?;
+    link(tx, environment.id.0, &environment.clusters).await
+}
+
+/// Deletes it. What was deployed there stays in the history under its name.
+///
+/// # Errors
+/// A conflict while one of its deployments is at work.
+pub async fn delete(tx: &Tx, id: EnvironmentId) -> Result<()> {
+    let environment = by_id(tx, id).await?;
+    super::deployments::none_at_work(tx, super::deployments::Scope::Environment(id), &environment.name)
+        .await?;
+    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+    Ok(())
+}
+
+async fn link(tx: &Tx, environment: i64, wanted: &[ClusterId]) -> Result<()> {
+    let ids = wanted.iter().map(|id| id.0);
+    let found = clusters::Entity::find()
+        .filter(clusters::Column::Id.is_in(ids))
+        .all(tx.connection())
+        .await?
+        .len();
+    if found != wanted.len() {
+        return Err(Error::field(
+            "clusters",
+            "One of the clusters does not exist any more, or is named twice.",
+        ));
+    }
+    let rows = wanted
+        .iter()
+        .zip(0..)
+        .map(|(cluster, position)| links::ActiveModel {
+            environment_id: Set(environment),
+            cluster_id: Set(cluster.0),
+            position: Set(position),
+        });
+    if !wanted.is_empty() {
+        links::Entity::insert_many(rows)
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+async fn with_clusters(on: &impl Reader, row: Model) -> Result<Environment> {
+    let own = links::Entity::find()
+        .filter(links::Column::EnvironmentId.eq(row.id))
+        .order_by_asc(links::Column::Position)
+        .all(on.db())
+        .await?;
+    from_row(row, own.iter().map(|link| ClusterId(link.cluster_id)).collect())
+}
+
+fn to_row(environment: &Environment) -> Result<ActiveModel> {
+    Ok(ActiveModel {
+        id: Set(environment.id.0),
+        project_id: Set(environment.project_id.0),
+        name: Set(environment.name.to_string()),
+        name_key: Set(key(environment.name.as_str())),
+        branch: Set(environment.branch.to_string()),
+        target_path: Set(environment.target_path.to_string()),
+        remote_user: Set(environment.remote_user.clone()),
+        position: Set(environment.position),
+        auto_deploy: Set(environment.auto_deploy),
+        fail_on_failed_tests: Set(environment.fail_on_failed_tests),
+        options: Set(to_json(&environment.options)?),
+    })
+}
+
+fn from_row(row: Model, clusters: Vec<ClusterId>) -> Result<Environment> {
+    Ok(Environment {
+        id: EnvironmentId(row.id),
+        project_id: ProjectId(row.project_id),
+        name: checked("an environment's name", &row.name)?,
+        branch: checked("a branch", &row.branch)?,
+        target_path: checked("a target path", &row.target_path)?,
+        remote_user: row.remote_user,
+        position: row.position,
+        auto_deploy: row.auto_deploy,
+        fail_on_failed_tests: row.fail_on_failed_tests,
+        clusters,
+        options: from_json("options", &row.options)?,
+    })
+}

@@ -1,0 +1,161 @@
+//! The log of deployments.
+//!
+//! Lines are stored in chunks, one row for many lines, because a row per line costs ten times
+//! the space and the time. A chunk holds consecutive lines of one step as one text, each line
+//! led by the letter of its stream. Lines are numbered from 1 per deployment, without gaps:
+//! the number is what a viewer resumes by.
+//!
+//! [`append`] is the only way in; `read` is how windows come out, from any place of a log of any
+//! length at the price of the window.
+
+mod read;
+
+pub use read::{Filter, count, download, last, read, read_before};
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use super::LeasedTx;
+use super::columns::{instant, micros, word};
+use super::entities::deployments;
+use super::entities::log_chunks::{ActiveModel, Entity, Model};
+use super::error::unreadable;
+use crate::domain::{Chunk, Error, Line, NumberedChunk, Result, StepId, StepKind, Stream};
+
+/// Most lines in one stored chunk: what is read at least when one line is asked for.
+const CHUNK_LINES: usize = 500;
+/// Most bytes in one stored chunk that has more than one line; MariaDB's `TEXT` ends at 64 KiB.
+const CHUNK_BYTES: usize = 48 * 1024;
+/// How many rows are written by one statement; databases limit the parameters of one.
+const ROWS_AT_ONCE: usize = 100;
+
+/// Stores chunks of the deployment being worked on and gives their lines the next numbers.
+/// What comes back may be cut into more chunks than were given; empty ones are left out.
+pub async fn append(tx: &LeasedTx, chunks: Vec<Chunk>) -> Result<Vec<NumberedChunk>> {
+    let deployment = tx.deployment();
+    let pieces: Vec<Chunk> = chunks.into_iter().flat_map(cut).collect();
+    let added = pieces.iter().map(|piece| piece.lines.len()).sum::<usize>();
+    let added = i64::try_from(added).map_err(Error::internal)?;
+    if added == 0 {
+        return Ok(Vec::new());
+    }
+    deployments::Entity::update_many()
+        .col_expr(
+            deployments::Column::LastLine,
+            Expr::col(deployments::Column::LastLine).add(added),
+        )
+        .filter(deployments::Column::Id.eq(deployment.0))
+        .exec(tx.connection())
+        .await?;
+    let last: Option<i64> = deployments::Entity::find_by_id(deployment.0)
+        .select_only()
+        .column(deployments::Column::LastLine)
+        .into_tuple()
+        .one(tx.connection())
+        .await?;
+    let last = last.ok_or_else(|| Error::not_found(format!("deployment {deployment}")))?;
+    let numbered = number(pieces, last - added + 1);
+    let rows: Vec<ActiveModel> = numbered.iter().map(|piece| to_row(deployment.0, piece)).collect();
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        Entity::insert_many(some.to_vec())
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    Ok(numbered)
+}
+
+fn number(pieces: Vec<Chunk>, mut next: i64) -> Vec<NumberedChunk> {
+    let mut numbered = Vec::with_capacity(pieces.len());
+    for chunk in pieces {
+        let piece = NumberedChunk {
+            first_line: next,
+            chunk,
+        };
+        next = piece.last_line() + 1;
+        numbered.push(piece);
+    }
+    numbered
+}
+
+/// Cuts a chunk into pieces of a size that is good to read.
+fn cut(chunk: Chunk) -> Vec<Chunk> {
+    let Chunk {
+        step,
+        server,
+        kind,
+        at,
+        lines,
+    } = chunk;
+    let mut pieces: Vec<Vec<Line>> = Vec::new();
+    let mut bytes = 0;
+    for line in lines {
+        bytes += line.text.len() + 2;
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < CHUNK_LINES && bytes <= CHUNK_BYTES => piece.push(line),
+            _ => {
+                bytes = line.text.len() + 2;
+                pieces.push(vec![line]);
+            }
+        }
+    }
+    let whole = |lines| Chunk {
+        step,
+        server: server.clone(),
+        kind,
+        at,
+        lines,
+    };
+    pieces.into_iter().map(whole).collect()
+}
+
+fn to_row(deployment: i64, piece: &NumberedChunk) -> ActiveModel {
+    let chunk = &piece.chunk;
+    let mut lines = String::with_capacity(chunk.lines.iter().map(|line| line.text.len() + 2).sum());
+    for line in &chunk.lines {
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.push(line.stream.letter());
+        // A line end inside a line would shift every number behind it.
+        lines.extend(line.text.chars().map(|c| if c == '\n' { ' ' } else { c }));
+    }
+    ActiveModel {
+        id: NotSet,
+        deployment_id: Set(deployment),
+        first_line: Set(piece.first_line),
+        line_count: Set(i32::try_from(chunk.lines.len()).unwrap_or(i32::MAX)),
+        step_id: Set(chunk.step.map(|id| id.0)),
+        server_name: Set(chunk.server.clone()),
+        step_kind: Set(chunk.kind.map_or_else(String::new, |kind| kind.as_str().into())),
+        logged_at: Set(micros(chunk.at)),
+        lines: Set(lines),
+    }
+}
+
+fn from_row(row: Model) -> Result<NumberedChunk> {
+    let kind = match row.step_kind.as_str() {
+        "" => None,
+        text => Some(word("a step's kind", text, StepKind::parse)?),
+    };
+    let lines = row.lines.split('\n').map(line).collect::<Result<Vec<Line>>>()?;
+    Ok(NumberedChunk {
+        first_line: row.first_line,
+        chunk: Chunk {
+            step: row.step_id.map(StepId),
+            server: row.server_name,
+            kind,
+            at: instant(row.logged_at),
+            lines,
+        },
+    })
+}
+
+fn line(text: &str) -> Result<Line> {
+    let mut rest = text.chars();
+    let stream = rest.next().and_then(Stream::from_letter);
+    Ok(Line {
+        stream: stream.ok_or_else(|| unreadable("a log line", text))?,
+        text: rest.as_str().to_owned(),
+    })
+}

@@ -1,0 +1,88 @@
+//! Projects.
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::columns::{checked, from_json, key, to_json, word};
+use super::entities::projects::{ActiveModel, Column, Entity, Model};
+use super::error::{unless_needed, unless_taken};
+use super::{Reader, Tx};
+use crate::domain::{Error, Project, ProjectId, Result, SyncMethod};
+
+/// All of them, by name.
+pub async fn list(on: &impl Reader) -> Result<Vec<Project>> {
+    let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// The one called `name`, in whatever case.
+pub async fn by_name(on: &impl Reader, name: &str) -> Result<Project> {
+    let row = Entity::find()
+        .filter(Column::NameKey.eq(key(name)))
+        .one(on.db())
+        .await?;
+    row.map_or_else(|| Err(Error::not_found(format!("project “{name}”"))), from_row)
+}
+
+/// One by its row.
+pub async fn by_id(on: &impl Reader, id: ProjectId) -> Result<Project> {
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    row.map_or_else(|| Err(Error::not_found(format!("project number {id}"))), from_row)
+}
+
+/// Adds one; its `id` is given here, whatever it says.
+///
+/// # Errors
+/// A complaint about the field `name` when it is taken.
+pub async fn insert(tx: &Tx, project: &Project) -> Result<Project> {
+    let row = ActiveModel {
+        id: NotSet,
+        ..to_row(project)?
+    };
+    let written = row.insert(tx.connection()).await;
+    from_row(unless_taken(written, "project", &project.name)?)
+}
+
+/// Changes everything but the row of one that exists.
+///
+/// # Errors
+/// A complaint about the field `name` when another has it; not found.
+pub async fn update(tx: &Tx, project: &Project) -> Result<()> {
+    by_id(tx, project.id).await?;
+    let written = to_row(project)?.update(tx.connection()).await;
+    unless_taken(written, "project", &project.name).map(drop)
+}
+
+/// Deletes it with its environments. What was deployed stays in the history under its name.
+///
+/// # Errors
+/// A conflict while one of its deployments is at work.
+pub async fn delete(tx: &Tx, id: ProjectId) -> Result<()> {
+    let project = by_id(tx, id).await?;
+    super::deployments::none_at_work(tx, super::deployments::Scope::Project(id), &project.name).await?;
+    let deleted = Entity::delete_by_id(id.0).exec(tx.connection()).await;
+    unless_needed(deleted, "The project is in use.").map(drop)
+}
+
+fn to_row(project: &Project) -> Result<ActiveModel> {
+    Ok(ActiveModel {
+        id: Set(project.id.0),
+        name: Set(project.name.to_string()),
+        name_key: Set(key(project.name.as_str())),
+        description: Set(project.description.clone()),
+        git_url: Set(project.git_url.clone()),
+        method: Set(project.method.as_str().into()),
+        notify: Set(to_json(&project.notify)?),
+    })
+}
+
+fn from_row(row: Model) -> Result<Project> {
+    Ok(Project {
+        id: ProjectId(row.id),
+        name: checked("a project's name", &row.name)?,
+        description: row.description,
+        git_url: row.git_url,
+        method: word("a sync method", &row.method, SyncMethod::parse)?,
+        notify: from_json("addresses", &row.notify)?,
+    })
+}

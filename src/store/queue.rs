@@ -1,0 +1,323 @@
+//! How workers share the work.
+//!
+//! A worker claims the oldest deployment that can begin: nothing else runs in its environment
+//! and nobody holds a server of it. The claim, the reservation of its servers and the state
+//! change are one transaction. What came earlier and still waits goes first: a later deployment
+//! never takes a server that an earlier one waits for, or a big one would wait for ever while
+//! small ones pass.
+//!
+//! A claim is a [`Lease`]: it ends unless it is extended, and its number tells a worker that
+//! lost it from the one that has it. Everything a worker writes goes through
+//! [`Store::begin_leased`], which checks that number.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::columns::micros;
+use super::deployments::{by_id, from_row, set_state};
+use super::entities::deployments::{Column, Entity};
+use super::entities::{deployment_servers as parts, reservations};
+use super::{Lease, LeasedTx, Reader, Store, Tx};
+use crate::domain::{Deployment, DeploymentId, DeploymentState, Error, Instant, Result, ServerId};
+
+/// How many waiting deployments a claim looks at. Behind so many, the next look is soon enough.
+const WINDOW: u64 = 500;
+
+/// A deployment a worker has just been given.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// What to do.
+    pub deployment: Deployment,
+    /// The proof that it is this worker's to do.
+    pub lease: Lease,
+}
+
+/// Which of the running deployments have nobody working on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abandoned {
+    /// Those whose lease had ended at this instant.
+    LeaseEnded(Instant),
+    /// All: this is the start of the only instance.
+    All,
+}
+
+/// Gives `worker` the next deployment that can begin, for `lease` from `now` on. `None` when
+/// there is none.
+pub async fn claim(store: &Store, worker: &str, now: Instant, lease: Duration) -> Result<Option<Claimed>> {
+    // Workers look often and mostly in vain; looking without the right to write costs nobody
+    // a turn.
+    if next(store).await?.is_none() {
+        return Ok(None);
+    }
+    let tx = store.begin().await?;
+    let claimed = claim_in(&tx, worker, now, lease).await?;
+    if claimed.is_some() {
+        tx.commit().await?;
+    } else {
+        tx.rollback().await?;
+    }
+    Ok(claimed)
+}
+
+/// [`claim`] in a transaction that is already open.
+pub async fn claim_in(tx: &Tx, worker: &str, now: Instant, lease: Duration) -> Result<Option<Claimed>> {
+    let Some((id, servers)) = next(tx).await? else {
+        return Ok(None);
+    };
+    set_state(tx, id, DeploymentState::Queued, DeploymentState::Running, now, "").await?;
+    let rows = servers.iter().map(|server| reservations::ActiveModel {
+        server_id: Set(server.0),
+        deployment_id: Set(id.0),
+    });
+    if !servers.is_empty() {
+        reservations::Entity::insert_many(rows)
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    let fence = take(tx, id, worker, now, lease).await?;
+    Ok(Some(Claimed {
+        deployment: by_id(tx, id).await?,
+        lease: fence,
+    }))
+}
+
+/// Keeps the lease until `until`.
+///
+/// # Errors
+/// [`super::Fenced`] when it was lost.
+pub async fn extend(store: &Store, lease: Lease, until: Instant) -> Result<()> {
+    let tx = store.begin_leased(lease).await?;
+    Entity::update_many()
+        .col_expr(Column::LeaseUntilAt, Expr::value(micros(until)))
+        .filter(Column::Id.eq(lease.deployment.0))
+        .exec(tx.connection())
+        .await?;
+    tx.commit().await
+}
+
+/// Frees every server the deployment holds. [`set_state`] does so for what has ended.
+pub async fn release(tx: &Tx, id: DeploymentId) -> Result<()> {
+    reservations::Entity::delete_many()
+        .filter(reservations::Column::DeploymentId.eq(id.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Frees one server before the deployment has ended.
+pub async fn release_server(tx: &LeasedTx, server: ServerId) -> Result<()> {
+    reservations::Entity::delete_many()
+        .filter(reservations::Column::DeploymentId.eq(tx.deployment().0))
+        .filter(reservations::Column::ServerId.eq(server.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Gives `worker` the deployments that run with nobody working on them, so that it can close
+/// them with the truth. They keep their servers until then; whoever had them is fenced off.
+pub async fn take_over(
+    store: &Store,
+    which: Abandoned,
+    worker: &str,
+    now: Instant,
+    lease: Duration,
+) -> Result<Vec<Claimed>> {
+    if abandoned(store, which).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tx = store.begin().await?;
+    let mut taken = Vec::new();
+    for deployment in abandoned(&tx, which).await? {
+        let lease = take(&tx, deployment.id, worker, now, lease).await?;
+        taken.push(Claimed { deployment, lease });
+    }
+    tx.commit().await?;
+    Ok(taken)
+}
+
+/// The deployments that run with nobody working on them. What waits for a person is not
+/// abandoned for want of a lease, only by the end of the instance.
+pub async fn abandoned(on: &impl Reader, which: Abandoned) -> Result<Vec<Deployment>> {
+    let rows = match which {
+        Abandoned::LeaseEnded(now) => Entity::find()
+            .filter(Column::State.eq(DeploymentState::Running.as_str()))
+            .filter(Column::LeaseUntilAt.lte(micros(now))),
+        Abandoned::All => {
+            let at_work = [DeploymentState::Running, DeploymentState::Paused];
+            Entity::find().filter(Column::State.is_in(at_work.map(DeploymentState::as_str)))
+        }
+    };
+    let rows = rows.order_by_asc(Column::Id).all(on.db()).await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// Whether a person has asked to end the deployment.
+pub async fn cancel_requested(on: &impl Reader, id: DeploymentId) -> Result<bool> {
+    Ok(by_id(on, id).await?.cancelled_by.is_some())
+}
+
+/// Who holds which server.
+pub async fn holders(on: &impl Reader) -> Result<HashMap<ServerId, DeploymentId>> {
+    let rows = reservations::Entity::find().all(on.db()).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (ServerId(row.server_id), DeploymentId(row.deployment_id)))
+        .collect())
+}
+
+/// What each waiting deployment waits for: the ones that hold a server of it, run in its
+/// environment, or came before it and want the same. Empty when only a worker is missing. In
+/// the order in which they will begin.
+pub async fn waiting(on: &impl Reader) -> Result<Vec<(DeploymentId, Vec<DeploymentId>)>> {
+    let mut field = Field::look(on).await?;
+    let queued = queued(on).await?;
+    Ok(queued
+        .iter()
+        .map(|one| {
+            let obstacles = field.obstacles(one);
+            field.occupy(one);
+            (one.id, obstacles)
+        })
+        .collect())
+}
+
+/// A deployment that waits, as far as choosing needs to know it.
+struct Queued {
+    id: DeploymentId,
+    environment: Option<i64>,
+    servers: Vec<ServerId>,
+}
+
+/// Who occupies which environment and server.
+struct Field {
+    environments: HashMap<i64, DeploymentId>,
+    servers: HashMap<ServerId, DeploymentId>,
+}
+
+impl Field {
+    /// What is occupied now by those at work.
+    async fn look(on: &impl Reader) -> Result<Self> {
+        let at_work = [DeploymentState::Running, DeploymentState::Paused];
+        let running: Vec<(Option<i64>, i64)> = Entity::find()
+            .select_only()
+            .column(Column::EnvironmentId)
+            .column(Column::Id)
+            .filter(Column::State.is_in(at_work.map(DeploymentState::as_str)))
+            .into_tuple()
+            .all(on.db())
+            .await?;
+        let environments = running
+            .into_iter()
+            .filter_map(|(environment, id)| Some((environment?, DeploymentId(id))))
+            .collect();
+        let servers = holders(on).await?;
+        Ok(Self {
+            environments,
+            servers,
+        })
+    }
+
+    /// Which deployments stand in the way of `one`, by number.
+    fn obstacles(&self, one: &Queued) -> Vec<DeploymentId> {
+        let environment = one.environment.and_then(|id| self.environments.get(&id));
+        let servers = one.servers.iter().filter_map(|server| self.servers.get(server));
+        let found: HashSet<DeploymentId> = environment.into_iter().chain(servers).copied().collect();
+        let mut found: Vec<DeploymentId> = found.into_iter().collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Lets `one` stand in the way of those behind it.
+    fn occupy(&mut self, one: &Queued) {
+        if let Some(environment) = one.environment {
+            self.environments.entry(environment).or_insert(one.id);
+        }
+        for server in &one.servers {
+            self.servers.entry(*server).or_insert(one.id);
+        }
+    }
+}
+
+/// The first deployment that nothing stands in the way of, with its servers.
+async fn next(on: &impl Reader) -> Result<Option<(DeploymentId, Vec<ServerId>)>> {
+    let queued = queued(on).await?;
+    if queued.is_empty() {
+        return Ok(None);
+    }
+    let mut field = Field::look(on).await?;
+    for one in queued {
+        if field.obstacles(&one).is_empty() {
+            return Ok(Some((one.id, one.servers)));
+        }
+        field.occupy(&one);
+    }
+    Ok(None)
+}
+
+/// What waits, in the order in which it is to begin.
+async fn queued(on: &impl Reader) -> Result<Vec<Queued>> {
+    let rows: Vec<(i64, Option<i64>)> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .column(Column::EnvironmentId)
+        .filter(Column::State.eq(DeploymentState::Queued.as_str()))
+        .order_by_desc(Column::Priority)
+        .order_by_asc(Column::Id)
+        .limit(WINDOW)
+        .into_tuple()
+        .all(on.db())
+        .await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted: Vec<(i64, Option<i64>)> = parts::Entity::find()
+        .select_only()
+        .column(parts::Column::DeploymentId)
+        .column(parts::Column::ServerId)
+        .filter(parts::Column::DeploymentId.is_in(rows.iter().map(|(id, _)| *id)))
+        .into_tuple()
+        .all(on.db())
+        .await?;
+    let mut servers: HashMap<i64, Vec<ServerId>> = HashMap::new();
+    for (deployment, server) in wanted {
+        let own = servers.entry(deployment).or_default();
+        // A server may stand in two clusters of one environment; it is reserved once.
+        if let Some(server) = server.map(ServerId).filter(|server| !own.contains(server)) {
+            own.push(server);
+        }
+    }
+    let queued = rows.into_iter().map(|(id, environment)| Queued {
+        id: DeploymentId(id),
+        environment,
+        servers: servers.remove(&id).unwrap_or_default(),
+    });
+    Ok(queued.collect())
+}
+
+/// Makes `worker` the one that works on a deployment; returns its proof.
+async fn take(tx: &Tx, id: DeploymentId, worker: &str, now: Instant, lease: Duration) -> Result<Lease> {
+    let length = chrono::Duration::from_std(lease).map_err(Error::internal)?;
+    Entity::update_many()
+        .col_expr(Column::Worker, Expr::value(worker))
+        .col_expr(Column::LeaseUntilAt, Expr::value(micros(now + length)))
+        .col_expr(Column::Fence, Expr::col(Column::Fence).add(1))
+        .filter(Column::Id.eq(id.0))
+        .exec(tx.connection())
+        .await?;
+    let fence: Option<i64> = Entity::find_by_id(id.0)
+        .select_only()
+        .column(Column::Fence)
+        .into_tuple()
+        .one(tx.connection())
+        .await?;
+    let fence = fence.ok_or_else(|| Error::not_found(format!("deployment {id}")))?;
+    Ok(Lease {
+        deployment: id,
+        fence,
+    })
+}

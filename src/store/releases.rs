@@ -1,0 +1,133 @@
+//! What was put on which server, and what is in use there as far as we know.
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::columns::{checked, instant, micros};
+use super::entities::releases::{ActiveModel, Column, Entity, Model};
+use super::{LeasedTx, Reader, Tx};
+use crate::domain::{
+    CommitId, DeploymentId, EnvironmentId, Instant, ReleaseId, Result, ServerId, ServerRelease,
+};
+
+/// A release that has just come into use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRelease {
+    /// Where.
+    pub server_id: ServerId,
+    /// The server's name.
+    pub server: String,
+    /// Of which environment.
+    pub environment_id: EnvironmentId,
+    /// The branch the commit was picked from.
+    pub branch: String,
+    /// The commit.
+    pub commit: CommitId,
+    /// The directory on the server.
+    pub path: String,
+    /// When.
+    pub at: Instant,
+}
+
+/// Records a release of the deployment being worked on as the one in use on its server.
+pub async fn record(tx: &LeasedTx, new: &NewRelease) -> Result<ServerRelease> {
+    Entity::update_many()
+        .col_expr(Column::Current, Expr::value(false))
+        .filter(Column::EnvironmentId.eq(new.environment_id.0))
+        .filter(Column::Current.eq(true))
+        .filter(Column::ServerId.eq(new.server_id.0))
+        .exec(tx.connection())
+        .await?;
+    let row = ActiveModel {
+        id: NotSet,
+        server_id: Set(Some(new.server_id.0)),
+        environment_id: Set(Some(new.environment_id.0)),
+        deployment_id: Set(Some(tx.deployment().0)),
+        server_name: Set(new.server.clone()),
+        branch: Set(new.branch.clone()),
+        commit_hash: Set(new.commit.to_string()),
+        path: Set(new.path.clone()),
+        released_at: Set(micros(new.at)),
+        current: Set(true),
+        verified_at: Set(Some(micros(new.at))),
+    };
+    from_row(row.insert(tx.connection()).await?)
+}
+
+/// Notes that the server was asked at `now` and has this release in use.
+pub async fn verified(tx: &Tx, id: ReleaseId, now: Instant) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::VerifiedAt, Expr::value(micros(now)))
+        .filter(Column::Id.eq(id.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// What is in use on every server of every environment.
+pub async fn all_current(on: &impl Reader) -> Result<Vec<ServerRelease>> {
+    let rows = Entity::find()
+        .filter(Column::EnvironmentId.is_not_null())
+        .filter(Column::ServerId.is_not_null())
+        .filter(Column::Current.eq(true))
+        .order_by_asc(Column::EnvironmentId)
+        .order_by_asc(Column::ServerId)
+        .all(on.db())
+        .await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// What is in use on every server of one environment.
+pub async fn current(on: &impl Reader, environment: EnvironmentId) -> Result<Vec<ServerRelease>> {
+    let rows = Entity::find()
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::Current.eq(true))
+        .order_by_asc(Column::ServerId)
+        .all(on.db())
+        .await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// The last `n` on one server, of whatever environment, newest first.
+pub async fn of_server(on: &impl Reader, server: ServerId, n: u64) -> Result<Vec<ServerRelease>> {
+    let rows = Entity::find()
+        .filter(Column::ServerId.eq(server.0))
+        .order_by_desc(Column::Id)
+        .limit(n)
+        .all(on.db())
+        .await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// What was in use on a server of an environment before the one now.
+pub async fn previous(
+    on: &impl Reader,
+    environment: EnvironmentId,
+    server: ServerId,
+) -> Result<Option<ServerRelease>> {
+    let row = Entity::find()
+        .filter(Column::ServerId.eq(server.0))
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::Current.eq(false))
+        .order_by_desc(Column::Id)
+        .one(on.db())
+        .await?;
+    row.map(from_row).transpose()
+}
+
+fn from_row(row: Model) -> Result<ServerRelease> {
+    Ok(ServerRelease {
+        id: ReleaseId(row.id),
+        server_id: row.server_id.map(ServerId),
+        server: row.server_name,
+        environment_id: row.environment_id.map(EnvironmentId),
+        deployment_id: row.deployment_id.map(DeploymentId),
+        branch: row.branch,
+        commit: checked("a commit", &row.commit_hash)?,
+        path: row.path,
+        at: instant(row.released_at),
+        current: row.current,
+        verified_at: row.verified_at.map(instant),
+    })
+}

@@ -1,0 +1,142 @@
+//! Steps of deployments.
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::columns::{instant, micros, word};
+use super::entities::steps::{ActiveModel, Column, Entity, Model};
+use super::{LeasedTx, Reader};
+use crate::domain::{DeploymentId, Error, Instant, Result, ServerId, Step, StepId, StepKind, StepState};
+
+/// How many rows are written by one statement; databases limit the parameters of one.
+const ROWS_AT_ONCE: usize = 500;
+
+/// A step about to be planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStep {
+    /// The server it is done on; `None`: the deployer's host.
+    pub server_id: Option<ServerId>,
+    /// That server's name; empty for the deployer's host.
+    pub server_name: String,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// Stores a deployment's plan, every step waiting, in this order. A plan that was there (of a
+/// worker that lost the deployment) is replaced.
+pub async fn insert(tx: &LeasedTx, plan: &[NewStep]) -> Result<Vec<Step>> {
+    let deployment = tx.deployment();
+    Entity::delete_many()
+        .filter(Column::DeploymentId.eq(deployment.0))
+        .exec(tx.connection())
+        .await?;
+    let rows: Vec<ActiveModel> = plan
+        .iter()
+        .zip(0..)
+        .map(|(step, position)| ActiveModel {
+            id: NotSet,
+            deployment_id: Set(deployment.0),
+            position: Set(position),
+            server_id: Set(step.server_id.map(|id| id.0)),
+            server_name: Set(step.server_name.clone()),
+            kind: Set(step.kind.as_str().into()),
+            state: Set(StepState::Waiting.as_str().into()),
+            started_at: Set(None),
+            finished_at: Set(None),
+            exit_code: Set(None),
+            detail: Set(String::new()),
+        })
+        .collect();
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        Entity::insert_many(some.to_vec())
+            .exec_without_returning(tx.connection())
+            .await?;
+    }
+    list(tx, deployment).await
+}
+
+/// Those of a deployment, in order.
+pub async fn list(on: &impl Reader, deployment: DeploymentId) -> Result<Vec<Step>> {
+    let rows = Entity::find()
+        .filter(Column::DeploymentId.eq(deployment.0))
+        .order_by_asc(Column::Position)
+        .all(on.db())
+        .await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// One by its row.
+pub async fn by_id(on: &impl Reader, id: StepId) -> Result<Step> {
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    row.map_or_else(|| Err(Error::not_found(format!("step {id}"))), from_row)
+}
+
+/// Notes that a step has begun.
+pub async fn start(tx: &LeasedTx, id: StepId, now: Instant) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(StepState::Running.as_str()))
+        .col_expr(Column::StartedAt, Expr::value(micros(now)))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::DeploymentId.eq(tx.deployment().0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes how a step ended.
+pub async fn finish(
+    tx: &LeasedTx,
+    id: StepId,
+    state: StepState,
+    exit_code: Option<i32>,
+    detail: &str,
+    now: Instant,
+) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(state.as_str()))
+        .col_expr(Column::FinishedAt, Expr::value(micros(now)))
+        .col_expr(Column::ExitCode, Expr::value(exit_code))
+        .col_expr(Column::Detail, Expr::value(detail))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::DeploymentId.eq(tx.deployment().0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Ends every step that is in state `from` with state `to`: what never began when a deployment
+/// is cancelled, what was running when the deployer stopped. Returns how many.
+pub async fn finish_all(
+    tx: &LeasedTx,
+    from: StepState,
+    to: StepState,
+    detail: &str,
+    now: Instant,
+) -> Result<u64> {
+    let done = Entity::update_many()
+        .col_expr(Column::State, Expr::value(to.as_str()))
+        .col_expr(Column::FinishedAt, Expr::value(micros(now)))
+        .col_expr(Column::Detail, Expr::value(detail))
+        .filter(Column::DeploymentId.eq(tx.deployment().0))
+        .filter(Column::State.eq(from.as_str()))
+        .exec(tx.connection())
+        .await?;
+    Ok(done.rows_affected)
+}
+
+fn from_row(row: Model) -> Result<Step> {
+    Ok(Step {
+        id: StepId(row.id),
+        deployment_id: DeploymentId(row.deployment_id),
+        server_id: row.server_id.map(ServerId),
+        server_name: row.server_name,
+        kind: word("a step's kind", &row.kind, StepKind::parse)?,
+        position: row.position,
+        state: word("a step's state", &row.state, StepState::parse)?,
+        started_at: row.started_at.map(instant),
+        finished_at: row.finished_at.map(instant),
+        exit_code: row.exit_code,
+        detail: row.detail,
+    })
+}

@@ -1,0 +1,125 @@
+//! Users. What a password hash is, and whether one fits, is not known here.
+
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+
+use super::columns::{checked, instant, key, micros};
+use super::entities::users::{ActiveModel, Column, Entity, Model};
+use super::error::unless_taken;
+use super::{Reader, Tx};
+use crate::domain::{Error, Instant, Result, User, UserId};
+
+/// All of them, by name.
+pub async fn list(on: &impl Reader) -> Result<Vec<User>> {
+    let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// How many there are: none means that nobody can log in yet.
+pub async fn count(on: &impl Reader) -> Result<u64> {
+    Ok(Entity::find().count(on.db()).await?)
+}
+
+/// The one called `name`, in whatever case.
+pub async fn by_name(on: &impl Reader, name: &str) -> Result<User> {
+    from_row(row_by_name(on, name).await?)
+}
+
+/// One by its row.
+pub async fn by_id(on: &impl Reader, id: UserId) -> Result<User> {
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    row.map_or_else(|| Err(Error::not_found(format!("user number {id}"))), from_row)
+}
+
+/// The one called `name` with the hash of the password; `None` as hash: there is no password.
+pub async fn with_password_hash(on: &impl Reader, name: &str) -> Result<(User, Option<String>)> {
+    let row = row_by_name(on, name).await?;
+    let hash = row.password_hash.clone();
+    Ok((from_row(row)?, hash))
+}
+
+/// Adds one; the `id` is given here, whatever it says.
+///
+/// # Errors
+/// A complaint about the field `name` when it is taken.
+pub async fn insert(tx: &Tx, user: &User, password_hash: Option<&str>) -> Result<User> {
+    let row = ActiveModel {
+        id: NotSet,
+        password_hash: Set(password_hash.map(str::to_owned)),
+        ..to_row(user)
+    };
+    let written = row.insert(tx.connection()).await;
+    from_row(unless_taken(written, "user", &user.name)?)
+}
+
+/// Changes everything but the row and the password of one that exists.
+///
+/// # Errors
+/// A complaint about the field `name` when another has it; not found.
+pub async fn update(tx: &Tx, user: &User) -> Result<()> {
+    by_id(tx, user.id).await?;
+    let written = to_row(user).update(tx.connection()).await;
+    unless_taken(written, "user", &user.name).map(drop)
+}
+
+/// Replaces the password.
+pub async fn set_password_hash(tx: &Tx, id: UserId, hash: Option<&str>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash.map(str::to_owned)))
+        .filter(Column::Id.eq(id.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes a login.
+pub async fn logged_in(tx: &Tx, id: UserId, now: Instant) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::LastLoginAt, Expr::value(micros(now)))
+        .filter(Column::Id.eq(id.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Deletes one with their tokens. What they did stays in the history under their name.
+pub async fn delete(tx: &Tx, id: UserId) -> Result<()> {
+    by_id(tx, id).await?;
+    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+    Ok(())
+}
+
+async fn row_by_name(on: &impl Reader, name: &str) -> Result<Model> {
+    let row = Entity::find()
+        .filter(Column::NameKey.eq(key(name)))
+        .one(on.db())
+        .await?;
+    row.ok_or_else(|| Error::not_found(format!("user “{name}”")))
+}
+
+fn to_row(user: &User) -> ActiveModel {
+    ActiveModel {
+        id: Set(user.id.0),
+        name: Set(user.name.to_string()),
+        name_key: Set(key(user.name.as_str())),
+        display_name: Set(user.display_name.clone()),
+        email: Set(user.email.clone()),
+        password_hash: NotSet,
+        disabled: Set(user.disabled),
+        created_at: Set(micros(user.created_at)),
+        last_login_at: Set(user.last_login_at.map(micros)),
+    }
+}
+
+fn from_row(row: Model) -> Result<User> {
+    Ok(User {
+        id: UserId(row.id),
+        name: checked("a user's name", &row.name)?,
+        display_name: row.display_name,
+        email: row.email,
+        disabled: row.disabled,
+        created_at: instant(row.created_at),
+        last_login_at: row.last_login_at.map(instant),
+    })
+}
