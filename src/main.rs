@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: parses the command line and calls the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    deployer::cli::main()
+}

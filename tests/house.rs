@@ -72,7 +72,11 @@ fn sources() -> Vec<(String, Source)> {
             (name, Source::new(fs::read_to_string(path).unwrap()))
         })
         .collect();
-    assert!(sources.len() > 30, "the sources were not found below {}", root().display());
+    assert!(
+        sources.len() > 30,
+        "the sources were not found below {}",
+        root().display()
+    );
     sources
 }
 
@@ -102,8 +106,14 @@ fn files_and_functions_are_small_enough_to_hold_in_mind() {
         }
         for function in source.functions() {
             if function.lines > MOST_FUNCTION_LINES {
-                let source::Function { name: of, line, lines } = function;
-                faults.push(format!("{name}:{line}: {of} has {lines} lines of {MOST_FUNCTION_LINES}"));
+                let source::Function {
+                    name: of,
+                    line,
+                    lines,
+                } = function;
+                faults.push(format!(
+                    "{name}:{line}: {of} has {lines} lines of {MOST_FUNCTION_LINES}"
+                ));
             }
         }
     }
@@ -142,7 +152,10 @@ fn templates_carry_no_script_and_no_style_of_their_own() {
     for path in files(&root().join("templates"), ".html") {
         let text = fs::read_to_string(&path).unwrap();
         for fault in source::inline_code(&text) {
-            faults.push(format!("{}: {fault}", path.strip_prefix(root()).unwrap().display()));
+            faults.push(format!(
+                "{}: {fault}",
+                path.strip_prefix(root()).unwrap().display()
+            ));
         }
     }
     assert_none("the content security policy forbids this", faults);
@@ -168,7 +181,10 @@ fn names_say_what_a_thing_is() {
             let line = source.code.lines().position(|line| {
                 ["struct", "enum", "trait", "mod"].iter().any(|kind| {
                     line.split_once(&format!("{kind} ")).is_some_and(|(_, rest)| {
-                        rest.split(|c: char| !c.is_alphanumeric()).next().unwrap().ends_with(word)
+                        rest.split(|c: char| !c.is_alphanumeric())
+                            .next()
+                            .unwrap()
+                            .ends_with(word)
                     })
                 })
             });

@@ -1,7 +1,11 @@
-//! The integration tests: one binary, one module per area; `support` holds the real things they
-//! run against.
+//! Everything that needs more than one module: one binary, one module per area, and `support` with
+//! the real things they run against (an sshd, git, a browser); each test starts and ends its own.
+//! `tests/run` installs the programs.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 mod git;
+mod house;
 mod ssh;
 mod support;
 mod web;

@@ -153,7 +153,7 @@ fn database(url: &Option<Secret>) -> Result<(), String> {
     }
     match url.strip_prefix("sqlite:") {
         Some(file) if !file.trim_start_matches("//").starts_with('/') => Err(
-            "must name the SQLite file by an absolute path, such as sqlite:/var/lib/deployer/deployer.sqlite"
+            "must name the SQLite file by an absolute path, such as sqlite:///var/lib/deployer/deployer.sqlite"
                 .to_owned(),
         ),
         Some(_) => Ok(()),

@@ -82,7 +82,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!((config.http.session_days, config.ssh.use_agent), (3, true));
     assert_eq!(config.ssh.key_files, [PathBuf::from("/a"), PathBuf::from("/b")]);
     assert_eq!(config.mirror_dir(), PathBuf::from("/srv/a/mirrors"));
-    assert_eq!(config.store_url().expose(), "sqlite:/srv/a/deployer.sqlite");
+    assert_eq!(config.store_url().expose(), "sqlite:///srv/a/deployer.sqlite");
 }
 
 #[test]

@@ -14,16 +14,40 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sync", &["domain", "clock", "process", "ssh"]),
     ("store", &["domain", "clock"]),
     ("access", &["domain", "clock"]),
-    ("engine", &["domain", "clock", "process", "access", "store", "git", "ssh", "sync"]),
-    ("app", &["domain", "clock", "access", "engine", "store", "git", "ssh", "sync", "config"]),
+    (
+        "engine",
+        &[
+            "domain", "clock", "process", "access", "store", "git", "ssh", "sync",
+        ],
+    ),
+    (
+        "app",
+        &[
+            "domain", "clock", "access", "engine", "store", "git", "ssh", "sync", "config",
+        ],
+    ),
     ("web", &["domain", "clock", "app", "access", "engine", "git"]),
     (
         "demo",
-        &["domain", "clock", "app", "access", "config", "engine", "git", "process", "ssh", "store", "web"],
+        &[
+            "domain", "clock", "app", "access", "config", "engine", "git", "process", "ssh", "store", "web",
+        ],
     ),
     (
         "cli",
-        &["domain", "clock", "app", "access", "config", "demo", "git", "ssh", "store", "telemetry", "web"],
+        &[
+            "domain",
+            "clock",
+            "app",
+            "access",
+            "config",
+            "demo",
+            "git",
+            "ssh",
+            "store",
+            "telemetry",
+            "web",
+        ],
     ),
 ];
 
@@ -47,7 +71,10 @@ pub fn faults(name: &str, source: &Source) -> Vec<String> {
     for (krate, places) in BELONGS_TO {
         let here = places.iter().any(|place| name.starts_with(place)) || name.starts_with("tests/");
         if !here && let Some(line) = line_with_path(&code, krate) {
-            faults.push(format!("{name}:{line}: the crate {krate} belongs to {}", places.join(" and ")));
+            faults.push(format!(
+                "{name}:{line}: the crate {krate} belongs to {}",
+                places.join(" and ")
+            ));
         }
     }
     let is_test = name.ends_with("/tests.rs") || name.contains("/tests/");
@@ -55,7 +82,9 @@ pub fn faults(name: &str, source: &Source) -> Vec<String> {
         return faults;
     };
     let Some((_, allowed)) = MAY_USE.iter().find(|(known, _)| *known == module) else {
-        faults.push(format!("{name}: the module {module} has no place in the table of arrows"));
+        faults.push(format!(
+            "{name}: the module {module} has no place in the table of arrows"
+        ));
         return faults;
     };
     for (used, line) in used_modules(&code) {
@@ -76,16 +105,17 @@ fn module_of(name: &str) -> Option<&str> {
 
 /// The line, counted from 1, where a path begins with the crate `krate`.
 fn line_with_path(code: &str, krate: &str) -> Option<usize> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    code.lines().position(|line| {
-        line.match_indices(krate).any(|(at, _)| {
-            let before = line[..at].chars().next_back();
-            let after = &line[at + krate.len()..];
-            !before.is_some_and(is_word)
-                && (after.starts_with("::") || line.trim_start().starts_with("use ") && after.starts_with([';', ' ']))
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    code.lines()
+        .position(|line| {
+            line.match_indices(krate).any(|(at, _)| {
+                let (before, after) = (&line[..at], &line[at + krate.len()..]);
+                let inside = before.trim_end_matches("::").ends_with(is_word);
+                let is_use = line.trim_start().starts_with("use ") && after.starts_with([';', ' ']);
+                !inside && (after.starts_with("::") || is_use)
+            })
         })
-    })
-    .map(|line| line + 1)
+        .map(|line| line + 1)
 }
 
 /// The modules that paths from `crate::` lead to, each with its line: `crate::a::x` and those of
@@ -124,7 +154,9 @@ fn heads_of_group(group: &str) -> Vec<String> {
 }
 
 fn head(path: &str) -> String {
-    path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    path.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 #[test]

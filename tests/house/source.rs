@@ -39,7 +39,10 @@ impl Source {
         for (at, _) in self.code.match_indices("fn ") {
             let before = self.code[..at].chars().next_back();
             let rest = &self.code[at + 3..];
-            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             if before.is_some_and(|c| c.is_alphanumeric() || c == '_') || name.is_empty() {
                 continue;
             }
@@ -148,10 +151,16 @@ fn raw_or_prefixed(rest: &str) -> usize {
         return 0;
     }
     if !rest[..prefix].contains('r') {
-        return if hashes == 0 { prefix + string(&rest[prefix..]) } else { 0 };
+        return if hashes == 0 {
+            prefix + string(&rest[prefix..])
+        } else {
+            0
+        };
     }
     let end = format!("\"{}", "#".repeat(hashes));
-    rest[quote + 1..].find(&end).map_or(rest.len(), |at| quote + 1 + at + end.len())
+    rest[quote + 1..]
+        .find(&end)
+        .map_or(rest.len(), |at| quote + 1 + at + end.len())
 }
 
 /// The length of a character literal; 0 for a lifetime.
@@ -159,7 +168,10 @@ fn character(rest: &str) -> usize {
     let mut inside = rest[1..].char_indices();
     match inside.next() {
         Some((_, '\\')) => rest[3..].find('\'').map_or(0, |at| at + 4),
-        Some((_, _)) => inside.next().filter(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 2),
+        Some((_, _)) => inside
+            .next()
+            .filter(|(_, c)| *c == '\'')
+            .map_or(0, |(at, _)| at + 2),
         None => 0,
     }
 }
@@ -179,9 +191,16 @@ pub fn inline_code(template: &str) -> Vec<String> {
         let is_code = |attribute: &&&str| {
             **attribute == "style"
                 || attribute.starts_with("hx-on")
-                || attribute.starts_with("on") && attribute.len() > 4 && tag.contains(&format!("{attribute}="))
+                || attribute.starts_with("on")
+                    && attribute.len() > 4
+                    && tag.contains(&format!("{attribute}="))
         };
-        faults.extend(attributes.iter().filter(is_code).map(|attribute| format!("<{name} … {attribute}=…>")));
+        faults.extend(
+            attributes
+                .iter()
+                .filter(is_code)
+                .map(|attribute| format!("<{name} … {attribute}=…>")),
+        );
         if tag.contains("javascript:") {
             faults.push(format!("<{name} … javascript:…>"));
         }
@@ -194,7 +213,9 @@ fn without_askama(template: &str) -> String {
     let mut text = template.to_owned();
     for (open, close) in [("{#", "#}"), ("{%", "%}"), ("{{", "}}")] {
         while let Some(begin) = text.find(open) {
-            let end = text[begin..].find(close).map_or(text.len(), |at| begin + at + close.len());
+            let end = text[begin..]
+                .find(close)
+                .map_or(text.len(), |at| begin + at + close.len());
             text.replace_range(begin..end, " ");
         }
     }
@@ -203,15 +224,28 @@ fn without_askama(template: &str) -> String {
 
 #[test]
 fn strings_and_comments_are_not_code() {
-    let code = |text: &str| Source::new(text.to_owned()).code.split_whitespace().collect::<String>();
+    let code = |text: &str| {
+        Source::new(text.to_owned())
+            .code
+            .split_whitespace()
+            .collect::<String>()
+    };
     assert_eq!(code("a // b\nc /* d /* e */ f */ g"), "acg");
-    assert_eq!(code(r##"x("{\"{", r#"{"{"#, b"{", '{', '\'', '\u{7b}', 'a: &'a str) }"##), "x(,,,,,,'a:&'astr)}");
+    assert_eq!(
+        code(r##"x("{\"{", r#"{"{"#, b"{", '{', '\'', '\u{7b}', 'a: &'a str) }"##),
+        "x(,,,,,,'a:&'astr)}"
+    );
 }
 
 #[test]
 fn functions_are_counted_by_lines_that_hold_code() {
-    let text = "fn a(x: [u8; 3]) -> u8 {\n    // why\n\n    if x { 1 } else { 2 }\n}\ntrait T { fn b(&self); }\n";
-    let one = Function { name: "a".into(), line: 1, lines: 1 };
+    let text =
+        "fn a(x: [u8; 3]) -> u8 {\n    // why\n\n    if x { 1 } else { 2 }\n}\ntrait T { fn b(&self); }\n";
+    let one = Function {
+        name: "a".into(),
+        line: 1,
+        lines: 1,
+    };
     assert_eq!(Source::new(text.to_owned()).functions(), [one]);
 }
 

@@ -1,0 +1,55 @@
+//! `deployer policy check`: what a sysadmin runs before and after editing the policy.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{ConfigArgs, Failure, say};
+use crate::access;
+use crate::domain::Error;
+
+/// Look at the policy files.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check all policy files and run their tests.
+    ///
+    /// Tells every fault as file:line: reason. A policy with faults never takes effect; the one in
+    /// force stays.
+    Check {
+        /// The directory with model.conf, policy.csv, calendar.toml and tests.toml
+        /// [default: the configured one].
+        dir: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+pub(super) fn run(command: &Command) -> Result<(), Failure> {
+    let Command::Check { dir, config } = command;
+    let configured = match dir {
+        Some(dir) => Some(dir.clone()),
+        None => config.load()?.access.policies,
+    };
+    let Some(dir) = configured else {
+        let sentence = "No policy directory is configured, so the policy shipped inside the program is in force. \
+                        Give a directory, or set access.policies.";
+        return Err(Error::invalid(sentence).into());
+    };
+    let report = access::check(&dir);
+    for problem in &report.problems {
+        say(problem);
+    }
+    let tests = report.tests_run;
+    if report.is_good() {
+        say(format_args!(
+            "{}: good; {tests} of its tests passed.",
+            dir.display()
+        ));
+        return Ok(());
+    }
+    say(format_args!(
+        "{}: faulty; it would not take effect.",
+        dir.display()
+    ));
+    Err(Failure::Told)
+}
