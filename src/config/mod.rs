@@ -113,7 +113,7 @@ impl Config {
     pub fn store_url(&self) -> Secret {
         let in_data_dir = || {
             Secret::new(format!(
-                "sqlite:{}",
+                "sqlite://{}",
                 self.data_dir.join("deployer.sqlite").display()
             ))
         };

@@ -58,8 +58,8 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("poem", &["src/web"]),
     ("askama", &["src/web"]),
     ("casbin", &["src/access"]),
-    ("git2", &["src/git"]),
-    ("russh", &["src/ssh", "src/demo"]),
+    ("git2", &["src/git", "src/demo"]),
+    ("russh", &["src/ssh", "src/git", "src/demo"]),
     ("clap", &["src/cli", "src/main.rs"]),
     ("anyhow", &["src/main.rs", "tests/", "benches/"]),
 ];
