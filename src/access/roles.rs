@@ -38,47 +38,55 @@ pub(super) fn check(lines: &Lines, problems: &mut Vec<Problem>) {
     }
 }
 
+/// What each name leads to.
+type Next<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
 /// Finds links that lead back to where they began, and chains that are too long.
 fn circles(links: &[Link], what: &str, problems: &mut Vec<Problem>) {
-    let mut next: BTreeMap<&str, Vec<&Link>> = BTreeMap::new();
+    let mut next = Next::new();
     for link in links {
-        next.entry(&link.from).or_default().push(link);
-    }
-    // The longest way from each name, found from its ends; a name met again on its own way is a
-    // circle. The walk keeps its own stack, so that a long file cannot exhaust the thread's.
-    let mut depth: BTreeMap<&str, usize> = BTreeMap::new();
-    for &start in next.keys() {
-        let mut way: Vec<(&str, usize)> = vec![(start, 0)];
-        let mut on_way: BTreeSet<&str> = [start].into();
-        while let Some((name, tried)) = way.last_mut() {
-            let links = next.get(*name).map_or(&[][..], Vec::as_slice);
-            let Some(link) = links.get(*tried).filter(|_| !depth.contains_key(*name)) else {
-                let longest = links.iter().filter_map(|link| depth.get(link.to.as_str())).max();
-                let own = longest.map_or(0, |below| below + 1);
-                let name = *name;
-                depth.entry(name).or_insert(own);
-                on_way.remove(name);
-                way.pop();
-                continue;
-            };
-            *tried += 1;
-            if on_way.contains(link.to.as_str()) {
-                let message = format!(
-                    "This closes a circle: “{}” leads back to itself. Remove a line of it.",
-                    link.to
-                );
-                problems.push(Problem::error(POLICY, link.line, message));
-            } else if !depth.contains_key(link.to.as_str()) {
-                on_way.insert(&link.to);
-                way.push((&link.to, 0));
-            }
-        }
-        if depth.get(start).is_some_and(|&depth| depth > DEPTH_LIMIT) {
-            let line = next[start].first().map_or(0, |link| link.line);
+        if reaches(&next, &link.to, &link.from) {
             let message = format!(
-                "From “{start}” more than {DEPTH_LIMIT} steps lead from {what} to {what}; make it shorter."
+                "This closes a circle: “{}” leads back to itself. Remove a line of it.",
+                link.to
             );
-            problems.push(Problem::error(POLICY, line, message));
+            problems.push(Problem::error(POLICY, link.line, message));
+        } else {
+            next.entry(&link.from).or_default().push(&link.to);
         }
     }
+    for link in links {
+        if is_too_deep(&next, &link.from) {
+            let message = format!(
+                "From “{}” more than {DEPTH_LIMIT} steps lead from {what} to {what}; make it shorter.",
+                link.from
+            );
+            problems.push(Problem::error(POLICY, link.line, message));
+            break;
+        }
+    }
+}
+
+fn reaches(next: &Next<'_>, from: &str, to: &str) -> bool {
+    let (mut waiting, mut seen) = (vec![from], BTreeSet::new());
+    while let Some(name) = waiting.pop() {
+        if name == to {
+            return true;
+        }
+        if seen.insert(name) {
+            waiting.extend(next.get(name).into_iter().flatten());
+        }
+    }
+    false
+}
+
+fn is_too_deep(next: &Next<'_>, from: &str) -> bool {
+    let mut level = BTreeSet::from([from]);
+    for _ in 0..=DEPTH_LIMIT {
+        level = level
+            .into_iter()
+            .flat_map(|name| next.get(name).into_iter().flatten().copied())
+            .collect();
+    }
+    !level.is_empty()
 }

@@ -45,7 +45,7 @@ fn directory(changed: &[(&str, &str)]) -> tempfile::TempDir {
 fn with_lines(lines: &str) -> Access {
     let policy = format!("{}\n{lines}", shipped(POLICY).unwrap());
     let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
-    Access::load(dir.path()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    Access::load(dir.path()).unwrap()
 }
 
 fn told(dir: &Path) -> Vec<String> {

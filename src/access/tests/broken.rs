@@ -1,1 +1,475 @@
 //! Files that are broken: told by file and line, never in force.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What is told of the shipped policy with one more line.
+fn told_of_line(line: &str) -> String {
+    let policy = format!("{}{line}\n", shipped(POLICY).unwrap());
+    let number = policy.lines().count();
+    let dir = directory(&[(POLICY, &policy)]);
+    assert!(Access::load(dir.path()).is_err(), "{line} takes effect");
+    let problems = told(dir.path()).join("\n");
+    let place = format!("policy.csv:{number}: ");
+    assert!(problems.starts_with(&place), "not of line {number}: {problems}");
+    problems[place.len()..].to_owned()
+}
+
+#[test]
+fn each_bad_line_is_told_with_its_number_and_a_reason() {
+    let cases = [
+        ("q, alice, role:reader", "no kind of line"),
+        ("g3, alice, role:reader", "no kind of line"),
+        ("p, alice, *, dev, deploy, always", "this one has 5"),
+        ("p, alice, *, dev, deploy, always, allow, x", "this one has 7"),
+        ("g, alice", "this one has 1"),
+        ("p, alice, *, , deploy, always, allow", "Column 4 is empty"),
+        (
+            "p, alice, *, dev, destroy, always, allow",
+            "“destroy” is not an action",
+        ),
+        ("p, alice, *, dev, *, always, allow", "for deny lines only"),
+        (
+            "p, alice, *, dev, deploy, always, permit",
+            "“permit” is no effect",
+        ),
+        ("p, alice, *, dev, deploy, Always, allow", "“Always” is no window"),
+        (
+            "p, alice, *, dev, deploy, always, allow # for now",
+            "line of its own",
+        ),
+        ("p, role:, *, dev, deploy, always, allow", "not a subject"),
+        ("p, rôle:x, *, dev, deploy, always, allow", "not a subject"),
+        ("p, team:x, *, dev, deploy, always, allow", "not a subject"),
+        ("p, deploy, *, dev, deploy, always, allow", "name of an action"),
+        ("p, \"alice\", *, dev, deploy, always, allow", "not a subject"),
+        (
+            "p, alice, shop*, dev, deploy, always, allow",
+            "not the name of a project",
+        ),
+        (
+            "p, alice, *, pr/od, deploy, always, allow",
+            "not the name of a environment",
+        ),
+        ("g, alice, reader", "write it as “role:NAME”"),
+        ("g, *, role:reader", "g, default"),
+        ("g, role:developer, role:releaser", "closes a circle"),
+        ("g, role:reader, role:reader", "closes a circle"),
+        ("g2, view, administer", "closes a circle"),
+        ("g2, view, look", "not an action"),
+    ];
+    for (line, reason) in cases {
+        let message = told_of_line(line);
+        assert!(message.contains(reason), "{line}: {message}");
+        assert!(!message.contains('\n'), "one problem, once: {message}");
+    }
+}
+
+#[test]
+fn all_bad_lines_are_told_at_once() {
+    let dir = directory(&[(POLICY, "p, a\n\ng, b\n# fine\nx\n")]);
+    let problems = told(dir.path());
+    let places: Vec<&str> = problems
+        .iter()
+        .filter_map(|problem| problem.split(": ").next())
+        .collect();
+    assert_eq!(places, ["policy.csv:1", "policy.csv:3", "policy.csv:5"]);
+}
+
+#[test]
+fn doubts_are_told_and_the_policy_takes_effect() {
+    let policy = format!(
+        "{}p, role:nobody, *, dev, deploy, always, allow\ng, alice, role:readr\ng,alice,role:readr\n",
+        shipped(POLICY).unwrap()
+    );
+    let count = policy.lines().count();
+    let dir = directory(&[(POLICY, &policy)]);
+    let access = Access::load(dir.path()).unwrap();
+    let problems: Vec<String> = access.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            format!(
+                "policy.csv:{}: warning: No g line gives “role:nobody” to anybody.",
+                count - 2
+            ),
+            format!(
+                "policy.csv:{}: warning: “role:readr” is given here, but no p line speaks of it.",
+                count - 1
+            ),
+            format!(
+                "policy.csv:{count}: warning: This line says the same as line {}.",
+                count - 1
+            ),
+        ]
+    );
+}
+
+#[test]
+fn roles_too_deep_for_casbin_are_an_error() {
+    let chain: String = (0..10)
+        .map(|n| format!("g, role:r{n}, role:r{}\n", n + 1))
+        .collect();
+    let dir = directory(&[(POLICY, &chain), (TESTS, "")]);
+    assert!(
+        told(dir.path())
+            .iter()
+            .any(|problem| problem.contains("more than 9 steps"))
+    );
+}
+
+#[test]
+fn each_bad_calendar_is_told_with_its_line() {
+    let cases = [
+        ("timezone = \"Mars\"\n", 1, "not a time zone"),
+        ("timezone = \"UTC\"\nzone = 1\n", 2, "unknown field `zone`"),
+        (
+            "timezone = \"UTC\"\n[windows.w]\ndays = [\"mon\"]\nhours = [\"9-17\"]\n",
+            4,
+            "span of hours",
+        ),
+        (
+            "timezone = \"UTC\"\n[windows.w]\ndays = [\"monday\"]\nhours = []\n",
+            3,
+            "not a day",
+        ),
+        (
+            "timezone = \"UTC\"\n[windows.w]\nday = [\"mon\"]\nhours = []\n",
+            3,
+            "unknown field `day`",
+        ),
+        (
+            "timezone = \"UTC\"\n[windows.always]\ndays = []\nhours = []\n",
+            2,
+            "built in",
+        ),
+        (
+            "timezone = \"UTC\"\n[windows.w]\ndays = []\nhours = []\nholidays = \"no\"\n",
+            5,
+            "“closed”, “open” or “added”",
+        ),
+        (
+            "timezone = \"UTC\"\n[windows.w]\ndays = []\nhours = []\nexceptions = { mon-fri = [] }\n",
+            5,
+            "one day",
+        ),
+        (
+            "timezone = \"UTC\"\n[holidays]\ndates = [\n\"2026-02-30\"]\n",
+            4,
+            "not a day",
+        ),
+        (
+            "timezone = \"UTC\"\n[holidays]\nfiles = [\"../x.ics\"]\n",
+            3,
+            "not the name of a file",
+        ),
+        (
+            "timezone = \"UTC\"\n[holidays]\nfiles = [\"x.ics\"]\n",
+            3,
+            "no file “x.ics”",
+        ),
+        (
+            "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-01-02\nuntil = 2026-01-01\n",
+            6,
+            "ends before it begins",
+        ),
+        (
+            "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nfrom = 2026-01-02\nuntil = 2026-01-03\n",
+            2,
+            "missing field `reason`",
+        ),
+        (
+            "timezone = \"Europe/Paris\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-03-29T02:30:00\nuntil = 2026-05-01\n",
+            5,
+            "not a time that the clock",
+        ),
+        (
+            "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-03-29T02:30:01\nuntil = 2026-05-01\n",
+            5,
+            "to the minute",
+        ),
+        ("timezone = \n", 1, "string values must be quoted"),
+    ];
+    for (calendar, line, reason) in cases {
+        let dir = directory(&[(CALENDAR, calendar)]);
+        let problems = told(dir.path()).join("\n");
+        assert!(
+            problems.starts_with(&format!("calendar.toml:{line}: ")),
+            "{calendar}\n{problems}"
+        );
+        assert!(problems.contains(reason), "{calendar}\n{problems}");
+        assert!(Access::load(dir.path()).is_err());
+    }
+}
+
+#[test]
+fn each_bad_model_is_told_with_its_line() {
+    let model = shipped(MODEL).unwrap();
+    let matcher = model.lines().find(|line| line.starts_with("m =")).unwrap();
+    let line_of = |start: &str| model.lines().position(|line| line.starts_with(start)).unwrap() + 1;
+    let cases = [
+        (
+            model.replace("r = sub,", "r = who,"),
+            line_of("r ="),
+            "only the matcher",
+        ),
+        (
+            model.replace(" && !some(where (p.eft == deny))", ""),
+            line_of("e ="),
+            "only the matcher",
+        ),
+        (
+            model.replace(matcher, "m = g(r.sub, p.sub) &&"),
+            line_of("m ="),
+            "Casbin cannot use",
+        ),
+        (
+            model.replace(matcher, "m = unheard_of(r.sub)"),
+            line_of("m ="),
+            "cannot be used",
+        ),
+        (
+            model.replace(matcher, "m = true"),
+            line_of("m ="),
+            "gives a stranger",
+        ),
+        (model.replace(matcher, ""), 0, "“m = …” is missing"),
+        (
+            model.replace("[matchers]", "[matcher]"),
+            line_of("m ="),
+            "not known here",
+        ),
+    ];
+    for (text, line, reason) in cases {
+        let dir = directory(&[(MODEL, &text)]);
+        let problems = told(dir.path()).join("\n");
+        assert!(
+            problems.contains(&format!("model.conf:{line}: ")),
+            "{reason}: {problems}"
+        );
+        assert!(problems.contains(reason), "{problems}");
+        assert!(Access::load(dir.path()).is_err());
+    }
+}
+
+#[test]
+fn another_matcher_may_be_used() {
+    let model = shipped(MODEL)
+        .unwrap()
+        .replace("p.project == r.project", "keyMatch(r.project, p.project)");
+    let lines = "p, role:x, shop, dev, view, always, allow\ng, alice, role:x\n";
+    let policy = format!("{}{lines}", shipped(POLICY).unwrap());
+    let dir = directory(&[(MODEL, &model), (POLICY, &policy)]);
+    let access = Access::load(dir.path()).unwrap();
+    let may = |name: &str| {
+        access.may(
+            &user("alice"),
+            Action::View,
+            &project(name),
+            at("2026-11-23 10:00"),
+        )
+    };
+    assert!(may("shop"));
+    assert!(!may("blog"));
+}
+
+#[test]
+fn a_policy_that_fails_its_own_tests_does_not_take_effect() {
+    let cases = [
+        (
+            "\"role:reader may deploy shop/dev at 2026-11-23 10:00\"",
+            "should be allowed to deploy",
+        ),
+        (
+            "\"admin may not view everything at 2026-11-23 10:00\"",
+            "should not be allowed to view everything then; but: policy.csv:",
+        ),
+        (
+            "\"alice can view shop at 2026-11-23 10:00\"",
+            "not an expectation",
+        ),
+        ("\"alice may view shop at 2026-11-23\"", "not an expectation"),
+        ("\"alice may view * at 2026-11-23 10:00\"", "not an expectation"),
+        ("\"alice may look shop at 2026-11-23 10:00\"", "not an action"),
+        (
+            "\"team:x may view shop at 2026-11-23 10:00\"",
+            "not an expectation",
+        ),
+    ];
+    for (sentence, reason) in cases {
+        let dir = directory(&[(TESTS, &format!("expect = [\n{sentence}]\n"))]);
+        let problems = told(dir.path()).join("\n");
+        assert!(
+            problems.starts_with("tests.toml:2: ") && problems.contains(reason),
+            "{problems}"
+        );
+        assert!(Access::load(dir.path()).is_err());
+    }
+}
+
+#[test]
+fn a_missing_or_unreadable_file_is_an_error() {
+    for file in [MODEL, POLICY, CALENDAR] {
+        let dir = directory(&[]);
+        std::fs::remove_file(dir.path().join(file)).unwrap();
+        let problems = told(dir.path()).join("\n");
+        assert!(
+            problems.contains(&format!("{file}:0: There is no such file")),
+            "{problems}"
+        );
+        std::fs::write(dir.path().join(file), b"# fine\n# \xff\n").unwrap();
+        let problems = told(dir.path()).join("\n");
+        assert!(
+            problems.contains(&format!("{file}:2: This line is not UTF-8")),
+            "{problems}"
+        );
+    }
+    assert!(Access::load(Path::new("/nonexistent")).is_err());
+    let dir = directory(&[]);
+    std::fs::remove_file(dir.path().join(TESTS)).unwrap();
+    assert_eq!(
+        told(dir.path()),
+        ["tests.toml:0: warning: There is no such file; nothing is expected of the policy."]
+    );
+}
+
+#[test]
+fn holidays_come_from_an_icalendar_file() {
+    let calendar = format!(
+        "{}\n",
+        shipped(CALENDAR)
+            .unwrap()
+            .replace("files = []", "files = [\"h.ics\"]")
+    );
+    let ics = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261123\r\nDTEND;VALUE=DATE:2026\r\n 1125\r\n\
+               SUMMARY:Two days\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20200714\r\n\
+               RRULE:FREQ=YEARLY\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    let dir = directory(&[(CALENDAR, &calendar), (TESTS, ""), ("h.ics", ics)]);
+    let calendar = Access::load(dir.path()).unwrap().calendar();
+    let open = |time| calendar.is_open("business-hours", at(time));
+    assert!(!open("2026-11-23 10:00") && !open("2026-11-24 10:00"));
+    assert!(open("2026-11-25 10:00"));
+    assert!(!open("2027-07-14 10:00") && open("2027-07-15 10:00"));
+
+    for (text, line, reason) in [
+        (ics.replace("YEARLY", "MONTHLY"), 8, "RRULE"),
+        (ics.replace("20261123", "20261323"), 3, "not a date"),
+        (
+            ics.replace("DTSTART;VALUE=DATE:20261123\r\n", ""),
+            2,
+            "no DTSTART",
+        ),
+        (ics.replace("SUMMARY", "RDATE"), 6, "RDATE is not understood"),
+        (
+            ics.replace("20200714\r\n", "20200714\r\nDTEND;VALUE=DATE:20300714\r\n"),
+            8,
+            "two months",
+        ),
+        ("nothing".to_owned(), 0, "not a whole iCalendar file"),
+    ] {
+        std::fs::write(dir.path().join("h.ics"), text).unwrap();
+        let problems = told(dir.path()).join("\n");
+        assert!(
+            problems.contains(&format!("h.ics:{line}: ")) && problems.contains(reason),
+            "{reason}: {problems}"
+        );
+        assert!(Access::load(dir.path()).is_err());
+    }
+}
+
+#[test]
+fn a_broken_reload_keeps_the_last_good_policy() {
+    let dir = directory(&[]);
+    let access = Access::load(dir.path()).unwrap();
+    let may = |name: &str| {
+        access.may(
+            &user(name),
+            Action::View,
+            &project("shop"),
+            at("2026-11-23 10:00"),
+        )
+    };
+    let write = |text: &str| std::fs::write(dir.path().join(POLICY), text).unwrap();
+    assert!(may("admin") && !may("alice"));
+
+    write("p, *, *, *, administer, always, allow\np, broken\n");
+    assert!(access.reload().is_err());
+    assert_eq!(
+        access
+            .problems()
+            .iter()
+            .map(ToString::to_string)
+            .next()
+            .unwrap()
+            .split(": ")
+            .next(),
+        Some("policy.csv:2")
+    );
+    assert!(
+        may("admin") && !may("alice"),
+        "nothing of the broken file is in force"
+    );
+
+    write(&format!("{}g, alice, role:reader\n", shipped(POLICY).unwrap()));
+    assert!(access.reload().is_ok());
+    assert!(access.problems().is_empty());
+    assert!(may("alice"), "the mended one is");
+
+    write(shipped(POLICY).unwrap());
+    assert!(access.reload().is_ok());
+    assert!(!may("alice"), "no answer is remembered from before");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// However a line is damaged: if the file still loads, nobody may more than before.
+    #[test]
+    fn a_damaged_line_never_widens_access(line in 0usize..60, cut in 0usize..60, put in "[,#* a-z:]{0,3}") {
+        let mut lines: Vec<String> = shipped(POLICY).unwrap().lines().map(str::to_owned).collect();
+        let line = line % lines.len();
+        // A comment line that loses its mark becomes a line, which is an edit and no damage.
+        prop_assume!(!lines[line].starts_with('#'));
+        let cut = cut % (lines[line].len() + 1);
+        lines[line].truncate(cut);
+        lines[line].push_str(&put);
+        let dir = directory(&[(POLICY, &lines.join("\n"))]);
+        if let Ok(access) = Access::load(dir.path()) {
+            let shipped = Access::builtin();
+            let actors = [Actor::guest(""), user("alice"), user("auto"),
+                Actor { groups: vec!["developers".into()], ..user("dan") },
+                Actor { groups: vec!["readers".into()], ..user("ron") }];
+            for (actor, action) in actors.iter().flat_map(|actor| Action::ALL.map(|action| (actor, action))) {
+                for place in ["dev", "beta", "prod"] {
+                    let resource = environment("shop", place);
+                    let now = at("2026-11-23 10:00");
+                    prop_assert!(!access.may(actor, action, &resource, now) || shipped.may(actor, action, &resource, now),
+                        "{} may {action} {resource} by {:?}", actor.name, lines[line]);
+                }
+            }
+        }
+    }
+}
+
+/// The samples of the sysadmin's page are what the program accepts.
+#[test]
+fn the_examples_in_the_readme_are_valid() {
+    let page = include_str!("../../../policies/README.md");
+    let blocks = |kind: &str| -> Vec<String> {
+        let fence = format!("```{kind}\n");
+        page.split(&fence)
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap().to_owned())
+            .collect()
+    };
+    let lines = blocks("csv").concat();
+    assert!(lines.lines().count() > 8);
+    let policy = format!("{}{lines}", shipped(POLICY).unwrap());
+    let [calendar, tests] = blocks("toml").try_into().unwrap();
+    let tests = tests.replace("\"guest may not view", "\"guest may view");
+    let calendar_dir = directory(&[(POLICY, &policy), (CALENDAR, &calendar), (TESTS, &tests)]);
+    let report = check(calendar_dir.path());
+    assert!(report.is_good(), "{:?}", report.problems);
+    assert_eq!(report.tests_run, 4);
+}
