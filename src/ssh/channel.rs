@@ -2,9 +2,11 @@
 //!
 //! Whoever drops a running command (a `select!`, a task that is aborted) must not leave it running
 //! on the server, nor leave its room on the connection taken for ever. So a channel that is dropped
-//! before the server closed it is handed to a small task that closes it and waits for the answer.
-
-use std::time::Duration;
+//! before the server closed it is handed to a small task that ends its input, which is the sign for
+//! the guard over there, and waits for the end.
+//!
+//! Closing comes last and is no substitute for that: sshd goes on counting a closed channel among
+//! its `MaxSessions` until the command has ended, and russh tells nobody of the answer to a close.
 
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
@@ -12,16 +14,25 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// How long a server may take to close a channel before its room is given away regardless.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+use super::guard::END_LIMIT;
+
+/// How far a command has come, as the server told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It runs, for all we know.
+    Running,
+    /// It has ended, but something still holds its output open.
+    Ended,
+    /// All is over.
+    Closed,
+}
 
 /// A channel, the room it takes, and the life of its connection.
 pub(super) struct Channel {
     /// `None` only after it was handed to the closing task.
     halves: Option<(ChannelReadHalf, ChannelWriteHalf<Msg>)>,
     room: Option<OwnedSemaphorePermit>,
-    /// Whether the server closed it.
-    done: bool,
+    state: State,
     /// Cancelled when the connection ends.
     pub(super) closed: CancellationToken,
 }
@@ -35,7 +46,7 @@ impl Channel {
         Self {
             halves: Some(channel.split()),
             room: Some(room),
-            done: false,
+            state: State::Running,
             closed,
         }
     }
@@ -48,7 +59,7 @@ impl Channel {
             .expect("the halves leave only when the channel is dropped");
         let incoming = Incoming {
             read: &mut halves.0,
-            done: &mut self.done,
+            state: &mut self.state,
             closed: &self.closed,
         };
         (incoming, &halves.1)
@@ -58,7 +69,7 @@ impl Channel {
 /// What comes from the server.
 pub(super) struct Incoming<'a> {
     read: &'a mut ChannelReadHalf,
-    done: &'a mut bool,
+    state: &'a mut State,
     closed: &'a CancellationToken,
 }
 
@@ -70,11 +81,17 @@ impl Incoming<'_> {
             message = self.read.wait() => message,
             () = self.closed.cancelled() => None,
         };
-        if matches!(message, None | Some(ChannelMsg::Close)) {
-            *self.done = true;
-            return None;
+        match message {
+            None | Some(ChannelMsg::Close) => {
+                *self.state = State::Closed;
+                None
+            }
+            Some(ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. }) => {
+                *self.state = State::Ended;
+                message
+            }
+            _ => message,
         }
-        message
     }
 }
 
@@ -86,19 +103,34 @@ impl Drop for Channel {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        if self.done {
+        let state = self.state;
+        if state == State::Closed {
             return;
         }
         runtime.spawn(async move {
-            // Reading goes on meanwhile: the connection delivers to this channel before others.
-            let close = async {
-                let drain = async { while read.wait().await.is_some() {} };
-                tokio::join!(drain, write.close())
-            };
-            if timeout(CLOSE_TIMEOUT, close).await.is_err() {
-                tracing::debug!("a server did not confirm the end of a channel");
-            }
+            finish(&mut read, &write, state).await;
             drop(room);
         });
+    }
+}
+
+/// Ends a command nobody waits for any more. Reading goes on meanwhile, for the connection hands
+/// out messages in order and would wait for this channel.
+async fn finish(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>, state: State) {
+    if state == State::Running {
+        let end = async {
+            let until_closed =
+                async { while !matches!(read.wait().await, None | Some(ChannelMsg::Close)) {} };
+            tokio::join!(until_closed, write.eof())
+        };
+        if timeout(END_LIMIT, end).await.is_ok() {
+            return;
+        }
+    }
+    let drain = async { while read.wait().await.is_some() {} };
+    tokio::select! {
+        () = drain => {}
+        // It fails only when the connection is gone.
+        _ = write.close() => {}
     }
 }

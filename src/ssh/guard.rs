@@ -24,6 +24,10 @@ use super::command::{Command, quote};
 /// Time between `TERM` and `KILL`: enough to remove a lock file, short enough for a person waiting.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
+/// From the end of its input to the end of a command: the grace, and time for its last output and
+/// the news of its end to reach us. What is not over by then is given up.
+pub(super) const END_LIMIT: Duration = Duration::from_secs(10);
+
 /// `$1`: the grace in seconds. `$2`: the command, quoted for a shell.
 const GUARD: &str = r#"exec 3<&0 </dev/null
 (

@@ -30,3 +30,6 @@ pub use endpoint::{Endpoint, Options};
 pub use error::Error;
 pub use pool::{Pool, Session};
 pub use run::{Captured, Exit, Output, Run, Stdin};
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use russh::Disconnect;
-use russh::client::Handle;
+use russh::client::{Handle, Msg};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
@@ -26,7 +26,16 @@ use super::connect::{Client, connect};
 use super::{Endpoint, Error, Options};
 
 /// A server that holds a connection but does not open a channel for so long is not working.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Waits between attempts to open a channel. sshd counts channels that were closed until it has
+/// cleaned up after them, a moment later, and refuses new ones meanwhile.
+const REFUSAL_DELAYS: &[Duration] = &[
+    Duration::from_millis(20),
+    Duration::from_millis(80),
+    Duration::from_millis(300),
+    Duration::from_millis(1000),
+];
 
 /// Saying goodbye is a courtesy; nobody waits longer for it.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -209,34 +218,39 @@ impl Connection {
     }
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
-        let server = || endpoint.name.clone();
-        let room = self
-            .channels
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("a connection's room is never closed");
+        let room = self.channels.clone().acquire_owned().await;
+        let room = room.expect("a connection's room is never closed");
+        let mut delays = REFUSAL_DELAYS.iter();
+        let channel = loop {
+            match self.try_open(endpoint).await {
+                Err(refused @ Error::ChannelRefused { .. }) => {
+                    sleep(*delays.next().ok_or(refused)?).await;
+                }
+                outcome => break outcome?,
+            }
+        };
+        Ok(Channel::new(channel, self.closed.clone(), room))
+    }
+
+    async fn try_open(&self, endpoint: &Endpoint) -> Result<russh::Channel<Msg>, Error> {
+        let server = endpoint.name.clone();
         let opened = tokio::select! {
             opened = timeout(OPEN_TIMEOUT, self.handle.channel_open_session()) => opened,
-            () = self.closed.cancelled() => return Err(Error::ConnectionLost { server: server(), cause: None }),
+            () = self.closed.cancelled() => return Err(Error::ConnectionLost { server, cause: None }),
         };
         match opened {
-            Ok(Ok(channel)) => Ok(Channel::new(channel, self.closed.clone(), room)),
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(Error::ChannelRefused {
-                server: server(),
-                reason: format!("{reason:?}"),
-            }),
+            Ok(Ok(channel)) => Ok(channel),
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
+                let reason = format!("it opens no channel ({reason:?})");
+                Err(Error::ChannelRefused { server, reason })
+            }
             Ok(Err(error)) => Err(Error::ConnectionLost {
-                server: server(),
+                server,
                 cause: Some(error.into()),
             }),
             Err(_) => {
-                // Whatever it is busy with, the next command deserves a connection that works.
-                self.closed.cancel();
-                Err(Error::ConnectionLost {
-                    server: server(),
-                    cause: None,
-                })
+                let reason = format!("it opened no channel within {OPEN_TIMEOUT:?}");
+                Err(Error::ChannelRefused { server, reason })
             }
         }
     }

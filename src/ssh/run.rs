@@ -20,15 +20,12 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{Channel, Incoming};
-use super::guard::{self, guarded};
+use super::guard::{END_LIMIT, guarded};
 use super::{Command, Error, Session};
 
 /// The exit status can overtake the last output, so we go on reading after it; but a daemon that a
 /// script left behind may hold the output open for ever. This much waiting in sum is enough.
 const LINGER: Duration = Duration::from_secs(3);
-
-/// After the grace of the guard has passed: time for the last output and the end to reach us.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Size of pieces in which input is read: two full packets.
 const CHUNK: usize = 64 * 1024;
@@ -52,8 +49,9 @@ pub enum Stdin {
     Empty,
     /// These bytes, then end of file. Such a command is not guarded: it is ended by its input.
     Bytes(Bytes),
-    /// What can be read here, then end of file. Not guarded either. When reading fails the
-    /// channel is closed, which the command sees as an early end of file.
+    /// What can be read here, then end of file. Not guarded either. When reading fails, and when
+    /// it is cancelled or out of time, the command sees an early end of file: its input has to be
+    /// such that a part is not taken for the whole.
     Reader(Box<dyn AsyncRead + Send + Unpin>),
 }
 
@@ -126,20 +124,18 @@ impl Session {
 
         let (incoming, write) = channel.split();
         let reason = OnceLock::new();
+        let fed = CancellationToken::new();
         let conduct = async {
             let _ = reason.set(stop.reason().await);
-            // A send fails only when the connection is gone, and then so is the command.
-            let _ = if is_guarded {
-                write.eof().await
-            } else {
-                write.close().await
-            };
-            sleep(guard::GRACE + FAREWELL).await;
+            fed.cancel();
+            // It fails only when the connection is gone, and then so is the command.
+            let _ = write.eof().await;
+            sleep(END_LIMIT).await;
         };
         let feed = async {
-            match feed(write, stdin).await {
-                Ok(()) => std::future::pending().await,
-                Err(cause) => cause,
+            match fed.run_until_cancelled(feed(write, stdin)).await {
+                Some(Err(cause)) => cause,
+                _ => std::future::pending().await,
             }
         };
         let ended = tokio::select! {

@@ -102,14 +102,18 @@ impl Builder {
         let client_key = self
             .shared_client_key
             .unwrap_or_else(|| keygen(dir.path(), "client", self.client_key));
+        let home = dir.path().join("home");
+        fs::create_dir(&home).expect("a home");
         let accepted = dir.path().join("authorized_keys");
         fs::copy(client_key.with_extension("pub"), &accepted).expect("the public key is beside it");
         let ports = free_ports(self.listeners);
         let config = dir.path().join("sshd_config");
         let mut text = format!(
             "ListenAddress 127.0.0.1\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n",
-            accepted.display()
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
+             SetEnv HOME={}\n",
+            accepted.display(),
+            home.display()
         );
         text.extend(ports.iter().map(|port| format!("Port {port}\n")));
         text.extend(host_keys.iter().map(|key| format!("HostKey {}\n", key.display())));
@@ -159,6 +163,12 @@ impl Sshd {
     /// A fresh directory of this server's own.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// `HOME` of those who log in, so that no start-up files of this machine are read. The
+    /// directory that commands start in is the account's real home all the same.
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
     }
 
     /// How the program names this server, with its host key pinned.

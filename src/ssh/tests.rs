@@ -1,0 +1,226 @@
+//! Quoting and the guard, proven against the shells of this machine.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the shells are children of the test and nothing else"
+)]
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command as Local, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::command::Command;
+use super::guard::guarded;
+use super::{Endpoint, Error};
+use crate::domain;
+
+/// Long enough for a shell to have done what it does next.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// The shells a server's account may log in with or call `sh`, as far as this machine has them.
+fn shells() -> Vec<&'static [&'static str]> {
+    let known: [&[&str]; 4] = [&["sh"], &["dash"], &["bash"], &["busybox", "sh"]];
+    let works = |shell: &&[&str]| {
+        let tried = Local::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", "exit 0"])
+            .status();
+        tried.is_ok_and(|status| status.success())
+    };
+    known.into_iter().filter(works).collect()
+}
+
+fn in_shell(shell: &[&str], line: Vec<u8>) -> Local {
+    let mut local = Local::new(shell[0]);
+    local.args(&shell[1..]).arg("-c").arg(OsString::from_vec(line));
+    local
+}
+
+fn word() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        vec(1_u8.., 0..40),
+        vec(
+            prop::sample::select(b"'\"\\$`!*?~#&;|<>(){}[] \t\n\r=-@%^a".to_vec()),
+            0..20
+        ),
+    ]
+}
+
+fn os(bytes: &[u8]) -> OsString {
+    OsString::from_vec(bytes.to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn arguments_and_environment_reach_a_program_byte_for_byte(args in vec(word(), 0..5), value in word()) {
+        let command = Command::script(r#"printf '%s\0' "$VALUE" "$@""#)
+            .args(args.iter().map(|arg| os(arg)))
+            .env("VALUE", os(&value));
+        let expected: Vec<u8> =
+            [&value].into_iter().chain(&args).flat_map(|word| [&word[..], &[0]].concat()).collect();
+        for shell in shells() {
+            let done = in_shell(shell, command.to_shell()).output().unwrap();
+            prop_assert!(done.stdout == expected, "{shell:?} {command}: {done:?}");
+        }
+    }
+
+    #[test]
+    fn any_directory_name_is_entered(name in vec(1_u8.., 1..40)) {
+        let name: Vec<u8> = name.into_iter().map(|byte| if byte == b'/' { b'_' } else { byte }).collect();
+        prop_assume!(name != b"." && name != b"..");
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join(os(&name));
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("here"), "yes").unwrap();
+        for place in [dir.as_os_str(), &os(&name)] {
+            let line = Command::new("cat").arg("here").dir(place).to_shell();
+            for shell in shells() {
+                let done = in_shell(shell, line.clone()).current_dir(parent.path()).output().unwrap();
+                prop_assert_eq!(&done.stdout[..], b"yes", "{:?} {:?}", shell, done);
+            }
+        }
+    }
+
+    #[test]
+    fn under_the_guard_words_stay_what_they_are(arg in word()) {
+        for shell in shells() {
+            let line = guarded(&Command::new("printf").arg("%s").arg(os(&arg)));
+            let mut child = in_group(in_shell(shell, line));
+            prop_assert_eq!(&output(&mut child), &arg);
+            prop_assert!(status(child).success());
+        }
+    }
+}
+
+fn in_group(mut local: Local) -> Child {
+    local
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn output(child: &mut Child) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    child.stdout.as_mut().unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// As sshd does: the input stays open until the status was taken.
+fn status(mut child: Child) -> ExitStatus {
+    let stdin = child.stdin.take();
+    let status = child.wait().unwrap();
+    drop(stdin);
+    status
+}
+
+#[test]
+fn a_command_is_readable() {
+    let command = Command::new("git")
+        .args(["log", "--format=%H", "it's", ""])
+        .env("LANG", "C")
+        .env("WHO", "a b")
+        .dir("/srv/shop");
+    assert_eq!(
+        command.to_string(),
+        r"cd /srv/shop && export LANG=C && export WHO='a b' && exec git log '--format=%H' 'it'\''s' ''"
+    );
+    assert_eq!(Command::new("ls").dir("-").to_string(), "cd ./- && exec ls");
+}
+
+#[test]
+fn what_no_shell_can_be_given_is_refused_and_never_sent() {
+    let reason = |command: Command| match command.check() {
+        Err(Error::BadCommand { reason }) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert!(reason(Command::new("a\0b")).contains("NUL"));
+    assert!(reason(Command::new("ls").arg("\0")).contains("NUL"));
+    assert!(reason(Command::new("ls").dir("\0")).contains("NUL"));
+    assert!(reason(Command::new("ls").env("A", "\0")).contains("NUL"));
+    assert!(reason(Command::new("")).contains("no program"));
+    assert!(reason(Command::new("-x")).contains("no program"));
+    for name in ["", "1A", "A B", "A;id", "A$(id)", "Ä", "A=B"] {
+        let command = Command::new("ls").env(name, "x");
+        assert!(!command.to_string().contains("export"), "{command}");
+        assert!(reason(command).contains("environment variable"));
+    }
+    assert!(reason(Command::new("echo").arg("x".repeat(200_000))).contains("longer"));
+    assert!(Command::new("echo").arg("x".repeat(50_000)).check().is_ok());
+}
+
+#[test]
+fn the_guard_passes_exit_status_and_signal_through() {
+    for shell in shells() {
+        let run = |script| {
+            let mut child = in_group(in_shell(shell, guarded(&Command::script(script))));
+            output(&mut child);
+            status(child)
+        };
+        assert_eq!(run("exit 42").code(), Some(42), "{shell:?}");
+        assert_eq!(run("kill -KILL $$").signal(), Some(9), "{shell:?}");
+        assert_eq!(run("exec sh -c 'exit 3'").code(), Some(3), "{shell:?}");
+    }
+}
+
+#[test]
+fn the_end_of_input_ends_the_group() {
+    for shell in shells() {
+        let command = Command::script("trap 'echo bye; exit 5' TERM; (sleep 305) & echo hi; wait");
+        let mut child = in_group(in_shell(shell, guarded(&command)));
+        let mut first = [0; 3];
+        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        // A subshell that was only just forked may lose a signal.
+        std::thread::park_timeout(SETTLE);
+        let start = Instant::now();
+        drop(child.stdin.take());
+        assert_eq!(output(&mut child), b"bye\n", "{shell:?}");
+        assert_eq!(child.wait().unwrap().code(), Some(5), "{shell:?}");
+        assert!(start.elapsed() < Duration::from_secs(4), "{shell:?}");
+    }
+}
+
+#[test]
+fn the_guard_leaves_a_daemon_alone_when_its_script_has_ended() {
+    for shell in shells() {
+        let command = Command::script("sleep 306 >/dev/null 2>&1 & echo $!");
+        let mut child = in_group(in_shell(shell, guarded(&command)));
+        let daemon = String::from_utf8(output(&mut child))
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        assert!(status(child).success());
+        std::thread::park_timeout(SETTLE);
+        let daemon = nix::unistd::Pid::from_raw(daemon);
+        nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGKILL).expect("it lives");
+    }
+}
+
+#[test]
+fn errors_reach_people_as_they_are_and_keep_their_cause() {
+    let endpoint = Endpoint {
+        name: "web1".to_owned(),
+        host: "::1".to_owned(),
+        port: 22,
+        user: "deploy".to_owned(),
+        host_key: None,
+    };
+    let error = Error::Cancelled {
+        server: endpoint.name,
+    };
+    let sentence = error.to_string();
+    let public = domain::Error::from(error);
+    assert_eq!(public.message(), sentence);
+    assert_eq!(public.kind(), domain::ErrorKind::Conflict);
+    assert!(std::error::Error::source(&public).is_some());
+}
