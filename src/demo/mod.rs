@@ -1,6 +1,9 @@
 //! A deployer to try out, made of nothing but this program.
 
+pub mod fleet;
 mod moments;
+pub mod past;
+pub mod people;
 mod pictures;
 pub mod repositories;
 pub mod stories;
