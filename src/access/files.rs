@@ -92,13 +92,20 @@ pub(super) fn line_at(text: &str, offset: usize) -> u32 {
     u32::try_from(before.filter(|&&byte| byte == b'\n').count() + 1).unwrap_or(u32::MAX)
 }
 
-/// A file as shipped.
+/// Every file of a policy directory as shipped: its name and its text. For writing the first
+/// policy of an installation, which its sysadmin then owns.
+pub const SHIPPED: [(&str, &str); 5] = [
+    (MODEL, include_str!("../../policies/model.conf")),
+    (POLICY, include_str!("../../policies/policy.csv")),
+    (CALENDAR, include_str!("../../policies/calendar.toml")),
+    (TESTS, include_str!("../../policies/tests.toml")),
+    ("README.md", include_str!("../../policies/README.md")),
+];
+
+/// The text of a file as shipped.
 pub(super) fn shipped(file: &str) -> Option<&'static str> {
-    match file {
-        MODEL => Some(include_str!("../../policies/model.conf")),
-        POLICY => Some(include_str!("../../policies/policy.csv")),
-        CALENDAR => Some(include_str!("../../policies/calendar.toml")),
-        TESTS => Some(include_str!("../../policies/tests.toml")),
-        _ => None,
-    }
+    SHIPPED
+        .iter()
+        .find(|(name, _)| *name == file)
+        .map(|&(_, text)| text)
 }

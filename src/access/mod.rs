@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+pub use files::SHIPPED;
 pub use permit::Permit;
 pub use problem::{Problem, Report, Severity};
 

@@ -1,6 +1,7 @@
 //! The shipped policy as a whole, and the promise that a broken file never widens access.
 
 mod broken;
+mod calendar_file;
 mod shipped;
 
 use std::path::Path;

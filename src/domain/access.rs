@@ -125,7 +125,8 @@ impl FromStr for Action {
 pub enum Resource {
     /// The installation itself: users, servers, clusters, audit log.
     Everything,
-    /// A project, seen as a whole. Granted when any of its environments is.
+    /// A project as a whole. Seeing it is granted when seeing any of its environments is; every
+    /// other action needs a line for all of them, and none that denies it for one.
     Project(String),
     /// An environment of a project: both names.
     Environment(String, String),

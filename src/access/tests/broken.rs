@@ -120,90 +120,6 @@ fn roles_too_deep_for_casbin_are_an_error() {
 }
 
 #[test]
-fn each_bad_calendar_is_told_with_its_line() {
-    let cases = [
-        ("timezone = \"Mars\"\n", 1, "not a time zone"),
-        ("timezone = \"UTC\"\nzone = 1\n", 2, "unknown field `zone`"),
-        (
-            "timezone = \"UTC\"\n[windows.w]\ndays = [\"mon\"]\nhours = [\"9-17\"]\n",
-            4,
-            "span of hours",
-        ),
-        (
-            "timezone = \"UTC\"\n[windows.w]\ndays = [\"monday\"]\nhours = []\n",
-            3,
-            "not a day",
-        ),
-        (
-            "timezone = \"UTC\"\n[windows.w]\nday = [\"mon\"]\nhours = []\n",
-            3,
-            "unknown field `day`",
-        ),
-        (
-            "timezone = \"UTC\"\n[windows.always]\ndays = []\nhours = []\n",
-            2,
-            "built in",
-        ),
-        (
-            "timezone = \"UTC\"\n[windows.w]\ndays = []\nhours = []\nholidays = \"no\"\n",
-            5,
-            "“closed”, “open” or “added”",
-        ),
-        (
-            "timezone = \"UTC\"\n[windows.w]\ndays = []\nhours = []\nexceptions = { mon-fri = [] }\n",
-            5,
-            "one day",
-        ),
-        (
-            "timezone = \"UTC\"\n[holidays]\ndates = [\n\"2026-02-30\"]\n",
-            4,
-            "not a day",
-        ),
-        (
-            "timezone = \"UTC\"\n[holidays]\nfiles = [\"../x.ics\"]\n",
-            3,
-            "not the name of a file",
-        ),
-        (
-            "timezone = \"UTC\"\n[holidays]\nfiles = [\"x.ics\"]\n",
-            3,
-            "no file “x.ics”",
-        ),
-        (
-            "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-01-02\nuntil = 2026-01-01\n",
-            6,
-            "ends before it begins",
-        ),
-        (
-            "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nfrom = 2026-01-02\nuntil = 2026-01-03\n",
-            2,
-            "missing field `reason`",
-        ),
-        (
-            "timezone = \"Europe/Paris\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-03-29T02:30:00\nuntil = 2026-05-01\n",
-            5,
-            "not a time that the clock",
-        ),
-        (
-            "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-03-29T02:30:01\nuntil = 2026-05-01\n",
-            5,
-            "to the minute",
-        ),
-        ("timezone = \n", 1, "string values must be quoted"),
-    ];
-    for (calendar, line, reason) in cases {
-        let dir = directory(&[(CALENDAR, calendar)]);
-        let problems = told(dir.path()).join("\n");
-        assert!(
-            problems.starts_with(&format!("calendar.toml:{line}: ")),
-            "{calendar}\n{problems}"
-        );
-        assert!(problems.contains(reason), "{calendar}\n{problems}");
-        assert!(Access::load(dir.path()).is_err());
-    }
-}
-
-#[test]
 fn each_bad_model_is_told_with_its_line() {
     let model = shipped(MODEL).unwrap();
     let matcher = model.lines().find(|line| line.starts_with("m =")).unwrap();
@@ -335,50 +251,6 @@ fn a_missing_or_unreadable_file_is_an_error() {
 }
 
 #[test]
-fn holidays_come_from_an_icalendar_file() {
-    let calendar = format!(
-        "{}\n",
-        shipped(CALENDAR)
-            .unwrap()
-            .replace("files = []", "files = [\"h.ics\"]")
-    );
-    let ics = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261123\r\nDTEND;VALUE=DATE:2026\r\n 1125\r\n\
-               SUMMARY:Two days\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20200714\r\n\
-               RRULE:FREQ=YEARLY\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
-    let dir = directory(&[(CALENDAR, &calendar), (TESTS, ""), ("h.ics", ics)]);
-    let calendar = Access::load(dir.path()).unwrap().calendar();
-    let open = |time| calendar.is_open("business-hours", at(time));
-    assert!(!open("2026-11-23 10:00") && !open("2026-11-24 10:00"));
-    assert!(open("2026-11-25 10:00"));
-    assert!(!open("2027-07-14 10:00") && open("2027-07-15 10:00"));
-
-    for (text, line, reason) in [
-        (ics.replace("YEARLY", "MONTHLY"), 8, "RRULE"),
-        (ics.replace("20261123", "20261323"), 3, "not a date"),
-        (
-            ics.replace("DTSTART;VALUE=DATE:20261123\r\n", ""),
-            2,
-            "no DTSTART",
-        ),
-        (ics.replace("SUMMARY", "RDATE"), 6, "RDATE is not understood"),
-        (
-            ics.replace("20200714\r\n", "20200714\r\nDTEND;VALUE=DATE:20300714\r\n"),
-            8,
-            "two months",
-        ),
-        ("nothing".to_owned(), 0, "not a whole iCalendar file"),
-    ] {
-        std::fs::write(dir.path().join("h.ics"), text).unwrap();
-        let problems = told(dir.path()).join("\n");
-        assert!(
-            problems.contains(&format!("h.ics:{line}: ")) && problems.contains(reason),
-            "{reason}: {problems}"
-        );
-        assert!(Access::load(dir.path()).is_err());
-    }
-}
-
-#[test]
 fn a_broken_reload_keeps_the_last_good_policy() {
     let dir = directory(&[]);
     let access = Access::load(dir.path()).unwrap();
@@ -472,4 +344,19 @@ fn the_examples_in_the_readme_are_valid() {
     let report = check(calendar_dir.path());
     assert!(report.is_good(), "{:?}", report.problems);
     assert_eq!(report.tests_run, 4);
+}
+
+#[test]
+fn an_empty_policy_gives_nothing_to_anybody() {
+    let dir = directory(&[(POLICY, "# nothing yet\n"), (TESTS, "")]);
+    let access = Access::load(dir.path()).unwrap();
+    for name in ["admin", "default", ""] {
+        for resource in [Resource::Everything, project(""), environment("", "")] {
+            assert!(
+                Action::ALL
+                    .iter()
+                    .all(|&action| { !access.may(&user(name), action, &resource, at("2026-11-23 10:00")) })
+            );
+        }
+    }
 }

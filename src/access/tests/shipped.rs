@@ -32,15 +32,18 @@ fn row(access: &Access, actor: &Actor, place: &Resource) -> String {
     row
 }
 
+/// The shipped calendar with a freeze more.
+fn frozen(freeze: &str) -> tempfile::TempDir {
+    let shipped = shipped(CALENDAR).unwrap();
+    let calendar = format!("{shipped}\n[[freezes]]\nname = \"sale\"\nreason = \"the sale\"\n{freeze}\n");
+    directory(&[(CALENDAR, &calendar)])
+}
+
 /// Every role × action × place.
 #[test]
 fn the_shipped_roles_may_exactly_this() {
-    let calendar = format!(
-        "{}\n[[freezes]]\nname = \"sale\"\nfrom = 2026-11-30T00:00:00\nuntil = 2026-12-01T00:00:00\n\
-         reason = \"the sale\"\nenvironments = [\"prod\"]\n",
-        shipped(CALENDAR).unwrap()
-    );
-    let dir = directory(&[(CALENDAR, &calendar)]);
+    let freeze = "from = 2026-11-30T00:00:00\nuntil = 2026-12-01T00:00:00\nenvironments = [\"prod\"]";
+    let dir = frozen(freeze);
     let access = Access::load(dir.path()).unwrap();
     let places = ["dev", "beta", "prod"].map(|name| environment("shop", name));
     let places = [places.as_slice(), &[project("shop"), Resource::Everything]].concat();
@@ -267,12 +270,8 @@ fn a_refusal_says_when_it_would_be_allowed() {
 
 #[test]
 fn a_freeze_stops_deploying_and_says_until_when() {
-    let calendar = format!(
-        "{}\n[[freezes]]\nname = \"sale\"\nfrom = 2026-11-23T09:00:00\nuntil = 2026-11-25T12:00:00\n\
-         reason = \"the sale\"\nprojects = [\"shop\"]\n",
-        shipped(CALENDAR).unwrap()
-    );
-    let dir = directory(&[(CALENDAR, &calendar), (TESTS, "")]);
+    let dir = frozen("from = 2026-11-23T09:00:00\nuntil = 2026-11-25T12:00:00\nprojects = [\"shop\"]");
+    std::fs::write(dir.path().join(TESTS), "").unwrap();
     let access = Access::load(dir.path()).unwrap();
     let admin = user("admin");
     let now = at("2026-11-23 10:00");
