@@ -1,4 +1,65 @@
-//! Deployer puts Git commits onto servers over SSH.
+//! Deployer puts Git commits onto servers over SSH, safely, and shows who did what, when and why
+//! it was allowed. This page is the tour of the house.
+//!
+//! # The modules, in reading order
+//!
+//! - [`domain`]: the words and rules. Start with `domain/deployment.rs`, whose table says which
+//!   state may follow which, and `domain/access.rs`, the vocabulary of permission. No I/O in here.
+//! - [`app`]: the use cases, one file per noun. `app/deployments.rs` is the heart of the matter:
+//!   [`app::deployments::request`] is the only way in which a deployment comes to be.
+//! - [`access`]: may this actor do that, there, now? Policy files that a sysadmin owns, decided by
+//!   casbin. It alone can make an [`access::Permit`], the value that every change asks for.
+//! - [`engine`]: does what was asked for. A worker claims a deployment, `engine/run.rs` carries it
+//!   through its phases, `engine/rollout.rs` takes it from server to server, `engine/output.rs`
+//!   brings every printed line into the store and then to whoever watches.
+//! - [`store`]: remembers. The only place that knows SQL; one file per noun.
+//! - [`git`], [`ssh`], [`sync`]: one module per thing outside. Mirrors, commits, diffs, exports;
+//!   pooled connections and remote commands as values; the one manifest of a tree and the
+//!   difference that each server needs.
+//! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
+//!   and hands a finished struct to its template.
+//! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`]: how the program is started, set
+//!   up, watched; how it starts others; how it knows the time.
+//! - [`demo`]: a whole installation on one machine, for looking around.
+//!
+//! Arrows point down only: `web` and `cli` speak to `app`; `app` to `access`, `engine` and `store`;
+//! those to the things outside; everything to `domain`, which knows nobody. A test of the house
+//! keeps it so.
+//!
+//! # What always holds
+//!
+//! 1. Nothing from outside reaches a shell unquoted: a remote command is an [`ssh::Command`], whose
+//!    arguments are quoted in one place.
+//! 2. No connection without a verified host key, no password login, no private key in the database,
+//!    the log or a page.
+//! 3. No action without a permit, asked for at request and again when it is carried out.
+//! 4. A change and its audit event are one transaction; audit events are only ever appended.
+//! 5. After a failure, a cancel or a crash every server's row says what is on that server.
+//! 6. A log line that was shown is stored, and a stored one can be shown again under its number.
+//! 7. Whoever lost the lease of a deployment writes nothing more about it and touches no server.
+//! 8. A broken policy file never widens access: the last good policy stays in force.
+//! 9. Bad input is answered with a sentence that says what to do.
+//! 10. Instants are UTC, and a parameter of every function that decides by them.
+//!
+//! # One deployment, followed through
+//!
+//! Alice presses Deploy. The form's handler in `web` makes an [`app::deployments::DeployRequest`]
+//! of it. [`app::deployments::request`] asks `access` for a permit, checks that the servers belong
+//! to the environment and that the commit is on its branch and was proven in the environment
+//! before, and stores the deployment, its servers and an audit event together. It wakes the engine.
+//!
+//! A worker claims the deployment: in one transaction it becomes `running` and its servers are
+//! reserved, so nobody else deploys to them meanwhile. The plan of steps is written down. *Check*
+//! asks `access` again and looks at every server over its pooled connection. *Prepare* fetches the
+//! mirror, exports the commit into a directory of its own, and runs the local scripts there.
+//! *Roll out* makes the manifest, and for each server packs or reuses the difference to what lies
+//! there, sends it, verifies it, switches the release, runs `deploy.sh` and the tests. *Finish*
+//! prunes old releases, records what is where, frees the servers and closes the deployment together
+//! with its last audit event.
+//!
+//! Meanwhile every printed line was masked, stored under a number and announced by
+//! [`engine::live::Hub`]; Alice's browser holds an event stream that replays from the number it saw
+//! last, so that nothing is lost when her train enters a tunnel.
 
 pub mod access;
 pub mod app;

@@ -1,1 +1,138 @@
-//! The engine module.
+//! Does what deployments ask for: takes them from the queue, runs their steps, tells how it went.
+//!
+//! [`Engine`] is the handle the rest of the program holds: wake it when something was queued, ask
+//! it to stop a deployment, watch what happens through its [`live::Hub`]. Behind it some workers
+//! claim deployments from the store (`worker`), and each claimed one is carried through its phases
+//! (`run`) by the steps in `steps`, server by server in `rollout`. Whatever a step does is written
+//! to the store before and after it, so that a restart (`recovery`) can tell the truth about what
+//! was interrupted. Everything printed takes one way: `output`.
+//!
+//! The engine decides nothing about who may do what: it asks `access` again at the instant a
+//! deployment is about to touch servers, and otherwise trusts what `app` has stored.
+
+mod lines;
+pub mod live;
+mod mask;
+mod output;
+mod recovery;
+mod rollout;
+mod run;
+mod steps;
+mod stop;
+mod worker;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::domain::{DeploymentId, Result};
+use crate::git::Mirrors;
+use crate::ssh::Pool;
+use crate::store::Store;
+use live::Hub;
+use stop::{Stop, StopReason};
+
+/// How the engine works, from the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name of this instance in the store's queue.
+    pub instance: String,
+    /// How many deployments run at once.
+    pub workers: usize,
+    /// Where exported trees and manifests are kept; ours alone.
+    pub work_dir: PathBuf,
+    /// How long a claimed deployment is ours without a sign of life.
+    pub lease: Duration,
+    /// Values masked in every log, beside the secret variables of the environment.
+    pub secrets: Vec<String>,
+}
+
+/// What the engine works with.
+pub struct Parts {
+    /// Remembers.
+    pub store: Store,
+    /// Says who may.
+    pub access: Arc<Access>,
+    /// Where commits come from.
+    pub mirrors: Mirrors,
+    /// The way to servers.
+    pub ssh: Pool,
+    /// The present instant.
+    pub clock: Clock,
+    /// How to work.
+    pub settings: Settings,
+}
+
+/// The handle on the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    hub: Hub,
+    wake: Notify,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    running: Mutex<HashMap<DeploymentId, Stop>>,
+}
+
+impl Engine {
+    /// An engine that does nothing until [`Self::start`].
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            parts,
+            hub: Hub::default(),
+            wake: Notify::new(),
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            running: Mutex::default(),
+        }))
+    }
+
+    /// Closes what an earlier process left running, then starts the workers.
+    pub async fn start(&self) -> Result<()> {
+        recovery::close_interrupted(&self.0).await?;
+        for number in 0..self.0.parts.settings.workers {
+            self.0.tasks.spawn(worker::work(Arc::clone(&self.0), number));
+        }
+        Ok(())
+    }
+
+    /// Something was queued, or servers became free.
+    pub fn wake(&self) {
+        self.0.wake.notify_waiters();
+    }
+
+    /// Ends a deployment that runs here: its programs are ended here and on the servers. The store
+    /// must already say who wanted it. `false` when it does not run here.
+    pub fn cancel(&self, id: DeploymentId) -> bool {
+        let running = self.0.running.lock();
+        running
+            .get(&id)
+            .map(|stop| stop.because(StopReason::Cancelled))
+            .is_some()
+    }
+
+    /// What happens, for whoever watches.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// Takes nothing new, ends what runs, and waits until each of it is closed in the store.
+    pub async fn shutdown(&self) {
+        self.0.shutdown.cancel();
+        for stop in self.0.running.lock().values() {
+            stop.because(StopReason::Shutdown);
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}

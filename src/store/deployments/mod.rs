@@ -86,6 +86,14 @@ pub struct NewPart {
     pub server: String,
     /// The name of the cluster it is reached through.
     pub cluster: String,
+    /// Why it is left alone, if it is.
+    pub skipped: Option<String>,
+}
+
+impl NewPart {
+    fn state(&self) -> ServerState {
+        if self.skipped.is_some() { ServerState::Skipped } else { ServerState::Waiting }
+    }
 }
 
 /// What must have no deployment at work before it is deleted.
@@ -119,9 +127,9 @@ pub async fn insert(tx: &Tx, new: &NewDeployment) -> Result<Deployment> {
             server_id: Set(Some(part.server_id.0)),
             server_name: Set(part.server.clone()),
             cluster_name: Set(part.cluster.clone()),
-            state: Set(ServerState::Waiting.as_str().into()),
+            state: Set(part.state().as_str().into()),
             previous_commit: Set(None),
-            detail: Set(String::new()),
+            detail: Set(part.skipped.clone().unwrap_or_default()),
         });
     if !new.servers.is_empty() {
         parts::Entity::insert_many(servers)

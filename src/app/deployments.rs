@@ -1,0 +1,362 @@
+//! Asking for deployments and ending them.
+
+use serde_json::json;
+
+use super::{App, audit};
+use crate::access::Permit;
+use crate::domain::{
+    Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind, Lock,
+    Project, Resource, Result, Server, ServerId, Target,
+};
+use crate::store::audit as audit_log;
+use crate::store::deployments::{self, NewDeployment, NewPart};
+use crate::store::{clusters, environments, locks, projects, servers};
+
+/// The longest reason, in characters: a paragraph, not a document.
+pub const REASON_LIMIT: usize = 2_000;
+/// Who rolls back is in trouble: that goes before what merely waits.
+const ROLLBACK_PRIORITY: i32 = 10;
+
+/// Which servers are meant, as a person chose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// All of the environment's.
+    All,
+    /// Those of one cluster.
+    Cluster(ClusterId),
+    /// One.
+    Server(ServerId),
+}
+
+/// What somebody wants deployed.
+#[derive(Debug, Clone)]
+pub struct DeployRequest {
+    /// The project's name.
+    pub project: String,
+    /// The environment's name.
+    pub environment: String,
+    /// Which servers.
+    pub choice: Choice,
+    /// A commit's hash, whole or shortened.
+    pub commit: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// How it came about.
+    pub kind: Kind,
+    /// A token of the form it came from: a form sent twice is one request.
+    pub request_key: Option<String>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requested {
+    /// A new deployment.
+    Queued(DeploymentId),
+    /// The same was already waiting.
+    AlreadyQueued(DeploymentId),
+}
+
+impl Requested {
+    /// The deployment, new or not.
+    pub fn id(self) -> DeploymentId {
+        match self {
+            Self::Queued(id) | Self::AlreadyQueued(id) => id,
+        }
+    }
+}
+
+/// Queues a deployment.
+///
+/// # Errors
+/// Forbidden by policy; unknown project, environment, target or commit; a commit that is not on
+/// the environment's branch or may not be promoted yet; a lock; no active server.
+pub async fn request(app: &App, actor: &Actor, wanted: DeployRequest) -> Result<Requested> {
+    let (project, environment) = place(app, &wanted.project, &wanted.environment).await?;
+    let action = match wanted.kind {
+        Kind::Rollback => Action::Rollback,
+        _ => Action::Deploy,
+    };
+    let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
+    let permit = app.permit(actor, action, &resource).await?;
+    if wanted.reason.chars().count() > REASON_LIMIT {
+        return Err(Error::field(
+            "reason",
+            format!("Keep the reason under {REASON_LIMIT} characters."),
+        ));
+    }
+    let (target, servers) = resolve_target(app, &environment, wanted.choice).await?;
+    let mirror = app.mirror(&project)?;
+    let commit = mirror.resolve(wanted.commit.trim()).await?;
+    if wanted.kind != Kind::Rollback {
+        check_commit(app, &project, &environment, &commit.id).await?;
+    }
+    store(
+        app,
+        permit,
+        wanted,
+        Wish {
+            project,
+            environment,
+            target,
+            servers,
+            commit: commit.id,
+            title: commit.title,
+        },
+    )
+    .await
+}
+
+/// A request that has been looked at.
+struct Wish {
+    project: Project,
+    environment: Environment,
+    target: Target,
+    servers: Vec<NewPart>,
+    commit: CommitId,
+    title: String,
+}
+
+async fn store(app: &App, permit: Permit, wanted: DeployRequest, wish: Wish) -> Result<Requested> {
+    let now = app.now();
+    let tx = app.store.begin().await?;
+    let (project, environment) = (wish.project.id, wish.environment.id);
+    if let Some(lock) = locks::stopping(&tx, project, environment, now).await?.first() {
+        return Err(Error::conflict(locked(lock)));
+    }
+    if let Some(key) = &wanted.request_key
+        && let Some(earlier) = deployments::by_request_key(&tx, key).await?
+    {
+        return Ok(Requested::AlreadyQueued(earlier.id));
+    }
+    let twin = |other: &Deployment| {
+        other.state == DeploymentState::Queued
+            && other.environment_id == Some(environment)
+            && other.target == wish.target
+            && other.commit == wish.commit
+    };
+    if let Some(twin) = deployments::active(&tx).await?.iter().find(|other| twin(other)) {
+        return Ok(Requested::AlreadyQueued(twin.id));
+    }
+    let actor = permit.actor();
+    let new = NewDeployment {
+        project_id: wish.project.id,
+        environment_id: wish.environment.id,
+        project: wish.project.name.to_string(),
+        environment: wish.environment.name.to_string(),
+        target: wish.target,
+        branch: wish.environment.branch.to_string(),
+        commit: wish.commit,
+        commit_title: wish.title,
+        kind: wanted.kind,
+        actor: actor.name.clone(),
+        impersonator: actor.impersonator.clone(),
+        reason: wanted.reason.trim().to_owned(),
+        permit: Some(permit.line().clone()),
+        queued_at: now,
+        scheduled_at: None,
+        priority: if wanted.kind == Kind::Rollback { ROLLBACK_PRIORITY } else { 0 },
+        previous_commit: None,
+        request_key: wanted.request_key,
+        servers: wish.servers,
+    };
+    let id = deployments::insert(&tx, &new).await?.id;
+    let detail = json!({
+        "deployment": id, "commit": new.commit.as_str(), "target": new.target.to_string(),
+        "kind": new.kind.as_str(), "reason": new.reason,
+    });
+    audit_log::append(&tx, &audit::allowed(&permit, "deployment.requested", now, detail)).await?;
+    tx.commit().await?;
+    app.engine.hub().changed(id);
+    app.engine.wake();
+    Ok(Requested::Queued(id))
+}
+
+fn locked(lock: &Lock) -> String {
+    let end = lock.ends_at.map(|end| end.format(" until %Y-%m-%d %H:%M UTC").to_string());
+    format!("{} has locked this{}: {}", lock.author, end.unwrap_or_default(), lock.reason)
+}
+
+/// The project and environment of these names.
+///
+/// # Errors
+/// Not found.
+pub async fn place(app: &App, project: &str, environment: &str) -> Result<(Project, Environment)> {
+    let project = projects::by_name(&app.store, project).await?;
+    let environment = environments::by_name(&app.store, project.id, environment).await?;
+    Ok((project, environment))
+}
+
+/// The servers a choice means, checked to belong to the environment.
+async fn resolve_target(
+    app: &App,
+    environment: &Environment,
+    choice: Choice,
+) -> Result<(Target, Vec<NewPart>)> {
+    let mut servers: Vec<NewPart> = Vec::new();
+    let mut target = (choice == Choice::All).then_some(Target::Environment);
+    for &id in &environment.clusters {
+        let cluster = clusters::by_id(&app.store, id).await?;
+        if choice == Choice::Cluster(id) {
+            target = Some(Target::Cluster { id, name: cluster.name.to_string() });
+        }
+        if matches!(choice, Choice::Cluster(other) if other != id) {
+            continue;
+        }
+        for member in &cluster.members {
+            let server = servers::by_id(&app.store, member.server).await?;
+            if matches!(choice, Choice::Server(other) if other != server.id) {
+                continue;
+            }
+            if choice == Choice::Server(server.id) {
+                target = Some(Target::Server { id: server.id, name: server.name.to_string() });
+            }
+            // A server in two clusters of one environment is deployed to once.
+            if !servers.iter().any(|part| part.server_id == server.id) {
+                servers.push(part(&server, cluster.name.as_str()));
+            }
+        }
+    }
+    let foreign = || Error::field("target", "That server or cluster does not belong to this environment.");
+    let target = target.ok_or_else(foreign)?;
+    if servers.iter().all(|part| part.skipped.is_some()) {
+        let message = format!(
+            "There is no active server in {target} of this environment, so there is nothing to deploy to."
+        );
+        return Err(Error::field("target", message));
+    }
+    Ok((target, servers))
+}
+
+fn part(server: &Server, cluster: &str) -> NewPart {
+    NewPart {
+        server_id: server.id,
+        server: server.name.to_string(),
+        cluster: cluster.to_owned(),
+        skipped: (!server.active).then(|| "Inactive, so it is left alone.".to_owned()),
+    }
+}
+
+/// The rules a commit has to keep: it is on the environment's branch, and it has succeeded in the
+/// environment before this one, where there is one of the same branch.
+async fn check_commit(
+    app: &App,
+    project: &Project,
+    environment: &Environment,
+    commit: &CommitId,
+) -> Result<()> {
+    let mirror = app.mirror(project)?;
+    if !mirror.contains(&environment.branch, commit).await? {
+        let message = format!(
+            "Commit {} is not on branch {}.",
+            commit.short(),
+            environment.branch
+        );
+        return Err(Error::field("commit", message));
+    }
+    if let Some(before) = promotion_source(app, environment).await? {
+        let done =
+            deployments::succeeded_commits(&app.store, before.id, Some(environment.branch.as_str()), std::slice::from_ref(commit)).await?;
+        if !done.contains(commit) {
+            let message = format!(
+                "Commit {} has not been deployed to {} with success yet; that comes before {}.",
+                commit.short(),
+                before.name,
+                environment.name
+            );
+            return Err(Error::field("commit", message));
+        }
+    }
+    Ok(())
+}
+
+/// The environment a commit has to succeed in before it may go to this one: of the same project
+/// and branch, the nearest one lower in order.
+///
+/// # Errors
+/// Of the store.
+pub async fn promotion_source(app: &App, environment: &Environment) -> Result<Option<Environment>> {
+    let all = environments::list(&app.store, environment.project_id).await?;
+    let lower = all
+        .into_iter()
+        .filter(|e| e.branch == environment.branch && e.position < environment.position);
+    Ok(lower.max_by_key(|e| e.position))
+}
+
+/// Ends a deployment: a queued one at once, a running one as soon as its programs are ended.
+///
+/// # Errors
+/// Forbidden; unknown; ended already.
+pub async fn cancel(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
+    let deployment = deployments::by_id(&app.store, id).await?;
+    let permit = app.permit(actor, Action::Cancel, &resource(&deployment)).await?;
+    let (now, who) = (app.now(), &permit.actor().name);
+    let tx = app.store.begin().await?;
+    // Read again: a worker may have taken or ended it meanwhile.
+    let state = deployments::by_id(&tx, id).await?.state;
+    if state.is_final() {
+        return Err(Error::conflict(format!("Deployment {id} has ended already: it {}.", state.title().to_lowercase())));
+    }
+    deployments::request_cancel(&tx, id, who, now).await?;
+    if matches!(state, DeploymentState::Queued | DeploymentState::Scheduled) {
+        let outcome = format!("Cancelled by {who} before it began; no server was touched.");
+        deployments::set_state(&tx, id, state, DeploymentState::Cancelled, now, &outcome).await?;
+    }
+    let detail = json!({ "deployment": id });
+    audit_log::append(&tx, &audit::allowed(&permit, "deployment.cancel_requested", now, detail)).await?;
+    tx.commit().await?;
+    app.engine.cancel(id);
+    app.engine.hub().changed(id);
+    app.engine.wake();
+    Ok(())
+}
+
+/// What a deployment is about, for policy.
+pub fn resource(deployment: &Deployment) -> Resource {
+    Resource::Environment(deployment.project.clone(), deployment.environment.clone())
+}
+
+/// Asks for what an ended deployment asked for once more: same commit, same target.
+///
+/// # Errors
+/// As [`request`]; the project, environment or target may be gone.
+pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
+    let deployment = deployments::by_id(&app.store, id).await?;
+    let choice = match &deployment.target {
+        Target::Environment => Choice::All,
+        Target::Cluster { id, .. } => Choice::Cluster(*id),
+        Target::Server { id, .. } => Choice::Server(*id),
+    };
+    let kind = if deployment.kind == Kind::Rollback { Kind::Rollback } else { Kind::Regular };
+    let reason = format!("Once more: deployment {id}");
+    let wanted = DeployRequest {
+        project: deployment.project,
+        environment: deployment.environment,
+        choice,
+        commit: deployment.commit.to_string(),
+        reason,
+        kind,
+        request_key: None,
+    };
+    request(app, actor, wanted).await
+}
+
+/// Brings the whole environment back to the commit it ran with success before a deployment.
+///
+/// # Errors
+/// As [`request`]; a conflict when there is no such commit.
+pub async fn roll_back(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
+    let deployment = deployments::by_id(&app.store, id).await?;
+    let before = super::watch::before(app, &deployment).await?.ok_or_else(|| {
+        Error::conflict("Nothing else has succeeded in this environment before, so there is nothing to go back to.")
+    })?;
+    let wanted = DeployRequest {
+        project: deployment.project,
+        environment: deployment.environment,
+        choice: Choice::All,
+        commit: before.to_string(),
+        reason: format!("Back from deployment {id}"),
+        kind: Kind::Rollback,
+        request_key: None,
+    };
+    request(app, actor, wanted).await
+}

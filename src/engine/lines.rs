@@ -1,0 +1,104 @@
+//! Turns the bytes a program prints into lines that can be stored and shown.
+//!
+//! Bytes arrive cut anywhere: in the middle of a line, of a character, of a secret. A line is kept
+//! back until it is whole, then made UTF-8, freed of what would disturb (NUL bytes, progress bars
+//! drawn over themselves) and masked.
+
+use super::mask::Mask;
+
+/// A longer line is cut into several: a browser cannot show more in one row, and a program that
+/// never ends its line must not fill memory. In bytes.
+const LONGEST_LINE: usize = 8 * 1024;
+
+/// The unfinished line of one stream.
+#[derive(Debug, Default)]
+pub struct LineBuffer {
+    pending: Vec<u8>,
+}
+
+impl LineBuffer {
+    /// Takes `bytes` and hands each line they complete to `line`, without its end.
+    pub fn push(&mut self, mut bytes: &[u8], mask: &Mask, mut line: impl FnMut(&str)) {
+        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+            self.pending.extend_from_slice(&bytes[..end]);
+            bytes = &bytes[end + 1..];
+            self.give(mask, &mut line);
+        }
+        self.pending.extend_from_slice(bytes);
+        while self.pending.len() > LONGEST_LINE {
+            let rest = self.pending.split_off(LONGEST_LINE);
+            self.give(mask, &mut line);
+            self.pending = rest;
+        }
+    }
+
+    /// Hands over what is left without a line end.
+    pub fn finish(&mut self, mask: &Mask, mut line: impl FnMut(&str)) {
+        if !self.pending.is_empty() {
+            self.give(mask, &mut line);
+        }
+    }
+
+    fn give(&mut self, mask: &Mask, line: &mut impl FnMut(&str)) {
+        let text = String::from_utf8_lossy(&self.pending);
+        let text = text.trim_end_matches('\r');
+        // A progress bar returns to the start of its line and draws over it: its last state counts.
+        let text = text.rsplit('\r').next().unwrap_or_default();
+        let masked = mask.apply(text);
+        if masked.contains('\0') {
+            line(&masked.replace('\0', "\u{fffd}"));
+        } else {
+            line(&masked);
+        }
+        self.pending.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&[u8]], mask: &Mask) -> Vec<String> {
+        let (mut buffer, mut lines) = (LineBuffer::default(), Vec::new());
+        for piece in pieces {
+            buffer.push(piece, mask, |line| lines.push(line.to_owned()));
+        }
+        buffer.finish(mask, |line| lines.push(line.to_owned()));
+        lines
+    }
+
+    #[test]
+    fn lines_are_whole_wherever_the_bytes_are_cut() {
+        let text = "déjà\r\nvu\n\n 10 %\r100 %\nend".as_bytes();
+        for cut in 0..text.len() {
+            let got = lines(&[&text[..cut], &text[cut..]], &Mask::default());
+            assert_eq!(got, ["déjà", "vu", "", "100 %", "end"], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_masked_wherever_it_is_cut() {
+        let (mask, text) = (Mask::new(["hunter2"]), b"pw hunter2\n");
+        for cut in 0..text.len() {
+            assert_eq!(
+                lines(&[&text[..cut], &text[cut..]], &mask),
+                ["pw •••"],
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let got = lines(&[&vec![b'x'; LONGEST_LINE * 2 + 5]], &Mask::default());
+        assert_eq!(
+            got.iter().map(String::len).collect::<Vec<_>>(),
+            [LONGEST_LINE, LONGEST_LINE, 5]
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_shown_as_such() {
+        assert_eq!(lines(&[b"a\xff\0b\n"], &Mask::default()), ["a\u{fffd}\u{fffd}b"]);
+    }
+}

@@ -1,0 +1,253 @@
+//! The way of everything a deployment prints: masked, batched, stored with line numbers, then told
+//! to whoever watches.
+//!
+//! Each step writes into a [`StepLog`], which makes lines of bytes and hands them to the one writer
+//! of the deployment through a bounded channel. The writer stores what has gathered in a single
+//! transaction: at once when nothing was written lately, else after [`BATCH_TIME`], so that a quiet
+//! script is seen immediately and a loud one costs few writes. A program that prints faster than
+//! the store takes it is slowed down by the channel; memory does not grow with the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::lines::LineBuffer;
+use super::live::Hub;
+use super::mask::Mask;
+use crate::clock::Clock;
+use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
+use crate::store::{Lease, Store};
+use crate::store::log;
+
+/// How long lines gather while others were written just before.
+const BATCH_TIME: Duration = Duration::from_millis(40);
+/// Text gathered before it is written whatever the time, in bytes.
+const BATCH_SIZE: usize = 512 * 1024;
+/// Pieces waiting for the writer before printing programs are slowed down; a piece is at most what
+/// one SSH packet carries.
+const WAITING_PIECES: usize = 32;
+
+enum Message {
+    Lines {
+        step: Arc<StepName>,
+        lines: Vec<Line>,
+        size: usize,
+    },
+    Flush(oneshot::Sender<()>),
+}
+
+/// Which step printed a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepName {
+    /// Its row.
+    pub id: Option<StepId>,
+    /// The server it runs on; empty for the deployer's host.
+    pub server: String,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// The log of one deployment while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Log {
+    sender: mpsc::Sender<Message>,
+    mask: Mask,
+    broken: CancellationToken,
+}
+
+/// Where the log of one deployment goes.
+pub struct Sink {
+    /// Keeps the lines.
+    pub store: Store,
+    /// Tells about them.
+    pub hub: Hub,
+    /// Gives them their time.
+    pub clock: Clock,
+    /// Whose lines they are, and the proof that we may write them.
+    pub lease: Lease,
+}
+
+impl Log {
+    /// Starts the writer. When it can no longer write (disk full, lease lost) it cancels `broken`.
+    pub fn open(sink: Sink, mask: Mask, broken: CancellationToken) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING_PIECES);
+        let token = broken.clone();
+        tokio::spawn(async move {
+            if let Err(error) = write(sink, receiver).await {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the log cannot be stored"
+                );
+                token.cancel();
+            }
+        });
+        Self { sender, mask, broken }
+    }
+
+    /// The log of one step.
+    pub fn step(&self, name: StepName) -> StepLog {
+        StepLog {
+            log: self.clone(),
+            name: Arc::new(name),
+            out: LineBuffer::default(),
+            err: LineBuffer::default(),
+        }
+    }
+
+    /// Waits until everything handed over so far is stored.
+    pub async fn flush(&self) -> Result<()> {
+        let (done, stored) = oneshot::channel();
+        let sent = self.sender.send(Message::Flush(done)).await;
+        if sent.is_err() || stored.await.is_err() {
+            return Err(not_stored());
+        }
+        Ok(())
+    }
+}
+
+fn not_stored() -> Error {
+    Error::unavailable("The log could not be stored, so the deployment was stopped.")
+}
+
+/// The log of one step: takes the bytes its programs print and what the engine says itself.
+pub struct StepLog {
+    log: Log,
+    name: Arc<StepName>,
+    out: LineBuffer,
+    err: LineBuffer,
+}
+
+impl StepLog {
+    /// A line of the engine's own.
+    pub async fn say(&mut self, line: impl AsRef<str>) {
+        let mut gathered = Gathered::default();
+        for part in line.as_ref().lines() {
+            gathered.add(Stream::Info, &self.log.mask.apply(part));
+        }
+        self.send(gathered).await;
+    }
+
+    /// Bytes a program printed.
+    pub async fn print(&mut self, stream: Stream, bytes: &[u8]) {
+        let mut gathered = Gathered::default();
+        let buffer = if stream == Stream::Stderr {
+            &mut self.err
+        } else {
+            &mut self.out
+        };
+        buffer.push(bytes, &self.log.mask, |line| gathered.add(stream, line));
+        self.send(gathered).await;
+    }
+
+    /// Hands over lines that were not ended.
+    pub async fn finish(&mut self) {
+        let mut gathered = Gathered::default();
+        self.out
+            .finish(&self.log.mask, |line| gathered.add(Stream::Stdout, line));
+        self.err
+            .finish(&self.log.mask, |line| gathered.add(Stream::Stderr, line));
+        self.send(gathered).await;
+    }
+
+    async fn send(&self, gathered: Gathered) {
+        let Gathered { lines, size } = gathered;
+        if lines.is_empty() {
+            return;
+        }
+        let message = Message::Lines {
+            step: Arc::clone(&self.name),
+            lines,
+            size,
+        };
+        if self.log.sender.send(message).await.is_err() {
+            // The writer has said why; whoever runs the step watches the token.
+            self.log.broken.cancel();
+        }
+    }
+}
+
+/// The lines of one piece of output.
+#[derive(Default)]
+struct Gathered {
+    lines: Vec<Line>,
+    size: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, stream: Stream, line: &str) {
+        self.size += line.len();
+        self.lines.push(Line { stream, text: line.to_owned() });
+    }
+}
+
+/// What waits to be written: lines of one step stay together, so that a chunk has one step.
+#[derive(Default)]
+struct Batch {
+    parts: Vec<(Arc<StepName>, Vec<Line>)>,
+    size: usize,
+    flushes: Vec<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Flush(done) => self.flushes.push(done),
+            Message::Lines { step, mut lines, size } => {
+                self.size += size + lines.len();
+                match self.parts.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &step)) {
+                    Some((_, gathered)) => gathered.append(&mut lines),
+                    None => self.parts.push((step, lines)),
+                }
+            }
+        }
+    }
+
+    fn is_ripe(&self) -> bool {
+        self.size >= BATCH_SIZE || !self.flushes.is_empty()
+    }
+}
+
+async fn write(sink: Sink, mut receiver: mpsc::Receiver<Message>) -> Result<()> {
+    let mut last_write = Instant::now() - BATCH_TIME;
+    while let Some(first) = receiver.recv().await {
+        let mut batch = Batch::default();
+        batch.take(first);
+        let ripe_at = last_write + BATCH_TIME;
+        while !batch.is_ripe() {
+            match timeout_at(ripe_at, receiver.recv()).await {
+                Ok(Some(message)) => batch.take(message),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        store(&sink, &mut batch).await?;
+        for done in batch.flushes {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+        last_write = Instant::now();
+    }
+    Ok(())
+}
+
+async fn store(sink: &Sink, batch: &mut Batch) -> Result<()> {
+    if batch.parts.is_empty() {
+        return Ok(());
+    }
+    let at = sink.clock.now();
+    let chunks = batch.parts.drain(..).map(|(step, lines)| Chunk {
+        step: step.id,
+        server: step.server.clone(),
+        kind: Some(step.kind),
+        at,
+        lines,
+    });
+    let chunks: Vec<Chunk> = chunks.collect();
+    let tx = sink.store.begin_leased(sink.lease).await?;
+    let stored = log::append(&tx, chunks).await?;
+    tx.commit().await?;
+    sink.hub.lines(sink.lease.deployment, stored);
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! One deployment from claim to close: check, prepare, roll out, finish.
+//!
+//! [`Run`] holds what every step needs and is the only writer of the deployment's rows while it
+//! runs. A step is begun in the store before it acts and ended there afterwards, so what the store
+//! says is never ahead of the truth.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::mask::Mask;
+use super::output::{Log, Sink, StepLog, StepName};
+use super::rollout;
+use super::steps::{Done, Failure, StepResult, check, checkout, script};
+use super::stop::{Stop, StopReason};
+use super::{Inner, Parts};
+use crate::domain::deployment::{ServerPart, ServerState};
+use crate::domain::{
+    CommitId, Deployment, DeploymentState, Environment, Error, Instant, Phase, Project, Result, Server, ServerId,
+    StepId, StepKind, StepState,
+};
+use crate::git::{self, Mirror};
+use crate::store::queue::Claimed;
+use crate::store::steps::NewStep;
+use crate::store::{Lease, LeasedTx, deployments, environments, projects, servers, steps};
+
+/// A server with its place in the deployment.
+pub(super) struct Member {
+    pub server: Server,
+    pub cluster: String,
+    /// Its row's place in the deployment.
+    pub position: i32,
+}
+
+/// A deployment that is being carried out.
+pub(super) struct Run {
+    pub engine: Arc<Inner>,
+    pub deployment: Deployment,
+    pub project: Project,
+    pub environment: Environment,
+    /// In the order of the rollout.
+    pub members: Vec<Member>,
+    pub lease: Lease,
+    pub log: Log,
+    pub stop: Stop,
+    steps: HashMap<(Option<ServerId>, StepKind), StepId>,
+}
+
+/// A step that has begun.
+pub(super) struct Active {
+    id: StepId,
+    pub log: StepLog,
+}
+
+/// How the whole ended.
+pub(super) enum Ending {
+    Succeeded(String),
+    Failed(String),
+    /// The reason is in [`Run::stop`].
+    Stopped,
+}
+
+pub(super) async fn run(engine: Arc<Inner>, claimed: Claimed, stop: Stop) {
+    let (id, lease) = (claimed.deployment.id, claimed.lease);
+    let ending = match Run::open(Arc::clone(&engine), claimed, stop.clone()).await {
+        Ok(run) => {
+            tracing::info!(
+                deployment = id.0,
+                project = run.deployment.project,
+                "deployment begins"
+            );
+            let ending = run.carry_out().await;
+            if let Err(error) = run.log.flush().await {
+                tracing::warn!(deployment = id.0, "{error}");
+            }
+            ending
+        }
+        Err(error) => Ending::Failed(error.message().to_owned()),
+    };
+    if stop.reason() == Some(StopReason::LeaseLost) {
+        tracing::error!(
+            deployment = id.0,
+            "another instance holds this deployment now; nothing more is written"
+        );
+        return;
+    }
+    if let Err(error) = super::recovery::close(&engine, lease, &stop, ending).await {
+        let cause = &error as &dyn std::error::Error;
+        tracing::error!(
+            deployment = id.0,
+            error = cause,
+            "the deployment could not be closed; it will be at the next start"
+        );
+    }
+}
+
+impl Run {
+    async fn open(engine: Arc<Inner>, claimed: Claimed, stop: Stop) -> Result<Self> {
+        let Claimed { deployment, lease } = claimed;
+        let store = &engine.parts.store;
+        let gone =
+            |what: &str| Error::conflict(format!("The {what} was deleted while the deployment waited."));
+        let project_id = deployment.project_id.ok_or_else(|| gone("project"))?;
+        let environment_id = deployment.environment_id.ok_or_else(|| gone("environment"))?;
+        let project = projects::by_id(store, project_id).await?;
+        let environment = environments::by_id(store, environment_id).await?;
+        let members = members(&engine, &deployment).await?;
+        let secrets = environment
+            .options
+            .variables
+            .values()
+            .filter(|v| v.secret)
+            .map(|v| v.value.as_str());
+        let mask = Mask::new(secrets.chain(engine.parts.settings.secrets.iter().map(String::as_str)));
+        let sink = Sink {
+            store: store.clone(),
+            hub: engine.hub.clone(),
+            clock: engine.parts.clock.clone(),
+            lease,
+        };
+        let log = Log::open(sink, mask, stop.token().clone());
+        let mut run = Self {
+            engine,
+            deployment,
+            project,
+            environment,
+            members,
+            lease,
+            log,
+            stop,
+            steps: HashMap::new(),
+        };
+        run.plan().await?;
+        Ok(run)
+    }
+
+    /// Writes every step there will be, so that the page shows what is to come.
+    async fn plan(&mut self) -> Result<()> {
+        let mut plan: Vec<(Option<&Member>, StepKind)> =
+            checkout::STEPS.iter().map(|&kind| (None, kind)).collect();
+        for member in &self.members {
+            plan.extend(
+                rollout::steps(self.project.method)
+                    .iter()
+                    .map(|&kind| (Some(member), kind)),
+            );
+        }
+        plan.push((None, StepKind::Finish));
+        let new = plan.iter().map(|(member, kind)| NewStep {
+            server_id: member.map(|m| m.server.id),
+            server_name: member.map(|m| m.server.name.to_string()).unwrap_or_default(),
+            kind: *kind,
+        });
+        let new: Vec<NewStep> = new.collect();
+        let tx = self.begin_tx().await?;
+        let rows = steps::insert(&tx, &new).await?;
+        tx.commit().await?;
+        self.steps = rows
+            .into_iter()
+            .map(|row| ((row.server_id, row.kind), row.id))
+            .collect();
+        self.changed();
+        Ok(())
+    }
+
+    async fn carry_out(&self) -> Ending {
+        match self.phases().await {
+            Ok(ending) => ending,
+            Err(_) if self.stop.reason().is_some() => Ending::Stopped,
+            Err(failure) => Ending::Failed(failure.message),
+        }
+    }
+
+    async fn phases(&self) -> StepResult<Ending> {
+        self.set_phase(Phase::Check).await?;
+        let inspections = check::check(self).await?;
+        self.set_phase(Phase::Prepare).await?;
+        let tree = checkout::fetch_and_export(self).await?;
+        script::predeploy(self, &tree).await?;
+        script::local_tests(self, &tree).await?;
+        self.set_phase(Phase::RollOut).await?;
+        let tally = rollout::roll_out(self, &tree, inspections).await?;
+        if self.stop.reason().is_some() {
+            return Ok(Ending::Stopped);
+        }
+        self.set_phase(Phase::Finish).await?;
+        rollout::finish(self, &tally).await?;
+        Ok(tally.ending())
+    }
+
+    /// Begins a step in the store.
+    pub async fn begin(&self, kind: StepKind, member: Option<&Member>) -> StepResult<Active> {
+        if self.stop.reason().is_some() {
+            return Err(Failure::new("Ended before it began."));
+        }
+        let key = (member.map(|m| m.server.id), kind);
+        let id = *self
+            .steps
+            .get(&key)
+            .ok_or_else(|| Failure::new("This step was not planned."))?;
+        let tx = self.begin_tx().await?;
+        steps::start(&tx, id, self.now()).await?;
+        tx.commit().await?;
+        self.changed();
+        let server = member.map(|m| m.server.name.to_string()).unwrap_or_default();
+        Ok(Active {
+            id,
+            log: self.log.step(StepName {
+                id: Some(id),
+                server,
+                kind,
+            }),
+        })
+    }
+
+    /// Ends a step in the store, after its last line is there too.
+    pub async fn end(&self, mut step: Active, result: StepResult) -> StepResult {
+        if let Err(failure) = &result {
+            step.log.say(&failure.message).await;
+        }
+        step.log.finish().await;
+        self.log.flush().await?;
+        let (state, detail, exit_code) = match (&result, self.stop.reason()) {
+            (Ok(done), _) => (done.state, done.detail.as_str(), done.exit_code),
+            (Err(failure), None) => (StepState::Failed, failure.message.as_str(), failure.exit_code),
+            (Err(failure), Some(StopReason::Cancelled)) => {
+                (StepState::Cancelled, failure.message.as_str(), failure.exit_code)
+            }
+            (Err(failure), Some(_)) => (
+                StepState::Interrupted,
+                failure.message.as_str(),
+                failure.exit_code,
+            ),
+        };
+        let tx = self.begin_tx().await?;
+        steps::finish(&tx, step.id, state, exit_code, detail, self.now()).await?;
+        tx.commit().await?;
+        self.changed();
+        result
+    }
+
+    /// Writes what is on a server.
+    pub async fn set_part(&self, member: &Member, state: ServerState, detail: &str) -> Result<()> {
+        let tx = self.begin_tx().await?;
+        deployments::set_server(&tx, member.position, state, detail).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// A transaction that fails when the lease was lost.
+    pub async fn begin_tx(&self) -> Result<LeasedTx> {
+        self.engine.parts.store.begin_leased(self.lease).await
+    }
+
+    async fn set_phase(&self, phase: Phase) -> Result<()> {
+        let tx = self.begin_tx().await?;
+        deployments::set_phase(&tx, phase).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Writes what was on a server before; text that is no commit is left out.
+    pub async fn set_previous(&self, member: &Member, commit: &str) -> Result<()> {
+        let Ok(commit) = commit.parse::<CommitId>() else { return Ok(()) };
+        let tx = self.begin_tx().await?;
+        deployments::set_previous_commit(&tx, member.position, Some(&commit)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The project's mirror.
+    pub fn mirror(&self) -> Result<Mirror> {
+        let url = git::check_url(&self.project.git_url).map_err(Error::invalid)?;
+        Ok(self.engine.parts.mirrors.mirror(self.project.id, &url))
+    }
+
+    pub fn parts(&self) -> &Parts {
+        &self.engine.parts
+    }
+
+    pub fn now(&self) -> Instant {
+        self.engine.parts.clock.now()
+    }
+
+    fn changed(&self) {
+        self.engine.hub.changed(self.deployment.id);
+    }
+
+    /// What scripts see beside their arguments. Names of ours win over the environment's own.
+    pub fn variables(&self, server: &str, previous: Option<&str>) -> BTreeMap<String, String> {
+        let deployment = &self.deployment;
+        let own = self.environment.options.variables.iter();
+        let mut variables: BTreeMap<String, String> = own
+            .map(|(name, variable)| (name.clone(), variable.value.clone()))
+            .collect();
+        let ours = [
+            ("PROJECT", deployment.project.as_str()),
+            ("ENVIRONMENT", deployment.environment.as_str()),
+            ("SERVER", server),
+            ("COMMIT", deployment.commit.as_str()),
+            ("BRANCH", deployment.branch.as_str()),
+            ("PREVIOUS_COMMIT", previous.unwrap_or_default()),
+        ];
+        for (name, value) in ours {
+            variables.insert(format!("DEPLOYER_{name}"), value.to_owned());
+        }
+        variables.insert("DEPLOYER_DEPLOYMENT_ID".to_owned(), deployment.id.to_string());
+        variables
+    }
+}
+
+/// The servers of the deployment that still exist and are active, in the order stored with it.
+async fn members(engine: &Inner, deployment: &Deployment) -> Result<Vec<Member>> {
+    let store = &engine.parts.store;
+    let parts: Vec<ServerPart> = deployments::servers(store, deployment.id).await?;
+    let mut members = Vec::with_capacity(parts.len());
+    for part in parts
+        .into_iter()
+        .filter(|part| part.state == ServerState::Waiting)
+    {
+        let Some(id) = part.server_id else { continue };
+        let server = servers::by_id(store, id).await?;
+        if server.active {
+            members.push(Member {
+                server,
+                cluster: part.cluster,
+                position: part.position,
+            });
+        }
+    }
+    if members.is_empty() {
+        return Err(Error::conflict(
+            "None of its servers is active any more, so there is nothing to deploy to.",
+        ));
+    }
+    Ok(members)
+}
+
+impl Ending {
+    /// The state to close in, and the sentence.
+    pub fn close(&self, stop: &Stop, who: Option<&str>) -> (DeploymentState, String) {
+        match (self, stop.reason()) {
+            (Self::Succeeded(sentence), _) => (DeploymentState::Succeeded, sentence.clone()),
+            (Self::Stopped, Some(StopReason::Cancelled)) => (
+                DeploymentState::Cancelled,
+                format!("Cancelled by {}.", who.unwrap_or("somebody")),
+            ),
+            (Self::Stopped, Some(StopReason::LogBroken)) => (
+                DeploymentState::Failed,
+                "Stopped, because its log could not be stored.".to_owned(),
+            ),
+            (Self::Stopped, _) => (
+                DeploymentState::Failed,
+                "Interrupted: the deployer was stopped while it ran.".to_owned(),
+            ),
+            (Self::Failed(sentence), _) => (DeploymentState::Failed, sentence.clone()),
+        }
+    }
+}
+
+impl Done {
+    /// A script that exited with `code`.
+    pub fn exited(code: i32) -> Self {
+        Self {
+            exit_code: Some(code),
+            ..Self::well("")
+        }
+    }
+}

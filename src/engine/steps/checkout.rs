@@ -1,0 +1,117 @@
+//! From the commit's name to a tree on this host that can be sent.
+//!
+//! Each deployment has a directory of its own below the work directory, made by it and removed
+//! with it; a leftover of a killed process is recognised by its name and replaced.
+
+use std::path::{Path, PathBuf};
+
+use super::{Done, Failure, StepResult};
+use crate::domain::{CommitId, Instant, StepKind};
+use crate::engine::output::StepLog;
+use crate::engine::run::Run;
+
+/// What is done once per deployment before servers are touched, in order.
+pub const STEPS: [StepKind; 5] = [
+    StepKind::Check,
+    StepKind::Fetch,
+    StepKind::Export,
+    StepKind::Predeploy,
+    StepKind::LocalTests,
+];
+
+/// The exported tree of one deployment; its directory goes when this is dropped.
+pub struct Tree {
+    home: PathBuf,
+    /// When the commit was made.
+    pub commit_time: Instant,
+}
+
+impl Tree {
+    /// Where the files are.
+    pub fn dir(&self) -> &Path {
+        &self.home
+    }
+
+    /// Whether the tree has `script` as a file of its own.
+    pub fn has_script(&self, script: &str) -> bool {
+        std::fs::symlink_metadata(self.home.join(script)).is_ok_and(|found| found.is_file())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let home = std::mem::take(&mut self.home);
+        // A large tree takes a while to remove; nobody waits for it.
+        std::thread::spawn(move || {
+            if let Err(error) = std::fs::remove_dir_all(&home) {
+                tracing::warn!(path = %home.display(), %error, "an exported tree could not be removed");
+            }
+        });
+    }
+}
+
+/// The steps `fetch` and `export`.
+pub async fn fetch_and_export(run: &Run) -> StepResult<Tree> {
+    let mut step = run.begin(StepKind::Fetch, None).await?;
+    let result = fetch(run, &mut step.log).await;
+    run.end(step, result).await?;
+
+    let mut step = run.begin(StepKind::Export, None).await?;
+    let (result, tree) = match export(run, &mut step.log).await {
+        Ok((done, tree)) => (Ok(done), Some(tree)),
+        Err(failure) => (Err(failure), None),
+    };
+    run.end(step, result).await?;
+    tree.ok_or_else(|| Failure::new("There is no exported tree."))
+}
+
+async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
+    let mirror = run.mirror()?;
+    let commit = &run.deployment.commit;
+    // The commit was there when the deployment was asked for. Fetching brings the branches up to
+    // date for pages; a Git host that is down at night must not keep a rollback from happening.
+    match mirror.fetch(|_| {}, run.stop.token()).await {
+        Ok(_) => log.say("The mirror is up to date.").await,
+        Err(error) if mirror.commit(commit).await.is_ok() => {
+            log.say(format!(
+                "{error} The commit is in the mirror already, so the deployment goes on."
+            ))
+            .await;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    mirror.commit(commit).await?;
+    Ok(Done::well(""))
+}
+
+async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
+    let commit: &CommitId = &run.deployment.commit;
+    let mirror = run.mirror()?;
+    let info = mirror.commit(commit).await?;
+    let trees = run.parts().settings.work_dir.join("trees");
+    let home = trees.join(format!("deployment-{}", run.deployment.id));
+    let blocked = |error: std::io::Error| {
+        Failure::new(format!(
+            "The work directory {} cannot be used: {error}.",
+            trees.display()
+        ))
+    };
+    tokio::fs::create_dir_all(&trees).await.map_err(blocked)?;
+    if tokio::fs::symlink_metadata(&home).await.is_ok() {
+        tokio::fs::remove_dir_all(&home).await.map_err(blocked)?;
+    }
+    let exported = mirror.export(commit, &home, |_| {}, run.stop.token()).await?;
+    let tree = Tree {
+        home,
+        commit_time: info.time,
+    };
+    mirror.keep(commit).await?;
+    let summary = format!("{} files, {} bytes", exported.files, exported.bytes);
+    log.say(format!(
+        "Exported {} “{}”: {summary}.",
+        commit.short(),
+        info.title
+    ))
+    .await;
+    Ok((Done::well(summary), tree))
+}

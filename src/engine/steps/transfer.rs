@@ -1,0 +1,207 @@
+//! Bringing the tree to the servers: the manifest made once, then per server sync and activate;
+//! afterwards the record of what lies where, and the pruning of old releases.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::check::Reached;
+use super::checkout::Tree;
+use super::script::DEPLOY;
+use super::{Done, StepResult};
+use crate::domain::{StepKind, SyncMethod};
+use crate::engine::output::StepLog;
+use crate::engine::rollout::Tally;
+use crate::engine::run::{Member, Run};
+use crate::ssh::Session;
+use crate::store::releases::{self, NewRelease};
+use crate::sync::{
+    self, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Source, Stamp, Trust,
+};
+
+/// Manifests kept per environment: what servers may start from without being listed. More than a
+/// rollback or two back is rare, and a listing is only slower.
+const KEPT_MANIFESTS: usize = 6;
+
+/// The tree of the deployment, ready for any number of servers.
+pub struct Package {
+    source: Source,
+    stamp: Stamp,
+    limits: Limits,
+    manifests: Manifests,
+}
+
+/// Reads the exported tree and makes its manifest.
+pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
+    let layout = Layout::new(&run.project, &run.environment)?;
+    let manifests = Manifests { dir: manifests_dir(run) };
+    let known = manifests.load().await;
+    let manifest =
+        Manifest::scan(tree.dir().to_owned(), layout.rules, tree.commit_time, known.clone()).await?;
+    let stamp = Stamp {
+        deployment: run.deployment.id,
+        branch: run.environment.branch.clone(),
+        commit: run.deployment.commit.clone(),
+        at: run.now(),
+    };
+    let source = Source::open(tree.dir().to_owned(), Arc::new(manifest), known);
+    Ok(Package { source, stamp, limits: limits(run), manifests })
+}
+
+/// How long questions and transfers may take, ended with the deployment.
+pub fn limits(run: &Run) -> Limits {
+    Limits { cancel: run.stop.token().clone(), ..Limits::default() }
+}
+
+/// The step `sync`.
+pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reached) -> StepResult<Delivered> {
+    let mut step = run.begin(StepKind::Sync, Some(member)).await?;
+    let progress = |_: Progress| {};
+    let delivery = Delivery {
+        session: &reached.session,
+        layout: &reached.layout,
+        inspection: &reached.found,
+        stamp: &package.stamp,
+        trust: Trust::Times,
+        limits: &package.limits,
+        progress: &progress,
+    };
+    let (result, delivered) = match package.source.deliver(&delivery).await {
+        Ok(delivered) => {
+            let what = describe(&delivered);
+            step.log.say(&what).await;
+            (Ok(Done::well(what)), Ok(delivered))
+        }
+        Err(error) => {
+            let failure = super::Failure::from(error);
+            (Err(failure.clone()), Err(failure))
+        }
+    };
+    run.end(step, result).await?;
+    delivered
+}
+
+fn describe(delivered: &Delivered) -> String {
+    let Delivered { sent_files, sent_bytes, deleted, unchanged, directory, .. } = delivered;
+    if *unchanged || (*sent_files == 0 && *deleted == 0) {
+        return format!("Nothing had to be sent; {directory} has every file as it should be.");
+    }
+    let files = if *sent_files == 1 { "1 file".to_owned() } else { format!("{sent_files} files") };
+    let gone = if *deleted > 0 { format!(", {deleted} removed") } else { String::new() };
+    format!("{files} sent ({sent_bytes} bytes on the wire){gone}; {directory} was verified.")
+}
+
+/// The step `activate` where releases are switched; returns the directory scripts run in.
+pub async fn activate(run: &Run, member: &Member, reached: &Reached, delivered: &Delivered) -> StepResult<String> {
+    if run.project.method == SyncMethod::InPlace {
+        return Ok(delivered.directory.clone());
+    }
+    let mut step = run.begin(StepKind::Activate, Some(member)).await?;
+    let (release, id) = (&delivered.directory, run.deployment.id);
+    let result = match sync::activate(&reached.session, &reached.layout, release, id, &limits(run)).await {
+        Ok(before) => {
+            let from = before.map(|dir| format!(", from {dir}")).unwrap_or_default();
+            step.log.say(format!("Switched to {release}{from}.")).await;
+            Ok(Done::well(format!("Switched to {release}.")))
+        }
+        Err(error) => Err(error.into()),
+    };
+    run.end(step, result).await?;
+    Ok(reached.found.target.clone())
+}
+
+/// Writes down that the new release is on a server.
+pub async fn record(run: &Run, member: &Member, directory: &str) -> StepResult<()> {
+    let tx = run.begin_tx().await?;
+    let release = NewRelease {
+        server_id: member.server.id,
+        server: member.server.name.to_string(),
+        environment_id: run.environment.id,
+        branch: run.deployment.branch.clone(),
+        commit: run.deployment.commit.clone(),
+        path: directory.to_owned(),
+        at: run.now(),
+    };
+    releases::record(&tx, &release).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+impl Package {
+    /// Keeps the manifest, so that the next deployment knows what lies on the servers.
+    pub async fn remember(&self) {
+        let manifest = Arc::clone(self.source.manifest());
+        // `deploy.sh` is deleted on the servers once it has run; what lies there then is this.
+        let after = manifest.without(DEPLOY.as_bytes()).map(Arc::new);
+        for manifest in [Some(manifest), after].into_iter().flatten() {
+            if let Err(error) = self.manifests.save(manifest).await {
+                tracing::warn!(%error, "a manifest could not be kept; the next deployment takes longer");
+            }
+        }
+    }
+}
+
+/// Removes old releases from servers that got the new one. What goes wrong is said and left: the
+/// deployment has done what it was asked for.
+pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)], tally: &Tally) -> StepResult {
+    if run.project.method == SyncMethod::InPlace {
+        return Ok(Done::well(""));
+    }
+    let layout = Layout::new(&run.project, &run.environment)?;
+    let keep = run.environment.options.keep_releases;
+    let mut removed = 0;
+    for (member, session) in reached.iter().filter(|(member, _)| !tally.failed.contains(&member.server.name.to_string())) {
+        match sync::prune(session, &layout, keep, &[], &limits(run)).await {
+            Ok(gone) => removed += gone.len(),
+            Err(error) => log.say(format!("{}: old releases were not removed: {error}", member.server.name)).await,
+        }
+    }
+    if removed > 0 {
+        log.say(format!("{removed} old releases removed.")).await;
+    }
+    Ok(Done::well(""))
+}
+
+/// The last manifests of one environment, as files.
+#[derive(Clone)]
+struct Manifests {
+    dir: PathBuf,
+}
+
+fn manifests_dir(run: &Run) -> PathBuf {
+    run.parts().settings.work_dir.join("manifests").join(run.environment.id.to_string())
+}
+
+impl Manifests {
+    /// Newest first. What cannot be read is left out: it costs time, never correctness.
+    async fn load(&self) -> KnownTrees {
+        let manifests = self.clone();
+        let load = move || {
+            let files = manifests.newest_first();
+            KnownTrees::new(files.iter().filter_map(|file| Manifest::load(file).ok()).map(Arc::new))
+        };
+        tokio::task::spawn_blocking(load).await.unwrap_or_default()
+    }
+
+    async fn save(&self, manifest: Arc<Manifest>) -> std::io::Result<()> {
+        let manifests = self.clone();
+        let save = move || {
+            std::fs::create_dir_all(&manifests.dir)?;
+            manifest.save(&manifests.dir.join(manifest.digest().to_string()))?;
+            for old in manifests.newest_first().iter().skip(KEPT_MANIFESTS) {
+                std::fs::remove_file(old)?;
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(save).await.map_err(std::io::Error::other)?
+    }
+
+    fn newest_first(&self) -> Vec<PathBuf> {
+        let Ok(files) = std::fs::read_dir(&self.dir) else { return Vec::new() };
+        let mut files: Vec<_> = files
+            .flatten()
+            .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))
+            .collect();
+        files.sort_unstable_by(|a, b| b.cmp(a));
+        files.into_iter().map(|(_, path)| path).collect()
+    }
+}

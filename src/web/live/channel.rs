@@ -1,0 +1,127 @@
+//! One renderer per watched deployment: it turns what the engine tells into messages and sends each
+//! to all viewers. It lives as long as somebody watches.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep_until};
+
+use super::frame::{self, Frame};
+use crate::app::App;
+use crate::domain::{DeploymentId, NumberedChunk, Result};
+use crate::engine::live::Event;
+use crate::web::pages::deployment::{LinesView, StateView};
+
+/// Messages a viewer may be behind before it reads the store instead.
+const RING: usize = 512;
+/// States change in bursts (a step ends, the next begins): one rendering serves all of a burst.
+const STATE_PAUSE: Duration = Duration::from_millis(120);
+
+/// The deployments somebody watches.
+#[derive(Clone, Default)]
+pub struct Channels(Arc<Mutex<HashMap<DeploymentId, Weak<Channel>>>>);
+
+/// The messages of one deployment.
+pub struct Channel {
+    sender: broadcast::Sender<Frame>,
+    task: tokio::task::AbortHandle,
+}
+
+impl Channel {
+    /// The messages from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Frame> {
+        self.sender.subscribe()
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Channels {
+    /// The channel of a deployment, with a renderer if it has none yet.
+    pub fn open(&self, app: &App, id: DeploymentId) -> Arc<Channel> {
+        let mut channels = self.0.lock();
+        channels.retain(|_, channel| channel.strong_count() > 0);
+        if let Some(channel) = channels.get(&id).and_then(Weak::upgrade) {
+            return channel;
+        }
+        let sender = broadcast::channel(RING).0;
+        let events = app.engine.hub().watch(id);
+        let task = tokio::spawn(render(app.clone(), id, events, sender.clone())).abort_handle();
+        let channel = Arc::new(Channel { sender, task });
+        channels.insert(id, Arc::downgrade(&channel));
+        channel
+    }
+}
+
+async fn render(
+    app: App, id: DeploymentId, mut events: broadcast::Receiver<Event>, sender: broadcast::Sender<Frame>,
+) {
+    let mut state_due: Option<Instant> = None;
+    let mut last_state = Instant::now() - STATE_PAUSE;
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = sleep_until(state_due.unwrap_or_else(Instant::now)), if state_due.is_some() => {
+                state_due = None;
+                last_state = Instant::now();
+                if send_state(&app, id, &sender).await {
+                    return;
+                }
+                continue;
+            }
+        };
+        match event {
+            Ok(Event::Lines(chunks)) => chunks.iter().for_each(|chunk| drop(sender.send(lines(chunk)))),
+            Ok(Event::Changed) => {
+                state_due.get_or_insert_with(|| (last_state + STATE_PAUSE).max(Instant::now()));
+            }
+            // Viewers see the gap in the numbers and read the store.
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                state_due.get_or_insert_with(Instant::now);
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Sends the present state; `true` when it is the last one.
+async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Frame>) -> bool {
+    match state(app, id).await {
+        Ok((frame, is_final)) => {
+            // No viewer is no fault.
+            let _ = sender.send(frame);
+            if is_final {
+                let _ = sender.send(Frame::End);
+            }
+            is_final
+        }
+        Err(error) => {
+            tracing::warn!(deployment = id.0, "the state could not be rendered: {error}");
+            false
+        }
+    }
+}
+
+/// The state message, and whether the deployment has ended.
+pub async fn state(app: &App, id: DeploymentId) -> Result<(Frame, bool)> {
+    let view = StateView::load(app, id).await?;
+    Ok((Frame::State(frame::message(None, &view.fragments()?)), view.is_final()))
+}
+
+/// The message for stored lines.
+pub fn lines(chunk: &NumberedChunk) -> Frame {
+    Frame::Lines {
+        first: chunk.first_line,
+        last: chunk.last_line(),
+        server: chunk.chunk.server.clone(),
+        kind: chunk.chunk.kind,
+        bytes: frame::message(Some(chunk.last_line()), &LinesView::of_chunk(chunk).html()),
+    }
+}

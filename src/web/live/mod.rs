@@ -1,0 +1,17 @@
+//! The live stream of a deployment: its log lines and its state, as server-sent events.
+//!
+//! Whatever happens is rendered once per deployment and sent to all its viewers as the same bytes
+//! (`channel`). A viewer's stream (`viewer`) begins at the line the browser saw last, reads the
+//! store until it has caught up, then follows the shared channel; when it falls behind it reads the
+//! store again. So no line is lost or doubled, and a slow viewer costs a bounded ring.
+//!
+//! Every message carries the number of the last line that its receiver has seen with it, which the
+//! browser sends back as `Last-Event-ID` when it reconnects.
+
+mod channel;
+mod frame;
+mod viewer;
+
+pub use channel::Channels;
+pub use frame::{Filter, Frame};
+pub use viewer::stream;

@@ -1,0 +1,144 @@
+//! One viewer's stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::channel::{self, Channel, Channels};
+use super::frame::{self, Filter, Frame};
+use crate::app::App;
+use crate::domain::{DeploymentId, Result};
+use crate::store::log;
+use crate::web::pages::deployment::LinesView;
+
+/// A quiet connection says so this often; proxies close silent ones after 30 to 60 seconds.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Lines read from the store at once while catching up.
+const CATCH_UP: usize = 500;
+/// Messages between this task and the socket. When the socket is slow the task waits here, and
+/// the shared channel passes it by.
+const IN_FLIGHT: usize = 8;
+
+/// The messages for one viewer who has seen the lines up to `after`.
+pub fn stream(
+    app: App, channels: &Channels, id: DeploymentId, after: i64, filter: Filter,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    let channel = channels.open(&app, id);
+    // Subscribed before the store is read, so that nothing falls in between.
+    let frames = channel.subscribe();
+    let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+    tokio::spawn(async move {
+        let mut viewer = Viewer { app, id, seen: after, filter, sender, _channel: channel };
+        if let Err(Stop::Failed(error)) = viewer.follow(frames).await {
+            tracing::warn!(deployment = id.0, "a live stream ended early: {error}");
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+struct Viewer {
+    app: App,
+    id: DeploymentId,
+    /// Number of the last line sent, or passed over by the filter.
+    seen: i64,
+    filter: Filter,
+    sender: mpsc::Sender<std::io::Result<Bytes>>,
+    _channel: Arc<Channel>,
+}
+
+enum Stop {
+    Gone,
+    Failed(crate::domain::Error),
+}
+
+impl From<crate::domain::Error> for Stop {
+    fn from(error: crate::domain::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Viewer {
+    async fn follow(&mut self, mut frames: broadcast::Receiver<Frame>) -> Result<(), Stop> {
+        self.catch_up(i64::MAX).await?;
+        if self.send_state().await? {
+            return self.end().await;
+        }
+        loop {
+            let received = tokio::select! {
+                received = tokio::time::timeout(KEEP_ALIVE, frames.recv()) => received,
+                () = self.sender.closed() => return Err(Stop::Gone),
+            };
+            match received {
+                Err(_) => self.send(frame::keep_alive()).await?,
+                Ok(Ok(Frame::Lines { first, last, server, kind, bytes })) => {
+                    if last <= self.seen {
+                        continue;
+                    }
+                    if first != self.seen + 1 {
+                        self.catch_up(last).await?;
+                        continue;
+                    }
+                    self.seen = last;
+                    if self.filter.takes(&server, kind) {
+                        self.send(bytes).await?;
+                    }
+                }
+                Ok(Ok(Frame::State(bytes))) => self.send(bytes).await?,
+                Ok(Ok(Frame::End)) => return self.end().await,
+                Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
+                    self.catch_up(i64::MAX).await?;
+                    if self.send_state().await? {
+                        return self.end().await;
+                    }
+                }
+                // The renderer has gone: the last state says why.
+                Ok(Err(broadcast::error::RecvError::Closed)) => {
+                    self.send_state().await?;
+                    return self.end().await;
+                }
+            }
+        }
+    }
+
+    /// Sends what the store has beyond the last line sent, up to line `until`.
+    async fn catch_up(&mut self, until: i64) -> Result<(), Stop> {
+        while self.seen < until {
+            let wanted = log::Filter {
+                server: self.filter.server.clone(),
+                kind: self.filter.kind,
+                ..log::Filter::default()
+            };
+            let lines = log::read(&self.app.store, self.id, self.seen + 1, CATCH_UP, &wanted).await?;
+            let lines: Vec<_> = lines.into_iter().take_while(|line| line.number <= until).collect();
+            let Some(last) = lines.last().map(|line| line.number) else { break };
+            self.send(frame::message(Some(last), &LinesView::of_lines(&lines).html())).await?;
+            self.seen = last;
+        }
+        if until != i64::MAX {
+            self.seen = self.seen.max(until);
+        }
+        Ok(())
+    }
+
+    async fn send_state(&self) -> Result<bool, Stop> {
+        let (frame, is_final) = channel::state(&self.app, self.id).await?;
+        if let Frame::State(bytes) = frame {
+            self.send(bytes).await?;
+        }
+        Ok(is_final)
+    }
+
+    /// The last lines may have been stored just before the end was told.
+    async fn end(&mut self) -> Result<(), Stop> {
+        self.catch_up(i64::MAX).await?;
+        self.send(frame::end()).await
+    }
+
+    async fn send(&self, bytes: Bytes) -> Result<(), Stop> {
+        self.sender.send(Ok(bytes)).await.map_err(|_| Stop::Gone)
+    }
+}
