@@ -132,7 +132,7 @@ pub async fn fetch(mirror: &Mirror) -> deployer::git::Result<deployer::git::Fetc
 
 /// Path, kind, mode, time and content hash of everything below `dir`.
 pub fn listing(dir: &Path) -> String {
-    let script = "cd \"$1\" && find . -printf '%P\\0%y %m %T@ %l\\n' | LC_ALL=C sort -z; \
+    let script = "cd \"$1\" && find . -printf '%P\\t%y %m %T@ %l\\0' | LC_ALL=C sort -z; \
                   find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum";
     let out = Command::new("sh")
         .args(["-c", script, "sh"])
