@@ -248,8 +248,9 @@ async fn tunnel(
         Some(stream) => stream,
         None => TcpStream::connect((host.trim_start_matches('[').trim_end_matches(']'), *port)).await?,
     };
+    // libgit2 waits for the end of this answer's body, so it has to be told that there is none.
     socket
-        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        .write_all(b"HTTP/1.1 200 Connection established\r\nContent-Length: 0\r\n\r\n")
         .await?;
     copy_bidirectional(&mut socket, &mut outside).await.map(|_| ())
 }

@@ -324,7 +324,11 @@ async fn a_certificate_of_nobody_is_refused() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let url = check_url(&format!("https://localhost:{port}/x.git")).unwrap();
-    let refused = probe(&url, &GitOptions::default()).await;
+    let options = GitOptions {
+        fetch_timeout: Duration::from_secs(30),
+        ..GitOptions::default()
+    };
+    let refused = probe(&url, &options).await;
     server.kill().unwrap();
     server.wait().unwrap();
     let sentence = refused.unwrap_err().to_string();
