@@ -32,6 +32,11 @@ pub struct NewRelease {
 
 /// Records a release of the deployment being worked on as the one in use on its server.
 pub async fn record(tx: &LeasedTx, new: &NewRelease) -> Result<ServerRelease> {
+    write(tx, tx.deployment(), new).await
+}
+
+/// Records a release of `deployment` as the one in use on its server.
+pub(super) async fn write(tx: &Tx, deployment: DeploymentId, new: &NewRelease) -> Result<ServerRelease> {
     Entity::update_many()
         .col_expr(Column::Current, Expr::value(false))
         .filter(Column::EnvironmentId.eq(new.environment_id.0))
@@ -43,7 +48,7 @@ pub async fn record(tx: &LeasedTx, new: &NewRelease) -> Result<ServerRelease> {
         id: NotSet,
         server_id: Set(Some(new.server_id.0)),
         environment_id: Set(Some(new.environment_id.0)),
-        deployment_id: Set(Some(tx.deployment().0)),
+        deployment_id: Set(Some(deployment.0)),
         server_name: Set(new.server.clone()),
         branch: Set(new.branch.clone()),
         commit_hash: Set(new.commit.to_string()),

@@ -5,6 +5,7 @@
 
 mod history;
 mod overview;
+mod past;
 mod states;
 
 pub use history::{Filter, history};
@@ -12,6 +13,7 @@ pub use overview::{
     active, last_for_environment, last_for_project, last_for_server, latest, latest_succeeded,
     previous_succeeded, running_for, succeeded_commits,
 };
+pub use past::{PastDeployment, PastPart, PastStep, insert_past};
 pub use states::{request_cancel, set_phase, set_previous_commit, set_server, set_state};
 
 use sea_orm::ActiveValue::{NotSet, Set};

@@ -16,12 +16,12 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::LeasedTx;
 use super::columns::{instant, micros, word};
 use super::entities::deployments;
 use super::entities::log_chunks::{ActiveModel, Entity, Model};
 use super::error::unreadable;
-use crate::domain::{Chunk, Error, Line, NumberedChunk, Result, StepId, StepKind, Stream};
+use super::{LeasedTx, Tx};
+use crate::domain::{Chunk, DeploymentId, Error, Line, NumberedChunk, Result, StepId, StepKind, Stream};
 
 /// Most lines in one stored chunk: what is read at least when one line is asked for.
 const CHUNK_LINES: usize = 500;
@@ -34,8 +34,7 @@ const ROWS_AT_ONCE: usize = 100;
 /// What comes back may be cut into more chunks than were given; empty ones are left out.
 pub async fn append(tx: &LeasedTx, chunks: Vec<Chunk>) -> Result<Vec<NumberedChunk>> {
     let deployment = tx.deployment();
-    let pieces: Vec<Chunk> = chunks.into_iter().flat_map(cut).collect();
-    let added = pieces.iter().map(|piece| piece.lines.len()).sum::<usize>();
+    let added = chunks.iter().map(|chunk| chunk.lines.len()).sum::<usize>();
     let added = i64::try_from(added).map_err(Error::internal)?;
     if added == 0 {
         return Ok(Vec::new());
@@ -55,7 +54,17 @@ pub async fn append(tx: &LeasedTx, chunks: Vec<Chunk>) -> Result<Vec<NumberedChu
         .one(tx.connection())
         .await?;
     let last = last.ok_or_else(|| Error::not_found(format!("deployment {deployment}")))?;
-    let numbered = number(pieces, last - added + 1);
+    write(tx, deployment, chunks, last - added + 1).await
+}
+
+/// Stores chunks whose lines are numbered from `first` on.
+pub(super) async fn write(
+    tx: &Tx,
+    deployment: DeploymentId,
+    chunks: Vec<Chunk>,
+    first: i64,
+) -> Result<Vec<NumberedChunk>> {
+    let numbered = number(chunks.into_iter().flat_map(cut).collect(), first);
     let rows: Vec<ActiveModel> = numbered.iter().map(|piece| to_row(deployment.0, piece)).collect();
     for some in rows.chunks(ROWS_AT_ONCE) {
         Entity::insert_many(some.to_vec())
