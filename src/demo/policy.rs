@@ -1,0 +1,151 @@
+//! The demo's policy: the files as shipped, with lines for the demo's people.
+//!
+//! They lie in the demo's directory, so that whoever tries the demo can edit them and see what
+//! happens.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use super::fleet::Place;
+use super::people::PEOPLE;
+use crate::domain::{Kind, PolicyLine};
+
+const POLICY: &str = include_str!("../../policies/policy.csv");
+const POLICY_FILE: &str = "policy.csv";
+
+/// The other files, as shipped.
+const AS_SHIPPED: [(&str, &str); 4] = [
+    ("model.conf", include_str!("../../policies/model.conf")),
+    ("calendar.toml", include_str!("../../policies/calendar.toml")),
+    ("tests.toml", include_str!("../../policies/tests.toml")),
+    ("README.md", include_str!("../../policies/README.md")),
+];
+
+/// What the demo adds beside its people.
+const OWN_RULES: &str = "
+# This demo's own rules: the preview of the phones' backend is for those who write it.
+p, role:developer, mobile-backend, preview, deploy, always, allow
+
+# This demo's people.
+";
+
+/// Writes the files to `dir`. What is there stays as it is: somebody may have edited it.
+///
+/// # Errors
+/// When the directory cannot be written to.
+pub fn write(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let policy = policy();
+    let files = AS_SHIPPED.into_iter().chain([(POLICY_FILE, policy.as_str())]);
+    for (name, text) in files {
+        let path = dir.join(name);
+        if !path.exists() {
+            std::fs::write(path, text)?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of the policy file.
+fn policy() -> String {
+    let mut text = POLICY.trim_end().to_owned();
+    text.push('\n');
+    text.push_str(OWN_RULES);
+    for person in PEOPLE {
+        // Some are known to the shipped policy already.
+        let known = |line: &&str| columns(line).starts_with(&["g", person.name]);
+        if !POLICY.lines().any(|line| known(&line)) {
+            let _ = writeln!(text, "g, {}, role:{}", person.name, person.role);
+        }
+    }
+    text
+}
+
+/// The line that allowed `actor` what they did at `place`.
+pub fn line_for(actor: &str, kind: Kind, place: &Place) -> Option<PolicyLine> {
+    let role = match actor {
+        "auto" => "robot",
+        _ => PEOPLE.iter().find(|person| person.name == actor)?.role,
+    };
+    let action = match kind {
+        Kind::Rollback => "rollback",
+        _ => "deploy",
+    };
+    let policy = policy();
+    // A releaser has what a developer has.
+    let roles = if role == "releaser" {
+        vec!["releaser", "developer"]
+    } else {
+        vec![role]
+    };
+    let mut lines = roles
+        .iter()
+        .flat_map(|role| policy.lines().zip(1..).map(move |(text, line)| (role, text, line)));
+    lines.find_map(|(role, text, line)| {
+        let subject = format!("role:{role}");
+        let [kind, who, project, environment, what, _, effect] = columns(text)[..] else {
+            return None;
+        };
+        let allows = kind == "p" && who == subject && effect == "allow";
+        let here = ["*", place.project].contains(&project) && ["*", place.environment].contains(&environment);
+        let does = [action, "administer", "configure"].contains(&what);
+        (allows && here && does).then(|| PolicyLine {
+            file: POLICY_FILE.to_owned(),
+            line,
+            text: text.to_owned(),
+        })
+    })
+}
+
+fn columns(line: &str) -> Vec<&str> {
+    line.split(',').map(str::trim).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fleet::PLACES;
+    use super::*;
+    use crate::access::Access;
+    use crate::domain::{Action, Actor, Resource};
+
+    #[test]
+    fn the_policy_takes_effect_and_knows_everybody() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path()).unwrap();
+        let access = Access::load(dir.path()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let sunday = "2026-11-22T03:00:00Z".parse().unwrap();
+        let may = |name: &str, action, project: &str, environment: &str| {
+            let resource = Resource::Environment(project.into(), environment.into());
+            access.may(&Actor::user(name, "cli"), action, &resource, sunday)
+        };
+        assert!(may("dora", Action::Deploy, "webshop", "dev"));
+        assert!(may("tom", Action::Deploy, "mobile-backend", "preview"));
+        assert!(!may("dora", Action::Deploy, "webshop", "beta"));
+        assert!(may("ines", Action::Deploy, "webshop", "beta"));
+        assert!(!may("rita", Action::Deploy, "webshop", "dev"));
+        assert!(may("admin", Action::Deploy, "webshop", "prod"));
+        for person in PEOPLE {
+            assert!(may(person.name, Action::View, "site", "prod"), "{}", person.name);
+        }
+    }
+
+    #[test]
+    fn what_an_editor_wrote_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(POLICY_FILE), "# mine\n").unwrap();
+        write(dir.path()).unwrap();
+        let kept = std::fs::read_to_string(dir.path().join(POLICY_FILE)).unwrap();
+        assert_eq!(kept, "# mine\n");
+    }
+
+    #[test]
+    fn every_past_deployment_can_name_its_line() {
+        let prod = &PLACES[2];
+        let line = line_for("ines", Kind::Regular, prod).unwrap();
+        assert_eq!(columns(&line.text)[4], "deploy");
+        let preview = PLACES.iter().find(|place| place.environment == "preview").unwrap();
+        assert!(line_for("tom", Kind::Regular, preview).is_some());
+        assert!(line_for("rita", Kind::Regular, prod).is_none());
+    }
+}
