@@ -308,8 +308,8 @@ fn roles_of_roles_are_followed_as_deep_as_the_check_allows() {
     ));
 }
 
-/// A page of 100 projects × 3 environments × 4 actions asks this often; the bound is generous for
-/// an unoptimised build on a busy machine, and far below what casbin alone would need.
+/// A page of 100 projects × 3 environments × 4 actions asks this often. How long that takes is the
+/// machine's affair; that it costs a small part of asking casbin each time is ours.
 #[test]
 fn a_page_full_of_questions_is_cheap() {
     let lines: String = (0..100)
@@ -332,10 +332,12 @@ fn a_page_full_of_questions_is_cheap() {
         }
         allowed
     };
-    let allowed = page();
-    let start = std::time::Instant::now();
-    assert_eq!(page(), allowed);
-    let second = start.elapsed();
-    assert_eq!(allowed, 100 * (3 + 2 + 2));
-    assert!(second.as_millis() < 100, "{second:?}");
+    let timed = || {
+        let start = std::time::Instant::now();
+        (page(), start.elapsed())
+    };
+    let ((asked, first), (remembered, second)) = (timed(), timed());
+    assert_eq!(asked, 100 * (3 + 2 + 2));
+    assert_eq!(remembered, asked);
+    assert!(second * 10 < first, "{first:?}, then {second:?}");
 }
