@@ -28,7 +28,7 @@ pub(super) async fn log_in(
         tried: Vec::new(),
         complaint: None,
     };
-    if attempt.with_files(options).await? || (options.use_agent && attempt.with_agent().await?) {
+    if attempt.with_files(options).await? || (options.use_agent && attempt.with_agent(options).await?) {
         return Ok(());
     }
     Err(attempt.failure())
@@ -70,11 +70,11 @@ impl Attempt<'_> {
         self.judge(answer.map_err(Into::into))
     }
 
-    async fn with_agent(&mut self) -> Result<bool, Error> {
+    async fn with_agent(&mut self, options: &Options) -> Result<bool, Error> {
         let no_agent = |error: russh::keys::Error| Error::NoKey {
             reason: format!("the ssh-agent does not answer ({error})"),
         };
-        let (mut agent, identities) = match ask_agent().await {
+        let (mut agent, identities) = match ask_agent(options.agent_socket.as_deref()).await {
             Ok(found) => found,
             Err(error) => {
                 self.complaint.get_or_insert(no_agent(error));
@@ -140,12 +140,9 @@ impl Attempt<'_> {
     }
 
     fn failure(self) -> Error {
+        let refused = self.refused();
         match (self.tried.is_empty(), self.complaint) {
-            (false, _) => Error::KeyRefused {
-                server: self.endpoint.name.clone(),
-                user: self.endpoint.user.clone(),
-                tried: self.tried.join(", "),
-            },
+            (false, _) => refused,
             (true, Some(complaint)) => complaint,
             (true, None) => Error::NoKey {
                 reason: "no key file is configured and the ssh-agent holds no key".to_owned(),
@@ -154,9 +151,13 @@ impl Attempt<'_> {
     }
 }
 
-async fn ask_agent() -> Result<(AgentClient<tokio::net::UnixStream>, Vec<AgentIdentity>), russh::keys::Error>
-{
-    let mut agent = AgentClient::connect_env().await?;
+async fn ask_agent(
+    socket: Option<&Path>,
+) -> Result<(AgentClient<tokio::net::UnixStream>, Vec<AgentIdentity>), russh::keys::Error> {
+    let mut agent = match socket {
+        Some(socket) => AgentClient::connect_uds(socket).await?,
+        None => AgentClient::connect_env().await?,
+    };
     let identities = agent.request_identities().await?;
     Ok((agent, identities))
 }

@@ -33,8 +33,10 @@ pub struct Endpoint {
 pub struct Options {
     /// Private keys without a passphrase, tried in this order.
     pub key_files: Vec<PathBuf>,
-    /// Whether the agent at `SSH_AUTH_SOCK` is asked after the files.
+    /// Whether the ssh-agent is asked after the files.
     pub use_agent: bool,
+    /// The agent's socket; `None`: what `SSH_AUTH_SOCK` says.
+    pub agent_socket: Option<PathBuf>,
     /// Limit for name lookup, TCP, key exchange and login together.
     pub connect_timeout: Duration,
     /// Silence after which the server is asked whether it still lives.
@@ -52,6 +54,7 @@ impl Default for Options {
         Self {
             key_files: Vec::new(),
             use_agent: false,
+            agent_socket: None,
             connect_timeout: Duration::from_secs(10),
             keepalive: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(300),

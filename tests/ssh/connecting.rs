@@ -49,7 +49,7 @@ async fn an_unknown_host_key_is_told_and_nothing_is_sent() {
     };
     let error = sshd.pool().session(&endpoint).await.unwrap_err();
     let Error::HostKeyUnknown { fingerprint, .. } = &error else {
-        panic!("{error}")
+        unreachable!("{error}")
     };
     assert_eq!(*fingerprint, sshd.host_key.fingerprint);
     assert!(!sshd.log().contains("Accepted"), "{}", sshd.log());
@@ -66,7 +66,7 @@ async fn a_changed_host_key_stops_everything_loudly() {
     };
     let error = sshd.pool().session(&endpoint).await.unwrap_err();
     let Error::HostKeyChanged { expected, found, .. } = &error else {
-        panic!("{error}")
+        unreachable!("{error}")
     };
     assert_eq!(
         (expected, found),
@@ -102,7 +102,7 @@ async fn a_key_nobody_accepts_is_a_refusal_that_names_it() {
     });
     let error = pool.session(&sshd.endpoint()).await.unwrap_err();
     let Error::KeyRefused { tried, .. } = &error else {
-        panic!("{error}")
+        unreachable!("{error}")
     };
     assert!(tried.contains("wrong"), "{tried}");
 }
@@ -138,6 +138,79 @@ async fn keys_that_cannot_be_used_say_why() {
         let error = pool.session(&sshd.endpoint()).await.unwrap_err();
         assert!(matches!(error, Error::BadKey { .. }), "{error}");
         assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_agent_lends_its_keys_when_no_file_is_accepted() {
+    let sshd = Sshd::start().await;
+    for kind in ["ed25519", "rsa"] {
+        let sshd = Sshd::builder().client_key(kind).start().await;
+        let agent = Agent::start(sshd.dir());
+        let wrong = keygen(sshd.dir(), "wrong", "ed25519");
+        let options = Options {
+            key_files: vec![wrong],
+            use_agent: true,
+            agent_socket: Some(agent.socket.clone()),
+            ..Options::default()
+        };
+        let pool = Pool::new(options.clone());
+        let error = pool.session(&sshd.endpoint()).await.unwrap_err();
+        assert!(matches!(error, Error::KeyRefused { .. }), "{error}");
+        agent.add(&sshd.client_key);
+        pool.session(&sshd.endpoint()).await.unwrap();
+    }
+    let options = Options {
+        use_agent: true,
+        agent_socket: Some("/no/agent".into()),
+        ..Options::default()
+    };
+    let error = Pool::new(options).session(&sshd.endpoint()).await.unwrap_err();
+    assert!(error.to_string().contains("ssh-agent does not answer"), "{error}");
+}
+
+/// An ssh-agent of this test's own.
+struct Agent {
+    socket: PathBuf,
+    child: std::process::Child,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a plain child that lives as long as its handle"
+)]
+impl Agent {
+    fn start(dir: &std::path::Path) -> Self {
+        let socket = dir.join("agent");
+        let mut command = std::process::Command::new("ssh-agent");
+        let child = command
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while !socket.exists() {
+            std::thread::yield_now();
+        }
+        Self { socket, child }
+    }
+
+    fn add(&self, key: &std::path::Path) {
+        let mut command = std::process::Command::new("ssh-add");
+        let done = command
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", &self.socket)
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

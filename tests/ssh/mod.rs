@@ -48,5 +48,5 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("never happened: {what}");
+    unreachable!("it never happened: {what}");
 }
