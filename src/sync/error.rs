@@ -132,7 +132,7 @@ pub enum Trouble {
     },
     /// The way to the server.
     #[error(transparent)]
-    Connection(#[from] ssh::Error),
+    Connection(Box<ssh::Error>),
     /// Anything else.
     #[error("The server could not {doing} ({detail}).")]
     Other {
@@ -224,6 +224,12 @@ impl Error {
             Self::Server { trouble, .. } => Self::Server { trouble, changed },
             other => other,
         }
+    }
+}
+
+impl From<ssh::Error> for Trouble {
+    fn from(error: ssh::Error) -> Self {
+        Self::Connection(Box::new(error))
     }
 }
 

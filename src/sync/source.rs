@@ -22,7 +22,10 @@ use super::remote::{LIST, Limits, ask};
 use super::{Digest, Trust};
 use crate::ssh::Session;
 
+/// Made by whoever asks first.
 type Once<T> = Arc<OnceCell<Arc<T>>>;
+/// Starting points, `None` being no tree, each with and without gzip.
+type Packs = HashMap<(Option<Digest>, bool), Once<Prepared>>;
 
 /// The tree of one deployment.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub struct Source {
     pub(super) goal: Arc<Manifest>,
     known: KnownTrees,
     listings: Mutex<HashMap<Digest, Once<Listing>>>,
-    prepared: Mutex<HashMap<(Option<Digest>, bool), Once<Prepared>>>,
+    prepared: Mutex<Packs>,
 }
 
 /// A difference and its pack.

@@ -1,0 +1,211 @@
+//! Sync against a real sshd, real files and the real tools.
+
+mod in_place;
+mod releases;
+mod trouble;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use deployer::domain::{DeploymentId, EnvironmentOptions, SyncMethod};
+use deployer::ssh::{Pool, Session};
+use deployer::sync::{
+    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Rules, Source, Stamp, Trust,
+    activate, inspect,
+};
+use tempfile::TempDir;
+
+use crate::support::sshd::Sshd;
+
+/// A project with a tree here and a target on a server.
+struct Site {
+    sshd: Sshd,
+    _pool: Pool,
+    session: Session,
+    here: TempDir,
+    layout: Layout,
+    known: Vec<Arc<Manifest>>,
+    deployments: i64,
+    trust: Trust,
+    limits: Limits,
+}
+
+impl Site {
+    async fn new(method: SyncMethod, excluded: &[&str], shared: &[&str]) -> Self {
+        let sshd = Sshd::start().await;
+        let target = sshd.dir().join("srv/shop");
+        Self::at(sshd, &target, method, excluded, shared).await
+    }
+
+    async fn at(sshd: Sshd, target: &Path, method: SyncMethod, excluded: &[&str], shared: &[&str]) -> Self {
+        let pool = sshd.pool();
+        let session = pool.session(&sshd.endpoint()).await.unwrap();
+        let texts = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+        let options = EnvironmentOptions {
+            excluded: texts(excluded),
+            shared: texts(shared),
+            ..Default::default()
+        };
+        let layout = Layout {
+            project: "shop".parse().unwrap(),
+            environment: "prod".parse().unwrap(),
+            target: target.to_str().unwrap().parse().unwrap(),
+            method,
+            rules: Rules::new(&options, method).unwrap(),
+        };
+        let here = TempDir::new().unwrap();
+        fs::create_dir(here.path().join("tree")).unwrap();
+        Self {
+            sshd,
+            _pool: pool,
+            session,
+            here,
+            layout,
+            known: Vec::new(),
+            deployments: 0,
+            trust: Trust::Times,
+            limits: Limits::default(),
+        }
+    }
+
+    async fn in_place() -> Self {
+        Self::new(SyncMethod::InPlace, &[], &[]).await
+    }
+
+    async fn symlink() -> Self {
+        Self::new(SyncMethod::Symlink, &[], &[]).await
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.here.path().join("tree")
+    }
+
+    fn target(&self) -> PathBuf {
+        self.layout.target.as_str().into()
+    }
+
+    /// Writes a file of the tree that is deployed.
+    fn write(&self, path: &str, content: &str) {
+        put(&self.tree(), path, content);
+    }
+
+    fn remove(&self, path: &str) {
+        let path = self.tree().join(path);
+        if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    fn link(&self, path: &str, to: &str) {
+        symlink(to, self.tree().join(path)).unwrap();
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp {
+            deployment: DeploymentId(self.deployments),
+            branch: "feature/x".parse().unwrap(),
+            commit: format!("{:040x}", self.deployments + 0x00ab_cdef_0000_0000).parse().unwrap(),
+            at: "2026-11-22T10:00:00Z".parse().unwrap(),
+        }
+    }
+
+    async fn inspect(&self) -> Inspection {
+        inspect(&self.session, &self.layout, &Limits::default()).await.unwrap()
+    }
+
+    async fn scan(&self) -> Arc<Manifest> {
+        let known = KnownTrees::new(self.known.iter().rev().cloned());
+        let time = format!("2026-11-{:02}T10:00:00Z", self.deployments + 1).parse().unwrap();
+        Arc::new(Manifest::scan(self.tree(), self.layout.rules.clone(), time, known).await.unwrap())
+    }
+
+    /// Brings the tree to the server; with the symlink method beside what is in service.
+    async fn deliver(&mut self) -> Result<Delivered, Error> {
+        let inspection = self.inspect().await;
+        self.deliver_after(&inspection).await
+    }
+
+    /// [`Self::deliver`] with what was seen some time ago.
+    async fn deliver_after(&mut self, inspection: &Inspection) -> Result<Delivered, Error> {
+        self.deployments += 1;
+        let manifest = self.scan().await;
+        let known = KnownTrees::new(self.known.iter().rev().cloned());
+        let source = Source::open(self.tree(), Arc::clone(&manifest), known);
+        let delivery = Delivery {
+            session: &self.session,
+            layout: &self.layout,
+            inspection,
+            stamp: &self.stamp(),
+            trust: self.trust,
+            limits: &self.limits,
+            progress: &|_| {},
+        };
+        let delivered = source.deliver(&delivery).await?;
+        self.known.push(manifest);
+        Ok(delivered)
+    }
+
+    /// [`Self::deliver`], in service afterwards.
+    async fn deploy(&mut self) -> Delivered {
+        let delivered = self.deliver().await.unwrap();
+        if self.layout.method == SyncMethod::Symlink {
+            let id = DeploymentId(self.deployments);
+            activate(&self.session, &self.layout, &delivered.directory, id, &self.limits).await.unwrap();
+        }
+        self.assert_same();
+        delivered
+    }
+
+    /// [`Self::deploy`] without a look at the contents.
+    async fn deploy_quietly(&mut self) -> Delivered {
+        self.deliver().await.unwrap()
+    }
+
+    /// What is in service is the tree, by names, kinds, bits and contents.
+    fn assert_same(&self) {
+        pretty_eq(&shape(&self.target()), &shape(&self.tree()));
+    }
+
+    fn marker(&self) -> String {
+        fs::read_to_string(self.target().join(".git_release")).unwrap_or_default()
+    }
+}
+
+fn put(top: &Path, path: &str, content: &str) {
+    let path = top.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn pretty_eq(left: &[String], right: &[String]) {
+    assert_eq!(left.join("\n"), right.join("\n"));
+}
+
+/// Everything in a directory, one readable line each; our own files and kept ones aside.
+fn shape(top: &Path) -> Vec<String> {
+    fn walk(top: &Path, below: &Path, lines: &mut Vec<String>) {
+        for entry in fs::read_dir(top.join(below)).unwrap() {
+            let entry = entry.unwrap();
+            let path = below.join(entry.file_name());
+            let kind = entry.file_type().unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            if [".git_release", ".deployer_release", "kept"].contains(&entry.file_name().to_string_lossy().as_ref()) {
+            } else if kind.is_symlink() {
+                lines.push(format!("{path:?} -> {:?}", fs::read_link(entry.path()).unwrap()));
+            } else if kind.is_dir() {
+                lines.push(format!("{path:?}/"));
+                walk(top, &path, lines);
+            } else {
+                lines.push(format!("{path:?} {mode:o} {:?}", fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    walk(top, Path::new(""), &mut lines);
+    lines.sort();
+    lines
+}

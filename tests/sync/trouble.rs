@@ -1,0 +1,199 @@
+//! Servers that do not do their part, and what is true afterwards.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use deployer::domain::{Release, SyncMethod};
+use deployer::sync::{Changed, Error, Trouble};
+
+use super::{Site, put};
+use crate::support::sshd::Sshd;
+
+/// A small file system of its own, unmounted when dropped.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// `None`, said loudly, where mounting is not allowed.
+    fn small(at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let done = mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], at);
+        if !done {
+            eprintln!("SKIPPED: a tmpfs cannot be mounted here (are we root?)");
+        }
+        done.then(|| Self(at.to_owned()))
+    }
+
+    fn make_read_only(&self) {
+        assert!(mount(&["-o", "remount,ro"], &self.0));
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        run("umount", &["-l"], &self.0);
+    }
+}
+
+fn mount(args: &[&str], at: &Path) -> bool {
+    run("mount", args, at)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test prepares its machine")]
+fn run(program: &str, args: &[&str], at: &Path) -> bool {
+    Command::new(program).args(args).arg(at).status().is_ok_and(|status| status.success())
+}
+
+/// Text that does not compress away.
+fn noise(bytes: usize) -> String {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + (state >> 33) as u8 % 90)
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+async fn on_small_disk(method: SyncMethod) -> Option<(Site, Mount)> {
+    let sshd = Sshd::start().await;
+    let disk = sshd.dir().join("disk");
+    let mount = Mount::small(&disk)?;
+    let target = disk.join("srv/shop");
+    Some((Site::at(sshd, &target, method, &[], &[]).await, mount))
+}
+
+#[tokio::test]
+async fn a_tree_too_big_for_the_disk_is_refused_before_anything_is_sent() {
+    let Some((mut site, _disk)) = on_small_disk(SyncMethod::InPlace).await else { return };
+    site.write("a", "1");
+    site.deploy().await;
+    site.write("big", &noise(3_000_000));
+    let error = site.deliver().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Server { trouble: Trouble::NoRoom { .. }, changed: Changed::Nothing }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
+    for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
+        let Some((mut site, disk)) = on_small_disk(method).await else { return };
+        site.write("a", "1");
+        site.deploy().await;
+        let before = site.marker();
+        let looked = site.inspect().await;
+        put(&disk.0, "filler", &noise(900_000));
+        site.write("big", &noise(300_000));
+        let error = site.deliver_after(&looked).await.unwrap_err();
+        assert!(matches!(error, Error::Server { trouble: Trouble::DiskFull { .. }, .. }), "{error}");
+        let unchanged = if method == SyncMethod::InPlace { Changed::Nothing } else { Changed::OnlyBeside };
+        assert!(matches!(&error, Error::Server { changed, .. } if *changed == unchanged), "{error}");
+        assert_eq!(site.marker(), before);
+        site.remove("big");
+        site.assert_same();
+        fs::remove_file(disk.0.join("filler")).unwrap();
+        site.write("a", "2");
+        site.deploy().await;
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_target_is_told_plainly() {
+    let Some((mut site, disk)) = on_small_disk(SyncMethod::InPlace).await else { return };
+    site.write("a", "1");
+    site.deploy().await;
+    disk.make_read_only();
+    site.write("a", "2");
+    let error = site.deliver().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Server { trouble: Trouble::ReadOnly { .. }, changed: Changed::Nothing }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
+    let mut site = Site::in_place().await;
+    site.write("a/f", "1");
+    site.write("old", "1");
+    site.deploy().await;
+    let looked = site.inspect().await;
+    // A directory that nobody listed takes the place of a file that is coming.
+    put(&site.target(), "z/f/in", "x");
+    site.write("a/f", "2");
+    site.write("z/f", "new");
+    site.remove("old");
+    let error = site.deliver_after(&looked).await.unwrap_err();
+    let Error::Server { changed: Changed::Partly { put: done, of_put, removed, of_removed }, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!((done.as_slice(), *of_put), (&["a/f".to_owned()][..], 2));
+    assert_eq!((removed.len(), *of_removed), (0, 1));
+    assert!(Release::parse_marker(&site.marker()).unwrap().in_progress);
+    assert!(!fs::read_dir(site.target()).unwrap().any(|e| {
+        e.unwrap().file_name().to_string_lossy().starts_with(".deployer-staging")
+    }));
+    // The next deployment sets it right.
+    site.deploy().await;
+    assert!(!Release::parse_marker(&site.marker()).unwrap().in_progress);
+}
+
+#[tokio::test]
+async fn cancelling_leaves_the_running_release_and_nothing_beside_it() {
+    let mut site = Site::symlink().await;
+    for n in 0..300 {
+        site.write(&format!("d{n}/f"), "1");
+    }
+    let first = site.deploy().await;
+    site.write("d1/f", "2");
+    let cancel = site.limits.cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        cancel.cancel();
+    });
+    // Whenever it hits, one of two things is true.
+    match site.deliver().await {
+        Ok(second) => assert!(Path::new(&second.directory).join(".git_release").exists()),
+        Err(error) => {
+            assert!(error.to_string().contains("cancelled"), "{error}");
+            let store = Path::new(&first.directory).parent().unwrap().to_owned();
+            let in_store = fs::read_dir(store).unwrap().count();
+            assert!(in_store <= 2, "{in_store}");
+        }
+    }
+    site.write("d1/f", "1");
+    site.assert_same();
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_and_the_next_deployment_sets_it_right() {
+    let mut site = Site::in_place().await;
+    site.write("a", "1");
+    site.deploy().await;
+    site.write("big", &noise(6_000_000));
+    let looked = site.inspect().await;
+    site.sshd.kill_connections();
+    // The session connects anew or tells; both are fine, a silent half is not.
+    if let Err(error) = site.deliver_after(&looked).await {
+        assert!(error.to_string().contains("lost"), "{error}");
+        site.remove("big");
+        site.assert_same();
+    }
+    site.write("big", "2");
+    site.deploy().await;
+}
+
+#[tokio::test]
+async fn a_target_that_is_a_file_or_hangs_in_the_air_is_refused() {
+    let mut site = Site::in_place().await;
+    site.write("a", "1");
+    put(site.target().parent().unwrap(), "shop", "a file");
+    let error = site.deliver().await.unwrap_err().to_string();
+    assert!(error.contains("neither a directory nor a link"), "{error}");
+    fs::remove_file(site.target()).unwrap();
+    std::os::unix::fs::symlink("/nowhere", site.target()).unwrap();
+    let error = site.deliver().await.unwrap_err().to_string();
+    assert!(error.contains("neither a directory nor a link"), "{error}");
+}
