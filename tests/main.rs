@@ -8,4 +8,5 @@ mod git;
 mod house;
 mod ssh;
 mod support;
+mod sync;
 mod web;

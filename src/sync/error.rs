@@ -253,7 +253,8 @@ impl Trouble {
                 .find(|line| phrases.iter().any(|phrase| line.contains(phrase)));
             line.map(|line| line.trim().to_owned())
         };
-        if let Some(detail) = says(&["No space left on device", "Disk quota exceeded"]) {
+        // “Wrote only” is tar's way of saying it.
+        if let Some(detail) = says(&["No space left on device", "Disk quota exceeded", "Wrote only"]) {
             return Self::DiskFull { detail };
         }
         if let Some(detail) = says(&["Read-only file system"]) {

@@ -21,7 +21,10 @@ async fn the_first_deployment_makes_the_target_and_the_next_one_sends_only_what_
     site.link("latest", "src/d1//f1.txt");
     fs::create_dir(site.tree().join("empty")).unwrap();
     let first = site.deploy().await;
-    assert_eq!((first.sent_files, first.deleted, first.unchanged), (202, 0, false));
+    assert_eq!(
+        (first.sent_files, first.deleted, first.unchanged),
+        (202, 0, false)
+    );
     let inode = fs::metadata(site.target().join("src/d3/f3.txt")).unwrap().ino();
 
     let again = site.deploy().await;
@@ -35,12 +38,18 @@ async fn the_first_deployment_makes_the_target_and_the_next_one_sends_only_what_
     fs::set_permissions(site.tree().join("run.sh"), fs::Permissions::from_mode(0o700)).unwrap();
     let third = site.deploy().await;
     assert_eq!((third.sent_files, third.deleted, third.modes_set), (2, 22, 1));
-    assert_eq!(fs::metadata(site.target().join("src/d3/f3.txt")).unwrap().ino(), inode);
+    assert_eq!(
+        fs::metadata(site.target().join("src/d3/f3.txt")).unwrap().ino(),
+        inode
+    );
 
     let release = Release::parse_marker(&site.marker()).unwrap();
     assert_eq!(release.commit, site.stamp().commit.as_str());
     assert!(!release.in_progress);
-    assert_eq!(site.inspect().await.data.unwrap().deployment, site.stamp().deployment);
+    assert_eq!(
+        site.inspect().await.data.unwrap().deployment,
+        site.stamp().deployment
+    );
 }
 
 #[tokio::test]
@@ -55,7 +64,10 @@ async fn an_unknown_tree_is_listed_and_only_the_difference_is_sent() {
     put(&site.target(), "strange/thing", "x");
     fs::remove_file(site.target().join("f2")).unwrap();
     let healed = site.deploy().await;
-    assert_eq!((healed.sent_files, healed.deleted, healed.unchanged), (2, 2, false));
+    assert_eq!(
+        (healed.sent_files, healed.deleted, healed.unchanged),
+        (2, 2, false)
+    );
 
     // The memory of earlier trees is lost, but the times are those of the same commit.
     let manifest = site.known.pop().unwrap();
@@ -93,15 +105,36 @@ async fn odd_names_and_contents_arrive_as_they_are() {
     let mut site = Site::in_place().await;
     let long = "n".repeat(120);
     let names = [
-        " a b ", "new\nline", "quo'te\"s", "-rf", "$(id)", "`id`", "*", "?x", "tab\t", "back\\slash", "é", "#", "~", "{a,b}",
-        "[x]", "!", ".hidden", "..x", "a;b", "a|b", "%P", "\\0", &long,
+        " a b ",
+        "new\nline",
+        "quo'te\"s",
+        "-rf",
+        "$(id)",
+        "`id`",
+        "*",
+        "?x",
+        "tab\t",
+        "back\\slash",
+        "é",
+        "#",
+        "~",
+        "{a,b}",
+        "[x]",
+        "!",
+        ".hidden",
+        "..x",
+        "a;b",
+        "a|b",
+        "%P",
+        "\\0",
+        &long,
     ];
     for name in names {
         site.write(name, name);
         site.write(&format!("dir {name}/{name}"), name);
     }
-    site.write(&format!("{long}/{long}/{long}"), "deep");
-    site.link("long link", &format!("{long}/{long}/{long}"));
+    site.write(&format!("x{long}/{long}/{long}"), "deep");
+    site.link("long link", &format!("x{long}/{long}/{long}"));
     site.link("dangling", "/no/such//place/");
     fs::write(site.tree().join(OsStr::from_bytes(b"\xff\xfe")), "bytes").unwrap();
     site.deploy().await;
@@ -111,7 +144,10 @@ async fn odd_names_and_contents_arrive_as_they_are() {
         site.write(&format!("dir {name}/{name}"), "changed");
     }
     let second = site.deploy().await;
-    assert_eq!((second.sent_files, second.deleted), (names.len() as u64, names.len() as u64));
+    assert_eq!(
+        (second.sent_files, second.deleted),
+        (names.len() as u64, names.len() as u64)
+    );
 }
 
 #[tokio::test]
@@ -132,7 +168,11 @@ async fn excluded_paths_are_never_sent_changed_or_removed() {
     site.remove("var");
     site.remove("data");
     site.deliver().await.unwrap();
-    for (path, content) in [("kept/upload", "theirs"), ("var/a.log", "log"), ("data/a/b/kept/x", "theirs")] {
+    for (path, content) in [
+        ("kept/upload", "theirs"),
+        ("var/a.log", "log"),
+        ("data/a/b/kept/x", "theirs"),
+    ] {
         assert_eq!(fs::read_to_string(target.join(path)).unwrap(), content);
     }
     assert!(!target.join("var/x.txt").exists());
@@ -192,13 +232,25 @@ async fn a_full_check_finds_what_sizes_and_times_hide() {
     let path = site.target().join("a");
     let time = fs::metadata(&path).unwrap().modified().unwrap();
     fs::write(&path, "4321").unwrap();
-    fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     assert!(site.deploy_quietly().await.unchanged, "it looks the same");
 
     put(&site.target(), "e", "x");
     fs::remove_file(site.target().join("d/c")).unwrap();
     let manifest = site.scan().await;
-    let found = full_check(&site.session, &site.layout, &site.inspect().await, &manifest, &site.limits).await;
+    let found = full_check(
+        &site.session,
+        &site.layout,
+        &site.inspect().await,
+        &manifest,
+        &site.limits,
+    )
+    .await;
     let expected = Findings {
         modified: vec!["a".into()],
         missing: vec!["d/c".into()],
@@ -219,5 +271,8 @@ async fn a_home_relative_target_is_in_the_users_home() {
     site.write("a", "1");
     let delivered = site.deliver().await.unwrap();
     assert_eq!(fs::read_to_string(home.join("shop/a")).unwrap(), "1");
-    assert_eq!(delivered.directory, fs::canonicalize(home.join("shop")).unwrap().to_str().unwrap());
+    assert_eq!(
+        delivered.directory,
+        fs::canonicalize(home.join("shop")).unwrap().to_str().unwrap()
+    );
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use deployer::domain::{DeploymentId, EnvironmentOptions, SyncMethod};
 use deployer::ssh::{Pool, Session};
 use deployer::sync::{
-    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Rules, Source, Stamp, Trust,
-    activate, inspect,
+    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Rules, Source, Stamp,
+    Trust, activate, inspect,
 };
 use tempfile::TempDir;
 
@@ -108,19 +108,27 @@ impl Site {
         Stamp {
             deployment: DeploymentId(self.deployments),
             branch: "feature/x".parse().unwrap(),
-            commit: format!("{:040x}", self.deployments + 0x00ab_cdef_0000_0000).parse().unwrap(),
+            commit: format!("{:08x}{:032x}", 0xab, self.deployments).parse().unwrap(),
             at: "2026-11-22T10:00:00Z".parse().unwrap(),
         }
     }
 
     async fn inspect(&self) -> Inspection {
-        inspect(&self.session, &self.layout, &Limits::default()).await.unwrap()
+        inspect(&self.session, &self.layout, &Limits::default())
+            .await
+            .unwrap()
     }
 
     async fn scan(&self) -> Arc<Manifest> {
         let known = KnownTrees::new(self.known.iter().rev().cloned());
-        let time = format!("2026-11-{:02}T10:00:00Z", self.deployments + 1).parse().unwrap();
-        Arc::new(Manifest::scan(self.tree(), self.layout.rules.clone(), time, known).await.unwrap())
+        let time = format!("2026-11-{:02}T10:00:00Z", self.deployments + 1)
+            .parse()
+            .unwrap();
+        Arc::new(
+            Manifest::scan(self.tree(), self.layout.rules.clone(), time, known)
+                .await
+                .unwrap(),
+        )
     }
 
     /// Brings the tree to the server; with the symlink method beside what is in service.
@@ -154,7 +162,15 @@ impl Site {
         let delivered = self.deliver().await.unwrap();
         if self.layout.method == SyncMethod::Symlink {
             let id = DeploymentId(self.deployments);
-            activate(&self.session, &self.layout, &delivered.directory, id, &self.limits).await.unwrap();
+            activate(
+                &self.session,
+                &self.layout,
+                &delivered.directory,
+                id,
+                &self.limits,
+            )
+            .await
+            .unwrap();
         }
         self.assert_same();
         delivered
@@ -193,7 +209,9 @@ fn shape(top: &Path) -> Vec<String> {
             let path = below.join(entry.file_name());
             let kind = entry.file_type().unwrap();
             let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-            if [".git_release", ".deployer_release", "kept"].contains(&entry.file_name().to_string_lossy().as_ref()) {
+            if [".git_release", ".deployer_release", "kept"]
+                .contains(&entry.file_name().to_string_lossy().as_ref())
+            {
             } else if kind.is_symlink() {
                 lines.push(format!("{path:?} -> {:?}", fs::read_link(entry.path()).unwrap()));
             } else if kind.is_dir() {

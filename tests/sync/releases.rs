@@ -15,19 +15,45 @@ async fn a_release_is_built_beside_the_running_one_and_switched_to_at_once() {
     site.write("b", "1");
     let first = site.deploy().await;
     assert_eq!(first.previous, None);
-    assert!(first.directory.ends_with("/srv/shop_releases/20261122_feature-x_000000ab_1"), "{first:?}");
+    assert!(
+        first
+            .directory
+            .ends_with("/srv/shop_releases/20261122_feature-x_000000ab_1"),
+        "{first:?}"
+    );
 
     site.write("a", "2");
     let second = site.deliver().await.unwrap();
-    assert_eq!(fs::read_to_string(site.target().join("a")).unwrap(), "1", "nothing is switched yet");
-    assert_eq!((second.sent_files, second.previous.as_ref()), (1, Some(&first.directory)));
+    assert_eq!(
+        fs::read_to_string(site.target().join("a")).unwrap(),
+        "1",
+        "nothing is switched yet"
+    );
+    assert_eq!(
+        (second.sent_files, second.previous.as_ref()),
+        (1, Some(&first.directory))
+    );
     let switch = async |release: &str| {
-        activate(&site.session, &site.layout, release, DeploymentId(9), &site.limits).await
+        activate(
+            &site.session,
+            &site.layout,
+            release,
+            DeploymentId(9),
+            &site.limits,
+        )
+        .await
     };
-    assert_eq!(switch(&second.directory).await.unwrap(), Some(first.directory.clone()));
+    assert_eq!(
+        switch(&second.directory).await.unwrap(),
+        Some(first.directory.clone())
+    );
     site.assert_same();
     assert_eq!(switch(&first.directory).await.unwrap(), Some(second.directory));
-    assert_eq!(fs::read_to_string(site.target().join("a")).unwrap(), "1", "rolled back");
+    assert_eq!(
+        fs::read_to_string(site.target().join("a")).unwrap(),
+        "1",
+        "rolled back"
+    );
 }
 
 #[tokio::test]
@@ -37,19 +63,29 @@ async fn what_a_script_edits_in_one_release_stays_out_of_the_others() {
     let first = site.deploy().await;
     site.write("b", "1");
     let second = site.deploy().await;
-    let append = fs::File::options().append(true).open(format!("{}/a", second.directory)).unwrap();
+    let append = fs::File::options()
+        .append(true)
+        .open(format!("{}/a", second.directory))
+        .unwrap();
     std::io::Write::write_all(&mut &append, b"2").unwrap();
     assert_eq!(fs::read_to_string(format!("{}/a", first.directory)).unwrap(), "1");
 }
 
 #[tokio::test]
 async fn shared_paths_are_linked_into_each_release_and_excluded_ones_carried_over() {
-    let mut site = Site::new(SyncMethod::Symlink, &["venv"], &["public/uploads", "config/local.yml", "log/"]).await;
+    let mut site = Site::new(
+        SyncMethod::Symlink,
+        &["venv"],
+        &["public/uploads", "config/local.yml", "log/"],
+    )
+    .await;
     site.write("public/index.html", "1");
     site.write("public/uploads/.gitkeep", "");
     let first = site.deliver().await.unwrap();
     let id = DeploymentId(1);
-    activate(&site.session, &site.layout, &first.directory, id, &site.limits).await.unwrap();
+    activate(&site.session, &site.layout, &first.directory, id, &site.limits)
+        .await
+        .unwrap();
     let target = site.target();
     put(&target, "public/uploads/photo", "theirs");
     put(&target, "config/local.yml", "secret");
@@ -57,15 +93,23 @@ async fn shared_paths_are_linked_into_each_release_and_excluded_ones_carried_ove
     put(&target, "venv/bin", "built");
     site.write("public/index.html", "2");
     let second = site.deliver().await.unwrap();
-    activate(&site.session, &site.layout, &second.directory, id, &site.limits).await.unwrap();
+    activate(&site.session, &site.layout, &second.directory, id, &site.limits)
+        .await
+        .unwrap();
     assert_eq!(second.sent_files, 1);
-    for (path, content) in
-        [("public/uploads/photo", "theirs"), ("config/local.yml", "secret"), ("log/app.log", "line"), ("venv/bin", "built")]
-    {
+    for (path, content) in [
+        ("public/uploads/photo", "theirs"),
+        ("config/local.yml", "secret"),
+        ("log/app.log", "line"),
+        ("venv/bin", "built"),
+    ] {
         assert_eq!(fs::read_to_string(target.join(path)).unwrap(), content, "{path}");
     }
     let shared = site.sshd.dir().join("srv/shop_shared");
-    assert_eq!(fs::read_to_string(shared.join("public/uploads/photo")).unwrap(), "theirs");
+    assert_eq!(
+        fs::read_to_string(shared.join("public/uploads/photo")).unwrap(),
+        "theirs"
+    );
 }
 
 #[tokio::test]
@@ -89,8 +133,15 @@ async fn a_link_left_by_a_crash_never_puts_another_release_in_service() {
     symlink("/nowhere", beside.join(".deployer-link-shop-1")).unwrap();
     site.write("a", "2");
     site.deploy().await;
-    let left: Vec<_> = fs::read_dir(&beside).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".deployer")), "{left:?}");
+    let left: Vec<_> = fs::read_dir(&beside)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert!(
+        left.iter()
+            .all(|name| !name.to_string_lossy().starts_with(".deployer")),
+        "{left:?}"
+    );
 }
 
 #[tokio::test]
@@ -102,9 +153,17 @@ async fn an_unfinished_release_cannot_be_put_in_service() {
     let text = fs::read_to_string(&marker).unwrap();
     fs::write(&marker, format!("{text}deployment in progress\n")).unwrap();
     let id = DeploymentId(2);
-    let error = activate(&site.session, &site.layout, &first.directory, id, &site.limits).await.unwrap_err();
+    let error = activate(&site.session, &site.layout, &first.directory, id, &site.limits)
+        .await
+        .unwrap_err();
     assert!(
-        matches!(&error, deployer::sync::Error::Server { trouble: Trouble::Unfinished { .. }, .. }),
+        matches!(
+            &error,
+            deployer::sync::Error::Server {
+                trouble: Trouble::Unfinished { .. },
+                ..
+            }
+        ),
         "{error}"
     );
 }
@@ -123,14 +182,27 @@ async fn pruning_removes_old_releases_of_ours_and_nothing_else() {
     put(&store, "backup/a", "theirs");
     // Another environment of the project keeps a release of ours in service.
     symlink(&made[1], site.target().parent().unwrap().join("shop-beta")).unwrap();
-    let removed = prune(&site.session, &site.layout, 1, &[made[4].clone()], &site.limits).await.unwrap();
+    let removed = prune(&site.session, &site.layout, 1, &[made[4].clone()], &site.limits)
+        .await
+        .unwrap();
     let names: Vec<_> = made.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(removed, [names[2], names[0]]);
-    let mut left: Vec<_> =
-        releases(&site.session, &site.layout, &site.limits).await.unwrap().into_iter().map(|r| r.name).collect();
+    let mut left: Vec<_> = releases(&site.session, &site.layout, &site.limits)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|r| r.name)
+        .collect();
     left.sort();
-    let mut expected =
-        vec!["20200101_main_01234567", "20200101_main_01234567_3", "backup", names[1], names[3], names[4], names[5]];
+    let mut expected = vec![
+        "20200101_main_01234567",
+        "20200101_main_01234567_3",
+        "backup",
+        names[1],
+        names[3],
+        names[4],
+        names[5],
+    ];
     expected.sort_unstable();
     assert_eq!(left, expected);
     site.assert_same();

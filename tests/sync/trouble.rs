@@ -42,7 +42,11 @@ fn mount(args: &[&str], at: &Path) -> bool {
 
 #[allow(clippy::disallowed_methods, reason = "a test prepares its machine")]
 fn run(program: &str, args: &[&str], at: &Path) -> bool {
-    Command::new(program).args(args).arg(at).status().is_ok_and(|status| status.success())
+    Command::new(program)
+        .args(args)
+        .arg(at)
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Text that does not compress away.
@@ -65,13 +69,21 @@ async fn on_small_disk(method: SyncMethod) -> Option<(Site, Mount)> {
 
 #[tokio::test]
 async fn a_tree_too_big_for_the_disk_is_refused_before_anything_is_sent() {
-    let Some((mut site, _disk)) = on_small_disk(SyncMethod::InPlace).await else { return };
+    let Some((mut site, _disk)) = on_small_disk(SyncMethod::InPlace).await else {
+        return;
+    };
     site.write("a", "1");
     site.deploy().await;
     site.write("big", &noise(3_000_000));
     let error = site.deliver().await.unwrap_err();
     assert!(
-        matches!(error, Error::Server { trouble: Trouble::NoRoom { .. }, changed: Changed::Nothing }),
+        matches!(
+            error,
+            Error::Server {
+                trouble: Trouble::NoRoom { .. },
+                changed: Changed::Nothing
+            }
+        ),
         "{error}"
     );
 }
@@ -79,7 +91,9 @@ async fn a_tree_too_big_for_the_disk_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
     for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
-        let Some((mut site, disk)) = on_small_disk(method).await else { return };
+        let Some((mut site, disk)) = on_small_disk(method).await else {
+            return;
+        };
         site.write("a", "1");
         site.deploy().await;
         let before = site.marker();
@@ -87,9 +101,25 @@ async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
         put(&disk.0, "filler", &noise(900_000));
         site.write("big", &noise(300_000));
         let error = site.deliver_after(&looked).await.unwrap_err();
-        assert!(matches!(error, Error::Server { trouble: Trouble::DiskFull { .. }, .. }), "{error}");
-        let unchanged = if method == SyncMethod::InPlace { Changed::Nothing } else { Changed::OnlyBeside };
-        assert!(matches!(&error, Error::Server { changed, .. } if *changed == unchanged), "{error}");
+        assert!(
+            matches!(
+                error,
+                Error::Server {
+                    trouble: Trouble::DiskFull { .. },
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        let unchanged = if method == SyncMethod::InPlace {
+            Changed::Nothing
+        } else {
+            Changed::OnlyBeside
+        };
+        assert!(
+            matches!(&error, Error::Server { changed, .. } if *changed == unchanged),
+            "{error}"
+        );
         assert_eq!(site.marker(), before);
         site.remove("big");
         site.assert_same();
@@ -101,14 +131,22 @@ async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
 
 #[tokio::test]
 async fn a_read_only_target_is_told_plainly() {
-    let Some((mut site, disk)) = on_small_disk(SyncMethod::InPlace).await else { return };
+    let Some((mut site, disk)) = on_small_disk(SyncMethod::InPlace).await else {
+        return;
+    };
     site.write("a", "1");
     site.deploy().await;
     disk.make_read_only();
     site.write("a", "2");
     let error = site.deliver().await.unwrap_err();
     assert!(
-        matches!(error, Error::Server { trouble: Trouble::ReadOnly { .. }, changed: Changed::Nothing }),
+        matches!(
+            error,
+            Error::Server {
+                trouble: Trouble::ReadOnly { .. },
+                changed: Changed::Nothing
+            }
+        ),
         "{error}"
     );
 }
@@ -126,14 +164,27 @@ async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
     site.write("z/f", "new");
     site.remove("old");
     let error = site.deliver_after(&looked).await.unwrap_err();
-    let Error::Server { changed: Changed::Partly { put: done, of_put, removed, of_removed }, .. } = &error else {
+    let Error::Server {
+        changed:
+            Changed::Partly {
+                put: done,
+                of_put,
+                removed,
+                of_removed,
+            },
+        ..
+    } = &error
+    else {
         panic!("{error}");
     };
     assert_eq!((done.as_slice(), *of_put), (&["a/f".to_owned()][..], 2));
     assert_eq!((removed.len(), *of_removed), (0, 1));
     assert!(Release::parse_marker(&site.marker()).unwrap().in_progress);
     assert!(!fs::read_dir(site.target()).unwrap().any(|e| {
-        e.unwrap().file_name().to_string_lossy().starts_with(".deployer-staging")
+        e.unwrap()
+            .file_name()
+            .to_string_lossy()
+            .starts_with(".deployer-staging")
     }));
     // The next deployment sets it right.
     site.deploy().await;
