@@ -16,6 +16,7 @@ struct Mount(PathBuf);
 
 impl Mount {
     /// `None`, said loudly, where mounting is not allowed.
+    #[allow(clippy::print_stderr, reason = "a test that did not run should be seen")]
     fn small(at: &Path) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let done = mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], at);
