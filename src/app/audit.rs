@@ -25,7 +25,13 @@ pub fn allowed(permit: &Permit, action: &str, at: Instant, detail: Value) -> New
 
 /// An act that policy refused.
 pub fn refused(refusal: &Refusal) -> NewAuditEvent {
-    let Refusal { actor, action, resource, at, .. } = refusal;
+    let Refusal {
+        actor,
+        action,
+        resource,
+        at,
+        ..
+    } = refusal;
     NewAuditEvent {
         at: *at,
         actor: actor.name.clone(),

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{App, audit};
 use crate::access::Permit;
 use crate::domain::{
-    Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind, Lock,
-    Project, Resource, Result, Server, ServerId, Target,
+    Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind,
+    Lock, Project, Resource, Result, Server, ServerId, Target,
 };
 use crate::store::audit as audit_log;
 use crate::store::deployments::{self, NewDeployment, NewPart};
@@ -154,7 +154,11 @@ async fn store(app: &App, permit: Permit, wanted: DeployRequest, wish: Wish) -> 
         permit: Some(permit.line().clone()),
         queued_at: now,
         scheduled_at: None,
-        priority: if wanted.kind == Kind::Rollback { ROLLBACK_PRIORITY } else { 0 },
+        priority: if wanted.kind == Kind::Rollback {
+            ROLLBACK_PRIORITY
+        } else {
+            0
+        },
         previous_commit: None,
         request_key: wanted.request_key,
         servers: wish.servers,
@@ -172,8 +176,15 @@ async fn store(app: &App, permit: Permit, wanted: DeployRequest, wish: Wish) -> 
 }
 
 fn locked(lock: &Lock) -> String {
-    let end = lock.ends_at.map(|end| end.format(" until %Y-%m-%d %H:%M UTC").to_string());
-    format!("{} has locked this{}: {}", lock.author, end.unwrap_or_default(), lock.reason)
+    let end = lock
+        .ends_at
+        .map(|end| end.format(" until %Y-%m-%d %H:%M UTC").to_string());
+    format!(
+        "{} has locked this{}: {}",
+        lock.author,
+        end.unwrap_or_default(),
+        lock.reason
+    )
 }
 
 /// The project and environment of these names.
@@ -197,7 +208,10 @@ async fn resolve_target(
     for &id in &environment.clusters {
         let cluster = clusters::by_id(&app.store, id).await?;
         if choice == Choice::Cluster(id) {
-            target = Some(Target::Cluster { id, name: cluster.name.to_string() });
+            target = Some(Target::Cluster {
+                id,
+                name: cluster.name.to_string(),
+            });
         }
         if matches!(choice, Choice::Cluster(other) if other != id) {
             continue;
@@ -208,7 +222,10 @@ async fn resolve_target(
                 continue;
             }
             if choice == Choice::Server(server.id) {
-                target = Some(Target::Server { id: server.id, name: server.name.to_string() });
+                target = Some(Target::Server {
+                    id: server.id,
+                    name: server.name.to_string(),
+                });
             }
             // A server in two clusters of one environment is deployed to once.
             if !servers.iter().any(|part| part.server_id == server.id) {
@@ -216,7 +233,12 @@ async fn resolve_target(
             }
         }
     }
-    let foreign = || Error::field("target", "That server or cluster does not belong to this environment.");
+    let foreign = || {
+        Error::field(
+            "target",
+            "That server or cluster does not belong to this environment.",
+        )
+    };
     let target = target.ok_or_else(foreign)?;
     if servers.iter().all(|part| part.skipped.is_some()) {
         let message = format!(
@@ -254,8 +276,13 @@ async fn check_commit(
         return Err(Error::field("commit", message));
     }
     if let Some(before) = promotion_source(app, environment).await? {
-        let done =
-            deployments::succeeded_commits(&app.store, before.id, Some(environment.branch.as_str()), std::slice::from_ref(commit)).await?;
+        let done = deployments::succeeded_commits(
+            &app.store,
+            before.id,
+            Some(environment.branch.as_str()),
+            std::slice::from_ref(commit),
+        )
+        .await?;
         if !done.contains(commit) {
             let message = format!(
                 "Commit {} has not been deployed to {} with success yet; that comes before {}.",
@@ -294,7 +321,10 @@ pub async fn cancel(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     // Read again: a worker may have taken or ended it meanwhile.
     let state = deployments::by_id(&tx, id).await?.state;
     if state.is_final() {
-        return Err(Error::conflict(format!("Deployment {id} has ended already: it {}.", state.title().to_lowercase())));
+        return Err(Error::conflict(format!(
+            "Deployment {id} has ended already: it {}.",
+            state.title().to_lowercase()
+        )));
     }
     deployments::request_cancel(&tx, id, who, now).await?;
     if matches!(state, DeploymentState::Queued | DeploymentState::Scheduled) {
@@ -302,7 +332,11 @@ pub async fn cancel(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         deployments::set_state(&tx, id, state, DeploymentState::Cancelled, now, &outcome).await?;
     }
     let detail = json!({ "deployment": id });
-    audit_log::append(&tx, &audit::allowed(&permit, "deployment.cancel_requested", now, detail)).await?;
+    audit_log::append(
+        &tx,
+        &audit::allowed(&permit, "deployment.cancel_requested", now, detail),
+    )
+    .await?;
     tx.commit().await?;
     app.engine.cancel(id);
     app.engine.hub().changed(id);
@@ -326,7 +360,11 @@ pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Request
         Target::Cluster { id, .. } => Choice::Cluster(*id),
         Target::Server { id, .. } => Choice::Server(*id),
     };
-    let kind = if deployment.kind == Kind::Rollback { Kind::Rollback } else { Kind::Regular };
+    let kind = if deployment.kind == Kind::Rollback {
+        Kind::Rollback
+    } else {
+        Kind::Regular
+    };
     let reason = format!("Once more: deployment {id}");
     let wanted = DeployRequest {
         project: deployment.project,
@@ -347,7 +385,9 @@ pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Request
 pub async fn roll_back(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let before = super::watch::before(app, &deployment).await?.ok_or_else(|| {
-        Error::conflict("Nothing else has succeeded in this environment before, so there is nothing to go back to.")
+        Error::conflict(
+            "Nothing else has succeeded in this environment before, so there is nothing to go back to.",
+        )
     })?;
     let wanted = DeployRequest {
         project: deployment.project,

@@ -42,7 +42,12 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let servers = deployments::servers(&app.store, id).await?;
     let steps = steps::list(&app.store, id).await?;
-    Ok(Watched { deployment, servers, steps, at: app.now() })
+    Ok(Watched {
+        deployment,
+        servers,
+        steps,
+        at: app.now(),
+    })
 }
 
 /// The deployment for somebody who may view it.
@@ -62,14 +67,25 @@ async fn acts(app: &App, actor: &Actor, deployment: &Deployment) -> Result<Acts>
     let may = |action| app.may(actor, action, &resource);
     let lives = deployment.project_id.is_some() && deployment.environment_id.is_some();
     if !deployment.state.is_final() {
-        return Ok(Acts { cancel: may(Action::Cancel) && deployment.cancelled_by.is_none(), ..Acts::default() });
+        return Ok(Acts {
+            cancel: may(Action::Cancel) && deployment.cancelled_by.is_none(),
+            ..Acts::default()
+        });
     }
     let again = match deployment.kind {
         Kind::Rollback => Action::Rollback,
         _ => Action::Deploy,
     };
-    let roll_back_to = if lives && may(Action::Rollback) { before(app, deployment).await? } else { None };
-    Ok(Acts { cancel: false, again: lives && may(again), roll_back_to })
+    let roll_back_to = if lives && may(Action::Rollback) {
+        before(app, deployment).await?
+    } else {
+        None
+    };
+    Ok(Acts {
+        cancel: false,
+        again: lives && may(again),
+        roll_back_to,
+    })
 }
 
 /// The commit that the environment ran with success before this deployment, if it is another one.
@@ -97,7 +113,12 @@ pub enum Window {
 /// # Errors
 /// Not found; forbidden.
 pub async fn log_window(
-    app: &App, actor: &Actor, id: DeploymentId, window: Window, limit: usize, filter: &Filter,
+    app: &App,
+    actor: &Actor,
+    id: DeploymentId,
+    window: Window,
+    limit: usize,
+    filter: &Filter,
 ) -> Result<Vec<LogLine>> {
     let deployment = deployments::by_id(&app.store, id).await?;
     app.permit(actor, Action::View, &resource(&deployment)).await?;

@@ -19,8 +19,8 @@ use super::live::Hub;
 use super::mask::Mask;
 use crate::clock::Clock;
 use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
-use crate::store::{Lease, Store};
 use crate::store::log;
+use crate::store::{Lease, Store};
 
 /// How long lines gather while others were written just before.
 const BATCH_TIME: Duration = Duration::from_millis(40);
@@ -179,7 +179,10 @@ struct Gathered {
 impl Gathered {
     fn add(&mut self, stream: Stream, line: &str) {
         self.size += line.len();
-        self.lines.push(Line { stream, text: line.to_owned() });
+        self.lines.push(Line {
+            stream,
+            text: line.to_owned(),
+        });
     }
 }
 
@@ -195,7 +198,11 @@ impl Batch {
     fn take(&mut self, message: Message) {
         match message {
             Message::Flush(done) => self.flushes.push(done),
-            Message::Lines { step, mut lines, size } => {
+            Message::Lines {
+                step,
+                mut lines,
+                size,
+            } => {
                 self.size += size + lines.len();
                 match self.parts.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &step)) {
                     Some((_, gathered)) => gathered.append(&mut lines),

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Inner, Settings};
 use super::run::Ending;
 use super::stop::{Stop, StopReason};
+use super::{Inner, Settings};
 use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{
     Deployment, DeploymentState, NewAuditEvent, Outcome, Result, Step, StepKind, StepState, SyncMethod,
@@ -23,12 +23,7 @@ use crate::store::{Lease, LeasedTx, audit, deployments, projects, steps};
 const ENGINE: &str = "engine";
 
 /// Closes one deployment whose lease we hold.
-pub(super) async fn close(
-    engine: &Inner,
-    lease: Lease,
-    stop: &Stop,
-    ending: Ending,
-) -> Result<()> {
+pub(super) async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending) -> Result<()> {
     let store = &engine.parts.store;
     let id = lease.deployment;
     let deployment = deployments::by_id(store, id).await?;
@@ -68,7 +63,12 @@ pub(super) async fn close_interrupted(engine: &Arc<Inner>) -> Result<()> {
 }
 
 /// Gives every step and server that is not final its last word.
-async fn settle(engine: &Inner, tx: &LeasedTx, deployment: &Deployment, reason: Option<StopReason>) -> Result<()> {
+async fn settle(
+    engine: &Inner,
+    tx: &LeasedTx,
+    deployment: &Deployment,
+    reason: Option<StopReason>,
+) -> Result<()> {
     let store = &engine.parts.store;
     let now = engine.parts.clock.now();
     let journal = steps::list(store, deployment.id).await?;
@@ -90,9 +90,10 @@ async fn settle(engine: &Inner, tx: &LeasedTx, deployment: &Deployment, reason: 
     };
     for part in deployments::servers(store, deployment.id).await? {
         let (to, detail) = match part.state {
-            ServerState::Waiting => {
-                (ServerState::Skipped, format!("Not touched: it runs {}.", before(&part)))
-            }
+            ServerState::Waiting => (
+                ServerState::Skipped,
+                format!("Not touched: it runs {}.", before(&part)),
+            ),
             ServerState::Running => {
                 let steps = journal.iter().filter(|step| step.server_id == part.server_id);
                 (state, truth(&part, steps, method, deployment))
@@ -172,8 +173,16 @@ async fn finish(
         address: ENGINE.to_owned(),
         action: format!("deployment.{state}"),
         resource: format!("{}/{}", deployment.project, deployment.environment),
-        outcome: if state == DeploymentState::Failed { Outcome::Failed } else { Outcome::Allowed },
-        permit: deployment.permit.as_ref().map(ToString::to_string).unwrap_or_default(),
+        outcome: if state == DeploymentState::Failed {
+            Outcome::Failed
+        } else {
+            Outcome::Allowed
+        },
+        permit: deployment
+            .permit
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         detail: json!({
             "deployment": deployment.id, "commit": deployment.commit.as_str(), "outcome": outcome,
         }),

@@ -80,7 +80,10 @@ enum Progress {
 pub(super) async fn roll_out(run: &Run, tree: &Tree, mut inspections: Inspections) -> StepResult<Tally> {
     let package = transfer::pack(run, tree).await?;
     let halted = AtomicBool::new(false);
-    let sessions = inspections.iter().map(|(id, reached)| (*id, reached.session.clone())).collect();
+    let sessions = inspections
+        .iter()
+        .map(|(id, reached)| (*id, reached.session.clone()))
+        .collect();
     let mut tally = Tally::default();
     let parallel = usize::try_from(run.environment.options.parallel)
         .unwrap_or(1)
@@ -204,7 +207,11 @@ async fn note(run: &Run, member: &Member, state: ServerState, detail: &str) {
 pub(super) async fn finish(run: &Run, tally: &Tally) -> StepResult<()> {
     let mut step = run.begin(StepKind::Finish, None).await?;
     let session = |member: &&Member| tally.sessions.get(&member.server.id).cloned();
-    let reached: Vec<_> = run.members.iter().filter_map(|member| Some((member, session(&member)?))).collect();
+    let reached: Vec<_> = run
+        .members
+        .iter()
+        .filter_map(|member| Some((member, session(&member)?)))
+        .collect();
     let result = transfer::prune(run, &mut step.log, &reached, tally).await;
     run.end(step, result).await.map(drop)
 }

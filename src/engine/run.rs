@@ -15,8 +15,8 @@ use super::stop::{Stop, StopReason};
 use super::{Inner, Parts};
 use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{
-    CommitId, Deployment, DeploymentState, Environment, Error, Instant, Phase, Project, Result, Server, ServerId,
-    StepId, StepKind, StepState,
+    CommitId, Deployment, DeploymentState, Environment, Error, Instant, Phase, Project, Result, Server,
+    ServerId, StepId, StepKind, StepState,
 };
 use crate::git::{self, Mirror};
 use crate::store::queue::Claimed;
@@ -262,7 +262,9 @@ impl Run {
 
     /// Writes what was on a server before; text that is no commit is left out.
     pub async fn set_previous(&self, member: &Member, commit: &str) -> Result<()> {
-        let Ok(commit) = commit.parse::<CommitId>() else { return Ok(()) };
+        let Ok(commit) = commit.parse::<CommitId>() else {
+            return Ok(());
+        };
         let tx = self.begin_tx().await?;
         deployments::set_previous_commit(&tx, member.position, Some(&commit)).await?;
         tx.commit().await?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::stop::{Stop, StopReason};
 use super::{Inner, Parts, run};
-use crate::store::{Fenced, Lease};
 use crate::store::queue::{self, Claimed};
+use crate::store::{Fenced, Lease};
 
 /// How long a worker sleeps when nobody wakes it: another instance may have queued something, or a
 /// command on this machine.
@@ -88,7 +88,9 @@ async fn beat(engine: Arc<Inner>, lease: Lease, stop: Stop) {
                 match queue::cancel_requested(store, id).await {
                     Ok(true) => stop.because(StopReason::Cancelled),
                     Ok(false) => {}
-                    Err(error) => tracing::warn!(deployment = id.0, "whether to cancel is not known: {error}"),
+                    Err(error) => {
+                        tracing::warn!(deployment = id.0, "whether to cancel is not known: {error}")
+                    }
                 }
             }
             Err(error) if Fenced::is(&error) || tokio::time::Instant::now() >= good_until => {

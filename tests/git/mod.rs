@@ -5,4 +5,4 @@ mod diffs;
 mod exports;
 mod fetches;
 mod histories;
-mod support;
+pub mod support;

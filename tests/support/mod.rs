@@ -2,3 +2,4 @@
 #![allow(dead_code, reason = "not every area uses every wish")]
 
 pub mod sshd;
+pub mod world;

@@ -68,12 +68,10 @@ pub async fn check(run: &Run) -> StepResult<Inspections> {
     missing.sort_unstable();
     let result = match missing.as_slice() {
         [] => Ok(Done::well(format!("{} servers are ready.", reached.len()))),
-        names => {
-            Err(Failure::new(format!(
-                "Not ready: {}. Nothing was touched on any server.",
-                names.join(", ")
-            )))
-        }
+        names => Err(Failure::new(format!(
+            "Not ready: {}. Nothing was touched on any server.",
+            names.join(", ")
+        ))),
     };
     run.end(step, result).await?;
     Ok(reached)

@@ -33,10 +33,17 @@ pub struct Package {
 /// Reads the exported tree and makes its manifest.
 pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
     let layout = Layout::new(&run.project, &run.environment)?;
-    let manifests = Manifests { dir: manifests_dir(run) };
+    let manifests = Manifests {
+        dir: manifests_dir(run),
+    };
     let known = manifests.load().await;
-    let manifest =
-        Manifest::scan(tree.dir().to_owned(), layout.rules, tree.commit_time, known.clone()).await?;
+    let manifest = Manifest::scan(
+        tree.dir().to_owned(),
+        layout.rules,
+        tree.commit_time,
+        known.clone(),
+    )
+    .await?;
     let stamp = Stamp {
         deployment: run.deployment.id,
         branch: run.environment.branch.clone(),
@@ -44,12 +51,20 @@ pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
         at: run.now(),
     };
     let source = Source::open(tree.dir().to_owned(), Arc::new(manifest), known);
-    Ok(Package { source, stamp, limits: limits(run), manifests })
+    Ok(Package {
+        source,
+        stamp,
+        limits: limits(run),
+        manifests,
+    })
 }
 
 /// How long questions and transfers may take, ended with the deployment.
 pub fn limits(run: &Run) -> Limits {
-    Limits { cancel: run.stop.token().clone(), ..Limits::default() }
+    Limits {
+        cancel: run.stop.token().clone(),
+        ..Limits::default()
+    }
 }
 
 /// The step `sync`.
@@ -81,17 +96,37 @@ pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reach
 }
 
 fn describe(delivered: &Delivered) -> String {
-    let Delivered { sent_files, sent_bytes, deleted, unchanged, directory, .. } = delivered;
+    let Delivered {
+        sent_files,
+        sent_bytes,
+        deleted,
+        unchanged,
+        directory,
+        ..
+    } = delivered;
     if *unchanged || (*sent_files == 0 && *deleted == 0) {
         return format!("Nothing had to be sent; {directory} has every file as it should be.");
     }
-    let files = if *sent_files == 1 { "1 file".to_owned() } else { format!("{sent_files} files") };
-    let gone = if *deleted > 0 { format!(", {deleted} removed") } else { String::new() };
+    let files = if *sent_files == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{sent_files} files")
+    };
+    let gone = if *deleted > 0 {
+        format!(", {deleted} removed")
+    } else {
+        String::new()
+    };
     format!("{files} sent ({sent_bytes} bytes on the wire){gone}; {directory} was verified.")
 }
 
 /// The step `activate` where releases are switched; returns the directory scripts run in.
-pub async fn activate(run: &Run, member: &Member, reached: &Reached, delivered: &Delivered) -> StepResult<String> {
+pub async fn activate(
+    run: &Run,
+    member: &Member,
+    reached: &Reached,
+    delivered: &Delivered,
+) -> StepResult<String> {
     if run.project.method == SyncMethod::InPlace {
         return Ok(delivered.directory.clone());
     }
@@ -142,17 +177,31 @@ impl Package {
 
 /// Removes old releases from servers that got the new one. What goes wrong is said and left: the
 /// deployment has done what it was asked for.
-pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)], tally: &Tally) -> StepResult {
+pub async fn prune(
+    run: &Run,
+    log: &mut StepLog,
+    reached: &[(&Member, Session)],
+    tally: &Tally,
+) -> StepResult {
     if run.project.method == SyncMethod::InPlace {
         return Ok(Done::well(""));
     }
     let layout = Layout::new(&run.project, &run.environment)?;
     let keep = run.environment.options.keep_releases;
     let mut removed = 0;
-    for (member, session) in reached.iter().filter(|(member, _)| !tally.failed.contains(&member.server.name.to_string())) {
+    for (member, session) in reached
+        .iter()
+        .filter(|(member, _)| !tally.failed.contains(&member.server.name.to_string()))
+    {
         match sync::prune(session, &layout, keep, &[], &limits(run)).await {
             Ok(gone) => removed += gone.len(),
-            Err(error) => log.say(format!("{}: old releases were not removed: {error}", member.server.name)).await,
+            Err(error) => {
+                log.say(format!(
+                    "{}: old releases were not removed: {error}",
+                    member.server.name
+                ))
+                .await
+            }
         }
     }
     if removed > 0 {
@@ -168,7 +217,11 @@ struct Manifests {
 }
 
 fn manifests_dir(run: &Run) -> PathBuf {
-    run.parts().settings.work_dir.join("manifests").join(run.environment.id.to_string())
+    run.parts()
+        .settings
+        .work_dir
+        .join("manifests")
+        .join(run.environment.id.to_string())
 }
 
 impl Manifests {
@@ -177,7 +230,12 @@ impl Manifests {
         let manifests = self.clone();
         let load = move || {
             let files = manifests.newest_first();
-            KnownTrees::new(files.iter().filter_map(|file| Manifest::load(file).ok()).map(Arc::new))
+            KnownTrees::new(
+                files
+                    .iter()
+                    .filter_map(|file| Manifest::load(file).ok())
+                    .map(Arc::new),
+            )
         };
         tokio::task::spawn_blocking(load).await.unwrap_or_default()
     }
@@ -192,11 +250,15 @@ impl Manifests {
             }
             Ok(())
         };
-        tokio::task::spawn_blocking(save).await.map_err(std::io::Error::other)?
+        tokio::task::spawn_blocking(save)
+            .await
+            .map_err(std::io::Error::other)?
     }
 
     fn newest_first(&self) -> Vec<PathBuf> {
-        let Ok(files) = std::fs::read_dir(&self.dir) else { return Vec::new() };
+        let Ok(files) = std::fs::read_dir(&self.dir) else {
+            return Vec::new();
+        };
         let mut files: Vec<_> = files
             .flatten()
             .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))

@@ -94,7 +94,11 @@ pub struct NewPart {
 
 impl NewPart {
     fn state(&self) -> ServerState {
-        if self.skipped.is_some() { ServerState::Skipped } else { ServerState::Waiting }
+        if self.skipped.is_some() {
+            ServerState::Skipped
+        } else {
+            ServerState::Waiting
+        }
     }
 }
 

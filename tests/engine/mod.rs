@@ -1,0 +1,6 @@
+//! Deployments carried out for real: git, sshd, files, scripts, the store.
+
+mod deploying;
+mod endings;
+mod queueing;
+mod scripts;

@@ -1,0 +1,142 @@
+//! Who runs when: reservations, duplicates, permission at the time of carrying out.
+
+use deployer::app::deployments::{self, Requested};
+use deployer::domain::{Actor, DeploymentState, ErrorKind};
+
+use crate::support::world::{Wishes, World, admin};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deployments_that_share_a_server_never_run_at_once() {
+    let mut world = World::with(Wishes {
+        environments: vec!["dev", "other"],
+        ..Wishes::default()
+    })
+    .await;
+    let proof = world.dir.path().join("turns");
+    world.script(
+        "deploy.sh",
+        &format!("echo in >> {0}; sleep 0.4; echo out >> {0}", proof.display()),
+    );
+    let commit = world.commit("Turns").await;
+    // Two environments on the same servers; the second must not need the first.
+    let store = world.app.store.clone();
+    let store = &store;
+    let project = deployer::store::projects::by_name(store, "shop").await.unwrap();
+    let mut other = deployer::store::environments::by_name(store, project.id, "other")
+        .await
+        .unwrap();
+    world.repository.git(&["branch", "side"]);
+    world.commit("Side").await;
+    other.branch = "side".parse().unwrap();
+    let tx = store.begin().await.unwrap();
+    deployer::store::environments::update(&tx, &other).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let first = world.ask(World::request(&commit)).await;
+    let mut request = World::request(&commit);
+    request.environment = "other".into();
+    let second = world.ask(request).await;
+
+    assert_eq!(world.end(first).await.state, DeploymentState::Succeeded);
+    assert_eq!(
+        world.end(second).await.state,
+        DeploymentState::Succeeded,
+        "{}",
+        world.log(second).await
+    );
+    assert_eq!(std::fs::read_to_string(proof).unwrap(), "in\nout\nin\nout\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_is_answered_with_the_deployment_that_waits() {
+    let mut world = World::simple().await;
+    world.script("deploy.sh", "sleep 1");
+    let commit = world.commit("Slow").await;
+    let first = world.ask(World::request(&commit)).await;
+    world
+        .until(first, "it runs", |d| d.state == DeploymentState::Running)
+        .await;
+
+    let second = deployments::request(&world.app, &admin(), World::request(&commit))
+        .await
+        .unwrap();
+    let third = deployments::request(&world.app, &admin(), World::request(&commit))
+        .await
+        .unwrap();
+
+    assert_eq!(third, Requested::AlreadyQueued(second.id()));
+    assert_eq!(world.end(second.id()).await.state, DeploymentState::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_sent_twice_is_one_deployment() {
+    let mut world = World::simple().await;
+    world.repository.write("a", "1");
+    let commit = world.commit("First").await;
+    let mut request = World::request(&commit);
+    request.request_key = Some("form-1".into());
+
+    let first = world.ask(request.clone()).await;
+    world.end(first).await;
+    let second = deployments::request(&world.app, &admin(), request).await.unwrap();
+
+    assert_eq!(second, Requested::AlreadyQueued(first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_deploy_is_refused_and_it_is_recorded() {
+    let mut world = World::with(Wishes {
+        policy: Some("g, rita, role:reader"),
+        ..Wishes::default()
+    })
+    .await;
+    world.repository.write("a", "1");
+    let commit = world.commit("First").await;
+    let rita = Actor::user("rita", "127.0.0.1");
+
+    let refused = deployments::request(&world.app, &rita, World::request(&commit))
+        .await
+        .unwrap_err();
+
+    assert_eq!(refused.kind(), ErrorKind::Forbidden);
+    assert_eq!(
+        refused.message(),
+        "rita may not deploy shop/dev: no policy line allows it."
+    );
+    let filter = deployer::store::audit::Filter {
+        actor: Some("rita".into()),
+        ..Default::default()
+    };
+    let page = deployer::store::audit::list(&world.app.store, &filter, Default::default(), 10)
+        .await
+        .unwrap();
+    assert_eq!(page.items.len(), 1);
+    assert_eq!(page.items[0].event.action, "deploy.refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_deployment_leaves_its_acts_in_the_audit_log() {
+    let mut world = World::simple().await;
+    world.repository.write("a", "1");
+    let commit = world.commit("First").await;
+    world.deploy(&commit).await;
+
+    let store = &world.app.store;
+    let page = deployer::store::audit::list(store, &Default::default(), Default::default(), 10)
+        .await
+        .unwrap();
+    let mut actions: Vec<&str> = page
+        .items
+        .iter()
+        .map(|event| event.event.action.as_str())
+        .collect();
+    actions.sort_unstable();
+    assert_eq!(actions, ["deployment.requested", "deployment.succeeded"]);
+    assert!(
+        page.items
+            .iter()
+            .all(|event| event.event.permit.contains("policy.csv:")),
+        "{page:#?}"
+    );
+    assert_eq!(deployer::store::audit::verify(store).await.unwrap(), None);
+}

@@ -1,0 +1,204 @@
+//! The scripts of a repository: when they run, with what, and what their end means.
+#![allow(clippy::disallowed_methods, reason = "a test may look at processes")]
+
+use std::collections::BTreeMap;
+
+use deployer::domain::deployment::ServerState;
+use deployer::domain::{DeploymentState, EnvironmentOptions, StepKind, StepState, Variable};
+
+use crate::support::world::{Wishes, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_run_in_order_with_the_arguments_of_the_original() {
+    let mut world = World::simple().await;
+    let proof = world.dir.path().join("proof");
+    let note = |name: &str| {
+        format!(
+            "echo {name} \"$*\" \"$DEPLOYER_SERVER\" \"$DEPLOYER_BRANCH\" >> {}",
+            proof.display()
+        )
+    };
+    world.script(
+        "predeploy.sh",
+        &format!("{}; echo built > built.txt", note("predeploy")),
+    );
+    world.script("tests/run_local_tests.sh", &note("local"));
+    world.script("deploy.sh", &format!("{}; pwd; cat built.txt", note("deploy")));
+    world.script("tests/run_tests.sh", &note("tests"));
+    let commit = world.commit("Scripts").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(
+        deployment.state,
+        DeploymentState::Succeeded,
+        "{}",
+        world.log(deployment.id).await
+    );
+    let expected = format!(
+        "predeploy dev {commit}  main\nlocal dev localhost main {commit}  main\n\
+         deploy dev web1 {commit} web1 main\ntests dev web1 main {commit} web1 main\n"
+    );
+    assert_eq!(std::fs::read_to_string(&proof).unwrap(), expected);
+    for gone in ["predeploy.sh", "tests/run_local_tests.sh", "deploy.sh"] {
+        assert!(
+            !world.home(1, "dev/shop").join(gone).exists(),
+            "{gone} is on the server"
+        );
+    }
+    assert_eq!(world.read(1, "dev/shop/built.txt"), "built\n");
+    assert!(world.log(deployment.id).await.contains("web1/deploy: built"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_deploy_script_fails_its_server_and_stops_the_others() {
+    let mut world = World::with(Wishes {
+        clusters: vec![1, 1],
+        ..Wishes::default()
+    })
+    .await;
+    world.repository.write("a", "1");
+    world.script("deploy.sh", "echo before; echo trouble >&2; exit 3");
+    let commit = world.commit("Broken").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert_eq!(deployment.outcome, "Failed on web1. Left 1 server untouched.");
+    let parts = world.parts(deployment.id).await;
+    assert_eq!(parts[0].state, ServerState::Failed);
+    assert!(
+        parts[0].detail.starts_with("deploy.sh ended with exit code 3."),
+        "{}",
+        parts[0].detail
+    );
+    assert_eq!(parts[1].state, ServerState::Skipped);
+    assert!(!world.home(2, "dev/shop").exists());
+    let steps = world.steps(deployment.id).await;
+    let deploy = steps
+        .iter()
+        .find(|step| step.kind == StepKind::Deploy && step.server_name == "web1")
+        .unwrap();
+    assert_eq!((deploy.state, deploy.exit_code), (StepState::Failed, Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_tests_fail_only_where_the_environment_says_so() {
+    for strict in [true, false] {
+        let mut world = World::with(Wishes {
+            fail_on_failed_tests: strict,
+            ..Wishes::default()
+        })
+        .await;
+        world.script("tests/run_tests.sh", "exit 1");
+        let commit = world.commit("Red").await;
+        let deployment = world.deploy(&commit).await;
+        let steps = world.steps(deployment.id).await;
+        let tests = steps.iter().find(|step| step.kind == StepKind::Tests).unwrap();
+        if strict {
+            assert_eq!(
+                (deployment.state, tests.state),
+                (DeploymentState::Failed, StepState::Failed)
+            );
+        } else {
+            assert_eq!(
+                (deployment.state, tests.state),
+                (DeploymentState::Succeeded, StepState::Warned)
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_local_tests_touch_no_server() {
+    let mut world = World::simple().await;
+    world.script("tests/run_local_tests.sh", "echo no; exit 1");
+    let commit = world.commit("Red").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert!(!world.home(1, "dev/shop").exists());
+    let parts = world.parts(deployment.id).await;
+    assert_eq!(
+        (parts[0].state, parts[0].detail.as_str()),
+        (ServerState::Skipped, "Not touched: it runs what it ran before.")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_do_not_reach_the_log() {
+    let secret = Variable {
+        value: "hunter2-and-more".into(),
+        secret: true,
+    };
+    let plain = Variable {
+        value: "blue".into(),
+        secret: false,
+    };
+    let variables = BTreeMap::from([("TOKEN".to_owned(), secret), ("COLOUR".to_owned(), plain)]);
+    let options = EnvironmentOptions {
+        variables,
+        ..EnvironmentOptions::default()
+    };
+    let mut world = World::with(Wishes {
+        options,
+        ..Wishes::default()
+    })
+    .await;
+    world.script("predeploy.sh", "echo here $TOKEN");
+    world.script(
+        "deploy.sh",
+        "echo there $TOKEN $COLOUR; printf hunter2; sleep 0.2; echo -and-more",
+    );
+    let commit = world.commit("Tell").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    let log = world.log(deployment.id).await;
+    assert!(
+        log.contains("here •••") && log.contains("there ••• blue"),
+        "{log}"
+    );
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_takes_too_long_is_ended_with_all_it_started() {
+    let options = EnvironmentOptions {
+        remote_timeout: 1,
+        local_timeout: 1,
+        ..EnvironmentOptions::default()
+    };
+    let mut world = World::with(Wishes {
+        options,
+        ..Wishes::default()
+    })
+    .await;
+    let proof = world.dir.path().join("late");
+    world.script(
+        "deploy.sh",
+        &format!("trap '' TERM; (sleep 20; touch {}) & sleep 20", proof.display()),
+    );
+    let commit = world.commit("Slow").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(
+        deployment.state,
+        DeploymentState::Failed,
+        "{}",
+        world.log(deployment.id).await
+    );
+    let parts = world.parts(deployment.id).await;
+    assert!(
+        parts[0].detail.contains("are in use there"),
+        "{}",
+        parts[0].detail
+    );
+    let sleeping = std::process::Command::new("pgrep")
+        .args(["-f", &proof.display().to_string()])
+        .output()
+        .unwrap();
+    assert!(!sleeping.status.success(), "something of the script still runs");
+}

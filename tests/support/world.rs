@@ -1,0 +1,329 @@
+//! A whole installation for one test: real sshd targets with homes of their own, a real Git
+//! repository, a store, policy files, and the engine at work.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deployer::access::Access;
+use deployer::app::App;
+use deployer::app::deployments::{self, Choice, DeployRequest};
+use deployer::clock::Clock;
+use deployer::config::Config;
+use deployer::domain::deployment::ServerPart;
+use deployer::domain::{
+    Actor, Cluster, ClusterId, Deployment, DeploymentId, Environment, EnvironmentId, EnvironmentOptions,
+    Kind, LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
+};
+use deployer::engine::{Engine, Parts, Settings};
+use deployer::git::{GitOptions, Mirrors};
+use deployer::ssh::Pool;
+use deployer::store::{Store, StoreOptions, log};
+use tempfile::TempDir;
+
+use super::sshd::Sshd;
+use crate::git::support::Origin;
+
+/// How long a deployment of a test may take on a busy machine.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// An installation with one project, `shop`, in one or more environments on some servers.
+pub struct World {
+    pub app: App,
+    pub repository: Origin,
+    pub servers: Vec<Sshd>,
+    pub dir: TempDir,
+}
+
+/// What a test wants.
+pub struct Wishes {
+    pub method: SyncMethod,
+    /// Servers per cluster.
+    pub clusters: Vec<usize>,
+    pub environments: Vec<&'static str>,
+    pub options: EnvironmentOptions,
+    pub fail_on_failed_tests: bool,
+    pub policy: Option<&'static str>,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            method: SyncMethod::Symlink,
+            clusters: vec![1],
+            environments: vec!["dev"],
+            options: EnvironmentOptions::default(),
+            fail_on_failed_tests: true,
+            policy: None,
+        }
+    }
+}
+
+impl World {
+    /// One server, one environment, symlink releases.
+    pub async fn simple() -> Self {
+        Self::with(Wishes::default()).await
+    }
+
+    pub async fn with(wishes: Wishes) -> Self {
+        let dir = TempDir::new().unwrap();
+        let key = super::sshd::keygen(dir.path(), "deployer", "ed25519");
+        let mut servers = Vec::new();
+        // Each has a home of its own, so that `~/shop` is another place on each.
+        for _ in 0..wishes.clusters.iter().sum() {
+            servers.push(Sshd::builder().accept(&key).start().await);
+        }
+        let repository = Origin::new();
+        let app = app(dir.path(), &key, wishes.policy).await;
+        let world = Self {
+            app,
+            repository,
+            servers,
+            dir,
+        };
+        world.fill(wishes).await;
+        world
+    }
+
+    async fn fill(&self, wishes: Wishes) {
+        use deployer::store::{clusters, environments, projects, servers};
+        let tx = self.app.store.begin().await.unwrap();
+        let project = Project {
+            id: ProjectId(0),
+            name: "shop".parse().unwrap(),
+            description: String::new(),
+            git_url: self.repository.url(),
+            method: wishes.method,
+            notify: Vec::new(),
+        };
+        let project = projects::insert(&tx, &project).await.unwrap();
+        let (mut ids, mut next) = (Vec::new(), 0);
+        for (number, &size) in wishes.clusters.iter().enumerate() {
+            let mut members = Vec::new();
+            for _ in 0..size {
+                let sshd = &self.servers[next];
+                next += 1;
+                let server = Server {
+                    id: ServerId(0),
+                    name: format!("web{next}").parse().unwrap(),
+                    address: "127.0.0.1".into(),
+                    port: sshd.port,
+                    active: true,
+                    host_key: None,
+                };
+                let server = servers::insert(&tx, &server).await.unwrap();
+                servers::pin_host_key(&tx, server.id, &sshd.host_key)
+                    .await
+                    .unwrap();
+                members.push(Member {
+                    server: server.id,
+                    balancer_name: None,
+                });
+            }
+            let name = format!("cluster{}", number + 1).parse().unwrap();
+            let cluster = Cluster {
+                id: ClusterId(0),
+                name,
+                balancer: None,
+                backends: Vec::new(),
+                members,
+            };
+            ids.push(clusters::insert(&tx, &cluster).await.unwrap().id);
+        }
+        for (name, position) in wishes.environments.iter().zip(1..) {
+            let environment = Environment {
+                id: EnvironmentId(0),
+                project_id: project.id,
+                name: name.parse().unwrap(),
+                branch: "main".parse().unwrap(),
+                target_path: format!("~/{name}/shop").parse().unwrap(),
+                remote_user: self.servers[0].user.clone(),
+                position,
+                auto_deploy: false,
+                fail_on_failed_tests: wishes.fail_on_failed_tests,
+                clusters: ids.clone(),
+                options: wishes.options.clone(),
+            };
+            environments::insert(&tx, &environment).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// Commits what lies in the repository's work tree and brings the mirror up to date.
+    pub async fn commit(&mut self, message: &str) -> String {
+        let commit = self.repository.commit(message);
+        let project = deployer::store::projects::by_name(&self.app.store, "shop")
+            .await
+            .unwrap();
+        let mirror = self.app.mirror(&project).unwrap();
+        mirror
+            .fetch(|_| {}, &tokio_util::sync::CancellationToken::new())
+            .await
+            .unwrap();
+        commit
+    }
+
+    /// A script of the repository.
+    pub fn script(&self, path: &str, lines: &str) {
+        self.repository.write(path, format!("#!/bin/sh\n{lines}\n"));
+    }
+
+    pub fn request(commit: &str) -> DeployRequest {
+        DeployRequest {
+            project: "shop".into(),
+            environment: "dev".into(),
+            choice: Choice::All,
+            commit: commit.into(),
+            reason: "a test".into(),
+            kind: Kind::Regular,
+            request_key: None,
+        }
+    }
+
+    /// Asks for a deployment as `admin`, who may everything.
+    pub async fn ask(&self, request: DeployRequest) -> DeploymentId {
+        deployments::request(&self.app, &admin(), request)
+            .await
+            .unwrap()
+            .id()
+    }
+
+    /// Deploys a commit to dev and waits for its end.
+    pub async fn deploy(&self, commit: &str) -> Deployment {
+        let id = self.ask(Self::request(commit)).await;
+        self.end(id).await
+    }
+
+    /// Waits until a deployment has ended.
+    pub async fn end(&self, id: DeploymentId) -> Deployment {
+        self.until(id, "it has ended", |deployment| deployment.state.is_final())
+            .await
+    }
+
+    /// Waits until a deployment is as it should be.
+    pub async fn until(
+        &self,
+        id: DeploymentId,
+        what: &str,
+        is_so: impl Fn(&Deployment) -> bool,
+    ) -> Deployment {
+        let start = Instant::now();
+        loop {
+            let deployment = deployer::store::deployments::by_id(&self.app.store, id)
+                .await
+                .unwrap();
+            if is_so(&deployment) {
+                return deployment;
+            }
+            assert!(
+                start.elapsed() < END_LIMIT,
+                "waited in vain until {what}: {deployment:#?}\n{}",
+                self.log(id).await
+            );
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    pub async fn parts(&self, id: DeploymentId) -> Vec<ServerPart> {
+        deployer::store::deployments::servers(&self.app.store, id)
+            .await
+            .unwrap()
+    }
+
+    pub async fn steps(&self, id: DeploymentId) -> Vec<Step> {
+        deployer::store::steps::list(&self.app.store, id).await.unwrap()
+    }
+
+    pub async fn lines(&self, id: DeploymentId) -> Vec<LogLine> {
+        log::read(&self.app.store, id, 1, 100_000, &log::Filter::default())
+            .await
+            .unwrap()
+    }
+
+    /// The log as a person would read it.
+    pub async fn log(&self, id: DeploymentId) -> String {
+        let lines = self.lines(id).await;
+        let line = |line: &LogLine| {
+            let step = line.kind.map_or("", |kind| kind.as_str());
+            format!(
+                "{}/{step}: {}",
+                if line.server.is_empty() {
+                    "here"
+                } else {
+                    &line.server
+                },
+                line.text
+            )
+        };
+        lines.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A path below a server's home; servers count from 1.
+    pub fn home(&self, server: usize, path: &str) -> PathBuf {
+        self.servers[server - 1].home().join(path)
+    }
+
+    /// What a file on a server says; empty when it is not there.
+    pub fn read(&self, server: usize, path: &str) -> String {
+        std::fs::read_to_string(self.home(server, path)).unwrap_or_default()
+    }
+}
+
+/// The user that the shipped policy lets do everything.
+pub fn admin() -> Actor {
+    Actor::user("admin", "127.0.0.1")
+}
+
+async fn app(dir: &Path, key: &Path, policy: Option<&str>) -> App {
+    let url = format!("sqlite://{}", dir.join("deployer.db").display());
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    store.migrate().await.unwrap();
+    let access = Arc::new(match policy {
+        None => Access::builtin(),
+        Some(policy) => access(dir, policy),
+    });
+    let mirrors = Mirrors::new(dir.join("mirrors"), GitOptions::default());
+    let ssh = Pool::new(deployer::ssh::Options {
+        key_files: vec![key.to_owned()],
+        ..Default::default()
+    });
+    let clock = Clock::System;
+    let settings = Settings {
+        instance: "test".into(),
+        workers: 4,
+        work_dir: dir.join("work"),
+        lease: Duration::from_secs(20),
+        secrets: Vec::new(),
+    };
+    let engine = Engine::new(Parts {
+        store: store.clone(),
+        access: Arc::clone(&access),
+        mirrors: mirrors.clone(),
+        ssh: ssh.clone(),
+        clock: clock.clone(),
+        settings,
+    });
+    engine.start().await.unwrap();
+    App {
+        store,
+        access,
+        mirrors,
+        ssh,
+        engine,
+        clock,
+        config: Arc::new(Config::default()),
+    }
+}
+
+/// The shipped policy with further lines.
+fn access(dir: &Path, lines: &str) -> Access {
+    let policies = dir.join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for file in ["model.conf", "calendar.toml", "tests.toml"] {
+        std::fs::copy(shipped.join(file), policies.join(file)).unwrap();
+    }
+    let policy = std::fs::read_to_string(shipped.join("policy.csv")).unwrap();
+    std::fs::write(policies.join("policy.csv"), format!("{policy}\n{lines}\n")).unwrap();
+    Access::load(&policies).unwrap()
+}
