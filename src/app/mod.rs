@@ -4,6 +4,7 @@
 //! holds for every way in. A function that changes something asks for a [`Permit`] through
 //! [`App::permit`], which records refusals, and stores the change together with its audit event.
 
+pub mod accounts;
 pub mod audit;
 pub mod deployments;
 pub mod watch;

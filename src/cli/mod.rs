@@ -14,7 +14,13 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config};
 use crate::domain::Error;
 
+mod data;
+mod git_check;
+mod migrate;
 mod policy;
+mod settings;
+mod ssh_check;
+mod user;
 
 /// Read when no `--config` is given and it is there.
 const CONFIG_FILE: &str = "/etc/deployer/deployer.toml";
@@ -33,8 +39,13 @@ const EXIT_CODES: &str =
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Migrate(migrate::Args),
+    #[command(subcommand)]
+    User(user::Command),
     #[command(subcommand)]
     Policy(policy::Command),
+    GitCheck(git_check::Args),
+    SshCheck(ssh_check::Args),
 }
 
 /// Where the configuration is.
@@ -140,7 +151,11 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Migrate(args) => migrate::run(&args).await,
+        Command::User(command) => user::run(command).await,
         Command::Policy(command) => policy::run(&command),
+        Command::GitCheck(args) => git_check::run(&args).await,
+        Command::SshCheck(args) => ssh_check::run(&args).await,
     }
 }
 

@@ -1,0 +1,265 @@
+//! Local users: adding them, their passwords, shutting them out, and whether a password fits.
+//!
+//! What a user may do is not decided here but by the policy. Passwords are kept as argon2id hashes
+//! with the parameters of the `argon2` crate (those OWASP names); each takes some 20 MB and tens of
+//! milliseconds, so hashing runs on threads that may block.
+
+use argon2::Argon2;
+use argon2::password_hash::rand_core::OsRng;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use serde_json::{Value, json};
+
+use crate::access::Permit;
+use crate::domain::access::GUEST;
+use crate::domain::audit::{NewAuditEvent, Outcome};
+use crate::domain::{Action, Error, Name, Resource, Result, User, UserId};
+use crate::store::{Store, Tx, audit, users};
+
+/// Shorter passwords can be guessed when a copy of the database gets lost.
+pub const SHORTEST_PASSWORD: usize = 10;
+
+/// Longer ones only make hashing slow.
+pub const LONGEST_PASSWORD: usize = 1000;
+
+/// Where a password is compared when there is no such user, so that the answer takes as long.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$l6t8mWT8sQf3gXrGj1O9y0bVd6q0v4HkM5f2n6rZbqM";
+
+/// A user to be added.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Unique; what policy lines call them.
+    pub name: Name,
+    /// For people; may be empty.
+    pub display_name: String,
+    /// May be empty.
+    pub email: String,
+    /// Their first password; `None`: they cannot log in with one.
+    pub password: Option<String>,
+}
+
+/// Adds a user.
+///
+/// # Errors
+/// Complaints about the fields `name` (taken, or the guest's) and `password`.
+pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
+    demand(permit)?;
+    if new.name.as_str() == GUEST {
+        let message = format!("“{GUEST}” is who acts without login; take another name.");
+        return Err(Error::field("name", message));
+    }
+    let hash = match new.password {
+        Some(password) => Some(hashed(password).await?),
+        None => None,
+    };
+    let user = User {
+        id: UserId(0),
+        name: new.name,
+        display_name: new.display_name,
+        email: new.email,
+        disabled: false,
+        created_at: permit.at(),
+        last_login_at: None,
+    };
+    let tx = store.begin().await?;
+    let user = users::insert(&tx, &user, hash.as_deref()).await?;
+    record(&tx, permit, "user.added", &user, json!({ "email": user.email })).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Gives a user another password.
+///
+/// # Errors
+/// Not found; a complaint about the field `password`.
+pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: String) -> Result<User> {
+    demand(permit)?;
+    users::by_name(store, name).await?;
+    let hash = hashed(password).await?;
+    let tx = store.begin().await?;
+    let user = users::by_name(&tx, name).await?;
+    users::set_password_hash(&tx, user.id, Some(&hash)).await?;
+    record(&tx, permit, "user.password_set", &user, json!({})).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Shuts a user out, or lets them in again. Nothing happens to one who is so already.
+///
+/// # Errors
+/// Not found.
+pub async fn set_disabled(store: &Store, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
+    demand(permit)?;
+    let tx = store.begin().await?;
+    let mut user = users::by_name(&tx, name).await?;
+    if user.disabled != disabled {
+        user.disabled = disabled;
+        users::update(&tx, &user).await?;
+        let action = if disabled { "user.disabled" } else { "user.enabled" };
+        record(&tx, permit, action, &user, json!({})).await?;
+        tx.commit().await?;
+    }
+    Ok(user)
+}
+
+/// Whether `password` is the one behind `hash`. Takes as long without a hash, so that nobody learns
+/// from the time which users exist.
+///
+/// # Errors
+/// A hash that is none.
+pub async fn password_fits(hash: Option<String>, password: String) -> Result<bool> {
+    blocking(move || {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
+        let hash = PasswordHash::new(&hash).map_err(|cause| Error::internal(cause.to_string()))?;
+        let fits = Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok();
+        Ok(known && fits)
+    })
+    .await
+}
+
+/// Whether `password` may become one.
+///
+/// # Errors
+/// A complaint about the field `password`.
+pub fn check_password(password: &str) -> Result<()> {
+    let length = password.chars().count();
+    if length < SHORTEST_PASSWORD {
+        let message =
+            format!("A password has at least {SHORTEST_PASSWORD} characters; this one has {length}.");
+        return Err(Error::field("password", message));
+    }
+    if length > LONGEST_PASSWORD {
+        return Err(Error::field(
+            "password",
+            format!("A password has at most {LONGEST_PASSWORD} characters."),
+        ));
+    }
+    Ok(())
+}
+
+/// The argon2id hash of `password`, salted, as a PHC string.
+async fn hashed(password: String) -> Result<String> {
+    check_password(&password)?;
+    blocking(move || {
+        let salt = SaltString::generate(&mut OsRng);
+        let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
+        hash.map(|hash| hash.to_string())
+            .map_err(|cause| Error::internal(cause.to_string()))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+}
+
+/// A permit for something else is a fault of the caller, not of the person.
+fn demand(permit: &Permit) -> Result<()> {
+    if permit.covers(Action::Administer, &Resource::Everything) {
+        return Ok(());
+    }
+    Err(Error::internal(
+        "users were to be changed with a permit for something else",
+    ))
+}
+
+async fn record(tx: &Tx, permit: &Permit, action: &str, user: &User, detail: Value) -> Result<()> {
+    let actor = permit.actor();
+    let event = NewAuditEvent {
+        at: permit.at(),
+        actor: actor.name.clone(),
+        impersonator: actor.impersonator.clone(),
+        address: actor.address.clone(),
+        action: action.to_owned(),
+        resource: format!("user {}", user.name),
+        outcome: Outcome::Allowed,
+        permit: permit.line().to_string(),
+        detail,
+    };
+    audit::append(tx, &event).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Access;
+    use crate::clock::Clock;
+    use crate::store::StoreOptions;
+
+    async fn store(dir: &tempfile::TempDir) -> Store {
+        let url = format!("sqlite://{}/d.sqlite", dir.path().display());
+        let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    fn alice(password: &str) -> NewUser {
+        let name = "alice".parse().unwrap();
+        let password = Some(password.to_owned());
+        NewUser {
+            name,
+            display_name: String::new(),
+            email: String::new(),
+            password,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_user_is_added_shut_out_and_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir).await;
+        let permit = Access::local_operator("root", Clock::System.now());
+        add(&store, &permit, alice("correct horse")).await.unwrap();
+        let taken = add(&store, &permit, alice("correct horse")).await.unwrap_err();
+        assert_eq!(taken.field_errors()[0].field, "name");
+        assert!(
+            set_disabled(&store, &permit, "ALICE", true)
+                .await
+                .unwrap()
+                .disabled
+        );
+        set_disabled(&store, &permit, "alice", true).await.unwrap();
+        set_password(&store, &permit, "alice", "another horse".into())
+            .await
+            .unwrap();
+        let (_, hash) = users::with_password_hash(&store, "alice").await.unwrap();
+        assert!(password_fits(hash.clone(), "another horse".into()).await.unwrap());
+        assert!(!password_fits(hash, "correct horse".into()).await.unwrap());
+        let page = audit::list(&store, &audit::Filter::default(), crate::store::Page::First, 10)
+            .await
+            .unwrap();
+        let told: Vec<_> = page
+            .items
+            .iter()
+            .map(|one| (one.event.action.as_str(), one.event.actor.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("user.password_set", "root"),
+                ("user.disabled", "root"),
+                ("user.added", "root")
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_user_no_password_fits_and_the_comparison_is_made() {
+        assert!(PasswordHash::new(NOBODY).is_ok_and(|hash| hash.hash.is_some()));
+        assert!(!password_fits(None, "correct horse".into()).await.unwrap());
+    }
+
+    #[test]
+    fn short_passwords_are_refused_with_their_length() {
+        let error = check_password("123456789").unwrap_err();
+        assert_eq!(
+            error.message(),
+            "A password has at least 10 characters; this one has 9."
+        );
+        assert!(check_password("pässwörter").is_ok());
+        assert!(check_password(&"x".repeat(1001)).is_err());
+    }
+}

@@ -1,0 +1,60 @@
+//! The data directory and the store, made ready for a command.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+use super::Failure;
+use crate::access::{Access, Permit};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::{Error, Result};
+use crate::store::{Store, StoreOptions};
+
+/// Nobody else's business: mirrors hold sources, the database holds password hashes.
+const PRIVATE: u32 = 0o700;
+
+/// Makes `dir`, private to us, unless it is there. The directory above must exist.
+pub(super) fn make_private(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().mode(PRIVATE).create(dir).map_err(|cause| {
+        let sentence = format!(
+            "The directory {} cannot be made: {cause}. Make it and give it to the user the deployer runs as.",
+            dir.display()
+        );
+        Error::unavailable(sentence).because(cause)
+    })
+}
+
+/// Opens the store as it is.
+pub(super) async fn open(config: &Config) -> Result<Store> {
+    make_private(&config.data_dir)?;
+    Store::open(config.store_url().expose(), StoreOptions::default()).await
+}
+
+/// Opens the store with its schema up to date. An outdated one is brought up to date, unless a
+/// server is at work on it, which would meet a schema it does not know.
+pub(super) async fn open_current(config: &Config) -> Result<Store, Failure> {
+    let store = open(config).await?;
+    if !store.pending_migrations().await?.is_empty() {
+        let _lock = store.serve_lock()?;
+        store.migrate().await?;
+    }
+    Ok(store)
+}
+
+/// The permit of whoever runs this command, for the audit log.
+pub(super) fn operator() -> Permit {
+    // Whoever can run this holds the database too, so there is nobody to be deceived but themselves.
+    let named = ["SUDO_USER", "LOGNAME", "USER"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    let numbered = || {
+        let uid = std::fs::metadata("/proc/self").map(|own| own.uid().to_string());
+        format!("uid {}", uid.unwrap_or_else(|_| "unknown".to_owned()))
+    };
+    let name = named.filter(|name| !name.is_empty()).unwrap_or_else(numbered);
+    Access::local_operator(&name, Clock::System.now())
+}

@@ -1,0 +1,29 @@
+//! `deployer git-check`: asks a Git remote for its branches, as the deployer would.
+
+use super::{ConfigArgs, Failure, say, settings};
+use crate::domain::{self, Error};
+use crate::git;
+
+/// Ask a Git remote for its branches, with the keys and known hosts the deployer uses.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// ssh://…, git@host:path, https://… or file://….
+    url: String,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+    let options = settings::git(&args.config.load()?);
+    let remote = git::check_url(&args.url).map_err(Error::invalid)?;
+    let branches = git::probe(&remote, &options).await.map_err(domain::Error::from)?;
+    for (branch, commit) in &branches {
+        say(format_args!("{commit}\t{branch}"));
+    }
+    if branches.is_empty() {
+        return Err(
+            Error::invalid("The repository can be reached but has no branch: push one first.").into(),
+        );
+    }
+    Ok(())
+}

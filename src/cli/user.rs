@@ -1,0 +1,206 @@
+//! `deployer user …`: local users, also beside a running server.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use clap::Subcommand;
+use rand::RngExt;
+
+use super::{ConfigArgs, Failure, data, say};
+use crate::app::accounts::{self, NewUser};
+use crate::domain::{Error, Name, Result};
+use crate::store;
+
+/// Add, list and change local users.
+///
+/// What they may do is written in the policy files; see “deployer policy check”.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add a user; asks for the password unless told otherwise.
+    Add {
+        /// The name they log in with and that policy lines use.
+        name: String,
+        /// Their name for people.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        display_name: String,
+        /// Their mail address.
+        #[arg(long, value_name = "ADDRESS", default_value = "")]
+        email: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Give a user another password; asks for it unless told otherwise.
+    Passwd {
+        /// Whose.
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// List all users: name, state, last login, name for people, mail address, separated by tabs.
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Shut a user out. Their history stays.
+    Disable {
+        /// Whom.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Let a user in again.
+    Enable {
+        /// Whom.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+/// Where a password comes from.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub(super) struct PasswordArgs {
+    /// Read the password from the first line of standard input.
+    #[arg(long)]
+    password_stdin: bool,
+    /// Make a password up and print it.
+    #[arg(long)]
+    generate: bool,
+}
+
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Add {
+            name,
+            display_name,
+            email,
+            password,
+            config,
+        } => {
+            let name: Name = name
+                .parse()
+                .map_err(|complaint| Error::invalid(format!("{complaint}")))?;
+            let store = data::open_current(&config.load()?).await?;
+            let password = Some(password.get()?);
+            let new = NewUser {
+                name,
+                display_name,
+                email,
+                password,
+            };
+            let user = accounts::add(&store, &data::operator(), new).await?;
+            say(format_args!(
+                "User “{}” was added. The policy says what they may do.",
+                user.name
+            ));
+        }
+        Command::Passwd {
+            name,
+            password,
+            config,
+        } => {
+            let store = data::open_current(&config.load()?).await?;
+            store::users::by_name(&store, &name).await?;
+            let user = accounts::set_password(&store, &data::operator(), &name, password.get()?).await?;
+            say(format_args!("User “{}” has a new password.", user.name));
+        }
+        Command::List { config } => {
+            let store = data::open_current(&config.load()?).await?;
+            for user in store::users::list(&store).await? {
+                let state = if user.disabled { "disabled" } else { "active" };
+                let login = user
+                    .last_login_at
+                    .map_or("never".to_owned(), |at| at.format("%FT%TZ").to_string());
+                say(format_args!(
+                    "{}\t{state}\t{login}\t{}\t{}",
+                    user.name, user.display_name, user.email
+                ));
+            }
+        }
+        Command::Disable { name, config } => switch(&name, &config, true).await?,
+        Command::Enable { name, config } => switch(&name, &config, false).await?,
+    }
+    Ok(())
+}
+
+async fn switch(name: &str, config: &ConfigArgs, disabled: bool) -> Result<(), Failure> {
+    let store = data::open_current(&config.load()?).await?;
+    let user = accounts::set_disabled(&store, &data::operator(), name, disabled).await?;
+    let state = if disabled { "shut out" } else { "let in" };
+    say(format_args!("User “{}” is {state}.", user.name));
+    Ok(())
+}
+
+impl PasswordArgs {
+    fn get(&self) -> Result<String> {
+        if self.generate {
+            let password = made_up();
+            say(format_args!("Password: {password}"));
+            return Ok(password);
+        }
+        let password = if self.password_stdin {
+            from_stdin()?
+        } else {
+            asked()?
+        };
+        accounts::check_password(&password)?;
+        Ok(password)
+    }
+}
+
+fn from_stdin() -> Result<String> {
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|cause| Error::invalid("No password could be read from standard input.").because(cause))?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+fn asked() -> Result<String> {
+    if !io::stdin().is_terminal() {
+        let sentence = "There is no terminal to ask for a password. Use --password-stdin or --generate.";
+        return Err(Error::invalid(sentence));
+    }
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt)
+            .map_err(|cause| Error::invalid("No password could be read from the terminal.").because(cause))
+    };
+    let password = ask("Password: ")?;
+    accounts::check_password(&password)?;
+    if ask("The same again: ")? != password {
+        return Err(Error::invalid("The two passwords differ. Nothing was changed."));
+    }
+    Ok(password)
+}
+
+/// What made-up passwords are made of: no letters or digits that look alike.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// 100 bits, in groups that can be read out.
+fn made_up() -> String {
+    let mut random = rand::rng();
+    let mut group = || -> String {
+        (0..5)
+            .map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]))
+            .collect()
+    };
+    [group(), group(), group(), group()].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_passwords_are_long_and_differ() {
+        let (one, other) = (made_up(), made_up());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 23);
+        assert!(accounts::check_password(&one).is_ok());
+    }
+}
