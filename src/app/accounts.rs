@@ -228,7 +228,7 @@ mod tests {
         let (_, hash) = users::with_password_hash(&store, "alice").await.unwrap();
         assert!(password_fits(hash.clone(), "another horse".into()).await.unwrap());
         assert!(!password_fits(hash, "correct horse".into()).await.unwrap());
-        let page = audit::list(&store, &audit::Filter::default(), crate::store::Page::First, 10)
+        let page = audit::list(&store, &audit::Filter::default(), crate::store::Page::Newest, 10)
             .await
             .unwrap();
         let told: Vec<_> = page
