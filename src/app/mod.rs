@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod deployments;
+pub mod start;
 pub mod watch;
 
 use std::sync::Arc;

@@ -12,13 +12,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
-use crate::domain::Error;
+use crate::domain::{Error, ErrorKind};
 
 mod data;
 mod git_check;
 mod migrate;
 mod policy;
-mod settings;
+mod serve;
 mod ssh_check;
 mod user;
 
@@ -39,6 +39,7 @@ const EXIT_CODES: &str =
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
     Migrate(migrate::Args),
     #[command(subcommand)]
     User(user::Command),
@@ -113,16 +114,30 @@ impl fmt::Display for Failure {
             Self::Config(error) => write!(f, "The configuration cannot be used:\n{error}"),
             Self::Failed(error) => {
                 f.write_str(error.message())?;
-                let mut cause = std::error::Error::source(error);
-                while let Some(deeper) = cause {
-                    write!(f, "\n  because: {deeper}")?;
-                    cause = deeper.source();
-                }
-                Ok(())
+                causes(error)
+                    .iter()
+                    .try_for_each(|cause| write!(f, "\n  because: {cause}"))
             }
             Self::Told => Ok(()),
         }
     }
+}
+
+/// The causes of an error that say more than its sentence. Wrong input has none worth telling.
+fn causes(error: &Error) -> Vec<String> {
+    if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal) {
+        return Vec::new();
+    }
+    let mut told = vec![error.message().to_owned()];
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause {
+        let text = deeper.to_string();
+        if !told.iter().any(|known| known.contains(&text)) {
+            told.push(text);
+        }
+        cause = deeper.source();
+    }
+    told.split_off(1)
 }
 
 /// Does what the command line says.
@@ -151,6 +166,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Serve(args) => serve::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::User(command) => user::run(command).await,
         Command::Policy(command) => policy::run(&command),

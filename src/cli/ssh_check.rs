@@ -1,6 +1,7 @@
 //! `deployer ssh-check`: reaches a server, shows its host key, and logs in.
 
-use super::{ConfigArgs, Failure, data, say, settings};
+use super::{ConfigArgs, Failure, data, say};
+use crate::app::start;
 use crate::clock::Clock;
 use crate::domain::{self, HostKey};
 use crate::ssh::{self, Command, Endpoint, Pool, Run};
@@ -27,7 +28,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let options = settings::ssh(&args.config.load()?);
+    let options = start::ssh_options(&args.config.load()?);
     let key = ssh::fetch_host_key(&args.host, args.port, options.connect_timeout)
         .await
         .map_err(domain::Error::from)?;

@@ -85,18 +85,19 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
                 .parse()
                 .map_err(|complaint| Error::invalid(format!("{complaint}")))?;
             let store = data::open_current(&config.load()?).await?;
-            let password = Some(password.get()?);
+            let secret = password.get()?;
             let new = NewUser {
                 name,
                 display_name,
                 email,
-                password,
+                password: Some(secret.clone()),
             };
             let user = accounts::add(&store, &data::operator(), new).await?;
             say(format_args!(
                 "User “{}” was added. The policy says what they may do.",
                 user.name
             ));
+            password.tell(&secret);
         }
         Command::Passwd {
             name,
@@ -105,8 +106,10 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         } => {
             let store = data::open_current(&config.load()?).await?;
             store::users::by_name(&store, &name).await?;
-            let user = accounts::set_password(&store, &data::operator(), &name, password.get()?).await?;
+            let secret = password.get()?;
+            let user = accounts::set_password(&store, &data::operator(), &name, secret.clone()).await?;
             say(format_args!("User “{}” has a new password.", user.name));
+            password.tell(&secret);
         }
         Command::List { config } => {
             let store = data::open_current(&config.load()?).await?;
@@ -137,18 +140,22 @@ async fn switch(name: &str, config: &ConfigArgs, disabled: bool) -> Result<(), F
 
 impl PasswordArgs {
     fn get(&self) -> Result<String> {
-        if self.generate {
-            let password = made_up();
-            say(format_args!("Password: {password}"));
-            return Ok(password);
-        }
-        let password = if self.password_stdin {
-            from_stdin()?
-        } else {
-            asked()?
+        let password = match self {
+            Self { generate: true, .. } => made_up(),
+            Self {
+                password_stdin: true, ..
+            } => from_stdin()?,
+            _ => asked()?,
         };
         accounts::check_password(&password)?;
         Ok(password)
+    }
+
+    /// Tells a password that nobody but us knows, once it is the one.
+    fn tell(&self, password: &str) {
+        if self.generate {
+            say(format_args!("Password: {password}"));
+        }
     }
 }
 

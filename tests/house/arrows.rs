@@ -26,7 +26,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain", "clock", "access", "engine", "store", "git", "ssh", "sync", "config",
         ],
     ),
-    ("web", &["domain", "clock", "app", "access", "engine", "git"]),
+    (
+        "web",
+        &[
+            "domain", "clock", "app", "access", "config", "engine", "git", "store",
+        ],
+    ),
     (
         "demo",
         &[

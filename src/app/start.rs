@@ -1,0 +1,86 @@
+//! From a configuration to an [`App`]: what each part is told, and in which order they begin.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::App;
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::config::{Config, Secret};
+use crate::engine::{self, Engine, Parts};
+use crate::git::{GitOptions, Mirrors};
+use crate::ssh::{self, Pool};
+use crate::store::Store;
+
+/// Puts an application together over an open store whose schema is up to date. Its engine does
+/// nothing before [`Engine::start`].
+pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> App {
+    let access = Arc::new(access);
+    let mirrors = Mirrors::new(config.mirror_dir(), git_options(&config));
+    let ssh = Pool::new(ssh_options(&config));
+    let engine = Engine::new(Parts {
+        store: store.clone(),
+        access: Arc::clone(&access),
+        mirrors: mirrors.clone(),
+        ssh: ssh.clone(),
+        clock: clock.clone(),
+        settings: engine_settings(&config),
+    });
+    App {
+        store,
+        access,
+        mirrors,
+        ssh,
+        engine,
+        clock,
+        config: Arc::new(config),
+    }
+}
+
+/// How Git remotes are reached.
+pub fn git_options(config: &Config) -> GitOptions {
+    let agent = || std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+    GitOptions {
+        fetch_timeout: config.git.fetch_timeout,
+        key_files: config.git.key_files.clone(),
+        agent: config.git.use_agent.then(agent).flatten(),
+        known_hosts: config.known_hosts(),
+        https_credentials: config.git.https_credentials.clone(),
+    }
+}
+
+/// How servers are reached.
+pub fn ssh_options(config: &Config) -> ssh::Options {
+    ssh::Options {
+        key_files: config.ssh.key_files.clone(),
+        use_agent: config.ssh.use_agent,
+        agent_socket: None,
+        connect_timeout: config.ssh.connect_timeout,
+        keepalive: config.ssh.keepalive,
+        idle_timeout: config.ssh.idle_timeout,
+        max_channels: config.ssh.max_channels as usize,
+        max_new_connections: config.ssh.max_new_connections as usize,
+    }
+}
+
+fn engine_settings(config: &Config) -> engine::Settings {
+    engine::Settings {
+        instance: instance(),
+        workers: config.engine.workers as usize,
+        work_dir: config.work_dir(),
+        lease: config.engine.lease,
+        secrets: config
+            .masking
+            .secrets
+            .iter()
+            .map(Secret::expose)
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+/// A name no other instance has at this time: the host's and the process's.
+fn instance() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", host.trim(), std::process::id())
+}

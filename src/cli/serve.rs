@@ -1,0 +1,108 @@
+//! `deployer serve`: the server itself, from its configuration to its end.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{ConfigArgs, Failure, complain, data, say};
+use crate::access::Access;
+use crate::app::{App, start};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::{Error, Result};
+use crate::store::sessions::SessionRows;
+use crate::{telemetry, web};
+
+/// Serve the pages and do deployments, until a SIGTERM or Ctrl-C.
+///
+/// Brings the database's schema up to date first, and closes what an interrupted server left
+/// running. On SIGTERM it takes nothing new and closes what runs.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    telemetry::start(&config.log);
+    let access = access(&config)?;
+    let store = data::open(&config).await?;
+    let lock = store.serve_lock()?;
+    store.migrate().await?;
+    for dir in [config.mirror_dir(), config.work_dir()] {
+        data::make_private(&dir)?;
+    }
+    let listener = listen(&config).await?;
+    let app = start::assemble(config, store, access, Clock::System);
+    app.engine.start().await?;
+    let done = serve(&app, listener).await;
+    tracing::info!("stopping");
+    app.engine.shutdown().await;
+    app.ssh.shutdown().await;
+    drop(lock);
+    done
+}
+
+/// The policy. A broken one stops the start: there is no last good one to fall back on, and a
+/// server nobody may use helps nobody.
+fn access(config: &Config) -> Result<Access, Failure> {
+    let Some(dir) = &config.access.policies else {
+        return Ok(Access::builtin());
+    };
+    Access::load(dir).map_err(|problems| {
+        for problem in problems {
+            complain(problem);
+        }
+        complain(format_args!(
+            "The policy in {} cannot be used; mend it and start again.",
+            dir.display()
+        ));
+        Failure::Told
+    })
+}
+
+async fn listen(config: &Config) -> Result<TcpListener> {
+    let bind = config.http.bind;
+    TcpListener::bind(bind).await.map_err(|cause| {
+        let sentence =
+            format!("We cannot listen on {bind}: {cause}. Set http.bind to a free address and port.");
+        Error::unavailable(sentence).because(cause)
+    })
+}
+
+async fn serve(app: &App, listener: TcpListener) -> Result<(), Failure> {
+    let stop = stop_signal()?;
+    say(format_args!("listening on {}", app.config.public_url()));
+    tracing::info!(bind = %app.config.http.bind, pid = std::process::id(), "listening");
+    let served = web::serve(Arc::new(site(app)), listener, stop).await;
+    let failed = |cause| Error::unavailable("The server ended by itself.").because(cause);
+    served.map_err(|cause| failed(cause).into())
+}
+
+/// What the web part works with.
+fn site(app: &App) -> web::Site {
+    let settings = web::Settings {
+        https: app.config.is_https(),
+        ..web::Settings::default()
+    };
+    web::Site {
+        sessions: web::session::Sessions::kept_in(SessionRows::new(app.store.clone(), app.clock.clone())),
+        settings,
+        clock: app.clock.clone(),
+    }
+}
+
+/// Comes true at a SIGTERM (systemd) or a SIGINT (Ctrl-C).
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let no_signals = |cause| Error::unavailable("The system tells us of no signals.").because(cause);
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
