@@ -8,6 +8,7 @@ mod engine;
 mod git;
 mod house;
 mod ssh;
+mod store;
 mod support;
 mod sync;
 mod web;

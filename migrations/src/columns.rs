@@ -75,7 +75,7 @@ pub fn refers_to(
 
 /// `column` must be a row of `other`, which cannot be deleted meanwhile.
 pub fn needs(table: &'static str, column: &'static str, other: &'static str) -> ForeignKeyCreateStatement {
-    key(table, column, other, ForeignKeyAction::Restrict)
+    key(table, column, other, ForeignKeyAction::NoAction)
 }
 
 fn key(

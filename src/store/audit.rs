@@ -6,7 +6,6 @@
 //! and appenders take turns on it on databases with several writers. Whoever can rewrite the
 //! whole table can also hash it anew; keeping the tip elsewhere from time to time answers that.
 
-use futures_util::TryStreamExt;
 use sea_orm::ActiveValue::NotSet;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -22,6 +21,8 @@ use crate::domain::{AuditEvent, AuditId, Error, Instant, NewAuditEvent, Outcome,
 
 /// The row of `settings` that holds the end of the chain: the last row and its hash.
 const TIP: &str = "audit_tip";
+/// How many events a check of the chain holds in memory.
+const ROWS_AT_ONCE: u64 = 1000;
 
 /// Where the chain is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct Filter {
 
 /// Appends an event, in the transaction of the change it tells of.
 pub async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent> {
-    let (_, prev_hash) = tip(tx).await?;
+    let (_, prev_hash) = tip_for_appending(tx).await?;
     let detail = to_json(&event.detail)?;
     let mut row = Model {
         id: 0,
@@ -117,56 +118,72 @@ pub async fn by_id(on: &impl Reader, id: AuditId) -> Result<AuditEvent> {
     row.map_or_else(|| Err(Error::not_found(format!("audit event {id}"))), from_row)
 }
 
-/// Walks the chain from the beginning to the end; `None` when it is whole. Reads every event,
-/// a few at a time. Run it in a transaction, or events appended meanwhile look like a tip that
-/// is off.
+/// Walks the chain from the beginning to the end; `None` when it is whole. Reads every event, a
+/// few at a time; events may be appended meanwhile.
 pub async fn verify(on: &impl Reader) -> Result<Option<Break>> {
-    let (tip_id, tip_hash) = tip(on).await?;
-    let mut rows = Entity::find()
-        .filter(Column::Id.lte(tip_id))
-        .order_by_asc(Column::Id)
-        .stream(on.db())
-        .await?;
     let mut before = String::new();
     let mut last = 0;
-    while let Some(row) = rows.try_next().await? {
-        let broken = |reason: &str| {
-            Ok(Some(Break {
-                event: Some(AuditId(row.id)),
-                reason: format!("Event {} {reason}.", row.id),
-            }))
-        };
-        if row.prev_hash != before {
-            return broken(
-                "does not follow the event before it: something was removed, inserted or changed there",
-            );
+    loop {
+        // Read before the rows: whatever it names must then be among them.
+        let (tip_id, tip_hash) = tip(on).await?;
+        let rows = Entity::find()
+            .filter(Column::Id.gt(last))
+            .order_by_asc(Column::Id)
+            .limit(ROWS_AT_ONCE)
+            .all(on.db())
+            .await?;
+        if rows.is_empty() {
+            return Ok((before != tip_hash).then(|| ends_wrong(last, tip_id)));
         }
-        if row.hash != hash(&row) {
-            return broken("was changed after it was recorded");
+        for row in rows {
+            if let Some(reason) = wrong_in(&row, &before) {
+                return Ok(Some(Break {
+                    event: Some(AuditId(row.id)),
+                    reason: format!("Event {} {reason}.", row.id),
+                }));
+            }
+            last = row.id;
+            before = row.hash;
         }
-        last = row.id;
-        before = row.hash;
     }
-    if before != tip_hash {
-        return Ok(Some(Break {
-            event: None,
-            reason: format!("Events after {last} were removed; the last was {tip_id}."),
-        }));
-    }
-    Ok(None)
 }
 
-/// The last event's row and hash; 0 and nothing before the first.
+fn wrong_in(row: &Model, before: &str) -> Option<&'static str> {
+    if row.prev_hash != before {
+        return Some("does not follow the one before it: something was removed, inserted or changed there");
+    }
+    (row.hash != hash(row)).then_some("was changed after it was recorded")
+}
+
+fn ends_wrong(last: i64, tip: i64) -> Break {
+    let reason = if last < tip {
+        format!("Events after {last} were removed; the last one recorded was {tip}.")
+    } else {
+        format!("The last event recorded was {tip}; what stands there now is not what was recorded.")
+    };
+    Break { event: None, reason }
+}
+
+/// The last event's row and hash: 0 and nothing before the first. Kept elsewhere, it proves
+/// later that the log up to it was not rewritten.
 pub async fn tip(on: &impl Reader) -> Result<(i64, String)> {
+    read_tip(settings::Entity::find_by_id(TIP).one(on.db()).await?)
+}
+
+/// The same for whoever appends, who keeps the next one waiting.
+async fn tip_for_appending(tx: &Tx) -> Result<(i64, String)> {
     let row = settings::Entity::find_by_id(TIP)
         .lock_exclusive()
-        .one(on.db())
-        .await?
-        .ok_or_else(|| unreadable("the end of the audit log", "nothing"))?;
-    row.value
-        .split_once(':')
+        .one(tx.connection())
+        .await?;
+    read_tip(row)
+}
+
+fn read_tip(row: Option<settings::Model>) -> Result<(i64, String)> {
+    let text = row.map_or_else(String::new, |row| row.value);
+    text.split_once(':')
         .and_then(|(id, hash)| Some((id.parse().ok()?, hash.to_owned())))
-        .ok_or_else(|| unreadable("the end of the audit log", &row.value))
+        .ok_or_else(|| unreadable("the end of the audit log", &text))
 }
 
 /// SHA-256 over everything in the row but its number and the hash itself. Written as a JSON

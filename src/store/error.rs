@@ -52,16 +52,6 @@ pub fn unless_taken<T>(written: Result<T, DbErr>, noun: &str, name: impl Display
     })
 }
 
-/// Passes a deletion on, with `sentence` where something still needs the row.
-pub fn unless_needed<T>(deleted: Result<T, DbErr>, sentence: impl Display) -> Result<T> {
-    deleted.map_err(|cause| match cause.sql_err() {
-        Some(SqlErr::ForeignKeyConstraintViolation(_)) => {
-            Error::conflict(sentence.to_string()).because(cause)
-        }
-        _ => cause.into(),
-    })
-}
-
 /// A stored value that this program cannot read: the database was changed by something else, or
 /// by a later version.
 pub fn unreadable(what: &str, value: impl Display) -> Error {

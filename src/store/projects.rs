@@ -5,7 +5,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 
 use super::columns::{checked, from_json, key, to_json, word};
 use super::entities::projects::{ActiveModel, Column, Entity, Model};
-use super::error::{unless_needed, unless_taken};
+use super::error::unless_taken;
 use super::{Reader, Tx};
 use crate::domain::{Error, Project, ProjectId, Result, SyncMethod};
 
@@ -60,8 +60,8 @@ pub async fn update(tx: &Tx, project: &Project) -> Result<()> {
 pub async fn delete(tx: &Tx, id: ProjectId) -> Result<()> {
     let project = by_id(tx, id).await?;
     super::deployments::none_at_work(tx, super::deployments::Scope::Project(id), &project.name).await?;
-    let deleted = Entity::delete_by_id(id.0).exec(tx.connection()).await;
-    unless_needed(deleted, "The project is in use.").map(drop)
+    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+    Ok(())
 }
 
 fn to_row(project: &Project) -> Result<ActiveModel> {

@@ -11,7 +11,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use super::columns::{checked, instant, key, micros};
 use super::entities::host_keys;
 use super::entities::servers::{ActiveModel, Column, Entity, Model};
-use super::error::{unless_needed, unless_taken, unreadable};
+use super::error::{unless_taken, unreadable};
 use super::{Reader, Tx};
 use crate::domain::{Error, HostKey, Instant, Result, Server, ServerId};
 
@@ -77,12 +77,14 @@ pub async fn update(tx: &Tx, server: &Server) -> Result<()> {
 /// A conflict while a deployment holds it.
 pub async fn delete(tx: &Tx, id: ServerId) -> Result<()> {
     let server = by_id(tx, id).await?;
-    let deleted = Entity::delete_by_id(id.0).exec(tx.connection()).await;
-    let sentence = format!(
-        "Server “{}” is being deployed to. Delete it when the deployment has ended.",
-        server.name
-    );
-    unless_needed(deleted, sentence).map(drop)
+    if let Some(deployment) = super::queue::holders(tx).await?.get(&id) {
+        return Err(Error::conflict(format!(
+            "Deployment {deployment} is working on server “{}”. Delete it when that has ended.",
+            server.name
+        )));
+    }
+    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// Makes `key` the one the server must show; the one before is kept as replaced.

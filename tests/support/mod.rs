@@ -3,3 +3,4 @@
 
 pub mod sshd;
 pub mod world;
+pub mod store;

@@ -1,0 +1,163 @@
+//! The audit log holds together, and shows where it does not.
+
+use deployer::domain::{AuditId, Outcome};
+use deployer::store::{Page, audit, projects};
+
+use crate::support::store::{TestStore, event, project};
+
+async fn with_events(count: i64) -> TestStore {
+    let store = TestStore::new().await;
+    for number in 0..count {
+        let tx = store.begin().await.unwrap();
+        let mut event = event(["alice", "bob"][number as usize % 2], "deployment.requested");
+        if number % 3 == 0 {
+            event.action = "user.login".into();
+            event.outcome = Outcome::Refused;
+        }
+        audit::append(&tx, &event).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    store
+}
+
+#[tokio::test]
+async fn an_untouched_chain_is_whole() {
+    let store = with_events(0).await;
+    assert_eq!(audit::verify(&store.store).await.unwrap(), None);
+    let store = with_events(10).await;
+    assert_eq!(audit::verify(&store.store).await.unwrap(), None);
+    let page = audit::list(&store.store, &audit::Filter::default(), Page::Newest, 3)
+        .await
+        .unwrap();
+    assert_eq!(
+        page.items.iter().map(|one| one.id.0).collect::<Vec<_>>(),
+        [10, 9, 8]
+    );
+    assert_eq!(page.items[0].prev_hash, page.items[1].hash);
+    assert_eq!(page.older, Some(8));
+}
+
+#[tokio::test]
+async fn what_somebody_did_to_the_table_is_found_where_they_did_it() {
+    let forged = "INSERT INTO audit_events SELECT 11, happened_at, actor, impersonator, address, action, \
+                  resource, outcome, permit, detail, hash, 'made up' FROM audit_events WHERE id = 10";
+    let cases = [
+        ("UPDATE audit_events SET actor = 'mallory' WHERE id = 4", Some(4)),
+        ("UPDATE audit_events SET detail = '{}' WHERE id = 1", Some(1)),
+        (
+            "UPDATE audit_events SET happened_at = happened_at + 1 WHERE id = 10",
+            Some(10),
+        ),
+        ("UPDATE audit_events SET impersonator = '' WHERE id = 2", Some(2)),
+        ("DELETE FROM audit_events WHERE id = 6", Some(7)),
+        ("DELETE FROM audit_events WHERE id = 1", Some(2)),
+        ("DELETE FROM audit_events WHERE id > 8", None),
+        ("DELETE FROM audit_events", None),
+        (
+            "UPDATE settings SET value = '4:abc' WHERE name = 'audit_tip'",
+            None,
+        ),
+    ];
+    for (sql, expected) in cases {
+        let store = with_events(10).await;
+        store.tamper(sql).await;
+        let found = audit::verify(&store.store).await.unwrap().expect(sql);
+        assert_eq!(found.event, expected.map(AuditId), "{sql}: {found:?}");
+    }
+    let store = with_events(10).await;
+    store.tamper(forged).await;
+    let found = audit::verify(&store.store)
+        .await
+        .unwrap()
+        .expect("an event nobody appended");
+    assert_eq!(found.event, Some(AuditId(11)));
+}
+
+#[tokio::test]
+async fn a_change_that_is_taken_back_leaves_no_event() {
+    let store = with_events(1).await;
+    let tx = store.begin().await.unwrap();
+    projects::insert(&tx, &project("shop")).await.unwrap();
+    audit::append(&tx, &event("alice", "project.created"))
+        .await
+        .unwrap();
+    drop(tx);
+    let tx = store.begin().await.unwrap();
+    audit::append(&tx, &event("alice", "project.considered"))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.rows("audit_events").await, 2);
+    assert_eq!(audit::verify(&store.store).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn events_appended_at_once_are_one_chain() {
+    let store = with_events(0).await;
+    let mut people = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let store = store.store.clone();
+        people.spawn(async move {
+            let tx = store.begin().await.unwrap();
+            audit::append(&tx, &event("alice", "user.login")).await.unwrap();
+            tx.commit().await.unwrap();
+        });
+    }
+    while let Some(one) = people.join_next().await {
+        one.unwrap();
+    }
+    assert_eq!(audit::verify(&store.store).await.unwrap(), None);
+    assert_eq!(store.rows("audit_events").await, 30);
+}
+
+#[tokio::test]
+async fn events_are_filtered() {
+    let store = with_events(12).await;
+    let count = async |filter: audit::Filter| {
+        let page = audit::list(&store.store, &filter, Page::Newest, 100)
+            .await
+            .unwrap();
+        page.items.len()
+    };
+    let none = audit::Filter::default;
+    assert_eq!(
+        count(audit::Filter {
+            actor: Some("bob".into()),
+            ..none()
+        })
+        .await,
+        6
+    );
+    assert_eq!(
+        count(audit::Filter {
+            action: Some("user.login".into()),
+            ..none()
+        })
+        .await,
+        4
+    );
+    assert_eq!(
+        count(audit::Filter {
+            action: Some("deployment.".into()),
+            ..none()
+        })
+        .await,
+        8
+    );
+    assert_eq!(
+        count(audit::Filter {
+            outcome: Some(Outcome::Refused),
+            ..none()
+        })
+        .await,
+        4
+    );
+    assert_eq!(
+        count(audit::Filter {
+            resource: Some("blog/prod".into()),
+            ..none()
+        })
+        .await,
+        0
+    );
+}

@@ -1,0 +1,212 @@
+//! States are changed by comparing first; a worker that lost its deployment writes nothing.
+
+use deployer::domain::{DeploymentState as S, ErrorKind, Phase, ServerState, StepKind, StepState};
+use deployer::store::{Fenced, deployments, queue, releases, steps};
+
+use crate::support::store::{LEASE, TestStore, after, commit, deployment, noon};
+
+#[tokio::test]
+async fn a_state_that_has_changed_meanwhile_is_not_overwritten() {
+    let store = TestStore::new().await;
+    let shop = store.project("shop").await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    let id = store.deployment(&deployment(&shop, &prod, &[])).await.id;
+    let tx = store.begin().await.unwrap();
+    deployments::set_state(&tx, id, S::Queued, S::Cancelled, after(5), "Not wanted.")
+        .await
+        .unwrap();
+    let late = deployments::set_state(&tx, id, S::Queued, S::Running, after(6), "")
+        .await
+        .unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Conflict);
+    assert!(late.message().contains("is cancelled by now"), "{late}");
+    let backwards = deployments::set_state(&tx, id, S::Cancelled, S::Queued, after(6), "").await;
+    assert_eq!(backwards.unwrap_err().kind(), ErrorKind::Internal);
+    tx.commit().await.unwrap();
+    let ended = deployments::by_id(&store.store, id).await.unwrap();
+    assert_eq!(ended.state, S::Cancelled);
+    assert_eq!(ended.finished_at, Some(after(5)));
+    assert_eq!(ended.outcome, "Not wanted.");
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_is_fenced_off() {
+    let store = TestStore::new().await;
+    let shop = store.project("shop").await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    store.deployment(&deployment(&shop, &prod, &[])).await;
+    let lost = store.claim().await.lease;
+    let which = queue::Abandoned::LeaseEnded(after(10));
+    let early = queue::take_over(&store.store, which, "other", after(10), LEASE)
+        .await
+        .unwrap();
+    assert!(early.is_empty(), "the lease still holds");
+    let which = queue::Abandoned::LeaseEnded(after(30));
+    let mut taken = queue::take_over(&store.store, which, "other", after(30), LEASE)
+        .await
+        .unwrap();
+    let new = taken.remove(0).lease;
+    let refusal = store.begin_leased(lost).await.map(drop).unwrap_err();
+    assert!(Fenced::is(&refusal), "{refusal:?}");
+    let refusal = queue::extend(&store.store, lost, after(90)).await.unwrap_err();
+    assert!(Fenced::is(&refusal), "{refusal:?}");
+    queue::extend(&store.store, new, after(90)).await.unwrap();
+    let which = queue::Abandoned::LeaseEnded(after(89));
+    assert!(queue::abandoned(&store.store, which).await.unwrap().is_empty());
+    store.end(new, S::Failed).await;
+    let after_the_end = store.begin_leased(new).await.map(drop).unwrap_err();
+    assert!(
+        Fenced::is(&after_the_end),
+        "what has ended is nobody's: {after_the_end:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_notes_how_far_it_is() {
+    let store = TestStore::new().await;
+    let shop = store.project("shop").await;
+    let hosts = store.servers("web", 2).await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    store.deployment(&deployment(&shop, &prod, &hosts)).await;
+    let claimed = store.claim().await;
+    assert_eq!(claimed.deployment.state, S::Running);
+    assert_eq!(claimed.deployment.started_at, Some(noon()));
+    let id = claimed.deployment.id;
+    let tx = store.begin_leased(claimed.lease).await.unwrap();
+    let step = |kind, server: Option<usize>| steps::NewStep {
+        server_id: server.map(|at| hosts[at].id),
+        server_name: server.map_or_else(String::new, |at| hosts[at].name.to_string()),
+        kind,
+    };
+    let plan = [
+        step(StepKind::Check, None),
+        step(StepKind::Sync, Some(0)),
+        step(StepKind::Sync, Some(1)),
+    ];
+    let planned = steps::insert(&tx, &plan).await.unwrap();
+    assert_eq!(
+        planned.iter().map(|one| one.position).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+    deployments::set_phase(&tx, Phase::RollOut).await.unwrap();
+    deployments::set_previous_commit(&tx, 0, Some(&commit(7)))
+        .await
+        .unwrap();
+    deployments::set_server(&tx, 0, ServerState::Succeeded, "")
+        .await
+        .unwrap();
+    steps::start(&tx, planned[1].id, after(1)).await.unwrap();
+    steps::finish(
+        &tx,
+        planned[1].id,
+        StepState::Failed,
+        Some(3),
+        "It said no.",
+        after(2),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        steps::finish_all(&tx, StepState::Waiting, StepState::Cancelled, "", after(3))
+            .await
+            .unwrap(),
+        2
+    );
+    tx.commit().await.unwrap();
+
+    let seen = steps::list(&store.store, id).await.unwrap();
+    assert_eq!((seen[1].state, seen[1].exit_code), (StepState::Failed, Some(3)));
+    assert_eq!(
+        (seen[1].started_at, seen[1].finished_at),
+        (Some(after(1)), Some(after(2)))
+    );
+    assert_eq!(seen[2].state, StepState::Cancelled);
+    assert_eq!(
+        deployments::by_id(&store.store, id).await.unwrap().phase,
+        Phase::RollOut
+    );
+    let parts = deployments::servers(&store.store, id).await.unwrap();
+    assert_eq!(parts[0].state, ServerState::Succeeded);
+    assert_eq!(parts[0].previous_commit, Some(commit(7)));
+    assert_eq!(parts[1].state, ServerState::Waiting);
+}
+
+#[tokio::test]
+async fn the_first_who_cancels_is_remembered() {
+    let store = TestStore::new().await;
+    let shop = store.project("shop").await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    let id = store.deployment(&deployment(&shop, &prod, &[])).await.id;
+    let tx = store.begin().await.unwrap();
+    assert!(
+        deployments::request_cancel(&tx, id, "alice", noon())
+            .await
+            .unwrap()
+    );
+    assert!(!deployments::request_cancel(&tx, id, "bob", noon()).await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(queue::cancel_requested(&store.store, id).await.unwrap());
+    let seen = deployments::by_id(&store.store, id).await.unwrap();
+    assert_eq!(seen.cancelled_by.as_deref(), Some("alice"));
+}
+
+#[tokio::test]
+async fn a_form_sent_twice_is_one_deployment() {
+    let store = TestStore::new().await;
+    let shop = store.project("shop").await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    let mut new = deployment(&shop, &prod, &[]);
+    new.request_key = Some("form-1".into());
+    let first = store.deployment(&new).await;
+    let tx = store.begin().await.unwrap();
+    let again = deployments::insert(&tx, &new).await.unwrap_err();
+    assert!(
+        again
+            .message()
+            .contains(&format!("became deployment {}", first.id)),
+        "{again}"
+    );
+    let found = deployments::by_request_key(&tx, "form-1").await.unwrap();
+    assert_eq!(found.unwrap(), first);
+}
+
+#[tokio::test]
+async fn only_the_newest_release_of_a_server_is_in_use() {
+    let store = TestStore::new().await;
+    let shop = store.project("shop").await;
+    let hosts = store.servers("web", 1).await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    for number in 1..=3 {
+        store.deployment(&deployment(&shop, &prod, &hosts)).await;
+        let lease = store.claim().await.lease;
+        let tx = store.begin_leased(lease).await.unwrap();
+        let release = releases::NewRelease {
+            server_id: hosts[0].id,
+            server: "web1".into(),
+            environment_id: prod.id,
+            branch: "main".into(),
+            commit: commit(number),
+            path: format!("/srv/shop/releases/{number}"),
+            at: noon(),
+        };
+        releases::record(&tx, &release).await.unwrap();
+        tx.commit().await.unwrap();
+        store.end(lease, S::Succeeded).await;
+    }
+    let current = releases::current(&store.store, prod.id).await.unwrap();
+    assert_eq!(
+        current.iter().map(|one| &one.commit).collect::<Vec<_>>(),
+        [&commit(3)]
+    );
+    let before = releases::previous(&store.store, prod.id, hosts[0].id)
+        .await
+        .unwrap();
+    assert_eq!(before.unwrap().commit, commit(2));
+    assert_eq!(
+        releases::of_server(&store.store, hosts[0].id, 10)
+            .await
+            .unwrap()
+            .len(),
+        3
+    );
+}

@@ -1,0 +1,257 @@
+//! A store on a real file in a directory of its own, and the rows tests begin with.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone, Utc};
+use deployer::domain::{
+    Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
+    EnvironmentOptions, Instant, Kind, Member, NewAuditEvent, Outcome, Project, ProjectId, Server, ServerId,
+    SyncMethod, Target,
+};
+use deployer::store::deployments::{NewDeployment, NewPart};
+use deployer::store::{
+    Lease, Store, StoreOptions, clusters, deployments, environments, projects, queue, servers,
+};
+
+/// How long tests hold a lease.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// A store that vanishes with the test.
+pub struct TestStore {
+    /// The store.
+    pub store: Store,
+    /// Where its file lies.
+    pub directory: tempfile::TempDir,
+}
+
+impl std::ops::Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl TestStore {
+    /// An empty store with the whole schema.
+    pub async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = url_in(&directory);
+        let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+        store.migrate().await.unwrap();
+        Self { store, directory }
+    }
+
+    /// The URL it is opened by.
+    pub fn url(&self) -> String {
+        url_in(&self.directory)
+    }
+
+    /// A project of this name.
+    pub async fn project(&self, name: &str) -> Project {
+        let tx = self.store.begin().await.unwrap();
+        let project = projects::insert(&tx, &project(name)).await.unwrap();
+        tx.commit().await.unwrap();
+        project
+    }
+
+    /// Servers `PREFIX1`, `PREFIX2` …
+    pub async fn servers(&self, prefix: &str, count: usize) -> Vec<Server> {
+        let tx = self.store.begin().await.unwrap();
+        let mut made = Vec::new();
+        for number in 1..=count {
+            made.push(
+                servers::insert(&tx, &server(&format!("{prefix}{number}")))
+                    .await
+                    .unwrap(),
+            );
+        }
+        tx.commit().await.unwrap();
+        made
+    }
+
+    /// A cluster of these servers.
+    pub async fn cluster(&self, name: &str, members: &[Server]) -> Cluster {
+        let tx = self.store.begin().await.unwrap();
+        let cluster = clusters::insert(&tx, &cluster(name, members)).await.unwrap();
+        tx.commit().await.unwrap();
+        cluster
+    }
+
+    /// An environment of a project, deployed to these clusters.
+    pub async fn environment(&self, project: &Project, name: &str, clusters: &[&Cluster]) -> Environment {
+        let tx = self.store.begin().await.unwrap();
+        let environment = Environment {
+            clusters: clusters.iter().map(|cluster| cluster.id).collect(),
+            ..environment(project, name)
+        };
+        let environment = environments::insert(&tx, &environment).await.unwrap();
+        tx.commit().await.unwrap();
+        environment
+    }
+
+    /// A queued deployment.
+    pub async fn deployment(&self, new: &NewDeployment) -> Deployment {
+        let tx = self.store.begin().await.unwrap();
+        let deployment = deployments::insert(&tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+        deployment
+    }
+
+    /// Lets a worker take the next deployment there is.
+    pub async fn claim(&self) -> queue::Claimed {
+        let claimed = queue::claim(&self.store, "tester", noon(), LEASE).await.unwrap();
+        claimed.expect("something can begin")
+    }
+
+    /// Ends what a worker has.
+    pub async fn end(&self, lease: Lease, state: DeploymentState) {
+        let tx = self.store.begin_leased(lease).await.unwrap();
+        let from = DeploymentState::Running;
+        deployments::set_state(&tx, lease.deployment, from, state, noon(), "Done.")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Counts the rows of a table, past the store's own functions.
+    pub async fn rows(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT count(*) FROM {table}")).await
+    }
+
+    /// One number, past the store's own functions.
+    pub async fn number(&self, sql: &str) -> i64 {
+        use sea_orm::{ConnectionTrait, Database, Statement};
+        let raw = Database::connect(self.url()).await.unwrap();
+        let statement = Statement::from_string(raw.get_database_backend(), sql);
+        let row = raw.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
+
+    /// Runs a statement past the store's own functions, as somebody with the file could.
+    pub async fn tamper(&self, sql: &str) {
+        use sea_orm::{ConnectionTrait, Database};
+        let raw = Database::connect(self.url()).await.unwrap();
+        raw.execute_unprepared(sql).await.unwrap();
+    }
+}
+
+fn url_in(directory: &tempfile::TempDir) -> String {
+    format!("sqlite://{}", directory.path().join("test.db").display())
+}
+
+/// An instant to build others from: 22 November 2026, 12:00 UTC.
+pub fn noon() -> Instant {
+    Utc.with_ymd_and_hms(2026, 11, 22, 12, 0, 0).unwrap()
+}
+
+/// `seconds` after [`noon`].
+pub fn after(seconds: i64) -> DateTime<Utc> {
+    noon() + chrono::Duration::seconds(seconds)
+}
+
+/// A made-up commit, a different one for each number.
+pub fn commit(number: u64) -> CommitId {
+    format!("{number:040x}").parse().unwrap()
+}
+
+/// A project that is not stored yet.
+pub fn project(name: &str) -> Project {
+    Project {
+        id: ProjectId(0),
+        name: name.parse().unwrap(),
+        description: "A shop.".into(),
+        git_url: format!("file:///srv/git/{name}.git"),
+        method: SyncMethod::Symlink,
+        notify: vec!["team@example.org".into()],
+    }
+}
+
+/// An environment that is not stored yet.
+pub fn environment(project: &Project, name: &str) -> Environment {
+    Environment {
+        id: EnvironmentId(0),
+        project_id: project.id,
+        name: name.parse().unwrap(),
+        branch: "main".parse().unwrap(),
+        target_path: format!("/srv/{}/{name}", project.name).parse().unwrap(),
+        remote_user: "deploy".into(),
+        position: 1,
+        auto_deploy: false,
+        fail_on_failed_tests: true,
+        clusters: Vec::new(),
+        options: EnvironmentOptions::default(),
+    }
+}
+
+/// A server that is not stored yet.
+pub fn server(name: &str) -> Server {
+    Server {
+        id: ServerId(0),
+        name: name.parse().unwrap(),
+        address: "127.0.0.1".into(),
+        port: 22,
+        active: true,
+        host_key: None,
+    }
+}
+
+/// A cluster that is not stored yet.
+pub fn cluster(name: &str, members: &[Server]) -> Cluster {
+    let member = |server: &Server| Member {
+        server: server.id,
+        balancer_name: None,
+    };
+    Cluster {
+        id: ClusterId(0),
+        name: name.parse().unwrap(),
+        balancer: None,
+        backends: vec!["www".into()],
+        members: members.iter().map(member).collect(),
+    }
+}
+
+/// A deployment that is not stored yet.
+pub fn deployment(project: &Project, environment: &Environment, servers: &[Server]) -> NewDeployment {
+    let part = |server: &Server| NewPart {
+        server_id: server.id,
+        server: server.name.to_string(),
+        cluster: "web".into(),
+    };
+    NewDeployment {
+        project_id: project.id,
+        environment_id: environment.id,
+        project: project.name.to_string(),
+        environment: environment.name.to_string(),
+        target: Target::Environment,
+        branch: "main".into(),
+        commit: commit(1),
+        commit_title: "Sell more".into(),
+        previous_commit: None,
+        kind: Kind::Regular,
+        actor: "alice".into(),
+        impersonator: None,
+        reason: "It is time.".into(),
+        permit: None,
+        queued_at: noon(),
+        scheduled_at: None,
+        priority: 0,
+        request_key: None,
+        servers: servers.iter().map(part).collect(),
+    }
+}
+
+/// An act that is not recorded yet.
+pub fn event(actor: &str, action: &str) -> NewAuditEvent {
+    NewAuditEvent {
+        at: noon(),
+        actor: actor.into(),
+        impersonator: None,
+        address: "192.0.2.7".into(),
+        action: action.into(),
+        resource: "shop/prod".into(),
+        outcome: Outcome::Allowed,
+        permit: "policy.csv:3: p, role:webshop, …".into(),
+        detail: serde_json::json!({ "commit": "abc" }),
+    }
+}
