@@ -22,7 +22,9 @@ use super::deployments::{by_id, from_row, set_state};
 use super::entities::deployments::{Column, Entity};
 use super::entities::{deployment_servers as parts, reservations};
 use super::{Lease, LeasedTx, Reader, Store, Tx};
-use crate::domain::{Deployment, DeploymentId, DeploymentState, Error, Instant, Result, ServerId};
+use crate::domain::{
+    Deployment, DeploymentId, DeploymentState, Error, Instant, Result, ServerId, ServerState,
+};
 
 /// How many waiting deployments a claim looks at. Behind so many, the next look is soon enough.
 const WINDOW: u64 = 500;
@@ -280,6 +282,7 @@ async fn queued(on: &impl Reader) -> Result<Vec<Queued>> {
         .column(parts::Column::DeploymentId)
         .column(parts::Column::ServerId)
         .filter(parts::Column::DeploymentId.is_in(rows.iter().map(|(id, _)| *id)))
+        .filter(parts::Column::State.ne(ServerState::Skipped.as_str()))
         .into_tuple()
         .all(on.db())
         .await?;

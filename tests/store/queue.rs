@@ -118,6 +118,22 @@ async fn what_shares_a_server_or_an_environment_waits_and_says_for_whom() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_left_alone_is_not_held() {
+    let store = TestStore::new().await;
+    let shop = store.project("shop").await;
+    let hosts = store.servers("web", 2).await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    let mut new = deployment(&shop, &prod, &hosts);
+    new.servers[1].skipped = Some("It is switched off.".into());
+    let id = store.deployment(&new).await.id;
+    store.claim().await;
+    assert_eq!(
+        queue::holders(&store.store).await.unwrap(),
+        HashMap::from([(hosts[0].id, id)])
+    );
+}
+
+#[tokio::test]
 async fn what_is_urgent_goes_first() {
     let store = TestStore::new().await;
     let shop = store.project("shop").await;

@@ -217,6 +217,7 @@ pub fn deployment(project: &Project, environment: &Environment, servers: &[Serve
         server_id: server.id,
         server: server.name.to_string(),
         cluster: "web".into(),
+        skipped: None,
     };
     NewDeployment {
         project_id: project.id,
