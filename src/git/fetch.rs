@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use git2::{
     AutotagOption, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Progress,
-    ProxyOptions, Remote, RemoteCallbacks, RemoteRedirect, RemoteUpdateFlags, Repository,
+    Remote, RemoteCallbacks, RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -148,7 +148,6 @@ fn explain(error: Error, link: &Link) -> Error {
 /// What libgit2 needs to know for one conversation.
 struct Session {
     url: String,
-    proxy: Option<String>,
     login: Option<(String, String)>,
     stop: CancellationToken,
 }
@@ -162,18 +161,9 @@ impl Session {
         };
         Self {
             url: link.url.clone(),
-            proxy: link.proxy.clone(),
             login,
             stop,
         }
-    }
-
-    fn proxy_options(&self) -> ProxyOptions<'static> {
-        let mut options = ProxyOptions::new();
-        if let Some(url) = &self.proxy {
-            options.url(url);
-        }
-        options
     }
 
     fn callbacks(&self) -> RemoteCallbacks<'_> {
@@ -268,7 +258,6 @@ where
     let mut options = FetchOptions::new();
     options
         .remote_callbacks(callbacks)
-        .proxy_options(session.proxy_options())
         .download_tags(AutotagOption::None)
         .follow_redirects(RemoteRedirect::Initial);
     remote.download(&REFSPECS, Some(&mut options))?;
@@ -304,8 +293,7 @@ fn list(session: &Session) -> Result<Vec<(BranchName, CommitId)>> {
     let asked = || {
         let mut remote = Remote::create_detached(session.url.as_str())?;
         let callbacks = session.callbacks();
-        let connection =
-            remote.connect_auth(Direction::Fetch, Some(callbacks), Some(session.proxy_options()))?;
+        let connection = remote.connect_auth(Direction::Fetch, Some(callbacks), None)?;
         let branch = |head: &git2::RemoteHead<'_>| {
             let name = head.name().strip_prefix("refs/heads/")?.parse().ok()?;
             Some((name, commit_id(head.oid())))

@@ -1,24 +1,27 @@
 //! The way from libgit2 to a remote: a connection of ours that libgit2 reaches on the loopback.
 //!
-//! libgit2 waits for a silent host for ever and cannot be woken from safe code. So it never talks
-//! to the host itself: it talks to a listener here that passes bytes on. Closing the [`Link`]
-//! closes both ends, and libgit2 returns at once.
+//! libgit2 waits for a silent host for ever and cannot be woken from safe code. So over SSH it
+//! never talks to the host itself: it talks to a listener here that passes bytes on. Closing the
+//! [`Link`] closes both ends, and libgit2 returns at once. We log in with russh and start
+//! `git-upload-pack`; libgit2 speaks the plain `git://` protocol, whose bytes are the same. The path
+//! of that address is a random word that only libgit2 knows, so nobody else on this host can use
+//! the open door.
 //!
-//! * SSH: we log in with russh and start `git-upload-pack`; libgit2 speaks the plain `git://`
-//!   protocol, whose bytes are the same. The path of that address is a random word that only
-//!   libgit2 knows, so nobody else on this host can use the open door.
-//! * HTTPS: the listener is an HTTP proxy for one host; TLS goes through it end to end, verified
-//!   by libgit2 against the system's certificates.
-//! * Files need no link.
+//! HTTPS goes to the host directly, verified by libgit2 against the system's certificates. A tunnel
+//! of ours (an HTTP proxy) was tried: after a bad certificate libgit2 writes to the proxy's closed
+//! socket and waits for ever. So a host that falls silent in the middle of HTTPS keeps its thread and
+//! the mirror's lock until the system gives the connection up; the caller returns in time anyway.
+//!
+//! Files need no link.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use russh::ChannelMsg;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::GitOptions;
@@ -32,7 +35,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of the other side's complaint is kept, in bytes: a few lines.
 const HEARD_LIMIT: usize = 2048;
-/// The longest head of a proxy request, in bytes.
+/// The longest `git://` request, in bytes.
 const HEAD_LIMIT: usize = 8192;
 
 /// What the other side said beside the protocol (its standard error).
@@ -42,8 +45,6 @@ pub(super) type Heard = Arc<Mutex<Vec<u8>>>;
 pub(super) struct Link {
     /// What libgit2 is told to fetch from.
     pub(super) url: String,
-    /// The proxy that libgit2 is told to use.
-    pub(super) proxy: Option<String>,
     /// What the other side said.
     pub(super) heard: Heard,
     relay: Option<AbortHandle>,
@@ -68,7 +69,6 @@ impl Link {
             Place::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
             Place::File { path } => Ok(Self {
                 url: path.to_string_lossy().into_owned(),
-                proxy: None,
                 heard: Heard::default(),
                 relay: None,
             }),
@@ -83,8 +83,13 @@ impl Link {
                 Self::over_ssh(connection, path.clone()).await
             }
             Place::Https { host, port } => {
-                let first = reach(host, *port).await?;
-                Self::over_https(remote.as_str(), (host.clone(), *port), first).await
+                // Tells an unreachable host at once, which libgit2 would wait for.
+                reach(host, *port).await?;
+                Ok(Self {
+                    url: remote.as_str().to_owned(),
+                    heard: Heard::default(),
+                    relay: None,
+                })
             }
         }
     }
@@ -97,19 +102,6 @@ impl Link {
         let relay = tokio::spawn(serve_git(listener, word, connection, path, heard.clone()));
         Ok(Self {
             url,
-            proxy: None,
-            heard,
-            relay: Some(relay.abort_handle()),
-        })
-    }
-
-    async fn over_https(url: &str, target: (String, u16), first: TcpStream) -> Result<Self> {
-        let (listener, address) = listen().await?;
-        let heard = Heard::default();
-        let relay = tokio::spawn(serve_tunnel(listener, target, first, heard.clone()));
-        Ok(Self {
-            url: url.to_owned(),
-            proxy: Some(format!("http://{address}")),
             heard,
             relay: Some(relay.abort_handle()),
         })
@@ -211,57 +203,4 @@ fn note(heard: &Heard, said: &[u8]) {
     let mut heard = heard.lock();
     let room = HEARD_LIMIT.saturating_sub(heard.len()).min(said.len());
     heard.extend_from_slice(&said[..room]);
-}
-
-/// An HTTP proxy that leads to `target` and nowhere else. libgit2 may connect several times.
-async fn serve_tunnel(listener: TcpListener, target: (String, u16), first: TcpStream, heard: Heard) {
-    let mut ready = Some(first);
-    let mut tunnels = JoinSet::new();
-    while let Ok((socket, _)) = listener.accept().await {
-        let (target, heard, ready) = (target.clone(), heard.clone(), ready.take());
-        tunnels.spawn(async move {
-            // What breaks here, libgit2 sees as a closed connection and tells.
-            let _ = tunnel(socket, &target, ready, &heard).await;
-        });
-        while tunnels.try_join_next().is_some() {}
-    }
-}
-
-async fn tunnel(
-    mut socket: TcpStream,
-    (host, port): &(String, u16),
-    ready: Option<TcpStream>,
-    heard: &Heard,
-) -> Result<(), std::io::Error> {
-    let head = timeout(ASK_TIMEOUT, read_head(&mut socket)).await??;
-    let wanted = head.split(' ').nth(1).unwrap_or_default();
-    if !head.starts_with("CONNECT ") || wanted != format!("{host}:{port}") {
-        note(
-            heard,
-            format!("the address leads to {wanted}; use that one").as_bytes(),
-        );
-        return socket
-            .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-            .await;
-    }
-    let mut outside = match ready {
-        Some(stream) => stream,
-        None => TcpStream::connect((host.trim_start_matches('[').trim_end_matches(']'), *port)).await?,
-    };
-    // libgit2 waits for the end of this answer's body, so it has to be told that there is none.
-    socket
-        .write_all(b"HTTP/1.1 200 Connection established\r\nContent-Length: 0\r\n\r\n")
-        .await?;
-    copy_bidirectional(&mut socket, &mut outside).await.map(|_| ())
-}
-
-async fn read_head(socket: &mut TcpStream) -> std::io::Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() > HEAD_LIMIT {
-            return Err(std::io::ErrorKind::InvalidData.into());
-        }
-        head.push(socket.read_u8().await?);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
 }

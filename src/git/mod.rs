@@ -9,9 +9,9 @@
 //! obeyed.
 //!
 //! libgit2's own connections cannot be given a time limit from safe code and its SSH has ideas of
-//! its own about host keys. So connections are ours ([`link`](self)): SSH through russh, with the
-//! same strictness as towards servers; HTTPS through a tunnel we open. Whoever cancels a fetch or
-//! runs out of time closes the connection under libgit2, which then ends at once.
+//! its own about host keys. So SSH connections are ours (`link`): made with russh, with the same
+//! strictness as towards servers. Whoever cancels a fetch or runs out of time closes the connection
+//! under libgit2, which then ends at once.
 //!
 //! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh` and `known_hosts`; then `commits`,
 //! `history`, `diff`, `export`.
