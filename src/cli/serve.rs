@@ -41,6 +41,8 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     tracing::info!("stopping");
     app.engine.shutdown().await;
     app.ssh.shutdown().await;
+    // Folds what was written last into the database's file.
+    app.store.clone().close().await?;
     drop(lock);
     done
 }
