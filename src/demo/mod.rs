@@ -6,4 +6,5 @@ pub mod past;
 pub mod people;
 mod pictures;
 pub mod repositories;
+pub mod ssh_server;
 pub mod stories;

@@ -63,7 +63,7 @@ pub async fn fetch_host_key(host: &str, port: u16, limit: Duration) -> Result<Fe
     let look = async {
         let stream = dial(&endpoint).await?;
         match greet(&endpoint, &options, stream, CancellationToken::new()).await {
-            Err(Failure::Unpinned(key)) => Ok(describe(&key)),
+            Err(Failure::Unpinned(key)) => Ok(FetchedKey::from(&*key)),
             Err(failure) => Err(explain(failure, &endpoint)),
             Ok(_) => Err(unreachable(&endpoint, "it showed no host key".to_owned(), None)),
         }
@@ -71,13 +71,15 @@ pub async fn fetch_host_key(host: &str, port: u16, limit: Duration) -> Result<Fe
     in_time(&endpoint, limit, look).await
 }
 
-fn describe(key: &PublicKey) -> FetchedKey {
-    // Without the comment, which is no part of what is trusted.
-    let bare = PublicKey::from(key.key_data().clone());
-    FetchedKey {
-        openssh: bare.to_openssh().unwrap_or_default(),
-        fingerprint: fingerprint(key),
-        algorithm: key.algorithm().to_string(),
+impl From<&PublicKey> for FetchedKey {
+    fn from(key: &PublicKey) -> Self {
+        // Without the comment, which is no part of what is trusted.
+        let bare = PublicKey::from(key.key_data().clone());
+        Self {
+            openssh: bare.to_openssh().unwrap_or_default(),
+            fingerprint: fingerprint(key),
+            algorithm: key.algorithm().to_string(),
+        }
     }
 }
 

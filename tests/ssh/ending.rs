@@ -33,7 +33,7 @@ async fn family(session: &Session, file: &std::path::Path) -> Vec<String> {
     numbers
 }
 
-fn is_gone(number: &str) -> bool {
+pub fn is_gone(number: &str) -> bool {
     // A process nobody waited for yet is over all the same.
     let stat = std::fs::read_to_string(format!("/proc/{number}/stat"));
     stat.is_err()

@@ -1,6 +1,7 @@
 //! The SSH client against a real OpenSSH server.
 
 mod connecting;
+mod demo_server;
 mod ending;
 mod running;
 
