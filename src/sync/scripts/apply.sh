@@ -13,7 +13,6 @@ extra=$9
 shared=${10}
 [ -d "$stage" ] && [ ! -h "$stage" ] && [ -f "$stage/complete" ] || die incomplete
 
-say phase begin
 if [ -n "$base" ]; then
     cp -a --reflink=auto -- "$base/." . || die copy
     for other in ./.deployer-staging-*; do
@@ -58,37 +57,58 @@ done
 [ $# -eq 0 ] || chmod "$m" -- "$@"'
 # Directories come sorted, so that each is settled before what is in it. One that is missing here
 # is moved as a whole; of the others the files are moved, by rename, a directory at a time.
-settle="$safe"'
+place="$safe"'
+refuse() {
+    echo "$p: a symbolic link stands where a directory should" >&2
+    exit 255
+}
+# Moves to $1 what follows and is no directory.
+move() {
+    to=$1
+    shift
+    n=$#
+    while [ $n -gt 0 ]; do
+        f=$1; shift; n=$((n - 1))
+        if [ -h "$f" ] || { [ -e "$f" ] && [ ! -d "$f" ]; }; then set -- "$@" "$f"; fi
+    done
+    [ $# -eq 0 ] || mv -f -t "$to" -- "$@"
+}
 tree=$1; shift
 for p do
     [ -d "$tree/$p" ] || continue
-    safe "$p" || { echo "$p: a symbolic link stands above it" >&2; exit 255; }
+    safe "$p" || refuse
     if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then rm -f -- "$p" || exit 255; fi
-    [ -d "$p" ] || mv -T -- "$tree/$p" "$p" || exit 255
+    if [ ! -d "$p" ]; then
+        mv -T -- "$tree/$p" "$p" || exit 255
+        continue
+    fi
+    set -- "$tree/$p"/* "$tree/$p"/.[!.]* "$tree/$p"/..?*
+    if [ $# -lt 500 ]; then
+        move "$p" "$@" || exit 255
+    else
+        find "$tree/$p" -mindepth 1 -maxdepth 1 ! -type d -print0 | xargs -0r mv -f -t "$p" -- || exit 255
+    fi
 done'
-move="$safe"'
-tree=$1; shift
-for p do
-    safe "$p" && [ ! -h "$p" ] || { echo "$p: it is or is below a symbolic link" >&2; exit 255; }
-    find "$tree/$p" -mindepth 1 -maxdepth 1 ! -type d -print0 | xargs -0r mv -f -t "$p" -- || exit 255
-done'
-directories() {
-    (cd "$stage/tree" && find . "$@" -type d -print0) | sort -z
+
+# Runs script $2, with the arguments that follow, over the paths in list $1.
+over() {
+    list=$stage/lists/$1
+    shift
+    [ ! -s "$list" ] || xargs -0r -n 500 sh -c "$@" <"$list"
 }
 
-xargs -0r -n 500 sh -c "$remove_files" sh <"$stage/lists/clear" || die clear
-xargs -0r -n 500 sh -c "$remove_directories" sh <"$stage/lists/clear-directories" || die clear
+over clear "$remove_files" sh || die clear
+over clear-directories "$remove_directories" sh || die clear
 if [ -d "$stage/tree" ]; then
-    directories -mindepth 1 | xargs -0r -n 500 sh -c "$settle" sh "$stage/tree" || die move
-    directories | xargs -0r -n 500 sh -c "$move" sh "$stage/tree" || die move
+    (cd "$stage/tree" && find . -type d -print0) | sort -z |
+        xargs -0r -n 500 sh -c "$place" sh "$stage/tree" || die move
 fi
-for list in "$stage"/lists/mode-*; do
-    [ -f "$list" ] || continue
-    xargs -0r -n 500 sh -c "$set_modes" sh "${list##*/mode-}" <"$list" || die modes
+for modes in "$stage"/lists/mode-*; do
+    [ -f "$modes" ] || continue
+    over "${modes##*/}" "$set_modes" sh "${modes##*/mode-}" || die modes
 done
-say phase delete
-xargs -0r -n 500 sh -c "$remove_files" sh <"$stage/lists/delete" || die delete
-xargs -0r -n 500 sh -c "$remove_directories" sh <"$stage/lists/delete-directories" || die delete
+over delete "$remove_files" sh || die delete
+over delete-directories "$remove_directories" sh || die delete
 
 eval "$safe"
 for path do
@@ -116,10 +136,8 @@ for path do
     rm -rf -- "./$p" && ln -s -- "$from" "./$p" || die shared
 done
 
-say phase verify
-reached=$(digest "$kept" "$above")
-say digest "$reached"
-if [ "$reached" = "$goal" ]; then
+digest "$kept" "$above"
+if [ "$sum" = "$goal" ]; then
     rm -rf -- "$stage" || die staging
     put .deployer_release "$extra" && put .git_release "$marker" || die marker
     say end -

@@ -34,13 +34,19 @@ records() {
         ! -type d -printf 'o %P\0'
 }
 
+# Sets $sum to the digest of the tree in the current directory.
 digest() {
-    records "$1" "$2" | sort -z | sha256sum | cut -d ' ' -f 1
+    sum=$(records "$1" "$2" | sort -z | sha256sum)
+    sum=${sum%% *}
+}
+
+exists() {
+    [ -e "$1" ] || [ -h "$1" ]
 }
 
 # Writes file $1 in the current directory, whole or not at all, with content $2.
 put() {
-    rm -rf ./.deployer-staging-marker
+    if exists ./.deployer-staging-marker; then rm -rf ./.deployer-staging-marker; fi
     printf '%s' "$2" >./.deployer-staging-marker && mv -fT ./.deployer-staging-marker "./$1"
 }
 

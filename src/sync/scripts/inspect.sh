@@ -1,7 +1,7 @@
 # What stands at the target. $1 target, $2 kept, $3 above, $4 method, $5 name of the releases' directory.
 resolve "$1"
 say target "$t"
-for tool in find sort sha256sum cut tar xargs stat mv cp head readlink; do
+for tool in find sort sha256sum tar xargs stat mv cp head readlink; do
     command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
 done
 find / -maxdepth 0 -printf '' 2>/dev/null || say missing "GNU find"
@@ -35,7 +35,8 @@ if [ -d "$t" ] && cd -P -- "$t"; then
     done
     # Somebody else's directory may be anything, “/” included: only ours is worth a walk.
     if [ "$4" = in_place ] || [ "${here%/*}" = "$releases" ]; then
-        say digest "$(digest "$2" "$3")"
+        digest "$2" "$3"
+        say digest "$sum"
     fi
 fi
 

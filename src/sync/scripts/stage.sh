@@ -6,7 +6,7 @@ made=
 if [ "$2" = symlink ]; then
     mkdir -p -- "$above_t/$3" || die create
     root=$above_t/$3/$4
-    if [ -e "$root" ] || [ -h "$root" ]; then
+    if exists "$root"; then
         # Left over from an earlier attempt of the same deployment, unless it is in service.
         if [ "$(cd -P -- "$t" 2>/dev/null && pwd -P)" = "$(cd -P -- "$root" 2>/dev/null && pwd -P)" ]; then
             die current
@@ -17,7 +17,7 @@ if [ "$2" = symlink ]; then
     made=$root
 else
     root=$t
-    mkdir -p -- "$root" || die create
+    [ -d "$root" ] || mkdir -p -- "$root" || die create
 fi
 
 undo() {
@@ -32,7 +32,9 @@ undo() {
 cd -P -- "$root" || die vanished
 say root "$(pwd -P)"
 # Servers are reserved: nobody else stages here now.
-rm -rf ./.deployer-staging-*
+for left in ./.deployer-staging-*; do
+    if exists "$left"; then rm -rf -- "$left"; fi
+done
 [ -z "$made" ] || put .deployer_release "$7" || undo "$1" "$2" "$3" "$4" "$5" create
 mkdir -m 700 -- "$5" || undo "$1" "$2" "$3" "$4" "$5" create
 tar -x"$6" -p -f - -C "./$5" --no-same-owner --warning=no-timestamp ||
