@@ -12,7 +12,7 @@ fn ssh(url: &str) -> (String, String, u16, String) {
             port,
             path,
         } => (user, host, port, path),
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 

@@ -1,5 +1,10 @@
 //! The mirrors, against repositories made by the real `git` and served by a real sshd.
 #![allow(clippy::disallowed_methods, reason = "the tests run git and sshd")]
+#![allow(
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "a table of cases reads best whole"
+)]
 
 mod diffs;
 mod exports;

@@ -2,5 +2,5 @@
 #![allow(dead_code, reason = "not every area uses every wish")]
 
 pub mod sshd;
-pub mod world;
 pub mod store;
+pub mod world;
