@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod audit;
 pub mod deployments;
 pub mod start;
+pub mod users;
 pub mod watch;
 
 use std::sync::Arc;

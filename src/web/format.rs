@@ -120,7 +120,7 @@ pub fn initials(name: &str) -> String {
     let mut parts = name
         .split(|c: char| !c.is_alphanumeric())
         .filter_map(|part| part.chars().next());
-    let letters: String = parts.next().into_iter().chain(parts.last()).collect();
+    let letters: String = parts.next().into_iter().chain(parts.next_back()).collect();
     letters.to_uppercase()
 }
 

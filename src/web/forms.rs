@@ -36,3 +36,8 @@ impl Complaints {
         self.0.iter().map(|complaint| complaint.message.as_str())
     }
 }
+
+/// Whether a choice is the chosen one, however the two are held.
+pub fn same(value: impl AsRef<str>, chosen: impl AsRef<str>) -> bool {
+    value.as_ref() == chosen.as_ref()
+}

@@ -112,14 +112,17 @@ pub struct Frame {
 impl Frame {
     pub(super) fn new(visitor: &Visitor, title: String, section: Section, flashes: Vec<Flash>) -> Self {
         let site = visitor.site();
-        let may = |action| site.may(visitor.actor(), action, &Resource::Everything, visitor.now());
+        let may = |action| {
+            site.access
+                .may(visitor.actor(), action, &Resource::Everything, visitor.now())
+        };
         let administers = may(Action::Administer);
         Self {
             title,
-            user: visitor.signed_in().map(|who| who.name.clone()),
+            user: visitor.user().map(|user| user.title().to_owned()),
             csrf: visitor.form_token(),
             theme: visitor.theme(),
-            nav: nav(section, may(Action::Configure)),
+            nav: nav(section, may(Action::View), may(Action::Configure)),
             flashes,
             banners: if administers { site.banners() } else { Vec::new() },
             now: visitor.now(),
@@ -129,7 +132,7 @@ impl Frame {
     }
 }
 
-fn nav(section: Section, configures: bool) -> Vec<NavItem> {
+fn nav(section: Section, views_all: bool, configures: bool) -> Vec<NavItem> {
     let everything = [
         (
             "Overview",
@@ -140,7 +143,7 @@ fn nav(section: Section, configures: bool) -> Vec<NavItem> {
         ),
         ("Activity", "activity", urls::activity(), Section::Activity, true),
         ("History", "history", urls::history(), Section::History, true),
-        ("Audit", "shield-check", urls::audit(), Section::Audit, configures),
+        ("Audit", "shield-check", urls::audit(), Section::Audit, views_all),
         ("Admin", "settings", urls::admin(), Section::Admin, configures),
     ];
     everything

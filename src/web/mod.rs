@@ -14,7 +14,7 @@
 //!
 //! #[handler]
 //! pub async fn index(visitor: Visitor, filter: Query<Filter>) -> Result<Response> {
-//!     let rows = visitor.site().app.deployments.history(visitor.actor(), &filter).await?;
+//!     let rows = deployments::history(&visitor.site().store, &filter).await?;
 //!     html(&HistoryPage { frame: visitor.frame("History", Section::History).await?, rows })
 //! }
 //! ```
@@ -48,14 +48,15 @@ pub mod frame;
 #[cfg(debug_assertions)]
 mod gallery;
 pub mod gate;
+mod login;
 pub mod look;
 mod preferences;
+mod profile;
 pub mod session;
 pub mod urls;
 pub mod visitor;
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,9 +66,14 @@ use tower_sessions::Session;
 
 use self::frame::Banner;
 use self::gate::Gate;
-use self::session::{Sessions, SignedIn};
+use crate::access::Access;
+use crate::app::users::{self, Logins};
 use crate::clock::Clock;
-use crate::domain::{Action, Actor, Instant, Resource, Result};
+use crate::config::{Config, Network};
+use crate::domain::user::User;
+use crate::domain::{Instant, Result};
+use crate::store::Store;
+use crate::store::sessions::SessionRows;
 
 /// How long open streams may go on after a stop was asked for; browsers reconnect by themselves.
 const GRACE: Duration = Duration::from_secs(3);
@@ -78,45 +84,72 @@ pub struct Settings {
     /// Whether people reach us by https (through a proxy): cookies then demand it.
     pub https: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
     /// Days after which an unused session ends.
-    pub session_days: u16,
+    pub session_days: u32,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// What `config` says of them.
+    pub fn of(config: &Config) -> Self {
         Self {
-            https: false,
-            trusted_proxies: Vec::new(),
-            session_days: 14,
+            https: config.is_https(),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            session_days: config.http.session_days,
         }
     }
 }
 
 /// What all requests share.
 pub struct Site {
-    /// The sessions.
-    pub sessions: Sessions,
-    /// From the configuration.
-    pub settings: Settings,
+    /// Remembers.
+    pub store: Store,
+    /// Says who may.
+    pub access: Arc<Access>,
     /// The present instant.
     pub clock: Clock,
+    /// From the configuration.
+    pub settings: Settings,
+    sessions: SessionRows,
+    logins: Logins,
 }
 
 impl Site {
-    /// Who is logged in with this session.
-    async fn who(&self, session: &Session, now: Instant) -> Result<Option<SignedIn>> {
-        session::signed_in(session, now).await
+    /// A site over these.
+    pub fn new(store: Store, access: Arc<Access>, clock: Clock, settings: Settings) -> Self {
+        Self {
+            sessions: SessionRows::new(store.clone(), clock.clone()),
+            logins: Logins::default(),
+            store,
+            access,
+            clock,
+            settings,
+        }
     }
 
-    /// Whether a link to something is worth showing. The thing itself asks again.
-    fn may(&self, _actor: &Actor, _action: Action, _resource: &Resource, _at: Instant) -> bool {
-        true
+    /// Who is logged in with this session, with the secret of its forms. A session whose account
+    /// is gone, disabled or has another password by now is ended.
+    async fn who(&self, session: &Session, now: Instant) -> Result<Option<(User, String)>> {
+        let Some(who) = session::signed_in(session, now).await? else {
+            return Ok(None);
+        };
+        let known = users::still_known(&self.store, who.id, &who.name, &who.stamp).await?;
+        if known.is_none() {
+            session::sign_out(session).await?;
+        }
+        Ok(known.map(|known| (known.user, who.csrf)))
     }
 
     /// What administrators have to know on every page.
     fn banners(&self) -> Vec<Banner> {
-        Vec::new()
+        let problems = self.access.problems();
+        let Some(first) = problems.iter().find(|problem| problem.is_error()) else {
+            return Vec::new();
+        };
+        vec![Banner {
+            text: format!("The policy files have an error; the last good policy is in force. {first}"),
+            url: urls::admin_policy().to_owned(),
+        }]
     }
 }
 
@@ -124,6 +157,9 @@ impl Site {
 pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
     let routes = Route::new()
         .at("/static/*path", get(assets::serve))
+        .at(urls::login(), get(login::show).post(login::log_in))
+        .at(urls::logout(), post(login::log_out))
+        .at(urls::profile(), get(profile::show).post(profile::change_password))
         .at(urls::theme(), post(preferences::theme));
     #[cfg(debug_assertions)]
     let routes = routes.at("/gallery", get(gallery::show));

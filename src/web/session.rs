@@ -7,16 +7,16 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use chrono::TimeDelta;
 use poem::http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
-use tower_sessions::session::{Id, Record};
-use tower_sessions::{Expiry, Session, SessionStore, session_store};
+use tower_sessions::{Expiry, Session};
 
 use super::Settings;
 use super::flash::Flash;
+use crate::app::users::Known;
 use crate::domain::{Error, Instant, Result, UserId};
+use crate::store::sessions::SessionRows;
 
 /// The session cookie's name; over https browsers hold it to the `__Host-` rules.
 const COOKIE: &str = "deployer_session";
@@ -36,41 +36,16 @@ pub struct SignedIn {
     pub id: UserId,
     /// The user's name in policy lines.
     pub name: String,
+    /// Told the password's changes; see [`Known::stamp`].
+    pub stamp: String,
     /// The secret behind this session's form tokens.
     pub csrf: String,
     /// When the session was last written.
     pub seen: Instant,
 }
 
-/// Any session store, behind one type.
-#[derive(Debug, Clone)]
-pub struct Sessions(Arc<dyn SessionStore>);
-
-impl Sessions {
-    /// Sessions kept in `store`.
-    pub fn kept_in(store: impl SessionStore) -> Self {
-        Self(Arc::new(store))
-    }
-}
-
-#[async_trait]
-impl SessionStore for Sessions {
-    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
-        self.0.create(record).await
-    }
-    async fn save(&self, record: &Record) -> session_store::Result<()> {
-        self.0.save(record).await
-    }
-    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
-        self.0.load(id).await
-    }
-    async fn delete(&self, id: &Id) -> session_store::Result<()> {
-        self.0.delete(id).await
-    }
-}
-
 /// The session that the request's cookie names; nothing is read or written yet.
-pub fn open(sessions: &Sessions, settings: &Settings, headers: &HeaderMap) -> Session {
+pub fn open(sessions: &SessionRows, settings: &Settings, headers: &HeaderMap) -> Session {
     let id = cookie(headers, &cookie_name(settings)).and_then(|value| value.parse().ok());
     let days = time::Duration::days(i64::from(settings.session_days));
     Session::new(id, Arc::new(sessions.clone()), Some(Expiry::OnInactivity(days)))
@@ -91,13 +66,14 @@ pub async fn signed_in(session: &Session, now: Instant) -> Result<Option<SignedI
     Ok(Some(who))
 }
 
-/// Makes the session that of `name`, under a new id, so that an id known before is worth nothing.
-pub async fn sign_in(session: &Session, id: UserId, name: &str, now: Instant) -> Result<()> {
+/// Makes the session that of `known`, under a new id, so that an id known before is worth nothing.
+pub async fn sign_in(session: &Session, known: &Known, now: Instant) -> Result<()> {
     session.clear().await;
     session.cycle_id().await.map_err(unavailable)?;
     let who = SignedIn {
-        id,
-        name: name.to_owned(),
+        id: known.user.id,
+        name: known.user.name.to_string(),
+        stamp: known.stamp.clone(),
         csrf: super::csrf::new_secret(),
         seen: now,
     };
@@ -112,7 +88,7 @@ pub async fn sign_out(session: &Session) -> Result<()> {
 /// Leaves a message for the next page that is shown. Without a login it is dropped: it would
 /// cost a session.
 pub async fn leave_flash(session: &Session, flash: Flash) -> Result<()> {
-    if session.id().is_none() {
+    if session.id().is_none() && session.is_empty().await {
         return Ok(());
     }
     let mut flashes: Vec<Flash> = session

@@ -14,8 +14,10 @@ use tower_sessions::Session;
 
 use super::flash::Flash;
 use super::frame::{Frame, Section, Theme};
-use super::session::{self, SignedIn};
+use super::session;
 use super::{Settings, Site, csrf, urls};
+use crate::config::Network;
+use crate::domain::user::User;
 use crate::domain::{Actor, Error, Instant, Result};
 
 /// Longer than a browser's year of keeping a form open would need.
@@ -28,7 +30,7 @@ pub struct Visitor(Arc<Inner>);
 struct Inner {
     site: Arc<Site>,
     actor: Actor,
-    signed_in: Option<SignedIn>,
+    user: Option<User>,
     session: Session,
     had_session_cookie: bool,
     form_secret: String,
@@ -48,32 +50,37 @@ impl Visitor {
     /// visitor is a guest, and the error says so.
     pub(super) async fn open(site: &Arc<Site>, request: &Request, request_id: String) -> (Self, Result<()>) {
         let now = site.clock.now();
-        let headers = request.headers();
+        let (bare, path) = (HeaderMap::new(), request.uri().path());
+        // Style sheets are the same for everybody: nobody is looked up for them.
+        let headers = if path.starts_with("/static/") {
+            &bare
+        } else {
+            request.headers()
+        };
         let session = session::open(&site.sessions, &site.settings, headers);
         let (signed_in, outcome) = match site.who(&session, now).await {
             Ok(signed_in) => (signed_in, Ok(())),
             Err(error) => (None, Err(error)),
         };
         let address = address(request, &site.settings);
-        let actor = signed_in
-            .as_ref()
-            .map_or_else(|| Actor::guest(&address), |who| Actor::user(&who.name, &address));
+        let (user, session_secret) = signed_in.unzip();
+        let actor = match &user {
+            Some(user) => Actor::user(user.name.as_str(), &address),
+            None => Actor::guest(&address),
+        };
         let form_cookie = session::cookie(headers, &session::prefixed(&site.settings, csrf::COOKIE))
-            .filter(|value| csrf::is_secret(value));
-        let form_secret = signed_in
-            .as_ref()
-            .map(|who| who.csrf.as_str())
-            .or(form_cookie)
-            .map_or_else(csrf::new_secret, str::to_owned);
+            .filter(|value| csrf::is_secret(value))
+            .map(str::to_owned);
+        let brought = session_secret.or(form_cookie);
         let accepts = request.header("accept").unwrap_or_default();
         let inner = Inner {
             site: Arc::clone(site),
             actor,
-            form_secret_is_new: signed_in.is_none() && form_cookie.is_none(),
-            signed_in,
+            form_secret_is_new: brought.is_none(),
+            form_secret: brought.unwrap_or_else(csrf::new_secret),
+            user,
             session,
             had_session_cookie: session::has_cookie(&site.settings, headers),
-            form_secret,
             form_secret_used: AtomicBool::new(false),
             theme: Theme::of(session::cookie(headers, Theme::COOKIE).unwrap_or_default()),
             path: request
@@ -120,8 +127,8 @@ impl Visitor {
     }
 
     /// Who is logged in, if anybody is.
-    pub fn signed_in(&self) -> Option<&SignedIn> {
-        self.0.signed_in.as_ref()
+    pub fn user(&self) -> Option<&User> {
+        self.0.user.as_ref()
     }
 
     /// The instant by which this request is judged.
@@ -212,10 +219,10 @@ fn address(request: &Request, settings: &Settings) -> String {
 }
 
 /// Walks from the socket outwards for as long as each hop is a proxy we trust.
-fn client_of(peer: IpAddr, named: &[&str], trusted: &[IpAddr]) -> IpAddr {
+fn client_of(peer: IpAddr, named: &[&str], trusted: &[Network]) -> IpAddr {
     let mut client = peer;
     for hop in named.iter().rev() {
-        if !trusted.contains(&client) {
+        if !trusted.iter().any(|network| network.contains(client)) {
             break;
         }
         match hop.trim().parse::<IpAddr>() {
@@ -233,7 +240,7 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_may_name_the_client() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
+        let trusted = ["10.0.0.0/24".parse::<Network>().unwrap()];
         let claims = ["6.6.6.6", " 203.0.113.9", "10.0.0.2"];
         assert_eq!(client_of(ip("10.0.0.1"), &claims, &trusted), ip("203.0.113.9"));
         assert_eq!(

@@ -1,15 +1,24 @@
 //! The pages over real HTTP: a server on a free port, asked by a client with a cookie jar.
 
+mod forms;
+mod logins;
+mod shell;
 mod support;
 
 use std::time::Duration;
 
-use self::support::TestSite;
+use self::support::{Options, TestSite};
 
-/// Not a test: serves the gallery for as long as somebody wants to look at it.
+/// Not a test: serves the gallery for as long as somebody wants to look at it. Log in as `admin`.
 #[tokio::test]
 #[ignore = "serves /gallery on 127.0.0.1:8097 for ten minutes, to look at"]
 async fn look_at_the_gallery() {
-    let _site = TestSite::start_on("127.0.0.1:8097").await;
+    let address = "127.0.0.1:8097";
+    let site = TestSite::start_with(Options {
+        https: false,
+        address,
+    })
+    .await;
+    site.add_user("admin").await;
     tokio::time::sleep(Duration::from_secs(600)).await;
 }

@@ -1,0 +1,322 @@
+//! Who may come in: passwords, and what stands between a guesser and them.
+//!
+//! A password is kept as an argon2id hash. Checking one takes the same work whether the account
+//! exists or not, so that time tells nothing, and only a few are checked at once, so that guessing
+//! cannot eat the machine's memory. Tries are counted per account and per address before any
+//! work is done. Every login, failure and refusal to even look is in the audit log.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, LazyLock};
+
+use argon2::Argon2;
+use argon2::password_hash::rand_core::OsRng;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::domain::access::GUEST;
+use crate::domain::audit::{NewAuditEvent, Outcome};
+use crate::domain::user::User;
+use crate::domain::{Actor, Error, ErrorKind, Instant, Name, Result, UserId};
+use crate::store::{Store, audit, users};
+
+/// The shortest password, in characters: with argon2id in front, longer than guessing reaches.
+pub const PASSWORD_MIN: usize = 10;
+/// The longest password, in bytes; more is no safer, only more to hash.
+pub const PASSWORD_MAX: usize = 1_024;
+/// Tries for one account in a row; then one each [`ACCOUNT_PAUSE`]. A person mistypes less often.
+const ACCOUNT_TRIES: u32 = 10;
+/// Seconds until one more try for an account.
+const ACCOUNT_PAUSE: u64 = 15;
+/// Tries from one address in a row: an office may share one.
+const ADDRESS_TRIES: u32 = 40;
+/// Seconds until one more try from an address.
+const ADDRESS_PAUSE: u64 = 5;
+/// Seconds between two audit events about one throttled address: the log is not for flooding.
+const TELL_PAUSE: u64 = 60;
+/// Passwords checked at once; each takes 19 MiB.
+const CHECKS_AT_ONCE: usize = 4;
+/// Counters kept before those that have run out are dropped.
+const COUNTERS: usize = 10_000;
+/// How much of the password's hash marks a session: enough to change with the password.
+const STAMP_BYTES: usize = 12;
+
+const WRONG: &str = "The name or the password is not right.";
+
+/// What is checked when there is no such account: nobody's password, at the same cost.
+static DECOY: LazyLock<String> =
+    LazyLock::new(|| hash_blocking("nobody has this password").unwrap_or_default());
+
+type Counter = DefaultKeyedRateLimiter<String>;
+
+/// The door: counts tries and checks passwords. One for the whole process.
+pub struct Logins {
+    by_account: Counter,
+    by_address: Counter,
+    told: Counter,
+    checks: Arc<Semaphore>,
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self {
+            by_account: counter(ACCOUNT_TRIES, ACCOUNT_PAUSE),
+            by_address: counter(ADDRESS_TRIES, ADDRESS_PAUSE),
+            told: counter(1, TELL_PAUSE),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        }
+    }
+}
+
+/// Somebody who has just proved who they are, or whose session still stands.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The account.
+    pub user: User,
+    /// Changes with the password, so that a session opened before no longer fits.
+    pub stamp: String,
+}
+
+impl Logins {
+    /// Lets `name` in from `address` if the password fits.
+    ///
+    /// # Errors
+    /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
+    /// account is disabled (told only to who knows its password).
+    pub async fn attempt(
+        &self,
+        store: &Store,
+        name: &str,
+        password: &str,
+        address: &str,
+        now: Instant,
+    ) -> Result<Known> {
+        let name = name.trim();
+        if !self.may_try(name, address) {
+            if self.told.check_key(&address.to_owned()).is_ok() {
+                record(
+                    store,
+                    event(name, address, "login.throttled", Outcome::Refused, now),
+                )
+                .await?;
+            }
+            return Err(throttled());
+        }
+        let found = find(store, name).await?;
+        let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
+        let fits = self.fits(password, hash.as_deref()).await?;
+        let Some((user, Some(hash))) = found.filter(|_| fits) else {
+            record(store, event(name, address, "login.failed", Outcome::Refused, now)).await?;
+            return Err(Error::invalid(WRONG));
+        };
+        if user.disabled {
+            record(store, event(name, address, "login.failed", Outcome::Refused, now)).await?;
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "This account is disabled. An administrator can enable it again.",
+            ));
+        }
+        let tx = store.begin().await?;
+        users::logged_in(&tx, user.id, now).await?;
+        audit::append(
+            &tx,
+            &event(
+                user.name.as_str(),
+                address,
+                "login.succeeded",
+                Outcome::Allowed,
+                now,
+            ),
+        )
+        .await?;
+        tx.commit().await?;
+        let stamp = stamp(&hash);
+        Ok(Known { user, stamp })
+    }
+
+    /// Gives `actor` another password, if `old` is the present one. Counts as a try.
+    ///
+    /// # Errors
+    /// Invalid with the field (`old`, `password`) that is wrong; throttled.
+    pub async fn change_password(
+        &self,
+        store: &Store,
+        actor: &Actor,
+        old: &str,
+        new: &str,
+        now: Instant,
+    ) -> Result<Known> {
+        if !self.may_try(&actor.name, &actor.address) {
+            return Err(throttled());
+        }
+        let (user, hash) = users::with_password_hash(store, &actor.name).await?;
+        if !self.fits(old, hash.as_deref()).await? {
+            return Err(Error::field("old", "This is not your present password."));
+        }
+        let hash = hash_password(new).await?;
+        let tx = store.begin().await?;
+        users::set_password_hash(&tx, user.id, Some(&hash)).await?;
+        let event = event(
+            &actor.name,
+            &actor.address,
+            "user.password_changed",
+            Outcome::Allowed,
+            now,
+        );
+        audit::append(&tx, &event).await?;
+        tx.commit().await?;
+        let stamp = stamp(&hash);
+        Ok(Known { user, stamp })
+    }
+
+    /// Whether another try may be made at all. Counts it.
+    fn may_try(&self, name: &str, address: &str) -> bool {
+        for counter in [&self.by_account, &self.by_address, &self.told] {
+            if counter.len() > COUNTERS {
+                counter.retain_recent();
+            }
+        }
+        let account: String = name
+            .to_lowercase()
+            .chars()
+            .take(crate::domain::names::NAME_LIMIT)
+            .collect();
+        let by_address = self.by_address.check_key(&address.to_owned()).is_ok();
+        let by_account = self.by_account.check_key(&account).is_ok();
+        by_address && by_account
+    }
+
+    /// Whether the password belongs to the hash. Without a hash the answer is no, after the same
+    /// work.
+    async fn fits(&self, password: &str, hash: Option<&str>) -> Result<bool> {
+        let _turn = self.checks.acquire().await.map_err(Error::internal)?;
+        let known = hash.is_some();
+        let hash = hash.map_or_else(|| DECOY.clone(), str::to_owned);
+        let password = password.to_owned();
+        let fits = tokio::task::spawn_blocking(move || {
+            password.len() <= PASSWORD_MAX
+                && PasswordHash::new(&hash).is_ok_and(|hash| {
+                    Argon2::default()
+                        .verify_password(password.as_bytes(), &hash)
+                        .is_ok()
+                })
+        })
+        .await
+        .map_err(Error::internal)?;
+        Ok(fits && known)
+    }
+}
+
+/// The account a session was opened for, as it is now. `None` when it is gone, disabled, or its
+/// password was changed since.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn still_known(store: &Store, id: UserId, name: &str, marked: &str) -> Result<Option<Known>> {
+    let Some((user, Some(hash))) = find(store, name).await? else {
+        return Ok(None);
+    };
+    let stamp = stamp(&hash);
+    let stands = user.id == id && !user.disabled && stamp == marked;
+    Ok(stands.then_some(Known { user, stamp }))
+}
+
+/// Writes down that somebody left.
+///
+/// # Errors
+/// When the store cannot be written.
+pub async fn logged_out(store: &Store, actor: &Actor, now: Instant) -> Result<()> {
+    record(
+        store,
+        event(&actor.name, &actor.address, "logout", Outcome::Allowed, now),
+    )
+    .await
+}
+
+/// The hash to keep for a password. Takes a moment, off the threads that serve.
+///
+/// # Errors
+/// Invalid (field `password`) when it is too short or too long.
+pub async fn hash_password(password: &str) -> Result<String> {
+    if password.chars().count() < PASSWORD_MIN {
+        let message = format!("Use at least {PASSWORD_MIN} characters; a few words are easy to remember.");
+        return Err(Error::field("password", message));
+    }
+    if password.len() > PASSWORD_MAX {
+        return Err(Error::field(
+            "password",
+            format!("Use at most {PASSWORD_MAX} bytes."),
+        ));
+    }
+    let password = password.to_owned();
+    tokio::task::spawn_blocking(move || hash_blocking(&password))
+        .await
+        .map_err(Error::internal)?
+}
+
+fn hash_blocking(password: &str) -> Result<String> {
+    let salt = SaltString::generate(&mut OsRng);
+    Argon2::default()
+        .hash_password(password.as_bytes(), &salt)
+        .map(|hash| hash.to_string())
+        .map_err(|error| Error::internal(error.to_string()))
+}
+
+fn throttled() -> Error {
+    Error::new(
+        ErrorKind::Throttled,
+        "There were too many tries. Wait a minute, then try again.",
+    )
+}
+
+fn stamp(hash: &str) -> String {
+    hex::encode(&Sha256::digest(hash)[..STAMP_BYTES])
+}
+
+fn counter(tries: u32, pause: u64) -> Counter {
+    let pause = std::time::Duration::from_secs(pause);
+    let quota = Quota::with_period(pause).expect("a pause of some seconds is not zero");
+    let tries = NonZeroU32::new(tries).expect("the tries are a constant above zero");
+    RateLimiter::keyed(quota.allow_burst(tries))
+}
+
+/// The account of that name with its hash; `None` when there is none.
+async fn find(store: &Store, name: &str) -> Result<Option<(User, Option<String>)>> {
+    match users::with_password_hash(store, name).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn record(store: &Store, event: NewAuditEvent) -> Result<()> {
+    let tx = store.begin().await?;
+    audit::append(&tx, &event).await?;
+    tx.commit().await
+}
+
+/// Until somebody is let in they act as the guest; whom they claimed to be is the resource. What
+/// cannot be a name is not written down: people type passwords into the wrong field.
+fn event(name: &str, address: &str, action: &str, outcome: Outcome, at: Instant) -> NewAuditEvent {
+    let claimed = name
+        .parse::<Name>()
+        .map_or_else(|_| "(not a name)".to_owned(), String::from);
+    let actor = if outcome == Outcome::Allowed {
+        claimed.clone()
+    } else {
+        GUEST.to_owned()
+    };
+    NewAuditEvent {
+        at,
+        actor,
+        impersonator: None,
+        address: address.to_owned(),
+        action: action.to_owned(),
+        resource: format!("user {claimed}"),
+        outcome,
+        permit: String::new(),
+        detail: json!({}),
+    }
+}

@@ -1,0 +1,89 @@
+//! The person's own page: who they are here, and their password.
+
+use askama::Template;
+use poem::http::StatusCode;
+use poem::web::Form;
+use poem::{Response, handler};
+use serde::Deserialize;
+
+use super::flash::Flash;
+use super::forms::Complaints;
+use super::frame::{Frame, Section, go_to, html};
+use super::visitor::Visitor;
+use super::{session, urls};
+use crate::domain::user::User;
+use crate::domain::{Error, ErrorKind, Result};
+
+/// The contract of `templates/profile/index.html`.
+#[derive(Template)]
+#[template(path = "profile/index.html")]
+struct ProfilePage<'a> {
+    frame: Frame,
+    user: &'a User,
+    complaints: Complaints,
+}
+
+#[derive(Deserialize)]
+struct PasswordForm {
+    old: String,
+    password: String,
+    again: String,
+}
+
+fn user(visitor: &Visitor) -> Result<&User> {
+    let nobody = || Error::new(ErrorKind::Unauthenticated, "Log in to see your profile.");
+    visitor.user().ok_or_else(nobody)
+}
+
+/// The page.
+#[handler]
+pub async fn show(visitor: Visitor) -> Result<Response> {
+    let user = user(&visitor)?;
+    html(&ProfilePage {
+        frame: visitor.frame("Profile", Section::Elsewhere).await?,
+        user,
+        complaints: Complaints::default(),
+    })
+}
+
+/// Changes the password, which ends all other sessions.
+#[handler]
+pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -> Result<Response> {
+    let user = user(&visitor)?;
+    let site = visitor.site();
+    let changed = if form.password == form.again {
+        let logins = &site.logins;
+        logins
+            .change_password(
+                &site.store,
+                visitor.actor(),
+                &form.old,
+                &form.password,
+                visitor.now(),
+            )
+            .await
+    } else {
+        Err(Error::field(
+            "again",
+            "The two new passwords differ. Type the same one twice.",
+        ))
+    };
+    match changed {
+        Ok(known) => {
+            session::sign_in(visitor.session(), &known, visitor.now()).await?;
+            let said = "Your password is changed. Everywhere else you are logged out.";
+            visitor.flash(Flash::done(said)).await?;
+            Ok(go_to(urls::profile()))
+        }
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            let mut response = html(&ProfilePage {
+                frame: visitor.frame("Profile", Section::Elsewhere).await?,
+                user,
+                complaints: Complaints::of_error(&error),
+            })?;
+            response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
+            Ok(response)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,193 @@
+//! Coming in, staying in, going out.
+
+use deployer::app::users::hash_password;
+use deployer::store::users;
+
+use super::support::{Options, PASSWORD, TestSite, browser, cookies, header};
+
+fn session_cookie(lines: &[String]) -> Option<&String> {
+    lines.iter().find(|line| line.contains("deployer_session="))
+}
+
+#[tokio::test]
+async fn a_login_opens_a_session_that_scripts_cannot_read() {
+    let site = TestSite::start().await;
+    site.add_user("alice").await;
+    let answer = site.log_in("alice", PASSWORD).await;
+    assert_eq!(
+        (answer.status().as_u16(), header(&answer, "location")),
+        (303, "/")
+    );
+    let set = cookies(&answer);
+    let cookie = session_cookie(&set).expect("a session cookie");
+    for wanted in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=1209"] {
+        assert!(cookie.contains(wanted), "{cookie}");
+    }
+    assert!(!cookie.contains("Secure"), "{cookie}");
+    let page = site.get("/profile").await.text().await.unwrap();
+    assert!(page.contains("Menu of alice"));
+    assert_eq!(site.audited().await, ["login.succeeded user alice"]);
+}
+
+#[tokio::test]
+async fn over_https_the_cookie_is_bound_to_it_and_to_the_host() {
+    let site = TestSite::start_with(Options {
+        https: true,
+        ..Options::default()
+    })
+    .await;
+    let answer = site.get("/login").await;
+    let set = cookies(&answer);
+    assert!(
+        set[0].starts_with("__Host-deployer_form=") && set[0].ends_with("; Secure"),
+        "{set:?}"
+    );
+    assert_eq!(header(&answer, "strict-transport-security"), "max-age=31536000");
+}
+
+#[tokio::test]
+async fn looking_at_the_login_form_opens_no_session() {
+    let site = TestSite::start().await;
+    assert_eq!(session_cookie(&cookies(&site.get("/login").await)), None);
+}
+
+#[tokio::test]
+async fn a_session_id_from_before_the_login_is_worth_nothing_after_it() {
+    let site = TestSite::start().await;
+    site.add_user("alice").await;
+    let id = |answer: &reqwest::Response| {
+        let set = cookies(answer);
+        session_cookie(&set)
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let first = id(&site.log_in("alice", PASSWORD).await);
+    let changed = site
+        .post(
+            "/profile",
+            &[
+                ("old", PASSWORD),
+                ("password", "another long one"),
+                ("again", "another long one"),
+            ],
+        )
+        .await;
+    assert_eq!(changed.status(), 303);
+    assert_ne!(first, id(&changed));
+    let thief = browser()
+        .get(format!("{}/profile", site.url))
+        .header("cookie", first);
+    assert_eq!(
+        header(&thief.send().await.unwrap(), "location"),
+        "/login?next=%2Fprofile"
+    );
+    let page = site.get("/profile").await.text().await.unwrap();
+    assert!(page.contains("Your password is changed"), "{page}");
+}
+
+#[tokio::test]
+async fn a_wrong_name_and_a_wrong_password_read_the_same() {
+    let site = TestSite::start().await;
+    site.add_user("alice").await;
+    for (name, password) in [("alice", "wrong"), ("nobody", "wrong"), ("", ""), ("<b>", "x")] {
+        let answer = site.log_in(name, password).await;
+        assert_eq!(answer.status(), 422);
+        let page = answer.text().await.unwrap();
+        assert!(page.contains("The name or the password is not right."), "{page}");
+        assert!(!page.contains("<b>"), "{page}");
+    }
+    assert_eq!(
+        site.audited().await,
+        [
+            "login.failed user (not a name)",
+            "login.failed user (not a name)",
+            "login.failed user nobody",
+            "login.failed user alice"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_even_with_the_right_password() {
+    let site = TestSite::start().await;
+    site.add_user("alice").await;
+    for _ in 0..10 {
+        assert_eq!(site.log_in("alice", "guess").await.status(), 422);
+    }
+    for _ in 0..2 {
+        let answer = site.log_in("ALICE", PASSWORD).await;
+        assert_eq!(answer.status(), 429);
+        assert!(answer.text().await.unwrap().contains("too many tries"));
+    }
+    let audited = site.audited().await;
+    let throttled = audited.iter().filter(|line| line.starts_with("login.throttled"));
+    assert_eq!(throttled.count(), 1, "{audited:?}");
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_on_the_server() {
+    let site = TestSite::start().await;
+    site.add_user("alice").await;
+    let set = cookies(&site.log_in("alice", PASSWORD).await);
+    let old = session_cookie(&set)
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let token = site.token("/profile").await;
+    let logout = site
+        .browser
+        .post(format!("{}/logout", site.url))
+        .form(&[("csrf", token)]);
+    let answer = logout.send().await.unwrap();
+    assert_eq!(header(&answer, "location"), "/login?left=yes");
+    assert!(session_cookie(&cookies(&answer)).unwrap().contains("Max-Age=0"));
+    let again = browser()
+        .get(format!("{}/profile", site.url))
+        .header("cookie", old);
+    assert_eq!(again.send().await.unwrap().status(), 303);
+    assert_eq!(site.audited().await[0], "logout user alice");
+}
+
+#[tokio::test]
+async fn a_disabled_account_and_a_changed_password_end_what_was_open() {
+    let site = TestSite::start().await;
+    let mut user = site.add_user("alice").await;
+    site.log_in("alice", PASSWORD).await;
+    assert_eq!(site.get("/profile").await.status(), 200);
+    let tx = site.store.begin().await.unwrap();
+    let hash = hash_password("set by an administrator").await.unwrap();
+    users::set_password_hash(&tx, user.id, Some(&hash)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(site.get("/profile").await.status(), 303);
+
+    site.log_in("alice", "set by an administrator").await;
+    assert_eq!(site.get("/profile").await.status(), 200);
+    user.disabled = true;
+    let tx = site.store.begin().await.unwrap();
+    users::update(&tx, &user).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(site.get("/profile").await.status(), 303);
+    let answer = site.log_in("alice", "set by an administrator").await;
+    assert_eq!(answer.status(), 403);
+    assert!(answer.text().await.unwrap().contains("This account is disabled."));
+}
+
+#[tokio::test]
+async fn the_login_returns_to_local_pages_only() {
+    let mut site = TestSite::start().await;
+    site.add_user("alice").await;
+    for (wanted, place) in [
+        ("/history?page=2", "/history?page=2"),
+        ("//evil.example/x", "/"),
+        ("https://evil.example", "/"),
+    ] {
+        let fields = [("name", "alice"), ("password", PASSWORD), ("next", wanted)];
+        site.browser = browser();
+        assert_eq!(header(&site.post("/login", &fields).await, "location"), place);
+    }
+}
