@@ -113,7 +113,8 @@ impl Frame {
     pub(super) fn new(visitor: &Visitor, title: String, section: Section, flashes: Vec<Flash>) -> Self {
         let site = visitor.site();
         let may = |action| {
-            site.access
+            site.app
+                .access
                 .may(visitor.actor(), action, &Resource::Everything, visitor.now())
         };
         let administers = may(Action::Administer);

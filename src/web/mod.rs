@@ -14,7 +14,7 @@
 //!
 //! #[handler]
 //! pub async fn index(visitor: Visitor, filter: Query<Filter>) -> Result<Response> {
-//!     let rows = deployments::history(&visitor.site().store, &filter).await?;
+//!     let rows = deployments::history(visitor.app(), visitor.actor(), &filter).await?;
 //!     html(&HistoryPage { frame: visitor.frame("History", Section::History).await?, rows })
 //! }
 //! ```
@@ -66,13 +66,11 @@ use tower_sessions::Session;
 
 use self::frame::Banner;
 use self::gate::Gate;
-use crate::access::Access;
+use crate::app::App;
 use crate::app::users::{self, Logins};
-use crate::clock::Clock;
 use crate::config::{Config, Network};
 use crate::domain::user::User;
 use crate::domain::{Instant, Result};
-use crate::store::Store;
 use crate::store::sessions::SessionRows;
 
 /// How long open streams may go on after a stop was asked for; browsers reconnect by themselves.
@@ -102,12 +100,8 @@ impl Settings {
 
 /// What all requests share.
 pub struct Site {
-    /// Remembers.
-    pub store: Store,
-    /// Says who may.
-    pub access: Arc<Access>,
-    /// The present instant.
-    pub clock: Clock,
+    /// The use cases and what they work with.
+    pub app: App,
     /// From the configuration.
     pub settings: Settings,
     sessions: SessionRows,
@@ -115,15 +109,13 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site over these.
-    pub fn new(store: Store, access: Arc<Access>, clock: Clock, settings: Settings) -> Self {
+    /// A site over `app`.
+    pub fn new(app: App) -> Self {
         Self {
-            sessions: SessionRows::new(store.clone(), clock.clone()),
+            settings: Settings::of(&app.config),
+            sessions: SessionRows::new(app.store.clone(), app.clock.clone()),
             logins: Logins::default(),
-            store,
-            access,
-            clock,
-            settings,
+            app,
         }
     }
 
@@ -133,7 +125,7 @@ impl Site {
         let Some(who) = session::signed_in(session, now).await? else {
             return Ok(None);
         };
-        let known = users::still_known(&self.store, who.id, &who.name, &who.stamp).await?;
+        let known = users::still_known(&self.app.store, who.id, &who.name, &who.stamp).await?;
         if known.is_none() {
             session::sign_out(session).await?;
         }
@@ -142,7 +134,7 @@ impl Site {
 
     /// What administrators have to know on every page.
     fn banners(&self) -> Vec<Banner> {
-        let problems = self.access.problems();
+        let problems = self.app.access.problems();
         let Some(first) = problems.iter().find(|problem| problem.is_error()) else {
             return Vec::new();
         };

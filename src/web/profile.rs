@@ -55,7 +55,7 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
         let logins = &site.logins;
         logins
             .change_password(
-                &site.store,
+                &site.app.store,
                 visitor.actor(),
                 &form.old,
                 &form.password,

@@ -16,6 +16,7 @@ use super::flash::Flash;
 use super::frame::{Frame, Section, Theme};
 use super::session;
 use super::{Settings, Site, csrf, urls};
+use crate::app::App;
 use crate::config::Network;
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, Instant, Result};
@@ -49,7 +50,7 @@ impl Visitor {
     /// Reads who is there from cookies and address. Where the sessions cannot be read the
     /// visitor is a guest, and the error says so.
     pub(super) async fn open(site: &Arc<Site>, request: &Request, request_id: String) -> (Self, Result<()>) {
-        let now = site.clock.now();
+        let now = site.app.now();
         let (bare, path) = (HeaderMap::new(), request.uri().path());
         // Style sheets are the same for everybody: nobody is looked up for them.
         let headers = if path.starts_with("/static/") {
@@ -139,6 +140,11 @@ impl Visitor {
     /// The session, for logging in and out.
     pub(super) fn session(&self) -> &Session {
         &self.0.session
+    }
+
+    /// The use cases.
+    pub fn app(&self) -> &App {
+        &self.0.site.app
     }
 
     /// What the whole web part shares.

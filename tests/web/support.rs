@@ -1,16 +1,23 @@
 //! A site of its own for each test: real store, real policy, real sockets.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::DateTime;
 use deployer::access::Access;
+use deployer::app::App;
 use deployer::app::users::hash_password;
 use deployer::clock::Clock;
+use deployer::config::Config;
 use deployer::domain::audit::AuditEvent;
 use deployer::domain::user::User;
 use deployer::domain::{Name, UserId};
+use deployer::engine::{self, Engine, Parts};
+use deployer::git::{GitOptions, Mirrors};
+use deployer::ssh::{self, Pool};
 use deployer::store::{Page, Store, StoreOptions, audit, users};
-use deployer::web::{self, Settings, Site};
+use deployer::web::{self, Site};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::net::TcpListener;
@@ -65,13 +72,7 @@ impl TestSite {
         let url = format!("sqlite://{}", file.display());
         let store = Store::open(&url, StoreOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
-        let settings = Settings {
-            https: options.https,
-            trusted_proxies: Vec::new(),
-            session_days: 14,
-        };
-        let access = Arc::new(Access::builtin());
-        let site = Site::new(store.clone(), access, Clock::System, settings);
+        let site = Site::new(app(&store, directory.path(), options.https));
         let listener = TcpListener::bind(options.address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -142,6 +143,39 @@ impl TestSite {
         let page = audit::list(&self.store, &audit::Filter::default(), Page::Newest, 100).await;
         let say = |event: &AuditEvent| format!("{} {}", event.event.action, event.event.resource);
         page.unwrap().items.iter().map(say).collect()
+    }
+}
+
+/// An application over `store` that never reaches outside `directory`.
+fn app(store: &Store, directory: &Path, https: bool) -> App {
+    let mut config = Config::default();
+    config.data_dir = directory.to_owned();
+    config.http.public_url = https.then(|| "https://deployer.example".parse().unwrap());
+    let access = Arc::new(Access::builtin());
+    let mirrors = Mirrors::new(directory.join("mirrors"), GitOptions::default());
+    let ssh = Pool::new(ssh::Options::default());
+    let engine = Engine::new(Parts {
+        store: store.clone(),
+        access: Arc::clone(&access),
+        mirrors: mirrors.clone(),
+        ssh: ssh.clone(),
+        clock: Clock::System,
+        settings: engine::Settings {
+            instance: "test".to_owned(),
+            workers: 1,
+            work_dir: directory.join("work"),
+            lease: Duration::from_secs(30),
+            secrets: Vec::new(),
+        },
+    });
+    App {
+        store: store.clone(),
+        access,
+        mirrors,
+        ssh,
+        engine,
+        clock: Clock::System,
+        config: Arc::new(config),
     }
 }
 
