@@ -141,7 +141,7 @@ pub fn check_password(password: &str) -> Result<()> {
 }
 
 /// The argon2id hash of `password`, salted, as a PHC string.
-async fn hashed(password: String) -> Result<String> {
+pub(super) async fn hashed(password: String) -> Result<String> {
     check_password(&password)?;
     blocking(move || {
         let salt = SaltString::generate(&mut OsRng);

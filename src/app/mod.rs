@@ -7,8 +7,8 @@
 pub mod accounts;
 pub mod audit;
 pub mod deployments;
+pub mod logins;
 pub mod start;
-pub mod users;
 pub mod watch;
 
 use std::sync::Arc;

@@ -11,7 +11,6 @@ use crate::app::{App, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
-use crate::store::sessions::SessionRows;
 use crate::{telemetry, web};
 
 /// Serve the pages and do deployments, until a SIGTERM or Ctrl-C.
@@ -78,22 +77,9 @@ async fn serve(app: &App, listener: TcpListener) -> Result<(), Failure> {
     let stop = stop_signal()?;
     say(format_args!("listening on {}", app.config.public_url()));
     tracing::info!(bind = %app.config.http.bind, pid = std::process::id(), "listening");
-    let served = web::serve(Arc::new(site(app)), listener, stop).await;
+    let served = web::serve(Arc::new(web::Site::new(app.clone())), listener, stop).await;
     let failed = |cause| Error::unavailable("The server ended by itself.").because(cause);
     served.map_err(|cause| failed(cause).into())
-}
-
-/// What the web part works with.
-fn site(app: &App) -> web::Site {
-    let settings = web::Settings {
-        https: app.config.is_https(),
-        ..web::Settings::default()
-    };
-    web::Site {
-        sessions: web::session::Sessions::kept_in(SessionRows::new(app.store.clone(), app.clock.clone())),
-        settings,
-        clock: app.clock.clone(),
-    }
 }
 
 /// Comes true at a SIGTERM (systemd) or a SIGINT (Ctrl-C).

@@ -10,7 +10,7 @@ use super::forms::Complaints;
 use super::frame::{Frame, Section, go_to, html};
 use super::visitor::Visitor;
 use super::{session, urls};
-use crate::app::users;
+use crate::app::logins;
 use crate::domain::{ErrorKind, Result};
 
 /// The contract of `templates/login/index.html`.
@@ -97,7 +97,7 @@ pub async fn log_in(visitor: Visitor, Form(form): Form<LoginForm>) -> Result<Res
 #[handler]
 pub async fn log_out(visitor: Visitor) -> Result<Response> {
     if visitor.user().is_some() {
-        users::logged_out(&visitor.app().store, visitor.actor(), visitor.now()).await?;
+        logins::logged_out(&visitor.app().store, visitor.actor(), visitor.now()).await?;
         session::sign_out(visitor.session()).await?;
     }
     Ok(go_to(&urls::with_query(urls::login(), &[("left", "yes")])))

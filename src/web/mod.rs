@@ -67,7 +67,7 @@ use tower_sessions::Session;
 use self::frame::Banner;
 use self::gate::Gate;
 use crate::app::App;
-use crate::app::users::{self, Logins};
+use crate::app::logins::{self, Logins};
 use crate::config::{Config, Network};
 use crate::domain::user::User;
 use crate::domain::{Instant, Result};
@@ -125,7 +125,7 @@ impl Site {
         let Some(who) = session::signed_in(session, now).await? else {
             return Ok(None);
         };
-        let known = users::still_known(&self.app.store, who.id, &who.name, &who.stamp).await?;
+        let known = logins::still_known(&self.app.store, who.id, &who.name, &who.stamp).await?;
         if known.is_none() {
             session::sign_out(session).await?;
         }

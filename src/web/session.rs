@@ -14,7 +14,7 @@ use tower_sessions::{Expiry, Session};
 
 use super::Settings;
 use super::flash::Flash;
-use crate::app::users::Known;
+use crate::app::logins::Known;
 use crate::domain::{Error, Instant, Result, UserId};
 use crate::store::sessions::SessionRows;
 

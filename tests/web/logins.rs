@@ -1,9 +1,8 @@
 //! Coming in, staying in, going out.
 
-use deployer::app::users::hash_password;
-use deployer::store::users;
+use deployer::app::accounts;
 
-use super::support::{Options, PASSWORD, TestSite, browser, cookies, header};
+use super::support::{Options, PASSWORD, TestSite, browser, cookies, header, operator};
 
 fn session_cookie(lines: &[String]) -> Option<&String> {
     lines.iter().find(|line| line.contains("deployer_session="))
@@ -26,7 +25,10 @@ async fn a_login_opens_a_session_that_scripts_cannot_read() {
     assert!(!cookie.contains("Secure"), "{cookie}");
     let page = site.get("/profile").await.text().await.unwrap();
     assert!(page.contains("Menu of alice"));
-    assert_eq!(site.audited().await, ["login.succeeded user alice"]);
+    assert_eq!(
+        site.audited().await,
+        ["login.succeeded user alice", "user.added user alice"]
+    );
 }
 
 #[tokio::test]
@@ -105,7 +107,8 @@ async fn a_wrong_name_and_a_wrong_password_read_the_same() {
             "login.failed user (not a name)",
             "login.failed user (not a name)",
             "login.failed user nobody",
-            "login.failed user alice"
+            "login.failed user alice",
+            "user.added user alice"
         ]
     );
 }
@@ -156,21 +159,20 @@ async fn logging_out_ends_the_session_on_the_server() {
 #[tokio::test]
 async fn a_disabled_account_and_a_changed_password_end_what_was_open() {
     let site = TestSite::start().await;
-    let mut user = site.add_user("alice").await;
+    site.add_user("alice").await;
     site.log_in("alice", PASSWORD).await;
     assert_eq!(site.get("/profile").await.status(), 200);
-    let tx = site.store.begin().await.unwrap();
-    let hash = hash_password("set by an administrator").await.unwrap();
-    users::set_password_hash(&tx, user.id, Some(&hash)).await.unwrap();
-    tx.commit().await.unwrap();
+    let password = "set by an administrator".to_owned();
+    accounts::set_password(&site.store, &operator(), "alice", password)
+        .await
+        .unwrap();
     assert_eq!(site.get("/profile").await.status(), 303);
 
     site.log_in("alice", "set by an administrator").await;
     assert_eq!(site.get("/profile").await.status(), 200);
-    user.disabled = true;
-    let tx = site.store.begin().await.unwrap();
-    users::update(&tx, &user).await.unwrap();
-    tx.commit().await.unwrap();
+    accounts::set_disabled(&site.store, &operator(), "alice", true)
+        .await
+        .unwrap();
     assert_eq!(site.get("/profile").await.status(), 303);
     let answer = site.log_in("alice", "set by an administrator").await;
     assert_eq!(answer.status(), 403);

@@ -2,21 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use chrono::DateTime;
-use deployer::access::Access;
-use deployer::app::App;
-use deployer::app::users::hash_password;
+use deployer::access::{Access, Permit};
+use deployer::app::accounts::{self, NewUser};
+use deployer::app::{App, start};
 use deployer::clock::Clock;
 use deployer::config::Config;
+use deployer::domain::Name;
 use deployer::domain::audit::AuditEvent;
 use deployer::domain::user::User;
-use deployer::domain::{Name, UserId};
-use deployer::engine::{self, Engine, Parts};
-use deployer::git::{GitOptions, Mirrors};
-use deployer::ssh::{self, Pool};
-use deployer::store::{Page, Store, StoreOptions, audit, users};
+use deployer::store::{Page, Store, StoreOptions, audit};
 use deployer::web::{self, Site};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -90,20 +85,13 @@ impl TestSite {
 
     /// Adds an account whose password is [`PASSWORD`].
     pub async fn add_user(&self, name: &str) -> User {
-        let hash = hash_password(PASSWORD).await.unwrap();
-        let user = User {
-            id: UserId(0),
+        let new = NewUser {
             name: name.parse::<Name>().unwrap(),
             display_name: String::new(),
             email: String::new(),
-            disabled: false,
-            created_at: DateTime::UNIX_EPOCH,
-            last_login_at: None,
+            password: Some(PASSWORD.to_owned()),
         };
-        let tx = self.store.begin().await.unwrap();
-        let user = users::insert(&tx, &user, Some(&hash)).await.unwrap();
-        tx.commit().await.unwrap();
-        user
+        accounts::add(&self.store, &operator(), new).await.unwrap()
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -148,35 +136,17 @@ impl TestSite {
 
 /// An application over `store` that never reaches outside `directory`.
 fn app(store: &Store, directory: &Path, https: bool) -> App {
-    let mut config = Config::default();
-    config.data_dir = directory.to_owned();
+    let mut config = Config {
+        data_dir: directory.to_owned(),
+        ..Config::default()
+    };
     config.http.public_url = https.then(|| "https://deployer.example".parse().unwrap());
-    let access = Arc::new(Access::builtin());
-    let mirrors = Mirrors::new(directory.join("mirrors"), GitOptions::default());
-    let ssh = Pool::new(ssh::Options::default());
-    let engine = Engine::new(Parts {
-        store: store.clone(),
-        access: Arc::clone(&access),
-        mirrors: mirrors.clone(),
-        ssh: ssh.clone(),
-        clock: Clock::System,
-        settings: engine::Settings {
-            instance: "test".to_owned(),
-            workers: 1,
-            work_dir: directory.join("work"),
-            lease: Duration::from_secs(30),
-            secrets: Vec::new(),
-        },
-    });
-    App {
-        store: store.clone(),
-        access,
-        mirrors,
-        ssh,
-        engine,
-        clock: Clock::System,
-        config: Arc::new(config),
-    }
+    start::assemble(config, store.clone(), Access::builtin(), Clock::System)
+}
+
+/// What somebody at the command line may do.
+pub fn operator() -> Permit {
+    Access::local_operator("test", Clock::System.now())
 }
 
 /// The cookies that an answer sets, as sent.

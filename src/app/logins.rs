@@ -1,31 +1,25 @@
-//! Who may come in: passwords, and what stands between a guesser and them.
+//! Who may come in, and what stands between a guesser and them.
 //!
-//! A password is kept as an argon2id hash. Checking one takes the same work whether the account
-//! exists or not, so that time tells nothing, and only a few are checked at once, so that guessing
-//! cannot eat the machine's memory. Tries are counted per account and per address before any
+//! Checking a password takes the same work whether the account exists or not, so that time tells
+//! nothing, and only a few are checked at once, so that guessing cannot eat the machine's memory.
+//! Tries are counted per account and per address before any
 //! work is done. Every login, failure and refusal to even look is in the audit log.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use argon2::Argon2;
-use argon2::password_hash::rand_core::OsRng;
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use super::accounts;
 use crate::domain::access::GUEST;
 use crate::domain::audit::{NewAuditEvent, Outcome};
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Instant, Name, Result, UserId};
 use crate::store::{Store, audit, users};
 
-/// The shortest password, in characters: with argon2id in front, longer than guessing reaches.
-pub const PASSWORD_MIN: usize = 10;
-/// The longest password, in bytes; more is no safer, only more to hash.
-pub const PASSWORD_MAX: usize = 1_024;
 /// Tries for one account in a row; then one each [`ACCOUNT_PAUSE`]. A person mistypes less often.
 const ACCOUNT_TRIES: u32 = 10;
 /// Seconds until one more try for an account.
@@ -45,10 +39,6 @@ const STAMP_BYTES: usize = 12;
 
 const WRONG: &str = "The name or the password is not right.";
 
-/// What is checked when there is no such account: nobody's password, at the same cost.
-static DECOY: LazyLock<String> =
-    LazyLock::new(|| hash_blocking("nobody has this password").unwrap_or_default());
-
 type Counter = DefaultKeyedRateLimiter<String>;
 
 /// The door: counts tries and checks passwords. One for the whole process.
@@ -56,7 +46,7 @@ pub struct Logins {
     by_account: Counter,
     by_address: Counter,
     told: Counter,
-    checks: Arc<Semaphore>,
+    checks: Semaphore,
 }
 
 impl Default for Logins {
@@ -65,7 +55,7 @@ impl Default for Logins {
             by_account: counter(ACCOUNT_TRIES, ACCOUNT_PAUSE),
             by_address: counter(ADDRESS_TRIES, ADDRESS_PAUSE),
             told: counter(1, TELL_PAUSE),
-            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            checks: Semaphore::new(CHECKS_AT_ONCE),
         }
     }
 }
@@ -106,7 +96,7 @@ impl Logins {
         }
         let found = find(store, name).await?;
         let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
-        let fits = self.fits(password, hash.as_deref()).await?;
+        let fits = self.fits(password, hash).await?;
         let Some((user, Some(hash))) = found.filter(|_| fits) else {
             record(store, event(name, address, "login.failed", Outcome::Refused, now)).await?;
             return Err(Error::invalid(WRONG));
@@ -152,10 +142,10 @@ impl Logins {
             return Err(throttled());
         }
         let (user, hash) = users::with_password_hash(store, &actor.name).await?;
-        if !self.fits(old, hash.as_deref()).await? {
+        if !self.fits(old, hash).await? {
             return Err(Error::field("old", "This is not your present password."));
         }
-        let hash = hash_password(new).await?;
+        let hash = accounts::hashed(new.to_owned()).await?;
         let tx = store.begin().await?;
         users::set_password_hash(&tx, user.id, Some(&hash)).await?;
         let event = event(
@@ -188,24 +178,10 @@ impl Logins {
         by_address && by_account
     }
 
-    /// Whether the password belongs to the hash. Without a hash the answer is no, after the same
-    /// work.
-    async fn fits(&self, password: &str, hash: Option<&str>) -> Result<bool> {
+    /// Whether the password belongs to the hash, once it is this check's turn.
+    async fn fits(&self, password: &str, hash: Option<String>) -> Result<bool> {
         let _turn = self.checks.acquire().await.map_err(Error::internal)?;
-        let known = hash.is_some();
-        let hash = hash.map_or_else(|| DECOY.clone(), str::to_owned);
-        let password = password.to_owned();
-        let fits = tokio::task::spawn_blocking(move || {
-            password.len() <= PASSWORD_MAX
-                && PasswordHash::new(&hash).is_ok_and(|hash| {
-                    Argon2::default()
-                        .verify_password(password.as_bytes(), &hash)
-                        .is_ok()
-                })
-        })
-        .await
-        .map_err(Error::internal)?;
-        Ok(fits && known)
+        accounts::password_fits(hash, password.to_owned()).await
     }
 }
 
@@ -235,35 +211,6 @@ pub async fn logged_out(store: &Store, actor: &Actor, now: Instant) -> Result<()
     .await
 }
 
-/// The hash to keep for a password. Takes a moment, off the threads that serve.
-///
-/// # Errors
-/// Invalid (field `password`) when it is too short or too long.
-pub async fn hash_password(password: &str) -> Result<String> {
-    if password.chars().count() < PASSWORD_MIN {
-        let message = format!("Use at least {PASSWORD_MIN} characters; a few words are easy to remember.");
-        return Err(Error::field("password", message));
-    }
-    if password.len() > PASSWORD_MAX {
-        return Err(Error::field(
-            "password",
-            format!("Use at most {PASSWORD_MAX} bytes."),
-        ));
-    }
-    let password = password.to_owned();
-    tokio::task::spawn_blocking(move || hash_blocking(&password))
-        .await
-        .map_err(Error::internal)?
-}
-
-fn hash_blocking(password: &str) -> Result<String> {
-    let salt = SaltString::generate(&mut OsRng);
-    Argon2::default()
-        .hash_password(password.as_bytes(), &salt)
-        .map(|hash| hash.to_string())
-        .map_err(|error| Error::internal(error.to_string()))
-}
-
 fn throttled() -> Error {
     Error::new(
         ErrorKind::Throttled,
@@ -276,7 +223,7 @@ fn stamp(hash: &str) -> String {
 }
 
 fn counter(tries: u32, pause: u64) -> Counter {
-    let pause = std::time::Duration::from_secs(pause);
+    let pause = Duration::from_secs(pause);
     let quota = Quota::with_period(pause).expect("a pause of some seconds is not zero");
     let tries = NonZeroU32::new(tries).expect("the tries are a constant above zero");
     RateLimiter::keyed(quota.allow_burst(tries))
