@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// The server shows another key than the pinned one.
     #[error(
-        "STOP: server “{server}” shows another host key than the one that was trusted. Either the server was reinstalled, or somebody answers in its place and would receive your code and run your commands' names. Nothing was sent. Trusted: {expected}. Shown now: {found}. Ask whoever runs the server whether its key was changed on purpose; only then fetch and trust the new key on the server's page."
+        "STOP: server “{server}” shows another host key than the one that was trusted. Either the server was reinstalled, or somebody answers in its place and would receive your code. Nothing was sent. Trusted: {expected}. Shown now: {found}. Ask whoever runs the server whether its key was changed on purpose; only then fetch and trust the new key on the server's page."
     )]
     HostKeyChanged {
         /// Name of the server.

@@ -11,7 +11,7 @@
 //! key in order to trust it.
 //!
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
-//! keys), [`pool`], [`run`], `guard` (how a remote process group is ended), [`error`].
+//! keys), [`pool`], `channel`, [`run`], `guard` (how a remote process group is ended), [`error`].
 
 mod auth;
 mod channel;
