@@ -48,8 +48,10 @@ pub mod frame;
 #[cfg(debug_assertions)]
 mod gallery;
 pub mod gate;
+mod live;
 mod login;
 pub mod look;
+mod pages;
 mod preferences;
 mod profile;
 pub mod session;
@@ -66,6 +68,8 @@ use tower_sessions::Session;
 
 use self::frame::Banner;
 use self::gate::Gate;
+use self::live::Channels;
+use self::pages::deployment;
 use crate::app::App;
 use crate::app::logins::{self, Logins};
 use crate::config::{Config, Network};
@@ -106,6 +110,7 @@ pub struct Site {
     pub settings: Settings,
     sessions: SessionRows,
     logins: Logins,
+    channels: Channels,
 }
 
 impl Site {
@@ -115,6 +120,7 @@ impl Site {
             settings: Settings::of(&app.config),
             sessions: SessionRows::new(app.store.clone(), app.clock.clone()),
             logins: Logins::default(),
+            channels: Channels::default(),
             app,
         }
     }
@@ -152,7 +158,14 @@ pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
         .at(urls::login(), get(login::show).post(login::log_in))
         .at(urls::logout(), post(login::log_out))
         .at(urls::profile(), get(profile::show).post(profile::change_password))
-        .at(urls::theme(), post(preferences::theme));
+        .at(urls::theme(), post(preferences::theme))
+        .at("/deployments/:id", get(deployment::show))
+        .at("/deployments/:id/acts", get(deployment::acts))
+        .at("/deployments/:id/events", get(deployment::events))
+        .at("/deployments/:id/log", get(deployment::download))
+        .at("/deployments/:id/cancel", post(deployment::cancel))
+        .at("/deployments/:id/again", post(deployment::again))
+        .at("/deployments/:id/rollback", post(deployment::roll_back));
     #[cfg(debug_assertions)]
     let routes = routes.at("/gallery", get(gallery::show));
     Gate::new(site, routes)

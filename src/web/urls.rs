@@ -121,6 +121,30 @@ pub fn deployment_cancel(id: DeploymentId) -> String {
     format!("/deployments/{id}/cancel")
 }
 
+/// What may be done with a deployment, as a fragment.
+pub fn deployment_acts(id: DeploymentId) -> String {
+    format!("/deployments/{id}/acts")
+}
+
+/// Asks for the same once more (POST).
+pub fn deployment_again(id: DeploymentId) -> String {
+    format!("/deployments/{id}/again")
+}
+
+/// Goes back to what was there before (POST).
+pub fn deployment_rollback(id: DeploymentId) -> String {
+    format!("/deployments/{id}/rollback")
+}
+
+/// A deployment's page, showing the log of one server (`here` is the deployer's host) and step.
+pub fn deployment_log_of(id: DeploymentId, server: &str, step: &str) -> String {
+    let server = if server.is_empty() { "here" } else { server };
+    format!(
+        "{}#log",
+        with_query(&deployment(id), &[("server", server), ("step", step)])
+    )
+}
+
 /// The history of one project.
 pub fn project_history(project: &str) -> String {
     with_query(history(), &[("project", project)])

@@ -14,6 +14,7 @@ use tower_sessions::Session;
 
 use super::flash::Flash;
 use super::frame::{Frame, Section, Theme};
+use super::live::Channels;
 use super::session;
 use super::{Settings, Site, csrf, urls};
 use crate::app::App;
@@ -120,6 +121,11 @@ impl Visitor {
     pub fn form_token(&self) -> String {
         self.0.form_secret_used.store(true, Ordering::Relaxed);
         csrf::mask(&self.0.form_secret)
+    }
+
+    /// The live streams of deployments.
+    pub(super) fn channels(&self) -> &Channels {
+        &self.0.site.channels
     }
 
     /// Who asks, for `access` and the audit log.

@@ -274,6 +274,11 @@ pub fn admin() -> Actor {
     Actor::user("admin", "127.0.0.1")
 }
 
+/// The use cases over an empty store, with no key to log in anywhere.
+pub async fn bare_app(dir: &Path) -> App {
+    app(dir, &dir.join("no-key"), None).await
+}
+
 async fn app(dir: &Path, key: &Path, policy: Option<&str>) -> App {
     let url = format!("sqlite://{}", dir.join("deployer.db").display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();

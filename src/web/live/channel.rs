@@ -61,7 +61,10 @@ impl Channels {
 }
 
 async fn render(
-    app: App, id: DeploymentId, mut events: broadcast::Receiver<Event>, sender: broadcast::Sender<Frame>,
+    app: App,
+    id: DeploymentId,
+    mut events: broadcast::Receiver<Event>,
+    sender: broadcast::Sender<Frame>,
 ) {
     let mut state_due: Option<Instant> = None;
     let mut last_state = Instant::now() - STATE_PAUSE;
@@ -112,7 +115,10 @@ async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Fram
 /// The state message, and whether the deployment has ended.
 pub async fn state(app: &App, id: DeploymentId) -> Result<(Frame, bool)> {
     let view = StateView::load(app, id).await?;
-    Ok((Frame::State(frame::message(None, &view.fragments()?)), view.is_final()))
+    Ok((
+        Frame::State(frame::message(None, &view.fragments()?)),
+        view.is_final(),
+    ))
 }
 
 /// The message for stored lines.

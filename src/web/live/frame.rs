@@ -76,12 +76,18 @@ mod tests {
 
     #[test]
     fn a_line_break_in_the_html_does_not_end_the_message() {
-        assert_eq!(message(Some(7), "a\nb"), Bytes::from_static(b"id: 7\ndata: a\ndata: b\n\n"));
+        assert_eq!(
+            message(Some(7), "a\nb"),
+            Bytes::from_static(b"id: 7\ndata: a\ndata: b\n\n")
+        );
     }
 
     #[test]
     fn a_filter_takes_what_it_names() {
-        let filter = Filter { server: Some("web1".into()), kind: None };
+        let filter = Filter {
+            server: Some("web1".into()),
+            kind: None,
+        };
         assert!(filter.takes("web1", Some(StepKind::Sync)));
         assert!(!filter.takes("web2", Some(StepKind::Sync)));
         assert!(!filter.takes("", None));

@@ -13,5 +13,5 @@ mod frame;
 mod viewer;
 
 pub use channel::Channels;
-pub use frame::{Filter, Frame};
+pub use frame::Filter;
 pub use viewer::stream;

@@ -25,14 +25,25 @@ const IN_FLIGHT: usize = 8;
 
 /// The messages for one viewer who has seen the lines up to `after`.
 pub fn stream(
-    app: App, channels: &Channels, id: DeploymentId, after: i64, filter: Filter,
+    app: App,
+    channels: &Channels,
+    id: DeploymentId,
+    after: i64,
+    filter: Filter,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let channel = channels.open(&app, id);
     // Subscribed before the store is read, so that nothing falls in between.
     let frames = channel.subscribe();
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     tokio::spawn(async move {
-        let mut viewer = Viewer { app, id, seen: after, filter, sender, _channel: channel };
+        let mut viewer = Viewer {
+            app,
+            id,
+            seen: after,
+            filter,
+            sender,
+            _channel: channel,
+        };
         if let Err(Stop::Failed(error)) = viewer.follow(frames).await {
             tracing::warn!(deployment = id.0, "a live stream ended early: {error}");
         }
@@ -74,7 +85,13 @@ impl Viewer {
             };
             match received {
                 Err(_) => self.send(frame::keep_alive()).await?,
-                Ok(Ok(Frame::Lines { first, last, server, kind, bytes })) => {
+                Ok(Ok(Frame::Lines {
+                    first,
+                    last,
+                    server,
+                    kind,
+                    bytes,
+                })) => {
                     if last <= self.seen {
                         continue;
                     }
@@ -113,9 +130,15 @@ impl Viewer {
                 ..log::Filter::default()
             };
             let lines = log::read(&self.app.store, self.id, self.seen + 1, CATCH_UP, &wanted).await?;
-            let lines: Vec<_> = lines.into_iter().take_while(|line| line.number <= until).collect();
-            let Some(last) = lines.last().map(|line| line.number) else { break };
-            self.send(frame::message(Some(last), &LinesView::of_lines(&lines).html())).await?;
+            let lines: Vec<_> = lines
+                .into_iter()
+                .take_while(|line| line.number <= until)
+                .collect();
+            let Some(last) = lines.last().map(|line| line.number) else {
+                break;
+            };
+            self.send(frame::message(Some(last), &LinesView::of_lines(&lines).html()))
+                .await?;
             self.seen = last;
         }
         if until != i64::MAX {

@@ -37,11 +37,15 @@ struct LinesMessage<'a> {
 
 impl LinesView {
     pub fn of_chunk(chunk: &NumberedChunk) -> Self {
-        Self(Lines { lines: chunk.clone().lines().map(|line| LineView::new(&line)).collect() })
+        Self(Lines {
+            lines: chunk.clone().lines().map(|line| LineView::new(&line)).collect(),
+        })
     }
 
     pub fn of_lines(lines: &[LogLine]) -> Self {
-        Self(Lines { lines: lines.iter().map(LineView::new).collect() })
+        Self(Lines {
+            lines: lines.iter().map(LineView::new).collect(),
+        })
     }
 
     /// The message that appends them to open pages.
@@ -56,7 +60,11 @@ impl LineView {
         Self {
             number: line.number,
             at: format::clock(&line.at),
-            server: if line.server.is_empty() { "here".to_owned() } else { line.server.clone() },
+            server: if line.server.is_empty() {
+                "here".to_owned()
+            } else {
+                line.server.clone()
+            },
             step: line.kind.map_or("", StepKind::title),
             stream: match line.stream {
                 Stream::Stdout => "out",

@@ -16,13 +16,14 @@ pub use lines::{LineView, LinesView};
 pub use state::StateView;
 
 use crate::app::deployments::{self, Requested};
-use crate::app::watch::{self, Acts, Window};
-use crate::domain::{DeploymentId, Error, Result, StepKind};
+use crate::app::watch::{self, Acts, Watched, Window};
+use crate::domain::{CommitId, Deployment, DeploymentId, Error, LogLine, Result, StepKind};
 use crate::store::log::Filter;
+use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::live;
 use crate::web::visitor::Visitor;
-use crate::web::{ansi, urls};
+use crate::web::{ansi, format, urls};
 
 /// Lines on one page: what a browser lays out without being felt.
 const WINDOW: usize = 400;
@@ -34,10 +35,69 @@ const DOWNLOAD_WINDOW: usize = 2_000;
 #[template(path = "deployments/show.html", blocks = ["acts"])]
 struct Page {
     frame: Frame,
+    urls: Urls,
     trail: Vec<(String, String)>,
     state: StateView,
-    acts: Acts,
+    allowed: Acts,
+    /// What rolling back is asked with; empty where it is not offered.
+    roll_back_question: String,
     log: LogView,
+}
+
+/// Where the page's links and forms lead.
+struct Urls {
+    page: String,
+    log: String,
+    acts: String,
+    cancel: String,
+    again: String,
+    roll_back: String,
+    /// Empty while it is not known what was there before.
+    diff: String,
+}
+
+impl Urls {
+    fn new(deployment: &Deployment) -> Self {
+        let id = deployment.id;
+        let diff =
+            |before: &CommitId| urls::diff(&deployment.project, before.as_str(), deployment.commit.as_str());
+        Self {
+            page: urls::deployment(id),
+            log: urls::deployment_log(id),
+            acts: urls::deployment_acts(id),
+            cancel: urls::deployment_cancel(id),
+            again: urls::deployment_again(id),
+            roll_back: urls::deployment_rollback(id),
+            diff: deployment.previous_commit.as_ref().map(diff).unwrap_or_default(),
+        }
+    }
+}
+
+impl Page {
+    fn new(
+        frame: Frame,
+        trail: Vec<(String, String)>,
+        watched: Watched,
+        allowed: Acts,
+        log: LogView,
+    ) -> Self {
+        let question = |commit: &CommitId| {
+            let place = &watched.deployment.environment;
+            format!(
+                "Bring all of {place} back to {}, the release that succeeded before?",
+                commit.short()
+            )
+        };
+        Self {
+            frame,
+            trail,
+            urls: Urls::new(&watched.deployment),
+            roll_back_question: allowed.roll_back_to.as_ref().map(question).unwrap_or_default(),
+            state: StateView::new(watched),
+            allowed,
+            log,
+        }
+    }
 }
 
 /// The part of the log that is shown, and the ways to its other parts.
@@ -51,7 +111,10 @@ struct LogView {
     newest: String,
     /// Where live lines come from; empty when this part of the log does not grow.
     events: String,
-    total: i64,
+    /// Whether there is any line at all.
+    is_empty: bool,
+    /// How many lines there are, in words.
+    total: String,
 }
 
 /// Which part of the log is asked for.
@@ -78,7 +141,11 @@ impl LogQuery {
             name => Some(name.to_owned()),
         };
         let text = (!self.text.is_empty()).then(|| self.text.clone());
-        Filter { server, kind: StepKind::parse(&self.step), text }
+        Filter {
+            server,
+            kind: StepKind::parse(&self.step),
+            text,
+        }
     }
 
     fn window(&self) -> Window {
@@ -90,7 +157,11 @@ impl LogQuery {
     }
 
     fn url(&self, id: DeploymentId, pairs: &[(&str, &str)]) -> String {
-        let mut all = vec![("server", self.server.as_str()), ("step", &self.step), ("text", &self.text)];
+        let mut all = vec![
+            ("server", self.server.as_str()),
+            ("step", &self.step),
+            ("text", &self.text),
+        ];
         all.extend_from_slice(pairs);
         format!("{}#log", urls::with_query(&urls::deployment(id), &all))
     }
@@ -98,31 +169,40 @@ impl LogQuery {
 
 /// `GET /deployments/{id}`
 #[handler]
-pub async fn show(visitor: Visitor, Path(id): Path<DeploymentId>, query: Query<LogQuery>) -> Result<Response> {
+pub async fn show(
+    visitor: Visitor,
+    Path(id): Path<DeploymentId>,
+    query: Query<LogQuery>,
+) -> Result<Response> {
     let app = visitor.app();
-    let (watched, acts) = watch::see(app, visitor.actor(), id).await?;
+    let (watched, allowed) = watch::see(app, visitor.actor(), id).await?;
     let log = log_view(&visitor, &watched, query.0).await?;
     let deployment = &watched.deployment;
     let trail = vec![
         (deployment.project.clone(), urls::project(&deployment.project)),
-        (deployment.environment.clone(), urls::environment(&deployment.project, &deployment.environment)),
+        (
+            deployment.environment.clone(),
+            urls::environment(&deployment.project, &deployment.environment),
+        ),
     ];
-    let title = format!("Deployment {id} · {} {}", deployment.project, deployment.environment);
+    let title = format!(
+        "Deployment {id} · {} {}",
+        deployment.project, deployment.environment
+    );
     let frame = visitor.frame(title, Section::Activity).await?;
-    html(&Page { frame, trail, state: StateView::new(watched), acts, log })
+    html(&Page::new(frame, trail, watched, allowed, log))
 }
 
 /// `GET /deployments/{id}/acts`: the buttons, asked for again when the deployment has ended.
 #[handler]
 pub async fn acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    let (watched, acts) = watch::see(visitor.app(), visitor.actor(), id).await?;
+    let (watched, allowed) = watch::see(visitor.app(), visitor.actor(), id).await?;
     let frame = visitor.frame(String::new(), Section::Activity).await?;
-    let log = LogView::empty();
-    let page = Page { frame, trail: Vec::new(), state: StateView::new(watched), acts, log };
+    let page = Page::new(frame, Vec::new(), watched, allowed, LogView::empty());
     html(&page.as_acts())
 }
 
-async fn log_view(visitor: &Visitor, watched: &watch::Watched, query: LogQuery) -> Result<LogView> {
+async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQuery) -> Result<LogView> {
     let (app, id) = (visitor.app(), watched.deployment.id);
     let filter = query.filter();
     let lines = watch::log_window(app, visitor.actor(), id, query.window(), WINDOW, &filter).await?;
@@ -130,30 +210,58 @@ async fn log_view(visitor: &Visitor, watched: &watch::Watched, query: LogQuery) 
     let first = lines.first().map_or(0, |line| line.number);
     let last = lines.last().map_or(0, |line| line.number);
     let full = lines.len() >= WINDOW;
-    let shows_end = !matches!(query.window(), Window::From(_) | Window::Before(_)) || (!full && query.before.is_none());
+    let shows_end =
+        !matches!(query.window(), Window::From(_) | Window::Before(_)) || (!full && query.before.is_none());
     let live = shows_end && !watched.deployment.state.is_final() && query.text.is_empty();
     // A stream without a filter goes on after the newest line; with one, what the filter passed
     // over must not be sent again either.
     let after = last.max(total).to_string();
-    let mut servers: Vec<(String, String)> = vec![(String::new(), "All".into()), ("here".into(), "Here".into())];
-    servers.extend(watched.servers.iter().map(|part| (part.server.clone(), part.server.clone())));
+    let mut servers: Vec<(String, String)> =
+        vec![(String::new(), "All".into()), ("here".into(), "Here".into())];
+    servers.extend(
+        watched
+            .servers
+            .iter()
+            .map(|part| (part.server.clone(), part.server.clone())),
+    );
     let mut kinds: Vec<StepKind> = watched.steps.iter().map(|step| step.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
     let mut steps = vec![(String::new(), "All".to_owned())];
-    steps.extend(kinds.iter().map(|kind| (kind.as_str().to_owned(), kind.title().to_owned())));
+    steps.extend(
+        kinds
+            .iter()
+            .map(|kind| (kind.as_str().to_owned(), kind.title().to_owned())),
+    );
     let reaches_start = first <= 1 || (matches!(query.window(), Window::Last | Window::Before(_)) && !full);
-    let pairs = [("after", after.as_str()), ("server", query.server.as_str()), ("step", query.step.as_str())];
+    let pairs = [
+        ("after", after.as_str()),
+        ("server", query.server.as_str()),
+        ("step", query.step.as_str()),
+    ];
     Ok(LogView {
-        earlier: if reaches_start { String::new() } else { query.url(id, &[("before", &first.to_string())]) },
-        later: if shows_end { String::new() } else { query.url(id, &[("from", &(last + 1).to_string())]) },
+        earlier: if reaches_start {
+            String::new()
+        } else {
+            query.url(id, &[("before", &first.to_string())])
+        },
+        later: if shows_end {
+            String::new()
+        } else {
+            query.url(id, &[("from", &(last + 1).to_string())])
+        },
         newest: query.url(id, &[]),
-        events: if live { urls::with_query(&urls::deployment_events(id), &pairs) } else { String::new() },
+        events: if live {
+            urls::with_query(&urls::deployment_events(id), &pairs)
+        } else {
+            String::new()
+        },
         lines: lines.iter().map(LineView::new).collect(),
         filter: query,
         steps,
         servers,
-        total,
+        is_empty: total == 0,
+        total: format::count(total, "line"),
     })
 }
 
@@ -168,7 +276,8 @@ impl LogView {
             later: String::new(),
             newest: String::new(),
             events: String::new(),
-            total: 0,
+            is_empty: true,
+            total: String::new(),
         }
     }
 }
@@ -185,13 +294,26 @@ pub struct EventsQuery {
 /// `GET /deployments/{id}/events`: the live stream, from the line that the browser saw last.
 #[handler]
 pub async fn events(
-    visitor: Visitor, Path(id): Path<DeploymentId>, query: Query<EventsQuery>, request: &poem::Request,
+    visitor: Visitor,
+    Path(id): Path<DeploymentId>,
+    query: Query<EventsQuery>,
+    request: &poem::Request,
 ) -> Result<Response> {
     let app = visitor.app();
     watch::see(app, visitor.actor(), id).await?;
-    let resumed = request.header("last-event-id").and_then(|text| text.parse::<i64>().ok());
-    let wanted = LogQuery { server: query.0.server, step: query.0.step, ..LogQuery::default() }.filter();
-    let filter = live::Filter { server: wanted.server, kind: wanted.kind };
+    let resumed = request
+        .header("last-event-id")
+        .and_then(|text| text.parse::<i64>().ok());
+    let wanted = LogQuery {
+        server: query.0.server,
+        step: query.0.step,
+        ..LogQuery::default()
+    }
+    .filter();
+    let filter = live::Filter {
+        server: wanted.server,
+        kind: wanted.kind,
+    };
     let after = resumed.unwrap_or(query.0.after).max(0);
     let stream = live::stream(app.clone(), visitor.channels(), id, after, filter);
     Ok(Response::builder()
@@ -203,7 +325,11 @@ pub async fn events(
 
 /// `GET /deployments/{id}/log`: the whole log as text, read from the store as it is sent.
 #[handler]
-pub async fn download(visitor: Visitor, Path(id): Path<DeploymentId>, query: Query<LogQuery>) -> Result<Response> {
+pub async fn download(
+    visitor: Visitor,
+    Path(id): Path<DeploymentId>,
+    query: Query<LogQuery>,
+) -> Result<Response> {
     let app = visitor.app().clone();
     let (watched, _) = watch::see(&app, visitor.actor(), id).await?;
     let actor = visitor.actor().clone();
@@ -217,7 +343,11 @@ pub async fn download(visitor: Visitor, Path(id): Path<DeploymentId>, query: Que
 }
 
 fn async_stream(
-    app: crate::app::App, actor: crate::domain::Actor, id: DeploymentId, filter: Filter, last: i64,
+    app: crate::app::App,
+    actor: crate::domain::Actor,
+    id: DeploymentId,
+    filter: Filter,
+    last: i64,
 ) -> impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static {
     futures_util::stream::unfold(Some(1_i64), move |next| {
         let (app, actor, filter) = (app.clone(), actor.clone(), filter.clone());
@@ -237,16 +367,26 @@ fn async_stream(
     })
 }
 
-fn text_line(line: &crate::store::log::LogLine) -> String {
-    let server = if line.server.is_empty() { "here" } else { &line.server };
-    format!("{} {server} {}: {}\n", line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"), line.kind, ansi::to_text(&line.text))
+fn text_line(line: &LogLine) -> String {
+    let server = if line.server.is_empty() {
+        "here"
+    } else {
+        &line.server
+    };
+    format!(
+        "{} {server} {}: {}\n",
+        line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
+        line.kind.map_or("", StepKind::as_str),
+        ansi::to_text(&line.text)
+    )
 }
 
 /// `POST /deployments/{id}/cancel`
 #[handler]
 pub async fn cancel(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     deployments::cancel(visitor.app(), visitor.actor(), id).await?;
-    visitor.flash_info("It is being cancelled: what runs is ended, and every server says what is on it.").await?;
+    let text = "It is being cancelled: what runs is ended, and every server says what is on it.";
+    visitor.flash(Flash::warning(text)).await?;
     Ok(go_to(&urls::deployment(id)))
 }
 
@@ -268,7 +408,7 @@ pub async fn roll_back(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result
 pub async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response, Error> {
     if let Requested::AlreadyQueued(id) = requested {
         let text = format!("The same was waiting already: this is deployment {id}.");
-        visitor.flash_info(&text).await?;
+        visitor.flash(Flash::warning(text)).await?;
     }
     Ok(go_to(&urls::deployment(requested.id())))
 }

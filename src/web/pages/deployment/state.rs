@@ -56,9 +56,14 @@ impl StateView {
     }
 
     pub fn new(watched: watch::Watched) -> Self {
-        let watch::Watched { deployment, servers, steps, at } = watched;
+        let watch::Watched {
+            deployment,
+            servers,
+            steps,
+            at,
+        } = watched;
         let step_view = |step: Step| StepView {
-            log_url: urls::deployment_log_of(deployment.id, Some(&step.server_name), Some(step.kind.as_str())),
+            log_url: urls::deployment_log_of(deployment.id, &step.server_name, step.kind.as_str()),
             step,
         };
         let (on_host, on_servers): (Vec<Step>, Vec<Step>) =
@@ -73,13 +78,22 @@ impl StateView {
         let servers: Vec<ServerView> = servers
             .into_iter()
             .map(|part| ServerView {
-                steps: columns.iter().map(|&kind| by_server.remove(&(part.server.clone(), kind))).collect(),
-                log_url: urls::deployment_log_of(deployment.id, Some(&part.server), None),
+                steps: columns
+                    .iter()
+                    .map(|&kind| by_server.remove(&(part.server.clone(), kind)))
+                    .collect(),
+                log_url: urls::deployment_log_of(deployment.id, &part.server, ""),
                 part,
             })
             .collect();
-        let left_alone = servers.iter().filter(|s| s.part.state == ServerState::Skipped).count();
-        let done = servers.iter().filter(|s| s.part.state == ServerState::Succeeded).count();
+        let left_alone = servers
+            .iter()
+            .filter(|s| s.part.state == ServerState::Skipped)
+            .count();
+        let done = servers
+            .iter()
+            .filter(|s| s.part.state == ServerState::Succeeded)
+            .count();
         Self {
             phases: phases(&deployment),
             host: on_host.into_iter().map(step_view).collect(),
@@ -105,10 +119,21 @@ impl StateView {
 impl StepView {
     /// For people who hover or listen: what it is, how it went, how long it took.
     pub fn title(&self, now: &Instant) -> String {
-        let Step { kind, state, started_at, finished_at, exit_code, detail, .. } = &self.step;
+        let Step {
+            kind,
+            state,
+            started_at,
+            finished_at,
+            exit_code,
+            detail,
+            ..
+        } = &self.step;
         let mut title = format!("{}: {}", kind.title(), state.title());
         if let Some(start) = started_at {
-            title.push_str(&format!(", {}", crate::web::format::took(start, finished_at, now)));
+            title.push_str(&format!(
+                ", {}",
+                crate::web::format::took(start, finished_at, now)
+            ));
         }
         if let Some(code) = exit_code.filter(|code| *code != 0) {
             title.push_str(&format!(", exit code {code}"));
@@ -132,7 +157,10 @@ fn phases(deployment: &Deployment) -> Vec<PhaseView> {
                 (_, std::cmp::Ordering::Equal) => "now",
                 (_, std::cmp::Ordering::Greater) => "next",
             };
-            PhaseView { title: phase.title(), class }
+            PhaseView {
+                title: phase.title(),
+                class,
+            }
         })
         .collect()
 }
