@@ -157,15 +157,33 @@ async fn every_window_is_what_filtering_the_whole_would_give() {
                 );
             }
         }
-        if text.is_none() {
-            let count = all.iter().filter(passes).count() as i64;
-            assert_eq!(log::count(&store.store, id, &filter).await.unwrap(), count);
-        }
     }
+}
+
+#[tokio::test]
+async fn the_end_is_found_and_lines_are_counted() {
+    let store = TestStore::new().await;
+    let (id, all) = mixed(&store).await;
     let end = log::last(&store.store, id, 3, &log::Filter::default())
         .await
         .unwrap();
     assert_eq!(end, all[all.len() - 3..]);
+    for (server, kind) in [
+        (None, None),
+        (Some("web1"), None),
+        (Some("web1"), Some(StepKind::Sync)),
+    ] {
+        let filter = log::Filter {
+            server: server.map(Into::into),
+            kind,
+            text: None,
+        };
+        let passes = |line: &&LogLine| {
+            server.is_none_or(|name| line.server == name) && (kind.is_none() || line.kind == kind)
+        };
+        let count = all.iter().filter(passes).count() as i64;
+        assert_eq!(log::count(&store.store, id, &filter).await.unwrap(), count);
+    }
 }
 
 #[tokio::test]

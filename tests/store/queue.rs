@@ -8,9 +8,8 @@ use deployer::store::{deployments, queue};
 
 use crate::support::store::{LEASE, TestStore, deployment, noon};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn eight_workers_share_two_hundred_deployments() {
-    let store = TestStore::new().await;
+/// 200 deployments to 10 environments and 12 servers, overlapping in every way.
+async fn fill(store: &TestStore) {
     let shop = store.project("shop").await;
     let hosts = store.servers("web", 12).await;
     let mut environments = Vec::new();
@@ -30,7 +29,12 @@ async fn eight_workers_share_two_hundred_deployments() {
         deployments::insert(&tx, &new).await.unwrap();
     }
     tx.commit().await.unwrap();
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn eight_workers_share_two_hundred_deployments() {
+    let store = TestStore::new().await;
+    fill(&store).await;
     let done = Arc::new(Mutex::new(Vec::<DeploymentId>::new()));
     let held = Arc::new(Mutex::new(HashSet::<ServerId>::new()));
     let mut workers = tokio::task::JoinSet::new();

@@ -1,6 +1,8 @@
 //! States are changed by comparing first; a worker that lost its deployment writes nothing.
 
-use deployer::domain::{DeploymentState as S, ErrorKind, Phase, ServerState, StepKind, StepState};
+use deployer::domain::{
+    DeploymentId, DeploymentState as S, ErrorKind, Phase, ServerState, StepKind, StepState,
+};
 use deployer::store::{Fenced, deployments, queue, releases, steps};
 
 use crate::support::store::{LEASE, TestStore, after, commit, deployment, noon};
@@ -113,7 +115,10 @@ async fn a_worker_notes_how_far_it_is() {
         2
     );
     tx.commit().await.unwrap();
+    noted(&store, id).await;
+}
 
+async fn noted(store: &TestStore, id: DeploymentId) {
     let seen = steps::list(&store.store, id).await.unwrap();
     assert_eq!((seen[1].state, seen[1].exit_code), (StepState::Failed, Some(3)));
     assert_eq!(
