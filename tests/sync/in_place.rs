@@ -180,6 +180,64 @@ async fn excluded_paths_are_never_sent_changed_or_removed() {
 }
 
 #[tokio::test]
+async fn patterns_mean_the_same_here_and_there() {
+    let patterns = [
+        "a+b/(x)",
+        "[z]*",
+        "q?/**/kept.d",
+        "{1}|2",
+        "$dollar^",
+        "back\\slash",
+        "é/*",
+        "dot.d",
+        "**/deep/*.tmp",
+    ];
+    let mut site = Site::new(SyncMethod::InPlace, &patterns, &[]).await;
+    let kept = [
+        "a+b/(x)/f",
+        "[z]9",
+        "qq/kept.d/f",
+        "qq/1/2/kept.d",
+        "{1}|2",
+        "$dollar^",
+        "back\\slash",
+        "é/f",
+        "dot.d/f",
+        "deep/1.tmp",
+        "x/deep/2.tmp",
+    ];
+    let ours = [
+        "aab/(x)",
+        "z9",
+        "q/kept.d",
+        "qq/kept_d",
+        "{1}",
+        "2",
+        "dotxd",
+        "deep/1.tmpx",
+        "x/deep/y/2.tmp",
+        "é2/f",
+    ];
+    for path in ours {
+        site.write(path, "ours");
+    }
+    for path in kept {
+        put(&site.target(), path, "theirs");
+    }
+    site.deliver().await.unwrap();
+    assert!(site.deliver().await.unwrap().unchanged);
+    for (paths, content) in [(&kept[..], "theirs"), (&ours[..], "ours")] {
+        for path in paths {
+            assert_eq!(
+                fs::read_to_string(site.target().join(path)).unwrap(),
+                content,
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_link_on_the_server_leads_us_out_of_the_target() {
     let mut site = Site::in_place().await;
     site.write("config/app.toml", "ours");

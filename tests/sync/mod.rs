@@ -13,8 +13,8 @@ use std::sync::Arc;
 use deployer::domain::{DeploymentId, EnvironmentOptions, SyncMethod};
 use deployer::ssh::{Pool, Session};
 use deployer::sync::{
-    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Rules, Source, Stamp,
-    Trust, activate, inspect,
+    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules, Source,
+    Stamp, Trust, activate, inspect,
 };
 use tempfile::TempDir;
 
@@ -31,7 +31,10 @@ struct Site {
     deployments: i64,
     trust: Trust,
     limits: Limits,
+    on_progress: OnProgress,
 }
+
+type OnProgress = Box<dyn Fn(Progress) + Send + Sync>;
 
 impl Site {
     async fn new(method: SyncMethod, excluded: &[&str], shared: &[&str]) -> Self {
@@ -68,6 +71,7 @@ impl Site {
             deployments: 0,
             trust: Trust::Times,
             limits: Limits::default(),
+            on_progress: Box::new(|_| {}),
         }
     }
 
@@ -151,7 +155,7 @@ impl Site {
             stamp: &self.stamp(),
             trust: self.trust,
             limits: &self.limits,
-            progress: &|_| {},
+            progress: &*self.on_progress,
         };
         let delivered = source.deliver(&delivery).await?;
         self.known.push(manifest);
@@ -180,6 +184,12 @@ impl Site {
     /// [`Self::deploy`] without a look at the contents.
     async fn deploy_quietly(&mut self) -> Delivered {
         self.deliver().await.unwrap()
+    }
+
+    /// After a cancel: nothing is cancelled any more.
+    fn heal(&mut self) {
+        self.limits = Limits::default();
+        self.on_progress = Box::new(|_| {});
     }
 
     /// What is in service is the tree, by names, kinds, bits and contents.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use deployer::domain::{Release, SyncMethod};
-use deployer::sync::{Changed, Error, Trouble};
+use deployer::sync::{Changed, Error, Progress, Trouble};
 
 use super::{Site, put};
 use crate::support::sshd::Sshd;
@@ -217,6 +217,82 @@ async fn cancelling_leaves_the_running_release_and_nothing_beside_it() {
     }
     site.write("d1/f", "1");
     site.assert_same();
+}
+
+/// The content of each of many files, which are all changed at once.
+fn many(site: &Site, content: &str) {
+    for n in 0..400 {
+        site.write(&format!("d{n}/f"), content);
+    }
+}
+
+#[tokio::test]
+async fn cancelling_in_place_tells_the_truth_about_each_file() {
+    let mut site = Site::in_place().await;
+    many(&site, "old");
+    site.deploy().await;
+    many(&site, "new");
+    let cancel = site.limits.cancel.clone();
+    site.on_progress = Box::new(move |progress| {
+        if progress == Progress::Placing {
+            let cancel = cancel.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                cancel.cancel();
+            });
+        }
+    });
+    let target = site.target();
+    let is_new = |n| fs::read_to_string(target.join(format!("d{n}/f"))).unwrap() == "new";
+    let done: Vec<String> = match site.deliver().await {
+        Ok(_) => (0..400).map(|n| format!("d{n}/f")).collect(),
+        Err(Error::Server {
+            changed: Changed::Partly { put, .. },
+            ..
+        }) => put,
+        Err(Error::Server {
+            changed: Changed::Nothing,
+            ..
+        }) => Vec::new(),
+        Err(other) => panic!("{other}"),
+    };
+    for n in 0..400 {
+        assert_eq!(
+            is_new(n),
+            done.contains(&format!("d{n}/f")),
+            "d{n}/f of {} done",
+            done.len()
+        );
+    }
+    site.heal();
+    site.deploy().await;
+}
+
+#[tokio::test]
+async fn cancelling_while_files_are_sent_changes_nothing() {
+    for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
+        let mut site = Site::new(method, &[], &[]).await;
+        site.write("a", "1");
+        site.deploy().await;
+        let before = site.marker();
+        site.write("big", &noise(20_000_000));
+        let cancel = site.limits.cancel.clone();
+        site.on_progress = Box::new(move |progress| {
+            if let Progress::Sending { .. } = progress {
+                let cancel = cancel.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                    cancel.cancel();
+                });
+            }
+        });
+        let error = site.deliver().await.unwrap_err();
+        assert!(error.to_string().contains("cancelled"), "{error}");
+        assert_eq!(site.marker(), before);
+        site.heal();
+        site.remove("big");
+        site.deploy().await;
+    }
 }
 
 #[tokio::test]
