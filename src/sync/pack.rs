@@ -137,9 +137,16 @@ pub fn spool_for(root: &LocalPath) -> PathBuf {
 fn archive(root: &LocalPath, goal: &Manifest, work: &Difference, out: impl Write) -> Result<(), Error> {
     let mut tar = Builder::new(out);
     lists(work, &mut tar).map_err(Error::Spool)?;
+    // Directories and links get the newest time of all: theirs counts for nothing, but should not
+    // look as if they were made in 1970.
+    let newest = goal.entries().values().filter_map(|entry| match entry {
+        Entry::File { mtime, .. } => Some(*mtime),
+        _ => None,
+    });
+    let newest = newest.max().unwrap_or(0);
     for path in &work.send {
         if let Some(entry) = goal.entries().get(path) {
-            append(root, path, entry, &mut tar)?;
+            append(root, path, entry, newest, &mut tar)?;
         }
     }
     append_bytes("complete", b"", &mut tar).map_err(Error::Spool)?;
@@ -182,17 +189,23 @@ fn header(kind: EntryType, mode: u32, mtime: u64) -> Header {
     header
 }
 
-fn append(root: &LocalPath, path: &[u8], entry: &Entry, tar: &mut Builder<impl Write>) -> Result<(), Error> {
+fn append(
+    root: &LocalPath,
+    path: &[u8],
+    entry: &Entry,
+    newest: u64,
+    tar: &mut Builder<impl Write>,
+) -> Result<(), Error> {
     let name = [b"tree/", path].concat();
     let name = LocalPath::new(std::ffi::OsStr::from_bytes(&name));
     match entry {
         Entry::Directory { mode, .. } => {
-            let mut header = header(EntryType::Directory, *mode, 0);
+            let mut header = header(EntryType::Directory, *mode, newest);
             tar.append_data(&mut header, name, io::empty())
                 .map_err(Error::Spool)
         }
         Entry::Symlink(target) => {
-            let mut header = header(EntryType::Symlink, 0o777, 0);
+            let mut header = header(EntryType::Symlink, 0o777, newest);
             append_link(name, target, &mut header, tar).map_err(Error::Spool)
         }
         Entry::File {
