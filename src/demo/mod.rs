@@ -1,10 +1,340 @@
 //! A deployer to try out, made of nothing but this program.
+//!
+//! [`start`] makes sample Git repositories (`repositories` tells the `stories`), ten servers (an
+//! SSH server in this process, `ssh_server`), projects, environments and people (`fleet`,
+//! `people`, `policy`), and some weeks of history (`past`, `seed`) with its files on the servers
+//! (`targets`). Over all that it opens the same [`App`] and the same pages that `serve` opens:
+//! pressing Deploy there runs the engine, the SSH client, the sync and the scripts of production.
+//!
+//! It listens on a loopback address only. Whoever logs in as its sysadmin can run programs as the
+//! person who started it.
 
 pub mod fleet;
+mod home;
 mod moments;
 pub mod past;
 pub mod people;
 mod pictures;
+mod policy;
 pub mod repositories;
+mod seed;
 pub mod ssh_server;
 pub mod stories;
+mod targets;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{Access, Problem};
+use crate::app::{App, accounts, start};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::{Error, HostKey, Instant, Result};
+use crate::store::sessions::SessionRows;
+use crate::store::{ServeLock, Store, StoreOptions, projects};
+use crate::web;
+use home::{Home, unusable};
+use people::Credentials;
+use repositories::Sample;
+use seed::Door;
+use ssh_server::{Servers, Target};
+use stories::STORIES;
+
+/// Who pinned the host keys and made the accounts.
+const AUTHOR: &str = "demo";
+
+/// How a demo is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it lives; kept and used again. `None`: a temporary directory that goes with it.
+    pub dir: Option<PathBuf>,
+    /// Where its pages are; a loopback address. Port 0 is any free one.
+    pub bind: SocketAddr,
+}
+
+/// A demo that runs.
+pub struct Demo {
+    /// Where its pages are.
+    pub url: String,
+    /// Who can log in.
+    pub people: Vec<Credentials>,
+    /// What the pages speak to.
+    pub app: App,
+    home: Home,
+    stop: CancellationToken,
+    serving: JoinHandle<io::Result<()>>,
+    servers: Servers,
+    _lock: ServeLock,
+}
+
+/// Starts a demo, tells on standard output how to log in, and ends it when `shutdown` is
+/// cancelled.
+///
+/// # Errors
+/// As [`Demo::start`]; a temporary directory that cannot be removed.
+pub async fn run(options: Options, shutdown: CancellationToken) -> Result<()> {
+    let kept = options.dir.clone();
+    let mut demo = Demo::start(options).await?;
+    let mut text = people::table(&demo.url, &demo.people);
+    text.push_str(&match kept {
+        Some(dir) => format!("\n  Kept in {}. Ctrl-C stops it.\n", dir.display()),
+        None => "\n  Ctrl-C stops it and removes everything.\n".to_owned(),
+    });
+    // Somebody may have closed our output; the demo goes on all the same.
+    _ = writeln!(io::stdout(), "{text}");
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        ended = &mut demo.serving => {
+            tracing::error!(?ended, "the pages are not served any more");
+        }
+    }
+    demo.stop().await
+}
+
+impl Demo {
+    /// Makes everything and opens the pages.
+    ///
+    /// # Errors
+    /// An address that is taken or not of this machine alone; a directory that holds something
+    /// else, is used by another demo, or cannot be written to.
+    pub async fn start(options: Options) -> Result<Self> {
+        let listener = listen(options.bind).await?;
+        let bound = listener.local_addr().map_err(Error::internal)?;
+        let home = Home::open(options.dir.as_deref())?;
+        let failed = |cause| unusable(home.path(), cause);
+        let clock = Clock::System;
+        let people = people::passwords(home.path()).map_err(failed)?;
+        policy::write(&home.join("policies")).map_err(failed)?;
+        let stop = CancellationToken::new();
+        let servers = start_servers(&home, &stop).await?;
+        let doors = doors(&servers, clock.now());
+
+        let samples = tell_stories(&home, clock.now());
+        let (samples, (app, lock)) = tokio::try_join!(samples, open(config(&home, bound), clock))?;
+        match samples {
+            Some(samples) => set_up(&app, &home, &doors, samples, &people).await?,
+            None => seed::move_doors(&app.store, &doors).await?,
+        }
+        fetch_all(&app, &stop).await?;
+        home.mark_ready()?;
+        app.engine.start().await?;
+        let serving = tokio::spawn(web::serve(site(&app), listener, stop.clone().cancelled_owned()));
+        Ok(Self {
+            url: format!("http://{bound}"),
+            people,
+            app,
+            home,
+            stop,
+            serving,
+            servers,
+            _lock: lock,
+        })
+    }
+
+    /// Where it lives.
+    pub fn dir(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where `~` is on one of its servers.
+    pub fn server_home(&self, server: &str) -> PathBuf {
+        targets::home(&self.home.join("servers"), server)
+    }
+
+    /// Ends what runs, here and on the servers, and removes what is temporary.
+    ///
+    /// # Errors
+    /// A temporary directory that cannot be removed.
+    pub async fn stop(self) -> Result<()> {
+        self.app.engine.shutdown().await;
+        self.stop.cancel();
+        if !self.serving.is_finished() {
+            _ = self.serving.await;
+        }
+        self.app.ssh.shutdown().await;
+        self.servers.stopped().await;
+        let closed = self.app.store.close().await;
+        self.home.close()?;
+        closed
+    }
+}
+
+async fn listen(bind: SocketAddr) -> Result<TcpListener> {
+    if !bind.ip().is_loopback() {
+        return Err(Error::invalid(format!(
+            "The demo listens on this machine alone, not on {bind}: its sysadmin can run programs as you. Use 127.0.0.1, and a tunnel (ssh -L) to look at it from elsewhere."
+        )));
+    }
+    TcpListener::bind(bind).await.map_err(|cause| {
+        let why = match cause.kind() {
+            io::ErrorKind::AddrInUse => "is taken by another program",
+            io::ErrorKind::PermissionDenied => "may not be used by you",
+            _ => "cannot be used",
+        };
+        let other = if bind.port() == 8081 { 8082 } else { 8081 };
+        let sentence = format!(
+            "{bind} {why}. Name another address: deployer demo --bind {}:{other}",
+            bind.ip()
+        );
+        Error::unavailable(sentence).because(cause)
+    })
+}
+
+/// What `serve` would read from a file.
+fn config(home: &Home, bound: SocketAddr) -> Config {
+    let mut config = Config {
+        data_dir: home.path().to_owned(),
+        ..Config::default()
+    };
+    config.http.bind = bound;
+    config.ssh.key_files = vec![home.join("id_ed25519")];
+    config.access.policies = Some(home.join("policies"));
+    config
+}
+
+/// The application, over a database whose schema is up to date and that nobody else serves.
+async fn open(config: Config, clock: Clock) -> Result<(App, ServeLock)> {
+    let store = Store::open(config.store_url().expose(), StoreOptions::default()).await?;
+    let lock = store.serve_lock()?;
+    store.migrate().await?;
+    let access = match &config.access.policies {
+        Some(dir) => Access::load(dir).map_err(|problems| broken_policy(dir, &problems))?,
+        None => Access::builtin(),
+    };
+    Ok((start::assemble(config, store, access, clock), lock))
+}
+
+fn broken_policy(dir: &Path, problems: &[Problem]) -> Error {
+    let all: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    let sentence = format!(
+        "The policy in {} cannot be used:\n{}",
+        dir.display(),
+        all.join("\n")
+    );
+    Error::invalid(sentence)
+}
+
+async fn start_servers(home: &Home, stop: &CancellationToken) -> Result<Servers> {
+    let failed = |cause| unusable(home.path(), cause);
+    let key_file = home.join("id_ed25519");
+    // The servers' keys are new at every start, and so is ours.
+    match std::fs::remove_file(&key_file) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(failed(cause)),
+        _ => {}
+    }
+    let key = ssh_server::new_client_key(&key_file).map_err(failed)?;
+    let mut wanted = Vec::new();
+    for name in fleet::servers() {
+        let home = targets::home(&home.join("servers"), name);
+        std::fs::create_dir_all(&home).map_err(failed)?;
+        wanted.push(Target {
+            name: name.to_owned(),
+            home,
+            port: None,
+        });
+    }
+    let started = ssh_server::start(wanted, &key, stop.clone()).await;
+    started.map_err(|cause| Error::unavailable("The demo's SSH servers could not be started.").because(cause))
+}
+
+fn doors(servers: &Servers, now: Instant) -> Vec<Door> {
+    let listening = fleet::servers().zip(&servers.listening);
+    listening
+        .map(|(server, listening)| Door {
+            server,
+            port: listening.port,
+            host_key: HostKey {
+                openssh: listening.host_key.openssh.clone(),
+                fingerprint: listening.host_key.fingerprint.clone(),
+                pinned_at: now,
+                pinned_by: AUTHOR.to_owned(),
+            },
+        })
+        .collect()
+}
+
+/// Makes the sample repositories, each on a thread of its own; `None` when they are there.
+async fn tell_stories(home: &Home, now: Instant) -> Result<Option<Vec<Sample>>> {
+    if home.is_ready() {
+        return Ok(None);
+    }
+    let tellers = STORIES.iter().map(|story| {
+        let path = home.join("repositories").join(format!("{}.git", story.name));
+        tokio::task::spawn_blocking(move || repositories::tell(story, &path, now))
+    });
+    let told = try_join_all(tellers).await.map_err(Error::internal)?;
+    let samples: std::result::Result<Vec<_>, _> = told.into_iter().collect();
+    samples.map(Some).map_err(|cause| {
+        Error::unavailable("The demo's Git repositories could not be written.").because(cause)
+    })
+}
+
+/// The first start: people, projects, history, and what it left on the servers.
+async fn set_up(
+    app: &App,
+    home: &Home,
+    doors: &[Door],
+    samples: Vec<Sample>,
+    people: &[Credentials],
+) -> Result<()> {
+    let servers = home.join("servers");
+    let past = past::live_through(&samples, app.now());
+    let fill = seed::fill(&app.store, doors, &samples, &past, &servers);
+    let (laid, ()) = tokio::try_join!(fill, add_people(app, people))?;
+    let lay = move || targets::lay(&servers, &samples, &laid);
+    tokio::task::spawn_blocking(lay)
+        .await
+        .map_err(Error::internal)?
+        .map_err(|cause| unusable(home.path(), cause))
+}
+
+async fn add_people(app: &App, people: &[Credentials]) -> Result<()> {
+    let permit = Access::local_operator(AUTHOR, app.now());
+    let added = people.iter().map(|Credentials { person, password }| {
+        let new = person.name.parse().map(|name| accounts::NewUser {
+            name,
+            display_name: person.title.to_owned(),
+            email: format!("{}@example.com", person.name),
+            password: Some(password.clone()),
+        });
+        let permit = &permit;
+        async move { accounts::add(&app.store, permit, new.map_err(Error::invalid)?).await }
+    });
+    try_join_all(added).await.map(drop)
+}
+
+/// Brings every mirror up to date, so that the pages have commits to show.
+async fn fetch_all(app: &App, stop: &CancellationToken) -> Result<()> {
+    let projects = projects::list(&app.store).await?;
+    let fetches = projects.iter().map(|project| async move {
+        // A project the visitor has added may point anywhere; that must not keep the demo down.
+        let fetched = match app.mirror(project) {
+            Ok(mirror) => mirror
+                .fetch(|_| {}, stop)
+                .await
+                .map(drop)
+                .map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = fetched {
+            tracing::warn!(project = project.name.as_str(), why, "could not be fetched");
+        }
+    });
+    futures_util::future::join_all(fetches).await;
+    Ok(())
+}
+
+fn site(app: &App) -> Arc<web::Site> {
+    Arc::new(web::Site {
+        sessions: web::session::Sessions::kept_in(SessionRows::new(app.store.clone(), app.clock.clone())),
+        settings: web::Settings::default(),
+        clock: app.clock.clone(),
+    })
+}

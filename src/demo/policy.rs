@@ -79,9 +79,12 @@ pub fn line_for(actor: &str, kind: Kind, place: &Place) -> Option<PolicyLine> {
     } else {
         vec![role]
     };
-    let mut lines = roles
-        .iter()
-        .flat_map(|role| policy.lines().zip(1..).map(move |(text, line)| (role, text, line)));
+    let mut lines = roles.iter().flat_map(|role| {
+        policy
+            .lines()
+            .zip(1..)
+            .map(move |(text, line)| (role, text, line))
+    });
     lines.find_map(|(role, text, line)| {
         let subject = format!("role:{role}");
         let [kind, who, project, environment, what, _, effect] = columns(text)[..] else {
@@ -144,7 +147,10 @@ mod tests {
         let prod = &PLACES[2];
         let line = line_for("ines", Kind::Regular, prod).unwrap();
         assert_eq!(columns(&line.text)[4], "deploy");
-        let preview = PLACES.iter().find(|place| place.environment == "preview").unwrap();
+        let preview = PLACES
+            .iter()
+            .find(|place| place.environment == "preview")
+            .unwrap();
         assert!(line_for("tom", Kind::Regular, preview).is_some());
         assert!(line_for("rita", Kind::Regular, prod).is_none());
     }

@@ -73,9 +73,7 @@ struct Entry {
 
 fn read(repository: &Path, commit: &CommitId) -> Result<Vec<Entry>, git2::Error> {
     let repository = Repository::open_bare(repository)?;
-    let tree = repository
-        .find_commit(Oid::from_str(commit.as_str())?)?
-        .tree()?;
+    let tree = repository.find_commit(Oid::from_str(commit.as_str())?)?.tree()?;
     let mut entries = Vec::new();
     let mut failed = None;
     tree.walk(TreeWalkMode::PreOrder, |dir, entry| {

@@ -1,0 +1,350 @@
+//! Brings the demo's plain values into an empty store: servers, clusters, projects, environments,
+//! and what happened in the weeks before.
+//!
+//! Everything is one transaction: a demo that was stopped in the middle of its first start is
+//! empty, not half full.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::fleet::{self, CLUSTERS, INACTIVE, PLACES, Place, REMOTE_USER};
+use super::past::{PastDeployment, PastServer};
+use super::policy;
+use super::repositories::Sample;
+use super::stories::STORIES;
+use super::targets::{self, Laid};
+use crate::domain::audit::{NewAuditEvent, Outcome};
+use crate::domain::log::{Line, Stream};
+use crate::domain::server::Member;
+use crate::domain::{
+    BalancerId, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Error, HostKey, Project,
+    ProjectId, Result, Server, ServerId, Target,
+};
+use crate::store::deployments::{self, NewDeployment, NewPart, PastPart, PastStep, insert_past};
+use crate::store::releases::NewRelease;
+use crate::store::{Store, Tx, audit, clusters, environments, projects, servers};
+
+/// Where one of the demo's servers listens.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// The server.
+    pub server: &'static str,
+    /// The port on the loopback address.
+    pub port: u16,
+    /// What it shows.
+    pub host_key: HostKey,
+}
+
+/// The rows' numbers, by name.
+#[derive(Default)]
+struct Rows {
+    servers: HashMap<&'static str, ServerId>,
+    clusters: HashMap<&'static str, ClusterId>,
+    projects: HashMap<&'static str, ProjectId>,
+    environments: HashMap<(&'static str, &'static str), EnvironmentId>,
+}
+
+/// Fills the store and tells what has to lie on the servers. `homes` is the directory of the
+/// servers' home directories.
+///
+/// # Errors
+/// Of the store.
+pub async fn fill(
+    store: &Store,
+    doors: &[Door],
+    samples: &[Sample],
+    past: &[PastDeployment],
+    homes: &Path,
+) -> Result<Vec<Laid>> {
+    let tx = store.begin().await?;
+    let mut rows = Rows::default();
+    for door in doors {
+        rows.servers.insert(door.server, insert_server(&tx, door).await?);
+    }
+    insert_clusters(&tx, &mut rows).await?;
+    insert_projects(&tx, samples, &mut rows).await?;
+    insert_environments(&tx, &mut rows).await?;
+    let mut laid: Vec<Laid> = Vec::new();
+    for deployment in past {
+        let id = insert_past(&tx, &to_store(deployment, &rows, homes)?).await?;
+        audit::append(&tx, &requested(deployment, id)).await?;
+        for server in deployment.servers.iter().filter(|server| server.released) {
+            laid.retain(|one| (one.server, one.place.path) != (server.name, deployment.place.path));
+            laid.push(Laid {
+                server: server.name,
+                place: deployment.place,
+                commit: deployment.commit.id.clone(),
+                deployment: id,
+                at: deployment.finished_at,
+            });
+        }
+    }
+    tx.commit().await?;
+    Ok(laid)
+}
+
+/// Tells a store that was filled before where the servers listen this time.
+///
+/// # Errors
+/// Of the store.
+pub async fn move_doors(store: &Store, doors: &[Door]) -> Result<()> {
+    let tx = store.begin().await?;
+    let known = servers::list(&tx).await?;
+    for mut server in known {
+        // A server the visitor has added or renamed is theirs.
+        let Some(door) = doors.iter().find(|door| door.server == server.name.as_str()) else {
+            continue;
+        };
+        if server.port != door.port {
+            server.port = door.port;
+            servers::update(&tx, &server).await?;
+        }
+        if server.host_key.as_ref().map(|key| &key.openssh) != Some(&door.host_key.openssh) {
+            servers::pin_host_key(&tx, server.id, &door.host_key).await?;
+        }
+    }
+    tx.commit().await
+}
+
+async fn insert_server(tx: &Tx, door: &Door) -> Result<ServerId> {
+    let server = Server {
+        id: ServerId(0),
+        name: name(door.server)?,
+        address: "127.0.0.1".to_owned(),
+        port: door.port,
+        active: door.server != INACTIVE,
+        host_key: None,
+    };
+    let id = servers::insert(tx, &server).await?.id;
+    servers::pin_host_key(tx, id, &door.host_key).await?;
+    Ok(id)
+}
+
+async fn insert_clusters(tx: &Tx, rows: &mut Rows) -> Result<()> {
+    for plan in CLUSTERS {
+        let member = |server: &&str| {
+            let server = rows.servers.get(*server).copied();
+            server.map(|server| Member {
+                server,
+                balancer_name: None,
+            })
+        };
+        let cluster = Cluster {
+            id: ClusterId(0),
+            name: name(plan.name)?,
+            balancer: None::<BalancerId>,
+            backends: Vec::new(),
+            members: plan.servers.iter().filter_map(member).collect(),
+        };
+        let id = clusters::insert(tx, &cluster).await?.id;
+        rows.clusters.insert(plan.name, id);
+    }
+    Ok(())
+}
+
+async fn insert_projects(tx: &Tx, samples: &[Sample], rows: &mut Rows) -> Result<()> {
+    for sample in samples {
+        let story = STORIES.iter().find(|story| story.name == sample.name);
+        let url = url::Url::from_file_path(&sample.path)
+            .map_err(|()| Error::invalid("The demo's directory has to be an absolute path."))?;
+        let project = Project {
+            id: ProjectId(0),
+            name: name(sample.name)?,
+            description: story.map_or("", |story| story.description).to_owned(),
+            git_url: url.to_string(),
+            method: fleet::method(sample.name),
+            notify: Vec::new(),
+        };
+        let id = projects::insert(tx, &project).await?.id;
+        rows.projects.insert(sample.name, id);
+    }
+    Ok(())
+}
+
+async fn insert_environments(tx: &Tx, rows: &mut Rows) -> Result<()> {
+    for place in &PLACES {
+        let Some(&project_id) = rows.projects.get(place.project) else {
+            continue;
+        };
+        let environment = Environment {
+            id: EnvironmentId(0),
+            project_id,
+            name: name(place.environment)?,
+            branch: checked(place.branch)?,
+            target_path: checked(place.path)?,
+            remote_user: REMOTE_USER.to_owned(),
+            position: place.position,
+            auto_deploy: place.auto_deploy,
+            fail_on_failed_tests: true,
+            clusters: place
+                .clusters
+                .iter()
+                .filter_map(|cluster| rows.clusters.get(cluster).copied())
+                .collect(),
+            options: place.options(),
+        };
+        let id = environments::insert(tx, &environment).await?.id;
+        rows.environments.insert((place.project, place.environment), id);
+    }
+    Ok(())
+}
+
+fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployments::PastDeployment> {
+    let unknown = || Error::internal("the demo's history names what the demo has not got");
+    let place = past.place;
+    let project_id = rows.projects.get(place.project).copied().ok_or_else(unknown)?;
+    let environment_id = rows.environment(place).ok_or_else(unknown)?;
+    let server_id = |server: &str| rows.servers.get(server).copied().ok_or_else(unknown);
+    let target = match past.only {
+        None => Target::Environment,
+        Some(server) => Target::Server {
+            id: server_id(server)?,
+            name: server.to_owned(),
+        },
+    };
+    let mut servers = Vec::with_capacity(past.servers.len());
+    let mut releases = Vec::new();
+    for server in &past.servers {
+        let id = server_id(server.name)?;
+        servers.push(NewPart {
+            server_id: id,
+            server: server.name.to_owned(),
+            cluster: server.cluster.to_owned(),
+            skipped: None,
+        });
+        if server.released {
+            releases.push(release(past, server, id, environment_id, homes));
+        }
+    }
+    Ok(deployments::PastDeployment {
+        asked: NewDeployment {
+            project_id,
+            environment_id,
+            project: place.project.to_owned(),
+            environment: place.environment.to_owned(),
+            target,
+            branch: place.branch.to_owned(),
+            commit: past.commit.id.clone(),
+            commit_title: past.commit.title.clone(),
+            previous_commit: past.previous.clone(),
+            kind: past.kind,
+            actor: past.actor.to_owned(),
+            impersonator: None,
+            reason: past.reason.to_owned(),
+            permit: policy::line_for(past.actor, past.kind, place),
+            queued_at: past.queued_at,
+            scheduled_at: None,
+            priority: 0,
+            request_key: None,
+            servers,
+        },
+        state: past.state,
+        phase: past.phase,
+        started_at: Some(past.started_at),
+        finished_at: past.finished_at,
+        cancelled_by: past.cancelled_by.map(str::to_owned),
+        outcome: past.outcome.clone(),
+        parts: past.servers.iter().map(part).collect(),
+        steps: steps(past),
+        releases,
+    })
+}
+
+fn part(server: &PastServer) -> PastPart {
+    PastPart {
+        state: server.state,
+        previous_commit: server.previous.clone(),
+        detail: server.detail.clone(),
+    }
+}
+
+fn release(
+    past: &PastDeployment,
+    server: &PastServer,
+    server_id: ServerId,
+    environment_id: EnvironmentId,
+    homes: &Path,
+) -> NewRelease {
+    NewRelease {
+        server_id,
+        server: server.name.to_owned(),
+        environment_id,
+        branch: past.place.branch.to_owned(),
+        commit: past.commit.id.clone(),
+        path: targets::target(homes, server.name, past.place)
+            .display()
+            .to_string(),
+        at: past.finished_at,
+    }
+}
+
+fn steps(past: &PastDeployment) -> Vec<PastStep> {
+    let place_of = |server: &str| past.servers.iter().position(|part| part.name == server);
+    past.steps
+        .iter()
+        .map(|step| PastStep {
+            server: step.server.and_then(place_of),
+            kind: step.kind,
+            state: step.state,
+            started_at: step.times.map(|(from, _)| from),
+            finished_at: step.times.map(|(_, to)| to),
+            exit_code: step.exit_code,
+            detail: step.detail.clone(),
+            lines: step
+                .lines
+                .iter()
+                .map(|text| Line {
+                    stream: Stream::Stdout,
+                    text: text.clone(),
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// The audit event of a past deployment.
+fn requested(past: &PastDeployment, id: DeploymentId) -> NewAuditEvent {
+    let line = policy::line_for(past.actor, past.kind, past.place);
+    NewAuditEvent {
+        at: past.queued_at,
+        actor: past.actor.to_owned(),
+        impersonator: None,
+        address: "127.0.0.1".to_owned(),
+        action: "deployment.requested".to_owned(),
+        resource: format!("{}/{}", past.place.project, past.place.environment),
+        outcome: Outcome::Allowed,
+        permit: line.map(|line| line.to_string()).unwrap_or_default(),
+        detail: json!({
+            "deployment": id,
+            "commit": past.commit.id.as_str(),
+            "kind": past.kind.as_str(),
+            "reason": past.reason,
+        }),
+    }
+}
+
+/// Which of the demo's servers the store knows; empty: it was never filled.
+///
+/// # Errors
+/// Of the store.
+pub async fn is_filled(store: &Store) -> Result<bool> {
+    Ok(!projects::list(store).await?.is_empty() || !servers::list(store).await?.is_empty())
+}
+
+impl Rows {
+    fn environment(&self, place: &Place) -> Option<EnvironmentId> {
+        self.environments
+            .get(&(place.project, place.environment))
+            .copied()
+    }
+}
+
+fn name(text: &str) -> Result<crate::domain::Name> {
+    checked(text)
+}
+
+fn checked<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T> {
+    text.parse().map_err(Error::invalid)
+}
