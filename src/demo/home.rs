@@ -1,0 +1,166 @@
+//! The directory a demo lives in: a temporary one that goes with it, or a given one that stays.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::domain::{Error, Result};
+
+/// Says whose directory it is, so that nobody else's is ever written to.
+const MARK: &str = "this-is-a-deployer-demo.txt";
+const MARK_TEXT: &str = "Made by “deployer demo”. Delete the whole directory when you are done with it.\n";
+/// Present once the first start has come to its end.
+const READY: &str = "ready";
+/// What the first start makes; a start that was stopped in the middle is begun again.
+const MADE: [&str; 7] = [
+    "repositories",
+    "servers",
+    "policies",
+    "mirrors",
+    "work",
+    "passwords.txt",
+    "deployer.sqlite",
+];
+/// SQLite's companions of the database file.
+const BESIDE_DATABASE: [&str; 2] = ["deployer.sqlite-wal", "deployer.sqlite-shm"];
+
+/// Where a demo lives.
+#[derive(Debug)]
+pub struct Home {
+    path: PathBuf,
+    temporary: Option<TempDir>,
+}
+
+impl Home {
+    /// The given directory, or a temporary one that goes when this is dropped.
+    ///
+    /// # Errors
+    /// A directory that holds something else, or cannot be written to.
+    pub fn open(dir: Option<&Path>) -> Result<Self> {
+        let temporary = match dir {
+            Some(_) => None,
+            None => {
+                let made = tempfile::Builder::new().prefix("deployer-demo-").tempdir();
+                Some(made.map_err(|cause| unusable(&std::env::temp_dir(), cause))?)
+            }
+        };
+        let path = temporary
+            .as_ref()
+            .map_or_else(|| dir.unwrap_or(Path::new(".")), TempDir::path);
+        let path = claim(path)?;
+        Ok(Self { path, temporary })
+    }
+
+    /// The directory, without links in its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Something in it.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether a demo was set up here before.
+    pub fn is_ready(&self) -> bool {
+        self.join(READY).exists()
+    }
+
+    /// Notes that everything is there.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn mark_ready(&self) -> Result<()> {
+        fs::write(self.join(READY), "").map_err(|cause| unusable(&self.path, cause))
+    }
+
+    /// Removes the temporary directory; a given one stays.
+    ///
+    /// # Errors
+    /// When something in it cannot be removed.
+    pub fn close(self) -> Result<()> {
+        match self.temporary {
+            Some(dir) => dir.close().map_err(|cause| unusable(&self.path, cause)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn claim(dir: &Path) -> Result<PathBuf> {
+    let failed = |cause| unusable(dir, cause);
+    fs::create_dir_all(dir).map_err(failed)?;
+    let path = dir.canonicalize().map_err(failed)?;
+    let is_ours = path.join(MARK).exists();
+    if !is_ours && fs::read_dir(&path).map_err(failed)?.next().is_some() {
+        return Err(Error::conflict(format!(
+            "{} is not empty and not a demo's directory. Name an empty one, or one that does not exist.",
+            path.display()
+        )));
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    fs::write(path.join(MARK), MARK_TEXT).map_err(failed)?;
+    if !path.join(READY).exists() {
+        for name in MADE.iter().chain(&BESIDE_DATABASE) {
+            remove(&path.join(name)).map_err(failed)?;
+        }
+    }
+    Ok(path)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// What to say when the demo's directory does not do its part.
+pub fn unusable(dir: &Path, cause: io::Error) -> Error {
+    let sentence = format!("The demo cannot use the directory {}: {cause}.", dir.display());
+    Error::unavailable(sentence).because(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_elses_directory_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("thesis.tex"), "").unwrap();
+        let error = Home::open(Some(dir.path())).unwrap_err();
+        assert!(error.message().contains("not empty"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_start_that_was_stopped_in_the_middle_is_begun_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(dir.path())).unwrap();
+        fs::create_dir(home.join("repositories")).unwrap();
+        let home = Home::open(Some(dir.path())).unwrap();
+        assert!(!home.join("repositories").exists());
+        home.mark_ready().unwrap();
+        fs::create_dir(home.join("repositories")).unwrap();
+        let home = Home::open(Some(dir.path())).unwrap();
+        assert!(home.is_ready() && home.join("repositories").exists());
+        home.close().unwrap();
+        assert!(dir.path().exists());
+    }
+
+    #[test]
+    fn a_temporary_one_goes() {
+        let home = Home::open(None).unwrap();
+        let path = home.path().to_owned();
+        home.close().unwrap();
+        assert!(!path.exists());
+    }
+}
