@@ -325,14 +325,6 @@ fn requested(past: &PastDeployment, id: DeploymentId) -> NewAuditEvent {
     }
 }
 
-/// Which of the demo's servers the store knows; empty: it was never filled.
-///
-/// # Errors
-/// Of the store.
-pub async fn is_filled(store: &Store) -> Result<bool> {
-    Ok(!projects::list(store).await?.is_empty() || !servers::list(store).await?.is_empty())
-}
-
 impl Rows {
     fn environment(&self, place: &Place) -> Option<EnvironmentId> {
         self.environments
