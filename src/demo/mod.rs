@@ -37,7 +37,6 @@ use crate::app::{App, accounts, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, HostKey, Instant, Result};
-use crate::store::sessions::SessionRows;
 use crate::store::{ServeLock, Store, StoreOptions, projects};
 use crate::web;
 use home::{Home, unusable};
@@ -125,7 +124,8 @@ impl Demo {
         fetch_all(&app, &stop).await?;
         home.mark_ready()?;
         app.engine.start().await?;
-        let serving = tokio::spawn(web::serve(site(&app), listener, stop.clone().cancelled_owned()));
+        let site = Arc::new(web::Site::new(app.clone()));
+        let serving = tokio::spawn(web::serve(site, listener, stop.clone().cancelled_owned()));
         Ok(Self {
             url: format!("http://{bound}"),
             people,
@@ -329,12 +329,4 @@ async fn fetch_all(app: &App, stop: &CancellationToken) -> Result<()> {
     });
     futures_util::future::join_all(fetches).await;
     Ok(())
-}
-
-fn site(app: &App) -> Arc<web::Site> {
-    Arc::new(web::Site {
-        sessions: web::session::Sessions::kept_in(SessionRows::new(app.store.clone(), app.clock.clone())),
-        settings: web::Settings::default(),
-        clock: app.clock.clone(),
-    })
 }
