@@ -18,6 +18,9 @@ const ESCAPE: char = '\u{1b}';
 /// More numbers in one colour sequence than anybody means: the rest is ignored.
 const PARAMETER_LIMIT: usize = 32;
 
+/// The brightness of the six steps in the colour cube of the palette of 256.
+const CUBE: [u16; 6] = [0, 95, 135, 175, 215, 255];
+
 /// One line of output as HTML that is safe to put into a page.
 pub fn to_html(line: &str) -> String {
     let clean = clean(line);
@@ -227,7 +230,7 @@ fn of_256(colour: u16) -> u16 {
         0..=7 => 30 + colour,
         8..=15 => 82 + colour,
         16..=231 => {
-            let level = |place: u16| ((colour - 16) / place % 6) * 51;
+            let level = |place: u16| CUBE[usize::from((colour - 16) / place % 6)];
             nearest([level(36), level(6), level(1)])
         }
         232..=255 => nearest([(colour - 232) * 11; 3]),
