@@ -3,4 +3,5 @@
 mod deploying;
 mod endings;
 mod queueing;
+mod recovering;
 mod scripts;

@@ -44,6 +44,8 @@ pub struct Wishes {
     pub options: EnvironmentOptions,
     pub fail_on_failed_tests: bool,
     pub policy: Option<&'static str>,
+    /// How many deployments run at once; with none the queue stands still.
+    pub workers: usize,
 }
 
 impl Default for Wishes {
@@ -55,6 +57,7 @@ impl Default for Wishes {
             options: EnvironmentOptions::default(),
             fail_on_failed_tests: true,
             policy: None,
+            workers: 4,
         }
     }
 }
@@ -74,7 +77,7 @@ impl World {
             servers.push(Sshd::builder().accept(&key).start().await);
         }
         let repository = Origin::new();
-        let app = app(dir.path(), &key, wishes.policy).await;
+        let app = app(dir.path(), &key, wishes.policy, wishes.workers).await;
         let world = Self {
             app,
             repository,
@@ -276,10 +279,10 @@ pub fn admin() -> Actor {
 
 /// The use cases over an empty store, with no key to log in anywhere.
 pub async fn bare_app(dir: &Path) -> App {
-    app(dir, &dir.join("no-key"), None).await
+    app(dir, &dir.join("no-key"), None, 0).await
 }
 
-async fn app(dir: &Path, key: &Path, policy: Option<&str>) -> App {
+async fn app(dir: &Path, key: &Path, policy: Option<&str>, workers: usize) -> App {
     let url = format!("sqlite://{}", dir.join("deployer.db").display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
     store.migrate().await.unwrap();
@@ -295,7 +298,7 @@ async fn app(dir: &Path, key: &Path, policy: Option<&str>) -> App {
     let clock = Clock::System;
     let settings = Settings {
         instance: "test".into(),
-        workers: 4,
+        workers,
         work_dir: dir.join("work"),
         lease: Duration::from_secs(20),
         secrets: Vec::new(),
