@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::domain::{Error, ErrorKind};
 
 mod data;
+mod demo;
 mod git_check;
 mod migrate;
 mod policy;
@@ -39,6 +40,7 @@ const EXIT_CODES: &str =
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Serve(serve::Args),
     Migrate(migrate::Args),
     #[command(subcommand)]
@@ -166,6 +168,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(args) => demo::run(&args).await,
         Command::Serve(args) => serve::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::User(command) => user::run(command).await,

@@ -83,7 +83,7 @@ async fn serve(app: &App, listener: TcpListener) -> Result<(), Failure> {
 }
 
 /// Comes true at a SIGTERM (systemd) or a SIGINT (Ctrl-C).
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
     let no_signals = |cause| Error::unavailable("The system tells us of no signals.").because(cause);
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
+use sha2::{Digest, Sha256};
 use tower_sessions::cookie::time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error as SessionError, Result as SessionResult};
@@ -58,9 +59,7 @@ impl SessionRows {
     /// Stores a new session; `false` when its id is taken.
     async fn put_new(&self, record: &Record) -> Result<bool> {
         let tx = self.store.begin().await?;
-        let taken = Entity::find_by_id(record.id.to_string())
-            .one(tx.connection())
-            .await?;
+        let taken = Entity::find_by_id(key(&record.id)).one(tx.connection()).await?;
         if taken.is_some() {
             return Ok(false);
         }
@@ -70,7 +69,7 @@ impl SessionRows {
     }
 
     async fn get(&self, id: &Id) -> Result<Option<Record>> {
-        let found = Entity::find_by_id(id.to_string())
+        let found = Entity::find_by_id(key(id))
             .filter(Column::ExpiresAt.gt(micros(self.clock.now())))
             .one(&self.store.db)
             .await?;
@@ -85,7 +84,7 @@ impl SessionRows {
 
     async fn remove(&self, id: &Id) -> Result<()> {
         let tx = self.store.begin().await?;
-        Entity::delete_by_id(id.to_string()).exec(tx.connection()).await?;
+        Entity::delete_by_id(key(id)).exec(tx.connection()).await?;
         tx.commit().await
     }
 }
@@ -128,7 +127,7 @@ impl fmt::Debug for SessionRows {
 fn row(record: &Record) -> Result<ActiveModel> {
     let expires = record.expiry_date.unix_timestamp_nanos() / 1000;
     Ok(ActiveModel {
-        id: Set(record.id.to_string()),
+        id: Set(key(&record.id)),
         data: Set(columns::to_json(&record.data)?),
         expires_at: Set(i64::try_from(expires).unwrap_or(i64::MAX)),
     })
@@ -138,4 +137,9 @@ fn row(record: &Record) -> Result<ActiveModel> {
 fn told(error: Error) -> SessionError {
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
     SessionError::Backend(format!("{error}{}", cause.unwrap_or_default()))
+}
+
+/// What stands in the store for a session id: who reads the database cannot log in with it.
+fn key(id: &Id) -> String {
+    hex::encode(Sha256::digest(id.to_string()))
 }

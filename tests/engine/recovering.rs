@@ -13,19 +13,35 @@ use crate::support::world::{Wishes, World};
 async fn die_at(world: &World, last: StepKind) -> DeploymentId {
     let store = &world.app.store;
     let lease = Duration::from_secs(600);
-    let claimed = queue::claim(store, "dead/0", world.app.now(), lease).await.unwrap().unwrap();
+    let claimed = queue::claim(store, "dead/0", world.app.now(), lease)
+        .await
+        .unwrap()
+        .unwrap();
     let server = deployer::store::servers::by_name(store, "web1").await.unwrap();
-    let kinds = [StepKind::Inspect, StepKind::Sync, StepKind::Activate, StepKind::Deploy];
-    let plan = kinds.map(|kind| NewStep { server_id: Some(server.id), server_name: "web1".into(), kind });
+    let kinds = [
+        StepKind::Inspect,
+        StepKind::Sync,
+        StepKind::Activate,
+        StepKind::Deploy,
+    ];
+    let plan = kinds.map(|kind| NewStep {
+        server_id: Some(server.id),
+        server_name: "web1".into(),
+        kind,
+    });
     let tx = store.begin_leased(claimed.lease).await.unwrap();
     let rows = steps::insert(&tx, &plan).await.unwrap();
     for step in rows.iter().filter(|step| step.kind <= last) {
         steps::start(&tx, step.id, world.app.now()).await.unwrap();
         if step.kind < last {
-            steps::finish(&tx, step.id, StepState::Succeeded, None, "", world.app.now()).await.unwrap();
+            steps::finish(&tx, step.id, StepState::Succeeded, None, "", world.app.now())
+                .await
+                .unwrap();
         }
     }
-    deployments::set_server(&tx, 0, ServerState::Running, "").await.unwrap();
+    deployments::set_server(&tx, 0, ServerState::Running, "")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     claimed.deployment.id
 }
@@ -34,12 +50,22 @@ async fn die_at(world: &World, last: StepKind) -> DeploymentId {
 async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_per_server() {
     let truths = [
         (StepKind::Inspect, "Not touched: it runs what it ran before."),
-        (StepKind::Sync, "It runs what it ran before; the new release was not put in use."),
+        (
+            StepKind::Sync,
+            "It runs what it ran before; the new release was not put in use.",
+        ),
         (StepKind::Activate, "The switch to"),
-        (StepKind::Deploy, "but deploy.sh was not seen to end. Deploy again to run it whole."),
+        (
+            StepKind::Deploy,
+            "but deploy.sh was not seen to end. Deploy again to run it whole.",
+        ),
     ];
     for (last, truth) in truths {
-        let mut world = World::with(Wishes { workers: 0, ..Wishes::default() }).await;
+        let mut world = World::with(Wishes {
+            workers: 0,
+            ..Wishes::default()
+        })
+        .await;
         world.repository.write("a", "1");
         let commit = world.commit("First").await;
         let id = world.ask(World::request(&commit)).await;
@@ -49,12 +75,28 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
 
         let deployment = world.end(id).await;
         assert_eq!(deployment.state, DeploymentState::Failed);
-        assert!(deployment.outcome.starts_with("Interrupted: the deployer stopped"), "{}", deployment.outcome);
+        assert!(
+            deployment
+                .outcome
+                .starts_with("Interrupted: the deployer stopped"),
+            "{}",
+            deployment.outcome
+        );
         let parts = world.parts(id).await;
         assert_eq!(parts[0].state, ServerState::Interrupted);
         assert!(parts[0].detail.contains(truth), "{last}: {}", parts[0].detail);
         let states: Vec<StepState> = world.steps(id).await.iter().map(|step| step.state).collect();
-        assert_eq!(states.iter().filter(|state| **state == StepState::Interrupted).count(), 1, "{states:?}");
-        assert!(queue::holders(&world.app.store).await.unwrap().is_empty(), "its servers are not free");
+        assert_eq!(
+            states
+                .iter()
+                .filter(|state| **state == StepState::Interrupted)
+                .count(),
+            1,
+            "{states:?}"
+        );
+        assert!(
+            queue::holders(&world.app.store).await.unwrap().is_empty(),
+            "its servers are not free"
+        );
     }
 }
