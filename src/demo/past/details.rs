@@ -187,24 +187,29 @@ impl Writer<'_> {
         }
         self.script(None, StepKind::Predeploy, (1800, 4200), built);
         if self.fate == Fate::LocalTests {
-            let lines = vec![
-                format!(
-                    "$ tests/run_local_tests.sh {environment} localhost {} {commit}",
-                    self.place.branch
-                ),
-                "\u{1b}[31mE   wanted 15, got 20\u{1b}[0m".to_owned(),
-                "\u{1b}[31m=== 1 failed, 4 passed ===\u{1b}[0m".to_owned(),
-            ];
-            let detail = "tests/run_local_tests.sh ended with exit code 1.".to_owned();
-            self.clock += self.chance.seconds(2, 4);
-            self.end(None, StepKind::LocalTests, StepState::Failed, detail, Some(1));
-            if let Some(step) = self.steps.last_mut() {
-                step.lines.splice(0..0, lines);
-            }
-            self.give_up(ServerState::Skipped);
+            self.fail_local_tests();
         }
         let passed = vec!["\u{1b}[1;32m5 passed\u{1b}[0m".to_owned()];
         self.script(None, StepKind::LocalTests, (1200, 2600), passed);
+    }
+
+    fn fail_local_tests(&mut self) {
+        let (environment, commit) = (self.place.environment, self.commit.id.clone());
+        let lines = vec![
+            format!(
+                "$ tests/run_local_tests.sh {environment} localhost {} {commit}",
+                self.place.branch
+            ),
+            "\u{1b}[31mE   wanted 15, got 20\u{1b}[0m".to_owned(),
+            "\u{1b}[31m=== 1 failed, 4 passed ===\u{1b}[0m".to_owned(),
+        ];
+        let detail = "tests/run_local_tests.sh ended with exit code 1.".to_owned();
+        self.clock += self.chance.seconds(2, 4);
+        self.end(None, StepKind::LocalTests, StepState::Failed, detail, Some(1));
+        if let Some(step) = self.steps.last_mut() {
+            step.lines.splice(0..0, lines);
+        }
+        self.give_up(ServerState::Skipped);
     }
 
     fn roll_out(&mut self) {
