@@ -5,8 +5,10 @@
 //! [`App::permit`], which records refusals, and stores the change together with its audit event.
 
 pub mod accounts;
+pub mod activity;
 pub mod audit;
 pub mod deployments;
+pub mod history;
 pub mod logins;
 pub mod start;
 pub mod watch;

@@ -59,7 +59,7 @@ pub mod urls;
 pub mod visitor;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use poem::listener::TcpAcceptor;
@@ -68,8 +68,8 @@ use tower_sessions::Session;
 
 use self::frame::Banner;
 use self::gate::Gate;
-use self::live::Channels;
-use self::pages::deployment;
+use self::live::{Changes, Channels};
+use self::pages::{activity, deployment, history};
 use crate::app::App;
 use crate::app::logins::{self, Logins};
 use crate::config::{Config, Network};
@@ -111,6 +111,7 @@ pub struct Site {
     sessions: SessionRows,
     logins: Logins,
     channels: Channels,
+    changes: OnceLock<Changes>,
 }
 
 impl Site {
@@ -121,6 +122,7 @@ impl Site {
             sessions: SessionRows::new(app.store.clone(), app.clock.clone()),
             logins: Logins::default(),
             channels: Channels::default(),
+            changes: OnceLock::new(),
             app,
         }
     }
@@ -136,6 +138,11 @@ impl Site {
             session::sign_out(session).await?;
         }
         Ok(known.map(|known| (known.user, who.csrf)))
+    }
+
+    /// The count of changes, begun when it is first asked for.
+    fn changes(&self) -> Changes {
+        self.changes.get_or_init(|| Changes::begin(&self.app)).clone()
     }
 
     /// What administrators have to know on every page.
@@ -159,6 +166,10 @@ pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
         .at(urls::logout(), post(login::log_out))
         .at(urls::profile(), get(profile::show).post(profile::change_password))
         .at(urls::theme(), post(preferences::theme))
+        .at(urls::activity(), get(activity::show))
+        .at(urls::live(), get(activity::events))
+        .at(urls::history(), get(history::show))
+        .at(urls::history_csv(), get(history::csv))
         .at("/deployments/:id", get(deployment::show))
         .at("/deployments/:id/acts", get(deployment::acts))
         .at("/deployments/:id/events", get(deployment::events))

@@ -50,6 +50,8 @@ fixed! {
     activity = "/activity";
     /// All deployments.
     history = "/history";
+    /// The same as a table for spreadsheets.
+    history_csv = "/history.csv";
     /// The audit log.
     audit = "/audit";
     /// Where configuration begins.
@@ -143,6 +145,11 @@ pub fn deployment_log_of(id: DeploymentId, server: &str, step: &str) -> String {
         "{}#log",
         with_query(&deployment(id), &[("server", server), ("step", step)])
     )
+}
+
+/// The stream of everything that changes, for a page that knows of the changes up to `count`.
+pub fn live_after(count: u64) -> String {
+    format!("{}?after={count}", live())
 }
 
 /// The history of one project.

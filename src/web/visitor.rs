@@ -14,7 +14,7 @@ use tower_sessions::Session;
 
 use super::flash::Flash;
 use super::frame::{Frame, Section, Theme};
-use super::live::Channels;
+use super::live::{Changes, Channels};
 use super::session;
 use super::{Settings, Site, csrf, urls};
 use crate::app::App;
@@ -126,6 +126,17 @@ impl Visitor {
     /// The live streams of deployments.
     pub(super) fn channels(&self) -> &Channels {
         &self.0.site.channels
+    }
+
+    /// What counts changes of anything.
+    pub(super) fn changes(&self) -> Changes {
+        self.0.site.changes()
+    }
+
+    /// Where a page listens for changes of anything from now on. To be asked for before what the
+    /// page shows is read, so that nothing falls in between; see `live/changes.rs`.
+    pub fn live_url(&self) -> String {
+        urls::live_after(self.changes().count())
     }
 
     /// Who asks, for `access` and the audit log.

@@ -3,7 +3,13 @@
 //! Numbers grow with time, so a span of time is turned into a span of numbers first: the page
 //! is then cut along one index, whatever else it is filtered by.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Statement,
+};
 
 use super::super::Reader;
 use super::super::columns::micros;
@@ -29,6 +35,38 @@ pub struct Filter {
     pub from: Option<Instant>,
     /// Asked for before this instant.
     pub to: Option<Instant>,
+    /// Only in these projects and environments, by the names they had; `None`: anywhere.
+    pub places: Option<Vec<Place>>,
+}
+
+/// A project and an environment, by the names they had.
+pub type Place = (String, String);
+
+/// Every pair of project and environment that was ever deployed to. Steps through an index from
+/// pair to pair, so that it costs as much as there are pairs, however many deployments there are.
+const PLACES: &str = "WITH RECURSIVE \
+    named(project) AS ( \
+        SELECT MIN(project) FROM deployments \
+        UNION ALL \
+        SELECT (SELECT MIN(d.project) FROM deployments d WHERE d.project > named.project) \
+        FROM named WHERE named.project IS NOT NULL), \
+    places(project, environment) AS ( \
+        SELECT named.project, \
+            (SELECT MIN(d.environment) FROM deployments d WHERE d.project = named.project) \
+        FROM named WHERE named.project IS NOT NULL \
+        UNION ALL \
+        SELECT places.project, (SELECT MIN(d.environment) FROM deployments d \
+            WHERE d.project = places.project AND d.environment > places.environment) \
+        FROM places WHERE places.environment IS NOT NULL) \
+    SELECT project, environment FROM places WHERE environment IS NOT NULL \
+    ORDER BY project, environment";
+
+/// Every project and environment that was ever deployed to, in order of their names.
+pub async fn places(on: &impl Reader) -> Result<Vec<Place>> {
+    let statement = Statement::from_string(on.db().get_database_backend(), PLACES);
+    let rows = on.db().query_all_raw(statement).await?;
+    let pair = |row: sea_orm::QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    rows.into_iter().map(pair).collect()
 }
 
 /// A page of `limit` deployments.
@@ -63,6 +101,9 @@ fn narrowed(filter: &Filter) -> Select<Entity> {
     if let Some(environment) = &filter.environment {
         rows = rows.filter(Column::Environment.eq(environment));
     }
+    if let Some(places) = &filter.places {
+        rows = rows.filter(among(places));
+    }
     if let Some(actor) = &filter.actor {
         rows = rows.filter(Column::Actor.eq(actor));
     }
@@ -77,6 +118,26 @@ fn narrowed(filter: &Filter) -> Select<Entity> {
         [kind] => rows.filter(Column::Kind.eq(kind.as_str())),
         many => rows.filter(Column::Kind.is_in(many.iter().map(|one| one.as_str()))),
     }
+}
+
+/// In one of `places`; in none of them where there are none.
+fn among(places: &[Place]) -> Condition {
+    let mut projects: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (project, environment) in places {
+        projects.entry(project).or_default().push(environment);
+    }
+    let mut any = Condition::any();
+    for (project, environments) in projects {
+        let project = Column::Project.eq(project);
+        any = any.add(match environments.as_slice() {
+            [one] => project.and(Column::Environment.eq(*one)),
+            many => project.and(Column::Environment.is_in(many.iter().copied())),
+        });
+    }
+    if places.is_empty() {
+        any = any.add(Column::Id.lt(0));
+    }
+    any
 }
 
 /// The number of the first deployment asked for at `instant` or later.

@@ -8,7 +8,7 @@ mod overview;
 mod past;
 mod states;
 
-pub use history::{Filter, history};
+pub use history::{Filter, Place, history, places};
 pub use overview::{
     active, last_for_environment, last_for_project, last_for_server, latest, latest_succeeded,
     previous_succeeded, running_for, succeeded_commits,

@@ -5,13 +5,17 @@
 //! store until it has caught up, then follows the shared channel; when it falls behind it reads the
 //! store again. So no line is lost or doubled, and a slow viewer costs a bounded ring.
 //!
+//! `changes` is the stream of everything that changes, for pages about more than one deployment.
+//!
 //! Every message carries the number of the last line that its receiver has seen with it, which the
 //! browser sends back as `Last-Event-ID` when it reconnects.
 
+mod changes;
 mod channel;
 mod frame;
 mod viewer;
 
+pub use changes::Changes;
 pub use channel::Channels;
 pub use frame::Filter;
 pub use viewer::stream;

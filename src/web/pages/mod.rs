@@ -1,4 +1,6 @@
 //! The pages, one file per noun: a handler extracts, calls `app`, and hands its struct to the
 //! template that the struct is the contract of.
 
+pub mod activity;
 pub mod deployment;
+pub mod history;

@@ -1,0 +1,122 @@
+//! Looking back: all deployments that somebody may see, filtered, page by page.
+//!
+//! What may be seen is worked out before the rows are read, place by place (a project and an
+//! environment, by the names they had), and becomes part of the query. So a page is full whoever
+//! reads it, and the one after it begins where it ended.
+
+use super::App;
+use crate::domain::{Action, Actor, Deployment, Instant, Resource, Result};
+use crate::store::deployments::{self, Place};
+use crate::store::environments;
+use crate::store::{Page, Paged, projects};
+
+pub use crate::store::deployments::Filter;
+
+/// The places somebody may see.
+#[derive(Debug, Clone, Default)]
+pub struct Visible {
+    /// Projects and environments that exist or were ever deployed to, in order.
+    pub places: Vec<Place>,
+    /// Whether that is all there is.
+    pub is_all: bool,
+}
+
+impl Visible {
+    /// Whether deployments of this project and environment may be seen.
+    pub fn shows(&self, deployment: &Deployment) -> bool {
+        self.is_all
+            || self.places.iter().any(|(project, environment)| {
+                *project == deployment.project && *environment == deployment.environment
+            })
+    }
+
+    /// The names of the projects, each once.
+    pub fn projects(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.places.iter().map(|(project, _)| project.as_str()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The names of the environments, each once; those of one project where one is given.
+    pub fn environments(&self, project: Option<&str>) -> Vec<&str> {
+        let of = |place: &&Place| project.is_none_or(|wanted| place.0 == wanted);
+        let mut names: Vec<&str> = self.places.iter().filter(of).map(|place| place.1.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// `filter` held to what may be seen.
+    fn hold(&self, filter: &Filter) -> Filter {
+        let mut held = filter.clone();
+        if !self.is_all {
+            let is = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|one| one == name);
+            let fits = |place: &&Place| is(&filter.project, &place.0) && is(&filter.environment, &place.1);
+            held.places = Some(self.places.iter().filter(fits).cloned().collect());
+        }
+        held
+    }
+}
+
+/// What `actor` may see now.
+///
+/// # Errors
+/// Forbidden, when there is something and nothing of it may be seen.
+pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
+    let mut places = deployments::places(&app.store).await?;
+    let projects = projects::list(&app.store).await?;
+    for environment in environments::all(&app.store).await? {
+        if let Some(project) = projects.iter().find(|one| one.id == environment.project_id) {
+            places.push((project.name.to_string(), environment.name.to_string()));
+        }
+    }
+    places.sort_unstable();
+    places.dedup();
+    let known = places.len();
+    let may = |resource: Resource| app.may(actor, Action::View, &resource);
+    places.retain(|(project, environment)| may(Resource::Environment(project.clone(), environment.clone())));
+    let is_all = places.len() == known;
+    if places.is_empty() && !is_all {
+        app.permit(actor, Action::View, &Resource::Everything).await?;
+    }
+    Ok(Visible { places, is_all })
+}
+
+/// One page of the history.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The deployments, newest first.
+    pub page: Paged<Deployment>,
+    /// What the reader may see at all: for choosing from.
+    pub visible: Visible,
+    /// When this was read.
+    pub at: Instant,
+}
+
+/// The deployments that `filter` takes and `actor` may see.
+///
+/// # Errors
+/// Forbidden, when `actor` may see nothing at all.
+pub async fn find(app: &App, actor: &Actor, filter: &Filter, page: Page, limit: u64) -> Result<Found> {
+    let visible = visible(app, actor).await?;
+    let page = within(app, &visible, filter, page, limit).await?;
+    Ok(Found {
+        page,
+        visible,
+        at: app.now(),
+    })
+}
+
+/// The deployments that `filter` takes among those that may be seen.
+///
+/// # Errors
+/// Of the store.
+pub async fn within(
+    app: &App,
+    visible: &Visible,
+    filter: &Filter,
+    page: Page,
+    limit: u64,
+) -> Result<Paged<Deployment>> {
+    deployments::history(&app.store, &visible.hold(filter), page, limit).await
+}
