@@ -28,6 +28,19 @@
   };
   setInterval(tellTimes, 20000);
 
+  // How long something has been running.
+  const took = (seconds) => {
+    const two = (number) => String(number).padStart(2, "0");
+    if (seconds < 60) return `${seconds} s`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
+    return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} min`;
+  };
+  setInterval(() => {
+    for (const time of all("time[data-for]")) {
+      time.textContent = took(Math.max(0, Math.round((Date.now() + skew - Date.parse(time.dateTime)) / 1000)));
+    }
+  }, 1000);
+
   // Colours change at once; the form keeps the choice.
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -115,20 +128,65 @@
   addEventListener("online", show);
   addEventListener("offline", show);
 
-  // Follow mode: a log with data-follow stays at its end until somebody scrolls up.
-  const followed = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  // A choice that narrows a list takes effect at once.
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
+  });
+
+  // Follow mode: a log with data-follow stays at its end until somebody scrolls up. While it
+  // follows it holds data-keep lines and lets go of the oldest; while somebody reads it lets no
+  // more in than the same again, and going on then means looking at the newest lines afresh.
+  const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   const follow = (log) => {
-    let on = log.dataset.follow !== "off";
+    const keep = Number(log.dataset.keep) || 2000;
     const box = document.querySelector(`[data-follows="${log.id}"]`);
-    const set = (value) => {
-      on = value;
-      if (box) box.checked = on;
+    const earlier = document.getElementById("earlier");
+    let on = true;
+    let missed = false;
+    const showEarlier = () => {
+      if (!earlier || !log.firstElementChild) return;
+      const url = new URL(log.dataset.newest, location.href);
+      url.searchParams.set("before", log.firstElementChild.id.slice(1));
+      earlier.href = url;
+      earlier.hidden = false;
+    };
+    const tidy = () => {
+      const count = log.childElementCount;
+      if (on && count > keep) {
+        const range = document.createRange();
+        range.setStartBefore(log.firstChild);
+        range.setEndBefore(log.children[count - keep]);
+        range.deleteContents();
+        showEarlier();
+      } else if (!on && count > 2 * keep) {
+        missed = true;
+        const range = document.createRange();
+        range.setStartBefore(log.children[2 * keep]);
+        range.setEndAfter(log.lastChild);
+        range.deleteContents();
+      }
       if (on) log.scrollTop = log.scrollHeight;
     };
-    log.addEventListener("scroll", () => set(followed(log)), { passive: true });
-    if (box) box.addEventListener("change", () => set(box.checked));
-    new MutationObserver(() => on && (log.scrollTop = log.scrollHeight)).observe(log, { childList: true });
-    set(on);
+    const set = (value) => {
+      if (value && missed) return location.reload();
+      on = value;
+      if (box) box.checked = on;
+      if (on) tidy();
+    };
+    if (box) {
+      box.closest("label").hidden = false;
+      box.addEventListener("change", () => set(box.checked));
+    }
+    // Only a person's scrolling counts: that lines arrive moves the end, not the reader.
+    let last = log.scrollTop;
+    log.addEventListener("scroll", () => {
+      const up = log.scrollTop < last - 4;
+      last = log.scrollTop;
+      if (on && up && !atEnd(log)) set(false);
+      else if (!on && !up && atEnd(log) && !missed) set(true);
+    }, { passive: true });
+    new MutationObserver(tidy).observe(log, { childList: true });
+    tidy();
   };
   all("[data-follow]").forEach(follow);
 

@@ -111,6 +111,13 @@ impl StateView {
         StateMessage { state: self }.render().map_err(Error::internal)
     }
 
+    /// How many servers stand where, leaving out where none does.
+    pub fn tally(&self) -> Vec<(ServerState, usize)> {
+        let count = |state| self.servers.iter().filter(|one| one.part.state == state).count();
+        let all = ServerState::ALL.iter().map(|&state| (state, count(state)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+
     pub fn is_final(&self) -> bool {
         self.deployment.state.is_final()
     }
