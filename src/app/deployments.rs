@@ -1,16 +1,18 @@
 //! Asking for deployments and ending them.
 
+mod target;
+
 use serde_json::json;
 
 use super::{App, audit};
 use crate::access::Permit;
 use crate::domain::{
     Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind,
-    Lock, Project, Resource, Result, Server, ServerId, Target,
+    Lock, Project, Resource, Result, ServerId, Target,
 };
 use crate::store::audit as audit_log;
 use crate::store::deployments::{self, NewDeployment, NewPart};
-use crate::store::{clusters, environments, locks, projects, servers};
+use crate::store::{environments, locks, projects};
 
 /// The longest reason, in characters: a paragraph, not a document.
 pub const REASON_LIMIT: usize = 2_000;
@@ -84,7 +86,7 @@ pub async fn request(app: &App, actor: &Actor, wanted: DeployRequest) -> Result<
             format!("Keep the reason under {REASON_LIMIT} characters."),
         ));
     }
-    let (target, servers) = resolve_target(app, &environment, wanted.choice).await?;
+    let (target, servers) = target::resolve(app, &environment, wanted.choice).await?;
     let mirror = app.mirror(&project)?;
     let commit = mirror.resolve(wanted.commit.trim()).await?;
     if wanted.kind != Kind::Rollback {
@@ -195,67 +197,6 @@ pub async fn place(app: &App, project: &str, environment: &str) -> Result<(Proje
     let project = projects::by_name(&app.store, project).await?;
     let environment = environments::by_name(&app.store, project.id, environment).await?;
     Ok((project, environment))
-}
-
-/// The servers a choice means, checked to belong to the environment.
-async fn resolve_target(
-    app: &App,
-    environment: &Environment,
-    choice: Choice,
-) -> Result<(Target, Vec<NewPart>)> {
-    let mut servers: Vec<NewPart> = Vec::new();
-    let mut target = (choice == Choice::All).then_some(Target::Environment);
-    for &id in &environment.clusters {
-        let cluster = clusters::by_id(&app.store, id).await?;
-        if choice == Choice::Cluster(id) {
-            target = Some(Target::Cluster {
-                id,
-                name: cluster.name.to_string(),
-            });
-        }
-        if matches!(choice, Choice::Cluster(other) if other != id) {
-            continue;
-        }
-        for member in &cluster.members {
-            let server = servers::by_id(&app.store, member.server).await?;
-            if matches!(choice, Choice::Server(other) if other != server.id) {
-                continue;
-            }
-            if choice == Choice::Server(server.id) {
-                target = Some(Target::Server {
-                    id: server.id,
-                    name: server.name.to_string(),
-                });
-            }
-            // A server in two clusters of one environment is deployed to once.
-            if !servers.iter().any(|part| part.server_id == server.id) {
-                servers.push(part(&server, cluster.name.as_str()));
-            }
-        }
-    }
-    let foreign = || {
-        Error::field(
-            "target",
-            "That server or cluster does not belong to this environment.",
-        )
-    };
-    let target = target.ok_or_else(foreign)?;
-    if servers.iter().all(|part| part.skipped.is_some()) {
-        let message = format!(
-            "There is no active server in {target} of this environment, so there is nothing to deploy to."
-        );
-        return Err(Error::field("target", message));
-    }
-    Ok((target, servers))
-}
-
-fn part(server: &Server, cluster: &str) -> NewPart {
-    NewPart {
-        server_id: server.id,
-        server: server.name.to_string(),
-        cluster: cluster.to_owned(),
-        skipped: (!server.active).then(|| "Inactive, so it is left alone.".to_owned()),
-    }
 }
 
 /// The rules a commit has to keep: it is on the environment's branch, and it has succeeded in the

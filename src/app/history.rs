@@ -40,7 +40,12 @@ impl Visible {
     /// The names of the environments, each once; those of one project where one is given.
     pub fn environments(&self, project: Option<&str>) -> Vec<&str> {
         let of = |place: &&Place| project.is_none_or(|wanted| place.0 == wanted);
-        let mut names: Vec<&str> = self.places.iter().filter(of).map(|place| place.1.as_str()).collect();
+        let mut names: Vec<&str> = self
+            .places
+            .iter()
+            .filter(of)
+            .map(|place| place.1.as_str())
+            .collect();
         names.sort_unstable();
         names.dedup();
         names

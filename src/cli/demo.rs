@@ -25,7 +25,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    telemetry::start(&Config::default().log);
+    // Whoever looks around wants to read the logins, not a line per request.
+    let mut log = Config::default().log;
+    log.filter = "warn".to_owned();
+    telemetry::start(&log);
     let shutdown = CancellationToken::new();
     let (stop, token) = (serve::stop_signal()?, shutdown.clone());
     tokio::spawn(async move {

@@ -83,7 +83,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         } => {
             let name: Name = name
                 .parse()
-                .map_err(|complaint| Error::invalid(format!("{complaint}")))?;
+                .map_err(|complaint: String| Error::invalid(complaint))?;
             let store = data::open_current(&config.load()?).await?;
             let secret = password.get()?;
             let new = NewUser {

@@ -116,7 +116,7 @@ mod tests {
     fn the_policy_takes_effect_and_knows_everybody() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path()).unwrap();
-        let access = Access::load(dir.path()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let access = Access::load(dir.path()).unwrap();
         let sunday = "2026-11-22T03:00:00Z".parse().unwrap();
         let may = |name: &str, action, project: &str, environment: &str| {
             let resource = Resource::Environment(project.into(), environment.into());

@@ -298,7 +298,7 @@ mod tests {
         let now: Instant = "2026-11-22T12:00:00Z".parse().unwrap();
         for story in &STORIES {
             let path = dir.path().join(story.name);
-            let sample = tell(story, &path, now).unwrap_or_else(|error| panic!("{}: {error}", story.name));
+            let sample = tell(story, &path, now).expect(story.name);
             let repository = Repository::open_bare(&path).unwrap();
             for (name, commits) in &sample.branches {
                 let head = repository.find_reference(&format!("refs/heads/{name}")).unwrap();

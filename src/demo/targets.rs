@@ -3,7 +3,7 @@
 //!
 //! A commit's tree is read once and written to every server that has it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, symlink};
@@ -54,12 +54,14 @@ pub fn lay(servers: &Path, samples: &[Sample], laid: &[Laid]) -> io::Result<()> 
     let mut trees: HashMap<(&str, &CommitId), Vec<Entry>> = HashMap::new();
     for one in laid {
         let key = (one.place.project, &one.commit);
-        if !trees.contains_key(&key) {
-            let sample = samples.iter().find(|sample| sample.name == one.place.project);
-            let sample = sample.ok_or(io::ErrorKind::NotFound)?;
-            trees.insert(key, read(&sample.path, &one.commit).map_err(io::Error::other)?);
-        }
-        let tree = trees.get(&key).map_or(&[][..], Vec::as_slice);
+        let tree = match trees.entry(key) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(place) => {
+                let sample = samples.iter().find(|sample| sample.name == one.place.project);
+                let sample = sample.ok_or(io::ErrorKind::NotFound)?;
+                place.insert(read(&sample.path, &one.commit).map_err(io::Error::other)?)
+            }
+        };
         put(servers, one, tree)?;
     }
     Ok(())

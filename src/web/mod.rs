@@ -7,7 +7,7 @@
 //!
 //! **How to write a page.**
 //! ```text
-//! /// The contract of `templates/history/index.html`.
+//! /// The contract of `templates/deployments/show.html`.
 //! #[derive(Template)]
 //! #[template(path = "history/index.html", blocks = ["rows"])]
 //! struct HistoryPage { frame: Frame, rows: Vec<Row> }

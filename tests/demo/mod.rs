@@ -120,9 +120,7 @@ async fn what_the_history_says_is_on_a_server_lies_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_answer_and_nothing_is_left() {
-    let begun = Instant::now();
     let demo = Demo::start(options(None)).await.unwrap();
-    eprintln!("ready after {:?}", begun.elapsed());
     let answer = reqwest::get(&demo.url).await.unwrap();
     assert!(answer.status().as_u16() < 500, "{}", answer.status());
     let dir = demo.dir().to_owned();

@@ -9,8 +9,8 @@ fn lines(range: std::ops::Range<u32>) -> String {
     range.map(|n| format!("line {n}\n")).collect()
 }
 
-#[tokio::test]
-async fn every_kind_of_change_is_named() {
+/// Two commits with a change of every kind between them.
+fn changes() -> (Origin, CommitId, CommitId) {
     let mut origin = Origin::new();
     origin.write("changed", lines(1..30));
     origin.write("gone", "x\n");
@@ -31,6 +31,12 @@ async fn every_kind_of_change_is_named() {
     std::os::unix::fs::symlink("changed", origin.path().join("kind")).unwrap();
     origin.write("new", "new\n");
     let to: CommitId = origin.commit("two").parse().unwrap();
+    (origin, from, to)
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_named() {
+    let (origin, from, to) = changes();
     let mirror = origin.fetched().await;
 
     let diff = mirror

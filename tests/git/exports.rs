@@ -15,6 +15,17 @@ async fn export(mirror: &Mirror, commit: &str, into: &Path) -> deployer::git::Re
         .await
 }
 
+/// Does not compress, so that it is stored as it is, and large enough to be streamed.
+fn noise() -> Vec<u8> {
+    let mut noise = vec![0_u8; 6_000_000];
+    let mut state = 1_u64;
+    for byte in &mut noise {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *byte = (state >> 56) as u8;
+    }
+    noise
+}
+
 #[tokio::test]
 async fn an_export_is_what_git_archive_makes() {
     let mut origin = Origin::new();
@@ -44,13 +55,7 @@ async fn an_export_is_what_git_archive_makes() {
     ] {
         std::os::unix::fs::symlink(target, origin.path().join(name)).unwrap();
     }
-    // Does not compress, so that it is stored as it is, and large enough to be streamed.
-    let mut noise = vec![0_u8; 6_000_000];
-    let mut state = 1_u64;
-    for byte in &mut noise {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        *byte = (state >> 56) as u8;
-    }
+    let mut noise = noise();
     origin.write("large", &noise);
     let first = origin.commit("one");
     // Now stored as a difference to the first.

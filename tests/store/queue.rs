@@ -73,7 +73,7 @@ async fn eight_workers_share_two_hundred_deployments() {
     while let Some(worker) = workers.join_next().await {
         worker.unwrap();
     }
-    let done = done.lock().unwrap();
+    let done = done.lock().unwrap().clone();
     assert_eq!(done.len(), 200);
     assert_eq!(done.iter().collect::<HashSet<_>>().len(), 200, "none twice");
     assert_eq!(store.rows("reservations").await, 0);

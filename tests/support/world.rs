@@ -134,22 +134,33 @@ impl World {
             ids.push(clusters::insert(&tx, &cluster).await.unwrap().id);
         }
         for (name, position) in wishes.environments.iter().zip(1..) {
-            let environment = Environment {
-                id: EnvironmentId(0),
-                project_id: project.id,
-                name: name.parse().unwrap(),
-                branch: "main".parse().unwrap(),
-                target_path: format!("~/{name}/shop").parse().unwrap(),
-                remote_user: self.servers[0].user.clone(),
-                position,
-                auto_deploy: false,
-                fail_on_failed_tests: wishes.fail_on_failed_tests,
-                clusters: ids.clone(),
-                options: wishes.options.clone(),
-            };
+            let environment = self.environment(&wishes, project.id, &ids, name, position);
             environments::insert(&tx, &environment).await.unwrap();
         }
         tx.commit().await.unwrap();
+    }
+
+    fn environment(
+        &self,
+        wishes: &Wishes,
+        project_id: ProjectId,
+        clusters: &[ClusterId],
+        name: &str,
+        position: i32,
+    ) -> Environment {
+        Environment {
+            id: EnvironmentId(0),
+            project_id,
+            name: name.parse().unwrap(),
+            branch: "main".parse().unwrap(),
+            target_path: format!("~/{name}/shop").parse().unwrap(),
+            remote_user: self.servers[0].user.clone(),
+            position,
+            auto_deploy: false,
+            fail_on_failed_tests: wishes.fail_on_failed_tests,
+            clusters: clusters.to_vec(),
+            options: wishes.options.clone(),
+        }
     }
 
     /// Commits what lies in the repository's work tree and brings the mirror up to date.

@@ -1,3 +1,5 @@
+//! The past that is made up has to be one that could have been.
+
 use super::super::repositories;
 use super::super::stories::STORIES;
 use super::*;
@@ -50,7 +52,7 @@ fn one_environment_drifts_and_one_test_failed_last() {
         last.unwrap().1.commit.id.clone()
     };
     assert_ne!(on("beta-1"), on("beta-2"));
-    let last = in_place("orders-api", "dev").last().unwrap();
+    let last = in_place("orders-api", "dev").next_back().unwrap();
     let newest = samples[1].commits("main").last().unwrap();
     assert_eq!((last.state, &last.commit), (DeploymentState::Failed, newest));
 }

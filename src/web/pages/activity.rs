@@ -168,7 +168,11 @@ pub struct EventsQuery {
 /// `GET /live`: says when anything changed. Carries no content, yet only those who may see something
 /// are told.
 #[handler]
-pub async fn events(visitor: Visitor, query: Query<EventsQuery>, request: &poem::Request) -> Result<Response> {
+pub async fn events(
+    visitor: Visitor,
+    query: Query<EventsQuery>,
+    request: &poem::Request,
+) -> Result<Response> {
     history::visible(visitor.app(), visitor.actor()).await?;
     let resumed = request
         .header("last-event-id")

@@ -47,10 +47,7 @@ struct Choices {
 
 impl Choices {
     fn new(visible: &Visible, asked: &Asked) -> Self {
-        let project = visible
-            .projects()
-            .into_iter()
-            .find(|&name| name == asked.project);
+        let project = visible.projects().into_iter().find(|&name| name == asked.project);
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         Self {
             projects: owned(visible.projects()),
@@ -129,7 +126,10 @@ impl Asked {
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
         {
-            wrong.push(complaint("to", "The last day has to be the first or a later one."));
+            wrong.push(complaint(
+                "to",
+                "The last day has to be the first or a later one.",
+            ));
         }
         if !wrong.is_empty() {
             return Err(Error::fields(wrong));
@@ -205,7 +205,10 @@ fn word<T>(
 ) -> Option<T> {
     let found = parse(text);
     if found.is_none() && !text.is_empty() {
-        wrong.push(complaint(field, format!("There is no {field} of that name; pick one.")));
+        wrong.push(complaint(
+            field,
+            format!("There is no {field} of that name; pick one."),
+        ));
     }
     found
 }
@@ -314,7 +317,11 @@ fn csv_line(one: &Deployment) -> String {
 /// messages come from strangers.
 fn csv_cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    let text = if formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
     if text.contains([',', '"', '\n', '\r']) {
         return format!("\"{}\"", text.replace('"', "\"\""));
     }

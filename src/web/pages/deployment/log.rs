@@ -1,0 +1,201 @@
+//! The part of a log that a page shows, and the whole of it as text.
+
+use serde::Deserialize;
+
+use super::LineView;
+use crate::app::watch::{self, Watched, Window};
+use crate::domain::{DeploymentId, LogLine, Result, StepKind};
+use crate::store::log::Filter;
+use crate::web::visitor::Visitor;
+use crate::web::{ansi, format, urls};
+
+/// Lines on one page: what a browser lays out without being felt.
+const WINDOW: usize = 400;
+/// Lines read at once for a download.
+const DOWNLOAD_WINDOW: usize = 2_000;
+
+/// The part of the log that is shown, and the ways to its other parts.
+pub(super) struct LogView {
+    pub lines: Vec<LineView>,
+    pub filter: LogQuery,
+    pub steps: Vec<(String, String)>,
+    pub servers: Vec<(String, String)>,
+    pub earlier: String,
+    pub later: String,
+    pub newest: String,
+    /// Where live lines come from; empty when this part of the log does not grow.
+    pub events: String,
+    /// Whether there is any line at all.
+    pub is_empty: bool,
+    /// How many lines there are, in words.
+    pub total: String,
+}
+
+/// Which part of the log is asked for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct LogQuery {
+    /// Only this server; `here` is the deployer's host.
+    pub server: String,
+    /// Only this kind of step.
+    pub step: String,
+    /// Only lines with this text.
+    pub text: String,
+    /// From this line on.
+    pub from: Option<i64>,
+    /// What ends before this line.
+    pub before: Option<i64>,
+}
+
+impl LogQuery {
+    pub fn filter(&self) -> Filter {
+        let server = match self.server.as_str() {
+            "" => None,
+            "here" => Some(String::new()),
+            name => Some(name.to_owned()),
+        };
+        let text = (!self.text.is_empty()).then(|| self.text.clone());
+        Filter {
+            server,
+            kind: StepKind::parse(&self.step),
+            text,
+        }
+    }
+
+    fn window(&self) -> Window {
+        match (self.from, self.before) {
+            (Some(line), _) => Window::From(line.max(1)),
+            (None, Some(line)) => Window::Before(line),
+            (None, None) => Window::Last,
+        }
+    }
+
+    fn url(&self, id: DeploymentId, pairs: &[(&str, &str)]) -> String {
+        let mut all = vec![
+            ("server", self.server.as_str()),
+            ("step", &self.step),
+            ("text", &self.text),
+        ];
+        all.extend_from_slice(pairs);
+        format!("{}#log", urls::with_query(&urls::deployment(id), &all))
+    }
+}
+
+pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQuery) -> Result<LogView> {
+    let (app, id) = (visitor.app(), watched.deployment.id);
+    let filter = query.filter();
+    let lines = watch::log_window(app, visitor.actor(), id, query.window(), WINDOW, &filter).await?;
+    let total = watched.deployment.last_line;
+    let first = lines.first().map_or(0, |line| line.number);
+    let last = lines.last().map_or(0, |line| line.number);
+    let full = lines.len() >= WINDOW;
+    let shows_end =
+        !matches!(query.window(), Window::From(_) | Window::Before(_)) || (!full && query.before.is_none());
+    let live = shows_end && !watched.deployment.state.is_final() && query.text.is_empty();
+    // A stream without a filter goes on after the newest line; with one, what the filter passed
+    // over must not be sent again either.
+    let after = last.max(total).to_string();
+    let mut servers: Vec<(String, String)> =
+        vec![(String::new(), "All".into()), ("here".into(), "Here".into())];
+    servers.extend(
+        watched
+            .servers
+            .iter()
+            .map(|part| (part.server.clone(), part.server.clone())),
+    );
+    let mut kinds: Vec<StepKind> = watched.steps.iter().map(|step| step.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut steps = vec![(String::new(), "All".to_owned())];
+    steps.extend(
+        kinds
+            .iter()
+            .map(|kind| (kind.as_str().to_owned(), kind.title().to_owned())),
+    );
+    let reaches_start = first <= 1 || (matches!(query.window(), Window::Last | Window::Before(_)) && !full);
+    let pairs = [
+        ("after", after.as_str()),
+        ("server", query.server.as_str()),
+        ("step", query.step.as_str()),
+    ];
+    Ok(LogView {
+        earlier: if reaches_start {
+            String::new()
+        } else {
+            query.url(id, &[("before", &first.to_string())])
+        },
+        later: if shows_end {
+            String::new()
+        } else {
+            query.url(id, &[("from", &(last + 1).to_string())])
+        },
+        newest: query.url(id, &[]),
+        events: if live {
+            urls::with_query(&urls::deployment_events(id), &pairs)
+        } else {
+            String::new()
+        },
+        lines: lines.iter().map(LineView::new).collect(),
+        filter: query,
+        steps,
+        servers,
+        is_empty: total == 0,
+        total: format::count(total, "line"),
+    })
+}
+
+impl LogView {
+    pub fn empty() -> Self {
+        Self {
+            lines: Vec::new(),
+            filter: LogQuery::default(),
+            steps: Vec::new(),
+            servers: Vec::new(),
+            earlier: String::new(),
+            later: String::new(),
+            newest: String::new(),
+            events: String::new(),
+            is_empty: true,
+            total: String::new(),
+        }
+    }
+}
+
+pub(super) fn as_text(
+    app: crate::app::App,
+    actor: crate::domain::Actor,
+    id: DeploymentId,
+    filter: Filter,
+    last: i64,
+) -> impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static {
+    futures_util::stream::unfold(Some(1_i64), move |next| {
+        let (app, actor, filter) = (app.clone(), actor.clone(), filter.clone());
+        async move {
+            let from = next.filter(|&line| line <= last)?;
+            let window = Window::From(from);
+            match watch::log_window(&app, &actor, id, window, DOWNLOAD_WINDOW, &filter).await {
+                Ok(lines) if lines.is_empty() => None,
+                Ok(lines) => {
+                    let next = lines.last().map(|line| line.number + 1);
+                    let text: String = lines.iter().map(text_line).collect();
+                    Some((Ok(bytes::Bytes::from(text)), next))
+                }
+                Err(error) => Some((Err(std::io::Error::other(error)), None)),
+            }
+        }
+    })
+}
+
+fn text_line(line: &LogLine) -> String {
+    let server = if line.server.is_empty() {
+        "here"
+    } else {
+        &line.server
+    };
+    format!(
+        "{} {server} {}: {}\n",
+        line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
+        line.kind.map_or("", StepKind::as_str),
+        ansi::to_text(&line.text)
+    )
+}
