@@ -73,7 +73,7 @@ impl Mirror {
     where
         F: Fn(FetchProgress) + Send + 'static,
     {
-        let inner = self.inner.clone();
+        let (inner, began) = (self.inner.clone(), Instant::now());
         let stop = cancel.child_token();
         let _stop_when_dropped = stop.clone().drop_guard();
         let work = async {
@@ -91,7 +91,10 @@ impl Mirror {
                 .map_err(Error::Internal)?
                 .map_err(|error| explain(error, &link))
         };
-        within(work, inner.options.fetch_timeout, cancel).await
+        let done = within(work, inner.options.fetch_timeout, cancel).await;
+        let outcome = done.as_ref().map(drop).map_err(ToString::to_string);
+        self.inner.remember(began, outcome);
+        done
     }
 }
 

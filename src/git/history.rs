@@ -69,6 +69,9 @@ pub struct CommitQuery {
     pub author: Option<String>,
     /// The first digits of the hash.
     pub hash: Option<String>,
+    /// Any of these: a part of the message, of the author's name or address, or the first digits
+    /// of the hash.
+    pub any: Option<String>,
 }
 
 /// What a search found.
@@ -264,6 +267,7 @@ impl CommitQuery {
             text: part(self.text),
             author: part(self.author),
             hash: part(self.hash),
+            any: part(self.any),
         }
     }
 
@@ -278,8 +282,15 @@ impl CommitQuery {
         let author = commit.author();
         let text = self.text.as_deref();
         let by = self.author.as_deref();
+        let written_by = |part: &str| has(author.name_bytes(), part) || has(author.email_bytes(), part);
+        let any = |part: &str| {
+            has(commit.message_bytes(), part)
+                || written_by(part)
+                || commit.id().to_string().starts_with(part)
+        };
         text.is_none_or(|part| has(commit.message_bytes(), part))
-            && by.is_none_or(|part| has(author.name_bytes(), part) || has(author.email_bytes(), part))
+            && by.is_none_or(written_by)
+            && self.any.as_deref().is_none_or(any)
     }
 }
 

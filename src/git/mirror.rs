@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 use parking_lot::Mutex;
@@ -12,7 +13,7 @@ use super::GitOptions;
 use super::error::{Error, Result};
 use super::history::Orders;
 use super::url::RemoteUrl;
-use crate::domain::{CommitId, ProjectId};
+use crate::domain::{CommitId, Instant, ProjectId};
 
 /// How many opened repositories a mirror keeps for the next reader; each holds a few file handles.
 const IDLE_REPOSITORIES: usize = 4;
@@ -43,6 +44,25 @@ pub(super) struct Inner {
     pub(super) writing: Arc<tokio::sync::Mutex<()>>,
     pub(super) orders: Orders,
     idle: Mutex<Vec<Repository>>,
+    last_try: Mutex<LastTry>,
+}
+
+/// How the last fetch of this process went.
+#[derive(Default)]
+struct LastTry {
+    began: Option<std::time::Instant>,
+    failure: Option<String>,
+}
+
+/// How much a mirror's content can be relied on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// When a fetch last succeeded; `None`: never.
+    pub fetched_at: Option<Instant>,
+    /// Whether one is going on.
+    pub fetching: bool,
+    /// What went wrong with the last one of this process, if it failed.
+    pub failure: Option<String>,
 }
 
 impl Mirrors {
@@ -71,6 +91,7 @@ impl Mirrors {
                 writing: Arc::default(),
                 orders: Orders::default(),
                 idle: Mutex::default(),
+                last_try: Mutex::default(),
             }),
         });
         mirror.clone()
@@ -91,6 +112,27 @@ impl Mirror {
     /// Whether a fetch has ever succeeded.
     pub fn is_fetched(&self) -> bool {
         self.inner.path.join(FETCHED_MARK).exists()
+    }
+
+    /// How fresh it is. Looks at one file.
+    pub fn freshness(&self) -> Freshness {
+        let mark = self.inner.path.join(FETCHED_MARK);
+        let written = mark.metadata().and_then(|mark| mark.modified()).ok();
+        Freshness {
+            fetched_at: written.map(Instant::from),
+            fetching: self.inner.writing.try_lock().is_err(),
+            failure: self.inner.last_try.lock().failure.clone(),
+        }
+    }
+
+    /// Whether nobody has tried to fetch for `pause`; the caller who hears so is the one to fetch.
+    pub fn is_due(&self, pause: Duration) -> bool {
+        let mut last = self.inner.last_try.lock();
+        let due = last.began.is_none_or(|began| began.elapsed() >= pause);
+        if due {
+            last.began = Some(std::time::Instant::now());
+        }
+        due
     }
 
     /// Keeps `commit` (and all it needs) whatever happens to its branch, because it is on a server.
@@ -142,6 +184,14 @@ impl Inner {
         if idle.len() < IDLE_REPOSITORIES {
             idle.push(repository);
         }
+    }
+
+    /// Remembers how a fetch that began just now went, for whoever looks at the mirror.
+    pub(super) fn remember(&self, began: std::time::Instant, outcome: Result<(), String>) {
+        *self.last_try.lock() = LastTry {
+            began: Some(began),
+            failure: outcome.err(),
+        };
     }
 
     /// Opens the mirror, or makes it; making it again over a half-made one is harmless.

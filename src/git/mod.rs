@@ -40,7 +40,7 @@ pub use error::{Error, Result};
 pub use export::{ExportProgress, Exported};
 pub use fetch::{FetchProgress, FetchReport, RefUpdate, probe};
 pub use history::{CommitQuery, Commits, Cursor, Page, SearchPage};
-pub use mirror::{Mirror, Mirrors};
+pub use mirror::{Freshness, Mirror, Mirrors};
 pub use url::{RemoteUrl, check_url};
 
 /// How long a fetch may take from its start to its end unless configured: a first clone of a large

@@ -10,8 +10,8 @@ mod states;
 
 pub use history::{Filter, Place, history, places};
 pub use overview::{
-    active, last_for_environment, last_for_project, last_for_server, latest, latest_succeeded,
-    previous_succeeded, running_for, succeeded_commits,
+    active, by_ids, last_for_environment, last_for_project, last_for_server, latest, latest_succeeded,
+    previous_succeeded, progress, running_for, succeeded_commits,
 };
 pub use past::{PastDeployment, PastPart, PastStep, insert_past};
 pub use states::{request_cancel, set_phase, set_previous_commit, set_server, set_state};

@@ -12,10 +12,11 @@ use super::super::entities::{deployment_servers as parts, environments};
 use super::{OPEN, by_id, from_row};
 use crate::domain::{
     CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, ProjectId, Result, ServerId,
+    ServerState,
 };
 
-/// How many commits are asked for in one statement; databases limit the parameters of one.
-const COMMITS_AT_ONCE: usize = 500;
+/// How many rows are asked for in one statement; databases limit the parameters of one.
+const ROWS_AT_ONCE: usize = 500;
 
 /// Everything that is not finished: what runs first, then what waits, oldest first.
 pub async fn active(on: &impl Reader) -> Result<Vec<Deployment>> {
@@ -92,6 +93,46 @@ async fn latest_where(
     Ok(latest)
 }
 
+/// Those of these numbers that exist, by number.
+pub async fn by_ids(
+    on: &impl Reader,
+    ids: &HashSet<DeploymentId>,
+) -> Result<HashMap<DeploymentId, Deployment>> {
+    let mut numbers: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    numbers.sort_unstable();
+    let mut found = HashMap::new();
+    for some in numbers.chunks(ROWS_AT_ONCE) {
+        let rows = Entity::find().filter(Column::Id.is_in(some.iter().copied()));
+        for deployment in all(rows.all(on.db()).await?)? {
+            found.insert(deployment.id, deployment);
+        }
+    }
+    Ok(found)
+}
+
+/// How many servers of these deployments are through, and how many there are to do.
+pub async fn progress(
+    on: &impl Reader,
+    ids: &[DeploymentId],
+) -> Result<HashMap<DeploymentId, (usize, usize)>> {
+    let rows: Vec<(i64, String)> = parts::Entity::find()
+        .select_only()
+        .column(parts::Column::DeploymentId)
+        .column(parts::Column::State)
+        .filter(parts::Column::DeploymentId.is_in(ids.iter().map(|id| id.0)))
+        .filter(parts::Column::State.ne(ServerState::Skipped.as_str()))
+        .into_tuple()
+        .all(on.db())
+        .await?;
+    let mut progress: HashMap<DeploymentId, (usize, usize)> = HashMap::new();
+    for (id, state) in rows {
+        let (done, total) = progress.entry(DeploymentId(id)).or_default();
+        *done += usize::from(state == ServerState::Succeeded.as_str());
+        *total += 1;
+    }
+    Ok(progress)
+}
+
 /// The last `n` of a project, newest first.
 pub async fn last_for_project(on: &impl Reader, project: ProjectId, n: u64) -> Result<Vec<Deployment>> {
     let rows = Entity::find().filter(Column::ProjectId.eq(project.0));
@@ -151,7 +192,7 @@ pub async fn succeeded_commits(
     commits: &[CommitId],
 ) -> Result<HashSet<CommitId>> {
     let mut found = HashSet::new();
-    for some in commits.chunks(COMMITS_AT_ONCE) {
+    for some in commits.chunks(ROWS_AT_ONCE) {
         let mut rows = Entity::find()
             .select_only()
             .column(Column::CommitHash)
