@@ -201,7 +201,7 @@ pub async fn place(app: &App, project: &str, environment: &str) -> Result<(Proje
 
 /// The rules a commit has to keep: it is on the environment's branch, and it has succeeded in the
 /// environment before this one, where there is one of the same branch.
-async fn check_commit(
+pub(super) async fn check_commit(
     app: &App,
     project: &Project,
     environment: &Environment,

@@ -7,9 +7,13 @@
 pub mod accounts;
 pub mod activity;
 pub mod audit;
+pub mod commits;
 pub mod deployments;
 pub mod history;
+pub mod live_release;
 pub mod logins;
+pub mod overview;
+pub mod places;
 pub mod start;
 pub mod watch;
 

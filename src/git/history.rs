@@ -284,9 +284,7 @@ impl CommitQuery {
         let by = self.author.as_deref();
         let written_by = |part: &str| has(author.name_bytes(), part) || has(author.email_bytes(), part);
         let any = |part: &str| {
-            has(commit.message_bytes(), part)
-                || written_by(part)
-                || commit.id().to_string().starts_with(part)
+            has(commit.message_bytes(), part) || written_by(part) || commit.id().to_string().starts_with(part)
         };
         text.is_none_or(|part| has(commit.message_bytes(), part))
             && by.is_none_or(written_by)

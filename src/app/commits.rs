@@ -1,0 +1,398 @@
+//! Commits as people look at them: a branch page by page, what would change, two commits compared;
+//! and keeping the mirror they are read from fresh.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::deployments::promotion_source;
+use super::places::{Place, resource};
+use super::{App, audit};
+use crate::domain::{
+    Action, Actor, BranchName, CommitId, Environment, Error, ErrorKind, Project, Resource, Result,
+};
+use crate::git::{
+    Branch, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Diff, DiffOptions, Freshness, Mirror,
+};
+use crate::store::audit as audit_log;
+use crate::store::{deployments, environments, projects};
+
+/// Commits on one page.
+pub const PAGE: usize = 50;
+/// Commits offered beside the deploy form.
+const RECENT: usize = 12;
+/// How old a mirror may be before a visit fetches it: people push and look at once.
+const STALE_AFTER: Duration = Duration::from_secs(60);
+/// How long a person waits for a fetch before it goes on without them.
+const FETCH_PATIENCE: Duration = Duration::from_secs(8);
+/// Commits and files listed in a preview; the diff page shows all.
+const PREVIEW: usize = 40;
+
+/// Fetches in the background when nobody has for a while. Whoever reads never waits for it.
+pub fn refresh(app: &App, project: &Project) -> Freshness {
+    let Ok(mirror) = app.mirror(project) else {
+        return Freshness::default();
+    };
+    let mut freshness = mirror.freshness();
+    let age = freshness
+        .fetched_at
+        .map(|at| (app.now() - at).to_std().unwrap_or_default());
+    let stale = age.is_none_or(|age| age > STALE_AFTER);
+    if stale && !freshness.fetching && mirror.is_due(STALE_AFTER) {
+        freshness.fetching = true;
+        tokio::spawn(async move {
+            if let Err(error) = mirror.fetch(|_| {}, &CancellationToken::new()).await {
+                tracing::warn!(%error, "a mirror could not be fetched");
+            }
+        });
+    }
+    freshness
+}
+
+/// How fresh a project's mirror is, for somebody who may view it.
+///
+/// # Errors
+/// Not found; forbidden.
+pub async fn freshness(app: &App, actor: &Actor, project: &str) -> Result<Freshness> {
+    let project = viewed(app, actor, project).await?;
+    Ok(app
+        .mirror(&project)
+        .map(|mirror| mirror.freshness())
+        .unwrap_or_default())
+}
+
+/// What became of an explicit fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is done, and so many branches and tags moved.
+    Done(usize),
+    /// It takes longer than a person waits, and goes on.
+    GoesOn,
+}
+
+/// Fetches a project's repository now, for somebody who may deploy it somewhere.
+///
+/// # Errors
+/// Not found; forbidden; what kept the repository from being fetched.
+pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
+    let project = viewed(app, actor, project).await?;
+    let places = environments::list(&app.store, project.id).await?;
+    let deployable = places
+        .iter()
+        .map(|environment| resource(&project, environment))
+        .find(|place| app.may(actor, Action::Deploy, place));
+    // Without one the first place refuses, with its reason.
+    let fallback = || match places.first() {
+        Some(first) => (Action::Deploy, resource(&project, first)),
+        None => (Action::Configure, Resource::Project(project.name.to_string())),
+    };
+    let (action, place) = deployable.map_or_else(fallback, |place| (Action::Deploy, place));
+    let permit = app.permit(actor, action, &place).await?;
+    let mirror = app.mirror(&project)?;
+    let mut fetching = tokio::spawn(async move { mirror.fetch(|_| {}, &CancellationToken::new()).await });
+    let tx = app.store.begin().await?;
+    let detail = json!({ "project": project.name.as_str(), "url": project.git_url });
+    audit_log::append(
+        &tx,
+        &audit::allowed(&permit, "commits.fetched", app.now(), detail),
+    )
+    .await?;
+    tx.commit().await?;
+    match tokio::time::timeout(FETCH_PATIENCE, &mut fetching).await {
+        Err(_) => Ok(Fetched::GoesOn),
+        Ok(done) => Ok(Fetched::Done(done.map_err(Error::internal)??.updated.len())),
+    }
+}
+
+/// The project of this name, for somebody who may view it.
+async fn viewed(app: &App, actor: &Actor, name: &str) -> Result<Project> {
+    let project = projects::by_name(&app.store, name).await?;
+    let whole = Resource::Project(project.name.to_string());
+    app.permit(actor, Action::View, &whole).await?;
+    Ok(project)
+}
+
+/// Which commits are wanted.
+#[derive(Debug, Clone)]
+pub struct CommitsWanted {
+    /// Of this branch.
+    pub branch: BranchName,
+    /// With this text, by this author or with this hash; empty: all.
+    pub search: String,
+    /// From here on.
+    pub from: Option<Cursor>,
+}
+
+/// Some commits of a branch.
+#[derive(Debug, Clone, Default)]
+pub struct CommitList {
+    /// Newest first.
+    pub commits: Vec<CommitInfo>,
+    /// Where the next page begins.
+    pub next: Option<Cursor>,
+    /// How many were looked at, when searched.
+    pub searched: Option<usize>,
+    /// Those that may be deployed to the environment; `None`: all of them.
+    pub proven: Option<HashSet<CommitId>>,
+    /// The environment a commit has to succeed in first.
+    pub first_in: Option<String>,
+}
+
+impl CommitList {
+    /// Whether policy of promotion lets `commit` be deployed.
+    pub fn is_proven(&self, commit: &CommitId) -> bool {
+        self.proven.as_ref().is_none_or(|proven| proven.contains(commit))
+    }
+}
+
+/// Commits of a branch, with the marks of one environment. The caller has been let see both.
+///
+/// # Errors
+/// What the mirror has to say: not fetched, empty, no such branch.
+pub async fn list(
+    app: &App,
+    project: &Project,
+    environment: &Environment,
+    wanted: CommitsWanted,
+) -> Result<CommitList> {
+    let mirror = app.mirror(project)?;
+    let mut list = if wanted.search.trim().is_empty() {
+        let page = mirror.commits(&wanted.branch, wanted.from, PAGE).await?;
+        CommitList {
+            commits: page.commits,
+            next: page.next,
+            ..CommitList::default()
+        }
+    } else {
+        let query = CommitQuery {
+            any: Some(wanted.search),
+            ..CommitQuery::default()
+        };
+        let page = mirror.search(&wanted.branch, query, wanted.from, PAGE).await?;
+        CommitList {
+            commits: page.commits,
+            next: page.next,
+            searched: Some(page.searched),
+            ..CommitList::default()
+        }
+    };
+    if let Some(before) = promotion_source(app, environment).await? {
+        let ids: Vec<CommitId> = list.commits.iter().map(|commit| commit.id.clone()).collect();
+        let branch = Some(environment.branch.as_str());
+        let proven = deployments::succeeded_commits(&app.store, before.id, branch, &ids).await?;
+        list.proven = Some(proven);
+        list.first_in = Some(before.name.to_string());
+    }
+    Ok(list)
+}
+
+/// The newest commits of an environment's branch, to choose from.
+///
+/// # Errors
+/// As [`list`].
+pub async fn recent(app: &App, project: &Project, branch: &BranchName) -> Result<Vec<CommitInfo>> {
+    let page = app.mirror(project)?.commits(branch, None, RECENT).await?;
+    Ok(page.commits)
+}
+
+/// The branches of a project, the freshest first.
+///
+/// # Errors
+/// Not fetched, empty.
+pub async fn branches(app: &App, project: &Project) -> Result<Vec<Branch>> {
+    Ok(app.mirror(project)?.branches().await?)
+}
+
+/// How far what runs in an environment is from something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Distance {
+    /// Commits it has that the other has not.
+    pub ahead: usize,
+    /// Commits the other has.
+    pub behind: usize,
+}
+
+/// How far `place` is from `other`; `None` where that cannot be told.
+pub async fn distance(app: &App, project: &Project, place: &Place, other: &CommitId) -> Option<Distance> {
+    let mirror = app.mirror(project).ok()?;
+    let (ahead, behind) = mirror.ahead_behind(&place.current()?.commit, other).await.ok()?;
+    Some(Distance { ahead, behind })
+}
+
+/// What a commit would change on the servers that run another one now.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What they run; `None`: nothing yet.
+    pub from: Option<CommitId>,
+    /// Which servers.
+    pub servers: Vec<String>,
+    /// The commits they would get.
+    pub coming: Commits,
+    /// How many commits they would lose: more than none is a way back.
+    pub going: usize,
+    /// The files that would change; `None` when what they run is gone from the repository.
+    pub files: Option<ChangedFiles>,
+}
+
+impl Change {
+    /// Whether the servers run it already.
+    pub fn is_none(&self, commit: &CommitId) -> bool {
+        self.from.as_ref() == Some(commit)
+    }
+}
+
+/// What deploying a commit would change.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// The commit.
+    pub commit: CommitInfo,
+    /// Per commit that runs now.
+    pub changes: Vec<Change>,
+    /// Why it cannot be deployed there as a regular deployment.
+    pub obstacle: Option<String>,
+}
+
+/// What deploying `wanted` (a hash, its first digits, a branch or a tag) would change on the
+/// servers that `is_meant` says. The caller has been let see the environment.
+///
+/// # Errors
+/// Complaints about the field `commit`; what the mirror has to say.
+pub async fn preview(
+    app: &App,
+    project: &Project,
+    place: &Place,
+    wanted: &str,
+    is_meant: impl Fn(&super::places::PlaceServer) -> bool,
+) -> Result<Preview> {
+    let mirror = app.mirror(project)?;
+    let commit = mirror.resolve(wanted).await.map_err(about_commit)?;
+    let mut starts: Vec<(Option<CommitId>, Vec<String>)> = Vec::new();
+    let meant = |one: &&super::places::PlaceServer| one.server.active && is_meant(one);
+    for one in place.servers.iter().filter(meant) {
+        let runs = one.release.as_ref().map(|release| release.commit.clone());
+        let name = one.server.name.to_string();
+        match starts.iter_mut().find(|(from, _)| *from == runs) {
+            Some((_, servers)) => servers.push(name),
+            None => starts.push((runs, vec![name])),
+        }
+    }
+    let mut changes = Vec::new();
+    for (from, servers) in starts {
+        changes.push(change(&mirror, from, servers, &commit.id).await?);
+    }
+    let obstacle = super::deployments::check_commit(app, project, &place.environment, &commit.id).await;
+    Ok(Preview {
+        commit,
+        changes,
+        obstacle: obstacle.err().map(|error| error.message().to_owned()),
+    })
+}
+
+async fn change(
+    mirror: &Mirror,
+    from: Option<CommitId>,
+    servers: Vec<String>,
+    to: &CommitId,
+) -> Result<Change> {
+    let known = match &from {
+        Some(from) => mirror.commit(from).await.is_ok(),
+        None => true,
+    };
+    if !known {
+        let coming = Commits {
+            commits: Vec::new(),
+            more: false,
+        };
+        return Ok(Change {
+            from,
+            servers,
+            coming,
+            going: 0,
+            files: None,
+        });
+    }
+    let going = match &from {
+        Some(from) => mirror.ahead_behind(from, to).await?.0,
+        None => 0,
+    };
+    Ok(Change {
+        coming: mirror.between(from.as_ref(), to, PREVIEW).await?,
+        files: Some(mirror.changed_files(from.as_ref(), to, PREVIEW).await?),
+        from,
+        servers,
+        going,
+    })
+}
+
+/// What the mirror says of a commit belongs beside the field it was typed into.
+fn about_commit(error: crate::git::Error) -> Error {
+    let error = Error::from(error);
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Invalid => Error::field("commit", error.message()),
+        ErrorKind::Conflict if error.message().starts_with("Commit ") => {
+            Error::field("commit", error.message())
+        }
+        _ => error,
+    }
+}
+
+/// Two commits compared.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// Where it begins; `None`: with nothing.
+    pub from: Option<CommitInfo>,
+    /// Where it ends.
+    pub to: CommitInfo,
+    /// The commits that `to` has and `from` has not.
+    pub coming: Commits,
+    /// The commits that `from` has and `to` has not.
+    pub going: Commits,
+    /// The files that differ.
+    pub diff: Diff,
+}
+
+/// Compares two commits (hashes, branches, tags) of a project for somebody who may view it. An
+/// empty `from` is the beginning of everything.
+///
+/// # Errors
+/// Not found; forbidden; complaints about the fields `from` and `to`.
+pub async fn compare(
+    app: &App,
+    actor: &Actor,
+    project: &str,
+    (from, to): (&str, &str),
+    options: DiffOptions,
+) -> Result<Comparison> {
+    let project = viewed(app, actor, project).await?;
+    let mirror = app.mirror(&project)?;
+    let at = |field: &'static str| {
+        move |error: crate::git::Error| match Error::from(error) {
+            error if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal) => error,
+            error => Error::field(field, error.message()),
+        }
+    };
+    let to = mirror.resolve(to).await.map_err(at("to"))?;
+    let from = match from.trim() {
+        "" => None,
+        from => Some(mirror.resolve(from).await.map_err(at("from"))?),
+    };
+    let from_id = from.as_ref().map(|from| &from.id);
+    let coming = mirror.between(from_id, &to.id, PAGE).await?;
+    let going = match from_id {
+        Some(from) => mirror.between(Some(&to.id), from, PAGE).await?,
+        None => Commits {
+            commits: Vec::new(),
+            more: false,
+        },
+    };
+    let diff = mirror.diff(from_id, &to.id, options).await?;
+    Ok(Comparison {
+        from,
+        to,
+        coming,
+        going,
+        diff,
+    })
+}
