@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::deployments::promotion_source;
+use super::deployments::{Choice, promotion_source};
 use super::places::{Place, resource};
 use super::{App, audit};
 use crate::domain::{
@@ -255,7 +255,7 @@ pub struct Preview {
 }
 
 /// What deploying `wanted` (a hash, its first digits, a branch or a tag) would change on the
-/// servers that `is_meant` says. The caller has been let see the environment.
+/// servers that `choice` means. The caller has been let see the environment.
 ///
 /// # Errors
 /// Complaints about the field `commit`; what the mirror has to say.
@@ -264,13 +264,13 @@ pub async fn preview(
     project: &Project,
     place: &Place,
     wanted: &str,
-    is_meant: impl Fn(&super::places::PlaceServer) -> bool,
+    choice: Choice,
 ) -> Result<Preview> {
     let mirror = app.mirror(project)?;
     let commit = mirror.resolve(wanted).await.map_err(about_commit)?;
     let mut starts: Vec<(Option<CommitId>, Vec<String>)> = Vec::new();
-    let meant = |one: &&super::places::PlaceServer| one.server.active && is_meant(one);
-    for one in place.servers.iter().filter(meant) {
+    let meant = place.servers.iter().filter(|one| one.is_meant(choice));
+    for one in meant.filter(|one| one.server.active) {
         let runs = one.release.as_ref().map(|release| release.commit.clone());
         let name = one.server.name.to_string();
         match starts.iter_mut().find(|(from, _)| *from == runs) {

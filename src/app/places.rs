@@ -7,9 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::App;
+use super::deployments::Choice;
 use crate::domain::{
     Action, Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentId, Environment, EnvironmentId,
-    Instant, Lock, Project, Refusal, Resource, Result, Server, ServerId, ServerRelease,
+    Instant, Lock, Name, Project, Refusal, Resource, Result, Server, ServerId, ServerRelease,
 };
 use crate::store::{clusters, deployments, environments, locks, projects, releases, servers};
 
@@ -41,7 +42,9 @@ pub struct PlaceServer {
     /// Itself.
     pub server: Server,
     /// The cluster it is reached through.
-    pub cluster: String,
+    pub cluster: Name,
+    /// That cluster's row.
+    pub cluster_id: ClusterId,
     /// What was put there last, as far as we know.
     pub release: Option<ServerRelease>,
 }
@@ -94,6 +97,17 @@ impl Place {
     }
 }
 
+impl PlaceServer {
+    /// Whether a choice of servers means it.
+    pub fn is_meant(&self, choice: Choice) -> bool {
+        match choice {
+            Choice::All => true,
+            Choice::Cluster(id) => self.cluster_id == id,
+            Choice::Server(id) => self.server.id == id,
+        }
+    }
+}
+
 /// A project with its environments, as somebody may see them.
 #[derive(Debug, Clone)]
 pub struct ProjectView {
@@ -139,6 +153,46 @@ pub async fn project(app: &App, actor: &Actor, name: &str) -> Result<ProjectView
         may_fetch,
         may_configure: app.may(actor, Action::Configure, &whole),
         project,
+    })
+}
+
+/// An environment, as somebody may see it.
+#[derive(Debug, Clone)]
+pub struct EnvironmentView {
+    /// Its project.
+    pub project: Project,
+    /// Itself.
+    pub place: Place,
+    /// The environment that comes before it in the chain of its branch, if there is one.
+    pub before: Option<Place>,
+    /// The last deployments to it, newest first.
+    pub deployments: Vec<Deployment>,
+    /// Whether whoever asked may deploy to it now.
+    pub deploy: Leave,
+    /// Whether they may roll back.
+    pub roll_back: Leave,
+}
+
+/// An environment for somebody who may view it.
+///
+/// # Errors
+/// Not found; forbidden.
+pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) -> Result<EnvironmentView> {
+    let (project, environment) = super::deployments::place(app, project, name).await?;
+    let here = resource(&project, &environment);
+    app.permit(actor, Action::View, &here).await?;
+    let before = super::deployments::promotion_source(app, &environment).await?;
+    let before = before.filter(|before| app.may(actor, Action::View, &resource(&project, before)));
+    let last = deployments::last_for_environment(&app.store, environment.id, LAST_DEPLOYMENTS).await?;
+    let both: Vec<Environment> = before.iter().chain([&environment]).cloned().collect();
+    let mut known = Known::of(app, &both).await?;
+    Ok(EnvironmentView {
+        project,
+        place: known.place(environment),
+        before: before.map(|before| known.place(before)),
+        deployments: last,
+        deploy: leave(app, actor, Action::Deploy, &here),
+        roll_back: leave(app, actor, Action::Rollback, &here),
     })
 }
 
@@ -282,7 +336,8 @@ impl Known {
                 found.push(PlaceServer {
                     release: releases.unwrap_or_default().iter().find(is_here).cloned(),
                     server: server.clone(),
-                    cluster: cluster.name.to_string(),
+                    cluster: cluster.name.clone(),
+                    cluster_id: cluster.id,
                 });
             }
         }

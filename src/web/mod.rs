@@ -64,12 +64,13 @@ use std::time::Duration;
 
 use poem::listener::TcpAcceptor;
 use poem::{Endpoint, Response, Route, Server, get, post};
+use tokio::sync::Semaphore;
 use tower_sessions::Session;
 
 use self::frame::Banner;
 use self::gate::Gate;
 use self::live::{Changes, Channels};
-use self::pages::{activity, deployment, history};
+use self::pages::{activity, deployment, diff, environment, history, overview, project};
 use crate::app::App;
 use crate::app::logins::{self, Logins};
 use crate::config::{Config, Network};
@@ -79,6 +80,10 @@ use crate::store::sessions::SessionRows;
 
 /// How long open streams may go on after a stop was asked for; browsers reconnect by themselves.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How many servers pages ask at once for what they run: many people may look at large
+/// environments, and deployments need the connections more.
+const QUESTIONS: usize = 12;
 
 /// What the web part is told by the configuration.
 #[derive(Debug, Clone)]
@@ -112,6 +117,8 @@ pub struct Site {
     logins: Logins,
     channels: Channels,
     changes: OnceLock<Changes>,
+    /// Taken while a page asks a server something.
+    pub(crate) questions: Semaphore,
 }
 
 impl Site {
@@ -123,6 +130,7 @@ impl Site {
             logins: Logins::default(),
             channels: Channels::default(),
             changes: OnceLock::new(),
+            questions: Semaphore::new(QUESTIONS),
             app,
         }
     }
@@ -176,7 +184,19 @@ pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
         .at("/deployments/:id/log", get(deployment::download))
         .at("/deployments/:id/cancel", post(deployment::cancel))
         .at("/deployments/:id/again", post(deployment::again))
-        .at("/deployments/:id/rollback", post(deployment::roll_back));
+        .at("/deployments/:id/rollback", post(deployment::roll_back))
+        .at(urls::overview(), get(overview::index))
+        .at("/projects/:project", get(project::show).post(project::fetch))
+        .at("/projects/:project/diff", get(diff::show))
+        .at(
+            "/projects/:project/:environment",
+            get(environment::show).post(environment::deploy),
+        )
+        .at("/projects/:project/:environment/plan", get(environment::plan))
+        .at(
+            "/projects/:project/:environment/servers/:server",
+            get(environment::live_release),
+        );
     #[cfg(debug_assertions)]
     let routes = routes.at("/gallery", get(gallery::show));
     Gate::new(site, routes)

@@ -95,6 +95,37 @@ pub fn environment(project: &str, environment: &str) -> String {
     format!("/projects/{}/{}", encode(project), encode(environment))
 }
 
+/// An environment with a deploy form that is filled in already.
+pub fn deploy_form(project: &str, env: &str, commit: &str, target: &str, kind: &str) -> String {
+    let path = environment(project, env);
+    let query = with_query(&path, &[("commit", commit), ("target", target), ("kind", kind)]);
+    format!("{query}#deploy")
+}
+
+/// What deploying a commit to an environment would change.
+pub fn deploy_plan(project: &str, env: &str) -> String {
+    format!("{}/plan", environment(project, env))
+}
+
+/// What a server of an environment really runs.
+pub fn live_release(project: &str, env: &str, server: &str) -> String {
+    format!("{}/servers/{}", environment(project, env), encode(server))
+}
+
+/// The commits of a project's branch, with the marks of one of its environments.
+pub fn commits(project_name: &str, env: &str, branch: &str, search: &str, from: &str) -> String {
+    let pairs = [("env", env), ("branch", branch), ("q", search), ("from", from)];
+    with_query(&project(project_name), &pairs)
+}
+
+/// One file of the difference between two commits, at length.
+pub fn diff_file(project: &str, from: &str, to: &str, path: &str) -> String {
+    with_query(
+        &format!("/projects/{}/diff", encode(project)),
+        &[("from", from), ("to", to), ("only", path)],
+    )
+}
+
 /// The difference between two commits of a project.
 pub fn diff(project: &str, from: &str, to: &str) -> String {
     with_query(

@@ -3,4 +3,8 @@
 
 pub mod activity;
 pub mod deployment;
+pub mod diff;
+pub mod environment;
 pub mod history;
+pub mod overview;
+pub mod project;

@@ -1,0 +1,235 @@
+//! What lies between two commits: the commits, and the files line by line.
+//!
+//! Any two of a project can be compared, typed as hashes, their first digits, branches or tags.
+//! What is too long for a page is cut, and each file can be asked for alone.
+
+use askama::Template;
+use poem::web::{Path, Query};
+use poem::{Response, handler};
+use serde::Deserialize;
+
+use crate::app::commits::{Comparison, compare};
+use crate::app::places;
+use crate::domain::{Error, ErrorKind, Result};
+use crate::git::{DiffOptions, FileDiff, FileStatus, LineOrigin};
+use crate::web::errors::status_of;
+use crate::web::forms::Complaints;
+use crate::web::frame::{Frame, Section, html};
+use crate::web::visitor::Visitor;
+use crate::web::{format, urls};
+
+/// Files shown with their lines on one page.
+const FILES: usize = 60;
+/// Lines shown per file there.
+const LINES: usize = 300;
+/// Lines shown of a file that was asked for alone.
+const LINES_ALONE: usize = 20_000;
+/// Squares that show how much of a change came and went.
+const SQUARES: usize = 5;
+/// Files with more lines than this are folded at first, unless they stand alone.
+const FOLDED_FROM: usize = 150;
+
+/// The contract of `templates/projects/diff.html`.
+#[derive(Template)]
+#[template(path = "projects/diff.html")]
+struct Page {
+    frame: Frame,
+    trail: Vec<(String, String)>,
+    project: String,
+    url: String,
+    wanted: Wanted,
+    complaints: Complaints,
+    found: Option<Found>,
+    branches: Vec<String>,
+}
+
+struct Found {
+    comparison: Comparison,
+    files: Vec<FileView>,
+    /// The one file that was asked for.
+    only: String,
+    /// Back from one file to all.
+    all: String,
+}
+
+impl Found {
+    fn only(&self) -> Option<&str> {
+        Some(self.only.as_str()).filter(|only| !only.is_empty())
+    }
+
+    fn files_word(&self) -> String {
+        words(self.comparison.diff.files_total, "file", "")
+    }
+
+    fn going_word(&self) -> String {
+        let more = if self.comparison.going.more { " and more" } else { "" };
+        words(self.comparison.going.commits.len(), "commit", more)
+    }
+}
+
+fn words(count: usize, noun: &str, more: &str) -> String {
+    let count = format::count(i64::try_from(count).unwrap_or(i64::MAX), noun);
+    format!("{count}{more}")
+}
+
+/// One file that differs.
+pub struct FileView {
+    file: FileDiff,
+    /// Where it is shown at length.
+    alone: String,
+    /// The classes of its squares.
+    squares: [&'static str; SQUARES],
+    open: bool,
+}
+
+/// What is compared.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    from: String,
+    to: String,
+    only: String,
+}
+
+/// `GET /projects/{project}/diff`
+#[handler]
+pub async fn show(visitor: Visitor, Path(name): Path<String>, Query(wanted): Query<Wanted>) -> Result<Response> {
+    let app = visitor.app();
+    let view = places::project(app, visitor.actor(), &name).await?;
+    let project = view.project.name.to_string();
+    let alone = !wanted.only.is_empty();
+    let options = DiffOptions {
+        max_files: FILES,
+        max_lines_per_file: if alone { LINES_ALONE } else { LINES },
+        only: alone.then(|| wanted.only.clone()),
+        ..DiffOptions::default()
+    };
+    let compared = match wanted.to.trim() {
+        "" => Ok(None),
+        to => compare(app, visitor.actor(), &project, (&wanted.from, to), options)
+            .await
+            .map(Some),
+    };
+    let (found, error) = match compared {
+        Ok(found) => (found, None),
+        Err(error) if is_ours(&error) => return Err(error),
+        Err(error) => (None, Some(error)),
+    };
+    let branches = crate::app::commits::branches(app, &view.project).await.unwrap_or_default();
+    let page = Page {
+        frame: visitor.frame(format!("Diff · {project}"), Section::Overview).await?,
+        trail: vec![
+            ("Overview".to_owned(), urls::overview().to_owned()),
+            (project.clone(), urls::project(&project)),
+        ],
+        url: urls::diff(&project, "", ""),
+        found: found.map(|found| shown(found, &project, &wanted)),
+        complaints: error.as_ref().map(Complaints::of_error).unwrap_or_default(),
+        branches: branches.into_iter().map(|branch| branch.name.to_string()).collect(),
+        project,
+        wanted,
+    };
+    let mut response = html(&page)?;
+    if let Some(error) = error {
+        response.set_status(status_of(error.kind()));
+    }
+    Ok(response)
+}
+
+fn is_ours(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Internal | ErrorKind::Forbidden)
+}
+
+fn shown(mut comparison: Comparison, project: &str, wanted: &Wanted) -> Found {
+    let alone = !wanted.only.is_empty();
+    let files = std::mem::take(&mut comparison.diff.files);
+    let view = |file: FileDiff| {
+        let lines: usize = file.hunks.iter().map(|hunk| hunk.lines.len()).sum();
+        FileView {
+            alone: urls::diff_file(project, &wanted.from, &wanted.to, &file.change.path),
+            squares: squares(file.additions, file.deletions),
+            open: alone || lines <= FOLDED_FROM,
+            file,
+        }
+    };
+    Found {
+        files: files.into_iter().map(view).collect(),
+        all: urls::diff(project, &wanted.from, &wanted.to),
+        only: wanted.only.clone(),
+        comparison,
+    }
+}
+
+/// How much came and how much went, each shown by at least one square where there is any.
+fn squares(additions: usize, deletions: usize) -> [&'static str; SQUARES] {
+    let total = additions + deletions;
+    if total == 0 {
+        return [""; SQUARES];
+    }
+    let filled = total.min(SQUARES);
+    let mut added = (additions * filled + total / 2) / total;
+    if additions > 0 {
+        added = added.max(1);
+    }
+    if deletions > 0 {
+        added = added.min(filled - 1);
+    }
+    std::array::from_fn(|at| match at {
+        at if at < added => "add",
+        at if at < filled => "del",
+        _ => "",
+    })
+}
+
+/// The class of a line.
+fn class(origin: &LineOrigin) -> &'static str {
+    match origin {
+        LineOrigin::Added => "add",
+        LineOrigin::Removed => "del",
+        LineOrigin::Context => "",
+        LineOrigin::NoNewline => "remark",
+    }
+}
+
+impl FileView {
+    fn icon(&self) -> &'static str {
+        match self.file.change.status {
+            FileStatus::Added | FileStatus::Copied => "file-plus",
+            FileStatus::Deleted => "file-minus",
+            FileStatus::Modified => "file-diff",
+            FileStatus::Renamed | FileStatus::ModeChanged | FileStatus::TypeChanged => "file",
+        }
+    }
+
+    fn tone(&self) -> &'static str {
+        match self.file.change.status {
+            FileStatus::Added | FileStatus::Copied => "t-good",
+            FileStatus::Deleted => "t-bad",
+            FileStatus::Modified => "t-info",
+            FileStatus::Renamed | FileStatus::ModeChanged | FileStatus::TypeChanged => "t-warn",
+        }
+    }
+
+    /// `100644 → 100755`, where the mode changed.
+    fn modes(&self) -> String {
+        let change = &self.file.change;
+        let changed = change.old_mode != change.new_mode && change.old_mode != 0 && change.new_mode != 0;
+        let words = || format!("{:o} → {:o}", change.old_mode, change.new_mode);
+        changed.then(words).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::squares;
+
+    #[test]
+    fn squares_show_even_the_smaller_part() {
+        assert_eq!(squares(0, 0), ["", "", "", "", ""]);
+        assert_eq!(squares(1, 0), ["add", "", "", "", ""]);
+        assert_eq!(squares(1, 1), ["add", "del", "", "", ""]);
+        assert_eq!(squares(1000, 1), ["add", "add", "add", "add", "del"]);
+        assert_eq!(squares(1, 1000), ["add", "del", "del", "del", "del"]);
+        assert_eq!(squares(7, 0), ["add", "add", "add", "add", "add"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! An environment: the deploy form with what would change, and its servers with what they run.
+//!
+//! Choosing comes first (`GET`, a commit and a target), and the page answers with what that would
+//! change; what is then sent (`POST`) is exactly what was looked at. With scripts the choice
+//! replaces the plan below it, and each server's row asks the server itself.
+
+mod plan;
+mod servers;
+
+use askama::Template;
+use poem::web::{Form, Path, Query};
+use poem::{Response, handler};
+
+use self::plan::{Given, Pick, PlanView};
+use self::servers::{ServerRow, rows};
+use crate::app::deployments::{DeployRequest, Requested, request};
+use crate::app::places::{self, EnvironmentView};
+use crate::app::{commits, live_release as live};
+use crate::domain::{Error, ErrorKind, Result};
+use crate::git::Freshness;
+use crate::web::errors::status_of;
+use crate::web::flash::Flash;
+use crate::web::forms::Complaints;
+use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::visitor::Visitor;
+use crate::web::urls;
+
+/// The contract of `templates/environments/show.html`.
+#[derive(Template)]
+#[template(path = "environments/show.html", blocks = ["plan"])]
+struct Page {
+    frame: Frame,
+    trail: Vec<(String, String)>,
+    view: EnvironmentView,
+    url: String,
+    plan_url: String,
+    freshness: Freshness,
+    plan: PlanView,
+    rows: Vec<ServerRow>,
+}
+
+/// The contract of `templates/environments/_live.html`.
+#[derive(Template)]
+#[template(path = "environments/_live.html")]
+struct LiveFragment {
+    answer: Result<live::LiveRelease>,
+    /// The commit that we know to be there; empty: none.
+    known: String,
+    project: String,
+    frame_now: crate::domain::Instant,
+}
+
+/// `GET /projects/{project}/{environment}`
+#[handler]
+pub async fn show(
+    visitor: Visitor,
+    Path((project, environment)): Path<(String, String)>,
+    Query(pick): Query<Pick>,
+) -> Result<Response> {
+    html(&page(&visitor, &project, &environment, Given::picked(pick)).await?)
+}
+
+/// `GET /projects/{project}/{environment}/plan`: the part of the page below the choice.
+#[handler]
+pub async fn plan(
+    visitor: Visitor,
+    Path((project, environment)): Path<(String, String)>,
+    Query(pick): Query<Pick>,
+) -> Result<Response> {
+    let page = page(&visitor, &project, &environment, Given::picked(pick)).await?;
+    if visitor.wants_fragment() {
+        return html(&page.as_plan());
+    }
+    html(&page)
+}
+
+async fn page(visitor: &Visitor, project: &str, environment: &str, given: Given) -> Result<Page> {
+    let app = visitor.app();
+    let view = places::environment(app, visitor.actor(), project, environment).await?;
+    let freshness = commits::refresh(app, &view.project);
+    let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
+    let plan = plan::plan(app, &view, given).await?;
+    Ok(Page {
+        frame: visitor.frame(format!("{project} {name}"), Section::Overview).await?,
+        trail: vec![
+            ("Overview".to_owned(), urls::overview().to_owned()),
+            (project.to_owned(), urls::project(project)),
+        ],
+        url: urls::environment(project, name),
+        plan_url: urls::deploy_plan(project, name),
+        rows: rows(&view, &plan),
+        freshness,
+        plan,
+        view,
+    })
+}
+
+/// `POST /projects/{project}/{environment}`: deploy.
+#[handler]
+pub async fn deploy(
+    visitor: Visitor,
+    Path((project, environment)): Path<(String, String)>,
+    Form(given): Form<Given>,
+) -> Result<Response> {
+    let error = match ask(&visitor, &project, &environment, &given).await {
+        Ok(requested) => return follow(&visitor, requested).await,
+        Err(error) => error,
+    };
+    let mendable = matches!(
+        error.kind(),
+        ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Unavailable
+    );
+    let unknown_commit = error.kind() == ErrorKind::NotFound && error.message().contains("in the repository");
+    if !mendable && !unknown_commit {
+        return Err(error);
+    }
+    let error = if unknown_commit { Error::field("commit", error.message()) } else { error };
+    let mut page = page(&visitor, &project, &environment, given).await?;
+    page.plan.complaints = Complaints::of_error(&error);
+    let mut response = html(&page)?;
+    response.set_status(status_of(error.kind()));
+    Ok(response)
+}
+
+async fn ask(visitor: &Visitor, project: &str, environment: &str, given: &Given) -> Result<Requested> {
+    let wanted = DeployRequest {
+        project: project.to_owned(),
+        environment: environment.to_owned(),
+        choice: plan::choice(&given.target)?,
+        commit: given.commit.clone(),
+        reason: given.reason.clone(),
+        kind: given.kind(),
+        request_key: given.key(),
+    };
+    request(visitor.app(), visitor.actor(), wanted).await
+}
+
+async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response> {
+    if let Requested::AlreadyQueued(id) = requested {
+        let text = format!("This was asked for already: it is deployment {id}.");
+        visitor.flash(Flash::warning(text)).await?;
+    }
+    Ok(go_to(&urls::deployment(requested.id())))
+}
+
+/// `GET /projects/{project}/{environment}/servers/{server}`: what the server itself says.
+#[handler]
+pub async fn live_release(
+    visitor: Visitor,
+    Path((project, environment, server)): Path<(String, String, String)>,
+) -> Result<Response> {
+    let app = visitor.app();
+    let view = places::environment(app, visitor.actor(), &project, &environment).await?;
+    let known = view.place.server(&server).and_then(|one| one.release.as_ref());
+    let known = known.map(|release| release.commit.to_string());
+    let _turn = visitor.site().questions.acquire().await.map_err(Error::internal)?;
+    let answer = live::ask(app, visitor.actor(), &project, &environment, &server).await;
+    if let Err(error) = &answer
+        && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Internal)
+    {
+        return answer.map(|_| Response::default());
+    }
+    html(&LiveFragment {
+        answer,
+        known: known.unwrap_or_default(),
+        project: view.project.name.to_string(),
+        frame_now: visitor.now(),
+    })
+}

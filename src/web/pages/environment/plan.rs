@@ -1,0 +1,236 @@
+//! What was chosen to be deployed, what it would change, and what stands in its way.
+
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::app::commits::{Change, Preview, preview, recent};
+use crate::app::deployments::Choice;
+use crate::app::places::{EnvironmentView, Leave};
+use crate::domain::{ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
+use crate::git::CommitInfo;
+use crate::web::forms::Complaints;
+use crate::web::{csrf, format, urls};
+
+/// What the address of the page chooses.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Pick {
+    commit: String,
+    target: String,
+    kind: String,
+}
+
+/// What the deploy form sends.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Given {
+    /// A hash, its first digits, a branch or a tag.
+    pub commit: String,
+    /// `all`, `cluster:NUMBER` or `server:NUMBER`.
+    pub target: String,
+    /// `rollback`, `promotion`, or anything else for a regular deployment.
+    kind: String,
+    /// Why.
+    pub reason: String,
+    /// One per form as it was shown.
+    request_key: String,
+}
+
+impl Given {
+    /// Before anything was sent.
+    pub fn picked(pick: Pick) -> Self {
+        Self {
+            commit: pick.commit,
+            target: pick.target,
+            kind: pick.kind,
+            ..Self::default()
+        }
+    }
+
+    /// How the deployment comes about. The form chooses among few: a push or a calendar does not
+    /// fill in forms.
+    pub fn kind(&self) -> Kind {
+        match self.kind.as_str() {
+            "rollback" => Kind::Rollback,
+            "promotion" => Kind::Promotion,
+            _ => Kind::Regular,
+        }
+    }
+
+    /// The form's token, if it is one of ours.
+    pub fn key(&self) -> Option<String> {
+        csrf::is_secret(&self.request_key).then(|| self.request_key.clone())
+    }
+}
+
+/// Reads a target as the form writes it.
+///
+/// # Errors
+/// A complaint about the field `target`.
+pub fn choice(text: &str) -> Result<Choice> {
+    let unknown = || Error::field("target", "Choose all servers, a cluster or a server from the list.");
+    match text.split_once(':') {
+        None if matches!(text, "" | "all") => Ok(Choice::All),
+        Some(("cluster", id)) => Ok(Choice::Cluster(id.parse::<ClusterId>().map_err(|_| unknown())?)),
+        Some(("server", id)) => Ok(Choice::Server(id.parse::<ServerId>().map_err(|_| unknown())?)),
+        _ => Err(unknown()),
+    }
+}
+
+/// The deploy form and what it would do.
+pub struct PlanView {
+    pub given: Given,
+    /// Whether `given.commit` is what a person chose, and not the newest one.
+    pub chosen: bool,
+    /// Value and label of every target.
+    pub targets: Vec<(String, String)>,
+    /// The newest commits of the branch, each with the address that chooses it.
+    pub recent: Vec<(CommitInfo, String)>,
+    pub preview: Option<Preview>,
+    /// Whether the commit is one that all meant servers have passed already.
+    pub is_back: bool,
+    /// Whether all meant servers run it.
+    pub is_there: bool,
+    /// How many servers would get it, in words.
+    pub reach: String,
+    pub request_key: String,
+    pub complaints: Complaints,
+    /// What the mirror has to say.
+    pub trouble: String,
+    /// Why nothing can be deployed now, by policy.
+    pub refusal: Option<Box<Refusal>>,
+    /// Whether the button rolls back.
+    pub rolls_back: bool,
+    /// Whether there is a button.
+    pub ready: bool,
+}
+
+/// Looks at what was chosen.
+///
+/// # Errors
+/// Of the store.
+pub async fn plan(app: &App, view: &EnvironmentView, mut given: Given) -> Result<PlanView> {
+    let environment = &view.place.environment;
+    let mut plan = PlanView {
+        chosen: !given.commit.trim().is_empty(),
+        targets: targets(view),
+        recent: Vec::new(),
+        preview: None,
+        is_back: false,
+        is_there: false,
+        reach: String::new(),
+        request_key: csrf::new_secret(),
+        complaints: Complaints::default(),
+        trouble: String::new(),
+        refusal: None,
+        rolls_back: false,
+        ready: false,
+        given: Given::default(),
+    };
+    match recent(app, &view.project, &environment.branch).await {
+        Ok(commits) => plan.recent = commits.into_iter().map(|one| choosable(view, one)).collect(),
+        Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
+        Err(error) => error.message().clone_into(&mut plan.trouble),
+    }
+    if !plan.chosen {
+        let newest = plan.recent.first().map(|(commit, _)| commit.id.to_string());
+        given.commit = newest.unwrap_or_default();
+    }
+    let wanted = match choice(&given.target) {
+        Ok(choice) => choice,
+        Err(error) => {
+            plan.complaints = Complaints::of_error(&error);
+            Choice::All
+        }
+    };
+    if !given.commit.is_empty() {
+        match preview(app, &view.project, &view.place, &given.commit, wanted).await {
+            Ok(found) => plan.shows(view, found, given.kind()),
+            Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                plan.complaints = Complaints::of_error(&error);
+            }
+            Err(error) => error.message().clone_into(&mut plan.trouble),
+        }
+    }
+    plan.given = given;
+    Ok(plan)
+}
+
+fn choosable(view: &EnvironmentView, commit: CommitInfo) -> (CommitInfo, String) {
+    let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
+    let url = urls::deploy_form(project, name, commit.id.as_str(), "", "");
+    (commit, url)
+}
+
+impl PlanView {
+    fn shows(&mut self, view: &EnvironmentView, preview: Preview, kind: Kind) {
+        let commit = &preview.commit.id;
+        let servers: usize = preview.changes.iter().map(|change| change.servers.len()).sum();
+        self.reach = format::count(i64::try_from(servers).unwrap_or(i64::MAX), "server");
+        self.is_there = servers > 0 && preview.changes.iter().all(|change| change.is_none(commit));
+        let passed = |change: &Change| change.is_none(commit) || (change.going > 0 && change.coming.commits.is_empty());
+        self.is_back = servers > 0 && !self.is_there && preview.changes.iter().all(passed);
+        self.rolls_back = self.is_back || kind == Kind::Rollback;
+        let leave = if self.rolls_back { &view.roll_back } else { &view.deploy };
+        if let Leave::Refused(refusal) = leave {
+            self.refusal = Some(refusal.clone());
+        }
+        let obstructed = !self.rolls_back && preview.obstacle.is_some();
+        self.ready =
+            servers > 0 && leave.is_given() && view.place.lock.is_none() && !obstructed && self.trouble.is_empty();
+        self.preview = Some(preview);
+    }
+
+    /// The word on the button.
+    pub fn verb(&self) -> &'static str {
+        match (self.rolls_back, self.given.kind()) {
+            (true, _) => "Roll back",
+            (false, Kind::Promotion) => "Promote",
+            (false, _) => "Deploy",
+        }
+    }
+
+    /// As the form sends it on.
+    pub fn kind_word(&self) -> &'static str {
+        if self.rolls_back {
+            return Kind::Rollback.as_str();
+        }
+        self.given.kind().as_str()
+    }
+}
+
+fn targets(view: &EnvironmentView) -> Vec<(String, String)> {
+    let active = view.place.active();
+    let all = format::count(i64::try_from(active).unwrap_or(i64::MAX), "active server");
+    let mut targets = vec![("all".to_owned(), format!("All servers ({all})"))];
+    let mut clusters: Vec<(ClusterId, &str)> = Vec::new();
+    for one in &view.place.servers {
+        if !clusters.iter().any(|(id, _)| *id == one.cluster_id) {
+            clusters.push((one.cluster_id, one.cluster.as_str()));
+        }
+    }
+    for (id, name) in &clusters {
+        targets.push((format!("cluster:{id}"), format!("Cluster {name}")));
+    }
+    for one in view.place.servers.iter().filter(|one| one.server.active) {
+        targets.push((format!("server:{}", one.server.id), format!("Server {}", one.server.name)));
+    }
+    targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_targets_from_the_list_are_read() {
+        assert_eq!(choice("").unwrap(), Choice::All);
+        assert_eq!(choice("all").unwrap(), Choice::All);
+        assert_eq!(choice("server:7").unwrap(), Choice::Server(ServerId(7)));
+        assert_eq!(choice("cluster:3").unwrap(), Choice::Cluster(ClusterId(3)));
+        for wrong in ["server:", "server:x", "everything", "cluster:1:2", ":"] {
+            assert_eq!(choice(wrong).unwrap_err().field_errors()[0].field, "target", "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What runs where: a matrix of projects and environments, or, where environments have too many
+//! names for columns, their cells one after the other.
+//!
+//! The search box above filters while somebody types; the matrix asks for itself again every few
+//! seconds.
+
+use askama::Template;
+use poem::web::Query;
+use poem::{Response, handler};
+use serde::Deserialize;
+
+use crate::app::overview::{Overview, Row, overview};
+use crate::app::places::Place;
+use crate::domain::{DeploymentState, Result};
+use crate::web::frame::{Frame, Section, html};
+use crate::web::visitor::Visitor;
+use crate::web::{format, urls};
+
+/// With more names of environments than this a matrix would be wider than a screen.
+const COLUMNS: usize = 4;
+
+/// The contract of `templates/overview/index.html`.
+#[derive(Template)]
+#[template(path = "overview/index.html", blocks = ["matrix"])]
+struct Page {
+    frame: Frame,
+    search: String,
+    /// Names of environments; empty when there are too many for a matrix.
+    columns: Vec<String>,
+    rows: Vec<RowView>,
+    total: usize,
+    may_configure: bool,
+    summary: String,
+    here: String,
+}
+
+struct RowView {
+    name: String,
+    description: String,
+    url: String,
+    /// One per column; without columns, one per environment.
+    cells: Vec<Option<CellView>>,
+}
+
+/// One environment of one project.
+pub struct CellView {
+    url: String,
+    place: Place,
+}
+
+/// What is searched.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Search {
+    q: String,
+}
+
+/// `GET /`
+#[handler]
+pub async fn index(visitor: Visitor, Query(query): Query<Search>) -> Result<Response> {
+    let found = overview(visitor.app(), visitor.actor(), &query.q).await?;
+    let mut frame = visitor.frame("Overview", Section::Overview).await?;
+    frame.search.clone_from(&query.q);
+    let columns = columns(&found.rows);
+    let page = Page {
+        frame,
+        here: urls::with_query(urls::overview(), &[("q", &query.q)]),
+        search: query.q,
+        summary: summary(&found),
+        total: found.total,
+        may_configure: found.may_configure,
+        rows: found
+            .rows
+            .into_iter()
+            .map(|row| row_view(row, &columns))
+            .collect(),
+        columns,
+    };
+    if visitor.wants_fragment() {
+        return html(&page.as_matrix());
+    }
+    html(&page)
+}
+
+/// The names of all environments, those first in their chains first.
+fn columns(rows: &[Row]) -> Vec<String> {
+    let mut names: Vec<(i32, String)> = Vec::new();
+    for place in rows.iter().flat_map(|row| &row.places) {
+        let (name, position) = (place.environment.name.as_str(), place.environment.position);
+        match names.iter_mut().find(|(_, known)| known == name) {
+            Some((first, _)) => *first = (*first).max(position),
+            None => names.push((position, name.to_owned())),
+        }
+    }
+    names.sort();
+    if names.len() > COLUMNS {
+        return Vec::new();
+    }
+    names.into_iter().map(|(_, name)| name).collect()
+}
+
+fn row_view(row: Row, columns: &[String]) -> RowView {
+    let name = row.project.name.to_string();
+    let cell = |place: Place| CellView {
+        url: urls::environment(&name, place.environment.name.as_str()),
+        place,
+    };
+    let mut cells: Vec<Option<CellView>> = row.places.into_iter().map(|place| Some(cell(place))).collect();
+    if !columns.is_empty() {
+        let mut of = |column: &String| {
+            let is_it = |one: &mut Option<CellView>| {
+                one.as_ref()
+                    .is_some_and(|one| one.place.environment.name.as_str() == column)
+            };
+            cells.iter_mut().find_map(|one| if is_it(one) { one.take() } else { None })
+        };
+        cells = columns.iter().map(|column| of(column)).collect();
+    }
+    RowView {
+        url: urls::project(&name),
+        description: row.project.description,
+        cells,
+        name,
+    }
+}
+
+/// `12 projects · 2 at work · 1 failed · 1 drifts`.
+fn summary(found: &Overview) -> String {
+    let places = || found.rows.iter().flat_map(|row| &row.places);
+    let mut words = vec![format::count(to_i64(found.rows.len()), "project")];
+    let mut add = |count: usize, word: &str| {
+        if count > 0 {
+            words.push(format!("{count} {word}"));
+        }
+    };
+    add(places().map(|place| place.open.len()).sum(), "under way");
+    add(places().filter(|place| failed(place)).count(), "failed last");
+    add(places().filter(|place| place.drifts()).count(), "drifting");
+    add(places().filter(|place| place.lock.is_some()).count(), "locked");
+    words.join(" · ")
+}
+
+fn failed(place: &Place) -> bool {
+    place
+        .last
+        .as_ref()
+        .is_some_and(|last| last.state == DeploymentState::Failed)
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

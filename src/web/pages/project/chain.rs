@@ -1,0 +1,77 @@
+//! The promotion chain as cards: what is in each environment and how far behind.
+
+use crate::app::App;
+use crate::app::commits::{Distance, distance};
+use crate::app::places::{Place, ProjectView, resource};
+use crate::domain::{Action, Actor};
+use crate::web::{format, urls};
+
+/// One environment of the chain.
+pub struct Link {
+    pub place: Place,
+    pub url: String,
+    /// How far it is from the one before and from its branch, in words; some may be unknown.
+    pub distances: Vec<String>,
+    /// Where its deploy form is, for who may use it.
+    pub deploy: Option<String>,
+    /// The form that brings it to what the one before it runs: label and address.
+    pub promote: Option<(String, String)>,
+}
+
+/// All environments of the project, in order.
+pub async fn chain(app: &App, actor: &Actor, view: &ProjectView) -> Vec<Link> {
+    let mut links = Vec::new();
+    for (number, place) in view.places.iter().enumerate() {
+        let before = number.checked_sub(1).and_then(|before| view.places.get(before));
+        links.push(link(app, actor, view, place, before).await);
+    }
+    links
+}
+
+async fn link(app: &App, actor: &Actor, view: &ProjectView, place: &Place, before: Option<&Place>) -> Link {
+    let (project, environment) = (view.project.name.as_str(), &place.environment);
+    let may = app.may(actor, Action::Deploy, &resource(&view.project, environment));
+    let mut distances = Vec::new();
+    let mut promote = None;
+    if let Some((before, runs)) = before.and_then(|before| Some((before, before.current()?))) {
+        let name = before.environment.name.as_str();
+        let apart = distance(app, &view.project, place, &runs.commit).await;
+        distances.extend(apart.map(|apart| words(apart, name, &format!("Same as {name}"))));
+        let same = place.current().is_some_and(|own| own.commit == runs.commit);
+        if may && !same && before.environment.branch == environment.branch {
+            let label = format!("Promote {}", runs.commit.short());
+            let form =
+                urls::deploy_form(project, environment.name.as_str(), runs.commit.as_str(), "", "promotion");
+            promote = Some((label, form));
+        }
+    }
+    let branch = environment.branch.as_str();
+    if let Some(head) = head_of(app, view, branch).await
+        && let Some(apart) = distance(app, &view.project, place, &head).await
+    {
+        distances.push(words(apart, branch, &format!("At the head of {branch}")));
+    }
+    Link {
+        url: urls::environment(project, environment.name.as_str()),
+        deploy: may.then(|| urls::deploy_form(project, environment.name.as_str(), "", "", "")),
+        place: place.clone(),
+        distances,
+        promote,
+    }
+}
+
+async fn head_of(app: &App, view: &ProjectView, branch: &str) -> Option<crate::domain::CommitId> {
+    let mirror = app.mirror(&view.project).ok()?;
+    Some(mirror.resolve(branch).await.ok()?.id)
+}
+
+/// `3 commits behind dev`, `1 commit ahead of dev`, `2 ahead, 3 behind dev`.
+fn words(apart: Distance, other: &str, same: &str) -> String {
+    let count = |number: usize| format::count(i64::try_from(number).unwrap_or(i64::MAX), "commit");
+    match (apart.ahead, apart.behind) {
+        (0, 0) => same.to_owned(),
+        (0, behind) => format!("{} behind {other}", count(behind)),
+        (ahead, 0) => format!("{} ahead of {other}", count(ahead)),
+        (ahead, behind) => format!("{ahead} ahead, {} behind {other}", count(behind)),
+    }
+}

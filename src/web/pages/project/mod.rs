@@ -1,0 +1,96 @@
+//! A project: its chain of environments with what is where, the commits that could go there, and
+//! what was deployed last.
+//!
+//! Everything about Git comes from the mirror; where it cannot be read (never fetched, empty, no
+//! such branch) the rest of the page stands, and a sentence says what is missing. A visit to an
+//! old mirror starts a fetch behind the page, which looks again until that has ended.
+
+mod chain;
+mod commits;
+
+use askama::Template;
+use poem::web::{Path, Query};
+use poem::{Response, handler};
+use serde::Deserialize;
+
+use self::chain::Link;
+use self::commits::CommitsView;
+use crate::app::commits::{Fetched, fetch as fetch_now, refresh};
+use crate::app::places::{self, ProjectView};
+use crate::domain::{Error, ErrorKind, Result};
+use crate::git::Freshness;
+use crate::web::flash::Flash;
+use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::visitor::Visitor;
+use crate::web::{format, urls};
+
+/// The contract of `templates/projects/show.html`.
+#[derive(Template)]
+#[template(path = "projects/show.html", blocks = ["live"])]
+struct Page {
+    frame: Frame,
+    trail: Vec<(String, String)>,
+    view: ProjectView,
+    url: String,
+    freshness: Freshness,
+    chain: Vec<Link>,
+    commits: Option<CommitsView>,
+    /// This page with its query, to look again.
+    here: String,
+}
+
+/// Which commits are shown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    env: String,
+    branch: String,
+    q: String,
+    from: String,
+}
+
+/// `GET /projects/{project}`
+#[handler]
+pub async fn show(visitor: Visitor, Path(name): Path<String>, Query(wanted): Query<Wanted>) -> Result<Response> {
+    let app = visitor.app();
+    let view = places::project(app, visitor.actor(), &name).await?;
+    let freshness = refresh(app, &view.project);
+    let page = Page {
+        chain: chain::chain(app, visitor.actor(), &view).await,
+        commits: commits::commits(app, &view, &wanted).await?,
+        frame: visitor.frame(view.project.name.as_str(), Section::Overview).await?,
+        trail: vec![("Overview".to_owned(), urls::overview().to_owned())],
+        url: urls::project(view.project.name.as_str()),
+        here: visitor.path().to_owned(),
+        view,
+        freshness,
+    };
+    if visitor.wants_fragment() {
+        return html(&page.as_live());
+    }
+    html(&page)
+}
+
+/// `POST /projects/{project}`: fetch its repository now.
+#[handler]
+pub async fn fetch(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
+    let outcome = fetch_now(visitor.app(), visitor.actor(), &name).await;
+    visitor.flash(told(outcome)?).await?;
+    Ok(go_to(&urls::project(&name)))
+}
+
+fn told(outcome: Result<Fetched>) -> Result<Flash, Error> {
+    match outcome {
+        Ok(Fetched::Done(0)) => Ok(Flash::done("Fetched. Nothing new.")),
+        Ok(Fetched::Done(moved)) => {
+            let moved = format::count(i64::try_from(moved).unwrap_or(i64::MAX), "branch or tag");
+            let moved = moved.replace("branch or tags", "branches or tags");
+            Ok(Flash::done(format!("Fetched. {moved} moved.")))
+        }
+        Ok(Fetched::GoesOn) => Ok(Flash::warning("Fetching takes a while and goes on by itself.")),
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict) => {
+            Ok(Flash::failed(format!("Nothing was fetched. {}", error.message())))
+        }
+        Err(error) => Err(error),
+    }
+}
