@@ -192,7 +192,10 @@ pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
             "/projects/:project/:environment",
             get(environment::show).post(environment::deploy),
         )
-        .at("/projects/:project/:environment/plan", get(environment::plan))
+        .at(
+            "/projects/:project/:environment/plan",
+            get(environment::show_plan),
+        )
         .at(
             "/projects/:project/:environment/servers/:server",
             get(environment::live_release),

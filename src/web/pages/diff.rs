@@ -35,7 +35,6 @@ const FOLDED_FROM: usize = 150;
 struct Page {
     frame: Frame,
     trail: Vec<(String, String)>,
-    project: String,
     url: String,
     wanted: Wanted,
     complaints: Complaints,
@@ -62,7 +61,11 @@ impl Found {
     }
 
     fn going_word(&self) -> String {
-        let more = if self.comparison.going.more { " and more" } else { "" };
+        let more = if self.comparison.going.more {
+            " and more"
+        } else {
+            ""
+        };
         words(self.comparison.going.commits.len(), "commit", more)
     }
 }
@@ -93,7 +96,11 @@ pub struct Wanted {
 
 /// `GET /projects/{project}/diff`
 #[handler]
-pub async fn show(visitor: Visitor, Path(name): Path<String>, Query(wanted): Query<Wanted>) -> Result<Response> {
+pub async fn show(
+    visitor: Visitor,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response> {
     let app = visitor.app();
     let view = places::project(app, visitor.actor(), &name).await?;
     let project = view.project.name.to_string();
@@ -115,9 +122,13 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>, Query(wanted): Que
         Err(error) if is_ours(&error) => return Err(error),
         Err(error) => (None, Some(error)),
     };
-    let branches = crate::app::commits::branches(app, &view.project).await.unwrap_or_default();
+    let branches = crate::app::commits::branches(app, &view.project)
+        .await
+        .unwrap_or_default();
     let page = Page {
-        frame: visitor.frame(format!("Diff · {project}"), Section::Overview).await?,
+        frame: visitor
+            .frame(format!("Diff · {project}"), Section::Overview)
+            .await?,
         trail: vec![
             ("Overview".to_owned(), urls::overview().to_owned()),
             (project.clone(), urls::project(&project)),
@@ -125,8 +136,10 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>, Query(wanted): Que
         url: urls::diff(&project, "", ""),
         found: found.map(|found| shown(found, &project, &wanted)),
         complaints: error.as_ref().map(Complaints::of_error).unwrap_or_default(),
-        branches: branches.into_iter().map(|branch| branch.name.to_string()).collect(),
-        project,
+        branches: branches
+            .into_iter()
+            .map(|branch| branch.name.to_string())
+            .collect(),
         wanted,
     };
     let mut response = html(&page)?;

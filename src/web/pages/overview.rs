@@ -24,7 +24,6 @@ const COLUMNS: usize = 4;
 #[template(path = "overview/index.html", blocks = ["matrix"])]
 struct Page {
     frame: Frame,
-    search: String,
     /// Names of environments; empty when there are too many for a matrix.
     columns: Vec<String>,
     rows: Vec<RowView>,
@@ -65,7 +64,6 @@ pub async fn index(visitor: Visitor, Query(query): Query<Search>) -> Result<Resp
     let page = Page {
         frame,
         here: urls::with_query(urls::overview(), &[("q", &query.q)]),
-        search: query.q,
         summary: summary(&found),
         total: found.total,
         may_configure: found.may_configure,
@@ -112,7 +110,9 @@ fn row_view(row: Row, columns: &[String]) -> RowView {
                 one.as_ref()
                     .is_some_and(|one| one.place.environment.name.as_str() == column)
             };
-            cells.iter_mut().find_map(|one| if is_it(one) { one.take() } else { None })
+            cells
+                .iter_mut()
+                .find_map(|one| if is_it(one) { one.take() } else { None })
         };
         cells = columns.iter().map(|column| of(column)).collect();
     }

@@ -22,8 +22,8 @@ use crate::web::errors::status_of;
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
-use crate::web::visitor::Visitor;
 use crate::web::urls;
+use crate::web::visitor::Visitor;
 
 /// The contract of `templates/environments/show.html`.
 #[derive(Template)]
@@ -62,7 +62,7 @@ pub async fn show(
 
 /// `GET /projects/{project}/{environment}/plan`: the part of the page below the choice.
 #[handler]
-pub async fn plan(
+pub async fn show_plan(
     visitor: Visitor,
     Path((project, environment)): Path<(String, String)>,
     Query(pick): Query<Pick>,
@@ -81,7 +81,9 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, given: Given)
     let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
     let plan = plan::plan(app, &view, given).await?;
     Ok(Page {
-        frame: visitor.frame(format!("{project} {name}"), Section::Overview).await?,
+        frame: visitor
+            .frame(format!("{project} {name}"), Section::Overview)
+            .await?,
         trail: vec![
             ("Overview".to_owned(), urls::overview().to_owned()),
             (project.to_owned(), urls::project(project)),
@@ -114,7 +116,11 @@ pub async fn deploy(
     if !mendable && !unknown_commit {
         return Err(error);
     }
-    let error = if unknown_commit { Error::field("commit", error.message()) } else { error };
+    let error = if unknown_commit {
+        Error::field("commit", error.message())
+    } else {
+        error
+    };
     let mut page = page(&visitor, &project, &environment, given).await?;
     page.plan.complaints = Complaints::of_error(&error);
     let mut response = html(&page)?;
@@ -153,10 +159,18 @@ pub async fn live_release(
     let view = places::environment(app, visitor.actor(), &project, &environment).await?;
     let known = view.place.server(&server).and_then(|one| one.release.as_ref());
     let known = known.map(|release| release.commit.to_string());
-    let _turn = visitor.site().questions.acquire().await.map_err(Error::internal)?;
+    let _turn = visitor
+        .site()
+        .questions
+        .acquire()
+        .await
+        .map_err(Error::internal)?;
     let answer = live::ask(app, visitor.actor(), &project, &environment, &server).await;
     if let Err(error) = &answer
-        && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Internal)
+        && matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Internal
+        )
     {
         return answer.map(|_| Response::default());
     }

@@ -68,7 +68,12 @@ impl Given {
 /// # Errors
 /// A complaint about the field `target`.
 pub fn choice(text: &str) -> Result<Choice> {
-    let unknown = || Error::field("target", "Choose all servers, a cluster or a server from the list.");
+    let unknown = || {
+        Error::field(
+            "target",
+            "Choose all servers, a cluster or a server from the list.",
+        )
+    };
     match text.split_once(':') {
         None if matches!(text, "" | "all") => Ok(Choice::All),
         Some(("cluster", id)) => Ok(Choice::Cluster(id.parse::<ClusterId>().map_err(|_| unknown())?)),
@@ -169,16 +174,25 @@ impl PlanView {
         let servers: usize = preview.changes.iter().map(|change| change.servers.len()).sum();
         self.reach = format::count(i64::try_from(servers).unwrap_or(i64::MAX), "server");
         self.is_there = servers > 0 && preview.changes.iter().all(|change| change.is_none(commit));
-        let passed = |change: &Change| change.is_none(commit) || (change.going > 0 && change.coming.commits.is_empty());
+        let passed = |change: &Change| {
+            change.is_none(commit) || (change.going > 0 && change.coming.commits.is_empty())
+        };
         self.is_back = servers > 0 && !self.is_there && preview.changes.iter().all(passed);
         self.rolls_back = self.is_back || kind == Kind::Rollback;
-        let leave = if self.rolls_back { &view.roll_back } else { &view.deploy };
+        let leave = if self.rolls_back {
+            &view.roll_back
+        } else {
+            &view.deploy
+        };
         if let Leave::Refused(refusal) = leave {
             self.refusal = Some(refusal.clone());
         }
         let obstructed = !self.rolls_back && preview.obstacle.is_some();
-        self.ready =
-            servers > 0 && leave.is_given() && view.place.lock.is_none() && !obstructed && self.trouble.is_empty();
+        self.ready = servers > 0
+            && leave.is_given()
+            && view.place.lock.is_none()
+            && !obstructed
+            && self.trouble.is_empty();
         self.preview = Some(preview);
     }
 
@@ -214,7 +228,10 @@ fn targets(view: &EnvironmentView) -> Vec<(String, String)> {
         targets.push((format!("cluster:{id}"), format!("Cluster {name}")));
     }
     for one in view.place.servers.iter().filter(|one| one.server.active) {
-        targets.push((format!("server:{}", one.server.id), format!("Server {}", one.server.name)));
+        targets.push((
+            format!("server:{}", one.server.id),
+            format!("Server {}", one.server.name),
+        ));
     }
     targets
 }
@@ -230,7 +247,11 @@ mod tests {
         assert_eq!(choice("server:7").unwrap(), Choice::Server(ServerId(7)));
         assert_eq!(choice("cluster:3").unwrap(), Choice::Cluster(ClusterId(3)));
         for wrong in ["server:", "server:x", "everything", "cluster:1:2", ":"] {
-            assert_eq!(choice(wrong).unwrap_err().field_errors()[0].field, "target", "{wrong}");
+            assert_eq!(
+                choice(wrong).unwrap_err().field_errors()[0].field,
+                "target",
+                "{wrong}"
+            );
         }
     }
 }

@@ -23,12 +23,18 @@ pub struct ServerRow {
 pub fn rows(view: &EnvironmentView, plan: &PlanView) -> Vec<ServerRow> {
     let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
     let chosen = plan.preview.as_ref().map(|preview| preview.commit.id.as_str());
-    let busy = view.place.open.iter().any(|coming| coming.deployment.started_at.is_some());
+    let busy = view
+        .place
+        .open
+        .iter()
+        .any(|coming| coming.deployment.started_at.is_some());
     let row = |one: &PlaceServer| {
         let runs = one.release.as_ref().map(|release| &release.commit);
         let title = view.place.runs.iter().find(|run| Some(&run.commit) == runs);
         let diff = match (runs, chosen) {
-            (Some(runs), Some(chosen)) if runs.as_str() != chosen => urls::diff(project, runs.as_str(), chosen),
+            (Some(runs), Some(chosen)) if runs.as_str() != chosen => {
+                urls::diff(project, runs.as_str(), chosen)
+            }
             _ => String::new(),
         };
         let target = format!("server:{}", one.server.id);

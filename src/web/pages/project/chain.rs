@@ -40,8 +40,13 @@ async fn link(app: &App, actor: &Actor, view: &ProjectView, place: &Place, befor
         let same = place.current().is_some_and(|own| own.commit == runs.commit);
         if may && !same && before.environment.branch == environment.branch {
             let label = format!("Promote {}", runs.commit.short());
-            let form =
-                urls::deploy_form(project, environment.name.as_str(), runs.commit.as_str(), "", "promotion");
+            let form = urls::deploy_form(
+                project,
+                environment.name.as_str(),
+                runs.commit.as_str(),
+                "",
+                "promotion",
+            );
             promote = Some((label, form));
         }
     }

@@ -56,7 +56,11 @@ pub async fn commits(app: &App, view: &ProjectView, wanted: &Wanted) -> Result<O
     let (project, environment) = (view.project.name.as_str(), &place.environment);
     let name = environment.name.to_string();
     let own = environment.branch.as_str();
-    let branch = if wanted.branch.is_empty() { own } else { &wanted.branch };
+    let branch = if wanted.branch.is_empty() {
+        own
+    } else {
+        &wanted.branch
+    };
     let mut shown = CommitsView {
         tabs: tabs(view, &name),
         environment: name.clone(),
@@ -105,7 +109,13 @@ pub async fn commits(app: &App, view: &ProjectView, wanted: &Wanted) -> Result<O
     Ok(Some(shown))
 }
 
-async fn read(app: &App, view: &ProjectView, place: &Place, branch: &str, wanted: &Wanted) -> Result<CommitList> {
+async fn read(
+    app: &App,
+    view: &ProjectView,
+    place: &Place,
+    branch: &str,
+    wanted: &Wanted,
+) -> Result<CommitList> {
     let parsed = |why: String| crate::domain::Error::invalid(why);
     let branch: BranchName = branch.parse().map_err(parsed)?;
     let from = match wanted.from.as_str() {

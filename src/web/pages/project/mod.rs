@@ -51,14 +51,20 @@ pub struct Wanted {
 
 /// `GET /projects/{project}`
 #[handler]
-pub async fn show(visitor: Visitor, Path(name): Path<String>, Query(wanted): Query<Wanted>) -> Result<Response> {
+pub async fn show(
+    visitor: Visitor,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response> {
     let app = visitor.app();
     let view = places::project(app, visitor.actor(), &name).await?;
     let freshness = refresh(app, &view.project);
     let page = Page {
         chain: chain::chain(app, visitor.actor(), &view).await,
         commits: commits::commits(app, &view, &wanted).await?,
-        frame: visitor.frame(view.project.name.as_str(), Section::Overview).await?,
+        frame: visitor
+            .frame(view.project.name.as_str(), Section::Overview)
+            .await?,
         trail: vec![("Overview".to_owned(), urls::overview().to_owned())],
         url: urls::project(view.project.name.as_str()),
         here: visitor.path().to_owned(),
