@@ -186,6 +186,7 @@ async fn a_search_takes_text_author_and_hash_and_goes_on() {
         hash: Some(hash),
         text: Some(String::new()),
         author: None,
+        any: None,
     };
     assert_eq!(
         mirror
