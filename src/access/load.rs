@@ -32,7 +32,8 @@ fn read(source: &Source, report: &mut Report) -> Option<Policy> {
     if problems.iter().filter(|problem| problem.is_error()).count() > calendar_errors {
         return None;
     }
-    let lines = lines::read(&policy?, &calendar, problems);
+    let text = policy?;
+    let lines = lines::read(&text, &calendar, problems);
     roles::check(&lines, problems);
     let tests = match source.read(TESTS) {
         Ok(Some(text)) => text,
@@ -56,7 +57,7 @@ fn read(source: &Source, report: &mut Report) -> Option<Policy> {
     let judge = Judge::build(&model, &lines)
         .map_err(|problem| problems.push(problem))
         .ok()?;
-    let policy = Policy::new(calendar, lines, judge, model.standard);
+    let policy = Policy::new(calendar, text, lines, judge, model.standard);
     report.tests_run = expectations::run(&tests, &policy, problems);
     Some(policy)
 }

@@ -169,6 +169,16 @@ impl Access {
         self.in_force().calendar.clone()
     }
 
+    /// The file of policy lines in force, as written.
+    pub fn policy_text(&self) -> String {
+        self.in_force().text.clone()
+    }
+
+    /// The roles that policy gives the user `name`, without groups that only a login tells.
+    pub fn roles_of(&self, name: &str) -> Vec<String> {
+        self.in_force().roles_of(&names_of(&Actor::user(name, "")))
+    }
+
     fn in_force(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read())
     }

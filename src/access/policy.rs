@@ -40,6 +40,9 @@ impl Verdict {
 /// A loaded policy. Never changed; a reload makes another.
 pub(super) struct Policy {
     pub calendar: Calendar,
+    /// The file of lines, as written.
+    pub text: String,
+    roles: Vec<(String, String)>,
     rules: Vec<Rule>,
     judge: Judge,
     named: Named,
@@ -84,7 +87,7 @@ impl Named {
 }
 
 impl Policy {
-    pub fn new(calendar: Calendar, lines: Lines, judge: Judge, standard: bool) -> Self {
+    pub fn new(calendar: Calendar, text: String, lines: Lines, judge: Judge, standard: bool) -> Self {
         let Lines { rules, roles, .. } = lines;
         let subjects = rules
             .iter()
@@ -101,12 +104,29 @@ impl Policy {
         let open = Mutex::new((i64::MIN, Arc::from("")));
         Self {
             calendar,
+            text,
+            roles: roles.into_iter().map(|link| (link.from, link.to)).collect(),
             rules,
             judge,
             named,
             answers: RwLock::default(),
             open,
         }
+    }
+
+    /// The roles that `names` have, directly or through another role, in the order they are found.
+    pub fn roles_of(&self, names: &[String]) -> Vec<String> {
+        let mut known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut next = 0;
+        while let Some(&name) = known.get(next) {
+            for (_, role) in self.roles.iter().filter(|(from, _)| from == name) {
+                if !known.contains(&role.as_str()) {
+                    known.push(role);
+                }
+            }
+            next += 1;
+        }
+        known.into_iter().skip(names.len()).map(str::to_owned).collect()
     }
 
     /// The line of the rule at `index`.

@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::App;
 use crate::access::Permit;
-use crate::domain::audit::{NewAuditEvent, Outcome};
-use crate::domain::{Instant, Refusal};
+use crate::domain::audit::{AuditEvent, NewAuditEvent, Outcome};
+use crate::domain::{Action, Error, Instant, Refusal, Resource, Result};
+use crate::store::audit::{self, Filter};
+use crate::store::{Page, Paged};
 
 /// An act that policy allowed and that is done in the same transaction. `action` is noun and verb
 /// (`deployment.requested`).
@@ -43,4 +46,48 @@ pub fn refused(refusal: &Refusal) -> NewAuditEvent {
         permit: refusal.sentence(),
         detail: json!({}),
     }
+}
+
+/// A page of `limit` events for somebody who may see everything, newest first.
+pub async fn browse(
+    app: &App,
+    permit: &Permit,
+    filter: &Filter,
+    page: Page,
+    limit: u64,
+) -> Result<Paged<AuditEvent>> {
+    demand_sight(permit)?;
+    audit::list(&app.store, filter, page, limit).await
+}
+
+/// What a check of the chain found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chain {
+    /// Every event is as it was recorded.
+    Whole {
+        /// The number of the last event; 0 before the first.
+        last: i64,
+        /// Its hash: kept elsewhere, it proves later that nothing up to it was rewritten.
+        hash: String,
+    },
+    /// Something was changed, inserted or removed; the sentence says where.
+    Broken(String),
+}
+
+/// Walks the whole log and compares every hash.
+pub async fn verify(app: &App, permit: &Permit) -> Result<Chain> {
+    demand_sight(permit)?;
+    if let Some(found) = audit::verify(&app.store).await? {
+        return Ok(Chain::Broken(found.reason));
+    }
+    let (last, hash) = audit::tip(&app.store).await?;
+    Ok(Chain::Whole { last, hash })
+}
+
+/// Who may see everything may see the log; so may who may configure or administer everything.
+fn demand_sight(permit: &Permit) -> Result<()> {
+    if permit.covers(Action::View, &Resource::Everything) {
+        return Ok(());
+    }
+    Err(Error::internal("the audit log was to be read with a permit for something else"))
 }

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod admin;
 pub mod audit;
 pub mod commits;
 pub mod deployments;

@@ -1,0 +1,167 @@
+//! Projects, environments, clusters and servers read at once, and how they hang together.
+
+use std::collections::HashMap;
+
+use crate::access::Permit;
+use crate::app::App;
+use crate::domain::{
+    Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId, Result, Server,
+    ServerId, ServerRelease,
+};
+use crate::store::{Reader, clusters, environments, projects, queue, releases, servers};
+
+/// Everything that is configured, read in one go.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// By name.
+    pub projects: Vec<Project>,
+    /// By project, then in the order of the promotion chain.
+    pub environments: Vec<Environment>,
+    /// By name.
+    pub clusters: Vec<Cluster>,
+    /// By name.
+    pub servers: Vec<Server>,
+}
+
+/// A server that one environment reaches through two clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twice {
+    /// The server's name.
+    pub server: String,
+    /// The project's name.
+    pub project: String,
+    /// The environment's name.
+    pub environment: String,
+    /// The clusters' names.
+    pub clusters: Vec<String>,
+}
+
+impl Twice {
+    /// One sentence.
+    pub fn sentence(&self) -> String {
+        format!(
+            "Server “{}” is in several clusters of {}/{} ({}): it is deployed to once, with the first of them.",
+            self.server,
+            self.project,
+            self.environment,
+            self.clusters.join(", ")
+        )
+    }
+}
+
+/// What runs on servers, and who works on them, as far as is known here.
+#[derive(Debug, Default)]
+pub struct Running {
+    /// The releases in use.
+    pub releases: Vec<ServerRelease>,
+    /// The deployment that holds a server.
+    pub holders: HashMap<ServerId, DeploymentId>,
+}
+
+/// Reads the inventory for somebody who may configure something.
+pub async fn read(app: &App, _permit: &Permit) -> Result<Inventory> {
+    Inventory::load(&app.store).await
+}
+
+/// Reads what runs, for somebody who may configure something.
+pub async fn running(app: &App, _permit: &Permit) -> Result<Running> {
+    Ok(Running {
+        releases: releases::all_current(&app.store).await?,
+        holders: queue::holders(&app.store).await?,
+    })
+}
+
+impl Inventory {
+    /// Reads all of it.
+    pub(super) async fn load(on: &impl Reader) -> Result<Self> {
+        Ok(Self {
+            projects: projects::list(on).await?,
+            environments: environments::all(on).await?,
+            clusters: clusters::list(on).await?,
+            servers: servers::list(on).await?,
+        })
+    }
+
+    /// A project by its row.
+    pub fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.projects.iter().find(|project| project.id == id)
+    }
+
+    /// A server by its row.
+    pub fn server(&self, id: ServerId) -> Option<&Server> {
+        self.servers.iter().find(|server| server.id == id)
+    }
+
+    /// A cluster by its row.
+    pub fn cluster(&self, id: ClusterId) -> Option<&Cluster> {
+        self.clusters.iter().find(|cluster| cluster.id == id)
+    }
+
+    /// The environments of a project, in order.
+    pub fn environments_of(&self, project: ProjectId) -> impl Iterator<Item = &Environment> {
+        self.environments.iter().filter(move |one| one.project_id == project)
+    }
+
+    /// `project/environment`.
+    pub fn place(&self, id: EnvironmentId) -> Option<(&Project, &Environment)> {
+        let environment = self.environments.iter().find(|one| one.id == id)?;
+        Some((self.project(environment.project_id)?, environment))
+    }
+
+    /// The environments that are deployed to a cluster.
+    pub fn places_of_cluster(&self, id: ClusterId) -> Vec<(&Project, &Environment)> {
+        let own = self.environments.iter().filter(|one| one.clusters.contains(&id));
+        own.filter_map(|one| self.place(one.id)).collect()
+    }
+
+    /// The clusters a server is in.
+    pub fn clusters_of(&self, id: ServerId) -> Vec<&Cluster> {
+        let holds = |cluster: &&Cluster| cluster.members.iter().any(|member| member.server == id);
+        self.clusters.iter().filter(holds).collect()
+    }
+
+    /// The environments that are deployed to a server.
+    pub fn places_of(&self, id: ServerId) -> Vec<(&Project, &Environment)> {
+        let reaches = |one: &&Environment| self.servers_of(one).iter().any(|server| server.id == id);
+        let own = self.environments.iter().filter(reaches);
+        own.filter_map(|one| self.place(one.id)).collect()
+    }
+
+    /// The servers of an environment, each once, in order.
+    pub fn servers_of(&self, environment: &Environment) -> Vec<&Server> {
+        let mut found: Vec<&Server> = Vec::new();
+        for cluster in environment.clusters.iter().filter_map(|id| self.cluster(*id)) {
+            for server in cluster.members.iter().filter_map(|member| self.server(member.server)) {
+                if !found.iter().any(|other| other.id == server.id) {
+                    found.push(server);
+                }
+            }
+        }
+        found
+    }
+
+    /// The servers that an environment reaches through two clusters.
+    pub fn twice(&self) -> Vec<Twice> {
+        self.environments.iter().flat_map(|one| self.twice_in(one)).collect()
+    }
+
+    fn twice_in(&self, environment: &Environment) -> Vec<Twice> {
+        let holding = |server: ServerId| {
+            let own = environment.clusters.iter().filter_map(|id| self.cluster(*id));
+            own.filter(move |cluster| cluster.members.iter().any(|member| member.server == server))
+                .map(|cluster| cluster.name.to_string())
+                .collect::<Vec<_>>()
+        };
+        let project = self.project(environment.project_id);
+        let several = self.servers_of(environment).into_iter().filter_map(|server| {
+            let clusters = holding(server.id);
+            (clusters.len() > 1).then(|| Twice {
+                server: server.name.to_string(),
+                project: project.map(|one| one.name.to_string()).unwrap_or_default(),
+                environment: environment.name.to_string(),
+                clusters,
+            })
+        });
+        several.collect()
+    }
+}

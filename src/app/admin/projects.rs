@@ -1,0 +1,159 @@
+//! Projects: added, edited, deleted; and whether their repository can be reached.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Wrongs, demand_everything, demand_project, description, lines, mail_address, name, record};
+use crate::access::Permit;
+use crate::app::{App, start};
+use crate::domain::{Error, Name, Project, ProjectId, Result, SyncMethod};
+use crate::git;
+use crate::store::projects;
+
+/// How long a person waits for a repository to tell its branches; a fetch may take longer.
+const PROBE_LIMIT: Duration = Duration::from_secs(20);
+
+/// The form of a project, as typed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ProjectForm {
+    /// See [`Project::name`].
+    pub name: String,
+    /// See [`Project::description`].
+    pub description: String,
+    /// See [`Project::git_url`].
+    pub git_url: String,
+    /// [`SyncMethod::as_str`].
+    pub method: String,
+    /// Mail addresses, one per line.
+    pub notify: String,
+}
+
+impl ProjectForm {
+    /// The form of a project as it is.
+    pub fn of(project: &Project) -> Self {
+        Self {
+            name: project.name.to_string(),
+            description: project.description.clone(),
+            git_url: project.git_url.clone(),
+            method: project.method.as_str().to_owned(),
+            notify: project.notify.join("\n"),
+        }
+    }
+
+    fn check(&self, id: ProjectId) -> Result<Project> {
+        let mut wrong = Wrongs::default();
+        let name = wrong.take("name", name(&self.name));
+        let description = wrong.take("description", description(&self.description));
+        let url = git::check_url(self.git_url.trim()).map(|url| url.to_string());
+        let git_url = wrong.take("git_url", url);
+        let method = SyncMethod::parse(&self.method)
+            .ok_or_else(|| "Choose how a release is put in place.".to_owned());
+        let method = wrong.take("method", method);
+        let notify: Result<Vec<String>, String> =
+            lines(&self.notify).iter().map(|line| mail_address(line)).collect();
+        let notify = wrong.take("notify", notify);
+        match (name, description, git_url, method, notify) {
+            (Some(name), Some(description), Some(git_url), Some(method), Some(notify)) => Ok(Project {
+                id,
+                name,
+                description,
+                git_url,
+                method,
+                notify,
+            }),
+            _ => Err(wrong.into_error()),
+        }
+    }
+}
+
+/// One by its name, to be changed.
+///
+/// # Errors
+/// Not found.
+pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<Project> {
+    let project = projects::by_name(&app.store, name).await?;
+    demand_project(permit, &project.name)?;
+    Ok(project)
+}
+
+/// Adds a project.
+///
+/// # Errors
+/// Complaints about fields.
+pub async fn add(app: &App, permit: &Permit, form: &ProjectForm) -> Result<Project> {
+    demand_everything(permit)?;
+    let project = form.check(ProjectId(0))?;
+    let tx = app.store.begin().await?;
+    let project = projects::insert(&tx, &project).await?;
+    let resource = resource(&project.name);
+    record(&tx, permit, "project.added", resource, app.now(), told(&project)).await?;
+    tx.commit().await?;
+    Ok(project)
+}
+
+/// Changes a project. A form sent twice changes nothing the second time.
+///
+/// # Errors
+/// Complaints about fields; not found.
+pub async fn edit(app: &App, permit: &Permit, id: ProjectId, form: &ProjectForm) -> Result<Project> {
+    let changed = form.check(id)?;
+    let tx = app.store.begin().await?;
+    let before = projects::by_id(&tx, id).await?;
+    demand_project(permit, &before.name)?;
+    if before != changed {
+        projects::update(&tx, &changed).await?;
+        let detail = super::changes(&told(&before), &told(&changed));
+        record(&tx, permit, "project.changed", resource(&before.name), app.now(), detail).await?;
+        tx.commit().await?;
+    }
+    Ok(changed)
+}
+
+/// Deletes a project with its environments. Its history stays, and so does what is on the servers.
+///
+/// # Errors
+/// A conflict while one of its deployments is at work; not found.
+pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
+    let tx = app.store.begin().await?;
+    let project = projects::by_id(&tx, id).await?;
+    demand_project(permit, &project.name)?;
+    projects::delete(&tx, id).await?;
+    record(&tx, permit, "project.deleted", resource(&project.name), app.now(), told(&project)).await?;
+    tx.commit().await
+}
+
+/// Asks the repository at `url` for its branches, with the keys that deployments use.
+///
+/// # Errors
+/// A complaint about the field `git_url`: what is wrong with the address, or why it cannot be
+/// reached.
+pub async fn probe(app: &App, _permit: &Permit, url: &str) -> Result<Vec<String>> {
+    let complaint = |message: String| Error::field("git_url", message);
+    let remote = git::check_url(url.trim()).map_err(complaint)?;
+    let mut options = start::git_options(&app.config);
+    options.fetch_timeout = options.fetch_timeout.min(PROBE_LIMIT);
+    let branches = git::probe(&remote, &options).await;
+    let branches = branches.map_err(|error| complaint(error.to_string()).because(error))?;
+    if branches.is_empty() {
+        let message = "The repository can be reached but has no branch: push one first.";
+        return Err(complaint(message.to_owned()));
+    }
+    Ok(branches.into_iter().map(|(name, _)| name.to_string()).collect())
+}
+
+fn resource(name: &Name) -> String {
+    format!("project {name}")
+}
+
+fn told(project: &Project) -> Value {
+    json!({
+        "name": project.name,
+        "description": project.description,
+        "git_url": project.git_url,
+        "method": project.method,
+        "notify": project.notify,
+    })
+}
