@@ -84,10 +84,12 @@ pub async fn verify(app: &App, permit: &Permit) -> Result<Chain> {
     Ok(Chain::Whole { last, hash })
 }
 
-/// Who may see everything may see the log; so may who may configure or administer everything.
+/// Who may see everything may see the log.
 fn demand_sight(permit: &Permit) -> Result<()> {
     if permit.covers(Action::View, &Resource::Everything) {
         return Ok(());
     }
-    Err(Error::internal("the audit log was to be read with a permit for something else"))
+    Err(Error::internal(
+        "the audit log was to be read with a permit for something else",
+    ))
 }

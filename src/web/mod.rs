@@ -200,6 +200,9 @@ pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
             "/projects/:project/:environment/servers/:server",
             get(environment::live_release),
         );
+    let routes = pages::admin::routes(routes)
+        .at(urls::audit(), get(pages::audit::show))
+        .at(urls::audit_verify(), post(pages::audit::verify));
     #[cfg(debug_assertions)]
     let routes = routes.at("/gallery", get(gallery::show));
     Gate::new(site, routes)

@@ -66,6 +66,16 @@ fixed! {
     admin_users = "/admin/users";
     /// The policy files as they are in force.
     admin_policy = "/admin/policy";
+    /// A project to be added.
+    admin_new_project = "/admin/new/project";
+    /// A server to be added.
+    admin_new_server = "/admin/new/server";
+    /// A cluster to be added.
+    admin_new_cluster = "/admin/new/cluster";
+    /// A user to be added.
+    admin_new_user = "/admin/new/user";
+    /// Compares every event of the audit log with its hash (POST).
+    audit_verify = "/audit/verify";
     /// The login form.
     login = "/login";
     /// Ends the session (POST).
@@ -191,6 +201,25 @@ pub fn project_history(project: &str) -> String {
 /// A project, to change.
 pub fn admin_project(project: &str) -> String {
     format!("/admin/projects/{}", encode(project))
+}
+
+/// An environment of a project to be added.
+pub fn admin_new_environment(project: &str) -> String {
+    format!("/admin/projects/{}/new", encode(project))
+}
+
+/// An environment, to change.
+pub fn admin_environment(project: &str, environment: &str) -> String {
+    format!(
+        "/admin/projects/{}/environments/{}",
+        encode(project),
+        encode(environment)
+    )
+}
+
+/// An act on the thing whose page for changing is `page` (POST).
+pub fn admin_act(page: &str, act: &str) -> String {
+    format!("{page}/{act}")
 }
 
 /// A server, to change.

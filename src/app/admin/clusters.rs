@@ -33,7 +33,9 @@ impl ClusterForm {
             return Err(wrong.into_error());
         };
         let known = |server: ServerId| {
-            let members = before.map(|cluster| cluster.members.as_slice()).unwrap_or_default();
+            let members = before
+                .map(|cluster| cluster.members.as_slice())
+                .unwrap_or_default();
             let kept = members.iter().find(|member| member.server == server);
             kept.cloned().unwrap_or(Member {
                 server,
@@ -69,7 +71,15 @@ pub async fn add(app: &App, permit: &Permit, form: &ClusterForm) -> Result<Clust
     let tx = app.store.begin().await?;
     let cluster = clusters::insert(&tx, &cluster).await?;
     let detail = told(&tx, &cluster).await?;
-    record(&tx, permit, "cluster.added", resource(&cluster.name), app.now(), detail).await?;
+    record(
+        &tx,
+        permit,
+        "cluster.added",
+        resource(&cluster.name),
+        app.now(),
+        detail,
+    )
+    .await?;
     tx.commit().await?;
     Ok(cluster)
 }
@@ -87,7 +97,15 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, form: &ClusterForm)
         let told_before = told(&tx, &before).await?;
         clusters::update(&tx, &changed).await?;
         let detail = super::changes(&told_before, &told(&tx, &changed).await?);
-        record(&tx, permit, "cluster.changed", resource(&before.name), app.now(), detail).await?;
+        record(
+            &tx,
+            permit,
+            "cluster.changed",
+            resource(&before.name),
+            app.now(),
+            detail,
+        )
+        .await?;
         tx.commit().await?;
     }
     Ok(changed)
@@ -103,7 +121,15 @@ pub async fn delete(app: &App, permit: &Permit, id: ClusterId) -> Result<Cluster
     let cluster = clusters::by_id(&tx, id).await?;
     let detail = told(&tx, &cluster).await?;
     clusters::delete(&tx, id).await?;
-    record(&tx, permit, "cluster.deleted", resource(&cluster.name), app.now(), detail).await?;
+    record(
+        &tx,
+        permit,
+        "cluster.deleted",
+        resource(&cluster.name),
+        app.now(),
+        detail,
+    )
+    .await?;
     tx.commit().await?;
     Ok(cluster)
 }

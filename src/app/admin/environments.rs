@@ -150,8 +150,12 @@ impl EnvironmentForm {
         let local_timeout = wrong.number("local_timeout", &self.local_timeout, 1..=LONGEST_TIMEOUT);
         let remote_timeout = wrong.number("remote_timeout", &self.remote_timeout, 1..=LONGEST_TIMEOUT);
         let small = |number: u64| u32::try_from(number).ok();
-        let parallel = wrong.number("parallel", &self.parallel, 1..=MOST_PARALLEL).and_then(small);
-        let keep = wrong.number("keep_releases", &self.keep_releases, 0..=MOST_RELEASES).and_then(small);
+        let parallel = wrong
+            .number("parallel", &self.parallel, 1..=MOST_PARALLEL)
+            .and_then(small);
+        let keep = wrong
+            .number("keep_releases", &self.keep_releases, 0..=MOST_RELEASES)
+            .and_then(small);
         Some(EnvironmentOptions {
             excluded: excluded?,
             shared: shared?,
@@ -266,7 +270,11 @@ pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -
     let Some(place) = chain.iter().position(|one| one.id == id) else {
         return Ok(());
     };
-    let other = if later { place.checked_add(1) } else { place.checked_sub(1) };
+    let other = if later {
+        place.checked_add(1)
+    } else {
+        place.checked_sub(1)
+    };
     let Some(other) = other.filter(|&other| other < chain.len()) else {
         return Ok(());
     };
@@ -279,7 +287,15 @@ pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -
     }
     let order: Vec<&str> = chain.iter().map(|one| one.name.as_str()).collect();
     let resource = format!("{}/{}", project.name, moved.name);
-    record(&tx, permit, "environment.moved", resource, app.now(), json!({ "order": order })).await?;
+    record(
+        &tx,
+        permit,
+        "environment.moved",
+        resource,
+        app.now(),
+        json!({ "order": order }),
+    )
+    .await?;
     tx.commit().await
 }
 
@@ -311,7 +327,9 @@ fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Re
             continue;
         }
         let theirs = inventory.servers_of(other);
-        let both = theirs.iter().find(|server| own.iter().any(|mine| mine.id == server.id));
+        let both = theirs
+            .iter()
+            .find(|server| own.iter().any(|mine| mine.id == server.id));
         if let Some(server) = both {
             let project = inventory.project(other.project_id);
             return Err(Error::field(

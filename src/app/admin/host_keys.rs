@@ -93,7 +93,15 @@ pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Resu
         "algorithm": shown.algorithm,
         "replaces": before.host_key.map(|key| key.fingerprint),
     });
-    record(&tx, permit, "server.host_key_trusted", resource(&before.name), now, detail).await?;
+    record(
+        &tx,
+        permit,
+        "server.host_key_trusted",
+        resource(&before.name),
+        now,
+        detail,
+    )
+    .await?;
     tx.commit().await?;
     Ok(shown)
 }
@@ -112,7 +120,15 @@ pub async fn forget(app: &App, permit: &Permit, id: ServerId) -> Result<()> {
     };
     servers::forget_host_key(&tx, id, now).await?;
     let detail = json!({ "fingerprint": key.fingerprint });
-    record(&tx, permit, "server.host_key_forgotten", resource(&server.name), now, detail).await?;
+    record(
+        &tx,
+        permit,
+        "server.host_key_forgotten",
+        resource(&server.name),
+        now,
+        detail,
+    )
+    .await?;
     tx.commit().await
 }
 

@@ -99,7 +99,9 @@ impl Inventory {
 
     /// The environments of a project, in order.
     pub fn environments_of(&self, project: ProjectId) -> impl Iterator<Item = &Environment> {
-        self.environments.iter().filter(move |one| one.project_id == project)
+        self.environments
+            .iter()
+            .filter(move |one| one.project_id == project)
     }
 
     /// `project/environment`.
@@ -131,7 +133,11 @@ impl Inventory {
     pub fn servers_of(&self, environment: &Environment) -> Vec<&Server> {
         let mut found: Vec<&Server> = Vec::new();
         for cluster in environment.clusters.iter().filter_map(|id| self.cluster(*id)) {
-            for server in cluster.members.iter().filter_map(|member| self.server(member.server)) {
+            for server in cluster
+                .members
+                .iter()
+                .filter_map(|member| self.server(member.server))
+            {
                 if !found.iter().any(|other| other.id == server.id) {
                     found.push(server);
                 }
@@ -142,7 +148,10 @@ impl Inventory {
 
     /// The servers that an environment reaches through two clusters.
     pub fn twice(&self) -> Vec<Twice> {
-        self.environments.iter().flat_map(|one| self.twice_in(one)).collect()
+        self.environments
+            .iter()
+            .flat_map(|one| self.twice_in(one))
+            .collect()
     }
 
     fn twice_in(&self, environment: &Environment) -> Vec<Twice> {

@@ -93,7 +93,10 @@ pub async fn look(app: &App, _permit: &Permit) -> Result<Overview> {
 }
 
 fn of(inventory: &Inventory) -> Vec<Attention> {
-    let keyless = inventory.servers.iter().filter(|server| server.active && server.host_key.is_none());
+    let keyless = inventory
+        .servers
+        .iter()
+        .filter(|server| server.active && server.host_key.is_none());
     let mut found: Vec<Attention> = keyless
         .map(|server| Attention::NoHostKey {
             id: server.id,
@@ -101,7 +104,11 @@ fn of(inventory: &Inventory) -> Vec<Attention> {
         })
         .collect();
     for environment in &inventory.environments {
-        if inventory.servers_of(environment).iter().any(|server| server.active) {
+        if inventory
+            .servers_of(environment)
+            .iter()
+            .any(|server| server.active)
+        {
             continue;
         }
         let project = inventory.project(environment.project_id);
@@ -111,12 +118,18 @@ fn of(inventory: &Inventory) -> Vec<Attention> {
             has_clusters: !environment.clusters.is_empty(),
         });
     }
-    let bare = inventory.projects.iter().filter(|project| inventory.environments_of(project.id).next().is_none());
+    let bare = inventory
+        .projects
+        .iter()
+        .filter(|project| inventory.environments_of(project.id).next().is_none());
     found.extend(bare.map(|project| Attention::NoEnvironments {
         project: project.name.to_string(),
     }));
     found.extend(inventory.twice().into_iter().map(Attention::Twice));
-    let empty = inventory.clusters.iter().filter(|cluster| cluster.members.is_empty());
+    let empty = inventory
+        .clusters
+        .iter()
+        .filter(|cluster| cluster.members.is_empty());
     found.extend(empty.map(|cluster| Attention::NoMembers {
         cluster: cluster.name.to_string(),
     }));

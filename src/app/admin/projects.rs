@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Wrongs, demand_everything, demand_project, description, lines, mail_address, name, record};
 use crate::access::Permit;
 use crate::app::{App, start};
-use crate::domain::{Error, Name, Project, ProjectId, Result, SyncMethod};
+use crate::domain::{Action, Actor, Error, Name, Project, ProjectId, Resource, Result, SyncMethod};
 use crate::git;
 use crate::store::projects;
 
@@ -49,11 +49,13 @@ impl ProjectForm {
         let description = wrong.take("description", description(&self.description));
         let url = git::check_url(self.git_url.trim()).map(|url| url.to_string());
         let git_url = wrong.take("git_url", url);
-        let method = SyncMethod::parse(&self.method)
-            .ok_or_else(|| "Choose how a release is put in place.".to_owned());
+        let method =
+            SyncMethod::parse(&self.method).ok_or_else(|| "Choose how a release is put in place.".to_owned());
         let method = wrong.take("method", method);
-        let notify: Result<Vec<String>, String> =
-            lines(&self.notify).iter().map(|line| mail_address(line)).collect();
+        let notify: Result<Vec<String>, String> = lines(&self.notify)
+            .iter()
+            .map(|line| mail_address(line))
+            .collect();
         let notify = wrong.take("notify", notify);
         match (name, description, git_url, method, notify) {
             (Some(name), Some(description), Some(git_url), Some(method), Some(notify)) => Ok(Project {
@@ -69,14 +71,15 @@ impl ProjectForm {
     }
 }
 
-/// One by its name, to be changed.
+/// One by its name, with the permit of `actor` to change it and its environments.
 ///
 /// # Errors
-/// Not found.
-pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<Project> {
+/// Not found; forbidden.
+pub async fn open(app: &App, actor: &Actor, name: &str) -> Result<(Project, Permit)> {
     let project = projects::by_name(&app.store, name).await?;
-    demand_project(permit, &project.name)?;
-    Ok(project)
+    let resource = Resource::Project(project.name.to_string());
+    let permit = app.permit(actor, Action::Configure, &resource).await?;
+    Ok((project, permit))
 }
 
 /// Adds a project.
@@ -106,7 +109,15 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, form: &ProjectForm)
     if before != changed {
         projects::update(&tx, &changed).await?;
         let detail = super::changes(&told(&before), &told(&changed));
-        record(&tx, permit, "project.changed", resource(&before.name), app.now(), detail).await?;
+        record(
+            &tx,
+            permit,
+            "project.changed",
+            resource(&before.name),
+            app.now(),
+            detail,
+        )
+        .await?;
         tx.commit().await?;
     }
     Ok(changed)
@@ -121,7 +132,15 @@ pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
     let project = projects::by_id(&tx, id).await?;
     demand_project(permit, &project.name)?;
     projects::delete(&tx, id).await?;
-    record(&tx, permit, "project.deleted", resource(&project.name), app.now(), told(&project)).await?;
+    record(
+        &tx,
+        permit,
+        "project.deleted",
+        resource(&project.name),
+        app.now(),
+        told(&project),
+    )
+    .await?;
     tx.commit().await
 }
 

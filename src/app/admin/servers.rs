@@ -87,7 +87,9 @@ fn address(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("Give its host name or IP address.".to_owned());
     }
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:%".contains(c));
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-_:%".contains(c));
     if !plain || text.starts_with('-') || text.len() > ADDRESS_LIMIT {
         return Err(format!(
             "“{}” is neither a host name nor an IP address. Name no user and no port here.",
@@ -108,7 +110,9 @@ pub(super) fn remote_user(text: &str) -> Result<String, String> {
         return Err("Name the user to log in as on the servers.".to_owned());
     }
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-@$".contains(c));
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "._-@$".contains(c));
     if !starts_well || !plain || text.len() > USER_LIMIT {
         return Err(format!(
             "“{}” cannot be a user: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
@@ -136,7 +140,15 @@ pub async fn add(app: &App, permit: &Permit, form: &ServerForm) -> Result<Server
     let server = form.check(ServerId(0))?;
     let tx = app.store.begin().await?;
     let server = servers::insert(&tx, &server).await?;
-    record(&tx, permit, "server.added", resource(&server.name), app.now(), told(&server)).await?;
+    record(
+        &tx,
+        permit,
+        "server.added",
+        resource(&server.name),
+        app.now(),
+        told(&server),
+    )
+    .await?;
     tx.commit().await?;
     Ok(server)
 }
@@ -153,7 +165,15 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, form: &ServerForm) -
     let detail = super::changes(&told(&before), &told(&changed));
     if detail.as_object().is_some_and(|changes| !changes.is_empty()) {
         servers::update(&tx, &changed).await?;
-        record(&tx, permit, "server.changed", resource(&before.name), app.now(), detail).await?;
+        record(
+            &tx,
+            permit,
+            "server.changed",
+            resource(&before.name),
+            app.now(),
+            detail,
+        )
+        .await?;
         tx.commit().await?;
     }
     Ok(changed)
@@ -170,7 +190,11 @@ pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) 
     if server.active != active {
         server.active = active;
         servers::update(&tx, &server).await?;
-        let action = if active { "server.activated" } else { "server.deactivated" };
+        let action = if active {
+            "server.activated"
+        } else {
+            "server.deactivated"
+        };
         record(&tx, permit, action, resource(&server.name), app.now(), json!({})).await?;
         tx.commit().await?;
     }
@@ -186,7 +210,15 @@ pub async fn delete(app: &App, permit: &Permit, id: ServerId) -> Result<Server> 
     let tx = app.store.begin().await?;
     let server = servers::by_id(&tx, id).await?;
     servers::delete(&tx, id).await?;
-    record(&tx, permit, "server.deleted", resource(&server.name), app.now(), told(&server)).await?;
+    record(
+        &tx,
+        permit,
+        "server.deleted",
+        resource(&server.name),
+        app.now(),
+        told(&server),
+    )
+    .await?;
     tx.commit().await?;
     Ok(server)
 }
@@ -264,19 +296,28 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<Answer> {
         timeout: Some(TEST_LIMIT),
         ..Run::default()
     };
-    let said = session.capture(&Command::script(TEST_SCRIPT), how, TEST_OUTPUT).await?;
+    let said = session
+        .capture(&Command::script(TEST_SCRIPT), how, TEST_OUTPUT)
+        .await?;
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    let (missing, other): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("missing "));
+    let (missing, other): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("missing "));
     if !said.exit.success() {
         return Err(Error::unavailable(format!(
             "Logged in, but a shell command did not work there: {}",
-            String::from_utf8_lossy(&said.stderr).lines().next().unwrap_or("it said nothing.")
+            String::from_utf8_lossy(&said.stderr)
+                .lines()
+                .next()
+                .unwrap_or("it said nothing.")
         )));
     }
     Ok(Answer {
         system: other.last().copied().unwrap_or_default().to_owned(),
         took: started.elapsed(),
-        missing: missing.iter().map(|line| line["missing ".len()..].to_owned()).collect(),
+        missing: missing
+            .iter()
+            .map(|line| line["missing ".len()..].to_owned())
+            .collect(),
     })
 }
 
@@ -302,7 +343,15 @@ mod tests {
         for good in ["web1", "web1.shop.example", "10.0.0.1", "::1", "fe80::1%eth0"] {
             assert!(address(good).is_ok(), "{good}");
         }
-        for bad in ["", "web1:22", "deploy@web1", "-oProxyCommand=x", "web 1", "wéb", "$(id)"] {
+        for bad in [
+            "",
+            "web1:22",
+            "deploy@web1",
+            "-oProxyCommand=x",
+            "web 1",
+            "wéb",
+            "$(id)",
+        ] {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Wrongs, demand, mail_address, name, record};
 use crate::access::Permit;
-use crate::app::accounts::{self, NewUser};
 use crate::app::App;
+use crate::app::accounts::{self, NewUser};
 use crate::domain::{Action, Error, Resource, Result, User};
 use crate::store::users;
 

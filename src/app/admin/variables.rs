@@ -63,13 +63,19 @@ pub(super) fn read(
     let mut variables = BTreeMap::new();
     let read = read_plain(plain, &mut variables);
     let plain = wrong.take("variables", read);
-    let read = secrets.iter().try_for_each(|field| read_secret(field, before, &mut variables));
+    let read = secrets
+        .iter()
+        .try_for_each(|field| read_secret(field, before, &mut variables));
     let secret = wrong.take("secrets", read);
     plain.and(secret).map(|()| variables)
 }
 
 fn read_plain(text: &str, variables: &mut BTreeMap<String, Variable>) -> Result<(), String> {
-    for line in text.lines().map(str::trim_start).filter(|line| !line.trim().is_empty()) {
+    for line in text
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.trim().is_empty())
+    {
         // The line is not shown: somebody may have put a secret into the wrong field.
         let Some((name, value)) = line.split_once('=') else {
             return Err("Write each variable as NAME=value, one per line.".to_owned());
@@ -125,7 +131,9 @@ fn check_name(name: &str) -> Result<String, String> {
         ));
     }
     if name.starts_with(RESERVED) {
-        return Err(format!("{name}: what begins with {RESERVED} is set by the deployer itself."));
+        return Err(format!(
+            "{name}: what begins with {RESERVED} is set by the deployer itself."
+        ));
     }
     Ok(name.to_owned())
 }
@@ -152,12 +160,20 @@ mod tests {
         }
     }
 
-    fn variables(plain: &str, secrets: &[SecretField], before: &EnvironmentOptions) -> Result<String, String> {
+    fn variables(
+        plain: &str,
+        secrets: &[SecretField],
+        before: &EnvironmentOptions,
+    ) -> Result<String, String> {
         let mut wrong = Wrongs::default();
         match read(plain, secrets, before, &mut wrong) {
             Some(read) => {
                 let say = |(name, variable): (&String, &Variable)| {
-                    format!("{name}={}{}", variable.value, if variable.secret { "!" } else { "" })
+                    format!(
+                        "{name}={}{}",
+                        variable.value,
+                        if variable.secret { "!" } else { "" }
+                    )
                 };
                 Ok(read.iter().map(say).collect::<Vec<_>>().join(" "))
             }
@@ -173,9 +189,16 @@ mod tests {
             secret: true,
         };
         before.variables.insert("TOKEN".to_owned(), old);
-        let kept = variables("A=1=2\n\n B = x ", &[secret("TOKEN", ""), secret("", "")], &before);
+        let kept = variables(
+            "A=1=2\n\n B = x ",
+            &[secret("TOKEN", ""), secret("", "")],
+            &before,
+        );
         assert_eq!(kept.unwrap(), "A=1=2 B= x TOKEN=hunter2!");
-        assert_eq!(variables("", &[secret("TOKEN", "new")], &before).unwrap(), "TOKEN=new!");
+        assert_eq!(
+            variables("", &[secret("TOKEN", "new")], &before).unwrap(),
+            "TOKEN=new!"
+        );
         let gone = SecretField {
             gone: true,
             ..secret("TOKEN", "")

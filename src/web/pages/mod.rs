@@ -2,6 +2,8 @@
 //! template that the struct is the contract of.
 
 pub mod activity;
+pub mod admin;
+pub mod audit;
 pub mod deployment;
 pub mod diff;
 pub mod environment;

@@ -1,0 +1,156 @@
+//! The pages where an installation is configured: projects with their environments, servers with
+//! their host keys, clusters, users; and the policy files, read only.
+//!
+//! Each handler asks for a permit, calls one act of [`crate::app::admin`] and answers with a page
+//! or a redirect. A form that cannot be accepted is shown again with status 422, the values kept
+//! and the complaints beside their fields. Whatever is deleted asks first, and deleting it twice
+//! says that it is gone.
+
+pub mod clusters;
+pub mod environments;
+pub mod fields;
+pub mod host_keys;
+pub mod overview;
+pub mod policy;
+pub mod projects;
+pub mod servers;
+pub mod users;
+
+use askama::Template;
+use poem::http::StatusCode;
+use poem::{Response, Route, get, post};
+
+use crate::access::Permit;
+use crate::domain::{Action, ErrorKind, Resource, Result};
+use crate::web::flash::Flash;
+use crate::web::frame::{go_to, html};
+use crate::web::urls;
+use crate::web::visitor::Visitor;
+
+/// The part of the configuration a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Overview,
+    Projects,
+    Servers,
+    Clusters,
+    Users,
+    Policy,
+}
+
+/// Label, address, whether it is the present one.
+type Tabs = Vec<(&'static str, &'static str, bool)>;
+
+/// All parts this visitor may go to.
+fn tabs(visitor: &Visitor, current: Part) -> Tabs {
+    let administers = visitor
+        .app()
+        .may(visitor.actor(), Action::Administer, &Resource::Everything);
+    let all = [
+        ("Overview", urls::admin(), Part::Overview),
+        ("Projects", urls::admin_projects(), Part::Projects),
+        ("Servers", urls::admin_servers(), Part::Servers),
+        ("Clusters", urls::admin_clusters(), Part::Clusters),
+        ("Users", urls::admin_users(), Part::Users),
+        ("Policy", urls::admin_policy(), Part::Policy),
+    ];
+    all.into_iter()
+        .filter(|(_, _, part)| *part != Part::Users || administers)
+        .map(|(label, url, part)| (label, url, part == current))
+        .collect()
+}
+
+/// The routes of this part.
+pub fn routes(routes: Route) -> Route {
+    routes
+        .at(urls::admin(), get(overview::show))
+        .at(urls::admin_policy(), get(policy::show))
+        .at(urls::admin_projects(), get(projects::list))
+        .at(urls::admin_new_project(), get(projects::new).post(projects::add))
+        .at(
+            "/admin/projects/:project",
+            get(projects::show).post(projects::edit),
+        )
+        .at("/admin/projects/:project/delete", post(projects::delete))
+        .at(
+            "/admin/projects/:project/new",
+            get(environments::new).post(environments::add),
+        )
+        .at(
+            "/admin/projects/:project/environments/:environment",
+            get(environments::show).post(environments::edit),
+        )
+        .at(
+            "/admin/projects/:project/environments/:environment/move",
+            post(environments::shift),
+        )
+        .at(
+            "/admin/projects/:project/environments/:environment/delete",
+            post(environments::delete),
+        )
+        .at(urls::admin_servers(), get(servers::list))
+        .at(urls::admin_new_server(), get(servers::new).post(servers::add))
+        .at("/admin/servers/:id", get(servers::show).post(servers::edit))
+        .at("/admin/servers/:id/active", post(servers::set_active))
+        .at("/admin/servers/:id/test", get(servers::back).post(servers::test))
+        .at("/admin/servers/:id/delete", post(servers::delete))
+        .at(
+            "/admin/servers/:id/key",
+            get(servers::back).post(host_keys::fetch),
+        )
+        .at("/admin/servers/:id/trust", post(host_keys::trust))
+        .at("/admin/servers/:id/forget", post(host_keys::forget))
+        .at(urls::admin_clusters(), get(clusters::list))
+        .at(urls::admin_new_cluster(), get(clusters::new).post(clusters::add))
+        .at(
+            "/admin/clusters/:cluster",
+            get(clusters::show).post(clusters::edit),
+        )
+        .at("/admin/clusters/:cluster/delete", post(clusters::delete))
+        .at(urls::admin_users(), get(users::list))
+        .at(urls::admin_new_user(), get(users::new).post(users::add))
+        .at("/admin/users/:user", get(users::show).post(users::edit))
+        .at("/admin/users/:user/disabled", post(users::set_disabled))
+        .at("/admin/users/:user/password", post(users::set_password))
+}
+
+/// The permit to change servers and clusters, and to add projects.
+async fn may_configure(visitor: &Visitor) -> Result<Permit> {
+    let app = visitor.app();
+    app.permit(visitor.actor(), Action::Configure, &Resource::Everything)
+        .await
+}
+
+/// The permit to change users.
+async fn may_administer(visitor: &Visitor) -> Result<Permit> {
+    let app = visitor.app();
+    app.permit(visitor.actor(), Action::Administer, &Resource::Everything)
+        .await
+}
+
+/// A form shown again, with what is wrong with it.
+fn refused(page: &impl Template) -> Result<Response> {
+    let mut response = html(page)?;
+    response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(response)
+}
+
+/// After an act that no form shows again: says what was done and goes to `done_at`, or says what
+/// stands in the way and goes `back`.
+async fn settle(visitor: &Visitor, outcome: Result<String>, done_at: &str, back: &str) -> Result<Response> {
+    let (flash, to) = match outcome {
+        Ok(said) => (Flash::done(said), done_at),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => (
+                Flash::warning(format!("{} Nothing was done.", error.message())),
+                done_at,
+            ),
+            ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Unavailable => {
+                (Flash::failed(error.message()), back)
+            }
+            _ => return Err(error),
+        },
+    };
+    visitor.flash(flash).await?;
+    Ok(go_to(to))
+}

@@ -1,0 +1,146 @@
+//! Where configuration begins: how much there is, and what of it needs a person.
+
+use askama::Template;
+use poem::{Response, handler};
+
+use super::{Part, Tabs, may_configure, tabs};
+use crate::app::admin::overview::{self, Attention};
+use crate::domain::Result;
+use crate::web::frame::{Frame, Section, html};
+use crate::web::visitor::Visitor;
+use crate::web::{format, urls};
+
+/// The contract of `templates/admin/index.html`.
+#[derive(Template)]
+#[template(path = "admin/index.html")]
+struct Page {
+    frame: Frame,
+    tabs: Tabs,
+    cards: Vec<Card>,
+    attention: Vec<Notice>,
+}
+
+struct Card {
+    icon: &'static str,
+    title: &'static str,
+    url: &'static str,
+    figure: String,
+    sub: String,
+    add: Option<(&'static str, &'static str)>,
+}
+
+struct Notice {
+    tone: &'static str,
+    icon: &'static str,
+    text: String,
+    url: String,
+    way_out: &'static str,
+}
+
+/// `GET /admin`
+#[handler]
+pub async fn show(visitor: Visitor) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    let seen = overview::look(visitor.app(), &permit).await?;
+    let count = |amount: usize, noun: &str| format::count(i64::try_from(amount).unwrap_or(i64::MAX), noun);
+    let tabs = tabs(&visitor, Part::Overview);
+    let sees_users = tabs.iter().any(|(_, url, _)| *url == urls::admin_users());
+    let mut cards = vec![
+        Card {
+            icon: "git-branch",
+            title: "Projects",
+            url: urls::admin_projects(),
+            figure: seen.projects.to_string(),
+            sub: count(seen.environments, "environment"),
+            add: Some(("Add a project", urls::admin_new_project())),
+        },
+        Card {
+            icon: "server",
+            title: "Servers",
+            url: urls::admin_servers(),
+            figure: seen.servers.to_string(),
+            sub: format!("{} active", seen.active_servers),
+            add: Some(("Add a server", urls::admin_new_server())),
+        },
+        Card {
+            icon: "stack-2",
+            title: "Clusters",
+            url: urls::admin_clusters(),
+            figure: seen.clusters.to_string(),
+            sub: "sets of servers".to_owned(),
+            add: Some(("Add a cluster", urls::admin_new_cluster())),
+        },
+    ];
+    if sees_users {
+        cards.push(Card {
+            icon: "users",
+            title: "Users",
+            url: urls::admin_users(),
+            figure: seen.users.to_string(),
+            sub: format!("{} disabled", seen.disabled_users),
+            add: Some(("Add a user", urls::admin_new_user())),
+        });
+    }
+    html(&Page {
+        frame: visitor.frame("Admin", Section::Admin).await?,
+        tabs,
+        cards,
+        attention: seen.attention.into_iter().map(notice).collect(),
+    })
+}
+
+fn notice(attention: Attention) -> Notice {
+    let new = |tone, text, url, way_out| Notice {
+        tone,
+        icon: if tone == "t-bad" {
+            "exclamation-circle"
+        } else {
+            "alert-triangle"
+        },
+        text,
+        url,
+        way_out,
+    };
+    match attention {
+        Attention::Policy { problem, is_error } => {
+            let tone = if is_error { "t-bad" } else { "t-warn" };
+            new(tone, problem, urls::admin_policy().to_owned(), "See the policy")
+        }
+        Attention::NoHostKey { id, server } => new(
+            "t-bad",
+            format!("Nobody has trusted the host key of server “{server}” yet, so nothing connects to it."),
+            format!("{}#host-key", urls::admin_server(id)),
+            "Fetch and compare",
+        ),
+        Attention::NoServers {
+            project,
+            environment,
+            has_clusters,
+        } => {
+            let why = if has_clusters {
+                "no active server in its clusters"
+            } else {
+                "no cluster"
+            };
+            let text = format!("{project}/{environment} has {why}: nothing can be deployed there.");
+            new(
+                "t-warn",
+                text,
+                urls::admin_environment(&project, &environment),
+                "Choose clusters",
+            )
+        }
+        Attention::NoEnvironments { project } => {
+            let text = format!("Project “{project}” has no environment yet.");
+            new("t-warn", text, urls::admin_new_environment(&project), "Add one")
+        }
+        Attention::Twice(twice) => {
+            let url = urls::admin_environment(&twice.project, &twice.environment);
+            new("t-warn", twice.sentence(), url, "Change the environment")
+        }
+        Attention::NoMembers { cluster } => {
+            let text = format!("Cluster “{cluster}” has no server.");
+            new("t-warn", text, urls::admin_cluster(&cluster), "Choose servers")
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The policy in force: its lines, what is wrong with its files, and which windows are open.
+//! Read only; the files belong to a sysadmin's editor.
+
+use askama::Template;
+use poem::{Response, handler};
+
+use super::{Part, Tabs, may_configure, tabs};
+use crate::domain::{Calendar, Hours, Instant, OnHolidays, Result, Window};
+use crate::web::frame::{Frame, Section, html};
+use crate::web::visitor::Visitor;
+
+/// How far ahead the next change of a window is looked for, in days.
+const DAYS_AHEAD: u16 = 14;
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// The contract of `templates/admin/policy.html`.
+#[derive(Template)]
+#[template(path = "admin/policy.html")]
+struct Page {
+    frame: Frame,
+    tabs: Tabs,
+    has_errors: bool,
+    problems: Vec<Trouble>,
+    lines: Vec<PolicyRow>,
+    zone: String,
+    windows: Vec<WindowRow>,
+    freezes: Vec<FreezeRow>,
+}
+
+struct Trouble {
+    tone: &'static str,
+    word: &'static str,
+    at: String,
+    message: String,
+}
+
+struct PolicyRow {
+    number: usize,
+    text: String,
+    is_comment: bool,
+}
+
+struct WindowRow {
+    name: String,
+    is_open: bool,
+    hours: String,
+    /// When it opens or closes next, as far as it can be seen.
+    changes: Option<Instant>,
+}
+
+struct FreezeRow {
+    name: String,
+    reason: String,
+    of: String,
+    from: Instant,
+    until: Instant,
+    holds: bool,
+}
+
+/// `GET /admin/policy`
+#[handler]
+pub async fn show(visitor: Visitor) -> Result<Response> {
+    may_configure(&visitor).await?;
+    let (access, now) = (&visitor.app().access, visitor.now());
+    let calendar = access.calendar();
+    let problems: Vec<Trouble> = access
+        .problems()
+        .into_iter()
+        .map(|problem| Trouble {
+            tone: if problem.is_error() { "t-bad" } else { "t-warn" },
+            word: if problem.is_error() { "Error" } else { "Warning" },
+            at: if problem.line == 0 {
+                problem.file.clone()
+            } else {
+                format!("{}:{}", problem.file, problem.line)
+            },
+            message: problem.message,
+        })
+        .collect();
+    let text = access.policy_text();
+    let line = |(number, text): (usize, &str)| PolicyRow {
+        number,
+        text: text.to_owned(),
+        is_comment: text.trim_start().starts_with('#'),
+    };
+    html(&Page {
+        frame: visitor.frame("Policy", Section::Admin).await?,
+        tabs: tabs(&visitor, Part::Policy),
+        has_errors: problems.iter().any(|problem| problem.tone == "t-bad"),
+        problems,
+        lines: (1..).zip(text.lines()).map(line).collect(),
+        zone: calendar.zone.to_string(),
+        windows: windows(&calendar, now),
+        freezes: freezes(&calendar, now),
+    })
+}
+
+fn windows(calendar: &Calendar, now: Instant) -> Vec<WindowRow> {
+    let changes = calendar.changes(now, DAYS_AHEAD);
+    let row = |(name, window): (&String, &Window)| {
+        let is_open = calendar.is_open(name, now);
+        let next = changes.iter().find(|&&at| calendar.is_open(name, at) != is_open);
+        WindowRow {
+            name: name.clone(),
+            is_open,
+            hours: words(window),
+            changes: next.copied(),
+        }
+    };
+    calendar.windows.iter().map(row).collect()
+}
+
+/// `Mon, Tue, Fri 08:00-18:30; Fri 08:00-14:00; closed on holidays`
+fn words(window: &Window) -> String {
+    let hours = |hours: &[Hours]| {
+        let spans: Vec<String> = hours.iter().map(Hours::to_string).collect();
+        if spans.is_empty() {
+            "closed".to_owned()
+        } else {
+            spans.join(", ")
+        }
+    };
+    let chosen = DAYS.iter().zip(window.days).filter(|(_, on)| *on);
+    let days: Vec<&str> = chosen.map(|(day, _)| *day).collect();
+    let mut parts = vec![format!("{} {}", span(&days), hours(&window.hours))];
+    for (day, other) in DAYS.iter().zip(&window.weekday_exceptions) {
+        parts.extend(other.as_ref().map(|other| format!("{day} {}", hours(other))));
+    }
+    for (date, other) in &window.date_exceptions {
+        parts.push(format!("{date} {}", hours(other)));
+    }
+    parts.push(
+        match window.holidays {
+            OnHolidays::Closed => "closed on holidays",
+            OnHolidays::Open => "holidays are days like others",
+            OnHolidays::Added => "and on holidays",
+        }
+        .to_owned(),
+    );
+    parts.join("; ")
+}
+
+/// `Mon to Fri` for days in a row.
+fn span(days: &[&str]) -> String {
+    let start = days
+        .first()
+        .and_then(|first| DAYS.iter().position(|day| day == first));
+    match (start, days) {
+        (Some(start), [first, .., last]) if days.len() > 2 && DAYS[start..].starts_with(days) => {
+            format!("{first} to {last}")
+        }
+        _ => days.join(", "),
+    }
+}
+
+fn freezes(calendar: &Calendar, now: Instant) -> Vec<FreezeRow> {
+    let listed = |names: &[String], all: &str| {
+        if names.is_empty() {
+            all.to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    let row = |freeze: &crate::domain::Freeze| FreezeRow {
+        name: freeze.name.clone(),
+        reason: freeze.reason.clone(),
+        of: format!(
+            "{} of {}",
+            listed(&freeze.environments, "all environments"),
+            listed(&freeze.projects, "all projects")
+        ),
+        from: freeze.from,
+        until: freeze.until,
+        holds: freeze.from <= now && now < freeze.until,
+    };
+    calendar
+        .freezes
+        .iter()
+        .filter(|freeze| now < freeze.until)
+        .map(row)
+        .collect()
+}

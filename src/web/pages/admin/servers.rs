@@ -1,0 +1,320 @@
+//! Servers: the list with what runs on each, and one with its host key and a test of its
+//! connection.
+
+use askama::Template;
+use poem::web::{Form, Path};
+use poem::{Response, handler};
+use serde::Deserialize;
+
+use super::{Part, Tabs, may_configure, refused, settle, tabs};
+use crate::access::Permit;
+use crate::app::admin::host_keys;
+use crate::app::admin::inventory::{self, Inventory, Running};
+use crate::app::admin::servers::{self, ServerForm, Tried};
+use crate::domain::{ErrorKind, HostKey, Instant, Result, Server, ServerId};
+use crate::web::flash::Flash;
+use crate::web::forms::Complaints;
+use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::urls;
+use crate::web::visitor::Visitor;
+
+/// The contract of `templates/admin/servers.html`.
+#[derive(Template)]
+#[template(path = "admin/servers.html")]
+struct ListPage {
+    frame: Frame,
+    tabs: Tabs,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    server: Server,
+    url: String,
+    clusters: Vec<(String, String)>,
+    runs: Vec<Runs>,
+    /// The deployment that works on it.
+    holder: Option<(String, String)>,
+}
+
+struct Runs {
+    place: String,
+    commit: String,
+    at: Instant,
+    /// Empty when it is not known.
+    deployment: String,
+}
+
+/// The contract of `templates/admin/server.html`.
+#[derive(Template)]
+#[template(path = "admin/server.html")]
+struct ServerPage {
+    frame: Frame,
+    trail: Vec<(&'static str, String)>,
+    title: String,
+    form: ServerForm,
+    complaints: Complaints,
+    action: String,
+    /// What there is beside the form, for one that exists.
+    known: Option<Known>,
+}
+
+struct Known {
+    row: Row,
+    users: Vec<String>,
+    places: Vec<(String, String)>,
+    keys: Vec<(HostKey, Option<Instant>)>,
+    tried: Vec<Tried>,
+    user: String,
+}
+
+/// `GET /admin/servers`
+#[handler]
+pub async fn list(visitor: Visitor) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    let inventory = inventory::read(visitor.app(), &permit).await?;
+    let running = inventory::running(visitor.app(), &permit).await?;
+    let rows = inventory
+        .servers
+        .iter()
+        .map(|server| row(&inventory, &running, server));
+    let rows = rows.collect();
+    html(&ListPage {
+        frame: visitor.frame("Servers · Admin", Section::Admin).await?,
+        tabs: tabs(&visitor, Part::Servers),
+        rows,
+    })
+}
+
+fn row(inventory: &Inventory, running: &Running, server: &Server) -> Row {
+    let link = |name: &str| (name.to_owned(), urls::admin_cluster(name));
+    let own = running
+        .releases
+        .iter()
+        .filter(|release| release.server_id == Some(server.id));
+    let runs = own.filter_map(|release| {
+        let (project, environment) = inventory.place(release.environment_id?)?;
+        Some(Runs {
+            place: format!("{}/{}", project.name, environment.name),
+            commit: release.commit.to_string(),
+            at: release.at,
+            deployment: release.deployment_id.map(urls::deployment).unwrap_or_default(),
+        })
+    });
+    let holder = running.holders.get(&server.id);
+    Row {
+        url: urls::admin_server(server.id),
+        clusters: inventory
+            .clusters_of(server.id)
+            .iter()
+            .map(|one| link(one.name.as_str()))
+            .collect(),
+        runs: runs.collect(),
+        holder: holder.map(|id| (id.to_string(), urls::deployment(*id))),
+        server: server.clone(),
+    }
+}
+
+/// `GET /admin/new/server`
+#[handler]
+pub async fn new(visitor: Visitor) -> Result<Response> {
+    may_configure(&visitor).await?;
+    let form = ServerForm {
+        active: "yes".to_owned(),
+        ..ServerForm::default()
+    };
+    html(&page(&visitor, None, form).await?)
+}
+
+/// `POST /admin/new/server`
+#[handler]
+pub async fn add(visitor: Visitor, Form(form): Form<ServerForm>) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    match servers::add(visitor.app(), &permit, &form).await {
+        Ok(server) => {
+            let said = format!(
+                "Server “{}” is added. Now fetch its host key and compare it.",
+                server.name
+            );
+            visitor.flash(Flash::done(said)).await?;
+            Ok(go_to(&urls::admin_server(server.id)))
+        }
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            let page = page(&visitor, None, form).await?;
+            refused(&ServerPage {
+                complaints: Complaints::of_error(&error),
+                ..page
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `GET /admin/servers/{id}`
+#[handler]
+pub async fn show(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    let server = servers::by_id(visitor.app(), &permit, id).await?;
+    let form = ServerForm::of(&server);
+    html(&page(&visitor, Some((&permit, &server)), form).await?)
+}
+
+/// `POST /admin/servers/{id}`
+#[handler]
+pub async fn edit(
+    visitor: Visitor,
+    Path(id): Path<ServerId>,
+    Form(form): Form<ServerForm>,
+) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    let server = servers::by_id(visitor.app(), &permit, id).await?;
+    match servers::edit(visitor.app(), &permit, id, &form).await {
+        Ok(changed) => {
+            visitor
+                .flash(Flash::done(format!("Server “{}” is saved.", changed.name)))
+                .await?;
+            Ok(go_to(&urls::admin_server(id)))
+        }
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            let page = page(&visitor, Some((&permit, &server)), form).await?;
+            refused(&ServerPage {
+                complaints: Complaints::of_error(&error),
+                ..page
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    active: String,
+}
+
+/// `POST /admin/servers/{id}/active`
+#[handler]
+pub async fn set_active(
+    visitor: Visitor,
+    Path(id): Path<ServerId>,
+    Form(wanted): Form<Wanted>,
+) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    let outcome = servers::set_active(visitor.app(), &permit, id, wanted.active == "yes").await;
+    let outcome = outcome.map(|server| {
+        if server.active {
+            format!("Server “{}” is deployed to again.", server.name)
+        } else {
+            format!("Server “{}” is left out of deployments from now on.", server.name)
+        }
+    });
+    let url = urls::admin_server(id);
+    settle(&visitor, outcome, &url, &url).await
+}
+
+/// `POST /admin/servers/{id}/delete`
+#[handler]
+pub async fn delete(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    let outcome = servers::delete(visitor.app(), &permit, id).await;
+    let outcome = outcome.map(|server| {
+        format!(
+            "Server “{}” is deleted. Its history stays; nothing on it was touched.",
+            server.name
+        )
+    });
+    settle(&visitor, outcome, urls::admin_servers(), &urls::admin_server(id)).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct TestForm {
+    #[serde(default)]
+    user: String,
+}
+
+/// `POST /admin/servers/{id}/test`
+#[handler]
+pub async fn test(
+    visitor: Visitor,
+    Path(id): Path<ServerId>,
+    Form(wanted): Form<TestForm>,
+) -> Result<Response> {
+    let permit = may_configure(&visitor).await?;
+    let server = servers::by_id(visitor.app(), &permit, id).await?;
+    let outcome = servers::test(visitor.app(), &permit, id, &wanted.user).await;
+    let form = ServerForm::of(&server);
+    let mut page = page(&visitor, Some((&permit, &server)), form).await?;
+    match outcome {
+        Ok(tried) => {
+            if let Some(known) = &mut page.known {
+                known.tried = tried;
+                known.user = wanted.user;
+            }
+            html(&page)
+        }
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            if let Some(known) = &mut page.known {
+                known.user = wanted.user;
+            }
+            page.complaints = Complaints::of_error(&error);
+            refused(&page)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What was shown after a form and asked for again by itself: back to the server.
+#[handler]
+pub fn back(Path(id): Path<ServerId>) -> Response {
+    go_to(&urls::admin_server(id))
+}
+
+async fn page(
+    visitor: &Visitor,
+    existing: Option<(&Permit, &Server)>,
+    form: ServerForm,
+) -> Result<ServerPage> {
+    let (title, action, known) = match existing {
+        Some((permit, server)) => (
+            server.name.to_string(),
+            urls::admin_server(server.id),
+            Some(known(visitor, permit, server).await?),
+        ),
+        None => (
+            "Add a server".to_owned(),
+            urls::admin_new_server().to_owned(),
+            None,
+        ),
+    };
+    Ok(ServerPage {
+        frame: visitor.frame(title.clone(), Section::Admin).await?,
+        trail: vec![
+            ("Admin", urls::admin().to_owned()),
+            ("Servers", urls::admin_servers().to_owned()),
+        ],
+        title,
+        form,
+        complaints: Complaints::default(),
+        action,
+        known,
+    })
+}
+
+async fn known(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<Known> {
+    let app = visitor.app();
+    let inventory = inventory::read(app, permit).await?;
+    let running = inventory::running(app, permit).await?;
+    let place = |(project, environment): &(&crate::domain::Project, &crate::domain::Environment)| {
+        let (project, environment) = (project.name.as_str(), environment.name.as_str());
+        (
+            format!("{project}/{environment}"),
+            urls::admin_environment(project, environment),
+        )
+    };
+    Ok(Known {
+        row: row(&inventory, &running, server),
+        users: servers::users_of(&inventory, server.id),
+        places: inventory.places_of(server.id).iter().map(place).collect(),
+        keys: host_keys::history(app, permit, server.id).await?,
+        tried: Vec::new(),
+        user: String::new(),
+    })
+}
