@@ -44,7 +44,8 @@ struct ClusterPage {
     action: String,
     delete: String,
     question: String,
-    name: String,
+    /// The name as typed.
+    called: String,
     servers: Vec<Pick>,
     complaints: Complaints,
     warnings: Vec<String>,
@@ -237,7 +238,7 @@ async fn page(
         question,
         action,
         servers: picks(all, &form.members),
-        name: form.name,
+        called: form.name,
         complaints,
         warnings: own.map(|twice| twice.sentence()).collect(),
         places,
