@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 mod demo;
+mod browser;
 mod engine;
 mod git;
+mod history;
 mod house;
 mod ssh;
 mod store;

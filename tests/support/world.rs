@@ -335,7 +335,7 @@ async fn app(dir: &Path, key: &Path, policy: Option<&str>, workers: usize) -> Ap
 }
 
 /// The shipped policy with further lines.
-fn access(dir: &Path, lines: &str) -> Access {
+pub fn access(dir: &Path, lines: &str) -> Access {
     let policies = dir.join("policies");
     std::fs::create_dir(&policies).unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");

@@ -3,7 +3,7 @@
 mod forms;
 mod logins;
 mod shell;
-mod support;
+pub mod support;
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use self::support::{Options, TestSite};
 async fn look_at_the_gallery() {
     let address = "127.0.0.1:8097";
     let site = TestSite::start_with(Options {
-        https: false,
         address,
+        ..Options::default()
     })
     .await;
     site.add_user("admin").await;

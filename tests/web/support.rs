@@ -11,8 +11,10 @@ use deployer::config::Config;
 use deployer::domain::Name;
 use deployer::domain::audit::AuditEvent;
 use deployer::domain::user::User;
+use deployer::engine::live::Hub;
 use deployer::store::{Page, Store, StoreOptions, audit};
 use deployer::web::{self, Site};
+use reqwest::cookie::{CookieStore, Jar};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::net::TcpListener;
@@ -29,13 +31,18 @@ pub struct TestSite {
     /// A browser that does not follow redirects by itself.
     pub browser: Client,
     _stop: oneshot::Sender<()>,
-    _directory: tempfile::TempDir,
+    /// Where the engine tells what happens.
+    pub hub: Hub,
+    cookies: Arc<Jar>,
+    _directory: Option<tempfile::TempDir>,
 }
 
 /// What makes one test's site differ from another's.
 pub struct Options {
     pub https: bool,
     pub address: &'static str,
+    /// Lines beside those of the shipped policy.
+    pub policy: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -43,14 +50,19 @@ impl Default for Options {
         Self {
             https: false,
             address: "127.0.0.1:0",
+            policy: None,
         }
     }
 }
 
 /// A browser with an empty cookie jar.
 pub fn browser() -> Client {
+    browser_with(Arc::new(Jar::default()))
+}
+
+fn browser_with(cookies: Arc<Jar>) -> Client {
     Client::builder()
-        .cookie_store(true)
+        .cookie_provider(cookies)
         .redirect(Policy::none())
         .build()
         .unwrap()
@@ -67,20 +79,44 @@ impl TestSite {
         let url = format!("sqlite://{}", file.display());
         let store = Store::open(&url, StoreOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
-        let site = Site::new(app(&store, directory.path(), options.https));
-        let listener = TcpListener::bind(options.address).await.unwrap();
+        let access = match options.policy {
+            None => Access::builtin(),
+            Some(lines) => crate::support::world::access(directory.path(), lines),
+        };
+        let app = app(&store, directory.path(), options.https, access);
+        Self::serve(app, options.address, Some(directory)).await
+    }
+
+    /// A site over an application that somebody else holds.
+    pub async fn over(app: App) -> Self {
+        Self::serve(app, Options::default().address, None).await
+    }
+
+    async fn serve(app: App, address: &str, directory: Option<tempfile::TempDir>) -> Self {
+        let (store, hub) = (app.store.clone(), app.engine.hub().clone());
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(web::serve(Arc::new(site), listener, async {
+        tokio::spawn(web::serve(Arc::new(Site::new(app)), listener, async {
             let _ = stopped.await;
         }));
+        let cookies = Arc::new(Jar::default());
         Self {
             url,
             store,
-            browser: browser(),
+            browser: browser_with(Arc::clone(&cookies)),
+            hub,
+            cookies,
             _stop: stop,
             _directory: directory,
         }
+    }
+
+    /// What the browser sends to say who it is.
+    pub fn session_cookie(&self) -> String {
+        let url = self.url.parse().unwrap();
+        let sent = self.cookies.cookies(&url).expect("somebody is logged in");
+        sent.to_str().unwrap().to_owned()
     }
 
     /// Adds an account whose password is [`PASSWORD`].
@@ -135,13 +171,13 @@ impl TestSite {
 }
 
 /// An application over `store` that never reaches outside `directory`.
-fn app(store: &Store, directory: &Path, https: bool) -> App {
+fn app(store: &Store, directory: &Path, https: bool, access: Access) -> App {
     let mut config = Config {
         data_dir: directory.to_owned(),
         ..Config::default()
     };
     config.http.public_url = https.then(|| "https://deployer.example".parse().unwrap());
-    start::assemble(config, store.clone(), Access::builtin(), Clock::System)
+    start::assemble(config, store.clone(), access, Clock::System)
 }
 
 /// What somebody at the command line may do.

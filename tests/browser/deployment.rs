@@ -1,0 +1,137 @@
+//! A deployment's page while it runs: lines arrive, the state changes, the buttons are swapped,
+//! all without a reload; and the same page without scripts.
+
+use super::support::Browser;
+use crate::support::world::World;
+use crate::web::support::TestSite;
+
+/// A script that prints, waits for `~/go`, prints the rest and ends.
+const SCRIPT: &str = "echo 'one \\033[32mgreen\\033[0m line'; echo 'a complaint' >&2\n\
+    while [ ! -e ~/go ]; do sleep 0.1; done\n\
+    i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"line number $i\"; done; echo 'the last words'";
+
+/// A deployment that runs and waits for [`go`].
+async fn running(world: &mut World) -> deployer::domain::DeploymentId {
+    world.script("deploy.sh", SCRIPT);
+    world.repository.write("index.html", "hello");
+    let commit = world.commit("Greet people").await;
+    let id = world.ask(World::request(&commit)).await;
+    world.until(id, "it prints", |one| one.last_line > 0).await;
+    id
+}
+
+fn go(world: &World) {
+    std::fs::write(world.home(1, "go"), "").unwrap();
+}
+
+#[tokio::test]
+async fn browser_shows_lines_and_states_as_they_happen() {
+    let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone()).await;
+    site.add_user("admin").await;
+    let id = running(&mut world).await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    let address = format!("{}/deployments/{id}", site.url);
+    browser.page.goto(&address).await.unwrap();
+    browser.ask("window.kept = 'yes'").await;
+    browser.until_text("#lines", "one green line").await;
+    assert!(browser.text("#acts").await.contains("Cancel"));
+    assert_eq!(browser.ask("!document.querySelector('.follow').hidden").await, true);
+    browser.picture("running").await;
+
+    go(&world);
+    browser.until_text("#state .deployment-state", "Succeeded").await;
+    browser.until_text("#acts", "Deploy again").await;
+    browser.until_text("#lines", "the last words").await;
+    assert_eq!(browser.ask("window.kept").await, "yes", "the page was not loaded again");
+    assert!(!browser.text("#acts").await.contains("Cancel"));
+    let numbers = browser
+        .ask("[...document.querySelectorAll('#lines .ln')].map((line) => Number(line.id.slice(1)))")
+        .await;
+    let numbers: Vec<i64> = serde_json::from_value(numbers).unwrap();
+    assert!(numbers.len() <= 2000, "the page lets go of old lines: {}", numbers.len());
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "no line is missing or doubled");
+    let last = world.end(id).await.last_line;
+    assert_eq!(numbers.last(), Some(&last));
+    assert_eq!(browser.ask("document.getElementById('earlier').hidden").await, false);
+    let at_end = "(() => { const log = document.getElementById('lines'); \
+                  return log.scrollHeight - log.scrollTop - log.clientHeight < 5; })()";
+    assert_eq!(browser.ask(at_end).await, true, "it follows");
+    browser.picture("ended").await;
+    browser.page.goto(&format!("{}/activity", site.url)).await.unwrap();
+    browser.picture("activity").await;
+    browser.page.goto(&format!("{}/history", site.url)).await.unwrap();
+    browser.picture("history").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn browser_stops_following_when_somebody_scrolls_up() {
+    let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone()).await;
+    site.add_user("admin").await;
+    let id = running(&mut world).await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser.page.goto(&format!("{}/deployments/{id}", site.url)).await.unwrap();
+    browser.until_text("#lines", "one green line").await;
+    // Enough below to scroll in, as a person would have waited for.
+    browser.ask("document.getElementById('follow').click()").await;
+    go(&world);
+    browser.until_text("#state .deployment-state", "Succeeded").await;
+    browser.until("lines came", || async {
+        browser.ask("document.querySelectorAll('#lines .ln').length > 2000").await == true
+    })
+    .await;
+    assert_eq!(browser.ask("document.getElementById('lines').scrollTop").await, 0, "nobody is moved");
+    assert_eq!(browser.ask("document.getElementById('L1') !== null").await, true, "what is read stays");
+    browser.ask("document.getElementById('follow').click()").await;
+    browser.until("it is at the end", || async {
+        browser.ask("document.querySelectorAll('#lines .ln').length <= 2000").await == true
+    })
+    .await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn browser_renews_the_activity_page() {
+    let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone()).await;
+    site.add_user("admin").await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser.page.goto(&format!("{}/activity", site.url)).await.unwrap();
+    browser.until_text("#now", "Nothing runs").await;
+    browser.ask("window.kept = 'yes'").await;
+    running(&mut world).await;
+    browser.until_text("#now", "Greet people").await;
+    browser.until_text("#now", "Running (1)").await;
+    browser.picture("activity-running").await;
+    go(&world);
+    browser.until_text("#now", "Ended lately").await;
+    assert_eq!(browser.ask("window.kept").await, "yes", "the page was not loaded again");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn browser_without_scripts_has_the_whole_page() {
+    let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone()).await;
+    site.add_user("admin").await;
+    let id = running(&mut world).await;
+    let browser = Browser::start(false).await;
+    browser.log_in(&site, "admin").await;
+    let address = format!("{}/deployments/{id}", site.url);
+    browser.page.goto(&address).await.unwrap();
+    assert!(browser.text("#lines").await.contains("one green line"));
+    assert!(browser.text("#state").await.contains("Running"));
+    assert!(browser.text("main").await.contains("Look again"));
+    go(&world);
+    world.end(id).await;
+    browser.page.goto(&address).await.unwrap();
+    assert!(browser.text("#lines").await.contains("the last words"));
+    assert!(browser.text("#state").await.contains("Succeeded"));
+    assert!(browser.text("#acts").await.contains("Deploy again"));
+    browser.close().await;
+}

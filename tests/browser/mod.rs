@@ -1,0 +1,5 @@
+//! Pages in a real browser (Chromium, driven by chromedriver): what scripts add, and that nothing
+//! is missing without them.
+
+mod deployment;
+mod support;

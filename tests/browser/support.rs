@@ -1,0 +1,149 @@
+//! A browser of one's own for a test, gone after it.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+
+use crate::web::support::{PASSWORD, TestSite};
+
+/// How long a page may take to become what it should be, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// A Chromium with an empty profile.
+pub struct Browser {
+    pub page: Client,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Starts one; `scripts` off is what a visitor without JavaScript has.
+    pub async fn start(scripts: bool) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed");
+        let options = json!({
+            "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                format!("--user-data-dir={}", profile.path().display()),
+            ],
+            "prefs": { "profile.managed_default_content_settings.javascript": if scripts { 1 } else { 2 } },
+        });
+        let mut wanted = serde_json::Map::new();
+        wanted.insert("goog:chromeOptions".into(), options);
+        wanted.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
+        let start = Instant::now();
+        let page = loop {
+            let connected = ClientBuilder::new(HttpConnector::new())
+                .capabilities(wanted.clone())
+                .connect(&format!("http://127.0.0.1:{port}"))
+                .await;
+            match connected {
+                Ok(page) => break page,
+                Err(error) => assert!(start.elapsed() < PATIENCE, "the browser does not start: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        Self {
+            page,
+            driver,
+            _profile: profile,
+        }
+    }
+
+    /// Logs in as `name`.
+    pub async fn log_in(&self, site: &TestSite, name: &str) {
+        self.page.goto(&format!("{}/login", site.url)).await.unwrap();
+        let field = |name: &'static str| async move {
+            let css = format!("main input[name={name}]");
+            self.page.find(Locator::Css(&css)).await.unwrap()
+        };
+        field("name").await.send_keys(name).await.unwrap();
+        field("password").await.send_keys(PASSWORD).await.unwrap();
+        let button = Locator::Css("main form button.btn-primary");
+        self.page.find(button).await.unwrap().click().await.unwrap();
+        self.until("logged in", || async {
+            !self.page.current_url().await.unwrap().path().starts_with("/login")
+        })
+        .await;
+    }
+
+    /// Waits until `is_so`.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+        let start = Instant::now();
+        while !is_so().await {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited in vain until {what}:\n{}",
+                self.text("main").await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The text that a person sees in the first element of this kind; empty where there is none.
+    pub async fn text(&self, css: &str) -> String {
+        match self.page.find(Locator::Css(css)).await {
+            Ok(element) => element.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Waits until the text of an element holds `wanted`.
+    pub async fn until_text(&self, css: &str, wanted: &str) {
+        self.until(&format!("{css} says “{wanted}”"), || async {
+            self.text(css).await.contains(wanted)
+        })
+        .await;
+    }
+
+    /// What a script in the page answers.
+    pub async fn ask(&self, script: &str) -> Value {
+        self.page.execute(&format!("return {script}"), Vec::new()).await.unwrap()
+    }
+
+    /// Takes pictures into `DEPLOYER_PICTURES`, when somebody wants to look: at desk and phone
+    /// width, light and dark.
+    pub async fn picture(&self, name: &str) {
+        let Some(dir) = std::env::var_os("DEPLOYER_PICTURES") else {
+            return;
+        };
+        for (width, height) in [(1280, 900), (390, 844)] {
+            self.page.set_window_size(width, height).await.unwrap();
+            for theme in ["light", "dark"] {
+                let script = format!("document.documentElement.dataset.bsTheme = '{theme}'");
+                self.page.execute(&script, Vec::new()).await.unwrap();
+                let picture = self.page.screenshot().await.unwrap();
+                let file = format!("{name}-{width}-{theme}.png");
+                std::fs::write(std::path::Path::new(&dir).join(file), picture).unwrap();
+            }
+        }
+        self.page.set_window_size(1280, 900).await.unwrap();
+    }
+
+    /// Ends it.
+    pub async fn close(mut self) {
+        let _ = self.page.clone().close().await;
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

@@ -1,0 +1,196 @@
+//! A deployment's live stream, over real HTTP: every line once, in order, whoever joins, leaves,
+//! comes back or sleeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deployer::domain::{Chunk, DeploymentState, Line, Stream};
+use deployer::store::{Lease, Store, deployments, log, queue};
+use deployer::engine::live::Hub;
+use reqwest::{Client, Response};
+
+use super::support::{project, queued, server, site_for};
+use crate::support::store::{LEASE, deployment};
+use crate::web::support::TestSite;
+
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Streams on one connection: fewer than a server admits.
+const STREAMS: usize = 100;
+
+/// A deployment that runs, and what its worker would hold.
+struct Work {
+    store: Store,
+    hub: Hub,
+    lease: Lease,
+}
+
+impl Work {
+    async fn begin(site: &TestSite) -> Self {
+        let host = server(site, "web1").await;
+        let (shop, places) = project(site, "shop", &["beta"]).await;
+        queued(site, &deployment(&shop, &places[0], &[host])).await;
+        let now = deployer::clock::Clock::System.now();
+        let claimed = queue::claim(&site.store, "tester", now, LEASE * 10).await.unwrap();
+        Self {
+            store: site.store.clone(),
+            hub: site.hub.clone(),
+            lease: claimed.expect("it can begin").lease,
+        }
+    }
+
+    fn path(&self) -> String {
+        format!("/deployments/{}/events", self.lease.deployment)
+    }
+
+    /// Prints lines `from..to` as a worker would: stored, then told.
+    async fn print(&self, from: usize, to: usize) {
+        let line = |number| Line {
+            stream: Stream::Stdout,
+            text: format!("line-{number};"),
+        };
+        let chunk = Chunk {
+            step: None,
+            server: "web1".into(),
+            kind: None,
+            at: deployer::clock::Clock::System.now(),
+            lines: (from..to).map(line).collect(),
+        };
+        let tx = self.store.begin_leased(self.lease).await.unwrap();
+        let chunks = log::append(&tx, vec![chunk]).await.unwrap();
+        tx.commit().await.unwrap();
+        self.hub.lines(self.lease.deployment, chunks);
+    }
+
+    async fn end(&self) {
+        let id = self.lease.deployment;
+        let now = deployer::clock::Clock::System.now();
+        let tx = self.store.begin_leased(self.lease).await.unwrap();
+        let (from, to) = (DeploymentState::Running, DeploymentState::Succeeded);
+        deployments::set_state(&tx, id, from, to, now, "Done.").await.unwrap();
+        tx.commit().await.unwrap();
+        self.hub.changed(id);
+    }
+}
+
+/// What a viewer has read so far.
+#[derive(Default)]
+struct Seen {
+    text: String,
+}
+
+impl Seen {
+    /// Reads until `done` says so or the stream ends.
+    async fn read(&mut self, stream: &mut Response, done: impl Fn(&Self) -> bool) {
+        let all = async {
+            while !done(self) {
+                match stream.chunk().await.unwrap() {
+                    Some(bytes) => self.text.push_str(&String::from_utf8_lossy(&bytes)),
+                    None => return,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, all).await.expect("it comes in time");
+    }
+
+    /// The numbers of the lines, as printed.
+    fn lines(&self) -> Vec<usize> {
+        let parts = self.text.split("line-").skip(1);
+        parts.map(|part| part.split_once(';').unwrap().0.parse().unwrap()).collect()
+    }
+
+    fn last_id(&self) -> String {
+        let id = self.text.lines().rev().find_map(|line| line.strip_prefix("id: "));
+        id.unwrap_or("0").to_owned()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.text.contains("event: end\n")
+    }
+}
+
+async fn open(browser: &Client, url: &str, cookie: &str, last_id: &str) -> Response {
+    let request = browser.get(url).header("cookie", cookie).header("last-event-id", last_id);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer
+}
+
+#[tokio::test]
+async fn who_loses_the_connection_over_and_over_sees_every_line_once() {
+    let site = site_for("alice").await;
+    let work = Arc::new(Work::begin(&site).await);
+    let url = format!("{}{}", site.url, work.path());
+    let printer = {
+        let work = Arc::clone(&work);
+        tokio::spawn(async move {
+            for start in (0..3000).step_by(10) {
+                work.print(start, start + 10).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            work.end().await;
+        })
+    };
+    let cookie = site.session_cookie();
+    let (mut lines, mut last_id, mut connections) = (Vec::new(), "0".to_owned(), 0);
+    loop {
+        let mut seen = Seen::default();
+        let mut stream = open(&site.browser, &url, &cookie, &last_id).await;
+        connections += 1;
+        // A connection breaks where it likes; a browser keeps whole messages only.
+        seen.read(&mut stream, |seen| seen.has_ended() || seen.lines_so_far() > 400).await;
+        let whole = seen.text.rfind("\n\n").map_or(0, |end| end + 2);
+        seen.text.truncate(whole);
+        lines.extend(seen.lines());
+        if seen.has_ended() {
+            break;
+        }
+        if seen.last_id() != "0" {
+            last_id = seen.last_id();
+        }
+    }
+    printer.await.unwrap();
+    assert_eq!(lines, (0..3000).collect::<Vec<_>>());
+    assert!(connections > 2, "it was tried: {connections}");
+}
+
+impl Seen {
+    fn lines_so_far(&self) -> usize {
+        self.text.matches("line-").count()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_viewers_all_see_every_line_once() {
+    let site = site_for("alice").await;
+    let work = Work::begin(&site).await;
+    let url = format!("{}{}", site.url, work.path());
+    let cookie = site.session_cookie();
+    let mut viewers = Vec::new();
+    for _ in 0..5 {
+        let browser = Client::builder().http2_prior_knowledge().build().unwrap();
+        for _ in 0..STREAMS {
+            viewers.push(open(&browser, &url, &cookie, "0").await);
+        }
+    }
+    // One who never reads must not be felt by the others.
+    let asleep = open(&site.browser, &url, &cookie, "0").await;
+    let readers: Vec<_> = viewers
+        .into_iter()
+        .map(|mut stream| {
+            tokio::spawn(async move {
+                let mut seen = Seen::default();
+                seen.read(&mut stream, Seen::has_ended).await;
+                seen.lines()
+            })
+        })
+        .collect();
+    for start in (0..200).step_by(20) {
+        work.print(start, start + 20).await;
+    }
+    work.end().await;
+    for reader in readers {
+        assert_eq!(reader.await.unwrap(), (0..200).collect::<Vec<_>>());
+    }
+    drop(asleep);
+}

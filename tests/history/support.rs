@@ -1,0 +1,118 @@
+//! A site with some past, and people who may see different parts of it.
+
+use deployer::domain::deployment::ServerState;
+use deployer::domain::{Deployment, DeploymentId, DeploymentState, Environment, Kind, Phase, Project, Server};
+use deployer::store::deployments::{self, NewDeployment, PastDeployment, PastPart};
+
+use crate::support::store::{after, commit, deployment};
+use crate::web::support::{Options, PASSWORD, TestSite};
+
+/// Beside the shipped lines: alice sees one project, bob one environment of all.
+pub const POLICY: &str = "p, alice, shop, *, view, always, allow\np, bob, *, beta, view, always, allow";
+
+/// A site where alice, bob and admin have accounts; `name` is logged in.
+pub async fn site_for(name: &str) -> TestSite {
+    let options = Options {
+        policy: Some(POLICY),
+        ..Options::default()
+    };
+    let site = TestSite::start_with(options).await;
+    for account in ["admin", "alice", "bob", "eve"] {
+        site.add_user(account).await;
+    }
+    assert_eq!(site.log_in(name, PASSWORD).await.status(), 303);
+    site
+}
+
+/// A project with environments of these names.
+pub async fn project(site: &TestSite, name: &str, places: &[&str]) -> (Project, Vec<Environment>) {
+    let tx = site.store.begin().await.unwrap();
+    let new = crate::support::store::project(name);
+    let project = deployer::store::projects::insert(&tx, &new).await.unwrap();
+    let mut environments = Vec::new();
+    for place in places {
+        let new = crate::support::store::environment(&project, place);
+        environments.push(deployer::store::environments::insert(&tx, &new).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    (project, environments)
+}
+
+/// A server of this name.
+pub async fn server(site: &TestSite, name: &str) -> Server {
+    let tx = site.store.begin().await.unwrap();
+    let new = crate::support::store::server(name);
+    let server = deployer::store::servers::insert(&tx, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    server
+}
+
+/// What the `number`th deployment of these tests asks for.
+pub fn asked(project: &Project, environment: &Environment, number: i64) -> NewDeployment {
+    NewDeployment {
+        commit: commit(number.unsigned_abs()),
+        commit_title: format!("Change <b>{number}</b>"),
+        queued_at: after(60 * number),
+        actor: ["alice", "bob"][usize::from(number % 2 != 0)].into(),
+        kind: if number % 5 == 0 { Kind::Rollback } else { Kind::Regular },
+        ..deployment(project, environment, &[])
+    }
+}
+
+/// Stores deployments that are over.
+pub async fn past(site: &TestSite, all: Vec<(NewDeployment, DeploymentState)>) -> Vec<DeploymentId> {
+    let tx = site.store.begin().await.unwrap();
+    let mut ids = Vec::new();
+    for (asked, state) in all {
+        let part = |_: &_| PastPart {
+            state: ServerState::Succeeded,
+            previous_commit: None,
+            detail: String::new(),
+        };
+        let past = PastDeployment {
+            state,
+            phase: Phase::Finish,
+            started_at: Some(asked.queued_at),
+            finished_at: asked.queued_at + chrono::Duration::seconds(42),
+            cancelled_by: None,
+            outcome: "It ended.".into(),
+            parts: asked.servers.iter().map(part).collect(),
+            steps: Vec::new(),
+            releases: Vec::new(),
+            asked,
+        };
+        ids.push(deployments::insert_past(&tx, &past).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    ids
+}
+
+/// Stores one that waits.
+pub async fn queued(site: &TestSite, asked: &NewDeployment) -> Deployment {
+    let tx = site.store.begin().await.unwrap();
+    let deployment = deployments::insert(&tx, asked).await.unwrap();
+    tx.commit().await.unwrap();
+    deployment
+}
+
+/// The numbers of the deployments that a page lists, in order.
+pub fn listed(page: &str) -> Vec<i64> {
+    let (_, list) = page.split_once("<tbody>").unwrap_or_default();
+    let mut numbers = Vec::new();
+    for part in list.split("href=\"/deployments/").skip(1) {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        let number: i64 = digits.parse().unwrap();
+        // Number and title lead to the same page.
+        if numbers.last() != Some(&number) {
+            numbers.push(number);
+        }
+    }
+    numbers
+}
+
+/// Where the link with this `rel` leads; `None` where there is none.
+pub fn link(page: &str, rel: &str) -> Option<String> {
+    let (_, rest) = page.split_once(&format!("rel=\"{rel}\" href=\""))?;
+    let (url, _) = rest.split_once('"')?;
+    Some(url.replace("&amp;", "&").replace("&#38;", "&"))
+}
