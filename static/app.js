@@ -150,8 +150,13 @@
       earlier.href = url;
       earlier.hidden = false;
     };
+    const total = document.getElementById("log-total");
     const tidy = () => {
       const count = log.childElementCount;
+      if (total && count > 0) {
+        const lines = Number(log.lastElementChild.id.slice(1));
+        total.textContent = `${lines.toLocaleString("en")} line${lines === 1 ? "" : "s"}`;
+      }
       if (on && count > keep) {
         const range = document.createRange();
         range.setStartBefore(log.firstChild);

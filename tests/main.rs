@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
-mod demo;
 mod browser;
+mod demo;
 mod engine;
 mod git;
 mod history;

@@ -1,7 +1,13 @@
 //! A deployment's page while it runs: lines arrive, the state changes, the buttons are swapped,
 //! all without a reload; and the same page without scripts.
 
+use deployer::domain::deployment::ServerState;
+use deployer::domain::{DeploymentState, Phase, StepKind, StepState};
+use deployer::store::deployments::{NewPart, PastDeployment, PastPart, PastStep, insert_past};
+
 use super::support::Browser;
+use crate::history::support as past;
+use crate::support::store::{deployment, noon};
 use crate::support::world::World;
 use crate::web::support::TestSite;
 
@@ -37,29 +43,50 @@ async fn browser_shows_lines_and_states_as_they_happen() {
     browser.ask("window.kept = 'yes'").await;
     browser.until_text("#lines", "one green line").await;
     assert!(browser.text("#acts").await.contains("Cancel"));
-    assert_eq!(browser.ask("!document.querySelector('.follow').hidden").await, true);
+    assert_eq!(
+        browser.ask("!document.querySelector('.follow').hidden").await,
+        true
+    );
     browser.picture("running").await;
 
     go(&world);
     browser.until_text("#state .deployment-state", "Succeeded").await;
     browser.until_text("#acts", "Deploy again").await;
     browser.until_text("#lines", "the last words").await;
-    assert_eq!(browser.ask("window.kept").await, "yes", "the page was not loaded again");
+    assert_eq!(
+        browser.ask("window.kept").await,
+        "yes",
+        "the page was not loaded again"
+    );
     assert!(!browser.text("#acts").await.contains("Cancel"));
     let numbers = browser
         .ask("[...document.querySelectorAll('#lines .ln')].map((line) => Number(line.id.slice(1)))")
         .await;
     let numbers: Vec<i64> = serde_json::from_value(numbers).unwrap();
-    assert!(numbers.len() <= 2000, "the page lets go of old lines: {}", numbers.len());
-    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "no line is missing or doubled");
+    assert!(
+        numbers.len() <= 2000,
+        "the page lets go of old lines: {}",
+        numbers.len()
+    );
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "no line is missing or doubled"
+    );
     let last = world.end(id).await.last_line;
     assert_eq!(numbers.last(), Some(&last));
-    assert_eq!(browser.ask("document.getElementById('earlier').hidden").await, false);
+    assert_eq!(
+        browser.ask("document.getElementById('earlier').hidden").await,
+        false
+    );
     let at_end = "(() => { const log = document.getElementById('lines'); \
                   return log.scrollHeight - log.scrollTop - log.clientHeight < 5; })()";
     assert_eq!(browser.ask(at_end).await, true, "it follows");
     browser.picture("ended").await;
-    browser.page.goto(&format!("{}/activity", site.url)).await.unwrap();
+    browser
+        .page
+        .goto(&format!("{}/activity", site.url))
+        .await
+        .unwrap();
     browser.picture("activity").await;
     browser.page.goto(&format!("{}/history", site.url)).await.unwrap();
     browser.picture("history").await;
@@ -74,23 +101,43 @@ async fn browser_stops_following_when_somebody_scrolls_up() {
     let id = running(&mut world).await;
     let browser = Browser::start(true).await;
     browser.log_in(&site, "admin").await;
-    browser.page.goto(&format!("{}/deployments/{id}", site.url)).await.unwrap();
+    browser
+        .page
+        .goto(&format!("{}/deployments/{id}", site.url))
+        .await
+        .unwrap();
     browser.until_text("#lines", "one green line").await;
     // Enough below to scroll in, as a person would have waited for.
     browser.ask("document.getElementById('follow').click()").await;
     go(&world);
     browser.until_text("#state .deployment-state", "Succeeded").await;
-    browser.until("lines came", || async {
-        browser.ask("document.querySelectorAll('#lines .ln').length > 2000").await == true
-    })
-    .await;
-    assert_eq!(browser.ask("document.getElementById('lines').scrollTop").await, 0, "nobody is moved");
-    assert_eq!(browser.ask("document.getElementById('L1') !== null").await, true, "what is read stays");
+    browser
+        .until("lines came", || async {
+            browser
+                .ask("document.querySelectorAll('#lines .ln').length > 2000")
+                .await
+                == true
+        })
+        .await;
+    assert_eq!(
+        browser.ask("document.getElementById('lines').scrollTop").await,
+        0,
+        "nobody is moved"
+    );
+    assert_eq!(
+        browser.ask("document.getElementById('L1') !== null").await,
+        true,
+        "what is read stays"
+    );
     browser.ask("document.getElementById('follow').click()").await;
-    browser.until("it is at the end", || async {
-        browser.ask("document.querySelectorAll('#lines .ln').length <= 2000").await == true
-    })
-    .await;
+    browser
+        .until("it is at the end", || async {
+            browser
+                .ask("document.querySelectorAll('#lines .ln').length <= 2000")
+                .await
+                == true
+        })
+        .await;
     browser.close().await;
 }
 
@@ -101,7 +148,11 @@ async fn browser_renews_the_activity_page() {
     site.add_user("admin").await;
     let browser = Browser::start(true).await;
     browser.log_in(&site, "admin").await;
-    browser.page.goto(&format!("{}/activity", site.url)).await.unwrap();
+    browser
+        .page
+        .goto(&format!("{}/activity", site.url))
+        .await
+        .unwrap();
     browser.until_text("#now", "Nothing runs").await;
     browser.ask("window.kept = 'yes'").await;
     running(&mut world).await;
@@ -110,7 +161,11 @@ async fn browser_renews_the_activity_page() {
     browser.picture("activity-running").await;
     go(&world);
     browser.until_text("#now", "Ended lately").await;
-    assert_eq!(browser.ask("window.kept").await, "yes", "the page was not loaded again");
+    assert_eq!(
+        browser.ask("window.kept").await,
+        "yes",
+        "the page was not loaded again"
+    );
     browser.close().await;
 }
 
@@ -133,5 +188,93 @@ async fn browser_without_scripts_has_the_whole_page() {
     assert!(browser.text("#lines").await.contains("the last words"));
     assert!(browser.text("#state").await.contains("Succeeded"));
     assert!(browser.text("#acts").await.contains("Deploy again"));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn browser_shows_two_hundred_servers_in_a_grid_that_scrolls_by_itself() {
+    let site = past::site_for("admin").await;
+    let host = past::server(&site, "web1").await;
+    let (shop, places) = past::project(&site, "shop", &["prod"]).await;
+    let mut asked = deployment(&shop, &places[0], &[]);
+    asked.servers = (1..=200)
+        .map(|number| NewPart {
+            server_id: host.id,
+            server: format!("web{number}.example.org"),
+            cluster: "front".into(),
+            skipped: None,
+        })
+        .collect();
+    let is_bad = |number: usize| number % 60 == 7;
+    let part = |number| PastPart {
+        state: if is_bad(number) {
+            ServerState::Failed
+        } else {
+            ServerState::Succeeded
+        },
+        previous_commit: None,
+        detail: if is_bad(number) {
+            "deploy.sh ended with code 3; the release before is in use.".into()
+        } else {
+            String::new()
+        },
+    };
+    let step = |number: usize, kind| PastStep {
+        server: Some(number),
+        kind,
+        state: if is_bad(number) && kind == StepKind::Deploy {
+            StepState::Failed
+        } else {
+            StepState::Succeeded
+        },
+        started_at: Some(noon()),
+        finished_at: Some(noon()),
+        exit_code: None,
+        detail: String::new(),
+        lines: Vec::new(),
+    };
+    let kinds = [
+        StepKind::Inspect,
+        StepKind::Sync,
+        StepKind::Activate,
+        StepKind::Deploy,
+    ];
+    let past = PastDeployment {
+        asked,
+        state: DeploymentState::Failed,
+        phase: Phase::RollOut,
+        started_at: Some(noon()),
+        finished_at: noon(),
+        cancelled_by: None,
+        outcome: "4 of 200 servers failed; what is on each stands below.".into(),
+        parts: (0..200).map(part).collect(),
+        steps: (0..200)
+            .flat_map(|number| kinds.map(|kind| step(number, kind)))
+            .collect(),
+        releases: Vec::new(),
+    };
+    let tx = site.store.begin().await.unwrap();
+    let id = insert_past(&tx, &past).await.unwrap();
+    tx.commit().await.unwrap();
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser
+        .page
+        .goto(&format!("{}/deployments/{id}", site.url))
+        .await
+        .unwrap();
+    assert_eq!(
+        browser
+            .ask("document.querySelectorAll('.grid-steps tbody tr').length")
+            .await,
+        200
+    );
+    let heights = browser
+        .ask("[document.getElementById('state').offsetHeight, document.body.scrollWidth - innerWidth]")
+        .await;
+    let heights: Vec<i64> = serde_json::from_value(heights).unwrap();
+    assert!(heights[0] < 1100 && heights[1] <= 0, "{heights:?}");
+    assert!(browser.text(".tally").await.contains("196 deployed"));
+    browser.picture("fleet").await;
     browser.close().await;
 }

@@ -75,7 +75,13 @@ impl Browser {
         let button = Locator::Css("main form button.btn-primary");
         self.page.find(button).await.unwrap().click().await.unwrap();
         self.until("logged in", || async {
-            !self.page.current_url().await.unwrap().path().starts_with("/login")
+            !self
+                .page
+                .current_url()
+                .await
+                .unwrap()
+                .path()
+                .starts_with("/login")
         })
         .await;
     }
@@ -111,7 +117,10 @@ impl Browser {
 
     /// What a script in the page answers.
     pub async fn ask(&self, script: &str) -> Value {
-        self.page.execute(&format!("return {script}"), Vec::new()).await.unwrap()
+        self.page
+            .execute(&format!("return {script}"), Vec::new())
+            .await
+            .unwrap()
     }
 
     /// Takes pictures into `DEPLOYER_PICTURES`, when somebody wants to look: at desk and phone
@@ -125,6 +134,8 @@ impl Browser {
             for theme in ["light", "dark"] {
                 let script = format!("document.documentElement.dataset.bsTheme = '{theme}'");
                 self.page.execute(&script, Vec::new()).await.unwrap();
+                // Colours fade over.
+                tokio::time::sleep(Duration::from_millis(400)).await;
                 let picture = self.page.screenshot().await.unwrap();
                 let file = format!("{name}-{width}-{theme}.png");
                 std::fs::write(std::path::Path::new(&dir).join(file), picture).unwrap();

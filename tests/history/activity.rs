@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deployer::domain::{DeploymentState as S, DeploymentId};
+use deployer::domain::{DeploymentId, DeploymentState as S};
 use deployer::store::queue;
 use futures_util::StreamExt;
 use reqwest::Response;
@@ -33,9 +33,12 @@ async fn what_waits_says_for_what_and_hides_what_may_not_be_seen() {
         new
     };
     let running = queued(&site, &on_host(&blog, &blogs[0])).await;
-    queue::claim(&site.store, "tester", now, LEASE).await.unwrap().expect("it can begin");
+    queue::claim(&site.store, "tester", now, LEASE)
+        .await
+        .unwrap()
+        .expect("it can begin");
     let waiting = queued(&site, &on_host(&shop, &shops[0])).await;
-    let behind = queued(&site, &on_host(&shop, &shops[1])).await;
+    let behind = queued(&site, &on_host(&shop, &shops[0])).await;
     let mut failed = asked(&shop, &shops[0], 2);
     failed.queued_at = now;
     let failed = past(&site, vec![(failed, S::Failed)]).await[0];
@@ -44,12 +47,17 @@ async fn what_waits_says_for_what_and_hides_what_may_not_be_seen() {
     assert!(page.contains("Nothing runs"), "the blog is not alice's to see");
     assert!(page.contains(&format!("deployment {}", running.id)));
     assert!(!page.contains(&format!("/deployments/{}\"", running.id)) && !page.contains("blog"));
-    assert!(page.contains(&format!("href=\"/deployments/{}\">deployment {}</a>", waiting.id, waiting.id)));
+    assert!(page.contains(&format!(
+        "href=\"/deployments/{}\">deployment {}</a>",
+        waiting.id, waiting.id
+    )));
     for id in [waiting.id, behind.id, failed] {
         assert!(page.contains(&format!("id=\"d{id}\"")), "{id}");
     }
     let only = text(&site, "/activity?show=failed").await;
-    assert!(only.contains(&format!("id=\"d{failed}\"")) && !only.contains(&format!("id=\"d{}\"", waiting.id)));
+    assert!(
+        only.contains(&format!("id=\"d{failed}\"")) && !only.contains(&format!("id=\"d{}\"", waiting.id))
+    );
 
     site.post("/logout", &[]).await;
     let site_of_admin = site.log_in("admin", crate::web::support::PASSWORD).await;
@@ -71,12 +79,19 @@ async fn listen(site: &TestSite, path: &str, last_id: Option<&str>) -> Response 
         request = request.header("last-event-id", id);
     }
     let stream = request.send().await.unwrap();
-    assert_eq!(crate::web::support::header(&stream, "content-type"), "text/event-stream");
+    assert_eq!(
+        crate::web::support::header(&stream, "content-type"),
+        "text/event-stream"
+    );
     stream
 }
 
 fn id_of(message: &str) -> String {
-    message.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned()
+    message
+        .lines()
+        .find_map(|line| line.strip_prefix("id: "))
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -92,7 +107,10 @@ async fn a_burst_of_changes_is_one_message_and_a_page_hears_what_it_missed() {
         site.hub.changed(DeploymentId(number));
     }
     let first = next(&mut stream).await.expect("a message");
-    assert!(first.contains("event: changed\n") && first.ends_with("\n\n"), "{first}");
+    assert!(
+        first.contains("event: changed\n") && first.ends_with("\n\n"),
+        "{first}"
+    );
     drop(stream);
 
     // Whoever lost the connection before hears it at once; whoever knows waits.
@@ -101,10 +119,20 @@ async fn a_burst_of_changes_is_one_message_and_a_page_hears_what_it_missed() {
     let seen = id_of(&told);
     let mut current = listen(&site, &live, Some(&seen)).await;
     let quiet = tokio::time::timeout(Duration::from_millis(600), current.chunk()).await;
-    let more: Vec<String> = quiet.ok().into_iter().filter_map(|one| one.unwrap()).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).collect();
+    let more: Vec<String> = quiet
+        .ok()
+        .into_iter()
+        .filter_map(|one| one.unwrap())
+        .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        .collect();
     assert!(more.len() <= 1, "{more:?}");
     site.hub.changed(DeploymentId(1));
-    assert!(next(&mut current).await.expect("a message").contains("event: changed"));
+    assert!(
+        next(&mut current)
+            .await
+            .expect("a message")
+            .contains("event: changed")
+    );
 }
 
 #[tokio::test]

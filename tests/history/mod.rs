@@ -4,4 +4,4 @@
 mod activity;
 mod pages;
 mod streams;
-mod support;
+pub mod support;

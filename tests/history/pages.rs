@@ -33,7 +33,11 @@ async fn walk(site: &TestSite, path: &str) -> Vec<Vec<i64>> {
         pages.push(listed(&text));
         next = link(&text, "next");
         if let (Some(back), Some(before)) = (link(&text, "prev"), pages.len().checked_sub(2)) {
-            assert_eq!(listed(&page(site, &back).await), pages[before], "{path}: the way back");
+            assert_eq!(
+                listed(&page(site, &back).await),
+                pages[before],
+                "{path}: the way back"
+            );
         }
     }
     pages
@@ -90,7 +94,9 @@ async fn each_field_narrows_and_all_together_do() {
         ("user=bob", |n| n % 2 != 0),
         ("state=failed", |n| n % 10 == 0),
         ("kind=rollback", |n| n % 5 == 0),
-        ("project=shop&state=failed&kind=rollback&user=alice", |n| n % 10 == 0),
+        ("project=shop&state=failed&kind=rollback&user=alice", |n| {
+            n % 10 == 0
+        }),
         // Number n was asked for n minutes after noon.
         ("from=2026-11-22&to=2026-11-22", |_| true),
         ("from=2026-11-23", |_| false),
@@ -104,7 +110,11 @@ async fn each_field_narrows_and_all_together_do() {
 #[tokio::test]
 async fn an_empty_list_says_why() {
     let site = site_for("admin").await;
-    assert!(page(&site, "/history").await.contains("Nothing has been deployed yet"));
+    assert!(
+        page(&site, "/history")
+            .await
+            .contains("Nothing has been deployed yet")
+    );
     busy(&site).await;
     let text = page(&site, "/history?user=nobody").await;
     assert!(text.contains("No deployment matches") && text.contains("value=\"nobody\""));
@@ -117,7 +127,10 @@ async fn what_cannot_be_understood_is_said_in_the_form() {
     for (query, sentence) in [
         ("from=yesterday", "Write a day as 2026-11-22."),
         ("state=%3Cscript%3E", "There is no state of that name; pick one."),
-        ("from=2026-11-23&to=2026-11-22", "The last day has to be the first or a later one."),
+        (
+            "from=2026-11-23&to=2026-11-22",
+            "The last day has to be the first or a later one.",
+        ),
     ] {
         let answer = site.get(&format!("/history?{query}")).await;
         assert_eq!(answer.status(), 422, "{query}");
@@ -141,12 +154,19 @@ async fn a_download_holds_all_that_matches() {
     let site = site_for("alice").await;
     busy(&site).await;
     let answer = site.get("/history.csv?state=failed").await;
-    assert_eq!(crate::web::support::header(&answer, "content-type"), "text/csv; charset=utf-8");
+    assert_eq!(
+        crate::web::support::header(&answer, "content-type"),
+        "text/csv; charset=utf-8"
+    );
     let text = answer.text().await.unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 1 + numbers(|number| number % 10 == 0).len());
     assert!(lines[0].starts_with("deployment,project,environment,"));
-    assert!(lines[1].starts_with("130,shop,prod,all servers,rollback,failed,"), "{}", lines[1]);
+    assert!(
+        lines[1].starts_with("130,shop,prod,all servers,rollback,failed,"),
+        "{}",
+        lines[1]
+    );
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deployer::domain::{Chunk, DeploymentState, Line, Stream};
-use deployer::store::{Lease, Store, deployments, log, queue};
 use deployer::engine::live::Hub;
+use deployer::store::{Lease, Store, deployments, log, queue};
 use reqwest::{Client, Response};
 
 use super::support::{project, queued, server, site_for};
@@ -31,7 +31,9 @@ impl Work {
         let (shop, places) = project(site, "shop", &["beta"]).await;
         queued(site, &deployment(&shop, &places[0], &[host])).await;
         let now = deployer::clock::Clock::System.now();
-        let claimed = queue::claim(&site.store, "tester", now, LEASE * 10).await.unwrap();
+        let claimed = queue::claim(&site.store, "tester", now, LEASE * 10)
+            .await
+            .unwrap();
         Self {
             store: site.store.clone(),
             hub: site.hub.clone(),
@@ -67,7 +69,9 @@ impl Work {
         let now = deployer::clock::Clock::System.now();
         let tx = self.store.begin_leased(self.lease).await.unwrap();
         let (from, to) = (DeploymentState::Running, DeploymentState::Succeeded);
-        deployments::set_state(&tx, id, from, to, now, "Done.").await.unwrap();
+        deployments::set_state(&tx, id, from, to, now, "Done.")
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         self.hub.changed(id);
     }
@@ -90,13 +94,17 @@ impl Seen {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, all).await.expect("it comes in time");
+        tokio::time::timeout(PATIENCE, all)
+            .await
+            .expect("it comes in time");
     }
 
     /// The numbers of the lines, as printed.
     fn lines(&self) -> Vec<usize> {
         let parts = self.text.split("line-").skip(1);
-        parts.map(|part| part.split_once(';').unwrap().0.parse().unwrap()).collect()
+        parts
+            .map(|part| part.split_once(';').unwrap().0.parse().unwrap())
+            .collect()
     }
 
     fn last_id(&self) -> String {
@@ -110,7 +118,10 @@ impl Seen {
 }
 
 async fn open(browser: &Client, url: &str, cookie: &str, last_id: &str) -> Response {
-    let request = browser.get(url).header("cookie", cookie).header("last-event-id", last_id);
+    let request = browser
+        .get(url)
+        .header("cookie", cookie)
+        .header("last-event-id", last_id);
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     answer
@@ -138,7 +149,8 @@ async fn who_loses_the_connection_over_and_over_sees_every_line_once() {
         let mut stream = open(&site.browser, &url, &cookie, &last_id).await;
         connections += 1;
         // A connection breaks where it likes; a browser keeps whole messages only.
-        seen.read(&mut stream, |seen| seen.has_ended() || seen.lines_so_far() > 400).await;
+        seen.read(&mut stream, |seen| seen.has_ended() || seen.lines_so_far() > 400)
+            .await;
         let whole = seen.text.rfind("\n\n").map_or(0, |end| end + 2);
         seen.text.truncate(whole);
         lines.extend(seen.lines());

@@ -1,7 +1,9 @@
 //! A site with some past, and people who may see different parts of it.
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{Deployment, DeploymentId, DeploymentState, Environment, Kind, Phase, Project, Server};
+use deployer::domain::{
+    Deployment, DeploymentId, DeploymentState, Environment, Kind, Phase, Project, Server,
+};
 use deployer::store::deployments::{self, NewDeployment, PastDeployment, PastPart};
 
 use crate::support::store::{after, commit, deployment};
@@ -54,7 +56,11 @@ pub fn asked(project: &Project, environment: &Environment, number: i64) -> NewDe
         commit_title: format!("Change <b>{number}</b>"),
         queued_at: after(60 * number),
         actor: ["alice", "bob"][usize::from(number % 2 != 0)].into(),
-        kind: if number % 5 == 0 { Kind::Rollback } else { Kind::Regular },
+        kind: if number % 5 == 0 {
+            Kind::Rollback
+        } else {
+            Kind::Regular
+        },
         ..deployment(project, environment, &[])
     }
 }

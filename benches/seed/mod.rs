@@ -1,0 +1,260 @@
+//! A database with much in it: a year of deployments of twenty projects, one of them with a tenth of
+//! all log lines.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{TimeDelta, TimeZone, Utc};
+use deployer::domain::deployment::ServerState;
+use deployer::domain::{
+    Cluster, ClusterId, CommitId, DeploymentState, Environment, EnvironmentId, EnvironmentOptions, Instant,
+    Kind, Line, Member, Phase, Project, ProjectId, Server, ServerId, StepKind, StepState, Stream, SyncMethod,
+    Target,
+};
+use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastPart, PastStep, insert_past};
+use deployer::store::{Store, StoreOptions, Tx, clusters, environments, projects, servers};
+
+const PROJECTS: usize = 20;
+const PLACES: [&str; 3] = ["dev", "beta", "prod"];
+const SERVERS: usize = 4;
+const PEOPLE: usize = 30;
+/// Deployments stored by one transaction: few enough that a killed run loses little.
+const BATCH: i64 = 2_000;
+
+/// How much.
+#[derive(Clone, Copy)]
+pub struct Amount {
+    pub deployments: i64,
+    pub lines: i64,
+}
+
+impl Amount {
+    /// The deployment with the longest log.
+    pub fn long_deployment(self) -> i64 {
+        self.deployments * 3 / 4
+    }
+
+    /// How long its log is.
+    pub fn long_lines(self) -> i64 {
+        self.lines / 10
+    }
+
+    /// How many lines each other one has.
+    fn short_lines(self) -> i64 {
+        (self.lines - self.long_lines()) / self.deployments
+    }
+}
+
+/// The filled database, from an earlier run or made now.
+pub async fn file(dir: &Path, amount: Amount) -> PathBuf {
+    let file = dir.join(format!("pages-{}-{}.db", amount.deployments, amount.lines));
+    if file.exists() {
+        return file;
+    }
+    let repository = dir.join("repository.git");
+    let commits = repository_with_commits(&repository);
+    // Renamed when it is whole: a killed run leaves nothing that looks finished.
+    let unfinished = dir.join("unfinished.db");
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(dir.join(format!("unfinished.db{suffix}")));
+    }
+    let url = format!("sqlite://{}", unfinished.display());
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    store.migrate().await.unwrap();
+    let tx = store.begin().await.unwrap();
+    let inventory = Inventory::fill(&tx, &repository, commits).await;
+    tx.commit().await.unwrap();
+    let mut next = 1;
+    while next <= amount.deployments {
+        let tx = store.begin().await.unwrap();
+        let end = (next + BATCH).min(amount.deployments + 1);
+        for number in next..end {
+            insert_past(&tx, &inventory.past(number, amount)).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        next = end;
+    }
+    store.close().await.unwrap();
+    std::fs::rename(&unfinished, &file).unwrap();
+    file
+}
+
+/// What deployments are about.
+struct Inventory {
+    places: Vec<(Project, Environment)>,
+    servers: Vec<Server>,
+    commits: Vec<CommitId>,
+}
+
+impl Inventory {
+    async fn fill(tx: &Tx, repository: &Path, commits: Vec<CommitId>) -> Self {
+        let mut hosts = Vec::new();
+        for number in 1..=SERVERS {
+            let server = Server {
+                id: ServerId(0),
+                name: format!("web-{number}").parse().unwrap(),
+                address: "127.0.0.1".into(),
+                port: 22,
+                active: true,
+                host_key: None,
+            };
+            hosts.push(servers::insert(tx, &server).await.unwrap());
+        }
+        let member = |server: &Server| Member {
+            server: server.id,
+            balancer_name: None,
+        };
+        let cluster = Cluster {
+            id: ClusterId(0),
+            name: "web".parse().unwrap(),
+            balancer: None,
+            backends: Vec::new(),
+            members: hosts.iter().map(member).collect(),
+        };
+        let cluster = clusters::insert(tx, &cluster).await.unwrap().id;
+        let mut places = Vec::new();
+        for number in 1..=PROJECTS {
+            let project = Project {
+                id: ProjectId(0),
+                name: format!("project-{number}").parse().unwrap(),
+                description: String::new(),
+                git_url: format!("file://{}", repository.display()),
+                method: SyncMethod::Symlink,
+                notify: Vec::new(),
+            };
+            let project = projects::insert(tx, &project).await.unwrap();
+            for (position, name) in PLACES.iter().enumerate() {
+                let environment = Environment {
+                    id: EnvironmentId(0),
+                    project_id: project.id,
+                    name: name.parse().unwrap(),
+                    branch: "main".parse().unwrap(),
+                    target_path: format!("/srv/{name}/project-{number}").parse().unwrap(),
+                    remote_user: "deploy".into(),
+                    position: i32::try_from(position).unwrap(),
+                    auto_deploy: false,
+                    fail_on_failed_tests: true,
+                    clusters: vec![cluster],
+                    options: EnvironmentOptions::default(),
+                };
+                let environment = environments::insert(tx, &environment).await.unwrap();
+                places.push((project.clone(), environment));
+            }
+        }
+        Self {
+            places,
+            servers: hosts,
+            commits,
+        }
+    }
+
+    /// The `number`th deployment, of a year in which they are evenly spread.
+    fn past(&self, number: i64, amount: Amount) -> PastDeployment {
+        let pick = usize::try_from(number).unwrap();
+        let year = TimeDelta::days(326).num_seconds();
+        let at = Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap()
+            + TimeDelta::seconds(year * number / amount.deployments);
+        let (project, environment) = &self.places[pick * 7 % self.places.len()];
+        let failed = pick.is_multiple_of(11);
+        let (state, end) = if failed {
+            (DeploymentState::Failed, ServerState::Failed)
+        } else {
+            (DeploymentState::Succeeded, ServerState::Succeeded)
+        };
+        let lines = if number == amount.long_deployment() {
+            amount.long_lines()
+        } else {
+            amount.short_lines()
+        };
+        let part = |server: &Server| NewPart {
+            server_id: server.id,
+            server: server.name.to_string(),
+            cluster: "web".into(),
+            skipped: None,
+        };
+        let asked = NewDeployment {
+            project_id: project.id,
+            environment_id: environment.id,
+            project: project.name.to_string(),
+            environment: environment.name.to_string(),
+            target: Target::Environment,
+            branch: "main".into(),
+            commit: self.commits[pick % self.commits.len()].clone(),
+            commit_title: format!("Change number {number}, which says what it is about"),
+            previous_commit: None,
+            kind: if pick.is_multiple_of(97) {
+                Kind::Rollback
+            } else {
+                Kind::Regular
+            },
+            actor: format!("user-{}", pick % PEOPLE),
+            impersonator: None,
+            reason: String::new(),
+            permit: None,
+            queued_at: at,
+            scheduled_at: None,
+            priority: 0,
+            request_key: None,
+            servers: self.servers.iter().map(part).collect(),
+        };
+        let past_part = |_: &Server| PastPart {
+            state: end,
+            previous_commit: None,
+            detail: String::new(),
+        };
+        PastDeployment {
+            state,
+            phase: Phase::Finish,
+            started_at: Some(at),
+            finished_at: at + TimeDelta::seconds(42),
+            cancelled_by: None,
+            outcome: "It ended.".into(),
+            parts: self.servers.iter().map(past_part).collect(),
+            steps: (0..SERVERS).map(|server| step(server, at, lines / 4)).collect(),
+            releases: Vec::new(),
+            asked,
+        }
+    }
+}
+
+fn step(server: usize, at: Instant, lines: i64) -> PastStep {
+    let line = |number| Line {
+        stream: if number % 40 == 0 {
+            Stream::Stderr
+        } else {
+            Stream::Stdout
+        },
+        text: format!("\u{1b}[32m✓\u{1b}[0m unpacked file number {number} of many"),
+    };
+    PastStep {
+        server: Some(server),
+        kind: StepKind::Sync,
+        state: StepState::Succeeded,
+        started_at: Some(at),
+        finished_at: Some(at + TimeDelta::seconds(40)),
+        exit_code: Some(0),
+        detail: String::new(),
+        lines: (0..lines).map(line).collect(),
+    }
+}
+
+/// A bare repository with 300 commits on `main`.
+fn repository_with_commits(path: &Path) -> Vec<CommitId> {
+    let _ = std::fs::remove_dir_all(path);
+    let repository = git2::Repository::init_bare(path).unwrap();
+    let mut commits: Vec<git2::Oid> = Vec::new();
+    for number in 0..300_i64 {
+        let blob = repository.blob(number.to_string().as_bytes()).unwrap();
+        let mut tree = repository.treebuilder(None).unwrap();
+        tree.insert("file", blob, 0o100_644).unwrap();
+        let tree = repository.find_tree(tree.write().unwrap()).unwrap();
+        let time = git2::Time::new(1_767_225_600 + number * 90_000, 0);
+        let who = git2::Signature::new("Ada", "ada@example.org", &time).unwrap();
+        let parent = commits.last().map(|id| repository.find_commit(*id).unwrap());
+        let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
+        let message = format!("Change number {number}\n\nAt length.");
+        let id = repository.commit(Some("refs/heads/main"), &who, &who, &message, &tree, &parents);
+        commits.push(id.unwrap());
+    }
+    repository.set_head("refs/heads/main").unwrap();
+    commits.iter().map(|id| id.to_string().parse().unwrap()).collect()
+}
