@@ -10,6 +10,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     dead_code,
     reason = "a measurement prints, and ends when something is wrong; what it shares with the tests it does not use in full"
 )]

@@ -9,6 +9,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     reason = "a measurement prints, and ends when something is wrong"
 )]
 
@@ -179,33 +180,37 @@ async fn ask_all(url: &str, amount: Amount, asks: usize) -> Vec<Took> {
     ];
     let mut all = Vec::new();
     for (name, path) in pages {
-        let address = format!("{url}{path}");
-        let mut times = Vec::new();
-        let mut bytes = 0;
-        for _ in 0..=asks {
-            let start = Instant::now();
-            let answer = browser.get(&address).send().await.unwrap();
-            let status = answer.status();
-            bytes = answer.bytes().await.unwrap().len();
-            times.push(start.elapsed());
-            if !status.is_success() {
-                println!("{path} answered {status}");
-                break;
-            }
-        }
-        // The first finds caches cold; a page is asked for more than once.
-        times.remove(0);
-        times.sort_unstable();
-        let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-        let (p50, p99) = (at(50), at(99));
-        all.push(Took {
-            name,
-            p50,
-            p99,
-            bytes,
-        });
+        all.push(ask(&browser, name, &format!("{url}{path}"), asks).await);
     }
     all
+}
+
+/// Asks for one page over and over.
+async fn ask(browser: &Client, name: &'static str, address: &str, asks: usize) -> Took {
+    let mut times = Vec::new();
+    let mut bytes = 0;
+    for _ in 0..=asks {
+        let start = Instant::now();
+        let answer = browser.get(address).send().await.unwrap();
+        let status = answer.status();
+        bytes = answer.bytes().await.unwrap().len();
+        times.push(start.elapsed());
+        if !status.is_success() {
+            println!("{address} answered {status}");
+            break;
+        }
+    }
+    // The first finds caches cold; a page is asked for more than once.
+    times.remove(0);
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+    let (p50, p99) = (at(50), at(99));
+    Took {
+        name,
+        p50,
+        p99,
+        bytes,
+    }
 }
 
 async fn log_in(browser: &Client, url: &str) {

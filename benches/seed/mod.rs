@@ -2,6 +2,7 @@
 //! all log lines.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use chrono::{TimeDelta, TimeZone, Utc};
 use deployer::domain::deployment::ServerState;
@@ -165,37 +166,7 @@ impl Inventory {
         } else {
             amount.short_lines()
         };
-        let part = |server: &Server| NewPart {
-            server_id: server.id,
-            server: server.name.to_string(),
-            cluster: "web".into(),
-            skipped: None,
-        };
-        let asked = NewDeployment {
-            project_id: project.id,
-            environment_id: environment.id,
-            project: project.name.to_string(),
-            environment: environment.name.to_string(),
-            target: Target::Environment,
-            branch: "main".into(),
-            commit: self.commits[pick % self.commits.len()].clone(),
-            commit_title: format!("Change number {number}, which says what it is about"),
-            previous_commit: None,
-            kind: if pick.is_multiple_of(97) {
-                Kind::Rollback
-            } else {
-                Kind::Regular
-            },
-            actor: format!("user-{}", pick % PEOPLE),
-            impersonator: None,
-            reason: String::new(),
-            permit: None,
-            queued_at: at,
-            scheduled_at: None,
-            priority: 0,
-            request_key: None,
-            servers: self.servers.iter().map(part).collect(),
-        };
+        let asked = self.asked(pick, (project, environment), at);
         let past_part = |_: &Server| PastPart {
             state: end,
             previous_commit: None,
@@ -212,6 +183,45 @@ impl Inventory {
             steps: (0..SERVERS).map(|server| step(server, at, lines / 4)).collect(),
             releases: Vec::new(),
             asked,
+        }
+    }
+
+    fn asked(
+        &self,
+        pick: usize,
+        (project, environment): (&Project, &Environment),
+        at: Instant,
+    ) -> NewDeployment {
+        let part = |server: &Server| NewPart {
+            server_id: server.id,
+            server: server.name.to_string(),
+            cluster: "web".into(),
+            skipped: None,
+        };
+        NewDeployment {
+            project_id: project.id,
+            environment_id: environment.id,
+            project: project.name.to_string(),
+            environment: environment.name.to_string(),
+            target: Target::Environment,
+            branch: "main".into(),
+            commit: self.commits[pick % self.commits.len()].clone(),
+            commit_title: format!("Change number {pick}, which says what it is about"),
+            previous_commit: None,
+            kind: if pick.is_multiple_of(97) {
+                Kind::Rollback
+            } else {
+                Kind::Regular
+            },
+            actor: format!("user-{}", pick % PEOPLE),
+            impersonator: None,
+            reason: String::new(),
+            permit: None,
+            queued_at: at,
+            scheduled_at: None,
+            priority: 0,
+            request_key: None,
+            servers: self.servers.iter().map(part).collect(),
         }
     }
 }
@@ -237,24 +247,31 @@ fn step(server: usize, at: Instant, lines: i64) -> PastStep {
     }
 }
 
-/// A bare repository with 300 commits on `main`.
+/// A bare repository with 300 commits on `main`, written in one go.
 fn repository_with_commits(path: &Path) -> Vec<CommitId> {
     let _ = std::fs::remove_dir_all(path);
-    let repository = git2::Repository::init_bare(path).unwrap();
-    let mut commits: Vec<git2::Oid> = Vec::new();
+    let mut stream = String::new();
     for number in 0..300_i64 {
-        let blob = repository.blob(number.to_string().as_bytes()).unwrap();
-        let mut tree = repository.treebuilder(None).unwrap();
-        tree.insert("file", blob, 0o100_644).unwrap();
-        let tree = repository.find_tree(tree.write().unwrap()).unwrap();
-        let time = git2::Time::new(1_767_225_600 + number * 90_000, 0);
-        let who = git2::Signature::new("Ada", "ada@example.org", &time).unwrap();
-        let parent = commits.last().map(|id| repository.find_commit(*id).unwrap());
-        let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
-        let message = format!("Change number {number}\n\nAt length.");
-        let id = repository.commit(Some("refs/heads/main"), &who, &who, &message, &tree, &parents);
-        commits.push(id.unwrap());
+        let seconds = 1_767_225_600 + number * 90_000;
+        let (text, message) = (number.to_string(), format!("Change number {number}"));
+        stream.push_str(&format!(
+            "commit refs/heads/main\ncommitter Ada <ada@example.org> {seconds} +0000\n\
+             data {}\n{message}\nM 644 inline file\ndata {}\n{text}\n\n",
+            message.len(),
+            text.len()
+        ));
     }
-    repository.set_head("refs/heads/main").unwrap();
-    commits.iter().map(|id| id.to_string().parse().unwrap()).collect()
+    let input = path.with_extension("stream");
+    std::fs::write(&input, stream).unwrap();
+    let script = "git init -q --bare -b main \"$1\" && git -C \"$1\" fast-import --quiet <\"$2\" && \
+                  git -C \"$1\" log --format=%H main";
+    let made = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(path)
+        .arg(&input)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let hashes = String::from_utf8(made.stdout).unwrap();
+    hashes.lines().map(|hash| hash.parse().unwrap()).collect()
 }

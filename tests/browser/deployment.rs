@@ -2,8 +2,8 @@
 //! all without a reload; and the same page without scripts.
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{DeploymentState, Phase, StepKind, StepState};
-use deployer::store::deployments::{NewPart, PastDeployment, PastPart, PastStep, insert_past};
+use deployer::domain::{DeploymentState, Phase, ServerId, StepKind, StepState};
+use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastPart, PastStep, insert_past};
 
 use super::support::Browser;
 use crate::history::support as past;
@@ -191,15 +191,11 @@ async fn browser_without_scripts_has_the_whole_page() {
     browser.close().await;
 }
 
-#[tokio::test]
-async fn browser_shows_two_hundred_servers_in_a_grid_that_scrolls_by_itself() {
-    let site = past::site_for("admin").await;
-    let host = past::server(&site, "web1").await;
-    let (shop, places) = past::project(&site, "shop", &["prod"]).await;
-    let mut asked = deployment(&shop, &places[0], &[]);
+/// A deployment to two hundred servers, of which a few failed.
+fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
     asked.servers = (1..=200)
         .map(|number| NewPart {
-            server_id: host.id,
+            server_id: host,
             server: format!("web{number}.example.org"),
             cluster: "front".into(),
             skipped: None,
@@ -239,7 +235,7 @@ async fn browser_shows_two_hundred_servers_in_a_grid_that_scrolls_by_itself() {
         StepKind::Activate,
         StepKind::Deploy,
     ];
-    let past = PastDeployment {
+    PastDeployment {
         asked,
         state: DeploymentState::Failed,
         phase: Phase::RollOut,
@@ -252,7 +248,15 @@ async fn browser_shows_two_hundred_servers_in_a_grid_that_scrolls_by_itself() {
             .flat_map(|number| kinds.map(|kind| step(number, kind)))
             .collect(),
         releases: Vec::new(),
-    };
+    }
+}
+
+#[tokio::test]
+async fn browser_shows_two_hundred_servers_in_a_grid_that_scrolls_by_itself() {
+    let site = past::site_for("admin").await;
+    let host = past::server(&site, "web1").await;
+    let (shop, places) = past::project(&site, "shop", &["prod"]).await;
+    let past = fleet(deployment(&shop, &places[0], &[]), host.id);
     let tx = site.store.begin().await.unwrap();
     let id = insert_past(&tx, &past).await.unwrap();
     tx.commit().await.unwrap();

@@ -1,4 +1,8 @@
 //! A browser of one's own for a test, gone after it.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the driver outlives the call that starts it; it is ended with its test"
+)]
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -10,6 +10,9 @@ use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{Deployment, DeploymentId, Error, Instant, Phase, Result, Step, StepKind, StepState};
 use crate::web::urls;
 
+/// More servers than fit on a screen: what went wrong stands first then, with a tally above.
+const FLEET: usize = 8;
+
 /// The contract of `templates/deployments/_state.html`.
 pub struct StateView {
     pub deployment: Deployment,
@@ -75,7 +78,7 @@ impl StateView {
         for step in on_servers {
             by_server.insert((step.server_name.clone(), step.kind), step_view(step));
         }
-        let servers: Vec<ServerView> = servers
+        let mut servers: Vec<ServerView> = servers
             .into_iter()
             .map(|part| ServerView {
                 steps: columns
@@ -86,6 +89,10 @@ impl StateView {
                 part,
             })
             .collect();
+        if servers.len() > FLEET {
+            servers
+                .sort_by_key(|one| !matches!(one.part.state, ServerState::Failed | ServerState::Interrupted));
+        }
         let left_alone = servers
             .iter()
             .filter(|s| s.part.state == ServerState::Skipped)
@@ -111,8 +118,11 @@ impl StateView {
         StateMessage { state: self }.render().map_err(Error::internal)
     }
 
-    /// How many servers stand where, leaving out where none does.
+    /// How many servers stand where, when there are many.
     pub fn tally(&self) -> Vec<(ServerState, usize)> {
+        if self.servers.len() <= FLEET {
+            return Vec::new();
+        }
         let count = |state| self.servers.iter().filter(|one| one.part.state == state).count();
         let all = ServerState::ALL.iter().map(|&state| (state, count(state)));
         all.filter(|(_, count)| *count > 0).collect()
