@@ -170,6 +170,32 @@ async fn browser_renews_the_activity_page() {
 }
 
 #[tokio::test]
+async fn browser_renews_the_overview() {
+    let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone()).await;
+    site.add_user("admin").await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser.page.goto(&site.url).await.unwrap();
+    browser.until_text("#matrix", "Nothing yet").await;
+    browser.ask("window.kept = 'yes'").await;
+    running(&mut world).await;
+    browser.until_text("#matrix", "Running").await;
+    go(&world);
+    browser
+        .until("nothing runs", || async {
+            !browser.text("#matrix").await.contains("Running")
+        })
+        .await;
+    assert_eq!(
+        browser.ask("window.kept").await,
+        "yes",
+        "the page was not loaded again"
+    );
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn browser_without_scripts_has_the_whole_page() {
     let mut world = World::simple().await;
     let site = TestSite::over(world.app.clone()).await;

@@ -1,8 +1,8 @@
 //! What runs where: a matrix of projects and environments, or, where environments have too many
 //! names for columns, their cells one after the other.
 //!
-//! The search box above filters while somebody types; the matrix asks for itself again every few
-//! seconds.
+//! The search box above filters while somebody types; the matrix asks for itself again when
+//! something has changed.
 
 use askama::Template;
 use poem::web::Query;
@@ -31,6 +31,8 @@ struct Page {
     may_configure: bool,
     summary: String,
     here: String,
+    /// Where changes are told; empty where there is nothing to see.
+    live: String,
 }
 
 struct RowView {
@@ -57,14 +59,19 @@ pub struct Search {
 /// `GET /`
 #[handler]
 pub async fn index(visitor: Visitor, Query(query): Query<Search>) -> Result<Response> {
+    let live = visitor.live_url();
     let found = overview(visitor.app(), visitor.actor(), &query.q).await?;
     let mut frame = visitor.frame("Overview", Section::Overview).await?;
     frame.search.clone_from(&query.q);
     let columns = columns(&found.rows);
+    let has_places = found.rows.iter().any(|row| !row.places.is_empty());
+    // A search that finds nothing says nothing about what there is.
+    let sees_something = has_places || (found.rows.is_empty() && found.total > 0);
     let page = Page {
         frame,
         here: urls::with_query(urls::overview(), &[("q", &query.q)]),
         summary: summary(&found),
+        live: if sees_something { live } else { String::new() },
         total: found.total,
         may_configure: found.may_configure,
         rows: found
