@@ -10,6 +10,7 @@ mod engine;
 mod git;
 mod history;
 mod house;
+mod pages;
 mod ssh;
 mod store;
 mod support;

@@ -121,13 +121,7 @@ impl TestSite {
 
     /// Adds an account whose password is [`PASSWORD`].
     pub async fn add_user(&self, name: &str) -> User {
-        let new = NewUser {
-            name: name.parse::<Name>().unwrap(),
-            display_name: String::new(),
-            email: String::new(),
-            password: Some(PASSWORD.to_owned()),
-        };
-        accounts::add(&self.store, &operator(), new).await.unwrap()
+        add_user_to(&self.store, &operator(), name).await
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -168,6 +162,17 @@ impl TestSite {
         let say = |event: &AuditEvent| format!("{} {}", event.event.action, event.event.resource);
         page.unwrap().items.iter().map(say).collect()
     }
+}
+
+/// Adds an account whose password is [`PASSWORD`].
+pub async fn add_user_to(store: &Store, permit: &Permit, name: &str) -> User {
+    let new = NewUser {
+        name: name.parse::<Name>().unwrap(),
+        display_name: String::new(),
+        email: String::new(),
+        password: Some(PASSWORD.to_owned()),
+    };
+    accounts::add(store, permit, new).await.unwrap()
 }
 
 /// An application over `store` that never reaches outside `directory`.

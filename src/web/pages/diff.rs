@@ -15,8 +15,9 @@ use crate::git::{DiffOptions, FileDiff, FileStatus, LineOrigin};
 use crate::web::errors::status_of;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, html};
+use crate::web::pages::count;
+use crate::web::urls;
 use crate::web::visitor::Visitor;
-use crate::web::{format, urls};
 
 /// Files shown with their lines on one page.
 const FILES: usize = 60;
@@ -57,7 +58,7 @@ impl Found {
     }
 
     fn files_word(&self) -> String {
-        words(self.comparison.diff.files_total, "file", "")
+        count(self.comparison.diff.files_total, "file")
     }
 
     fn going_word(&self) -> String {
@@ -66,13 +67,8 @@ impl Found {
         } else {
             ""
         };
-        words(self.comparison.going.commits.len(), "commit", more)
+        format!("{}{more}", count(self.comparison.going.commits.len(), "commit"))
     }
-}
-
-fn words(count: usize, noun: &str, more: &str) -> String {
-    let count = format::count(i64::try_from(count).unwrap_or(i64::MAX), noun);
-    format!("{count}{more}")
 }
 
 /// One file that differs.

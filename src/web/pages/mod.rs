@@ -10,3 +10,12 @@ pub mod environment;
 pub mod history;
 pub mod overview;
 pub mod project;
+
+use std::borrow::Borrow;
+
+use crate::web::format;
+
+/// `1 commit`, `1,204 commits`: for templates, which hold counts as `usize`.
+pub fn count(amount: impl Borrow<usize>, noun: &str) -> String {
+    format::count(i64::try_from(*amount.borrow()).unwrap_or(i64::MAX), noun)
+}

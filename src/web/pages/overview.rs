@@ -13,8 +13,9 @@ use crate::app::overview::{Overview, Row, overview};
 use crate::app::places::Place;
 use crate::domain::{DeploymentState, Result};
 use crate::web::frame::{Frame, Section, html};
+use crate::web::pages::count;
+use crate::web::urls;
 use crate::web::visitor::Visitor;
-use crate::web::{format, urls};
 
 /// With more names of environments than this a matrix would be wider than a screen.
 const COLUMNS: usize = 4;
@@ -134,10 +135,10 @@ fn row_view(row: Row, columns: &[String]) -> RowView {
 /// `12 projects · 2 at work · 1 failed · 1 drifts`.
 fn summary(found: &Overview) -> String {
     let places = || found.rows.iter().flat_map(|row| &row.places);
-    let mut words = vec![format::count(to_i64(found.rows.len()), "project")];
-    let mut add = |count: usize, word: &str| {
-        if count > 0 {
-            words.push(format!("{count} {word}"));
+    let mut words = vec![count(found.rows.len(), "project")];
+    let mut add = |amount: usize, word: &str| {
+        if amount > 0 {
+            words.push(format!("{amount} {word}"));
         }
     };
     add(places().map(|place| place.open.len()).sum(), "under way");
@@ -152,8 +153,4 @@ fn failed(place: &Place) -> bool {
         .last
         .as_ref()
         .is_some_and(|last| last.state == DeploymentState::Failed)
-}
-
-fn to_i64(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -31,6 +31,7 @@ use crate::web::visitor::Visitor;
 struct Page {
     frame: Frame,
     trail: Vec<(String, String)>,
+    title: String,
     view: EnvironmentView,
     url: String,
     plan_url: String,
@@ -88,6 +89,7 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, given: Given)
             ("Overview".to_owned(), urls::overview().to_owned()),
             (project.to_owned(), urls::project(project)),
         ],
+        title: format!("{project} · {name}"),
         url: urls::environment(project, name),
         plan_url: urls::deploy_plan(project, name),
         rows: rows(&view, &plan),

@@ -9,7 +9,8 @@ use crate::app::places::{EnvironmentView, Leave};
 use crate::domain::{ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
 use crate::git::CommitInfo;
 use crate::web::forms::Complaints;
-use crate::web::{csrf, format, urls};
+use crate::web::pages::count;
+use crate::web::{csrf, urls};
 
 /// What the address of the page chooses.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -85,8 +86,10 @@ pub fn choice(text: &str) -> Result<Choice> {
 /// The deploy form and what it would do.
 pub struct PlanView {
     pub given: Given,
-    /// Whether `given.commit` is what a person chose, and not the newest one.
+    /// Whether `given.commit` is what a person chose.
     pub chosen: bool,
+    /// Why it was chosen for them, otherwise.
+    pub why: String,
     /// Value and label of every target.
     pub targets: Vec<(String, String)>,
     /// The newest commits of the branch, each with the address that chooses it.
@@ -118,6 +121,7 @@ pub async fn plan(app: &App, view: &EnvironmentView, mut given: Given) -> Result
     let environment = &view.place.environment;
     let mut plan = PlanView {
         chosen: !given.commit.trim().is_empty(),
+        why: String::new(),
         targets: targets(view),
         recent: Vec::new(),
         preview: None,
@@ -138,8 +142,7 @@ pub async fn plan(app: &App, view: &EnvironmentView, mut given: Given) -> Result
         Err(error) => error.message().clone_into(&mut plan.trouble),
     }
     if !plan.chosen {
-        let newest = plan.recent.first().map(|(commit, _)| commit.id.to_string());
-        given.commit = newest.unwrap_or_default();
+        plan.choose(view, &mut given);
     }
     let wanted = match choice(&given.target) {
         Ok(choice) => choice,
@@ -169,10 +172,26 @@ fn choosable(view: &EnvironmentView, commit: CommitInfo) -> (CommitInfo, String)
 }
 
 impl PlanView {
+    /// What nobody chose is what comes next: what the environment before runs, or else the newest.
+    fn choose(&mut self, view: &EnvironmentView, given: &mut Given) {
+        let proven = view
+            .before
+            .as_ref()
+            .and_then(|before| Some((before, before.current()?)));
+        if let Some((before, run)) = proven {
+            given.commit = run.commit.to_string();
+            given.kind = Kind::Promotion.as_str().to_owned();
+            self.why = format!("Runs in {}", before.environment.name);
+        } else if let Some((newest, _)) = self.recent.first() {
+            given.commit = newest.id.to_string();
+            self.why = format!("Newest on {}", view.place.environment.branch);
+        }
+    }
+
     fn shows(&mut self, view: &EnvironmentView, preview: Preview, kind: Kind) {
         let commit = &preview.commit.id;
         let servers: usize = preview.changes.iter().map(|change| change.servers.len()).sum();
-        self.reach = format::count(i64::try_from(servers).unwrap_or(i64::MAX), "server");
+        self.reach = count(servers, "server");
         self.is_there = servers > 0 && preview.changes.iter().all(|change| change.is_none(commit));
         let passed = |change: &Change| {
             change.is_none(commit) || (change.going > 0 && change.coming.commits.is_empty())
@@ -216,7 +235,7 @@ impl PlanView {
 
 fn targets(view: &EnvironmentView) -> Vec<(String, String)> {
     let active = view.place.active();
-    let all = format::count(i64::try_from(active).unwrap_or(i64::MAX), "active server");
+    let all = count(active, "active server");
     let mut targets = vec![("all".to_owned(), format!("All servers ({all})"))];
     let mut clusters: Vec<(ClusterId, &str)> = Vec::new();
     for one in &view.place.servers {

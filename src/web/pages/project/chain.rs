@@ -4,7 +4,8 @@ use crate::app::App;
 use crate::app::commits::{Distance, distance};
 use crate::app::places::{Place, ProjectView, resource};
 use crate::domain::{Action, Actor};
-use crate::web::{format, urls};
+use crate::web::pages::count;
+use crate::web::urls;
 
 /// One environment of the chain.
 pub struct Link {
@@ -72,7 +73,7 @@ async fn head_of(app: &App, view: &ProjectView, branch: &str) -> Option<crate::d
 
 /// `3 commits behind dev`, `1 commit ahead of dev`, `2 ahead, 3 behind dev`.
 fn words(apart: Distance, other: &str, same: &str) -> String {
-    let count = |number: usize| format::count(i64::try_from(number).unwrap_or(i64::MAX), "commit");
+    let count = |number: usize| count(number, "commit");
     match (apart.ahead, apart.behind) {
         (0, 0) => same.to_owned(),
         (0, behind) => format!("{} behind {other}", count(behind)),

@@ -21,8 +21,8 @@ use crate::domain::{Error, ErrorKind, Result};
 use crate::git::Freshness;
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::urls;
 use crate::web::visitor::Visitor;
-use crate::web::{format, urls};
 
 /// The contract of `templates/projects/show.html`.
 #[derive(Template)]
@@ -88,11 +88,8 @@ pub async fn fetch(visitor: Visitor, Path(name): Path<String>) -> Result<Respons
 fn told(outcome: Result<Fetched>) -> Result<Flash, Error> {
     match outcome {
         Ok(Fetched::Done(0)) => Ok(Flash::done("Fetched. Nothing new.")),
-        Ok(Fetched::Done(moved)) => {
-            let moved = format::count(i64::try_from(moved).unwrap_or(i64::MAX), "branch or tag");
-            let moved = moved.replace("branch or tags", "branches or tags");
-            Ok(Flash::done(format!("Fetched. {moved} moved.")))
-        }
+        Ok(Fetched::Done(1)) => Ok(Flash::done("Fetched. 1 branch or tag moved.")),
+        Ok(Fetched::Done(moved)) => Ok(Flash::done(format!("Fetched. {moved} branches or tags moved."))),
         Ok(Fetched::GoesOn) => Ok(Flash::warning("Fetching takes a while and goes on by itself.")),
         Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict) => {
             Ok(Flash::failed(format!("Nothing was fetched. {}", error.message())))

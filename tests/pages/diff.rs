@@ -1,0 +1,68 @@
+//! Two commits compared.
+
+use reqwest::StatusCode;
+
+use super::support::Pages;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_two_commits_are_compared_and_hostile_text_is_text() {
+    let mut pages = Pages::start(&["dev"], "rita").await;
+    pages.world.repository.write("keep.txt", "one\ntwo\nthree\n");
+    pages.world.repository.write("logo.png", [0_u8, 159, 146, 150]);
+    let first = pages.world.commit("First").await;
+    pages.world.repository.git(&["mv", "keep.txt", "kept.txt"]);
+    pages
+        .world
+        .repository
+        .write("<b>.html", "<script>alert(1)</script>\n");
+    let long: String = (0..1000).map(|line| format!("line {line}\n")).collect();
+    pages.world.repository.write("long.txt", long);
+    pages.world.commit("Second").await;
+
+    let page = pages
+        .page(&format!("/projects/shop/diff?from={}&to=main", &first[..7]))
+        .await;
+    assert!(page.contains("renamed") && page.contains("kept.txt"), "{page}");
+    assert!(
+        !page.contains("<script>alert(1)") && !page.contains("<b>.html"),
+        "{page}"
+    );
+    assert!(page.contains("Show it alone, at length") && !page.contains("line 999"));
+    let alone = pages
+        .page("/projects/shop/diff?from=&to=main&only=long.txt")
+        .await;
+    assert!(alone.contains("line 999") && !alone.contains("logo.png"));
+    let whole = pages.page("/projects/shop/diff?to=main").await;
+    assert!(whole.contains("Not text"), "{whole}");
+    let back = pages
+        .page(&format!("/projects/shop/diff?from=main&to={first}"))
+        .await;
+    assert!(back.contains("1 commit of the first one"), "{back}");
+    let same = pages.page("/projects/shop/diff?from=main&to=main").await;
+    assert!(same.contains("Both are the same commit"), "{same}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_found_is_said_beside_its_field() {
+    let mut pages = Pages::start(&["dev"], "rita").await;
+    pages.world.repository.write("a", "1");
+    pages.world.commit("First").await;
+    for query in [
+        "from=nowhere&to=main",
+        "from=main&to=--output%3Dx",
+        "from=&to=..%2F..%2Fetc",
+    ] {
+        let (status, page) = pages.get(&format!("/projects/shop/diff?{query}")).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert!(
+            page.contains("There is no branch, tag or commit"),
+            "{query}: {page}"
+        );
+    }
+    assert!(
+        pages
+            .page("/projects/shop/diff")
+            .await
+            .contains("Compare any two commits")
+    );
+}

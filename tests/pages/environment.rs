@@ -1,0 +1,162 @@
+//! The deploy form, and the servers with what they really run.
+
+use deployer::domain::DeploymentState;
+use reqwest::StatusCode;
+
+use super::support::{Pages, location, value};
+
+async fn two_commits(pages: &mut Pages) -> (String, String) {
+    pages.world.repository.write("a.txt", "1\n");
+    let first = pages.world.commit("First").await;
+    pages.world.deploy(&first).await;
+    pages.world.repository.write("b.txt", "2\n");
+    (first, pages.world.commit("Second").await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_previewed_is_what_is_deployed_once() {
+    let mut pages = Pages::start(&["dev"], "dora").await;
+    let (first, second) = two_commits(&mut pages).await;
+
+    let page = pages.page("/projects/shop/dev").await;
+    assert!(
+        page.contains("Newest on main") && page.contains("b.txt"),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!("Deploy {} to 1 server", &second[..8])),
+        "{page}"
+    );
+    let fields = ["csrf", "target", "kind", "request_key"].map(|name| (name, value(&page, name)));
+    let mut form: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    form.extend([("commit", second.as_str()), ("reason", "because")]);
+    let once = location(&pages.send("/projects/shop/dev", &form).await);
+    let twice = location(&pages.send("/projects/shop/dev", &form).await);
+    assert_eq!(once, twice);
+    let id = once.rsplit('/').next().unwrap().parse().unwrap();
+    let deployment = pages.world.end(id).await;
+    assert_eq!(deployment.state, DeploymentState::Succeeded);
+    assert_eq!(
+        (deployment.commit.as_str(), deployment.reason.as_str()),
+        (&*second, "because")
+    );
+
+    let back = pages
+        .page(&format!("/projects/shop/dev?commit={}", &first[..8]))
+        .await;
+    assert!(back.contains("it is a way back"), "{back}");
+    let plan = pages.fragment("/projects/shop/dev/plan?commit=main").await;
+    assert!(plan.trim_start().starts_with("<div id=\"plan\""), "{plan}");
+    assert!(plan.contains("run this commit already"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_input_is_answered_beside_its_field() {
+    let mut pages = Pages::start(&["dev", "prod"], "admin").await;
+    let (_, second) = two_commits(&mut pages).await;
+    let token = value(&pages.page("/projects/shop/dev").await, "csrf");
+    let long = "x".repeat(2001);
+    let cases = [
+        (
+            ("dev", "--output=x", "all", ""),
+            "There is no branch, tag or commit",
+        ),
+        (("dev", "$(id)", "all", ""), "There is no branch, tag or commit"),
+        (
+            ("dev", second.as_str(), "server:999", ""),
+            "does not belong to this environment",
+        ),
+        (("dev", second.as_str(), "moon", ""), "Choose all servers"),
+        (
+            ("dev", second.as_str(), "all", long.as_str()),
+            "Keep the reason under",
+        ),
+        (
+            ("prod", second.as_str(), "all", ""),
+            "not been deployed to dev with success",
+        ),
+    ];
+    for ((environment, commit, target, reason), complaint) in cases {
+        let form = [
+            ("csrf", token.as_str()),
+            ("commit", commit),
+            ("target", target),
+            ("reason", reason),
+        ];
+        let answer = pages.send(&format!("/projects/shop/{environment}"), &form).await;
+        assert_eq!(
+            answer.status(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{commit} {target}"
+        );
+        let page = answer.text().await.unwrap();
+        assert!(
+            page.contains("Nothing was deployed.") && page.contains(complaint),
+            "{complaint}: {page}"
+        );
+    }
+    let prod = pages.page(&format!("/projects/shop/prod?commit={second}")).await;
+    assert!(
+        prod.contains("that comes before prod") && !prod.contains("to 1 server</button>"),
+        "{prod}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_deploy_is_told_why_and_is_refused() {
+    let mut pages = Pages::start(&["dev"], "rita").await;
+    let (_, second) = two_commits(&mut pages).await;
+    let page = pages.page("/projects/shop/dev").await;
+    assert!(page.contains("rita may not deploy shop/dev"), "{page}");
+    assert!(!page.contains("to 1 server</button>"), "{page}");
+    let token = value(&page, "csrf");
+    let form = [
+        ("csrf", token.as_str()),
+        ("commit", second.as_str()),
+        ("target", "all"),
+    ];
+    assert_eq!(
+        pages.send("/projects/shop/dev", &form).await.status(),
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_asked_what_it_runs() {
+    let mut pages = Pages::start(&["dev"], "rita").await;
+    let (first, _) = two_commits(&mut pages).await;
+    let live = pages.fragment("/projects/shop/dev/servers/web1").await;
+    assert!(
+        live.contains("The server says so itself") && live.contains(&first),
+        "{live}"
+    );
+
+    let marker = pages.world.home(1, "dev/shop/.git_release");
+    let other = std::fs::read_to_string(&marker)
+        .unwrap()
+        .replace(&first, &"e".repeat(40));
+    std::fs::write(&marker, other).unwrap();
+    let live = pages.fragment("/projects/shop/dev/servers/web1").await;
+    assert!(live.contains("Not what we know"), "{live}");
+    assert_eq!(
+        pages.get("/projects/shop/dev/servers/web9").await.0,
+        StatusCode::NOT_FOUND
+    );
+
+    let tx = pages.world.app.store.begin().await.unwrap();
+    let server = deployer::store::servers::by_name(&pages.world.app.store, "web1")
+        .await
+        .unwrap();
+    deployer::store::servers::forget_host_key(&tx, server.id, pages.world.app.now())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let live = pages.fragment("/projects/shop/dev/servers/web1").await;
+    assert!(
+        live.contains("as far as we know") && live.contains("t-bad"),
+        "{live}"
+    );
+}

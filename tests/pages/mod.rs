@@ -1,0 +1,7 @@
+//! The pages about projects over real HTTP, before a real repository, sshd and store.
+
+mod diff;
+mod environment;
+mod overview;
+mod project;
+mod support;

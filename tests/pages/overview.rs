@@ -1,0 +1,86 @@
+//! What runs where.
+
+use deployer::domain::ProjectId;
+
+use super::support::Pages;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_what_runs_where_and_finds_it() {
+    let mut pages = Pages::start(&["dev", "prod"], "rita").await;
+    pages.world.repository.write("a", "1");
+    let commit = pages.world.commit("Say hello").await;
+    pages.world.deploy(&commit).await;
+
+    let page = pages.page("/").await;
+    assert!(page.contains("href=\"/projects/shop/dev\""), "{page}");
+    assert!(
+        page.contains(&commit[..8]) && page.contains("Say hello"),
+        "{page}"
+    );
+    assert!(page.contains("Nothing yet"), "prod has nothing: {page}");
+    assert!(!page.contains("Add a project"), "a reader adds none: {page}");
+
+    for found in ["/?q=SHO", &format!("/?q={}", &commit[..6])] {
+        assert!(pages.page(found).await.contains("/projects/shop/dev"), "{found}");
+    }
+    let nothing = pages.page("/?q=%3Cscript%3E").await;
+    assert!(
+        nothing.contains("Nothing found") && !nothing.contains("<script>alert"),
+        "{nothing}"
+    );
+    let fragment = pages.fragment("/").await;
+    assert!(
+        fragment.trim_start().starts_with("<section id=\"matrix\""),
+        "{fragment}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_differ_are_called_drift() {
+    use crate::support::world::Wishes;
+    use deployer::app::deployments::Choice;
+    let wishes = Wishes {
+        clusters: vec![2],
+        ..Wishes::default()
+    };
+    let mut pages = Pages::with(wishes, "rita").await;
+    pages.world.repository.write("a", "1");
+    let first = pages.world.commit("First").await;
+    pages.world.deploy(&first).await;
+    pages.world.repository.write("a", "2");
+    let second = pages.world.commit("Second").await;
+    let store = &pages.world.app.store;
+    let server = deployer::store::servers::by_name(store, "web2").await.unwrap().id;
+    let mut request = crate::support::world::World::request(&second);
+    request.choice = Choice::Server(server);
+    let id = pages.world.ask(request).await;
+    pages.world.end(id).await;
+
+    let page = pages.page("/").await;
+    assert!(page.contains(&format!("1 on {}", &first[..8])), "{page}");
+    assert!(page.contains(&format!("1 on {}", &second[..8])), "{page}");
+    assert!(pages.page("/projects/shop").await.contains("Drift"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_see_nothing_is_told_so_and_an_admin_what_to_do() {
+    let pages = Pages::start(&["dev"], "nobody").await;
+    let page = pages.page("/").await;
+    assert!(
+        page.contains("No projects yet") && !page.contains("shop"),
+        "{page}"
+    );
+    assert_eq!(pages.get("/projects/shop").await.0, 403);
+    assert_eq!(pages.get("/projects/shop/dev").await.0, 403);
+    assert_eq!(pages.get("/projects/shop/diff").await.0, 403);
+    assert_eq!(pages.get("/projects/shop/dev/servers/web1").await.0, 403);
+
+    let pages = Pages::start(&["dev"], "admin").await;
+    let tx = pages.world.app.store.begin().await.unwrap();
+    deployer::store::projects::delete(&tx, ProjectId(1))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert!(pages.page("/").await.contains("Add the first project"));
+    assert_eq!(pages.get("/projects/shop").await.0, 404);
+}
