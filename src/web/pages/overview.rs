@@ -113,7 +113,7 @@ fn row_view(row: Row, columns: &[String]) -> RowView {
     };
     let mut cells: Vec<Option<CellView>> = row.places.into_iter().map(|place| Some(cell(place))).collect();
     if !columns.is_empty() {
-        let mut of = |column: &String| {
+        let of = |column: &String| {
             let is_it = |one: &mut Option<CellView>| {
                 one.as_ref()
                     .is_some_and(|one| one.place.environment.name.as_str() == column)
@@ -122,7 +122,7 @@ fn row_view(row: Row, columns: &[String]) -> RowView {
                 .iter_mut()
                 .find_map(|one| if is_it(one) { one.take() } else { None })
         };
-        cells = columns.iter().map(|column| of(column)).collect();
+        cells = columns.iter().map(of).collect();
     }
     RowView {
         url: urls::project(&name),

@@ -215,12 +215,13 @@ impl PlanView {
         self.preview = Some(preview);
     }
 
-    /// The word on the button.
-    pub fn verb(&self) -> &'static str {
+    /// What the button says for the commit `short`.
+    pub fn button(&self, short: &str) -> String {
+        let reach = &self.reach;
         match (self.rolls_back, self.given.kind()) {
-            (true, _) => "Roll back",
-            (false, Kind::Promotion) => "Promote",
-            (false, _) => "Deploy",
+            (true, _) => format!("Roll {reach} back to {short}"),
+            (false, Kind::Promotion) => format!("Promote {short} to {reach}"),
+            (false, _) => format!("Deploy {short} to {reach}"),
         }
     }
 

@@ -3,8 +3,8 @@
 use super::Wanted;
 use crate::app::App;
 use crate::app::commits::{CommitList, CommitsWanted, branches, list};
-use crate::app::places::{Place, ProjectView};
-use crate::domain::{BranchName, ErrorKind, Result};
+use crate::app::places::{Place, ProjectView, resource};
+use crate::domain::{Action, Actor, BranchName, ErrorKind, Result};
 use crate::git::CommitInfo;
 use crate::web::urls;
 
@@ -27,6 +27,8 @@ pub struct CommitsView {
     pub searched: Option<usize>,
     /// Why there are none: a sentence of the mirror.
     pub trouble: String,
+    /// Whether whoever looks may deploy to the environment.
+    pub may_deploy: bool,
     /// Whether the branch is not the environment's own, so that nothing of it can be deployed.
     pub foreign: bool,
 }
@@ -48,7 +50,12 @@ pub struct CommitView {
 }
 
 /// The commits that are asked for; `None` when the project has no environments.
-pub async fn commits(app: &App, view: &ProjectView, wanted: &Wanted) -> Result<Option<CommitsView>> {
+pub async fn commits(
+    app: &App,
+    actor: &Actor,
+    view: &ProjectView,
+    wanted: &Wanted,
+) -> Result<Option<CommitsView>> {
     let named = |place: &&Place| place.environment.name.as_str() == wanted.env;
     let Some(place) = view.places.iter().find(named).or(view.places.first()) else {
         return Ok(None);
@@ -65,6 +72,7 @@ pub async fn commits(app: &App, view: &ProjectView, wanted: &Wanted) -> Result<O
         tabs: tabs(view, &name),
         environment: name.clone(),
         foreign: branch != own,
+        may_deploy: app.may(actor, Action::Deploy, &resource(&view.project, environment)),
         branch: branch.to_owned(),
         search: wanted.q.clone(),
         branches: Vec::new(),

@@ -61,7 +61,7 @@ pub async fn show(
     let freshness = refresh(app, &view.project);
     let page = Page {
         chain: chain::chain(app, visitor.actor(), &view).await,
-        commits: commits::commits(app, &view, &wanted).await?,
+        commits: commits::commits(app, visitor.actor(), &view, &wanted).await?,
         frame: visitor
             .frame(view.project.name.as_str(), Section::Overview)
             .await?,
