@@ -82,12 +82,7 @@ pub async fn commits(
         searched: None,
         trouble: String::new(),
     };
-    if let Ok(known) = branches(app, &view.project).await {
-        shown.branches = known.iter().map(|one| one.name.to_string()).collect();
-    }
-    if !shown.branches.iter().any(|known| known == branch) {
-        shown.branches.insert(0, branch.to_owned());
-    }
+    shown.branches = branch_names(app, view, branch).await;
     let found = match read(app, view, place, branch, wanted).await {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
@@ -115,6 +110,16 @@ pub async fn commits(
         .map(|commit| row(view, place, commit, obstacle(commit)))
         .collect();
     Ok(Some(shown))
+}
+
+/// All branches, `shown` among them even when there is none of that name.
+async fn branch_names(app: &App, view: &ProjectView, shown: &str) -> Vec<String> {
+    let known = branches(app, &view.project).await.unwrap_or_default();
+    let mut names: Vec<String> = known.iter().map(|one| one.name.to_string()).collect();
+    if !names.iter().any(|known| known == shown) {
+        names.insert(0, shown.to_owned());
+    }
+    names
 }
 
 async fn read(
