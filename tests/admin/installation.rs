@@ -1,0 +1,216 @@
+//! From nothing to a deployment, with a browser only.
+
+use deployer::app::deployments::{self, DeployRequest};
+use deployer::domain::DeploymentState;
+use deployer::store::{clusters, environments, projects, servers};
+use tokio_util::sync::CancellationToken;
+
+use super::{environment, page, send, site};
+use crate::support::sshd::Sshd;
+use crate::support::world::{World, admin};
+
+/// The key a page offers to trust.
+fn offered(page: &str) -> String {
+    let (_, rest) = page
+        .split_once("name=\"openssh\" value=\"")
+        .expect("a key to trust");
+    rest.split_once('"')
+        .unwrap()
+        .0
+        .replace("&#43;", "+")
+        .replace("&#61;", "=")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_forms_have_made_can_be_deployed() {
+    let (mut world, site) = site().await;
+    world.repository.write("index.html", "hello\n");
+    world.script("deploy.sh", "printf %s \"$COLOUR $API_TOKEN\" > ~/seen");
+    let commit = world.commit("Say hello").await;
+    let url = world.repository.url();
+
+    let fields = [
+        ("name", "books"),
+        ("git_url", &url),
+        ("method", "symlink"),
+        ("act", "probe"),
+    ];
+    let (status, _, found) = send(&site, "/admin/new/project", "/admin/new/project", &fields).await;
+    assert!(
+        status == 200 && found.contains("The repository answers"),
+        "{status}: {found}"
+    );
+    assert!(projects::by_name(&site.store, "books").await.is_err());
+    let (status, place, _) = send(&site, "/admin/new/project", "/admin/new/project", &fields[..3]).await;
+    assert_eq!((status, place.as_str()), (303, "/admin/projects/books"));
+
+    let sshd = Sshd::builder()
+        .accept(&world.dir.path().join("deployer"))
+        .start()
+        .await;
+    let port = sshd.port.to_string();
+    let fields = [
+        ("name", "web1"),
+        ("address", "127.0.0.1"),
+        ("port", &port),
+        ("active", "yes"),
+    ];
+    let (status, server, _) = send(&site, "/admin/new/server", "/admin/new/server", &fields).await;
+    assert_eq!(status, 303);
+    let (_, _, shown) = send(&site, &server, &format!("{server}/key"), &[]).await;
+    assert!(shown.contains(&sshd.host_key.fingerprint), "{shown}");
+    let key = offered(&shown);
+    assert_eq!(key, sshd.host_key.openssh);
+    assert!(
+        servers::by_name(&site.store, "web1")
+            .await
+            .unwrap()
+            .host_key
+            .is_none()
+    );
+    let (status, ..) = send(&site, &server, &format!("{server}/trust"), &[("openssh", &key)]).await;
+    assert_eq!(status, 303);
+    let (_, _, tried) = send(&site, &server, &format!("{server}/test"), &[("user", &sshd.user)]).await;
+    assert!(
+        tried.contains("Logged in as") && tried.contains("Linux"),
+        "{tried}"
+    );
+
+    let id = servers::by_name(&site.store, "web1")
+        .await
+        .unwrap()
+        .id
+        .to_string();
+    let fields = [("name", "front"), ("members", id.as_str())];
+    let (status, ..) = send(&site, "/admin/new/cluster", "/admin/new/cluster", &fields).await;
+    assert_eq!(status, 303);
+    let cluster = clusters::by_name(&site.store, "front")
+        .await
+        .unwrap()
+        .id
+        .to_string();
+    let fields = environment(&sshd.user, &cluster);
+    let new = "/admin/projects/books/new";
+    let (status, place, answer) = send(&site, new, new, &fields).await;
+    assert_eq!(
+        (status, place.as_str()),
+        (303, "/admin/projects/books/environments/prod"),
+        "{answer}"
+    );
+    assert!(
+        page(&site, "/admin")
+            .await
+            .contains("Project “shop” has no environment yet.")
+    );
+
+    let project = projects::by_name(&site.store, "books").await.unwrap();
+    let mirror = world.app.mirror(&project).unwrap();
+    mirror.fetch(|_| {}, &CancellationToken::new()).await.unwrap();
+    let wanted = DeployRequest {
+        project: "books".into(),
+        environment: "prod".into(),
+        ..World::request(&commit)
+    };
+    let asked = deployments::request(&world.app, &admin(), wanted).await.unwrap();
+    let deployment = world.end(asked.id()).await;
+    let log = world.log(deployment.id).await;
+    assert_eq!(deployment.state, DeploymentState::Succeeded, "{log}");
+    let index = std::fs::read_to_string(sshd.home().join("live/books/index.html")).unwrap();
+    assert_eq!(index, "hello\n");
+    let seen = std::fs::read_to_string(sshd.home().join("seen")).unwrap();
+    assert_eq!(seen, "green s3cret-value-of-the-token");
+    assert!(page(&site, "/admin/servers").await.contains("books/prod"));
+    let audited = site.audited().await.join("\n");
+    for told in [
+        "project.added project books",
+        "server.added server web1",
+        "server.host_key_trusted server web1",
+        "cluster.added cluster front",
+        "environment.added books/prod",
+    ] {
+        assert!(audited.contains(told), "{told} in {audited}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_than_the_one_looked_at_is_not_trusted() {
+    let (_world, site) = site().await;
+    let (first, second) = (Sshd::builder().start().await, Sshd::builder().start().await);
+    let ports = [first.port.to_string(), second.port.to_string()];
+    let fields = |port| {
+        [
+            ("name", "web1"),
+            ("address", "127.0.0.1"),
+            ("port", port),
+            ("active", "yes"),
+        ]
+    };
+    let (_, server, _) = send(
+        &site,
+        "/admin/new/server",
+        "/admin/new/server",
+        &fields(&ports[0]),
+    )
+    .await;
+    let (key, trust) = (format!("{server}/key"), format!("{server}/trust"));
+    let (_, _, shown) = send(&site, &server, &key, &[]).await;
+    let seen = offered(&shown);
+
+    // Between the look and the trust, another server answers at that place.
+    send(&site, &server, &server, &fields(&ports[1])).await;
+    send(&site, &server, &trust, &[("openssh", &seen)]).await;
+    assert!(page(&site, &server).await.contains("Nothing was trusted"));
+    assert!(
+        servers::by_name(&site.store, "web1")
+            .await
+            .unwrap()
+            .host_key
+            .is_none()
+    );
+
+    send(&site, &server, &server, &fields(&ports[0])).await;
+    send(&site, &server, &trust, &[("openssh", &seen)]).await;
+    send(&site, &server, &trust, &[("openssh", &seen)]).await;
+    let id = servers::by_name(&site.store, "web1").await.unwrap().id;
+    assert_eq!(servers::host_key_history(&site.store, id).await.unwrap().len(), 1);
+
+    // A changed key is told loudly, old beside new, and trusting it is an act of its own.
+    send(&site, &server, &server, &fields(&ports[1])).await;
+    let (_, _, shown) = send(&site, &server, &key, &[]).await;
+    for told in [
+        "This is not the key that was trusted",
+        &first.host_key.fingerprint,
+        &second.host_key.fingerprint,
+    ] {
+        assert!(shown.contains(told), "{told}");
+    }
+    send(&site, &server, &trust, &[("openssh", &offered(&shown))]).await;
+    let history = servers::host_key_history(&site.store, id).await.unwrap();
+    assert_eq!((history.len(), history[1].1.is_some()), (2, true));
+    let all = environments::all(&site.store).await.unwrap();
+    assert!(all.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_answer_is_told_in_a_sentence() {
+    let (_world, site) = site().await;
+    let fields = [
+        ("name", "gone"),
+        ("address", "127.0.0.1"),
+        ("port", "1"),
+        ("active", "yes"),
+    ];
+    let (_, server, _) = send(&site, "/admin/new/server", "/admin/new/server", &fields).await;
+    let (status, place, _) = send(&site, &server, &format!("{server}/key"), &[]).await;
+    assert_eq!((status, place), (303, server.clone()));
+    assert!(
+        page(&site, &server)
+            .await
+            .contains("cannot be reached at 127.0.0.1:1")
+    );
+    let test = format!("{server}/test");
+    let (status, _, said) = send(&site, &server, &test, &[]).await;
+    assert!(status == 422 && said.contains("name the user to try"), "{said}");
+    let (status, _, said) = send(&site, &server, &test, &[("user", "deploy")]).await;
+    assert!(status == 200 && said.contains("cannot be reached"), "{said}");
+}

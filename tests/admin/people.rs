@@ -1,0 +1,133 @@
+//! Who may configure, and how users come and go.
+
+use deployer::store::audit::{self, Filter};
+use deployer::store::{Page, users};
+
+use super::{page, send, site};
+use crate::web::support::{PASSWORD, browser};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_reads_is_refused_and_the_refusal_is_written_down() {
+    let (_world, mut site) = site().await;
+    site.add_user("mallory").await;
+    site.browser = browser();
+    site.log_in("mallory", PASSWORD).await;
+    let paths = [
+        "/admin",
+        "/admin/projects",
+        "/admin/projects/shop",
+        "/admin/new/project",
+        "/admin/projects/shop/new",
+        "/admin/servers",
+        "/admin/new/server",
+        "/admin/clusters",
+        "/admin/users",
+        "/admin/users/admin",
+        "/admin/policy",
+        "/audit",
+    ];
+    for path in paths {
+        assert_eq!(site.get(path).await.status(), 403, "{path}");
+    }
+    let posts = [
+        "/admin/new/project",
+        "/admin/projects/shop",
+        "/admin/projects/shop/delete",
+        "/admin/new/server",
+        "/admin/servers/1",
+        "/admin/servers/1/trust",
+        "/admin/new/user",
+        "/admin/users/admin/password",
+        "/admin/users/admin/disabled",
+        "/audit/verify",
+    ];
+    let fields = [
+        ("name", "x"),
+        ("openssh", "x"),
+        ("disabled", "yes"),
+        ("active", "no"),
+    ];
+    for path in posts {
+        assert_eq!(send(&site, "/profile", path, &fields).await.0, 403, "{path}");
+    }
+    let refused = Filter {
+        actor: Some("mallory".into()),
+        outcome: Some(deployer::domain::Outcome::Refused),
+        ..Filter::default()
+    };
+    let told = audit::list(&site.store, &refused, Page::Newest, 100)
+        .await
+        .unwrap();
+    assert_eq!(told.items.len(), paths.len() + posts.len());
+    assert!(
+        told.items
+            .iter()
+            .any(|one| one.event.action == "configure.refused")
+    );
+    assert!(users::by_name(&site.store, "x").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_up_password_is_shown_once_and_works() {
+    let (_world, mut site) = site().await;
+    let new = "/admin/new/user";
+    let (status, _, said) = send(&site, new, new, &[("name", "bob"), ("password", "short")]).await;
+    assert!(status == 422 && said.contains("at least 10 characters"), "{said}");
+    assert!(!said.contains("value=\"short\""));
+    let (status, _, said) = send(&site, new, new, &[("name", "bob"), ("email", "bob@shop.example")]).await;
+    assert_eq!(status, 200);
+    let password = said
+        .split("data-copy=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(!page(&site, "/admin/users/bob").await.contains(&password));
+    assert!(!page(&site, "/audit").await.contains(&password));
+    let (status, _, said) = send(&site, new, new, &[("name", "bob")]).await;
+    assert!(
+        status == 422 && said.contains("There is already a user “bob”."),
+        "{said}"
+    );
+    site.browser = browser();
+    assert_eq!(site.log_in("bob", &password).await.status(), 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_shuts_themselves_out() {
+    let (_world, site) = site().await;
+    site.add_user("bob").await;
+    let off = [("disabled", "yes")];
+    send(&site, "/admin/users/admin", "/admin/users/admin/disabled", &off).await;
+    assert!(
+        page(&site, "/admin/users/admin")
+            .await
+            .contains("You cannot shut yourself out.")
+    );
+    send(&site, "/admin/users/bob", "/admin/users/bob/disabled", &off).await;
+    let all = users::list(&site.store).await.unwrap();
+    let shut: Vec<(&str, bool)> = all
+        .iter()
+        .map(|user| (user.name.as_str(), user.disabled))
+        .collect();
+    assert_eq!(shut, [("admin", false), ("bob", true)]);
+    let listed = page(&site, "/admin/users").await;
+    assert!(
+        listed.contains("sysadmin") && listed.contains("Disabled"),
+        "{listed}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_page_shows_the_lines_in_force_and_the_windows() {
+    let (_world, site) = site().await;
+    let shown = page(&site, "/admin/policy").await;
+    for told in [
+        "business-hours",
+        "p, role:reader,    *, *,    view,       always,         allow",
+    ] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+}
