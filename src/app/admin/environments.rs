@@ -164,7 +164,6 @@ impl EnvironmentForm {
             remote_timeout: remote_timeout?,
             parallel: parallel?,
             keep_releases: keep?,
-            ..before.clone()
         })
     }
 }
