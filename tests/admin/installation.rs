@@ -1,13 +1,14 @@
 //! From nothing to a deployment, with a browser only.
 
 use deployer::app::deployments::{self, DeployRequest};
-use deployer::domain::DeploymentState;
+use deployer::domain::{Deployment, DeploymentState};
 use deployer::store::{clusters, environments, projects, servers};
 use tokio_util::sync::CancellationToken;
 
 use super::{environment, page, send, site};
 use crate::support::sshd::Sshd;
 use crate::support::world::{World, admin};
+use crate::web::support::TestSite;
 
 /// The key a page offers to trust.
 fn offered(page: &str) -> String {
@@ -21,104 +22,108 @@ fn offered(page: &str) -> String {
         .replace("&#61;", "=")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_forms_have_made_can_be_deployed() {
-    let (mut world, site) = site().await;
-    world.repository.write("index.html", "hello\n");
-    world.script("deploy.sh", "printf %s \"$COLOUR $API_TOKEN\" > ~/seen");
-    let commit = world.commit("Say hello").await;
-    let url = world.repository.url();
-
+/// Tries a repository and adds a project of it.
+async fn add_project(site: &TestSite, url: &str) {
+    let new = "/admin/new/project";
     let fields = [
         ("name", "books"),
-        ("git_url", &url),
+        ("git_url", url),
         ("method", "symlink"),
         ("act", "probe"),
     ];
-    let (status, _, found) = send(&site, "/admin/new/project", "/admin/new/project", &fields).await;
+    let (status, _, found) = send(site, new, new, &fields).await;
     assert!(
         status == 200 && found.contains("The repository answers"),
         "{status}: {found}"
     );
     assert!(projects::by_name(&site.store, "books").await.is_err());
-    let (status, place, _) = send(&site, "/admin/new/project", "/admin/new/project", &fields[..3]).await;
+    let (status, place, _) = send(site, new, new, &fields[..3]).await;
     assert_eq!((status, place.as_str()), (303, "/admin/projects/books"));
+}
 
-    let sshd = Sshd::builder()
-        .accept(&world.dir.path().join("deployer"))
-        .start()
-        .await;
-    let port = sshd.port.to_string();
+/// Adds a server, looks at its key, trusts it, and tries the connection.
+async fn add_server(site: &TestSite, sshd: &Sshd) {
+    let (new, port) = ("/admin/new/server", sshd.port.to_string());
     let fields = [
         ("name", "web1"),
         ("address", "127.0.0.1"),
-        ("port", &port),
+        ("port", port.as_str()),
         ("active", "yes"),
     ];
-    let (status, server, _) = send(&site, "/admin/new/server", "/admin/new/server", &fields).await;
+    let (status, server, _) = send(site, new, new, &fields).await;
     assert_eq!(status, 303);
-    let (_, _, shown) = send(&site, &server, &format!("{server}/key"), &[]).await;
+    let (_, _, shown) = send(site, &server, &format!("{server}/key"), &[]).await;
     assert!(shown.contains(&sshd.host_key.fingerprint), "{shown}");
     let key = offered(&shown);
     assert_eq!(key, sshd.host_key.openssh);
-    assert!(
-        servers::by_name(&site.store, "web1")
-            .await
-            .unwrap()
-            .host_key
-            .is_none()
-    );
-    let (status, ..) = send(&site, &server, &format!("{server}/trust"), &[("openssh", &key)]).await;
+    let stored = servers::by_name(&site.store, "web1").await.unwrap();
+    assert!(stored.host_key.is_none());
+    let (status, ..) = send(site, &server, &format!("{server}/trust"), &[("openssh", &key)]).await;
     assert_eq!(status, 303);
-    let (_, _, tried) = send(&site, &server, &format!("{server}/test"), &[("user", &sshd.user)]).await;
+    let user = [("user", sshd.user.as_str())];
+    let (_, _, tried) = send(site, &server, &format!("{server}/test"), &user).await;
     assert!(
         tried.contains("Logged in as") && tried.contains("Linux"),
         "{tried}"
     );
+}
 
+/// Adds a cluster of that server, and an environment that is deployed to it.
+async fn add_environment(site: &TestSite, sshd: &Sshd) {
+    let new = "/admin/new/cluster";
     let id = servers::by_name(&site.store, "web1")
         .await
         .unwrap()
         .id
         .to_string();
     let fields = [("name", "front"), ("members", id.as_str())];
-    let (status, ..) = send(&site, "/admin/new/cluster", "/admin/new/cluster", &fields).await;
-    assert_eq!(status, 303);
-    let cluster = clusters::by_name(&site.store, "front")
-        .await
-        .unwrap()
-        .id
-        .to_string();
-    let fields = environment(&sshd.user, &cluster);
+    assert_eq!(send(site, new, new, &fields).await.0, 303);
+    let cluster = clusters::by_name(&site.store, "front").await.unwrap();
+    let id = cluster.id.to_string();
     let new = "/admin/projects/books/new";
-    let (status, place, answer) = send(&site, new, new, &fields).await;
+    let (status, place, answer) = send(site, new, new, &environment(&sshd.user, &id)).await;
     assert_eq!(
         (status, place.as_str()),
         (303, "/admin/projects/books/environments/prod"),
         "{answer}"
     );
-    assert!(
-        page(&site, "/admin")
-            .await
-            .contains("Project “shop” has no environment yet.")
-    );
+}
 
-    let project = projects::by_name(&site.store, "books").await.unwrap();
+/// Deploys a commit there and waits for the end.
+async fn deploy(world: &World, commit: &str) -> Deployment {
+    let project = projects::by_name(&world.app.store, "books").await.unwrap();
     let mirror = world.app.mirror(&project).unwrap();
     mirror.fetch(|_| {}, &CancellationToken::new()).await.unwrap();
     let wanted = DeployRequest {
         project: "books".into(),
         environment: "prod".into(),
-        ..World::request(&commit)
+        ..World::request(commit)
     };
     let asked = deployments::request(&world.app, &admin(), wanted).await.unwrap();
-    let deployment = world.end(asked.id()).await;
+    world.end(asked.id()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_forms_have_made_can_be_deployed() {
+    let (mut world, site) = site().await;
+    world.repository.write("index.html", "hello\n");
+    world.script("deploy.sh", "printf %s \"$COLOUR $API_TOKEN\" > ~/seen");
+    let commit = world.commit("Say hello").await;
+    let key = world.dir.path().join("deployer");
+    let sshd = Sshd::builder().accept(&key).start().await;
+
+    add_project(&site, &world.repository.url()).await;
+    add_server(&site, &sshd).await;
+    add_environment(&site, &sshd).await;
+    let start = page(&site, "/admin").await;
+    assert!(start.contains("Project “shop” has no environment yet."));
+    let deployment = deploy(&world, &commit).await;
+
     let log = world.log(deployment.id).await;
     assert_eq!(deployment.state, DeploymentState::Succeeded, "{log}");
-    let index = std::fs::read_to_string(sshd.home().join("live/books/index.html")).unwrap();
-    assert_eq!(index, "hello\n");
-    let seen = std::fs::read_to_string(sshd.home().join("seen")).unwrap();
-    assert_eq!(seen, "green s3cret-value-of-the-token");
+    let read = |path: &str| std::fs::read_to_string(sshd.home().join(path)).unwrap();
+    assert_eq!(read("live/books/index.html"), "hello\n");
+    assert_eq!(read("seen"), "green s3cret-value-of-the-token");
     assert!(page(&site, "/admin/servers").await.contains("books/prod"));
     let audited = site.audited().await.join("\n");
     for told in [
