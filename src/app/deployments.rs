@@ -2,17 +2,19 @@
 
 mod target;
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::{App, audit};
 use crate::access::Permit;
 use crate::domain::{
-    Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind,
-    Lock, Project, Resource, Result, ServerId, Target,
+    Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, DeploymentState, Environment,
+    EnvironmentId, Error, Kind, Lock, Project, Resource, Result, ServerId, Target,
 };
 use crate::store::audit as audit_log;
 use crate::store::deployments::{self, NewDeployment, NewPart};
-use crate::store::{environments, locks, projects};
+use crate::store::{Tx, environments, locks, projects, releases};
 
 /// The longest reason, in characters: a paragraph, not a document.
 pub const REASON_LIMIT: usize = 2_000;
@@ -161,7 +163,7 @@ async fn store(app: &App, permit: Permit, wanted: DeployRequest, wish: Wish) -> 
         } else {
             0
         },
-        previous_commit: None,
+        previous_commit: previous_commit(&tx, environment, &wish.servers).await?,
         request_key: wanted.request_key,
         servers: wish.servers,
     };
@@ -175,6 +177,25 @@ async fn store(app: &App, permit: Permit, wanted: DeployRequest, wish: Wish) -> 
     app.engine.hub().changed(id);
     app.engine.wake();
     Ok(Requested::Queued(id))
+}
+
+/// What most of the servers run now, as far as is known.
+async fn previous_commit(
+    tx: &Tx,
+    environment: EnvironmentId,
+    servers: &[NewPart],
+) -> Result<Option<CommitId>> {
+    let meant = |server| servers.iter().any(|part| Some(part.server_id) == server);
+    let mut counts: BTreeMap<CommitId, usize> = BTreeMap::new();
+    for release in releases::current(tx, environment).await? {
+        if meant(release.server_id) {
+            *counts.entry(release.commit).or_default() += 1;
+        }
+    }
+    Ok(counts
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map(|(commit, _)| commit))
 }
 
 fn locked(lock: &Lock) -> String {

@@ -83,6 +83,10 @@ async fn both_methods_bring_changes_and_deletions() {
         assert!(!world.home(1, "dev/shop/goes").exists());
         let is_link = world.home(1, "dev/shop").is_symlink();
         assert_eq!(is_link, method == SyncMethod::Symlink);
+        assert_eq!(
+            deployment.previous_commit.as_ref().map(|commit| commit.as_str()),
+            Some(first.as_str())
+        );
         let before = &world.parts(deployment.id).await[0].previous_commit;
         assert_eq!(
             before.as_ref().map(|commit| commit.as_str()),
