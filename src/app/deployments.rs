@@ -91,7 +91,9 @@ pub async fn request(app: &App, actor: &Actor, wanted: DeployRequest) -> Result<
     let (target, servers) = target::resolve(app, &environment, wanted.choice).await?;
     let mirror = app.mirror(&project)?;
     let commit = mirror.resolve(wanted.commit.trim()).await?;
-    if wanted.kind != Kind::Rollback {
+    if wanted.kind == Kind::Rollback {
+        check_way_back(app, &environment, &commit.id).await?;
+    } else {
         check_commit(app, &project, &environment, &commit.id).await?;
     }
     store(
@@ -258,6 +260,30 @@ pub(super) async fn check_commit(
     Ok(())
 }
 
+/// Whether a commit was ever deployed to the environment with success: only then going there is
+/// a way back. Whoever may roll back may do so at hours and from branches that deploying is not
+/// allowed at, so nothing new may come in under that name.
+///
+/// # Errors
+/// Of the store.
+pub async fn was_here(app: &App, environment: &Environment, commit: &CommitId) -> Result<bool> {
+    let found =
+        deployments::succeeded_commits(&app.store, environment.id, None, std::slice::from_ref(commit));
+    Ok(found.await?.contains(commit))
+}
+
+async fn check_way_back(app: &App, environment: &Environment, commit: &CommitId) -> Result<()> {
+    if was_here(app, environment, commit).await? {
+        return Ok(());
+    }
+    let message = format!(
+        "Commit {} was never deployed to {} with success, so there is no way back to it. Deploy it instead.",
+        commit.short(),
+        environment.name
+    );
+    Err(Error::field("commit", message))
+}
+
 /// The environment a commit has to succeed in before it may go to this one: of the same project
 /// and branch, the nearest one lower in order.
 ///
@@ -346,6 +372,9 @@ pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Request
 /// As [`request`]; a conflict when there is no such commit.
 pub async fn roll_back(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
     let deployment = deployments::by_id(&app.store, id).await?;
+    // Asked again with the request; here so that what was there before is told to nobody else.
+    app.permit(actor, Action::Rollback, &resource(&deployment))
+        .await?;
     let before = super::watch::before(app, &deployment).await?.ok_or_else(|| {
         Error::conflict(
             "Nothing else has succeeded in this environment before, so there is nothing to go back to.",

@@ -10,7 +10,7 @@
 use poem::Request;
 use poem::http::Method;
 
-use crate::domain::{Error, ErrorKind, Result};
+use crate::domain::{Error, ErrorKind};
 
 /// The form field that carries the token.
 pub const FIELD: &str = "csrf";
@@ -60,20 +60,25 @@ fn fits(token: &str, secret: &str) -> bool {
 
 /// Refuses a request that changes something unless it comes from a page of ours. Reads a form's
 /// body to find the token, and puts it back.
-pub async fn check(request: &mut Request, secret: Option<&str>) -> Result<()> {
+///
+/// # Errors
+/// Forbidden; 413 for a body larger than [`FORM_LIMIT`], however it is sent.
+pub async fn check(request: &mut Request, secret: Option<&str>) -> poem::Result<()> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
     if !comes_from_here(request) {
-        return Err(refused("The form was sent by a page of another site."));
+        return Err(refused("The form was sent by a page of another site.").into());
     }
+    let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
+    request.set_body(body.clone());
     let token = match request.header(HEADER) {
         Some(token) => Some(token.to_owned()),
-        None => form_field(request).await?,
+        None => form_field(request, &body),
     };
     match (token, secret) {
         (Some(token), Some(secret)) if fits(&token, secret) => Ok(()),
-        _ => Err(refused("The form was too old, or sent from elsewhere.")),
+        _ => Err(refused("The form was too old, or sent from elsewhere.").into()),
     }
 }
 
@@ -98,23 +103,14 @@ fn comes_from_here(request: &Request) -> bool {
         .is_some_and(|(_, authority)| authority == host)
 }
 
-async fn form_field(request: &mut Request) -> Result<Option<String>> {
+fn form_field(request: &Request, body: &[u8]) -> Option<String> {
     let is_form = request
         .content_type()
         .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    if !is_form {
-        return Ok(None);
-    }
-    let body = request
-        .take_body()
-        .into_bytes_limit(FORM_LIMIT)
-        .await
-        .map_err(|cause| Error::invalid("The form is larger than 1 MiB. Nothing was done.").because(cause))?;
-    let token = url::form_urlencoded::parse(&body)
+    let mut pairs = url::form_urlencoded::parse(if is_form { body } else { &[] });
+    pairs
         .find(|(name, _)| name == FIELD)
-        .map(|(_, value)| value.into_owned());
-    request.set_body(body);
-    Ok(token)
+        .map(|(_, value)| value.into_owned())
 }
 
 #[cfg(test)]

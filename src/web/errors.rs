@@ -8,7 +8,7 @@
 use std::error::Error as _;
 
 use askama::Template;
-use poem::error::ResponseError;
+use poem::error::{ParsePathError, ResponseError};
 use poem::http::{HeaderName, StatusCode};
 use poem::{IntoResponse, Response};
 use serde_json::json;
@@ -52,7 +52,12 @@ struct Trouble {
 
 impl Trouble {
     fn of(error: poem::Error, path: &str) -> Self {
-        let status = error.status();
+        // What stands for a number in the address and is none: there is no such page.
+        let status = if error.is::<ParsePathError>() {
+            StatusCode::NOT_FOUND
+        } else {
+            error.status()
+        };
         let error = match error.downcast::<Error>() {
             Ok(error) => error,
             Err(error) => match status {

@@ -55,6 +55,7 @@ mod pages;
 mod preferences;
 mod profile;
 pub mod session;
+pub mod table;
 pub mod urls;
 pub mod visitor;
 
@@ -63,7 +64,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use poem::listener::TcpAcceptor;
-use poem::{Endpoint, Response, Route, Server, get, post};
+use poem::{Endpoint, Response, Server};
 use tokio::sync::Semaphore;
 use tower_sessions::Session;
 
@@ -71,6 +72,7 @@ use self::frame::Banner;
 use self::gate::Gate;
 use self::live::{Changes, Channels};
 use self::pages::{activity, deployment, diff, environment, history, overview, project};
+use self::table::{Entry, Table, get, post};
 use crate::app::App;
 use crate::app::logins::{self, Logins};
 use crate::config::{Config, Network};
@@ -166,9 +168,8 @@ impl Site {
     }
 }
 
-/// All routes.
-pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
-    let routes = Route::new()
+fn table() -> Table {
+    let routes = Table::default()
         .at("/static/*path", get(assets::serve))
         .at(urls::login(), get(login::show).post(login::log_in))
         .at(urls::logout(), post(login::log_out))
@@ -205,7 +206,17 @@ pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
         .at(urls::audit_verify(), post(pages::audit::verify));
     #[cfg(debug_assertions)]
     let routes = routes.at("/gallery", get(gallery::show));
-    Gate::new(site, routes)
+    routes
+}
+
+/// Method and pattern of every route, for those who check that none is forgotten.
+pub fn entries() -> Vec<Entry> {
+    table().into_entries()
+}
+
+/// All routes, behind the gate.
+pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
+    Gate::new(site, table().into_endpoint())
 }
 
 /// Serves the pages on `listener` until `shutdown` comes true.

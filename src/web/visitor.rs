@@ -53,12 +53,10 @@ impl Visitor {
     pub(super) async fn open(site: &Arc<Site>, request: &Request, request_id: String) -> (Self, Result<()>) {
         let now = site.app.now();
         let (bare, path) = (HeaderMap::new(), request.uri().path());
-        // Style sheets are the same for everybody: nobody is looked up for them.
-        let headers = if path.starts_with("/static/") {
-            &bare
-        } else {
-            request.headers()
-        };
+        // Style sheets are the same for everybody: nobody is looked up for them, and nobody gets
+        // another secret for their forms with one that is missing.
+        let is_asset = path.starts_with("/static/");
+        let headers = if is_asset { &bare } else { request.headers() };
         let session = session::open(&site.sessions, &site.settings, headers);
         let (signed_in, outcome) = match site.who(&session, now).await {
             Ok(signed_in) => (signed_in, Ok(())),
@@ -78,7 +76,7 @@ impl Visitor {
         let inner = Inner {
             site: Arc::clone(site),
             actor,
-            form_secret_is_new: brought.is_none(),
+            form_secret_is_new: brought.is_none() && !is_asset,
             form_secret: brought.unwrap_or_else(csrf::new_secret),
             user,
             session,

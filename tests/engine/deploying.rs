@@ -211,6 +211,29 @@ async fn rolling_back_goes_to_the_last_release_that_succeeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rolling_back_leads_only_to_what_has_succeeded_there() {
+    let mut world = World::simple().await;
+    world.repository.write("a", "1");
+    let first = world.commit("First").await;
+    world.deploy(&first).await;
+    world.repository.write("a", "2");
+    let never = world.commit("Never deployed").await;
+
+    // Whoever may roll back at night may not bring anything new by calling it that.
+    let mut request = World::request(&never);
+    request.kind = Kind::Rollback;
+    let refused = deployer::app::deployments::request(&world.app, &admin(), request.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.field_errors()[0].field, "commit");
+    assert!(refused.message().contains("never"), "{refused}");
+
+    request.commit = first;
+    let id = world.ask(request).await;
+    assert_eq!(world.end(id).await.state, DeploymentState::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hostile_commits_and_foreign_targets_are_refused_with_a_sentence() {
     let mut world = World::simple().await;
     world.repository.write("a", "1");

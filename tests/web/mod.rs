@@ -1,7 +1,9 @@
 //! The pages over real HTTP: a server on a free port, asked by a client with a cookie jar.
 
+mod abuse;
 mod forms;
 mod logins;
+mod matrix;
 mod shell;
 pub mod support;
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::inventory::Inventory;
 use super::servers::remote_user;
 use super::variables::{self, SecretField};
-use super::{Wrongs, demand_project, lines, name, record};
+use super::{Wrongs, demand_project, lines, name_but, record};
 use crate::access::Permit;
 use crate::app::App;
 use crate::domain::{
@@ -111,7 +111,8 @@ impl EnvironmentForm {
         before: &EnvironmentOptions,
     ) -> Result<Environment> {
         let mut wrong = Wrongs::default();
-        let name = wrong.take("name", name(&self.name));
+        let name = name_but(&self.name, "diff", "the comparison of commits");
+        let name = wrong.take("name", name);
         let branch = wrong.take("branch", self.branch.trim().parse::<BranchName>());
         let target_path = wrong.take("target_path", self.target_path.trim().parse::<TargetPath>());
         let remote_user = wrong.take("remote_user", remote_user(&self.remote_user));

@@ -70,6 +70,15 @@ fn name(text: &str) -> Result<Name, String> {
     text.trim().parse()
 }
 
+/// A name as typed, which is not the `word` that addresses need for `what`.
+fn name_but(text: &str, word: &str, what: &str) -> Result<Name, String> {
+    let name = name(text)?;
+    if name.as_str().eq_ignore_ascii_case(word) {
+        return Err(format!("“{word}” stands for {what}; take another name."));
+    }
+    Ok(name)
+}
+
 /// The lines of a text area that say something.
 fn lines(text: &str) -> Vec<String> {
     text.lines()

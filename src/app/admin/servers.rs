@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::inventory::Inventory;
-use super::{Wrongs, demand_everything, name, record};
+use super::{Wrongs, demand_everything, name_but, record};
 use crate::access::Permit;
 use crate::app::App;
 use crate::domain::{self, Error, Name, Result, Server, ServerId};
@@ -64,7 +64,10 @@ impl ServerForm {
 
     fn check(&self, id: ServerId) -> Result<Server> {
         let mut wrong = Wrongs::default();
-        let name = wrong.take("name", name(&self.name));
+        let name = wrong.take(
+            "name",
+            name_but(&self.name, "here", "the host of Deployer itself"),
+        );
         let address = wrong.take("address", address(&self.address));
         let port = wrong.number("port", &self.port, 1..=65_535);
         let port = port.and_then(|port| u16::try_from(port).ok());

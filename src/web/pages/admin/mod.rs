@@ -17,13 +17,14 @@ pub mod servers;
 pub mod users;
 
 use askama::Template;
+use poem::Response;
 use poem::http::StatusCode;
-use poem::{Response, Route, get, post};
 
 use crate::access::Permit;
 use crate::domain::{Action, ErrorKind, Resource, Result};
 use crate::web::flash::Flash;
 use crate::web::frame::{go_to, html};
+use crate::web::table::{Table, get, post};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -61,7 +62,7 @@ fn tabs(visitor: &Visitor, current: Part) -> Tabs {
 }
 
 /// The routes of this part.
-pub fn routes(routes: Route) -> Route {
+pub fn routes(routes: Table) -> Table {
     routes
         .at(urls::admin(), get(overview::show))
         .at(urls::admin_policy(), get(policy::show))

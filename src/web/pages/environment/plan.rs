@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::app::commits::{Change, Preview, preview, recent};
-use crate::app::deployments::Choice;
+use crate::app::deployments::{Choice, was_here};
 use crate::app::places::{EnvironmentView, Leave};
 use crate::domain::{ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
 use crate::git::CommitInfo;
@@ -153,7 +153,10 @@ pub async fn plan(app: &App, view: &EnvironmentView, mut given: Given) -> Result
     };
     if !given.commit.is_empty() {
         match preview(app, &view.project, &view.place, &given.commit, wanted).await {
-            Ok(found) => plan.shows(view, found, given.kind()),
+            Ok(found) => {
+                let was_here = was_here(app, environment, &found.commit.id).await?;
+                plan.shows(view, found, given.kind(), was_here);
+            }
             Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
             Err(error) if error.kind() == ErrorKind::Invalid => {
                 plan.complaints = Complaints::of_error(&error);
@@ -188,7 +191,7 @@ impl PlanView {
         }
     }
 
-    fn shows(&mut self, view: &EnvironmentView, preview: Preview, kind: Kind) {
+    fn shows(&mut self, view: &EnvironmentView, preview: Preview, kind: Kind, was_here: bool) {
         let commit = &preview.commit.id;
         let servers: usize = preview.changes.iter().map(|change| change.servers.len()).sum();
         self.reach = count(servers, "server");
@@ -197,7 +200,7 @@ impl PlanView {
             change.is_none(commit) || (change.going > 0 && change.coming.commits.is_empty())
         };
         self.is_back = servers > 0 && !self.is_there && preview.changes.iter().all(passed);
-        self.rolls_back = self.is_back || kind == Kind::Rollback;
+        self.rolls_back = was_here && (self.is_back || kind == Kind::Rollback);
         let leave = if self.rolls_back {
             &view.roll_back
         } else {
@@ -227,10 +230,12 @@ impl PlanView {
 
     /// As the form sends it on.
     pub fn kind_word(&self) -> &'static str {
-        if self.rolls_back {
-            return Kind::Rollback.as_str();
-        }
-        self.given.kind().as_str()
+        let kind = match (self.rolls_back, self.given.kind()) {
+            (true, _) => Kind::Rollback,
+            (false, Kind::Rollback) => Kind::Regular,
+            (false, kind) => kind,
+        };
+        kind.as_str()
     }
 }
 

@@ -1,0 +1,82 @@
+//! The table of routes, which can be read back.
+//!
+//! poem's router answers, but does not tell what it holds. This one keeps the method and pattern
+//! of each entry beside it, so that a test can ask every route there is as every role, and notices
+//! a route that nobody thought about.
+
+use poem::{IntoEndpoint, Route, RouteMethod};
+
+/// All routes, with their names.
+#[derive(Default)]
+pub struct Table {
+    route: Route,
+    entries: Vec<Entry>,
+}
+
+/// Method and pattern: `("GET", "/deployments/:id")`.
+pub type Entry = (&'static str, String);
+
+/// What answers at one address, method by method.
+pub struct Methods {
+    route: RouteMethod,
+    names: Vec<&'static str>,
+}
+
+/// What answers a question.
+pub fn get<E>(endpoint: E) -> Methods
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    Methods {
+        route: poem::get(endpoint),
+        names: vec!["GET"],
+    }
+}
+
+/// What acts on a form.
+pub fn post<E>(endpoint: E) -> Methods
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    Methods {
+        route: poem::post(endpoint),
+        names: vec!["POST"],
+    }
+}
+
+impl Methods {
+    /// And what acts on the form of the same address.
+    #[must_use]
+    pub fn post<E>(mut self, endpoint: E) -> Self
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        self.route = self.route.post(endpoint);
+        self.names.push("POST");
+        self
+    }
+}
+
+impl Table {
+    /// With one more address.
+    #[must_use]
+    pub fn at(mut self, pattern: &str, methods: Methods) -> Self {
+        let names = methods.names.into_iter();
+        self.entries.extend(names.map(|name| (name, pattern.to_owned())));
+        self.route = self.route.at(pattern, methods.route);
+        self
+    }
+
+    /// Every route there is.
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    /// The router.
+    pub fn into_endpoint(self) -> Route {
+        self.route
+    }
+}
