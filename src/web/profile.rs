@@ -20,6 +20,8 @@ use crate::domain::{Error, ErrorKind, Result};
 struct ProfilePage<'a> {
     frame: Frame,
     user: &'a User,
+    /// The roles that policy gives them.
+    roles: String,
     complaints: Complaints,
 }
 
@@ -35,12 +37,17 @@ fn user(visitor: &Visitor) -> Result<&User> {
     visitor.user().ok_or_else(nobody)
 }
 
+fn roles(visitor: &Visitor) -> String {
+    visitor.app().access.roles_of(&visitor.actor().name).join(", ")
+}
+
 /// The page.
 #[handler]
 pub async fn show(visitor: Visitor) -> Result<Response> {
     let user = user(&visitor)?;
     html(&ProfilePage {
         frame: visitor.frame("Profile", Section::Elsewhere).await?,
+        roles: roles(&visitor),
         user,
         complaints: Complaints::default(),
     })
@@ -78,6 +85,7 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
         Err(error) if error.kind() == ErrorKind::Invalid => {
             let mut response = html(&ProfilePage {
                 frame: visitor.frame("Profile", Section::Elsewhere).await?,
+                roles: roles(&visitor),
                 user,
                 complaints: Complaints::of_error(&error),
             })?;

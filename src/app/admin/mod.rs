@@ -102,7 +102,7 @@ fn mail_address(text: &str) -> Result<String, String> {
     let wrong = || format!("“{}” is not a mail address.", text.escape_debug());
     let (name, host) = text.rsplit_once('@').ok_or_else(wrong)?;
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
-    if name.is_empty() || host.is_empty() || text.len() > 254 || text.contains(odd) || host.contains('@') {
+    if name.is_empty() || host.is_empty() || text.len() > 254 || text.contains(odd) || name.contains('@') {
         return Err(wrong());
     }
     Ok(text.to_owned())
