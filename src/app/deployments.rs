@@ -32,6 +32,16 @@ pub enum Choice {
     Server(ServerId),
 }
 
+impl Choice {
+    fn of(target: &Target) -> Self {
+        match target {
+            Target::Environment => Self::All,
+            Target::Cluster { id, .. } => Self::Cluster(*id),
+            Target::Server { id, .. } => Self::Server(*id),
+        }
+    }
+}
+
 /// What somebody wants deployed.
 #[derive(Debug, Clone)]
 pub struct DeployRequest {
@@ -343,11 +353,7 @@ pub fn resource(deployment: &Deployment) -> Resource {
 /// As [`request`]; the project, environment or target may be gone.
 pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    let choice = match &deployment.target {
-        Target::Environment => Choice::All,
-        Target::Cluster { id, .. } => Choice::Cluster(*id),
-        Target::Server { id, .. } => Choice::Server(*id),
-    };
+    let choice = Choice::of(&deployment.target);
     let kind = if deployment.kind == Kind::Rollback {
         Kind::Rollback
     } else {
@@ -366,7 +372,7 @@ pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Request
     request(app, actor, wanted).await
 }
 
-/// Brings the whole environment back to the commit it ran with success before a deployment.
+/// Brings what a deployment was for back to the commit that ran there with success before it.
 ///
 /// # Errors
 /// As [`request`]; a conflict when there is no such commit.
@@ -383,7 +389,7 @@ pub async fn roll_back(app: &App, actor: &Actor, id: DeploymentId) -> Result<Req
     let wanted = DeployRequest {
         project: deployment.project,
         environment: deployment.environment,
-        choice: Choice::All,
+        choice: Choice::of(&deployment.target),
         commit: before.to_string(),
         reason: format!("Back from deployment {id}"),
         kind: Kind::Rollback,

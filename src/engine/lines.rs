@@ -25,8 +25,9 @@ impl LineBuffer {
             self.give(mask, &mut line);
         }
         self.pending.extend_from_slice(bytes);
-        while self.pending.len() > LONGEST_LINE {
-            let rest = self.pending.split_off(LONGEST_LINE);
+        // So much more that a secret which begins before the cut is seen whole.
+        while self.pending.len() > LONGEST_LINE + mask.longest() {
+            let rest = self.pending.split_off(cut(&self.pending, mask));
             self.give(mask, &mut line);
             self.pending = rest;
         }
@@ -52,6 +53,19 @@ impl LineBuffer {
         }
         self.pending.clear();
     }
+}
+
+/// Where a line that is too long is cut: not within a secret, nor within a character.
+fn cut(line: &[u8], mask: &Mask) -> usize {
+    let mut at = LONGEST_LINE;
+    while at > 0 && line[at] & 0b1100_0000 == 0b1000_0000 {
+        at -= 1;
+    }
+    while let Some(start) = mask.secret_across(line, at) {
+        at = start;
+    }
+    // Nothing but secrets over each other, or no text at all: anywhere is as good.
+    if at == 0 { LONGEST_LINE } else { at }
 }
 
 #[cfg(test)]
@@ -86,6 +100,18 @@ mod tests {
                 "cut at {cut}"
             );
         }
+    }
+
+    #[test]
+    fn a_secret_and_a_character_are_masked_and_whole_across_the_cut_of_a_long_line() {
+        let mask = Mask::new(["hunter2"]);
+        for before in LONGEST_LINE - 12..LONGEST_LINE + 2 {
+            let text = format!("{}éhunter2é{}", "x".repeat(before), "y".repeat(2 * LONGEST_LINE));
+            let got = lines(&[text.as_bytes()], &mask).concat();
+            assert_eq!(got, text.replace("hunter2", "•••"), "{before}");
+        }
+        let only = Mask::new(["aaaa"]);
+        assert!(!lines(&[&vec![b'a'; LONGEST_LINE * 3]], &only).is_empty());
     }
 
     #[test]

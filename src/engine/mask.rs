@@ -32,6 +32,26 @@ impl Mask {
         Self(Arc::new(parts))
     }
 
+    /// Bytes of the longest secret.
+    pub fn longest(&self) -> usize {
+        self.0.first().map_or(0, String::len)
+    }
+
+    /// Where a secret begins that reaches across `at` in `line`.
+    pub fn secret_across(&self, line: &[u8], at: usize) -> Option<usize> {
+        let across = |secret: &String| {
+            let secret = secret.as_bytes();
+            let from = (at + 1).saturating_sub(secret.len());
+            let upto = (at + secret.len() - 1).min(line.len());
+            let found = line
+                .get(from..upto)?
+                .windows(secret.len())
+                .position(|part| part == secret)?;
+            Some(from + found)
+        };
+        self.0.iter().filter_map(across).min()
+    }
+
     /// `line` without secrets.
     pub fn apply<'a>(&self, line: &'a str) -> Cow<'a, str> {
         let mut masked = Cow::Borrowed(line);

@@ -100,6 +100,7 @@ impl Engine {
     /// Closes what an earlier process left running, then starts the workers.
     pub async fn start(&self) -> Result<()> {
         recovery::close_interrupted(&self.0).await?;
+        recovery::clear_trees(&self.0).await;
         for number in 0..self.0.parts.settings.workers {
             self.0.tasks.spawn(worker::work(Arc::clone(&self.0), number));
         }

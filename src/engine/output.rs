@@ -87,6 +87,11 @@ impl Log {
         Self { sender, mask, broken }
     }
 
+    /// `text` as it may be shown and stored: without secrets.
+    pub fn masked(&self, text: &str) -> String {
+        self.mask.apply(text).into_owned()
+    }
+
     /// The log of one step.
     pub fn step(&self, name: StepName) -> StepLog {
         StepLog {

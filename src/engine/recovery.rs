@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::run::Ending;
+use super::steps::checkout;
 use super::stop::{Stop, StopReason};
 use super::{Inner, Settings};
 use crate::domain::deployment::{ServerPart, ServerState};
@@ -23,7 +24,10 @@ use crate::store::{Lease, LeasedTx, audit, deployments, projects, steps};
 const ENGINE: &str = "engine";
 
 /// Closes one deployment whose lease we hold.
-pub(super) async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending) -> Result<()> {
+///
+/// # Errors
+/// [`crate::store::Fenced`] when we don't any more; those of the store.
+pub(super) async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: &Ending) -> Result<()> {
     let store = &engine.parts.store;
     let id = lease.deployment;
     let deployment = deployments::by_id(store, id).await?;
@@ -62,6 +66,25 @@ pub(super) async fn close_interrupted(engine: &Arc<Inner>) -> Result<()> {
     Ok(())
 }
 
+/// Removes the exported trees of an earlier process: at a start nothing runs that could need them.
+pub(super) async fn clear_trees(engine: &Inner) {
+    let trees = checkout::trees(&engine.parts.settings);
+    let removal = {
+        let trees = trees.clone();
+        tokio::task::spawn_blocking(move || match std::fs::remove_dir_all(&trees) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+    };
+    match removal.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(path = %trees.display(), %error, "old exported trees could not be removed")
+        }
+        Err(error) => tracing::warn!(%error, "old exported trees could not be removed"),
+    }
+}
+
 /// Gives every step and server that is not final its last word.
 async fn settle(
     engine: &Inner,
@@ -85,7 +108,11 @@ async fn settle(
         steps::finish(tx, step.id, to, None, detail, now).await?;
     }
     let method = match deployment.project_id {
-        Some(id) => Some(projects::by_id(store, id).await?.method),
+        // Without its project all is said but what depends on the way it was deployed.
+        Some(id) => projects::by_id(store, id)
+            .await
+            .ok()
+            .map(|project| project.method),
         None => None,
     };
     for part in deployments::servers(store, deployment.id).await? {

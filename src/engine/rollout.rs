@@ -74,6 +74,8 @@ impl Tally {
 enum Progress {
     Untouched,
     Syncing,
+    /// The switch was asked for, and the server could not be asked what became of it.
+    Switching,
     Active,
 }
 
@@ -165,7 +167,18 @@ async fn pipeline(
 ) -> StepResult<()> {
     *progress = Progress::Syncing;
     let delivered = transfer::sync(run, package, member, reached).await?;
-    let dir = transfer::activate(run, member, reached, &delivered).await?;
+    let dir = match transfer::activate(run, member, reached, &delivered).await {
+        Ok(dir) => dir,
+        Err(failure) => {
+            // The switch may have been made all the same, when only the answer was lost.
+            *progress = match transfer::is_in_use(reached, &delivered).await {
+                Some(true) => Progress::Active,
+                Some(false) => Progress::Syncing,
+                None => Progress::Switching,
+            };
+            return Err(failure);
+        }
+    };
     *progress = Progress::Active;
     transfer::record(run, member, &dir).await?;
     let previous = reached
@@ -191,6 +204,9 @@ fn truth(run: &Run, progress: Progress, failure: &Failure, before: &str) -> Stri
         // The sync says itself which files it had changed.
         (Progress::Syncing, SyncMethod::InPlace) => why.clone(),
         (Progress::Syncing, SyncMethod::Symlink) => format!("{why} It still runs {before}."),
+        (Progress::Switching, _) => format!(
+            "{why} The switch to {commit} was being made: it runs either that or {before}. Deploy again to be sure."
+        ),
         (Progress::Active, _) => {
             format!("{why} The files of {commit} are in use there. Deploy again, or roll back.")
         }

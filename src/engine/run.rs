@@ -59,37 +59,24 @@ pub(super) enum Ending {
     Stopped,
 }
 
-pub(super) async fn run(engine: Arc<Inner>, claimed: Claimed, stop: Stop) {
-    let (id, lease) = (claimed.deployment.id, claimed.lease);
-    let ending = match Run::open(Arc::clone(&engine), claimed, stop.clone()).await {
+/// Carries out what was claimed. How it ended is for the caller to write down.
+pub(super) async fn run(engine: Arc<Inner>, claimed: Claimed, stop: Stop) -> Ending {
+    let id = claimed.deployment.id;
+    match Run::open(engine, claimed, stop).await {
         Ok(run) => {
             tracing::info!(
                 deployment = id.0,
                 project = run.deployment.project,
                 "deployment begins"
             );
-            let ending = run.carry_out().await;
+            // Boxed: the future of a whole deployment is large.
+            let ending = Box::pin(run.carry_out()).await;
             if let Err(error) = run.log.flush().await {
                 tracing::warn!(deployment = id.0, "{error}");
             }
             ending
         }
         Err(error) => Ending::Failed(error.message().to_owned()),
-    };
-    if stop.reason() == Some(StopReason::LeaseLost) {
-        tracing::error!(
-            deployment = id.0,
-            "another instance holds this deployment now; nothing more is written"
-        );
-        return;
-    }
-    if let Err(error) = super::recovery::close(&engine, lease, &stop, ending).await {
-        let cause = &error as &dyn std::error::Error;
-        tracing::error!(
-            deployment = id.0,
-            error = cause,
-            "the deployment could not be closed; it will be at the next start"
-        );
     }
 }
 
@@ -166,7 +153,7 @@ impl Run {
         match self.phases().await {
             Ok(ending) => ending,
             Err(_) if self.stop.reason().is_some() => Ending::Stopped,
-            Err(failure) => Ending::Failed(failure.message),
+            Err(failure) => Ending::Failed(self.log.masked(&failure.message)),
         }
     }
 
@@ -219,18 +206,18 @@ impl Run {
         }
         step.log.finish().await;
         self.log.flush().await?;
-        let (state, detail, exit_code) = match (&result, self.stop.reason()) {
-            (Ok(done), _) => (done.state, done.detail.as_str(), done.exit_code),
-            (Err(failure), None) => (StepState::Failed, failure.message.as_str(), failure.exit_code),
-            (Err(failure), Some(StopReason::Cancelled)) => {
-                (StepState::Cancelled, failure.message.as_str(), failure.exit_code)
+        let (state, detail, exit_code) = match &result {
+            Ok(done) => (done.state, &done.detail, done.exit_code),
+            Err(failure) => {
+                let state = match self.stop.reason() {
+                    None => StepState::Failed,
+                    Some(StopReason::Cancelled) => StepState::Cancelled,
+                    Some(_) => StepState::Interrupted,
+                };
+                (state, &failure.message, failure.exit_code)
             }
-            (Err(failure), Some(_)) => (
-                StepState::Interrupted,
-                failure.message.as_str(),
-                failure.exit_code,
-            ),
         };
+        let detail = &self.log.masked(detail);
         let tx = self.begin_tx().await?;
         steps::finish(&tx, step.id, state, exit_code, detail, self.now()).await?;
         tx.commit().await?;
@@ -241,7 +228,7 @@ impl Run {
     /// Writes what is on a server.
     pub async fn set_part(&self, member: &Member, state: ServerState, detail: &str) -> Result<()> {
         let tx = self.begin_tx().await?;
-        deployments::set_server(&tx, member.position, state, detail).await?;
+        deployments::set_server(&tx, member.position, state, &self.log.masked(detail)).await?;
         tx.commit().await?;
         self.changed();
         Ok(())
@@ -351,6 +338,10 @@ impl Ending {
             (Self::Stopped, Some(StopReason::LogBroken)) => (
                 DeploymentState::Failed,
                 "Stopped, because its log could not be stored.".to_owned(),
+            ),
+            (Self::Stopped, Some(StopReason::LeaseLost)) => (
+                DeploymentState::Failed,
+                "Stopped, because the database could not be reached for too long.".to_owned(),
             ),
             (Self::Stopped, _) => (
                 DeploymentState::Failed,

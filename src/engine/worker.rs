@@ -1,10 +1,15 @@
 //! Takes deployments from the queue, one at a time per worker, and keeps the lease alive.
+//!
+//! A deployment runs in a task of its own: a panic in it is our fault, ends that deployment with a
+//! sentence that says so, and leaves the worker to the next one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::recovery;
+use super::run::{self, Ending};
 use super::stop::{Stop, StopReason};
-use super::{Inner, Parts, run};
+use super::{Inner, Parts};
 use crate::store::queue::{self, Claimed};
 use crate::store::{Fenced, Lease};
 
@@ -15,6 +20,18 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const SIGNS_PER_LEASE: u32 = 4;
 /// The least time between looks at whether somebody wants a running deployment ended.
 const SHORTEST_BEAT: Duration = Duration::from_millis(200);
+/// What is said of a deployment that our own fault ended.
+const BROKE_OFF: &str = "A fault in the deployer broke it off; the deployer's own log has the details. Each server says what is on it.";
+/// Waits between attempts to write how a deployment ended. Somebody who stops the deployer waits
+/// no longer than their sum.
+const CLOSE_PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+/// And after those, until it works: a full disk is often emptied by a person.
+const LAST_CLOSE_PAUSE: Duration = Duration::from_secs(5);
 
 pub(super) async fn work(engine: Arc<Inner>, number: usize) {
     let name = format!("{}/{number}", engine.parts.settings.instance);
@@ -34,7 +51,7 @@ pub(super) async fn work(engine: Arc<Inner>, number: usize) {
         } = &engine.parts;
         match queue::claim(store, &name, clock.now(), settings.lease).await {
             Ok(Some(claimed)) => {
-                carry_out(&engine, claimed).await;
+                carry_out(&engine, claimed, run::run).await;
                 engine.wake.notify_waiters();
                 continue;
             }
@@ -54,7 +71,13 @@ pub(super) async fn work(engine: Arc<Inner>, number: usize) {
     }
 }
 
-async fn carry_out(engine: &Arc<Inner>, claimed: Claimed) {
+async fn carry_out<F>(
+    engine: &Arc<Inner>,
+    claimed: Claimed,
+    work: impl FnOnce(Arc<Inner>, Claimed, Stop) -> F,
+) where
+    F: Future<Output = Ending> + Send + 'static,
+{
     let (id, lease) = (claimed.deployment.id, claimed.lease);
     let stop = Stop::default();
     engine.running.lock().insert(id, stop.clone());
@@ -63,11 +86,52 @@ async fn carry_out(engine: &Arc<Inner>, claimed: Claimed) {
     }
     let beat = tokio::spawn(beat(Arc::clone(engine), lease, stop.clone()));
     engine.hub.changed(id);
-    // Boxed: the future of a whole deployment is large, and a worker holds one at a time.
-    Box::pin(run::run(Arc::clone(engine), claimed, stop)).await;
+    let whole = tokio::spawn(work(Arc::clone(engine), claimed, stop.clone()));
+    let ending = whole.await.unwrap_or_else(|panic| {
+        tracing::error!(
+            deployment = id.0,
+            error = &panic as &dyn std::error::Error,
+            "a deployment broke off"
+        );
+        Ending::Failed(BROKE_OFF.to_owned())
+    });
+    close(engine, lease, &stop, ending).await;
     beat.abort();
     engine.running.lock().remove(&id);
     engine.hub.changed(id);
+}
+
+/// Closes the deployment in the store. What cannot be written is tried again: as long as it is not,
+/// its servers are kept from everybody.
+async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending) {
+    let id = lease.deployment.0;
+    let mut pauses = CLOSE_PAUSES.iter();
+    loop {
+        let Err(error) = recovery::close(engine, lease, stop, &ending).await else {
+            return;
+        };
+        if Fenced::is(&error) {
+            tracing::error!(
+                deployment = id,
+                "another instance holds this deployment now; nothing more is written"
+            );
+            return;
+        }
+        tracing::warn!(
+            deployment = id,
+            error = &error as &dyn std::error::Error,
+            "the deployment could not be closed"
+        );
+        let pause = match pauses.next() {
+            Some(pause) => *pause,
+            None if engine.shutdown.is_cancelled() => {
+                tracing::error!(deployment = id, "it is left to be closed at the next start");
+                return;
+            }
+            None => LAST_CLOSE_PAUSE,
+        };
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// Keeps the lease, and sees when somebody elsewhere wants the deployment ended.
@@ -113,3 +177,6 @@ async fn beat(engine: Arc<Inner>, lease: Lease, stop: Stop) {
         tokio::time::sleep(pause).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

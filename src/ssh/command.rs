@@ -5,7 +5,9 @@
 //! quoted. Everything variable is an argument, never part of a script: a script is a
 //! `&'static str` of ours ([`Command::script`]) that gets its data as `$1`, `$2`, ….
 //!
-//! sshd accepts environment variables only by its own list (`AcceptEnv`), hence the `export`s.
+//! sshd accepts environment variables only by its own list (`AcceptEnv`), hence `export`s. A command
+//! line can be read by everybody on a server (`ps`), and variables may be secret: so they are no part
+//! of it, but are sent ahead of the command's input ([`Command::exports`]; `guard` takes them there).
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -18,7 +20,7 @@ use super::error::Error;
 pub const MAX_LENGTH: usize = 120 * 1024;
 
 /// What to run on a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     program: Vec<u8>,
     args: Vec<Vec<u8>>,
@@ -75,7 +77,20 @@ impl Command {
         self
     }
 
-    /// The line a POSIX shell is given.
+    /// The lines that set its variables in a POSIX shell; nothing where there are none.
+    pub(super) fn exports(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for (name, value) in &self.env {
+            lines.extend_from_slice(b"export ");
+            lines.extend_from_slice(name.as_bytes());
+            lines.push(b'=');
+            quote(value, &mut lines);
+            lines.push(b'\n');
+        }
+        lines
+    }
+
+    /// The line a POSIX shell is given, without its variables.
     pub fn to_shell(&self) -> Vec<u8> {
         let mut line = Vec::new();
         if let Some(dir) = &self.dir {
@@ -87,13 +102,6 @@ impl Command {
                 [b"./", &dir[..]].concat()
             };
             quote(&anchored, &mut line);
-            line.extend_from_slice(b" && ");
-        }
-        for (name, value) in &self.env {
-            line.extend_from_slice(b"export ");
-            line.extend_from_slice(name.as_bytes());
-            line.push(b'=');
-            quote(value, &mut line);
             line.extend_from_slice(b" && ");
         }
         line.extend_from_slice(b"exec ");
@@ -119,7 +127,7 @@ impl Command {
             "it names no program"
         } else if words.any(|word| word.contains(&0)) || values.into_iter().any(|v| v.contains(&0)) {
             "it holds a NUL byte"
-        } else if self.to_shell().len() > MAX_LENGTH {
+        } else if self.to_shell().len() + self.exports().len() > MAX_LENGTH {
             "it is longer than a server accepts"
         } else {
             return Ok(());
@@ -128,10 +136,18 @@ impl Command {
     }
 }
 
-/// For people and logs; bytes that are no UTF-8 are replaced.
+/// For people and logs: without its variables, which may be secret; bytes that are no UTF-8 are
+/// replaced.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.to_shell()))
+    }
+}
+
+/// Without its variables too.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Command({self})")
     }
 }
 

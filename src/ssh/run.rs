@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{Channel, Incoming};
-use super::guard::{END_LIMIT, guarded};
+use super::guard::{END_LIMIT, guarded, unguarded};
 use super::{Command, Error, Session};
 
 /// The exit status can overtake the last output, so we go on reading after it; but a daemon that a
@@ -112,7 +112,7 @@ impl Session {
         let line = if is_guarded {
             guarded(command)
         } else {
-            command.to_shell()
+            unguarded(command)
         };
         let stop = Stop {
             server: &self.endpoint().name,
@@ -133,7 +133,10 @@ impl Session {
             sleep(END_LIMIT).await;
         };
         let feed = async {
-            match fed.run_until_cancelled(feed(write, stdin)).await {
+            match fed
+                .run_until_cancelled(feed(write, command.exports(), stdin))
+                .await
+            {
                 Some(Err(cause)) => cause,
                 _ => std::future::pending().await,
             }
@@ -284,8 +287,11 @@ fn name(signal: Sig) -> String {
     }
 }
 
-/// Sends the command its input. A command may end without reading all of it, which is no error.
-async fn feed(write: &ChannelWriteHalf<Msg>, stdin: Stdin) -> std::io::Result<()> {
+/// Sends the command its variables, then its input. A command may end without reading all of it, which is no error.
+async fn feed(write: &ChannelWriteHalf<Msg>, variables: Vec<u8>, stdin: Stdin) -> std::io::Result<()> {
+    if !variables.is_empty() && write.data_bytes(Bytes::from(variables)).await.is_err() {
+        return Ok(());
+    }
     let mut reader = match stdin {
         // The guard watches the input: it has to stay open.
         Stdin::Empty => return Ok(()),

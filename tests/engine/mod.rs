@@ -2,6 +2,8 @@
 
 mod deploying;
 mod endings;
+mod hardship;
+mod killed;
 mod queueing;
 mod recovering;
 mod scripts;

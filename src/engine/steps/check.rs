@@ -11,6 +11,7 @@ use crate::domain::deployment::ServerState;
 use crate::domain::{Action, Actor, Error, Kind, Resource, ServerId, StepKind};
 use crate::engine::run::{Member, Run};
 use crate::ssh::{Endpoint, Session};
+use crate::store::{clusters, environments, locks, projects};
 use crate::sync::{self, Inspection, Layout};
 
 /// A server that was reached, and what was found on it.
@@ -96,7 +97,44 @@ async fn permitted(run: &Run) -> StepResult<String> {
         .access
         .permit(&actor, action(run), &resource, run.now())
         .map_err(Error::from)?;
+    let locks = locks::stopping(&run.parts().store, run.project.id, run.environment.id, run.now()).await?;
+    if let Some(lock) = locks.first() {
+        return Err(Failure::new(format!(
+            "{} has locked this: {}",
+            lock.author, lock.reason
+        )));
+    }
     Ok(permit.line().to_string())
+}
+
+/// Two environments that write to one place would delete each other's files: refused, whichever
+/// comes second.
+async fn check_place(run: &Run, member: &Member) -> StepResult<()> {
+    let store = &run.parts().store;
+    let mine = &run.environment;
+    let cluster_has = async |id| -> StepResult<bool> {
+        let cluster = clusters::by_id(store, id).await?;
+        Ok(cluster.members.iter().any(|one| one.server == member.server.id))
+    };
+    for project in projects::list(store).await? {
+        for other in environments::list(store, project.id).await? {
+            let same_place = other.id != mine.id
+                && other.target_path == mine.target_path
+                && other.remote_user == mine.remote_user;
+            if !same_place {
+                continue;
+            }
+            for id in &other.clusters {
+                if cluster_has(*id).await? {
+                    return Err(Failure::new(format!(
+                        "{} on it belongs to {}/{} as well. Give each environment a target path of its own.",
+                        mine.target_path, project.name, other.name
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn look<'a>(run: &Run, member: &'a Member) -> (&'a Member, StepResult<Reached>) {
@@ -143,6 +181,7 @@ fn short(commit: &str) -> &str {
 }
 
 async fn inspect(run: &Run, member: &Member) -> StepResult<Reached> {
+    check_place(run, member).await?;
     let server = &member.server;
     let endpoint = Endpoint {
         name: server.name.to_string(),

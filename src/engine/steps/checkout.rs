@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Done, Failure, StepResult};
 use crate::domain::{CommitId, Instant, StepKind};
+use crate::engine::Settings;
 use crate::engine::output::StepLog;
 use crate::engine::run::Run;
 
@@ -50,6 +51,11 @@ impl Drop for Tree {
     }
 }
 
+/// Where the trees of all deployments are, and the packs made of them.
+pub fn trees(settings: &Settings) -> PathBuf {
+    settings.work_dir.join("trees")
+}
+
 /// The steps `fetch` and `export`.
 pub async fn fetch_and_export(run: &Run) -> StepResult<Tree> {
     let mut step = run.begin(StepKind::Fetch, None).await?;
@@ -88,7 +94,7 @@ async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
     let commit: &CommitId = &run.deployment.commit;
     let mirror = run.mirror()?;
     let info = mirror.commit(commit).await?;
-    let trees = run.parts().settings.work_dir.join("trees");
+    let trees = trees(&run.parts().settings);
     let home = trees.join(format!("deployment-{}", run.deployment.id));
     let blocked = |error: std::io::Error| {
         Failure::new(format!(

@@ -189,24 +189,32 @@ async fn run_remote(
         cancel: run.stop.token().clone(),
         ..ssh::Run::default()
     };
-    let exit = there.session.run(&command, limits, log).await?;
+    let exit = there.session.run(&command, limits, log).await;
     if kind == StepKind::Deploy {
-        let remove = ssh::Command::script(REMOVE_REMOTE).arg(there.dir).arg(script);
-        let limits = ssh::Run {
-            timeout: Some(REMOVE_LIMIT),
-            ..ssh::Run::default()
-        };
-        let removed = there.session.capture(&remove, limits, REMOVE_OUTPUT).await?;
-        if !removed.exit.success() {
-            log.say(format!("{script} could not be deleted from {}.", there.dir))
-                .await;
-        }
+        remove(there, script, log).await;
     }
-    let (how, code) = match exit {
+    let (how, code) = match exit? {
         ssh::Exit::Code(code) => (format!("exit code {code}"), i32::try_from(code).ok()),
         ssh::Exit::Signal(name) => (format!("signal {name}"), None),
     };
     judge(run, kind, script, &how, code)
+}
+
+/// Deletes a script from a server, however it ended: a cancel or a time limit leaves none either.
+async fn remove(there: &Place<'_>, script: &str, log: &mut StepLog) {
+    let remove = ssh::Command::script(REMOVE_REMOTE).arg(there.dir).arg(script);
+    let limits = ssh::Run {
+        timeout: Some(REMOVE_LIMIT),
+        ..ssh::Run::default()
+    };
+    let removed = there.session.capture(&remove, limits, REMOVE_OUTPUT).await;
+    let why = match removed {
+        Ok(removed) if removed.exit.success() => return,
+        Ok(_) => String::new(),
+        Err(error) => format!(" {error}"),
+    };
+    log.say(format!("{script} could not be deleted from {}.{why}", there.dir))
+        .await;
 }
 
 /// Deleting one file takes no time on a server that works.

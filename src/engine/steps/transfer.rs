@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::check::Reached;
 use super::checkout::Tree;
@@ -21,6 +22,9 @@ use crate::sync::{
 /// Manifests kept per environment: what servers may start from without being listed. More than a
 /// rollback or two back is rare, and a listing is only slower.
 const KEPT_MANIFESTS: usize = 6;
+
+/// How long a server may take to say what is in use on it: somebody waits for a cancel.
+const LOOK_LIMIT: Duration = Duration::from_secs(20);
 
 /// The tree of the deployment, ready for any number of servers.
 pub struct Package {
@@ -142,6 +146,19 @@ pub async fn activate(
     };
     run.end(step, result).await?;
     Ok(reached.found.target.clone())
+}
+
+/// Whether the delivered tree is in use on a server; `None` when it cannot be asked. Asked after
+/// something went wrong, so neither a cancel nor the deployment's own limits keep us from it.
+pub async fn is_in_use(reached: &Reached, delivered: &Delivered) -> Option<bool> {
+    let limits = Limits {
+        question: LOOK_LIMIT,
+        ..Limits::default()
+    };
+    let found = sync::inspect(&reached.session, &reached.layout, &limits)
+        .await
+        .ok()?;
+    Some(found.resolved.as_ref() == Some(&delivered.directory))
 }
 
 /// Writes down that the new release is on a server.

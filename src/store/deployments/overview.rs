@@ -6,13 +6,13 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Reader;
-use super::super::columns::checked;
+use super::super::columns::{checked, to_json};
 use super::super::entities::deployments::{Column, Entity, Model};
 use super::super::entities::{deployment_servers as parts, environments};
 use super::{OPEN, by_id, from_row};
 use crate::domain::{
     CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, ProjectId, Result, ServerId,
-    ServerState,
+    ServerState, Target,
 };
 
 /// How many rows are asked for in one statement; databases limit the parameters of one.
@@ -166,17 +166,20 @@ pub async fn last_for_server(on: &impl Reader, server: ServerId, n: u64) -> Resu
 }
 
 /// The last successful deployment to the same environment before `than` that had another
-/// commit: where “roll back” goes.
+/// commit: where “roll back” goes. It reached every server that `than` was for: one that was tried
+/// out on a single server is not where the others were.
 pub async fn previous_succeeded(on: &impl Reader, than: DeploymentId) -> Result<Option<Deployment>> {
     let than = by_id(on, than).await?;
     let Some(environment) = than.environment_id else {
         return Ok(None);
     };
+    let reaching = [to_json(&Target::Environment)?, to_json(&than.target)?];
     let row = Entity::find()
         .filter(Column::EnvironmentId.eq(environment.0))
         .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
         .filter(Column::Id.lt(than.id.0))
         .filter(Column::CommitHash.ne(than.commit.as_str()))
+        .filter(Column::Target.is_in(reaching))
         .order_by_desc(Column::Id)
         .one(on.db())
         .await?;

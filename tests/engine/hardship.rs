@@ -1,0 +1,363 @@
+//! What goes wrong around a deployment, or is meant to: a store that refuses writes, secrets that
+//! want out, locks that come late, rules somebody would like to get round.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use deployer::app::deployments::{self, Choice};
+use deployer::domain::deployment::ServerState;
+use deployer::domain::{
+    DeploymentId, DeploymentState, EnvironmentOptions, Kind, Lock, LockId, StepKind, SyncMethod, Variable,
+};
+use deployer::store::{environments, locks, projects, queue, servers};
+
+use crate::support::world::{Wishes, World, admin};
+
+const MOMENT: Duration = Duration::from_millis(20);
+
+async fn tamper(world: &World, sql: &str) {
+    use sea_orm::{ConnectionTrait, Database};
+    let url = format!("sqlite://{}", world.dir.path().join("deployer.db").display());
+    let raw = Database::connect(url).await.unwrap();
+    raw.execute_unprepared(sql).await.unwrap();
+    raw.close().await.unwrap();
+}
+
+async fn until_it_says(world: &World, id: DeploymentId, text: &str) {
+    world
+        .until(id, "it runs", |d| d.state != DeploymentState::Queued)
+        .await;
+    for _ in 0..1500 {
+        if world.log(id).await.contains(text) {
+            return;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
+    panic!("it never said {text:?}: {}", world.log(id).await);
+}
+
+fn variable(name: &str, value: &str) -> EnvironmentOptions {
+    let variable = Variable {
+        value: value.into(),
+        secret: true,
+    };
+    EnvironmentOptions {
+        variables: BTreeMap::from([(name.into(), variable)]),
+        ..EnvironmentOptions::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_writes_for_a_while_leaves_nothing_running() {
+    let mut world = World::simple().await;
+    world.script(
+        "deploy.sh",
+        "for i in $(seq 200); do echo line $i; sleep 0.1; done",
+    );
+    let commit = world.commit("Talks").await;
+    let id = world.ask(World::request(&commit)).await;
+    until_it_says(&world, id, "line 3").await;
+
+    tamper(
+        &world,
+        "CREATE TRIGGER full BEFORE UPDATE ON deployments BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    )
+    .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    tamper(&world, "DROP TRIGGER full").await;
+
+    let deployment = world.end(id).await;
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert_eq!(
+        deployment.outcome,
+        "Stopped, because its log could not be stored."
+    );
+    assert!(world.steps(id).await.iter().all(|step| step.state.is_final()));
+    assert_eq!(world.parts(id).await[0].state, ServerState::Interrupted);
+    assert!(queue::holders(&world.app.store).await.unwrap().is_empty());
+    world.script("deploy.sh", "echo well");
+    let next = world.commit("Well").await;
+    assert_eq!(world.deploy(&next).await.state, DeploymentState::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_no_command_line_and_arrives_byte_for_byte() {
+    let secret = "s3cr3t-%n\\n'quoted'\n\n second \"line\" $HOME `id` é\n";
+    let mut world = World::with(Wishes {
+        options: variable("TOKEN", secret),
+        ..Wishes::default()
+    })
+    .await;
+    world.script(
+        "deploy.sh",
+        "printf %s \"$TOKEN\" > $HOME/token; sleep 0.5\n\
+         for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; echo; done > $HOME/processes 2>/dev/null\n\
+         cat > $HOME/input",
+    );
+    let commit = world.commit("Looks around").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(
+        deployment.state,
+        DeploymentState::Succeeded,
+        "{}",
+        world.log(deployment.id).await
+    );
+    assert_eq!(world.read(1, "token"), secret);
+    assert_eq!(world.read(1, "input"), "", "a script reads what is not for it");
+    let processes = world.read(1, "processes");
+    assert!(processes.contains("deploy.sh"), "{processes}");
+    let shown: Vec<&str> = processes.lines().filter(|line| line.contains("s3cr3t")).collect();
+    assert!(shown.is_empty(), "{shown:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_across_the_cut_of_a_long_line_is_masked() {
+    let secret = "abcdefghijklmnopqrstuvwxyz";
+    let mut world = World::with(Wishes {
+        options: variable("TOKEN", secret),
+        ..Wishes::default()
+    })
+    .await;
+    world.script(
+        "deploy.sh",
+        "head -c 8180 /dev/zero | tr '\\0' 'X'; printf '%s' \"$TOKEN\"; head -c 9000 /dev/zero | tr '\\0' 'Y'",
+    );
+    let commit = world.commit("Long").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(deployment.state, DeploymentState::Succeeded);
+    let log = world.log(deployment.id).await;
+    assert!(log.contains("•••Y"), "it is not there at all");
+    assert!(
+        !log.contains("Xabc") && !log.contains("xyzY"),
+        "a part of it is shown"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_no_sentence_about_a_failure() {
+    let mut world = World::with(Wishes {
+        options: variable("HIDDEN", "shop_releases"),
+        ..Wishes::default()
+    })
+    .await;
+    world.repository.write("a", "1");
+    let commit = world.commit("First").await;
+    std::fs::create_dir_all(world.home(1, "dev")).unwrap();
+    std::fs::write(world.home(1, "dev/shop_releases"), "in the way").unwrap();
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    let details: Vec<String> = world
+        .steps(deployment.id)
+        .await
+        .into_iter()
+        .map(|s| s.detail)
+        .collect();
+    let parts: Vec<String> = world
+        .parts(deployment.id)
+        .await
+        .into_iter()
+        .map(|p| p.detail)
+        .collect();
+    let said = format!(
+        "{details:?}\n{parts:?}\n{}\n{}",
+        deployment.outcome,
+        world.log(deployment.id).await
+    );
+    assert!(!said.contains("shop_releases"), "{said}");
+    assert!(
+        said.contains("•••"),
+        "nothing was hidden, so this proves nothing: {said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_no_way_round_the_rules_for_commits() {
+    let mut world = World::with(Wishes {
+        environments: vec!["dev", "prod"],
+        ..Wishes::default()
+    })
+    .await;
+    world.repository.write("a", "1");
+    let proven = world.commit("Proven").await;
+    world.repository.write("a", "2");
+    let fresh = world.commit("Never deployed").await;
+    assert_eq!(world.deploy(&proven).await.state, DeploymentState::Succeeded);
+    let to_prod = |commit: &str, kind| {
+        let mut request = World::request(commit);
+        request.environment = "prod".into();
+        request.kind = kind;
+        request
+    };
+
+    let refused = deployments::request(&world.app, &admin(), to_prod(&fresh, Kind::Rollback)).await;
+    let refused = refused.expect_err("a commit nobody has tried went to prod as a rollback");
+    assert!(
+        refused.message().contains("was never deployed to prod"),
+        "{refused}"
+    );
+
+    let first = world.ask(to_prod(&proven, Kind::Regular)).await;
+    assert_eq!(world.end(first).await.state, DeploymentState::Succeeded);
+    let back = world.ask(to_prod(&proven, Kind::Rollback)).await;
+    let back = world.end(back).await;
+    assert_eq!(
+        (back.state, back.kind),
+        (DeploymentState::Succeeded, Kind::Rollback)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_is_where_all_servers_were_not_one_that_was_tried_out_on() {
+    let mut world = World::with(Wishes {
+        clusters: vec![2],
+        ..Wishes::default()
+    })
+    .await;
+    let mut commits = Vec::new();
+    for name in ["a", "b", "c"] {
+        world.repository.write("a", name);
+        commits.push(world.commit(name).await);
+    }
+    assert_eq!(world.deploy(&commits[0]).await.state, DeploymentState::Succeeded);
+    let one = servers::by_name(&world.app.store, "web1").await.unwrap();
+    let mut request = World::request(&commits[1]);
+    request.choice = Choice::Server(one.id);
+    let tried = world.ask(request).await;
+    assert_eq!(world.end(tried).await.state, DeploymentState::Succeeded);
+    let last = world.deploy(&commits[2]).await;
+
+    let back = deployments::roll_back(&world.app, &admin(), last.id)
+        .await
+        .unwrap();
+
+    let back = world.end(back.id()).await;
+    assert_eq!(back.commit.as_str(), commits[0], "{}", back.outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_stops_what_was_queued_before_it() {
+    let mut world = World::simple().await;
+    world.script("deploy.sh", "echo begun; sleep 2");
+    let slow = world.commit("Slow").await;
+    let first = world.ask(World::request(&slow)).await;
+    until_it_says(&world, first, "begun").await;
+    world.repository.write("b", "1");
+    let next = world.commit("Next").await;
+    let second = world.ask(World::request(&next)).await;
+
+    let project = projects::by_name(&world.app.store, "shop").await.unwrap();
+    let lock = Lock {
+        id: LockId(0),
+        project: Some(project.id),
+        environment: None,
+        reason: "the database is being moved".into(),
+        author: "dora".into(),
+        created_at: world.app.now(),
+        ends_at: None,
+    };
+    let tx = world.app.store.begin().await.unwrap();
+    locks::insert(&tx, &lock).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert_eq!(world.end(first).await.state, DeploymentState::Succeeded);
+    let second = world.end(second).await;
+    assert_eq!(second.state, DeploymentState::Failed);
+    assert!(
+        second
+            .outcome
+            .contains("dora has locked this: the database is being moved"),
+        "{}",
+        second.outcome
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_in_the_middle_of_the_switch_says_what_is_really_in_use() {
+    let mut world = World::simple().await;
+    world.repository.write("a", "1");
+    let commit = world.commit("First").await;
+    // A `mv` that makes the switch and then hangs, as a server in trouble might.
+    let bin = world.home(1, "bin");
+    std::fs::create_dir(&bin).unwrap();
+    let mark = world.home(1, "switched");
+    let mv = format!(
+        "#!/bin/sh\n/bin/mv \"$@\" || exit\ncase \"$*\" in *.deployer-link-*) touch {}; sleep 60;; esac\n",
+        mark.display()
+    );
+    std::fs::write(bin.join("mv"), mv).unwrap();
+    std::fs::set_permissions(bin.join("mv"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("export PATH={}:$PATH\n", bin.display());
+    std::fs::write(world.home(1, ".bashrc"), path).unwrap();
+    let id = world.ask(World::request(&commit)).await;
+    for _ in 0..1500 {
+        if mark.exists() {
+            break;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
+    assert!(mark.exists(), "the switch was not made: {}", world.log(id).await);
+
+    deployments::cancel(&world.app, &admin(), id).await.unwrap();
+
+    assert_eq!(world.end(id).await.state, DeploymentState::Cancelled);
+    let detail = &world.parts(id).await[0].detail;
+    assert!(detail.contains("are in use there"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_deploy_script_is_not_left_in_the_target() {
+    let mut world = World::with(Wishes {
+        method: SyncMethod::InPlace,
+        ..Wishes::default()
+    })
+    .await;
+    world.script("deploy.sh", "echo begun; sleep 30");
+    let commit = world.commit("Slow").await;
+    let id = world.ask(World::request(&commit)).await;
+    until_it_says(&world, id, "begun").await;
+
+    deployments::cancel(&world.app, &admin(), id).await.unwrap();
+
+    assert_eq!(world.end(id).await.state, DeploymentState::Cancelled);
+    assert!(!world.home(1, "dev/shop/deploy.sh").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_environments_never_write_to_one_place() {
+    let mut world = World::with(Wishes {
+        environments: vec!["dev", "beta"],
+        ..Wishes::default()
+    })
+    .await;
+    world.repository.write("a", "1");
+    let commit = world.commit("First").await;
+    assert_eq!(world.deploy(&commit).await.state, DeploymentState::Succeeded);
+    let store = &world.app.store;
+    let project = projects::by_name(store, "shop").await.unwrap();
+    let mut beta = environments::by_name(store, project.id, "beta").await.unwrap();
+    beta.target_path = "~/dev/shop".parse().unwrap();
+    let tx = store.begin().await.unwrap();
+    environments::update(&tx, &beta).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut request = World::request(&commit);
+    request.environment = "beta".into();
+    let id = world.ask(request).await;
+
+    let deployment = world.end(id).await;
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    let inspect = world
+        .steps(id)
+        .await
+        .into_iter()
+        .find(|step| step.kind == StepKind::Inspect)
+        .unwrap();
+    assert!(inspect.detail.contains("shop/dev"), "{}", inspect.detail);
+}
