@@ -83,6 +83,10 @@ use crate::store::sessions::SessionRows;
 /// How long open streams may go on after a stop was asked for; browsers reconnect by themselves.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long somebody who may no longer see a stream goes on seeing it, at most; each question
+/// takes two reads of the store, and there may be hundreds of viewers.
+const JUDGE_STREAMS_EVERY: Duration = Duration::from_secs(30);
+
 /// How many servers pages ask at once for what they run: many people may look at large
 /// environments, and deployments need the connections more.
 const QUESTIONS: usize = 12;
@@ -96,6 +100,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// Days after which an unused session ends.
     pub session_days: u32,
+    /// How often an open stream is asked whether its viewer still may see it.
+    pub judge_streams_every: Duration,
 }
 
 impl Settings {
@@ -105,6 +111,7 @@ impl Settings {
             https: config.is_https(),
             trusted_proxies: config.http.trusted_proxies.clone(),
             session_days: config.http.session_days,
+            judge_streams_every: JUDGE_STREAMS_EVERY,
         }
     }
 }

@@ -51,6 +51,16 @@ pub fn open(sessions: &SessionRows, settings: &Settings, headers: &HeaderMap) ->
     Session::new(id, Arc::new(sessions.clone()), Some(Expiry::OnInactivity(days)))
 }
 
+/// The same session as it is in the store by now.
+pub fn again(session: &Session, sessions: &SessionRows, settings: &Settings) -> Session {
+    let days = time::Duration::days(i64::from(settings.session_days));
+    Session::new(
+        session.id(),
+        Arc::new(sessions.clone()),
+        Some(Expiry::OnInactivity(days)),
+    )
+}
+
 /// Who is logged in with this session; moves its end when it is time to.
 pub async fn signed_in(session: &Session, now: Instant) -> Result<Option<SignedIn>> {
     if session.id().is_none() {

@@ -147,6 +147,20 @@ impl Visitor {
         self.0.user.as_ref()
     }
 
+    /// Whether by now, long after the request began, the same person is still logged in. Guests
+    /// stay guests; what cannot be found out changes nothing.
+    pub(super) async fn still_stands(&self) -> bool {
+        let (inner, site) = (&self.0, &self.0.site);
+        let Some(user) = &inner.user else {
+            return true;
+        };
+        let session = session::again(&inner.session, &site.sessions, &site.settings);
+        match site.who(&session, site.app.now()).await {
+            Ok(found) => found.is_some_and(|(found, _)| found.id == user.id),
+            Err(_) => true,
+        }
+    }
+
     /// The instant by which this request is judged.
     pub fn now(&self) -> Instant {
         self.0.now

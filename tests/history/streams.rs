@@ -9,9 +9,9 @@ use deployer::engine::live::Hub;
 use deployer::store::{Lease, Store, deployments, log, queue};
 use reqwest::{Client, Response};
 
-use super::support::{project, queued, server, site_for};
+use super::support::{project, queued, server, site_for, site_with};
 use crate::support::store::{LEASE, deployment};
-use crate::web::support::TestSite;
+use crate::web::support::{Options, TestSite};
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -164,6 +164,52 @@ async fn who_loses_the_connection_over_and_over_sees_every_line_once() {
     printer.await.unwrap();
     assert_eq!(lines, (0..3000).collect::<Vec<_>>());
     assert!(connections > 2, "it was tried: {connections}");
+}
+
+#[tokio::test]
+async fn who_logs_out_sees_nothing_more() {
+    let options = Options {
+        judge_every: Some(Duration::from_millis(300)),
+        ..Options::default()
+    };
+    let site = site_with("alice", options).await;
+    let work = Work::begin(&site).await;
+    let cookie = site.session_cookie();
+    let mut of_one = open(
+        &site.browser,
+        &format!("{}{}", site.url, work.path()),
+        &cookie,
+        "0",
+    )
+    .await;
+    let mut of_all = open(&site.browser, &format!("{}/live", site.url), &cookie, "0").await;
+    work.print(0, 5).await;
+    let mut seen = Seen::default();
+    seen.read(&mut of_one, |seen| seen.lines_so_far() == 5).await;
+
+    site.post("/logout", &[]).await;
+
+    seen.read(&mut of_one, Seen::has_ended).await;
+    assert!(seen.has_ended(), "{}", seen.text);
+    let mut seen = Seen::default();
+    seen.read(&mut of_all, Seen::has_ended).await;
+    assert!(seen.has_ended(), "{}", seen.text);
+}
+
+#[tokio::test]
+async fn who_claims_to_have_seen_more_than_there_is_sees_what_comes() {
+    let site = site_for("alice").await;
+    let work = Work::begin(&site).await;
+    work.print(0, 5).await;
+    let (url, cookie) = (format!("{}{}", site.url, work.path()), site.session_cookie());
+    for claimed in ["9223372036854775807", "4711"] {
+        let mut stream = open(&site.browser, &url, &cookie, claimed).await;
+        let mut seen = Seen::default();
+        seen.read(&mut stream, |seen| seen.text.contains("data:")).await;
+        work.print(5, 6).await;
+        seen.read(&mut stream, |seen| seen.lines_so_far() > 0).await;
+        assert_eq!(seen.lines(), [5], "{claimed}");
+    }
 }
 
 impl Seen {

@@ -14,9 +14,14 @@ pub const POLICY: &str = "p, alice, shop, *, view, always, allow\np, bob, *, bet
 
 /// A site where alice, bob and admin have accounts; `name` is logged in.
 pub async fn site_for(name: &str) -> TestSite {
+    site_with(name, Options::default()).await
+}
+
+/// The same, with more that is special.
+pub async fn site_with(name: &str, options: Options) -> TestSite {
     let options = Options {
         policy: Some(POLICY),
-        ..Options::default()
+        ..options
     };
     let site = TestSite::start_with(options).await;
     for account in ["admin", "alice", "bob", "eve"] {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deployer::access::{Access, Permit};
 use deployer::app::accounts::{self, NewUser};
@@ -43,6 +44,8 @@ pub struct Options {
     pub address: &'static str,
     /// Lines beside those of the shipped policy.
     pub policy: Option<&'static str>,
+    /// How often open streams are judged, where a test cannot wait.
+    pub judge_every: Option<Duration>,
 }
 
 impl Default for Options {
@@ -51,6 +54,7 @@ impl Default for Options {
             https: false,
             address: "127.0.0.1:0",
             policy: None,
+            judge_every: None,
         }
     }
 }
@@ -84,20 +88,22 @@ impl TestSite {
             Some(lines) => crate::support::world::access(directory.path(), lines),
         };
         let app = app(&store, directory.path(), options.https, access);
-        Self::serve(app, options.address, Some(directory)).await
+        Self::serve(app, options, Some(directory)).await
     }
 
     /// A site over an application that somebody else holds.
     pub async fn over(app: App) -> Self {
-        Self::serve(app, Options::default().address, None).await
+        Self::serve(app, Options::default(), None).await
     }
 
-    async fn serve(app: App, address: &str, directory: Option<tempfile::TempDir>) -> Self {
+    async fn serve(app: App, options: Options, directory: Option<tempfile::TempDir>) -> Self {
         let (store, hub) = (app.store.clone(), app.engine.hub().clone());
-        let listener = TcpListener::bind(address).await.unwrap();
+        let listener = TcpListener::bind(options.address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(web::serve(Arc::new(Site::new(app)), listener, async {
+        let mut site = Site::new(app);
+        site.settings.judge_streams_every = options.judge_every.unwrap_or(site.settings.judge_streams_every);
+        tokio::spawn(web::serve(Arc::new(site), listener, async {
             let _ = stopped.await;
         }));
         let cookies = Arc::new(Jar::default());

@@ -7,15 +7,19 @@
 //!
 //! `changes` is the stream of everything that changes, for pages about more than one deployment.
 //!
+//! Whoever watches is asked again now and then whether they still may (`standing`).
+//!
 //! Every message carries the number of the last line that its receiver has seen with it, which the
 //! browser sends back as `Last-Event-ID` when it reconnects.
 
 mod changes;
 mod channel;
 mod frame;
+mod standing;
 mod viewer;
 
 pub use changes::Changes;
 pub use channel::Channels;
 pub use frame::Filter;
+pub use standing::while_allowed;
 pub use viewer::stream;

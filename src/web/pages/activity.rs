@@ -11,6 +11,7 @@ use crate::app::activity::{self, Obstacle, Running};
 use crate::app::history;
 use crate::domain::{Instant, Result};
 use crate::web::frame::{Frame, Section, html};
+use crate::web::live;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -178,6 +179,13 @@ pub async fn events(
         .header("last-event-id")
         .and_then(|text| text.parse::<u64>().ok());
     let stream = visitor.changes().stream(resumed.unwrap_or(query.after));
+    let period = visitor.site().settings.judge_streams_every;
+    let stream = live::while_allowed(stream, period, move || {
+        let visitor = visitor.clone();
+        async move {
+            visitor.still_stands().await && history::visible(visitor.app(), visitor.actor()).await.is_ok()
+        }
+    });
     Ok(Response::builder()
         .content_type("text/event-stream")
         .header("cache-control", "no-store")

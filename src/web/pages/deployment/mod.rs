@@ -19,7 +19,7 @@ pub use state::StateView;
 
 use crate::app::deployments::{self, Requested};
 use crate::app::watch::{self, Acts, Watched};
-use crate::domain::{CommitId, Deployment, DeploymentId, Error, Result};
+use crate::domain::{Action, CommitId, Deployment, DeploymentId, Error, Result};
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::live;
@@ -149,7 +149,7 @@ pub async fn events(
     request: &poem::Request,
 ) -> Result<Response> {
     let app = visitor.app();
-    watch::see(app, visitor.actor(), id).await?;
+    let (watched, _) = watch::see(app, visitor.actor(), id).await?;
     let resumed = request
         .header("last-event-id")
         .and_then(|text| text.parse::<i64>().ok());
@@ -163,8 +163,17 @@ pub async fn events(
         server: wanted.server,
         kind: wanted.kind,
     };
-    let after = resumed.unwrap_or(query.0.after).max(0);
+    // Who claims to have seen more than there is has seen what there is.
+    let after = resumed
+        .unwrap_or(query.0.after)
+        .clamp(0, watched.deployment.last_line);
     let stream = live::stream(app.clone(), visitor.channels(), id, after, filter);
+    let period = visitor.site().settings.judge_streams_every;
+    let place = deployments::resource(&watched.deployment);
+    let stream = live::while_allowed(stream, period, move || {
+        let (visitor, place) = (visitor.clone(), place.clone());
+        async move { visitor.app().may(visitor.actor(), Action::View, &place) && visitor.still_stands().await }
+    });
     Ok(Response::builder()
         .content_type("text/event-stream")
         .header("cache-control", "no-store")
