@@ -57,7 +57,7 @@ fn main() {
         Size {
             files: 10_000,
             targets: 40,
-            rounds: 5,
+            rounds: 3,
         }
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -68,13 +68,9 @@ async fn compare(size: &Size) {
     let dir = tempfile::tempdir().unwrap();
     let tree = dir.path().join("tree");
     plant(&tree, size.files);
-    let sshd = Sshd::builder()
-        .listeners(size.targets)
-        .line("MaxStartups 200")
-        .start()
-        .await;
-    let mut ours = Ours::new(&sshd, dir.path(), tree.clone(), size.targets);
-    let theirs = Theirs::new(&sshd, dir.path(), &tree, size.targets);
+    let sshds = fleet(dir.path(), size.targets).await;
+    let mut ours = Ours::new(&sshds, dir.path(), tree.clone());
+    let theirs = Theirs::new(&sshds, dir.path(), &tree);
     ours.sync().await;
     theirs.sync();
 
@@ -96,6 +92,23 @@ async fn compare(size: &Size) {
         report(name, median(us), median(them));
     }
     ours.verify(&tree);
+}
+
+/// Servers with `targets` ports in all; one sshd listens on 16 at the most.
+async fn fleet(dir: &Path, targets: usize) -> Vec<Sshd> {
+    let key = sshd::keygen(dir, "controller", "ed25519");
+    let mut sshds = Vec::new();
+    let mut left = targets;
+    while left > 0 {
+        let ports = left.min(10);
+        left -= ports;
+        let builder = Sshd::builder()
+            .accept(&key)
+            .listeners(ports)
+            .line("MaxStartups 200");
+        sshds.push(builder.start().await);
+    }
+    sshds
 }
 
 fn report(name: &str, us: Took, them: Took) {
@@ -172,16 +185,21 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(sshd: &Sshd, dir: &Path, tree: PathBuf, targets: usize) -> Self {
-        let endpoint = |&port: &u16| Endpoint {
-            port,
-            ..sshd.endpoint()
-        };
+    fn new(sshds: &[Sshd], dir: &Path, tree: PathBuf) -> Self {
+        let endpoints: Vec<Endpoint> = sshds
+            .iter()
+            .flat_map(|sshd| {
+                sshd.ports.iter().map(|&port| Endpoint {
+                    port,
+                    ..sshd.endpoint()
+                })
+            })
+            .collect();
         let layout = |number| layout(&dir.join(format!("ours/{number}")));
         Self {
-            pool: sshd.pool(),
-            endpoints: sshd.ports.iter().map(endpoint).collect(),
-            layouts: (0..targets).map(layout).collect(),
+            pool: sshds[0].pool(),
+            layouts: (0..endpoints.len()).map(layout).collect(),
+            endpoints,
             tree,
             known: Vec::new(),
             deployments: 0,
@@ -284,20 +302,17 @@ struct Theirs {
 
 impl Theirs {
     /// A script that runs one rsync per target, 20 at a time, each over an ssh of its own.
-    fn new(sshd: &Sshd, dir: &Path, tree: &Path, targets: usize) -> Self {
+    fn new(sshds: &[Sshd], dir: &Path, tree: &Path) -> Self {
         let script = dir.join("rsync.sh");
-        let ssh = format!(
-            "ssh -i {} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes",
-            sshd.client_key.display()
-        );
+        let options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
+        let key = sshds[0].client_key.display();
+        let (user, tree) = (&sshds[0].user, tree.display());
         let mut lines = String::new();
-        for (number, port) in (0..targets).zip(&sshd.ports) {
+        for (number, port) in sshds.iter().flat_map(|sshd| &sshd.ports).enumerate() {
             let target = dir.join(format!("rsync/{number}"));
             std::fs::create_dir_all(&target).unwrap();
             lines.push_str(&format!(
-                "rsync -az --delete -e \"{ssh} -p {port}\" {}/ {}@127.0.0.1:{}/\n",
-                tree.display(),
-                sshd.user,
+                "rsync -az --delete -e \"ssh -i {key} {options} -p {port}\" {tree}/ {user}@127.0.0.1:{}/\n",
                 target.display()
             ));
         }

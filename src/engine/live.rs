@@ -12,9 +12,10 @@ use tokio::sync::broadcast;
 
 use crate::domain::{DeploymentId, NumberedChunk};
 
-/// Events kept for a watcher of one deployment before it has to read the store. One event is one
+/// Events kept for a watcher of one deployment before it has to read the store; an event can hold
+/// half a megabyte of lines, so these are what a loud script's memory is made of. One event is one
 /// write of the log, of which there are at most some tens a second.
-const DEPLOYMENT_RING: usize = 256;
+const DEPLOYMENT_RING: usize = 32;
 /// Changes kept for a watcher of everything.
 const ACTIVITY_RING: usize = 256;
 

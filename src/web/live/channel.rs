@@ -16,7 +16,7 @@ use crate::engine::live::Event;
 use crate::web::pages::deployment::{LinesView, StateView};
 
 /// Messages a viewer may be behind before it reads the store instead.
-const RING: usize = 512;
+const RING: usize = 64;
 /// States change in bursts (a step ends, the next begins): one rendering serves all of a burst.
 const STATE_PAUSE: Duration = Duration::from_millis(120);
 
