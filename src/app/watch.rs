@@ -55,9 +55,9 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
 /// # Errors
 /// Not found; forbidden.
 pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched, Acts)> {
-    let deployment = deployments::by_id(&app.store, id).await?;
-    app.permit(actor, Action::View, &resource(&deployment)).await?;
     let watched = now(app, id).await?;
+    app.permit(actor, Action::View, &resource(&watched.deployment))
+        .await?;
     let acts = acts(app, actor, &watched.deployment).await?;
     Ok((watched, acts))
 }
