@@ -16,6 +16,7 @@
 //! - [`git`], [`ssh`], [`sync`]: one module per thing outside. Mirrors, commits, diffs, exports;
 //!   pooled connections and remote commands as values; the one manifest of a tree and the
 //!   difference that each server needs.
+//! - [`http`]: a small client that speaks over any stream, for those who ask servers and balancers.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
 //! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`]: how the program is started, set
@@ -70,6 +71,7 @@ pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod git;
+pub mod http;
 pub mod process;
 pub mod ssh;
 pub mod store;

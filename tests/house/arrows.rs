@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("telemetry", &["config"]),
     ("process", &["domain"]),
+    ("http", &["domain"]),
     ("git", &["domain", "clock", "process"]),
     ("ssh", &["domain", "clock", "process"]),
     ("sync", &["domain", "clock", "process", "ssh"]),

@@ -1,0 +1,131 @@
+//! Why there is no answer, one sentence per case.
+//!
+//! Each sentence names whom it is about, for it is read beside those about others. The technical
+//! cause, where there is one, is the source and goes to the log.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain;
+
+/// A failure to get an answer. `to` is who was asked: a host, with its port unless that is usual.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request cannot be written in HTTP.
+    #[error("This request cannot be sent: {reason}.")]
+    BadRequest {
+        /// Short words, without a full stop.
+        reason: &'static str,
+    },
+    /// The name leads to no address.
+    #[error("The name “{name}” leads to no address. Check its spelling and the name server.")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// What the system said.
+        #[source]
+        cause: Option<io::Error>,
+    },
+    /// Nobody listens there.
+    #[error("{to} refused the connection: nothing listens there.")]
+    Refused {
+        /// Who.
+        to: String,
+    },
+    /// No connection for another reason.
+    #[error("{to} cannot be reached: {cause}.")]
+    Unreachable {
+        /// Who.
+        to: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// No connection in time.
+    #[error("{to} did not accept a connection within {} s.", limit.as_secs_f64())]
+    ConnectTimeout {
+        /// Who.
+        to: String,
+        /// The limit that passed.
+        limit: Duration,
+    },
+    /// Connected, but no encrypted connection came about.
+    #[error("There is no secure connection to {to}: {reason}.")]
+    Tls {
+        /// Who.
+        to: String,
+        /// Short words, without a full stop.
+        reason: String,
+        /// For the log.
+        #[source]
+        cause: Option<io::Error>,
+    },
+    /// The certificates to trust cannot be read.
+    #[error("The certificates in {path} cannot be used: {reason}.", path = path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Short words, without a full stop.
+        reason: String,
+    },
+    /// Connected, but no complete answer in time.
+    #[error("{to} did not answer within {} s.", limit.as_secs_f64())]
+    TimedOut {
+        /// Who.
+        to: String,
+        /// The limit that passed.
+        limit: Duration,
+    },
+    /// The connection ended before the answer did.
+    #[error("{to} closed the connection before it had answered.")]
+    Closed {
+        /// Who.
+        to: String,
+        /// For the log.
+        #[source]
+        cause: hyper::Error,
+    },
+    /// What came is not HTTP.
+    #[error("{to} answered something that is not HTTP. Check the port, and whether it wants TLS.")]
+    NotHttp {
+        /// Who.
+        to: String,
+        /// For the log.
+        #[source]
+        cause: hyper::Error,
+    },
+    /// The body is longer than the asker can use.
+    #[error("{to} answered with more than {limit} bytes.")]
+    TooLong {
+        /// Who.
+        to: String,
+        /// Bytes.
+        limit: usize,
+    },
+    /// Somebody cancelled.
+    #[error("The request was cancelled.")]
+    Cancelled,
+}
+
+impl Error {
+    pub(super) fn broken(to: &str, cause: hyper::Error) -> Self {
+        let to = to.to_owned();
+        if cause.is_parse() || cause.is_parse_too_large() {
+            Self::NotHttp { to, cause }
+        } else {
+            Self::Closed { to, cause }
+        }
+    }
+}
+
+impl From<Error> for domain::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::BadRequest { .. } | Error::Certificates { .. } => domain::ErrorKind::Invalid,
+            Error::Cancelled => domain::ErrorKind::Conflict,
+            _ => domain::ErrorKind::Unavailable,
+        };
+        domain::Error::new(kind, error.to_string()).because(error)
+    }
+}

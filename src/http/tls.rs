@@ -1,0 +1,204 @@
+//! TLS around a stream, and whose certificates are trusted.
+//!
+//! Trusted are the public authorities (Mozilla's list, compiled in, so that the result does not
+//! depend on the host we run on), or those and the ones in a file. For servers that show a
+//! certificate nobody signed there is [`Tls::unverified`]: it keeps out who only listens, not who
+//! answers in the server's place, and is therefore only for asking whether something lives.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    self, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+
+use super::Error;
+
+/// Whom we trust to say who a server is. Cheap to clone.
+#[derive(Clone)]
+pub struct Tls {
+    config: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// The public authorities.
+    pub fn public() -> Self {
+        Self::trusting(public_roots())
+    }
+
+    /// The public authorities and the certificates in a PEM file.
+    ///
+    /// # Errors
+    /// [`Error::Certificates`]: no such file, or none in it that can be read.
+    pub fn with_certificates(path: &Path) -> Result<Self, Error> {
+        let unusable = |reason: String| Error::Certificates {
+            path: path.to_owned(),
+            reason,
+        };
+        let mut roots = public_roots();
+        let known = roots.len();
+        let certificates =
+            CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        if roots.len() == known {
+            return Err(unusable("there is none in it".to_owned()));
+        }
+        Ok(Self::trusting(roots))
+    }
+
+    /// Anybody: certificates are not looked at.
+    pub fn unverified() -> Self {
+        let provider = provider();
+        let anybody = Arc::new(Anybody(provider.clone()));
+        let config = builder(provider)
+            .dangerous()
+            .with_custom_certificate_verifier(anybody)
+            .with_no_client_auth();
+        Self {
+            config: Arc::new(config),
+        }
+    }
+
+    fn trusting(roots: RootCertStore) -> Self {
+        let config = builder(provider())
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self {
+            config: Arc::new(config),
+        }
+    }
+
+    /// Shakes hands over `stream` with a server that has to be `name`. `to` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Tls`], also when it is not done by `deadline`.
+    pub async fn wrap<S>(
+        &self,
+        stream: S,
+        name: &str,
+        to: &str,
+        deadline: Instant,
+    ) -> Result<TlsStream<S>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let failed = |reason: String, cause| Error::Tls {
+            to: to.to_owned(),
+            reason,
+            cause,
+        };
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| failed(format!("“{name}” can be in no certificate"), None))?;
+        let connector = TlsConnector::from(self.config.clone());
+        match timeout_at(deadline, connector.connect(name, stream)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(cause)) => Err(failed(reason(&cause), Some(cause))),
+            Err(_) => Err(failed("the handshake took too long".to_owned(), None)),
+        }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+/// Why a handshake failed, in short words.
+fn reason(cause: &io::Error) -> String {
+    let inner = cause.get_ref().and_then(|inner| inner.downcast_ref());
+    let Some(error): Option<&rustls::Error> = inner else {
+        return match cause.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                "it closed the connection in the middle of the handshake".to_owned()
+            }
+            _ => cause.to_string(),
+        };
+    };
+    match error {
+        rustls::Error::InvalidMessage(_) => "it does not speak TLS on that port".to_owned(),
+        rustls::Error::InvalidCertificate(why) => match why {
+            CertificateError::UnknownIssuer => "its certificate is signed by nobody we trust".to_owned(),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another name".to_owned()
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired".to_owned()
+            }
+            other => format!("its certificate was refused ({other})"),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn builder(provider: Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("this provider speaks the default versions of TLS")
+}
+
+fn public_roots() -> RootCertStore {
+    RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    }
+}
+
+/// Takes every certificate, as long as its owner proves to have its key.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
