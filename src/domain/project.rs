@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthCheck;
 use super::names::{BranchName, Name, TargetPath};
 use super::{ClusterId, EnvironmentId, ProjectId};
 
@@ -98,6 +99,8 @@ pub struct EnvironmentOptions {
     pub parallel: u32,
     /// How many old releases stay on a server beside the current and the previous one.
     pub keep_releases: u32,
+    /// What is asked of a server once the new release is in place; `None`: nothing.
+    pub health: Option<HealthCheck>,
 }
 
 /// A variable that scripts see.
@@ -119,6 +122,7 @@ impl Default for EnvironmentOptions {
             remote_timeout: 900,
             parallel: 20,
             keep_releases: 5,
+            health: None,
         }
     }
 }
