@@ -11,7 +11,9 @@ use deployer::domain::{
     Kind, Line, Member, Phase, Project, ProjectId, Server, ServerId, StepKind, StepState, Stream, SyncMethod,
     Target,
 };
-use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastPart, PastStep, insert_past};
+use deployer::store::deployments::{
+    NewDeployment, NewPart, PastDeployment, PastPart, PastStep, Terms, insert_past,
+};
 use deployer::store::{Store, StoreOptions, Tx, clusters, environments, projects, servers};
 
 const PROJECTS: usize = 20;
@@ -218,6 +220,7 @@ impl Inventory {
             reason: String::new(),
             permit: None,
             queued_at: at,
+            terms: Terms::default(),
             scheduled_at: None,
             priority: 0,
             request_key: None,

@@ -13,6 +13,7 @@ mod m20261122_000001_inventory;
 mod m20261122_000002_deployments;
 mod m20261122_000003_people;
 mod m20261122_000004_audit;
+mod m20261122_000005_rollouts;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_deployments::Change),
             Box::new(m20261122_000003_people::Change),
             Box::new(m20261122_000004_audit::Change),
+            Box::new(m20261122_000005_rollouts::Change),
         ]
     }
 }

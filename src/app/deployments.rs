@@ -13,7 +13,7 @@ use crate::domain::{
     EnvironmentId, Error, Kind, Lock, Project, Resource, Result, ServerId, Target,
 };
 use crate::store::audit as audit_log;
-use crate::store::deployments::{self, NewDeployment, NewPart};
+use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
 use crate::store::{Tx, environments, locks, projects, releases};
 
 /// The longest reason, in characters: a paragraph, not a document.
@@ -169,6 +169,7 @@ async fn store(app: &App, permit: Permit, wanted: DeployRequest, wish: Wish) -> 
         reason: wanted.reason.trim().to_owned(),
         permit: Some(permit.line().clone()),
         queued_at: now,
+        terms: Terms::default(),
         scheduled_at: None,
         priority: if wanted.kind == Kind::Rollback {
             ROLLBACK_PRIORITY

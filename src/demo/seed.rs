@@ -22,7 +22,7 @@ use crate::domain::{
     BalancerId, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Error, HostKey, Project,
     ProjectId, Result, Server, ServerId, Target,
 };
-use crate::store::deployments::{self, NewDeployment, NewPart, PastPart, PastStep, insert_past};
+use crate::store::deployments::{self, NewDeployment, NewPart, PastPart, PastStep, Terms, insert_past};
 use crate::store::releases::NewRelease;
 use crate::store::{Store, Tx, audit, clusters, environments, projects, servers};
 
@@ -235,6 +235,7 @@ fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployme
             reason: past.reason.to_owned(),
             permit: policy::line_for(past.actor, past.kind, place),
             queued_at: past.queued_at,
+            terms: Terms::default(),
             scheduled_at: None,
             priority: 0,
             request_key: None,

@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::names::CommitId;
+use super::pause::{Approval, Pause};
+use super::rollout::Strategy;
 use super::step::words;
 use super::{ClusterId, DeploymentId, EnvironmentId, Instant, PolicyLine, ProjectId, ServerId};
 
 words! {
     /// Where a deployment stands.
     DeploymentState {
+        /// Waits for a second person.
+        Awaiting = "awaiting_approval", "Awaiting approval";
         /// Waits for its time.
         Scheduled = "scheduled", "Scheduled";
         /// Waits for a worker or for servers another deployment holds.
@@ -23,6 +27,8 @@ words! {
         Failed = "failed", "Failed";
         /// A person ended it.
         Cancelled = "cancelled", "Cancelled";
+        /// The deployer stopped in the middle; it can be resumed.
+        Interrupted = "interrupted", "Interrupted";
     }
 }
 
@@ -32,19 +38,23 @@ impl DeploymentState {
         use DeploymentState as S;
         matches!(
             (self, next),
-            (S::Scheduled, S::Queued | S::Cancelled | S::Failed)
+            (S::Awaiting, S::Scheduled | S::Queued | S::Cancelled | S::Failed)
+                | (S::Scheduled, S::Queued | S::Cancelled | S::Failed)
                 | (S::Queued, S::Running | S::Cancelled | S::Failed)
                 | (
                     S::Running,
-                    S::Paused | S::Succeeded | S::Failed | S::Cancelled | S::Queued
+                    S::Paused | S::Succeeded | S::Failed | S::Cancelled | S::Interrupted | S::Queued
                 )
-                | (S::Paused, S::Running | S::Failed | S::Cancelled)
+                | (S::Paused, S::Running | S::Failed | S::Cancelled | S::Interrupted)
         )
     }
 
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Interrupted
+        )
     }
 }
 
@@ -149,6 +159,8 @@ pub struct Deployment {
     pub permit: Option<PolicyLine>,
     /// When it was asked for.
     pub queued_at: Instant,
+    /// When it shall begin; `None`: as soon as it can.
+    pub scheduled_at: Option<Instant>,
     /// When a worker took it.
     pub started_at: Option<Instant>,
     /// When it ended.
@@ -157,6 +169,18 @@ pub struct Deployment {
     pub cancelled_by: Option<String>,
     /// A sentence on how it ended; empty until then.
     pub outcome: String,
+    /// The deployment it goes on from: retried, resumed, rolled back.
+    pub origin: Option<DeploymentId>,
+    /// The strategy asked for, where it is not the environment's.
+    pub strategy: Option<Strategy>,
+    /// Why a lock does not stop it, in the words of who may override one.
+    pub lock_override: Option<String>,
+    /// The second opinion it needs or has.
+    pub approval: Option<Approval>,
+    /// Who wants it to pause after the current batch, where somebody does.
+    pub pause_requested_by: Option<String>,
+    /// What it waits for, while it is paused.
+    pub pause: Option<Pause>,
     /// Number of the last stored log line; 0: none yet.
     pub last_line: i64,
 }
@@ -181,6 +205,24 @@ words! {
     }
 }
 
+words! {
+    /// Whether a server of a deployment gets traffic, as far as we made it so.
+    Service {
+        /// It stands behind no balancer, or was not touched there.
+        Untouched = "", "";
+        /// It is being taken out.
+        TakingOut = "taking_out", "Being taken out";
+        /// We took it out.
+        Out = "out", "Out of service";
+        /// It is being put back.
+        PuttingBack = "putting_back", "Being put back";
+        /// We put it back, and the balancers called it up.
+        Back = "back", "In service";
+        /// Somebody had taken it out by hand before: it stays so.
+        ByHand = "by_hand", "Out by hand";
+    }
+}
+
 /// A server's part in a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerPart {
@@ -194,6 +236,10 @@ pub struct ServerPart {
     pub position: i32,
     /// How far it is.
     pub state: ServerState,
+    /// Its batch, from 0; `None` until there is a plan.
+    pub batch: Option<i32>,
+    /// Whether it gets traffic.
+    pub service: Service,
     /// What was on it before, where known.
     pub previous_commit: Option<CommitId>,
     /// What is on it now and what to do; may be empty while all is well.
@@ -213,7 +259,7 @@ mod tests {
 
     #[test]
     fn every_state_but_the_first_can_be_reached() {
-        for &to in S::ALL.iter().filter(|state| **state != S::Scheduled) {
+        for &to in S::ALL.iter().filter(|state| **state != S::Awaiting) {
             assert!(S::ALL.iter().any(|&from| from.may_become(to)), "{to}");
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::HealthCheck;
 use super::names::{BranchName, Name, TargetPath};
+use super::rollout::RolloutOptions;
 use super::{ClusterId, EnvironmentId, ProjectId};
 
 /// A Git repository that is deployed.
@@ -101,6 +102,12 @@ pub struct EnvironmentOptions {
     pub keep_releases: u32,
     /// What is asked of a server once the new release is in place; `None`: nothing.
     pub health: Option<HealthCheck>,
+    /// In which batches it goes out, and what happens when a server fails.
+    pub rollout: RolloutOptions,
+    /// Hours within which a second person must approve each deployment; `None`: nobody has to.
+    pub approval_hours: Option<u32>,
+    /// Whether differing commits on its servers are reported.
+    pub watch_drift: bool,
 }
 
 /// A variable that scripts see.
@@ -123,6 +130,9 @@ impl Default for EnvironmentOptions {
             parallel: 20,
             keep_releases: 5,
             health: None,
+            rollout: RolloutOptions::default(),
+            approval_hours: None,
+            watch_drift: true,
         }
     }
 }

@@ -92,6 +92,21 @@ pub struct ServerRelease {
     pub verified_at: Option<Instant>,
 }
 
+/// What a server said when it was last asked what it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// Of which environment.
+    pub environment_id: EnvironmentId,
+    /// Which server.
+    pub server_id: ServerId,
+    /// When it was asked.
+    pub at: Instant,
+    /// What its marker said; `None`: there is none.
+    pub release: Option<Release>,
+    /// Why it could not be asked; empty: it could.
+    pub trouble: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,12 +58,18 @@ words! {
         Inspect = "inspect", "Inspect";
         /// Bring the files there.
         Sync = "sync", "Sync";
+        /// Take the server out of service at its balancers.
+        Drain = "drain", "Take out";
         /// Make the new release the one in use.
         Activate = "activate", "Activate";
         /// `deploy.sh` on the server.
         Deploy = "deploy", "deploy.sh";
         /// `tests/run_tests.sh` on the server.
         Tests = "tests", "Tests";
+        /// Ask whether what was deployed works.
+        Health = "health", "Health check";
+        /// Put the server back into service, and wait until the balancers call it up.
+        Restore = "restore", "Put back";
         /// Record releases, prune old ones, free the servers.
         Finish = "finish", "Finish";
     }

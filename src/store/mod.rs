@@ -31,6 +31,7 @@ pub mod deployments;
 pub mod environments;
 pub mod locks;
 pub mod log;
+pub mod observations;
 pub mod projects;
 pub mod queue;
 pub mod releases;

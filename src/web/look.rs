@@ -66,6 +66,7 @@ pub trait Look {
 impl Look for DeploymentState {
     fn icon(&self) -> &'static str {
         match self {
+            Self::Awaiting => "user-check",
             Self::Scheduled => "calendar-time",
             Self::Queued => "hourglass",
             Self::Running => "loader-2",
@@ -73,6 +74,7 @@ impl Look for DeploymentState {
             Self::Succeeded => "circle-check",
             Self::Failed => "circle-x",
             Self::Cancelled => "ban",
+            Self::Interrupted => "plug-connected-x",
         }
     }
 
@@ -81,9 +83,9 @@ impl Look for DeploymentState {
             Self::Scheduled => Tone::Later,
             Self::Queued | Self::Cancelled => Tone::Quiet,
             Self::Running => Tone::Busy,
-            Self::Paused => Tone::Warn,
+            Self::Paused | Self::Awaiting => Tone::Warn,
             Self::Succeeded => Tone::Good,
-            Self::Failed => Tone::Bad,
+            Self::Failed | Self::Interrupted => Tone::Bad,
         }
     }
 

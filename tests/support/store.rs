@@ -8,7 +8,7 @@ use deployer::domain::{
     EnvironmentOptions, Instant, Kind, Member, NewAuditEvent, Outcome, Project, ProjectId, Server, ServerId,
     SyncMethod, Target,
 };
-use deployer::store::deployments::{NewDeployment, NewPart};
+use deployer::store::deployments::{NewDeployment, NewPart, Terms};
 use deployer::store::{
     Lease, Store, StoreOptions, clusters, deployments, environments, projects, queue, servers,
 };
@@ -235,6 +235,7 @@ pub fn deployment(project: &Project, environment: &Environment, servers: &[Serve
         reason: "It is time.".into(),
         permit: None,
         queued_at: noon(),
+        terms: Terms::default(),
         scheduled_at: None,
         priority: 0,
         request_key: None,

@@ -165,7 +165,7 @@ impl EnvironmentForm {
             remote_timeout: remote_timeout?,
             parallel: parallel?,
             keep_releases: keep?,
-            health: before.health.clone(),
+            ..before.clone()
         })
     }
 }

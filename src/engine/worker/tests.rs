@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{Options, Pool};
-use crate::store::deployments::{self, NewDeployment, NewPart};
+use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
 use crate::store::{Store, StoreOptions, Tx, clusters, environments, projects, servers};
 
 async fn engine(dir: &std::path::Path) -> Engine {
@@ -103,6 +103,7 @@ async fn claimed(engine: &Engine) -> Claimed {
         reason: String::new(),
         permit: None,
         queued_at: now,
+        terms: Terms::default(),
         scheduled_at: None,
         priority: 0,
         previous_commit: None,

@@ -1,11 +1,13 @@
 //! Deployments: asking for one, reading them, moving them from state to state.
 //!
 //! `history` pages through all of them, `overview` answers what the pages about projects and
-//! environments ask, `states` is the only place that changes a state.
+//! environments ask, `states` is the only place that changes a state, `rollouts` keeps plan, pauses and
+//! where servers stand.
 
 mod history;
 mod overview;
 mod past;
+mod rollouts;
 mod states;
 
 pub use history::{Filter, Place, history, places};
@@ -14,6 +16,9 @@ pub use overview::{
     previous_succeeded, progress, running_for, succeeded_commits,
 };
 pub use past::{PastDeployment, PastPart, PastStep, insert_past};
+pub use rollouts::{
+    answer, approve, due, plan, request_pause, set_pause, set_plan, set_service, superseded, take_answer,
+};
 pub use states::{request_cancel, set_phase, set_previous_commit, set_server, set_state};
 
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -24,12 +29,13 @@ use super::entities::deployment_servers as parts;
 use super::entities::deployments::{ActiveModel, Column, Entity, Model};
 use super::{Reader, Tx};
 use crate::domain::{
-    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind, Phase,
-    PolicyLine, ProjectId, Result, ServerId, ServerPart, ServerState, Target,
+    Approval, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
+    Phase, Plan, PolicyLine, ProjectId, Result, ServerId, ServerPart, ServerState, Service, Strategy, Target,
 };
 
 /// The states in which something will still happen.
-pub const OPEN: [DeploymentState; 4] = [
+pub const OPEN: [DeploymentState; 5] = [
+    DeploymentState::Awaiting,
     DeploymentState::Scheduled,
     DeploymentState::Queued,
     DeploymentState::Running,
@@ -71,12 +77,29 @@ pub struct NewDeployment {
     pub queued_at: Instant,
     /// When it shall begin; `None`: as soon as it can.
     pub scheduled_at: Option<Instant>,
+    /// What is special about it.
+    pub terms: Terms,
     /// Higher goes first; 0 is usual.
     pub priority: i32,
     /// A token of the form it came from: the same one twice is the same request.
     pub request_key: Option<String>,
     /// The servers, in the order they are worked on.
     pub servers: Vec<NewPart>,
+}
+
+/// What is special about a request; the default is nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// The deployment it goes on from.
+    pub origin: Option<DeploymentId>,
+    /// The strategy asked for, where it is not the environment's.
+    pub strategy: Option<Strategy>,
+    /// Why a lock does not stop it.
+    pub lock_override: Option<String>,
+    /// The second opinion it needs before it may wait for anything else.
+    pub approval: Option<Approval>,
+    /// What will be done, as it was shown to who asked.
+    pub plan: Option<Plan>,
 }
 
 /// A server of a [`NewDeployment`].
@@ -136,6 +159,12 @@ pub async fn insert(tx: &Tx, new: &NewDeployment) -> Result<Deployment> {
             state: Set(part.state().as_str().into()),
             previous_commit: Set(None),
             detail: Set(part.skipped.clone().unwrap_or_default()),
+            batch: Set(new
+                .terms
+                .plan
+                .as_ref()
+                .and_then(|plan| batch_of(plan, part.server_id))),
+            service: Set(None),
         });
     if !new.servers.is_empty() {
         parts::Entity::insert_many(servers)
@@ -186,9 +215,10 @@ pub(super) async fn none_at_work(tx: &Tx, scope: Scope, name: impl std::fmt::Dis
 }
 
 fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
-    let state = match new.scheduled_at {
-        Some(_) => DeploymentState::Scheduled,
-        None => DeploymentState::Queued,
+    let state = match (&new.terms.approval, new.scheduled_at) {
+        (Some(_), _) => DeploymentState::Awaiting,
+        (None, Some(_)) => DeploymentState::Scheduled,
+        (None, None) => DeploymentState::Queued,
     };
     Ok(ActiveModel {
         id: NotSet,
@@ -221,7 +251,14 @@ fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
         reason: Set(new.reason.clone()),
         permit: Set(new.permit.as_ref().map(to_json).transpose()?),
         outcome: Set(String::new()),
-        plan: Set(None),
+        plan: Set(new.terms.plan.as_ref().map(to_json).transpose()?),
+        origin_id: Set(new.terms.origin.map(|id| id.0)),
+        strategy: Set(new.terms.strategy.as_ref().map(to_json).transpose()?),
+        lock_override: Set(new.terms.lock_override.clone()),
+        approval: Set(new.terms.approval.as_ref().map(to_json).transpose()?),
+        pause_requested_by: Set(None),
+        pause: Set(None),
+        answer: Set(None),
     })
 }
 
@@ -243,22 +280,39 @@ pub(super) fn from_row(row: Model) -> Result<Deployment> {
         actor: row.actor,
         impersonator: row.impersonator,
         reason: row.reason,
-        permit: row
-            .permit
-            .as_deref()
-            .map(|text| from_json("a permit", text))
-            .transpose()?,
+        permit: opt_json("a permit", row.permit.as_deref())?,
         queued_at: instant(row.queued_at),
+        scheduled_at: row.scheduled_at.map(instant),
         started_at: row.started_at.map(instant),
         finished_at: row.finished_at.map(instant),
         cancelled_by: row.cancelled_by,
         outcome: row.outcome,
+        origin: row.origin_id.map(DeploymentId),
+        strategy: opt_json("a strategy", row.strategy.as_deref())?,
+        lock_override: row.lock_override,
+        approval: opt_json("an approval", row.approval.as_deref())?,
+        pause_requested_by: row.pause_requested_by,
+        pause: opt_json("a pause", row.pause.as_deref())?,
         last_line: row.last_line,
     })
 }
 
+fn opt_json<T: serde::de::DeserializeOwned>(what: &'static str, text: Option<&str>) -> Result<Option<T>> {
+    text.map(|text| from_json(what, text)).transpose()
+}
+
+fn batch_of(plan: &Plan, server: ServerId) -> Option<i32> {
+    i32::try_from(plan.batch_of(server)?).ok()
+}
+
 fn part(row: parts::Model) -> Result<ServerPart> {
     Ok(ServerPart {
+        batch: row.batch,
+        service: word(
+            "a server's service",
+            row.service.as_deref().unwrap_or_default(),
+            Service::parse,
+        )?,
         server_id: row.server_id.map(ServerId),
         server: row.server_name,
         cluster: row.cluster_name,

@@ -130,6 +130,8 @@ async fn insert_parts(tx: &Tx, id: DeploymentId, past: &PastDeployment) -> Resul
             state: Set(part.state.as_str().into()),
             previous_commit: Set(part.previous_commit.as_ref().map(CommitId::to_string)),
             detail: Set(part.detail.clone()),
+            batch: Set(None),
+            service: Set(None),
         })
         .collect();
     for some in rows.chunks(ROWS_AT_ONCE) {

@@ -33,6 +33,13 @@ entity!(deployments, "deployments" {
     permit: Option<String>,
     outcome: String,
     plan: Option<String>,
+    origin_id: Option<i64>,
+    strategy: Option<String>,
+    lock_override: Option<String>,
+    approval: Option<String>,
+    pause_requested_by: Option<String>,
+    pause: Option<String>,
+    answer: Option<String>,
 });
 
 entity!(deployment_servers, "deployment_servers" {
@@ -46,6 +53,8 @@ entity!(deployment_servers, "deployment_servers" {
     state: String,
     previous_commit: Option<String>,
     detail: String,
+    batch: Option<i32>,
+    service: Option<String>,
 });
 
 entity!(steps, "steps" {
@@ -95,4 +104,18 @@ entity!(reservations, "reservations" {
     #[sea_orm(primary_key, auto_increment = false)]
     server_id: i64,
     deployment_id: i64,
+});
+
+entity!(observations, "observations" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    environment_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    server_id: i64,
+    observed_at: i64,
+    branch: Option<String>,
+    commit_hash: Option<String>,
+    released_at: Option<i64>,
+    path: Option<String>,
+    in_progress: bool,
+    trouble: String,
 });

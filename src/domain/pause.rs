@@ -1,0 +1,87 @@
+//! What a deployment waits for when it waits for a person, and what the person says.
+
+use serde::{Deserialize, Serialize};
+
+use super::Instant;
+use super::step::words;
+
+/// A pause of a running deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Why it pauses.
+    pub reason: PauseReason,
+    /// Since when.
+    pub since: Instant,
+    /// When it goes on by itself; `None`: when a person says so.
+    pub until: Option<Instant>,
+}
+
+/// Why a deployment pauses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PauseReason {
+    /// A person asked for it.
+    Person {
+        /// Who.
+        by: String,
+    },
+    /// The canaries are done; somebody or time says whether the rest follows.
+    Canary,
+    /// Servers failed, and the environment wants a person to choose.
+    Failure {
+        /// Their names.
+        servers: Vec<String>,
+    },
+    /// Policy does not allow to go on at this time.
+    Policy {
+        /// What it says.
+        why: String,
+    },
+}
+
+impl PauseReason {
+    /// What may be answered.
+    pub fn answers(&self) -> &'static [Answer] {
+        use Answer::{Resume, Retry, RollBack, Skip, Stop};
+        match self {
+            Self::Person { .. } | Self::Canary | Self::Policy { .. } => &[Resume, RollBack, Stop],
+            Self::Failure { .. } => &[Retry, Skip, RollBack, Stop],
+        }
+    }
+}
+
+words! {
+    /// What a person tells a paused deployment.
+    Answer {
+        /// Go on with the next batch.
+        Resume = "resume", "Go on";
+        /// Do the failed servers again.
+        Retry = "retry", "Retry the failed";
+        /// Leave the failed servers as they are and go on with the others.
+        Skip = "skip", "Skip them and go on";
+        /// End it, and bring what was done back to what it ran before.
+        RollBack = "roll_back", "Roll back";
+        /// End it; what is done stays.
+        Stop = "stop", "Stop here";
+    }
+}
+
+/// An answer with who gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// What was said.
+    pub answer: Answer,
+    /// By whom.
+    pub by: String,
+    /// When.
+    pub at: Instant,
+}
+
+/// The second opinion a deployment needs, or has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// When nobody's approval counts any more.
+    pub expires_at: Instant,
+    /// Who approved it, and when; never who asked for it.
+    pub given: Option<(String, Instant)>,
+}

@@ -1,0 +1,165 @@
+//! What a rollout keeps beside its state: the plan, the pauses and what was answered, where each
+//! server stands at the balancers.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::super::columns::{from_json, micros, to_json};
+use super::super::entities::deployment_servers as parts;
+use super::super::entities::deployments::{Column, Entity};
+use super::super::{LeasedTx, Reader, Tx};
+use super::{batch_of, by_id, from_row, opt_json};
+use crate::domain::{
+    Answered, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
+    Pause, Plan, Result, Service,
+};
+
+/// What will be done, or was: `None` before there is a plan.
+pub async fn plan(on: &impl Reader, id: DeploymentId) -> Result<Option<Plan>> {
+    let text: Option<Option<String>> = Entity::find_by_id(id.0)
+        .select_only()
+        .column(Column::Plan)
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    opt_json("a plan", text.flatten().as_deref())
+}
+
+/// Keeps what will be done, and each server's batch.
+pub async fn set_plan(tx: &LeasedTx, plan: &Plan) -> Result<()> {
+    let id = tx.deployment().0;
+    Entity::update_many()
+        .col_expr(Column::Plan, Expr::value(to_json(plan)?))
+        .filter(Column::Id.eq(id))
+        .exec(tx.connection())
+        .await?;
+    for planned in plan.servers() {
+        parts::Entity::update_many()
+            .col_expr(parts::Column::Batch, Expr::value(batch_of(plan, planned.server)))
+            .filter(parts::Column::DeploymentId.eq(id))
+            .filter(parts::Column::ServerId.eq(planned.server.0))
+            .exec(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Notes whether the server at `position` gets traffic: before we change that, and after.
+pub async fn set_service(tx: &LeasedTx, position: i32, service: Service) -> Result<()> {
+    parts::Entity::update_many()
+        .col_expr(parts::Column::Service, Expr::value(service.as_str()))
+        .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
+        .filter(parts::Column::Position.eq(position))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes that `by` wants it to pause after the current batch; `None`: no longer.
+pub async fn request_pause(tx: &Tx, id: DeploymentId, by: Option<&str>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::PauseRequestedBy, Expr::value(by.map(str::to_owned)))
+        .filter(Column::Id.eq(id.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes what the deployment waits for; an answer to an earlier pause is forgotten. `None`: it
+/// goes on.
+pub async fn set_pause(tx: &LeasedTx, pause: Option<&Pause>) -> Result<()> {
+    let text = pause.map(to_json).transpose()?;
+    Entity::update_many()
+        .col_expr(Column::Pause, Expr::value(text))
+        .col_expr(Column::Answer, Expr::value(None::<String>))
+        .col_expr(Column::PauseRequestedBy, Expr::value(None::<String>))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Tells a paused deployment what to do; its worker will see it.
+///
+/// # Errors
+/// A conflict when it is not paused, does not take this answer, or has one already.
+pub async fn answer(tx: &Tx, id: DeploymentId, answered: &Answered) -> Result<()> {
+    let deployment = by_id(tx, id).await?;
+    let paused = deployment.state == DeploymentState::Paused;
+    let Some(pause) = deployment.pause.filter(|_| paused) else {
+        return Err(Error::conflict(format!(
+            "Deployment {id} is not paused any more. Look at it again."
+        )));
+    };
+    if !pause.reason.answers().contains(&answered.answer) {
+        return Err(Error::conflict(format!(
+            "“{}” is no answer to what deployment {id} waits for. Look at it again.",
+            answered.answer.title()
+        )));
+    }
+    let done = Entity::update_many()
+        .col_expr(Column::Answer, Expr::value(to_json(answered)?))
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::Answer.is_null())
+        .exec(tx.connection())
+        .await?;
+    if done.rows_affected == 0 {
+        return Err(Error::conflict("Somebody has answered already."));
+    }
+    Ok(())
+}
+
+/// What was answered to the present pause, if anything.
+pub async fn take_answer(on: &impl Reader, id: DeploymentId) -> Result<Option<Answered>> {
+    let text: Option<Option<String>> = Entity::find_by_id(id.0)
+        .select_only()
+        .column(Column::Answer)
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    text.flatten()
+        .map(|text| from_json("an answer", &text))
+        .transpose()
+}
+
+/// Keeps a second person's approval. The state is for the caller to change.
+pub async fn approve(tx: &Tx, id: DeploymentId, approval: &Approval) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Approval, Expr::value(to_json(approval)?))
+        .filter(Column::Id.eq(id.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Those that wait for their time, or for an approval: what is due or has expired at `now` is for
+/// the caller to see.
+pub async fn due(on: &impl Reader, now: Instant) -> Result<Vec<Deployment>> {
+    let rows = Entity::find()
+        .filter(
+            Condition::any()
+                .add(Column::State.eq(DeploymentState::Awaiting.as_str()))
+                .add(
+                    Condition::all()
+                        .add(Column::State.eq(DeploymentState::Scheduled.as_str()))
+                        .add(Column::ScheduledAt.lte(micros(now))),
+                ),
+        )
+        .order_by_asc(Column::Id)
+        .all(on.db())
+        .await?;
+    rows.into_iter().map(from_row).collect()
+}
+
+/// Automatic deployments to an environment that still wait, and that a newer one makes pointless.
+pub async fn superseded(tx: &Tx, environment: EnvironmentId, newer: DeploymentId) -> Result<Vec<Deployment>> {
+    let rows = Entity::find()
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::State.eq(DeploymentState::Queued.as_str()))
+        .filter(Column::Kind.eq(Kind::Automatic.as_str()))
+        .filter(Column::Id.lt(newer.0))
+        .order_by_asc(Column::Id)
+        .all(tx.connection())
+        .await?;
+    rows.into_iter().map(from_row).collect()
+}
