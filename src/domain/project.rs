@@ -100,6 +100,8 @@ pub struct EnvironmentOptions {
     pub parallel: u32,
     /// How many old releases stay on a server beside the current and the previous one.
     pub keep_releases: u32,
+    /// Days for which an old release stays even beyond that number; 0 leaves it to the number.
+    pub keep_days: u32,
     /// What is asked of a server once the new release is in place; `None`: nothing.
     pub health: Option<HealthCheck>,
     /// In which batches it goes out, and what happens when a server fails.
@@ -129,6 +131,7 @@ impl Default for EnvironmentOptions {
             remote_timeout: 900,
             parallel: 20,
             keep_releases: 5,
+            keep_days: 0,
             health: None,
             rollout: RolloutOptions::default(),
             approval_hours: None,

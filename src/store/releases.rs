@@ -2,13 +2,16 @@
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::columns::{checked, instant, micros};
+use super::entities::deployments;
 use super::entities::releases::{ActiveModel, Column, Entity, Model};
 use super::{LeasedTx, Reader, Tx};
 use crate::domain::{
-    CommitId, DeploymentId, EnvironmentId, Instant, ReleaseId, Result, ServerId, ServerRelease,
+    CommitId, DeploymentId, DeploymentState, EnvironmentId, Instant, ReleaseId, Result, ServerId,
+    ServerRelease,
 };
 
 /// A release that has just come into use.
@@ -119,6 +122,33 @@ pub async fn previous(
         .one(on.db())
         .await?;
     row.map(from_row).transpose()
+}
+
+/// The directories on a server of an environment that a rollback leads to: what was in use before
+/// the one now, and the last before it whose deployment succeeded.
+pub async fn to_return_to(
+    on: &impl Reader,
+    environment: EnvironmentId,
+    server: ServerId,
+) -> Result<Vec<String>> {
+    let before = Entity::find()
+        .filter(Column::ServerId.eq(server.0))
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::Current.eq(false))
+        .order_by_desc(Column::Id);
+    let succeeded = deployments::Entity::find()
+        .select_only()
+        .column(deployments::Column::Id)
+        .filter(deployments::Column::State.eq(DeploymentState::Succeeded.as_str()))
+        .filter(
+            Expr::col((deployments::Entity, deployments::Column::Id)).equals((Entity, Column::DeploymentId)),
+        )
+        .into_query();
+    let good = before.clone().filter(Expr::exists(succeeded));
+    let (last, good) = (before.one(on.db()).await?, good.one(on.db()).await?);
+    let mut paths: Vec<String> = [last, good].into_iter().flatten().map(|row| row.path).collect();
+    paths.dedup();
+    Ok(paths)
 }
 
 fn from_row(row: Model) -> Result<ServerRelease> {

@@ -9,9 +9,9 @@
 //!    is the goal's needs no files. Files arrive in a staging directory on the same file system and
 //!    go into place by rename, deletions last; then the server sums its tree again, and unless that
 //!    is the manifest's digest the delivery has failed.
-//! 3. [`activate`] switches the link to the new release (symlink method). With an older directory
-//!    it is the rollback.
-//! 4. [`prune`] removes releases that nobody will go back to.
+//! 3. [`activate`] switches the link to the new release (symlink method). With an older directory,
+//!    which [`look`] finds without reading any tree, it is the rollback.
+//! 4. [`prune`] removes releases that nobody will go back to, by number and age.
 //!
 //! [`full_check`] reads every byte there instead of believing sizes and times.
 //!
@@ -55,7 +55,7 @@ pub use error::{Changed, Error, Trouble};
 pub use inspection::{Inspection, TargetKind, inspect};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use manifest::{KnownTrees, Manifest};
-pub use release::{ReleaseDirectory, activate, prune, releases};
+pub use release::{Looked, ReleaseDirectory, Retention, activate, look, prune, releases};
 pub use remote::Limits;
 pub use rules::Rules;
 pub use source::Source;

@@ -1,9 +1,11 @@
-//! Releases of the symlink method: switching to one, and removing old ones.
+//! Releases of the symlink method: looking at them, switching to one, and removing old ones.
+
+use chrono::TimeDelta;
 
 use super::error::{Error, Trouble};
 use super::layout::{Layout, ReleaseData, deployment_of};
 use super::remote::{ACTIVATE, Answer, Limits, PRUNE, RELEASES, ask};
-use crate::domain::{DeploymentId, Release};
+use crate::domain::{CommitId, DeploymentId, Instant, Release};
 use crate::ssh::Session;
 
 /// A directory among the releases on a server.
@@ -56,18 +58,66 @@ pub async fn releases(
     layout: &Layout,
     limits: &Limits,
 ) -> Result<Vec<ReleaseDirectory>, Error> {
-    Ok(ask_releases(session, layout, limits).await?.1)
+    Ok(ask_releases(session, layout, limits).await?.2)
+}
+
+/// What a server has, without a walk over it: what is in service, and to what one could go back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// The directory the target leads to, free of symbolic links; `None` when there is none.
+    pub resolved: Option<String>,
+    /// What the marker in it says.
+    pub release: Option<Release>,
+    /// The directory that holds the releases; `None` when there is none.
+    pub directory: Option<String>,
+    /// This environment's releases in it, newest first, unfinished ones too; those of other
+    /// environments and of other programs are left out.
+    pub releases: Vec<ReleaseDirectory>,
+}
+
+impl Looked {
+    /// The newest complete release that holds `commit`, as an absolute path: what [`activate`] puts
+    /// in service without anything being sent.
+    pub fn holding(&self, commit: &CommitId) -> Option<String> {
+        let holds = |release: &&ReleaseDirectory| {
+            release.is_complete()
+                && release
+                    .release
+                    .as_ref()
+                    .is_some_and(|r| r.commit == commit.as_str())
+        };
+        let found = self.releases.iter().find(holds)?;
+        Some(format!("{}/{}", self.directory.as_deref()?, found.name))
+    }
+}
+
+/// Asks what is in service and what stands beside it, in one command that reads a few small files.
+/// Whether the trees are still what was put there, [`super::inspect`] tells.
+///
+/// # Errors
+/// [`Error::Server`] when it cannot be asked.
+pub async fn look(session: &Session, layout: &Layout, limits: &Limits) -> Result<Looked, Error> {
+    let (answer, directory, mut releases) = ask_releases(session, layout, limits).await?;
+    releases.retain(|release| release.is_of(layout));
+    releases.sort_by_key(|release| std::cmp::Reverse(deployment_of(&release.name)));
+    Ok(Looked {
+        resolved: answer.text("resolved"),
+        release: answer.text("live").and_then(|text| Release::parse_marker(&text)),
+        directory,
+        releases,
+    })
 }
 
 async fn ask_releases(
     session: &Session,
     layout: &Layout,
     limits: &Limits,
-) -> Result<(Option<String>, Vec<ReleaseDirectory>), Error> {
+) -> Result<(Answer, Option<String>, Vec<ReleaseDirectory>), Error> {
     let name = layout.releases();
     let args = [layout.target.as_str(), &name].map(str::as_bytes);
     let answer = ask(session, RELEASES, &args, limits.question()).await?;
-    Ok((answer.text("directory"), read(&answer)))
+    let (directory, releases) = (answer.text("directory"), read(&answer));
+    Ok((answer, directory, releases))
 }
 
 fn read(answer: &Answer) -> Vec<ReleaseDirectory> {
@@ -96,9 +146,23 @@ fn read(answer: &Answer) -> Vec<ReleaseDirectory> {
     releases
 }
 
-/// Removes old releases of this environment: all but those in service, those named in `never`
-/// (directories or names: the previous one, for a rollback), and the newest `keep` of the rest.
-/// Releases that were never completed are not worth keeping.
+/// Which old releases stay.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention<'a> {
+    /// The newest so many stay, beside those in service and those in `never`.
+    pub keep: u32,
+    /// And so does whatever was put there no longer ago than this. A release is removed when it is
+    /// beyond the count and beyond the age; `None` leaves it to the count.
+    pub keep_for: Option<TimeDelta>,
+    /// Directories, or their names, that stay whatever happens: the good one before this, for a
+    /// rollback.
+    pub never: &'a [String],
+    /// The present instant.
+    pub now: Instant,
+}
+
+/// Removes old releases of this environment, as `retention` says. One that a link leads to or that
+/// a process still works in stays too. Releases that were never completed are not worth keeping.
 /// Directories that we did not make are never touched. Returns the names of what was removed.
 ///
 /// # Errors
@@ -106,14 +170,13 @@ fn read(answer: &Answer) -> Vec<ReleaseDirectory> {
 pub async fn prune(
     session: &Session,
     layout: &Layout,
-    keep: u32,
-    never: &[String],
+    retention: &Retention<'_>,
     limits: &Limits,
 ) -> Result<Vec<String>, Error> {
-    let (Some(directory), releases) = ask_releases(session, layout, limits).await? else {
+    let (_, Some(directory), releases) = ask_releases(session, layout, limits).await? else {
         return Ok(Vec::new());
     };
-    let old = to_prune(&releases, layout, keep, never);
+    let old = to_prune(&releases, layout, retention);
     if old.is_empty() {
         return Ok(Vec::new());
     }
@@ -121,30 +184,50 @@ pub async fn prune(
         .chain(&old)
         .map(String::as_bytes)
         .collect();
-    ask(session, PRUNE, &args, limits.transfer(crate::ssh::Stdin::Empty)).await?;
-    Ok(old)
+    let answer = ask(session, PRUNE, &args, limits.transfer(crate::ssh::Stdin::Empty)).await?;
+    let removed = answer.all("removed");
+    Ok(removed
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect())
+}
+
+impl ReleaseDirectory {
+    /// Whether we made it for this environment.
+    fn is_of(&self, layout: &Layout) -> bool {
+        self.data.as_ref().is_some_and(|data| {
+            data.project == layout.project.as_str()
+                && data.environment == layout.environment.as_str()
+                && deployment_of(&self.name) == Some(data.deployment)
+        })
+    }
+
+    /// Whether everything that belongs in it is there.
+    pub fn is_complete(&self) -> bool {
+        self.release.as_ref().is_some_and(|r| !r.in_progress)
+    }
 }
 
 /// Which releases to remove.
-fn to_prune(releases: &[ReleaseDirectory], layout: &Layout, keep: u32, never: &[String]) -> Vec<String> {
-    let is_ours = |release: &&ReleaseDirectory| {
-        release.data.as_ref().is_some_and(|data| {
-            data.project == layout.project.as_str()
-                && data.environment == layout.environment.as_str()
-                && deployment_of(&release.name) == Some(data.deployment)
-        })
+fn to_prune(releases: &[ReleaseDirectory], layout: &Layout, retention: &Retention<'_>) -> Vec<String> {
+    let named = |name: &str| {
+        let mut never = retention.never.iter();
+        never.any(|path| path.rsplit('/').next() == Some(name))
     };
-    let named = |name: &str| never.iter().any(|path| path.rsplit('/').next() == Some(name));
     let mut old: Vec<&ReleaseDirectory> = releases
         .iter()
-        .filter(is_ours)
+        .filter(|release| release.is_of(layout))
         .filter(|release| !release.in_service && !named(&release.name))
         .collect();
     old.sort_by_key(|release| std::cmp::Reverse(deployment_of(&release.name)));
-    let is_whole = |release: &&ReleaseDirectory| release.release.as_ref().is_some_and(|r| !r.in_progress);
+    let oldest = retention.keep_for.map(|age| retention.now - age);
+    let is_young = |release: &&ReleaseDirectory| {
+        let at = release.release.as_ref().map(|r| r.at);
+        oldest.is_some_and(|oldest| at.is_some_and(|at| at >= oldest))
+    };
     // Nobody can go back to a release that was never completed.
-    let (whole, broken): (Vec<_>, Vec<_>) = old.into_iter().partition(is_whole);
-    let old = whole.into_iter().skip(keep as usize).chain(broken);
+    let (whole, broken): (Vec<_>, Vec<_>) = old.into_iter().partition(|release| release.is_complete());
+    let beyond = whole.into_iter().skip(retention.keep as usize);
+    let old = beyond.filter(|release| !is_young(release)).chain(broken);
     old.map(|release| release.name.clone()).collect()
 }
 
@@ -163,8 +246,8 @@ mod tests {
         });
         let release = Release {
             branch: "main".into(),
-            commit: "0".into(),
-            at: chrono::DateTime::UNIX_EPOCH,
+            commit: "0".repeat(40),
+            at: chrono::DateTime::UNIX_EPOCH + TimeDelta::days(deployment_of(name).map_or(0, |id| id.0)),
             path: String::new(),
             in_progress,
         };
@@ -195,6 +278,43 @@ mod tests {
             rules: Rules::default(),
         };
         let never = [format!("/srv/shop_releases/{}", name(10))];
-        assert_eq!(to_prune(&all, &layout, 1, &never), [name(12), name(11), name(14)]);
+        let retention = |keep, days: Option<i64>| Retention {
+            keep,
+            keep_for: days.map(TimeDelta::days),
+            never: &never,
+            now: chrono::DateTime::UNIX_EPOCH + TimeDelta::days(20),
+        };
+        let pruned = |keep, days| to_prune(&all, &layout, &retention(keep, days));
+        assert_eq!(pruned(1, None), [name(12), name(11), name(14)]);
+        // They were put there on the 11th, 12th and 13th day.
+        assert_eq!(
+            pruned(1, Some(8)),
+            [name(11), name(14)],
+            "the 12th is young enough"
+        );
+        assert_eq!(pruned(1, Some(7)), [name(12), name(11), name(14)]);
+        assert_eq!(
+            pruned(0, Some(8)),
+            [name(11), name(14)],
+            "young ones stay without a count"
+        );
+        assert_eq!(pruned(3, Some(1)), [name(14)], "old ones stay within the count");
+    }
+
+    #[test]
+    fn the_newest_complete_release_of_a_commit_is_the_one_to_go_back_to() {
+        let name = |id| format!("20261122_main_01234567_{id}");
+        let looked = Looked {
+            directory: Some("/srv/shop_releases".into()),
+            releases: vec![
+                directory(&name(14), "prod", true),
+                directory(&name(13), "prod", false),
+            ],
+            ..Looked::default()
+        };
+        let commit = |digit: &str| digit.repeat(40).parse().unwrap();
+        let path = format!("/srv/shop_releases/{}", name(13));
+        assert_eq!(looked.holding(&commit("0")), Some(path));
+        assert_eq!(looked.holding(&commit("1")), None);
     }
 }

@@ -4,9 +4,35 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use deployer::domain::{DeploymentId, SyncMethod};
-use deployer::sync::{Trouble, activate, prune, releases};
+use deployer::sync::{Looked, Retention, Trouble, activate, look, prune, releases};
 
 use super::{Site, put};
+
+impl Site {
+    async fn prune(&self, keep: u32, never: &[String]) -> Vec<String> {
+        let retention = Retention {
+            keep,
+            keep_for: None,
+            never,
+            now: self.stamp().at,
+        };
+        prune(&self.session, &self.layout, &retention, &self.limits)
+            .await
+            .unwrap()
+    }
+
+    async fn look(&self) -> Looked {
+        look(&self.session, &self.layout, &self.limits).await.unwrap()
+    }
+
+    /// Delivers what was delivered last as a release of another environment.
+    async fn deliver_again_as(&mut self, environment: &str) -> String {
+        let own = std::mem::replace(&mut self.layout.environment, environment.parse().unwrap());
+        let directory = self.deliver().await.unwrap().directory;
+        self.layout.environment = own;
+        directory
+    }
+}
 
 #[tokio::test]
 async fn a_release_is_built_beside_the_running_one_and_switched_to_at_once() {
@@ -182,9 +208,7 @@ async fn pruning_removes_old_releases_of_ours_and_nothing_else() {
     put(&store, "backup/a", "theirs");
     // Another environment of the project keeps a release of ours in service.
     symlink(&made[1], site.target().parent().unwrap().join("shop-beta")).unwrap();
-    let removed = prune(&site.session, &site.layout, 1, &[made[4].clone()], &site.limits)
-        .await
-        .unwrap();
+    let removed = site.prune(1, &[made[4].clone()]).await;
     let names: Vec<_> = made.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(removed, [names[2], names[0]]);
     let mut left: Vec<_> = releases(&site.session, &site.layout, &site.limits)
@@ -206,6 +230,77 @@ async fn pruning_removes_old_releases_of_ours_and_nothing_else() {
     expected.sort_unstable();
     assert_eq!(left, expected);
     site.assert_same();
+}
+
+#[tokio::test]
+async fn a_release_that_a_process_works_in_is_not_pruned() {
+    let mut site = Site::symlink().await;
+    let mut made = Vec::new();
+    for n in 1..=3 {
+        site.write("a", &n.to_string());
+        made.push(site.deploy().await.directory);
+    }
+    fs::create_dir(format!("{}/deep", made[0])).unwrap();
+    let mut worker = tokio::process::Command::new("sleep")
+        .arg("60")
+        .current_dir(format!("{}/deep", made[0]))
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    assert_eq!(site.prune(0, &[]).await, [name(&made[1])]);
+    worker.kill().await.unwrap();
+    assert_eq!(site.prune(0, &[]).await, [name(&made[0])]);
+    site.assert_same();
+}
+
+#[tokio::test]
+async fn a_look_finds_what_to_go_back_to_and_going_back_needs_no_copy() {
+    let mut site = Site::symlink().await;
+    assert_eq!(site.look().await, Looked::default());
+    site.write("a", "1");
+    let first = site.deploy().await.directory;
+    let (commit, other) = (site.stamp().commit, "f".repeat(40).parse().unwrap());
+    site.write("a", "2");
+    let second = site.deploy().await.directory;
+    // Neither an unfinished release nor one of another environment is anything to go back to.
+    site.write("a", "3");
+    let third = site.deliver().await.unwrap().directory;
+    let marker = fs::read_to_string(format!("{first}/.git_release")).unwrap();
+    fs::write(
+        format!("{third}/.git_release"),
+        format!("{marker}deployment in progress\n"),
+    )
+    .unwrap();
+    let fourth = site.deliver_again_as("beta").await;
+    fs::write(format!("{fourth}/.git_release"), &marker).unwrap();
+
+    let looked = site.look().await;
+    assert_eq!(looked.resolved, Some(second.clone()));
+    assert_eq!(looked.release.as_ref().unwrap().path, second);
+    assert_eq!(looked.releases.len(), 3);
+    assert!(looked.releases[1].in_service && !looked.releases[2].in_service);
+    assert_eq!(looked.holding(&other), None);
+    assert_eq!(looked.holding(&commit), Some(first.clone()));
+
+    let id = DeploymentId(9);
+    let before = activate(&site.session, &site.layout, &first, id, &site.limits).await;
+    assert_eq!(before.unwrap(), Some(second));
+    assert_eq!(fs::read_to_string(site.target().join("a")).unwrap(), "1");
+    assert_eq!(site.look().await.resolved, Some(first));
+}
+
+#[tokio::test]
+async fn a_look_at_huge_markers_stays_short() {
+    let mut site = Site::symlink().await;
+    site.write("a", "1");
+    let directory = site.deploy().await.directory;
+    let marker = format!("{directory}/.git_release");
+    let text = fs::read_to_string(&marker).unwrap();
+    fs::write(&marker, format!("{text}{}", "x".repeat(50_000_000))).unwrap();
+    let looked = site.look().await;
+    assert_eq!(looked.resolved, Some(directory.clone()));
+    assert_eq!(looked.holding(&site.stamp().commit), Some(directory));
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::check::Reached;
 use super::checkout::Tree;
 use super::script::DEPLOY;
@@ -16,7 +18,8 @@ use crate::engine::run::{Member, Run};
 use crate::ssh::Session;
 use crate::store::releases::{self, NewRelease};
 use crate::sync::{
-    self, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Source, Stamp, Trust,
+    self, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Retention, Source, Stamp,
+    Trust,
 };
 
 /// Manifests kept per environment: what servers may start from without being listed. More than a
@@ -204,13 +207,22 @@ pub async fn prune(
         return Ok(Done::well(""));
     }
     let layout = Layout::new(&run.project, &run.environment)?;
-    let keep = run.environment.options.keep_releases;
+    let options = &run.environment.options;
+    let keep_for = (options.keep_days > 0).then(|| TimeDelta::days(options.keep_days.into()));
     let mut removed = 0;
     for (member, session) in reached
         .iter()
         .filter(|(member, _)| !tally.failed.contains(&member.server.name.to_string()))
     {
-        match sync::prune(session, &layout, keep, &[], &limits(run)).await {
+        let (server, store) = (member.server.id, &run.parts().store);
+        let never = releases::to_return_to(store, run.environment.id, server).await?;
+        let retention = Retention {
+            keep: options.keep_releases,
+            keep_for,
+            never: &never,
+            now: run.now(),
+        };
+        match sync::prune(session, &layout, &retention, &limits(run)).await {
             Ok(gone) => removed += gone.len(),
             Err(error) => {
                 log.say(format!(
