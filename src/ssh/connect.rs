@@ -23,6 +23,15 @@ use crate::domain::HostKey;
 /// Pings without an answer after which a connection counts as dead.
 const MAX_SILENT_KEEPALIVES: usize = 3;
 
+/// Waits before a server that hung up on a newcomer is tried again. A busy sshd drops newcomers while
+/// too many others log in (`MaxStartups`), and has room again a moment later.
+const TRY_AGAIN_AFTER: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+
 /// AES-GCM is about twice as fast as the usual first choice on processors with AES instructions.
 const CIPHERS: &[cipher::Name] = &[
     cipher::AES_256_GCM,
@@ -87,20 +96,39 @@ fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// An authenticated connection; `closed` is cancelled when it ends, for whatever reason.
+/// An authenticated connection, and what is cancelled when it ends, for whatever reason.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     options: &Options,
-    closed: CancellationToken,
-) -> Result<Handle<Client>, Error> {
+) -> Result<(Handle<Client>, CancellationToken), Error> {
     let attempt = async {
-        let stream = dial(endpoint).await?;
-        let greeted = greet(endpoint, options, stream, closed).await;
-        let mut handle = greeted.map_err(|failure| explain(failure, endpoint))?;
+        let (mut handle, closed) = be_greeted(endpoint, options).await?;
         auth::log_in(&mut handle, endpoint, options).await?;
-        Ok(handle)
+        Ok((handle, closed))
     };
     in_time(endpoint, options.connect_timeout, attempt).await
+}
+
+/// A connection that has shown the right host key. Being hung up on before that is tried again: it
+/// says nothing about the server but that it was busy.
+async fn be_greeted(
+    endpoint: &Endpoint,
+    options: &Options,
+) -> Result<(Handle<Client>, CancellationToken), Error> {
+    let mut waits = TRY_AGAIN_AFTER.iter();
+    loop {
+        let stream = dial(endpoint).await?;
+        // One for each attempt: the end of one that failed is not the end of the next.
+        let closed = CancellationToken::new();
+        let failure = match greet(endpoint, options, stream, closed.clone()).await {
+            Ok(handle) => return Ok((handle, closed)),
+            Err(failure) => failure,
+        };
+        match waits.next() {
+            Some(wait) if failure.is_hang_up() => tokio::time::sleep(*wait).await,
+            _ => return Err(explain(failure, endpoint)),
+        }
+    }
 }
 
 async fn in_time<T>(
@@ -205,6 +233,14 @@ pub(super) enum Failure {
     Changed { expected: String, found: String },
     #[error(transparent)]
     Protocol(#[from] russh::Error),
+}
+
+impl Failure {
+    /// Whether the other side closed the connection before it had said who it is.
+    fn is_hang_up(&self) -> bool {
+        use russh::Error::{Disconnect, HUP, IO};
+        matches!(self, Self::Protocol(Disconnect | HUP | IO(_)))
+    }
 }
 
 impl client::Handler for Client {

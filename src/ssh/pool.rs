@@ -148,8 +148,7 @@ impl Session {
         *place = None;
         let gate = self.shared.gate(&self.endpoint);
         let _pass = gate.acquire_owned().await.expect("a gate is never closed");
-        let closed = CancellationToken::new();
-        let handle = connect(&self.endpoint, &self.shared.options, closed.clone()).await?;
+        let (handle, closed) = connect(&self.endpoint, &self.shared.options).await?;
         let connection = Arc::new(Connection {
             handle,
             channels: Arc::new(Semaphore::new(self.shared.options.max_channels)),

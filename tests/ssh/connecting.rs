@@ -334,19 +334,37 @@ async fn a_server_that_drops_a_rush_of_connections_sees_no_rush() {
         max_new_connections: 2,
         ..sshd.options()
     });
-    // Spelt apart, so that each has a connection of its own.
-    let endpoints: Vec<_> = (0..8)
-        .map(|n| {
-            let mut endpoint = sshd.endpoint();
-            let key = endpoint.host_key.as_mut().unwrap();
-            key.openssh = format!("{} {n}", key.openssh);
-            endpoint
-        })
-        .collect();
+    let endpoints = spelt_apart(&sshd, 8);
     let sessions = futures_util::future::join_all(endpoints.iter().map(|e| pool.session(e))).await;
     for session in sessions {
         session.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_on_newcomers_is_tried_again() {
+    // While one logs in, sshd drops everybody else.
+    let sshd = Sshd::builder().line("MaxStartups 1:100:1").start().await;
+    let pool = Pool::new(Options {
+        max_new_connections: 3,
+        ..sshd.options()
+    });
+    let endpoints = spelt_apart(&sshd, 3);
+    let sessions = futures_util::future::join_all(endpoints.iter().map(|e| pool.session(e))).await;
+    for session in sessions {
+        assert_eq!(printed(&session.unwrap(), "echo in", &[]).await, "in");
+    }
+}
+
+/// The same server written in `n` ways, so that each has a connection of its own.
+fn spelt_apart(sshd: &Sshd, n: usize) -> Vec<Endpoint> {
+    let spelling = |n| {
+        let mut endpoint = sshd.endpoint();
+        let key = endpoint.host_key.as_mut().unwrap();
+        key.openssh = format!("{} {n}", key.openssh);
+        endpoint
+    };
+    (0..n).map(spelling).collect()
 }
 
 #[allow(clippy::disallowed_methods, reason = "a one-off of a test")]
