@@ -17,6 +17,8 @@
 //!   pooled connections and remote commands as values; the one manifest of a tree and the
 //!   difference that each server needs.
 //! - [`http`]: a small client that speaks over any stream, for those who ask servers and balancers.
+//! - [`balancer`]: HAProxy, over its socket or its statistics page: who is in service, taking
+//!   servers out and back in, waiting for sessions to end and for servers to come up.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
 //! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`]: how the program is started, set
@@ -64,6 +66,7 @@
 
 pub mod access;
 pub mod app;
+pub mod balancer;
 pub mod cli;
 pub mod clock;
 pub mod config;

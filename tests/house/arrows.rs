@@ -13,18 +13,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("git", &["domain", "clock", "process"]),
     ("ssh", &["domain", "clock", "process"]),
     ("sync", &["domain", "clock", "process", "ssh"]),
+    ("balancer", &["domain", "clock", "http"]),
     ("store", &["domain", "clock"]),
     ("access", &["domain", "clock"]),
     (
         "engine",
         &[
-            "domain", "clock", "process", "access", "store", "git", "ssh", "sync",
+            "domain", "clock", "process", "access", "store", "git", "ssh", "sync", "balancer",
         ],
     ),
     (
         "app",
         &[
-            "domain", "clock", "access", "engine", "store", "git", "ssh", "sync", "config",
+            "domain", "clock", "access", "engine", "store", "git", "ssh", "sync", "config", "balancer",
         ],
     ),
     (
@@ -37,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "demo",
         &[
             "domain", "clock", "app", "access", "config", "engine", "git", "process", "ssh", "store", "web",
+            "balancer",
         ],
     ),
     (

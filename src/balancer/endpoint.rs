@@ -1,0 +1,134 @@
+//! One HAProxy of a balancer: its address, read from text, and the way of speaking to it.
+
+use url::Url;
+
+use super::runtime::{Place, Socket};
+use super::state::Slot;
+use super::stats::Page;
+use super::table::Table;
+use super::{Act, Credentials, Error, Limits, Options};
+use crate::http::Tls;
+
+/// The two ways of speaking to one HAProxy.
+#[derive(Debug, Clone)]
+pub(super) enum Endpoint {
+    Runtime(Socket),
+    Stats(Page),
+}
+
+impl Endpoint {
+    /// Reads `text` as an address of that kind; `wrong` makes the error of a reason.
+    pub(super) fn open(
+        kind: &str,
+        text: &str,
+        options: &Options,
+        wrong: impl Fn(String) -> Error,
+    ) -> Result<Self, Error> {
+        match kind {
+            "runtime" => {
+                let place = socket_place(text).ok_or_else(|| {
+                    wrong(format!(
+                        "“{}” is no address of a socket; write unix:/path or tcp://host:port",
+                        text.escape_debug()
+                    ))
+                })?;
+                let label = text.to_owned();
+                Ok(Self::Runtime(Socket { label, place }))
+            }
+            "stats" => page(text, options, wrong).map(Self::Stats),
+            _ => Err(wrong(format!(
+                "its kind is “{}”, but there are only “runtime” and “stats”",
+                kind.escape_debug()
+            ))),
+        }
+    }
+
+    /// The address as people wrote it.
+    pub(super) fn label(&self) -> &str {
+        match self {
+            Self::Runtime(socket) => &socket.label,
+            Self::Stats(page) => &page.label,
+        }
+    }
+
+    /// Every backend and server it has.
+    pub(super) async fn read(&self, limits: &Limits) -> Result<Table, Error> {
+        match self {
+            Self::Runtime(socket) => socket.read(limits).await,
+            Self::Stats(page) => page.read(limits).await,
+        }
+    }
+
+    /// Does `act` to every slot, in order; stops at the first that fails.
+    pub(super) async fn set_all(&self, slots: &[Slot], act: Act, limits: &Limits) -> Result<(), Error> {
+        for slot in slots {
+            match self {
+                Self::Runtime(socket) => socket.set(slot, act, limits).await?,
+                Self::Stats(page) => page.set(slot, act, limits).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it would do such a thing.
+    pub(super) async fn may_change(&self, limits: &Limits) -> Result<(), Error> {
+        match self {
+            Self::Runtime(socket) => socket.may_change(limits).await,
+            Self::Stats(page) => page.may_change(limits).await,
+        }
+    }
+}
+
+fn socket_place(text: &str) -> Option<Place> {
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    if path.starts_with('/') && !path.contains('\0') {
+        // unix:///path is how a URL would be written.
+        let path = if path.starts_with("///") { &path[2..] } else { path };
+        return Some(Place::Unix(path.into()));
+    }
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "tcp")?;
+    let bare = url.path().trim_matches('/').is_empty() && url.query().is_none() && url.username().is_empty();
+    let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+    (bare && !host.is_empty()).then_some(())?;
+    Some(Place::Tcp(host, url.port()?))
+}
+
+fn page(text: &str, options: &Options, wrong: impl Fn(String) -> Error) -> Result<Page, Error> {
+    let no_url = || {
+        wrong("the address of a statistics page has to be written http://host:port/path, or https".to_owned())
+    };
+    let url = Url::parse(text).map_err(|_| no_url())?;
+    let known_port = url.port_or_known_default();
+    let (Some(host), Some(port), "http" | "https") = (url.host_str(), known_port, url.scheme()) else {
+        return Err(no_url());
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        // The address is not shown: it holds a password.
+        return Err(wrong(
+            "an address must not hold a password, since everybody can read it; put it into the file that the configuration names as balancer.credentials".to_owned(),
+        ));
+    }
+    let login = match &options.credentials {
+        Some(path) => Credentials::read(path)?.of(&url),
+        None => None,
+    };
+    let tls = match (url.scheme(), &options.certificates) {
+        ("http", _) => None,
+        (_, Some(path)) => Some(Tls::with_certificates(path).map_err(Error::Certificates)?),
+        (_, None) => Some(Tls::public()),
+    };
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    Ok(Page {
+        label: text.to_owned(),
+        host: crate::http::Host {
+            name: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            tls,
+        },
+        target: target.trim_end_matches(";csv").to_owned(),
+        login,
+    })
+}

@@ -1,0 +1,286 @@
+//! What can go wrong with a balancer, one sentence per case.
+//!
+//! Each names the endpoint it is about, since there may be several. Passwords are in none of them.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{domain, http};
+
+/// How many names a sentence lists before it says how many more there are.
+const NAMES_SHOWN: usize = 20;
+
+/// A failure to read or change a balancer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stored row makes no sense.
+    #[error("Balancer “{balancer}” is set up wrongly: {reason}.")]
+    Settings {
+        /// Its name.
+        balancer: String,
+        /// Short words, without a full stop.
+        reason: String,
+    },
+    /// The file of passwords cannot be used.
+    #[error("The file of balancers' passwords, {path}, cannot be used: {reason}.", path = path.display())]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// Short words, without a full stop.
+        reason: String,
+    },
+    /// The certificates to trust cannot be used.
+    #[error("{0}")]
+    Certificates(http::Error),
+    /// A name that HAProxy does not allow, and that might be read as more than a name.
+    #[error(
+        "“{}” cannot be a name in HAProxy: those are made of letters, digits, “.”, “_”, “-” and “:”.",
+        name.escape_debug()
+    )]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// A cluster behind a balancer without any backend.
+    #[error(
+        "No backend is named. Say on the cluster's page which of the balancer's backends its servers are in."
+    )]
+    NoBackend,
+    /// There is no such backend.
+    #[error("{endpoint} has no backend “{backend}”; {}.", it_has(known))]
+    UnknownBackend {
+        /// Whom we asked.
+        endpoint: String,
+        /// The name.
+        backend: String,
+        /// Those it has.
+        known: Vec<String>,
+    },
+    /// There is no such server in that backend.
+    #[error(
+        "Backend {backend} of {endpoint} has no server {}; {}.",
+        any_of(tried),
+        it_has(known)
+    )]
+    UnknownServer {
+        /// Whom we asked.
+        endpoint: String,
+        /// The backend.
+        backend: String,
+        /// The names it might have had.
+        tried: Vec<String>,
+        /// Those it has.
+        known: Vec<String>,
+    },
+    /// The socket's level is too low.
+    #[error(
+        "{endpoint} lets us look but not change anything. Give that socket “level admin” in HAProxy's configuration."
+    )]
+    NoPermission {
+        /// Whom we asked.
+        endpoint: String,
+    },
+    /// The statistics page is for looking only.
+    #[error(
+        "The statistics page {endpoint} lets us look but not change anything. It needs “stats admin” in HAProxy's configuration."
+    )]
+    NotAdmin {
+        /// Whom we asked.
+        endpoint: String,
+    },
+    /// The statistics page wants another password, or one at all.
+    #[error("The statistics page {endpoint} {}.", password_advice(*had_one))]
+    Password {
+        /// Whom we asked.
+        endpoint: String,
+        /// Whether we sent one.
+        had_one: bool,
+    },
+    /// It closed the connection without a word.
+    #[error(
+        "{endpoint} gave an empty answer. HAProxy may just be restarting, or its connections are used up."
+    )]
+    Empty {
+        /// Whom we asked.
+        endpoint: String,
+    },
+    /// It stopped in the middle.
+    #[error("{endpoint} closed the connection in the middle of its answer. HAProxy may just be restarting.")]
+    Closed {
+        /// Whom we asked.
+        endpoint: String,
+        /// For the log.
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// No connection.
+    #[error("{endpoint} cannot be reached: {reason}. Check that HAProxy runs and listens there.")]
+    Unreachable {
+        /// Whom we asked.
+        endpoint: String,
+        /// Short words, without a full stop.
+        reason: String,
+        /// For the log.
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// No answer in time.
+    #[error("{endpoint} did not answer within {} s.", limit.as_secs_f64())]
+    Timeout {
+        /// Whom we asked.
+        endpoint: String,
+        /// The limit that passed.
+        limit: Duration,
+    },
+    /// Something else listens there.
+    #[error("{endpoint} does not answer as HAProxy does ({answer}). Check the address.")]
+    NotHaproxy {
+        /// Whom we asked.
+        endpoint: String,
+        /// The beginning of its answer, or what it was instead.
+        answer: String,
+    },
+    /// More than we take.
+    #[error("{endpoint} answered with more than {} MiB; that is not read.", super::ANSWER_BYTES >> 20)]
+    TooLong {
+        /// Whom we asked.
+        endpoint: String,
+    },
+    /// HAProxy would not do it, for a reason of its own.
+    #[error("{endpoint} would not {act} {slot}: {answer}")]
+    Refused {
+        /// Whom we asked.
+        endpoint: String,
+        /// `drain`, `maint` or `ready`.
+        act: &'static str,
+        /// Backend and server.
+        slot: String,
+        /// What it said.
+        answer: String,
+    },
+    /// The endpoints do not know the same servers.
+    #[error("The balancer's endpoints disagree about {slot}: {said}.")]
+    Disagree {
+        /// Backend and server.
+        slot: String,
+        /// Who says what.
+        said: String,
+    },
+    /// Some endpoints were changed, others not.
+    #[error("{first} {}", the_others(act, changed))]
+    Partly {
+        /// `drain`, `maint` or `ready`.
+        act: &'static str,
+        /// What went wrong; it names its endpoint.
+        first: Box<Error>,
+        /// The endpoints where it was done.
+        changed: Vec<String>,
+    },
+    /// It did not come up in time.
+    #[error("The balancer did not call {slot} UP within {} s: {said}.", limit.as_secs_f64())]
+    NotUp {
+        /// Backends and servers.
+        slot: String,
+        /// The limit that passed.
+        limit: Duration,
+        /// What each endpoint said last.
+        said: String,
+    },
+    /// Somebody cancelled the wait.
+    #[error("Waiting for the balancer was cancelled.")]
+    Cancelled,
+}
+
+impl Error {
+    /// Whether it looks like a restart, so that asking again may help.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Closed { .. } | Self::Empty { .. }
+        )
+    }
+
+    /// Whether the endpoint could not be asked, as opposed to having answered something unwelcome.
+    pub fn is_absence(&self) -> bool {
+        self.may_pass() || matches!(self, Self::Timeout { .. })
+    }
+
+    /// A failure to reach or hear `endpoint`.
+    pub(super) fn unreachable(endpoint: &str, cause: io::Error) -> Self {
+        let reason = match cause.kind() {
+            io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+            io::ErrorKind::PermissionDenied => "this account may not open the socket".to_owned(),
+            io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+            _ => cause.to_string(),
+        };
+        Self::Unreachable {
+            endpoint: endpoint.to_owned(),
+            reason,
+            cause: Some(cause.into()),
+        }
+    }
+
+    /// What came was not HAProxy's; shows its first line.
+    pub(super) fn not_haproxy(endpoint: &str, answer: &str) -> Self {
+        let line = answer
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or_default();
+        let beginning: String = line.trim().chars().take(60).collect();
+        Self::NotHaproxy {
+            endpoint: endpoint.to_owned(),
+            answer: format!("it says “{}”", beginning.escape_debug()),
+        }
+    }
+}
+
+impl From<Error> for domain::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Settings { .. } | Error::BadName { .. } | Error::NoBackend => domain::ErrorKind::Invalid,
+            Error::UnknownBackend { .. }
+            | Error::UnknownServer { .. }
+            | Error::Disagree { .. }
+            | Error::Cancelled => domain::ErrorKind::Conflict,
+            _ => domain::ErrorKind::Unavailable,
+        };
+        domain::Error::new(kind, error.to_string()).because(error)
+    }
+}
+
+fn it_has(known: &[String]) -> String {
+    match known.len() {
+        0 => "it has none".to_owned(),
+        many if many > NAMES_SHOWN => {
+            format!(
+                "it has: {} and {} more",
+                known[..NAMES_SHOWN].join(", "),
+                many - NAMES_SHOWN
+            )
+        }
+        _ => format!("it has: {}", known.join(", ")),
+    }
+}
+
+fn any_of(tried: &[String]) -> String {
+    let quoted: Vec<String> = tried.iter().map(|name| format!("“{name}”")).collect();
+    quoted.join(" or ")
+}
+
+fn the_others(act: &str, changed: &[String]) -> String {
+    if changed.is_empty() {
+        "No endpoint was changed.".to_owned()
+    } else {
+        format!("Set to “{act}” all the same: {}.", changed.join(", "))
+    }
+}
+
+fn password_advice(had_one: bool) -> &'static str {
+    if had_one {
+        "refused our user name and password. Correct its line in the file that the configuration names as balancer.credentials"
+    } else {
+        "asks for a user name and password. Put a line with its address, as in http://user:password@host:port, into the file that the configuration names as balancer.credentials"
+    }
+}

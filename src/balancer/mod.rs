@@ -1,0 +1,332 @@
+//! Speaking to HAProxy: what it says about its servers, and taking servers out and back in.
+//!
+//! # How to use it
+//!
+//! [`Balancer::open`] makes one of a stored row; nothing is connected yet. [`Balancer::state`] reads
+//! every endpoint and lays their answers side by side ([`State`]); [`State::slots_of`] finds the
+//! [`Slot`]s of one of our servers, a slot being a server's place in one backend.
+//! [`Balancer::drain`], [`Balancer::maint`] and [`Balancer::ready`] change slots on every endpoint;
+//! [`Balancer::wait_drained`] and [`Balancer::wait_up`] wait for what follows from it.
+//! [`Balancer::may_change`] asks beforehand whether changing is allowed at all, and
+//! [`Balancer::look`] shows what can be seen even while an endpoint is away.
+//!
+//! # Two ways of speaking
+//!
+//! Kind `runtime` speaks HAProxy's Runtime API over a unix or TCP socket (`runtime.rs`); kind
+//! `stats` uses its statistics page over HTTP (`stats.rs`). Both read the same CSV (`table.rs`). The
+//! socket tells a little more: on the page a drained server that is also DOWN looks merely DOWN.
+//! Both need HAProxy 1.8 or newer.
+//!
+//! # Where it is, and who we are
+//!
+//! Endpoints are written `unix:/run/haproxy/admin.sock` (or just the path), `tcp://host:port`, or
+//! `http(s)://host:port/path` with the path of the statistics page. Passwords are in none of the
+//! database's columns: the configuration names a file with lines `https://user:password@host:port`,
+//! and an endpoint is only ever sent the line with its own scheme, host and port. Whoever may
+//! configure balancers can so neither read a password nor have it sent elsewhere.
+//!
+//! # What holds
+//!
+//! - All endpoints are acted upon. Taking out begins only when every one answers and knows the
+//!   slots; putting back goes as far as it can. What happened to the others is in the error
+//!   ([`Error::Partly`]).
+//! - Acts can be repeated without harm, so that a HAProxy that is just restarting is asked again
+//!   for a few seconds ([`RETRY`]). A restart forgets every change: the waits read anew each time,
+//!   and [`Balancer::wait_drained`] drains again what came back.
+//! - Acts take no cancel token: they end soon by themselves, and putting back after a cancel must
+//!   not be cancelled. Waits do.
+//! - A reloaded HAProxy leaves an old process behind that ends its sessions unseen by anybody; such
+//!   sessions are not counted.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::domain;
+
+mod credentials;
+mod endpoint;
+mod error;
+mod runtime;
+mod state;
+mod stats;
+mod table;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use endpoint::Endpoint;
+
+pub use credentials::Credentials;
+pub use error::Error;
+pub use state::{Merged, Slot, Sought, State};
+pub use table::{Admin, Health, ServerLine};
+pub use wait::Drained;
+
+/// For connecting, name lookup and TLS included: a balancer is near, or we have the wrong address.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// For a whole answer: HAProxy answers in milliseconds unless it is in trouble.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// For how long a HAProxy that refuses or breaks off is asked again: what a restart takes.
+pub const RETRY: Duration = Duration::from_secs(4);
+
+/// The pause between two such tries.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest answer, in bytes: some twenty thousand servers.
+const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For connecting.
+    pub connect: Duration,
+    /// For a whole answer.
+    pub answer: Duration,
+    /// For trying again.
+    pub retry: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: CONNECT_LIMIT,
+            answer: ANSWER_LIMIT,
+            retry: RETRY,
+        }
+    }
+}
+
+/// What the configuration says about all balancers.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The file with the passwords of statistics pages; see [`Credentials`].
+    pub credentials: Option<std::path::PathBuf>,
+    /// A PEM file with certificates to trust beside the public ones.
+    pub certificates: Option<std::path::PathBuf>,
+    /// How long to wait for what.
+    pub limits: Limits,
+}
+
+/// What is done to a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Drain,
+    Maint,
+    Ready,
+}
+
+impl Act {
+    /// As HAProxy writes it, in commands and in forms.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+/// An HAProxy, or several that share backends.
+#[derive(Debug, Clone)]
+pub struct Balancer {
+    name: String,
+    endpoints: Vec<Endpoint>,
+    limits: Limits,
+}
+
+/// What each endpoint answered.
+#[derive(Debug)]
+pub struct Look {
+    /// Of those that answered.
+    pub state: State,
+    /// Of the others: their address, and why not.
+    pub failures: Vec<(String, Error)>,
+}
+
+impl Balancer {
+    /// Reads a stored balancer. Connects to nothing; the files that `options` name are read.
+    ///
+    /// # Errors
+    /// [`Error::Settings`], [`Error::Credentials`] or [`Error::Certificates`].
+    pub fn open(row: &domain::Balancer, options: &Options) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Settings {
+            balancer: row.name.to_string(),
+            reason,
+        };
+        let settings = match &row.settings {
+            serde_json::Value::Null => None,
+            serde_json::Value::Object(keys) => keys.keys().next().cloned(),
+            _ => return Err(wrong("its settings are not an object".to_owned())),
+        };
+        if let Some(key) = settings {
+            return Err(wrong(format!(
+                "its settings hold “{key}”, which means nothing here (passwords belong into the file that the configuration names as balancer.credentials)"
+            )));
+        }
+        if row.endpoints.is_empty() {
+            return Err(wrong("it has no address".to_owned()));
+        }
+        let endpoints: Vec<Endpoint> = row
+            .endpoints
+            .iter()
+            .map(|text| Endpoint::open(&row.kind, text.trim(), options, wrong))
+            .collect::<Result<_, _>>()?;
+        for (at, endpoint) in endpoints.iter().enumerate() {
+            if endpoints[..at]
+                .iter()
+                .any(|before| before.label() == endpoint.label())
+            {
+                return Err(wrong(format!("it has the address “{}” twice", endpoint.label())));
+            }
+        }
+        Ok(Self {
+            name: row.name.to_string(),
+            endpoints,
+            limits: options.limits,
+        })
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The addresses of its endpoints, as the row has them.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.iter().map(Endpoint::label)
+    }
+
+    /// Reads every endpoint, patiently.
+    ///
+    /// # Errors
+    /// That of the first endpoint that cannot be read.
+    pub async fn state(&self) -> Result<State, Error> {
+        strict(self.read(self.limits.retry).await)
+    }
+
+    /// Reads every endpoint once, and tells which of them cannot be read instead of failing.
+    pub async fn look(&self) -> Look {
+        self.read(Duration::ZERO).await
+    }
+
+    /// Takes slots out for new sessions; those that exist may end in peace.
+    ///
+    /// # Errors
+    /// An endpoint that cannot be read, or does not know a slot: then nothing was changed.
+    /// Otherwise [`Error::Partly`] or, with a single endpoint, what went wrong there.
+    pub async fn drain(&self, slots: &[Slot]) -> Result<(), Error> {
+        self.act(Act::Drain, slots).await
+    }
+
+    /// Takes slots out altogether; their health is no longer checked.
+    ///
+    /// # Errors
+    /// As [`Balancer::drain`].
+    pub async fn maint(&self, slots: &[Slot]) -> Result<(), Error> {
+        self.act(Act::Maint, slots).await
+    }
+
+    /// Puts slots back in. An endpoint that is away does not keep the others from it.
+    ///
+    /// # Errors
+    /// As [`Balancer::drain`], but endpoints that can be changed are.
+    pub async fn ready(&self, slots: &[Slot]) -> Result<(), Error> {
+        self.act(Act::Ready, slots).await
+    }
+
+    /// Whether every endpoint would let us change something. Changes nothing.
+    ///
+    /// # Errors
+    /// Why not, of the first that would not.
+    pub async fn may_change(&self) -> Result<(), Error> {
+        let asked = self
+            .endpoints
+            .iter()
+            .map(|endpoint| patiently(self.limits.retry, move || endpoint.may_change(&self.limits)));
+        join_all(asked).await.into_iter().collect()
+    }
+
+    async fn act(&self, act: Act, slots: &[Slot]) -> Result<(), Error> {
+        slots.iter().try_for_each(Slot::check)?;
+        let Look { state, mut failures } = self.read(self.limits.retry).await;
+        if act != Act::Ready && !failures.is_empty() {
+            return Err(failures.swap_remove(0).1);
+        }
+        let away: Vec<String> = failures.iter().map(|(label, _)| label.clone()).collect();
+        slots.iter().try_for_each(|slot| state.require(slot))?;
+        let there = self
+            .endpoints
+            .iter()
+            .filter(|endpoint| !away.contains(&endpoint.label().to_owned()));
+        let doing = there.map(async |endpoint| {
+            let all = || endpoint.set_all(slots, act, &self.limits);
+            (
+                endpoint.label().to_owned(),
+                patiently(self.limits.retry, all).await,
+            )
+        });
+        let mut changed = Vec::new();
+        for (label, outcome) in join_all(doing).await {
+            match outcome {
+                Ok(()) => changed.push(label),
+                Err(error) => failures.push((label, error)),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let (_, first) = failures.swap_remove(0);
+        if self.endpoints.len() == 1 {
+            return Err(first);
+        }
+        Err(Error::Partly {
+            act: act.word(),
+            first: Box::new(first),
+            changed,
+        })
+    }
+
+    async fn read(&self, retry: Duration) -> Look {
+        let reading = self.endpoints.iter().map(async |endpoint| {
+            let once = || endpoint.read(&self.limits);
+            (endpoint.label().to_owned(), patiently(retry, once).await)
+        });
+        let (mut answers, mut failures) = (Vec::new(), Vec::new());
+        for (label, outcome) in join_all(reading).await {
+            match outcome {
+                Ok(table) => answers.push((label, table)),
+                Err(error) => failures.push((label, error)),
+            }
+        }
+        Look {
+            state: State::merge(answers),
+            failures,
+        }
+    }
+}
+
+/// The state, unless somebody is missing in it.
+fn strict(mut look: Look) -> Result<State, Error> {
+    if look.failures.is_empty() {
+        Ok(look.state)
+    } else {
+        Err(look.failures.swap_remove(0).1)
+    }
+}
+
+/// Tries again while what went wrong is what a restart looks like, for at most `limit`.
+async fn patiently<T>(limit: Duration, attempt: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match attempt().await {
+            Err(error) if error.may_pass() && begun.elapsed() < limit => {
+                tracing::debug!(%error, "asking the balancer again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What all endpoints say, side by side, and the names of our servers among it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::table::Table;
+use super::{Admin, Error, ServerLine};
+
+/// The longest name of a backend or server that we pass on; HAProxy's own buffer is 16 KiB.
+const NAME_BYTES: usize = 255;
+
+/// A server's place in one backend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slot {
+    /// The backend's name.
+    pub backend: String,
+    /// What HAProxy calls the server there.
+    pub server: String,
+}
+
+impl Slot {
+    /// A slot, unless a name is none that HAProxy allows.
+    ///
+    /// # Errors
+    /// [`Error::BadName`].
+    pub fn new(backend: impl Into<String>, server: impl Into<String>) -> Result<Self, Error> {
+        let slot = Self {
+            backend: backend.into(),
+            server: server.into(),
+        };
+        slot.check().map(|()| slot)
+    }
+
+    /// Whether both are plain names, so that neither can end a command or begin another.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        for name in [&self.backend, &self.server] {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+            if name.is_empty() || name.len() > NAME_BYTES || !name.bytes().all(plain) {
+                let name = name.chars().take(NAME_BYTES).collect();
+                return Err(Error::BadName { name });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.backend, self.server)
+    }
+}
+
+/// One server in one backend, as all endpoints tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// Which.
+    pub slot: Slot,
+    /// What was decided about it; of several decisions the one furthest out of service.
+    pub admin: Admin,
+    /// Takes new sessions on every endpoint.
+    pub up: bool,
+    /// Sessions it has on all endpoints together, waiting ones included.
+    pub sessions: u64,
+    /// All endpoints know it, and say the same about the decision and about whether it is up.
+    pub agree: bool,
+    /// What each says.
+    pub per_endpoint: Vec<ServerLine>,
+}
+
+/// One of our servers that is looked for in HAProxy's backends.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<'a> {
+    /// What we call it.
+    pub name: &'a str,
+    /// Its host name or IP address, as we reach it.
+    pub address: &'a str,
+    /// What the cluster's membership says HAProxy calls it.
+    pub balancer_name: Option<&'a str>,
+}
+
+/// What the endpoints of a balancer say.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Every server of every backend, in HAProxy's order.
+    pub servers: Vec<Merged>,
+    tables: Vec<(String, Table)>,
+}
+
+impl State {
+    pub(super) fn merge(tables: Vec<(String, Table)>) -> Self {
+        let mut servers: Vec<Merged> = Vec::new();
+        let mut places: HashMap<Slot, usize> = HashMap::new();
+        for line in tables.iter().flat_map(|(_, table)| &table.servers) {
+            let slot = Slot {
+                backend: line.backend.clone(),
+                server: line.server.clone(),
+            };
+            let place = *places.entry(slot.clone()).or_insert(servers.len());
+            if place == servers.len() {
+                servers.push(Merged {
+                    slot,
+                    admin: line.admin,
+                    up: true,
+                    sessions: 0,
+                    agree: true,
+                    per_endpoint: Vec::new(),
+                });
+            }
+            servers[place].per_endpoint.push(line.clone());
+        }
+        for merged in &mut servers {
+            merged.sum_up(tables.len());
+        }
+        Self { servers, tables }
+    }
+
+    /// The names of all backends, each once.
+    pub fn backends(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for name in self.tables.iter().flat_map(|(_, table)| &table.backends) {
+            if !names.contains(&name.as_str()) {
+                names.push(name.as_str());
+            }
+        }
+        names
+    }
+
+    /// What is said about one slot; `None` where no endpoint knows it.
+    pub fn of(&self, slot: &Slot) -> Option<&Merged> {
+        self.servers.iter().find(|merged| merged.slot == *slot)
+    }
+
+    /// The slot of `server` in each of `backends`. It goes by the name that the membership gives it;
+    /// without one by our own name, or that name's part before the first dot, or else it is the only
+    /// server of the backend with our server's IP address.
+    ///
+    /// # Errors
+    /// [`Error::NoBackend`], [`Error::UnknownBackend`], [`Error::UnknownServer`] (of the endpoint
+    /// that misses it), [`Error::BadName`].
+    pub fn slots_of(&self, backends: &[String], server: Sought<'_>) -> Result<Vec<Slot>, Error> {
+        if backends.is_empty() {
+            return Err(Error::NoBackend);
+        }
+        let tried = match server.balancer_name {
+            Some(name) => vec![name.to_owned()],
+            None => {
+                let short = server.name.split('.').next().unwrap_or_default();
+                let mut names = vec![server.name.to_owned(), short.to_owned()];
+                names.dedup();
+                names
+            }
+        };
+        let find = |backend: &String| {
+            let here = || self.servers.iter().filter(|known| known.slot.backend == *backend);
+            let named = tried
+                .iter()
+                .find_map(|name| here().find(|known| known.slot.server == *name));
+            let by_address = || match server.balancer_name {
+                Some(_) => None,
+                None => only(here().filter(|known| known.is_at(server.address))),
+            };
+            let found = named.or_else(by_address).map(|known| known.slot.clone());
+            let name = || {
+                found
+                    .as_ref()
+                    .map_or(tried.clone(), |slot| vec![slot.server.clone()])
+            };
+            self.known(backend, &name())?;
+            match found {
+                Some(slot) => slot.check().map(|()| slot),
+                None => Err(Error::NoBackend),
+            }
+        };
+        backends.iter().map(find).collect()
+    }
+
+    /// Whether all endpoints say the same about all `slots`.
+    ///
+    /// # Errors
+    /// [`Error::Disagree`] about the first that they see differently, or that one of them misses
+    /// ([`Error::UnknownServer`]).
+    pub fn agreed(&self, slots: &[Slot]) -> Result<(), Error> {
+        for slot in slots {
+            let merged = self.require(slot)?;
+            if !merged.agree {
+                return Err(Error::Disagree {
+                    slot: slot.to_string(),
+                    said: merged.said(|_| true),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said about `slot`, which every endpoint must know.
+    pub(super) fn require(&self, slot: &Slot) -> Result<&Merged, Error> {
+        self.known(&slot.backend, std::slice::from_ref(&slot.server))?;
+        self.of(slot).ok_or(Error::NoBackend)
+    }
+
+    /// Whether every endpoint knows `backend` and in it a server by one of the names `tried`.
+    fn known(&self, backend: &str, tried: &[String]) -> Result<(), Error> {
+        for (endpoint, table) in &self.tables {
+            if !table.backends.iter().any(|known| known == backend) {
+                return Err(Error::UnknownBackend {
+                    endpoint: endpoint.clone(),
+                    backend: backend.to_owned(),
+                    known: table.backends.clone(),
+                });
+            }
+            let here = table.servers.iter().filter(|line| line.backend == backend);
+            let known: Vec<String> = here.map(|line| line.server.clone()).collect();
+            if !known.iter().any(|name| tried.contains(name)) {
+                return Err(Error::UnknownServer {
+                    endpoint: endpoint.clone(),
+                    backend: backend.to_owned(),
+                    tried: tried.to_vec(),
+                    known,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Merged {
+    fn sum_up(&mut self, endpoints: usize) {
+        let lines = &self.per_endpoint;
+        let same = |other: &ServerLine| (other.admin, other.is_up()) == (lines[0].admin, lines[0].is_up());
+        self.agree = lines.len() == endpoints && lines.iter().all(same);
+        self.admin = lines.iter().map(|line| line.admin).max().unwrap_or(Admin::Ready);
+        self.up = lines.len() == endpoints && lines.iter().all(ServerLine::is_up);
+        self.sessions = lines
+            .iter()
+            .map(|line| line.sessions.saturating_add(line.queued))
+            .sum();
+    }
+
+    /// Takes new sessions on every endpoint, and passes its checks there if there are any.
+    pub fn is_proven(&self) -> bool {
+        self.up && self.per_endpoint.iter().all(ServerLine::is_proven)
+    }
+
+    /// What those endpoints say that `which` picks, in a half sentence.
+    pub(super) fn said(&self, which: impl Fn(&ServerLine) -> bool) -> String {
+        let picked = self.per_endpoint.iter().filter(|line| which(line));
+        let words: Vec<String> = picked
+            .map(|line| format!("{} says {} is {}", line.endpoint, self.slot, line.words()))
+            .collect();
+        words.join(", ")
+    }
+
+    /// Whether HAProxy reaches it at `address`. Loopback says nothing about which host it is.
+    fn is_at(&self, address: &str) -> bool {
+        let Ok(ip) = address.parse::<IpAddr>() else {
+            return false;
+        };
+        let there = self.per_endpoint.iter().find_map(|line| line.address.as_deref());
+        let at = there.and_then(ip_of);
+        !ip.is_loopback() && at == Some(ip)
+    }
+}
+
+fn ip_of(text: &str) -> Option<IpAddr> {
+    let with_port = text.parse::<SocketAddr>().map(|at| at.ip()).ok();
+    with_port.or_else(|| text.rsplit_once(':')?.0.parse().ok())
+}
+
+/// The one thing there is; `None` of several.
+fn only<T>(mut things: impl Iterator<Item = T>) -> Option<T> {
+    let first = things.next()?;
+    things.next().is_none().then_some(first)
+}

@@ -1,0 +1,250 @@
+//! What one HAProxy says about its servers: its statistics in CSV, which the socket and the page
+//! share, and the flags that only the socket tells.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Bits of `srv_admin_state`: maintenance by somebody's hand or the configuration, by the tracked
+/// server, by name resolution; then drained by hand, by the tracked server.
+const MAINT_BY_HAND: u32 = 0x01;
+const MAINT: u32 = 0x01 | 0x02 | 0x20;
+const DRAIN_BY_HAND: u32 = 0x08;
+const DRAIN: u32 = 0x08 | 0x10;
+
+/// What was decided about a server, as opposed to how it is. The later, the further out of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Admin {
+    /// In service, if it is healthy.
+    Ready,
+    /// No new sessions but those that stick to it.
+    Drain,
+    /// No sessions, no checks.
+    Maint,
+}
+
+/// How a server is, as far as HAProxy knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// Passes its checks.
+    Up,
+    /// Counts as up, but has not passed all checks it has to: after the last ones failed, and right
+    /// after maintenance, before the first was made.
+    Wavering,
+    /// Fails its checks.
+    Down,
+    /// Counts as down, but has begun to pass checks.
+    Rising,
+    /// Nobody checks it, so it counts as up.
+    NoCheck,
+    /// Takes no new sessions because the server itself said so.
+    Stopping,
+    /// In maintenance, where nobody checks.
+    Unknown,
+}
+
+/// One server in one backend, as one endpoint tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerLine {
+    /// The address of the endpoint, as the balancer's row has it.
+    pub endpoint: String,
+    /// Its backend.
+    pub backend: String,
+    /// What HAProxy calls it.
+    pub server: String,
+    /// What was decided about it.
+    pub admin: Admin,
+    /// The decision comes from elsewhere (a tracked server, name resolution), so that setting it
+    /// ready does not undo it.
+    pub inherited: bool,
+    /// How it is.
+    pub health: Health,
+    /// HAProxy's own words for both, such as “UP 1/3”.
+    pub status: String,
+    /// Sessions it has now.
+    pub sessions: u64,
+    /// Sessions that wait for it.
+    pub queued: u64,
+    /// Its share of the traffic.
+    pub weight: u64,
+    /// What the last check found; empty without one.
+    pub last_check: String,
+    /// For how long it has been up or down.
+    pub since: Duration,
+    /// Where HAProxy reaches it, where it tells.
+    pub address: Option<String>,
+}
+
+impl ServerLine {
+    /// Takes new sessions.
+    pub fn is_up(&self) -> bool {
+        self.admin == Admin::Ready && matches!(self.health, Health::Up | Health::Wavering | Health::NoCheck)
+    }
+
+    /// Takes new sessions, and passes its checks if there are any.
+    pub fn is_proven(&self) -> bool {
+        self.is_up() && self.health != Health::Wavering
+    }
+
+    /// Status and last check in one.
+    pub fn words(&self) -> String {
+        match self.last_check.as_str() {
+            "" => self.status.clone(),
+            check => format!("{} ({check})", self.status),
+        }
+    }
+}
+
+/// Everything that one endpoint told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) backends: Vec<String>,
+    pub(super) servers: Vec<ServerLine>,
+}
+
+impl Table {
+    /// Reads HAProxy's CSV; `None` when it is something else.
+    pub(super) fn parse(endpoint: &str, csv: &str) -> Option<Self> {
+        let mut rows = rows(csv.strip_prefix("# ")?).into_iter();
+        let header = rows.next()?;
+        let columns: HashMap<&str, usize> = header
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (name.as_str(), at))
+            .collect();
+        let needed = ["pxname", "svname", "scur", "qcur", "status", "weight", "type"];
+        if !needed.iter().all(|name| columns.contains_key(name)) {
+            return None;
+        }
+        let mut table = Self::default();
+        for row in rows {
+            let cell = |name: &str| {
+                columns
+                    .get(name)
+                    .and_then(|at| row.get(*at))
+                    .map_or("", String::as_str)
+            };
+            match cell("type") {
+                "1" => table.backends.push(cell("pxname").to_owned()),
+                "2" => table.servers.push(line(endpoint, cell)),
+                _ => {}
+            }
+        }
+        Some(table)
+    }
+
+    /// Adds what `show servers state` knows better: decisions about servers that are also down, and
+    /// addresses.
+    pub(super) fn add_flags(&mut self, text: &str) {
+        let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
+        let header = lines.next().unwrap_or_default();
+        let columns: Vec<&str> = header.trim_start_matches("# ").split(' ').collect();
+        let column = |name: &str| columns.iter().position(|known| *known == name);
+        let mut known: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
+        for line in lines {
+            let cells: Vec<&str> = line.split(' ').collect();
+            let cell = |name: &str| column(name).and_then(|at| cells.get(at)).copied();
+            if let (Some(backend), Some(server)) = (cell("be_name"), cell("srv_name")) {
+                known.insert((backend, server), cells);
+            }
+        }
+        for server in &mut self.servers {
+            let Some(cells) = known.get(&(server.backend.as_str(), server.server.as_str())) else {
+                continue;
+            };
+            let cell = |name: &str| column(name).and_then(|at| cells.get(at)).copied();
+            if let Some(flags) = cell("srv_admin_state").and_then(|flags| flags.parse().ok()) {
+                (server.admin, server.inherited) = decision(flags);
+            }
+            if let (Some(address), Some(port)) = (cell("srv_addr"), cell("srv_port")) {
+                server.address = Some(address)
+                    .filter(|address| *address != "-")
+                    .map(|address| format!("{address}:{port}"));
+            }
+        }
+    }
+}
+
+fn decision(flags: u32) -> (Admin, bool) {
+    if flags & MAINT != 0 {
+        (Admin::Maint, flags & MAINT_BY_HAND == 0)
+    } else if flags & DRAIN != 0 {
+        (Admin::Drain, flags & DRAIN_BY_HAND == 0)
+    } else {
+        (Admin::Ready, false)
+    }
+}
+
+fn line<'a>(endpoint: &str, cell: impl Fn(&str) -> &'a str) -> ServerLine {
+    let number = |name: &str| cell(name).parse().unwrap_or(0);
+    let status = cell("status");
+    let (admin, health) = meaning(status);
+    ServerLine {
+        endpoint: endpoint.to_owned(),
+        backend: cell("pxname").to_owned(),
+        server: cell("svname").to_owned(),
+        admin,
+        inherited: status.starts_with("MAINT ("),
+        health,
+        status: status.to_owned(),
+        sessions: number("scur"),
+        queued: number("qcur"),
+        weight: number("weight"),
+        last_check: last_check(cell("check_status"), cell("check_code"), cell("last_chk")),
+        since: Duration::from_secs(number("lastchg")),
+        address: Some(cell("addr").to_owned()).filter(|address| !address.is_empty()),
+    }
+}
+
+/// What HAProxy's status means.
+fn meaning(status: &str) -> (Admin, Health) {
+    let (word, rest) = status.split_once(' ').unwrap_or((status, ""));
+    let counting = rest.contains('/') && !rest.starts_with('(');
+    match (word, counting) {
+        ("UP", false) => (Admin::Ready, Health::Up),
+        ("UP", true) => (Admin::Ready, Health::Wavering),
+        ("no", _) => (Admin::Ready, Health::NoCheck),
+        ("DOWN", true) => (Admin::Ready, Health::Rising),
+        ("NOLB", _) => (Admin::Ready, Health::Stopping),
+        ("DRAIN", false) => (Admin::Drain, Health::Up),
+        ("DRAIN", true) => (Admin::Drain, Health::Wavering),
+        ("MAINT", _) => (Admin::Maint, Health::Unknown),
+        _ => (Admin::Ready, Health::Down),
+    }
+}
+
+/// Such as “L7STS 503: Service Unavailable”.
+fn last_check(kind: &str, code: &str, text: &str) -> String {
+    // The star says that another check is just being made.
+    let kind = kind.trim_start_matches("* ");
+    let head = format!("{kind} {code}");
+    match (head.trim(), text.trim()) {
+        ("", text) => text.to_owned(),
+        (head, "") => head.to_owned(),
+        (head, text) => format!("{head}: {text}"),
+    }
+}
+
+/// The cells of each row. Quoted ones may hold commas, line ends and doubled quotes.
+fn rows(csv: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let mut chars = csv.chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => row.push(std::mem::take(&mut cell)),
+            '\n' if !quoted => {
+                if !(row.is_empty() && cell.is_empty()) {
+                    row.push(std::mem::take(&mut cell));
+                    rows.push(std::mem::take(&mut row));
+                }
+            }
+            c => cell.push(c),
+        }
+    }
+    rows
+}
