@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 mod admin;
+mod balancer;
 mod browser;
 mod demo;
 mod engine;

@@ -40,7 +40,8 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 
 use crate::domain;
 
@@ -242,11 +243,11 @@ impl Balancer {
     /// # Errors
     /// Why not, of the first that would not.
     pub async fn may_change(&self) -> Result<(), Error> {
-        let asked = self
-            .endpoints
-            .iter()
-            .map(|endpoint| patiently(self.limits.retry, move || endpoint.may_change(&self.limits)));
-        join_all(asked).await.into_iter().collect()
+        let asking = self.endpoints.iter().map(|endpoint| {
+            let ask = || endpoint.may_change(&self.limits).boxed();
+            patiently(self.limits.retry, ask).boxed()
+        });
+        all(asking).await.into_iter().collect()
     }
 
     async fn act(&self, act: Act, slots: &[Slot]) -> Result<(), Error> {
@@ -256,23 +257,21 @@ impl Balancer {
             return Err(failures.swap_remove(0).1);
         }
         let away: Vec<String> = failures.iter().map(|(label, _)| label.clone()).collect();
-        slots.iter().try_for_each(|slot| state.require(slot))?;
+        slots.iter().try_for_each(|slot| state.require(slot).map(drop))?;
         let there = self
             .endpoints
             .iter()
-            .filter(|endpoint| !away.contains(&endpoint.label().to_owned()));
-        let doing = there.map(async |endpoint| {
-            let all = || endpoint.set_all(slots, act, &self.limits);
-            (
-                endpoint.label().to_owned(),
-                patiently(self.limits.retry, all).await,
-            )
+            .filter(|endpoint| !away.iter().any(|label| label == endpoint.label()));
+        let doing = there.clone().map(|endpoint| {
+            let set = || endpoint.set_all(slots, act, &self.limits).boxed();
+            patiently(self.limits.retry, set).boxed()
         });
         let mut changed = Vec::new();
-        for (label, outcome) in join_all(doing).await {
+        let outcomes = all(doing).await;
+        for (endpoint, outcome) in there.zip(outcomes) {
             match outcome {
-                Ok(()) => changed.push(label),
-                Err(error) => failures.push((label, error)),
+                Ok(()) => changed.push(endpoint.label().to_owned()),
+                Err(error) => failures.push((endpoint.label().to_owned(), error)),
             }
         }
         if failures.is_empty() {
@@ -290,12 +289,14 @@ impl Balancer {
     }
 
     async fn read(&self, retry: Duration) -> Look {
-        let reading = self.endpoints.iter().map(async |endpoint| {
-            let once = || endpoint.read(&self.limits);
-            (endpoint.label().to_owned(), patiently(retry, once).await)
+        let reading = self.endpoints.iter().map(|endpoint| {
+            let once = || endpoint.read(&self.limits).boxed();
+            patiently(retry, once).boxed()
         });
         let (mut answers, mut failures) = (Vec::new(), Vec::new());
-        for (label, outcome) in join_all(reading).await {
+        let outcomes = all(reading).await;
+        for (endpoint, outcome) in self.endpoints.iter().zip(outcomes) {
+            let label = endpoint.label().to_owned();
             match outcome {
                 Ok(table) => answers.push((label, table)),
                 Err(error) => failures.push((label, error)),
@@ -317,8 +318,17 @@ fn strict(mut look: Look) -> Result<State, Error> {
     }
 }
 
+/// Asks all endpoints at once. The futures are boxed because the compiler cannot see otherwise that
+/// what borrows from each endpoint may move between threads.
+async fn all<'a, T>(asking: impl Iterator<Item = BoxFuture<'a, T>>) -> Vec<T> {
+    join_all(asking.collect::<Vec<_>>()).await
+}
+
 /// Tries again while what went wrong is what a restart looks like, for at most `limit`.
-async fn patiently<T>(limit: Duration, attempt: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+async fn patiently<'a, T>(
+    limit: Duration,
+    attempt: impl Fn() -> BoxFuture<'a, Result<T, Error>>,
+) -> Result<T, Error> {
     let begun = tokio::time::Instant::now();
     loop {
         match attempt().await {
