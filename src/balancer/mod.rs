@@ -253,7 +253,7 @@ impl Balancer {
     async fn act(&self, act: Act, slots: &[Slot]) -> Result<(), Error> {
         slots.iter().try_for_each(Slot::check)?;
         let Look { state, mut failures } = self.read(self.limits.retry).await;
-        if act != Act::Ready && !failures.is_empty() {
+        if failures.len() == self.endpoints.len() || act != Act::Ready && !failures.is_empty() {
             return Err(failures.swap_remove(0).1);
         }
         let away: Vec<String> = failures.iter().map(|(label, _)| label.clone()).collect();

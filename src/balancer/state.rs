@@ -171,7 +171,7 @@ impl State {
             self.known(backend, &name())?;
             match found {
                 Some(slot) => slot.check().map(|()| slot),
-                None => Err(Error::NoBackend),
+                None => Err(unknown(backend, &tried)),
             }
         };
         backends.iter().map(find).collect()
@@ -198,7 +198,8 @@ impl State {
     /// What is said about `slot`, which every endpoint must know.
     pub(super) fn require(&self, slot: &Slot) -> Result<&Merged, Error> {
         self.known(&slot.backend, std::slice::from_ref(&slot.server))?;
-        self.of(slot).ok_or(Error::NoBackend)
+        self.of(slot)
+            .ok_or_else(|| unknown(&slot.backend, std::slice::from_ref(&slot.server)))
     }
 
     /// Whether every endpoint knows `backend` and in it a server by one of the names `tried`.
@@ -261,6 +262,16 @@ impl Merged {
         let there = self.per_endpoint.iter().find_map(|line| line.address.as_deref());
         let at = there.and_then(ip_of);
         !ip.is_loopback() && at == Some(ip)
+    }
+}
+
+/// What is said when no endpoint was asked at all.
+fn unknown(backend: &str, tried: &[String]) -> Error {
+    Error::UnknownServer {
+        endpoint: "the balancer".to_owned(),
+        backend: backend.to_owned(),
+        tried: tried.to_vec(),
+        known: Vec::new(),
     }
 }
 
