@@ -19,6 +19,7 @@
 //! - [`http`]: a small client that speaks over any stream, for those who ask servers and balancers.
 //! - [`balancer`]: HAProxy, over its socket or its statistics page: who is in service, taking
 //!   servers out and back in, waiting for sessions to end and for servers to come up.
+//! - [`health`]: asks a server whether it serves its new release, from here or from itself.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
 //! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`]: how the program is started, set
@@ -74,6 +75,7 @@ pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod git;
+pub mod health;
 pub mod http;
 pub mod process;
 pub mod ssh;

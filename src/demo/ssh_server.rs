@@ -1,7 +1,8 @@
 //! The demo's servers: an SSH server inside this process, one port per target.
 //!
 //! Each target is a directory of its own that commands find as `HOME` and as the place they start
-//! in. Commands are real: `sh -c` on this machine, as this user. Nobody gets in but the holder of
+//! in. Commands are real: `sh -c` on this machine, as this user; connections to its ports are made on
+//! request. Nobody gets in but the holder of
 //! the one key that [`new_client_key`] made, and nobody can reach it but from this machine; host
 //! keys live as long as the process.
 //!
@@ -11,7 +12,7 @@
 mod command;
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, Disconnect, MethodKind, MethodSet, Pty};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, Pty};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -183,6 +184,27 @@ async fn serve(stream: TcpStream, config: Arc<server::Config>, host: Host) {
     }
 }
 
+/// Carries bytes between a client and `address`, which has to be this machine's own.
+async fn forward(
+    channel: Channel<Msg>,
+    address: SocketAddr,
+    reply: ChannelOpenHandle,
+    stop: CancellationToken,
+) {
+    if !address.ip().is_loopback() {
+        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        return;
+    }
+    let Ok(mut there) = TcpStream::connect(address).await else {
+        reply.reject(ChannelOpenFailure::ConnectFailed).await;
+        return;
+    };
+    reply.accept().await;
+    let mut client = channel.into_stream();
+    let carrying = tokio::io::copy_bidirectional(&mut client, &mut there);
+    stop.run_until_cancelled(carrying).await;
+}
+
 /// One target, as each of its connections sees it.
 #[derive(Clone)]
 struct Host {
@@ -227,6 +249,27 @@ impl server::Handler for Host {
         let (home, stop) = (self.home.clone(), self.stop.clone());
         self.tasks
             .spawn(command::serve(channel, session.handle(), home, stop));
+        Ok(())
+    }
+
+    /// Connects to a port of this machine for the client, as sshd does.
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let address = host.parse().map(|address: IpAddr| (address, port.try_into()));
+        let (Ok((address, Ok(port))), stop) = (address, self.stop.clone()) else {
+            reply.reject(ChannelOpenFailure::ConnectFailed).await;
+            return Ok(());
+        };
+        self.tasks
+            .spawn(forward(channel, SocketAddr::new(address, port), reply, stop));
         Ok(())
     }
 

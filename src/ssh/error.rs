@@ -103,6 +103,24 @@ pub enum Error {
         /// Short words, without a full stop.
         reason: String,
     },
+    /// The server's sshd makes no connections for us.
+    #[error(
+        "Server “{server}” does not let us reach {to} through its sshd. Allow it there (AllowTcpForwarding, PermitOpen, and no “restrict” beside the deployer's key), or let the deployer ask the server's address itself."
+    )]
+    ForwardForbidden {
+        /// Name of the server.
+        server: String,
+        /// Host and port, as seen from there.
+        to: String,
+    },
+    /// The server's sshd got no connection.
+    #[error("Nothing accepts connections at {to} on server “{server}”.")]
+    ForwardFailed {
+        /// Name of the server.
+        server: String,
+        /// Host and port, as seen from there.
+        to: String,
+    },
     /// The connection ended while it was needed.
     #[error(
         "The connection to server “{server}” was lost. What was running there was told to stop; look at its state before you try again."

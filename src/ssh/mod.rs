@@ -11,7 +11,8 @@
 //! key in order to trust it.
 //!
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
-//! keys), [`pool`], `channel`, [`run`], `guard` (how a remote process group is ended), [`error`].
+//! keys), [`pool`], `channel`, [`run`], `guard` (how a remote process group is ended), [`forward`]
+//! (connections that a server makes for us), [`error`].
 
 mod auth;
 mod channel;
@@ -20,6 +21,7 @@ pub mod command;
 mod connect;
 pub mod endpoint;
 pub mod error;
+pub mod forward;
 mod guard;
 pub mod pool;
 pub mod run;
@@ -28,6 +30,7 @@ pub use command::Command;
 pub use connect::{FetchedKey, fetch_host_key};
 pub use endpoint::{Endpoint, Options};
 pub use error::Error;
+pub use forward::Forward;
 pub use pool::{Pool, Session};
 pub use run::{Captured, Exit, Output, Run, Stdin};
 

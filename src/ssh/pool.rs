@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use russh::Disconnect;
 use russh::client::{Handle, Msg};
-use tokio::sync::Semaphore;
+use russh::{ChannelOpenFailure, Disconnect};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,9 @@ const REFUSAL_DELAYS: &[Duration] = &[
     Duration::from_millis(300),
     Duration::from_millis(1000),
 ];
+
+/// Where a forwarded connection is said to come from. Servers write it into their logs.
+const ORIGIN: (&str, u32) = ("127.0.0.1", 0);
 
 /// Saying goodbye is a courtesy; nobody waits longer for it.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -167,12 +170,35 @@ impl Session {
 
     /// A fresh channel. A connection that turns out dead at this moment is replaced once: nothing
     /// has been asked of the server yet, so nothing can happen twice.
-    pub(super) async fn channel(&self) -> Result<Channel, Error> {
-        match self.connection().await?.open(&self.endpoint).await {
-            Err(Error::ConnectionLost { .. }) => self.connection().await?.open(&self.endpoint).await,
+    pub(super) async fn open(&self, what: &Opening) -> Result<Opened, Error> {
+        match self.connection().await?.open(&self.endpoint, what).await {
+            Err(Error::ConnectionLost { .. }) => self.connection().await?.open(&self.endpoint, what).await,
             outcome => outcome,
         }
     }
+
+    /// A fresh channel for a command.
+    pub(super) async fn channel(&self) -> Result<Channel, Error> {
+        let opened = self.open(&Opening::Session).await?;
+        Ok(Channel::new(opened.channel, opened.closed, opened.room))
+    }
+}
+
+/// What a channel is opened for.
+pub(super) enum Opening {
+    /// A command.
+    Session,
+    /// A TCP connection that the server makes.
+    Forward { host: String, port: u16 },
+}
+
+/// A channel that was opened.
+pub(super) struct Opened {
+    pub(super) channel: russh::Channel<Msg>,
+    /// Cancelled when its connection ends.
+    pub(super) closed: CancellationToken,
+    /// The room it takes.
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 impl fmt::Debug for Session {
@@ -216,33 +242,45 @@ impl Connection {
         !self.closed.is_cancelled() && !self.handle.is_closed()
     }
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
+    async fn open(&self, endpoint: &Endpoint, what: &Opening) -> Result<Opened, Error> {
         let room = self.channels.clone().acquire_owned().await;
         let room = room.expect("a connection's room is never closed");
         let mut delays = REFUSAL_DELAYS.iter();
         let channel = loop {
-            match self.try_open(endpoint).await {
+            match self.try_open(endpoint, what).await {
                 Err(refused @ Error::ChannelRefused { .. }) => {
                     sleep(*delays.next().ok_or(refused)?).await;
                 }
                 outcome => break outcome?,
             }
         };
-        Ok(Channel::new(channel, self.closed.clone(), room))
+        Ok(Opened {
+            channel,
+            closed: self.closed.clone(),
+            room,
+        })
     }
 
-    async fn try_open(&self, endpoint: &Endpoint) -> Result<russh::Channel<Msg>, Error> {
+    async fn try_open(&self, endpoint: &Endpoint, what: &Opening) -> Result<russh::Channel<Msg>, Error> {
         let server = endpoint.name.clone();
+        let ask = async {
+            match what {
+                Opening::Session => self.handle.channel_open_session().await,
+                Opening::Forward { host, port } => {
+                    let (from, from_port) = ORIGIN;
+                    self.handle
+                        .channel_open_direct_tcpip(host, u32::from(*port), from, from_port)
+                        .await
+                }
+            }
+        };
         let opened = tokio::select! {
-            opened = timeout(OPEN_TIMEOUT, self.handle.channel_open_session()) => opened,
+            opened = timeout(OPEN_TIMEOUT, ask) => opened,
             () = self.closed.cancelled() => return Err(Error::ConnectionLost { server, cause: None }),
         };
         match opened {
             Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
-                let reason = format!("it opens no channel ({reason:?})");
-                Err(Error::ChannelRefused { server, reason })
-            }
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(refusal(server, what, &reason)),
             Ok(Err(error)) => Err(Error::ConnectionLost {
                 server,
                 cause: Some(error.into()),
@@ -264,6 +302,26 @@ impl Connection {
         if timeout(GOODBYE_TIMEOUT, goodbye).await.is_err() {
             tracing::debug!("a server did not take our goodbye");
         }
+    }
+}
+
+/// What it means that the server opened no channel.
+fn refusal(server: String, what: &Opening, reason: &ChannelOpenFailure) -> Error {
+    match (what, reason) {
+        (Opening::Forward { host, port }, ChannelOpenFailure::AdministrativelyProhibited) => {
+            Error::ForwardForbidden {
+                server,
+                to: format!("{host}:{port}"),
+            }
+        }
+        (Opening::Forward { host, port }, ChannelOpenFailure::ConnectFailed) => Error::ForwardFailed {
+            server,
+            to: format!("{host}:{port}"),
+        },
+        _ => Error::ChannelRefused {
+            server,
+            reason: format!("it opens no channel ({reason:?})"),
+        },
     }
 }
 

@@ -14,12 +14,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ssh", &["domain", "clock", "process"]),
     ("sync", &["domain", "clock", "process", "ssh"]),
     ("balancer", &["domain", "clock", "http"]),
+    // A health check asks by HTTP, by TCP or by a command, from here or through a server's sshd.
+    ("health", &["domain", "clock", "process", "http", "ssh"]),
     ("store", &["domain", "clock"]),
     ("access", &["domain", "clock"]),
     (
         "engine",
         &[
-            "domain", "clock", "process", "access", "store", "git", "ssh", "sync", "balancer",
+            "domain", "clock", "process", "access", "store", "git", "ssh", "sync", "balancer", "health",
         ],
     ),
     (

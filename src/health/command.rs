@@ -1,0 +1,84 @@
+//! A command as a health check: well when it ends with code 0.
+//!
+//! At its limit, and when the check is cancelled, its whole process group is ended, here as there.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Fault, Place, Watch};
+use crate::{process, ssh};
+
+/// Between the polite signal and the final one: a command that only asks has little to tidy up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Runs a line on a server: `$1` the directory, `$2` the line.
+const RUN_THERE: &str = r#"cd -- "$1" && exec sh -c "$2""#;
+
+/// Runs `line` on the deployer's host.
+pub(super) async fn here(
+    line: &str,
+    place: &Place<'_>,
+    limit: Duration,
+    cancel: &CancellationToken,
+    watch: &mut impl Watch,
+) -> Result<String, Fault> {
+    let mut command = process::Command::new("sh").arg("-c").arg(line);
+    for (name, value) in place.variables {
+        command = command.env(name, value);
+    }
+    if let Some(dir) = place.dir_here {
+        command = command.dir(dir);
+    }
+    let limits = process::Run {
+        timeout: Some(limit),
+        cancel: cancel.clone(),
+        grace: GRACE,
+    };
+    match process::run(&command, limits, watch).await {
+        Ok(exit) => judge(exit.success(), &exit.to_string()),
+        Err(process::Error::TimedOut { .. }) => Err(late(limit)),
+        Err(error) => Err(Fault::new(error.to_string())),
+    }
+}
+
+/// Runs `line` on the server.
+pub(super) async fn there(
+    line: &str,
+    place: &Place<'_>,
+    limit: Duration,
+    cancel: &CancellationToken,
+    watch: &mut impl Watch,
+) -> Result<String, Fault> {
+    let mut command = ssh::Command::script(RUN_THERE).arg(place.dir).arg(line);
+    for (name, value) in place.variables {
+        command = command.env(name, value);
+    }
+    let limits = ssh::Run {
+        timeout: Some(limit),
+        cancel: cancel.clone(),
+        ..ssh::Run::default()
+    };
+    match place.session.run(&command, limits, watch).await {
+        Ok(ssh::Exit::Code(code)) => judge(code == 0, &format!("exit code {code}")),
+        Ok(ssh::Exit::Signal(name)) => judge(false, &format!("signal {name}")),
+        Err(ssh::Error::TimedOut { .. }) => Err(late(limit)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn late(limit: Duration) -> Fault {
+    let seconds = limit.as_secs_f64();
+    Fault::new(format!(
+        "The command was not done within {seconds} s and was ended."
+    ))
+}
+
+fn judge(is_well: bool, how: &str) -> Result<String, Fault> {
+    let sentence = format!("The command ended with {how}.");
+    if is_well {
+        Ok(sentence)
+    } else {
+        Err(Fault::new(sentence))
+    }
+}
