@@ -10,6 +10,7 @@ mod browser;
 mod demo;
 mod engine;
 mod git;
+mod health;
 mod history;
 mod house;
 mod pages;

@@ -1,10 +1,10 @@
 //! The demo's servers: an SSH server inside this process, one port per target.
 //!
 //! Each target is a directory of its own that commands find as `HOME` and as the place they start
-//! in. Commands are real: `sh -c` on this machine, as this user; connections to its ports are made on
-//! request. Nobody gets in but the holder of
-//! the one key that [`new_client_key`] made, and nobody can reach it but from this machine; host
-//! keys live as long as the process.
+//! in. Commands are real: `sh -c` on this machine, as this user; so are connections to this machine's
+//! own ports, made on request as sshd does. Nobody gets in but the holder of the one key that
+//! [`new_client_key`] made, and nobody can reach it but from this machine; host keys live as long as
+//! the process.
 //!
 //! To the deployer these are servers like any other: the same client, the same check of host keys,
 //! the same scripts. That is what makes the demo worth believing.

@@ -115,12 +115,12 @@ impl Asking<'_> {
         if !self.probe.tls {
             return Ok(http::send(stream, request, &to, &limits, self.cancel).await);
         }
-        let wrapped = async {
+        let wrapped = Box::pin(async {
             let stream = tls(self.probe)
                 .wrap(stream, http::name_of(host), &to, self.deadline)
                 .await?;
             http::send(stream, request, &to, &limits, self.cancel).await
-        };
+        });
         let wrapped = self.cancel.run_until_cancelled(wrapped).await;
         Ok(wrapped.unwrap_or(Err(http::Error::Cancelled)))
     }
@@ -182,9 +182,9 @@ fn follow(
         ));
     }
     if there.scheme() != here.scheme() {
-        let other = if probe.tls { "without" } else { "with" };
+        let what = if probe.tls { "leaves TLS" } else { "asks for TLS" };
         return Err(fault(&format!(
-            "which is {other} TLS; let the check ask that port instead"
+            "which {what}; let the check ask that port instead"
         )));
     }
     Ok(match there.query() {

@@ -224,7 +224,8 @@ impl Host {
     ) -> Result<Answer, Error> {
         let (to, deadline) = (self.to_string(), Instant::now() + limits.total);
         let ready = request.build(&to)?;
-        let whole = async {
+        // Boxed: a handshake and a whole exchange are large futures.
+        let whole = Box::pin(async {
             let patience = limits.connect.min(limits.total);
             let begun = Instant::now();
             let stream = connect::tcp(&self.name, self.port, patience, cancel).await?;
@@ -234,7 +235,7 @@ impl Host {
             let name = request.host.as_deref().map_or(self.name.as_str(), name_of);
             let stream = tls.wrap(stream, name, &to, begun + patience).await?;
             exchange(stream, ready, &to, limits).await
-        };
+        });
         within(whole, &to, deadline, limits.total, cancel).await
     }
 }
@@ -281,7 +282,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let deadline = Instant::now() + limits.total;
-    let whole = exchange(stream, request.build(to)?, to, limits);
+    let whole = Box::pin(exchange(stream, request.build(to)?, to, limits));
     within(whole, to, deadline, limits.total, cancel).await
 }
 

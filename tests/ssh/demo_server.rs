@@ -7,6 +7,7 @@ use deployer::demo::ssh_server::{Listening, Servers, Target, new_client_key, sta
 use deployer::domain::HostKey;
 use deployer::ssh::{Command, Endpoint, Error, Exit, Options, Pool, Run, Stdin, fetch_host_key};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::{ENOUGH, printed, sh, until};
@@ -229,4 +230,27 @@ fn is_written(number: &Path) -> bool {
 
 fn is_gone(number: &Path) -> bool {
     super::ending::is_gone(std::fs::read_to_string(number).unwrap().trim())
+}
+
+#[tokio::test]
+async fn it_connects_to_ports_of_this_machine_only() {
+    let demo = Demo::start(&["web1"]).await;
+    let session = demo.pool().session(&demo.endpoint(0)).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut read, mut write) = stream.split();
+        tokio::io::copy(&mut read, &mut write).await.unwrap();
+    });
+    let mut there = session.forward("127.0.0.1", port).await.unwrap();
+    there.write_all(b"echo").await.unwrap();
+    there.shutdown().await.unwrap();
+    let mut heard = String::new();
+    there.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "echo");
+    let outside = session.forward("192.0.2.1", port).await.err().unwrap();
+    assert!(matches!(outside, Error::ForwardForbidden { .. }), "{outside}");
+    let closed = session.forward("127.0.0.1", port).await.err().unwrap();
+    assert!(matches!(closed, Error::ForwardFailed { .. }), "{closed}");
 }

@@ -1,0 +1,51 @@
+//! Asks a server, once its new release is in place, whether it serves.
+//!
+//! What is asked is the environment's business, how it is asked that of [`crate::health`]; in here
+//! every attempt becomes a line of the step's log, and the last one the step's result.
+
+use std::path::Path;
+
+use super::script::Place;
+use super::{Done, Failure, StepResult};
+use crate::domain::StepKind;
+use crate::engine::output::StepLog;
+use crate::engine::run::{Member, Run};
+use crate::health::{self, Attempt, Watch};
+
+/// Whether servers of this deployment are asked at all, and so whether the step is to be planned.
+pub fn is_wanted(run: &Run) -> bool {
+    run.environment.options.health.is_some()
+}
+
+/// Asks `member`, until it is healthy or was asked often enough. `there` is the directory in use;
+/// a command on the deployer's host starts in `here`, the exported tree, where there is one.
+/// Without a check in the environment no step is begun.
+pub async fn check(run: &Run, member: &Member, there: &Place<'_>, here: Option<&Path>) -> StepResult {
+    let Some(check) = &run.environment.options.health else {
+        return Ok(Done::nothing("This environment has no health check."));
+    };
+    let mut step = run.begin(StepKind::Health, Some(member)).await?;
+    let server = &member.server;
+    let variables = run.variables(server.name.as_str(), there.previous);
+    let place = health::Place {
+        server: server.name.as_str(),
+        address: &server.address,
+        session: there.session,
+        dir: there.dir,
+        dir_here: here,
+        variables: &variables,
+    };
+    step.log.say(format!("Asking for {check}.")).await;
+    let outcome = health::check(check, &place, run.stop.token(), &mut step.log).await;
+    let result = match outcome {
+        Ok(healthy) => Ok(Done::well(healthy.said)),
+        Err(unhealthy) => Err(Failure::new(unhealthy.sentence)),
+    };
+    run.end(step, result).await
+}
+
+impl Watch for StepLog {
+    async fn attempt(&mut self, attempt: &Attempt) {
+        self.say(attempt.to_string()).await;
+    }
+}
