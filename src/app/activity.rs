@@ -79,12 +79,13 @@ pub async fn now(app: &App, actor: &Actor) -> Result<Activity> {
         ..Filter::default()
     };
     let failures = Filter {
-        states: vec![DeploymentState::Failed],
+        states: vec![DeploymentState::Failed, DeploymentState::Interrupted],
         ..since.clone()
     };
     let failed = history::within(app, &visible, &failures, Page::Newest, FAILURES).await?;
     let latest = history::within(app, &visible, &since, Page::Newest, LATEST).await?;
-    let ended = |one: &Deployment| one.state.is_final() && one.state != DeploymentState::Failed;
+    let failed_so = |state| failures.states.contains(&state);
+    let ended = |one: &Deployment| one.state.is_final() && !failed_so(one.state);
     Ok(Activity {
         running: running(app, &visible, &open).await?,
         waiting: waiting(&visible, &open, &order),

@@ -1,24 +1,29 @@
 //! Does what deployments ask for: takes them from the queue, runs their steps, tells how it went.
 //!
 //! [`Engine`] is the handle the rest of the program holds: wake it when something was queued, ask
-//! it to stop a deployment, watch what happens through its [`live::Hub`]. Behind it some workers
-//! claim deployments from the store (`worker`), and each claimed one is carried through its phases
-//! (`run`) by the steps in `steps`, server by server in `rollout`. Whatever a step does is written
+//! it to stop a deployment, watch what happens through its [`live::Hub`]. Behind it a
+//! task claims deployments from the store (`worker`) as long as there is a turn to work for one
+//! (`turn`), and each claimed one is carried through its phases (`run`) by the steps in `steps`,
+//! server by server in `rollout`. One that waits for a person gives its turn away (`pause`). Whatever a step does is written
 //! to the store before and after it, so that a restart (`recovery`) can tell the truth about what
 //! was interrupted. Everything printed takes one way: `output`.
 //!
 //! The engine decides nothing about who may do what: it asks `access` again at the instant a
 //! deployment is about to touch servers, and otherwise trusts what `app` has stored.
 
+mod events;
 mod lines;
 pub mod live;
 mod mask;
 mod output;
+#[allow(dead_code, reason = "the rollout is about to use it")]
+mod pause;
 mod recovery;
 mod rollout;
 mod run;
 mod steps;
 mod stop;
+mod turn;
 mod worker;
 
 use std::collections::HashMap;
@@ -27,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,13 +44,14 @@ use crate::ssh::Pool;
 use crate::store::Store;
 use live::Hub;
 use stop::{Stop, StopReason};
+use turn::Turn;
 
 /// How the engine works, from the configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Name of this instance in the store's queue.
     pub instance: String,
-    /// How many deployments run at once.
+    /// How many deployments run at once; those that are paused are not counted.
     pub workers: usize,
     /// Where exported trees and manifests are kept; ours alone.
     pub work_dir: PathBuf,
@@ -81,14 +87,23 @@ struct Inner {
     wake: Notify,
     shutdown: CancellationToken,
     tasks: TaskTracker,
-    running: Mutex<HashMap<DeploymentId, Stop>>,
+    turns: Arc<Semaphore>,
+    running: Mutex<HashMap<DeploymentId, Grip>>,
+}
+
+/// What reaches a deployment that runs here from outside of it.
+struct Grip {
+    stop: Stop,
+    turn: Turn,
 }
 
 impl Engine {
     /// An engine that does nothing until [`Self::start`].
     pub fn new(parts: Parts) -> Self {
+        let turns = Arc::new(Semaphore::new(parts.settings.workers));
         Self(Arc::new(Inner {
             parts,
+            turns,
             hub: Hub::default(),
             wake: Notify::new(),
             shutdown: CancellationToken::new(),
@@ -97,13 +112,11 @@ impl Engine {
         }))
     }
 
-    /// Closes what an earlier process left running, then starts the workers.
+    /// Closes what an earlier process left running, then begins to work.
     pub async fn start(&self) -> Result<()> {
         recovery::close_interrupted(&self.0).await?;
         recovery::clear_trees(&self.0).await;
-        for number in 0..self.0.parts.settings.workers {
-            self.0.tasks.spawn(worker::work(Arc::clone(&self.0), number));
-        }
+        self.0.tasks.spawn(worker::work(Arc::clone(&self.0)));
         Ok(())
     }
 
@@ -118,8 +131,16 @@ impl Engine {
         let running = self.0.running.lock();
         running
             .get(&id)
-            .map(|stop| stop.because(StopReason::Cancelled))
+            .map(|grip| grip.stop.because(StopReason::Cancelled))
             .is_some()
+    }
+
+    /// A paused deployment was answered: the store says what. One that runs here looks at once,
+    /// one of another instance within a second or so.
+    pub fn answered(&self, id: DeploymentId) {
+        if let Some(grip) = self.0.running.lock().get(&id) {
+            grip.turn.ring();
+        }
     }
 
     /// What happens, for whoever watches.
@@ -130,8 +151,8 @@ impl Engine {
     /// Takes nothing new, ends what runs, and waits until each of it is closed in the store.
     pub async fn shutdown(&self) {
         self.0.shutdown.cancel();
-        for stop in self.0.running.lock().values() {
-            stop.because(StopReason::Shutdown);
+        for grip in self.0.running.lock().values() {
+            grip.stop.because(StopReason::Shutdown);
         }
         self.0.tasks.close();
         self.0.tasks.wait().await;

@@ -7,21 +7,15 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
+use super::events::event;
 use super::run::Ending;
 use super::steps::checkout;
 use super::stop::{Stop, StopReason};
 use super::{Inner, Settings};
 use crate::domain::deployment::{ServerPart, ServerState};
-use crate::domain::{
-    Deployment, DeploymentState, NewAuditEvent, Outcome, Result, Step, StepKind, StepState, SyncMethod,
-};
+use crate::domain::{Deployment, DeploymentState, Outcome, Result, Step, StepKind, StepState, SyncMethod};
 use crate::store::queue::{self, Abandoned, Claimed};
 use crate::store::{Lease, LeasedTx, audit, deployments, projects, steps};
-
-/// How the close of a deployment names itself in the audit log.
-const ENGINE: &str = "engine";
 
 /// Closes one deployment whose lease we hold.
 ///
@@ -55,7 +49,7 @@ pub(super) async fn close_interrupted(engine: &Arc<Inner>) -> Result<()> {
         let outcome = "Interrupted: the deployer stopped while it ran. Each server says what is on it.";
         let tx = store.begin_leased(lease).await?;
         settle(engine, &tx, &deployment, Some(StopReason::Shutdown)).await?;
-        finish(engine, &tx, &deployment, DeploymentState::Failed, outcome).await?;
+        finish(engine, &tx, &deployment, DeploymentState::Interrupted, outcome).await?;
         tx.commit().await?;
         tracing::warn!(
             deployment = deployment.id.0,
@@ -193,27 +187,12 @@ async fn finish(
 ) -> Result<()> {
     let now = engine.parts.clock.now();
     deployments::set_state(tx, deployment.id, deployment.state, state, now, outcome).await?;
-    let event = NewAuditEvent {
-        at: now,
-        actor: deployment.actor.clone(),
-        impersonator: deployment.impersonator.clone(),
-        address: ENGINE.to_owned(),
-        action: format!("deployment.{state}"),
-        resource: format!("{}/{}", deployment.project, deployment.environment),
-        outcome: if state == DeploymentState::Failed {
-            Outcome::Failed
-        } else {
-            Outcome::Allowed
-        },
-        permit: deployment
-            .permit
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        detail: json!({
-            "deployment": deployment.id, "commit": deployment.commit.as_str(), "outcome": outcome,
-        }),
+    let how = if matches!(state, DeploymentState::Failed | DeploymentState::Interrupted) {
+        Outcome::Failed
+    } else {
+        Outcome::Allowed
     };
+    let event = event(deployment, state.as_str(), how, outcome, now);
     audit::append(tx, &event).await?;
     Ok(())
 }

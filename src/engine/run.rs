@@ -12,6 +12,7 @@ use super::output::{Log, Sink, StepLog, StepName};
 use super::rollout;
 use super::steps::{Done, Failure, StepResult, check, checkout, script};
 use super::stop::{Stop, StopReason};
+use super::turn::Turn;
 use super::{Inner, Parts};
 use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{
@@ -42,6 +43,7 @@ pub(super) struct Run {
     pub lease: Lease,
     pub log: Log,
     pub stop: Stop,
+    pub turn: Turn,
     steps: HashMap<(Option<ServerId>, StepKind), StepId>,
 }
 
@@ -60,9 +62,9 @@ pub(super) enum Ending {
 }
 
 /// Carries out what was claimed. How it ended is for the caller to write down.
-pub(super) async fn run(engine: Arc<Inner>, claimed: Claimed, stop: Stop) -> Ending {
+pub(super) async fn run(engine: Arc<Inner>, claimed: Claimed, stop: Stop, turn: Turn) -> Ending {
     let id = claimed.deployment.id;
-    match Run::open(engine, claimed, stop).await {
+    match Run::open(engine, claimed, stop, turn).await {
         Ok(run) => {
             tracing::info!(
                 deployment = id.0,
@@ -81,7 +83,7 @@ pub(super) async fn run(engine: Arc<Inner>, claimed: Claimed, stop: Stop) -> End
 }
 
 impl Run {
-    async fn open(engine: Arc<Inner>, claimed: Claimed, stop: Stop) -> Result<Self> {
+    async fn open(engine: Arc<Inner>, claimed: Claimed, stop: Stop, turn: Turn) -> Result<Self> {
         let Claimed { deployment, lease } = claimed;
         let store = &engine.parts.store;
         let gone =
@@ -114,6 +116,7 @@ impl Run {
             lease,
             log,
             stop,
+            turn,
             steps: HashMap::new(),
         };
         run.plan().await?;
@@ -272,7 +275,8 @@ impl Run {
         self.engine.parts.clock.now()
     }
 
-    fn changed(&self) {
+    /// Tells whoever watches.
+    pub fn changed(&self) {
         self.engine.hub.changed(self.deployment.id);
     }
 
@@ -340,12 +344,13 @@ impl Ending {
                 "Stopped, because its log could not be stored.".to_owned(),
             ),
             (Self::Stopped, Some(StopReason::LeaseLost)) => (
-                DeploymentState::Failed,
-                "Stopped, because the database could not be reached for too long.".to_owned(),
+                DeploymentState::Interrupted,
+                "Interrupted: the database could not be reached for too long.".to_owned(),
             ),
             (Self::Stopped, _) => (
-                DeploymentState::Failed,
-                "Interrupted: the deployer was stopped while it ran.".to_owned(),
+                DeploymentState::Interrupted,
+                "Interrupted: the deployer was stopped while it ran. Each server says what is on it."
+                    .to_owned(),
             ),
             (Self::Failed(sentence), _) => (DeploymentState::Failed, sentence.clone()),
         }

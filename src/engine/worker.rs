@@ -1,19 +1,23 @@
-//! Takes deployments from the queue, one at a time per worker, and keeps the lease alive.
+//! Takes deployments from the queue while there is a turn to work for them, and keeps their leases
+//! alive.
 //!
 //! A deployment runs in a task of its own: a panic in it is our fault, ends that deployment with a
-//! sentence that says so, and leaves the worker to the next one.
+//! sentence that says so, and leaves the others alone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 use super::recovery;
 use super::run::{self, Ending};
 use super::stop::{Stop, StopReason};
-use super::{Inner, Parts};
+use super::turn::Turn;
+use super::{Grip, Inner, Parts};
 use crate::store::queue::{self, Claimed};
 use crate::store::{Fenced, Lease};
 
-/// How long a worker sleeps when nobody wakes it: another instance may have queued something, or a
+/// How long the queue is left alone when nobody wakes us: another instance may have queued something, or a
 /// command on this machine.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// A lease is renewed this many times before it would run out, so that one slow write loses nothing.
@@ -33,40 +37,56 @@ const CLOSE_PAUSES: [Duration; 4] = [
 /// And after those, until it works: a full disk is often emptied by a person.
 const LAST_CLOSE_PAUSE: Duration = Duration::from_secs(5);
 
-pub(super) async fn work(engine: Arc<Inner>, number: usize) {
-    let name = format!("{}/{number}", engine.parts.settings.instance);
+/// Claims and begins deployments until the engine is shut down, then waits for those begun.
+pub(super) async fn work(engine: Arc<Inner>) {
+    let begun = TaskTracker::new();
     loop {
         // Registered before looking, so that what is queued in between still wakes us.
         let woken = engine.wake.notified();
         tokio::pin!(woken);
         woken.as_mut().enable();
-        if engine.shutdown.is_cancelled() {
-            return;
-        }
-        let Parts {
-            store,
-            clock,
-            settings,
-            ..
-        } = &engine.parts;
-        match queue::claim(store, &name, clock.now(), settings.lease).await {
-            Ok(Some(claimed)) => {
-                carry_out(&engine, claimed, run::run).await;
+        let turn = tokio::select! {
+            biased;
+            () = engine.shutdown.cancelled() => break,
+            turn = Turn::wait(&engine.turns) => turn,
+        };
+        let Some(turn) = turn else { break };
+        if let Some(claimed) = claim(&engine).await {
+            let engine = Arc::clone(&engine);
+            begun.spawn(async move {
+                carry_out(&engine, claimed, turn, run::run).await;
                 engine.wake.notify_waiters();
-                continue;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the queue cannot be read"
-                );
-            }
+            });
+            continue;
         }
+        // Nobody else waits for want of a turn that nothing needs.
+        drop(turn);
         tokio::select! {
             () = woken => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
-            () = engine.shutdown.cancelled() => return,
+            () = engine.shutdown.cancelled() => break,
+        }
+    }
+    begun.close();
+    begun.wait().await;
+}
+
+/// The next deployment that can begin.
+async fn claim(engine: &Inner) -> Option<Claimed> {
+    let Parts {
+        store,
+        clock,
+        settings,
+        ..
+    } = &engine.parts;
+    match queue::claim(store, &settings.instance, clock.now(), settings.lease).await {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the queue cannot be read"
+            );
+            None
         }
     }
 }
@@ -74,19 +94,24 @@ pub(super) async fn work(engine: Arc<Inner>, number: usize) {
 async fn carry_out<F>(
     engine: &Arc<Inner>,
     claimed: Claimed,
-    work: impl FnOnce(Arc<Inner>, Claimed, Stop) -> F,
+    turn: Turn,
+    work: impl FnOnce(Arc<Inner>, Claimed, Stop, Turn) -> F,
 ) where
     F: Future<Output = Ending> + Send + 'static,
 {
     let (id, lease) = (claimed.deployment.id, claimed.lease);
     let stop = Stop::default();
-    engine.running.lock().insert(id, stop.clone());
+    let grip = Grip {
+        stop: stop.clone(),
+        turn: turn.clone(),
+    };
+    engine.running.lock().insert(id, grip);
     if engine.shutdown.is_cancelled() {
         stop.because(StopReason::Shutdown);
     }
     let beat = tokio::spawn(beat(Arc::clone(engine), lease, stop.clone()));
     engine.hub.changed(id);
-    let whole = tokio::spawn(work(Arc::clone(engine), claimed, stop.clone()));
+    let whole = tokio::spawn(work(Arc::clone(engine), claimed, stop.clone(), turn));
     let ending = whole.await.unwrap_or_else(|panic| {
         tracing::error!(
             deployment = id.0,

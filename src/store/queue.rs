@@ -142,18 +142,14 @@ pub async fn take_over(
     Ok(taken)
 }
 
-/// The deployments that run with nobody working on them. What waits for a person is not
-/// abandoned for want of a lease, only by the end of the instance.
+/// The deployments that run, or are paused, with nobody working on them: a paused one keeps its
+/// lease as well.
 pub async fn abandoned(on: &impl Reader, which: Abandoned) -> Result<Vec<Deployment>> {
-    let rows = match which {
-        Abandoned::LeaseEnded(now) => Entity::find()
-            .filter(Column::State.eq(DeploymentState::Running.as_str()))
-            .filter(Column::LeaseUntilAt.lte(micros(now))),
-        Abandoned::All => {
-            let at_work = [DeploymentState::Running, DeploymentState::Paused];
-            Entity::find().filter(Column::State.is_in(at_work.map(DeploymentState::as_str)))
-        }
-    };
+    let at_work = [DeploymentState::Running, DeploymentState::Paused];
+    let mut rows = Entity::find().filter(Column::State.is_in(at_work.map(DeploymentState::as_str)));
+    if let Abandoned::LeaseEnded(now) = which {
+        rows = rows.filter(Column::LeaseUntilAt.lte(micros(now)));
+    }
     let rows = rows.order_by_asc(Column::Id).all(on.db()).await?;
     rows.into_iter().map(from_row).collect()
 }

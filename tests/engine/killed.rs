@@ -121,7 +121,7 @@ async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
     let _second = Served::start(&world);
 
     let deployment = world.end(id).await;
-    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert_eq!(deployment.state, DeploymentState::Interrupted);
     assert!(
         deployment
             .outcome

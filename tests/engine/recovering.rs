@@ -74,7 +74,7 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
         world.app.engine.start().await.unwrap();
 
         let deployment = world.end(id).await;
-        assert_eq!(deployment.state, DeploymentState::Failed);
+        assert_eq!(deployment.state, DeploymentState::Interrupted);
         assert!(
             deployment
                 .outcome

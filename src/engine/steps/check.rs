@@ -85,7 +85,9 @@ fn action(run: &Run) -> Action {
     }
 }
 
-async fn permitted(run: &Run) -> StepResult<String> {
+/// Asks policy at this instant whether who asked for the deployment still may; the line that says
+/// so, or why not.
+pub async fn permitted(run: &Run) -> StepResult<String> {
     let deployment = &run.deployment;
     let actor = Actor {
         impersonator: deployment.impersonator.clone(),

@@ -132,8 +132,9 @@ async fn a_panic_closes_its_deployment_and_leaves_the_worker() {
 
     // In a task, as a worker is: the test has to see the end of it.
     let inner = Arc::clone(&engine.0);
-    let broken = |_, _, _| async { panic!("a fault of ours") };
-    let worker = tokio::spawn(async move { carry_out(&inner, claimed, broken).await });
+    let turn = Turn::wait(&engine.0.turns).await.unwrap();
+    let broken = |_, _, _, _| async { panic!("a fault of ours") };
+    let worker = tokio::spawn(async move { carry_out(&inner, claimed, turn, broken).await });
     worker.await.expect("the worker lives on");
 
     let store = &engine.0.parts.store;
@@ -151,6 +152,7 @@ async fn a_panic_closes_its_deployment_and_leaves_the_worker() {
         "{parts:?}"
     );
     assert!(engine.0.running.lock().is_empty());
+    assert_eq!(engine.0.turns.available_permits(), 1, "its turn is lost for ever");
     let extended = queue::extend(store, lease, engine.0.parts.clock.now()).await;
     assert!(
         Fenced::is(&extended.unwrap_err()),

@@ -152,5 +152,5 @@ fn failed(place: &Place) -> bool {
     place
         .last
         .as_ref()
-        .is_some_and(|last| last.state == DeploymentState::Failed)
+        .is_some_and(|last| matches!(last.state, DeploymentState::Failed | DeploymentState::Interrupted))
 }

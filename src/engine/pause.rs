@@ -1,0 +1,190 @@
+//! A deployment that waits: for a person, or for a time.
+//!
+//! It keeps its servers and its lease, but gives its turn to work to another. The answer comes
+//! through the store, so that it may be given to any instance; one given to this process rings
+//! besides. Before it goes on, policy is asked again: a deployment that was allowed in the morning
+//! may be paused into a freeze. It then goes on waiting, for policy, instead of failing half done.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::events::event;
+use super::run::Run;
+use super::steps::{Failure, StepResult, check};
+use crate::domain::{Answer, Answered, DeploymentState, Instant, Outcome, Pause, PauseReason};
+use crate::store::{audit, deployments};
+
+/// How often an answer given to another process is looked for: one small read, and a person does
+/// not notice the wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Who answered, where no person did.
+const TIME: &str = "time";
+
+/// Pauses the deployment until somebody answers, or until `until` has passed: then it goes on.
+///
+/// # Errors
+/// When the deployment has to end, or cannot be written down any more.
+pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>) -> StepResult<Answered> {
+    let mut pause = Pause {
+        reason,
+        since: run.now(),
+        until,
+    };
+    begin(run, DeploymentState::Running, &pause).await?;
+    run.turn.give_back();
+    let mut wanted = None;
+    let answered = loop {
+        let mut answered = answer(run, pause.until).await?;
+        // What was chosen before policy said no is what is meant by going on.
+        if answered.answer == Answer::Resume {
+            answered.answer = wanted.unwrap_or(Answer::Resume);
+        }
+        if !goes_on(answered.answer) {
+            break answered;
+        }
+        let Err(refusal) = check::permitted(run).await else {
+            break answered;
+        };
+        wanted = Some(answered.answer);
+        pause = Pause {
+            reason: PauseReason::Policy { why: refusal.message },
+            since: run.now(),
+            until: None,
+        };
+        begin(run, DeploymentState::Paused, &pause).await?;
+    };
+    end(run, &answered).await?;
+    Ok(answered)
+}
+
+/// Who wants the deployment to pause after the batch it is at, where somebody does.
+pub(super) async fn requested(run: &Run) -> Option<String> {
+    let present = deployments::by_id(&run.parts().store, run.deployment.id).await;
+    match present {
+        Ok(present) => present.pause_requested_by,
+        Err(error) => {
+            tracing::warn!(
+                deployment = run.deployment.id.0,
+                "whether to pause is not known: {error}"
+            );
+            None
+        }
+    }
+}
+
+/// Whether more servers will be brought to the new release.
+fn goes_on(answer: Answer) -> bool {
+    !matches!(answer, Answer::Stop | Answer::RollBack)
+}
+
+/// Writes down what the deployment waits for.
+async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()> {
+    let tx = run.begin_tx().await?;
+    if from != DeploymentState::Paused {
+        let id = run.deployment.id;
+        deployments::set_state(&tx, id, from, DeploymentState::Paused, pause.since, "").await?;
+    }
+    deployments::set_pause(&tx, Some(pause)).await?;
+    if pause.until.is_none() {
+        let sentence = sentence(&pause.reason);
+        let paused = event(
+            &run.deployment,
+            "paused",
+            Outcome::Allowed,
+            &sentence,
+            pause.since,
+        );
+        audit::append(&tx, &paused).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(deployment = run.deployment.id.0, reason = ?pause.reason, "deployment pauses");
+    run.changed();
+    Ok(())
+}
+
+/// Takes a turn again and writes down that the deployment goes on, or ends.
+async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
+    tokio::select! {
+        () = run.turn.take_again() => {}
+        () = run.stop.token().cancelled() => return Err(stopped()),
+    }
+    let (id, now) = (run.deployment.id, run.now());
+    let tx = run.begin_tx().await?;
+    deployments::set_state(
+        &tx,
+        id,
+        DeploymentState::Paused,
+        DeploymentState::Running,
+        now,
+        "",
+    )
+    .await?;
+    deployments::set_pause(&tx, None).await?;
+    if answered.by == TIME {
+        let resumed = event(
+            &run.deployment,
+            "resumed",
+            Outcome::Allowed,
+            "Its time to wait was over.",
+            now,
+        );
+        audit::append(&tx, &resumed).await?;
+    }
+    tx.commit().await?;
+    tracing::info!(
+        deployment = id.0,
+        answer = answered.answer.as_str(),
+        by = answered.by,
+        "deployment goes on"
+    );
+    run.changed();
+    Ok(())
+}
+
+/// Waits for an answer, at most until `until`.
+async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
+    loop {
+        match deployments::take_answer(&run.parts().store, run.deployment.id).await {
+            Ok(Some(answered)) => return Ok(answered),
+            Ok(None) => {}
+            // The lease says whether the store is away for too long.
+            Err(error) => tracing::warn!(
+                deployment = run.deployment.id.0,
+                "whether it was answered is not known: {error}"
+            ),
+        }
+        let now = run.now();
+        if until.is_some_and(|until| until <= now) {
+            return Ok(Answered {
+                answer: Answer::Resume,
+                by: TIME.to_owned(),
+                at: now,
+            });
+        }
+        let rest = until.map(|until| until.signed_duration_since(now).max(TimeDelta::zero()));
+        let rest = rest.and_then(|rest| rest.to_std().ok()).unwrap_or(LOOK_AGAIN);
+        tokio::select! {
+            () = run.turn.rung() => {}
+            () = tokio::time::sleep(rest.min(LOOK_AGAIN)) => {}
+            () = run.stop.token().cancelled() => return Err(stopped()),
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new("Ended while it was paused.")
+}
+
+fn sentence(reason: &PauseReason) -> String {
+    match reason {
+        PauseReason::Person { by } => format!("Paused by {by}."),
+        PauseReason::Canary => {
+            "The first servers are done; it waits for somebody to say whether the rest follows.".to_owned()
+        }
+        PauseReason::Failure { servers } => {
+            format!("{} failed; it waits for somebody to choose.", servers.join(", "))
+        }
+        PauseReason::Policy { why } => format!("It may not go on now: {why}"),
+    }
+}

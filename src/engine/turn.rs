@@ -1,0 +1,82 @@
+//! Whose turn it is: only so many deployments work at once, and one that waits for a person gives
+//! its turn to another.
+//!
+//! Turns are handed out in the order in which they were asked for, so that a deployment which goes
+//! on after a pause is not overtaken for ever by new ones.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// A deployment's turn to work, and the bell that wakes it while it waits. Cheap to clone: all
+/// clones are one turn.
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    turns: Arc<Semaphore>,
+    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    bell: Arc<Notify>,
+}
+
+impl Turn {
+    /// Waits for the next of `turns`. `None` once no more are given.
+    pub async fn wait(turns: &Arc<Semaphore>) -> Option<Self> {
+        let permit = Arc::clone(turns).acquire_owned().await.ok()?;
+        Some(Self {
+            turns: Arc::clone(turns),
+            held: Arc::new(Mutex::new(Some(permit))),
+            bell: Arc::default(),
+        })
+    }
+
+    /// Lets another deployment work.
+    pub fn give_back(&self) {
+        self.held.lock().take();
+    }
+
+    /// Waits until it is this deployment's turn again; at once when it still is.
+    pub async fn take_again(&self) {
+        if self.held.lock().is_some() {
+            return;
+        }
+        // They end with the engine, and then nothing waits for a turn any more.
+        if let Ok(permit) = Arc::clone(&self.turns).acquire_owned().await {
+            *self.held.lock() = Some(permit);
+        }
+    }
+
+    /// Wakes the deployment, now or when it next waits.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Waits to be woken.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_turn_given_back_is_anothers_until_it_is_taken_again() {
+        let turns = Arc::new(Semaphore::new(1));
+        let first = Turn::wait(&turns).await.unwrap();
+        assert_eq!(turns.available_permits(), 0);
+        first.clone().give_back();
+        let second = Turn::wait(&turns).await.unwrap();
+        let again = tokio::spawn({
+            let first = first.clone();
+            async move { first.take_again().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!again.is_finished(), "two work where one may");
+        drop(second);
+        again.await.unwrap();
+        assert_eq!(turns.available_permits(), 0);
+        drop(first);
+        assert_eq!(turns.available_permits(), 1);
+    }
+}
