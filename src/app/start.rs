@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::App;
 use crate::access::Access;
+use crate::balancer;
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::engine::{self, Engine, Parts};
@@ -60,6 +61,15 @@ pub fn ssh_options(config: &Config) -> ssh::Options {
         idle_timeout: config.ssh.idle_timeout,
         max_channels: config.ssh.max_channels as usize,
         max_new_connections: config.ssh.max_new_connections as usize,
+    }
+}
+
+/// How balancers are reached.
+pub fn balancer_options(config: &Config) -> balancer::Options {
+    balancer::Options {
+        credentials: config.balancer.credentials.clone(),
+        certificates: config.balancer.certificates.clone(),
+        limits: balancer::Limits::default(),
     }
 }
 

@@ -94,7 +94,8 @@ impl Page {
             longer: Longer::Refuse,
         };
         let never = CancellationToken::new();
-        let answer = self.host.fetch(&request, &limits, &never).await;
+        // On the heap: it is large, and a balancer may ask many endpoints at once.
+        let answer = Box::pin(self.host.fetch(&request, &limits, &never)).await;
         let answer = answer.map_err(|error| self.failure(error))?;
         if answer.status == 401 {
             return Err(Error::Password {

@@ -30,6 +30,14 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
         reader,
     );
     readable("ssh", "key_files", &config.ssh.key_files, reader);
+    let balancer = &config.balancer;
+    readable("balancer", "credentials", balancer.credentials.as_slice(), reader);
+    readable(
+        "balancer",
+        "certificates",
+        balancer.certificates.as_slice(),
+        reader,
+    );
 }
 
 fn parent_or_ours(section: &str, key: &str, dir: &Path, config: &Config, reader: &mut Reader<'_>) {

@@ -22,7 +22,7 @@ mod values;
 use self::reader::Reader;
 
 pub use self::error::{Error, Place, Problem};
-pub use self::sections::{Access, Engine, Git, Http, Log, Masking, Ssh, Store};
+pub use self::sections::{Access, Balancer, Engine, Git, Http, Log, Masking, Ssh, Store};
 pub use self::values::{LogFormat, Network, Secret};
 
 /// Where everything lives that the deployer writes, unless set.
@@ -45,6 +45,8 @@ pub struct Config {
     pub git: Git,
     /// Connections to servers.
     pub ssh: Ssh,
+    /// Speaking to balancers.
+    pub balancer: Balancer,
     /// Doing deployments.
     pub engine: Engine,
     /// Who may do what.
@@ -102,6 +104,7 @@ impl Config {
             store: Store::read(reader),
             git: Git::read(reader),
             ssh: Ssh::read(reader),
+            balancer: Balancer::read(reader),
             engine: Engine::read(reader),
             access: Access::read(reader),
             log: Log::read(reader),

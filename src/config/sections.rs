@@ -86,6 +86,14 @@ sections! {
         max_new_connections: u32 = 6, within::<1, 1000>;
     }
 
+    /// Speaking to balancers.
+    "balancer" Balancer {
+        /// A file of lines `https://user:password@host:port`, for statistics pages.
+        credentials: Option<PathBuf> = None, absolute_if_set;
+        /// A PEM file with certificates to trust beside the public ones.
+        certificates: Option<PathBuf> = None, absolute_if_set;
+    }
+
     /// Doing deployments.
     "engine" Engine {
         /// Deployments done at once by this instance.

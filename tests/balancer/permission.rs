@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use deployer::balancer::{Balancer, Error};
+use deployer::balancer::{Balancer, Error, Options};
 
 use super::{Pair, seen, slot};
-use crate::support::haproxy::{PASSWORD, USER, open};
+use crate::support::backend::Backend;
+use crate::support::haproxy::{Haproxy, PASSWORD, USER, open, row};
 
 #[tokio::test]
 async fn a_socket_of_a_lower_level_lets_us_look_only() {
@@ -107,4 +108,36 @@ async fn a_password_is_not_sent_to_another_port() {
     let elsewhere: Balancer = open("stats", &[pair.haproxy.stats_url()], Some(file.path()));
     let error = elsewhere.state().await.expect_err("nothing was sent");
     assert!(matches!(error, Error::Password { had_one: false, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_over_https_needs_a_certificate_that_is_trusted() {
+    let web1 = Backend::start("web1").await;
+    let haproxy = Haproxy::builder()
+        .backend("web", &[("web1", web1.port)])
+        .tls()
+        .start()
+        .await;
+    let page = row("stats", &[haproxy.stats_url()]);
+    let options = Options {
+        credentials: Some(haproxy.credentials()),
+        certificates: Some(haproxy.certificate()),
+        ..Options::default()
+    };
+    let balancer = Balancer::open(&page, &options).expect("good files");
+    balancer.maint(&[slot("web/web1")]).await.expect("it goes");
+    assert!(!seen(&balancer, "web/web1").await.up);
+
+    let error = haproxy
+        .balancer("stats")
+        .state()
+        .await
+        .expect_err("signed by nobody we trust");
+    assert!(error.to_string().contains("secure connection"), "{error}");
+    let nowhere = Options {
+        certificates: Some("/no/such.pem".into()),
+        ..options
+    };
+    let error = Balancer::open(&page, &nowhere).expect_err("no such file");
+    assert!(error.to_string().contains("/no/such.pem"), "{error}");
 }

@@ -32,6 +32,10 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// How often to look whether it does.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// A certificate for 127.0.0.1 that only those trust who are told to.
+const CERTIFICATE: &str = "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN=localhost\n\
+    [ext]\nbasicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
+
 /// Who may see the statistics page.
 pub const USER: &str = "ops";
 /// With which password.
@@ -44,12 +48,14 @@ pub struct Builder {
     server_options: Vec<(String, String)>,
     lines: Vec<String>,
     fall: u32,
+    tls: bool,
 }
 
 /// A running HAProxy.
 pub struct Haproxy {
     dir: TempDir,
     ports: Ports,
+    tls: bool,
     backends: Vec<(String, Vec<(String, u16)>)>,
     child: Option<Child>,
 }
@@ -72,6 +78,13 @@ impl Builder {
     /// Nobody checks the servers.
     pub fn unchecked(mut self) -> Self {
         self.checked = false;
+        self
+    }
+
+    /// The statistics page that may change things is reached over https, and shows
+    /// [`Haproxy::certificate`].
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -105,14 +118,22 @@ impl Builder {
             stats_view: free[2],
             fronts,
         };
+        if self.tls {
+            make_certificate(dir.path());
+        }
         fs::write(dir.path().join("haproxy.cfg"), self.config(dir.path(), &ports)).expect("written");
         let login: String = url::form_urlencoded::byte_serialize(PASSWORD.as_bytes()).collect();
-        let lines =
-            [ports.stats, ports.stats_view].map(|port| format!("http://{USER}:{login}@127.0.0.1:{port}\n"));
+        let lines = [ports.stats, ports.stats_view].map(|port| {
+            format!(
+                "{}://{USER}:{login}@127.0.0.1:{port}\n",
+                scheme(self.tls && port == ports.stats)
+            )
+        });
         fs::write(dir.path().join("credentials"), lines.concat()).expect("written");
         let mut haproxy = Haproxy {
             dir,
             ports,
+            tls: self.tls,
             backends: self.backends,
             child: None,
         };
@@ -122,13 +143,17 @@ impl Builder {
 
     fn config(&self, dir: &Path, ports: &Ports) -> String {
         let dir = dir.display();
+        let secure = match self.tls {
+            true => format!(" ssl crt {dir}/both.pem"),
+            false => String::new(),
+        };
         let mut text = format!(
             "global\n  stats socket {dir}/admin.sock level admin\n  stats socket {dir}/operator.sock level operator\n  \
              stats socket {dir}/user.sock level user\n  stats socket ipv4@127.0.0.1:{} level admin\n  \
              stats timeout 10s\n  hard-stop-after 1s\n\
              defaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n  \
              timeout queue 5s\n  option redispatch\n  retries 3\n\
-             frontend stats\n  bind 127.0.0.1:{}\n  stats enable\n  stats uri /stats\n  stats auth {USER}:{PASSWORD}\n  \
+             frontend stats\n  bind 127.0.0.1:{}{secure}\n  stats enable\n  stats uri /stats\n  stats auth {USER}:{PASSWORD}\n  \
              stats admin if TRUE\n\
              frontend stats-view\n  bind 127.0.0.1:{}\n  stats enable\n  stats uri /stats\n  stats auth {USER}:{PASSWORD}\n",
             ports.runtime, ports.stats, ports.stats_view
@@ -168,6 +193,7 @@ impl Haproxy {
             server_options: Vec::new(),
             lines: Vec::new(),
             fall: 2,
+            tls: false,
         }
     }
 
@@ -190,7 +216,7 @@ impl Haproxy {
 
     /// The statistics page that may change things.
     pub fn stats_url(&self) -> String {
-        format!("http://127.0.0.1:{}/stats", self.ports.stats)
+        format!("{}://127.0.0.1:{}/stats", scheme(self.tls), self.ports.stats)
     }
 
     /// The statistics page for looking only.
@@ -201,6 +227,11 @@ impl Haproxy {
     /// The file with the passwords of both pages.
     pub fn credentials(&self) -> PathBuf {
         self.dir.path().join("credentials")
+    }
+
+    /// The certificate of [`Builder::tls`].
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join("certificate.pem")
     }
 
     /// The endpoint for a kind of balancer: the admin socket or the page that may change things.
@@ -293,6 +324,39 @@ pub fn open(kind: &str, endpoints: &[String], credentials: Option<&Path>) -> Bal
         ..Options::default()
     };
     Balancer::open(&row(kind, endpoints), &options).expect("good endpoints")
+}
+
+fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
+}
+
+/// Makes `certificate.pem` and, with its key, `both.pem` with `openssl`.
+fn make_certificate(dir: &Path) {
+    let file = |name: &str| dir.join(name);
+    fs::write(file("openssl.cnf"), CERTIFICATE).expect("written");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .arg("-config")
+        .arg(file("openssl.cnf"))
+        .arg("-keyout")
+        .arg(file("key.pem"))
+        .arg("-out")
+        .arg(file("certificate.pem"))
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let parts = ["certificate.pem", "key.pem"].map(|name| fs::read_to_string(file(name)).expect("made"));
+    fs::write(file("both.pem"), parts.concat()).expect("written");
 }
 
 /// Ports that nobody listens on now, all different.
