@@ -24,7 +24,8 @@ const LATEST: u64 = 40;
 pub struct Activity {
     /// What runs or waits for a person, oldest first.
     pub running: Vec<Running>,
-    /// What waits, in the order in which it will begin; what waits for its time comes last.
+    /// What waits, in the order in which it will begin; what waits for its time or for an approval
+    /// comes last.
     pub waiting: Vec<Waiting>,
     /// What failed in the last days, newest first.
     pub failed: Vec<Deployment>,
@@ -50,7 +51,7 @@ pub struct Running {
 pub struct Waiting {
     /// Itself.
     pub deployment: Deployment,
-    /// Place in the queue, from 1; `None` while it waits for its time.
+    /// Place in the queue, from 1; `None` while it waits for its time or for an approval.
     pub position: Option<usize>,
     /// What has to end first; empty when only a worker is missing.
     pub behind: Vec<Obstacle>,
@@ -137,7 +138,9 @@ fn waiting(
             behind: behind.iter().map(obstacle).collect(),
         })
     });
-    let is_later = |one: &&Deployment| one.state == DeploymentState::Scheduled && visible.shows(one);
+    let is_later = |one: &&Deployment| {
+        matches!(one.state, DeploymentState::Scheduled | DeploymentState::Awaiting) && visible.shows(one)
+    };
     let later = open.iter().filter(is_later).map(|deployment| Waiting {
         deployment: deployment.clone(),
         position: None,

@@ -26,8 +26,8 @@ pub fn allowed(permit: &Permit, action: &str, at: Instant, detail: Value) -> New
     }
 }
 
-/// An act that policy refused.
-pub fn refused(refusal: &Refusal) -> NewAuditEvent {
+/// An act that policy refused `now`; it may have been asked for another time.
+pub fn refused(refusal: &Refusal, now: Instant) -> NewAuditEvent {
     let Refusal {
         actor,
         action,
@@ -35,8 +35,14 @@ pub fn refused(refusal: &Refusal) -> NewAuditEvent {
         at,
         ..
     } = refusal;
+    // Asking and deciding are moments apart when it was asked for now.
+    let detail = if *at <= now {
+        json!({})
+    } else {
+        json!({ "for": at })
+    };
     NewAuditEvent {
-        at: *at,
+        at: now,
         actor: actor.name.clone(),
         impersonator: actor.impersonator.clone(),
         address: actor.address.clone(),
@@ -44,7 +50,17 @@ pub fn refused(refusal: &Refusal) -> NewAuditEvent {
         resource: resource.to_string(),
         outcome: Outcome::Refused,
         permit: refusal.sentence(),
-        detail: json!({}),
+        detail,
+    }
+}
+
+/// An act that policy would allow to the holder of `permit`, and that a rule forbids: `why` is the
+/// sentence they read.
+pub fn forbidden(permit: &Permit, action: &str, at: Instant, why: &str, detail: Value) -> NewAuditEvent {
+    NewAuditEvent {
+        outcome: Outcome::Refused,
+        permit: why.to_owned(),
+        ..allowed(permit, action, at, detail)
     }
 }
 

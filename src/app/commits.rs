@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::deployments::{Choice, promotion_source};
+use super::deployments::{Choice, promotion_source, proven};
 use super::places::{Place, resource};
 use super::{App, audit};
 use crate::domain::{
@@ -17,7 +17,7 @@ use crate::git::{
     Branch, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Diff, DiffOptions, Freshness, Mirror,
 };
 use crate::store::audit as audit_log;
-use crate::store::{deployments, environments, projects};
+use crate::store::{environments, projects};
 
 /// Commits on one page.
 pub const PAGE: usize = 50;
@@ -180,9 +180,7 @@ pub async fn list(
     };
     if let Some(before) = promotion_source(app, environment).await? {
         let ids: Vec<CommitId> = list.commits.iter().map(|commit| commit.id.clone()).collect();
-        let branch = Some(environment.branch.as_str());
-        let proven = deployments::succeeded_commits(&app.store, before.id, branch, &ids).await?;
-        list.proven = Some(proven);
+        list.proven = Some(proven(app, &before, &ids).await?);
         list.first_in = Some(before.name.to_string());
     }
     Ok(list)

@@ -12,9 +12,11 @@ pub mod commits;
 pub mod deployments;
 pub mod history;
 pub mod live_release;
+pub mod locks;
 pub mod logins;
 pub mod overview;
 pub mod places;
+pub mod plans;
 pub mod start;
 pub mod watch;
 
@@ -61,12 +63,25 @@ impl App {
     /// # Errors
     /// [`crate::domain::ErrorKind::Forbidden`] with the refusal.
     pub async fn permit(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Permit> {
-        let now = self.now();
-        match self.access.permit(actor, action, resource, now) {
+        self.permit_at(actor, action, resource, self.now()).await
+    }
+
+    /// As [`Self::permit`], for something that is asked for now and begins `at` another time.
+    ///
+    /// # Errors
+    /// As [`Self::permit`].
+    pub async fn permit_at(
+        &self,
+        actor: &Actor,
+        action: Action,
+        resource: &Resource,
+        at: Instant,
+    ) -> Result<Permit> {
+        match self.access.permit(actor, action, resource, at) {
             Ok(permit) => Ok(permit),
             Err(refusal) => {
                 let tx = self.store.begin().await?;
-                audit_log::append(&tx, &audit::refused(&refusal)).await?;
+                audit_log::append(&tx, &audit::refused(&refusal, self.now())).await?;
                 tx.commit().await?;
                 Err(refusal.into())
             }

@@ -1,13 +1,16 @@
 //! Looking at one deployment: its state, its steps, its log.
 
 use super::App;
-use super::deployments::resource;
+use super::deployments::{
+    action_for, action_of, approval_obstacle, next_environments, open_servers, resource,
+};
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
-    Action, Actor, CommitId, Deployment, DeploymentId, Instant, Kind, LogLine, Result, Step,
+    Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant,
+    LogLine, Resource, Result, Step, Target,
 };
 use crate::store::log::{self, Filter};
-use crate::store::{deployments, steps};
+use crate::store::{deployments, environments, steps};
 
 /// A deployment with everything that belongs to it.
 #[derive(Debug, Clone)]
@@ -31,6 +34,24 @@ pub struct Acts {
     pub again: bool,
     /// Go back to what the environment had before it.
     pub roll_back_to: Option<CommitId>,
+    /// Have it pause after the current batch.
+    pub pause: bool,
+    /// Take the wish for a pause back.
+    pub unpause: bool,
+    /// What may be said to the present pause.
+    pub answers: Vec<Answer>,
+    /// Do this many failed servers again.
+    pub retry: usize,
+    /// Go on with this many servers that it has left undone, where that is more than a retry.
+    pub resume: usize,
+    /// Bring its commit to these environments, which come next.
+    pub promote_to: Vec<String>,
+    /// Approve it.
+    pub approve: bool,
+    /// Why this reader, whom policy lets approve, may not approve this one.
+    pub approve_obstacle: Option<String>,
+    /// Reject it.
+    pub reject: bool,
 }
 
 /// The deployment as it is now, without asking who wants to know: for what is rendered once and
@@ -58,34 +79,88 @@ pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched,
     let watched = now(app, id).await?;
     app.permit(actor, Action::View, &resource(&watched.deployment))
         .await?;
-    let acts = acts(app, actor, &watched.deployment).await?;
+    let acts = acts(app, actor, &watched).await?;
     Ok((watched, acts))
 }
 
-async fn acts(app: &App, actor: &Actor, deployment: &Deployment) -> Result<Acts> {
+async fn acts(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
+    if watched.deployment.state.is_final() {
+        afterwards(app, actor, watched).await
+    } else {
+        Ok(meanwhile(app, actor, watched))
+    }
+}
+
+/// What may be done with a deployment that waits or runs. Asks nothing but the policy in memory.
+fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
+    use DeploymentState::{Awaiting, Paused, Running};
+    let deployment = &watched.deployment;
     let resource = resource(deployment);
     let may = |action| app.may(actor, action, &resource);
-    let lives = deployment.project_id.is_some() && deployment.environment_id.is_some();
-    if !deployment.state.is_final() {
-        return Ok(Acts {
-            cancel: may(Action::Cancel) && deployment.cancelled_by.is_none(),
-            ..Acts::default()
-        });
+    let ending = deployment.cancelled_by.is_some();
+    let cancel = may(Action::Cancel) && !ending;
+    let runs = deployment.state == Running;
+    let mut acts = Acts {
+        cancel,
+        pause: cancel && runs && deployment.pause_requested_by.is_none(),
+        unpause: cancel && runs && deployment.pause_requested_by.is_some(),
+        ..Acts::default()
+    };
+    if let (Paused, Some(pause), false) = (deployment.state, &deployment.pause, ending) {
+        let possible = pause.reason.answers().iter().copied();
+        acts.answers = possible
+            .filter(|&answer| may(action_of(answer, deployment.kind)))
+            .collect();
     }
-    let again = match deployment.kind {
-        Kind::Rollback => Action::Rollback,
-        _ => Action::Deploy,
+    if deployment.state == Awaiting && may(Action::Approve) {
+        acts.approve_obstacle = approval_obstacle(deployment, actor, watched.at);
+        acts.approve = acts.approve_obstacle.is_none();
+        acts.reject = true;
+    }
+    acts
+}
+
+/// What may be done with what an ended deployment has left.
+async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
+    let deployment = &watched.deployment;
+    let resource = resource(deployment);
+    let may = |action| app.may(actor, action, &resource);
+    let mut acts = Acts::default();
+    let (Some(_), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
+        return Ok(acts);
     };
-    let roll_back_to = if lives && may(Action::Rollback) {
-        before(app, deployment).await?
-    } else {
-        None
+    acts.again = may(action_for(deployment.kind));
+    if may(Action::Rollback) {
+        acts.roll_back_to = before(app, deployment).await?;
+    }
+    if deployment.state == DeploymentState::Succeeded {
+        if deployment.target == Target::Environment {
+            let here = environments::by_id(&app.store, environment).await?;
+            acts.promote_to = promote_to(app, actor, deployment, &here).await?;
+        }
+    } else if acts.again {
+        let open = open_servers(app, deployment, &watched.servers).await?;
+        acts.retry = open.failed.len();
+        if open.unfinished.len() > open.failed.len() {
+            acts.resume = open.unfinished.len();
+        }
+    }
+    Ok(acts)
+}
+
+async fn promote_to(
+    app: &App,
+    actor: &Actor,
+    deployment: &Deployment,
+    here: &Environment,
+) -> Result<Vec<String>> {
+    let next = next_environments(app, here).await?.into_iter();
+    let names = next.map(|one| one.name.to_string());
+    let may = |name: &String| {
+        let place = Resource::Environment(deployment.project.clone(), name.clone());
+        app.may(actor, Action::Deploy, &place)
     };
-    Ok(Acts {
-        cancel: false,
-        again: lives && may(again),
-        roll_back_to,
-    })
+    Ok(names.filter(may).collect())
 }
 
 /// The commit that the environment ran with success before this deployment, if it is another one.

@@ -108,7 +108,17 @@ pub enum Target {
         /// Its name at the time.
         name: String,
     },
+    /// Some, of a larger target that an earlier deployment did not get through with.
+    Servers {
+        /// Which.
+        ids: Vec<ServerId>,
+        /// Their names at the time, in the same order.
+        names: Vec<String>,
+    },
 }
+
+/// How many servers a sentence names before it counts the rest.
+const NAMED: usize = 3;
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -116,6 +126,13 @@ impl std::fmt::Display for Target {
             Self::Environment => f.write_str("all servers"),
             Self::Cluster { name, .. } => write!(f, "cluster {name}"),
             Self::Server { name, .. } => write!(f, "server {name}"),
+            Self::Servers { names, .. } if names.len() <= NAMED => {
+                write!(f, "servers {}", names.join(", "))
+            }
+            Self::Servers { names, .. } => {
+                let first = names.get(..NAMED).unwrap_or_default().join(", ");
+                write!(f, "servers {first} and {} more", names.len() - NAMED)
+            }
         }
     }
 }

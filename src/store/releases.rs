@@ -1,17 +1,20 @@
 //! What was put on which server, and what is in use there as far as we know.
 
+use std::collections::{HashMap, HashSet};
+
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::columns::{checked, instant, micros};
+use super::entities::deployment_servers as parts;
 use super::entities::deployments;
 use super::entities::releases::{ActiveModel, Column, Entity, Model};
 use super::{LeasedTx, Reader, Tx};
 use crate::domain::{
     CommitId, DeploymentId, DeploymentState, EnvironmentId, Instant, ReleaseId, Result, ServerId,
-    ServerRelease,
+    ServerRelease, ServerState,
 };
 
 /// A release that has just come into use.
@@ -95,6 +98,55 @@ pub async fn current(on: &impl Reader, environment: EnvironmentId) -> Result<Vec
         .all(on.db())
         .await?;
     rows.into_iter().map(from_row).collect()
+}
+
+/// What each server of an environment runs since a deployment that got through on it. A server on
+/// which the files are in use, but a script or test failed, has nothing here.
+pub async fn complete(
+    on: &impl Reader,
+    environment: EnvironmentId,
+) -> Result<HashMap<ServerId, (CommitId, DeploymentId)>> {
+    let current = current(on, environment).await?;
+    let by: HashSet<i64> = current
+        .iter()
+        .filter_map(|one| Some(one.deployment_id?.0))
+        .collect();
+    let through: Vec<(i64, Option<i64>)> = parts::Entity::find()
+        .select_only()
+        .column(parts::Column::DeploymentId)
+        .column(parts::Column::ServerId)
+        .filter(parts::Column::DeploymentId.is_in(by))
+        .filter(parts::Column::State.eq(ServerState::Succeeded.as_str()))
+        .into_tuple()
+        .all(on.db())
+        .await?;
+    let through: HashSet<(i64, Option<i64>)> = through.into_iter().collect();
+    let complete = current.into_iter().filter_map(|one| {
+        let (server, deployment) = (one.server_id?, one.deployment_id?);
+        let got_through = through.contains(&(deployment.0, Some(server.0)));
+        got_through.then_some((server, (one.commit, deployment)))
+    });
+    Ok(complete.collect())
+}
+
+/// The last deployment after `than` that put another commit on a server of its environment.
+pub async fn changed_since(
+    on: &impl Reader,
+    environment: EnvironmentId,
+    than: DeploymentId,
+    commit: &CommitId,
+) -> Result<Option<DeploymentId>> {
+    let id: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column(Column::DeploymentId)
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::DeploymentId.gt(than.0))
+        .filter(Column::CommitHash.ne(commit.as_str()))
+        .order_by_desc(Column::Id)
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    Ok(id.flatten().map(DeploymentId))
 }
 
 /// The last `n` on one server, of whatever environment, newest first.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use deployer::app::deployments::{self as requests, Choice, DeployRequest};
+use deployer::app::deployments::{self as requests, DeployRequest};
 use deployer::demo::repositories::{MAIN, tell};
 use deployer::demo::stories::STORIES;
 use deployer::demo::{Demo, Options};
@@ -202,13 +202,8 @@ async fn deploy(demo: &Demo, who: &str, project: &str, environment: &str) -> (De
     let found = projects::by_name(store, project).await.unwrap();
     environments::by_name(store, found.id, environment).await.unwrap();
     let wanted = DeployRequest {
-        project: project.to_owned(),
-        environment: environment.to_owned(),
-        choice: Choice::All,
-        commit: newest(demo, project).await,
         reason: "to see it".to_owned(),
-        kind: Kind::Regular,
-        request_key: None,
+        ..DeployRequest::new(project, environment, newest(demo, project).await)
     };
     let actor = Actor::user(who, "127.0.0.1");
     let id = requests::request(&demo.app, &actor, wanted).await.unwrap().id();

@@ -170,18 +170,38 @@ async fn it_is_known_which_commits_succeeded_where() {
     let (places, all) = busy(&store).await;
     let beta = &places[0].1;
     let asked: Vec<_> = (0..2000).map(commit).collect();
-    let found = deployments::succeeded_commits(&store.store, beta.id, Some("main"), &asked)
-        .await
-        .unwrap();
+    let found = deployments::succeeded_commits(
+        &store.store,
+        beta.id,
+        Some("main"),
+        &asked,
+        &[Target::Environment],
+    )
+    .await
+    .unwrap();
     let good = all
         .iter()
         .filter(|one| one.environment_id == Some(beta.id) && one.state == S::Succeeded);
     assert_eq!(found, good.clone().map(|one| one.commit.clone()).collect());
     assert!(!found.is_empty());
-    let none = deployments::succeeded_commits(&store.store, beta.id, Some("other"), &asked)
+    let none = deployments::succeeded_commits(
+        &store.store,
+        beta.id,
+        Some("other"),
+        &asked,
+        &[Target::Environment],
+    )
+    .await
+    .unwrap();
+    assert!(none.is_empty());
+    let one = [Target::Server {
+        id: ServerId(1),
+        name: "web1".into(),
+    }];
+    let none = deployments::succeeded_commits(&store.store, beta.id, None, &asked, &one)
         .await
         .unwrap();
-    assert!(none.is_empty());
+    assert!(none.is_empty(), "what ran on one server proves nothing for all");
     let newest = good.clone().next().unwrap();
     let back = deployments::previous_succeeded(&store.store, newest.id)
         .await

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use deployer::access::Access;
 use deployer::app::App;
-use deployer::app::deployments::{self, Choice, DeployRequest};
+use deployer::app::deployments::{self, DeployRequest};
 use deployer::clock::Clock;
 use deployer::config::Config;
 use deployer::domain::deployment::ServerPart;
 use deployer::domain::{
     Actor, Cluster, ClusterId, Deployment, DeploymentId, Environment, EnvironmentId, EnvironmentOptions,
-    Kind, LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
+    LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
 };
 use deployer::engine::{Engine, Parts, Settings};
 use deployer::git::{GitOptions, Mirrors};
@@ -184,13 +184,8 @@ impl World {
 
     pub fn request(commit: &str) -> DeployRequest {
         DeployRequest {
-            project: "shop".into(),
-            environment: "dev".into(),
-            choice: Choice::All,
-            commit: commit.into(),
             reason: "a test".into(),
-            kind: Kind::Regular,
-            request_key: None,
+            ..DeployRequest::new("shop", "dev", commit)
         }
     }
 

@@ -1,61 +1,134 @@
 //! Which servers a request means, checked to belong to its environment.
 
-use super::Choice;
+use std::collections::HashMap;
+
 use crate::app::App;
-use crate::domain::{Environment, Error, Result, Server, Target};
+use crate::domain::{ClusterId, Environment, Error, Result, Server, ServerId, Target};
 use crate::store::deployments::NewPart;
 use crate::store::{clusters, servers};
 
-/// The servers a choice means, checked to belong to the environment.
-pub(super) async fn resolve(
+/// Which servers are meant, as a person chose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// All of the environment's.
+    All,
+    /// Those of one cluster.
+    Cluster(ClusterId),
+    /// One.
+    Server(ServerId),
+}
+
+/// Which servers are meant, as a person chose it or an earlier deployment had it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::app) enum Meant<'a> {
+    /// What a person chose.
+    Chosen(Choice),
+    /// These.
+    These(&'a [ServerId]),
+}
+
+impl From<Choice> for Meant<'_> {
+    fn from(choice: Choice) -> Self {
+        Self::Chosen(choice)
+    }
+}
+
+impl<'a> From<&'a Target> for Meant<'a> {
+    fn from(target: &'a Target) -> Self {
+        match target {
+            Target::Environment => Self::Chosen(Choice::All),
+            Target::Cluster { id, .. } => Self::Chosen(Choice::Cluster(*id)),
+            Target::Server { id, .. } => Self::Chosen(Choice::Server(*id)),
+            Target::Servers { ids, .. } => Self::These(ids),
+        }
+    }
+}
+
+impl Meant<'_> {
+    /// Whether a server of this cluster is meant.
+    fn means(self, cluster: ClusterId, server: ServerId) -> bool {
+        match self {
+            Self::Chosen(Choice::All) => true,
+            Self::Chosen(Choice::Cluster(id)) => id == cluster,
+            Self::Chosen(Choice::Server(id)) => id == server,
+            Self::These(ids) => ids.contains(&server),
+        }
+    }
+}
+
+/// The servers that are meant, checked to belong to the environment, in the order they are
+/// deployed to.
+///
+/// # Errors
+/// Complaints about the field `target`: it is not of this environment, or none of it is active.
+pub(in crate::app) async fn resolve(
     app: &App,
     environment: &Environment,
-    choice: Choice,
+    meant: Meant<'_>,
 ) -> Result<(Target, Vec<NewPart>)> {
-    let mut servers: Vec<NewPart> = Vec::new();
-    let mut target = (choice == Choice::All).then_some(Target::Environment);
+    let known: HashMap<ServerId, Server> = servers::list(&app.store)
+        .await?
+        .into_iter()
+        .map(|server| (server.id, server))
+        .collect();
+    let mut parts: Vec<NewPart> = Vec::new();
+    let mut cluster_name = None;
     for &id in &environment.clusters {
         let cluster = clusters::by_id(&app.store, id).await?;
-        if choice == Choice::Cluster(id) {
-            target = Some(Target::Cluster {
-                id,
-                name: cluster.name.to_string(),
-            });
-        }
-        if matches!(choice, Choice::Cluster(other) if other != id) {
-            continue;
+        if matches!(meant, Meant::Chosen(Choice::Cluster(other)) if other == id) {
+            cluster_name = Some(cluster.name.to_string());
         }
         for member in &cluster.members {
-            let server = servers::by_id(&app.store, member.server).await?;
-            if matches!(choice, Choice::Server(other) if other != server.id) {
+            let Some(server) = known.get(&member.server) else {
                 continue;
-            }
-            if choice == Choice::Server(server.id) {
-                target = Some(Target::Server {
-                    id: server.id,
-                    name: server.name.to_string(),
-                });
-            }
+            };
             // A server in two clusters of one environment is deployed to once.
-            if !servers.iter().any(|part| part.server_id == server.id) {
-                servers.push(part(&server, cluster.name.as_str()));
+            let is_new = !parts.iter().any(|part| part.server_id == server.id);
+            if is_new && meant.means(id, server.id) {
+                parts.push(part(server, cluster.name.as_str()));
             }
         }
     }
-    let foreign = || {
+    let target = target(meant, cluster_name, &parts).ok_or_else(|| {
         Error::field(
             "target",
             "That server or cluster does not belong to this environment.",
         )
-    };
-    let target = target.ok_or_else(foreign)?;
-    if servers.iter().all(|part| part.skipped.is_some()) {
+    })?;
+    if parts.iter().all(|part| part.skipped.is_some()) {
         let message = format!(
             "There is no active server in {target} of this environment, so there is nothing to deploy to."
         );
         return Err(Error::field("target", message));
     }
-    Ok((target, servers))
+    Ok((target, parts))
+}
+
+/// The target with its names; `None` when there is no such thing in the environment.
+fn target(meant: Meant<'_>, cluster: Option<String>, parts: &[NewPart]) -> Option<Target> {
+    match meant {
+        Meant::Chosen(Choice::All) => Some(Target::Environment),
+        Meant::Chosen(Choice::Cluster(id)) => Some(Target::Cluster { id, name: cluster? }),
+        Meant::Chosen(Choice::Server(id)) => parts.first().map(|part| Target::Server {
+            id,
+            name: part.server.clone(),
+        }),
+        Meant::These(_) => of_parts(parts.iter()),
+    }
+}
+
+/// These servers as a target; `None` when there are none.
+pub(super) fn of_parts<'a>(parts: impl Iterator<Item = &'a NewPart>) -> Option<Target> {
+    let (ids, names): (Vec<ServerId>, Vec<String>) =
+        parts.map(|part| (part.server_id, part.server.clone())).unzip();
+    match (ids.as_slice(), names.as_slice()) {
+        ([], _) => None,
+        (&[id], [name]) => Some(Target::Server {
+            id,
+            name: name.clone(),
+        }),
+        _ => Some(Target::Servers { ids, names }),
+    }
 }
 
 fn part(server: &Server, cluster: &str) -> NewPart {

@@ -100,7 +100,7 @@ pub async fn permitted(run: &Run) -> StepResult<String> {
         .permit(&actor, action(run), &resource, run.now())
         .map_err(Error::from)?;
     let locks = locks::stopping(&run.parts().store, run.project.id, run.environment.id, run.now()).await?;
-    if let Some(lock) = locks.first() {
+    if let (Some(lock), None) = (locks.first(), &deployment.lock_override) {
         return Err(Failure::new(format!(
             "{} has locked this: {}",
             lock.author, lock.reason

@@ -96,7 +96,7 @@ pub struct Terms {
     pub strategy: Option<Strategy>,
     /// Why a lock does not stop it.
     pub lock_override: Option<String>,
-    /// The second opinion it needs before it may wait for anything else.
+    /// The second opinion it needs before it may wait for anything else, or has already.
     pub approval: Option<Approval>,
     /// What will be done, as it was shown to who asked.
     pub plan: Option<Plan>,
@@ -132,7 +132,8 @@ pub(super) enum Scope {
     Environment(EnvironmentId),
 }
 
-/// Stores a deployment with its servers, as queued, or as scheduled when it has a time.
+/// Stores a deployment with its servers: as awaiting an approval that is not given yet, as
+/// scheduled when it has a time, otherwise as queued.
 ///
 /// # Errors
 /// A conflict when the same form was sent before; see [`by_request_key`].
@@ -215,10 +216,11 @@ pub(super) async fn none_at_work(tx: &Tx, scope: Scope, name: impl std::fmt::Dis
 }
 
 fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
+    let needs_approval = |approval: &Approval| approval.given.is_none();
     let state = match (&new.terms.approval, new.scheduled_at) {
-        (Some(_), _) => DeploymentState::Awaiting,
-        (None, Some(_)) => DeploymentState::Scheduled,
-        (None, None) => DeploymentState::Queued,
+        (Some(approval), _) if needs_approval(approval) => DeploymentState::Awaiting,
+        (_, Some(_)) => DeploymentState::Scheduled,
+        (_, None) => DeploymentState::Queued,
     };
     Ok(ActiveModel {
         id: NotSet,

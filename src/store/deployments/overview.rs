@@ -186,14 +186,16 @@ pub async fn previous_succeeded(on: &impl Reader, than: DeploymentId) -> Result<
     row.map(from_row).transpose()
 }
 
-/// Which of `commits` were ever deployed successfully to `environment`, picked from `branch`
-/// where one is given.
+/// Which of `commits` were ever deployed successfully to one of the targets `reaching` of
+/// `environment`, picked from `branch` where one is given.
 pub async fn succeeded_commits(
     on: &impl Reader,
     environment: EnvironmentId,
     branch: Option<&str>,
     commits: &[CommitId],
+    reaching: &[Target],
 ) -> Result<HashSet<CommitId>> {
+    let reaching = reaching.iter().map(to_json).collect::<Result<Vec<_>>>()?;
     let mut found = HashSet::new();
     for some in commits.chunks(ROWS_AT_ONCE) {
         let mut rows = Entity::find()
@@ -202,6 +204,7 @@ pub async fn succeeded_commits(
             .distinct()
             .filter(Column::EnvironmentId.eq(environment.0))
             .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
+            .filter(Column::Target.is_in(reaching.iter().map(String::as_str)))
             .filter(Column::CommitHash.is_in(some.iter().map(CommitId::as_str)));
         if let Some(branch) = branch {
             rows = rows.filter(Column::Branch.eq(branch));

@@ -151,11 +151,17 @@ pub async fn due(on: &impl Reader, now: Instant) -> Result<Vec<Deployment>> {
     rows.into_iter().map(from_row).collect()
 }
 
-/// Automatic deployments to an environment that still wait, and that a newer one makes pointless.
-pub async fn superseded(tx: &Tx, environment: EnvironmentId, newer: DeploymentId) -> Result<Vec<Deployment>> {
+/// Automatic deployments to an environment that are in one of `states`, and that a newer one makes
+/// pointless.
+pub async fn superseded(
+    tx: &Tx,
+    environment: EnvironmentId,
+    newer: DeploymentId,
+    states: &[DeploymentState],
+) -> Result<Vec<Deployment>> {
     let rows = Entity::find()
         .filter(Column::EnvironmentId.eq(environment.0))
-        .filter(Column::State.eq(DeploymentState::Queued.as_str()))
+        .filter(Column::State.is_in(states.iter().map(|state| state.as_str())))
         .filter(Column::Kind.eq(Kind::Automatic.as_str()))
         .filter(Column::Id.lt(newer.0))
         .order_by_asc(Column::Id)

@@ -80,10 +80,11 @@ impl Row {
     }
 
     /// The servers meant, when they are not all of the environment.
-    pub fn part(&self) -> Option<&str> {
+    pub fn part(&self) -> Option<String> {
         match &self.deployment.target {
             Target::Environment => None,
-            Target::Cluster { name, .. } | Target::Server { name, .. } => Some(name),
+            Target::Cluster { name, .. } | Target::Server { name, .. } => Some(name.clone()),
+            some @ Target::Servers { .. } => Some(some.to_string()),
         }
     }
 }

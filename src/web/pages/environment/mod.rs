@@ -132,13 +132,11 @@ pub async fn deploy(
 
 async fn ask(visitor: &Visitor, project: &str, environment: &str, given: &Given) -> Result<Requested> {
     let wanted = DeployRequest {
-        project: project.to_owned(),
-        environment: environment.to_owned(),
         choice: plan::choice(&given.target)?,
-        commit: given.commit.clone(),
         reason: given.reason.clone(),
         kind: given.kind(),
         request_key: given.key(),
+        ..DeployRequest::new(project, environment, &given.commit)
     };
     request(visitor.app(), visitor.actor(), wanted).await
 }

@@ -1,0 +1,145 @@
+//! Which commits may go where.
+//!
+//! A commit goes forward only after the environment before has it *as a whole*: one request for
+//! all its servers ended well with it (what a retry or resume completed counts, as those end well
+//! only when nothing is missing any more), or every active server of it runs the commit now, put
+//! there by deployments that got through. That it ran on one server of several proves nothing.
+
+use std::collections::HashSet;
+
+use crate::app::App;
+use crate::domain::{CommitId, Environment, Error, Project, Result, Server, Target};
+use crate::store::{clusters, deployments, environments, releases, servers};
+
+/// The rules a commit has to keep: it is on the environment's branch, and the environment before
+/// this one of the same branch, where there is one, has had it as a whole.
+pub(in crate::app) async fn check_commit(
+    app: &App,
+    project: &Project,
+    environment: &Environment,
+    commit: &CommitId,
+) -> Result<()> {
+    let mirror = app.mirror(project)?;
+    if !mirror.contains(&environment.branch, commit).await? {
+        let message = format!(
+            "Commit {} is not on branch {}.",
+            commit.short(),
+            environment.branch
+        );
+        return Err(Error::field("commit", message));
+    }
+    let Some(before) = promotion_source(app, environment).await? else {
+        return Ok(());
+    };
+    let done = proven(app, &before, std::slice::from_ref(commit)).await?;
+    if done.contains(commit) {
+        return Ok(());
+    }
+    let message = format!(
+        "Commit {} has not been deployed to {} with success yet, on all its servers; that comes before {}.",
+        commit.short(),
+        before.name,
+        environment.name
+    );
+    Err(Error::field("commit", message))
+}
+
+/// Those of `commits` that an environment has had as a whole, picked from its branch.
+///
+/// # Errors
+/// Of the store.
+pub async fn proven(app: &App, environment: &Environment, commits: &[CommitId]) -> Result<HashSet<CommitId>> {
+    let branch = Some(environment.branch.as_str());
+    let whole = [Target::Environment];
+    let mut found =
+        deployments::succeeded_commits(&app.store, environment.id, branch, commits, &whole).await?;
+    if commits.iter().all(|commit| found.contains(commit)) {
+        return Ok(found);
+    }
+    found.extend(
+        everywhere(app, environment)
+            .await?
+            .filter(|one| commits.contains(one)),
+    );
+    Ok(found)
+}
+
+/// The commit that every active server of an environment runs, where there is one.
+async fn everywhere(app: &App, environment: &Environment) -> Result<Option<CommitId>> {
+    let complete = releases::complete(&app.store, environment.id).await?;
+    let active: HashSet<_> = servers::list(&app.store)
+        .await?
+        .into_iter()
+        .filter(|server: &Server| server.active)
+        .map(|server| server.id)
+        .collect();
+    let mut commits = HashSet::new();
+    for &id in &environment.clusters {
+        for member in clusters::by_id(&app.store, id).await?.members {
+            if active.contains(&member.server) {
+                commits.insert(complete.get(&member.server).map(|(commit, _)| commit.clone()));
+            }
+        }
+    }
+    let mut commits = commits.into_iter();
+    let first = commits.next().flatten();
+    Ok(first.filter(|_| commits.next().is_none()))
+}
+
+/// Whether the environment has ever had a commit as a whole: only then going there is a way back.
+/// Whoever may roll back may do so at hours and from branches that deploying is not allowed at,
+/// so nothing new may come in under that name.
+///
+/// # Errors
+/// Of the store.
+pub async fn was_here(app: &App, environment: &Environment, commit: &CommitId) -> Result<bool> {
+    is_way_back(app, environment, commit, &Target::Environment).await
+}
+
+/// [`was_here`], or on just the target that is to go back.
+async fn is_way_back(
+    app: &App,
+    environment: &Environment,
+    commit: &CommitId,
+    target: &Target,
+) -> Result<bool> {
+    let reaching = [Target::Environment, target.clone()];
+    let commits = std::slice::from_ref(commit);
+    let found = deployments::succeeded_commits(&app.store, environment.id, None, commits, &reaching);
+    Ok(found.await?.contains(commit))
+}
+
+/// Refuses a way back to where the target never was.
+pub(super) async fn check_way_back(
+    app: &App,
+    environment: &Environment,
+    commit: &CommitId,
+    target: &Target,
+) -> Result<()> {
+    if is_way_back(app, environment, commit, target).await? {
+        return Ok(());
+    }
+    let message = format!(
+        "Commit {} was never deployed to {} with success, so there is no way back to it. Deploy it instead.",
+        commit.short(),
+        environment.name
+    );
+    Err(Error::field("commit", message))
+}
+
+/// The environment a commit has to succeed in before it may go to this one: of the same project
+/// and branch, the nearest one lower in order.
+///
+/// # Errors
+/// Of the store.
+pub async fn promotion_source(app: &App, environment: &Environment) -> Result<Option<Environment>> {
+    let all = environments::list(&app.store, environment.project_id).await?;
+    Ok(source_of(&all, environment).cloned())
+}
+
+/// [`promotion_source`] among all environments of a project.
+pub(super) fn source_of<'a>(all: &'a [Environment], environment: &Environment) -> Option<&'a Environment> {
+    all.iter()
+        .filter(|e| e.branch == environment.branch && e.position < environment.position)
+        .max_by_key(|e| e.position)
+}

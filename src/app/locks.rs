@@ -1,0 +1,168 @@
+//! Locks: stopping deployments to an environment, a project or everything, with a reason that
+//! whoever runs into it reads. Whoever may `lock` a place may lift what locks it, whoever made it.
+
+use serde_json::json;
+
+use super::deployments::{REASON_LIMIT, place};
+use super::{App, audit};
+use crate::access::Permit;
+use crate::domain::{Action, Actor, Error, FieldError, Instant, Lock, LockId, Resource, Result};
+use crate::store::audit as audit_log;
+use crate::store::{environments, locks, projects};
+
+/// A lock that somebody wants.
+#[derive(Debug, Clone)]
+pub struct NewLock {
+    /// What is locked.
+    pub over: Resource,
+    /// Why; needed.
+    pub reason: String,
+    /// When it ends by itself; `None`: when somebody lifts it.
+    pub ends_at: Option<Instant>,
+}
+
+/// A lock in force, for a reader.
+#[derive(Debug, Clone)]
+pub struct LockView {
+    /// Itself.
+    pub lock: Lock,
+    /// What it locks.
+    pub over: Resource,
+    /// Whether the reader may lift it.
+    pub may_lift: bool,
+}
+
+/// What has to be allowed to lock this, and to lift that: everything at once is for those who
+/// administer it.
+pub fn action_over(over: &Resource) -> Action {
+    match over {
+        Resource::Everything => Action::Administer,
+        Resource::Project(_) | Resource::Environment(..) => Action::Lock,
+    }
+}
+
+/// Locks a place.
+///
+/// # Errors
+/// Forbidden; unknown project or environment; complaints about the fields `reason` and `ends_at`.
+pub async fn create(app: &App, actor: &Actor, wanted: NewLock) -> Result<LockId> {
+    let (project, environment) = match &wanted.over {
+        Resource::Everything => (None, None),
+        Resource::Project(project) => (Some(projects::by_name(&app.store, project).await?.id), None),
+        Resource::Environment(project, environment) => {
+            let (project, environment) = place(app, project, environment).await?;
+            (Some(project.id), Some(environment.id))
+        }
+    };
+    let permit = app.permit(actor, action_over(&wanted.over), &wanted.over).await?;
+    let now = app.now();
+    check(&wanted, now)?;
+    let tx = app.store.begin().await?;
+    let lock = Lock {
+        id: LockId(0),
+        project,
+        environment,
+        reason: wanted.reason.trim().to_owned(),
+        author: permit.actor().name.clone(),
+        created_at: now,
+        ends_at: wanted.ends_at,
+    };
+    let lock = locks::insert(&tx, &lock).await?;
+    let event = event(&permit, "lock.created", now, &lock);
+    audit_log::append(&tx, &event).await?;
+    tx.commit().await?;
+    Ok(lock.id)
+}
+
+fn check(wanted: &NewLock, now: Instant) -> Result<()> {
+    let mut complaints = Vec::new();
+    let mut complain = |field: &str, message: String| {
+        complaints.push(FieldError {
+            field: field.to_owned(),
+            message,
+        });
+    };
+    if wanted.reason.trim().is_empty() {
+        complain(
+            "reason",
+            "Say why, for whoever wants to deploy and cannot.".to_owned(),
+        );
+    }
+    if wanted.reason.chars().count() > REASON_LIMIT {
+        complain(
+            "reason",
+            format!("Keep the reason under {REASON_LIMIT} characters."),
+        );
+    }
+    if wanted.ends_at.is_some_and(|end| end <= now) {
+        complain(
+            "ends_at",
+            "That time has passed. Choose a later one, or leave it empty.".to_owned(),
+        );
+    }
+    if complaints.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::fields(complaints))
+    }
+}
+
+/// Lifts a lock.
+///
+/// # Errors
+/// Forbidden; not found, when it was lifted already.
+pub async fn lift(app: &App, actor: &Actor, id: LockId) -> Result<()> {
+    let lock = locks::by_id(&app.store, id).await?;
+    let over = over(app, &lock).await?;
+    let permit = app.permit(actor, action_over(&over), &over).await?;
+    let tx = app.store.begin().await?;
+    locks::delete(&tx, id).await?;
+    let event = event(&permit, "lock.lifted", app.now(), &lock);
+    audit_log::append(&tx, &event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The locks in force that somebody may know of, oldest first.
+///
+/// # Errors
+/// Of the store.
+pub async fn list(app: &App, actor: &Actor) -> Result<Vec<LockView>> {
+    let mut seen = Vec::new();
+    for lock in locks::in_force(&app.store, app.now()).await? {
+        let over = over(app, &lock).await?;
+        // What stops everybody is everybody's business, as far as they may see anything.
+        let shown = match &over {
+            Resource::Everything => !actor.is_guest() || app.may(actor, Action::View, &over),
+            place => app.may(actor, Action::View, place),
+        };
+        if shown {
+            seen.push(LockView {
+                may_lift: app.may(actor, action_over(&over), &over),
+                lock,
+                over,
+            });
+        }
+    }
+    Ok(seen)
+}
+
+/// What a lock locks, by its names.
+async fn over(app: &App, lock: &Lock) -> Result<Resource> {
+    let Some(project) = lock.project else {
+        return Ok(Resource::Everything);
+    };
+    let project = projects::by_id(&app.store, project).await?.name.to_string();
+    let Some(environment) = lock.environment else {
+        return Ok(Resource::Project(project));
+    };
+    let environment = environments::by_id(&app.store, environment).await?;
+    Ok(Resource::Environment(project, environment.name.to_string()))
+}
+
+fn event(permit: &Permit, act: &str, now: Instant, lock: &Lock) -> crate::domain::NewAuditEvent {
+    let detail = json!({
+        "lock": lock.id, "reason": lock.reason, "author": lock.author, "ends_at": lock.ends_at,
+    });
+    audit::allowed(permit, act, now, detail)
+}
