@@ -11,7 +11,7 @@ use deployer::demo::repositories::{MAIN, tell};
 use deployer::demo::stories::STORIES;
 use deployer::demo::{Demo, Options};
 use deployer::domain::release::{MARKER, Release};
-use deployer::domain::{Actor, DeploymentState, Kind};
+use deployer::domain::{Actor, DeploymentState};
 use deployer::store::deployments as rows;
 use deployer::store::{environments, projects, releases, servers, steps};
 

@@ -1,6 +1,6 @@
 //! History: filters, pages, and what the overview asks.
 
-use deployer::domain::{Deployment, DeploymentState as S, Environment, Kind, Project};
+use deployer::domain::{Deployment, DeploymentState as S, Environment, Kind, Project, ServerId, Target};
 use deployer::store::deployments::{self, Filter};
 use deployer::store::{Page, Store};
 
