@@ -206,3 +206,87 @@ async fn environments_change_places_and_keep_off_each_others_directories() {
     let order: Vec<(&str, i32)> = all.iter().map(|one| (one.name.as_str(), one.position)).collect();
     assert_eq!(order, [("beta", 1), ("prod", 2)]);
 }
+
+/// How often a health check asks, as typed.
+const HEALTH_NUMBERS: [(&str, &str); 4] = [
+    ("health_attempts", "9"),
+    ("health_interval", "1"),
+    ("health_limit", "3"),
+    ("health_successes", "2"),
+];
+
+fn with_health<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&environment("deploy", ""), fields, &HEALTH_NUMBERS].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_field_of_a_health_check_has_its_complaint_and_keeps_its_value() {
+    let (_world, site) = site().await;
+    let new = "/admin/projects/shop/new";
+    let wrong = with_health(&[
+        ("health_kind", "http"),
+        ("health_from", "server"),
+        ("health_port", "70000"),
+        ("health_path", "up here"),
+        ("health_status", "fine"),
+        ("health_text", "is <well>"),
+        ("health_host", "http://shop"),
+        ("health_tls", "yes"),
+    ]);
+    let (status, _, said) = send(&site, new, new, &wrong).await;
+    assert_eq!(status, 422, "{said}");
+    assert_eq!(said.matches("aria-invalid").count(), 4, "{said}");
+    for told in [
+        "Write a whole number from 1 to 65535.",
+        "Begin the path with “/”.",
+        "Write a status such as 200",
+        "Write a host name alone",
+        "value=\"up here\"",
+        "value=\"70000\"",
+        "value=\"is &#60;well&#62;\"",
+        "<option value=\"server\" selected>",
+        "name=\"health_tls\" value=\"yes\" checked",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_health_check_is_stored_shown_taken_away_and_told() {
+    let (_world, site) = site().await;
+    let new = "/admin/projects/shop/new";
+    let right = with_health(&[
+        ("health_kind", "tcp"),
+        ("health_from", "server"),
+        ("health_port", "8080"),
+    ]);
+    assert_eq!(send(&site, new, new, &right).await.0, 303);
+    let place = "/admin/projects/shop/environments/prod";
+    let shown = page(&site, place).await;
+    for told in [
+        "<option value=\"tcp\" selected>",
+        "name=\"health_port\" value=\"8080\"",
+        "name=\"health_successes\" value=\"2\"",
+    ] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    let project = projects::by_name(&site.store, "shop").await.unwrap();
+    let stored = async || {
+        let found = environments::by_name(&site.store, project.id, "prod").await;
+        found.unwrap().options.health
+    };
+    let health = stored().await.unwrap();
+    assert_eq!(
+        health.to_string(),
+        "a connection to port 8080, asked by the server itself"
+    );
+    let numbers = (health.attempts, health.interval, health.limit, health.successes);
+    assert_eq!(numbers, (9, 1, 3, 2));
+
+    let none = with_health(&[("health_kind", "")]);
+    assert_eq!(send(&site, place, place, &none).await.0, 303);
+    assert_eq!(stored().await, None);
+    let log = page(&site, "/audit").await;
+    let change = "by the server itself; at most 9 times, 1 s apart, each within 3 s, 2 well in a row → none";
+    assert!(log.contains(change), "{log}");
+}

@@ -1,7 +1,12 @@
 //! Environments of a project: added, edited, moved along the chain, deleted.
 
-use serde_json::{Value, json};
+pub mod health;
+mod told;
 
+use serde_json::json;
+
+use self::health::HealthForm;
+use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::servers::remote_user;
 use super::variables::{self, SecretField};
@@ -59,6 +64,8 @@ pub struct EnvironmentForm {
     pub parallel: String,
     /// See [`EnvironmentOptions::keep_releases`].
     pub keep_releases: String,
+    /// See [`EnvironmentOptions::health`].
+    pub health: HealthForm,
 }
 
 impl EnvironmentForm {
@@ -100,6 +107,7 @@ impl EnvironmentForm {
             remote_timeout: options.remote_timeout.to_string(),
             parallel: options.parallel.to_string(),
             keep_releases: options.keep_releases.to_string(),
+            health: HealthForm::of(options.health.as_ref()),
             ..Self::default()
         }
     }
@@ -157,6 +165,7 @@ impl EnvironmentForm {
         let keep = wrong
             .number("keep_releases", &self.keep_releases, 0..=MOST_RELEASES)
             .and_then(small);
+        let health = self.health.read(wrong);
         Some(EnvironmentOptions {
             excluded: excluded?,
             shared: shared?,
@@ -165,6 +174,7 @@ impl EnvironmentForm {
             remote_timeout: remote_timeout?,
             parallel: parallel?,
             keep_releases: keep?,
+            health: health?,
             ..before.clone()
         })
     }
@@ -345,42 +355,4 @@ fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Re
         }
     }
     Ok(())
-}
-
-/// Everything but the values of secrets.
-fn told(inventory: &Inventory, environment: &Environment) -> Value {
-    let name = |id: &ClusterId| {
-        let cluster = inventory.cluster(*id);
-        cluster.map_or_else(|| id.to_string(), |cluster| cluster.name.to_string())
-    };
-    let options = &environment.options;
-    let secret = options.variables.iter().filter(|(_, variable)| variable.secret);
-    let secret: Vec<&String> = secret.map(|(name, _)| name).collect();
-    json!({
-        "name": environment.name,
-        "branch": environment.branch,
-        "target_path": environment.target_path,
-        "remote_user": environment.remote_user,
-        "position": environment.position,
-        "auto_deploy": environment.auto_deploy,
-        "fail_on_failed_tests": environment.fail_on_failed_tests,
-        "clusters": environment.clusters.iter().map(name).collect::<Vec<_>>(),
-        "excluded": options.excluded,
-        "shared": options.shared,
-        "variables": variables::plain_lines(options),
-        "secret_variables": secret,
-        "local_timeout": options.local_timeout,
-        "remote_timeout": options.remote_timeout,
-        "parallel": options.parallel,
-        "keep_releases": options.keep_releases,
-    })
-}
-
-/// The names of secrets that got another value.
-fn changed_secrets(before: &EnvironmentOptions, after: &EnvironmentOptions) -> Vec<String> {
-    let changed = after.variables.iter().filter(|(name, variable)| {
-        let old = before.variables.get(*name);
-        variable.secret && old.is_some_and(|old| old.secret && old.value != variable.value)
-    });
-    changed.map(|(name, _)| name.clone()).collect()
 }

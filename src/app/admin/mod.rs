@@ -56,6 +56,11 @@ impl Wrongs {
         self.0.is_empty()
     }
 
+    /// How many there are.
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The error that carries them.
     fn into_error(self) -> Error {
         if self.0.is_empty() {

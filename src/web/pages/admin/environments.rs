@@ -1,5 +1,7 @@
 //! One environment of a project: where it goes, how, and with which variables.
 
+mod health;
+
 use askama::Template;
 use poem::web::{Form, Path};
 use poem::{Response, handler};
@@ -38,6 +40,8 @@ struct Page {
     complaints: Complaints,
     clusters: Vec<Pick>,
     secrets: Vec<SecretRow>,
+    health_kinds: &'static [(&'static str, &'static str)],
+    health_askers: &'static [(&'static str, &'static str)],
     warnings: Vec<String>,
     /// Shared paths mean something with the symlink method only.
     is_symlink: bool,
@@ -172,6 +176,7 @@ fn read(fields: &Fields) -> EnvironmentForm {
         remote_timeout: fields.text("remote_timeout"),
         parallel: fields.text("parallel"),
         keep_releases: fields.text("keep_releases"),
+        health: health::read(fields),
     }
 }
 
@@ -244,6 +249,8 @@ async fn page(
         warnings: existing
             .map(|one| warnings(&inventory, project, one))
             .unwrap_or_default(),
+        health_kinds: health::KINDS,
+        health_askers: health::ASKERS,
         form,
         complaints,
         is_symlink: project.method == SyncMethod::Symlink,
