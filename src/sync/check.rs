@@ -76,9 +76,9 @@ pub async fn full_check(
     manifest: &Manifest,
     limits: &Limits,
 ) -> Result<Findings, Error> {
-    let listing = match (&inspection.resolved, inspection.digest) {
-        (Some(root), Some(_)) => list(session, layout, root, Trust::Contents, limits).await?,
-        _ => Listing::default(),
+    let listing = match inspection.tree(layout.method) {
+        Some(root) => list(session, layout, root, Trust::Contents, limits).await?,
+        None => Listing::default(),
     };
     Ok(Findings::between(&listing, manifest))
 }

@@ -1,11 +1,17 @@
 //! Putting the tree on one server.
 //!
+//! A walk over a big tree costs a server more than all else, so there is one: the digest of what
+//! stands there afterwards. What stood there before is what its marker claims. Should that not have
+//! been true, because somebody changed files there, then the digest comes out wrong, the tree is
+//! listed, and what is still missing is sent as well.
+//!
 //! Two commands after the inspection: one takes the pack into a staging directory, and has changed
 //! nothing that anybody sees; the other puts it in place and answers with the digest it reached.
 //! They are two because a command that reads its input cannot be ended as a whole group, and it is
 //! the second that must not go on when it was cancelled.
 
 use super::Trust;
+use super::difference::Difference;
 use super::digest::Digest;
 use super::error::{Changed, Error, Trouble, readable};
 use super::inspection::Inspection;
@@ -14,7 +20,7 @@ use super::listing::Path;
 use super::manifest::{Entry, Manifest};
 use super::remote::{AFTERMATH, APPLY, Answer, Limits, MARK, STAGE, ask};
 use super::rules::STAGING;
-use super::source::{Prepared, Source};
+use super::source::{Prepared, Source, Start};
 use crate::domain::SyncMethod;
 use crate::ssh::Session;
 
@@ -73,6 +79,16 @@ pub struct Delivery<'a> {
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
 
+/// What came of one try.
+enum Attempt {
+    Reached(Delivered),
+    /// The tree there was not what it was taken for.
+    Missed {
+        done: Option<Delivered>,
+        changed: Changed,
+    },
+}
+
 impl Source {
     /// Puts the tree on a server: in place, or as a new release beside the running one, which
     /// [`super::activate`] then puts in service. Returns once the server has confirmed that it has
@@ -82,23 +98,45 @@ impl Source {
     /// [`Error::Server`] says what went wrong there and what had been changed by then; after a
     /// failure of the symlink method that is nothing in service.
     pub async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, Error> {
-        let Delivery {
-            session,
-            layout,
-            inspection,
-            trust,
-            limits,
-            ..
-        } = *delivery;
-        inspection.check(layout.method)?;
-        (delivery.progress)(Progress::Comparing);
-        let start = self.start(session, layout, inspection, trust, limits).await?;
-        let in_place = layout.method == SyncMethod::InPlace;
-        let same = trust == Trust::Times && inspection.digest == Some(self.goal.digest());
-        if let (true, true, Some(root)) = (in_place, same, &inspection.resolved) {
-            return self.mark(delivery, root).await;
+        delivery.inspection.check(delivery.layout.method)?;
+        let (done, before) = match self.attempt(delivery, true).await? {
+            Attempt::Reached(delivered) => return Ok(delivered),
+            Attempt::Missed { done, changed } => (done, changed),
+        };
+        tracing::info!(
+            target = delivery.inspection.target,
+            "the tree there is not the one we left"
+        );
+        match self.attempt(delivery, false).await {
+            Ok(Attempt::Reached(mut delivered)) => {
+                if let Some(done) = done {
+                    delivered.sent_files += done.sent_files;
+                    delivered.sent_bytes += done.sent_bytes;
+                    delivered.deleted += done.deleted;
+                    delivered.modes_set += done.modes_set;
+                }
+                Ok(delivered)
+            }
+            Ok(Attempt::Missed { changed, .. }) => {
+                Err(Error::from(Trouble::Verification).after(before.and(changed)))
+            }
+            Err(Error::Server { trouble, changed }) => Err(Error::from(trouble).after(before.and(changed))),
+            Err(other) => Err(other),
         }
-        let prepared = self.prepare(start, inspection.gzip).await?;
+    }
+
+    /// Once, from what the marker claims (`believe`) or from what the server lists.
+    async fn attempt(&self, delivery: &Delivery<'_>, believe: bool) -> Result<Attempt, Error> {
+        let Delivery {
+            layout, inspection, ..
+        } = *delivery;
+        (delivery.progress)(Progress::Comparing);
+        let start = self.start(delivery, believe).await?;
+        let is_right = layout.method == SyncMethod::InPlace && start.key == Some(self.goal.digest());
+        if let (true, Some(root)) = (is_right, &inspection.resolved) {
+            return self.mark(delivery, &start, root).await;
+        }
+        let prepared = self.prepare(&start, inspection.gzip).await?;
         if !inspection.room.copies_are_free && inspection.base().is_some() {
             let all = prepared.pack.content_bytes.max(self.goal.bytes());
             inspection.room.holds(all, self.goal.entries().len() as u64)?;
@@ -107,44 +145,66 @@ impl Source {
                 .room
                 .holds(prepared.pack.content_bytes, prepared.pack.inodes)?;
         }
-        let root = self.stage(delivery, &prepared).await?;
+        let root = self.stage(delivery, &start, &prepared).await?;
         (delivery.progress)(Progress::Placing);
-        if let Err(trouble) = self.apply(delivery, &root).await {
-            let changed = aftermath(delivery, &root, &prepared, &self.goal).await;
-            return Err(Error::from(trouble).after(changed));
+        let applied = self.apply(delivery, &start, &root).await;
+        let delivered = self.outcome(delivery, &root, Some(&prepared));
+        if let Ok(true) = applied {
+            return Ok(Attempt::Reached(delivered));
         }
-        let modes_set = prepared.work.modes.values().map(|paths| paths.len() as u64).sum();
-        Ok(Delivered {
-            sent_files: prepared.pack.files,
-            sent_bytes: prepared.pack.wire_bytes,
-            deleted: prepared.work.removed(),
-            modes_set,
-            unchanged: false,
-            directory: root,
-            previous: previous(delivery),
-            digest: self.goal.digest(),
-        })
+        let changed = aftermath(delivery, &root, &prepared, &self.goal).await;
+        match applied {
+            Err(trouble) if start.is_sure || !matches!(trouble, Trouble::Other { .. }) => {
+                Err(Error::from(trouble).after(changed))
+            }
+            // Also when, say, a directory stands where a file should go.
+            _ => Ok(Attempt::Missed {
+                done: Some(delivered),
+                changed,
+            }),
+        }
     }
 
-    async fn mark(&self, delivery: &Delivery<'_>, root: &str) -> Result<Delivered, Error> {
-        let marker = delivery.stamp.marker(root, false);
-        let data = self.data(delivery);
-        let args = [root, &marker, &data].map(str::as_bytes);
-        ask(delivery.session, MARK, &args, delivery.limits.question()).await?;
-        Ok(Delivered {
-            sent_files: 0,
-            sent_bytes: 0,
-            deleted: 0,
-            modes_set: 0,
-            unchanged: true,
+    fn outcome(&self, delivery: &Delivery<'_>, root: &str, prepared: Option<&Prepared>) -> Delivered {
+        let (pack, work) = (prepared.map(|p| &p.pack), prepared.map(|p| &p.work));
+        let modes = |work: &Difference| work.modes.values().map(|paths| paths.len() as u64).sum();
+        Delivered {
+            sent_files: pack.map_or(0, |pack| pack.files),
+            sent_bytes: pack.map_or(0, |pack| pack.wire_bytes),
+            deleted: work.map_or(0, Difference::removed),
+            modes_set: work.map_or(0, modes),
+            unchanged: prepared.is_none(),
             directory: root.to_owned(),
-            previous: None,
+            previous: previous(delivery),
             digest: self.goal.digest(),
+        }
+    }
+
+    /// Writes the markers of a tree that is right already, if it is.
+    async fn mark(&self, delivery: &Delivery<'_>, start: &Start, root: &str) -> Result<Attempt, Error> {
+        let rules = &delivery.layout.rules;
+        let (kept, above) = (rules.kept_regex(), rules.above_regex());
+        let (marker, data) = (delivery.stamp.marker(root, false), self.data(delivery, start));
+        let goal = self.goal.digest().to_string();
+        let args = [root, &marker, &data, &goal, &kept, &above].map(str::as_bytes);
+        let answer = ask(delivery.session, MARK, &args, delivery.limits.question()).await?;
+        Ok(if answer.ended() {
+            Attempt::Reached(self.outcome(delivery, root, None))
+        } else {
+            Attempt::Missed {
+                done: None,
+                changed: Changed::Nothing,
+            }
         })
     }
 
     /// Sends the pack; returns the tree's directory on the server.
-    async fn stage(&self, delivery: &Delivery<'_>, prepared: &Prepared) -> Result<String, Error> {
+    async fn stage(
+        &self,
+        delivery: &Delivery<'_>,
+        start: &Start,
+        prepared: &Prepared,
+    ) -> Result<String, Error> {
         let Delivery {
             session,
             layout,
@@ -158,7 +218,7 @@ impl Source {
             bytes: pack.wire_bytes,
         });
         let (releases, release, staging) = (layout.releases(), stamp.release_name(), staging(delivery));
-        let data = self.data(delivery);
+        let data = self.data(delivery, start);
         let gzip = if pack.gzip { "z" } else { "" };
         let args = [
             layout.target.as_str(),
@@ -182,7 +242,8 @@ impl Source {
         }
     }
 
-    async fn apply(&self, delivery: &Delivery<'_>, root: &str) -> Result<(), Trouble> {
+    /// Whether the tree there is the right one afterwards.
+    async fn apply(&self, delivery: &Delivery<'_>, start: &Start, root: &str) -> Result<bool, Trouble> {
         let Delivery {
             session,
             layout,
@@ -203,7 +264,7 @@ impl Source {
             .rsplit_once('/')
             .map_or("", |(parent, _)| parent);
         let shared = format!("{parent}/{}", layout.shared());
-        let (staging, data) = (staging(delivery), self.data(delivery));
+        let (staging, data) = (staging(delivery), self.data(delivery, start));
         let mut args = vec![
             root, &staging, base, &goal, &kept, &above, &during, &after, &data, &shared,
         ];
@@ -212,16 +273,12 @@ impl Source {
         }
         let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
         let how = limits.transfer(crate::ssh::Stdin::Empty);
-        let answer = ask(session, APPLY, &args, how).await?;
-        if answer.ended() {
-            Ok(())
-        } else {
-            Err(Trouble::Verification)
-        }
+        Ok(ask(session, APPLY, &args, how).await?.ended())
     }
 
-    fn data(&self, delivery: &Delivery<'_>) -> String {
-        let data = delivery.layout.data(delivery.stamp, self.goal.digest());
+    fn data(&self, delivery: &Delivery<'_>, start: &Start) -> String {
+        let digest = self.goal.digest();
+        let data = delivery.layout.data(delivery.stamp, digest, start.is_restless);
         // A number and three strings always have a JSON form.
         serde_json::to_string(&data).unwrap_or_default()
     }

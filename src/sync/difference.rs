@@ -1,6 +1,6 @@
 //! What has to be done to a tree on a server to make it the one in a manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::listing::{Found, Listing, Path, mtime_text};
 use super::manifest::{Entry, Manifest};
@@ -11,6 +11,12 @@ use super::manifest::{Entry, Manifest};
 pub struct Difference {
     /// Entries of the manifest that are sent: files, links and missing directories.
     pub send: Vec<Path>,
+    /// Those of them that take the place of something of another kind, or are links where links
+    /// were: what only a rename of their own does at once.
+    pub swap: BTreeSet<Path>,
+    /// Directories among them that are missing with all that is in them; those inside one are not
+    /// named.
+    pub directories: Vec<Path>,
     /// What is in the way of a file that replaces a directory.
     pub clear: Removal,
     /// Files that need nothing but other permission bits, by those bits.
@@ -32,10 +38,22 @@ impl Difference {
     /// Between a tree on a server and the one it should be.
     pub fn between(start: &Listing, goal: &Manifest) -> Self {
         let mut work = Self::default();
+        let mut missing = BTreeSet::new();
         for (path, entry) in goal.entries() {
             let found = start.found.get(path);
             if !is_same(entry, found) {
                 work.send.push(path.clone());
+                let is_directory = matches!(entry, Entry::Directory { .. });
+                if is_directory && found != Some(&Found::Directory) {
+                    if !parent(path).is_some_and(|above| missing.contains(above)) {
+                        work.directories.push(path.clone());
+                    }
+                    missing.insert(path.as_slice());
+                }
+                let both_files = matches!((entry, found), (Entry::File { .. }, Some(Found::File { .. })));
+                if !is_directory && found.is_some() && !both_files {
+                    work.swap.insert(path.clone());
+                }
                 continue;
             }
             if let (Entry::File { mode, .. }, Some(Found::File { mode: there, .. })) = (entry, found)
@@ -102,6 +120,12 @@ fn is_same(entry: &Entry, found: Option<&Found>) -> bool {
         ) => size == there && mtime_text(*mtime) == *then && known.is_none_or(|known| known == *hash),
         _ => false,
     }
+}
+
+/// The directory that `path` is in; `None` at the top.
+pub(super) fn parent(path: &[u8]) -> Option<&[u8]> {
+    let slash = path.iter().rposition(|byte| *byte == b'/')?;
+    Some(&path[..slash])
 }
 
 /// Whether the goal has a file or link where `path` needs a directory.
@@ -191,6 +215,8 @@ mod tests {
         assert_eq!(work.delete, Removal::default());
         let back = Difference::between(&goal.listing(), &start);
         assert_eq!(paths(&back.send), ["a", "a/b", "a/b/c"]);
+        assert_eq!(paths(&back.directories), ["a"], "what is inside comes with it");
+        assert_eq!((work.swap.len(), back.swap.len()), (1, 0));
         assert_eq!(back.clear, Removal::default());
     }
 

@@ -166,6 +166,38 @@ pub enum Changed {
     Unknown,
 }
 
+impl Changed {
+    /// This, and then what a second try changed, which only had the rest to do.
+    pub(super) fn and(self, second: Self) -> Self {
+        match (self, second) {
+            (
+                Self::Partly {
+                    mut put, mut removed, ..
+                },
+                Self::Partly {
+                    put: more,
+                    of_put,
+                    removed: also,
+                    of_removed,
+                },
+            ) => {
+                let (of_put, of_removed) = (of_put + put.len() as u64, of_removed + removed.len() as u64);
+                put.extend(more);
+                removed.extend(also);
+                Self::Partly {
+                    put,
+                    of_put,
+                    removed,
+                    of_removed,
+                }
+            }
+            (first, Self::Nothing) => first,
+            (Self::Unknown, _) => Self::Unknown,
+            (_, second) => second,
+        }
+    }
+}
+
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

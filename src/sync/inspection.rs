@@ -27,8 +27,6 @@ pub struct Inspection {
     pub release: Option<Release>,
     /// What our own file beside it says.
     pub data: Option<ReleaseData>,
-    /// The tree's digest, where the tree is one that we may deploy over.
-    pub digest: Option<Digest>,
     /// Room on the file system where new files go.
     pub room: Room,
     /// Whether the server has gzip.
@@ -69,19 +67,8 @@ pub struct Room {
 /// [`Error::Server`] when the server cannot be asked; what is wrong with the target itself is no
 /// error here, see [`Inspection::check`].
 pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Result<Inspection, Error> {
-    let (kept, above, releases) = (
-        layout.rules.kept_regex(),
-        layout.rules.above_regex(),
-        layout.releases(),
-    );
-    let args = [
-        layout.target.as_str(),
-        &kept,
-        &above,
-        layout.method.as_str(),
-        &releases,
-    ]
-    .map(str::as_bytes);
+    let releases = layout.releases();
+    let args = [layout.target.as_str(), layout.method.as_str(), &releases].map(str::as_bytes);
     let answer = ask(session, INSPECT, &args, limits.question()).await?;
     Ok(Inspection::read(&answer))
 }
@@ -108,7 +95,6 @@ impl Inspection {
             data: answer
                 .text(EXTRA_MARKER)
                 .and_then(|text| serde_json::from_str(&text).ok()),
-            digest: answer.text("digest").and_then(|text| text.parse().ok()),
             room: Room::read(&answer.text("space").unwrap_or_default()),
             gzip: answer.text("gzip").is_some(),
             missing: all("missing").collect(),
@@ -143,6 +129,23 @@ impl Inspection {
             Some(detail) => Err(Trouble::from_script("create", detail).into()),
             None => Ok(()),
         }
+    }
+
+    /// The directory of a tree that we may deploy over or start from. Somebody else's may be
+    /// anything, “/” included.
+    pub(super) fn tree(&self, method: SyncMethod) -> Option<&str> {
+        match method {
+            SyncMethod::InPlace => self.resolved.as_deref(),
+            SyncMethod::Symlink => self.base(),
+        }
+    }
+
+    /// The digest that the tree had when we put it there; `None` when there is no telling or no
+    /// believing it.
+    pub(super) fn claim(&self) -> Option<Digest> {
+        let data = self.data.as_ref().filter(|data| !data.restless)?;
+        let is_whole = self.release.as_ref().is_some_and(|release| !release.in_progress);
+        data.digest.parse().ok().filter(|_| is_whole)
     }
 
     /// The release to start from, and to come back to: the directory in service, if it is one of

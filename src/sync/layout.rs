@@ -52,6 +52,10 @@ pub struct ReleaseData {
     pub project: String,
     /// The environment's name.
     pub environment: String,
+    /// Whether somebody had changed the tree that was there before: then this one will be looked
+    /// at before its digest is believed.
+    #[serde(default)]
+    pub restless: bool,
 }
 
 impl Layout {
@@ -79,12 +83,13 @@ impl Layout {
         format!("{}_shared", self.project)
     }
 
-    pub(super) fn data(&self, stamp: &Stamp, digest: Digest) -> ReleaseData {
+    pub(super) fn data(&self, stamp: &Stamp, digest: Digest, restless: bool) -> ReleaseData {
         ReleaseData {
             deployment: stamp.deployment,
             digest: digest.to_string(),
             project: self.project.to_string(),
             environment: self.environment.to_string(),
+            restless,
         }
     }
 }

@@ -82,15 +82,6 @@ impl Manifest {
         self.entries.values().map(Entry::size).sum()
     }
 
-    /// This tree after the file at `path` was deleted from it; `None` when there is no such file.
-    pub fn without(&self, path: &[u8]) -> Option<Self> {
-        matches!(self.entries.get(path)?, Entry::File { .. }).then(|| {
-            let mut entries = self.entries.clone();
-            entries.remove(path);
-            Self::new(entries)
-        })
-    }
-
     /// This tree as a server that has it would list it, with hashes.
     pub fn listing(&self) -> Listing {
         let found = self.entries.iter();

@@ -1,10 +1,12 @@
 //! A difference as one stream: a tar archive, compressed once, sent to every server that starts
 //! from the same tree.
 //!
-//! Inside: `lists/…` says what to remove and which permission bits to set, as NUL-ended paths;
-//! `tree/…` holds the new files with their times and bits; `complete` comes last, so that a stream
+//! Inside: `lists/…` says what to remove, which directories are new and which permission bits to
+//! set, as NUL-ended paths; `tree/…` holds the new files with their times and bits, and the
+//! directories above them; `swap/…` those that take the place of something that is no file. `complete` comes last, so that a stream
 //! that broke off, whatever tar thinks of it, is never taken for whole.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,7 +17,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
-use super::difference::{Difference, Removal};
+use super::difference::{Difference, Removal, parent};
 use super::error::Error;
 use super::local_path;
 use super::manifest::{Entry, Manifest};
@@ -144,9 +146,22 @@ fn archive(root: &LocalPath, goal: &Manifest, work: &Difference, out: impl Write
         _ => None,
     });
     let newest = newest.max().unwrap_or(0);
+    let mut begun = BTreeSet::new();
     for path in &work.send {
-        if let Some(entry) = goal.entries().get(path) {
-            append(root, path, entry, newest, &mut tar)?;
+        let top = if work.swap.contains(path) {
+            "swap/"
+        } else {
+            "tree/"
+        };
+        // Directories above come with their bits, should they be missing there against all
+        // expectation.
+        let mut above: Vec<&[u8]> = std::iter::successors(parent(path), |path| parent(path)).collect();
+        above.retain(|above| begun.insert((top, *above)));
+        begun.insert((top, path));
+        for path in above.into_iter().rev().chain([path.as_slice()]) {
+            if let Some(entry) = goal.entries().get(path) {
+                append(root, top, path, entry, newest, &mut tar)?;
+            }
         }
     }
     append_bytes("complete", b"", &mut tar).map_err(Error::Spool)?;
@@ -168,6 +183,7 @@ fn lists(work: &Difference, tar: &mut Builder<impl Write>) -> io::Result<()> {
         append_bytes(&format!("lists/{name}"), &joined(files), tar)?;
         append_bytes(&format!("lists/{name}-directories"), &joined(directories), tar)?;
     }
+    append_bytes("lists/directories", &joined(&work.directories), tar)?;
     for (mode, paths) in &work.modes {
         append_bytes(&format!("lists/mode-{mode:o}"), &joined(paths), tar)?;
     }
@@ -191,12 +207,13 @@ fn header(kind: EntryType, mode: u32, mtime: u64) -> Header {
 
 fn append(
     root: &LocalPath,
+    top: &str,
     path: &[u8],
     entry: &Entry,
     newest: u64,
     tar: &mut Builder<impl Write>,
 ) -> Result<(), Error> {
-    let name = [b"tree/", path].concat();
+    let name = [top.as_bytes(), path].concat();
     let name = LocalPath::new(std::ffi::OsStr::from_bytes(&name));
     match entry {
         Entry::Directory { mode, .. } => {

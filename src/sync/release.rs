@@ -243,6 +243,7 @@ mod tests {
             digest: String::new(),
             project: "shop".into(),
             environment: environment.into(),
+            restless: false,
         });
         let release = Release {
             branch: "main".into(),

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use super::deliver::Delivery;
 use super::difference::Difference;
 use super::error::{Error, Trouble};
-use super::inspection::Inspection;
 use super::layout::Layout;
-use super::listing::Listing;
+use super::listing::{Listing, Path};
 use super::manifest::{KnownTrees, Manifest};
 use super::pack::{Pack, spool_for};
 use super::remote::{LIST, Limits, ask};
@@ -33,8 +33,16 @@ pub struct Source {
     root: PathBuf,
     pub(super) goal: Arc<Manifest>,
     known: KnownTrees,
-    listings: Mutex<HashMap<Digest, Once<Listing>>>,
+    consumed: Vec<Path>,
+    claims: Mutex<HashMap<Digest, Once<Seen>>>,
     prepared: Mutex<Packs>,
+}
+
+/// A tree on a server, with its digest.
+#[derive(Debug)]
+struct Seen {
+    listing: Arc<Listing>,
+    digest: Digest,
 }
 
 /// A difference and its pack.
@@ -46,8 +54,12 @@ pub(super) struct Prepared {
 
 /// A tree on a server to start from. Its key tells it from all others; `None` is no tree.
 pub(super) struct Start {
-    key: Option<Digest>,
-    listing: Option<Arc<Listing>>,
+    pub(super) key: Option<Digest>,
+    listing: Arc<Listing>,
+    /// Whether the server listed it just now. Otherwise its marker's word was taken for it.
+    pub(super) is_sure: bool,
+    /// Whether it is another one than we left there.
+    pub(super) is_restless: bool,
 }
 
 impl Source {
@@ -57,9 +69,18 @@ impl Source {
             root,
             goal: manifest,
             known,
-            listings: Mutex::default(),
+            consumed: Vec::new(),
+            claims: Mutex::default(),
             prepared: Mutex::default(),
         }
+    }
+
+    /// Files that are deleted on servers after each deployment, such as a script that has run: they
+    /// are sent each time, instead of being missed each time.
+    #[must_use]
+    pub fn consumed(mut self, paths: impl IntoIterator<Item = impl Into<Path>>) -> Self {
+        self.consumed = paths.into_iter().map(Into::into).collect();
+        self
     }
 
     /// What is being deployed.
@@ -67,71 +88,116 @@ impl Source {
         &self.goal
     }
 
-    /// What there is to start from on a server; asks it only for a tree that nobody knows, or for
-    /// all contents when its listing is not trusted.
-    pub(super) async fn start(
-        &self,
-        session: &Session,
-        layout: &Layout,
-        inspection: &Inspection,
-        trust: Trust,
-        limits: &Limits,
-    ) -> Result<Start, Error> {
-        let (Some(digest), Some(root)) = (inspection.digest, inspection.resolved.as_deref()) else {
+    /// What there is to start from on a server. With `believe` that is what its marker claims, as
+    /// far as we know that tree; the digest asked afterwards shows whether it was true.
+    pub(super) async fn start(&self, delivery: &Delivery<'_>, believe: bool) -> Result<Start, Error> {
+        let Delivery {
+            layout,
+            inspection,
+            trust,
+            ..
+        } = *delivery;
+        let Some(root) = inspection.tree(layout.method) else {
             return Ok(Start {
                 key: None,
-                listing: None,
+                listing: Arc::default(),
+                is_sure: true,
+                is_restless: false,
             });
         };
-        if trust == Trust::Contents {
-            let listing = list(session, layout, root, trust, limits).await?;
-            let contents: Vec<_> = listing
-                .found
-                .iter()
-                .map(|(path, found)| format!("{path:?}{found:?}"))
-                .collect();
-            let key = Digest::of(contents.join("\0").as_bytes());
+        let claim = inspection.claim();
+        if let (Some(claim), true, Trust::Times) = (claim, believe, trust) {
+            let seen = self.claimed(delivery, root, claim).await?;
             return Ok(Start {
-                key: Some(key),
-                listing: Some(Arc::new(listing)),
+                key: Some(seen.digest),
+                listing: Arc::clone(&seen.listing),
+                is_sure: false,
+                is_restless: false,
             });
         }
-        if self.known.find(digest).is_some() || digest == self.goal.digest() {
-            return Ok(Start {
-                key: Some(digest),
-                listing: None,
-            });
-        }
-        let once = Arc::clone(self.listings.lock().entry(digest).or_default());
-        let listing = once
-            .get_or_try_init(|| async { list(session, layout, root, trust, limits).await.map(Arc::new) })
-            .await?;
-        // It may have changed since it was summed: then this is another starting point.
-        let seen = listing.digest();
+        let listing = list(delivery.session, layout, root, trust, delivery.limits).await?;
+        let digest = listing.digest();
+        let key = match trust {
+            Trust::Times => digest,
+            Trust::Contents => {
+                let contents = listing.found.iter();
+                let contents: Vec<_> = contents
+                    .map(|(path, found)| format!("{path:?}{found:?}"))
+                    .collect();
+                Digest::of(contents.join("\0").as_bytes())
+            }
+        };
+        let is_as_left = |left: Digest| {
+            digest == left
+                || self
+                    .known
+                    .find(left)
+                    .is_some_and(|tree| self.rest_of(tree).digest == digest)
+        };
+        let left = inspection.data.as_ref().and_then(|data| data.digest.parse().ok());
         Ok(Start {
-            key: Some(seen),
-            listing: Some(Arc::clone(listing)),
+            key: Some(key),
+            listing: Arc::new(listing),
+            is_sure: true,
+            is_restless: left.is_some_and(|left| !is_as_left(left)),
         })
     }
 
+    /// The tree with the digest `claim`, less what is consumed there. One that we do not know, the
+    /// first server that claims it lists for all.
+    async fn claimed(&self, delivery: &Delivery<'_>, root: &str, claim: Digest) -> Result<Arc<Seen>, Error> {
+        let once = Arc::clone(self.claims.lock().entry(claim).or_default());
+        let seen = once
+            .get_or_try_init(|| async {
+                let known = if claim == self.goal.digest() {
+                    Some(&self.goal)
+                } else {
+                    self.known.find(claim)
+                };
+                if let Some(tree) = known {
+                    return Ok(Arc::new(self.rest_of(tree)));
+                }
+                let Delivery {
+                    session,
+                    layout,
+                    trust,
+                    limits,
+                    ..
+                } = *delivery;
+                let listing = list(session, layout, root, trust, limits).await?;
+                Ok::<_, Error>(Arc::new(Seen {
+                    digest: listing.digest(),
+                    listing: Arc::new(listing),
+                }))
+            })
+            .await?;
+        Ok(Arc::clone(seen))
+    }
+
+    /// What is left of a tree once what is consumed is gone.
+    fn rest_of(&self, tree: &Manifest) -> Seen {
+        let mut listing = tree.listing();
+        let gone = self
+            .consumed
+            .iter()
+            .filter(|path| listing.found.remove(*path).is_some())
+            .count();
+        Seen {
+            digest: if gone == 0 {
+                tree.digest()
+            } else {
+                listing.digest()
+            },
+            listing: Arc::new(listing),
+        }
+    }
+
     /// The difference from `start`, packed; made once per starting point.
-    pub(super) async fn prepare(&self, start: Start, may_gzip: bool) -> Result<Arc<Prepared>, Error> {
+    pub(super) async fn prepare(&self, start: &Start, may_gzip: bool) -> Result<Arc<Prepared>, Error> {
         let once = Arc::clone(self.prepared.lock().entry((start.key, may_gzip)).or_default());
         let (goal, root) = (Arc::clone(&self.goal), self.root.clone());
-        let known = start.key.and_then(|key| {
-            if key == self.goal.digest() {
-                Some(&self.goal)
-            } else {
-                self.known.find(key)
-            }
-        });
-        let known = known.map(Arc::clone);
+        let listing = Arc::clone(&start.listing);
         let build = move || {
-            let listing = match (&start.listing, known) {
-                (Some(listing), _) => Arc::clone(listing),
-                (None, Some(manifest)) => Arc::new(manifest.listing()),
-                (None, None) => Arc::default(),
-            };
             let work = Difference::between(&listing, &goal);
             let pack = Pack::build(&root, &spool_for(&root), &goal, &work, may_gzip)?;
             Ok::<_, Error>(Arc::new(Prepared { work, pack }))

@@ -28,6 +28,7 @@ struct Site {
     here: TempDir,
     layout: Layout,
     known: Vec<Arc<Manifest>>,
+    consumed: Vec<&'static str>,
     deployments: i64,
     trust: Trust,
     limits: Limits,
@@ -68,6 +69,7 @@ impl Site {
             here,
             layout,
             known: Vec::new(),
+            consumed: Vec::new(),
             deployments: 0,
             trust: Trust::Times,
             limits: Limits::default(),
@@ -147,7 +149,8 @@ impl Site {
         self.deployments += 1;
         let manifest = self.scan().await;
         let known = KnownTrees::new(self.known.iter().rev().cloned());
-        let source = Source::open(self.tree(), Arc::clone(&manifest), known);
+        let source =
+            Source::open(self.tree(), Arc::clone(&manifest), known).consumed(self.consumed.iter().copied());
         let delivery = Delivery {
             session: &self.session,
             layout: &self.layout,

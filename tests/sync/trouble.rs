@@ -154,17 +154,16 @@ async fn a_read_only_target_is_told_plainly() {
 
 #[tokio::test]
 async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
-    let mut site = Site::in_place().await;
+    let mut site = Site::new(SyncMethod::InPlace, &["z/f/kept"], &[]).await;
     site.write("a/f", "1");
     site.write("old", "1");
     site.deploy().await;
-    let looked = site.inspect().await;
-    // A directory that nobody listed takes the place of a file that is coming.
-    put(&site.target(), "z/f/in", "x");
+    // What must not be removed stands where a file is coming.
+    put(&site.target(), "z/f/kept", "x");
     site.write("a/f", "2");
     site.write("z/f", "new");
     site.remove("old");
-    let error = site.deliver_after(&looked).await.unwrap_err();
+    let error = site.deliver().await.unwrap_err();
     let Error::Server {
         changed:
             Changed::Partly {
@@ -187,7 +186,8 @@ async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
             .to_string_lossy()
             .starts_with(".deployer-staging")
     }));
-    // The next deployment sets it right.
+    // Once it is out of the way, the next deployment sets it right.
+    fs::remove_dir_all(site.target().join("z/f")).unwrap();
     site.deploy().await;
     assert!(!Release::parse_marker(&site.marker()).unwrap().in_progress);
 }
@@ -228,6 +228,11 @@ fn many(site: &Site, content: &str) {
 
 #[tokio::test]
 async fn cancelling_in_place_tells_the_truth_about_each_file() {
+    futures_util::future::join_all([5, 15, 30, 60, 120].map(cancel_in_place)).await;
+}
+
+/// Cancels so many milliseconds after files began to be put in place.
+async fn cancel_in_place(wait: u64) {
     let mut site = Site::in_place().await;
     many(&site, "old");
     site.deploy().await;
@@ -237,7 +242,7 @@ async fn cancelling_in_place_tells_the_truth_about_each_file() {
         if progress == Progress::Placing {
             let cancel = cancel.clone();
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(150)).await;
+                tokio::time::sleep(Duration::from_millis(wait)).await;
                 cancel.cancel();
             });
         }
@@ -264,6 +269,10 @@ async fn cancelling_in_place_tells_the_truth_about_each_file() {
             done.len()
         );
     }
+    assert!(
+        fs::read_dir(target.join("d0")).unwrap().count() == 1,
+        "nothing of ours is left beside the files"
+    );
     site.heal();
     site.deploy().await;
 }

@@ -57,7 +57,7 @@ pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
         commit: run.deployment.commit.clone(),
         at: run.now(),
     };
-    let source = Source::open(tree.dir().to_owned(), Arc::new(manifest), known);
+    let source = Source::open(tree.dir().to_owned(), Arc::new(manifest), known).consumed([DEPLOY]);
     Ok(Package {
         source,
         stamp,
@@ -158,7 +158,7 @@ pub async fn is_in_use(reached: &Reached, delivered: &Delivered) -> Option<bool>
         question: LOOK_LIMIT,
         ..Limits::default()
     };
-    let found = sync::inspect(&reached.session, &reached.layout, &limits)
+    let found = sync::look(&reached.session, &reached.layout, &limits)
         .await
         .ok()?;
     Some(found.resolved.as_ref() == Some(&delivered.directory))
@@ -185,12 +185,8 @@ impl Package {
     /// Keeps the manifest, so that the next deployment knows what lies on the servers.
     pub async fn remember(&self) {
         let manifest = Arc::clone(self.source.manifest());
-        // `deploy.sh` is deleted on the servers once it has run; what lies there then is this.
-        let after = manifest.without(DEPLOY.as_bytes()).map(Arc::new);
-        for manifest in [Some(manifest), after].into_iter().flatten() {
-            if let Err(error) = self.manifests.save(manifest).await {
-                tracing::warn!(%error, "a manifest could not be kept; the next deployment takes longer");
-            }
+        if let Err(error) = self.manifests.save(manifest).await {
+            tracing::warn!(%error, "a manifest could not be kept; the next deployment takes longer");
         }
     }
 }

@@ -11,8 +11,21 @@ if [ "$4" = release ]; then
     say end -
     exit 0
 fi
+# A file of the stage is in place when it has a second name, and that is its place.
 if [ -d "$stage/tree" ]; then
-    (cd "$stage/tree" && find . -mindepth 1 ! -type d -printf 'left %P\0')
+    (cd "$stage/tree" && find . ! -type d -links 1 -printf 'left %P\0')
+    (cd "$stage/tree" && find . -type f -links +1 -print0) | xargs -0r -n 500 sh -c '
+        tree=$1; shift
+        for p do
+            if [ ! "$tree/$p" -ef "$p" ]; then
+                printf "left %s\0" "${p#./}"
+                # cp was ended between giving it a name and the right one.
+                find "${p%/*}" -maxdepth 1 -name "Cu??????" -samefile "$tree/$p" -exec rm -f -- {} +
+            fi
+        done' sh "$stage/tree"
+fi
+if [ -d "$stage/swap" ]; then
+    (cd "$stage/swap" && find . ! -type d -printf 'left %P\0')
 fi
 for list in clear delete; do
     if [ -f "$stage/lists/$list" ]; then

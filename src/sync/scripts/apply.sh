@@ -55,13 +55,28 @@ while [ $n -gt 0 ]; do
     if safe "$p" && [ ! -h "$p" ]; then set -- "$@" "$p"; fi
 done
 [ $# -eq 0 ] || chmod "$m" -- "$@"'
-# Directories come sorted, so that each is settled before what is in it. One that is missing here
-# is moved as a whole; of the others the files are moved, by rename, a directory at a time.
-place="$safe"'
-refuse() {
+refuse='refuse() {
     echo "$p: a symbolic link stands where a directory should" >&2
     exit 255
 }
+'
+# Directories that are missing here are moved as a whole; those at the top, which are most of them
+# the first time, in one go. One that is here after all is left for “link”.
+move_directories="$safe$refuse"'
+tree=$1; shift; n=$#
+while [ $n -gt 0 ]; do
+    p=$1; shift; n=$((n - 1))
+    safe "$p" || refuse
+    if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then rm -f -- "$p" || exit 255; fi
+    if [ -d "$p" ]; then continue; fi
+    case $p in
+    ./*/*) mv -T -- "$tree/$p" "$p" || exit 255 ;;
+    *) set -- "$@" "$tree/$p" ;;
+    esac
+done
+[ $# -eq 0 ] || mv -t . -- "$@" || exit 255'
+# One directory at a time. They come sorted, so that each is settled before what is in it.
+place="$safe$refuse"'
 # Moves to $1 what follows and is no directory.
 move() {
     to=$1
@@ -90,6 +105,20 @@ for p do
     fi
 done'
 
+# Moves what is in directory $1 of the stage into place.
+place_all() {
+    [ ! -d "$stage/$1" ] ||
+        (cd "$stage/$1" && find . -type d -print0) | sort -z | xargs -0r -n 500 sh -c "$place" sh "$stage/$1"
+}
+
+# Puts the files of the stage's tree in place, as second names of theirs: one process for all
+# directories, while mv would be one for each. GNU cp gives each its name by rename, and enters no
+# symbolic link. Where there are no second names (another file system, one without), mv does it.
+# Without the umask, directories get the permission bits that they have in the stage.
+link() {
+    (umask 0 && unset POSIXLY_CORRECT && exec cp -rPlf -- "$stage/tree/." . 2>/dev/null) || place_all tree
+}
+
 # Runs script $2, with the arguments that follow, over the paths in list $1.
 over() {
     list=$stage/lists/$1
@@ -99,10 +128,9 @@ over() {
 
 over clear "$remove_files" sh || die clear
 over clear-directories "$remove_directories" sh || die clear
-if [ -d "$stage/tree" ]; then
-    (cd "$stage/tree" && find . -type d -print0) | sort -z |
-        xargs -0r -n 500 sh -c "$place" sh "$stage/tree" || die move
-fi
+over directories "$move_directories" sh "$stage/tree" || die move
+if [ -d "$stage/tree" ]; then link || die move; fi
+place_all swap || die move
 for modes in "$stage"/lists/mode-*; do
     [ -f "$modes" ] || continue
     over "${modes##*/}" "$set_modes" sh "${modes##*/mode-}" || die modes
@@ -138,7 +166,9 @@ done
 
 digest "$kept" "$above"
 if [ "$sum" = "$goal" ]; then
-    rm -rf -- "$stage" || die staging
-    put .deployer_release "$extra" && put .git_release "$marker" || die marker
+    # Both with one process; a stage that stays behind is in nobody's way until the next one.
+    printf '%s' "$extra" >"$stage/.deployer_release" && printf '%s' "$marker" >"$stage/.git_release" &&
+        mv -f -t . -- "$stage/.deployer_release" "$stage/.git_release" || die marker
+    rm -rf -- "$stage"
     say end -
 fi

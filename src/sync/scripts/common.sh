@@ -25,19 +25,39 @@ resolve() {
 }
 
 # The records of the tree in the current directory, unsorted. $1: kept, $2: above (expressions).
+# $as is “exec” where a process of its own runs this.
+as=
 records() {
-    find . -mindepth 1 -regextype posix-extended \
+    $as find . -mindepth 1 -regextype posix-extended \
         -regex "$1" -prune -o \
-        -type d \( -regex "$2" -o -printf 'd %P\0' \) -o \
         -type f -printf 'f %m %s %T@ %P\0' -o \
+        -type d \( -regex "$2" -o -printf 'd %P\0' \) -o \
         -type l -printf 'l %P//%l\0' -o \
         ! -type d -printf 'o %P\0'
 }
 
 # Sets $sum to the digest of the tree in the current directory.
 digest() {
-    sum=$(records "$1" "$2" | sort -z | sha256sum)
+    sum=$(
+        as=exec
+        records "$1" "$2" | sort -z | sha256sum
+    )
     sum=${sum%% *}
+}
+
+# Sets $text to what is in file $1, or to nothing. Ours are small, and then the shell reads them
+# itself, as a process for each would take longer; $large tells that some are not.
+content() {
+    text=
+    [ -f "$1" ] && [ ! -h "$1" ] || return 0
+    if [ -n "$large" ]; then
+        text=$(head -c 4096 "$1")
+        return 0
+    fi
+    while IFS= read -r line || [ -n "$line" ]; do
+        text="$text$line
+"
+    done <"$1"
 }
 
 exists() {

@@ -1,10 +1,11 @@
-# What stands at the target. $1 target, $2 kept, $3 above, $4 method, $5 name of the releases' directory.
+# What stands at the target. $1 target, $2 method, $3 name of the releases' directory.
+# Whether the tree is the one its marker claims is not asked here: what is put there afterwards is
+# summed anyway, and one walk over a tree costs more than all the rest.
 resolve "$1"
 say target "$t"
 for tool in find sort sha256sum tar xargs stat mv cp head readlink; do
     command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
 done
-find / -maxdepth 0 -printf '' 2>/dev/null || say missing "GNU find"
 if command -v gzip >/dev/null 2>&1; then say gzip yes; fi
 
 if [ -h "$t" ]; then
@@ -18,37 +19,37 @@ else
 fi
 
 releases=
-if [ -d "$above_t/$5" ]; then
-    releases=$(cd -P -- "$above_t/$5" && pwd -P)
+if [ -d "$above_t/$3" ] && cd -P -- "$above_t/$3"; then
+    releases=$PWD
 fi
 
 if [ -d "$t" ] && cd -P -- "$t"; then
-    here=$(pwd -P)
-    say resolved "$here"
-    if [ -n "$releases" ] && [ "${here%/*}" = "$releases" ]; then
+    say resolved "$PWD"
+    if [ -n "$releases" ] && [ "${PWD%/*}" = "$releases" ]; then
         say ours yes
     fi
+else
+    cd /
+fi
+# Also the proof that it is GNU's.
+large=$(find . -maxdepth 1 \( -name .git_release -o -name .deployer_release \) -size +8 -printf x 2>/dev/null) ||
+    find / -maxdepth 0 -printf '' 2>/dev/null || say missing "GNU find"
+if [ "$PWD" != / ]; then
     for file in .git_release .deployer_release; do
-        if [ -f "$file" ] && [ ! -h "$file" ]; then
-            say "$file" "$(head -c 4096 "$file")"
-        fi
+        content "$file"
+        [ -z "$text" ] || say "$file" "$text"
     done
-    # Somebody else's directory may be anything, “/” included: only ours is worth a walk.
-    if [ "$4" = in_place ] || [ "${here%/*}" = "$releases" ]; then
-        digest "$2" "$3"
-        say digest "$sum"
-    fi
 fi
 
 # Where new files will be written, or the nearest directory above it that exists.
 d=$t
-[ "$4" = in_place ] || d=$above_t/$5
+[ "$2" = in_place ] || d=$above_t/$3
 while [ ! -d "$d" ]; do
     d=${d%/*}
     [ -n "$d" ] || d=/
 done
 say space "$(stat -f -c '%a %S %c %d %T' "$d")"
-[ "$4" = in_place ] && set -- "$d" || set -- "$d" "$above_t"
+[ "$2" = in_place ] && set -- "$d" || set -- "$d" "$above_t"
 for d do
     if [ -d "$d" ] && [ ! -w "$d" ]; then
         # Only trying tells why.

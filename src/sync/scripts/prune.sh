@@ -2,7 +2,7 @@
 # One that a process works in or runs from stays: it would lose files that it has yet to open.
 # A rename first: what is half removed can never be taken for a release.
 cd -P -- "$1" || die vanished
-here=$(pwd -P)
+here=$PWD
 shift
 rm -rf ./.deleted_*
 used=$(find /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/exe -maxdepth 0 -printf '%l/\n' 2>/dev/null)

@@ -30,7 +30,7 @@ undo() {
 }
 
 cd -P -- "$root" || die vanished
-say root "$(pwd -P)"
+say root "$PWD"
 # Servers are reserved: nobody else stages here now.
 for left in ./.deployer-staging-*; do
     if exists "$left"; then rm -rf -- "$left"; fi
@@ -39,6 +39,7 @@ done
 mkdir -m 700 -- "$5" || undo "$1" "$2" "$3" "$4" "$5" create
 tar -x"$6" -p -f - -C "./$5" --no-same-owner --warning=no-timestamp ||
     undo "$1" "$2" "$3" "$4" "$5" unpack
-cat >/dev/null
+# What tar left of it, if anything.
+if read -r rest; then cat >/dev/null; fi
 [ -f "./$5/complete" ] || undo "$1" "$2" "$3" "$4" "$5" incomplete
 say end -
