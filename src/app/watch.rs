@@ -1,16 +1,22 @@
 //! Looking at one deployment: its state, its steps, its log.
 
+use chrono::TimeDelta;
+
 use super::App;
 use super::deployments::{
     action_for, action_of, approval_obstacle, next_environments, open_servers, resource,
 };
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
-    Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant,
-    LogLine, Resource, Result, Step, Target,
+    Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
+    LogLine, Plan, Resource, Result, Step, Target,
 };
 use crate::store::log::{self, Filter};
 use crate::store::{deployments, environments, steps};
+
+/// How many earlier deployments say how long one takes: enough that one odd one does not count,
+/// few enough that they are recent.
+const COMPARED: u64 = 7;
 
 /// A deployment with everything that belongs to it.
 #[derive(Debug, Clone)]
@@ -21,6 +27,11 @@ pub struct Watched {
     pub servers: Vec<ServerPart>,
     /// Its steps, in order; empty until a worker has taken it.
     pub steps: Vec<Step>,
+    /// What is done in which order; `None` until it is planned.
+    pub plan: Option<Plan>,
+    /// How long such deployments usually take: the median of the last ones that succeeded.
+    /// `None`: there is too little to go by, or it has ended.
+    pub usual: Option<TimeDelta>,
     /// When this was read.
     pub at: Instant,
 }
@@ -64,11 +75,25 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
     let servers = deployments::servers(&app.store, id).await?;
     let steps = steps::list(&app.store, id).await?;
     Ok(Watched {
+        plan: deployments::plan(&app.store, id).await?,
+        usual: usual(app, &deployment).await?,
         deployment,
         servers,
         steps,
         at: app.now(),
     })
+}
+
+/// The median of how long the last such deployments took.
+async fn usual(app: &App, deployment: &Deployment) -> Result<Option<TimeDelta>> {
+    let Some(environment) = deployment.environment_id.filter(|_| !deployment.state.is_final()) else {
+        return Ok(None);
+    };
+    let is_rollback = deployment.kind == Kind::Rollback;
+    let target = &deployment.target;
+    let mut took = deployments::durations(&app.store, environment, target, is_rollback, COMPARED).await?;
+    took.sort_unstable();
+    Ok(took.get(took.len() / 2).copied())
 }
 
 /// The deployment for somebody who may view it.

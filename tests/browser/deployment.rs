@@ -278,7 +278,7 @@ fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
 }
 
 #[tokio::test]
-async fn browser_shows_two_hundred_servers_in_a_grid_that_scrolls_by_itself() {
+async fn browser_shows_two_hundred_servers_as_small_tiles() {
     let site = past::site_for("admin").await;
     let host = past::server(&site, "web1").await;
     let (shop, places) = past::project(&site, "shop", &["prod"]).await;
@@ -295,16 +295,19 @@ async fn browser_shows_two_hundred_servers_in_a_grid_that_scrolls_by_itself() {
         .unwrap();
     assert_eq!(
         browser
-            .ask("document.querySelectorAll('.grid-steps tbody tr').length")
+            .ask("document.querySelectorAll('#lanes .tile').length")
             .await,
         200
     );
     let heights = browser
-        .ask("[document.getElementById('state').offsetHeight, document.body.scrollWidth - innerWidth]")
+        .ask("[document.getElementById('lanes').offsetHeight, document.body.scrollWidth - innerWidth]")
         .await;
     let heights: Vec<i64> = serde_json::from_value(heights).unwrap();
     assert!(heights[0] < 1100 && heights[1] <= 0, "{heights:?}");
     assert!(browser.text(".tally").await.contains("196 deployed"));
+    let shown = "[...document.querySelectorAll('#lanes .tile')].filter((one) => one.offsetHeight > 0).length";
+    browser.ask("document.getElementById('sift-bad').click()").await;
+    assert_eq!(browser.ask(shown).await, 4, "only those that failed");
     browser.picture("fleet").await;
     browser.close().await;
 }

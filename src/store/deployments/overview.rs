@@ -6,12 +6,12 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Reader;
-use super::super::columns::{checked, to_json};
+use super::super::columns::{checked, instant, to_json};
 use super::super::entities::deployments::{Column, Entity, Model};
 use super::super::entities::{deployment_servers as parts, environments};
 use super::{OPEN, by_id, from_row};
 use crate::domain::{
-    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, ProjectId, Result, ServerId,
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerId,
     ServerState, Target,
 };
 
@@ -44,6 +44,37 @@ pub async fn running_for(on: &impl Reader, environment: EnvironmentId) -> Result
         .one(on.db())
         .await?;
     row.map(from_row).transpose()
+}
+
+/// How long the last successful deployments of a target took, newest first; rollbacks are compared
+/// with rollbacks, as they are quicker.
+pub async fn durations(
+    on: &impl Reader,
+    environment: EnvironmentId,
+    target: &Target,
+    is_rollback: bool,
+    limit: u64,
+) -> Result<Vec<chrono::TimeDelta>> {
+    let rollback = Kind::Rollback.as_str();
+    let rows: Vec<(Option<i64>, Option<i64>)> = Entity::find()
+        .select_only()
+        .column(Column::StartedAt)
+        .column(Column::FinishedAt)
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
+        .filter(Column::Target.eq(to_json(target)?))
+        .filter(if is_rollback {
+            Column::Kind.eq(rollback)
+        } else {
+            Column::Kind.ne(rollback)
+        })
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(on.db())
+        .await?;
+    let took = |(start, end): (Option<i64>, Option<i64>)| Some(instant(end?) - instant(start?));
+    Ok(rows.into_iter().filter_map(took).collect())
 }
 
 /// The last deployment of every environment of every project, however it ended.

@@ -13,7 +13,7 @@ use super::frame::{self, Frame};
 use crate::app::App;
 use crate::domain::{DeploymentId, NumberedChunk, Result};
 use crate::engine::live::Event;
-use crate::web::pages::deployment::{LinesView, StateView};
+use crate::web::pages::deployment::{LinesView, StateView, acts_key};
 
 /// Messages a viewer may be behind before it reads the store instead.
 const RING: usize = 64;
@@ -116,7 +116,10 @@ async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Fram
 pub async fn state(app: &App, id: DeploymentId) -> Result<(Frame, bool)> {
     let view = StateView::load(app, id).await?;
     Ok((
-        Frame::State(frame::message(None, &view.fragments()?)),
+        Frame::State {
+            acts: acts_key(&view.deployment),
+            bytes: frame::message(None, &view.fragments()?),
+        },
         view.is_final(),
     ))
 }

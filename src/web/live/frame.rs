@@ -39,7 +39,12 @@ pub enum Frame {
     },
     /// The deployment's state, steps and servers, as they are now. Carries no line number: it
     /// stands for itself whenever it comes.
-    State(Bytes),
+    State {
+        /// What the acts depend on besides who looks.
+        acts: String,
+        /// The whole message.
+        bytes: Bytes,
+    },
     /// Nothing more will come.
     End,
 }
@@ -58,6 +63,11 @@ pub fn message(last_line: Option<i64>, html: &str) -> Bytes {
     }
     text.push('\n');
     Bytes::from(text)
+}
+
+/// The message that makes a page ask for the acts again, as those depend on who looks.
+pub fn acts(key: &str) -> Bytes {
+    Bytes::from(format!("event: acts\ndata: {key}\n\n"))
 }
 
 /// The message that ends a stream for good; the page closes its connection at it.

@@ -5,6 +5,9 @@
 //! store until it has caught up, then follows the shared channel; when it falls behind it reads the
 //! store again. So no line is lost or doubled, and a slow viewer costs a bounded ring.
 //!
+//! Acts depend on who looks, so no message carries them: when the state they are for has changed,
+//! the message `acts` makes a page ask for its own.
+//!
 //! `changes` is the stream of everything that changes, for pages about more than one deployment.
 //!
 //! Whoever watches is asked again now and then whether they still may (`standing`).
@@ -22,4 +25,4 @@ pub use changes::Changes;
 pub use channel::Channels;
 pub use frame::Filter;
 pub use standing::while_allowed;
-pub use viewer::stream;
+pub use viewer::{Seen, stream};

@@ -23,12 +23,20 @@ const CATCH_UP: usize = 500;
 /// the shared channel passes it by.
 const IN_FLIGHT: usize = 8;
 
-/// The messages for one viewer who has seen the lines up to `after`.
+/// What a viewer has seen when the stream begins.
+pub struct Seen {
+    /// Number of the last line.
+    pub line: i64,
+    /// The state that the page's acts are for.
+    pub acts: String,
+}
+
+/// The messages for one viewer.
 pub fn stream(
     app: App,
     channels: &Channels,
     id: DeploymentId,
-    after: i64,
+    seen: Seen,
     filter: Filter,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let channel = channels.open(&app, id);
@@ -39,7 +47,8 @@ pub fn stream(
         let mut viewer = Viewer {
             app,
             id,
-            seen: after,
+            seen: seen.line,
+            acts: seen.acts,
             filter,
             sender,
             _channel: channel,
@@ -56,6 +65,7 @@ struct Viewer {
     id: DeploymentId,
     /// Number of the last line sent, or passed over by the filter.
     seen: i64,
+    acts: String,
     filter: Filter,
     sender: mpsc::Sender<std::io::Result<Bytes>>,
     _channel: Arc<Channel>,
@@ -104,7 +114,7 @@ impl Viewer {
                         self.send(bytes).await?;
                     }
                 }
-                Ok(Ok(Frame::State(bytes))) => self.send(bytes).await?,
+                Ok(Ok(Frame::State { acts, bytes })) => self.show_state(acts, bytes).await?,
                 Ok(Ok(Frame::End)) => return self.end().await,
                 Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
                     self.catch_up(i64::MAX).await?;
@@ -147,12 +157,22 @@ impl Viewer {
         Ok(())
     }
 
-    async fn send_state(&self) -> Result<bool, Stop> {
+    async fn send_state(&mut self) -> Result<bool, Stop> {
         let (frame, is_final) = channel::state(&self.app, self.id).await?;
-        if let Frame::State(bytes) = frame {
-            self.send(bytes).await?;
+        if let Frame::State { acts, bytes } = frame {
+            self.show_state(acts, bytes).await?;
         }
         Ok(is_final)
+    }
+
+    /// The state, and a word when the acts on the page are for another one.
+    async fn show_state(&mut self, acts: String, bytes: Bytes) -> Result<(), Stop> {
+        self.send(bytes).await?;
+        if acts != self.acts {
+            self.send(frame::acts(&acts)).await?;
+            self.acts = acts;
+        }
+        Ok(())
     }
 
     /// The last lines may have been stored just before the end was told.

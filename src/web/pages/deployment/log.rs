@@ -112,11 +112,13 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
             .iter()
             .map(|kind| (kind.as_str().to_owned(), kind.title().to_owned())),
     );
+    let acts = super::state::acts_key(&watched.deployment);
     let reaches_start = first <= 1 || (matches!(query.window(), Window::Last | Window::Before(_)) && !full);
     let pairs = [
         ("after", after.as_str()),
         ("server", query.server.as_str()),
         ("step", query.step.as_str()),
+        ("acts", acts.as_str()),
     ];
     Ok(LogView {
         earlier: if reaches_start {

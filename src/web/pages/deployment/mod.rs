@@ -4,9 +4,13 @@
 //! The page is complete as it is served. With scripts it opens the stream of [`crate::web::live`],
 //! which appends lines and replaces the state.
 
+mod lanes;
 mod lines;
 mod log;
+mod panel;
+mod stand;
 mod state;
+mod tile;
 
 use askama::Template;
 use poem::web::{Path, Query};
@@ -15,11 +19,12 @@ use serde::Deserialize;
 
 pub use lines::{LineView, LinesView};
 use log::{LogQuery, LogView};
-pub use state::StateView;
+use panel::ActsView;
+pub use state::{StateView, acts_key};
 
 use crate::app::deployments::{self, Requested};
 use crate::app::watch::{self, Acts, Watched};
-use crate::domain::{Action, CommitId, Deployment, DeploymentId, Error, Result};
+use crate::domain::{Action, CommitId, Deployment, DeploymentId, Error, Kind, Result, Share, Strategy};
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::live;
@@ -34,20 +39,19 @@ struct Page {
     urls: Urls,
     trail: Vec<(String, String)>,
     state: StateView,
-    allowed: Acts,
-    /// What rolling back is asked with; empty where it is not offered.
-    roll_back_question: String,
+    acts: ActsView,
+    /// The deployment it goes on from: what it is to this one, and its address.
+    origin: Option<(String, String)>,
+    /// How it goes over the servers; empty until it is planned.
+    strategy: String,
     log: LogView,
 }
 
-/// Where the page's links and forms lead.
+/// Where the page's links lead.
 struct Urls {
     page: String,
     log: String,
     acts: String,
-    cancel: String,
-    again: String,
-    roll_back: String,
     /// Empty while it is not known what was there before.
     diff: String,
 }
@@ -61,9 +65,6 @@ impl Urls {
             page: urls::deployment(id),
             log: urls::deployment_log(id),
             acts: urls::deployment_acts(id),
-            cancel: urls::deployment_cancel(id),
-            again: urls::deployment_again(id),
-            roll_back: urls::deployment_rollback(id),
             diff: deployment.previous_commit.as_ref().map(diff).unwrap_or_default(),
         }
     }
@@ -74,25 +75,51 @@ impl Page {
         frame: Frame,
         trail: Vec<(String, String)>,
         watched: Watched,
-        allowed: Acts,
+        allowed: &Acts,
         log: LogView,
     ) -> Self {
-        let question = |commit: &CommitId| {
-            let place = &watched.deployment.environment;
-            format!(
-                "Bring all of {place} back to {}, the release that succeeded before?",
-                commit.short()
-            )
-        };
+        let one = &watched.deployment;
+        let strategy = watched.plan.as_ref().map(|plan| plan.strategy).or(one.strategy);
         Self {
             frame,
             trail,
-            urls: Urls::new(&watched.deployment),
-            roll_back_question: allowed.roll_back_to.as_ref().map(question).unwrap_or_default(),
+            urls: Urls::new(one),
+            acts: ActsView::new(&watched, allowed),
+            origin: one.origin.map(|id| (origin_words(one, id), urls::deployment(id))),
+            strategy: strategy.map(strategy_words).unwrap_or_default(),
             state: StateView::new(watched),
-            allowed,
             log,
         }
+    }
+}
+
+fn origin_words(deployment: &Deployment, origin: DeploymentId) -> String {
+    match deployment.kind {
+        Kind::Rollback => format!("rolls back {origin}"),
+        Kind::Promotion => format!("promotes {origin}"),
+        _ => format!("goes on from {origin}"),
+    }
+}
+
+/// A strategy with its numbers.
+pub fn strategy_words(strategy: Strategy) -> String {
+    let batch = |share: Share| match share {
+        Share::Count(1) => "one server at a time".to_owned(),
+        share => format!("{share} of a cluster at a time"),
+    };
+    let kept = |keep: Option<Share>| {
+        keep.map(|keep| format!(", {keep} stay in service"))
+            .unwrap_or_default()
+    };
+    match strategy {
+        Strategy::ClusterByCluster | Strategy::AllAtOnce => strategy.title().to_owned(),
+        Strategy::Rolling { batch: share, keep } => format!("Rolling, {}{}", batch(share), kept(keep)),
+        Strategy::Canary {
+            first,
+            batch: share,
+            keep,
+            ..
+        } => format!("Canary, {first} first, then {}{}", batch(share), kept(keep)),
     }
 }
 
@@ -119,7 +146,7 @@ pub async fn show(
         deployment.project, deployment.environment
     );
     let frame = visitor.frame(title, Section::Activity).await?;
-    html(&Page::new(frame, trail, watched, allowed, log))
+    html(&Page::new(frame, trail, watched, &allowed, log))
 }
 
 /// `GET /deployments/{id}/acts`: the buttons, asked for again when the deployment has ended.
@@ -127,8 +154,21 @@ pub async fn show(
 pub async fn acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     let (watched, allowed) = watch::see(visitor.app(), visitor.actor(), id).await?;
     let frame = visitor.frame(String::new(), Section::Activity).await?;
-    let page = Page::new(frame, Vec::new(), watched, allowed, LogView::empty());
+    let page = Page::new(frame, Vec::new(), watched, &allowed, LogView::empty());
     html(&page.as_acts())
+}
+
+/// A made-up deployment as its page would show it to somebody who may do everything.
+#[cfg(debug_assertions)]
+pub fn sample(frame: Frame, watched: Watched) -> Result<Response> {
+    let ended = watched.deployment.state.is_final();
+    let allowed = Acts {
+        cancel: !ended,
+        again: ended,
+        roll_back_to: ended.then(|| watched.deployment.commit.clone()),
+        ..Acts::default()
+    };
+    html(&Page::new(frame, Vec::new(), watched, &allowed, LogView::empty()))
 }
 
 /// Where a stream begins.
@@ -138,6 +178,8 @@ pub struct EventsQuery {
     after: i64,
     server: String,
     step: String,
+    /// The state that the page's acts are for.
+    acts: String,
 }
 
 /// `GET /deployments/{id}/events`: the live stream, from the line that the browser saw last.
@@ -154,8 +196,8 @@ pub async fn events(
         .header("last-event-id")
         .and_then(|text| text.parse::<i64>().ok());
     let wanted = LogQuery {
-        server: query.0.server,
-        step: query.0.step,
+        server: query.0.server.clone(),
+        step: query.0.step.clone(),
         ..LogQuery::default()
     }
     .filter();
@@ -167,7 +209,11 @@ pub async fn events(
     let after = resumed
         .unwrap_or(query.0.after)
         .clamp(0, watched.deployment.last_line);
-    let stream = live::stream(app.clone(), visitor.channels(), id, after, filter);
+    let seen = live::Seen {
+        line: after,
+        acts: query.0.acts,
+    };
+    let stream = live::stream(app.clone(), visitor.channels(), id, seen, filter);
     let period = visitor.site().settings.judge_streams_every;
     let place = deployments::resource(&watched.deployment);
     let stream = live::while_allowed(stream, period, move || {

@@ -1,19 +1,23 @@
 //! What a deployment's page says about how far it is: rendered into the page, and again into the
 //! live stream, once for all viewers.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
+use chrono::TimeDelta;
 
+use super::lanes::{BatchView, Lane, lanes};
+use super::stand::{Stand, stands};
+use super::tile::ServerView;
 use crate::app::{App, watch};
-use crate::domain::deployment::{ServerPart, ServerState};
-use crate::domain::{Deployment, DeploymentId, Error, Instant, Phase, Result, Step, StepKind, StepState};
-use crate::web::urls;
+use crate::domain::deployment::ServerState;
+use crate::domain::{
+    Deployment, DeploymentId, DeploymentState, Error, Instant, Phase, Result, Step, StepState,
+};
+use crate::web::{format, urls};
 
-/// More servers than fit on a screen: what went wrong stands first then, with a tally above.
-const FLEET: usize = 8;
+/// More servers than this get small tiles, and a choice of which are shown.
+const FLEET: usize = 12;
 
-/// The contract of `templates/deployments/_state.html`.
+/// The contract of `templates/deployments/_state.html` and `_lanes.html`.
 pub struct StateView {
     pub deployment: Deployment,
     pub now: Instant,
@@ -21,25 +25,25 @@ pub struct StateView {
     pub phases: Vec<PhaseView>,
     /// Steps on the deployer's host.
     pub host: Vec<StepView>,
-    /// Headings of the grid.
-    pub columns: Vec<StepKind>,
-    pub servers: Vec<ServerView>,
+    /// The batches in order; empty until there is a plan.
+    pub batches: Vec<BatchView>,
+    /// The clusters, each with its servers.
+    pub lanes: Vec<Lane>,
+    /// What is not plainly well, server by server.
+    pub stands: Vec<Stand>,
     /// Servers that are through, and all of them that are not left alone.
     pub done: usize,
     pub total: usize,
+    /// Whether tiles are small.
+    pub is_fleet: bool,
+    /// How much is left, in words; empty when nobody can tell.
+    pub estimate: String,
 }
 
 pub struct PhaseView {
     pub title: &'static str,
     /// `done`, `now`, `next` or `stopped`: a class of `app.css`.
     pub class: &'static str,
-}
-
-pub struct ServerView {
-    pub part: ServerPart,
-    /// One per column; `None` where this server has no such step.
-    pub steps: Vec<Option<StepView>>,
-    pub log_url: String,
 }
 
 pub struct StepView {
@@ -59,56 +63,38 @@ impl StateView {
     }
 
     pub fn new(watched: watch::Watched) -> Self {
+        let estimate = estimate(&watched);
         let watch::Watched {
             deployment,
             servers,
             steps,
+            plan,
             at,
+            ..
         } = watched;
-        let step_view = |step: Step| StepView {
-            log_url: urls::deployment_log_of(deployment.id, &step.server_name, step.kind.as_str()),
-            step,
-        };
         let (on_host, on_servers): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| step.server_name.is_empty());
-        let mut columns: Vec<StepKind> = on_servers.iter().map(|step| step.kind).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        let mut by_server: BTreeMap<(String, StepKind), StepView> = BTreeMap::new();
-        for step in on_servers {
-            by_server.insert((step.server_name.clone(), step.kind), step_view(step));
-        }
-        let mut servers: Vec<ServerView> = servers
-            .into_iter()
-            .map(|part| ServerView {
-                steps: columns
-                    .iter()
-                    .map(|&kind| by_server.remove(&(part.server.clone(), kind)))
-                    .collect(),
-                log_url: urls::deployment_log_of(deployment.id, &part.server, ""),
-                part,
-            })
-            .collect();
-        if servers.len() > FLEET {
-            servers
-                .sort_by_key(|one| !matches!(one.part.state, ServerState::Failed | ServerState::Interrupted));
-        }
-        let left_alone = servers
-            .iter()
-            .filter(|s| s.part.state == ServerState::Skipped)
-            .count();
-        let done = servers
-            .iter()
-            .filter(|s| s.part.state == ServerState::Succeeded)
-            .count();
+        let is_fleet = servers.len() > FLEET;
+        let servers = ServerView::all(&deployment, servers, on_servers, plan.as_ref());
+        let count = |state| servers.iter().filter(|one| one.part.state == state).count();
+        let (done, left_alone) = (count(ServerState::Succeeded), count(ServerState::Skipped));
+        let total = servers.len() - left_alone;
+        let stands = stands(&deployment, &servers);
+        let (batches, lanes) = lanes(&deployment, plan.as_ref(), servers);
         Self {
             phases: phases(&deployment),
-            host: on_host.into_iter().map(step_view).collect(),
+            host: on_host
+                .into_iter()
+                .map(|step| StepView::new(deployment.id, step))
+                .collect(),
+            batches,
+            lanes,
+            stands,
             done,
-            total: servers.len() - left_alone,
+            total,
+            is_fleet,
+            estimate,
             now: at,
-            columns,
-            servers,
             deployment,
         }
     }
@@ -118,22 +104,42 @@ impl StateView {
         StateMessage { state: self }.render().map_err(Error::internal)
     }
 
-    /// How many servers stand where, when there are many.
-    pub fn tally(&self) -> Vec<(ServerState, usize)> {
-        if self.servers.len() <= FLEET {
-            return Vec::new();
-        }
-        let count = |state| self.servers.iter().filter(|one| one.part.state == state).count();
-        let all = ServerState::ALL.iter().map(|&state| (state, count(state)));
-        all.filter(|(_, count)| *count > 0).collect()
-    }
-
     pub fn is_final(&self) -> bool {
         self.deployment.state.is_final()
+    }
+
+    /// How many servers there are.
+    pub fn tally_total(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.tiles().count()).sum()
+    }
+
+    /// How many servers stand where, in the order of what wants a look.
+    pub fn tally(&self) -> Vec<(ServerState, usize)> {
+        use ServerState as S;
+        const ORDER: [ServerState; 7] = [
+            S::Failed,
+            S::Interrupted,
+            S::Cancelled,
+            S::Running,
+            S::Waiting,
+            S::Succeeded,
+            S::Skipped,
+        ];
+        let tiles = || self.lanes.iter().flat_map(Lane::tiles);
+        let count = |state| tiles().filter(|tile| tile.part.state == state).count();
+        let all = ORDER.iter().map(|&state| (state, count(state)));
+        all.filter(|(_, count)| *count > 0).collect()
     }
 }
 
 impl StepView {
+    pub fn new(id: DeploymentId, step: Step) -> Self {
+        Self {
+            log_url: urls::deployment_log_of(id, &step.server_name, step.kind.as_str()),
+            step,
+        }
+    }
+
     /// For people who hover or listen: what it is, how it went, how long it took.
     pub fn title(&self, now: &Instant) -> String {
         let Step {
@@ -147,10 +153,7 @@ impl StepView {
         } = &self.step;
         let mut title = format!("{}: {}", kind.title(), state.title());
         if let Some(start) = started_at {
-            title.push_str(&format!(
-                ", {}",
-                crate::web::format::took(start, finished_at, now)
-            ));
+            title.push_str(&format!(", {}", format::took(start, finished_at, now)));
         }
         if let Some(code) = exit_code.filter(|code| *code != 0) {
             title.push_str(&format!(", exit code {code}"));
@@ -162,6 +165,21 @@ impl StepView {
     }
 }
 
+/// What the acts depend on besides who looks: when this changes, they are asked for again.
+pub fn acts_key(deployment: &Deployment) -> String {
+    let mut key = deployment.state.as_str().to_owned();
+    if let Some(pause) = &deployment.pause {
+        key.push_str(&format!("-{}", pause.since.timestamp()));
+    }
+    if deployment.cancelled_by.is_some() {
+        key.push_str("-ending");
+    }
+    if deployment.pause_requested_by.is_some() {
+        key.push_str("-pausing");
+    }
+    key
+}
+
 fn phases(deployment: &Deployment) -> Vec<PhaseView> {
     let has_begun = deployment.started_at.is_some();
     Phase::ALL
@@ -169,7 +187,7 @@ fn phases(deployment: &Deployment) -> Vec<PhaseView> {
         .map(|&phase| {
             let class = match (deployment.state, phase.cmp(&deployment.phase)) {
                 _ if !has_begun => "next",
-                (crate::domain::DeploymentState::Succeeded, _) | (_, std::cmp::Ordering::Less) => "done",
+                (DeploymentState::Succeeded, _) | (_, std::cmp::Ordering::Less) => "done",
                 (state, std::cmp::Ordering::Equal) if state.is_final() => "stopped",
                 (_, std::cmp::Ordering::Equal) => "now",
                 (_, std::cmp::Ordering::Greater) => "next",
@@ -180,4 +198,27 @@ fn phases(deployment: &Deployment) -> Vec<PhaseView> {
             }
         })
         .collect()
+}
+
+/// How much is left by what such deployments usually take. A pause lasts as long as somebody likes.
+fn estimate(watched: &watch::Watched) -> String {
+    let one = &watched.deployment;
+    let (Some(usual), Some(start)) = (watched.usual, one.started_at) else {
+        return String::new();
+    };
+    if one.state != DeploymentState::Running || one.cancelled_by.is_some() {
+        return String::new();
+    }
+    let left = usual - (watched.at - start);
+    match left.num_seconds() {
+        ..=-5 => format!("usually done after {}", format::duration(whole(usual))),
+        -4..10 => "nearly done".to_owned(),
+        10..60 => "less than a minute left".to_owned(),
+        seconds => format!("about {} min left", (seconds + 30) / 60),
+    }
+}
+
+/// Whole seconds: a guess has no tenths.
+fn whole(length: TimeDelta) -> TimeDelta {
+    TimeDelta::seconds(length.num_seconds().max(1))
 }

@@ -1,16 +1,21 @@
 //! Every component on one page, with made-up content, to look at while working on the look.
-//! Only in debug builds.
+//! Only in debug builds. `?show=NAME` shows a made-up deployment instead; see `rollouts`.
+
+pub mod rollouts;
 
 use askama::Template;
 use chrono::TimeDelta;
+use poem::web::Query;
 use poem::{Response, handler};
+use serde::Deserialize;
 
-use super::ansi;
-use super::forms::Complaints;
-use super::frame::{Frame, Section, html};
-use super::visitor::Visitor;
 use crate::domain::deployment::ServerState;
 use crate::domain::{DeploymentState, Error, FieldError, Instant, PolicyLine, Result, StepKind, StepState};
+use crate::web::ansi;
+use crate::web::forms::Complaints;
+use crate::web::frame::{Frame, Section, html};
+use crate::web::pages::deployment;
+use crate::web::visitor::Visitor;
 
 #[derive(Template)]
 #[template(path = "gallery/index.html")]
@@ -44,10 +49,20 @@ const LINES: [&str; 8] = [
     "\u{1b}[32;1mdone\u{1b}[0m in 4.2 s",
 ];
 
+/// What is asked for.
+#[derive(Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    show: String,
+}
+
 /// The page.
 #[handler]
-pub async fn show(visitor: Visitor) -> Result<Response> {
+pub async fn show(visitor: Visitor, asked: Query<Asked>) -> Result<Response> {
     let now = visitor.now();
+    if let Some(watched) = rollouts::sample(&asked.0.show, now) {
+        return deployment::sample(visitor.frame("Gallery", Section::Overview).await?, watched);
+    }
     let wrong = Error::fields(vec![FieldError {
         field: "name".to_owned(),
         message: "“shop/2” cannot be a name: use letters, digits, “.”, “_” and “-”.".to_owned(),

@@ -1,0 +1,276 @@
+//! The acts on a deployment as one panel: what is asked or what happened in words, and below it
+//! what may be pressed, the recommended first.
+
+use crate::app::watch::{Acts, Watched};
+use crate::domain::deployment::ServerState;
+use crate::domain::{CommitId, Deployment, DeploymentState, Instant, PauseReason};
+use crate::web::pages::count;
+use crate::web::urls;
+
+/// The contract of the block `acts` of `templates/deployments/show.html`.
+pub struct ActsView {
+    pub icon: &'static str,
+    /// A class of `app.css`.
+    pub tone: &'static str,
+    /// One line; empty: there is nothing to decide.
+    pub title: String,
+    /// A sentence below it; may be empty.
+    pub text: String,
+    /// When it goes on by itself.
+    pub until: Option<Instant>,
+    /// What may be pressed, the recommended first.
+    pub buttons: Vec<Act>,
+}
+
+/// A button.
+pub struct Act {
+    pub label: String,
+    pub icon: &'static str,
+    pub url: String,
+    /// Sent along: name and value.
+    pub field: Option<(&'static str, &'static str)>,
+    /// A class: `btn-primary` for the recommended one.
+    pub class: &'static str,
+    /// Asked before it is done; empty: done at once.
+    pub question: String,
+    /// What the button that does it says.
+    pub yes: &'static str,
+}
+
+impl Act {
+    fn new(label: impl Into<String>, icon: &'static str, url: String) -> Self {
+        Self {
+            label: label.into(),
+            icon,
+            url,
+            field: None,
+            class: "",
+            question: String::new(),
+            yes: "",
+        }
+    }
+
+    fn asks(mut self, question: impl Into<String>, yes: &'static str) -> Self {
+        self.question = question.into();
+        self.yes = yes;
+        self.class = "btn-outline-danger";
+        self
+    }
+}
+
+impl ActsView {
+    pub fn new(watched: &Watched, allowed: &Acts) -> Self {
+        let one = &watched.deployment;
+        let mut view = Self::told(watched);
+        view.buttons = if one.state.is_final() {
+            afterwards(one, allowed)
+        } else {
+            meanwhile(one, allowed)
+        };
+        if let Some(first) = view.buttons.first_mut()
+            && first.class.is_empty()
+            && one.state != DeploymentState::Running
+        {
+            first.class = "btn-primary";
+        }
+        view
+    }
+
+    /// Whether there is anything to show.
+    pub fn is_empty(&self) -> bool {
+        self.title.is_empty() && self.buttons.is_empty()
+    }
+
+    /// What is to be decided, in words.
+    fn told(watched: &Watched) -> Self {
+        let one = &watched.deployment;
+        let (icon, tone, title, text) = match one.state {
+            DeploymentState::Awaiting => awaiting(one),
+            DeploymentState::Scheduled => (
+                "calendar-time",
+                "t-later",
+                "It waits for its time.".to_owned(),
+                "Policy is asked again when it begins.".to_owned(),
+            ),
+            DeploymentState::Queued => (
+                "hourglass",
+                "t-quiet",
+                "It waits for its turn.".to_owned(),
+                String::new(),
+            ),
+            DeploymentState::Running => running(one),
+            DeploymentState::Paused => paused(one),
+            DeploymentState::Succeeded => ("circle-check", "t-good", String::new(), String::new()),
+            DeploymentState::Failed | DeploymentState::Cancelled | DeploymentState::Interrupted => {
+                ended_badly(watched)
+            }
+        };
+        Self {
+            icon,
+            tone,
+            title,
+            text,
+            until: match one.state {
+                DeploymentState::Paused => one.pause.as_ref().and_then(|pause| pause.until),
+                DeploymentState::Scheduled => one.scheduled_at,
+                _ => None,
+            },
+            buttons: Vec::new(),
+        }
+    }
+
+    /// What the instant of `until` brings.
+    pub fn until_word(&self) -> &'static str {
+        if self.tone == "t-later" {
+            "It begins"
+        } else {
+            "It goes on by itself"
+        }
+    }
+}
+
+type Told = (&'static str, &'static str, String, String);
+
+fn awaiting(one: &Deployment) -> Told {
+    let end = one
+        .approval
+        .as_ref()
+        .map(|approval| crate::web::format::full(&approval.expires_at));
+    let text = match end {
+        Some(end) => format!(
+            "Somebody other than {} has to approve it before {end}; what is approved is exactly the plan below.",
+            one.actor
+        ),
+        None => format!("Somebody other than {} has to approve it.", one.actor),
+    };
+    (
+        "user-check",
+        "t-warn",
+        "It waits for a second person.".to_owned(),
+        text,
+    )
+}
+
+fn running(one: &Deployment) -> Told {
+    if let Some(who) = &one.cancelled_by {
+        let title = format!("{who} has cancelled it.");
+        let text = "What runs is being ended; every server then says what is on it.".to_owned();
+        return ("ban", "t-warn", title, text);
+    }
+    if let Some(who) = &one.pause_requested_by {
+        let title = format!("It pauses after this batch, as {who} asked.");
+        return ("player-pause", "t-warn", title, String::new());
+    }
+    ("loader-2", "t-busy", String::new(), String::new())
+}
+
+fn paused(one: &Deployment) -> Told {
+    let (title, text) = match one.pause.as_ref().map(|pause| &pause.reason) {
+        Some(PauseReason::Person { by }) => (
+            format!("Paused by {by}. Shall it go on?"),
+            "What is done is in service; what is to come runs what it ran before.".to_owned(),
+        ),
+        Some(PauseReason::Canary) => (
+            "The canaries are done. Do they look well?".to_owned(),
+            "Going on brings the rest there; rolling back brings the canaries back to what they ran."
+                .to_owned(),
+        ),
+        Some(PauseReason::Failure { servers }) => (
+            format!("{} failed. What now?", names(servers)),
+            "No further server is begun until somebody says so. The log of each says why it failed."
+                .to_owned(),
+        ),
+        Some(PauseReason::Policy { why }) => (
+            "Policy does not let it go on at this time.".to_owned(),
+            why.clone(),
+        ),
+        None => ("It is paused.".to_owned(), String::new()),
+    };
+    ("player-pause", "t-warn", title, text)
+}
+
+/// The first names, and how many more.
+fn names(all: &[String]) -> String {
+    const FEW: usize = 4;
+    if all.len() <= FEW {
+        return all.join(", ");
+    }
+    format!("{} and {} more", all[..FEW].join(", "), all.len() - FEW)
+}
+
+fn ended_badly(watched: &Watched) -> Told {
+    let count_of = |state| watched.servers.iter().filter(|one| one.state == state).count();
+    let (failed, done) = (count_of(ServerState::Failed), count_of(ServerState::Succeeded));
+    let open = count_of(ServerState::Interrupted) + count_of(ServerState::Cancelled);
+    let waiting = count_of(ServerState::Waiting);
+    let mut parts = Vec::new();
+    if failed > 0 {
+        parts.push(format!("{} failed", count(failed, "server")));
+    }
+    if open > 0 {
+        parts.push(format!("{} not brought to an end", count(open, "server")));
+    }
+    if done > 0 {
+        parts.push(format!("{} done", count(done, "server")));
+    }
+    if waiting > 0 && !parts.is_empty() {
+        parts.push(format!("{} not touched", count(waiting, "server")));
+    }
+    let text = match parts.as_slice() {
+        [] => "No server was touched.".to_owned(),
+        parts => format!("{}; what is on each stands below.", parts.join(", ")),
+    };
+    let (icon, tone, title) = match watched.deployment.state {
+        DeploymentState::Cancelled => ("ban", "t-warn", "It was cancelled. What now?"),
+        DeploymentState::Interrupted => (
+            "plug-connected-x",
+            "t-bad",
+            "The deployer stopped in the middle of it. What now?",
+        ),
+        _ => ("circle-x", "t-bad", "It failed. What now?"),
+    };
+    (icon, tone, title.to_owned(), text)
+}
+
+fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Act> {
+    let mut acts = Vec::new();
+    if allowed.cancel {
+        let question = match one.state {
+            DeploymentState::Running | DeploymentState::Paused => {
+                "End this deployment now? What runs is ended here and on the servers; each server then says what is on it."
+            }
+            _ => "Cancel it? It has not begun, so no server is touched.",
+        };
+        acts.push(
+            Act::new("Cancel", "player-stop", urls::deployment_cancel(one.id))
+                .asks(question, "Cancel the deployment"),
+        );
+    }
+    acts
+}
+
+fn afterwards(one: &Deployment, allowed: &Acts) -> Vec<Act> {
+    let mut acts = Vec::new();
+    if allowed.again {
+        acts.push(Act::new(
+            "Deploy again",
+            "rotate-clockwise",
+            urls::deployment_again(one.id),
+        ));
+    }
+    if let Some(commit) = &allowed.roll_back_to {
+        acts.push(roll_back(one, commit));
+    }
+    acts
+}
+
+fn roll_back(one: &Deployment, commit: &CommitId) -> Act {
+    let question = format!(
+        "Bring {} of {} back to {}, the release that succeeded before?",
+        one.target,
+        one.environment,
+        commit.short()
+    );
+    let label = format!("Roll back to {}", commit.short());
+    Act::new(label, "arrow-back-up", urls::deployment_rollback(one.id)).asks(question, "Roll back")
+}
