@@ -6,9 +6,7 @@ use std::collections::HashSet;
 use super::App;
 use super::deployments::{Choice, place, resolve};
 use super::places::resource;
-use crate::domain::rollout::{Candidate, Slot, Standing, plan};
-use crate::domain::{Action, Actor, BalancerId, Environment, ErrorKind, Plan, Result, ServerId, Strategy};
-use crate::store::{balancers, clusters, servers};
+use crate::domain::{Action, Actor, Environment, ErrorKind, Plan, Result, ServerId, Strategy};
 
 /// The plan of a request, or what stands in its way.
 #[derive(Debug, Clone)]
@@ -59,8 +57,8 @@ async fn attempt(
     of(app, environment, &meant, strategy).await
 }
 
-/// The plan of bringing a commit to the servers `meant` by `strategy`, without asking balancers:
-/// what stands behind one is taken for in service.
+/// The plan of bringing a commit to the servers `meant` by `strategy`. A balancer that cannot be
+/// asked is a note in it: what stands behind it is taken for in service.
 ///
 /// # Errors
 /// A conflict, in a sentence, when it cannot be done so.
@@ -70,40 +68,5 @@ pub(super) async fn of(
     meant: &HashSet<ServerId>,
     strategy: Strategy,
 ) -> Result<Plan> {
-    let known = servers::list(&app.store).await?;
-    let mut candidates = Vec::new();
-    for &id in &environment.clusters {
-        let cluster = clusters::by_id(&app.store, id).await?;
-        let balancer = match cluster.balancer {
-            Some(id) => Some(balancers::by_id(&app.store, id).await?),
-            None => None,
-        };
-        for member in &cluster.members {
-            let Some(server) = known.iter().find(|one| one.id == member.server) else {
-                continue;
-            };
-            let slot = |backend: &String| Slot {
-                balancer: balancer.as_ref().map_or(BalancerId(0), |one| one.id),
-                balancer_name: balancer
-                    .as_ref()
-                    .map(|one| one.name.to_string())
-                    .unwrap_or_default(),
-                backend: backend.clone(),
-                server: member
-                    .balancer_name
-                    .clone()
-                    .unwrap_or_else(|| server.name.to_string()),
-            };
-            let backends = cluster.backends.iter().filter(|_| balancer.is_some());
-            candidates.push(Candidate {
-                server: server.id,
-                name: server.name.to_string(),
-                cluster: cluster.name.to_string(),
-                left_alone: (!server.active).then(|| "Inactive, so it is left alone.".to_owned()),
-                meant: meant.contains(&server.id),
-                slots: backends.map(|one| (slot(one), Standing::Unknown)).collect(),
-            });
-        }
-    }
-    plan(strategy, &candidates)
+    app.engine.preview(environment, Some(strategy), meant).await
 }

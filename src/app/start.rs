@@ -25,6 +25,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
         mirrors: mirrors.clone(),
         ssh: ssh.clone(),
         clock: clock.clone(),
+        balancers: balancer_options(&config),
         settings: engine_settings(&config),
     });
     App {

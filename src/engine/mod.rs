@@ -4,7 +4,8 @@
 //! it to stop a deployment, watch what happens through its [`live::Hub`]. Behind it a
 //! task claims deployments from the store (`worker`) as long as there is a turn to work for one
 //! (`turn`), and each claimed one is carried through its phases (`run`) by the steps in `steps`,
-//! server by server in `rollout`. One that waits for a person gives its turn away (`pause`). Whatever a step does is written
+//! along a plan (`planning`) that `rollout` walks. One that waits for a person gives its turn away
+//! (`pause`). Whatever a step does is written (`journal`)
 //! to the store before and after it, so that a restart (`recovery`) can tell the truth about what
 //! was interrupted. Everything printed takes one way: `output`.
 //!
@@ -12,12 +13,13 @@
 //! deployment is about to touch servers, and otherwise trusts what `app` has stored.
 
 mod events;
+mod journal;
 mod lines;
 pub mod live;
 mod mask;
 mod output;
-#[allow(dead_code, reason = "the rollout is about to use it")]
 mod pause;
+pub mod planning;
 mod recovery;
 mod rollout;
 mod run;
@@ -26,7 +28,7 @@ mod stop;
 mod turn;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,12 +39,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
+use crate::balancer;
 use crate::clock::Clock;
-use crate::domain::{DeploymentId, Result};
+use crate::domain::{DeploymentId, Environment, Plan, Result, ServerId, Strategy};
 use crate::git::Mirrors;
 use crate::ssh::Pool;
 use crate::store::Store;
 use live::Hub;
+use planning::{Asking, Roster};
 use stop::{Stop, StopReason};
 use turn::Turn;
 
@@ -73,6 +77,8 @@ pub struct Parts {
     pub ssh: Pool,
     /// The present instant.
     pub clock: Clock,
+    /// How balancers are spoken to.
+    pub balancers: balancer::Options,
     /// How to work.
     pub settings: Settings,
 }
@@ -141,6 +147,25 @@ impl Engine {
         if let Some(grip) = self.0.running.lock().get(&id) {
             grip.turn.ring();
         }
+    }
+
+    /// What bringing a commit to the servers `meant` would do, for whoever is about to ask for it. A
+    /// balancer that cannot be asked is a note in the plan.
+    ///
+    /// # Errors
+    /// What the strategy refuses; of the store.
+    pub async fn preview(
+        &self,
+        environment: &Environment,
+        strategy: Option<Strategy>,
+        meant: &HashSet<ServerId>,
+    ) -> Result<Plan> {
+        let Parts { store, balancers, .. } = &self.0.parts;
+        let roster = Roster::load(store, environment).await?;
+        let strategy = Roster::strategy(strategy, environment);
+        let asking = Asking::Preview;
+        let prospect = planning::prospect(store, balancers, &roster, strategy, meant, asking).await?;
+        Ok(prospect.plan)
     }
 
     /// What happens, for whoever watches.

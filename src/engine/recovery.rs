@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::events::event;
+use super::rollout::undo;
 use super::run::Ending;
 use super::steps::checkout;
 use super::stop::{Stop, StopReason};
@@ -25,9 +26,13 @@ pub(super) async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: &En
     let store = &engine.parts.store;
     let id = lease.deployment;
     let deployment = deployments::by_id(store, id).await?;
-    let (state, outcome) = ending.close(stop, deployment.cancelled_by.as_deref());
+    let (state, mut outcome) = ending.close(stop, deployment.cancelled_by.as_deref());
     let tx = store.begin_leased(lease).await?;
     settle(engine, &tx, &deployment, stop.reason()).await?;
+    if let Some(undo) = ending.undo() {
+        let what = undo::queue(&tx, &deployment, undo, engine.parts.clock.now()).await?;
+        outcome = format!("{outcome} {what}");
+    }
     finish(engine, &tx, &deployment, state, &outcome).await?;
     tx.commit().await?;
     tracing::info!(

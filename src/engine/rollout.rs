@@ -1,233 +1,311 @@
-//! The work on the servers: cluster after cluster, within a cluster several servers at once.
+//! The work on the servers: walks the plan, batch after batch.
 //!
-//! A server's steps are sync, activate, `deploy.sh`, tests. When one server fails, those already
-//! begun go on to their end, and no further one is begun: what was not touched keeps running what
-//! it ran. Every server's row says afterwards what is on it.
+//! [`roll_out`] sets three things going side by side: the files on their way to servers whose turn
+//! has not come yet (`ahead`), the watch over what is out of service (`gate`), and the walk itself.
+//! The walk takes one batch at a time (`batch`), in it several servers at once (`server`), and after
+//! each decides what failures mean (`failure`). At its end, however it came, whatever was taken out
+//! and still is whole goes back into service. Where it is wanted, `undo` has what was done undone.
+
+mod ahead;
+mod batch;
+mod failure;
+mod gate;
+mod server;
+pub(super) mod undo;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use super::recovery::before_words;
-use super::run::{Ending, Member, Run};
-use super::steps::check::{Inspections, Reached};
+use self::ahead::Ahead;
+use self::failure::Halt;
+use self::gate::Gate;
+use self::server::Progress;
+use super::run::{End, Ending, Member, Run};
+use super::steps::check::{Checked, Reached};
 use super::steps::checkout::Tree;
-use super::steps::script::{self, Place};
 use super::steps::transfer::{self, Package};
 use super::steps::{Failure, StepResult};
-use super::stop::StopReason;
-use crate::domain::deployment::ServerState;
-use crate::domain::{ServerId, StepKind, SyncMethod};
-use crate::ssh::Session;
+use crate::domain::rollout::Planned;
+use crate::domain::{DeploymentState, Plan, ServerId, StepKind, SyncMethod};
 
 /// What is done on a server, in order.
-pub(super) fn steps(method: SyncMethod) -> &'static [StepKind] {
-    use StepKind::{Activate, Deploy, Inspect, Sync, Tests};
-    match method {
-        SyncMethod::Symlink => &[Inspect, Sync, Activate, Deploy, Tests],
-        SyncMethod::InPlace => &[Inspect, Sync, Deploy, Tests],
-    }
+pub(super) fn steps(method: SyncMethod, balanced: bool, health: bool) -> Vec<StepKind> {
+    use StepKind::{Activate, Deploy, Drain, Health, Inspect, Restore, Sync, Tests};
+    let all: &[StepKind] = match method {
+        // The files come first: a server is out of service as briefly as can be.
+        SyncMethod::Symlink => &[Inspect, Sync, Drain, Activate, Deploy, Tests, Health, Restore],
+        SyncMethod::InPlace => &[Inspect, Drain, Sync, Deploy, Tests, Health, Restore],
+    };
+    let is_done = |kind: &&StepKind| match kind {
+        Drain | Restore => balanced,
+        Health => health,
+        _ => true,
+    };
+    all.iter().filter(is_done).copied().collect()
 }
 
-/// How the servers fared.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub deployed: usize,
-    pub failed: Vec<String>,
-    pub left_alone: usize,
-    sessions: HashMap<ServerId, Session>,
+/// A rollout while it is walked.
+struct Rollout<'a> {
+    run: &'a Run,
+    tree: &'a Tree,
+    package: &'a Package,
+    plan: &'a Plan,
+    gate: &'a Gate,
+    /// In the order of the plan.
+    hands: Vec<Hand<'a>>,
+    places: HashMap<ServerId, usize>,
+    /// Failures that nobody has said yet what to do about.
+    failures: AtomicUsize,
 }
 
-impl Tally {
-    pub fn ending(&self) -> Ending {
-        let servers = |n: usize| {
-            if n == 1 {
-                "1 server".to_owned()
-            } else {
-                format!("{n} servers")
-            }
-        };
-        if self.failed.is_empty() {
-            return Ending::Succeeded(format!("{} deployed.", servers(self.deployed)));
-        }
-        let Self {
-            deployed,
-            failed,
-            left_alone,
-            ..
-        } = self;
-        let mut sentence = format!("Failed on {}.", failed.join(", "));
-        if *deployed > 0 {
-            sentence.push_str(&format!(" Deployed to {}.", servers(*deployed)));
-        }
-        if *left_alone > 0 {
-            sentence.push_str(&format!(" Left {} untouched.", servers(*left_alone)));
-        }
-        Ending::Failed(sentence)
-    }
+/// A server of the rollout, and how it fares.
+struct Hand<'a> {
+    pub member: &'a Member,
+    pub planned: &'a Planned,
+    /// The commit that was on it before any of this.
+    pub before: Option<String>,
+    /// The release directory that was in use on it then.
+    pub before_dir: Option<String>,
+    reached: Mutex<Arc<Reached>>,
+    fate: Mutex<Fate>,
+    progress: Mutex<Progress>,
+    /// An earlier attempt has put the new release on it.
+    tainted: AtomicBool,
 }
 
-/// How far a server has come; decides what is said of it when it goes no further.
+/// What became of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Untouched,
-    Syncing,
-    /// The switch was asked for, and the server could not be asked what became of it.
-    Switching,
-    Active,
+enum Fate {
+    /// Its turn has not come.
+    Waiting,
+    /// It is being worked on.
+    AtWork,
+    /// All is done and it serves, as far as it shall.
+    Deployed,
+    Failed,
 }
 
-pub(super) async fn roll_out(run: &Run, tree: &Tree, mut inspections: Inspections) -> StepResult<Tally> {
-    let package = transfer::pack(run, tree).await?;
-    let halted = AtomicBool::new(false);
-    let sessions = inspections
-        .iter()
-        .map(|(id, reached)| (*id, reached.session.clone()))
-        .collect();
-    let mut tally = Tally::default();
-    let parallel = usize::try_from(run.environment.options.parallel)
+impl Hand<'_> {
+    pub fn id(&self) -> ServerId {
+        self.planned.server
+    }
+
+    pub fn name(&self) -> &str {
+        self.member.server.name.as_str()
+    }
+
+    pub fn reached(&self) -> Arc<Reached> {
+        Arc::clone(&self.reached.lock())
+    }
+
+    pub fn set_reached(&self, reached: Arc<Reached>) {
+        *self.reached.lock() = reached;
+    }
+
+    pub fn fate(&self) -> Fate {
+        *self.fate.lock()
+    }
+
+    pub fn set_fate(&self, fate: Fate) {
+        *self.fate.lock() = fate;
+    }
+
+    pub fn progress(&self) -> Progress {
+        *self.progress.lock()
+    }
+
+    pub fn set_progress(&self, progress: Progress) {
+        *self.progress.lock() = progress;
+    }
+
+    /// Whether what is on it is no longer what was there before, or may not be.
+    pub fn is_touched(&self) -> bool {
+        !self.progress().is_old() || self.is_tainted()
+    }
+
+    /// Whether an earlier attempt has put the new release on it.
+    pub fn is_tainted(&self) -> bool {
+        self.tainted.load(Ordering::SeqCst)
+    }
+}
+
+impl<'a> Rollout<'a> {
+    fn new(
+        run: &'a Run,
+        tree: &'a Tree,
+        package: &'a Package,
+        checked: &'a Checked,
+        gate: &'a Gate,
+    ) -> StepResult<Self> {
+        let plan = &checked.plan;
+        let (mut hands, mut places) = (Vec::new(), HashMap::new());
+        let members: HashMap<ServerId, &Member> =
+            run.members.iter().map(|one| (one.server.id, one)).collect();
+        for planned in plan.servers() {
+            let unknown = || Failure::new(format!("{} was not looked at.", planned.name));
+            let member = members.get(&planned.server).ok_or_else(unknown)?;
+            let reached = checked.inspections.get(&planned.server).ok_or_else(unknown)?;
+            places.insert(planned.server, hands.len());
+            hands.push(Hand {
+                member,
+                planned,
+                before: reached
+                    .found
+                    .release
+                    .as_ref()
+                    .map(|release| release.commit.clone()),
+                before_dir: reached.found.resolved.clone(),
+                reached: Mutex::new(Arc::clone(reached)),
+                fate: Mutex::new(Fate::Waiting),
+                progress: Mutex::new(Progress::Untouched),
+                tainted: AtomicBool::new(false),
+            });
+        }
+        Ok(Self {
+            run,
+            tree,
+            package,
+            plan,
+            gate,
+            hands,
+            places,
+            failures: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn hands(&self) -> impl Iterator<Item = &Hand<'a>> {
+        self.hands.iter()
+    }
+
+    pub fn hand(&self, id: ServerId) -> Option<&Hand<'a>> {
+        self.places.get(&id).and_then(|place| self.hands.get(*place))
+    }
+
+    /// How many servers are worked on at once.
+    pub fn parallel(&self) -> usize {
+        parallel(self.run)
+    }
+
+    /// Whether the failures so far allow to begin another server.
+    pub fn may_begin(&self) -> bool {
+        self.run.stop.reason().is_none() && self.failures.load(Ordering::SeqCst) <= failure::allowed(self.run)
+    }
+}
+
+/// How many servers of a deployment are worked on at once.
+pub(super) fn parallel(run: &Run) -> usize {
+    usize::try_from(run.environment.options.parallel)
         .unwrap_or(1)
-        .max(1);
-    for cluster in run.members.chunk_by(|a, b| a.cluster == b.cluster) {
-        // Boxed, as the compiler cannot see that the bare futures may move between threads.
-        let mut jobs: Vec<BoxFuture<'_, (&Member, ServerState)>> = Vec::with_capacity(cluster.len());
-        for member in cluster {
-            let reached = inspections.remove(&member.server.id);
-            let reached =
-                reached.ok_or_else(|| Failure::new(format!("{} was not looked at.", member.server.name)))?;
-            jobs.push(Box::pin(server(run, tree, &package, member, reached, &halted)));
+        .max(1)
+}
+
+/// How it ended, and the servers that have the new release.
+pub(super) struct Rolled {
+    pub ending: Ending,
+    deployed: Vec<ServerId>,
+    checked: Checked,
+}
+
+pub(super) async fn roll_out(run: &Run, tree: &Tree, mut checked: Checked) -> StepResult<Rolled> {
+    let package = transfer::pack(run, tree).await?;
+    let (balancers, places) = (
+        std::mem::take(&mut checked.balancers),
+        std::mem::take(&mut checked.places),
+    );
+    let gate = Gate::new(run, balancers, places);
+    let rollout = Rollout::new(run, tree, &package, &checked, &gate)?;
+    let (ahead, errands) = Ahead::plan(&rollout);
+    let (halted, done) = (AtomicBool::new(false), CancellationToken::new());
+    let walk = async {
+        let halt = batch::walk(&rollout, &ahead).await;
+        halted.store(true, Ordering::SeqCst);
+        if halt.is_some() {
+            failure::leave_whole(&rollout, halt.as_ref()).await;
         }
-        let states: Vec<(&Member, ServerState)> =
-            stream::iter(jobs).buffer_unordered(parallel).collect().await;
-        for (member, state) in states {
-            match state {
-                ServerState::Succeeded => tally.deployed += 1,
-                ServerState::Skipped => tally.left_alone += 1,
-                _ => tally.failed.push(member.server.name.to_string()),
-            }
-        }
-    }
-    tally.failed.sort_unstable();
-    tally.sessions = sessions;
+        done.cancel();
+        halt
+    };
+    let walk = Box::pin(walk);
+    let (halt, (), ()) = tokio::join!(
+        walk,
+        ahead::run(&rollout, errands, &halted),
+        gate.watch(run, &done)
+    );
+    let ending = ending(&rollout, halt).await;
+    let deployed = rollout
+        .hands()
+        .filter(|hand| hand.fate() == Fate::Deployed)
+        .map(Hand::id)
+        .collect();
+    drop(rollout);
     package.remember().await;
-    Ok(tally)
+    Ok(Rolled {
+        ending,
+        deployed,
+        checked,
+    })
 }
 
-async fn server<'a>(
-    run: &Run,
-    tree: &Tree,
-    package: &Package,
-    member: &'a Member,
-    reached: Reached,
-    halted: &AtomicBool,
-) -> (&'a Member, ServerState) {
-    let previous = reached
-        .found
-        .release
-        .as_ref()
-        .map(|release| release.commit.clone());
-    let before = before_words(previous.as_deref());
-    if halted.load(Ordering::SeqCst) {
-        let detail = format!("Not touched, because another server failed: it runs {before}.");
-        note(run, member, ServerState::Skipped, &detail).await;
-        return (member, ServerState::Skipped);
+async fn ending(rollout: &Rollout<'_>, halt: Option<Halt>) -> Ending {
+    if rollout.run.stop.reason().is_some() {
+        return Ending::Stopped;
     }
-    if run.stop.reason().is_some() {
-        return (member, ServerState::Skipped);
+    let of = |fate: Fate| rollout.hands().filter(move |hand| hand.fate() == fate);
+    let (deployed, waiting) = (of(Fate::Deployed).count(), of(Fate::Waiting).count());
+    let mut failed: Vec<&str> = of(Fate::Failed).map(Hand::name).collect();
+    failed.sort_unstable();
+    let Some(halt) = halt.or_else(|| (!failed.is_empty()).then(Halt::default)) else {
+        return Ending::Succeeded(format!("{} deployed.", servers(deployed)));
+    };
+    let mut sentences = Vec::new();
+    sentences.extend(halt.why);
+    if !failed.is_empty() {
+        sentences.push(format!("Failed on {}.", failed.join(", ")));
     }
-    note(run, member, ServerState::Running, "").await;
-    let mut progress = Progress::Untouched;
-    let result = pipeline(run, tree, package, member, &reached, &mut progress).await;
-    let (state, detail) = match result {
-        Ok(()) => (ServerState::Succeeded, String::new()),
-        Err(failure) => {
-            halted.store(true, Ordering::SeqCst);
-            let state = match run.stop.reason() {
-                None => ServerState::Failed,
-                Some(StopReason::Cancelled) => ServerState::Cancelled,
-                Some(_) => ServerState::Interrupted,
-            };
-            (state, truth(run, progress, &failure, &before))
-        }
-    };
-    note(run, member, state, &detail).await;
-    (member, state)
-}
-
-/// The steps of one server. `progress` is told before each act that changes what runs there.
-async fn pipeline(
-    run: &Run,
-    tree: &Tree,
-    package: &Package,
-    member: &Member,
-    reached: &Reached,
-    progress: &mut Progress,
-) -> StepResult<()> {
-    *progress = Progress::Syncing;
-    let delivered = transfer::sync(run, package, member, reached).await?;
-    let dir = match transfer::activate(run, member, reached, &delivered).await {
-        Ok(dir) => dir,
-        Err(failure) => {
-            // The switch may have been made all the same, when only the answer was lost.
-            *progress = match transfer::is_in_use(reached, &delivered).await {
-                Some(true) => Progress::Active,
-                Some(false) => Progress::Syncing,
-                None => Progress::Switching,
-            };
-            return Err(failure);
-        }
-    };
-    *progress = Progress::Active;
-    transfer::record(run, member, &dir).await?;
-    let previous = reached
-        .found
-        .release
-        .as_ref()
-        .map(|release| release.commit.as_str());
-    let there = Place {
-        session: &reached.session,
-        dir: &dir,
-        previous,
-    };
-    script::deploy(run, tree, member, &there).await?;
-    script::remote_tests(run, tree, member, &there).await?;
-    Ok(())
-}
-
-/// What is on a server that did not get through, and what to do.
-fn truth(run: &Run, progress: Progress, failure: &Failure, before: &str) -> String {
-    let (why, commit) = (&failure.message, run.deployment.commit.short());
-    match (progress, run.project.method) {
-        (Progress::Untouched, _) => format!("{why} Not touched: it runs {before}."),
-        // The sync says itself which files it had changed.
-        (Progress::Syncing, SyncMethod::InPlace) => why.clone(),
-        (Progress::Syncing, SyncMethod::Symlink) => format!("{why} It still runs {before}."),
-        (Progress::Switching, _) => format!(
-            "{why} The switch to {commit} was being made: it runs either that or {before}. Deploy again to be sure."
-        ),
-        (Progress::Active, _) => {
-            format!("{why} The files of {commit} are in use there. Deploy again, or roll back.")
-        }
+    if deployed > 0 {
+        sentences.push(format!("Deployed to {}.", servers(deployed)));
     }
+    if waiting > 0 {
+        sentences.push(format!("Left {} untouched.", servers(waiting)));
+    }
+    let undo = match halt.undo {
+        Some(reason) => Some(undo::work_out(rollout, reason).await),
+        None => None,
+    };
+    Ending::Ended(Box::new(End {
+        state: match halt.by_person {
+            true => DeploymentState::Cancelled,
+            false => DeploymentState::Failed,
+        },
+        sentence: sentences.join(" "),
+        undo,
+    }))
 }
 
-async fn note(run: &Run, member: &Member, state: ServerState, detail: &str) {
-    if let Err(error) = run.set_part(member, state, detail).await {
-        tracing::warn!(server = member.server.name.as_str(), "{error}");
+pub(super) fn servers(count: usize) -> String {
+    match count {
+        1 => "1 server".to_owned(),
+        _ => format!("{count} servers"),
     }
 }
 
 /// Prunes old releases on servers that got the new one. What cannot be pruned is said and left.
-pub(super) async fn finish(run: &Run, tally: &Tally) -> StepResult<()> {
+pub(super) async fn finish(run: &Run, rolled: &Rolled) -> StepResult<()> {
     let mut step = run.begin(StepKind::Finish, None).await?;
-    let session = |member: &&Member| tally.sessions.get(&member.server.id).cloned();
+    let reached = |member: &Member| {
+        let id = member.server.id;
+        let reached = rolled.checked.inspections.get(&id)?;
+        rolled.deployed.contains(&id).then(|| reached.session.clone())
+    };
     let reached: Vec<_> = run
         .members
         .iter()
-        .filter_map(|member| Some((member, session(&member)?)))
+        .filter_map(|member| Some((member, reached(member)?)))
         .collect();
-    let result = transfer::prune(run, &mut step.log, &reached, tally).await;
+    let result = transfer::prune(run, &mut step.log, &reached).await;
     run.end(step, result).await.map(drop)
 }

@@ -4,32 +4,35 @@
 //! runs. A step is begun in the store before it acts and ended there afterwards, so what the store
 //! says is never ahead of the truth.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::mask::Mask;
-use super::output::{Log, Sink, StepLog, StepName};
+use super::output::{Log, Sink};
+use super::planning::Roster;
 use super::rollout;
-use super::steps::{Done, Failure, StepResult, check, checkout, script};
+use super::rollout::undo::Undo;
+use super::steps::{Done, StepResult, check, checkout, health, script};
 use super::stop::{Stop, StopReason};
 use super::turn::Turn;
 use super::{Inner, Parts};
 use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{
-    CommitId, Deployment, DeploymentState, Environment, Error, Instant, Phase, Project, Result, Server,
-    ServerId, StepId, StepKind, StepState,
+    Deployment, DeploymentState, Environment, Error, Instant, Phase, Project, Result, Server, ServerId,
+    StepId, StepKind,
 };
 use crate::git::{self, Mirror};
 use crate::store::queue::Claimed;
 use crate::store::steps::NewStep;
-use crate::store::{Lease, LeasedTx, deployments, environments, projects, servers, steps};
+use crate::store::{Lease, deployments, environments, projects, steps};
 
 /// A server with its place in the deployment.
 pub(super) struct Member {
     pub server: Server,
-    pub cluster: String,
     /// Its row's place in the deployment.
     pub position: i32,
+    /// Whether it stands behind a balancer.
+    pub balanced: bool,
 }
 
 /// A deployment that is being carried out.
@@ -44,21 +47,30 @@ pub(super) struct Run {
     pub log: Log,
     pub stop: Stop,
     pub turn: Turn,
-    steps: HashMap<(Option<ServerId>, StepKind), StepId>,
-}
-
-/// A step that has begun.
-pub(super) struct Active {
-    id: StepId,
-    pub log: StepLog,
+    /// What stands behind the environment.
+    pub roster: Roster,
+    /// Every server that is meant, those that are left alone included.
+    pub meant: HashSet<ServerId>,
+    pub(super) steps: HashMap<(Option<ServerId>, StepKind), StepId>,
 }
 
 /// How the whole ended.
 pub(super) enum Ending {
     Succeeded(String),
     Failed(String),
+    /// As the rollout decided.
+    Ended(Box<End>),
     /// The reason is in [`Run::stop`].
     Stopped,
+}
+
+/// An end that is no success.
+pub(super) struct End {
+    /// Failed, or cancelled where a person chose it.
+    pub state: DeploymentState,
+    pub sentence: String,
+    /// What was done is to be undone, by deployments of their own.
+    pub undo: Option<Undo>,
 }
 
 /// Carries out what was claimed. How it ended is for the caller to write down.
@@ -92,7 +104,12 @@ impl Run {
         let environment_id = deployment.environment_id.ok_or_else(|| gone("environment"))?;
         let project = projects::by_id(store, project_id).await?;
         let environment = environments::by_id(store, environment_id).await?;
-        let members = members(&engine, &deployment).await?;
+        let roster = Roster::load(store, &environment).await?;
+        let parts = deployments::servers(store, deployment.id).await?;
+        let members = members(&roster, &parts)?;
+        let open = [ServerState::Waiting, ServerState::Skipped];
+        let meant = parts.iter().filter(|part| open.contains(&part.state));
+        let meant = meant.filter_map(|part| part.server_id).collect();
         let secrets = environment
             .options
             .variables
@@ -117,6 +134,8 @@ impl Run {
             log,
             stop,
             turn,
+            roster,
+            meant,
             steps: HashMap::new(),
         };
         run.plan().await?;
@@ -128,11 +147,8 @@ impl Run {
         let mut plan: Vec<(Option<&Member>, StepKind)> =
             checkout::STEPS.iter().map(|&kind| (None, kind)).collect();
         for member in &self.members {
-            plan.extend(
-                rollout::steps(self.project.method)
-                    .iter()
-                    .map(|&kind| (Some(member), kind)),
-            );
+            let own = rollout::steps(self.project.method, member.balanced, health::is_wanted(self));
+            plan.extend(own.into_iter().map(|kind| (Some(member), kind)));
         }
         plan.push((None, StepKind::Finish));
         let new = plan.iter().map(|(member, kind)| NewStep {
@@ -162,84 +178,19 @@ impl Run {
 
     async fn phases(&self) -> StepResult<Ending> {
         self.set_phase(Phase::Check).await?;
-        let inspections = check::check(self).await?;
+        let checked = check::check(self).await?;
         self.set_phase(Phase::Prepare).await?;
         let tree = checkout::fetch_and_export(self).await?;
         script::predeploy(self, &tree).await?;
         script::local_tests(self, &tree).await?;
         self.set_phase(Phase::RollOut).await?;
-        let tally = rollout::roll_out(self, &tree, inspections).await?;
+        let rolled = rollout::roll_out(self, &tree, checked).await?;
         if self.stop.reason().is_some() {
             return Ok(Ending::Stopped);
         }
         self.set_phase(Phase::Finish).await?;
-        rollout::finish(self, &tally).await?;
-        Ok(tally.ending())
-    }
-
-    /// Begins a step in the store.
-    pub async fn begin(&self, kind: StepKind, member: Option<&Member>) -> StepResult<Active> {
-        if self.stop.reason().is_some() {
-            return Err(Failure::new("Ended before it began."));
-        }
-        let key = (member.map(|m| m.server.id), kind);
-        let id = *self
-            .steps
-            .get(&key)
-            .ok_or_else(|| Failure::new("This step was not planned."))?;
-        let tx = self.begin_tx().await?;
-        steps::start(&tx, id, self.now()).await?;
-        tx.commit().await?;
-        self.changed();
-        let server = member.map(|m| m.server.name.to_string()).unwrap_or_default();
-        Ok(Active {
-            id,
-            log: self.log.step(StepName {
-                id: Some(id),
-                server,
-                kind,
-            }),
-        })
-    }
-
-    /// Ends a step in the store, after its last line is there too.
-    pub async fn end(&self, mut step: Active, result: StepResult) -> StepResult {
-        if let Err(failure) = &result {
-            step.log.say(&failure.message).await;
-        }
-        step.log.finish().await;
-        self.log.flush().await?;
-        let (state, detail, exit_code) = match &result {
-            Ok(done) => (done.state, &done.detail, done.exit_code),
-            Err(failure) => {
-                let state = match self.stop.reason() {
-                    None => StepState::Failed,
-                    Some(StopReason::Cancelled) => StepState::Cancelled,
-                    Some(_) => StepState::Interrupted,
-                };
-                (state, &failure.message, failure.exit_code)
-            }
-        };
-        let detail = &self.log.masked(detail);
-        let tx = self.begin_tx().await?;
-        steps::finish(&tx, step.id, state, exit_code, detail, self.now()).await?;
-        tx.commit().await?;
-        self.changed();
-        result
-    }
-
-    /// Writes what is on a server.
-    pub async fn set_part(&self, member: &Member, state: ServerState, detail: &str) -> Result<()> {
-        let tx = self.begin_tx().await?;
-        deployments::set_server(&tx, member.position, state, &self.log.masked(detail)).await?;
-        tx.commit().await?;
-        self.changed();
-        Ok(())
-    }
-
-    /// A transaction that fails when the lease was lost.
-    pub async fn begin_tx(&self) -> Result<LeasedTx> {
-        self.engine.parts.store.begin_leased(self.lease).await
+        rollout::finish(self, &rolled).await?;
+        Ok(rolled.ending)
     }
 
     async fn set_phase(&self, phase: Phase) -> Result<()> {
@@ -247,17 +198,6 @@ impl Run {
         deployments::set_phase(&tx, phase).await?;
         tx.commit().await?;
         self.changed();
-        Ok(())
-    }
-
-    /// Writes what was on a server before; text that is no commit is left out.
-    pub async fn set_previous(&self, member: &Member, commit: &str) -> Result<()> {
-        let Ok(commit) = commit.parse::<CommitId>() else {
-            return Ok(());
-        };
-        let tx = self.begin_tx().await?;
-        deployments::set_previous_commit(&tx, member.position, Some(&commit)).await?;
-        tx.commit().await?;
         Ok(())
     }
 
@@ -304,21 +244,15 @@ impl Run {
 }
 
 /// The servers of the deployment that still exist and are active, in the order stored with it.
-async fn members(engine: &Inner, deployment: &Deployment) -> Result<Vec<Member>> {
-    let store = &engine.parts.store;
-    let parts: Vec<ServerPart> = deployments::servers(store, deployment.id).await?;
-    let mut members = Vec::with_capacity(parts.len());
-    for part in parts
-        .into_iter()
-        .filter(|part| part.state == ServerState::Waiting)
-    {
-        let Some(id) = part.server_id else { continue };
-        let server = servers::by_id(store, id).await?;
-        if server.active {
+fn members(roster: &Roster, parts: &[ServerPart]) -> Result<Vec<Member>> {
+    let mut members: Vec<Member> = Vec::with_capacity(parts.len());
+    for part in parts.iter().filter(|part| part.state == ServerState::Waiting) {
+        let server = part.server_id.and_then(|id| roster.server(id));
+        if let Some(server) = server.filter(|server| server.active) {
             members.push(Member {
-                server,
-                cluster: part.cluster,
+                server: server.clone(),
                 position: part.position,
+                balanced: roster.is_balanced(server.id),
             });
         }
     }
@@ -353,6 +287,15 @@ impl Ending {
                     .to_owned(),
             ),
             (Self::Failed(sentence), _) => (DeploymentState::Failed, sentence.clone()),
+            (Self::Ended(end), _) => (end.state, end.sentence.clone()),
+        }
+    }
+
+    /// What is to be undone.
+    pub fn undo(&self) -> Option<&Undo> {
+        match self {
+            Self::Ended(end) => end.undo.as_ref(),
+            _ => None,
         }
     }
 }

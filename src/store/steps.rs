@@ -72,11 +72,14 @@ pub async fn by_id(on: &impl Reader, id: StepId) -> Result<Step> {
     row.map_or_else(|| Err(Error::not_found(format!("step {id}"))), from_row)
 }
 
-/// Notes that a step has begun.
+/// Notes that a step has begun; what an earlier attempt left is forgotten.
 pub async fn start(tx: &LeasedTx, id: StepId, now: Instant) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::State, Expr::value(StepState::Running.as_str()))
         .col_expr(Column::StartedAt, Expr::value(micros(now)))
+        .col_expr(Column::FinishedAt, Expr::value(None::<i64>))
+        .col_expr(Column::ExitCode, Expr::value(None::<i32>))
+        .col_expr(Column::Detail, Expr::value(""))
         .filter(Column::Id.eq(id.0))
         .filter(Column::DeploymentId.eq(tx.deployment().0))
         .exec(tx.connection())

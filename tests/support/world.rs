@@ -315,6 +315,7 @@ async fn app(dir: &Path, key: &Path, policy: Option<&str>, workers: usize) -> Ap
         mirrors: mirrors.clone(),
         ssh: ssh.clone(),
         clock: clock.clone(),
+        balancers: Default::default(),
         settings,
     });
     engine.start().await.unwrap();

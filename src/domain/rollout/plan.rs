@@ -35,6 +35,8 @@ pub enum Standing {
     ByHand,
     /// It does not answer the balancer's checks.
     Down,
+    /// An earlier deployment took it out and left it so: it goes back in once it is deployed to.
+    LeftOut,
 }
 
 impl Standing {
@@ -263,6 +265,10 @@ fn note_standings(meant: &[Candidate], notes: &mut Vec<String>) {
                     one.name
                 )),
                 Standing::Down => notes.push(format!("{} is down in {place}.", one.name)),
+                Standing::LeftOut => notes.push(format!(
+                    "{} was left out of {place} by an earlier deployment: it goes back in with the release.",
+                    one.name
+                )),
                 Standing::Unknown | Standing::InService => {}
             }
         }

@@ -2,16 +2,22 @@
 //! instant, each server's reachability and host key, the tools and the room it has.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
 use super::{Done, Failure, StepResult, transfer};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Action, Actor, Error, Kind, Resource, ServerId, StepKind};
+use crate::domain::rollout::Slot;
+use crate::domain::{Action, Actor, Environment, Error, Kind, Plan, Resource, ServerId, StepKind};
+use crate::engine::journal::Note;
+use crate::engine::output::StepLog;
+use crate::engine::planning::{self, Asking, Balancers, Prospect, Roster};
 use crate::engine::run::{Member, Run};
+use crate::engine::{Parts, rollout};
 use crate::ssh::{Endpoint, Session};
-use crate::store::{clusters, environments, locks, projects};
+use crate::store::{clusters, deployments, environments, locks, projects};
 use crate::sync::{self, Inspection, Layout};
 
 /// A server that was reached, and what was found on it.
@@ -19,63 +25,142 @@ pub struct Reached {
     pub session: Session,
     pub layout: Layout,
     pub found: Inspection,
+    /// When it was looked at.
+    pub at: tokio::time::Instant,
 }
 
-/// What was found on each server.
-pub type Inspections = HashMap<ServerId, Reached>;
+/// What the check found out.
+pub struct Checked {
+    /// What will be done.
+    pub plan: Plan,
+    /// The balancers it needs.
+    pub balancers: Balancers,
+    /// Where servers stand behind them.
+    pub places: HashMap<ServerId, Vec<Slot>>,
+    /// What was found on each server.
+    pub inspections: HashMap<ServerId, Arc<Reached>>,
+}
 
-/// Asks policy again, then looks at all servers at once. One that cannot be reached fails the
+/// Asks policy again, makes the plan, then looks at all servers at once. Whatever is wrong ends the
 /// deployment here, where nothing has changed yet.
-pub async fn check(run: &Run) -> StepResult<Inspections> {
+pub async fn check(run: &Run) -> StepResult<Checked> {
     let mut step = run.begin(StepKind::Check, None).await?;
-    let permitted = permitted(run).await;
-    let permitted = match permitted {
+    match permitted(run).await {
         Ok(line) => {
-            step.log
-                .say(format!("{} may {} by {line}", run.deployment.actor, action(run)))
-                .await;
-            Ok(Done::well(""))
+            let (who, action) = (&run.deployment.actor, action(run));
+            step.log.say(format!("{who} may {action} by {line}")).await;
         }
-        Err(failure) => Err(failure),
-    };
-    if permitted.is_err() {
-        run.end(step, permitted).await?;
-        return Err(Failure::new("Policy does not allow it any more."));
+        Err(failure) => {
+            run.end(step, Err(failure)).await?;
+            return Err(Failure::new("Policy does not allow it any more."));
+        }
     }
-    let parallel = usize::try_from(run.environment.options.parallel)
-        .unwrap_or(1)
-        .max(1);
+    let prospect = match make_plan(run, &mut step.log).await {
+        Ok(prospect) => prospect,
+        Err(failure) => {
+            run.end(step, Err(failure.clone())).await?;
+            return Err(failure);
+        }
+    };
+    let (result, inspections) = match look_at_all(run, &mut step.log).await {
+        Ok(found) => (
+            Ok(Done::well(format!("{} servers are ready.", found.len()))),
+            found,
+        ),
+        Err(failure) => (Err(failure), HashMap::new()),
+    };
+    run.end(step, result).await?;
+    let Prospect {
+        plan,
+        balancers,
+        places,
+    } = prospect;
+    Ok(Checked {
+        plan,
+        balancers,
+        places,
+        inspections,
+    })
+}
+
+/// Makes the plan, keeps it, and says what a person should know of it.
+async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
+    let Parts { store, balancers, .. } = run.parts();
+    let strategy = Roster::strategy(run.deployment.strategy, &run.environment);
+    let asking = Asking::Deed;
+    let prospect = planning::prospect(store, balancers, &run.roster, strategy, &run.meant, asking).await?;
+    let plan = &prospect.plan;
+    let strangers = planning::strangers(plan, run.members.iter().map(|member| &member.server));
+    if !strangers.is_empty() {
+        return Err(Failure::new(format!(
+            "No longer in a cluster of this environment: {}. Ask for the deployment again.",
+            strangers.join(", ")
+        )));
+    }
+    if run
+        .deployment
+        .approval
+        .as_ref()
+        .is_some_and(|approval| approval.given.is_some())
+        && let Some(approved) = deployments::plan(store, run.deployment.id).await?
+        && !approved.is_same_deed(plan)
+    {
+        return Err(planning::changed_since_approval().into());
+    }
+    let tx = run.begin_tx().await?;
+    deployments::set_plan(&tx, plan).await?;
+    tx.commit().await?;
+    log.say(format!("{}, {}.", strategy.title(), batches(plan))).await;
+    for one in &plan.left_alone {
+        log.say(planning::left_alone_line(one)).await;
+    }
+    for note in &plan.notes {
+        log.say(note).await;
+    }
+    Ok(prospect)
+}
+
+fn batches(plan: &Plan) -> String {
+    let titles: Vec<String> = plan
+        .batches
+        .iter()
+        .map(|batch| {
+            let names: Vec<&str> = batch.servers.iter().map(|one| one.name.as_str()).collect();
+            format!("{} ({})", batch.title, names.join(", "))
+        })
+        .collect();
+    titles.join(", then ")
+}
+
+async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerId, Arc<Reached>>> {
+    let taken = taken_places(run).await?;
     // Boxed, as the compiler cannot see that the bare futures may move between threads.
     let mut looks: Vec<BoxFuture<'_, (&Member, StepResult<Reached>)>> = Vec::new();
     for member in &run.members {
-        looks.push(Box::pin(look(run, member)));
+        looks.push(Box::pin(look(run, member, taken.get(&member.server.id))));
     }
+    let parallel = rollout::parallel(run);
     let looked: Vec<(&Member, StepResult<Reached>)> =
         stream::iter(looks).buffer_unordered(parallel).collect().await;
-
-    let mut reached = HashMap::new();
-    let mut missing = Vec::new();
+    let (mut reached, mut missing) = (HashMap::new(), Vec::new());
     for (member, result) in looked {
         match result {
-            Ok(found) => drop(reached.insert(member.server.id, found)),
+            Ok(found) => drop(reached.insert(member.server.id, Arc::new(found))),
             Err(failure) => {
                 missing.push(member.server.name.as_str());
-                step.log
-                    .say(format!("{}: {}", member.server.name, failure.message))
+                log.say(format!("{}: {}", member.server.name, failure.message))
                     .await;
             }
         }
     }
     missing.sort_unstable();
-    let result = match missing.as_slice() {
-        [] => Ok(Done::well(format!("{} servers are ready.", reached.len()))),
+    match missing.as_slice() {
+        [] => Ok(reached),
         names => Err(Failure::new(format!(
             "Not ready: {}. Nothing was touched on any server.",
             names.join(", ")
         ))),
-    };
-    run.end(step, result).await?;
-    Ok(reached)
+    }
 }
 
 fn action(run: &Run) -> Action {
@@ -109,63 +194,81 @@ pub async fn permitted(run: &Run) -> StepResult<String> {
     Ok(permit.line().to_string())
 }
 
-/// Two environments that write to one place would delete each other's files: refused, whichever
-/// comes second.
-async fn check_place(run: &Run, member: &Member) -> StepResult<()> {
-    let store = &run.parts().store;
-    let mine = &run.environment;
-    let cluster_has = async |id| -> StepResult<bool> {
-        let cluster = clusters::by_id(store, id).await?;
-        Ok(cluster.members.iter().any(|one| one.server == member.server.id))
+/// The servers where another environment writes to the same place, with a complaint each: the two
+/// would delete each other's files. Refused, whichever comes second.
+async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
+    let (store, mine) = (&run.parts().store, &run.environment);
+    let is_same_place = |other: &Environment| {
+        other.id != mine.id && other.target_path == mine.target_path && other.remote_user == mine.remote_user
     };
-    for project in projects::list(store).await? {
-        for other in environments::list(store, project.id).await? {
-            let same_place = other.id != mine.id
-                && other.target_path == mine.target_path
-                && other.remote_user == mine.remote_user;
-            if !same_place {
-                continue;
-            }
-            for id in &other.clusters {
-                if cluster_has(*id).await? {
-                    return Err(Failure::new(format!(
-                        "{} on it belongs to {}/{} as well. Give each environment a target path of its own.",
-                        mine.target_path, project.name, other.name
-                    )));
-                }
+    let mut others = environments::all(store).await?;
+    others.retain(is_same_place);
+    let mut taken = HashMap::new();
+    for other in others {
+        let project = projects::by_id(store, other.project_id).await?;
+        for id in &other.clusters {
+            for member in clusters::by_id(store, *id).await?.members {
+                let complaint = format!(
+                    "{} on it belongs to {}/{} as well. Give each environment a target path of its own.",
+                    mine.target_path, project.name, other.name
+                );
+                taken.insert(member.server, complaint);
             }
         }
     }
-    Ok(())
+    Ok(taken)
 }
 
-async fn look<'a>(run: &Run, member: &'a Member) -> (&'a Member, StepResult<Reached>) {
-    let result = look_at(run, member).await;
+async fn look<'a>(
+    run: &Run,
+    member: &'a Member,
+    taken: Option<&String>,
+) -> (&'a Member, StepResult<Reached>) {
+    let result = look_at(run, member, taken).await;
     if let Err(failure) = &result {
         let detail = format!("Not touched. {}", failure.message);
-        if let Err(error) = run.set_part(member, ServerState::Failed, &detail).await {
-            tracing::warn!("{error}");
-        }
+        run.set_part(member, ServerState::Failed, &detail).await;
     }
     (member, result)
 }
 
-async fn look_at(run: &Run, member: &Member) -> StepResult<Reached> {
+async fn look_at(run: &Run, member: &Member, taken: Option<&String>) -> StepResult<Reached> {
     let mut step = run.begin(StepKind::Inspect, Some(member)).await?;
-    let (result, reached) = match inspect(run, member).await {
+    let result = match taken {
+        Some(complaint) => Err(Failure::new(complaint)),
+        None => look_again(run, member).await,
+    };
+    match result {
         Ok(reached) => {
             let what = describe(&reached.found);
             step.log.say(&what).await;
-            (Ok(Done::well(what)), Some(reached))
+            let before = reached.found.release.as_ref();
+            let before: Vec<Note<'_>> = before.iter().map(|one| Note::Previous(&one.commit)).collect();
+            run.end_noting(step, Ok(Done::well(what)), &before).await?;
+            Ok(reached)
         }
-        Err(failure) => (Err(failure), None),
-    };
-    run.end(step, result).await?;
-    let reached = reached.ok_or_else(|| Failure::new("It was not looked at."))?;
-    if let Some(release) = &reached.found.release {
-        run.set_previous(member, &release.commit).await?;
+        Err(failure) => {
+            run.end(step, Err(failure.clone())).await?;
+            Err(failure)
+        }
     }
-    Ok(reached)
+}
+
+/// Looks at a server anew before another attempt; what was on it before the first is kept.
+pub async fn look_once_more(run: &Run, member: &Member) -> StepResult<Reached> {
+    let mut step = run.begin(StepKind::Inspect, Some(member)).await?;
+    match look_again(run, member).await {
+        Ok(reached) => {
+            let what = describe(&reached.found);
+            step.log.say(&what).await;
+            run.end(step, Ok(Done::well(what))).await?;
+            Ok(reached)
+        }
+        Err(failure) => {
+            run.end(step, Err(failure.clone())).await?;
+            Err(failure)
+        }
+    }
 }
 
 fn describe(found: &Inspection) -> String {
@@ -182,8 +285,8 @@ fn short(commit: &str) -> &str {
     commit.get(..8).unwrap_or(commit)
 }
 
-async fn inspect(run: &Run, member: &Member) -> StepResult<Reached> {
-    check_place(run, member).await?;
+/// Looks at what is on a server now.
+pub async fn look_again(run: &Run, member: &Member) -> StepResult<Reached> {
     let server = &member.server;
     let endpoint = Endpoint {
         name: server.name.to_string(),
@@ -203,5 +306,6 @@ async fn inspect(run: &Run, member: &Member) -> StepResult<Reached> {
         session,
         layout,
         found,
+        at: tokio::time::Instant::now(),
     })
 }

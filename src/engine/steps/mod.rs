@@ -3,7 +3,6 @@
 
 pub(super) mod check;
 pub(super) mod checkout;
-#[allow(dead_code, reason = "the rollout is about to call it")]
 pub(super) mod health;
 pub(super) mod script;
 pub(super) mod transfer;
@@ -40,6 +39,8 @@ impl Done {
 pub(super) struct Failure {
     pub message: String,
     pub exit_code: Option<i32>,
+    /// Whether files in service may be of two releases now.
+    pub half: bool,
 }
 
 impl Failure {
@@ -47,6 +48,7 @@ impl Failure {
         Self {
             message: message.into(),
             exit_code: None,
+            half: false,
         }
     }
 }

@@ -155,15 +155,13 @@ async fn remote(
     script: &str,
     arguments: &[&str],
 ) -> StepResult {
+    if !tree.has_script(script) {
+        let why = format!("There is no {script}; nothing to run.");
+        run.nothing(kind, member, &why).await?;
+        return Ok(Done::nothing(why));
+    }
     let mut step = run.begin(kind, Some(member)).await?;
-    let result = if tree.has_script(script) {
-        run_remote(run, member, there, kind, script, arguments, &mut step.log).await
-    } else {
-        step.log
-            .say(format!("There is no {script}; nothing to run."))
-            .await;
-        Ok(Done::nothing(format!("There is no {script}.")))
-    };
+    let result = run_remote(run, member, there, kind, script, arguments, &mut step.log).await;
     run.end(step, result).await
 }
 
@@ -238,8 +236,8 @@ fn judge(run: &Run, kind: StepKind, script: &str, how: &str, code: Option<i32>) 
         });
     }
     Err(Failure {
-        message,
         exit_code: code,
+        ..Failure::new(message)
     })
 }
 

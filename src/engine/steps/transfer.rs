@@ -13,13 +13,12 @@ use super::script::DEPLOY;
 use super::{Done, StepResult};
 use crate::domain::{StepKind, SyncMethod};
 use crate::engine::output::StepLog;
-use crate::engine::rollout::Tally;
 use crate::engine::run::{Member, Run};
 use crate::ssh::Session;
 use crate::store::releases::{self, NewRelease};
 use crate::sync::{
-    self, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Retention, Source, Stamp,
-    Trust,
+    self, Changed, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Retention, Source,
+    Stamp, Trust,
 };
 
 /// Manifests kept per environment: what servers may start from without being listed. More than a
@@ -94,7 +93,19 @@ pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reach
             (Ok(Done::well(what)), Ok(delivered))
         }
         Err(error) => {
-            let failure = super::Failure::from(error);
+            let half = matches!(
+                &error,
+                sync::Error::Server {
+                    changed: Changed::Partly { .. } | Changed::Unknown,
+                    ..
+                }
+            );
+            // Beside the release in use nothing can be half.
+            let half = half && run.project.method == SyncMethod::InPlace;
+            let failure = super::Failure {
+                half,
+                ..super::Failure::from(error)
+            };
             (Err(failure.clone()), Err(failure))
         }
     };
@@ -164,6 +175,19 @@ pub async fn is_in_use(reached: &Reached, delivered: &Delivered) -> Option<bool>
     Some(found.resolved.as_ref() == Some(&delivered.directory))
 }
 
+/// Puts the release that was in use before this deployment in use again.
+pub async fn switch_back(run: &Run, reached: &Reached, release: &str) -> StepResult<()> {
+    sync::activate(
+        &reached.session,
+        &reached.layout,
+        release,
+        run.deployment.id,
+        &limits(run),
+    )
+    .await?;
+    Ok(())
+}
+
 /// Writes down that the new release is on a server.
 pub async fn record(run: &Run, member: &Member, directory: &str) -> StepResult<()> {
     let tx = run.begin_tx().await?;
@@ -193,12 +217,7 @@ impl Package {
 
 /// Removes old releases from servers that got the new one. What goes wrong is said and left: the
 /// deployment has done what it was asked for.
-pub async fn prune(
-    run: &Run,
-    log: &mut StepLog,
-    reached: &[(&Member, Session)],
-    tally: &Tally,
-) -> StepResult {
+pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)]) -> StepResult {
     if run.project.method == SyncMethod::InPlace {
         return Ok(Done::well(""));
     }
@@ -206,10 +225,7 @@ pub async fn prune(
     let options = &run.environment.options;
     let keep_for = (options.keep_days > 0).then(|| TimeDelta::days(options.keep_days.into()));
     let mut removed = 0;
-    for (member, session) in reached
-        .iter()
-        .filter(|(member, _)| !tally.failed.contains(&member.server.name.to_string()))
-    {
+    for (member, session) in reached {
         let (server, store) = (member.server.id, &run.parts().store);
         let never = releases::to_return_to(store, run.environment.id, server).await?;
         let retention = Retention {

@@ -24,6 +24,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
         mirrors: Mirrors::new(dir.join("mirrors"), GitOptions::default()),
         ssh: Pool::new(Options::default()),
         clock: Clock::System,
+        balancers: Default::default(),
         settings: Settings {
             instance: "test".into(),
             workers: 1,

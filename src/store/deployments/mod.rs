@@ -17,7 +17,8 @@ pub use overview::{
 };
 pub use past::{PastDeployment, PastPart, PastStep, insert_past};
 pub use rollouts::{
-    answer, approve, due, plan, request_pause, set_pause, set_plan, set_service, superseded, take_answer,
+    answer, approve, due, left_out, plan, request_pause, set_pause, set_plan, set_service, superseded,
+    take_answer,
 };
 pub use states::{request_cancel, set_phase, set_previous_commit, set_server, set_state};
 

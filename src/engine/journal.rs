@@ -1,0 +1,174 @@
+//! How a running deployment writes down what it does: each step before it acts and after it has,
+//! and together with that what has become of the server.
+//!
+//! Every write proves first that the deployment is still ours. As the intent is written before the
+//! act, whoever has lost a deployment touches nothing any more.
+
+use super::output::{StepLog, StepName};
+use super::run::{Member, Run};
+use super::steps::{Failure, StepResult};
+use super::stop::StopReason;
+use crate::domain::deployment::{ServerState, Service};
+use crate::domain::{CommitId, Result, StepId, StepKind, StepState};
+use crate::store::{LeasedTx, deployments, steps};
+
+/// A step that has begun.
+pub(super) struct Active {
+    id: StepId,
+    pub log: StepLog,
+    member: Option<i32>,
+}
+
+/// What is noted of a server in the same write as a step's beginning or end.
+pub(super) enum Note<'a> {
+    /// What is on it, and what to do.
+    State(ServerState, &'a str),
+    /// Whether it gets traffic.
+    Service(Service),
+    /// What was on it before; text that is no commit is left out.
+    Previous(&'a str),
+}
+
+impl Run {
+    /// Begins a step in the store.
+    pub async fn begin(&self, kind: StepKind, member: Option<&Member>) -> StepResult<Active> {
+        self.begin_noting(kind, member, &[]).await
+    }
+
+    /// Begins a step, and notes something of its server with it.
+    pub async fn begin_noting(
+        &self,
+        kind: StepKind,
+        member: Option<&Member>,
+        notes: &[Note<'_>],
+    ) -> StepResult<Active> {
+        if self.stop.reason().is_some() {
+            return Err(Failure::new("Ended before it began."));
+        }
+        self.begin_even_so(kind, member, notes).await
+    }
+
+    /// Begins a step although the deployment may be ending: what puts things right.
+    pub async fn begin_even_so(
+        &self,
+        kind: StepKind,
+        member: Option<&Member>,
+        notes: &[Note<'_>],
+    ) -> StepResult<Active> {
+        let id = self.step(kind, member)?;
+        let tx = self.begin_tx().await?;
+        steps::start(&tx, id, self.now()).await?;
+        self.note_in(&tx, member.map(|member| member.position), notes)
+            .await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(Active {
+            id,
+            log: self.log_of(id, kind, member),
+            member: member.map(|member| member.position),
+        })
+    }
+
+    /// A step without anything to do, begun and ended in one write.
+    pub async fn nothing(&self, kind: StepKind, member: &Member, why: &str) -> StepResult<()> {
+        if self.stop.reason().is_some() {
+            return Err(Failure::new("Ended before it began."));
+        }
+        let id = self.step(kind, Some(member))?;
+        self.log_of(id, kind, Some(member)).say(why).await;
+        let tx = self.begin_tx().await?;
+        steps::start(&tx, id, self.now()).await?;
+        steps::finish(&tx, id, StepState::Skipped, None, why, self.now()).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Ends a step in the store, after its last line is there too.
+    pub async fn end(&self, step: Active, result: StepResult) -> StepResult {
+        self.end_noting(step, result, &[]).await
+    }
+
+    /// Ends a step, and notes something of its server with it.
+    pub async fn end_noting(&self, mut step: Active, result: StepResult, notes: &[Note<'_>]) -> StepResult {
+        if let Err(failure) = &result {
+            step.log.say(&failure.message).await;
+        }
+        step.log.finish().await;
+        self.log.flush().await?;
+        let (state, detail, exit_code) = match &result {
+            Ok(done) => (done.state, &done.detail, done.exit_code),
+            Err(failure) => {
+                let state = match self.stop.reason() {
+                    None => StepState::Failed,
+                    Some(StopReason::Cancelled) => StepState::Cancelled,
+                    Some(_) => StepState::Interrupted,
+                };
+                (state, &failure.message, failure.exit_code)
+            }
+        };
+        let detail = &self.log.masked(detail);
+        let tx = self.begin_tx().await?;
+        steps::finish(&tx, step.id, state, exit_code, detail, self.now()).await?;
+        self.note_in(&tx, step.member, notes).await?;
+        tx.commit().await?;
+        self.changed();
+        result
+    }
+
+    /// Writes what is to be known of a server.
+    pub async fn note(&self, member: &Member, notes: &[Note<'_>]) -> Result<()> {
+        let tx = self.begin_tx().await?;
+        self.note_in(&tx, Some(member.position), notes).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Writes what is on a server. What cannot be written is told to the deployer's own log.
+    pub async fn set_part(&self, member: &Member, state: ServerState, detail: &str) {
+        if let Err(error) = self.note(member, &[Note::State(state, detail)]).await {
+            tracing::warn!(server = member.server.name.as_str(), "{error}");
+        }
+    }
+
+    /// A transaction that fails when the lease was lost.
+    pub async fn begin_tx(&self) -> Result<LeasedTx> {
+        self.engine.parts.store.begin_leased(self.lease).await
+    }
+
+    async fn note_in(&self, tx: &LeasedTx, position: Option<i32>, notes: &[Note<'_>]) -> Result<()> {
+        let Some(position) = position else { return Ok(()) };
+        for note in notes {
+            match note {
+                Note::State(state, detail) => {
+                    deployments::set_server(tx, position, *state, &self.log.masked(detail)).await?;
+                }
+                Note::Service(service) => deployments::set_service(tx, position, *service).await?,
+                Note::Previous(commit) => {
+                    let Ok(commit) = commit.parse::<CommitId>() else {
+                        continue;
+                    };
+                    deployments::set_previous_commit(tx, position, Some(&commit)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&self, kind: StepKind, member: Option<&Member>) -> StepResult<StepId> {
+        let key = (member.map(|m| m.server.id), kind);
+        let id = self.steps.get(&key);
+        id.copied()
+            .ok_or_else(|| Failure::new("This step was not planned."))
+    }
+
+    fn log_of(&self, id: StepId, kind: StepKind, member: Option<&Member>) -> StepLog {
+        let server = member.map(|m| m.server.name.to_string()).unwrap_or_default();
+        self.log.step(StepName {
+            id: Some(id),
+            server,
+            kind,
+        })
+    }
+}
