@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod acts;
 mod admin;
 mod balancer;
 mod browser;

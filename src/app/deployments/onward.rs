@@ -47,9 +47,12 @@ pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPar
         )));
     };
     if !matches!(deployment.state, Failed | Cancelled | Interrupted) {
-        let state = deployment.state.title().to_lowercase();
+        let state = match deployment.state {
+            DeploymentState::Succeeded => "has succeeded".to_owned(),
+            state => format!("is {}", state.title().to_lowercase()),
+        };
         return Ok(Open::hindered(format!(
-            "Deployment {id} is {state}, so there is nothing of it to take up again."
+            "Deployment {id} {state}, so there is nothing of it to take up again."
         )));
     }
     if deployment.started_at.is_none() {

@@ -1,0 +1,118 @@
+//! Telling a deployment that runs or is paused what to do.
+
+use deployer::app::deployments;
+use deployer::app::watch;
+use deployer::domain::{
+    Action, Answer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Pause, PauseReason,
+};
+use deployer::store::Lease;
+use deployer::store::deployments as rows;
+
+use super::{ask, audited, begin, commit, person, seen, still, wanted};
+use crate::support::store::noon;
+use crate::support::world::World;
+
+/// A deployment that a worker has begun, and nothing more.
+async fn running(world: &mut World) -> (DeploymentId, Lease) {
+    let commit = commit(world, "1").await;
+    ask(world, "dora", wanted(&commit)).await.unwrap();
+    begin(world, noon()).await.unwrap()
+}
+
+async fn pause(world: &World, lease: Lease, reason: PauseReason) {
+    let tx = world.app.store.begin_leased(lease).await.unwrap();
+    let pause = Pause {
+        reason,
+        since: noon(),
+        until: None,
+    };
+    rows::set_pause(&tx, Some(&pause)).await.unwrap();
+    let (from, to) = (DeploymentState::Running, DeploymentState::Paused);
+    rows::set_state(&tx, lease.deployment, from, to, noon(), "")
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_wished_for_and_the_wish_taken_back() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let (id, _) = running(&mut world).await;
+    let refused = deployments::pause(&world.app, &person("lena"), id).await;
+    assert_eq!(refused.unwrap_err().refusal().unwrap().action, Action::Cancel);
+
+    deployments::pause(&world.app, &person("dora"), id).await.unwrap();
+    assert_eq!(seen(&world, id).await.pause_requested_by.as_deref(), Some("dora"));
+    let again = deployments::pause(&world.app, &person("admin"), id).await;
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
+    let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
+    assert!(acts.cancel && acts.unpause && !acts.pause);
+
+    deployments::unpause_request(&world.app, &person("admin"), id)
+        .await
+        .unwrap();
+    assert_eq!(seen(&world, id).await.pause_requested_by, None);
+    let told = audited(&world).await;
+    assert!(told.ends_with(&[
+        "lena cancel.refused refused".to_owned(),
+        "dora deployment.pause_requested allowed".to_owned(),
+        "admin deployment.pause_withdrawn allowed".to_owned(),
+    ]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_or_has_ended_cannot_be_paused() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let commit = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+    let early = deployments::pause(&world.app, &person("dora"), id)
+        .await
+        .unwrap_err();
+    assert!(early.message().contains("does not run yet"), "{early}");
+    deployments::cancel(&world.app, &person("dora"), id)
+        .await
+        .unwrap();
+    let late = deployments::pause(&world.app, &person("dora"), id)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        late.message(),
+        format!("Deployment {id} has ended already: it was cancelled.")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_deploy_may_answer_and_nobody_twice() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let (id, lease) = running(&mut world).await;
+    let servers = vec!["web1".to_owned()];
+    pause(&world, lease, PauseReason::Failure { servers }).await;
+    let (_, acts) = watch::see(&world.app, &person("lena"), id).await.unwrap();
+    assert_eq!(acts, watch::Acts::default());
+    let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
+    use Answer::{Retry, RollBack, Skip, Stop};
+    assert_eq!(acts.answers, [Retry, Skip, RollBack, Stop]);
+
+    for (answer, asked) in [
+        (Answer::Retry, Action::Deploy),
+        (Answer::RollBack, Action::Rollback),
+        (Answer::Stop, Action::Cancel),
+    ] {
+        let refused = deployments::answer(&world.app, &person("lena"), id, answer).await;
+        assert_eq!(refused.unwrap_err().refusal().unwrap().action, asked);
+    }
+    let unfit = deployments::answer(&world.app, &person("dora"), id, Answer::Resume).await;
+    assert_eq!(unfit.unwrap_err().kind(), ErrorKind::Conflict);
+    deployments::answer(&world.app, &person("dora"), id, Answer::Skip)
+        .await
+        .unwrap();
+
+    let stored = rows::take_answer(&world.app.store, id).await.unwrap().unwrap();
+    assert_eq!((stored.answer, stored.by.as_str()), (Answer::Skip, "dora"));
+    let twice = deployments::answer(&world.app, &person("admin"), id, Answer::Stop).await;
+    assert!(twice.unwrap_err().message().contains("answered already"));
+    assert_eq!(
+        audited(&world).await.last().unwrap(),
+        "dora deployment.answered allowed"
+    );
+}
