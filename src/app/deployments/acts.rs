@@ -152,6 +152,7 @@ pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) 
     let detail = json!({ "deployment": id, "answer": answer.as_str(), "to": reason(&deployment) });
     audit_log::append(&tx, &audit::allowed(&permit, "deployment.answered", now, detail)).await?;
     tx.commit().await?;
+    app.engine.answered(id);
     tell(app, id);
     Ok(())
 }
