@@ -171,6 +171,10 @@ pub struct EnvironmentView {
     pub deploy: Leave,
     /// Whether they may roll back.
     pub roll_back: Leave,
+    /// Whether they may lock it, lift what locks it, and override that with a reason.
+    pub may_lock: bool,
+    /// Whether they may choose another strategy for one deployment.
+    pub may_configure: bool,
 }
 
 /// An environment for somebody who may view it.
@@ -193,6 +197,8 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
         deployments: last,
         deploy: leave(app, actor, Action::Deploy, &here),
         roll_back: leave(app, actor, Action::Rollback, &here),
+        may_lock: app.may(actor, Action::Lock, &here),
+        may_configure: app.may(actor, Action::Configure, &here),
     })
 }
 

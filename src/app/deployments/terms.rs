@@ -88,7 +88,7 @@ pub(super) fn check_length(field: &str, text: &str) -> Result<()> {
     }
     Err(Error::field(
         field,
-        format!("Keep it under {REASON_LIMIT} characters."),
+        format!("Keep the reason under {REASON_LIMIT} characters."),
     ))
 }
 
