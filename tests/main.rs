@@ -9,6 +9,7 @@ mod admin;
 mod balancer;
 mod browser;
 mod demo;
+mod drift;
 mod engine;
 mod git;
 mod health;

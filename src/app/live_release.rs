@@ -6,13 +6,17 @@ use tokio::time::timeout;
 
 use super::App;
 use super::places::resource;
-use crate::domain::{Action, Actor, Environment, Error, Release, Result, ServerId};
+use crate::domain::{Action, Actor, Environment, EnvironmentId, Error, Release, Result, ServerId};
+use crate::engine;
 use crate::ssh::Endpoint;
 use crate::store::{clusters, servers};
-use crate::sync::{self, Layout, Limits};
+use crate::sync::{self, Findings, Layout, Limits};
 
 /// How long a page waits for one server; one that is slower is as good as gone for who looks.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long reading every file of a large tree may take before a browser gives up.
+const READING: Duration = Duration::from_secs(100);
 
 /// What a server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +25,16 @@ pub struct LiveRelease {
     pub release: Option<Release>,
     /// What would stand in the way of a deployment, if anything does.
     pub obstacle: Option<String>,
+}
+
+/// What was found when every file on a server was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Really {
+    /// What its marker says.
+    pub release: Option<Release>,
+    /// How its files differ from what was put there; `None`: what was put there is not known any
+    /// more, so there is nothing to compare with.
+    pub findings: Option<Findings>,
 }
 
 /// Asks a server of an environment what is on it, for somebody who may view the environment.
@@ -34,39 +48,99 @@ pub async fn ask(
     environment: &str,
     server: &str,
 ) -> Result<LiveRelease> {
+    let door = door(app, actor, Action::View, [project, environment, server]).await?;
+    let asking = async {
+        let session = app.ssh.session(&door.endpoint).await?;
+        let found = sync::inspect(&session, &door.layout, &limits(PATIENCE)).await?;
+        Ok::<_, Error>(found)
+    };
+    let found = in_time(PATIENCE, asking).await?;
+    let obstacle = found.check(door.layout.method).err();
+    Ok(LiveRelease {
+        release: found.release,
+        obstacle: obstacle.map(|error| Error::from(error).message().to_owned()),
+    })
+}
+
+/// Reads every file on a server and compares it with what was put there. That is work for the
+/// server, so it is for those who may deploy to it.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn really(
+    app: &App,
+    actor: &Actor,
+    project: &str,
+    environment: &str,
+    server: &str,
+) -> Result<Really> {
+    let door = door(app, actor, Action::Deploy, [project, environment, server]).await?;
+    let reading = async {
+        let session = app.ssh.session(&door.endpoint).await?;
+        let limits = limits(READING);
+        let found = sync::inspect(&session, &door.layout, &limits).await?;
+        let manifest = match &found.data {
+            Some(data) => engine::kept_manifest(&app.config.work_dir(), door.environment, &data.digest).await,
+            None => None,
+        };
+        let findings = match &manifest {
+            Some(manifest) => {
+                Some(sync::full_check(&session, &door.layout, &found, manifest, &limits).await?)
+            }
+            None => None,
+        };
+        Ok(Really {
+            release: found.release,
+            findings,
+        })
+    };
+    in_time(READING, reading).await
+}
+
+/// The way to an environment's files on a server.
+struct Door {
+    environment: EnvironmentId,
+    endpoint: Endpoint,
+    layout: Layout,
+}
+
+async fn door(
+    app: &App,
+    actor: &Actor,
+    action: Action,
+    [project, environment, server]: [&str; 3],
+) -> Result<Door> {
     let (project, environment) = super::deployments::place(app, project, environment).await?;
-    app.permit(actor, Action::View, &resource(&project, &environment))
+    app.permit(actor, action, &resource(&project, &environment))
         .await?;
     let server = servers::by_name(&app.store, server).await?;
     if !is_member(app, &environment, server.id).await? {
         let what = format!("server “{}” in this environment", server.name);
         return Err(Error::not_found(what));
     }
-    let endpoint = Endpoint {
-        name: server.name.to_string(),
-        host: server.address.clone(),
-        port: server.port,
-        user: environment.remote_user.clone(),
-        host_key: server.host_key.clone(),
-    };
-    let layout = Layout::new(&project, &environment)?;
-    let limits = Limits {
-        question: PATIENCE,
-        ..Limits::default()
-    };
-    let asking = async {
-        let session = app.ssh.session(&endpoint).await?;
-        let found = sync::inspect(&session, &layout, &limits).await?;
-        Ok::<_, Error>(found)
-    };
-    let found = timeout(PATIENCE, asking)
-        .await
-        .map_err(|_| Error::unavailable(format!("It did not answer within {} s.", PATIENCE.as_secs())))??;
-    let obstacle = found.check(layout.method).err();
-    Ok(LiveRelease {
-        release: found.release,
-        obstacle: obstacle.map(|error| Error::from(error).message().to_owned()),
+    Ok(Door {
+        environment: environment.id,
+        endpoint: Endpoint {
+            name: server.name.to_string(),
+            host: server.address.clone(),
+            port: server.port,
+            user: environment.remote_user.clone(),
+            host_key: server.host_key.clone(),
+        },
+        layout: Layout::new(&project, &environment)?,
     })
+}
+
+fn limits(question: Duration) -> Limits {
+    Limits {
+        question,
+        ..Limits::default()
+    }
+}
+
+async fn in_time<T>(limit: Duration, asking: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Error::unavailable(format!("It did not answer within {} s.", limit.as_secs()));
+    timeout(limit, asking).await.map_err(late)?
 }
 
 async fn is_member(app: &App, environment: &Environment, server: ServerId) -> Result<bool> {

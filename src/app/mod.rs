@@ -10,6 +10,8 @@ pub mod admin;
 pub mod audit;
 pub mod commits;
 pub mod deployments;
+pub mod drift;
+pub mod health;
 pub mod history;
 pub mod live_release;
 pub mod locks;

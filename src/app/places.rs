@@ -4,15 +4,19 @@
 //! Pages show many environments at once, so everything is read in a handful of queries ([`Known`])
 //! and put together here; no query is asked per project or per server.
 
-use std::collections::{HashMap, HashSet};
+mod known;
+
+use std::collections::HashSet;
+
+pub(super) use known::Known;
 
 use super::App;
 use super::deployments::Choice;
 use crate::domain::{
-    Action, Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentId, Environment, EnvironmentId,
-    Instant, Lock, Name, Project, Refusal, Resource, Result, Server, ServerId, ServerRelease,
+    Action, Actor, ClusterId, CommitId, Deployment, Environment, Instant, Lock, Name, Observation, Project,
+    Refusal, Resource, Result, Server, ServerRelease,
 };
-use crate::store::{clusters, deployments, environments, locks, projects, releases, servers};
+use crate::store::{deployments, environments, projects};
 
 /// How many past deployments a project's page lists.
 const LAST_DEPLOYMENTS: u64 = 10;
@@ -47,6 +51,8 @@ pub struct PlaceServer {
     pub cluster_id: ClusterId,
     /// What was put there last, as far as we know.
     pub release: Option<ServerRelease>,
+    /// What it said when it was last asked.
+    pub observed: Option<Observation>,
 }
 
 /// A commit that runs on some servers of an environment.
@@ -98,6 +104,43 @@ impl Place {
 }
 
 impl PlaceServer {
+    /// What it said when it was asked after the last release was put there, if it could be asked.
+    pub fn seen(&self) -> Option<&Observation> {
+        let placed = self.release.as_ref().map(|release| release.at);
+        let is_newer = |seen: &&Observation| placed.is_none_or(|placed| seen.at > placed);
+        self.observed
+            .as_ref()
+            .filter(is_newer)
+            .filter(|seen| seen.trouble.is_empty())
+    }
+
+    /// What runs there and since when: as it said itself, or else as we put it there.
+    pub fn runs(&self) -> Option<(String, Instant)> {
+        if let Some(release) = self.seen().and_then(|seen| seen.release.as_ref()) {
+            return Some((release.commit.clone(), release.at));
+        }
+        let release = self.release.as_ref()?;
+        Some((release.commit.to_string(), release.at))
+    }
+
+    /// How what it says differs from what was put there, as a sentence.
+    pub fn differs(&self) -> Option<String> {
+        let seen = self.seen()?;
+        let placed = self.release.as_ref()?;
+        match &seen.release {
+            Some(release) if release.commit == placed.commit.as_str() => None,
+            Some(release) => Some(format!(
+                "It says that it runs {}, not {} that was deployed to it.",
+                release.commit.get(..8).unwrap_or(&release.commit),
+                placed.commit.short()
+            )),
+            None => Some(format!(
+                "The release {} that was deployed to it is gone.",
+                placed.commit.short()
+            )),
+        }
+    }
+
     /// Whether a choice of servers means it.
     pub fn is_meant(&self, choice: Choice) -> bool {
         match choice {
@@ -230,139 +273,4 @@ pub fn leave(app: &App, actor: &Actor, action: Action, resource: &Resource) -> L
 /// An environment, for policy.
 pub fn resource(project: &Project, environment: &Environment) -> Resource {
     Resource::Environment(project.name.to_string(), environment.name.to_string())
-}
-
-/// What environments are put together from.
-pub(super) struct Known {
-    clusters: HashMap<ClusterId, Cluster>,
-    servers: HashMap<ServerId, Server>,
-    releases: HashMap<EnvironmentId, Vec<ServerRelease>>,
-    placed: HashMap<DeploymentId, Deployment>,
-    last: HashMap<EnvironmentId, Deployment>,
-    open: HashMap<EnvironmentId, Vec<Coming>>,
-    locks: Vec<Lock>,
-}
-
-impl Known {
-    /// About all environments of all projects.
-    pub(super) async fn of_all(app: &App) -> Result<Self> {
-        let releases = releases::all_current(&app.store).await?;
-        let last = deployments::latest(&app.store).await?;
-        Self::with(app, releases, last).await
-    }
-
-    /// About some environments.
-    pub(super) async fn of(app: &App, environments: &[Environment]) -> Result<Self> {
-        let (mut current, mut last) = (Vec::new(), HashMap::new());
-        for environment in environments {
-            current.extend(releases::current(&app.store, environment.id).await?);
-            let newest = deployments::last_for_environment(&app.store, environment.id, 1).await?;
-            last.extend(newest.into_iter().map(|one| (environment.id, one)));
-        }
-        Self::with(app, current, last).await
-    }
-
-    async fn with(
-        app: &App,
-        current: Vec<ServerRelease>,
-        last: HashMap<EnvironmentId, Deployment>,
-    ) -> Result<Self> {
-        let store = &app.store;
-        let clusters = clusters::list(store).await?;
-        let servers = servers::list(store).await?;
-        let placed: HashSet<DeploymentId> = current.iter().filter_map(|one| one.deployment_id).collect();
-        let active = deployments::active(store).await?;
-        let at_work: Vec<DeploymentId> = active.iter().map(|one| one.id).collect();
-        let progress = deployments::progress(store, &at_work).await?;
-        let mut releases: HashMap<EnvironmentId, Vec<ServerRelease>> = HashMap::new();
-        for release in current {
-            if let Some(environment) = release.environment_id {
-                releases.entry(environment).or_default().push(release);
-            }
-        }
-        let mut open: HashMap<EnvironmentId, Vec<Coming>> = HashMap::new();
-        for deployment in active {
-            let Some(environment) = deployment.environment_id else {
-                continue;
-            };
-            let (done, total) = progress.get(&deployment.id).copied().unwrap_or_default();
-            open.entry(environment).or_default().push(Coming {
-                deployment,
-                done,
-                total,
-            });
-        }
-        Ok(Self {
-            clusters: clusters.into_iter().map(|one| (one.id, one)).collect(),
-            servers: servers.into_iter().map(|one| (one.id, one)).collect(),
-            releases,
-            placed: deployments::by_ids(store, &placed).await?,
-            last,
-            open,
-            locks: locks::in_force(store, app.now()).await?,
-        })
-    }
-
-    /// Puts one environment together.
-    pub(super) fn place(&mut self, environment: Environment) -> Place {
-        let servers = self.servers_of(&environment);
-        let (mut runs, mut empty) = (Vec::new(), 0);
-        for one in servers.iter().filter(|one| one.server.active) {
-            match &one.release {
-                Some(release) => self.count(&mut runs, release),
-                None => empty += 1,
-            }
-        }
-        runs.sort_by_key(|run| std::cmp::Reverse((run.servers, run.at)));
-        let covers = |lock: &&Lock| lock.covers(environment.project_id, environment.id);
-        Place {
-            servers,
-            runs,
-            empty,
-            last: self.last.remove(&environment.id),
-            open: self.open.remove(&environment.id).unwrap_or_default(),
-            lock: self.locks.iter().find(covers).cloned(),
-            environment,
-        }
-    }
-
-    fn servers_of(&self, environment: &Environment) -> Vec<PlaceServer> {
-        let releases = self.releases.get(&environment.id).map(Vec::as_slice);
-        let mut found: Vec<PlaceServer> = Vec::new();
-        for cluster in environment.clusters.iter().filter_map(|id| self.clusters.get(id)) {
-            for member in &cluster.members {
-                let Some(server) = self.servers.get(&member.server) else {
-                    continue;
-                };
-                // A server in two clusters of one environment is deployed to once.
-                if found.iter().any(|one| one.server.id == server.id) {
-                    continue;
-                }
-                let is_here = |release: &&ServerRelease| release.server_id == Some(server.id);
-                found.push(PlaceServer {
-                    release: releases.unwrap_or_default().iter().find(is_here).cloned(),
-                    server: server.clone(),
-                    cluster: cluster.name.clone(),
-                    cluster_id: cluster.id,
-                });
-            }
-        }
-        found
-    }
-
-    fn count(&self, runs: &mut Vec<Runs>, release: &ServerRelease) {
-        if let Some(run) = runs.iter_mut().find(|run| run.commit == release.commit) {
-            run.servers += 1;
-            run.at = run.at.max(release.at);
-            return;
-        }
-        let by = release.deployment_id.and_then(|id| self.placed.get(&id));
-        runs.push(Runs {
-            commit: release.commit.clone(),
-            title: by.map(|by| by.commit_title.clone()).unwrap_or_default(),
-            actor: by.map(|by| by.actor.clone()).unwrap_or_default(),
-            servers: 1,
-            at: release.at,
-        });
-    }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::App;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{App, drift};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -37,6 +39,13 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
         clock,
         config: Arc::new(config),
     }
+}
+
+/// Begins what goes on beside requests and deployments; it ends when the guard is dropped.
+pub fn watch(app: &App) -> DropGuard {
+    let stop = CancellationToken::new();
+    tokio::spawn(drift::watch(app.clone(), stop.clone()));
+    stop.drop_guard()
 }
 
 /// How Git remotes are reached.

@@ -36,8 +36,10 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     let listener = listen(&config).await?;
     let app = start::assemble(config, store, access, Clock::System);
     app.engine.start().await?;
+    let watching = start::watch(&app);
     let done = serve(&app, listener).await;
     tracing::info!("stopping");
+    drop(watching);
     app.engine.shutdown().await;
     app.ssh.shutdown().await;
     // Folds what was written last into the database's file.

@@ -22,7 +22,7 @@ mod values;
 use self::reader::Reader;
 
 pub use self::error::{Error, Place, Problem};
-pub use self::sections::{Access, Balancer, Engine, Git, Http, Log, Masking, Ssh, Store};
+pub use self::sections::{Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Ssh, Store};
 pub use self::values::{LogFormat, Network, Secret};
 
 /// Where everything lives that the deployer writes, unless set.
@@ -49,6 +49,8 @@ pub struct Config {
     pub balancer: Balancer,
     /// Doing deployments.
     pub engine: Engine,
+    /// Asking servers what they run.
+    pub drift: Drift,
     /// Who may do what.
     pub access: Access,
     /// What the deployer tells about itself.
@@ -106,6 +108,7 @@ impl Config {
             ssh: Ssh::read(reader),
             balancer: Balancer::read(reader),
             engine: Engine::read(reader),
+            drift: Drift::read(reader),
             access: Access::read(reader),
             log: Log::read(reader),
             masking: Masking::read(reader),

@@ -104,6 +104,16 @@ sections! {
         lease: Duration = Duration::from_secs(20), lease;
     }
 
+    /// Asking servers what they run.
+    "drift" Drift {
+        /// Whether they are asked at all.
+        watch: bool = true, any;
+        /// Time between two rounds.
+        every: Duration = Duration::from_secs(300), some_time;
+        /// A release younger than this is not judged yet.
+        settled: Duration = Duration::from_secs(1800), some_time;
+    }
+
     /// Who may do what.
     "access" Access {
         /// The directory of the policy files; `None`: the policy shipped inside the program.

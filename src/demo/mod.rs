@@ -30,7 +30,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::access::{Access, Problem};
 use crate::app::{App, accounts, start};
@@ -70,6 +70,7 @@ pub struct Demo {
     stop: CancellationToken,
     serving: JoinHandle<io::Result<()>>,
     servers: Servers,
+    _watching: DropGuard,
     _lock: ServeLock,
 }
 
@@ -124,6 +125,7 @@ impl Demo {
         fetch_all(&app, &stop).await?;
         home.mark_ready()?;
         app.engine.start().await?;
+        let watching = start::watch(&app);
         let site = Arc::new(web::Site::new(app.clone()));
         let serving = tokio::spawn(web::serve(site, listener, stop.clone().cancelled_owned()));
         Ok(Self {
@@ -134,6 +136,7 @@ impl Demo {
             stop,
             serving,
             servers,
+            _watching: watching,
             _lock: lock,
         })
     }

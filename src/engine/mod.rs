@@ -47,6 +47,7 @@ use crate::ssh::Pool;
 use crate::store::Store;
 use live::Hub;
 use planning::{Asking, Roster};
+pub use steps::transfer::kept as kept_manifest;
 use stop::{Stop, StopReason};
 use turn::Turn;
 

@@ -48,6 +48,7 @@ pub mod frame;
 #[cfg(debug_assertions)]
 mod gallery;
 pub mod gate;
+mod health;
 mod live;
 mod login;
 pub mod look;
@@ -182,6 +183,7 @@ fn table() -> Table {
         .at(urls::logout(), post(login::log_out))
         .at(urls::profile(), get(profile::show).post(profile::change_password))
         .at(urls::theme(), post(preferences::theme))
+        .at(urls::health(), get(health::show))
         .at(urls::activity(), get(activity::show))
         .at(urls::live(), get(activity::events))
         .at(urls::history(), get(history::show))
@@ -206,7 +208,7 @@ fn table() -> Table {
         )
         .at(
             "/projects/:project/:environment/servers/:server",
-            get(environment::live_release),
+            get(environment::live_release).post(environment::read_files),
         );
     let routes = pages::admin::routes(routes)
         .at(urls::audit(), get(pages::audit::show))

@@ -1,7 +1,7 @@
 //! Bringing the tree to the servers: the manifest made once, then per server sync and activate;
 //! afterwards the record of what lies where, and the pruning of old releases.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::check::Reached;
 use super::checkout::Tree;
 use super::script::DEPLOY;
 use super::{Done, StepResult};
-use crate::domain::{StepKind, SyncMethod};
+use crate::domain::{EnvironmentId, StepKind, SyncMethod};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Member, Run};
 use crate::ssh::Session;
@@ -40,7 +40,7 @@ pub struct Package {
 pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
     let layout = Layout::new(&run.project, &run.environment)?;
     let manifests = Manifests {
-        dir: manifests_dir(run),
+        dir: manifests_dir(&run.parts().settings.work_dir, run.environment.id),
     };
     let known = manifests.load().await;
     let manifest = Manifest::scan(
@@ -257,12 +257,25 @@ struct Manifests {
     dir: PathBuf,
 }
 
-fn manifests_dir(run: &Run) -> PathBuf {
-    run.parts()
-        .settings
-        .work_dir
-        .join("manifests")
-        .join(run.environment.id.to_string())
+fn manifests_dir(work_dir: &Path, environment: EnvironmentId) -> PathBuf {
+    work_dir.join("manifests").join(environment.to_string())
+}
+
+/// What the tree with this digest was made of, as it lies on servers once its `deploy.sh` has run
+/// and is deleted; `None` when it is not kept any more.
+pub async fn kept(work_dir: &Path, environment: EnvironmentId, digest: &str) -> Option<Manifest> {
+    // The digest comes from a file on a server: only digits name a file of ours.
+    if digest.is_empty() || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let file = manifests_dir(work_dir, environment).join(digest);
+    let load = move || {
+        let manifest = Manifest::load(&file).ok()?;
+        let mut entries = manifest.entries().clone();
+        entries.remove(DEPLOY.as_bytes());
+        Some(Manifest::new(entries))
+    };
+    tokio::task::spawn_blocking(load).await.ok().flatten()
 }
 
 impl Manifests {

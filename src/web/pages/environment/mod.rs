@@ -4,6 +4,7 @@
 //! change; what is then sent (`POST`) is exactly what was looked at. With scripts the choice
 //! replaces the plan below it, and each server's row asks the server itself.
 
+mod check;
 mod plan;
 mod servers;
 
@@ -11,6 +12,7 @@ use askama::Template;
 use poem::web::{Form, Path, Query};
 use poem::{Response, handler};
 
+pub use self::check::read_files;
 use self::plan::{Given, Pick, PlanView};
 use self::servers::{ServerRow, rows};
 use crate::app::deployments::{DeployRequest, Requested, request};

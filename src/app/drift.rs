@@ -1,0 +1,215 @@
+//! Whether servers run what they should: every so often each is asked what is on it, and what
+//! differs is told.
+//!
+//! A server is asked by one cheap command for its marker ([`look`]); its answer is kept
+//! ([`observations`]), shown wherever servers are shown, and judged by [`report`]: more than one
+//! commit in an environment, a release nobody here put there, files that were left half changed.
+//! What is new, inactive, being deployed to or out of reach is not drift.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use super::places::{Known, Place, PlaceServer};
+use crate::domain::{Environment, Error, Observation, Project, Release, Result, Server};
+use crate::ssh::Endpoint;
+use crate::store::{environments, observations, projects};
+use crate::sync::{self, Layout, Limits};
+
+/// How long one server may take; the next round asks again.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Servers asked at once: the round is in no hurry, and deployments need the connections more.
+const AT_ONCE: usize = 8;
+
+/// What is wrong in one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// The project's name.
+    pub project: String,
+    /// The environment's name.
+    pub environment: String,
+    /// What is wrong, as sentences.
+    pub sentences: Vec<String>,
+}
+
+/// Asks all servers again and again until `stop`.
+pub async fn watch(app: App, stop: CancellationToken) {
+    if !app.config.drift.watch {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(app.config.drift.every) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            looked = look(&app) => if let Err(error) = looked {
+                tracing::warn!(error = &error as &dyn std::error::Error, "servers could not be asked what they run");
+            },
+        }
+    }
+}
+
+/// Asks every active server of every watched environment once, and keeps what it says.
+///
+/// # Errors
+/// Of the store. A server that does not answer is an answer, too.
+pub async fn look(app: &App) -> Result<()> {
+    let mut known = Known::of_all(app).await?;
+    let projects = projects::list(&app.store).await?;
+    let mut questions = Vec::new();
+    for environment in environments::all(&app.store).await? {
+        let Some(project) = projects.iter().find(|one| one.id == environment.project_id) else {
+            continue;
+        };
+        if !environment.options.watch_drift {
+            continue;
+        }
+        let place = known.place(environment);
+        // While a deployment works there, what is seen is only on its way.
+        if place
+            .open
+            .iter()
+            .any(|coming| coming.deployment.started_at.is_some())
+        {
+            continue;
+        }
+        for one in place.servers.into_iter().filter(|one| one.server.active) {
+            questions.push((project.clone(), place.environment.clone(), one.server));
+        }
+    }
+    let asked =
+        questions
+            .into_iter()
+            .map(|(project, environment, server)| async move {
+                observe(app, &project, &environment, &server).await
+            });
+    let seen: Vec<Observation> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+    let tx = app.store.begin().await?;
+    for one in &seen {
+        observations::put(&tx, one).await?;
+    }
+    tx.commit().await
+}
+
+async fn observe(app: &App, project: &Project, environment: &Environment, server: &Server) -> Observation {
+    let asked = timeout(PATIENCE, ask(app, project, environment, server)).await;
+    let answer = asked.unwrap_or_else(|_| {
+        Err(Error::unavailable(format!(
+            "It did not answer within {} s.",
+            PATIENCE.as_secs()
+        )))
+    });
+    let (release, trouble) = match answer {
+        Ok(release) => (release, String::new()),
+        Err(error) => (None, error.message().to_owned()),
+    };
+    Observation {
+        environment_id: environment.id,
+        server_id: server.id,
+        at: app.now(),
+        release,
+        trouble,
+    }
+}
+
+async fn ask(
+    app: &App,
+    project: &Project,
+    environment: &Environment,
+    server: &Server,
+) -> Result<Option<Release>> {
+    let endpoint = Endpoint {
+        name: server.name.to_string(),
+        host: server.address.clone(),
+        port: server.port,
+        user: environment.remote_user.clone(),
+        host_key: server.host_key.clone(),
+    };
+    let layout = Layout::new(project, environment)?;
+    let limits = Limits {
+        question: PATIENCE,
+        ..Limits::default()
+    };
+    let session = app.ssh.session(&endpoint).await?;
+    Ok(sync::look(&session, &layout, &limits).await?.release)
+}
+
+/// What is wrong now, environment by environment; without a word where all is well.
+///
+/// # Errors
+/// Of the store.
+pub async fn report(app: &App) -> Result<Vec<Drift>> {
+    let mut known = Known::of_all(app).await?;
+    let projects = projects::list(&app.store).await?;
+    let mut report = Vec::new();
+    for environment in environments::all(&app.store).await? {
+        let Some(project) = projects.iter().find(|one| one.id == environment.project_id) else {
+            continue;
+        };
+        let place = known.place(environment);
+        let sentences = sentences(app, &place);
+        if !sentences.is_empty() {
+            report.push(Drift {
+                project: project.name.to_string(),
+                environment: place.environment.name.to_string(),
+                sentences,
+            });
+        }
+    }
+    Ok(report)
+}
+
+fn sentences(app: &App, place: &Place) -> Vec<String> {
+    let at_work = place
+        .open
+        .iter()
+        .any(|coming| coming.deployment.started_at.is_some());
+    if !place.environment.options.watch_drift || at_work {
+        return Vec::new();
+    }
+    let settled = chrono::Duration::from_std(app.config.drift.settled).unwrap_or_default();
+    let (now, mut sentences) = (app.now(), Vec::new());
+    let mut commits: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for one in place.servers.iter().filter(|one| one.server.active) {
+        let Some((commit, since)) = one.runs() else {
+            continue;
+        };
+        if since + settled > now {
+            continue;
+        }
+        commits.entry(commit).or_default().push(one.server.name.as_str());
+        sentences.extend(strange(one));
+    }
+    if commits.len() > 1 {
+        let parts: Vec<String> = commits
+            .iter()
+            .map(|(commit, servers)| {
+                format!("{} on {}", commit.get(..8).unwrap_or(commit), servers.join(", "))
+            })
+            .collect();
+        sentences.insert(
+            0,
+            format!("Its servers run different commits: {}.", parts.join("; ")),
+        );
+    }
+    sentences
+}
+
+/// What a server says that does not fit what was put there.
+fn strange(one: &PlaceServer) -> Option<String> {
+    let seen = one.seen()?;
+    let (name, release) = (&one.server.name, seen.release.as_ref());
+    if release.is_some_and(|release| release.in_progress) {
+        return Some(format!(
+            "The files on {name} were left half changed. Deploy to it again."
+        ));
+    }
+    let differs = one.differs()?;
+    Some(format!("{name}: {differs}"))
+}

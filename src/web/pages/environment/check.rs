@@ -1,0 +1,87 @@
+//! What a server really runs: every file read there and compared with what was put there.
+
+use askama::Template;
+use poem::web::Path;
+use poem::{Response, handler};
+
+use crate::app::live_release::{Really, really};
+use crate::domain::{Error, ErrorKind, Result};
+use crate::web::frame::{Frame, Section, html};
+use crate::web::urls;
+use crate::web::visitor::Visitor;
+
+/// How many paths of a kind are listed; who has more differing files wants to deploy again.
+const LISTED: usize = 200;
+
+/// The contract of `templates/environments/check.html`.
+#[derive(Template)]
+#[template(path = "environments/check.html")]
+struct CheckPage {
+    frame: Frame,
+    trail: Vec<(String, String)>,
+    title: String,
+    back: String,
+    really: Result<Really>,
+    kinds: Vec<Kind>,
+}
+
+/// Paths that differ in one way.
+struct Kind {
+    title: &'static str,
+    total: usize,
+    paths: Vec<String>,
+}
+
+/// `POST /projects/{project}/{environment}/servers/{server}`
+#[handler]
+pub async fn read_files(
+    visitor: Visitor,
+    Path((project, environment, server)): Path<(String, String, String)>,
+) -> Result<Response> {
+    let _turn = visitor
+        .site()
+        .questions
+        .acquire()
+        .await
+        .map_err(Error::internal)?;
+    let really = really(visitor.app(), visitor.actor(), &project, &environment, &server).await;
+    if let Err(error) = &really
+        && !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict)
+    {
+        return really.map(|_| Response::default());
+    }
+    let back = urls::environment(&project, &environment);
+    html(&CheckPage {
+        frame: visitor
+            .frame(format!("{server} · {project} {environment}"), Section::Overview)
+            .await?,
+        trail: vec![
+            ("Overview".to_owned(), urls::overview().to_owned()),
+            (project.clone(), urls::project(&project)),
+            (environment, back.clone()),
+        ],
+        title: format!("What {server} really runs"),
+        kinds: really.as_ref().map(kinds).unwrap_or_default(),
+        back,
+        really,
+    })
+}
+
+fn kinds(really: &Really) -> Vec<Kind> {
+    let Some(findings) = &really.findings else {
+        return Vec::new();
+    };
+    let kind = |title, paths: &[String]| Kind {
+        title,
+        total: paths.len(),
+        paths: paths.iter().take(LISTED).cloned().collect(),
+    };
+    [
+        kind("Changed", &findings.modified),
+        kind("Missing", &findings.missing),
+        kind("Not ours", &findings.extra),
+    ]
+    .into_iter()
+    .filter(|kind| kind.total > 0)
+    .collect()
+}

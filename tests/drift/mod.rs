@@ -1,0 +1,160 @@
+//! Servers that do not run what they should: seen by asking them, told by the pages' view of an
+//! environment and by the health of the whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deployer::app::{App, drift, health, live_release, places};
+use deployer::config::{self, Config};
+use deployer::domain::{Actor, SyncMethod};
+use deployer::store::servers;
+
+use crate::support::world::{Wishes, World, admin};
+
+/// Two servers that run one commit.
+async fn deployed(method: SyncMethod) -> (World, String) {
+    let mut world = World::with(Wishes {
+        clusters: vec![2],
+        method,
+        ..Wishes::default()
+    })
+    .await;
+    world.repository.write("index.html", "hello\n");
+    world.repository.write("data/prices", "1 2 3\n");
+    world.script("deploy.sh", "true");
+    let commit = world.commit("Say hello").await;
+    world.deploy(&commit).await;
+    (world, commit)
+}
+
+/// The same installation, with releases judged after `settled`.
+fn judging_after(world: &World, settled: Duration) -> App {
+    let config = Config {
+        data_dir: world.dir.path().to_owned(),
+        drift: config::Drift {
+            settled,
+            ..config::Drift::default()
+        },
+        ..Config::default()
+    };
+    App {
+        config: Arc::new(config),
+        ..world.app.clone()
+    }
+}
+
+/// What is wrong, as sentences.
+async fn wrong(app: &App) -> Vec<String> {
+    drift::look(app).await.unwrap();
+    let report = drift::report(app).await.unwrap();
+    report.into_iter().flat_map(|one| one.sentences).collect()
+}
+
+const OTHER: &str = "main\n0123456789012345678901234567890123456789\n2026-01-01T10:00:00.000000\n/srv\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_run_what_was_deployed_are_no_drift() {
+    let (world, _) = deployed(SyncMethod::Symlink).await;
+    let app = judging_after(&world, Duration::ZERO);
+    assert_eq!(wrong(&app).await, [] as [&str; 0]);
+    assert_eq!(health::reasons(&app, &admin()).await.unwrap(), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_somebody_changed_by_hand_is_told_with_both_commits() {
+    for method in [SyncMethod::Symlink, SyncMethod::InPlace] {
+        let (world, commit) = deployed(method).await;
+        let app = judging_after(&world, Duration::ZERO);
+        std::fs::write(world.home(2, "dev/shop/.git_release"), OTHER).unwrap();
+        let wrong = wrong(&app).await;
+        assert_eq!(wrong.len(), 2, "{wrong:#?}");
+        assert!(wrong[0].contains("01234567 on web2"), "{wrong:#?}");
+        assert!(
+            wrong[1].contains("web2: It says that it runs 01234567") && wrong[1].contains(&commit[..8]),
+            "{wrong:#?}"
+        );
+        let view = places::environment(&app, &admin(), "shop", "dev").await.unwrap();
+        assert!(view.place.drifts());
+        let told = health::reasons(&app, &admin()).await.unwrap();
+        assert!(told[0].starts_with("shop/dev: "), "{told:?}");
+        let told = health::reasons(&app, &Actor::guest("127.0.0.1")).await.unwrap();
+        assert_eq!(told, ["Servers of 1 environments do not run what they should."]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_gone_is_told() {
+    let (world, _) = deployed(SyncMethod::Symlink).await;
+    let app = judging_after(&world, Duration::ZERO);
+    std::fs::remove_file(world.home(1, "dev/shop")).unwrap();
+    let wrong = wrong(&app).await;
+    assert!(
+        wrong
+            .iter()
+            .any(|one| one.starts_with("web1: ") && one.ends_with("is gone.")),
+        "{wrong:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_inactive_or_out_of_reach_is_no_drift() {
+    let (mut world, _) = deployed(SyncMethod::Symlink).await;
+    std::fs::write(
+        world.home(2, "dev/shop/.git_release"),
+        OTHER.replace("2026-01", "2999-01"),
+    )
+    .unwrap();
+    let patient = judging_after(&world, Duration::from_secs(1800));
+    assert_eq!(
+        wrong(&patient).await,
+        [] as [&str; 0],
+        "it is younger than half an hour"
+    );
+
+    std::fs::write(world.home(2, "dev/shop/.git_release"), OTHER).unwrap();
+    let app = judging_after(&world, Duration::ZERO);
+    assert!(!wrong(&app).await.is_empty());
+    let mut server = servers::by_name(&app.store, "web2").await.unwrap();
+    server.active = false;
+    let tx = app.store.begin().await.unwrap();
+    servers::update(&tx, &server).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(wrong(&app).await, [] as [&str; 0], "it is inactive");
+
+    server.active = true;
+    let tx = app.store.begin().await.unwrap();
+    servers::update(&tx, &server).await.unwrap();
+    tx.commit().await.unwrap();
+    app.ssh.shutdown().await;
+    drop(world.servers.pop());
+    assert_eq!(wrong(&app).await, [] as [&str; 0], "it cannot be asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_byte_on_a_server_is_compared_with_what_was_put_there() {
+    for method in [SyncMethod::Symlink, SyncMethod::InPlace] {
+        let (world, commit) = deployed(method).await;
+        // Manifests lie where the engine works.
+        let app = judging_after(&world, Duration::ZERO);
+        let ask = async || live_release::really(&app, &admin(), "shop", "dev", "web1").await;
+        let found = ask().await.unwrap();
+        assert_eq!(found.release.unwrap().commit, commit);
+        let findings = found.findings.expect("what was deployed is kept");
+        assert!(findings.is_clean(), "{findings:?}");
+
+        // Same size and same time: only its content tells.
+        let file = world.home(1, "dev/shop/data/prices");
+        let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+        std::fs::write(&file, "9 2 3\n").unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        std::fs::write(world.home(1, "dev/shop/left-behind"), "x").unwrap();
+        let findings = ask().await.unwrap().findings.unwrap();
+        assert_eq!(findings.modified, ["data/prices"]);
+        assert_eq!(findings.extra, ["left-behind"]);
+    }
+}
