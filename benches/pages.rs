@@ -30,6 +30,8 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use seed::Amount;
 
+/// How many of the twenty projects somebody sees who may not see all.
+const SEEN_PROJECTS: usize = 8;
 const PASSWORD: &str = "correct horse battery";
 
 fn main() {
@@ -118,19 +120,21 @@ async fn serve(file: &Path, told: &std::sync::mpsc::Sender<String>) {
     let url = format!("sqlite://{}", file.display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
     let operator = Access::local_operator("bench", Clock::System.now());
-    let new = NewUser {
-        name: "admin".parse().unwrap(),
-        display_name: String::new(),
-        email: String::new(),
-        password: Some(PASSWORD.to_owned()),
-    };
-    // It is there already when the file was filled earlier.
-    let _ = accounts::add(&store, &operator, new).await;
+    for name in ["admin", "viewer"] {
+        let new = NewUser {
+            name: name.parse().unwrap(),
+            display_name: String::new(),
+            email: String::new(),
+            password: Some(PASSWORD.to_owned()),
+        };
+        // It is there already when the file was filled earlier.
+        let _ = accounts::add(&store, &operator, new).await;
+    }
     let config = Config {
         data_dir: file.with_extension("data"),
         ..Config::default()
     };
-    let app = start::assemble(config, store, Access::builtin(), Clock::System);
+    let app = start::assemble(config, store, access(file), Clock::System);
     for project in deployer::store::projects::list(&app.store).await.unwrap() {
         let stop = tokio_util::sync::CancellationToken::new();
         app.mirror(&project).unwrap().fetch(|_| {}, &stop).await.unwrap();
@@ -143,13 +147,37 @@ async fn serve(file: &Path, told: &std::sync::mpsc::Sender<String>) {
         .unwrap();
 }
 
+/// The shipped policy, and a line for each project that “viewer” may see.
+fn access(file: &Path) -> Access {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let dir = file.with_extension("policies");
+    std::fs::create_dir_all(&dir).unwrap();
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
+    }
+    let policy = dir.join("policy.csv");
+    let mut text = std::fs::read_to_string(&policy).unwrap();
+    for number in 1..=SEEN_PROJECTS {
+        text.push_str(&format!("p, viewer, project-{number}, *, view, always, allow\n"));
+    }
+    std::fs::write(&policy, text).unwrap();
+    Access::load(&dir).unwrap()
+}
+
 async fn ask_all(url: &str, amount: Amount, asks: usize) -> Vec<Took> {
     let browser = Client::builder()
         .cookie_store(true)
         .redirect(Policy::none())
         .build()
         .unwrap();
-    log_in(&browser, url).await;
+    log_in(&browser, url, "admin").await;
+    let restricted = Client::builder()
+        .cookie_store(true)
+        .redirect(Policy::none())
+        .build()
+        .unwrap();
+    log_in(&restricted, url, "viewer").await;
     let long = amount.long_deployment();
     let (middle, line) = (amount.deployments / 2, amount.long_lines() / 2);
     let pages = [
@@ -182,6 +210,26 @@ async fn ask_all(url: &str, amount: Amount, asks: usize) -> Vec<Took> {
     for (name, path) in pages {
         all.push(ask(&browser, name, &format!("{url}{path}"), asks).await);
     }
+    let pages = [
+        ("overview, of some projects", "/".to_owned()),
+        ("history, of some projects", "/history".to_owned()),
+        (
+            "history, of some, in the middle",
+            format!("/history?before={middle}"),
+        ),
+        (
+            "history, of some, of a user in a month",
+            "/history?user=user-7&from=2026-03-01&to=2026-03-31".to_owned(),
+        ),
+        ("history, of some, failures", "/history?state=failed".to_owned()),
+        (
+            "history, of some, a rare kind",
+            "/history?kind=rollback".to_owned(),
+        ),
+    ];
+    for (name, path) in pages {
+        all.push(ask(&restricted, name, &format!("{url}{path}"), asks).await);
+    }
     all
 }
 
@@ -213,12 +261,12 @@ async fn ask(browser: &Client, name: &'static str, address: &str, asks: usize) -
     }
 }
 
-async fn log_in(browser: &Client, url: &str) {
+async fn log_in(browser: &Client, url: &str, name: &str) {
     let address = format!("{url}/login");
     let page = browser.get(&address).send().await.unwrap().text().await.unwrap();
     let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
     let token = rest.split_once('"').unwrap().0;
-    let form = [("csrf", token), ("name", "admin"), ("password", PASSWORD)];
+    let form = [("csrf", token), ("name", name), ("password", PASSWORD)];
     let answer = browser.post(&address).form(&form).send().await.unwrap();
     assert_eq!(answer.status(), 303, "logged in");
 }

@@ -120,6 +120,23 @@ async fn pages_of_any_filter_are_complete_in_both_directions() {
             ..Filter::default()
         },
     ];
+    let place = |project: &str, environment: &str| (project.to_owned(), environment.to_owned());
+    let seen = [
+        None,
+        Some(Vec::new()),
+        Some(vec![place("shop", "prod")]),
+        Some(vec![
+            place("blog", "beta"),
+            place("gone", "prod"),
+            place("shop", "prod"),
+        ]),
+    ];
+    let filters = filters.iter().flat_map(|filter| {
+        seen.iter().map(|places| Filter {
+            places: places.clone(),
+            ..filter.clone()
+        })
+    });
     for filter in filters {
         let passes = |one: &&Deployment| {
             filter.project.as_ref().is_none_or(|name| one.project == *name)
@@ -132,6 +149,10 @@ async fn pages_of_any_filter_are_complete_in_both_directions() {
                 && (filter.kinds.is_empty() || filter.kinds.contains(&one.kind))
                 && filter.from.is_none_or(|from| one.queued_at >= from)
                 && filter.to.is_none_or(|to| one.queued_at < to)
+                && filter
+                    .places
+                    .as_ref()
+                    .is_none_or(|places| places.contains(&place(&one.project, &one.environment)))
         };
         let expected: Vec<Deployment> = all.iter().filter(passes).cloned().collect();
         for limit in [1, 7, 60] {

@@ -2,13 +2,16 @@
 //!
 //! Numbers grow with time, so a span of time is turned into a span of numbers first: the page
 //! is then cut along one index, whatever else it is filtered by.
+//!
+//! Somebody who may see some places only gets a page that is put together from one of each place:
+//! asked for all of them at once, databases fetch everything that is visible and sort it.
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::ExprTrait;
+use sea_orm::sea_query::{Alias, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    Statement,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select, Statement,
 };
 
 use super::super::Reader;
@@ -41,6 +44,10 @@ pub struct Filter {
 
 /// A project and an environment, by the names they had.
 pub type Place = (String, String);
+
+/// As many places as are asked one by one: SQLite takes no more than 500 parts in a statement, and no
+/// more than some thousands of values.
+const PLACES_ONE_BY_ONE: usize = 200;
 
 /// Every pair of project and environment that was ever deployed to. Steps through an index from
 /// pair to pair, so that it costs as much as there are pairs, however many deployments there are.
@@ -89,8 +96,68 @@ pub async fn history(on: &impl Reader, filter: &Filter, page: Page, limit: u64) 
     {
         rows = rows.filter(Column::Id.lt(id));
     }
+    match &filter.places {
+        Some(places) if is_cut_along_places(filter, places) => {
+            let ids = newest_in_each(on, &rows, places, page, limit).await?;
+            rows = Entity::find().filter(Column::Id.is_in(ids));
+        }
+        Some(places) => rows = rows.filter(among(places)),
+        None => {}
+    }
     let paged = page::cut(on, rows, (Column::Id, |row| row.id), page, limit).await?;
     paged.try_map(from_row)
+}
+
+/// Whether there is an index that leads to the newest of each place. For a kind, and for one of
+/// several states, there is none, and walking all of those is the shorter way.
+fn is_cut_along_places(filter: &Filter, places: &[Place]) -> bool {
+    (1..=PLACES_ONE_BY_ONE).contains(&places.len()) && filter.kinds.is_empty() && filter.states.len() < 2
+}
+
+/// The numbers of those among `rows` that a page of `limit` over all `places` may hold.
+async fn newest_in_each(
+    on: &impl Reader,
+    rows: &Select<Entity>,
+    places: &[Place],
+    page: Page,
+    limit: u64,
+) -> Result<Vec<i64>> {
+    let rows = match page {
+        Page::Newest => rows.clone().order_by_desc(Column::Id),
+        Page::Before(row) => rows.clone().filter(Column::Id.lt(row)).order_by_desc(Column::Id),
+        Page::After(row) => rows.clone().filter(Column::Id.gt(row)).order_by_asc(Column::Id),
+    };
+    let of = |(project, environment): &Place| {
+        let rows = rows
+            .clone()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Project.eq(project))
+            .filter(Column::Environment.eq(environment))
+            .limit(limit + 1);
+        // A part of a union may be ordered and cut only inside a query of its own.
+        Query::select()
+            .column(Alias::new("id"))
+            .from_subquery(rows.into_query(), Alias::new("place"))
+            .take()
+    };
+    let all = places.iter().map(of).reduce(|mut all: SelectStatement, next| {
+        all.union(UnionType::All, next);
+        all
+    });
+    let Some(all) = all else {
+        return Ok(Vec::new());
+    };
+    let rows = on.db().query_all(&all).await?;
+    let ids = rows.iter().map(|row| row.try_get_by_index(0));
+    let mut ids: Vec<i64> = ids.collect::<std::result::Result<_, _>>()?;
+    ids.sort_unstable();
+    if !matches!(page, Page::After(_)) {
+        ids.reverse();
+    }
+    // One more than the page holds, by which it is seen whether there is another.
+    ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1));
+    Ok(ids)
 }
 
 fn narrowed(filter: &Filter) -> Select<Entity> {
@@ -100,9 +167,6 @@ fn narrowed(filter: &Filter) -> Select<Entity> {
     }
     if let Some(environment) = &filter.environment {
         rows = rows.filter(Column::Environment.eq(environment));
-    }
-    if let Some(places) = &filter.places {
-        rows = rows.filter(among(places));
     }
     if let Some(actor) = &filter.actor {
         rows = rows.filter(Column::Actor.eq(actor));
