@@ -178,9 +178,21 @@ async fn ask_all(url: &str, amount: Amount, asks: usize) -> Vec<Took> {
         .build()
         .unwrap();
     log_in(&restricted, url, "viewer").await;
+    let mut all = Vec::new();
+    for (name, path) in pages(amount) {
+        all.push(ask(&browser, name, &format!("{url}{path}"), asks).await);
+    }
+    for (name, path) in pages_of_some(amount) {
+        all.push(ask(&restricted, name, &format!("{url}{path}"), asks).await);
+    }
+    all
+}
+
+/// What somebody asks for who may see everything.
+fn pages(amount: Amount) -> Vec<(&'static str, String)> {
     let long = amount.long_deployment();
     let (middle, line) = (amount.deployments / 2, amount.long_lines() / 2);
-    let pages = [
+    vec![
         ("overview", "/".to_owned()),
         ("project", "/projects/project-1".to_owned()),
         ("activity", "/activity".to_owned()),
@@ -205,12 +217,13 @@ async fn ask_all(url: &str, amount: Amount, asks: usize) -> Vec<Took> {
             "longest log, one server",
             format!("/deployments/{long}?server=web-2&before={line}"),
         ),
-    ];
-    let mut all = Vec::new();
-    for (name, path) in pages {
-        all.push(ask(&browser, name, &format!("{url}{path}"), asks).await);
-    }
-    let pages = [
+    ]
+}
+
+/// What somebody asks for who may see some projects only.
+fn pages_of_some(amount: Amount) -> Vec<(&'static str, String)> {
+    let middle = amount.deployments / 2;
+    vec![
         ("overview, of some projects", "/".to_owned()),
         ("history, of some projects", "/history".to_owned()),
         (
@@ -226,11 +239,7 @@ async fn ask_all(url: &str, amount: Amount, asks: usize) -> Vec<Took> {
             "history, of some, a rare kind",
             "/history?kind=rollback".to_owned(),
         ),
-    ];
-    for (name, path) in pages {
-        all.push(ask(&restricted, name, &format!("{url}{path}"), asks).await);
-    }
-    all
+    ]
 }
 
 /// Asks for one page over and over.

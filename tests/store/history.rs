@@ -77,12 +77,9 @@ async fn walk(store: &Store, filter: &Filter, limit: u64) -> Vec<Deployment> {
     seen
 }
 
-#[tokio::test]
-async fn pages_of_any_filter_are_complete_in_both_directions() {
-    let store = TestStore::new().await;
-    let (_, all) = busy(&store).await;
+fn filters() -> [Filter; 9] {
     let shop = Some("shop".to_owned());
-    let filters = [
+    [
         Filter::default(),
         Filter {
             project: shop.clone(),
@@ -119,7 +116,13 @@ async fn pages_of_any_filter_are_complete_in_both_directions() {
             to: Some(noon()),
             ..Filter::default()
         },
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn pages_of_any_filter_are_complete_in_both_directions() {
+    let store = TestStore::new().await;
+    let (_, all) = busy(&store).await;
     let place = |project: &str, environment: &str| (project.to_owned(), environment.to_owned());
     let seen = [
         None,
@@ -131,6 +134,7 @@ async fn pages_of_any_filter_are_complete_in_both_directions() {
             place("shop", "prod"),
         ]),
     ];
+    let filters = filters();
     let filters = filters.iter().flat_map(|filter| {
         seen.iter().map(|places| Filter {
             places: places.clone(),

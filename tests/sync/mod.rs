@@ -1,5 +1,6 @@
 //! Sync against a real sshd, real files and the real tools.
 
+mod drift;
 mod fleet;
 mod in_place;
 mod releases;
