@@ -1,0 +1,278 @@
+//! Rollouts without balancers: in which order servers are worked on, what happens when one fails,
+//! what a person may answer.
+
+use deployer::app::deployments::{answer, pause};
+use deployer::domain::deployment::ServerState;
+use deployer::domain::{
+    Answer, DeploymentId, DeploymentState, EnvironmentOptions, Kind, OnFailure, PauseReason, RolloutOptions,
+    Share, StepKind, Strategy, SyncMethod,
+};
+
+use crate::support::world::{Wishes, World, admin};
+
+const ONE: Strategy = Strategy::Rolling {
+    batch: Share::Count(1),
+    keep: None,
+};
+
+fn wishes(clusters: &[usize], strategy: Strategy, on_failure: OnFailure) -> Wishes {
+    Wishes {
+        clusters: clusters.to_vec(),
+        options: EnvironmentOptions {
+            rollout: RolloutOptions {
+                strategy,
+                on_failure,
+                ..RolloutOptions::default()
+            },
+            ..EnvironmentOptions::default()
+        },
+        ..Wishes::default()
+    }
+}
+
+/// Servers in the order in which their `deploy.sh` began, with their batches.
+async fn order(world: &World, id: DeploymentId) -> Vec<(String, Option<i32>)> {
+    let mut steps = world.steps(id).await;
+    steps.retain(|step| step.kind == StepKind::Deploy && step.started_at.is_some());
+    steps.sort_by_key(|step| step.started_at);
+    let parts = world.parts(id).await;
+    let batch = |name: &str| {
+        parts
+            .iter()
+            .find(|part| part.server == name)
+            .and_then(|part| part.batch)
+    };
+    steps
+        .iter()
+        .map(|step| (step.server_name.clone(), batch(&step.server_name)))
+        .collect()
+}
+
+async fn states(world: &World, id: DeploymentId) -> Vec<ServerState> {
+    world.parts(id).await.iter().map(|part| part.state).collect()
+}
+
+async fn paused(world: &World, id: DeploymentId) -> PauseReason {
+    let deployment = world
+        .until(id, "it pauses", |d| d.state == DeploymentState::Paused)
+        .await;
+    deployment.pause.unwrap().reason
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rolling_goes_batch_by_batch_and_canaries_wait_for_a_person() {
+    let strategy = Strategy::Canary {
+        first: 1,
+        wait: None,
+        batch: Share::Count(1),
+        keep: None,
+    };
+    let mut world = World::with(wishes(&[3], strategy, OnFailure::Stop)).await;
+    world.script("deploy.sh", "exit 0");
+    let commit = world.commit("First").await;
+    let id = world.ask(World::request(&commit)).await;
+
+    assert_eq!(paused(&world, id).await, PauseReason::Canary);
+    assert_eq!(order(&world, id).await, [("web1".into(), Some(0))]);
+    assert!(!world.home(2, "dev/shop").exists());
+    answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
+
+    let deployment = world.end(id).await;
+    assert_eq!(
+        deployment.outcome,
+        "3 servers deployed.",
+        "{}",
+        world.log(id).await
+    );
+    let batches = [
+        ("web1".into(), Some(0)),
+        ("web2".into(), Some(1)),
+        ("web3".into(), Some(2)),
+    ];
+    assert_eq!(order(&world, id).await, batches);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_ahead_to_later_batches_and_are_not_in_use() {
+    let mut world = World::with(wishes(&[2], ONE, OnFailure::Stop)).await;
+    world.script("deploy.sh", "[ \"$2\" != web1 ] || sleep 2");
+    let commit = world.commit("First").await;
+    let id = world.ask(World::request(&commit)).await;
+    world.end(id).await;
+
+    let steps = world.steps(id).await;
+    let of = |server: &str, kind: StepKind| {
+        let step = steps
+            .iter()
+            .find(|step| step.server_name == server && step.kind == kind);
+        step.cloned().unwrap()
+    };
+    let (first, second) = (of("web1", StepKind::Deploy), of("web2", StepKind::Sync));
+    assert!(
+        second.finished_at < first.finished_at,
+        "the files of web2 were there before web1 was done"
+    );
+    assert!(of("web2", StepKind::Activate).started_at >= first.finished_at);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_was_asked_for_comes_after_the_batch_and_may_end_it() {
+    let mut world = World::with(wishes(&[2], ONE, OnFailure::Stop)).await;
+    world.script("deploy.sh", "echo begun; sleep 2");
+    let commit = world.commit("First").await;
+    let id = world.ask(World::request(&commit)).await;
+    while !world.log(id).await.contains("begun") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    pause(&world.app, &admin(), id).await.unwrap();
+
+    assert_eq!(
+        paused(&world, id).await,
+        PauseReason::Person { by: "admin".into() }
+    );
+    assert_eq!(
+        states(&world, id).await,
+        [ServerState::Succeeded, ServerState::Waiting]
+    );
+    answer(&world.app, &admin(), id, Answer::Stop).await.unwrap();
+
+    let deployment = world.end(id).await;
+    assert_eq!(deployment.state, DeploymentState::Cancelled);
+    assert_eq!(
+        deployment.outcome,
+        "Stopped by admin. Deployed to 1 server. Left 1 server untouched."
+    );
+    let parts = world.parts(id).await;
+    assert_eq!(
+        parts[1].detail,
+        "Not touched, as the rollout was stopped: it runs what it ran before."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_go_on_while_no_more_than_allowed_have_failed() {
+    let mut world = World::with(wishes(&[4], ONE, OnFailure::Continue { up_to: 1 })).await;
+    world.script("deploy.sh", "case $2 in web1|web3) exit 4;; esac");
+    let commit = world.commit("First").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    assert_eq!(
+        deployment.outcome,
+        "Failed on web1, web3. Deployed to 1 server. Left 1 server untouched."
+    );
+    use ServerState::{Failed, Skipped, Succeeded};
+    assert_eq!(
+        states(&world, deployment.id).await,
+        [Failed, Succeeded, Failed, Skipped]
+    );
+}
+
+async fn asked_then_retried(method: SyncMethod) {
+    let wishes = Wishes {
+        method,
+        ..wishes(&[2], ONE, OnFailure::Ask)
+    };
+    let mut world = World::with(wishes).await;
+    world.repository.write("a", "1");
+    let first = world.commit("First").await;
+    world.deploy(&first).await;
+    world.script("deploy.sh", "[ \"$2\" = web2 ] || [ -e ~/mended ]");
+    let second = world.commit("Second").await;
+    let id = world.ask(World::request(&second)).await;
+
+    assert_eq!(
+        paused(&world, id).await,
+        PauseReason::Failure {
+            servers: vec!["web1".into()]
+        }
+    );
+    std::fs::write(world.home(1, "mended"), "").unwrap();
+    answer(&world.app, &admin(), id, Answer::Retry).await.unwrap();
+
+    let deployment = world.end(id).await;
+    assert_eq!(
+        deployment.outcome,
+        "2 servers deployed.",
+        "{}",
+        world.log(id).await
+    );
+    assert!(!world.home(1, "dev/shop/deploy.sh").exists());
+    let parts = world.parts(id).await;
+    assert_eq!(
+        parts[0].previous_commit.as_ref().map(|one| one.as_str()),
+        Some(first.as_str())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_server_is_retried_when_a_person_says_so() {
+    asked_then_retried(SyncMethod::Symlink).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_server_is_retried_in_place_too() {
+    asked_then_retried(SyncMethod::InPlace).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_server_is_skipped_when_a_person_says_so() {
+    let mut world = World::with(wishes(&[2], ONE, OnFailure::Ask)).await;
+    world.script("deploy.sh", "[ \"$2\" = web2 ]");
+    let commit = world.commit("First").await;
+    let id = world.ask(World::request(&commit)).await;
+    paused(&world, id).await;
+    answer(&world.app, &admin(), id, Answer::Skip).await.unwrap();
+
+    let deployment = world.end(id).await;
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert_eq!(deployment.outcome, "Failed on web1. Deployed to 1 server.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_rolled_back_by_a_deployment_of_its_own() {
+    let mut world = World::with(wishes(&[3], ONE, OnFailure::RollBack)).await;
+    world.repository.write("a", "1");
+    let first = world.commit("First").await;
+    world.deploy(&first).await;
+    world.repository.write("a", "2");
+    world.script("deploy.sh", "[ \"$2\" = web1 ]");
+    let second = world.commit("Second").await;
+
+    let failed = world.deploy(&second).await;
+
+    assert_eq!(failed.state, DeploymentState::Failed);
+    let back = DeploymentId(failed.id.0 + 1);
+    assert!(
+        failed.outcome.ends_with(&format!(
+            "Deployment {back} brings 2 servers back to {}.",
+            &first[..8]
+        )),
+        "{}",
+        failed.outcome
+    );
+    let back = world.end(back).await;
+    assert_eq!((back.kind, back.origin), (Kind::Rollback, Some(failed.id)));
+    assert_eq!(
+        back.state,
+        DeploymentState::Succeeded,
+        "{}",
+        world.log(back.id).await
+    );
+    assert_eq!(back.outcome, "2 servers deployed.");
+    for server in 1..=3 {
+        assert_eq!(world.read(server, "dev/shop/a"), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_had_nothing_before_is_said_not_to_be_rolled_back() {
+    let mut world = World::with(wishes(&[1], ONE, OnFailure::RollBack)).await;
+    world.script("deploy.sh", "exit 1");
+    let commit = world.commit("First").await;
+    let failed = world.deploy(&commit).await;
+    assert_eq!(
+        failed.outcome,
+        "Failed on web1. web1 had nothing before that it could go back to."
+    );
+}
