@@ -95,7 +95,8 @@ impl Run {
             step.log.say(&failure.message).await;
         }
         step.log.finish().await;
-        self.log.flush().await?;
+        // What became of it is written down even when its lines cannot be.
+        let flushed = self.log.flush().await;
         let (state, detail, exit_code) = match &result {
             Ok(done) => (done.state, &done.detail, done.exit_code),
             Err(failure) => {
@@ -113,6 +114,7 @@ impl Run {
         self.note_in(&tx, step.member, notes).await?;
         tx.commit().await?;
         self.changed();
+        flushed?;
         result
     }
 

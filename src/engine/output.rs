@@ -126,6 +126,16 @@ pub struct StepLog {
 }
 
 impl StepLog {
+    /// Another handle on the log of the same step, for work side by side.
+    pub fn beside(&self) -> Self {
+        Self {
+            log: self.log.clone(),
+            name: Arc::clone(&self.name),
+            out: LineBuffer::default(),
+            err: LineBuffer::default(),
+        }
+    }
+
     /// A line of the engine's own.
     pub async fn say(&mut self, line: impl AsRef<str>) {
         let mut gathered = Gathered::default();

@@ -494,3 +494,29 @@ async fn a_server_in_two_clusters_is_worked_on_once_and_a_cluster_without_active
             .contains("web3 in cluster cluster2: Inactive")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_is_away_when_a_server_is_done_is_waited_for() {
+    let mut fleet = Fleet::start(&[2], ONE, |wishes| wishes.options.rollout.up_limit = 30).await;
+    fleet
+        .world
+        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    while !fleet.world.log(id).await.contains("begun") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    fleet.haproxy.stop();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    fleet.haproxy.start_again().await;
+
+    let deployment = fleet.world.end(id).await;
+
+    assert_eq!(
+        deployment.outcome,
+        "2 servers deployed.",
+        "{}",
+        fleet.world.log(id).await
+    );
+    assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}

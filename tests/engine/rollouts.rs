@@ -1,11 +1,11 @@
 //! Rollouts without balancers: in which order servers are worked on, what happens when one fails,
 //! what a person may answer.
 
-use deployer::app::deployments::{answer, pause};
+use deployer::app::deployments::{answer, approve, pause};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    Answer, DeploymentId, DeploymentState, EnvironmentOptions, Kind, OnFailure, PauseReason, RolloutOptions,
-    Share, StepKind, Strategy, SyncMethod,
+    Actor, Answer, DeploymentId, DeploymentState, EnvironmentOptions, Kind, OnFailure, PauseReason,
+    RolloutOptions, Share, StepKind, Strategy, SyncMethod,
 };
 
 use crate::support::world::{Wishes, World, admin};
@@ -275,4 +275,35 @@ async fn what_had_nothing_before_is_said_not_to_be_rolled_back() {
         failed.outcome,
         "Failed on web1. web1 had nothing before that it could go back to."
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_is_done_or_nothing_is() {
+    let mut wishes = wishes(&[2], ONE, OnFailure::Stop);
+    wishes.options.approval_hours = Some(1);
+    wishes.policy = Some("p, boss, *, *, administer, always, allow");
+    let mut world = World::with(wishes).await;
+    world.repository.write("a", "1");
+    let commit = world.commit("First").await;
+    let boss = Actor::user("boss", "127.0.0.1");
+    let id = world.ask(World::request(&commit)).await;
+    let store = &world.app.store;
+    let mut server = deployer::store::servers::by_name(store, "web2").await.unwrap();
+    server.active = false;
+    let tx = store.begin().await.unwrap();
+    deployer::store::servers::update(&tx, &server).await.unwrap();
+    tx.commit().await.unwrap();
+
+    approve(&world.app, &boss, id).await.unwrap();
+
+    let deployment = world.end(id).await;
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert!(
+        deployment
+            .outcome
+            .starts_with("The plan has changed since it was approved"),
+        "{}",
+        deployment.outcome
+    );
+    assert!(!world.home(1, "dev/shop").exists());
 }

@@ -5,11 +5,14 @@
 //! scripts are running. Before every act the intent is in the store, and so is the proof that the
 //! deployment is still ours; afterwards the outcome is.
 
+mod watch;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::balancer::{self, Admin, Balancer};
@@ -17,15 +20,14 @@ use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Plan, ServerId, StepKind};
 use crate::engine::journal::Note;
-use crate::engine::output::{StepLog, StepName};
+use crate::engine::output::StepLog;
 use crate::engine::planning::Balancers;
 use crate::engine::run::{Member, Run};
 use crate::engine::steps::{Done, Failure, StepResult};
 use crate::store::LeasedTx;
 
-/// How often it is looked whether what is out still is: a restart of HAProxy is rare, and until it
-/// is noticed users may meet a server that is being worked on.
-const WATCH_PAUSE: Duration = Duration::from_secs(1);
+/// How long a balancer that is away is left alone before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// How long a server that was put back is waited for after somebody has cancelled: that somebody
 /// waits too.
 const LAST_WAIT: Duration = Duration::from_secs(15);
@@ -176,11 +178,11 @@ impl Gate {
         let result = self.open(run, member, slots, &mut step.log).await;
         let mut notes = Vec::new();
         match &result {
-            Ok(_) => {
+            Ok(()) => {
                 notes.push(Note::Service(Service::Back));
                 notes.extend(done.map(|(state, detail)| Note::State(state, detail)));
             }
-            Err(_) if if_down == IfDown::TakeOut => match self.close(run, member, slots).await {
+            Err((_, true)) if if_down == IfDown::TakeOut => match self.close(run, member, slots).await {
                 Ok(()) => {
                     step.log.say("It was taken out again.").await;
                     notes.push(Note::Service(Service::Out));
@@ -193,36 +195,72 @@ impl Gate {
             },
             Err(_) => {}
         }
+        let result = result
+            .map(|()| Done::well("In service again."))
+            .map_err(|(failure, _)| failure);
         run.end_noting(step, result, &notes).await.map(drop)
     }
 
-    async fn open(&self, run: &Run, member: &Member, slots: &[Slot], log: &mut StepLog) -> StepResult {
-        let visits = self.visits(slots)?;
-        {
-            let mut held = self.held.lock().await;
-            held.remove(&member.server.id);
-            // All of them, even when one is away: what it serves is right.
-            let opened = visits.iter().map(|(balancer, places)| balancer.ready(places));
-            let mut opened: Vec<_> = join_all(opened).await;
-            if let Some(at) = opened.iter().position(Result::is_err) {
-                opened.swap_remove(at)?;
-            }
+    /// Puts a server back everywhere and waits until it is up. The flag says whether that much was
+    /// done that it may be in service.
+    async fn open(
+        &self,
+        run: &Run,
+        member: &Member,
+        slots: &[Slot],
+        log: &mut StepLog,
+    ) -> Result<(), (Failure, bool)> {
+        let visits = self.visits(slots).map_err(|failure| (failure, false))?;
+        if let Err(error) = self.make_ready(run, member, &visits).await {
+            let last = "When the balancer was last heard, the server was out of service.";
+            let failure: Failure = error.into();
+            return Err((Failure::new(format!("{} {last}", failure.message)), false));
         }
-        self.taken.lock().remove(&member.server.id);
         log.say("Put back; waiting until the balancer calls it up.").await;
         let calm = CancellationToken::new();
         for (balancer, places) in &visits {
-            match balancer.wait_up(places, self.up_limit, run.stop.token()).await {
-                Err(balancer::Error::Cancelled) => {
-                    balancer
-                        .wait_up(places, self.up_limit.min(LAST_WAIT), &calm)
-                        .await?;
-                }
-                other => other?,
+            let mut up = balancer.wait_up(places, self.up_limit, run.stop.token()).await;
+            if matches!(up, Err(balancer::Error::Cancelled)) {
+                up = balancer
+                    .wait_up(places, self.up_limit.min(LAST_WAIT), &calm)
+                    .await;
             }
+            up.map_err(|error| (error.into(), true))?;
         }
         log.say("In service again.").await;
-        Ok(Done::well(""))
+        Ok(())
+    }
+
+    /// Lets a server get traffic at all its balancers. One that is away is asked again until the
+    /// limit: a restart may take a while, and what it would serve is right.
+    async fn make_ready(
+        &self,
+        run: &Run,
+        member: &Member,
+        visits: &[Visit<'_>],
+    ) -> Result<(), balancer::Error> {
+        let limit = match run.stop.reason() {
+            None => self.up_limit,
+            Some(_) => self.up_limit.min(LAST_WAIT),
+        };
+        let end = Instant::now() + limit;
+        loop {
+            let opened: Vec<_> = {
+                let mut held = self.held.lock().await;
+                held.remove(&member.server.id);
+                // All of them, even when one is away.
+                join_all(visits.iter().map(|(balancer, places)| balancer.ready(places))).await
+            };
+            let Some(error) = opened.into_iter().find_map(Result::err) else {
+                break;
+            };
+            if !error.is_absence() || Instant::now() >= end {
+                return Err(error);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        self.taken.lock().remove(&member.server.id);
+        Ok(())
     }
 
     async fn close(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
@@ -271,59 +309,6 @@ impl Gate {
             }
         }
         Ok(out)
-    }
-
-    /// Until `done`, takes out again whatever a restarted balancer has brought back in.
-    pub async fn watch(&self, run: &Run, done: &CancellationToken) {
-        if self.balancers.is_empty() {
-            return;
-        }
-        while done
-            .run_until_cancelled(tokio::time::sleep(WATCH_PAUSE))
-            .await
-            .is_some()
-        {
-            if let Err(failure) = self.watch_once(run).await {
-                tracing::warn!(deployment = run.deployment.id.0, "{}", failure.message);
-            }
-        }
-    }
-
-    async fn watch_once(&self, run: &Run) -> StepResult<()> {
-        let held = self.held.lock().await;
-        if held.is_empty() {
-            return Ok(());
-        }
-        for (id, balancer) in &self.balancers {
-            let state = balancer.look().await.state;
-            for (server, slots) in held.iter() {
-                let own = slots.iter().filter(|slot| slot.balancer == *id).map(place);
-                let is_back = |slot: &balancer::Slot| {
-                    let now = state.of(slot);
-                    now.is_some_and(|now| now.per_endpoint.iter().any(|line| line.admin == Admin::Ready))
-                };
-                let back: Vec<balancer::Slot> = own.filter(is_back).collect();
-                if back.is_empty() {
-                    continue;
-                }
-                still_ours(run).await?;
-                balancer.maint(&back).await?;
-                let name = run.members.iter().find(|one| one.server.id == *server);
-                let name = name.map(|one| one.server.name.to_string()).unwrap_or_default();
-                let mut log = run.log.step(StepName {
-                    id: None,
-                    server: name,
-                    kind: StepKind::Drain,
-                });
-                log.say(format!(
-                    "Balancer {} had {} in service again, as after a restart; it was taken out again.",
-                    balancer.name(),
-                    words(&back)
-                ))
-                .await;
-            }
-        }
-        Ok(())
     }
 
     /// The balancers to speak to about `slots`.

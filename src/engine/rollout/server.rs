@@ -236,7 +236,7 @@ fn truth(run: &Run, hand: &Hand<'_>, progress: Progress, failure: &Failure) -> S
             format!("{why} The files of {commit} are in use there. Deploy again, or roll back.")
         }
         Progress::Done => format!(
-            "{why} All steps of {commit} are done there. Find out why the balancer does not call it up, then deploy again or put it back by hand."
+            "{why} All steps of {commit} are done there. Find out what is wrong between it and the balancer, then deploy again or put it back by hand."
         ),
     }
 }

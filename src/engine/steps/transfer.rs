@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
 
 use super::check::Reached;
 use super::checkout::Tree;
@@ -13,6 +15,7 @@ use super::script::DEPLOY;
 use super::{Done, StepResult};
 use crate::domain::{EnvironmentId, StepKind, SyncMethod};
 use crate::engine::output::StepLog;
+use crate::engine::rollout;
 use crate::engine::run::{Member, Run};
 use crate::ssh::Session;
 use crate::store::releases::{self, NewRelease};
@@ -224,26 +227,35 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)])
     let layout = Layout::new(&run.project, &run.environment)?;
     let options = &run.environment.options;
     let keep_for = (options.keep_days > 0).then(|| TimeDelta::days(options.keep_days.into()));
-    let mut removed = 0;
+    // Boxed, as the compiler cannot see that the bare futures may move between threads.
+    let mut jobs: Vec<BoxFuture<'_, StepResult<usize>>> = Vec::with_capacity(reached.len());
     for (member, session) in reached {
-        let (server, store) = (member.server.id, &run.parts().store);
-        let never = releases::to_return_to(store, run.environment.id, server).await?;
-        let retention = Retention {
-            keep: options.keep_releases,
-            keep_for,
-            never: &never,
-            now: run.now(),
-        };
-        match sync::prune(session, &layout, &retention, &limits(run)).await {
-            Ok(gone) => removed += gone.len(),
-            Err(error) => {
-                log.say(format!(
-                    "{}: old releases were not removed: {error}",
-                    member.server.name
-                ))
-                .await
+        let (mut log, layout) = (log.beside(), &layout);
+        jobs.push(Box::pin(async move {
+            let (server, store) = (member.server.id, &run.parts().store);
+            let never = releases::to_return_to(store, run.environment.id, server).await?;
+            let retention = Retention {
+                keep: options.keep_releases,
+                keep_for,
+                never: &never,
+                now: run.now(),
+            };
+            match sync::prune(session, layout, &retention, &limits(run)).await {
+                Ok(gone) => Ok(gone.len()),
+                Err(error) => {
+                    let name = &member.server.name;
+                    log.say(format!("{name}: old releases were not removed: {error}"))
+                        .await;
+                    Ok(0)
+                }
             }
-        }
+        }));
+    }
+    let parallel = rollout::parallel(run);
+    let counts: Vec<StepResult<usize>> = stream::iter(jobs).buffer_unordered(parallel).collect().await;
+    let mut removed = 0;
+    for count in counts {
+        removed += count?;
     }
     if removed > 0 {
         log.say(format!("{removed} old releases removed.")).await;
