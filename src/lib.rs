@@ -4,14 +4,17 @@
 //! # The modules, in reading order
 //!
 //! - [`domain`]: the words and rules. Start with `domain/deployment.rs`, whose table says which
-//!   state may follow which, and `domain/access.rs`, the vocabulary of permission. No I/O in here.
-//! - [`app`]: the use cases, one file per noun. `app/deployments.rs` is the heart of the matter:
+//!   state may follow which, `domain/access.rs`, the vocabulary of permission, and
+//!   `domain/rollout/plan.rs`, which works out what a rollout will do. No I/O in here.
+//! - [`app`]: the use cases, one file per noun. `app/deployments/request.rs` is the heart of the matter:
 //!   [`app::deployments::request`] is the only way in which a deployment comes to be.
 //! - [`access`]: may this actor do that, there, now? Policy files that a sysadmin owns, decided by
 //!   casbin. It alone can make an [`access::Permit`], the value that every change asks for.
 //! - [`engine`]: does what was asked for. A worker claims a deployment, `engine/run.rs` carries it
-//!   through its phases, `engine/rollout.rs` takes it from server to server, `engine/output.rs`
-//!   brings every printed line into the store and then to whoever watches.
+//!   through its phases, `engine/rollout.rs` walks the plan from batch to batch,
+//!   `engine/rollout/gate.rs` keeps watch over who is in service, `engine/pause.rs` waits for people,
+//!   `engine/recovery.rs` puts right what a killed deployer left, `engine/output.rs` brings every
+//!   printed line into the store and then to whoever watches.
 //! - [`store`]: remembers. The only place that knows SQL; one file per noun.
 //! - [`git`], [`ssh`], [`sync`]: one module per thing outside. Mirrors, commits, diffs, exports;
 //!   pooled connections and remote commands as values; the one manifest of a tree and the
@@ -38,7 +41,9 @@
 //!    the log or a page.
 //! 3. No action without a permit, asked for at request and again when it is carried out.
 //! 4. A change and its audit event are one transaction; audit events are only ever appended.
-//! 5. After a failure, a cancel or a crash every server's row says what is on that server.
+//! 5. After a failure, a cancel or a crash no server stays out of service that serves correct code,
+//!    none goes back whose release is half applied, and every server's row says what is on it. No
+//!    rollout ever takes more servers out of a balancer than its plan allows.
 //! 6. A log line that was shown is stored, and a stored one can be shown again under its number.
 //! 7. Whoever lost the lease of a deployment writes nothing more about it and touches no server.
 //! 8. A broken policy file never widens access: the last good policy stays in force.
@@ -53,11 +58,14 @@
 //! before, and stores the deployment, its servers and an audit event together. It wakes the engine.
 //!
 //! A worker claims the deployment: in one transaction it becomes `running` and its servers are
-//! reserved, so nobody else deploys to them meanwhile. The plan of steps is written down. *Check*
-//! asks `access` again and looks at every server over its pooled connection. *Prepare* fetches the
-//! mirror, exports the commit into a directory of its own, and runs the local scripts there.
-//! *Roll out* makes the manifest, and for each server packs or reuses the difference to what lies
-//! there, sends it, verifies it, switches the release, runs `deploy.sh` and the tests. *Finish*
+//! reserved, so nobody else deploys to them meanwhile. *Check* asks `access` again, looks at every
+//! server over its pooled connection, asks the balancers who is in service, and makes the plan
+//! ([`domain::rollout::plan`]) that Alice was shown before. *Prepare* fetches the mirror, exports
+//! the commit into a directory of its own, and runs the local scripts there. *Roll out* makes the
+//! manifest, packs or reuses for each server the difference to what lies there, and sends and
+//! verifies it; then, batch after batch, each server is taken out of its balancers, switched, run
+//! through `deploy.sh`, tests and health check, and put back once all is well. What is about to be
+//! done to a server is written down before, and what came of it after. *Finish*
 //! prunes old releases, records what is where, frees the servers and closes the deployment together
 //! with its last audit event.
 //!
