@@ -20,6 +20,7 @@ pub mod overview;
 pub mod places;
 pub mod plans;
 pub mod start;
+pub mod strategies;
 pub mod watch;
 
 use std::sync::Arc;

@@ -192,9 +192,17 @@ fn table() -> Table {
         .at("/deployments/:id/acts", get(deployment::acts))
         .at("/deployments/:id/events", get(deployment::events))
         .at("/deployments/:id/log", get(deployment::download))
-        .at("/deployments/:id/cancel", post(deployment::cancel))
-        .at("/deployments/:id/again", post(deployment::again))
-        .at("/deployments/:id/rollback", post(deployment::roll_back))
+        .at("/deployments/:id/cancel", post(deployment::deeds::cancel))
+        .at("/deployments/:id/pause", post(deployment::deeds::pause))
+        .at("/deployments/:id/unpause", post(deployment::deeds::unpause))
+        .at("/deployments/:id/answer", post(deployment::deeds::answer))
+        .at("/deployments/:id/approve", post(deployment::deeds::approve))
+        .at("/deployments/:id/reject", post(deployment::deeds::reject))
+        .at("/deployments/:id/retry", post(deployment::deeds::retry))
+        .at("/deployments/:id/resume", post(deployment::deeds::resume))
+        .at("/deployments/:id/promote", post(deployment::deeds::promote))
+        .at("/deployments/:id/again", post(deployment::deeds::again))
+        .at("/deployments/:id/rollback", post(deployment::deeds::roll_back))
         .at(urls::overview(), get(overview::index))
         .at("/projects/:project", get(project::show).post(project::fetch))
         .at("/projects/:project/diff", get(diff::show))
@@ -202,6 +210,11 @@ fn table() -> Table {
             "/projects/:project/:environment",
             get(environment::show).post(environment::deploy),
         )
+        .at(
+            "/projects/:project/:environment/lock",
+            post(environment::locking::lock),
+        )
+        .at("/locks/:id/lift", post(environment::locking::lift))
         .at(
             "/projects/:project/:environment/plan",
             get(environment::show_plan),

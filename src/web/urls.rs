@@ -3,7 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::{DeploymentId, ServerId};
+use crate::domain::{DeploymentId, LockId, ServerId};
 
 /// What a path segment or a query value may hold as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -66,6 +66,8 @@ fixed! {
     admin_users = "/admin/users";
     /// The policy files as they are in force.
     admin_policy = "/admin/policy";
+    /// Locks everything (POST).
+    admin_lock = "/admin/lock";
     /// A project to be added.
     admin_new_project = "/admin/new/project";
     /// A server to be added.
@@ -159,24 +161,24 @@ pub fn deployment_events(id: DeploymentId) -> String {
     format!("/deployments/{id}/events")
 }
 
-/// Ends a deployment (POST).
-pub fn deployment_cancel(id: DeploymentId) -> String {
-    format!("/deployments/{id}/cancel")
+/// An act on a deployment (POST): `cancel`, `pause`, `answer` …
+pub fn deployment_act(id: DeploymentId, act: &str) -> String {
+    format!("/deployments/{id}/{act}")
+}
+
+/// Locks an environment (POST).
+pub fn lock_environment(project: &str, env: &str) -> String {
+    format!("{}/lock", environment(project, env))
+}
+
+/// Lifts a lock (POST).
+pub fn lift_lock(id: LockId) -> String {
+    format!("/locks/{id}/lift")
 }
 
 /// What may be done with a deployment, as a fragment.
 pub fn deployment_acts(id: DeploymentId) -> String {
     format!("/deployments/{id}/acts")
-}
-
-/// Asks for the same once more (POST).
-pub fn deployment_again(id: DeploymentId) -> String {
-    format!("/deployments/{id}/again")
-}
-
-/// Goes back to what was there before (POST).
-pub fn deployment_rollback(id: DeploymentId) -> String {
-    format!("/deployments/{id}/rollback")
 }
 
 /// A deployment's page, showing the log of one server (`here` is the deployer's host) and step.

@@ -1,11 +1,13 @@
 //! Environments of a project: added, edited, moved along the chain, deleted.
 
 pub mod health;
+pub mod rollout;
 mod told;
 
 use serde_json::json;
 
 use self::health::HealthForm;
+use self::rollout::RolloutForm;
 use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::servers::remote_user;
@@ -66,6 +68,8 @@ pub struct EnvironmentForm {
     pub keep_releases: String,
     /// See [`EnvironmentOptions::health`].
     pub health: HealthForm,
+    /// See [`EnvironmentOptions::rollout`] and what belongs to it.
+    pub rollout: RolloutForm,
 }
 
 impl EnvironmentForm {
@@ -108,6 +112,7 @@ impl EnvironmentForm {
             parallel: options.parallel.to_string(),
             keep_releases: options.keep_releases.to_string(),
             health: HealthForm::of(options.health.as_ref()),
+            rollout: RolloutForm::of(options),
             ..Self::default()
         }
     }
@@ -166,6 +171,7 @@ impl EnvironmentForm {
             .number("keep_releases", &self.keep_releases, 0..=MOST_RELEASES)
             .and_then(small);
         let health = self.health.read(wrong);
+        let rest = self.rollout.fill(before.clone(), wrong);
         Some(EnvironmentOptions {
             excluded: excluded?,
             shared: shared?,
@@ -175,7 +181,7 @@ impl EnvironmentForm {
             parallel: parallel?,
             keep_releases: keep?,
             health: health?,
-            ..before.clone()
+            ..rest?
         })
     }
 }

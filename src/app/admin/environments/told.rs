@@ -33,6 +33,10 @@ pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
         "remote_timeout": options.remote_timeout,
         "parallel": options.parallel,
         "keep_releases": options.keep_releases,
+        "keep_days": options.keep_days,
+        "rollout": options.rollout,
+        "approval_hours": options.approval_hours,
+        "watch_drift": options.watch_drift,
         "health": health::told(options.health.as_ref()),
     })
 }

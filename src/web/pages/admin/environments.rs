@@ -1,6 +1,7 @@
 //! One environment of a project: where it goes, how, and with which variables.
 
 mod health;
+pub mod rollout;
 
 use askama::Template;
 use poem::web::{Form, Path};
@@ -42,6 +43,8 @@ struct Page {
     secrets: Vec<SecretRow>,
     health_kinds: &'static [(&'static str, &'static str)],
     health_askers: &'static [(&'static str, &'static str)],
+    strategies: &'static [(&'static str, &'static str)],
+    failures: &'static [(&'static str, &'static str)],
     warnings: Vec<String>,
     /// Shared paths mean something with the symlink method only.
     is_symlink: bool,
@@ -177,6 +180,7 @@ fn read(fields: &Fields) -> EnvironmentForm {
         parallel: fields.text("parallel"),
         keep_releases: fields.text("keep_releases"),
         health: health::read(fields),
+        rollout: rollout::read(fields),
     }
 }
 
@@ -251,6 +255,8 @@ async fn page(
             .unwrap_or_default(),
         health_kinds: health::KINDS,
         health_askers: health::ASKERS,
+        strategies: rollout::STRATEGIES,
+        failures: rollout::ON_FAILURE,
         form,
         complaints,
         is_symlink: project.method == SyncMethod::Symlink,

@@ -65,6 +65,7 @@ fn tabs(visitor: &Visitor, current: Part) -> Tabs {
 pub fn routes(routes: Table) -> Table {
     routes
         .at(urls::admin(), get(overview::show))
+        .at(urls::admin_lock(), post(overview::lock))
         .at(urls::admin_policy(), get(policy::show))
         .at(urls::admin_projects(), get(projects::list))
         .at(urls::admin_new_project(), get(projects::new).post(projects::add))

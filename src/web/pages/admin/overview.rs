@@ -1,12 +1,16 @@
 //! Where configuration begins: how much there is, and what of it needs a person.
 
 use askama::Template;
+use poem::web::Form;
 use poem::{Response, handler};
 
-use super::{Part, Tabs, may_configure, tabs};
+use super::{Part, Tabs, may_configure, refused, tabs};
 use crate::app::admin::overview::{self, Attention};
-use crate::domain::Result;
-use crate::web::frame::{Frame, Section, html};
+use crate::app::locks;
+use crate::domain::{Action, Resource, Result};
+use crate::web::flash::Flash;
+use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::environment::{LockForm, LockLine, lock_lines};
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
@@ -18,6 +22,13 @@ struct Page {
     tabs: Tabs,
     cards: Vec<Card>,
     attention: Vec<Notice>,
+    /// Every lock in force.
+    locks: Vec<LockLine>,
+    lock_form: LockForm,
+    lock_action: &'static str,
+    lock_what: &'static str,
+    /// Whether whoever asks may lock everything.
+    may_lock: bool,
 }
 
 struct Card {
@@ -40,10 +51,31 @@ struct Notice {
 /// `GET /admin`
 #[handler]
 pub async fn show(visitor: Visitor) -> Result<Response> {
-    let permit = may_configure(&visitor).await?;
+    html(&page(&visitor, LockForm::default()).await?)
+}
+
+/// `POST /admin/lock`: stops everything.
+#[handler]
+pub async fn lock(visitor: Visitor, Form(form): Form<LockForm>) -> Result<Response> {
+    let outcome = match form.wanted(Resource::Everything) {
+        Ok(wanted) => locks::create(visitor.app(), visitor.actor(), wanted).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(_) => {
+            let text = "Everything is locked: nothing new begins until the lock is lifted or ends.";
+            visitor.flash(Flash::warning(text)).await?;
+            Ok(go_to(urls::admin()))
+        }
+        Err(error) => refused(&page(&visitor, form.complaining(error)?).await?),
+    }
+}
+
+async fn page(visitor: &Visitor, lock_form: LockForm) -> Result<Page> {
+    let permit = may_configure(visitor).await?;
     let seen = overview::look(visitor.app(), &permit).await?;
     let count = |amount: usize, noun: &str| format::count(i64::try_from(amount).unwrap_or(i64::MAX), noun);
-    let tabs = tabs(&visitor, Part::Overview);
+    let tabs = tabs(visitor, Part::Overview);
     let sees_users = tabs.iter().any(|(_, url, _)| *url == urls::admin_users());
     let mut cards = vec![
         Card {
@@ -81,11 +113,18 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
             add: Some(("Add a user", urls::admin_new_user())),
         });
     }
-    html(&Page {
+    Ok(Page {
         frame: visitor.frame("Admin", Section::Admin).await?,
         tabs,
         cards,
         attention: seen.attention.into_iter().map(notice).collect(),
+        locks: lock_lines(visitor, |_| true).await?,
+        lock_form,
+        lock_action: urls::admin_lock(),
+        lock_what: "everything",
+        may_lock: visitor
+            .app()
+            .may(visitor.actor(), Action::Administer, &Resource::Everything),
     })
 }
 

@@ -4,6 +4,7 @@
 //! The page is complete as it is served. With scripts it opens the stream of [`crate::web::live`],
 //! which appends lines and replaces the state.
 
+pub mod deeds;
 mod lanes;
 mod lines;
 mod log;
@@ -12,21 +13,23 @@ mod stand;
 mod state;
 mod tile;
 
+use std::borrow::Borrow;
+
 use askama::Template;
 use poem::web::{Path, Query};
 use poem::{Body, Response, handler};
 use serde::Deserialize;
 
+pub use lanes::hold_words;
 pub use lines::{LineView, LinesView};
 use log::{LogQuery, LogView};
 use panel::ActsView;
 pub use state::{StateView, acts_key};
 
-use crate::app::deployments::{self, Requested};
+use crate::app::deployments;
 use crate::app::watch::{self, Acts, Watched};
-use crate::domain::{Action, CommitId, Deployment, DeploymentId, Error, Kind, Result, Share, Strategy};
-use crate::web::flash::Flash;
-use crate::web::frame::{Frame, Section, go_to, html};
+use crate::domain::{Action, CommitId, Deployment, DeploymentId, Kind, Result, Share, Strategy};
+use crate::web::frame::{Frame, Section, html};
 use crate::web::live;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
@@ -102,7 +105,7 @@ fn origin_words(deployment: &Deployment, origin: DeploymentId) -> String {
 }
 
 /// A strategy with its numbers.
-pub fn strategy_words(strategy: Strategy) -> String {
+pub fn strategy_words(strategy: impl Borrow<Strategy>) -> String {
     let batch = |share: Share| match share {
         Share::Count(1) => "one server at a time".to_owned(),
         share => format!("{share} of a cluster at a time"),
@@ -111,8 +114,8 @@ pub fn strategy_words(strategy: Strategy) -> String {
         keep.map(|keep| format!(", {keep} stay in service"))
             .unwrap_or_default()
     };
-    match strategy {
-        Strategy::ClusterByCluster | Strategy::AllAtOnce => strategy.title().to_owned(),
+    match *strategy.borrow() {
+        strategy @ (Strategy::ClusterByCluster | Strategy::AllAtOnce) => strategy.title().to_owned(),
         Strategy::Rolling { batch: share, keep } => format!("Rolling, {}{}", batch(share), kept(keep)),
         Strategy::Canary {
             first,
@@ -161,11 +164,28 @@ pub async fn acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Resp
 /// A made-up deployment as its page would show it to somebody who may do everything.
 #[cfg(debug_assertions)]
 pub fn sample(frame: Frame, watched: Watched) -> Result<Response> {
-    let ended = watched.deployment.state.is_final();
+    use crate::domain::{DeploymentState, ServerState};
+    let one = &watched.deployment;
+    let ended = one.state.is_final();
+    let count = |state| watched.servers.iter().filter(|part| part.state == state).count();
     let allowed = Acts {
         cancel: !ended,
         again: ended,
-        roll_back_to: ended.then(|| watched.deployment.commit.clone()),
+        roll_back_to: ended.then(|| one.commit.clone()),
+        pause: one.state == DeploymentState::Running,
+        answers: one
+            .pause
+            .iter()
+            .flat_map(|pause| pause.reason.answers().to_vec())
+            .collect(),
+        retry: if ended { count(ServerState::Failed) } else { 0 },
+        resume: if ended {
+            count(ServerState::Interrupted) + count(ServerState::Waiting)
+        } else {
+            0
+        },
+        approve: one.state == DeploymentState::Awaiting,
+        reject: one.state == DeploymentState::Awaiting,
         ..Acts::default()
     };
     html(&Page::new(frame, Vec::new(), watched, &allowed, LogView::empty()))
@@ -244,36 +264,4 @@ pub async fn download(
         .content_type("text/plain; charset=utf-8")
         .header("content-disposition", format!("attachment; filename=\"{name}\""))
         .body(Body::from_bytes_stream(stream)))
-}
-
-/// `POST /deployments/{id}/cancel`
-#[handler]
-pub async fn cancel(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    deployments::cancel(visitor.app(), visitor.actor(), id).await?;
-    let text = "It is being cancelled: what runs is ended, and every server says what is on it.";
-    visitor.flash(Flash::warning(text)).await?;
-    Ok(go_to(&urls::deployment(id)))
-}
-
-/// `POST /deployments/{id}/again`
-#[handler]
-pub async fn again(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    let requested = deployments::again(visitor.app(), visitor.actor(), id).await?;
-    follow(&visitor, requested).await
-}
-
-/// `POST /deployments/{id}/rollback`
-#[handler]
-pub async fn roll_back(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    let requested = deployments::roll_back(visitor.app(), visitor.actor(), id).await?;
-    follow(&visitor, requested).await
-}
-
-/// To the page of what was asked for.
-pub async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response, Error> {
-    if let Requested::AlreadyQueued(id) = requested {
-        let text = format!("The same was waiting already: this is deployment {id}.");
-        visitor.flash(Flash::warning(text)).await?;
-    }
-    Ok(go_to(&urls::deployment(requested.id())))
 }

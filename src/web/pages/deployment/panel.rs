@@ -3,7 +3,7 @@
 
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
-use crate::domain::{CommitId, Deployment, DeploymentState, Instant, PauseReason};
+use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason};
 use crate::web::pages::count;
 use crate::web::urls;
 
@@ -28,7 +28,9 @@ pub struct Act {
     pub icon: &'static str,
     pub url: String,
     /// Sent along: name and value.
-    pub field: Option<(&'static str, &'static str)>,
+    pub field: Option<(&'static str, String)>,
+    /// Asked for together with the question: name and label.
+    pub wants: Option<(&'static str, &'static str)>,
     /// A class: `btn-primary` for the recommended one.
     pub class: &'static str,
     /// Asked before it is done; empty: done at once.
@@ -44,10 +46,16 @@ impl Act {
             icon,
             url,
             field: None,
+            wants: None,
             class: "",
             question: String::new(),
             yes: "",
         }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.field = Some((name, value.into()));
+        self
     }
 
     fn asks(mut self, question: impl Into<String>, yes: &'static str) -> Self {
@@ -67,6 +75,7 @@ impl ActsView {
         } else {
             meanwhile(one, allowed)
         };
+        view.say_who(one, allowed);
         if let Some(first) = view.buttons.first_mut()
             && first.class.is_empty()
             && one.state != DeploymentState::Running
@@ -119,6 +128,21 @@ impl ActsView {
         }
     }
 
+    /// Who cannot press anything reads who can.
+    fn say_who(&mut self, one: &Deployment, allowed: &Acts) {
+        if one.state == DeploymentState::Awaiting {
+            if let Some(obstacle) = &allowed.approve_obstacle {
+                self.text = format!("{} {obstacle}", self.text);
+            } else if !allowed.approve {
+                self.text.push_str(" Whoever may “approve” here can do so.");
+            }
+        }
+        if one.state == DeploymentState::Paused && allowed.answers.is_empty() && one.cancelled_by.is_none() {
+            self.text
+                .push_str(" You may not answer here; whoever may deploy here can.");
+        }
+    }
+
     /// What the instant of `until` brings.
     pub fn until_word(&self) -> &'static str {
         if self.tone == "t-later" {
@@ -165,6 +189,9 @@ fn running(one: &Deployment) -> Told {
 }
 
 fn paused(one: &Deployment) -> Told {
+    if one.cancelled_by.is_some() {
+        return running(one);
+    }
     let (title, text) = match one.pause.as_ref().map(|pause| &pause.reason) {
         Some(PauseReason::Person { by }) => (
             format!("Paused by {by}. Shall it go on?"),
@@ -232,34 +259,98 @@ fn ended_badly(watched: &Watched) -> Told {
     (icon, tone, title.to_owned(), text)
 }
 
+/// What may be said or done while it waits or runs.
 fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Act> {
-    let mut acts = Vec::new();
-    if allowed.cancel {
+    let act = |label: &str, icon, act: &str| Act::new(label, icon, urls::deployment_act(one.id, act));
+    let mut acts: Vec<Act> = allowed
+        .answers
+        .iter()
+        .map(|&answer| answer_act(one, answer))
+        .collect();
+    if allowed.approve {
+        acts.push(act("Approve", "thumb-up", "approve"));
+    }
+    if allowed.reject {
+        let mut reject =
+            act("Reject", "x", "reject").asks("Reject it? It ends, and no server is touched.", "Reject it");
+        reject.wants = Some(("reason", "Why"));
+        acts.push(reject);
+    }
+    if allowed.pause {
+        acts.push(act("Pause after this batch", "player-pause", "pause"));
+    }
+    if allowed.unpause {
+        acts.push(act("Go on without the pause", "player-play", "unpause"));
+    }
+    if allowed.cancel && !allowed.answers.contains(&Answer::Stop) {
         let question = match one.state {
             DeploymentState::Running | DeploymentState::Paused => {
                 "End this deployment now? What runs is ended here and on the servers; each server then says what is on it."
             }
             _ => "Cancel it? It has not begun, so no server is touched.",
         };
-        acts.push(
-            Act::new("Cancel", "player-stop", urls::deployment_cancel(one.id))
-                .asks(question, "Cancel the deployment"),
-        );
+        acts.push(act("Cancel", "player-stop", "cancel").asks(question, "Cancel the deployment"));
     }
     acts
 }
 
-fn afterwards(one: &Deployment, allowed: &Acts) -> Vec<Act> {
-    let mut acts = Vec::new();
-    if allowed.again {
-        acts.push(Act::new(
-            "Deploy again",
-            "rotate-clockwise",
-            urls::deployment_again(one.id),
-        ));
+fn answer_act(one: &Deployment, answer: Answer) -> Act {
+    let icon = match answer {
+        Answer::Resume => "player-play",
+        Answer::Retry => "rotate-clockwise",
+        Answer::Skip => "player-skip-forward",
+        Answer::RollBack => "arrow-back-up",
+        Answer::Stop => "player-stop",
+    };
+    let act = Act::new(answer.title(), icon, urls::deployment_act(one.id, "answer"))
+        .with("answer", answer.as_str());
+    match answer {
+        Answer::Resume | Answer::Retry | Answer::Skip => act,
+        Answer::RollBack => act.asks(
+            "Bring the servers that are done back to what they ran before, and end this deployment?",
+            "Roll back",
+        ),
+        Answer::Stop => act.asks(
+            "End it here? What is done stays done; what is to come keeps what it runs.",
+            "Stop here",
+        ),
     }
-    if let Some(commit) = &allowed.roll_back_to {
-        acts.push(roll_back(one, commit));
+}
+
+/// What may be done with what it has left, the recommended first.
+fn afterwards(one: &Deployment, allowed: &Acts) -> Vec<Act> {
+    let act = |label: String, icon, act: &str| Act::new(label, icon, urls::deployment_act(one.id, act));
+    let mut acts = Vec::new();
+    let resume = (allowed.resume > 0).then(|| {
+        let label = format!("Resume the {} unfinished", allowed.resume);
+        act(label, "player-play", "resume")
+    });
+    let retry = (allowed.retry > 0).then(|| {
+        let label = format!("Retry the {} failed", allowed.retry);
+        act(label, "rotate-clockwise", "retry")
+    });
+    match one.state {
+        DeploymentState::Failed => acts.extend([retry, resume].into_iter().flatten()),
+        _ => acts.extend([resume, retry].into_iter().flatten()),
+    }
+    for next in &allowed.promote_to {
+        let mut promote = act(format!("Promote to {next}"), "arrow-forward-up", "promote")
+            .with("environment", next.clone())
+            .asks(
+                format!("Deploy {} to all servers of {next}?", one.commit.short()),
+                "Promote it",
+            );
+        promote.class = "";
+        acts.push(promote);
+    }
+    acts.extend(allowed.roll_back_to.as_ref().map(|commit| roll_back(one, commit)));
+    if allowed.again {
+        let label = if acts.is_empty() {
+            "Deploy again"
+        } else {
+            "Deploy all again"
+        };
+        acts.push(act(label.to_owned(), "repeat", "again"));
     }
     acts
 }
@@ -272,5 +363,5 @@ fn roll_back(one: &Deployment, commit: &CommitId) -> Act {
         commit.short()
     );
     let label = format!("Roll back to {}", commit.short());
-    Act::new(label, "arrow-back-up", urls::deployment_rollback(one.id)).asks(question, "Roll back")
+    Act::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback")).asks(question, "Roll back")
 }

@@ -5,14 +5,17 @@
 //! replaces the plan below it, and each server's row asks the server itself.
 
 mod check;
+pub mod locking;
 mod plan;
 mod servers;
+mod terms;
 
 use askama::Template;
 use poem::web::{Form, Path, Query};
 use poem::{Response, handler};
 
 pub use self::check::read_files;
+pub use self::locking::{LockForm, LockLine, lines as lock_lines};
 use self::plan::{Given, Pick, PlanView};
 use self::servers::{ServerRow, rows};
 use crate::app::deployments::{DeployRequest, Requested, request};
@@ -24,6 +27,8 @@ use crate::web::errors::status_of;
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::admin::environments::rollout::STRATEGIES;
+use crate::web::pages::deployment::strategy_words;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -40,6 +45,13 @@ struct Page {
     freshness: Freshness,
     plan: PlanView,
     rows: Vec<ServerRow>,
+    /// What stops deployments here.
+    locks: Vec<LockLine>,
+    lock_form: LockForm,
+    lock_action: String,
+    lock_what: &'static str,
+    /// What may be chosen instead of the environment's own strategy.
+    strategies: Vec<(&'static str, String)>,
 }
 
 /// The contract of `templates/environments/_live.html`.
@@ -82,7 +94,11 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, given: Given)
     let view = places::environment(app, visitor.actor(), project, environment).await?;
     let freshness = commits::refresh(app, &view.project);
     let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
-    let plan = plan::plan(app, &view, given).await?;
+    let plan = plan::plan(app, visitor.actor(), &view, given).await?;
+    let (in_project, in_environment) = (view.project.id, view.place.environment.id);
+    let locks = lock_lines(visitor, |one| one.lock.covers(in_project, in_environment)).await?;
+    let own = strategy_words(view.place.environment.options.rollout.strategy);
+    let others = STRATEGIES.iter().map(|&(value, label)| (value, label.to_owned()));
     Ok(Page {
         frame: visitor
             .frame(format!("{project} {name}"), Section::Overview)
@@ -95,10 +111,31 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, given: Given)
         url: urls::environment(project, name),
         plan_url: urls::deploy_plan(project, name),
         rows: rows(&view, &plan),
+        locks,
+        lock_form: LockForm::default(),
+        lock_action: urls::lock_environment(project, name),
+        lock_what: "this environment",
+        strategies: std::iter::once(("", format!("As the environment says: {own}")))
+            .chain(others)
+            .collect(),
         freshness,
         plan,
         view,
     })
+}
+
+/// The page again, with what is wrong with the form of a lock.
+async fn with_lock_form(
+    visitor: &Visitor,
+    project: &str,
+    environment: &str,
+    form: LockForm,
+) -> Result<Response> {
+    let mut page = page(visitor, project, environment, Given::picked(Pick::default())).await?;
+    page.lock_form = form;
+    let mut response = html(&page)?;
+    response.set_status(status_of(ErrorKind::Invalid));
+    Ok(response)
 }
 
 /// `POST /projects/{project}/{environment}`: deploy.
@@ -138,6 +175,9 @@ async fn ask(visitor: &Visitor, project: &str, environment: &str, given: &Given)
         reason: given.reason.clone(),
         kind: given.kind(),
         request_key: given.key(),
+        strategy: given.strategy()?,
+        at: given.begins_at()?,
+        lock_override: given.override_reason(),
         ..DeployRequest::new(project, environment, &given.commit)
     };
     request(visitor.app(), visitor.actor(), wanted).await

@@ -2,11 +2,13 @@
 
 use serde::Deserialize;
 
+use super::terms::{self, RolloutView};
 use crate::app::App;
 use crate::app::commits::{Change, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
-use crate::app::places::{EnvironmentView, Leave};
-use crate::domain::{ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
+use crate::app::places::{EnvironmentView, Leave, resource};
+use crate::app::strategies::StrategyForm;
+use crate::domain::{Action, Actor, ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
 use crate::git::CommitInfo;
 use crate::web::forms::Complaints;
 use crate::web::pages::count;
@@ -19,6 +21,11 @@ pub struct Pick {
     commit: String,
     target: String,
     kind: String,
+    strategy: String,
+    batch: String,
+    keep: String,
+    first: String,
+    wait: String,
 }
 
 /// What the deploy form sends.
@@ -35,6 +42,22 @@ pub struct Given {
     pub reason: String,
     /// One per form as it was shown.
     request_key: String,
+    /// A strategy other than the environment's; empty: its own.
+    pub strategy: String,
+    /// See [`crate::app::strategies::StrategyForm`].
+    pub batch: String,
+    /// See there.
+    pub keep: String,
+    /// See there.
+    pub first: String,
+    /// See there.
+    pub wait: String,
+    /// When it shall begin; empty: now.
+    pub at: String,
+    /// `yes` when the form is one that overrides a lock.
+    pub overrides: String,
+    /// Why the lock does not stop it.
+    pub lock_override: String,
 }
 
 impl Given {
@@ -44,6 +67,11 @@ impl Given {
             commit: pick.commit,
             target: pick.target,
             kind: pick.kind,
+            strategy: pick.strategy,
+            batch: pick.batch,
+            keep: pick.keep,
+            first: pick.first,
+            wait: pick.wait,
             ..Self::default()
         }
     }
@@ -111,14 +139,27 @@ pub struct PlanView {
     pub rolls_back: bool,
     /// Whether there is a button.
     pub ready: bool,
+    /// The batches, and who is left alone.
+    pub rollout: Option<RolloutView>,
+    /// The fields of a strategy other than the environment's.
+    pub strategy: StrategyForm,
+    /// Whether whoever asks may choose another strategy.
+    pub may_configure: bool,
+    /// Whether whoever asks may lock here, and so deploy in spite of a lock.
+    pub may_lock: bool,
+    /// Hours within which a second person has to approve it.
+    pub approval: Option<u32>,
+    /// When policy lets it begin, where it does not let it now: as forms have it, and in words.
+    pub later: Option<(String, String)>,
 }
 
 /// Looks at what was chosen.
 ///
 /// # Errors
 /// Of the store.
-pub async fn plan(app: &App, view: &EnvironmentView, mut given: Given) -> Result<PlanView> {
+pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut given: Given) -> Result<PlanView> {
     let environment = &view.place.environment;
+    let here = resource(&view.project, environment);
     let mut plan = PlanView {
         chosen: !given.commit.trim().is_empty(),
         why: String::new(),
@@ -134,6 +175,12 @@ pub async fn plan(app: &App, view: &EnvironmentView, mut given: Given) -> Result
         refusal: None,
         rolls_back: false,
         ready: false,
+        rollout: None,
+        strategy: given.strategy_form(),
+        may_configure: app.may(actor, Action::Configure, &here),
+        may_lock: app.may(actor, Action::Lock, &here),
+        approval: None,
+        later: None,
         given: Given::default(),
     };
     match recent(app, &view.project, &environment.branch).await {
@@ -156,6 +203,7 @@ pub async fn plan(app: &App, view: &EnvironmentView, mut given: Given) -> Result
             Ok(found) => {
                 let was_here = was_here(app, environment, &found.commit.id).await?;
                 plan.shows(view, found, given.kind(), was_here);
+                plan.rolls_out(app, actor, view, wanted, &given).await?;
             }
             Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
             Err(error) if error.kind() == ErrorKind::Invalid => {
@@ -191,6 +239,34 @@ impl PlanView {
         }
     }
 
+    /// What the rollout would do, and on which terms.
+    async fn rolls_out(
+        &mut self,
+        app: &App,
+        actor: &Actor,
+        view: &EnvironmentView,
+        wanted: Choice,
+        given: &Given,
+    ) -> Result<()> {
+        let kind = if self.rolls_back {
+            Kind::Rollback
+        } else {
+            Kind::Regular
+        };
+        self.approval = terms::approval_hours(view, kind);
+        let strategy = match given.strategy() {
+            Ok(strategy) => strategy,
+            Err(error) => {
+                self.complaints = Complaints::of_error(&error);
+                None
+            }
+        };
+        let rollout = terms::rollout(app, actor, view, wanted, strategy).await?;
+        self.ready &= rollout.obstacle.is_empty();
+        self.rollout = Some(rollout);
+        Ok(())
+    }
+
     fn shows(&mut self, view: &EnvironmentView, preview: Preview, kind: Kind, was_here: bool) {
         let commit = &preview.commit.id;
         let servers: usize = preview.changes.iter().map(|change| change.servers.len()).sum();
@@ -210,11 +286,15 @@ impl PlanView {
             self.refusal = Some(refusal.clone());
         }
         let obstructed = !self.rolls_back && preview.obstacle.is_some();
-        self.ready = servers > 0
-            && leave.is_given()
-            && view.place.lock.is_none()
-            && !obstructed
-            && self.trouble.is_empty();
+        let could = servers > 0 && !obstructed && self.trouble.is_empty();
+        if let Leave::Refused(refusal) = leave
+            && could
+        {
+            let next = refusal.next_allowed.map(terms::time_value);
+            self.later = next.map(|value| (value.clone(), value.replace('T', " ")));
+        }
+        let unlocked = view.place.lock.is_none() || self.may_lock;
+        self.ready = could && leave.is_given() && unlocked;
         self.preview = Some(preview);
     }
 

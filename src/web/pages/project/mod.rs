@@ -16,11 +16,13 @@ use serde::Deserialize;
 use self::chain::Link;
 use self::commits::CommitsView;
 use crate::app::commits::{Fetched, fetch as fetch_now, refresh};
+use crate::app::locks::LockView;
 use crate::app::places::{self, ProjectView};
 use crate::domain::{Error, ErrorKind, Result};
 use crate::git::Freshness;
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::environment::{LockLine, lock_lines};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -35,6 +37,8 @@ struct Page {
     freshness: Freshness,
     chain: Vec<Link>,
     commits: Option<CommitsView>,
+    /// What stops deployments to all of it.
+    locks: Vec<LockLine>,
     /// This page with its query, to look again.
     here: String,
 }
@@ -59,7 +63,12 @@ pub async fn show(
     let app = visitor.app();
     let view = places::project(app, visitor.actor(), &name).await?;
     let freshness = refresh(app, &view.project);
+    let id = view.project.id;
+    let of_all = |one: &LockView| {
+        one.lock.environment.is_none() && one.lock.project.is_none_or(|project| project == id)
+    };
     let page = Page {
+        locks: lock_lines(&visitor, of_all).await?,
         chain: chain::chain(app, visitor.actor(), &view).await,
         commits: commits::commits(app, visitor.actor(), &view, &wanted).await?,
         frame: visitor

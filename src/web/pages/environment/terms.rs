@@ -1,0 +1,169 @@
+//! What a deploy form may say beside commit and servers (a strategy, a time, why a lock does not
+//! stop it), and what the rollout would then do.
+
+use chrono::NaiveDateTime;
+
+use super::plan::Given;
+use crate::app::App;
+use crate::app::deployments::Choice;
+use crate::app::places::EnvironmentView;
+use crate::app::plans;
+use crate::app::strategies::StrategyForm;
+use crate::domain::rollout::Batch;
+use crate::domain::{Actor, Error, Instant, Kind, Plan, Result, ServerId, Strategy};
+use crate::web::pages::count;
+use crate::web::pages::deployment::{hold_words, strategy_words};
+
+/// Names of a batch shown before “and more”.
+const NAMES: usize = 12;
+
+/// What will happen, before anybody presses.
+pub struct RolloutView {
+    pub strategy: String,
+    pub batches: Vec<BatchLine>,
+    /// Servers that are left alone, and why.
+    pub left_alone: Vec<(String, String)>,
+    pub notes: Vec<String>,
+    /// Why it cannot be done so; empty: it can.
+    pub obstacle: String,
+}
+
+pub struct BatchLine {
+    pub title: String,
+    pub size: String,
+    pub names: String,
+    /// What is waited for before it; empty: nothing.
+    pub hold: String,
+    /// Who is taken out of service before it; empty: nobody else.
+    pub takes_out: String,
+}
+
+impl Given {
+    /// The fields of a strategy other than the environment's; sensible values where none is chosen.
+    pub fn strategy_form(&self) -> StrategyForm {
+        if self.strategy.is_empty() {
+            return StrategyForm {
+                kind: String::new(),
+                ..StrategyForm::default()
+            };
+        }
+        StrategyForm {
+            kind: self.strategy.clone(),
+            batch: self.batch.clone(),
+            keep: self.keep.clone(),
+            first: self.first.clone(),
+            wait: self.wait.clone(),
+        }
+    }
+
+    /// That strategy.
+    ///
+    /// # Errors
+    /// Complaints about its fields.
+    pub fn strategy(&self) -> Result<Option<Strategy>> {
+        if self.strategy.is_empty() {
+            return Ok(None);
+        }
+        self.strategy_form().read().map(Some).map_err(Error::fields)
+    }
+
+    /// When it shall begin, in UTC as the form says.
+    ///
+    /// # Errors
+    /// A complaint about the field `at`.
+    pub fn begins_at(&self) -> Result<Option<Instant>> {
+        time("at", &self.at)
+    }
+
+    /// Why a lock does not stop it.
+    pub fn override_reason(&self) -> Option<String> {
+        (self.overrides == "yes").then(|| self.lock_override.clone())
+    }
+}
+
+/// Reads a date and time of a form, in UTC; empty is none.
+///
+/// # Errors
+/// A complaint about `field`.
+pub fn time(field: &str, text: &str) -> Result<Option<Instant>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(|time| Some(time.and_utc()))
+        .ok_or_else(|| Error::field(field, "Write date and time as 2026-11-23 08:30, in UTC."))
+}
+
+/// An instant as such a form has it, rounded up to the minute.
+pub fn time_value(at: Instant) -> String {
+    let rounded = at + chrono::TimeDelta::seconds(59);
+    rounded.format("%Y-%m-%dT%H:%M").to_string()
+}
+
+/// What deploying so would do.
+///
+/// # Errors
+/// Of the store.
+pub async fn rollout(
+    app: &App,
+    actor: &Actor,
+    view: &EnvironmentView,
+    choice: Choice,
+    strategy: Option<Strategy>,
+) -> Result<RolloutView> {
+    let place = (view.project.name.as_str(), view.place.environment.name.as_str());
+    let seen = plans::preview(app, actor, place, choice, strategy).await?;
+    let wanted = strategy.unwrap_or(view.place.environment.options.rollout.strategy);
+    let Some(plan) = seen.plan else {
+        return Ok(RolloutView {
+            strategy: strategy_words(wanted),
+            batches: Vec::new(),
+            left_alone: Vec::new(),
+            notes: Vec::new(),
+            obstacle: seen.obstacle.unwrap_or_default(),
+        });
+    };
+    Ok(RolloutView {
+        strategy: strategy_words(plan.strategy),
+        batches: plan.batches.iter().map(|batch| line(&plan, batch)).collect(),
+        left_alone: plan
+            .left_alone
+            .iter()
+            .map(|one| (one.name.clone(), one.why.clone()))
+            .collect(),
+        notes: plan.notes.clone(),
+        obstacle: String::new(),
+    })
+}
+
+fn line(plan: &Plan, batch: &Batch) -> BatchLine {
+    let names: Vec<&str> = batch.servers.iter().map(|one| one.name.as_str()).collect();
+    let name_of = |id: &ServerId| {
+        let found = plan.servers().find(|one| one.server == *id);
+        found.map(|one| one.name.as_str())
+    };
+    let out: Vec<&str> = batch.take_out.iter().filter_map(name_of).collect();
+    BatchLine {
+        title: batch.title.clone(),
+        size: count(names.len(), "server"),
+        names: some(&names),
+        hold: batch.hold.map(hold_words).unwrap_or_default(),
+        takes_out: some(&out),
+    }
+}
+
+fn some(names: &[&str]) -> String {
+    if names.len() <= NAMES {
+        return names.join(", ");
+    }
+    format!("{} and {} more", names[..NAMES].join(", "), names.len() - NAMES)
+}
+
+/// Within how many hours somebody else has to approve it; `None`: nobody has to.
+pub fn approval_hours(view: &EnvironmentView, kind: Kind) -> Option<u32> {
+    let options = &view.place.environment.options;
+    options.approval_hours.filter(|_| kind != Kind::Rollback)
+}
