@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod activity;
 pub mod admin;
 pub mod audit;
+pub mod balancers;
 pub mod commits;
 pub mod deployments;
 pub mod drift;

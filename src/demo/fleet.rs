@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{EnvironmentOptions, SyncMethod, Variable};
+use crate::domain::{EnvironmentOptions, OnFailure, RolloutOptions, Share, Strategy, SyncMethod, Variable};
 
 /// Who the deployer logs in as on every server.
 pub const REMOTE_USER: &str = "deploy";
@@ -79,6 +79,36 @@ impl Place {
             .max_by_key(|other| other.position)
     }
 
+    /// How it goes over the servers: each way once, so that a newcomer sees them all. What goes to
+    /// the shop's customers goes to one server first, and waits for a person.
+    fn rollout(&self) -> RolloutOptions {
+        let (strategy, on_failure) = match (self.project, self.environment) {
+            ("webshop", "prod") => (
+                Strategy::Canary {
+                    first: 1,
+                    wait: None,
+                    batch: Share::Percent(50),
+                    keep: None,
+                },
+                OnFailure::Ask,
+            ),
+            ("webshop", "beta") | ("orders-api", "prod") => (
+                Strategy::Rolling {
+                    batch: Share::Count(1),
+                    keep: None,
+                },
+                OnFailure::Ask,
+            ),
+            ("site", _) => (Strategy::AllAtOnce, OnFailure::Stop),
+            _ => (Strategy::ClusterByCluster, OnFailure::Stop),
+        };
+        RolloutOptions {
+            strategy,
+            on_failure,
+            ..RolloutOptions::default()
+        }
+    }
+
     /// What the environment tunes.
     pub fn options(&self) -> EnvironmentOptions {
         let excluded: &[&str] = match self.project {
@@ -109,6 +139,7 @@ impl Place {
             variables,
             // Two at a time, so that one can watch them roll.
             parallel: 2,
+            rollout: self.rollout(),
             ..EnvironmentOptions::default()
         }
     }

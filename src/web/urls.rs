@@ -3,7 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::{DeploymentId, LockId, ServerId};
+use crate::domain::{BalancerId, DeploymentId, LockId, ServerId};
 
 /// What a path segment or a query value may hold as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -68,6 +68,10 @@ fixed! {
     admin_policy = "/admin/policy";
     /// Locks everything (POST).
     admin_lock = "/admin/lock";
+    /// Balancers, to change.
+    admin_balancers = "/admin/balancers";
+    /// A balancer to be added.
+    admin_new_balancer = "/admin/new/balancer";
     /// A project to be added.
     admin_new_project = "/admin/new/project";
     /// A server to be added.
@@ -232,6 +236,11 @@ pub fn admin_server(id: ServerId) -> String {
 /// A cluster, to change.
 pub fn admin_cluster(cluster: &str) -> String {
     format!("/admin/clusters/{}", encode(cluster))
+}
+
+/// A balancer: what it says, and to change.
+pub fn admin_balancer(id: BalancerId) -> String {
+    format!("/admin/balancers/{id}")
 }
 
 /// A user, to change.

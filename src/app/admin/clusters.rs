@@ -1,12 +1,15 @@
 //! Clusters: added, edited, deleted.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand_everything, name, record};
+use super::{Wrongs, demand_everything, lines, name, record};
 use crate::access::Permit;
 use crate::app::App;
-use crate::domain::{Cluster, ClusterId, Member, Name, Result, ServerId};
-use crate::store::{Reader, clusters, servers};
+use crate::balancer::Slot;
+use crate::domain::{BalancerId, Cluster, ClusterId, Member, Name, Result, ServerId};
+use crate::store::{Reader, balancers, clusters, servers};
 
 /// The form of a cluster, as typed.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +18,12 @@ pub struct ClusterForm {
     pub name: String,
     /// The servers chosen, in the order wanted.
     pub members: Vec<ServerId>,
+    /// The number of the balancer it stands behind; empty: none.
+    pub balancer: String,
+    /// The balancer's backends, one per line.
+    pub backends: String,
+    /// What the balancer calls a server, where it is not what we call it.
+    pub balancer_names: BTreeMap<ServerId, String>,
 }
 
 impl ClusterForm {
@@ -23,31 +32,57 @@ impl ClusterForm {
         Self {
             name: cluster.name.to_string(),
             members: cluster.members.iter().map(|member| member.server).collect(),
+            balancer: cluster.balancer.map(|id| id.to_string()).unwrap_or_default(),
+            backends: cluster.backends.join("\n"),
+            balancer_names: cluster
+                .members
+                .iter()
+                .filter_map(|member| Some((member.server, member.balancer_name.clone()?)))
+                .collect(),
         }
     }
 
-    /// What the form does not show is kept from `before`.
     fn check(&self, before: Option<&Cluster>) -> Result<Cluster> {
         let mut wrong = Wrongs::default();
-        let Some(name) = wrong.take("name", name(&self.name)) else {
-            return Err(wrong.into_error());
+        let name = wrong.take("name", name(&self.name));
+        let backends = lines(&self.backends);
+        let balancer = match self.balancer.as_str() {
+            "" => None,
+            id => {
+                let unknown = || "Choose a balancer from the list, or none.".to_owned();
+                wrong.take("balancer", id.parse::<BalancerId>().map_err(|_| unknown()))
+            }
         };
-        let known = |server: ServerId| {
-            let members = before
-                .map(|cluster| cluster.members.as_slice())
-                .unwrap_or_default();
-            let kept = members.iter().find(|member| member.server == server);
-            kept.cloned().unwrap_or(Member {
+        if balancer.is_some() && backends.is_empty() {
+            wrong.add(
+                "backends",
+                "Say which of the balancer's backends its servers are in.",
+            );
+        }
+        let mut members = Vec::new();
+        for &server in &self.members {
+            let called = self.balancer_names.get(&server).map(|text| text.trim());
+            let called = called.filter(|text| !text.is_empty()).map(str::to_owned);
+            let probe = called.as_deref().unwrap_or("server");
+            for backend in backends.iter().map(String::as_str).chain(["backend"]) {
+                if let Err(error) = Slot::new(backend, probe) {
+                    wrong.add("backends", error.to_string());
+                }
+            }
+            members.push(Member {
                 server,
-                balancer_name: None,
-            })
+                balancer_name: called,
+            });
+        }
+        let Some(name) = name.filter(|_| wrong.is_empty()) else {
+            return Err(wrong.into_error());
         };
         Ok(Cluster {
             id: before.map_or(ClusterId(0), |cluster| cluster.id),
             name,
-            balancer: before.and_then(|cluster| cluster.balancer),
-            backends: before.map(|cluster| cluster.backends.clone()).unwrap_or_default(),
-            members: self.members.iter().copied().map(known).collect(),
+            balancer,
+            backends,
+            members,
         })
     }
 }
@@ -145,5 +180,17 @@ async fn told(on: &impl Reader, cluster: &Cluster) -> Result<Value> {
         server.map_or_else(|| member.server.to_string(), |server| server.name.to_string())
     };
     let members: Vec<String> = cluster.members.iter().map(name).collect();
-    Ok(json!({ "name": cluster.name, "servers": members }))
+    let balancer = match cluster.balancer {
+        Some(id) => Some(balancers::by_id(on, id).await?.name),
+        None => None,
+    };
+    let other_names: Vec<String> = cluster
+        .members
+        .iter()
+        .filter_map(|member| Some(format!("{} is {}", name(member), member.balancer_name.as_ref()?)))
+        .collect();
+    Ok(json!({
+        "name": cluster.name, "servers": members, "balancer": balancer,
+        "backends": cluster.backends, "balancer_names": other_names,
+    }))
 }

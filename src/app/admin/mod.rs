@@ -28,11 +28,11 @@ const DESCRIPTION_LIMIT: usize = 500;
 
 /// Complaints about a form, gathered so that a person sees all of them at once.
 #[derive(Debug, Default)]
-struct Wrongs(Vec<FieldError>);
+pub(super) struct Wrongs(Vec<FieldError>);
 
 impl Wrongs {
     /// `message` is wrong with `field`.
-    fn add(&mut self, field: &str, message: impl Into<String>) {
+    pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
         self.0.push(FieldError {
             field: field.to_owned(),
             message: message.into(),
@@ -40,19 +40,24 @@ impl Wrongs {
     }
 
     /// The value, or its complaint kept.
-    fn take<T>(&mut self, field: &str, outcome: Result<T, String>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, field: &str, outcome: Result<T, String>) -> Option<T> {
         outcome.map_err(|message| self.add(field, message)).ok()
     }
 
     /// A whole number within `range`.
-    fn number(&mut self, field: &str, text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number(
+        &mut self,
+        field: &str,
+        text: &str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
         let (least, most) = (range.start(), range.end());
         let number = text.trim().parse().ok().filter(|number| range.contains(number));
         let sentence = || format!("Write a whole number from {least} to {most}.");
         self.take(field, number.ok_or_else(sentence))
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -62,7 +67,7 @@ impl Wrongs {
     }
 
     /// The error that carries them.
-    fn into_error(self) -> Error {
+    pub(super) fn into_error(self) -> Error {
         if self.0.is_empty() {
             return Error::internal("a form was refused without a complaint");
         }
@@ -71,7 +76,7 @@ impl Wrongs {
 }
 
 /// A name as typed: spaces around it are no part of it.
-fn name(text: &str) -> Result<Name, String> {
+pub(super) fn name(text: &str) -> Result<Name, String> {
     text.trim().parse()
 }
 
@@ -125,7 +130,7 @@ fn demand(permit: &Permit, action: Action, resource: &Resource) -> Result<()> {
 }
 
 /// Whether the permit is one to change servers, clusters and the list of projects.
-fn demand_everything(permit: &Permit) -> Result<()> {
+pub(super) fn demand_everything(permit: &Permit) -> Result<()> {
     demand(permit, Action::Configure, &Resource::Everything)
 }
 
@@ -138,7 +143,7 @@ fn demand_project(permit: &Permit, project: &Name) -> Result<()> {
 }
 
 /// Writes an act on `resource` down, in the transaction that does it.
-async fn record(
+pub(super) async fn record(
     tx: &Tx,
     permit: &Permit,
     action: &str,
@@ -154,7 +159,7 @@ async fn record(
 }
 
 /// What an edit changed, by name: `{"port": {"from": 22, "to": 2222}}`.
-fn changes(before: &Value, after: &Value) -> Value {
+pub(super) fn changes(before: &Value, after: &Value) -> Value {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
         return Value::Null;
     };

@@ -79,6 +79,13 @@ impl Row {
         }
     }
 
+    /// The deployment it goes on from: what it is to this one, and its address.
+    pub fn origin(&self) -> Option<(String, String)> {
+        let id = self.deployment.origin?;
+        let words = super::deployment::origin_words(&self.deployment, id);
+        Some((words, urls::deployment(id)))
+    }
+
     /// The servers meant, when they are not all of the environment.
     pub fn part(&self) -> Option<String> {
         match &self.deployment.target {

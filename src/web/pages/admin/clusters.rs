@@ -9,6 +9,7 @@ use super::{Part, Tabs, may_configure, refused, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterForm};
 use crate::app::admin::inventory::{self, Inventory};
+use crate::app::balancers;
 use crate::domain::{Cluster, Error, ErrorKind, Result};
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
@@ -47,6 +48,13 @@ struct ClusterPage {
     /// The name as typed.
     called: String,
     servers: Vec<Pick>,
+    /// Number and name of every balancer, and none.
+    balancers: Vec<(String, String)>,
+    /// The chosen one.
+    balancer: String,
+    backends: String,
+    /// What a balancer calls each server: number, our name, its name.
+    balancer_names: Vec<(String, String, String)>,
     complaints: Complaints,
     warnings: Vec<String>,
     places: Vec<(String, String)>,
@@ -167,6 +175,12 @@ fn read(fields: &Fields) -> ClusterForm {
     ClusterForm {
         name: fields.text("name"),
         members: fields.chosen("members"),
+        balancer: fields.text("balancer"),
+        backends: fields.text("backends"),
+        balancer_names: fields
+            .numbered("balancer-name-")
+            .filter_map(|(id, name)| Some((id.parse().ok()?, name.to_owned())))
+            .collect(),
     }
 }
 
@@ -198,6 +212,7 @@ async fn page(
     complaints: Complaints,
 ) -> Result<ClusterPage> {
     let inventory = inventory::read(visitor.app(), permit).await?;
+    let all_balancers = balancers::list(visitor.app(), permit).await?;
     let (title, action) = match existing {
         Some(cluster) => (
             cluster.name.to_string(),
@@ -238,6 +253,23 @@ async fn page(
         question,
         action,
         servers: picks(all, &form.members),
+        balancer_names: inventory
+            .servers
+            .iter()
+            .map(|server| {
+                let called = form.balancer_names.get(&server.id).cloned().unwrap_or_default();
+                (server.id.to_string(), server.name.to_string(), called)
+            })
+            .collect(),
+        balancers: std::iter::once((String::new(), "None".to_owned()))
+            .chain(
+                all_balancers
+                    .into_iter()
+                    .map(|one| (one.id.to_string(), one.name.to_string())),
+            )
+            .collect(),
+        balancer: form.balancer,
+        backends: form.backends,
         called: form.name,
         complaints,
         warnings: own.map(|twice| twice.sentence()).collect(),

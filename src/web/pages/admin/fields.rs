@@ -33,6 +33,13 @@ impl Fields {
         own.map(|(_, value)| value.as_str())
     }
 
+    /// The fields whose name begins with `prefix`: the rest of the name, and the value.
+    pub fn numbered<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let rest =
+            move |(name, value): &'a (String, String)| Some((name.strip_prefix(prefix)?, value.as_str()));
+        self.0.iter().filter_map(rest)
+    }
+
     /// What was ticked under `name`, by the numbers beside the boxes; without one, at the end.
     pub fn chosen<T: FromStr>(&self, name: &str) -> Vec<T> {
         let mut chosen: Vec<(u32, T)> = self

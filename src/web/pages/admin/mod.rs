@@ -6,6 +6,7 @@
 //! and the complaints beside their fields. Whatever is deleted asks first, and deleting it twice
 //! says that it is gone.
 
+pub mod balancers;
 pub mod clusters;
 pub mod environments;
 pub mod fields;
@@ -35,6 +36,7 @@ enum Part {
     Projects,
     Servers,
     Clusters,
+    Balancers,
     Users,
     Policy,
 }
@@ -52,6 +54,7 @@ fn tabs(visitor: &Visitor, current: Part) -> Tabs {
         ("Projects", urls::admin_projects(), Part::Projects),
         ("Servers", urls::admin_servers(), Part::Servers),
         ("Clusters", urls::admin_clusters(), Part::Clusters),
+        ("Balancers", urls::admin_balancers(), Part::Balancers),
         ("Users", urls::admin_users(), Part::Users),
         ("Policy", urls::admin_policy(), Part::Policy),
     ];
@@ -102,6 +105,14 @@ pub fn routes(routes: Table) -> Table {
         )
         .at("/admin/servers/:id/trust", post(host_keys::trust))
         .at("/admin/servers/:id/forget", post(host_keys::forget))
+        .at(urls::admin_balancers(), get(balancers::list))
+        .at(
+            urls::admin_new_balancer(),
+            get(balancers::new).post(balancers::add),
+        )
+        .at("/admin/balancers/:id", get(balancers::show).post(balancers::edit))
+        .at("/admin/balancers/:id/act", post(balancers::act))
+        .at("/admin/balancers/:id/delete", post(balancers::delete))
         .at(urls::admin_clusters(), get(clusters::list))
         .at(urls::admin_new_cluster(), get(clusters::new).post(clusters::add))
         .at(

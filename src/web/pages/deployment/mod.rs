@@ -96,7 +96,8 @@ impl Page {
     }
 }
 
-fn origin_words(deployment: &Deployment, origin: DeploymentId) -> String {
+/// What the deployment it goes on from is to this one.
+pub fn origin_words(deployment: &Deployment, origin: DeploymentId) -> String {
     match deployment.kind {
         Kind::Rollback => format!("rolls back {origin}"),
         Kind::Promotion => format!("promotes {origin}"),

@@ -6,9 +6,9 @@ use super::terms::{self, RolloutView};
 use crate::app::App;
 use crate::app::commits::{Change, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
-use crate::app::places::{EnvironmentView, Leave, resource};
+use crate::app::places::{EnvironmentView, Leave};
 use crate::app::strategies::StrategyForm;
-use crate::domain::{Action, Actor, ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
+use crate::domain::{Actor, ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
 use crate::git::CommitInfo;
 use crate::web::forms::Complaints;
 use crate::web::pages::count;
@@ -159,7 +159,6 @@ pub struct PlanView {
 /// Of the store.
 pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut given: Given) -> Result<PlanView> {
     let environment = &view.place.environment;
-    let here = resource(&view.project, environment);
     let mut plan = PlanView {
         chosen: !given.commit.trim().is_empty(),
         why: String::new(),
@@ -177,8 +176,8 @@ pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut given: G
         ready: false,
         rollout: None,
         strategy: given.strategy_form(),
-        may_configure: app.may(actor, Action::Configure, &here),
-        may_lock: app.may(actor, Action::Lock, &here),
+        may_configure: view.may_configure,
+        may_lock: view.may_lock,
         approval: None,
         later: None,
         given: Given::default(),

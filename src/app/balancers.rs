@@ -1,0 +1,327 @@
+//! Balancers: added, edited, deleted; what they say of their servers; taking one out and putting it
+//! back by hand.
+
+use serde_json::{Value, json};
+
+use super::admin::{Wrongs, changes, demand_everything, name, record};
+use super::{App, start};
+use crate::access::Permit;
+use crate::balancer::{self, Admin, Look, Merged, Slot};
+use crate::domain::{Balancer, BalancerId, Error, Name, Result};
+use crate::store::{balancers, clusters};
+
+/// The form of a balancer, as typed.
+#[derive(Debug, Clone, Default)]
+pub struct BalancerForm {
+    /// See [`Balancer::name`].
+    pub name: String,
+    /// `runtime` or `stats`.
+    pub kind: String,
+    /// One address per line.
+    pub endpoints: String,
+}
+
+impl BalancerForm {
+    /// The form of a balancer as it is.
+    pub fn of(balancer: &Balancer) -> Self {
+        Self {
+            name: balancer.name.to_string(),
+            kind: balancer.kind.clone(),
+            endpoints: balancer.endpoints.join("\n"),
+        }
+    }
+
+    fn check(&self, app: &App, before: Option<&Balancer>) -> Result<Balancer> {
+        let mut wrong = Wrongs::default();
+        let name = wrong.take("name", name(&self.name));
+        if !matches!(self.kind.as_str(), "runtime" | "stats") {
+            wrong.add("kind", "Choose how it is spoken to from the list.");
+        }
+        let lines = self.endpoints.lines().map(str::trim);
+        let endpoints: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let Some(name) = name.filter(|_| wrong.is_empty()) else {
+            return Err(wrong.into_error());
+        };
+        let balancer = Balancer {
+            id: before.map_or(BalancerId(0), |one| one.id),
+            name,
+            kind: self.kind.clone(),
+            endpoints,
+            settings: before.map_or(Value::Null, |one| one.settings.clone()),
+        };
+        // Whoever opens it says best what is wrong with its addresses.
+        if let Err(error) = balancer::Balancer::open(&balancer, &start::balancer_options(&app.config)) {
+            wrong.add("endpoints", error.to_string());
+            return Err(wrong.into_error());
+        }
+        Ok(balancer)
+    }
+}
+
+/// All of them, by name.
+pub async fn list(app: &App, permit: &Permit) -> Result<Vec<Balancer>> {
+    demand_everything(permit)?;
+    balancers::list(&app.store).await
+}
+
+/// One of them.
+///
+/// # Errors
+/// Not found.
+pub async fn by_id(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer> {
+    demand_everything(permit)?;
+    balancers::by_id(&app.store, id).await
+}
+
+/// Adds a balancer.
+///
+/// # Errors
+/// Complaints about fields.
+pub async fn add(app: &App, permit: &Permit, form: &BalancerForm) -> Result<Balancer> {
+    demand_everything(permit)?;
+    let balancer = form.check(app, None)?;
+    let tx = app.store.begin().await?;
+    let balancer = balancers::insert(&tx, &balancer).await?;
+    let resource = resource(&balancer.name);
+    record(
+        &tx,
+        permit,
+        "balancer.added",
+        resource,
+        app.now(),
+        told(&balancer),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(balancer)
+}
+
+/// Changes a balancer. A form sent twice changes nothing the second time.
+///
+/// # Errors
+/// Complaints about fields; not found.
+pub async fn edit(app: &App, permit: &Permit, id: BalancerId, form: &BalancerForm) -> Result<Balancer> {
+    demand_everything(permit)?;
+    let tx = app.store.begin().await?;
+    let before = balancers::by_id(&tx, id).await?;
+    let changed = form.check(app, Some(&before))?;
+    if before != changed {
+        balancers::update(&tx, &changed).await?;
+        let detail = changes(&told(&before), &told(&changed));
+        let resource = resource(&before.name);
+        record(&tx, permit, "balancer.changed", resource, app.now(), detail).await?;
+        tx.commit().await?;
+    }
+    Ok(changed)
+}
+
+/// Deletes a balancer that no cluster stands behind.
+///
+/// # Errors
+/// A conflict while one does; not found.
+pub async fn delete(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer> {
+    demand_everything(permit)?;
+    let tx = app.store.begin().await?;
+    let balancer = balancers::by_id(&tx, id).await?;
+    let behind = clusters::list(&tx).await?;
+    if let Some(cluster) = behind.iter().find(|cluster| cluster.balancer == Some(id)) {
+        return Err(Error::conflict(format!(
+            "Cluster “{}” stands behind “{}”. Change the cluster first.",
+            cluster.name, balancer.name
+        )));
+    }
+    balancers::delete(&tx, id).await?;
+    let resource = resource(&balancer.name);
+    record(
+        &tx,
+        permit,
+        "balancer.deleted",
+        resource,
+        app.now(),
+        told(&balancer),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(balancer)
+}
+
+/// What is done to a server by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByHand {
+    /// No new sessions; those it has may end.
+    Drain,
+    /// Out at once.
+    Maint,
+    /// Back in service.
+    Ready,
+}
+
+impl ByHand {
+    /// Reads what a form sends.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "drain" => Some(Self::Drain),
+            "maint" => Some(Self::Maint),
+            "ready" => Some(Self::Ready),
+            _ => None,
+        }
+    }
+
+    fn event(self) -> &'static str {
+        match self {
+            Self::Drain => "balancer.drained",
+            Self::Maint => "balancer.taken_out",
+            Self::Ready => "balancer.put_back",
+        }
+    }
+}
+
+/// What a balancer says now.
+#[derive(Debug, Clone)]
+pub struct BalancerView {
+    /// Itself.
+    pub balancer: Balancer,
+    /// Its backends in its order, each with its servers.
+    pub backends: Vec<(String, Vec<SlotView>)>,
+    /// Endpoints that could not be asked, and why not.
+    pub failures: Vec<(String, String)>,
+}
+
+/// A server in a backend, as all endpoints tell it.
+#[derive(Debug, Clone)]
+pub struct SlotView {
+    /// The balancer's name for it.
+    pub server: String,
+    /// `ready`, `drain` or `maint`: what was decided about it.
+    pub decided: &'static str,
+    /// Takes new sessions on every endpoint.
+    pub up: bool,
+    /// On all endpoints together.
+    pub sessions: u64,
+    /// Whether all endpoints say the same.
+    pub agree: bool,
+    /// The balancer's own words, one per endpoint where they differ.
+    pub status: String,
+    /// What the last check found.
+    pub last_check: String,
+}
+
+/// Asks a balancer what it sees. An endpoint that is away is told with the others.
+///
+/// # Errors
+/// Not found. What is wrong with its settings is told as a failure.
+pub async fn look(app: &App, permit: &Permit, id: BalancerId) -> Result<BalancerView> {
+    let row = by_id(app, permit, id).await?;
+    let opened = balancer::Balancer::open(&row, &start::balancer_options(&app.config));
+    let look = match opened {
+        Ok(opened) => opened.look().await,
+        Err(error) => {
+            let failures = vec![(row.name.to_string(), error.to_string())];
+            return Ok(BalancerView {
+                balancer: row,
+                backends: Vec::new(),
+                failures,
+            });
+        }
+    };
+    Ok(view(row, &look))
+}
+
+fn view(balancer: Balancer, look: &Look) -> BalancerView {
+    let mut backends: Vec<(String, Vec<SlotView>)> = Vec::new();
+    for merged in &look.state.servers {
+        let slot = slot_view(merged);
+        match backends.iter_mut().find(|(name, _)| *name == merged.slot.backend) {
+            Some((_, servers)) => servers.push(slot),
+            None => backends.push((merged.slot.backend.clone(), vec![slot])),
+        }
+    }
+    let failures = look.failures.iter();
+    BalancerView {
+        balancer,
+        backends,
+        failures: failures
+            .map(|(endpoint, error)| (endpoint.clone(), error.to_string()))
+            .collect(),
+    }
+}
+
+fn slot_view(merged: &Merged) -> SlotView {
+    let mut statuses: Vec<&str> = merged
+        .per_endpoint
+        .iter()
+        .map(|one| one.status.as_str())
+        .collect();
+    statuses.dedup();
+    let checks = merged.per_endpoint.iter().map(|one| one.last_check.as_str());
+    SlotView {
+        server: merged.slot.server.clone(),
+        decided: match merged.admin {
+            Admin::Ready => "ready",
+            Admin::Drain => "drain",
+            Admin::Maint => "maint",
+        },
+        up: merged.up,
+        sessions: merged.sessions,
+        agree: merged.agree,
+        status: statuses.join(", "),
+        last_check: checks
+            .max_by_key(|text| text.len())
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+/// Takes a server out or puts it back, on every endpoint. It is written down before it is done, as
+/// what was asked for, and a failure with what came of it.
+///
+/// # Errors
+/// Not found; a slot the balancer does not know; a balancer that cannot be reached or refuses.
+pub async fn act(
+    app: &App,
+    permit: &Permit,
+    id: BalancerId,
+    (backend, server): (&str, &str),
+    act: ByHand,
+) -> Result<()> {
+    demand_everything(permit)?;
+    let row = balancers::by_id(&app.store, id).await?;
+    let opened = balancer::Balancer::open(&row, &start::balancer_options(&app.config))?;
+    let slot = Slot::new(backend, server)?;
+    note(
+        app,
+        permit,
+        &row,
+        act.event(),
+        json!({ "backend": backend, "server": server }),
+    )
+    .await?;
+    let slots = [slot];
+    let outcome = match act {
+        ByHand::Drain => opened.drain(&slots).await,
+        ByHand::Maint => opened.maint(&slots).await,
+        ByHand::Ready => opened.ready(&slots).await,
+    };
+    if let Err(error) = outcome {
+        let detail = json!({
+            "backend": backend, "server": server, "wanted": act.event(), "error": error.to_string(),
+        });
+        note(app, permit, &row, "balancer.act_failed", detail).await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+async fn note(app: &App, permit: &Permit, row: &Balancer, event: &str, detail: Value) -> Result<()> {
+    let tx = app.store.begin().await?;
+    record(&tx, permit, event, resource(&row.name), app.now(), detail).await?;
+    tx.commit().await
+}
+
+fn resource(name: &Name) -> String {
+    format!("balancer {name}")
+}
+
+fn told(balancer: &Balancer) -> Value {
+    json!({ "name": balancer.name, "kind": balancer.kind, "endpoints": balancer.endpoints })
+}
