@@ -2,4 +2,5 @@
 //! is missing without them.
 
 mod deployment;
+mod rollouts;
 mod support;

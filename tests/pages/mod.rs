@@ -4,4 +4,5 @@ mod diff;
 mod environment;
 mod overview;
 mod project;
+mod rollout;
 mod support;

@@ -1,0 +1,284 @@
+//! What people see of rollouts: lanes and what is where, the acts, the plan before the deed, locks.
+
+use deployer::domain::{CommitId, EnvironmentOptions, OnFailure, RolloutOptions, Share, Strategy};
+use reqwest::StatusCode;
+
+use super::support::{Pages, location, value};
+use crate::support::world::Wishes;
+
+/// The text of the first element with this class, without its tags.
+fn text(page: &str, mark: &str) -> String {
+    let start = page.find(mark).unwrap_or_else(|| panic!("no {mark} in {page}"));
+    let mut out = String::new();
+    let mut inside = true;
+    for c in page[start..].chars().take(6000) {
+        match c {
+            '<' => inside = true,
+            '>' => {
+                inside = false;
+                out.push(' ');
+            }
+            c if !inside => out.push(c),
+            _ => {}
+        }
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_is_lanes_of_small_tiles_and_says_what_is_where() {
+    let pages = Pages::start(&["dev"], "admin").await;
+    let page = pages.page("/gallery?show=fleet-failed").await;
+    assert_eq!(page.matches("class=\"tile ").count(), 200);
+    assert_eq!(page.matches("class=\"lane\"").count(), 8);
+    assert!(
+        page.contains("<b>web7</b>"),
+        "the shared domain is left out of tiles"
+    );
+    let what = text(&page, "class=\"stands\"");
+    assert!(
+        what.contains("deploy.sh ended with code 3") && what.contains("Out of service: it gets no traffic."),
+        "{what}"
+    );
+    assert!(what.contains("Not touched: it runs what it ran before. In service, as before."));
+    let acts = text(&page, "id=\"acts\"");
+    let order = [
+        "It failed. What now?",
+        "Retry the 2 failed",
+        "Resume the",
+        "Roll back to",
+    ];
+    let places: Vec<Option<usize>> = order.iter().map(|words| acts.find(words)).collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "the next act comes first: {acts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_a_question_with_its_answers() {
+    let pages = Pages::start(&["dev"], "admin").await;
+    let page = pages.page("/gallery?show=canary").await;
+    let acts = text(&page, "id=\"acts\"");
+    assert!(
+        acts.contains("The canaries are done. Do they look well?"),
+        "{acts}"
+    );
+    for answer in ["Go on", "Roll back", "Stop here"] {
+        assert!(acts.contains(answer), "{answer}: {acts}");
+    }
+    assert!(page.contains("name=\"answer\" value=\"resume\""));
+    let lanes = text(&page, "id=\"lanes\"");
+    assert!(
+        lanes.contains("Canary done") && lanes.contains("after the pause"),
+        "{lanes}"
+    );
+
+    let asking = pages.page("/gallery?show=asking").await;
+    let acts = text(&asking, "id=\"acts\"");
+    assert!(
+        acts.contains("web4.example.org failed. What now?") && acts.contains("Skip them"),
+        "{acts}"
+    );
+    let waiting = pages.page("/gallery?show=awaiting").await;
+    assert!(text(&waiting, "id=\"acts\"").contains("It waits for a second person."));
+}
+
+fn rolling() -> EnvironmentOptions {
+    EnvironmentOptions {
+        rollout: RolloutOptions {
+            strategy: Strategy::Rolling {
+                batch: Share::Count(1),
+                keep: None,
+            },
+            on_failure: OnFailure::Ask,
+            ..RolloutOptions::default()
+        },
+        ..EnvironmentOptions::default()
+    }
+}
+
+async fn two_servers(who: &str) -> (Pages, CommitId) {
+    let wishes = Wishes {
+        clusters: vec![2],
+        options: rolling(),
+        workers: 0,
+        ..Wishes::default()
+    };
+    let mut pages = Pages::with(wishes, who).await;
+    pages.world.repository.write("index.html", "hello");
+    let commit = pages.world.commit("Greet people").await;
+    (pages, commit.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_will_happen_is_told_before_the_deed() {
+    let (pages, commit) = two_servers("admin").await;
+    let address = format!("/projects/shop/dev?commit={commit}");
+    let page = pages.page(&address).await;
+    let will = text(&page, "class=\"card-body will\"");
+    assert!(will.contains("Rolling, one server at a time"), "{will}");
+    assert!(
+        will.contains("Batch 1 1 server: web1") && will.contains("Batch 2 1 server: web2"),
+        "{will}"
+    );
+
+    let other = pages
+        .page(&format!("{address}&strategy=canary&first=1&batch=1&keep=&wait="))
+        .await;
+    let will = text(&other, "class=\"card-body will\"");
+    assert!(will.contains("pause until somebody says so"), "{will}");
+    assert!(other.contains("<input type=\"hidden\" name=\"strategy\" value=\"canary\""));
+
+    let wrong = pages.page(&format!("{address}&strategy=rolling&batch=0")).await;
+    assert!(
+        wrong.contains("At least one server") && wrong.contains("value=\"0\""),
+        "what was typed is kept"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_is_asked_for_a_later_time() {
+    let (pages, commit) = two_servers("admin").await;
+    let page = pages.page(&format!("/projects/shop/dev?commit={commit}")).await;
+    let (token, key) = (value(&page, "csrf"), value(&page, "request_key"));
+    let form = |at: &'static str| {
+        vec![
+            ("csrf", token.clone()),
+            ("request_key", key.clone()),
+            ("commit", commit.to_string()),
+            ("target", "all".to_owned()),
+            ("at", at.to_owned()),
+        ]
+    };
+    let send = async |form: Vec<(&str, String)>| {
+        let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        pages.send("/projects/shop/dev", &pairs).await
+    };
+    let refused = send(form("2001-01-01T08:00")).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let text_of = refused.text().await.unwrap();
+    assert!(text_of.contains("That time has passed") && text_of.contains("value=\"2001-01-01T08:00\""));
+
+    let tomorrow = (pages.world.app.now() + chrono::TimeDelta::hours(20))
+        .format("%Y-%m-%dT%H:%M")
+        .to_string();
+    let asked = send(form(Box::leak(tomorrow.into_boxed_str()))).await;
+    let page = pages.page(&location(&asked)).await;
+    let acts = text(&page, "id=\"acts\"");
+    assert!(
+        acts.contains("It waits for its time.") && acts.contains("Cancel"),
+        "{acts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_made_seen_and_lifted_on_the_page() {
+    let (pages, _) = two_servers("admin").await;
+    let page = pages.page("/projects/shop/dev").await;
+    let token = value(&page, "csrf");
+    let refused = pages
+        .send(
+            "/projects/shop/dev/lock",
+            &[("csrf", &token), ("ends_at", "soon")],
+        )
+        .await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text().await.unwrap().contains("in UTC"));
+
+    let form = [("csrf", token.as_str()), ("reason", "Stock-taking until noon")];
+    let made = pages.send("/projects/shop/dev/lock", &form).await;
+    let page = pages.page(&location(&made)).await;
+    assert!(
+        text(&page, "class=\"flash t-warn lock\"")
+            .contains("admin has locked shop/dev: Stock-taking until noon")
+    );
+    assert!(
+        page.contains("Why the lock does not stop this"),
+        "whoever may lock may override"
+    );
+
+    let (_, rest) = page.split_once("action=\"/locks/").unwrap();
+    let lift = format!("/locks/{}/lift", rest.split_once('/').unwrap().0);
+    let lifted = pages
+        .send(&lift, &[("csrf", &token), ("next", "/projects/shop/dev")])
+        .await;
+    let page = pages.page(&location(&lifted)).await;
+    assert!(page.contains("The lock is lifted.") && !page.contains("has locked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_form_of_an_environment_keeps_its_rollout_and_complains_per_field() {
+    let (pages, _) = two_servers("admin").await;
+    let address = "/admin/projects/shop/environments/dev";
+    let page = pages.page(address).await;
+    assert!(page.contains("<option value=\"rolling\" selected>"), "{page}");
+    let token = value(&page, "csrf");
+    let mut form = vec![
+        ("csrf", token.as_str()),
+        ("name", "dev"),
+        ("branch", "main"),
+        ("target_path", "~/shop"),
+        ("remote_user", "root"),
+        ("position", "1"),
+        ("local_timeout", "600"),
+        ("remote_timeout", "600"),
+        ("parallel", "4"),
+        ("keep_releases", "5"),
+        ("strategy", "canary"),
+        ("first", "0"),
+        ("batch", "200 %"),
+        ("keep", ""),
+        ("wait", ""),
+        ("on_failure", "ask"),
+        ("drain_limit", "30"),
+        ("up_limit", "60"),
+        ("approval_hours", "24"),
+        ("keep_days", "0"),
+    ];
+    let refused = pages.send(address, &form).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let text_of = refused.text().await.unwrap();
+    assert!(text_of.contains("id=\"first-wrong\"") && text_of.contains("id=\"batch-wrong\""));
+    assert!(text_of.contains("value=\"200 %\""), "what was typed is kept");
+
+    for (name, value) in &mut form {
+        match *name {
+            "first" => *value = "1",
+            "batch" => *value = "50 %",
+            _ => {}
+        }
+    }
+    let saved = pages.send(address, &form).await;
+    let page = pages.page(&location(&saved)).await;
+    assert!(page.contains("<option value=\"canary\" selected>") && page.contains("value=\"50 %\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_cannot_be_reached_says_so_on_its_page() {
+    let pages = Pages::start(&["dev"], "admin").await;
+    let token = value(&pages.page("/admin/new/balancer").await, "csrf");
+    let form = |endpoint: &'static str| {
+        [
+            ("csrf", token.clone()),
+            ("name", "edge".into()),
+            ("kind", "runtime".into()),
+            ("endpoints", endpoint.to_owned()),
+        ]
+    };
+    let send = async |form: [(&str, String); 4]| {
+        let pairs: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        pages.send("/admin/new/balancer", &pairs).await
+    };
+    assert_eq!(
+        send(form("ftp://nowhere")).await.status(),
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let added = send(form("unix:/nowhere/haproxy.sock")).await;
+    let page = pages.page(&location(&added)).await;
+    assert!(
+        page.contains("/nowhere/haproxy.sock") && page.contains("role=\"alert\""),
+        "{page}"
+    );
+    assert!(pages.page("/admin/balancers").await.contains("edge"));
+}
