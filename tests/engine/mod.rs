@@ -1,8 +1,10 @@
 //! Deployments carried out for real: git, sshd, files, scripts, the store.
 
 mod balanced;
+mod balanced_trouble;
 mod deploying;
 mod endings;
+mod fleet;
 mod hardship;
 mod killed;
 mod queueing;

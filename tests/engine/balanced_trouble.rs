@@ -1,0 +1,219 @@
+//! Rollouts behind a real HAProxy that go wrong: cancels, servers that stay down, a HAProxy that is
+//! restarted, away, or knows other names.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use deployer::app::deployments::cancel;
+use deployer::balancer::Admin;
+use deployer::domain::deployment::{ServerState, Service};
+use deployer::domain::{DeploymentState, OnFailure, Share, Strategy};
+
+use super::fleet::{Fleet, ONE};
+use crate::support::world::{World, admin};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_puts_back_whatever_is_whole() {
+    let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster, |_| {}).await;
+    fleet
+        .world
+        .script("deploy.sh", "[ \"$2\" != web2 ] || { echo begun; sleep 30; }");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    while !fleet.world.log(id).await.contains("begun") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(fleet.admins().await, [Admin::Ready, Admin::Maint, Admin::Maint]);
+
+    cancel(&fleet.world.app, &admin(), id).await.unwrap();
+
+    let deployment = fleet.world.end(id).await;
+    assert_eq!(deployment.outcome, "Cancelled by admin.");
+    assert_eq!(fleet.admins().await, [Admin::Ready, Admin::Maint, Admin::Ready]);
+    let parts = fleet.world.parts(id).await;
+    let states: Vec<_> = parts.iter().map(|part| (part.state, part.service)).collect();
+    let expected = [
+        (ServerState::Succeeded, Service::Back),
+        (ServerState::Cancelled, Service::Out),
+        (ServerState::Skipped, Service::Back),
+    ];
+    assert_eq!(states, expected);
+    assert!(
+        parts[2].detail.ends_with("It is back in service."),
+        "{}",
+        parts[2].detail
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
+    let mut fleet = Fleet::start(&[2], ONE, |wishes| wishes.options.rollout.up_limit = 1).await;
+    fleet.backends[0].fail(false);
+    fleet.world.script("deploy.sh", "echo begun; sleep 1");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    while !fleet.world.log(id).await.contains("begun") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    fleet.backends[0].fail(true);
+
+    let deployment = fleet.world.end(id).await;
+
+    assert_eq!(deployment.outcome, "Failed on web1. Left 1 server untouched.");
+    assert_eq!(fleet.admins().await, [Admin::Maint, Admin::Ready]);
+    let part = &fleet.world.parts(id).await[0];
+    assert_eq!((part.state, part.service), (ServerState::Failed, Service::Out));
+    assert!(
+        part.detail.contains("did not call web/web1 UP"),
+        "{}",
+        part.detail
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched() {
+    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+    let store = &fleet.world.app.store.clone();
+    let mut cluster = deployer::store::clusters::by_name(store, "cluster1")
+        .await
+        .unwrap();
+    cluster.members[1].balancer_name = Some("other".into());
+    let tx = store.begin().await.unwrap();
+    deployer::store::clusters::update(&tx, &cluster).await.unwrap();
+    tx.commit().await.unwrap();
+    fleet.world.script("deploy.sh", "exit 0");
+    let commit = fleet.world.commit("First").await;
+
+    let (deployment, fewest) = fleet.deploy(&commit).await;
+
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert!(
+        deployment.outcome.contains("has no server “other”"),
+        "{}",
+        deployment.outcome
+    );
+    assert_eq!(fewest, 2);
+    assert!(!fleet.world.home(1, "dev/shop").exists());
+
+    // By the name the balancer has, it goes.
+    cluster.members.swap(0, 1);
+    cluster.members[0].balancer_name = Some("web2".into());
+    let tx = store.begin().await.unwrap();
+    deployer::store::clusters::update(&tx, &cluster).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(
+        fleet.world.deploy(&commit).await.state,
+        DeploymentState::Succeeded
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_is_away_ends_it_before_anything_is_touched() {
+    let mut fleet = Fleet::start(&[1], ONE, |_| {}).await;
+    fleet.world.script("deploy.sh", "exit 0");
+    let commit = fleet.world.commit("First").await;
+    fleet.haproxy.stop();
+
+    let deployment = fleet.world.deploy(&commit).await;
+
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    assert!(
+        deployment.outcome.contains("cannot be reached"),
+        "{}",
+        deployment.outcome
+    );
+    assert!(!fleet.world.home(1, "dev/shop").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_balancer_does_not_send_users_to_a_server_being_worked_on() {
+    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+    fleet
+        .world
+        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 6; }");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    while !fleet.world.log(id).await.contains("begun") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    fleet.haproxy.stop();
+    fleet.haproxy.start_again().await;
+
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(
+        fleet.admins().await,
+        [Admin::Maint, Admin::Ready],
+        "it was taken out again"
+    );
+    let deployment = fleet.world.end(id).await;
+    assert_eq!(
+        deployment.outcome,
+        "2 servers deployed.",
+        "{}",
+        fleet.world.log(id).await
+    );
+    assert!(fleet.world.log(id).await.contains("as after a restart"));
+    assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_go_out_than_the_strategy_allows_once_a_failed_one_stays_out() {
+    let strategy = Strategy::Rolling {
+        batch: Share::Count(1),
+        keep: Some(Share::Count(2)),
+    };
+    let mut fleet = Fleet::start(&[3], strategy, |wishes| {
+        wishes.options.rollout.on_failure = OnFailure::Continue { up_to: 3 };
+        wishes.options.rollout.up_limit = 2;
+    })
+    .await;
+    fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
+    let commit = fleet.world.commit("First").await;
+
+    let (deployment, fewest) = fleet.deploy(&commit).await;
+
+    assert_eq!(fewest, 2);
+    assert!(
+        deployment
+            .outcome
+            .starts_with("Stopped before Batch 2: web of balancer edge has 2 of 3 in service"),
+        "{}",
+        deployment.outcome
+    );
+    let states: HashMap<_, _> = fleet
+        .world
+        .parts(deployment.id)
+        .await
+        .into_iter()
+        .map(|part| (part.server, part.state))
+        .collect();
+    assert_eq!(states["web1"], ServerState::Failed);
+    assert_eq!(states["web3"], ServerState::Skipped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_is_away_when_a_server_is_done_is_waited_for() {
+    let mut fleet = Fleet::start(&[2], ONE, |wishes| wishes.options.rollout.up_limit = 30).await;
+    fleet
+        .world
+        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    while !fleet.world.log(id).await.contains("begun") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    fleet.haproxy.stop();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    fleet.haproxy.start_again().await;
+
+    let deployment = fleet.world.end(id).await;
+
+    assert_eq!(
+        deployment.outcome,
+        "2 servers deployed.",
+        "{}",
+        fleet.world.log(id).await
+    );
+    assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}

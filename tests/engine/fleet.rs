@@ -1,0 +1,142 @@
+//! Servers behind a real HAProxy, for the tests of rollouts.
+
+use std::time::Duration;
+
+use deployer::balancer::{Admin, Balancer, Slot};
+use deployer::domain::deployment::Service;
+use deployer::domain::{
+    Deployment, DeploymentId, EnvironmentOptions, OnFailure, RolloutOptions, Share, Step, StepKind, Strategy,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::backend::Backend;
+use crate::support::haproxy::Haproxy;
+use crate::support::world::{Wishes, World};
+
+/// What nothing here should take, on a busy machine.
+const LONG: Duration = Duration::from_secs(30);
+
+/// One server after the other.
+pub const ONE: Strategy = Strategy::Rolling {
+    batch: Share::Count(1),
+    keep: None,
+};
+
+/// Servers behind an HAProxy, in one backend called `web`.
+pub struct Fleet {
+    pub world: World,
+    pub haproxy: Haproxy,
+    pub balancer: Balancer,
+    pub backends: Vec<Backend>,
+}
+
+impl Fleet {
+    pub async fn start(clusters: &[usize], strategy: Strategy, wish: impl FnOnce(&mut Wishes)) -> Self {
+        let mut wishes = Wishes {
+            clusters: clusters.to_vec(),
+            options: EnvironmentOptions {
+                rollout: RolloutOptions {
+                    strategy,
+                    on_failure: OnFailure::Stop,
+                    drain_limit: 2,
+                    up_limit: 10,
+                },
+                ..EnvironmentOptions::default()
+            },
+            ..Wishes::default()
+        };
+        wish(&mut wishes);
+        let world = World::with(wishes).await;
+        let (mut backends, mut servers) = (Vec::new(), Vec::new());
+        for number in 1..=clusters.iter().sum() {
+            let name = format!("web{number}");
+            let backend = Backend::start(&name).await;
+            servers.push((name, backend.port));
+            backends.push(backend);
+        }
+        let servers: Vec<(&str, u16)> = servers
+            .iter()
+            .map(|(name, port)| (name.as_str(), *port))
+            .collect();
+        let haproxy = Haproxy::builder().backend("web", &servers).start().await;
+        let fleet = Self {
+            balancer: haproxy.balancer("runtime"),
+            world,
+            haproxy,
+            backends,
+        };
+        fleet.stand_behind().await;
+        let all: Vec<Slot> = servers.iter().map(|(name, _)| slot(name)).collect();
+        fleet
+            .balancer
+            .wait_up(&all, LONG, &CancellationToken::new())
+            .await
+            .unwrap();
+        fleet
+    }
+
+    /// Puts every cluster behind the balancer.
+    async fn stand_behind(&self) {
+        use deployer::store::{balancers, clusters};
+        let store = &self.world.app.store;
+        let row = crate::support::haproxy::row("runtime", &[self.haproxy.endpoint("runtime")]);
+        let tx = store.begin().await.unwrap();
+        let row = balancers::insert(&tx, &row).await.unwrap();
+        for mut cluster in clusters::list(store).await.unwrap() {
+            cluster.balancer = Some(row.id);
+            cluster.backends = vec!["web".into()];
+            clusters::update(&tx, &cluster).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// What was decided about each server, in order.
+    pub async fn admins(&self) -> Vec<Admin> {
+        let state = self.balancer.state().await.unwrap();
+        state.servers.iter().map(|merged| merged.admin).collect()
+    }
+
+    pub async fn services(&self, id: DeploymentId) -> Vec<Service> {
+        self.world
+            .parts(id)
+            .await
+            .iter()
+            .map(|part| part.service)
+            .collect()
+    }
+
+    /// Deploys, watching how few servers are in service at any time.
+    pub async fn deploy(&self, commit: &str) -> (Deployment, usize) {
+        let (balancer, done) = (self.balancer.clone(), CancellationToken::new());
+        let token = done.clone();
+        let watch = tokio::spawn(async move {
+            let mut fewest = usize::MAX;
+            while token
+                .run_until_cancelled(tokio::time::sleep(Duration::from_millis(5)))
+                .await
+                .is_some()
+            {
+                if let Ok(state) = balancer.state().await {
+                    fewest = fewest.min(state.servers.iter().filter(|one| one.up).count());
+                }
+            }
+            fewest
+        });
+        let deployment = self.world.deploy(commit).await;
+        done.cancel();
+        (deployment, watch.await.unwrap())
+    }
+
+    pub async fn step(&self, id: DeploymentId, server: &str, kind: StepKind) -> Step {
+        let steps = self.world.steps(id).await;
+        let step = steps
+            .into_iter()
+            .find(|step| step.server_name == server && step.kind == kind);
+        step.unwrap()
+    }
+}
+
+/// A place in the backend.
+pub fn slot(server: &str) -> Slot {
+    Slot::new("web", server).unwrap()
+}
