@@ -1,12 +1,11 @@
 //! What will happen, shown before anybody presses Deploy: batches, servers left alone and why,
-//! what a person should know.
-
-use std::collections::HashSet;
+//! what a person should know. The engine works it out as it will when it begins; here is who may
+//! see it.
 
 use super::App;
 use super::deployments::{Choice, place, resolve};
 use super::places::resource;
-use crate::domain::{Action, Actor, Environment, ErrorKind, Plan, Result, ServerId, Strategy};
+use crate::domain::{Action, Actor, Environment, ErrorKind, Plan, Result, Strategy};
 
 /// The plan of a request, or what stands in its way.
 #[derive(Debug, Clone)]
@@ -53,20 +52,5 @@ async fn attempt(
 ) -> Result<Plan> {
     let (_, parts) = resolve(app, environment, choice.into()).await?;
     let meant = parts.iter().map(|part| part.server_id).collect();
-    let strategy = strategy.unwrap_or(environment.options.rollout.strategy);
-    of(app, environment, &meant, strategy).await
-}
-
-/// The plan of bringing a commit to the servers `meant` by `strategy`. A balancer that cannot be
-/// asked is a note in it: what stands behind it is taken for in service.
-///
-/// # Errors
-/// A conflict, in a sentence, when it cannot be done so.
-pub(super) async fn of(
-    app: &App,
-    environment: &Environment,
-    meant: &HashSet<ServerId>,
-    strategy: Strategy,
-) -> Result<Plan> {
-    app.engine.preview(environment, Some(strategy), meant).await
+    app.engine.preview(environment, strategy, &meant).await
 }

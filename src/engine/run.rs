@@ -49,7 +49,7 @@ pub(super) struct Run {
     pub turn: Turn,
     /// What stands behind the environment.
     pub roster: Roster,
-    /// Every server that is meant, those that are left alone included.
+    /// Every server that is meant, inactive ones included, as those are told of.
     pub meant: HashSet<ServerId>,
     pub(super) steps: HashMap<(Option<ServerId>, StepKind), StepId>,
 }
@@ -107,9 +107,7 @@ impl Run {
         let roster = Roster::load(store, &environment).await?;
         let parts = deployments::servers(store, deployment.id).await?;
         let members = members(&roster, &parts)?;
-        let open = [ServerState::Waiting, ServerState::Skipped];
-        let meant = parts.iter().filter(|part| open.contains(&part.state));
-        let meant = meant.filter_map(|part| part.server_id).collect();
+        let meant = meant(&roster, &parts);
         let secrets = environment
             .options
             .variables
@@ -262,6 +260,22 @@ fn members(roster: &Roster, parts: &[ServerPart]) -> Result<Vec<Member>> {
         ));
     }
     Ok(members)
+}
+
+/// What the plan is about: the servers that wait, and the inactive ones, which it names as left
+/// alone. Not those that an earlier deployment was through with.
+fn meant(roster: &Roster, parts: &[ServerPart]) -> HashSet<ServerId> {
+    let is_away = |id| roster.server(id).is_some_and(|server| !server.active);
+    let is_meant = |part: &ServerPart| {
+        let id = part.server_id?;
+        let meant = match part.state {
+            ServerState::Waiting => true,
+            ServerState::Skipped => is_away(id),
+            _ => false,
+        };
+        meant.then_some(id)
+    };
+    parts.iter().filter_map(is_meant).collect()
 }
 
 impl Ending {

@@ -4,11 +4,13 @@ use chrono::TimeDelta;
 use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::watch;
 use deployer::domain::{Actor, DeploymentState, EnvironmentOptions, ErrorKind, Kind};
-use deployer::store::environments;
+use deployer::store::{environments, servers};
 
-use super::{ask, audited, begin, carry_out, commit, environment, person, seen, state, still, wanted};
+use super::{
+    PEOPLE, ask, audited, begin, carry_out, commit, environment, person, seen, state, still, wanted,
+};
 use crate::support::store::noon;
-use crate::support::world::World;
+use crate::support::world::{Wishes, World};
 
 fn approved() -> EnvironmentOptions {
     EnvironmentOptions {
@@ -204,4 +206,38 @@ async fn need_approval(world: &World, name: &str) {
     let tx = world.app.store.begin().await.unwrap();
     environments::update(&tx, &changed).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_is_done_and_nothing_else() {
+    let mut world = World::with(Wishes {
+        clusters: vec![2],
+        policy: Some(PEOPLE),
+        options: approved(),
+        ..Wishes::default()
+    })
+    .await;
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    let done = world.end(id).await;
+    assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);
+
+    let second = commit(&mut world, "2").await;
+    let id = ask(&world, "dora", wanted(&second)).await.unwrap().id();
+    let mut away = servers::by_name(&world.app.store, "web2").await.unwrap();
+    away.active = false;
+    let tx = world.app.store.begin().await.unwrap();
+    servers::update(&tx, &away).await.unwrap();
+    tx.commit().await.unwrap();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    let refused = world.end(id).await;
+    assert_eq!(refused.state, DeploymentState::Failed);
+    let told = format!("{}\n{}", refused.outcome, world.log(id).await);
+    assert!(told.contains("plan has changed since it was approved"), "{told}");
+    assert_eq!(world.read(1, "dev/shop/a"), "1");
 }

@@ -6,6 +6,7 @@ mod approving;
 mod going_on;
 mod locking;
 mod pausing;
+mod previewing;
 mod promoting;
 mod queueing;
 mod scheduling;

@@ -8,7 +8,7 @@ use super::proof::{check_commit, check_way_back};
 use super::target::{Choice, resolve};
 use super::terms::{self, Allowed};
 use super::{approval, place};
-use crate::app::{App, audit, places, plans};
+use crate::app::{App, audit, places};
 use crate::domain::{
     Actor, Approval, CommitId, Deployment, DeploymentId, DeploymentState, Environment, EnvironmentId, Error,
     Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Strategy, Target,
@@ -164,10 +164,8 @@ pub(super) async fn order(
     };
     // Who approves approves exactly this, and a strategy of one's own has to work at all.
     if wish.approval.is_some() || wanted.strategy.is_some() {
-        let strategy = wanted
-            .strategy
-            .unwrap_or(wish.environment.options.rollout.strategy);
-        wish.plan = Some(plans::of(app, &wish.environment, &wish.to_do(), strategy).await?);
+        let (environment, to_do) = (&wish.environment, wish.to_do());
+        wish.plan = Some(app.engine.preview(environment, wanted.strategy, &to_do).await?);
     }
     store(app, allowed, wanted, wish).await
 }

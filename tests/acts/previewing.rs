@@ -1,0 +1,40 @@
+//! What will happen, before anybody presses the button.
+
+use deployer::app::deployments::Choice;
+use deployer::app::plans;
+use deployer::domain::{EnvironmentOptions, ErrorKind, Share, Strategy};
+use deployer::store::servers;
+
+use super::{person, still};
+
+const DEV: (&str, &str) = ("shop", "dev");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_look_sees_the_batches_and_who_is_left_alone() {
+    let world = still(EnvironmentOptions::default()).await;
+    let mut away = servers::by_name(&world.app.store, "web2").await.unwrap();
+    away.active = false;
+    let tx = world.app.store.begin().await.unwrap();
+    servers::update(&tx, &away).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let shown = plans::preview(&world.app, &person("lena"), DEV, Choice::All, None).await;
+    let plan = shown.unwrap().plan.unwrap();
+    let servers: Vec<&str> = plan.servers().map(|one| one.name.as_str()).collect();
+    assert_eq!(servers, ["web1"]);
+    assert_eq!(plan.left_alone[0].name, "web2");
+    assert_eq!(plan.strategy, Strategy::ClusterByCluster);
+
+    let rolling = Strategy::Rolling {
+        batch: Share::Count(1),
+        keep: None,
+    };
+    let shown = plans::preview(&world.app, &person("lena"), DEV, Choice::All, Some(rolling)).await;
+    assert_eq!(shown.unwrap().plan.unwrap().strategy, rolling);
+    let only = plans::preview(&world.app, &person("lena"), DEV, Choice::Server(away.id), None).await;
+    let only = only.unwrap();
+    assert!(only.plan.is_none());
+    assert!(only.obstacle.unwrap().contains("no active server"));
+    let stranger = plans::preview(&world.app, &person("nobody"), DEV, Choice::All, None).await;
+    assert_eq!(stranger.unwrap_err().kind(), ErrorKind::Forbidden);
+}
