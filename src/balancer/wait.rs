@@ -44,7 +44,7 @@ impl Balancer {
         let mut rhythm = Rhythm::new(limit);
         loop {
             match self.look_once(slots, cancel).await {
-                Ok(seen) if seen.iter().any(|merged| back_in_service(merged)) => {
+                Ok(seen) if seen.iter().any(back_in_service) => {
                     tracing::warn!(
                         balancer = self.name(),
                         "drained servers were back in service; draining them again"

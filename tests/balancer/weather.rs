@@ -53,7 +53,7 @@ async fn one_endpoint_down_stops_taking_out_but_not_putting_back(kind: &str) {
     let Error::Partly { changed, .. } = &error else {
         panic!("not told what was changed: {error}")
     };
-    assert_eq!(*changed, [here.clone()]);
+    assert_eq!(changed.as_slice(), std::slice::from_ref(&here));
     assert!(error.to_string().contains(&away), "{error}");
     assert!(
         error

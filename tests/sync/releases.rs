@@ -233,6 +233,7 @@ async fn pruning_removes_old_releases_of_ours_and_nothing_else() {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "it has to live on while the test looks")]
 async fn a_release_that_a_process_works_in_is_not_pruned() {
     let mut site = Site::symlink().await;
     let mut made = Vec::new();

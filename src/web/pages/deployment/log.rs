@@ -81,6 +81,29 @@ impl LogQuery {
     }
 }
 
+/// The servers whose lines can be looked at alone.
+fn server_choices(watched: &Watched) -> Vec<(String, String)> {
+    let own = watched.servers.iter().map(|part| part.server.clone());
+    [(String::new(), "All".into()), ("here".into(), "Here".into())]
+        .into_iter()
+        .chain(own.map(|name| (name.clone(), name)))
+        .collect()
+}
+
+/// The steps whose lines can be looked at alone.
+fn step_choices(watched: &Watched) -> Vec<(String, String)> {
+    let mut kinds: Vec<StepKind> = watched.steps.iter().map(|step| step.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let own = kinds
+        .iter()
+        .map(|kind| (kind.as_str().to_owned(), kind.title().to_owned()));
+    [(String::new(), "All".to_owned())]
+        .into_iter()
+        .chain(own)
+        .collect()
+}
+
 pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQuery) -> Result<LogView> {
     let (app, id) = (visitor.app(), watched.deployment.id);
     let filter = query.filter();
@@ -95,23 +118,6 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     // A stream without a filter goes on after the newest line; with one, what the filter passed
     // over must not be sent again either.
     let after = last.max(total).to_string();
-    let mut servers: Vec<(String, String)> =
-        vec![(String::new(), "All".into()), ("here".into(), "Here".into())];
-    servers.extend(
-        watched
-            .servers
-            .iter()
-            .map(|part| (part.server.clone(), part.server.clone())),
-    );
-    let mut kinds: Vec<StepKind> = watched.steps.iter().map(|step| step.kind).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let mut steps = vec![(String::new(), "All".to_owned())];
-    steps.extend(
-        kinds
-            .iter()
-            .map(|kind| (kind.as_str().to_owned(), kind.title().to_owned())),
-    );
     let acts = super::state::acts_key(&watched.deployment);
     let reaches_start = first <= 1 || (matches!(query.window(), Window::Last | Window::Before(_)) && !full);
     let pairs = [
@@ -139,8 +145,8 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
         },
         lines: lines.iter().map(LineView::new).collect(),
         filter: query,
-        steps,
-        servers,
+        steps: step_choices(watched),
+        servers: server_choices(watched),
         is_empty: total == 0,
         total: format::count(total, "line"),
     })
