@@ -16,6 +16,7 @@ mod health;
 mod history;
 mod house;
 mod pages;
+mod rollouts;
 mod ssh;
 mod store;
 mod support;

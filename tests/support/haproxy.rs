@@ -100,6 +100,11 @@ impl Builder {
         self
     }
 
+    /// What fails once has failed: no request is tried again, here or at another server.
+    pub fn honest(self) -> Self {
+        self.line("retries 0").line("no option redispatch")
+    }
+
     /// A further line for every backend.
     pub fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
@@ -360,7 +365,7 @@ fn make_certificate(dir: &Path) {
 }
 
 /// Ports that nobody listens on now, all different.
-fn free_ports(count: usize) -> Vec<u16> {
+pub fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<TcpListener> = (0..count)
         .map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"))
         .collect();

@@ -46,6 +46,9 @@ pub struct Wishes {
     pub policy: Option<&'static str>,
     /// How many deployments run at once; with none the queue stands still.
     pub workers: usize,
+    /// How balancers are spoken to.
+    pub balancers: deployer::balancer::Options,
+    pub clock: Clock,
 }
 
 impl Default for Wishes {
@@ -58,6 +61,8 @@ impl Default for Wishes {
             fail_on_failed_tests: true,
             policy: None,
             workers: 4,
+            balancers: Default::default(),
+            clock: Clock::System,
         }
     }
 }
@@ -77,7 +82,7 @@ impl World {
             servers.push(Sshd::builder().accept(&key).start().await);
         }
         let repository = Origin::new();
-        let app = app(dir.path(), &key, wishes.policy, wishes.workers).await;
+        let app = app(dir.path(), &key, &wishes).await;
         let world = Self {
             app,
             repository,
@@ -285,14 +290,18 @@ pub fn admin() -> Actor {
 
 /// The use cases over an empty store, with no key to log in anywhere.
 pub async fn bare_app(dir: &Path) -> App {
-    app(dir, &dir.join("no-key"), None, 0).await
+    let wishes = Wishes {
+        workers: 0,
+        ..Wishes::default()
+    };
+    app(dir, &dir.join("no-key"), &wishes).await
 }
 
-async fn app(dir: &Path, key: &Path, policy: Option<&str>, workers: usize) -> App {
+async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> App {
     let url = format!("sqlite://{}", dir.join("deployer.db").display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
     store.migrate().await.unwrap();
-    let access = Arc::new(match policy {
+    let access = Arc::new(match wishes.policy {
         None => Access::builtin(),
         Some(policy) => access(dir, policy),
     });
@@ -301,10 +310,10 @@ async fn app(dir: &Path, key: &Path, policy: Option<&str>, workers: usize) -> Ap
         key_files: vec![key.to_owned()],
         ..Default::default()
     });
-    let clock = Clock::System;
+    let clock = wishes.clock.clone();
     let settings = Settings {
         instance: "test".into(),
-        workers,
+        workers: wishes.workers,
         work_dir: dir.join("work"),
         lease: Duration::from_secs(20),
         secrets: Vec::new(),
@@ -315,7 +324,7 @@ async fn app(dir: &Path, key: &Path, policy: Option<&str>, workers: usize) -> Ap
         mirrors: mirrors.clone(),
         ssh: ssh.clone(),
         clock: clock.clone(),
-        balancers: Default::default(),
+        balancers: wishes.balancers.clone(),
         settings,
     });
     engine.start().await.unwrap();

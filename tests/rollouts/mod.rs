@@ -1,0 +1,5 @@
+//! Rollouts under load and in bad weather: what users of the servers notice, which is nothing.
+
+mod fleet;
+mod load;
+mod unnoticed;
