@@ -6,7 +6,9 @@
 //! every endpoint and lays their answers side by side ([`State`]); [`State::slots_of`] finds the
 //! [`Slot`]s of one of our servers, a slot being a server's place in one backend.
 //! [`Balancer::drain`], [`Balancer::maint`] and [`Balancer::ready`] change slots on every endpoint;
-//! [`Balancer::wait_drained`] and [`Balancer::wait_up`] wait for what follows from it.
+//! [`Balancer::wait_drained`] and [`Balancer::wait_up`] wait for what follows from it, and
+//! [`Balancer::wait_passing`] between the two: HAProxy sends traffic to what leaves maintenance
+//! before it has checked it even once, but checks what is drained.
 //! [`Balancer::may_change`] asks beforehand whether changing is allowed at all, and
 //! [`Balancer::look`] shows what can be seen even while an endpoint is away.
 //!

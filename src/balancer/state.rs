@@ -245,6 +245,11 @@ impl Merged {
         self.up && self.per_endpoint.iter().all(ServerLine::is_proven)
     }
 
+    /// Passes its checks on every endpoint, if there are any, whether it is drained or takes sessions.
+    pub fn passes(&self) -> bool {
+        self.per_endpoint.iter().all(ServerLine::passes)
+    }
+
     /// What those endpoints say that `which` picks, in a half sentence.
     pub(super) fn said(&self, which: impl Fn(&ServerLine) -> bool) -> String {
         let picked = self.per_endpoint.iter().filter(|line| which(line));

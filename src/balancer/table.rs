@@ -85,6 +85,11 @@ impl ServerLine {
         self.is_up() && self.health != Health::Wavering
     }
 
+    /// Passes its checks, if there are any and they are made: not in maintenance.
+    pub fn passes(&self) -> bool {
+        self.admin != Admin::Maint && matches!(self.health, Health::Up | Health::NoCheck)
+    }
+
     /// Status and last check in one.
     pub fn words(&self) -> String {
         match self.last_check.as_str() {

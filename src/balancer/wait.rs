@@ -1,6 +1,7 @@
-//! Waiting for a balancer: until sessions have ended, until servers are up.
+//! Waiting for a balancer: until sessions have ended, until servers pass their checks, until they
+//! are up.
 //!
-//! Both read the state again and again. An endpoint that is away for a moment does not end a wait,
+//! All read the state again and again. An endpoint that is away for a moment does not end a wait,
 //! since a restart looks like that; one that still is when the limit has passed does.
 
 use std::time::Duration;
@@ -78,10 +79,35 @@ impl Balancer {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
+        self.wait_until(Merged::is_proven, slots, limit, cancel).await
+    }
+
+    /// Waits until every slot passes its checks on every endpoint, drained or ready: what is drained
+    /// may then be made ready without anybody meeting a server that does not answer yet. A server
+    /// that nobody checks passes.
+    ///
+    /// # Errors
+    /// As [`Balancer::wait_up`].
+    pub async fn wait_passing(
+        &self,
+        slots: &[Slot],
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        self.wait_until(Merged::passes, slots, limit, cancel).await
+    }
+
+    async fn wait_until(
+        &self,
+        is_so: impl Fn(&Merged) -> bool,
+        slots: &[Slot],
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
         let mut rhythm = Rhythm::new(limit);
         loop {
             match self.look_once(slots, cancel).await {
-                Ok(seen) if seen.iter().all(Merged::is_proven) => return Ok(()),
+                Ok(seen) if seen.iter().all(&is_so) => return Ok(()),
                 Ok(seen) if rhythm.is_over() => return Err(not_up(&seen, limit)),
                 Err(error) if !error.is_absence() || rhythm.is_over() => return Err(error),
                 Ok(_) | Err(_) => {}

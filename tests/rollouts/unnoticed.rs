@@ -35,7 +35,7 @@ async fn unnoticed(clusters: [(usize, &str); 2], kind: &'static str, strategy: S
 
     let (tally, fewest) = (load.end().await, watch.end().await);
     let log = fleet.world.log(deployment.id).await;
-    assert!(tally.failed.is_empty(), "{tally:?}\n{log}");
+    assert!(tally.failed.is_empty(), "{log}\n{tally:?}");
     assert_eq!(tally.served.len(), 2, "old and new were served: {tally:?}");
     assert!(tally.served.values().sum::<usize>() > 100, "{tally:?}");
     assert!(fewest >= least, "only {fewest} were in service\n{log}");

@@ -10,6 +10,7 @@ mod watch;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -39,6 +40,14 @@ pub(super) enum IfDown {
     TakeOut,
     /// It has what it had before: it was so before us.
     Leave,
+}
+
+/// How far a server is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// Checked, without requests.
+    Drained,
+    Ready,
 }
 
 /// The balancers of a rollout, and what is out there because of us.
@@ -175,7 +184,7 @@ impl Gate {
         let mut step = run
             .begin_even_so(StepKind::Restore, Some(member), &intent)
             .await?;
-        let result = self.open(run, member, slots, &mut step.log).await;
+        let result = self.open(run, member, slots, if_down, &mut step.log).await;
         let mut notes = Vec::new();
         match &result {
             Ok(()) => {
@@ -208,58 +217,78 @@ impl Gate {
         run: &Run,
         member: &Member,
         slots: &[Slot],
+        if_down: IfDown,
         log: &mut StepLog,
     ) -> Result<(), (Failure, bool)> {
         let visits = self.visits(slots).map_err(|failure| (failure, false))?;
-        if let Err(error) = self.make_ready(run, member, &visits).await {
-            let last = "When the balancer was last heard, the server was out of service.";
-            let failure: Failure = error.into();
-            return Err((Failure::new(format!("{} {last}", failure.message)), false));
+        // What was restarted may not answer yet, and leaving maintenance it would get traffic at once.
+        if if_down == IfDown::TakeOut {
+            self.set(run, member, &visits, Entry::Drained).await?;
+            log.say("Waiting until it passes the balancer's checks, before it gets requests.")
+                .await;
+            self.wait_for(run, &visits, Entry::Drained).await?;
         }
+        self.set(run, member, &visits, Entry::Ready).await?;
+        self.taken.lock().remove(&member.server.id);
         log.say("Put back; waiting until the balancer calls it up.").await;
-        let calm = CancellationToken::new();
-        for (balancer, places) in &visits {
-            let mut up = balancer.wait_up(places, self.up_limit, run.stop.token()).await;
-            if matches!(up, Err(balancer::Error::Cancelled)) {
-                up = balancer
-                    .wait_up(places, self.up_limit.min(LAST_WAIT), &calm)
-                    .await;
-            }
-            up.map_err(|error| (error.into(), true))?;
-        }
+        self.wait_for(run, &visits, Entry::Ready).await?;
         log.say("In service again.").await;
         Ok(())
     }
 
-    /// Lets a server get traffic at all its balancers. One that is away is asked again until the
-    /// limit: a restart may take a while, and what it would serve is right.
-    async fn make_ready(
+    /// Lets a server in at all its balancers. One that is away is asked again until the limit: a
+    /// restart may take a while, and what it would serve is right.
+    async fn set(
         &self,
         run: &Run,
         member: &Member,
         visits: &[Visit<'_>],
-    ) -> Result<(), balancer::Error> {
+        entry: Entry,
+    ) -> Result<(), (Failure, bool)> {
         let limit = match run.stop.reason() {
             None => self.up_limit,
             Some(_) => self.up_limit.min(LAST_WAIT),
         };
         let end = Instant::now() + limit;
         loop {
-            let opened: Vec<_> = {
+            let set = visits.iter().map(|(balancer, places)| match entry {
+                Entry::Drained => balancer.drain(places).boxed(),
+                Entry::Ready => balancer.ready(places).boxed(),
+            });
+            let set: Vec<_> = {
                 let mut held = self.held.lock().await;
                 held.remove(&member.server.id);
                 // All of them, even when one is away.
-                join_all(visits.iter().map(|(balancer, places)| balancer.ready(places))).await
+                join_all(set.collect::<Vec<_>>()).await
             };
-            let Some(error) = opened.into_iter().find_map(Result::err) else {
-                break;
+            let Some(error) = set.into_iter().find_map(Result::err) else {
+                return Ok(());
             };
             if !error.is_absence() || Instant::now() >= end {
-                return Err(error);
+                let last = "When the balancer was last heard, the server was out of service.";
+                return Err((
+                    Failure::new(format!("{} {last}", Failure::from(error).message)),
+                    false,
+                ));
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
-        self.taken.lock().remove(&member.server.id);
+    }
+
+    /// Waits until all balancers have a server as far as it was let in, cancelled or not.
+    async fn wait_for(&self, run: &Run, visits: &[Visit<'_>], entry: Entry) -> Result<(), (Failure, bool)> {
+        let (token, calm) = (run.stop.token(), CancellationToken::new());
+        for (balancer, places) in visits {
+            let wait = async |limit, token| match entry {
+                Entry::Drained => balancer.wait_passing(places, limit, token).await,
+                Entry::Ready => balancer.wait_up(places, limit, token).await,
+            };
+            let mut done = wait(self.up_limit, token).await;
+            if matches!(done, Err(balancer::Error::Cancelled)) {
+                done = wait(self.up_limit.min(LAST_WAIT), &calm).await;
+            }
+            done.map_err(|error| (error.into(), true))?;
+        }
         Ok(())
     }
 
