@@ -23,6 +23,7 @@ pub mod planning;
 mod recovery;
 mod rollout;
 mod run;
+mod scheduler;
 mod steps;
 mod stop;
 mod turn;
@@ -119,10 +120,14 @@ impl Engine {
         }))
     }
 
-    /// Closes what an earlier process left running, then begins to work.
+    /// Begins to work. What an earlier process left running keeps its servers until it is known what
+    /// is on them, some seconds; everything else goes on at once.
     pub async fn start(&self) -> Result<()> {
-        recovery::close_interrupted(&self.0).await?;
+        let left = recovery::take_all(&self.0).await?;
         recovery::clear_trees(&self.0).await;
+        let watch = recovery::watch(Arc::clone(&self.0), left);
+        self.0.tasks.spawn(watch);
+        self.0.tasks.spawn(scheduler::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(worker::work(Arc::clone(&self.0)));
         Ok(())
     }

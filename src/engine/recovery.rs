@@ -1,22 +1,28 @@
-//! Closes deployments with the truth: those that ended just now, and at a start those that an
-//! earlier process left running when it was killed.
+//! Closes deployments with the truth: those that ended just now, and those that nobody carries on
+//! because their deployer was killed.
 //!
-//! What is on a server follows from the journal of its steps: a step that was begun and not ended
-//! may have done anything between nothing and all of its work, one before it is done, one after it
-//! was never begun.
+//! What is on a server follows from the journal of its steps, in which every act is announced before
+//! it is done (`truth`). One that ended in order has said the rest itself. Of one that was torn off,
+//! `abandoned` finds out by asking the servers (`inquest`), and puts right what stands at the
+//! balancers (`back`), before it is closed and its servers are free for others.
 
-use std::sync::Arc;
+mod abandoned;
+mod back;
+mod inquest;
+mod truth;
 
+pub(super) use abandoned::{put_right, take_all, watch};
+
+use self::inquest::Files;
+use super::Inner;
 use super::events::event;
 use super::rollout::undo;
 use super::run::Ending;
 use super::steps::checkout;
 use super::stop::{Stop, StopReason};
-use super::{Inner, Settings};
 use crate::domain::deployment::{ServerPart, ServerState};
-use crate::domain::{Deployment, DeploymentState, Outcome, Result, Step, StepKind, StepState, SyncMethod};
-use crate::store::queue::{self, Abandoned, Claimed};
-use crate::store::{Lease, LeasedTx, audit, deployments, projects, steps};
+use crate::domain::{Deployment, DeploymentState, Outcome, Result, StepState};
+use crate::store::{Lease, LeasedTx, audit, deployments, steps};
 
 /// Closes one deployment whose lease we hold.
 ///
@@ -41,27 +47,6 @@ pub(super) async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: &En
         outcome,
         "deployment ended"
     );
-    Ok(())
-}
-
-/// Closes everything an earlier process of this installation left running.
-pub(super) async fn close_interrupted(engine: &Arc<Inner>) -> Result<()> {
-    let store = &engine.parts.store;
-    let Settings { instance, lease, .. } = &engine.parts.settings;
-    let now = engine.parts.clock.now();
-    for claimed in queue::take_over(store, Abandoned::All, instance, now, *lease).await? {
-        let Claimed { deployment, lease } = claimed;
-        let outcome = "Interrupted: the deployer stopped while it ran. Each server says what is on it.";
-        let tx = store.begin_leased(lease).await?;
-        settle(engine, &tx, &deployment, Some(StopReason::Shutdown)).await?;
-        finish(engine, &tx, &deployment, DeploymentState::Interrupted, outcome).await?;
-        tx.commit().await?;
-        tracing::warn!(
-            deployment = deployment.id.0,
-            "an interrupted deployment was closed"
-        );
-        engine.hub.changed(deployment.id);
-    }
     Ok(())
 }
 
@@ -91,39 +76,27 @@ async fn settle(
     deployment: &Deployment,
     reason: Option<StopReason>,
 ) -> Result<()> {
-    let store = &engine.parts.store;
     let now = engine.parts.clock.now();
-    let journal = steps::list(store, deployment.id).await?;
+    let files = Files::read(engine, deployment).await?;
     let (ended, state) = match reason {
         Some(StopReason::Cancelled) => (StepState::Cancelled, ServerState::Cancelled),
         Some(_) => (StepState::Interrupted, ServerState::Interrupted),
         None => (StepState::Interrupted, ServerState::Failed),
     };
-    for step in journal.iter().filter(|step| !step.state.is_final()) {
+    for step in files.journal.iter().filter(|step| !step.state.is_final()) {
         let (to, detail) = match step.state {
             StepState::Running => (ended, "It was not seen to end."),
             _ => (StepState::Skipped, "Never begun."),
         };
         steps::finish(tx, step.id, to, None, detail, now).await?;
     }
-    let method = match deployment.project_id {
-        // Without its project all is said but what depends on the way it was deployed.
-        Some(id) => projects::by_id(store, id)
-            .await
-            .ok()
-            .map(|project| project.method),
-        None => None,
-    };
-    for part in deployments::servers(store, deployment.id).await? {
+    for part in &files.parts {
         let (to, detail) = match part.state {
             ServerState::Waiting => (
                 ServerState::Skipped,
-                format!("Not touched: it runs {}.", before(&part)),
+                format!("Not touched: it runs {}.", before(part)),
             ),
-            ServerState::Running => {
-                let steps = journal.iter().filter(|step| step.server_id == part.server_id);
-                (state, truth(&part, steps, method, deployment))
-            }
+            ServerState::Running => (state, files.case(part).journal()),
             _ => continue,
         };
         deployments::set_server(tx, part.position, to, &detail).await?;
@@ -141,45 +114,6 @@ pub(super) fn before_words(commit: Option<&str>) -> String {
     match commit {
         Some(commit) => format!("{} as before", commit.get(..8).unwrap_or(commit)),
         None => "what it ran before".to_owned(),
-    }
-}
-
-/// What is on a server that was being worked on, and what to do.
-fn truth<'a>(
-    part: &ServerPart,
-    steps: impl Iterator<Item = &'a Step>,
-    method: Option<SyncMethod>,
-    deployment: &Deployment,
-) -> String {
-    let last = steps
-        .filter(|step| step.started_at.is_some())
-        .max_by_key(|step| step.position);
-    let (commit, before) = (deployment.commit.short(), before(part));
-    let in_place = method == Some(SyncMethod::InPlace);
-    match last.map(|step| (step.kind, step.state.is_final())) {
-        None | Some((StepKind::Inspect, _)) => format!("Not touched: it runs {before}."),
-        Some((StepKind::Sync, _)) if !in_place => {
-            format!("It runs {before}; the new release was not put in use.")
-        }
-        Some((StepKind::Sync, false)) => format!(
-            "Its files were being changed to {commit}: some may be new and some old. Deploy again to make them whole."
-        ),
-        Some((StepKind::Activate, false)) => format!(
-            "The switch to {commit} was being made: it runs either that or {before}. Deploy again to be sure."
-        ),
-        Some((StepKind::Sync | StepKind::Activate, true)) => {
-            format!("It runs {commit}, but its deploy.sh and tests were not run. Deploy again to run them.")
-        }
-        Some((kind, false)) => {
-            format!(
-                "It runs {commit}, but {} was not seen to end. Deploy again to run it whole.",
-                kind.title()
-            )
-        }
-        Some((kind, true)) => format!(
-            "It runs {commit}; {} was the last thing done there.",
-            kind.title()
-        ),
     }
 }
 

@@ -112,14 +112,18 @@ async fn carry_out<F>(
     let beat = tokio::spawn(beat(Arc::clone(engine), lease, stop.clone()));
     engine.hub.changed(id);
     let whole = tokio::spawn(work(Arc::clone(engine), claimed, stop.clone(), turn));
-    let ending = whole.await.unwrap_or_else(|panic| {
-        tracing::error!(
-            deployment = id.0,
-            error = &panic as &dyn std::error::Error,
-            "a deployment broke off"
-        );
-        Ending::Failed(BROKE_OFF.to_owned())
-    });
+    let ending = match whole.await {
+        Ok(ending) => ending,
+        Err(panic) => {
+            tracing::error!(
+                deployment = id.0,
+                error = &panic as &dyn std::error::Error,
+                "a deployment broke off"
+            );
+            recovery::put_right(engine, lease).await;
+            Ending::Failed(BROKE_OFF.to_owned())
+        }
+    };
     close(engine, lease, &stop, ending).await;
     beat.abort();
     engine.running.lock().remove(&id);
@@ -160,7 +164,7 @@ async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending) {
 }
 
 /// Keeps the lease, and sees when somebody elsewhere wants the deployment ended.
-async fn beat(engine: Arc<Inner>, lease: Lease, stop: Stop) {
+pub(super) async fn beat(engine: Arc<Inner>, lease: Lease, stop: Stop) {
     let id = lease.deployment;
     let Parts {
         store,

@@ -13,6 +13,8 @@
 //!    which [`look`] finds without reading any tree, it is the rollback.
 //! 4. [`prune`] removes releases that nobody will go back to, by number and age.
 //!
+//! [`clear_leftovers`] removes what a deployment left that was torn off in the middle.
+//!
 //! [`full_check`] reads every byte there instead of believing sizes and times.
 //!
 //! Why sizes and times may be believed: [`Manifest::scan`] gives a file a new time exactly when its
@@ -35,6 +37,7 @@ mod digest;
 pub mod error;
 pub mod inspection;
 pub mod layout;
+pub mod leftovers;
 pub mod listing;
 pub mod manifest;
 pub mod pack;
@@ -54,6 +57,7 @@ pub use digest::Digest;
 pub use error::{Changed, Error, Trouble};
 pub use inspection::{Inspection, TargetKind, inspect};
 pub use layout::{Layout, ReleaseData, Stamp};
+pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};
 pub use release::{Looked, ReleaseDirectory, Retention, activate, look, prune, releases};
 pub use remote::Limits;

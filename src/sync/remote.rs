@@ -79,6 +79,7 @@ scripts! {
     ACTIVATE "activate.sh";
     RELEASES "releases.sh";
     PRUNE "prune.sh";
+    LEFTOVERS "leftovers.sh";
 }
 
 /// The records a script answered with.

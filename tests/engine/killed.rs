@@ -18,10 +18,10 @@ use crate::support::world::{Wishes, World};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// `deployer serve` over the files of a world; killed with it.
-struct Served(Child);
+pub(super) struct Served(Child);
 
 impl Served {
-    fn start(world: &World) -> Self {
+    pub(super) fn start(world: &World) -> Self {
         let dir = world.dir.path();
         let config = dir.join("deployer.toml");
         let text = format!(
@@ -48,7 +48,7 @@ impl Served {
     }
 
     /// As a power failure would: no goodbye.
-    fn kill(mut self) {
+    pub(super) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -73,7 +73,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn log_file(world: &World) -> PathBuf {
+pub(super) fn log_file(world: &World) -> PathBuf {
     world.dir.path().join("serve.log")
 }
 

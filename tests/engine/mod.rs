@@ -2,6 +2,7 @@
 
 mod balanced;
 mod balanced_trouble;
+mod crashing;
 mod deploying;
 mod endings;
 mod fleet;

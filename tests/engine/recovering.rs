@@ -54,7 +54,10 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
             StepKind::Sync,
             "It runs what it ran before; the new release was not put in use.",
         ),
-        (StepKind::Activate, "The switch to"),
+        (
+            StepKind::Activate,
+            "It runs what it ran before; the new release was not put in use.",
+        ),
         (
             StepKind::Deploy,
             "but deploy.sh was not seen to end. Deploy again to run it whole.",

@@ -1,0 +1,111 @@
+//! What follows from the journal and a server's answer.
+
+use super::*;
+use crate::domain::deployment::Service;
+use crate::domain::{Release, ServerId, StepId};
+use StepKind::{Activate, Deploy, Drain, Health, Inspect, Restore, Sync, Tests};
+
+const OLD: &str = "1111111111111111111111111111111111111111";
+const NEW: &str = "2222222222222222222222222222222222222222";
+
+/// The steps of a server; those before `at` are done, and `at` is being done.
+fn journal(kinds: &[StepKind], at: StepKind) -> Vec<Step> {
+    let place = kinds.iter().position(|kind| *kind == at).unwrap();
+    let step = |(position, kind): (usize, &StepKind)| Step {
+        id: StepId(0),
+        deployment_id: DeploymentId(7),
+        server_id: Some(ServerId(1)),
+        server_name: "web1".into(),
+        kind: *kind,
+        position: i32::try_from(position).unwrap(),
+        state: match position.cmp(&place) {
+            std::cmp::Ordering::Less => StepState::Succeeded,
+            std::cmp::Ordering::Equal => StepState::Running,
+            std::cmp::Ordering::Greater => StepState::Waiting,
+        },
+        started_at: (position <= place).then(|| "2026-11-22T10:00:00Z".parse().unwrap()),
+        finished_at: None,
+        exit_code: None,
+        detail: String::new(),
+    };
+    kinds.iter().enumerate().map(step).collect()
+}
+
+fn seen(commit: &str, dir: &str, in_progress: bool) -> Found {
+    let release = Release {
+        branch: "main".into(),
+        commit: commit.into(),
+        at: "2026-11-22T10:00:00Z".parse().unwrap(),
+        path: dir.into(),
+        in_progress,
+    };
+    Found::Seen(Box::new(Looked {
+        resolved: Some(dir.into()),
+        release: Some(release),
+        ..Looked::default()
+    }))
+}
+
+fn judge(method: SyncMethod, steps: &[Step], found: &Found) -> What {
+    let part = ServerPart {
+        server_id: Some(ServerId(1)),
+        server: "web1".into(),
+        cluster: "web".into(),
+        position: 0,
+        state: ServerState::Running,
+        batch: Some(0),
+        service: Service::Out,
+        previous_commit: Some(OLD.parse().unwrap()),
+        detail: String::new(),
+    };
+    let commit = NEW.parse().unwrap();
+    let case = Case {
+        deployment: DeploymentId(7),
+        commit: &commit,
+        method: Some(method),
+        part: &part,
+        steps: steps.iter().collect(),
+    };
+    case.judge(found)
+}
+
+#[test]
+fn a_switched_server_is_judged_by_what_its_link_leads_to() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Health, Restore];
+    let (old, new) = (seen(OLD, "/r/x_6", false), seen(NEW, "/r/x_7", false));
+    let at = |kind, found: &Found| judge(SyncMethod::Symlink, &journal(&kinds, kind), found);
+    assert_eq!(at(Sync, &old), What::Old);
+    assert_eq!(at(Drain, &old), What::Old);
+    assert_eq!(at(Activate, &old), What::Old);
+    assert_eq!(at(Activate, &new), What::Between);
+    assert_eq!(at(Deploy, &new), What::Between);
+    assert_eq!(at(Health, &new), What::Between);
+    assert_eq!(at(Restore, &new), What::New);
+    let by_hand = at(Restore, &old);
+    assert_eq!(by_hand, What::Between, "somebody switched it back by hand");
+    assert_eq!(at(Restore, &Found::Silent(String::new())), What::Unknown);
+}
+
+#[test]
+fn the_same_commit_again_is_told_by_the_directory() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
+    let steps = journal(&kinds, Activate);
+    let old = seen(OLD, "/r/x_6", false);
+    let ours = seen(OLD, "/r/x_7", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), What::Old);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &ours), What::Between);
+}
+
+#[test]
+fn files_in_place_are_judged_by_the_marker() {
+    let kinds = [Inspect, Drain, Sync, Deploy, Tests, Restore];
+    let at = |kind, found: &Found| judge(SyncMethod::InPlace, &journal(&kinds, kind), found);
+    let (old, new) = (seen(OLD, "/t", false), seen(NEW, "/t", false));
+    let half = seen(NEW, "/t", true);
+    assert_eq!(at(Drain, &old), What::Old);
+    assert_eq!(at(Sync, &old), What::Old);
+    assert_eq!(at(Sync, &half), What::Between);
+    assert_eq!(at(Sync, &new), What::Between, "its scripts were not run");
+    assert_eq!(at(Deploy, &new), What::Between);
+    assert_eq!(at(Restore, &new), What::New);
+}

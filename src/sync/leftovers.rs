@@ -1,0 +1,66 @@
+//! Clearing away what a deployment left on a server when the deployer itself was killed.
+//!
+//! What it began there may still run: the guard beside every command ends it when the connection
+//! breaks, which takes as long as the command may ignore `TERM`, and for ever where the server has
+//! not noticed that the connection is gone. So it is waited for, and then ended: a tree cannot be
+//! judged while somebody changes it. Scripts are known by the deployment's number among their
+//! variables, by their names and by where they run, so that a service which a script started lives
+//! on; our own commands by the name of their staging directory.
+//!
+//! A deployment that fails cleans up after itself; one that was torn off can leave a staging
+//! directory, a release that was never completed and a link that was not yet renamed. All carry the
+//! deployment's number in their names. What is in service, and releases that are complete, stay.
+
+use super::error::Error;
+use super::layout::Layout;
+use super::remote::{LEFTOVERS, Limits, ask};
+use crate::domain::DeploymentId;
+use crate::ssh::Session;
+
+/// What became of what was left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Paths that are gone now.
+    pub removed: Vec<String>,
+    /// Paths that could not be removed.
+    pub left: Vec<String>,
+    /// Numbers of processes that were ended by force.
+    pub ended: Vec<String>,
+    /// Numbers of processes that could not be ended; then nothing was removed.
+    pub running: Vec<String>,
+}
+
+/// How long what still runs may take to end by itself: the guard's grace and a little.
+const PATIENCE_SECONDS: u32 = 6;
+
+/// Ends what `deployment` still runs on a server, `scripts` as they were called (`./deploy.sh`) and
+/// our own commands, and removes what it left.
+///
+/// # Errors
+/// [`Error::Server`] when the server cannot be asked.
+pub async fn clear_leftovers(
+    session: &Session,
+    layout: &Layout,
+    deployment: DeploymentId,
+    scripts: &[String],
+    limits: &Limits,
+) -> Result<Leftovers, Error> {
+    let (releases, id) = (layout.releases(), deployment.to_string());
+    let seconds = PATIENCE_SECONDS.to_string();
+    let mut args = vec![layout.target.as_str(), &releases, &id, &seconds];
+    args.extend(scripts.iter().map(String::as_str));
+    let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
+    let answer = ask(session, LEFTOVERS, &args, limits.question()).await?;
+    let all = |key| {
+        let paths = answer.all(key);
+        paths
+            .map(|path| String::from_utf8_lossy(path).into_owned())
+            .collect()
+    };
+    Ok(Leftovers {
+        removed: all("removed"),
+        left: all("left"),
+        ended: all("ended"),
+        running: all("running"),
+    })
+}

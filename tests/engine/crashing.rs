@@ -1,0 +1,474 @@
+//! The deployer killed at fifty instants of rollouts, and what holds after its next start: on the
+//! servers, at their balancer, in the store.
+//!
+//! Each world has four servers in two clusters behind a real HAProxy. Ten times a new commit is
+//! deployed and the deployer killed: at the beginning or the end of a step, or after some time. It
+//! is started again, and when it has closed what it left, everything is looked at. In the end a
+//! deployment without a kill has to go through and leave every server in service.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use deployer::balancer::{Admin, Slot};
+use deployer::domain::deployment::{ServerPart, ServerState, Service};
+use deployer::domain::{
+    Deployment, DeploymentId, DeploymentState, EnvironmentOptions, RolloutOptions, Share, Step, StepKind,
+    StepState, Strategy, SyncMethod,
+};
+use deployer::store::{balancers, clusters, queue};
+
+use super::killed::{Served, log_file};
+use crate::support::backend::Backend;
+use crate::support::haproxy::{Haproxy, row};
+use crate::support::world::{Wishes, World};
+
+/// Within this after the start everything is closed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(30);
+/// A rollout that is not killed may take so long on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the store is looked at for the instant of a kill.
+const GLANCE: Duration = Duration::from_millis(3);
+const SERVERS: usize = 4;
+
+/// When the deployer is killed.
+#[derive(Debug, Clone, Copy)]
+enum When {
+    /// As soon as this step of this server has begun.
+    Begun(usize, StepKind),
+    /// As soon as it has ended.
+    Ended(usize, StepKind),
+    /// So long after the rollout has begun.
+    After(Duration),
+}
+
+struct Crash {
+    world: World,
+    haproxy: Haproxy,
+    _backends: Vec<Backend>,
+    method: SyncMethod,
+    /// What each deployment has put into the file `version`.
+    versions: HashMap<DeploymentId, String>,
+}
+
+impl Crash {
+    async fn new(method: SyncMethod, strategy: Strategy) -> Self {
+        let rollout = RolloutOptions {
+            strategy,
+            drain_limit: 1,
+            up_limit: 10,
+            ..RolloutOptions::default()
+        };
+        let options = EnvironmentOptions {
+            rollout,
+            ..EnvironmentOptions::default()
+        };
+        let world = World::with(Wishes {
+            method,
+            clusters: vec![2, 2],
+            options,
+            workers: 0,
+            ..Wishes::default()
+        })
+        .await;
+        // The world's own engine would look after what the killed one left.
+        world.app.engine.shutdown().await;
+        let mut backends = Vec::new();
+        for number in 1..=SERVERS {
+            backends.push(Backend::start(&format!("web{number}")).await);
+        }
+        let port = |number: usize| backends[number - 1].port;
+        let haproxy = Haproxy::builder()
+            .backend("cluster1", &[("web1", port(1)), ("web2", port(2))])
+            .backend("cluster2", &[("web3", port(3)), ("web4", port(4))])
+            .start()
+            .await;
+        let tx = world.app.store.begin().await.unwrap();
+        let edge = row("runtime", &[haproxy.endpoint("runtime")]);
+        let edge = balancers::insert(&tx, &edge).await.unwrap();
+        for mut cluster in clusters::list(&tx).await.unwrap() {
+            cluster.balancer = Some(edge.id);
+            cluster.backends = vec![cluster.name.to_string()];
+            clusters::update(&tx, &cluster).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        world.script(
+            "deploy.sh",
+            "echo \"begun $DEPLOYER_DEPLOYMENT_ID\" >> ~/story; sleep 0.04; echo \"ended $DEPLOYER_DEPLOYMENT_ID\" >> ~/story",
+        );
+        world.script("tests/run_tests.sh", "sleep 0.03");
+        let all_up = Crash {
+            world,
+            haproxy,
+            _backends: backends,
+            method,
+            versions: HashMap::new(),
+        };
+        all_up.until_up().await;
+        all_up
+    }
+
+    async fn until_up(&self) {
+        let start = Instant::now();
+        while self.out().await.contains(&true) {
+            assert!(start.elapsed() < PATIENCE, "HAProxy never calls all servers up");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Which servers get no traffic, by the balancer's word.
+    async fn out(&self) -> Vec<bool> {
+        let state = self.haproxy.balancer("runtime").state().await.unwrap();
+        let is_out = |number: usize| {
+            let backend = if number <= 2 { "cluster1" } else { "cluster2" };
+            let slot = Slot::new(backend, format!("web{number}")).unwrap();
+            state.of(&slot).unwrap().admin != Admin::Ready
+        };
+        (1..=SERVERS).map(is_out).collect()
+    }
+
+    /// Asks for the next commit.
+    async fn ask(&mut self) -> DeploymentId {
+        let version = format!("version {}", self.versions.len());
+        self.world.repository.write("version", &version);
+        let commit = self.world.commit(&version).await;
+        let id = self.world.ask(World::request(&commit)).await;
+        self.versions.insert(id, version);
+        id
+    }
+
+    /// The directory in use on a server.
+    fn live(&self, server: usize) -> Option<PathBuf> {
+        std::fs::canonicalize(self.world.home(server, "dev/shop")).ok()
+    }
+
+    /// The deployment whose release is in use on a server and whole, its `deploy.sh` included.
+    fn whole(&self, server: usize) -> Option<DeploymentId> {
+        let live = self.live(server)?;
+        let marker = std::fs::read_to_string(live.join(".git_release")).ok()?;
+        if marker.lines().count() > 4 {
+            return None;
+        }
+        let version = std::fs::read_to_string(live.join("version")).ok()?;
+        let found = self.versions.iter().find(|(_, other)| **other == version);
+        let (id, _) = found?;
+        let story = self.world.read(server, "story");
+        (story.lines().last() == Some(&format!("ended {id}"))).then_some(*id)
+    }
+
+    async fn kill_at(&self, served: Served, id: DeploymentId, when: When) {
+        let start = Instant::now();
+        let mut began: Option<Instant> = None;
+        loop {
+            let deployment = deployer::store::deployments::by_id(&self.world.app.store, id)
+                .await
+                .unwrap();
+            let steps = self.world.steps(id).await;
+            let of = |server: usize, kind: StepKind| {
+                let name = format!("web{server}");
+                let mut all = steps.iter();
+                all.find(|step| step.kind == kind && step.server_name == name)
+                    .map(|step| step.state)
+                    .unwrap_or(StepState::Waiting)
+            };
+            if deployment.phase.as_str() == "roll_out" && began.is_none() {
+                began = Some(Instant::now());
+            }
+            let now = match when {
+                When::Begun(server, kind) => of(server, kind) != StepState::Waiting,
+                When::Ended(server, kind) => of(server, kind).is_final(),
+                When::After(time) => began.is_some_and(|began| began.elapsed() >= time),
+            };
+            if now || deployment.state.is_final() {
+                break;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "never {when:?}: {deployment:#?} {steps:#?}\n{}",
+                self.said()
+            );
+            tokio::time::sleep(GLANCE).await;
+        }
+        served.kill();
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(log_file(&self.world)).unwrap_or_default()
+    }
+
+    /// Everything that has to hold once a deployment is closed. `before`: what was whole on each
+    /// server when it began.
+    async fn look(&self, id: DeploymentId, before: &[Option<DeploymentId>], when: When) {
+        let deployment = deployer::store::deployments::by_id(&self.world.app.store, id)
+            .await
+            .unwrap();
+        let parts = self.world.parts(id).await;
+        let steps = self.world.steps(id).await;
+        let out = self.out().await;
+        let tell = || {
+            let stories: Vec<String> = (1..=SERVERS).map(|n| self.world.read(n, "story")).collect();
+            format!(
+                "{when:?}: {} {}\n{parts:#?}\nout: {out:?}\nlive: {:?}\nstories: {stories:?}\nbefore: {before:?}\n{steps:#?}\n{}",
+                deployment.state,
+                deployment.outcome,
+                (1..=SERVERS).map(|n| self.live(n)).collect::<Vec<_>>(),
+                self.said()
+            )
+        };
+        let ends = [DeploymentState::Interrupted, DeploymentState::Succeeded];
+        assert!(ends.contains(&deployment.state), "{}", tell());
+        assert!(
+            steps.iter().all(|step| step.state.is_final()),
+            "a step is open: {}",
+            tell()
+        );
+        assert!(
+            queue::holders(&self.world.app.store).await.unwrap().is_empty(),
+            "servers are held: {}",
+            tell()
+        );
+        for (number, part) in (1..=SERVERS).zip(&parts) {
+            let is_out = out[number - 1];
+            self.look_at(number, part, &steps, is_out, id, before[number - 1])
+                .unwrap_or_else(|wrong| panic!("web{number}: {wrong}: {}", tell()));
+        }
+    }
+
+    fn look_at(
+        &self,
+        number: usize,
+        part: &ServerPart,
+        steps: &[Step],
+        is_out: bool,
+        id: DeploymentId,
+        before: Option<DeploymentId>,
+    ) -> Result<(), &'static str> {
+        let whole = self.whole(number);
+        let own = || steps.iter().filter(|step| step.server_id == part.server_id);
+        let all_done = own().filter(|step| step.kind != StepKind::Restore).all(|step| {
+            matches!(
+                step.state,
+                StepState::Succeeded | StepState::Warned | StepState::Skipped
+            ) && step.started_at.is_some()
+        });
+        let scripts_ran = self.world.read(number, "story").contains(&format!(" {id}"));
+        let must_serve = all_done && whole == Some(id) || whole.is_some() && whole == before && !scripts_ran;
+        if is_out && must_serve {
+            return Err("it serves correct code and is left out");
+        }
+        if !is_out && whole.is_none() && before.is_some() {
+            return Err("it is half done and in service");
+        }
+        if !is_out && whole == Some(id) && !all_done {
+            return Err("its checks were not seen to end and it is in service");
+        }
+        let said = matches!(part.service, Service::Out);
+        if is_out != said && (is_out || said) && part.service != Service::Untouched {
+            return Err("the store says otherwise of its service than the balancer");
+        }
+        if part.state == ServerState::Succeeded && whole != Some(id) {
+            return Err("it is called deployed and is not");
+        }
+        let over = !matches!(part.state, ServerState::Waiting | ServerState::Running);
+        if !over || part.detail.is_empty() && part.state != ServerState::Succeeded {
+            return Err("nothing is said of it");
+        }
+        if is_out && part.service == Service::Out && !part.detail.contains("out") {
+            return Err("it is not said that it is out of service");
+        }
+        self.clean(number)
+    }
+
+    /// Nothing half done lies about.
+    fn clean(&self, number: usize) -> Result<(), &'static str> {
+        let names = |dir: PathBuf| -> Vec<String> {
+            let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            files
+                .map(|file| file.file_name().to_string_lossy().into_owned())
+                .collect()
+        };
+        if names(self.world.home(number, "dev"))
+            .iter()
+            .any(|name| name.starts_with(".deployer-link"))
+        {
+            return Err("a link is left behind");
+        }
+        let mut roots = vec![self.world.home(number, "dev/shop")];
+        let releases = self.world.home(number, "dev/shop_releases");
+        for name in names(releases.clone()) {
+            let release = releases.join(name);
+            let marker = std::fs::read_to_string(release.join(".git_release")).unwrap_or_default();
+            if marker.lines().count() != 4 {
+                return Err("an unfinished release is left behind");
+            }
+            roots.push(release);
+        }
+        let staged = |root: PathBuf| {
+            names(root)
+                .iter()
+                .any(|name| name.starts_with(".deployer-staging"))
+        };
+        if roots.into_iter().any(staged) {
+            return Err("a staging directory is left behind");
+        }
+        Ok(())
+    }
+
+    async fn closed(&self, id: DeploymentId) -> Deployment {
+        let start = Instant::now();
+        loop {
+            let deployment = deployer::store::deployments::by_id(&self.world.app.store, id)
+                .await
+                .unwrap();
+            if deployment.state.is_final() {
+                return deployment;
+            }
+            assert!(
+                start.elapsed() < CLOSE_LIMIT,
+                "not closed within {CLOSE_LIMIT:?}: {deployment:#?}\n{}",
+                self.said()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn deploy_all(&mut self) {
+        let id = self.ask().await;
+        let served = Served::start(&self.world);
+        let deployment = self.world.end(id).await;
+        served.kill();
+        assert_eq!(
+            deployment.state,
+            DeploymentState::Succeeded,
+            "{}\n{}",
+            deployment.outcome,
+            self.world.log(id).await
+        );
+        assert_eq!(self.out().await, [false; SERVERS], "{}", self.world.log(id).await);
+        for number in 1..=SERVERS {
+            assert_eq!(self.whole(number), Some(id), "web{number}");
+        }
+    }
+
+    async fn run(mut self, instants: [When; 10]) {
+        self.deploy_all().await;
+        for when in instants {
+            let before: Vec<_> = (1..=SERVERS).map(|number| self.whole(number)).collect();
+            let id = self.ask().await;
+            let served = Served::start(&self.world);
+            self.kill_at(served, id, when).await;
+            let again = Served::start(&self.world);
+            self.closed(id).await;
+            self.look(id, &before, when).await;
+            again.kill();
+        }
+        self.deploy_all().await;
+        assert!(self.method == SyncMethod::InPlace || self.live(1).is_some());
+    }
+}
+
+/// Numbers that look random and are the same at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn millis(&mut self, most: u64) -> Duration {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        Duration::from_millis((self.0 >> 33) % most)
+    }
+}
+
+/// Five boundaries, and five instants at random.
+fn instants(boundaries: [When; 5], seed: u64) -> [When; 10] {
+    let mut dice = Dice(seed);
+    let mut all = [When::After(Duration::ZERO); 10];
+    for (at, boundary) in boundaries.into_iter().enumerate() {
+        all[2 * at] = boundary;
+        all[2 * at + 1] = When::After(dice.millis(1500));
+    }
+    all
+}
+
+use StepKind::{Activate, Deploy, Drain, Restore, Sync, Tests};
+use When::{Begun, Ended};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_by_cluster() {
+    let crash = Crash::new(SyncMethod::Symlink, Strategy::ClusterByCluster).await;
+    let boundaries = [
+        Begun(1, Sync),
+        Begun(1, Drain),
+        Ended(1, Drain),
+        Begun(3, Activate),
+        Ended(3, Deploy),
+    ];
+    crash.run(instants(boundaries, 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rolling() {
+    let strategy = Strategy::Rolling {
+        batch: Share::Count(1),
+        keep: None,
+    };
+    let crash = Crash::new(SyncMethod::Symlink, strategy).await;
+    let boundaries = [
+        Begun(1, Activate),
+        Ended(1, Activate),
+        Begun(2, Deploy),
+        Begun(2, Restore),
+        Ended(3, Restore),
+    ];
+    crash.run(instants(boundaries, 2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_at_once() {
+    let crash = Crash::new(SyncMethod::Symlink, Strategy::AllAtOnce).await;
+    let boundaries = [
+        Ended(2, Sync),
+        Begun(3, Drain),
+        Begun(1, Tests),
+        Ended(1, Tests),
+        Begun(4, Restore),
+    ];
+    crash.run(instants(boundaries, 3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary() {
+    let strategy = Strategy::Canary {
+        first: 1,
+        wait: Some(1),
+        batch: Share::Count(1),
+        keep: None,
+    };
+    let crash = Crash::new(SyncMethod::Symlink, strategy).await;
+    let boundaries = [
+        Ended(1, Restore),
+        Begun(2, Drain),
+        Ended(2, Drain),
+        Begun(4, Deploy),
+        Ended(4, Restore),
+    ];
+    crash.run(instants(boundaries, 4)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_place() {
+    let strategy = Strategy::Rolling {
+        batch: Share::Percent(50),
+        keep: None,
+    };
+    let crash = Crash::new(SyncMethod::InPlace, strategy).await;
+    let boundaries = [
+        Begun(1, Drain),
+        Begun(1, Sync),
+        Ended(2, Sync),
+        Begun(2, Deploy),
+        Ended(4, Tests),
+    ];
+    crash.run(instants(boundaries, 5)).await;
+}
