@@ -94,7 +94,11 @@ async fn settle(
         let (to, detail) = match part.state {
             ServerState::Waiting => (
                 ServerState::Skipped,
-                format!("Not touched: it runs {}.", before(part)),
+                format!(
+                    "Not touched: it runs {}.{}",
+                    before(part),
+                    files.service_words(part)
+                ),
             ),
             ServerState::Running => (state, files.case(part).journal()),
             _ => continue,

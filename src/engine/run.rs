@@ -297,8 +297,7 @@ impl Ending {
             ),
             (Self::Stopped, _) => (
                 DeploymentState::Interrupted,
-                "Interrupted: the deployer stopped while it ran. Each server says what is on it."
-                    .to_owned(),
+                "Interrupted: the deployer stopped while it ran. Each server says what is on it.".to_owned(),
             ),
             (Self::Failed(sentence), _) => (DeploymentState::Failed, sentence.clone()),
             (Self::Ended(end), _) => (end.state, end.sentence.clone()),

@@ -4,6 +4,7 @@
 //! All servers are visited at once, each within a limit, so that one that is gone keeps nobody
 //! waiting. A server that cannot be asked is left at its balancer as it is.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -42,6 +43,8 @@ pub(super) struct Files {
     pub plan: Option<Plan>,
     pub parts: Vec<ServerPart>,
     pub journal: Vec<Step>,
+    /// Servers that an earlier deployment left out of service, and this one has not touched.
+    left_out: HashSet<ServerId>,
 }
 
 impl Files {
@@ -57,14 +60,27 @@ impl Files {
             Some(id) => environments::by_id(store, id).await.ok(),
             None => None,
         };
+        let parts = deployments::servers(store, id).await?;
+        let untouched = parts.iter().filter(|part| part.service == Service::Untouched);
+        let untouched: Vec<ServerId> = untouched.filter_map(|part| part.server_id).collect();
+        let left_out = deployments::left_out(store, &untouched).await?;
         Ok(Self {
             deployment: deployment.clone(),
             project,
             environment,
             plan: deployments::plan(store, id).await?,
-            parts: deployments::servers(store, id).await?,
+            parts,
             journal: steps::list(store, id).await?,
+            left_out: left_out.into_keys().collect(),
         })
+    }
+
+    /// What is to be said of a server that no balancer sends anything to since before this deployment.
+    pub fn service_words(&self, part: &ServerPart) -> &'static str {
+        match part.server_id.is_some_and(|id| self.left_out.contains(&id)) {
+            true => " It is out of service, as an earlier deployment left it.",
+            false => "",
+        }
     }
 
     pub fn case<'a>(&'a self, part: &'a ServerPart) -> Case<'a> {
@@ -115,7 +131,11 @@ async fn visit(engine: &Inner, lease: Lease, files: &Files, case: &Case<'_>, end
         Err(_) => Asked::silent("it did not answer in time.".to_owned()),
     };
     let what = case.judge(&found.what);
-    let mut words = case.words(what, &found.what);
+    let mut words = format!(
+        "{}{}",
+        case.words(what, &found.what),
+        files.service_words(case.part)
+    );
     if let Some(note) = found.note {
         words = format!("{words} {note}");
     }

@@ -67,19 +67,31 @@ if [ -h "$link" ]; then
     gone "$link"
 fi
 live=$(cd -P -- "$t" 2>/dev/null && pwd -P)
-for root in "$above_t/$2"/*_"$3"; do
+day=[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]
+commit=[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]
+# Unquoted, so that the patterns find names.
+for root in "$above_t/$2"/${day}_*_${commit}_"$3"; do
     [ -d "$root" ] && [ ! -h "$root" ] || continue
-    grep -q "\"deployment\":$3[,}]" "$root/.deployer_release" 2>/dev/null || continue
     [ "$(cd -P -- "$root" && pwd -P)" != "$live" ] || continue
-    if [ ! -f "$root/.git_release" ] || [ -n "$(sed -n 5p "$root/.git_release")" ]; then
+    # What is being staged in it proves that it is ours and unfinished, whatever its marker says:
+    # a release begins as a copy of another.
+    set -- "$1" "$2" "$3" "$root"/.deployer-staging-*
+    if exists "$4"; then
         rm -rf -- "$root"
         gone "$root"
+    elif grep -sq "\"deployment\":$3[,}]" "$root/.deployer_release"; then
+        if [ ! -f "$root/.git_release" ] || [ -n "$(sed -n 5p "$root/.git_release")" ]; then
+            rm -rf -- "$root"
+            gone "$root"
+        fi
+    elif rmdir -- "$root" 2>/dev/null; then
+        say removed "$root"
     fi
 done
-for root in "$t" "$above_t/$2"/*_"$3"; do
-    stage=$root/.deployer-staging-$3
-    [ -d "$stage" ] && [ ! -h "$stage" ] || continue
-    rm -rf -- "$stage"
-    gone "$stage"
+for stage in "$t/.deployer-staging-$3" "$t/.deployer-staging-marker"; do
+    if exists "$stage"; then
+        rm -rf -- "$stage"
+        gone "$stage"
+    fi
 done
 say end -
