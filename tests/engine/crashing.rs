@@ -277,9 +277,8 @@ impl Crash {
         });
         let scripts_ran = self.world.read(number, "story").contains(&format!(" {id}"));
         let is_old = whole.is_some() && whole == before.whole && !scripts_ran;
-        // What an earlier crash has left out, with reason, stays so until it is dealt with.
-        let was_out = before.out && part.service == Service::Untouched;
-        let must_serve = all_done && whole == Some(id) || is_old && !was_out;
+        // What an earlier crash has left out, with reason, stays so until it has the new release.
+        let must_serve = all_done && whole == Some(id) || is_old && !before.out;
         if is_out && must_serve {
             return Err("it serves correct code and is left out");
         }

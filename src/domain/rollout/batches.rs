@@ -239,7 +239,10 @@ fn batch_of(title: String, servers: &[&Candidate]) -> Batch {
         let slots_of = |pairs: Vec<&(super::Slot, super::Standing)>| {
             pairs.into_iter().map(|(slot, _)| slot.clone()).collect()
         };
+        let is_left_out =
+            |(_, standing): &&(super::Slot, super::Standing)| *standing == super::Standing::LeftOut;
         Planned {
+            left_out: slots.iter().any(|pair| is_left_out(pair)),
             server: one.server,
             name: one.name.clone(),
             cluster: one.cluster.clone(),

@@ -114,6 +114,10 @@ pub struct Planned {
     pub slots: Vec<Slot>,
     /// Where somebody took it out by hand: left as it is.
     pub by_hand: Vec<Slot>,
+    /// Whether an earlier deployment left it out of service, as what is on it may not be whole. It
+    /// goes back in with the new release only.
+    #[serde(default)]
+    pub left_out: bool,
 }
 
 /// A server that is left alone.

@@ -56,6 +56,7 @@ pub(super) async fn place(
 ) -> Placed {
     let mut planned = plan.into_iter().flat_map(Plan::servers);
     let own = planned.find(|planned| Some(planned.server) == case.part.server_id);
+    let was_left_out = own.is_some_and(|planned| planned.left_out);
     let slots = own.map(|planned| planned.slots.as_slice()).unwrap_or_default();
     let moved = matches!(
         case.part.service,
@@ -69,7 +70,12 @@ pub(super) async fn place(
             let now = case.part.service.title().to_lowercase();
             return Placed::as_it_was(&format!("At the balancer it was left as it is ({now})."));
         }
-        What::Between => keep_out(engine, lease, case, slots).await,
+        What::Between => keep_out(engine, lease, case, slots, "It is out of service until then.").await,
+        // What was on it before was not whole either.
+        What::Old if was_left_out => {
+            let words = "It stays out of service, as an earlier deployment left it.";
+            keep_out(engine, lease, case, slots, words).await
+        }
         What::Old | What::New => put_back(engine, lease, case, slots, what, end).await,
     };
     result.unwrap_or_else(|error| Placed {
@@ -79,14 +85,20 @@ pub(super) async fn place(
     })
 }
 
-async fn keep_out(engine: &Inner, lease: Lease, case: &Case<'_>, slots: &[Slot]) -> Result<Placed> {
+async fn keep_out(
+    engine: &Inner,
+    lease: Lease,
+    case: &Case<'_>,
+    slots: &[Slot],
+    words: &str,
+) -> Result<Placed> {
     note(engine, lease, case, Service::TakingOut).await?;
     for (balancer, places) in visits(engine, slots).await? {
         balancer.maint(&places).await?;
     }
     Ok(Placed {
         service: Some(Service::Out),
-        words: "It is out of service until then.".to_owned(),
+        words: words.to_owned(),
         well: true,
     })
 }

@@ -10,8 +10,9 @@ use futures_util::stream::{self, StreamExt};
 use super::gate::IfDown;
 use super::server::Progress;
 use super::{Fate, Hand, Rollout};
-use crate::domain::deployment::ServerState;
+use crate::domain::deployment::{ServerState, Service};
 use crate::domain::{Answer, Kind, OnFailure, PauseReason, SyncMethod};
+use crate::engine::journal::Note;
 use crate::engine::pause;
 use crate::engine::recovery::before_words;
 use crate::engine::run::Run;
@@ -155,6 +156,14 @@ pub(super) async fn put_back_whole(rollout: &Rollout<'_>, hand: &Hand<'_>) -> St
     let (gate, slots) = (rollout.gate, &hand.planned.slots);
     if slots.is_empty() || !gate.was_taken(hand.id()) {
         return String::new();
+    }
+    // What it ran before was not whole: an earlier deployment left it out for that.
+    if hand.planned.left_out {
+        let out = [Note::Service(Service::Out)];
+        if let Err(error) = rollout.run.note(hand.member, &out).await {
+            tracing::warn!(server = hand.name(), "{error}");
+        }
+        return " It stays out of service, as an earlier deployment left it.".to_owned();
     }
     match gate
         .put_back(rollout.run, hand.member, slots, IfDown::Leave, None)
