@@ -299,6 +299,7 @@ async fn browser_shows_two_hundred_servers_as_small_tiles() {
             .await,
         200
     );
+    browser.page.set_window_size(1280, 900).await.unwrap();
     let heights = browser
         .ask("[document.getElementById('lanes').offsetHeight, document.body.scrollWidth - innerWidth]")
         .await;

@@ -11,7 +11,7 @@ fn text(page: &str, mark: &str) -> String {
     let start = page.find(mark).unwrap_or_else(|| panic!("no {mark} in {page}"));
     let mut out = String::new();
     let mut inside = true;
-    for c in page[start..].chars().take(6000) {
+    for c in page[start..].chars().take(40_000) {
         match c {
             '<' => inside = true,
             '>' => {

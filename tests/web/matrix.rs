@@ -135,6 +135,7 @@ async fn ask(site: &TestSite, client: &Client, token: &str, route: &str) -> Stri
             ("to", "later"),
             ("openssh", "x"),
             ("theme", "dark"),
+            ("answer", "resume"),
         ];
         let form: Vec<(&str, &str)> = [("csrf", token)].into_iter().chain(choices).collect();
         client.post(url).form(&form)

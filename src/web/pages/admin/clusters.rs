@@ -10,7 +10,7 @@ use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterForm};
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::balancers;
-use crate::domain::{Cluster, Error, ErrorKind, Result};
+use crate::domain::{Balancer, Cluster, Error, ErrorKind, Result, Server};
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
@@ -253,21 +253,8 @@ async fn page(
         question,
         action,
         servers: picks(all, &form.members),
-        balancer_names: inventory
-            .servers
-            .iter()
-            .map(|server| {
-                let called = form.balancer_names.get(&server.id).cloned().unwrap_or_default();
-                (server.id.to_string(), server.name.to_string(), called)
-            })
-            .collect(),
-        balancers: std::iter::once((String::new(), "None".to_owned()))
-            .chain(
-                all_balancers
-                    .into_iter()
-                    .map(|one| (one.id.to_string(), one.name.to_string())),
-            )
-            .collect(),
+        balancer_names: names_there(&inventory, &form),
+        balancers: choices(&all_balancers),
         balancer: form.balancer,
         backends: form.backends,
         called: form.name,
@@ -275,4 +262,20 @@ async fn page(
         warnings: own.map(|twice| twice.sentence()).collect(),
         places,
     })
+}
+
+/// Every server with what the balancer calls it: number, our name, its name.
+fn names_there(inventory: &Inventory, form: &ClusterForm) -> Vec<(String, String, String)> {
+    let row = |server: &Server| {
+        let called = form.balancer_names.get(&server.id).cloned().unwrap_or_default();
+        (server.id.to_string(), server.name.to_string(), called)
+    };
+    inventory.servers.iter().map(row).collect()
+}
+
+/// Number and name of every balancer, and none.
+fn choices(all: &[Balancer]) -> Vec<(String, String)> {
+    let none = (String::new(), "None".to_owned());
+    let all = all.iter().map(|one| (one.id.to_string(), one.name.to_string()));
+    std::iter::once(none).chain(all).collect()
 }

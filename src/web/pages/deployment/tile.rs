@@ -154,7 +154,7 @@ fn standing(part: &ServerPart, steps: &[StepView], is_final: bool) -> Sign {
             sign("door-exit", Tone::Later, "Out, waiting")
         }
         ServerState::Waiting if has(StepKind::Sync, StepState::Running) => {
-            sign("cloud-upload", Tone::Later, "Sent ahead")
+            sign("cloud-upload", Tone::Later, "Sending ahead")
         }
         ServerState::Waiting if has(StepKind::Sync, StepState::Succeeded) => {
             sign("circle-dashed", Tone::Quiet, "Files there")
