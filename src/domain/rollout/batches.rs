@@ -242,7 +242,7 @@ fn batch_of(title: String, servers: &[&Candidate]) -> Batch {
         let is_left_out =
             |(_, standing): &&(super::Slot, super::Standing)| *standing == super::Standing::LeftOut;
         Planned {
-            left_out: slots.iter().any(|pair| is_left_out(pair)),
+            left_out: slots.iter().any(is_left_out),
             server: one.server,
             name: one.name.clone(),
             cluster: one.cluster.clone(),
