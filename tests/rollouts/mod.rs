@@ -3,3 +3,4 @@
 mod fleet;
 mod load;
 mod unnoticed;
+mod weather;

@@ -120,14 +120,7 @@ impl Builder {
         text.extend(self.lines.iter().map(|line| format!("{line}\n")));
         fs::write(&config, text).expect("the configuration is written");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("a log file");
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("sshd is installed");
+        let child = listen(&config, log);
         let sshd = Sshd {
             port: ports[0],
             host_key: pinned(&host_keys[self.pinned].with_extension("pub")),
@@ -207,6 +200,30 @@ impl Sshd {
         }
     }
 
+    /// The power is off: nothing listens, and everything that ran here is gone.
+    pub fn go_down(&mut self) {
+        let sessions = descendants(self.child.id());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for pid in sessions {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+
+    /// And on again.
+    pub fn come_back(&mut self) {
+        let log = fs::File::create(self.dir.path().join("sshd.log")).expect("a log file");
+        self.child = listen(&self.dir.path().join("sshd_config"), log);
+        self.wait_until_it_listens();
+    }
+
+    /// Every connection stays open and nobody answers on it any more; what runs there stands still.
+    pub fn hang(&self) {
+        for pid in descendants(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+        }
+    }
+
     /// How many connections it serves.
     pub fn connections(&self) -> usize {
         children(self.child.id()).len()
@@ -236,13 +253,19 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        let sessions = descendants(self.child.id());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        for pid in sessions {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
+        self.go_down();
     }
+}
+
+fn listen(config: &Path, log: fs::File) -> Child {
+    Command::new("/usr/sbin/sshd")
+        .args(["-D", "-e", "-f"])
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("sshd is installed")
 }
 
 /// Makes a key pair `dir/name` and `dir/name.pub` with `ssh-keygen`.

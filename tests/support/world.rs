@@ -48,6 +48,8 @@ pub struct Wishes {
     pub workers: usize,
     /// How balancers are spoken to.
     pub balancers: deployer::balancer::Options,
+    /// How long a silent server is left alone before it is asked whether it is there.
+    pub keepalive: Duration,
     pub clock: Clock,
 }
 
@@ -62,6 +64,7 @@ impl Default for Wishes {
             policy: None,
             workers: 4,
             balancers: Default::default(),
+            keepalive: deployer::ssh::Options::default().keepalive,
             clock: Clock::System,
         }
     }
@@ -308,6 +311,7 @@ async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> App {
     let mirrors = Mirrors::new(dir.join("mirrors"), GitOptions::default());
     let ssh = Pool::new(deployer::ssh::Options {
         key_files: vec![key.to_owned()],
+        keepalive: wishes.keepalive,
         ..Default::default()
     });
     let clock = wishes.clock.clone();
