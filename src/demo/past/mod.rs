@@ -104,7 +104,7 @@ enum Fate {
 }
 
 /// The environment that drifts: one of its servers has a newer commit than the other.
-pub const DRIFTING: (&str, &str) = ("webshop", "beta");
+pub const DRIFTING: (&str, &str) = ("site", "beta");
 
 /// Commits before this one have no scripts yet, or nothing that could be deployed.
 const FIRST_DEPLOYABLE: usize = 3;
