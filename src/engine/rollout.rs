@@ -27,6 +27,7 @@ use self::server::Progress;
 use super::run::{End, Ending, Member, Run};
 use super::steps::check::{Checked, Reached};
 use super::steps::checkout::Tree;
+use super::steps::reuse::Kept;
 use super::steps::transfer::{self, Package};
 use super::steps::{Failure, StepResult};
 use crate::domain::rollout::Planned;
@@ -52,7 +53,7 @@ pub(super) fn steps(method: SyncMethod, balanced: bool, health: bool) -> Vec<Ste
 struct Rollout<'a> {
     run: &'a Run,
     tree: &'a Tree,
-    package: &'a Package,
+    supply: &'a Supply,
     plan: &'a Plan,
     gate: &'a Gate,
     /// In the order of the plan.
@@ -60,6 +61,14 @@ struct Rollout<'a> {
     places: HashMap<ServerId, usize>,
     /// Failures that nobody has said yet what to do about.
     failures: AtomicUsize,
+}
+
+/// Where the files come from.
+enum Supply {
+    /// They are sent.
+    Sent(Box<Package>),
+    /// They are on the servers already.
+    Kept(Kept),
 }
 
 /// A server of the rollout, and how it fares.
@@ -137,7 +146,7 @@ impl<'a> Rollout<'a> {
     fn new(
         run: &'a Run,
         tree: &'a Tree,
-        package: &'a Package,
+        supply: &'a Supply,
         checked: &'a Checked,
         gate: &'a Gate,
     ) -> StepResult<Self> {
@@ -168,7 +177,7 @@ impl<'a> Rollout<'a> {
         Ok(Self {
             run,
             tree,
-            package,
+            supply,
             plan,
             gate,
             hands,
@@ -210,14 +219,23 @@ pub(super) struct Rolled {
     checked: Checked,
 }
 
-pub(super) async fn roll_out(run: &Run, tree: &Tree, mut checked: Checked) -> StepResult<Rolled> {
-    let package = transfer::pack(run, tree).await?;
+/// With `kept`, nothing is sent.
+pub(super) async fn roll_out(
+    run: &Run,
+    tree: &Tree,
+    mut checked: Checked,
+    kept: Option<Kept>,
+) -> StepResult<Rolled> {
+    let supply = match kept {
+        Some(kept) => Supply::Kept(kept),
+        None => Supply::Sent(Box::new(transfer::pack(run, tree).await?)),
+    };
     let (balancers, places) = (
         std::mem::take(&mut checked.balancers),
         std::mem::take(&mut checked.places),
     );
     let gate = Gate::new(run, balancers, places);
-    let rollout = Rollout::new(run, tree, &package, &checked, &gate)?;
+    let rollout = Rollout::new(run, tree, &supply, &checked, &gate)?;
     let (ahead, errands) = Ahead::plan(&rollout);
     let (halted, done) = (AtomicBool::new(false), CancellationToken::new());
     let walk = async {
@@ -242,7 +260,9 @@ pub(super) async fn roll_out(run: &Run, tree: &Tree, mut checked: Checked) -> St
         .map(Hand::id)
         .collect();
     drop(rollout);
-    package.remember().await;
+    if let Supply::Sent(package) = &supply {
+        package.remember().await;
+    }
     Ok(Rolled {
         ending,
         deployed,

@@ -12,7 +12,8 @@ use super::output::{Log, Sink};
 use super::planning::Roster;
 use super::rollout;
 use super::rollout::undo::Undo;
-use super::steps::{Done, StepResult, check, checkout, health, script};
+use super::steps::checkout::Tree;
+use super::steps::{Done, StepResult, check, checkout, health, reuse, script};
 use super::stop::{Stop, StopReason};
 use super::turn::Turn;
 use super::{Inner, Parts};
@@ -178,17 +179,27 @@ impl Run {
         self.set_phase(Phase::Check).await?;
         let checked = check::check(self).await?;
         self.set_phase(Phase::Prepare).await?;
-        let tree = checkout::fetch_and_export(self).await?;
-        script::predeploy(self, &tree).await?;
-        script::local_tests(self, &tree).await?;
+        let kept = reuse::kept(self, &checked).await;
+        let tree = match kept {
+            Some(_) => reuse::prepare(self).await?,
+            None => self.prepare().await?,
+        };
         self.set_phase(Phase::RollOut).await?;
-        let rolled = rollout::roll_out(self, &tree, checked).await?;
+        let rolled = rollout::roll_out(self, &tree, checked, kept).await?;
         if self.stop.reason().is_some() {
             return Ok(Ending::Stopped);
         }
         self.set_phase(Phase::Finish).await?;
         rollout::finish(self, &rolled).await?;
         Ok(rolled.ending)
+    }
+
+    /// The tree, ready to be sent.
+    async fn prepare(&self) -> StepResult<Tree> {
+        let tree = checkout::fetch_and_export(self).await?;
+        script::predeploy(self, &tree).await?;
+        script::local_tests(self, &tree).await?;
+        Ok(tree)
     }
 
     async fn set_phase(&self, phase: Phase) -> Result<()> {

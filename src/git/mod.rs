@@ -21,6 +21,7 @@ mod diff;
 mod error;
 mod export;
 mod fetch;
+mod file;
 mod history;
 mod known_hosts;
 mod link;
@@ -39,6 +40,7 @@ pub use diff::{ChangedFile, ChangedFiles, Diff, DiffOptions, FileDiff, FileStatu
 pub use error::{Error, Result};
 pub use export::{ExportProgress, Exported};
 pub use fetch::{FetchProgress, FetchReport, RefUpdate, probe};
+pub use file::CommitFile;
 pub use history::{CommitQuery, Commits, Cursor, Page, SearchPage};
 pub use mirror::{Freshness, Mirror, Mirrors};
 pub use url::{RemoteUrl, check_url};

@@ -6,6 +6,7 @@ mod crashing;
 mod deploying;
 mod endings;
 mod fleet;
+mod going_back;
 mod hardship;
 mod killed;
 mod queueing;

@@ -15,11 +15,10 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Hand, Rollout};
+use super::{Hand, Rollout, Supply};
 use crate::domain::{ServerId, SyncMethod};
 use crate::engine::steps::check::{self, Reached};
 use crate::engine::steps::{StepResult, transfer};
-use crate::sync::Delivered;
 
 /// What was found on a server is believed for so long; what comes later looks again, as somebody
 /// may have worked on it meanwhile.
@@ -29,7 +28,8 @@ const FRESH: Duration = Duration::from_secs(30);
 pub(super) struct Brought {
     /// What was found there just before.
     pub reached: Arc<Reached>,
-    pub delivered: Delivered,
+    /// The directory it is in.
+    pub directory: String,
 }
 
 /// The results to come, by server.
@@ -94,6 +94,13 @@ pub(super) async fn bring(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<
         }
         false => known,
     };
-    let delivered = transfer::sync(rollout.run, rollout.package, hand.member, &reached).await?;
-    Ok(Brought { reached, delivered })
+    let directory = match rollout.supply {
+        Supply::Sent(package) => {
+            transfer::sync(rollout.run, package, hand.member, &reached)
+                .await?
+                .directory
+        }
+        Supply::Kept(kept) => kept.sync(rollout.run, hand.member).await?,
+    };
+    Ok(Brought { reached, directory })
 }

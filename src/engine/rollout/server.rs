@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::ahead::{self, Ahead, Brought};
 use super::gate::IfDown;
-use super::{Fate, Hand, Rollout, failure};
+use super::{Fate, Hand, Rollout, Supply, failure};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Restore;
 use crate::domain::{StepKind, SyncMethod};
@@ -12,7 +12,7 @@ use crate::engine::journal::Note;
 use crate::engine::recovery::before_words;
 use crate::engine::run::Run;
 use crate::engine::steps::script::{self, Place};
-use crate::engine::steps::{Failure, StepResult, health, transfer};
+use crate::engine::steps::{Failure, StepResult, health, reuse, transfer};
 use crate::engine::stop::StopReason;
 
 /// How far a server has come; decides what is said of it, and whether it may serve, when it goes no
@@ -101,7 +101,7 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
                     hand.set_progress(Progress::Half);
                 }
             })?;
-            let dir = brought.delivered.directory.clone();
+            let dir = brought.directory.clone();
             (brought, dir)
         }
     };
@@ -112,6 +112,9 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
         dir: &dir,
         previous: hand.before.as_deref(),
     };
+    if let Supply::Kept(_) = rollout.supply {
+        reuse::bring_deploy_script(rollout.tree, &there).await?;
+    }
     script::deploy(run, rollout.tree, hand.member, &there).await?;
     script::remote_tests(run, rollout.tree, hand.member, &there).await?;
     health::check(run, hand.member, &there, Some(rollout.tree.dir())).await?;
@@ -123,13 +126,13 @@ async fn switched(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
     hand.set_progress(Progress::Syncing);
     let brought = ahead.take(rollout, hand).await?;
     take_out(rollout, hand).await?;
-    let Brought { reached, delivered } = &brought;
-    let switched = transfer::activate(rollout.run, hand.member, reached, delivered).await;
+    let Brought { reached, directory } = &brought;
+    let switched = transfer::activate(rollout.run, hand.member, reached, directory).await;
     let dir = match switched {
         Ok(dir) => dir,
         Err(failure) => {
             // The switch may have been made all the same, when only the answer was lost.
-            hand.set_progress(match transfer::is_in_use(reached, delivered).await {
+            hand.set_progress(match transfer::is_in_use(reached, directory).await {
                 Some(true) => Progress::Active,
                 Some(false) => Progress::Syncing,
                 None => Progress::Switching,

@@ -3,6 +3,7 @@
 //! Each deployment has a directory of its own below the work directory, made by it and removed
 //! with it; a leftover of a killed process is recognised by its name and replaced.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Done, Failure, StepResult};
@@ -10,6 +11,7 @@ use crate::domain::{CommitId, Instant, StepKind};
 use crate::engine::Settings;
 use crate::engine::output::StepLog;
 use crate::engine::run::Run;
+use crate::git::CommitFile;
 
 /// What is done once per deployment before servers are touched, in order.
 pub const STEPS: [StepKind; 5] = [
@@ -31,6 +33,11 @@ impl Tree {
     /// Where the files are.
     pub fn dir(&self) -> &Path {
         &self.home
+    }
+
+    /// Whether `script` may be run as it is.
+    pub fn is_executable(&self, script: &str) -> bool {
+        std::fs::metadata(self.home.join(script)).is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
     }
 
     /// Whether the tree has `script` as a file of its own.
@@ -94,18 +101,7 @@ async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
     let commit: &CommitId = &run.deployment.commit;
     let mirror = run.mirror()?;
     let info = mirror.commit(commit).await?;
-    let trees = trees(&run.parts().settings);
-    let home = trees.join(format!("deployment-{}", run.deployment.id));
-    let blocked = |error: std::io::Error| {
-        Failure::new(format!(
-            "The work directory {} cannot be used: {error}.",
-            trees.display()
-        ))
-    };
-    tokio::fs::create_dir_all(&trees).await.map_err(blocked)?;
-    if tokio::fs::symlink_metadata(&home).await.is_ok() {
-        tokio::fs::remove_dir_all(&home).await.map_err(blocked)?;
-    }
+    let home = fresh_home(run).await?;
     let exported = mirror.export(commit, &home, |_| {}, run.stop.token()).await?;
     let tree = Tree {
         home,
@@ -120,4 +116,50 @@ async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
     ))
     .await;
     Ok((Done::well(summary), tree))
+}
+
+/// A tree that holds nothing but some scripts, as Git has them.
+pub async fn scripts_alone(run: &Run, scripts: &[(&str, CommitFile)]) -> StepResult<Tree> {
+    let info = run.mirror()?.commit(&run.deployment.commit).await?;
+    let tree = Tree {
+        home: fresh_home(run).await?,
+        commit_time: info.time,
+    };
+    let write = async {
+        tokio::fs::create_dir(tree.dir()).await?;
+        for (path, file) in scripts {
+            let path = tree.dir().join(path);
+            if let Some(parent) = path.parent() {
+                tokio::fs::create_dir_all(parent).await?;
+            }
+            tokio::fs::write(&path, &file.bytes).await?;
+            let mode = if file.executable { 0o755 } else { 0o644 };
+            tokio::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).await?;
+        }
+        Ok(())
+    };
+    write.await.map_err(|error| blocked(run, &error))?;
+    Ok(tree)
+}
+
+/// Where the deployment's tree goes: nothing is there yet, but what it is in.
+async fn fresh_home(run: &Run) -> StepResult<PathBuf> {
+    let trees = trees(&run.parts().settings);
+    let home = trees.join(format!("deployment-{}", run.deployment.id));
+    let make = async {
+        tokio::fs::create_dir_all(&trees).await?;
+        match tokio::fs::symlink_metadata(&home).await {
+            Ok(_) => tokio::fs::remove_dir_all(&home).await,
+            Err(_) => Ok(()),
+        }
+    };
+    make.await.map_err(|error| blocked(run, &error))?;
+    Ok(home)
+}
+
+fn blocked(run: &Run, error: &std::io::Error) -> Failure {
+    Failure::new(format!(
+        "The work directory {} cannot be used: {error}.",
+        trees(&run.parts().settings).display()
+    ))
 }

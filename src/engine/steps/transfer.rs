@@ -142,17 +142,12 @@ fn describe(delivered: &Delivered) -> String {
 }
 
 /// The step `activate` where releases are switched; returns the directory scripts run in.
-pub async fn activate(
-    run: &Run,
-    member: &Member,
-    reached: &Reached,
-    delivered: &Delivered,
-) -> StepResult<String> {
+pub async fn activate(run: &Run, member: &Member, reached: &Reached, release: &str) -> StepResult<String> {
     if run.project.method == SyncMethod::InPlace {
-        return Ok(delivered.directory.clone());
+        return Ok(release.to_owned());
     }
     let mut step = run.begin(StepKind::Activate, Some(member)).await?;
-    let (release, id) = (&delivered.directory, run.deployment.id);
+    let id = run.deployment.id;
     let result = match sync::activate(&reached.session, &reached.layout, release, id, &limits(run)).await {
         Ok(before) => {
             let from = before.map(|dir| format!(", from {dir}")).unwrap_or_default();
@@ -165,9 +160,9 @@ pub async fn activate(
     Ok(reached.found.target.clone())
 }
 
-/// Whether the delivered tree is in use on a server; `None` when it cannot be asked. Asked after
+/// Whether a release is in use on a server; `None` when it cannot be asked. Asked after
 /// something went wrong, so neither a cancel nor the deployment's own limits keep us from it.
-pub async fn is_in_use(reached: &Reached, delivered: &Delivered) -> Option<bool> {
+pub async fn is_in_use(reached: &Reached, release: &str) -> Option<bool> {
     let limits = Limits {
         question: LOOK_LIMIT,
         ..Limits::default()
@@ -175,7 +170,7 @@ pub async fn is_in_use(reached: &Reached, delivered: &Delivered) -> Option<bool>
     let found = sync::look(&reached.session, &reached.layout, &limits)
         .await
         .ok()?;
-    Some(found.resolved.as_ref() == Some(&delivered.directory))
+    Some(found.resolved.as_deref() == Some(release))
 }
 
 /// Puts the release that was in use before this deployment in use again.

@@ -1,0 +1,129 @@
+//! Going back to what still lies on the servers: nothing is fetched, exported or sent.
+//!
+//! A rollback is wanted fast, and where releases are switched the old ones stay on the servers for
+//! a while. When each server still has the release whole, only its scripts are taken out of the
+//! mirror, as `deploy.sh` was deleted there once it had run. Should one server lack it, the rollback
+//! goes the way of every deployment.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
+
+use super::check::Checked;
+use super::checkout::{self, Tree};
+use super::script::{DEPLOY, Place, REMOTE_TESTS};
+use super::{Done, Failure, StepResult, transfer};
+use crate::domain::health::{AskedFrom, Probe};
+use crate::domain::{Kind, ServerId, StepKind, SyncMethod};
+use crate::engine::rollout;
+use crate::engine::run::{Member, Run};
+use crate::{ssh, sync};
+
+/// Writes a script below a directory of a server: `$1` the directory, `$2` the script, `$3` its mode.
+const WRITE_REMOTE: &str =
+    r#"cd -- "$1" && cat >"./$2.new" && chmod "$3" "./$2.new" && mv -f -- "./$2.new" "./$2""#;
+/// Writing one small file takes no time on a server that works.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// What it may complain, in bytes.
+const WRITE_OUTPUT: usize = 4096;
+
+/// The release that is gone back to, by server.
+pub struct Kept(HashMap<ServerId, String>);
+
+/// Where the release lies on every server, if this is a rollback and each of them still has it.
+pub async fn kept(run: &Run, checked: &Checked) -> Option<Kept> {
+    let is_rollback = run.deployment.kind == Kind::Rollback && run.project.method == SyncMethod::Symlink;
+    // A command on this host may need any file of the tree.
+    let needs_tree =
+        run.environment.options.health.as_ref().is_some_and(|check| {
+            check.from == AskedFrom::Deployer && matches!(check.probe, Probe::Command(_))
+        });
+    if !is_rollback || needs_tree {
+        return None;
+    }
+    let mut looks: Vec<BoxFuture<'_, Option<(ServerId, String)>>> = Vec::new();
+    for (&id, reached) in &checked.inspections {
+        looks.push(Box::pin(async move {
+            let looked = sync::look(&reached.session, &reached.layout, &transfer::limits(run)).await;
+            Some((id, looked.ok()?.holding(&run.deployment.commit)?))
+        }));
+    }
+    let found: Vec<Option<(ServerId, String)>> = stream::iter(looks)
+        .buffer_unordered(rollout::parallel(run))
+        .collect()
+        .await;
+    let found: Option<HashMap<ServerId, String>> = found.into_iter().collect();
+    found.map(Kept)
+}
+
+/// In place of fetch, export and local scripts: the steps say why there is nothing to do, and the
+/// tree holds the scripts that run on servers, nothing else.
+pub async fn prepare(run: &Run) -> StepResult<Tree> {
+    let mirror = run.mirror()?;
+    let commit = &run.deployment.commit;
+    let mut scripts = Vec::new();
+    for path in [DEPLOY, REMOTE_TESTS] {
+        if let Some(file) = mirror.file(commit, path).await? {
+            scripts.push((path, file));
+        }
+    }
+    let tree = checkout::scripts_alone(run, &scripts).await?;
+    let why = format!(
+        "Every server still has {}; nothing has to be prepared.",
+        commit.short()
+    );
+    for kind in [
+        StepKind::Fetch,
+        StepKind::Export,
+        StepKind::Predeploy,
+        StepKind::LocalTests,
+    ] {
+        let mut step = run.begin(kind, None).await?;
+        step.log.say(&why).await;
+        run.end(step, Ok(Done::nothing(&why))).await?;
+    }
+    Ok(tree)
+}
+
+impl Kept {
+    /// The step `sync`, with nothing to send; returns the release's directory.
+    pub async fn sync(&self, run: &Run, member: &Member) -> StepResult<String> {
+        let unknown = || Failure::new(format!("{} was not looked at.", member.server.name));
+        let directory = self.0.get(&member.server.id).ok_or_else(unknown)?;
+        let why = format!("Nothing had to be sent: {directory} is still there.");
+        run.nothing(StepKind::Sync, member, &why).await?;
+        Ok(directory.clone())
+    }
+}
+
+/// Puts `deploy.sh` into the release again, from where it was deleted after it had run.
+pub async fn bring_deploy_script(tree: &Tree, there: &Place<'_>) -> StepResult<()> {
+    let file = tree.dir().join(DEPLOY);
+    let Ok(bytes) = tokio::fs::read(&file).await else {
+        return Ok(());
+    };
+    let mode = match tree.is_executable(DEPLOY) {
+        true => "0755",
+        false => "0644",
+    };
+    let write = ssh::Command::script(WRITE_REMOTE)
+        .arg(there.dir)
+        .arg(DEPLOY)
+        .arg(mode);
+    let limits = ssh::Run {
+        timeout: Some(WRITE_LIMIT),
+        stdin: ssh::Stdin::Bytes(Bytes::from(bytes)),
+        ..ssh::Run::default()
+    };
+    let written = there.session.capture(&write, limits, WRITE_OUTPUT).await?;
+    if written.exit.success() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{DEPLOY} could not be written to {}.",
+        there.dir
+    )))
+}

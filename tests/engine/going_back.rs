@@ -1,0 +1,115 @@
+//! Rolling back to a release that still lies on the servers: nothing is sent, and its scripts run.
+
+use deployer::app::deployments;
+use deployer::domain::{DeploymentState, Kind, StepKind, StepState, SyncMethod};
+
+use crate::support::world::{Wishes, World, admin};
+
+/// Two commits deployed to two servers, the second in use; each `deploy.sh` notes its commit.
+async fn twice(method: SyncMethod) -> (World, [String; 2], deployer::domain::DeploymentId) {
+    let mut world = World::with(Wishes {
+        clusters: vec![2],
+        method,
+        ..Wishes::default()
+    })
+    .await;
+    world.repository.write("index.html", "first\n");
+    world.script("deploy.sh", "echo first $3 >> ~/told");
+    let first = world.commit("First").await;
+    world.deploy(&first).await;
+    world.repository.write("index.html", "second\n");
+    world.script("deploy.sh", "echo second $3 >> ~/told");
+    let second = world.commit("Second").await;
+    let last = world.deploy(&second).await;
+    assert_eq!(last.state, DeploymentState::Succeeded);
+    (world, [first, second], last.id)
+}
+
+fn state(steps: &[deployer::domain::Step], kind: StepKind) -> Vec<StepState> {
+    steps
+        .iter()
+        .filter(|step| step.kind == kind)
+        .map(|step| step.state)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
+    let (world, [first, second], last) = twice(SyncMethod::Symlink).await;
+    let before = std::fs::read_link(world.home(1, "dev/shop")).unwrap();
+    // Were anything sent, this would not be there.
+    for server in 1..=2 {
+        let releases = before.parent().unwrap().to_owned();
+        for release in std::fs::read_dir(world.home(server, "dev").join(&releases)).unwrap() {
+            let file = release.unwrap().path().join("index.html");
+            if std::fs::read_to_string(&file).unwrap() == "first\n" {
+                std::fs::write(&file, "first, as it lay there\n").unwrap();
+            }
+        }
+    }
+    let id = deployments::roll_back(&world.app, &admin(), last)
+        .await
+        .unwrap()
+        .id();
+    let back = world.end(id).await;
+    let log = world.log(id).await;
+    assert_eq!(
+        (back.state, back.kind),
+        (DeploymentState::Succeeded, Kind::Rollback),
+        "{log}"
+    );
+    let steps = world.steps(id).await;
+    for kind in [StepKind::Fetch, StepKind::Export, StepKind::Sync] {
+        let states = state(&steps, kind);
+        assert!(
+            states.iter().all(|one| *one == StepState::Skipped),
+            "{kind}: {log}"
+        );
+    }
+    for server in 1..=2 {
+        assert_eq!(
+            world.read(server, "dev/shop/index.html"),
+            "first, as it lay there\n"
+        );
+        let told = format!("first {first}\nsecond {second}\nfirst {first}\n");
+        assert_eq!(world.read(server, "told"), told);
+        assert!(!world.home(server, "dev/shop/deploy.sh").exists());
+        assert!(world.read(server, "dev/shop/.git_release").contains(&first));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_one_server_lacks_the_release_it_is_sent() {
+    let (world, [first, _], last) = twice(SyncMethod::Symlink).await;
+    let link = std::fs::read_link(world.home(2, "dev/shop")).unwrap();
+    let releases = world.home(2, "dev").join(link.parent().unwrap());
+    for release in std::fs::read_dir(&releases).unwrap() {
+        let release = release.unwrap().path();
+        if std::fs::read_to_string(release.join("index.html")).unwrap() == "first\n" {
+            std::fs::remove_dir_all(&release).unwrap();
+        }
+    }
+    let id = deployments::roll_back(&world.app, &admin(), last)
+        .await
+        .unwrap()
+        .id();
+    let back = world.end(id).await;
+    assert_eq!(back.state, DeploymentState::Succeeded, "{}", world.log(id).await);
+    for server in 1..=2 {
+        assert_eq!(world.read(server, "dev/shop/index.html"), "first\n");
+        assert!(world.read(server, "dev/shop/.git_release").contains(&first));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_place_the_files_are_sent_again() {
+    let (world, [first, _], last) = twice(SyncMethod::InPlace).await;
+    let id = deployments::roll_back(&world.app, &admin(), last)
+        .await
+        .unwrap()
+        .id();
+    let back = world.end(id).await;
+    assert_eq!(back.state, DeploymentState::Succeeded, "{}", world.log(id).await);
+    assert_eq!(world.read(1, "dev/shop/index.html"), "first\n");
+    assert!(world.read(2, "dev/shop/.git_release").contains(&first));
+}
