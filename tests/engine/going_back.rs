@@ -1,5 +1,7 @@
 //! Rolling back to a release that still lies on the servers: nothing is sent, and its scripts run.
 
+use std::path::PathBuf;
+
 use deployer::app::deployments;
 use deployer::domain::{DeploymentState, Kind, StepKind, StepState, SyncMethod};
 
@@ -25,6 +27,19 @@ async fn twice(method: SyncMethod) -> (World, [String; 2], deployer::domain::Dep
     (world, [first, second], last.id)
 }
 
+/// Where the first commit still lies on a server.
+fn first_release(world: &World, server: usize) -> PathBuf {
+    let link = std::fs::read_link(world.home(server, "dev/shop")).unwrap();
+    let releases = world.home(server, "dev").join(link.parent().unwrap());
+    let is_first = |release: &PathBuf| {
+        std::fs::read_to_string(release.join("index.html")).is_ok_and(|text| text == "first\n")
+    };
+    let mut all = std::fs::read_dir(&releases)
+        .unwrap()
+        .map(|one| one.unwrap().path());
+    all.find(is_first).unwrap()
+}
+
 fn state(steps: &[deployer::domain::Step], kind: StepKind) -> Vec<StepState> {
     steps
         .iter()
@@ -36,16 +51,10 @@ fn state(steps: &[deployer::domain::Step], kind: StepKind) -> Vec<StepState> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
     let (world, [first, second], last) = twice(SyncMethod::Symlink).await;
-    let before = std::fs::read_link(world.home(1, "dev/shop")).unwrap();
     // Were anything sent, this would not be there.
     for server in 1..=2 {
-        let releases = before.parent().unwrap().to_owned();
-        for release in std::fs::read_dir(world.home(server, "dev").join(&releases)).unwrap() {
-            let file = release.unwrap().path().join("index.html");
-            if std::fs::read_to_string(&file).unwrap() == "first\n" {
-                std::fs::write(&file, "first, as it lay there\n").unwrap();
-            }
-        }
+        let file = first_release(&world, server).join("index.html");
+        std::fs::write(&file, "first, as it lay there\n").unwrap();
     }
     let id = deployments::roll_back(&world.app, &admin(), last)
         .await
@@ -81,14 +90,7 @@ async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_server_lacks_the_release_it_is_sent() {
     let (world, [first, _], last) = twice(SyncMethod::Symlink).await;
-    let link = std::fs::read_link(world.home(2, "dev/shop")).unwrap();
-    let releases = world.home(2, "dev").join(link.parent().unwrap());
-    for release in std::fs::read_dir(&releases).unwrap() {
-        let release = release.unwrap().path();
-        if std::fs::read_to_string(release.join("index.html")).unwrap() == "first\n" {
-            std::fs::remove_dir_all(&release).unwrap();
-        }
-    }
+    std::fs::remove_dir_all(first_release(&world, 2)).unwrap();
     let id = deployments::roll_back(&world.app, &admin(), last)
         .await
         .unwrap()
