@@ -15,8 +15,9 @@ use crate::domain::{DeploymentId, NumberedChunk, Result};
 use crate::engine::live::Event;
 use crate::web::pages::deployment::{LinesView, StateView, acts_key};
 
-/// Messages a viewer may be behind before it reads the store instead.
-const RING: usize = 64;
+/// Messages a viewer may be behind before it reads the store instead. One can hold half a megabyte of
+/// lines made ready for browsers, so a loud script's memory is made of these too.
+const RING: usize = 16;
 /// States change in bursts (a step ends, the next begins): one rendering serves all of a burst.
 const STATE_PAUSE: Duration = Duration::from_millis(120);
 
