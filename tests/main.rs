@@ -3,6 +3,10 @@
 //! `tests/run` installs the programs.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![allow(
+    clippy::large_futures,
+    reason = "a test holds a whole world, and one stack is enough for it"
+)]
 
 mod acts;
 mod admin;

@@ -29,7 +29,7 @@ use super::steps::check::{Checked, Reached};
 use super::steps::checkout::Tree;
 use super::steps::reuse::Kept;
 use super::steps::transfer::{self, Package};
-use super::steps::{Failure, StepResult};
+use super::steps::{Done, Failure, StepResult};
 use crate::domain::rollout::Planned;
 use crate::domain::{DeploymentState, Plan, ServerId, StepKind, SyncMethod};
 
@@ -216,6 +216,8 @@ pub(super) fn parallel(run: &Run) -> usize {
 pub(super) struct Rolled {
     pub ending: Ending,
     deployed: Vec<ServerId>,
+    /// Whether new releases came to the servers.
+    sent: bool,
     checked: Checked,
 }
 
@@ -266,6 +268,7 @@ pub(super) async fn roll_out(
     Ok(Rolled {
         ending,
         deployed,
+        sent: matches!(supply, Supply::Sent(_)),
         checked,
     })
 }
@@ -326,6 +329,10 @@ pub(super) async fn finish(run: &Run, rolled: &Rolled) -> StepResult<()> {
         .iter()
         .filter_map(|member| Some((member, reached(member)?)))
         .collect();
-    let result = transfer::prune(run, &mut step.log, &reached).await;
+    let result = match rolled.sent {
+        true => transfer::prune(run, &mut step.log, &reached).await,
+        // No release has come, so none has to go.
+        false => Ok(Done::well("")),
+    };
     run.end(step, result).await.map(drop)
 }
