@@ -47,7 +47,7 @@ fn one_environment_drifts_and_one_test_failed_last() {
             .filter(move |p| (p.place.project, p.place.environment) == (project, environment))
     };
     let on = |server: &str| {
-        let mut all = in_place("webshop", "beta").flat_map(|p| p.servers.iter().map(move |s| (s, p)));
+        let mut all = in_place(DRIFTING.0, DRIFTING.1).flat_map(|p| p.servers.iter().map(move |s| (s, p)));
         let last = all.rfind(|(s, _)| s.name == server && s.released);
         last.unwrap().1.commit.id.clone()
     };
