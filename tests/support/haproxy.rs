@@ -364,11 +364,14 @@ fn make_certificate(dir: &Path) {
     fs::write(file("both.pem"), parts.concat()).expect("written");
 }
 
-/// Ports that nobody listens on now, all different.
+/// Ports that are free now, below those the system gives out by itself: what is started between the
+/// choice and the use cannot be given one of them.
 pub fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"))
-        .collect();
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    while listeners.len() < count {
+        let port: u16 = rand::random_range(12_000..32_000);
+        listeners.extend(TcpListener::bind(("127.0.0.1", port)));
+    }
     let port = |listener: &TcpListener| listener.local_addr().expect("its address").port();
     listeners.iter().map(port).collect()
 }
