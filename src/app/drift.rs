@@ -124,13 +124,7 @@ async fn ask(
     environment: &Environment,
     server: &Server,
 ) -> Result<Option<Release>> {
-    let endpoint = Endpoint {
-        name: server.name.to_string(),
-        host: server.address.clone(),
-        port: server.port,
-        user: environment.remote_user.clone(),
-        host_key: server.host_key.clone(),
-    };
+    let endpoint = Endpoint::of(server, &environment.remote_user);
     let layout = Layout::new(project, environment)?;
     let limits = Limits {
         question: PATIENCE,

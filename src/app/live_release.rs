@@ -120,13 +120,7 @@ async fn door(
     }
     Ok(Door {
         environment: environment.id,
-        endpoint: Endpoint {
-            name: server.name.to_string(),
-            host: server.address.clone(),
-            port: server.port,
-            user: environment.remote_user.clone(),
-            host_key: server.host_key.clone(),
-        },
+        endpoint: Endpoint::of(&server, &environment.remote_user),
         layout: Layout::new(&project, &environment)?,
     })
 }

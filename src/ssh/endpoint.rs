@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::HostKey;
+use crate::domain::{HostKey, Server};
 
 /// sshd's default `MaxSessions` is 10; eight leaves room for a person's own session multiplexed
 /// by other means, and for a channel that the server has not finished closing.
@@ -26,6 +26,19 @@ pub struct Endpoint {
     pub user: String,
     /// The only host key that is accepted; `None`: nothing is.
     pub host_key: Option<HostKey>,
+}
+
+impl Endpoint {
+    /// The way to `server` as `user`.
+    pub fn of(server: &Server, user: &str) -> Self {
+        Self {
+            name: server.name.to_string(),
+            host: server.address.clone(),
+            port: server.port,
+            user: user.to_owned(),
+            host_key: server.host_key.clone(),
+        }
+    }
 }
 
 /// How the pool connects.

@@ -287,13 +287,7 @@ async fn attempt(app: &App, server: &Server, user: &str) -> Tried {
 
 async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<Answer> {
     let started = Stopwatch::now();
-    let endpoint = Endpoint {
-        name: server.name.to_string(),
-        host: server.address.clone(),
-        port: server.port,
-        user: user.to_owned(),
-        host_key: server.host_key.clone(),
-    };
+    let endpoint = Endpoint::of(server, user);
     let session = app.ssh.session(&endpoint).await?;
     let how = Run {
         timeout: Some(TEST_LIMIT),

@@ -193,13 +193,7 @@ async fn ask(engine: &Inner, files: &Files, case: &Case<'_>) -> std::result::Res
     let server = servers::by_id(&engine.parts.store, id)
         .await
         .map_err(|error| said(&error))?;
-    let endpoint = Endpoint {
-        name: server.name.to_string(),
-        host: server.address.clone(),
-        port: server.port,
-        user: environment.remote_user.clone(),
-        host_key: server.host_key.clone(),
-    };
+    let endpoint = Endpoint::of(&server, &environment.remote_user);
     let session = engine
         .parts
         .ssh

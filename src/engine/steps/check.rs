@@ -288,13 +288,7 @@ fn short(commit: &str) -> &str {
 /// Looks at what is on a server now.
 pub async fn look_again(run: &Run, member: &Member) -> StepResult<Reached> {
     let server = &member.server;
-    let endpoint = Endpoint {
-        name: server.name.to_string(),
-        host: server.address.clone(),
-        port: server.port,
-        user: run.environment.remote_user.clone(),
-        host_key: server.host_key.clone(),
-    };
+    let endpoint = Endpoint::of(server, &run.environment.remote_user);
     let session = tokio::select! {
         session = run.parts().ssh.session(&endpoint) => session?,
         () = run.stop.token().cancelled() => return Err(Failure::new("Ended before it was reached.")),
