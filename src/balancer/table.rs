@@ -219,9 +219,9 @@ fn meaning(status: &str) -> (Admin, Health) {
 
 /// Such as “L7STS 503: Service Unavailable”.
 fn last_check(kind: &str, code: &str, text: &str) -> String {
-    // The star says that another check is just being made.
+    // The star says that another check is just being made; the code of the last one may be gone then.
     let kind = kind.trim_start_matches("* ");
-    let head = format!("{kind} {code}");
+    let head = format!("{kind} {}", if code == "0" { "" } else { code });
     match (head.trim(), text.trim()) {
         ("", text) => text.to_owned(),
         (head, "") => head.to_owned(),

@@ -191,6 +191,12 @@ fn quoted_cells_may_hold_anything() {
 }
 
 #[test]
+fn a_check_that_is_being_made_has_no_code_yet() {
+    let row = "web,a,0,0,DOWN,1,2,* L7STS,0,,5,10.0.0.7:80,";
+    assert_eq!(table("lb", &[row]).servers.remove(0).words(), "DOWN (L7STS)");
+}
+
+#[test]
 fn what_is_no_table_is_not_taken_for_one() {
     for odd in ["", "<html>", "# a,b\n1,2\n", "pxname,svname\n", "\u{0}\u{1}"] {
         assert_eq!(Table::parse("lb", odd), None, "{odd}");
