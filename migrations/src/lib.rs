@@ -14,6 +14,7 @@ mod m20261122_000002_deployments;
 mod m20261122_000003_people;
 mod m20261122_000004_audit;
 mod m20261122_000005_rollouts;
+mod m20261126_000006_left_out;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_people::Change),
             Box::new(m20261122_000004_audit::Change),
             Box::new(m20261122_000005_rollouts::Change),
+            Box::new(m20261126_000006_left_out::Change),
         ]
     }
 }

@@ -7,8 +7,8 @@ use super::admin::{Wrongs, changes, demand_everything, name, record};
 use super::{App, start};
 use crate::access::Permit;
 use crate::balancer::{self, Admin, Look, Merged, Slot};
-use crate::domain::{Balancer, BalancerId, Error, Name, Result};
-use crate::store::{balancers, clusters};
+use crate::domain::{Balancer, BalancerId, Error, Name, Result, Service};
+use crate::store::{balancers, clusters, deployments};
 
 /// The form of a balancer, as typed.
 #[derive(Debug, Clone, Default)]
@@ -167,6 +167,14 @@ impl ByHand {
         }
     }
 
+    /// How the server stands afterwards.
+    fn service(self) -> Service {
+        match self {
+            Self::Drain | Self::Maint => Service::ByHand,
+            Self::Ready => Service::Back,
+        }
+    }
+
     fn event(self) -> &'static str {
         match self {
             Self::Drain => "balancer.drained",
@@ -288,14 +296,12 @@ pub async fn act(
     let row = balancers::by_id(&app.store, id).await?;
     let opened = balancer::Balancer::open(&row, &start::balancer_options(&app.config))?;
     let slot = Slot::new(backend, server)?;
-    note(
-        app,
-        permit,
-        &row,
-        act.event(),
-        json!({ "backend": backend, "server": server }),
-    )
-    .await?;
+    let tx = app.store.begin().await?;
+    let detail = json!({ "backend": backend, "server": server });
+    record(&tx, permit, act.event(), resource(&row.name), app.now(), detail).await?;
+    // What a deployment had left out there is theirs who decided about it last.
+    deployments::decided_by_hand(&tx, id, (backend, server), act.service()).await?;
+    tx.commit().await?;
     let slots = [slot];
     let outcome = match act {
         ByHand::Drain => opened.drain(&slots).await,

@@ -1,7 +1,14 @@
 //! Whether all is well here, for monitoring.
 
+use chrono::TimeDelta;
+
 use super::{App, drift};
 use crate::domain::{Action, Actor, Resource, Result};
+use crate::store::{deployments, queue};
+
+/// How long after its lease a deployment that nobody carries on is told of: by then one that was only
+/// lost has been taken over and closed.
+const STUCK_AFTER: TimeDelta = TimeDelta::seconds(30);
 
 /// What is not well; nothing: all is.
 ///
@@ -37,5 +44,41 @@ pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
             "Servers of {hidden} environments do not run what they should."
         ));
     }
+    reasons.extend(left_out(app, actor).await?);
+    reasons.extend(stuck(app).await?);
     Ok(reasons)
+}
+
+/// Servers that deployments left out of service, each in a sentence.
+async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
+    let (mut sentences, mut hidden) = (Vec::new(), 0);
+    for one in deployments::left_out(&app.store).await? {
+        let deployment = deployments::by_id(&app.store, one.deployment).await?;
+        let (project, environment) = (&deployment.project, &deployment.environment);
+        let here = Resource::Environment(project.clone(), environment.clone());
+        if app.may(actor, Action::View, &here) {
+            sentences.push(format!(
+                "{project}/{environment}: {} is out of service since deployment {}, as what is on it may not be whole.",
+                one.name, one.deployment
+            ));
+        } else {
+            hidden += 1;
+        }
+    }
+    if hidden > 0 {
+        sentences.push(format!(
+            "{hidden} servers were left out of service by deployments."
+        ));
+    }
+    Ok(sentences)
+}
+
+/// Deployments that nobody carries on: their worker gave no sign of life for too long.
+async fn stuck(app: &App) -> Result<Vec<String>> {
+    let ended = queue::Abandoned::LeaseEnded(app.now() - STUCK_AFTER);
+    Ok(match queue::abandoned(&app.store, ended).await?.len() {
+        0 => Vec::new(),
+        1 => vec!["A deployment is carried on by nobody.".to_owned()],
+        count => vec![format!("{count} deployments are carried on by nobody.")],
+    })
 }

@@ -147,6 +147,23 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<LockView>> {
     Ok(seen)
 }
 
+/// The locks that stop deployments to an environment at `at`, with what each is over.
+pub(super) async fn over_place(app: &App, place: &Resource, at: Instant) -> Result<Vec<(Lock, Resource)>> {
+    let mut found = Vec::new();
+    for lock in locks::in_force(&app.store, at).await? {
+        let over = over(app, &lock).await?;
+        let covers = match (&over, place) {
+            (Resource::Everything, _) => true,
+            (Resource::Project(project), Resource::Environment(of, _)) => project == of,
+            (over, place) => over == place,
+        };
+        if covers {
+            found.push((lock, over));
+        }
+    }
+    Ok(found)
+}
+
 /// What a lock locks, by its names.
 async fn over(app: &App, lock: &Lock) -> Result<Resource> {
     let Some(project) = lock.project else {

@@ -13,8 +13,8 @@ pub(super) use known::Known;
 use super::App;
 use super::deployments::Choice;
 use crate::domain::{
-    Action, Actor, ClusterId, CommitId, Deployment, Environment, Instant, Lock, Name, Observation, Project,
-    Refusal, Resource, Result, Server, ServerRelease,
+    Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name,
+    Observation, Project, Refusal, Resource, Result, Server, ServerRelease,
 };
 use crate::store::{deployments, environments, projects};
 
@@ -53,6 +53,8 @@ pub struct PlaceServer {
     pub release: Option<ServerRelease>,
     /// What it said when it was last asked.
     pub observed: Option<Observation>,
+    /// The deployment that left it out of service, if one did.
+    pub left_out: Option<DeploymentId>,
 }
 
 /// A commit that runs on some servers of an environment.

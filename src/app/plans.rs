@@ -5,7 +5,7 @@
 use super::App;
 use super::deployments::{Choice, place, resolve};
 use super::places::resource;
-use crate::domain::{Action, Actor, Environment, ErrorKind, Plan, Result, Strategy};
+use crate::domain::{Action, Actor, Environment, ErrorKind, Kind, Plan, Result, Strategy};
 
 /// The plan of a request, or what stands in its way.
 #[derive(Debug, Clone)]
@@ -52,5 +52,6 @@ async fn attempt(
 ) -> Result<Plan> {
     let (_, parts) = resolve(app, environment, choice.into()).await?;
     let meant = parts.iter().map(|part| part.server_id).collect();
-    app.engine.preview(environment, strategy, &meant).await
+    let how = (strategy, Kind::Regular);
+    app.engine.preview(environment, how, &meant).await
 }

@@ -204,7 +204,15 @@ impl Error {
 
     /// Whether the endpoint could not be asked, as opposed to having answered something unwelcome.
     pub fn is_absence(&self) -> bool {
-        self.may_pass() || matches!(self, Self::Timeout { .. })
+        match self {
+            Self::Partly { first, .. } => first.is_absence(),
+            other => other.may_pass() || matches!(other, Self::Timeout { .. }),
+        }
+    }
+
+    /// Whether something was changed all the same.
+    pub fn is_partly_done(&self) -> bool {
+        matches!(self, Self::Partly { changed, .. } if !changed.is_empty())
     }
 
     /// A failure to reach or hear `endpoint`.

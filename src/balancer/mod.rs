@@ -132,6 +132,15 @@ impl Act {
     }
 }
 
+/// Whether an endpoint that is away keeps the others from being changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// It does: what is done must be done everywhere.
+    All,
+    /// It does not: better on some than on none.
+    Any,
+}
+
 /// An HAProxy, or several that share backends.
 #[derive(Debug, Clone)]
 pub struct Balancer {
@@ -221,7 +230,7 @@ impl Balancer {
     /// An endpoint that cannot be read, or does not know a slot: then nothing was changed.
     /// Otherwise [`Error::Partly`] or, with a single endpoint, what went wrong there.
     pub async fn drain(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Drain, slots).await
+        self.act(Act::Drain, slots, Reach::All).await
     }
 
     /// Takes slots out altogether; their health is no longer checked.
@@ -229,7 +238,15 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`].
     pub async fn maint(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Maint, slots).await
+        self.act(Act::Maint, slots, Reach::All).await
+    }
+
+    /// The same for slots that must not serve: an endpoint that is away keeps no other from it.
+    ///
+    /// # Errors
+    /// As [`Balancer::drain`], but endpoints that can be changed are.
+    pub async fn keep_out(&self, slots: &[Slot]) -> Result<(), Error> {
+        self.act(Act::Maint, slots, Reach::Any).await
     }
 
     /// Puts slots back in. An endpoint that is away does not keep the others from it.
@@ -237,7 +254,7 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`], but endpoints that can be changed are.
     pub async fn ready(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Ready, slots).await
+        self.act(Act::Ready, slots, Reach::Any).await
     }
 
     /// Whether every endpoint would let us change something. Changes nothing.
@@ -252,10 +269,10 @@ impl Balancer {
         all(asking).await.into_iter().collect()
     }
 
-    async fn act(&self, act: Act, slots: &[Slot]) -> Result<(), Error> {
+    async fn act(&self, act: Act, slots: &[Slot], reach: Reach) -> Result<(), Error> {
         slots.iter().try_for_each(Slot::check)?;
         let Look { state, mut failures } = self.read(self.limits.retry).await;
-        if failures.len() == self.endpoints.len() || act != Act::Ready && !failures.is_empty() {
+        if failures.len() == self.endpoints.len() || reach == Reach::All && !failures.is_empty() {
             return Err(failures.swap_remove(0).1);
         }
         let away: Vec<String> = failures.iter().map(|(label, _)| label.clone()).collect();

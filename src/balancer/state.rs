@@ -135,7 +135,8 @@ impl State {
 
     /// The slot of `server` in each of `backends`. It goes by the name that the membership gives it;
     /// without one by our own name, or that name's part before the first dot, or else it is the only
-    /// server of the backend with our server's IP address.
+    /// server of the backend with our server's IP address. A membership that says `backend,server`
+    /// means that place alone.
     ///
     /// # Errors
     /// [`Error::NoBackend`], [`Error::UnknownBackend`], [`Error::UnknownServer`] (of the endpoint
@@ -143,6 +144,12 @@ impl State {
     pub fn slots_of(&self, backends: &[String], server: Sought<'_>) -> Result<Vec<Slot>, Error> {
         if backends.is_empty() {
             return Err(Error::NoBackend);
+        }
+        // As the original had it: a membership may name the one backend too.
+        if let Some((backend, name)) = server.balancer_name.and_then(|name| name.split_once(',')) {
+            let slot = Slot::new(backend.trim(), name.trim())?;
+            self.known(&slot.backend, std::slice::from_ref(&slot.server))?;
+            return Ok(vec![slot]);
         }
         let tried = match server.balancer_name {
             Some(name) => vec![name.to_owned()],

@@ -84,4 +84,8 @@ pub struct Approval {
     pub expires_at: Instant,
     /// Who approved it, and when; never who asked for it.
     pub given: Option<(String, Instant)>,
+    /// What the environment was like when it was asked for; see
+    /// [`Environment::terms`](super::Environment::terms).
+    #[serde(default)]
+    pub terms: String,
 }

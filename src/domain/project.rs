@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::health::HealthCheck;
 use super::names::{BranchName, Name, TargetPath};
@@ -79,6 +80,19 @@ pub struct Environment {
     pub clusters: Vec<ClusterId>,
     /// The rest.
     pub options: EnvironmentOptions,
+}
+
+impl Environment {
+    /// A digest of all that decides how a deployment to it goes: equal as long as nobody changes it.
+    pub fn terms(&self) -> String {
+        // Maps here are sorted, and everything has a JSON form.
+        let text = serde_json::to_vec(&Self {
+            // Whether pushes deploy by themselves changes no deployment.
+            auto_deploy: false,
+            ..self.clone()
+        });
+        hex::encode(Sha256::digest(text.unwrap_or_default()))
+    }
 }
 
 /// What an environment may tune; each has a default, so stored options survive new ones.

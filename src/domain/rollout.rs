@@ -8,7 +8,9 @@
 mod batches;
 mod plan;
 
-pub use plan::{Batch, Candidate, Hold, LeftAlone, Plan, Planned, Pool, Restore, Slot, Standing, plan};
+pub use plan::{
+    Batch, Candidate, Hold, LeftAlone, Plan, Planned, Pool, Restore, Slot, Standing, plan, plan_back,
+};
 
 use std::fmt;
 use std::str::FromStr;

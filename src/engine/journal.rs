@@ -127,6 +127,16 @@ impl Run {
         Ok(())
     }
 
+    /// Notes that a server is begun anew: how its steps ended before says nothing any more, but that
+    /// they were begun still does.
+    pub async fn forget_outcomes(&self, member: &Member) -> Result<()> {
+        let tx = self.begin_tx().await?;
+        steps::forget_outcomes(&tx, member.server.id).await?;
+        tx.commit().await?;
+        self.changed();
+        Ok(())
+    }
+
     /// Writes what is on a server. What cannot be written is told to the deployer's own log.
     pub async fn set_part(&self, member: &Member, state: ServerState, detail: &str) {
         if let Err(error) = self.note(member, &[Note::State(state, detail)]).await {

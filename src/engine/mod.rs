@@ -5,7 +5,7 @@
 //! task claims deployments from the store (`worker`) as long as there is a turn to work for one
 //! (`turn`), and each claimed one is carried through its phases (`run`) by the steps in `steps`,
 //! along a plan (`planning`) that `rollout` walks. One that waits for a person gives its turn away
-//! (`pause`). Whatever a step does is written (`journal`)
+//! (`pause`). What deployments left out of service is kept out (`keeper`). Whatever a step does is written (`journal`)
 //! to the store before and after it, so that a restart (`recovery`) can tell the truth about what
 //! was interrupted. Everything printed takes one way: `output`.
 //!
@@ -14,6 +14,7 @@
 
 mod events;
 mod journal;
+mod keeper;
 mod lines;
 pub mod live;
 mod mask;
@@ -42,7 +43,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
-use crate::domain::{DeploymentId, Environment, Plan, Result, ServerId, Strategy};
+use crate::domain::{DeploymentId, Environment, Kind, Plan, Result, ServerId, Strategy};
 use crate::git::Mirrors;
 use crate::ssh::Pool;
 use crate::store::Store;
@@ -128,6 +129,7 @@ impl Engine {
         let watch = recovery::watch(Arc::clone(&self.0), left);
         self.0.tasks.spawn(watch);
         self.0.tasks.spawn(scheduler::watch(Arc::clone(&self.0)));
+        self.0.tasks.spawn(keeper::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(worker::work(Arc::clone(&self.0)));
         Ok(())
     }
@@ -163,14 +165,14 @@ impl Engine {
     pub async fn preview(
         &self,
         environment: &Environment,
-        strategy: Option<Strategy>,
+        (strategy, kind): (Option<Strategy>, Kind),
         meant: &HashSet<ServerId>,
     ) -> Result<Plan> {
         let Parts { store, balancers, .. } = &self.0.parts;
         let roster = Roster::load(store, environment).await?;
-        let strategy = Roster::strategy(strategy, environment);
+        let how = (Roster::strategy(strategy, environment), kind);
         let asking = Asking::Preview;
-        let prospect = planning::prospect(store, balancers, &roster, strategy, meant, asking).await?;
+        let prospect = planning::prospect(store, balancers, &roster, how, meant, asking).await?;
         Ok(prospect.plan)
     }
 

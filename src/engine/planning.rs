@@ -10,10 +10,11 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 
 use crate::balancer::{self, Admin, Balancer, Merged, Sought, State};
-use crate::domain::rollout::{Candidate, LeftAlone, Slot, Standing, plan};
+use crate::domain::rollout::{Candidate, LeftAlone, Slot, Standing, plan, plan_back};
 use crate::domain::server::Member;
 use crate::domain::{
-    self, BalancerId, Cluster, Environment, Error, Plan, Result, Server, ServerId, Strategy,
+    self, BalancerId, Cluster, Environment, EnvironmentId, Error, Kind, Plan, Result, Server, ServerId,
+    Strategy,
 };
 use crate::store::{Reader, Store, balancers, clusters, deployments, servers};
 
@@ -23,6 +24,7 @@ const INACTIVE: &str = "Inactive, so it is left alone.";
 /// The clusters of an environment with their servers and balancers, as the store has them.
 #[derive(Debug, Clone)]
 pub struct Roster {
+    environment: EnvironmentId,
     clusters: Vec<Cluster>,
     servers: HashMap<ServerId, Server>,
     balancers: HashMap<BalancerId, domain::Balancer>,
@@ -79,6 +81,7 @@ impl Roster {
             }
         }
         Ok(Self {
+            environment: environment.id,
             clusters,
             servers,
             balancers,
@@ -125,7 +128,7 @@ pub async fn prospect(
     store: &Store,
     options: &balancer::Options,
     roster: &Roster,
-    strategy: Strategy,
+    (strategy, kind): (Strategy, Kind),
     meant: &HashSet<ServerId>,
     asking: Asking,
 ) -> Result<Prospect> {
@@ -171,8 +174,11 @@ pub async fn prospect(
             });
         }
     }
-    tell_left_out(store, &mut candidates).await?;
-    let mut plan = plan(strategy, &candidates)?;
+    tell_left_out(store, roster.environment, &mut candidates).await?;
+    let mut plan = match kind {
+        Kind::Rollback => plan_back(strategy, &candidates)?,
+        _ => plan(strategy, &candidates)?,
+    };
     plan.notes.append(&mut notes);
     let mut places: HashMap<ServerId, Vec<Slot>> = HashMap::new();
     for one in candidates {
@@ -246,6 +252,9 @@ fn slots(
     };
     let Some(state) = states.get(&id) else {
         let name = member.balancer_name.as_deref().unwrap_or(server.name.as_str());
+        if let Some((backend, name)) = name.split_once(',') {
+            return Ok(vec![(slot(backend.trim(), name.trim()), Standing::Unknown)]);
+        }
         let guess = |backend: &String| (slot(backend, name), Standing::Unknown);
         return Ok(cluster.backends.iter().map(guess).collect());
     };
@@ -271,8 +280,12 @@ fn standing(merged: &Merged) -> Standing {
     }
 }
 
-/// What an earlier deployment took out and left so was not taken out by hand.
-async fn tell_left_out(store: &Store, candidates: &mut [Candidate]) -> Result<()> {
+/// What an earlier deployment to this environment took out and left so was not taken out by hand.
+async fn tell_left_out(
+    store: &Store,
+    environment: EnvironmentId,
+    candidates: &mut [Candidate],
+) -> Result<()> {
     let is_out = |one: &&Candidate| {
         one.slots
             .iter()
@@ -282,7 +295,7 @@ async fn tell_left_out(store: &Store, candidates: &mut [Candidate]) -> Result<()
     if out.is_empty() {
         return Ok(());
     }
-    let ours = deployments::left_out(store, &out).await?;
+    let ours = deployments::left_out_in(store, environment, &out).await?;
     for one in candidates {
         let Some(own) = ours.get(&one.server) else {
             continue;
@@ -299,6 +312,6 @@ async fn tell_left_out(store: &Store, candidates: &mut [Candidate]) -> Result<()
 /// The refusal of a deployment whose plan is not what a second person approved.
 pub fn changed_since_approval() -> Error {
     Error::conflict(
-        "The plan has changed since it was approved: other servers or another order. Ask for it again.",
+        "What would be done has changed since it was approved: other servers, another order, or other settings of the environment. Ask for it again.",
     )
 }

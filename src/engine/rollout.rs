@@ -8,6 +8,7 @@
 
 mod ahead;
 mod batch;
+mod by_hand;
 mod failure;
 mod gate;
 mod server;
@@ -30,7 +31,7 @@ use super::steps::checkout::Tree;
 use super::steps::reuse::Kept;
 use super::steps::transfer::{self, Package};
 use super::steps::{Done, Failure, StepResult};
-use crate::domain::rollout::Planned;
+use crate::domain::rollout::{Planned, Slot};
 use crate::domain::{DeploymentState, Plan, ServerId, StepKind, SyncMethod};
 
 /// What is done on a server, in order.
@@ -84,6 +85,8 @@ struct Hand<'a> {
     progress: Mutex<Progress>,
     /// An earlier attempt has put the new release on it.
     tainted: AtomicBool,
+    /// Where somebody has taken it out by hand since the plan was made.
+    by_hand_since: Mutex<Vec<Slot>>,
 }
 
 /// What became of a server.
@@ -131,6 +134,24 @@ impl Hand<'_> {
         *self.progress.lock() = progress;
     }
 
+    /// Where it is taken out and put back.
+    pub fn slots(&self) -> Vec<Slot> {
+        let left = self.by_hand_since.lock();
+        let own = self.planned.slots.iter().filter(|slot| !left.contains(slot));
+        own.cloned().collect()
+    }
+
+    /// Where somebody took it out by hand, before the plan was made or since.
+    pub fn by_hand(&self) -> Vec<Slot> {
+        let since = self.by_hand_since.lock();
+        self.planned.by_hand.iter().chain(since.iter()).cloned().collect()
+    }
+
+    /// Notes that somebody took it out by hand there.
+    pub fn leave_by_hand(&self, places: Vec<Slot>) {
+        self.by_hand_since.lock().extend(places);
+    }
+
     /// Whether what is on it is no longer what was there before, or may not be.
     pub fn is_touched(&self) -> bool {
         !self.progress().is_old() || self.is_tainted()
@@ -172,6 +193,7 @@ impl<'a> Rollout<'a> {
                 fate: Mutex::new(Fate::Waiting),
                 progress: Mutex::new(Progress::Untouched),
                 tainted: AtomicBool::new(false),
+                by_hand_since: Mutex::default(),
             });
         }
         Ok(Self {

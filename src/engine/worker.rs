@@ -112,6 +112,7 @@ async fn carry_out<F>(
     let beat = tokio::spawn(beat(Arc::clone(engine), lease, stop.clone()));
     engine.hub.changed(id);
     let whole = tokio::spawn(work(Arc::clone(engine), claimed, stop.clone(), turn));
+    let mut torn = false;
     let ending = match whole.await {
         Ok(ending) => ending,
         Err(panic) => {
@@ -120,23 +121,33 @@ async fn carry_out<F>(
                 error = &panic as &dyn std::error::Error,
                 "a deployment broke off"
             );
-            recovery::put_right(engine, lease).await;
+            torn = true;
             Ending::Failed(BROKE_OFF.to_owned())
         }
     };
-    close(engine, lease, &stop, ending).await;
+    close(engine, lease, &stop, ending, torn).await;
     beat.abort();
     engine.running.lock().remove(&id);
     engine.hub.changed(id);
 }
 
 /// Closes the deployment in the store. What cannot be written is tried again: as long as it is not,
-/// its servers are kept from everybody.
-async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending) {
+/// its servers are kept from everybody. One that could not be written any more, or broke off
+/// (`torn`), may have left servers out of service: that is put right first.
+async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending, torn: bool) {
     let id = lease.deployment.0;
     let mut pauses = CLOSE_PAUSES.iter();
+    let unwritten = matches!(stop.reason(), Some(StopReason::LeaseLost | StopReason::LogBroken));
+    let mut is_right = !torn && !unwritten;
     loop {
-        let Err(error) = recovery::close(engine, lease, stop, &ending).await else {
+        let closing = async {
+            if !is_right {
+                recovery::put_right(engine, lease).await?;
+                is_right = true;
+            }
+            recovery::close(engine, lease, stop, &ending).await
+        };
+        let Err(error) = Box::pin(closing).await else {
             return;
         };
         if Fenced::is(&error) {

@@ -108,6 +108,21 @@ pub async fn finish(
     Ok(())
 }
 
+/// Notes that the steps of a server are to be done once more: each waits again. When it was last
+/// begun stays, since what it may have done there is there still.
+pub async fn forget_outcomes(tx: &LeasedTx, server: ServerId) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(StepState::Waiting.as_str()))
+        .col_expr(Column::FinishedAt, Expr::value(None::<i64>))
+        .col_expr(Column::ExitCode, Expr::value(None::<i32>))
+        .col_expr(Column::Detail, Expr::value(""))
+        .filter(Column::DeploymentId.eq(tx.deployment().0))
+        .filter(Column::ServerId.eq(server.0))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// Ends every step that is in state `from` with state `to`: what never began when a deployment
 /// is cancelled, what was running when the deployer stopped. Returns how many.
 pub async fn finish_all(

@@ -48,7 +48,13 @@ async fn one_endpoint_down_stops_taking_out_but_not_putting_back(kind: &str) {
         "nothing was changed"
     );
 
-    pair.balancer.maint(&slots).await.expect("by hand");
+    let error = both.keep_out(&slots).await.expect_err("one is down");
+    assert!(error.is_absence() && error.is_partly_done(), "{error}");
+    assert_eq!(
+        seen(&pair.balancer, "web/web1").await.admin,
+        Admin::Maint,
+        "what must not serve is closed where it can be"
+    );
     let error = both.ready(&slots).await.expect_err("one is down");
     let Error::Partly { changed, .. } = &error else {
         panic!("not told what was changed: {error}")

@@ -16,7 +16,8 @@ use crate::support::world::{Wishes, World, admin};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
-async fn tamper(world: &World, sql: &str) {
+/// Changes the store behind its back.
+pub async fn tamper(world: &World, sql: &str) {
     use sea_orm::{ConnectionTrait, Database};
     let url = format!("sqlite://{}", world.dir.path().join("deployer.db").display());
     let raw = Database::connect(url).await.unwrap();

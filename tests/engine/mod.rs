@@ -1,6 +1,7 @@
 //! Deployments carried out for real: git, sshd, files, scripts, the store.
 
 mod balanced;
+mod balanced_again;
 mod balanced_trouble;
 mod crashing;
 mod deploying;

@@ -64,7 +64,12 @@ impl ClusterForm {
             let called = self.balancer_names.get(&server).map(|text| text.trim());
             let called = called.filter(|text| !text.is_empty()).map(str::to_owned);
             let probe = called.as_deref().unwrap_or("server");
-            for backend in backends.iter().map(String::as_str).chain(["backend"]) {
+            // “backend,server” names both.
+            let (own, probe) = match probe.split_once(',') {
+                Some((own, server)) => (own.trim(), server.trim()),
+                None => ("backend", probe),
+            };
+            for backend in backends.iter().map(String::as_str).chain([own]) {
                 if let Err(error) = Slot::new(backend, probe) {
                     wrong.add("backends", error.to_string());
                 }

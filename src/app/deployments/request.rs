@@ -165,7 +165,8 @@ pub(super) async fn order(
     // Who approves approves exactly this, and a strategy of one's own has to work at all.
     if wish.approval.is_some() || wanted.strategy.is_some() {
         let (environment, to_do) = (&wish.environment, wish.to_do());
-        wish.plan = Some(app.engine.preview(environment, wanted.strategy, &to_do).await?);
+        let how = (wanted.strategy, wanted.kind);
+        wish.plan = Some(app.engine.preview(environment, how, &to_do).await?);
     }
     store(app, allowed, wanted, wish).await
 }
@@ -174,7 +175,7 @@ async fn store(app: &App, allowed: Allowed, wanted: DeployRequest, wish: Wish) -
     let now = app.now();
     let tx = app.store.begin().await?;
     let stopping = locks::stopping(&tx, wish.project.id, wish.environment.id, allowed.begins).await?;
-    if let (Some(lock), None) = (stopping.first(), &allowed.lock_override) {
+    if let Some(lock) = allowed.stopped_by(&stopping) {
         return Err(Error::conflict(locked(lock)));
     }
     if let Some(key) = &wanted.request_key
@@ -197,10 +198,12 @@ async fn store(app: &App, allowed: Allowed, wanted: DeployRequest, wish: Wish) -
         &audit::allowed(&allowed.permit, "deployment.requested", now, detail),
     )
     .await?;
-    if let Some((permit, reason)) = &allowed.lock_override {
-        let stopped: Vec<i64> = stopping.iter().map(|lock| lock.id.0).collect();
-        let detail = json!({ "deployment": deployment.id, "reason": reason, "locks": stopped });
-        audit_log::append(&tx, &audit::allowed(permit, "lock.overridden", now, detail)).await?;
+    if let Some(passed) = &allowed.lock_override {
+        let detail = json!({
+            "deployment": deployment.id, "reason": passed.reason, "locks": passed.locks,
+        });
+        let event = audit::allowed(&passed.permit, "lock.overridden", now, detail);
+        audit_log::append(&tx, &event).await?;
     }
     let ended = approval::supersede(&tx, &allowed.permit, &deployment, now).await?;
     tx.commit().await?;
@@ -272,7 +275,7 @@ async fn new_deployment(
         terms: Terms {
             origin: wish.origin,
             strategy: wanted.strategy,
-            lock_override: allowed.lock_override.as_ref().map(|(_, reason)| reason.clone()),
+            lock_override: allowed.lock_override.as_ref().map(|passed| passed.reason.clone()),
             approval: wish.approval,
             plan: wish.plan,
         },

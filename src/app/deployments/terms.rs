@@ -6,8 +6,10 @@ use chrono::TimeDelta;
 use super::request::DeployRequest;
 use super::{REASON_LIMIT, action_for};
 use crate::access::Permit;
-use crate::app::App;
-use crate::domain::{Action, Actor, Approval, Environment, Error, Instant, Kind, Resource, Result};
+use crate::app::{App, locks};
+use crate::domain::{
+    Action, Actor, Approval, Environment, Error, Instant, Kind, Lock, LockId, Resource, Result,
+};
 
 /// How far ahead something may be scheduled. What is further away nobody remembers having asked
 /// for when it happens.
@@ -17,10 +19,30 @@ pub const SCHEDULE_LIMIT: TimeDelta = TimeDelta::days(60);
 pub(super) struct Allowed {
     /// To deploy, or roll back, at the time it is for.
     pub permit: Permit,
-    /// To override a lock, with the reason, where that is wanted.
-    pub lock_override: Option<(Permit, String)>,
+    /// To override locks, where that is wanted.
+    pub lock_override: Option<Override>,
     /// When it begins at the earliest.
     pub begins: Instant,
+}
+
+/// What lets a request pass locks.
+pub(super) struct Override {
+    /// The right to.
+    pub permit: Permit,
+    /// Why they do not stop it.
+    pub reason: String,
+    /// The locks it was asked about.
+    pub locks: Vec<LockId>,
+}
+
+impl Allowed {
+    /// The first of `locks` that stops the request.
+    pub fn stopped_by<'a>(&self, locks: &'a [Lock]) -> Option<&'a Lock> {
+        let passed = self.lock_override.as_ref();
+        locks
+            .iter()
+            .find(|lock| passed.is_none_or(|passed| !passed.locks.contains(&lock.id)))
+    }
 }
 
 /// Asks policy for everything a request needs. What is asked for a later time is decided as of
@@ -53,8 +75,7 @@ pub(super) async fn allow(
         }
         Some(reason) => {
             check_length("lock_override", reason)?;
-            let permit = app.permit(actor, Action::Lock, resource).await?;
-            Some((permit, reason.to_owned()))
+            Some(override_locks(app, actor, resource, begins, reason).await?)
         }
         None => None,
     };
@@ -62,6 +83,29 @@ pub(super) async fn allow(
         permit,
         lock_override,
         begins,
+    })
+}
+
+/// Whether somebody may pass every lock that stops deployments to `resource`: whoever may lift it may.
+async fn override_locks(
+    app: &App,
+    actor: &Actor,
+    resource: &Resource,
+    at: Instant,
+    reason: &str,
+) -> Result<Override> {
+    let mut permit = app.permit(actor, Action::Lock, resource).await?;
+    let mut passed = Vec::new();
+    for (lock, over) in locks::over_place(app, resource, at).await? {
+        if over == Resource::Everything {
+            permit = app.permit(actor, locks::action_over(&over), &over).await?;
+        }
+        passed.push(lock.id);
+    }
+    Ok(Override {
+        permit,
+        reason: reason.to_owned(),
+        locks: passed,
     })
 }
 
@@ -102,6 +146,7 @@ pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> O
     Some(Approval {
         expires_at: now + TimeDelta::hours(i64::from(hours)),
         given: None,
+        terms: environment.terms(),
     })
 }
 

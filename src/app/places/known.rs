@@ -20,6 +20,7 @@ pub struct Known {
     last: HashMap<EnvironmentId, Deployment>,
     open: HashMap<EnvironmentId, Vec<Coming>>,
     locks: Vec<Lock>,
+    left_out: HashMap<(EnvironmentId, ServerId), DeploymentId>,
 }
 
 impl Known {
@@ -72,6 +73,7 @@ impl Known {
             });
         }
         let observed = observations::all(store).await?;
+        let left_out = deployments::left_out(store).await?;
         Ok(Self {
             observed: observed
                 .into_iter()
@@ -84,6 +86,10 @@ impl Known {
             last,
             open,
             locks: locks::in_force(store, app.now()).await?,
+            left_out: left_out
+                .into_iter()
+                .map(|one| ((one.environment, one.server), one.deployment))
+                .collect(),
         })
     }
 
@@ -126,6 +132,7 @@ impl Known {
                 found.push(PlaceServer {
                     release: releases.unwrap_or_default().iter().find(is_here).cloned(),
                     observed: self.observed.get(&(environment.id, server.id)).cloned(),
+                    left_out: self.left_out.get(&(environment.id, server.id)).copied(),
                     server: server.clone(),
                     cluster: cluster.name.clone(),
                     cluster_id: cluster.id,

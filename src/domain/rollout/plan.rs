@@ -189,13 +189,19 @@ impl Plan {
         })
     }
 
-    /// Whether both do the same to the same servers in the same order.
+    /// Whether both do the same to the same servers in the same order, and keep as many in service.
+    /// What is said of it may differ.
     pub fn is_same_deed(&self, other: &Self) -> bool {
-        let deed = |plan: &Self| -> Vec<Vec<ServerId>> {
-            let servers = |batch: &Batch| batch.servers.iter().map(|one| one.server).collect();
-            plan.batches.iter().map(servers).collect()
+        let keeps = |plan: &Self| -> Vec<(BalancerId, String, usize)> {
+            let pools = plan.pools.iter();
+            pools
+                .map(|pool| (pool.balancer, pool.backend.clone(), pool.keep))
+                .collect()
         };
-        self.strategy == other.strategy && deed(self) == deed(other)
+        self.strategy == other.strategy
+            && self.restore == other.restore
+            && self.batches == other.batches
+            && keeps(self) == keeps(other)
     }
 }
 
@@ -205,6 +211,18 @@ impl Plan {
 /// A conflict, in a sentence, when no server is meant and active, when the strategy cannot keep as
 /// many in service as it has to, or when it needs servers up that are not.
 pub fn plan(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
+    if strategy == Strategy::ClusterByCluster {
+        demand_up(candidates)?;
+    }
+    plan_back(strategy, candidates)
+}
+
+/// The same for a way back: what is down may be so because of what is taken back, so no server has
+/// to be up.
+///
+/// # Errors
+/// As [`plan`], but for servers that are down.
+pub fn plan_back(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
     let mut meant: Vec<Candidate> = Vec::new();
     let mut left_alone = Vec::new();
     for candidate in candidates.iter().filter(|one| one.meant) {
@@ -229,9 +247,6 @@ pub fn plan(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
     }
     let mut notes = Vec::new();
     note_standings(&meant, &mut notes);
-    if strategy == Strategy::ClusterByCluster {
-        demand_up(&meant)?;
-    }
     let pools = pools(strategy, candidates)?;
     let batches = batches::of(strategy, &meant, &pools, &mut notes)?;
     let restore = match strategy {
@@ -280,13 +295,13 @@ fn note_standings(meant: &[Candidate], notes: &mut Vec<String>) {
 }
 
 /// The original's rule: what is down before cannot be told from what the deployment broke.
-fn demand_up(meant: &[Candidate]) -> Result<()> {
+fn demand_up(candidates: &[Candidate]) -> Result<()> {
     let is_down = |one: &&Candidate| one.slots.iter().any(|(_, standing)| *standing == Standing::Down);
-    let down: Vec<&str> = meant
+    let meant = candidates
         .iter()
-        .filter(is_down)
-        .map(|one| one.name.as_str())
-        .collect();
+        .filter(|one| one.meant && one.left_alone.is_none());
+    let mut down: Vec<&str> = meant.filter(is_down).map(|one| one.name.as_str()).collect();
+    down.dedup();
     if down.is_empty() {
         return Ok(());
     }

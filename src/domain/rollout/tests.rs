@@ -101,6 +101,14 @@ fn a_server_that_is_down_stops_cluster_by_cluster_before_it_begins() {
     assert!(error.message().contains("web3 is down"), "{error}");
     let rolling = plan(ROLLING, &all).unwrap();
     assert_eq!(rolling.notes, ["web3 is down in web of balancer edge."]);
+    let back = plan_back(Strategy::ClusterByCluster, &all).unwrap();
+    assert_eq!(
+        back.servers().count(),
+        all.len(),
+        "what is down may be why somebody goes back"
+    );
+    all[2].meant = false;
+    assert!(plan(Strategy::ClusterByCluster, &all).is_ok());
 }
 
 #[test]

@@ -88,8 +88,18 @@ async fn close(engine: &Arc<Inner>, claimed: Claimed) {
     let stop = Stop::default();
     let beat = tokio::spawn(worker::beat(Arc::clone(engine), lease, stop.clone()));
     let guard = Abort(beat);
-    put_right(engine, lease).await;
-    stop.because(StopReason::Shutdown);
+    if let Err(error) = put_right(engine, lease).await {
+        tracing::error!(
+            deployment = id.0,
+            error = &error as &dyn std::error::Error,
+            "what is on its servers could not be written down"
+        );
+    }
+    // Whoever wanted it ended has got that.
+    stop.because(match claimed.deployment.cancelled_by {
+        Some(_) => StopReason::Cancelled,
+        None => StopReason::Shutdown,
+    });
     for _ in 0..CLOSE_TRIES {
         let Err(error) = super::close(engine, lease, &stop, &Ending::Stopped).await else {
             break;
@@ -121,17 +131,10 @@ impl Drop for Abort {
 /// Finds out what is on the servers of a deployment that was torn off, puts them right at their
 /// balancers and writes down how they are. What cannot be found out is said with the rest of it at
 /// the close.
-pub(in crate::engine) async fn put_right(engine: &Inner, lease: Lease) {
-    if let Err(error) = try_put_right(engine, lease).await {
-        tracing::error!(
-            deployment = lease.deployment.0,
-            error = &error as &dyn std::error::Error,
-            "what is on its servers could not be written down"
-        );
-    }
-}
-
-async fn try_put_right(engine: &Inner, lease: Lease) -> Result<()> {
+///
+/// # Errors
+/// [`Fenced`] when somebody else holds it; those of the store.
+pub(in crate::engine) async fn put_right(engine: &Inner, lease: Lease) -> Result<()> {
     let store = &engine.parts.store;
     let deployment = deployments::by_id(store, lease.deployment).await?;
     let files = Files::read(engine, &deployment).await?;

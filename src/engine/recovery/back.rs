@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::truth::{Case, What};
@@ -21,6 +23,8 @@ use crate::store::{Lease, balancers, deployments};
 
 /// The least time a server that was put back is waited for, however late it is.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
+/// How long a balancer that is away is left alone before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Where it stands now.
 pub(super) struct Placed {
@@ -70,11 +74,14 @@ pub(super) async fn place(
             let now = case.part.service.title().to_lowercase();
             return Placed::as_it_was(&format!("At the balancer it was left as it is ({now})."));
         }
-        What::Between => keep_out(engine, lease, case, slots, "It is out of service until then.").await,
+        What::Between => {
+            let words = "It is out of service until then.";
+            keep_out(engine, lease, case, slots, words, end).await
+        }
         // What was on it before was not whole either.
         What::Old if was_left_out => {
             let words = "It stays out of service, as an earlier deployment left it.";
-            keep_out(engine, lease, case, slots, words).await
+            keep_out(engine, lease, case, slots, words, end).await
         }
         What::Old | What::New => put_back(engine, lease, case, slots, what, end).await,
     };
@@ -91,10 +98,11 @@ async fn keep_out(
     case: &Case<'_>,
     slots: &[Slot],
     words: &str,
+    end: Instant,
 ) -> Result<Placed> {
     note(engine, lease, case, Service::TakingOut).await?;
-    for (balancer, places) in visits(engine, slots).await? {
-        balancer.maint(&places).await?;
+    for (balancer, places) in &visits(engine, slots).await? {
+        insist(end, || balancer.keep_out(places).boxed()).await?;
     }
     Ok(Placed {
         service: Some(Service::Out),
@@ -113,19 +121,11 @@ async fn put_back(
 ) -> Result<Placed> {
     note(engine, lease, case, Service::PuttingBack).await?;
     let visits = visits(engine, slots).await?;
-    for (balancer, places) in &visits {
-        balancer.ready(places).await?;
-    }
-    let calm = CancellationToken::new();
-    for (balancer, places) in &visits {
-        let rest = end.saturating_duration_since(Instant::now()).max(LEAST_WAIT);
-        let Err(error) = balancer.wait_up(places, rest, &calm).await else {
-            continue;
-        };
-        // What it had before may be down for reasons of its own; the new release may be the reason.
+    let down = let_in(&visits, what, end).await?;
+    if let Some(error) = down {
         if what == What::New {
             for (balancer, places) in &visits {
-                balancer.maint(places).await?;
+                balancer.keep_out(places).await?;
             }
             return Ok(Placed {
                 service: Some(Service::Out),
@@ -147,6 +147,53 @@ async fn put_back(
         words: "It is back in service.".to_owned(),
         well: true,
     })
+}
+
+/// Lets a server in at all its balancers; what is wrong with it there, if anything. Leaving
+/// maintenance it would get requests before anybody has looked whether it answers, so it is drained
+/// until it does.
+async fn let_in(visits: &Visits, what: What, end: Instant) -> Result<Option<balancer::Error>> {
+    let calm = CancellationToken::new();
+    let mut down = None;
+    for (balancer, places) in visits {
+        insist(end, || balancer.drain(places).boxed()).await?;
+    }
+    for (balancer, places) in visits {
+        let passing = balancer.wait_passing(places, rest(end), &calm).await;
+        down = down.or(passing.err());
+    }
+    // What it had before may be down for reasons of its own; the new release may be the reason.
+    if down.is_some() && what == What::New {
+        return Ok(down);
+    }
+    for (balancer, places) in visits {
+        insist(end, || balancer.ready(places).boxed()).await?;
+    }
+    for (balancer, places) in visits {
+        // One that is known to be down is not waited for twice.
+        let limit = if down.is_some() { Duration::ZERO } else { rest(end) };
+        let up = balancer.wait_up(places, limit, &calm).await;
+        down = up.err().or(down);
+    }
+    Ok(down)
+}
+
+/// For how long it may be waited.
+fn rest(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()).max(LEAST_WAIT)
+}
+
+/// Does something at a balancer, again and again while it is away, until `end`.
+async fn insist<'a>(
+    end: Instant,
+    act: impl Fn() -> BoxFuture<'a, std::result::Result<(), balancer::Error>>,
+) -> std::result::Result<(), balancer::Error> {
+    loop {
+        match act().await {
+            Err(error) if error.is_absence() && Instant::now() < end => sleep(ASK_AGAIN).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Writes the intent, and proves by it that the deployment is ours.

@@ -4,7 +4,7 @@
 //! All servers are visited at once, each within a limit, so that one that is gone keeps nobody
 //! waiting. A server that cannot be asked is left at its balancer as it is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -63,7 +63,10 @@ impl Files {
         let parts = deployments::servers(store, id).await?;
         let untouched = parts.iter().filter(|part| part.service == Service::Untouched);
         let untouched: Vec<ServerId> = untouched.filter_map(|part| part.server_id).collect();
-        let left_out = deployments::left_out(store, &untouched).await?;
+        let left_out = match deployment.environment_id {
+            Some(id) => deployments::left_out_in(store, id, &untouched).await?,
+            None => HashMap::new(),
+        };
         Ok(Self {
             deployment: deployment.clone(),
             project,

@@ -6,7 +6,7 @@
 //! answer is the careful one: it may be half of each.
 
 use super::before;
-use crate::domain::deployment::{ServerPart, ServerState};
+use crate::domain::deployment::{ServerPart, ServerState, Service};
 use crate::domain::{CommitId, DeploymentId, Step, StepKind, StepState, SyncMethod};
 use crate::sync::Looked;
 
@@ -54,8 +54,11 @@ impl Case<'_> {
     }
 
     pub fn judge(&self, found: &Found) -> What {
-        let Found::Seen(looked) = found else {
-            return What::Unknown;
+        let looked = match found {
+            Found::Seen(looked) => looked,
+            // What was never begun cannot have changed anything.
+            Found::Silent(_) if self.is_untouched() => return What::Old,
+            Found::Silent(_) => return What::Unknown,
         };
         if self.is_new(looked) {
             What::New
@@ -66,10 +69,22 @@ impl Case<'_> {
         }
     }
 
-    /// Everything but putting it back was seen to end well, and the server agrees.
+    /// Nothing was begun that changes what is in use on it.
+    fn is_untouched(&self) -> bool {
+        let changing = match self.method {
+            Some(SyncMethod::InPlace) => StepKind::Sync,
+            Some(SyncMethod::Symlink) => StepKind::Activate,
+            None => return false,
+        };
+        !self.began(changing) && !self.began(StepKind::Deploy)
+    }
+
+    /// Everything but putting it back was seen to end well, and the server agrees. One that was put
+    /// back, did not come up and was taken out for it is not well.
     fn is_new(&self, looked: &Looked) -> bool {
+        let was_down = |step: &Step| step.state == StepState::Failed && self.part.service == Service::Out;
         let well = |step: &&Step| {
-            step.kind == StepKind::Restore
+            step.kind == StepKind::Restore && !was_down(step)
                 || matches!(
                     step.state,
                     StepState::Succeeded | StepState::Warned | StepState::Skipped
@@ -109,6 +124,7 @@ impl Case<'_> {
         let before = before(self.part);
         match (what, found) {
             (What::New, _) => String::new(),
+            (What::Old, Found::Silent(why)) => format!("{} It was not asked: {why}", self.journal()),
             (What::Old, _) if self.began(StepKind::Sync) => {
                 format!("It runs {before}; the new release was not put in use.")
             }

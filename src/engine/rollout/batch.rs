@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::ahead::Ahead;
 use super::failure::{self, Halt, Next};
-use super::{Fate, Hand, Rollout, server};
+use super::{Fate, Hand, Rollout, by_hand, server};
 use crate::domain::rollout::{Batch, Hold, Restore};
 use crate::domain::{Answer, PauseReason, ServerId, Strategy};
 use crate::engine::pause;
@@ -107,9 +107,7 @@ async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Hand<'_>]) -> 
     }
     if rollout.plan.strategy == Strategy::ClusterByCluster {
         let updated = rollout.hands().filter(|hand| hand.fate() == Fate::Deployed);
-        let slots: Vec<_> = updated
-            .flat_map(|hand| hand.planned.slots.iter().cloned())
-            .collect();
+        let slots: Vec<_> = updated.flat_map(Hand::slots).collect();
         rollout.gate.wait_up(rollout.run, &slots).await?;
     }
     let own: HashSet<ServerId> = todo.iter().map(|hand| hand.id()).collect();
@@ -120,7 +118,7 @@ async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Hand<'_>]) -> 
             .hand(*id)
             .filter(|hand| hand.fate() == Fate::Waiting && !own.contains(id));
         if let Some(hand) = hand
-            && !hand.planned.slots.is_empty()
+            && !hand.slots().is_empty()
             && !rollout.gate.is_out(*id).await
         {
             old.push(hand);
@@ -130,11 +128,7 @@ async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Hand<'_>]) -> 
     enough_stay(rollout, &going).await?;
     let mut jobs: Vec<BoxFuture<'_, StepResult<()>>> = Vec::with_capacity(old.len());
     for hand in old {
-        jobs.push(Box::pin(rollout.gate.take_out(
-            rollout.run,
-            hand.member,
-            &hand.planned.slots,
-        )));
+        jobs.push(Box::pin(by_hand::take_out(rollout, hand)));
     }
     let taken: Vec<StepResult<()>> = stream::iter(jobs)
         .buffer_unordered(rollout.parallel())

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
 use super::gate::IfDown;
-use super::server::Progress;
+use super::server::{self, Progress};
 use super::{Fate, Hand, Rollout};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::{Answer, Kind, OnFailure, PauseReason, SyncMethod};
@@ -16,7 +16,7 @@ use crate::engine::journal::Note;
 use crate::engine::pause;
 use crate::engine::recovery::before_words;
 use crate::engine::run::Run;
-use crate::engine::steps::{StepResult, check, transfer};
+use crate::engine::steps::{Failure, StepResult, check, transfer};
 use crate::engine::stop::StopReason;
 
 /// Why the walk goes no further.
@@ -114,6 +114,7 @@ async fn begin_anew(rollout: &Rollout<'_>, hand: &Hand<'_>) {
     let run = rollout.run;
     let was_touched = hand.is_touched();
     let looked = async {
+        run.forget_outcomes(hand.member).await?;
         let reached = hand.reached();
         // A release in use cannot be built again: the one before is put in its place.
         if run.project.method == SyncMethod::Symlink
@@ -135,10 +136,12 @@ async fn begin_anew(rollout: &Rollout<'_>, hand: &Hand<'_>) {
     hand.set_fate(Fate::Waiting);
 }
 
-/// Puts back whatever is out and was not begun: it runs what it ran before.
+/// Puts back whatever is out and was not begun: it runs what it ran before. What an earlier attempt
+/// has touched stays out.
 pub(super) async fn put_back_idle(rollout: &Rollout<'_>) {
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
-    for hand in rollout.hands().filter(|hand| hand.fate() == Fate::Waiting) {
+    let waiting = rollout.hands().filter(|hand| hand.fate() == Fate::Waiting);
+    for hand in waiting.filter(|hand| !hand.is_touched()) {
         if rollout.gate.was_taken(hand.id()) {
             jobs.push(Box::pin(async move {
                 put_back_whole(rollout, hand).await;
@@ -153,7 +156,7 @@ pub(super) async fn put_back_idle(rollout: &Rollout<'_>) {
 
 /// Puts a server back that runs what it ran before; returns what is to be said of it, after a blank.
 pub(super) async fn put_back_whole(rollout: &Rollout<'_>, hand: &Hand<'_>) -> String {
-    let (gate, slots) = (rollout.gate, &hand.planned.slots);
+    let (gate, slots) = (rollout.gate, hand.slots());
     if slots.is_empty() || !gate.was_taken(hand.id()) {
         return String::new();
     }
@@ -166,7 +169,7 @@ pub(super) async fn put_back_whole(rollout: &Rollout<'_>, hand: &Hand<'_>) -> St
         return " It stays out of service, as an earlier deployment left it.".to_owned();
     }
     match gate
-        .put_back(rollout.run, hand.member, slots, IfDown::Leave, None)
+        .put_back(rollout.run, hand.member, &slots, IfDown::Leave, None)
         .await
     {
         Ok(()) => " It is back in service.".to_owned(),
@@ -191,6 +194,10 @@ pub(super) async fn leave_whole(rollout: &Rollout<'_>, halt: Option<&Halt>) {
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
     for hand in rollout.hands().filter(|hand| hand.fate() == Fate::Waiting) {
         jobs.push(Box::pin(async move {
+            if hand.is_touched() {
+                let why = format!("It was to be tried again, but was not, {because}.");
+                return server::give_up(rollout, hand, &Failure::new(why)).await;
+            }
             let service = put_back_whole(rollout, hand).await;
             let before = before_words(hand.before.as_deref());
             let detail = format!("Not touched, {because}: it runs {before}.{service}");

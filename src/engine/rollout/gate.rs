@@ -94,6 +94,21 @@ impl Gate {
         self.taken.lock().contains(&server)
     }
 
+    /// Which of `slots` somebody has taken out.
+    pub async fn out_by_hand(&self, slots: &[Slot]) -> StepResult<Vec<Slot>> {
+        let mut out = Vec::new();
+        for (balancer, _) in self.visits(slots)? {
+            let state = balancer.state().await?;
+            let is_out = |wanted: &balancer::Slot| {
+                let now = state.of(wanted);
+                now.is_some_and(|now| now.per_endpoint.iter().any(|line| line.admin != Admin::Ready))
+            };
+            let here = slots.iter().filter(|slot| slot.balancer_name == balancer.name());
+            out.extend(here.filter(|slot| is_out(&place(slot))).cloned());
+        }
+        Ok(out)
+    }
+
     /// Takes a server out: no new sessions, the present ones may end within the limit, then
     /// maintenance. When it fails, what has become of it is not known: put it back.
     pub async fn take_out(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
@@ -115,8 +130,10 @@ impl Gate {
     pub async fn keep_out(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
         for (balancer, places) in self.visits(slots)? {
             let state = balancer.state().await?;
-            let is_back =
-                |place: &balancer::Slot| state.of(place).is_none_or(|now| now.admin != Admin::Maint);
+            let is_back = |place: &balancer::Slot| {
+                let now = state.of(place);
+                now.is_none_or(|now| now.per_endpoint.iter().any(|line| line.admin != Admin::Maint))
+            };
             if places.iter().any(is_back) {
                 return self.take_out(run, member, slots).await;
             }
@@ -265,11 +282,13 @@ impl Gate {
                 return Ok(());
             };
             if !error.is_absence() || Instant::now() >= end {
-                let last = "When the balancer was last heard, the server was out of service.";
-                return Err((
-                    Failure::new(format!("{} {last}", Failure::from(error).message)),
-                    false,
-                ));
+                let partly = error.is_partly_done();
+                let last = match partly {
+                    true => "",
+                    false => " When the balancer was last heard, the server was out of service.",
+                };
+                let message = Failure::from(error).message;
+                return Err((Failure::new(format!("{message}{last}")), partly));
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
@@ -295,11 +314,14 @@ impl Gate {
     async fn close(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
         still_ours(run).await?;
         let mut held = self.held.lock().await;
-        for (balancer, places) in self.visits(slots)? {
-            balancer.maint(&places).await?;
-        }
+        // What could not be closed is tried again by the watch.
         held.insert(member.server.id, slots.to_vec());
         self.taken.lock().insert(member.server.id);
+        let visits = self.visits(slots)?;
+        let closing = visits.iter().map(|(balancer, places)| balancer.keep_out(places));
+        for closed in join_all(closing).await {
+            closed?;
+        }
         Ok(())
     }
 

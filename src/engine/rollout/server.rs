@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::ahead::{self, Ahead, Brought};
 use super::gate::IfDown;
-use super::{Fate, Hand, Rollout, Supply, failure};
+use super::{Fate, Hand, Rollout, Supply, by_hand, failure};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Restore;
 use crate::domain::{StepKind, SyncMethod};
@@ -47,17 +47,17 @@ pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) 
         return;
     }
     hand.set_fate(Fate::AtWork);
-    let by_hand = hand.planned.slots.is_empty() && !hand.planned.by_hand.is_empty();
+    let by_hand = hand.slots().is_empty() && !hand.by_hand().is_empty();
     let notes = [
         Note::State(ServerState::Running, ""),
         Note::Service(Service::ByHand),
     ];
     let notes = if by_hand { &notes[..] } else { &notes[..1] };
     if let Err(error) = rollout.run.note(hand.member, notes).await {
-        return failed(rollout, hand, &error.into()).await;
+        return give_up(rollout, hand, &error.into()).await;
     }
     if let Err(failure) = pipeline(rollout, ahead, hand).await {
-        return failed(rollout, hand, &failure).await;
+        return give_up(rollout, hand, &failure).await;
     }
     hand.set_progress(Progress::Done);
     if rollout.plan.restore == Restore::Each {
@@ -67,7 +67,7 @@ pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) 
 
 /// Puts a server whose steps are done back into service, and says that it is deployed.
 pub(super) async fn bring_back(rollout: &Rollout<'_>, hand: &Hand<'_>) {
-    let (run, slots) = (rollout.run, &hand.planned.slots);
+    let (run, slots) = (rollout.run, hand.slots());
     let detail = by_hand_words(hand);
     if slots.is_empty() {
         if hand.member.balanced {
@@ -81,11 +81,11 @@ pub(super) async fn bring_back(rollout: &Rollout<'_>, hand: &Hand<'_>) {
     let done = (ServerState::Succeeded, detail.as_str());
     match rollout
         .gate
-        .put_back(run, hand.member, slots, IfDown::TakeOut, Some(done))
+        .put_back(run, hand.member, &slots, IfDown::TakeOut, Some(done))
         .await
     {
         Ok(()) => hand.set_fate(Fate::Deployed),
-        Err(failure) => failed(rollout, hand, &failure).await,
+        Err(failure) => give_up(rollout, hand, &failure).await,
     }
 }
 
@@ -94,7 +94,7 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
     let (brought, dir) = match run.project.method {
         SyncMethod::Symlink => switched(rollout, ahead, hand).await?,
         SyncMethod::InPlace => {
-            take_out(rollout, hand).await?;
+            by_hand::take_out(rollout, hand).await?;
             hand.set_progress(Progress::Syncing);
             let brought = ahead::bring(rollout, hand).await.inspect_err(|failure| {
                 if failure.half {
@@ -125,7 +125,7 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
 async fn switched(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> StepResult<(Brought, String)> {
     hand.set_progress(Progress::Syncing);
     let brought = ahead.take(rollout, hand).await?;
-    take_out(rollout, hand).await?;
+    by_hand::take_out(rollout, hand).await?;
     let Brought { reached, directory } = &brought;
     let switched = transfer::activate(rollout.run, hand.member, reached, directory).await;
     let dir = match switched {
@@ -143,28 +143,12 @@ async fn switched(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
     Ok((brought, dir))
 }
 
-/// Takes the server out, or makes sure that it still is.
-async fn take_out(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<()> {
-    let (run, slots) = (rollout.run, &hand.planned.slots);
-    if slots.is_empty() {
-        if hand.member.balanced {
-            let why = "Taken out of service by hand before; left so.";
-            run.nothing(StepKind::Drain, hand.member, why).await?;
-        }
-        return Ok(());
-    }
-    match rollout.gate.is_out(hand.id()).await {
-        true => rollout.gate.keep_out(run, hand.member, slots).await,
-        false => rollout.gate.take_out(run, hand.member, slots).await,
-    }
-}
-
 /// A server goes no further: it serves again if it is whole, and its row says how it is.
-async fn failed(rollout: &Rollout<'_>, hand: &Hand<'_>, failure: &Failure) {
+pub(super) async fn give_up(rollout: &Rollout<'_>, hand: &Hand<'_>, failure: &Failure) {
     let run = rollout.run;
     let progress = hand.progress();
     let lost = run.stop.reason() == Some(StopReason::LeaseLost);
-    let whole = !hand.is_touched() && !hand.planned.slots.is_empty() && !lost;
+    let whole = !hand.is_touched() && !hand.slots().is_empty() && !lost;
     let service = match whole {
         true => failure::put_back_whole(rollout, hand).await,
         false => service_words(rollout, hand).await,
@@ -186,7 +170,7 @@ fn end_state(run: &Run) -> ServerState {
 
 /// Whether a server that is not whole gets traffic.
 async fn service_words(rollout: &Rollout<'_>, hand: &Hand<'_>) -> String {
-    if hand.planned.slots.is_empty() {
+    if hand.slots().is_empty() {
         let words = by_hand_words(hand);
         return if words.is_empty() {
             words
@@ -203,8 +187,7 @@ async fn service_words(rollout: &Rollout<'_>, hand: &Hand<'_>) -> String {
 /// What is said of places where somebody took the server out by hand.
 fn by_hand_words(hand: &Hand<'_>) -> String {
     let places: Vec<String> = hand
-        .planned
-        .by_hand
+        .by_hand()
         .iter()
         .map(|slot| format!("{} of balancer {}", slot.backend, slot.balancer_name))
         .collect();

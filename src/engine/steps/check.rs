@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use super::{Done, Failure, StepResult, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Slot;
-use crate::domain::{Action, Actor, Environment, Error, Kind, Plan, Resource, ServerId, StepKind};
+use crate::domain::{Action, Actor, Environment, Error, Kind, Lock, Plan, Resource, ServerId, StepKind};
 use crate::engine::journal::Note;
 use crate::engine::output::StepLog;
 use crate::engine::planning::{self, Asking, Balancers, Prospect, Roster};
@@ -88,7 +88,8 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let Parts { store, balancers, .. } = run.parts();
     let strategy = Roster::strategy(run.deployment.strategy, &run.environment);
     let asking = Asking::Deed;
-    let prospect = planning::prospect(store, balancers, &run.roster, strategy, &run.meant, asking).await?;
+    let how = (strategy, run.deployment.kind);
+    let prospect = planning::prospect(store, balancers, &run.roster, how, &run.meant, asking).await?;
     let plan = &prospect.plan;
     let strangers = planning::strangers(plan, run.members.iter().map(|member| &member.server));
     if !strangers.is_empty() {
@@ -97,15 +98,14 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
             strangers.join(", ")
         )));
     }
-    if run
-        .deployment
-        .approval
-        .as_ref()
-        .is_some_and(|approval| approval.given.is_some())
-        && let Some(approved) = deployments::plan(store, run.deployment.id).await?
-        && !approved.is_same_deed(plan)
-    {
-        return Err(planning::changed_since_approval().into());
+    let approval = run.deployment.approval.as_ref();
+    if let Some(approval) = approval.filter(|approval| approval.given.is_some()) {
+        let approved = deployments::plan(store, run.deployment.id).await?;
+        let same_deed = approved.is_none_or(|approved| approved.is_same_deed(plan));
+        let same_terms = approval.terms.is_empty() || approval.terms == run.environment.terms();
+        if !same_deed || !same_terms {
+            return Err(planning::changed_since_approval().into());
+        }
     }
     let tx = run.begin_tx().await?;
     deployments::set_plan(&tx, plan).await?;
@@ -185,7 +185,9 @@ pub async fn permitted(run: &Run) -> StepResult<String> {
         .permit(&actor, action(run), &resource, run.now())
         .map_err(Error::from)?;
     let locks = locks::stopping(&run.parts().store, run.project.id, run.environment.id, run.now()).await?;
-    if let (Some(lock), None) = (locks.first(), &deployment.lock_override) {
+    // A reason given for one lock says nothing about those that came later.
+    let stops = |lock: &&Lock| deployment.lock_override.is_none() || lock.created_at > deployment.queued_at;
+    if let Some(lock) = locks.iter().find(stops) {
         return Err(Failure::new(format!(
             "{} has locked this: {}",
             lock.author, lock.reason

@@ -2,22 +2,24 @@
 //!
 //! `history` pages through all of them, `overview` answers what the pages about projects and
 //! environments ask, `states` is the only place that changes a state, `rollouts` keeps plan, pauses and
-//! where servers stand.
+//! where servers stand, `left_out` knows what was left out of service.
 
 mod history;
+mod left_out;
 mod overview;
 mod past;
 mod rollouts;
 mod states;
 
 pub use history::{Filter, Place, history, places};
+pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, settle};
 pub use overview::{
     active, by_ids, durations, last_for_environment, last_for_project, last_for_server, latest,
     latest_succeeded, previous_succeeded, progress, running_for, succeeded_commits,
 };
 pub use past::{PastDeployment, PastPart, PastStep, insert_past};
 pub use rollouts::{
-    answer, approve, due, left_out, plan, request_pause, set_pause, set_plan, set_service, superseded,
+    answer, approve, due, leave_by_hand, plan, request_pause, set_pause, set_plan, set_service, superseded,
     take_answer,
 };
 pub use states::{request_cancel, set_phase, set_previous_commit, set_server, set_state};

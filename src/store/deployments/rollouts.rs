@@ -1,8 +1,6 @@
 //! What a rollout keeps beside its state: the plan, the pauses and what was answered, where each
 //! server stands at the balancers.
 
-use std::collections::HashMap;
-
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -47,6 +45,25 @@ pub async fn set_plan(tx: &LeasedTx, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Notes in the plan that somebody has taken a server out by hand at `places`, so that it is left so.
+pub async fn leave_by_hand(tx: &LeasedTx, server: ServerId, places: &[Slot]) -> Result<()> {
+    let Some(mut plan) = plan(tx, tx.deployment()).await? else {
+        return Ok(());
+    };
+    let batches = plan.batches.iter_mut();
+    for planned in batches
+        .flat_map(|batch| &mut batch.servers)
+        .filter(|one| one.server == server)
+    {
+        let (left, own) = std::mem::take(&mut planned.slots)
+            .into_iter()
+            .partition(|slot| places.contains(slot));
+        planned.slots = own;
+        planned.by_hand.extend::<Vec<Slot>>(left);
+    }
+    set_plan(tx, &plan).await
+}
+
 /// Notes whether the server at `position` gets traffic: before we change that, and after.
 pub async fn set_service(tx: &LeasedTx, position: i32, service: Service) -> Result<()> {
     parts::Entity::update_many()
@@ -56,49 +73,6 @@ pub async fn set_service(tx: &LeasedTx, position: i32, service: Service) -> Resu
         .exec(tx.connection())
         .await?;
     Ok(())
-}
-
-/// The places where the last deployment of a server took it out and did not put it back: what stands
-/// out there was not taken out by hand. Asked of `servers`; those without such places are missing.
-pub async fn left_out(on: &impl Reader, servers: &[ServerId]) -> Result<HashMap<ServerId, Vec<Slot>>> {
-    let last: Vec<(i64, i64)> = parts::Entity::find()
-        .select_only()
-        .column(parts::Column::ServerId)
-        .column_as(parts::Column::DeploymentId.max(), "last")
-        .filter(parts::Column::ServerId.is_in(servers.iter().map(|server| server.0)))
-        .filter(parts::Column::Service.is_not_null())
-        .filter(parts::Column::Service.ne(Service::Untouched.as_str()))
-        .group_by(parts::Column::ServerId)
-        .into_tuple()
-        .all(on.db())
-        .await?;
-    let mut found = HashMap::new();
-    for (server, deployment) in last {
-        let (server, deployment) = (ServerId(server), DeploymentId(deployment));
-        let services: Vec<Option<String>> = parts::Entity::find()
-            .select_only()
-            .column(parts::Column::Service)
-            .filter(parts::Column::DeploymentId.eq(deployment.0))
-            .filter(parts::Column::ServerId.eq(server.0))
-            .into_tuple()
-            .all(on.db())
-            .await?;
-        let ours = [Service::TakingOut, Service::Out, Service::PuttingBack].map(Service::as_str);
-        if !services
-            .iter()
-            .flatten()
-            .any(|service| ours.contains(&service.as_str()))
-        {
-            continue;
-        }
-        let plan = plan(on, deployment).await?;
-        let slots = plan.and_then(|plan| {
-            let planned = plan.servers().find(|planned| planned.server == server)?;
-            Some(planned.slots.clone())
-        });
-        found.insert(server, slots.unwrap_or_default());
-    }
-    Ok(found)
 }
 
 /// Notes that `by` wants it to pause after the current batch; `None`: no longer.

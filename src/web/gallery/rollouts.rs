@@ -165,6 +165,7 @@ fn deployment(state: DeploymentState, now: Instant) -> Deployment {
         approval: (state == DeploymentState::Awaiting).then(|| Approval {
             expires_at: now + TimeDelta::hours(24),
             given: None,
+            terms: String::new(),
         }),
         pause_requested_by: None,
         pause: (state == DeploymentState::Paused).then_some(pause),

@@ -1,7 +1,6 @@
 //! What follows from the journal and a server's answer.
 
 use super::*;
-use crate::domain::deployment::Service;
 use crate::domain::{Release, ServerId, StepId};
 use StepKind::{Activate, Deploy, Drain, Health, Inspect, Restore, Sync, Tests};
 
@@ -84,6 +83,44 @@ fn a_switched_server_is_judged_by_what_its_link_leads_to() {
     let by_hand = at(Restore, &old);
     assert_eq!(by_hand, What::Between, "somebody switched it back by hand");
     assert_eq!(at(Restore, &Found::Silent(String::new())), What::Unknown);
+}
+
+#[test]
+fn one_that_is_silent_is_whole_where_nothing_was_begun_that_changes_it() {
+    let silent = Found::Silent("it is away.".to_owned());
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
+    let at = |kind| judge(SyncMethod::Symlink, &journal(&kinds, kind), &silent);
+    assert_eq!((at(Drain), at(Activate)), (What::Old, What::Unknown));
+    let kinds = [Inspect, Drain, Sync, Deploy, Restore];
+    let at = |kind| judge(SyncMethod::InPlace, &journal(&kinds, kind), &silent);
+    assert_eq!((at(Drain), at(Sync)), (What::Old, What::Unknown));
+}
+
+#[test]
+fn one_that_was_taken_out_again_as_it_was_down_is_not_put_back() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
+    let mut steps = journal(&kinds, Restore);
+    steps[5].state = StepState::Failed;
+    let new = seen(NEW, "/r/x_7", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), What::Between);
+}
+
+#[test]
+fn what_an_attempt_before_has_done_does_not_count_for_the_next() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Restore];
+    let mut steps = journal(&kinds, Restore);
+    // Begun anew, and torn off after the switch.
+    for step in &mut steps[4..] {
+        step.state = StepState::Waiting;
+    }
+    let new = seen(NEW, "/r/x_7", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), What::Between);
+    // Switched back for the next attempt, and torn off before it began: deploy.sh had run all the same.
+    for step in &mut steps {
+        step.state = StepState::Waiting;
+    }
+    let old = seen(OLD, "/r/x_6", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), What::Between);
 }
 
 #[test]
