@@ -12,9 +12,9 @@ use tokio::sync::broadcast;
 
 use crate::domain::{DeploymentId, NumberedChunk};
 
-/// Events kept for a watcher of one deployment before it has to read the store; an event can hold
-/// half a megabyte of lines, so these are what a loud script's memory is made of. One event is one
-/// write of the log, of which there are at most some tens a second.
+/// Events kept for a watcher of one deployment before it has to read the store. An event holds as much
+/// as one write of the log, of which there are some tens a second, and a loud script's memory is made
+/// of these.
 const DEPLOYMENT_RING: usize = 32;
 /// Changes kept for a watcher of everything.
 const ACTIVITY_RING: usize = 256;

@@ -24,8 +24,11 @@ use crate::store::{Lease, Store};
 
 /// How long lines gather while others were written just before.
 const BATCH_TIME: Duration = Duration::from_millis(40);
-/// Text gathered before it is written whatever the time, in bytes.
-const BATCH_SIZE: usize = 512 * 1024;
+/// Text gathered before it is written whatever the time, in bytes. Viewers are told of one write at
+/// a time, and so many of them are kept for those behind: this times that is a loud script's memory.
+const BATCH_SIZE: usize = 128 * 1024;
+/// Lines gathered before, likewise: short ones take more room than their text.
+const BATCH_LINES: usize = 2000;
 /// Pieces waiting for the writer before printing programs are slowed down; a piece is at most what
 /// one SSH packet carries.
 const WAITING_PIECES: usize = 32;
@@ -206,6 +209,7 @@ impl Gathered {
 struct Batch {
     parts: Vec<(Arc<StepName>, Vec<Line>)>,
     size: usize,
+    lines: usize,
     flushes: Vec<oneshot::Sender<()>>,
 }
 
@@ -219,6 +223,7 @@ impl Batch {
                 size,
             } => {
                 self.size += size + lines.len();
+                self.lines += lines.len();
                 match self.parts.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &step)) {
                     Some((_, gathered)) => gathered.append(&mut lines),
                     None => self.parts.push((step, lines)),
@@ -228,7 +233,7 @@ impl Batch {
     }
 
     fn is_ripe(&self) -> bool {
-        self.size >= BATCH_SIZE || !self.flushes.is_empty()
+        self.size >= BATCH_SIZE || self.lines >= BATCH_LINES || !self.flushes.is_empty()
     }
 }
 

@@ -8,7 +8,7 @@ mod deploying;
 mod endings;
 mod fleet;
 mod going_back;
-mod hardship;
+pub mod hardship;
 mod killed;
 mod queueing;
 mod recovering;

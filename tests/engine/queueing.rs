@@ -48,6 +48,47 @@ async fn deployments_that_share_a_server_never_run_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waited_is_refused_when_the_account_was_disabled_meanwhile() {
+    use deployer::domain::{User, UserId};
+    use deployer::store::{audit, users};
+
+    let mut world = World::simple().await;
+    world.script("deploy.sh", "sleep 1");
+    let first = world.commit("Slow").await;
+    let running = world.ask(World::request(&first)).await;
+    world
+        .until(running, "it runs", |d| d.state == DeploymentState::Running)
+        .await;
+    let second = world.commit("Waits").await;
+    let waiting = world.ask(World::request(&second)).await;
+    let user = User {
+        id: UserId(0),
+        name: "admin".parse().unwrap(),
+        display_name: String::new(),
+        email: String::new(),
+        disabled: true,
+        created_at: world.app.now(),
+        last_login_at: None,
+    };
+    let tx = world.app.store.begin().await.unwrap();
+    users::insert(&tx, &user, None).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let refused = world.end(waiting).await;
+
+    assert_eq!(refused.state, DeploymentState::Failed);
+    let sentence = "It may not be done any more: The account of admin is disabled.";
+    assert_eq!(refused.outcome, format!("{sentence} No server was touched."));
+    let page = audit::list(&world.app.store, &Default::default(), Default::default(), 20).await;
+    let events = page.unwrap().items;
+    let mut refusals = events
+        .iter()
+        .filter(|one| one.event.action == "deployment.refused");
+    assert_eq!(refusals.next().unwrap().event.detail["outcome"], sentence);
+    assert!(world.read(1, "dev/shop/.git_release").contains(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_is_answered_with_the_deployment_that_waits() {
     let mut world = World::simple().await;
     world.script("deploy.sh", "sleep 1");

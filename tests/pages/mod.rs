@@ -2,6 +2,7 @@
 
 mod diff;
 mod environment;
+mod health;
 mod overview;
 mod project;
 mod rollout;

@@ -10,14 +10,17 @@ use futures_util::stream::{self, StreamExt};
 use super::{Done, Failure, StepResult, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Slot;
-use crate::domain::{Action, Actor, Environment, Error, Kind, Lock, Plan, Resource, ServerId, StepKind};
+use crate::domain::{
+    Action, Actor, Environment, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, ServerId, StepKind,
+};
+use crate::engine::events::event;
 use crate::engine::journal::Note;
 use crate::engine::output::StepLog;
 use crate::engine::planning::{self, Asking, Balancers, Prospect, Roster};
 use crate::engine::run::{Member, Run};
 use crate::engine::{Parts, rollout};
 use crate::ssh::{Endpoint, Session};
-use crate::store::{clusters, deployments, environments, locks, projects};
+use crate::store::{audit, clusters, deployments, environments, locks, projects, users};
 use crate::sync::{self, Inspection, Layout};
 
 /// A server that was reached, and what was found on it.
@@ -51,8 +54,8 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
             step.log.say(format!("{who} may {action} by {line}")).await;
         }
         Err(failure) => {
-            run.end(step, Err(failure)).await?;
-            return Err(Failure::new("Policy does not allow it any more."));
+            run.end(step, Err(failure.clone())).await?;
+            return Err(refused(run, &failure).await?);
         }
     }
     let prospect = match make_plan(run, &mut step.log).await {
@@ -170,9 +173,32 @@ fn action(run: &Run) -> Action {
     }
 }
 
+/// Records that it may not be done any more, and says so of the whole deployment.
+async fn refused(run: &Run, failure: &Failure) -> StepResult<Failure> {
+    let sentence = format!("It may not be done any more: {}", failure.message);
+    let event = event(&run.deployment, "refused", Outcome::Refused, &sentence, run.now());
+    let tx = run.begin_tx().await?;
+    audit::append(&tx, &event).await?;
+    tx.commit().await?;
+    Ok(Failure::new(format!("{sentence} No server was touched.")))
+}
+
+/// Whether the account of who asked was disabled meanwhile. Who asked may have none: `auto` and the
+/// guest have none.
+async fn demand_account(run: &Run) -> StepResult<()> {
+    let name = &run.deployment.actor;
+    match users::by_name(&run.parts().store, name).await {
+        Ok(user) if user.disabled => Err(Failure::new(format!("The account of {name} is disabled."))),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Asks policy at this instant whether who asked for the deployment still may; the line that says
 /// so, or why not.
 pub async fn permitted(run: &Run) -> StepResult<String> {
+    demand_account(run).await?;
     let deployment = &run.deployment;
     let actor = Actor {
         impersonator: deployment.impersonator.clone(),
