@@ -29,8 +29,9 @@
 //!
 //! Reading order: [`rules`], [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
 //! [`layout`], [`ground`], [`inspection`], [`source`], [`deliver`], [`release`], [`check`],
-//! [`error`].
+//! [`error`], [`changed`].
 
+pub mod changed;
 pub mod check;
 pub mod deliver;
 pub mod difference;
@@ -53,10 +54,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+pub use changed::{Changed, Partial, Portion};
 pub use check::{Findings, full_check};
 pub use deliver::{Delivered, Delivery, Progress};
 pub use digest::Digest;
-pub use error::{Changed, Error, Trouble};
+pub use error::{Error, Trouble};
 pub use ground::{Ground, Overlap};
 pub use inspection::{Inspection, TargetKind, inspect};
 pub use layout::{Layout, ReleaseData, Stamp};
