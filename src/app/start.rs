@@ -57,6 +57,8 @@ pub fn git_options(config: &Config) -> GitOptions {
         agent: config.git.use_agent.then(agent).flatten(),
         known_hosts: config.known_hosts(),
         https_credentials: config.git.https_credentials.clone(),
+        https_certificates: config.git.https_certificates.clone(),
+        ..GitOptions::default()
     }
 }
 
