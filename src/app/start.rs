@@ -73,6 +73,7 @@ pub fn ssh_options(config: &Config) -> ssh::Options {
         idle_timeout: config.ssh.idle_timeout,
         max_channels: config.ssh.max_channels as usize,
         max_new_connections: config.ssh.max_new_connections as usize,
+        ..ssh::Options::default()
     }
 }
 
