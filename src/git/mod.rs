@@ -14,7 +14,7 @@
 //! of time closes the connection under libgit2, which then ends at once.
 //!
 //! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh`, `known_hosts` and `https`; then `commits`,
-//! `history`, `diff`, `export`.
+//! `history`, `diff`, `export`, `sweep`.
 
 mod commits;
 mod diff;
@@ -29,6 +29,7 @@ mod link;
 mod mirror;
 mod pack;
 mod ssh;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -44,6 +45,7 @@ pub use fetch::{FetchProgress, FetchReport, RefUpdate, probe};
 pub use file::CommitFile;
 pub use history::{CommitQuery, Commits, Cursor, Page, SearchPage};
 pub use mirror::{Freshness, Mirror, Mirrors};
+pub use sweep::Kept;
 pub use url::{RemoteUrl, check_url};
 
 /// How long a fetch may take from its start to its end unless configured: a first clone of a large

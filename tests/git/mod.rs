@@ -13,3 +13,4 @@ mod fetches;
 mod histories;
 mod https;
 pub mod support;
+mod sweeping;
