@@ -9,13 +9,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::places::{Known, Place, PlaceServer};
-use crate::domain::{Environment, Error, Observation, Project, Release, Result, Server};
+use crate::domain::{Environment, Error, Instant, Observation, Project, Release, Result, Server};
 use crate::ssh::Endpoint;
 use crate::store::{environments, observations, projects};
 use crate::sync::{self, Layout, Limits};
@@ -167,14 +168,14 @@ fn sentences(app: &App, place: &Place) -> Vec<String> {
     if !place.environment.options.watch_drift || at_work {
         return Vec::new();
     }
-    let settled = chrono::Duration::from_std(app.config.drift.settled).unwrap_or_default();
+    let settled = TimeDelta::from_std(app.config.drift.settled).unwrap_or_default();
     let (now, mut sentences) = (app.now(), Vec::new());
     let mut commits: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for one in place.servers.iter().filter(|one| one.server.active) {
         let Some((commit, since)) = one.runs() else {
             continue;
         };
-        if since + settled > now {
+        if !is_settled(since, settled, now) {
             continue;
         }
         commits.entry(commit).or_default().push(one.server.name.as_str());
@@ -193,6 +194,12 @@ fn sentences(app: &App, place: &Place) -> Vec<String> {
         );
     }
     sentences
+}
+
+/// Whether a release that came into use at `since` has been there for `settled`. The time may be
+/// out of a file on a server: one that has yet to come is nonsense and excuses nothing.
+fn is_settled(since: Instant, settled: TimeDelta, now: Instant) -> bool {
+    since > now || now.signed_duration_since(since) >= settled
 }
 
 /// What a server says that does not fit what was put there.

@@ -9,6 +9,7 @@ pub mod activity;
 pub mod admin;
 pub mod audit;
 pub mod balancers;
+pub mod cleaner;
 pub mod commits;
 pub mod deployments;
 pub mod drift;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, drift};
+use super::{App, cleaner, drift};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -45,6 +45,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
 pub fn watch(app: &App) -> DropGuard {
     let stop = CancellationToken::new();
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
+    tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
     stop.drop_guard()
 }
 
@@ -57,6 +58,8 @@ pub fn git_options(config: &Config) -> GitOptions {
         agent: config.git.use_agent.then(agent).flatten(),
         known_hosts: config.known_hosts(),
         https_credentials: config.git.https_credentials.clone(),
+        https_certificates: config.git.https_certificates.clone(),
+        ..GitOptions::default()
     }
 }
 
@@ -71,6 +74,7 @@ pub fn ssh_options(config: &Config) -> ssh::Options {
         idle_timeout: config.ssh.idle_timeout,
         max_channels: config.ssh.max_channels as usize,
         max_new_connections: config.ssh.max_new_connections as usize,
+        ..ssh::Options::default()
     }
 }
 

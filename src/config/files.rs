@@ -29,6 +29,12 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
         config.git.https_credentials.as_slice(),
         reader,
     );
+    readable(
+        "git",
+        "https_certificates",
+        config.git.https_certificates.as_slice(),
+        reader,
+    );
     readable("ssh", "key_files", &config.ssh.key_files, reader);
     let balancer = &config.balancer;
     readable("balancer", "credentials", balancer.credentials.as_slice(), reader);

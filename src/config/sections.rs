@@ -66,6 +66,8 @@ sections! {
         known_hosts: Vec<PathBuf> = Vec::new(), all_absolute;
         /// A file of lines `https://user:token@host`, for private repositories over https.
         https_credentials: Option<PathBuf> = None, absolute_if_set;
+        /// Certificates (PEM) that are trusted over https besides those this host trusts.
+        https_certificates: Option<PathBuf> = None, absolute_if_set;
     }
 
     /// Connections to servers.

@@ -1,6 +1,6 @@
 //! What is on a server, and the marker file that says so in the original deployer's form.
 
-use chrono::NaiveDateTime;
+use chrono::{Datelike as _, NaiveDateTime};
 
 use super::names::CommitId;
 use super::{DeploymentId, EnvironmentId, Instant, ReleaseId, ServerId};
@@ -9,6 +9,8 @@ use super::{DeploymentId, EnvironmentId, Instant, ReleaseId, ServerId};
 pub const MARKER: &str = ".git_release";
 /// The fifth line of a marker while the files are being changed.
 const IN_PROGRESS: &str = "deployment in progress";
+/// The years that a marker's time may have: what every database can keep.
+const YEARS: std::ops::RangeInclusive<i32> = 1000..=9999;
 /// The marker's time, UTC.
 const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6f";
 
@@ -51,7 +53,8 @@ impl Release {
         let mut lines = text.lines();
         let (branch, commit) = (lines.next()?, lines.next()?);
         let at = NaiveDateTime::parse_from_str(lines.next()?, "%Y-%m-%dT%H:%M:%S%.f")
-            .ok()?
+            .ok()
+            .filter(|at| YEARS.contains(&at.year()))?
             .and_utc();
         let path = lines.next()?;
         let in_progress = lines.next().is_some_and(|line| line == IN_PROGRESS);
@@ -118,5 +121,7 @@ mod tests {
         assert!(release.in_progress);
         assert_eq!(release.to_marker(), text);
         assert_eq!(Release::parse_marker("main\nabc\n"), None);
+        let never = text.replace("2026-", "+262142-");
+        assert_eq!(Release::parse_marker(&never), None);
     }
 }

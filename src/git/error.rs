@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::domain::{self, CommitId, ErrorKind};
+use crate::http;
 
 /// The result of everything in [`crate::git`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,6 +36,9 @@ pub enum Error {
     /// The other side said no after it let us in.
     #[error("The Git host answered: “{0}”")]
     Remote(String),
+    /// No encrypted connection, or it broke off.
+    #[error(transparent)]
+    Https(#[from] http::Error),
     /// There is no repository on this host at that path.
     #[error("There is no Git repository at {}.", path.display())]
     NoRepository {
@@ -84,6 +88,18 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A file that would have to be held in memory whole, and is too large for that.
+    #[error(
+        "“{path}” has {bytes} bytes and is stored in the repository as a difference to another file; such a file may have {limit} bytes at most. Keep it out of the repository, or have it stored whole: give it “-delta” in .gitattributes and repack."
+    )]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// Its size.
+        bytes: u64,
+        /// What it may have.
+        limit: u64,
+    },
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
@@ -116,12 +132,12 @@ impl From<Error> for domain::Error {
             E::NoBranch(_) | E::NotFound(_) => ErrorKind::NotFound,
             E::Ambiguous(_) | E::Invalid(_) => ErrorKind::Invalid,
             E::Cancelled | E::NotFetched | E::Empty | E::Vanished(_) => ErrorKind::Conflict,
-            E::Submodule(_) | E::BadEntry { .. } => ErrorKind::Conflict,
+            E::Submodule(_) | E::BadEntry { .. } | E::TooLarge { .. } => ErrorKind::Conflict,
             E::Unreachable { .. } | E::HostKey(_) | E::AuthRefused { .. } | E::Remote(_) => {
                 ErrorKind::Unavailable
             }
             E::NoRepository { .. } | E::Timeout { .. } | E::Disk { .. } => ErrorKind::Unavailable,
-            E::Mirror(_) | E::Fetch(_) => ErrorKind::Unavailable,
+            E::Https(_) | E::Mirror(_) | E::Fetch(_) => ErrorKind::Unavailable,
             E::Internal(_) => ErrorKind::Internal,
         };
         Self::new(kind, error.to_string()).because(error)

@@ -60,8 +60,8 @@ impl Mirror {
     /// is called from another thread.
     ///
     /// # Errors
-    /// [`Error::Vanished`], [`Error::Submodule`], [`Error::BadEntry`], [`Error::Disk`],
-    /// [`Error::Cancelled`].
+    /// [`Error::Vanished`], [`Error::Submodule`], [`Error::BadEntry`],
+    /// [`Error::TooLarge`], [`Error::Disk`], [`Error::Cancelled`].
     pub async fn export<F>(
         &self,
         commit: &CommitId,
@@ -75,7 +75,7 @@ impl Mirror {
         let (commit, into) = (commit.clone(), into.to_owned());
         let stop = cancel.child_token();
         let _stop_when_dropped = stop.clone().drop_guard();
-        self.read(move |repository, _| {
+        self.read(move |repository, inner| {
             let commit = find_commit(repository, &commit)?;
             let seconds = commit.time().seconds().max(0);
             let tree = commit.tree_id();
@@ -87,6 +87,7 @@ impl Mirror {
             let export = Export {
                 repository,
                 odb: repository.odb()?,
+                whole_limit: inner.options.whole_file_limit,
                 root: &fresh.path,
                 time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs()),
                 spec: TimeSpec::from_duration(Duration::from_secs(seconds.unsigned_abs())),
@@ -129,6 +130,8 @@ impl Drop for Fresh {
 struct Export<'a, F> {
     repository: &'a Repository,
     odb: Odb<'a>,
+    /// Bytes of a file that has to be read as a whole.
+    whole_limit: u64,
     root: &'a Path,
     time: SystemTime,
     spec: TimeSpec,
@@ -198,6 +201,8 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
     }
 
     fn symlink(&mut self, blob: Oid, path: &Path) -> Result<()> {
+        let (size, _) = self.odb.read_header(blob)?;
+        within(self.whole_limit, size, || self.shown(path))?;
         let blob = self.repository.find_blob(blob)?;
         let target = OsStr::from_bytes(blob.content());
         symlink(target, path).map_err(|error| self.disk(path, error))?;
@@ -240,6 +245,7 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
                 Err(error) => return Err(self.disk(path, error)),
             }
         }
+        within(self.whole_limit, size, || self.shown(path))?;
         let blob = self.odb.read(blob)?;
         file.write_all(blob.data())
             .map_err(|error| self.disk(path, error))?;
@@ -298,6 +304,16 @@ impl Write for Watched<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether a file of `size` may be held in memory whole.
+pub(super) fn within(limit: u64, size: usize, path: impl FnOnce() -> String) -> Result<()> {
+    let bytes = size as u64;
+    if bytes > limit {
+        let path = path();
+        return Err(Error::TooLarge { path, bytes, limit });
+    }
+    Ok(())
 }
 
 fn make_directory(path: &Path, root: &Path) -> Result<()> {

@@ -1,12 +1,11 @@
 //! Bringing a mirror up to date, and asking a remote what it has.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Progress,
-    Remote, RemoteCallbacks, RemoteRedirect, RemoteUpdateFlags, Repository,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Progress, Remote, RemoteCallbacks,
+    RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,15 +14,13 @@ use super::GitOptions;
 use super::error::{Error, Result};
 use super::link::Link;
 use super::mirror::{Inner, Mirror, commit_id};
-use super::url::{Place, RemoteUrl};
+use super::url::RemoteUrl;
 use crate::domain::{BranchName, CommitId};
 
 /// What is mirrored: branches and tags, each moved wherever the remote has it now.
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 /// How often progress is told at most: a person cannot read faster.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-/// How often credentials are handed to libgit2 for HTTPS; it asks again after each refusal, for ever.
-const CREDENTIAL_TRIES: usize = 3;
 
 /// How far a fetch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +76,10 @@ impl Mirror {
         let work = async {
             let alone = inner.writing.clone().lock_owned().await;
             let link = Link::open(&inner.remote, &inner.options).await?;
-            let session = Session::new(&link, &inner.options, &inner.remote, stop.clone());
+            let session = Session {
+                url: link.url.clone(),
+                stop: stop.clone(),
+            };
             let writer = inner.clone();
             let fetching = tokio::task::spawn_blocking(move || {
                 // Held until the thread is really done, even if nobody waits for it any more.
@@ -107,7 +107,10 @@ pub async fn probe(remote: &RemoteUrl, options: &GitOptions) -> Result<Vec<(Bran
     let _stop_when_dropped = stop.clone().drop_guard();
     let work = async {
         let link = Link::open(remote, options).await?;
-        let session = Session::new(&link, options, remote, stop.clone());
+        let session = Session {
+            url: link.url.clone(),
+            stop: stop.clone(),
+        };
         let asking = tokio::task::spawn_blocking(move || list(&session));
         asking
             .await
@@ -133,13 +136,13 @@ async fn within<T>(
 fn explain(error: Error, link: &Link) -> Error {
     let said = String::from_utf8_lossy(&link.heard.lock()).trim().to_owned();
     let Error::Fetch(cause) = error else { return error };
+    if let Some(trouble) = link.trouble.lock().take() {
+        return trouble;
+    }
     if cause.code() == ErrorCode::Owner {
         return Error::Remote(
             "the repository belongs to another user of this host; Git does not trust it".into(),
         );
-    }
-    if cause.code() == ErrorCode::Certificate {
-        return Error::Remote(format!("its certificate is not valid here ({})", cause.message()));
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),
@@ -151,57 +154,7 @@ fn explain(error: Error, link: &Link) -> Error {
 /// What libgit2 needs to know for one conversation.
 struct Session {
     url: String,
-    login: Option<(String, String)>,
     stop: CancellationToken,
-}
-
-impl Session {
-    fn new(link: &Link, options: &GitOptions, remote: &RemoteUrl, stop: CancellationToken) -> Self {
-        let file = options.https_credentials.as_deref();
-        let login = match &remote.place {
-            Place::Https { host, .. } => file.and_then(|file| stored_login(file, host)),
-            _ => None,
-        };
-        Self {
-            url: link.url.clone(),
-            login,
-            stop,
-        }
-    }
-
-    fn callbacks(&self) -> RemoteCallbacks<'_> {
-        let mut callbacks = RemoteCallbacks::new();
-        let mut asked = 0;
-        callbacks.credentials(move |_, _, kinds| {
-            asked += 1;
-            let refused = |why| Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Http, why));
-            let Some((user, token)) = &self.login else {
-                return refused(
-                    "the repository is private or does not exist, and there are no credentials for its host",
-                );
-            };
-            if asked > CREDENTIAL_TRIES || !kinds.contains(CredentialType::USER_PASS_PLAINTEXT) {
-                return refused("the host does not take the credentials");
-            }
-            Cred::userpass_plaintext(user, token)
-        });
-        callbacks
-    }
-}
-
-/// The user and token for `host` in a file as `git credential-store` keeps it.
-fn stored_login(file: &Path, host: &str) -> Option<(String, String)> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let urls = text.lines().filter_map(|line| url::Url::parse(line.trim()).ok());
-    let url = urls
-        .into_iter()
-        .find(|url| url.scheme() == "https" && url.host_str() == Some(host))?;
-    let decoded = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    Some((decoded(url.username()), decoded(url.password()?)))
 }
 
 fn fetch_into<F>(inner: &Inner, session: &Session, progress: F) -> Result<FetchReport>
@@ -238,7 +191,7 @@ fn receive<F>(remote: &mut Remote<'_>, session: &Session, progress: F) -> Result
 where
     F: Fn(FetchProgress) + Send + 'static,
 {
-    let mut callbacks = session.callbacks();
+    let mut callbacks = RemoteCallbacks::new();
     let mut told = Told::default();
     let tell = &progress;
     callbacks.transfer_progress(move |state| {
@@ -262,7 +215,7 @@ where
     options
         .remote_callbacks(callbacks)
         .download_tags(AutotagOption::None)
-        .follow_redirects(RemoteRedirect::Initial);
+        .follow_redirects(RemoteRedirect::None);
     remote.download(&REFSPECS, Some(&mut options))?;
     // What is gone goes first: a branch `a` stands in the way of a new branch `a/b`.
     remote.prune(None)?;
@@ -295,8 +248,7 @@ impl Told {
 fn list(session: &Session) -> Result<Vec<(BranchName, CommitId)>> {
     let asked = || {
         let mut remote = Remote::create_detached(session.url.as_str())?;
-        let callbacks = session.callbacks();
-        let connection = remote.connect_auth(Direction::Fetch, Some(callbacks), None)?;
+        let connection = remote.connect_auth(Direction::Fetch, None, None)?;
         let branch = |head: &git2::RemoteHead<'_>| {
             let name = head.name().strip_prefix("refs/heads/")?.parse().ok()?;
             Some((name, commit_id(head.oid())))

@@ -5,6 +5,7 @@ use std::path::Path;
 use git2::{ErrorCode, ObjectType};
 
 use super::error::Result;
+use super::export::within;
 use super::mirror::{Mirror, find_commit};
 use crate::domain::CommitId;
 
@@ -26,10 +27,10 @@ impl Mirror {
     /// The file at `path` (relative, `/` separated) of `commit`; `None` when there is no plain file.
     ///
     /// # Errors
-    /// [`super::Error::Vanished`]; a mirror that cannot be read.
+    /// [`super::Error::Vanished`], [`super::Error::TooLarge`]; a mirror that cannot be read.
     pub async fn file(&self, commit: &CommitId, path: &'static str) -> Result<Option<CommitFile>> {
         let commit = commit.clone();
-        self.read(move |repository, _| {
+        self.read(move |repository, inner| {
             let tree = find_commit(repository, &commit)?.tree()?;
             let entry = match tree.get_path(Path::new(path)) {
                 Ok(entry) => entry,
@@ -40,6 +41,8 @@ impl Mirror {
             if entry.kind() != Some(ObjectType::Blob) || mode & 0o170_000 != PLAIN {
                 return Ok(None);
             }
+            let (size, _) = repository.odb()?.read_header(entry.id())?;
+            within(inner.options.whole_file_limit, size, || path.to_owned())?;
             let blob = repository.find_blob(entry.id())?;
             Ok(Some(CommitFile {
                 bytes: blob.content().to_vec(),

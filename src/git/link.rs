@@ -7,10 +7,8 @@
 //! of that address is a random word that only libgit2 knows, so nobody else on this host can use
 //! the open door.
 //!
-//! HTTPS goes to the host directly, verified by libgit2 against the system's certificates. A tunnel
-//! of ours (an HTTP proxy) was tried: after a bad certificate libgit2 writes to the proxy's closed
-//! socket and waits for ever. So a host that falls silent in the middle of HTTPS keeps its thread and
-//! the mirror's lock until the system gives the connection up; the caller returns in time anyway.
+//! Over HTTPS it talks plain HTTP to such a listener, below the same kind of random word, and
+//! [`super::https`] asks the host.
 //!
 //! Files need no link.
 
@@ -26,11 +24,12 @@ use tokio::time::timeout;
 
 use super::GitOptions;
 use super::error::{Error, Result};
+use super::https::{self, Trouble};
 use super::ssh::{self, Connection};
 use super::url::{Place, RemoteUrl};
 
 /// How long a host may take to accept a connection; further away than this nothing works well.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long whoever reached our listener may take to say what it wants; libgit2 says it at once.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of the other side's complaint is kept, in bytes: a few lines.
@@ -47,6 +46,8 @@ pub(super) struct Link {
     pub(super) url: String,
     /// What the other side said.
     pub(super) heard: Heard,
+    /// What went wrong on our side of libgit2.
+    pub(super) trouble: Trouble,
     relay: Option<AbortHandle>,
 }
 
@@ -63,13 +64,15 @@ impl Link {
     ///
     /// # Errors
     /// Whatever stands in the way, each with its sentence: [`Error::Unreachable`],
-    /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::NoRepository`].
+    /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::NoRepository`]. What stands in the way
+    /// over HTTPS is only met when libgit2 asks, see [`Link::trouble`].
     pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
         match &remote.place {
             Place::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
             Place::File { path } => Ok(Self {
                 url: path.to_string_lossy().into_owned(),
                 heard: Heard::default(),
+                trouble: Trouble::default(),
                 relay: None,
             }),
             Place::Ssh {
@@ -82,27 +85,35 @@ impl Link {
                 let connection = ssh::connect(stream, (host, *port), user, options).await?;
                 Self::over_ssh(connection, path.clone()).await
             }
-            Place::Https { host, port } => {
-                // Tells an unreachable host at once, which libgit2 would wait for.
-                reach(host, *port).await?;
-                Ok(Self {
-                    url: remote.as_str().to_owned(),
-                    heard: Heard::default(),
-                    relay: None,
-                })
-            }
+            Place::Https { .. } => Self::over_https(remote, options).await,
         }
+    }
+
+    async fn over_https(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
+        let (listener, address) = listen().await?;
+        let word = random_word();
+        let url = format!("http://{address}/{word}");
+        let trouble = Trouble::default();
+        let remote = https::Remote::new(remote.as_str(), options, trouble.clone())?;
+        let relay = tokio::spawn(remote.serve(listener, word));
+        Ok(Self {
+            url,
+            heard: Heard::default(),
+            trouble,
+            relay: Some(relay.abort_handle()),
+        })
     }
 
     async fn over_ssh(connection: Connection, path: String) -> Result<Self> {
         let (listener, address) = listen().await?;
-        let word = hex::encode(rand::random::<[u8; 16]>());
+        let word = random_word();
         let url = format!("git://{address}/{word}");
         let heard = Heard::default();
         let relay = tokio::spawn(serve_git(listener, word, connection, path, heard.clone()));
         Ok(Self {
             url,
             heard,
+            trouble: Trouble::default(),
             relay: Some(relay.abort_handle()),
         })
     }
@@ -122,6 +133,11 @@ async fn reach(host: &str, port: u16) -> Result<TcpStream> {
             CONNECT_TIMEOUT.as_secs()
         ))),
     }
+}
+
+/// What only libgit2 knows of the address it asks.
+fn random_word() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
 }
 
 async fn listen() -> Result<(TcpListener, std::net::SocketAddr)> {

@@ -18,9 +18,9 @@ use crate::domain::{CommitId, Instant, ProjectId};
 /// How many opened repositories a mirror keeps for the next reader; each holds a few file handles.
 const IDLE_REPOSITORIES: usize = 4;
 /// Bytes of the address's hash in a directory's name: enough that two never meet.
-const URL_HASH_BYTES: usize = 8;
+pub(super) const URL_HASH_BYTES: usize = 8;
 /// Present in a mirror once a fetch has succeeded, so that “empty” and “not fetched” differ.
-const FETCHED_MARK: &str = "deployer-fetched";
+pub(super) const FETCHED_MARK: &str = "deployer-fetched";
 
 /// All mirrors of this instance.
 #[derive(Clone)]
@@ -79,9 +79,7 @@ impl Mirrors {
     /// The mirror of `project` at `url`; nothing is read or fetched yet. A project whose address
     /// changes gets a new mirror, as its history may be another one.
     pub fn mirror(&self, project: ProjectId, url: &RemoteUrl) -> Mirror {
-        let hash = Sha256::digest(url.as_str().as_bytes());
-        let hash = hex::encode(&hash[..URL_HASH_BYTES]);
-        let path = self.dir.join(format!("{project}-{hash}"));
+        let path = self.dir.join(Self::name(project, url));
         let mut opened = self.opened.lock();
         let mirror = opened.entry(path.clone()).or_insert_with(|| Mirror {
             inner: Arc::new(Inner {
@@ -95,6 +93,29 @@ impl Mirrors {
             }),
         });
         mirror.clone()
+    }
+
+    /// What the mirror's directory is called.
+    pub(super) fn name(project: ProjectId, url: &RemoteUrl) -> String {
+        let hash = Sha256::digest(url.as_str().as_bytes());
+        format!("{project}-{}", hex::encode(&hash[..URL_HASH_BYTES]))
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Lets go of the mirror in this directory; `false` when somebody works with it.
+    pub(super) fn forget(&self, path: &Path) -> bool {
+        let mut opened = self.opened.lock();
+        // One handle is in the map: more are in somebody's hands.
+        let is_free = opened
+            .get(path)
+            .is_none_or(|mirror| Arc::strong_count(&mirror.inner) == 1);
+        if is_free {
+            opened.remove(path);
+        }
+        is_free
     }
 }
 

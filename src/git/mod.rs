@@ -9,12 +9,12 @@
 //! obeyed.
 //!
 //! libgit2's own connections cannot be given a time limit from safe code and its SSH has ideas of
-//! its own about host keys. So SSH connections are ours (`link`): made with russh, with the same
-//! strictness as towards servers. Whoever cancels a fetch or runs out of time closes the connection
-//! under libgit2, which then ends at once.
+//! its own about host keys. So connections are ours (`link`): over SSH made with russh, with the
+//! same strictness as towards servers, over HTTPS with rustls. Whoever cancels a fetch or runs out
+//! of time closes the connection under libgit2, which then ends at once.
 //!
-//! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh` and `known_hosts`; then `commits`,
-//! `history`, `diff`, `export`.
+//! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh`, `known_hosts` and `https`; then `commits`,
+//! `history`, `diff`, `export`, `sweep`.
 
 mod commits;
 mod diff;
@@ -23,11 +23,13 @@ mod export;
 mod fetch;
 mod file;
 mod history;
+mod https;
 mod known_hosts;
 mod link;
 mod mirror;
 mod pack;
 mod ssh;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -43,11 +45,16 @@ pub use fetch::{FetchProgress, FetchReport, RefUpdate, probe};
 pub use file::CommitFile;
 pub use history::{CommitQuery, Commits, Cursor, Page, SearchPage};
 pub use mirror::{Freshness, Mirror, Mirrors};
+pub use sweep::Kept;
 pub use url::{RemoteUrl, check_url};
 
 /// How long a fetch may take from its start to its end unless configured: a first clone of a large
 /// repository over a slow line takes minutes.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How large a file may be that has to be held in memory whole, in bytes: libgit2 needs about twice
+/// as much, and Git itself stores from half of it on everything so that it can be streamed.
+pub const WHOLE_FILE_LIMIT: u64 = 1024 * 1024 * 1024;
 
 /// How remotes are reached.
 #[derive(Debug, Clone)]
@@ -63,6 +70,10 @@ pub struct GitOptions {
     /// A file of lines `https://user:token@host`, as `git credential-store` keeps them, for private
     /// repositories over HTTPS.
     pub https_credentials: Option<PathBuf>,
+    /// A file of certificates (PEM) that are trusted over HTTPS besides those the host trusts.
+    pub https_certificates: Option<PathBuf>,
+    /// How large a file of a commit may be, in bytes, if it has to be held in memory whole.
+    pub whole_file_limit: u64,
 }
 
 impl Default for GitOptions {
@@ -73,6 +84,8 @@ impl Default for GitOptions {
             agent: None,
             known_hosts: Vec::new(),
             https_credentials: None,
+            https_certificates: None,
+            whole_file_limit: WHOLE_FILE_LIMIT,
         }
     }
 }

@@ -78,6 +78,8 @@ fn everything_else_is_refused_with_a_sentence() {
         "git://example.com/x",
         "ftp://example.com/x",
         "https://user:secret@example.com/x",
+        "https://secret@example.com/x",
+        "https://:secret@example.com/x",
         "https:///x",
         "https://example.com/x?y",
         "file://",

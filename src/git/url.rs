@@ -174,6 +174,9 @@ fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Plac
 
 fn https_url(text: &str) -> Result<Option<Place>, String> {
     let url = parse(text)?;
+    if !url.username().is_empty() {
+        return Err("The address names a user or a token, which everybody who sees the project would see too: leave it away, and put a line https://user:token@host into the file of HTTPS credentials.".into());
+    }
     // The parser would take the first word of the path for the host that is missing.
     let hostless = text.starts_with("https:///") || text.contains('\\');
     let Some(host) = url.host_str().filter(|_| !hostless) else {

@@ -1,13 +1,14 @@
 //! TLS around a stream, and whose certificates are trusted.
 //!
 //! Trusted are the public authorities (Mozilla's list, compiled in, so that the result does not
-//! depend on the host we run on), or those and the ones in a file. For servers that show a
+//! depend on the host we run on), or those and the ones in a file. Where an organisation's own
+//! authority matters, [`Tls::of_system`] takes those that the host trusts instead. For servers that show a
 //! certificate nobody signed there is [`Tls::unverified`]: it keeps out who only listens, not who
 //! answers in the server's place, and is therefore only for asking whether something lives.
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +24,14 @@ use tokio_rustls::rustls::{
 };
 
 use super::Error;
+
+/// Where systems keep the authorities they trust as one file: Debian, Fedora, openSUSE, Alpine.
+const SYSTEM_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 /// Whom we trust to say who a server is. Cheap to clone.
 #[derive(Clone)]
@@ -41,22 +50,30 @@ impl Tls {
     /// # Errors
     /// [`Error::Certificates`]: no such file, or none in it that can be read.
     pub fn with_certificates(path: &Path) -> Result<Self, Error> {
-        let unusable = |reason: String| Error::Certificates {
-            path: path.to_owned(),
-            reason,
-        };
         let mut roots = public_roots();
-        let known = roots.len();
-        let certificates =
-            CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| unusable(error.to_string()))?;
-        }
-        if roots.len() == known {
-            return Err(unusable("there is none in it".to_owned()));
+        add(&mut roots, path)?;
+        Ok(Self::trusting(roots))
+    }
+
+    /// The authorities that this host trusts (those in the file that `SSL_CERT_FILE` names, if it
+    /// is set; the public ones, where there are none), and the certificates in a PEM file.
+    ///
+    /// # Errors
+    /// As [`Self::with_certificates`].
+    pub fn of_system(more: Option<&Path>) -> Result<Self, Error> {
+        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        let usual = || {
+            SYSTEM_BUNDLES
+                .iter()
+                .map(PathBuf::from)
+                .find(|file| file.is_file())
+        };
+        let mut roots = match named.or_else(usual) {
+            Some(file) => system_roots(&file)?,
+            None => public_roots(),
+        };
+        if let Some(more) = more {
+            add(&mut roots, more)?;
         }
         Ok(Self::trusting(roots))
     }
@@ -154,6 +171,38 @@ fn builder(provider: Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig,
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("this provider speaks the default versions of TLS")
+}
+
+fn unusable(path: &Path, reason: impl ToString) -> Error {
+    Error::Certificates {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Adds the certificates in a file, each of which must be one.
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
+    let known = roots.len();
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, error))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unusable(path, error))?;
+        roots.add(certificate).map_err(|error| unusable(path, error))?;
+    }
+    if roots.len() == known {
+        return Err(unusable(path, "there is none in it"));
+    }
+    Ok(())
+}
+
+/// The certificates in a file of the system; those of a kind that we do not know are left out.
+fn system_roots(path: &Path) -> Result<RootCertStore, Error> {
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, error))?;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates.flatten());
+    if roots.is_empty() {
+        return Err(unusable(path, "there is none in it"));
+    }
+    Ok(roots)
 }
 
 fn public_roots() -> RootCertStore {

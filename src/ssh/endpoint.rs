@@ -52,6 +52,9 @@ pub struct Options {
     pub agent_socket: Option<PathBuf>,
     /// Limit for name lookup, TCP, key exchange and login together.
     pub connect_timeout: Duration,
+    /// How long a server that holds a connection may take to begin a command; one that takes longer
+    /// is not working.
+    pub open_timeout: Duration,
     /// Silence after which the server is asked whether it still lives.
     pub keepalive: Duration,
     /// A connection without a running command is closed after this.
@@ -69,6 +72,7 @@ impl Default for Options {
             use_agent: false,
             agent_socket: None,
             connect_timeout: Duration::from_secs(10),
+            open_timeout: Duration::from_secs(20),
             keepalive: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(300),
             max_channels: MAX_CHANNELS,

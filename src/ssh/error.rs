@@ -103,6 +103,16 @@ pub enum Error {
         /// Short words, without a full stop.
         reason: String,
     },
+    /// The server holds the connection but does not open a channel.
+    #[error(
+        "Server “{server}” is connected but did not begin what it was asked for within {limit:?}. Look whether it is overloaded, and try again."
+    )]
+    ChannelTimeout {
+        /// Name of the server.
+        server: String,
+        /// The limit that passed.
+        limit: Duration,
+    },
     /// The server's sshd makes no connections for us.
     #[error(
         "Server “{server}” does not let us reach {to} through its sshd. Allow it there (AllowTcpForwarding, PermitOpen, and no “restrict” beside the deployer's key), or let the deployer ask the server's address itself."

@@ -25,9 +25,6 @@ use super::channel::Channel;
 use super::connect::{Client, connect};
 use super::{Endpoint, Error, Options};
 
-/// A server that holds a connection but does not open a channel for so long is not working.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// Waits between attempts to open a channel. sshd counts channels that were closed until it has
 /// cleaned up after them, a moment later, and refuses new ones meanwhile.
 const REFUSAL_DELAYS: &[Duration] = &[
@@ -156,6 +153,7 @@ impl Session {
             handle,
             channels: Arc::new(Semaphore::new(self.shared.options.max_channels)),
             capacity: self.shared.options.max_channels,
+            open_timeout: self.shared.options.open_timeout,
             closed,
             touched: AtomicBool::new(true),
         });
@@ -232,6 +230,7 @@ struct Connection {
     handle: Handle<Client>,
     channels: Arc<Semaphore>,
     capacity: usize,
+    open_timeout: Duration,
     closed: CancellationToken,
     /// Whether it was used since the idle watch looked last.
     touched: AtomicBool,
@@ -275,7 +274,7 @@ impl Connection {
             }
         };
         let opened = tokio::select! {
-            opened = timeout(OPEN_TIMEOUT, ask) => opened,
+            opened = timeout(self.open_timeout, ask) => opened,
             () = self.closed.cancelled() => return Err(Error::ConnectionLost { server, cause: None }),
         };
         match opened {
@@ -285,10 +284,11 @@ impl Connection {
                 server,
                 cause: Some(error.into()),
             }),
-            Err(_) => {
-                let reason = format!("it opened no channel within {OPEN_TIMEOUT:?}");
-                Err(Error::ChannelRefused { server, reason })
-            }
+            // Not tried again: whoever waits has waited long enough.
+            Err(_) => Err(Error::ChannelTimeout {
+                server,
+                limit: self.open_timeout,
+            }),
         }
     }
 

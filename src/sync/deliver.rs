@@ -10,10 +10,13 @@
 //! They are two because a command that reads its input cannot be ended as a whole group, and it is
 //! the second that must not go on when it was cancelled.
 
+use std::collections::HashSet;
+
 use super::Trust;
+use super::changed::{Changed, Partial, Portion};
 use super::difference::Difference;
 use super::digest::Digest;
-use super::error::{Changed, Error, Trouble, readable};
+use super::error::{Error, Trouble, readable};
 use super::inspection::Inspection;
 use super::layout::{Layout, Stamp};
 use super::listing::Path;
@@ -323,22 +326,41 @@ fn partly(answer: &Answer, prepared: &Prepared, goal: &Manifest) -> Changed {
     if answer.text("unfinished").is_none() {
         return Changed::Nothing;
     }
-    let missing_from = |key: &str, paths: &mut dyn Iterator<Item = &Path>| -> Vec<String> {
-        let left: std::collections::HashSet<&[u8]> = answer.all(key).collect();
-        paths
-            .filter(|path| !left.contains(path.as_slice()))
-            .map(|path| readable(path))
-            .collect()
+    let told = |key| {
+        let paths = answer
+            .all(key)
+            .map(|path| path.strip_prefix(b"./").unwrap_or(path));
+        paths.collect::<HashSet<&[u8]>>()
     };
-    let leaves = || {
-        let is_directory = |path: &Path| matches!(goal.entries().get(path), Some(Entry::Directory { .. }));
-        work.send.iter().filter(move |path| !is_directory(path))
-    };
-    let removals = || [&work.clear, &work.delete].into_iter().flat_map(|r| &r.files);
-    Changed::Partly {
-        put: missing_from("left", &mut leaves()),
-        of_put: leaves().count() as u64,
-        removed: missing_from("still", &mut removals()),
-        of_removed: removals().count() as u64,
+    let (left, missing, set, still) = (told("left"), told("missing"), told("set"), told("still"));
+    let entry = |path: &Path| goal.entries().get(path);
+    let leaves = work
+        .send
+        .iter()
+        .filter(|path| !matches!(entry(path), Some(Entry::Directory { .. })));
+    // Whether one that does not count was there before, nobody knows.
+    let directories = work
+        .directories
+        .iter()
+        .filter(|path| matches!(entry(path), Some(Entry::Directory { counted: true, .. })));
+    let removals = [&work.clear, &work.delete]
+        .into_iter()
+        .flat_map(|removal| removal.files.iter().chain(&removal.directories));
+    Changed::Partly(Box::new(Partial {
+        put: portion(leaves, |path| !left.contains(path)),
+        made: portion(directories, |path| !missing.contains(path)),
+        modes: portion(work.modes.values().flatten(), |path| set.contains(path)),
+        removed: portion(removals, |path| !still.contains(path)),
+    }))
+}
+
+fn portion<'a>(all: impl Iterator<Item = &'a Path>, is_done: impl Fn(&[u8]) -> bool) -> Portion {
+    let mut portion = Portion::default();
+    for path in all {
+        portion.of += 1;
+        if is_done(path) {
+            portion.done.push(readable(path));
+        }
     }
+    portion
 }

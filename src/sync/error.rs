@@ -1,13 +1,10 @@
-//! What can go wrong with a tree, here or on a server, and what was changed by then.
+//! What can go wrong with a tree, here or on a server.
 
-use std::fmt;
 use std::io;
 
+use super::changed::Changed;
 use crate::domain::{self, ErrorKind};
 use crate::ssh;
-
-/// How many paths a sentence names before it says how many more there are.
-const NAMED_PATHS: usize = 5;
 
 /// A failure of sync.
 #[derive(Debug, thiserror::Error)]
@@ -143,94 +140,6 @@ pub enum Trouble {
     },
 }
 
-/// What had been changed on a server when something went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Changed {
-    /// Nothing at all.
-    #[default]
-    Nothing,
-    /// A new release was begun beside the running one, and is gone or left for the next pruning.
-    OnlyBeside,
-    /// The files in service, in part.
-    Partly {
-        /// Files and links that were put in place.
-        put: Vec<String>,
-        /// How many there were to put.
-        of_put: u64,
-        /// What was removed.
-        removed: Vec<String>,
-        /// How much there was to remove.
-        of_removed: u64,
-    },
-    /// It could not be asked.
-    Unknown,
-}
-
-impl Changed {
-    /// This, and then what a second try changed, which only had the rest to do.
-    pub(super) fn and(self, second: Self) -> Self {
-        match (self, second) {
-            (
-                Self::Partly {
-                    mut put, mut removed, ..
-                },
-                Self::Partly {
-                    put: more,
-                    of_put,
-                    removed: also,
-                    of_removed,
-                },
-            ) => {
-                let (of_put, of_removed) = (of_put + put.len() as u64, of_removed + removed.len() as u64);
-                put.extend(more);
-                removed.extend(also);
-                Self::Partly {
-                    put,
-                    of_put,
-                    removed,
-                    of_removed,
-                }
-            }
-            (first, Self::Nothing) => first,
-            (Self::Unknown, _) => Self::Unknown,
-            (_, second) => second,
-        }
-    }
-}
-
-impl fmt::Display for Changed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("Nothing was changed there."),
-            Self::OnlyBeside => f.write_str("The running release is as it was."),
-            Self::Unknown => f.write_str(
-                "What was changed there by then could not be asked. While its marker says “deployment in progress” its files may be of two releases; deploy again to set that right.",
-            ),
-            Self::Partly { put, of_put, removed, of_removed } => {
-                write!(f, "Changed by then: {} of {of_put} files were put in place", put.len())?;
-                name_some(put, f)?;
-                write!(f, " and {} of {of_removed} were removed", removed.len())?;
-                name_some(removed, f)?;
-                f.write_str(". The marker there says “deployment in progress”; deploy again to set that right.")
-            }
-        }
-    }
-}
-
-fn name_some(paths: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Some((last, before)) = paths[..paths.len().min(NAMED_PATHS)].split_last() else {
-        return Ok(());
-    };
-    f.write_str(" (")?;
-    for path in before {
-        write!(f, "{path}, ")?;
-    }
-    match paths.len() - before.len() - 1 {
-        0 => write!(f, "{last})"),
-        more => write!(f, "{last} and {more} more)"),
-    }
-}
-
 impl Error {
     pub(super) fn pattern(pattern: &str, reason: &'static str) -> Self {
         Self::Pattern {
@@ -248,6 +157,14 @@ impl Error {
 
     pub(super) fn task(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Task(cause.into())
+    }
+
+    /// What had been done on the server by then.
+    pub fn changed(&self) -> Option<&Changed> {
+        match self {
+            Self::Server { changed, .. } => Some(changed),
+            _ => None,
+        }
     }
 
     /// Says what had been done.
@@ -363,20 +280,6 @@ fn last_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sentence_names_some_of_what_was_changed() {
-        let put = (1..=7).map(|n| format!("f{n}")).collect();
-        let changed = Changed::Partly {
-            put,
-            of_put: 9,
-            removed: vec!["old".into()],
-            of_removed: 1,
-        };
-        assert!(changed.to_string().starts_with(
-            "Changed by then: 7 of 9 files were put in place (f1, f2, f3, f4, f5 and 2 more) and 1 of 1 were removed (old)."
-        ));
-    }
 
     #[test]
     fn tools_complaints_are_told_apart() {

@@ -3,7 +3,7 @@
 use super::digest::Digest;
 use super::error::{Error, Trouble};
 use super::layout::{Layout, ReleaseData};
-use super::remote::{Answer, INSPECT, Limits, ask};
+use super::remote::{Answer, INSPECT, Limits, TOOLS, ask};
 use super::rules::EXTRA_MARKER;
 use crate::domain::release::MARKER;
 use crate::domain::{Release, SyncMethod};
@@ -71,6 +71,18 @@ pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Res
     let args = [layout.target.as_str(), layout.method.as_str(), &releases].map(str::as_bytes);
     let answer = ask(session, INSPECT, &args, limits.question()).await?;
     Ok(Inspection::read(&answer))
+}
+
+/// The programs that deploying needs and a server lacks; [`inspect`] finds the same.
+///
+/// # Errors
+/// [`Error::Server`] when the server cannot be asked.
+pub async fn missing_tools(session: &Session, limits: &Limits) -> Result<Vec<String>, Error> {
+    let answer = ask(session, TOOLS, &[], limits.question()).await?;
+    let missing = answer.all("missing");
+    Ok(missing
+        .map(|tool| String::from_utf8_lossy(tool).into_owned())
+        .collect())
 }
 
 impl Inspection {

@@ -28,13 +28,16 @@
 //! before, not as hard links to it, since a script that edits a file in place would change both.
 //!
 //! Reading order: [`rules`], [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
-//! [`layout`], [`inspection`], [`source`], [`deliver`], [`release`], [`check`], [`error`].
+//! [`layout`], [`ground`], [`inspection`], [`source`], [`deliver`], [`release`], [`check`],
+//! [`error`], [`changed`].
 
+pub mod changed;
 pub mod check;
 pub mod deliver;
 pub mod difference;
 mod digest;
 pub mod error;
+pub mod ground;
 pub mod inspection;
 pub mod layout;
 pub mod leftovers;
@@ -51,11 +54,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+pub use changed::{Changed, Partial, Portion};
 pub use check::{Findings, full_check};
 pub use deliver::{Delivered, Delivery, Progress};
 pub use digest::Digest;
-pub use error::{Changed, Error, Trouble};
-pub use inspection::{Inspection, TargetKind, inspect};
+pub use error::{Error, Trouble};
+pub use ground::{Ground, Overlap};
+pub use inspection::{Inspection, TargetKind, inspect, missing_tools};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};

@@ -71,6 +71,7 @@ macro_rules! scripts {
 
 scripts! {
     INSPECT "inspect.sh";
+    TOOLS "tools.sh";
     LIST "list.sh";
     STAGE "stage.sh";
     APPLY "apply.sh";

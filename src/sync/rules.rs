@@ -109,6 +109,13 @@ impl Rules {
         Verdict::Ours
     }
 
+    /// Whether `path` and all below it is kept, be it by a directory above it.
+    pub fn keeps(&self, path: &str) -> bool {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        ends.into_iter()
+            .any(|end| self.verdict(path[..end].as_bytes(), true) == Verdict::Kept)
+    }
+
     /// What `find . -regextype posix-extended -regex` has to match to pass over kept paths.
     pub fn kept_regex(&self) -> String {
         let own = format!(

@@ -191,6 +191,15 @@ async fn environments_change_places_and_keep_off_each_others_directories() {
         status == 422 && said.contains("the two would overwrite each other"),
         "{said}"
     );
+    // The directory of releases, and what lies inside the other's release.
+    for taken in ["~/live/shop_releases", "~/live/books/api"] {
+        beta[2] = ("target_path", taken);
+        let (status, _, said) = send(&site, new, new, &beta).await;
+        assert!(
+            status == 422 && said.contains("the two would overwrite each other"),
+            "{taken}: {said}"
+        );
+    }
     beta[2] = ("target_path", "~/beta/books");
     beta.push(("clusters", "1"));
     beta[4] = ("position", "2");

@@ -99,9 +99,10 @@ async fn a_release_that_is_gone_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_new_inactive_or_out_of_reach_is_no_drift() {
     let (mut world, _) = deployed(SyncMethod::Symlink).await;
+    let lately = world.app.now().format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
     std::fs::write(
         world.home(2, "dev/shop/.git_release"),
-        OTHER.replace("2026-01", "2999-01"),
+        OTHER.replace("2026-01-01T10:00:00.000000", &lately),
     )
     .unwrap();
     let patient = judging_after(&world, Duration::from_secs(1800));
@@ -128,6 +129,26 @@ async fn what_is_new_inactive_or_out_of_reach_is_no_drift() {
     app.ssh.shutdown().await;
     drop(world.servers.pop());
     assert_eq!(wrong(&app).await, [] as [&str; 0], "it cannot be asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_from_the_future_hides_nothing() {
+    let (world, _) = deployed(SyncMethod::Symlink).await;
+    let patient = judging_after(&world, Duration::from_secs(1800));
+    for year in ["2999", "9999"] {
+        let marker = OTHER.replace("2026-01-01", &format!("{year}-12-31"));
+        std::fs::write(world.home(2, "dev/shop/.git_release"), marker).unwrap();
+        let wrong = wrong(&patient).await;
+        assert!(
+            wrong.iter().any(|one| one.starts_with("web2: It says")),
+            "{year}: {wrong:#?}"
+        );
+    }
+    // No calendar has such a year: it is no marker of anybody.
+    let marker = OTHER.replace("2026-01-01", "+262142-12-31");
+    std::fs::write(world.home(2, "dev/shop/.git_release"), marker).unwrap();
+    let wrong = wrong(&judging_after(&world, Duration::ZERO)).await;
+    assert!(wrong.iter().any(|one| one.ends_with("is gone.")), "{wrong:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

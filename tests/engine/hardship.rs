@@ -342,23 +342,35 @@ async fn two_environments_never_write_to_one_place() {
     assert_eq!(world.deploy(&commit).await.state, DeploymentState::Succeeded);
     let store = &world.app.store;
     let project = projects::by_name(store, "shop").await.unwrap();
-    let mut beta = environments::by_name(store, project.id, "beta").await.unwrap();
-    beta.target_path = "~/dev/shop".parse().unwrap();
-    let tx = store.begin().await.unwrap();
-    environments::update(&tx, &beta).await.unwrap();
-    tx.commit().await.unwrap();
+    // An absolute path is the same directory whoever is logged in as.
+    let absolute = world.home(1, "apps").to_str().unwrap().to_owned();
+    for (dev_path, dev_user, beta_path) in [
+        ("~/dev/shop", None, "~/dev/shop".to_owned()),
+        ("~/dev/shop", None, "~/dev/shop/api".to_owned()),
+        ("~/dev/shop", None, "~/dev/shop_releases".to_owned()),
+        (absolute.as_str(), Some("somebody"), format!("{absolute}/api")),
+    ] {
+        let mut dev = environments::by_name(store, project.id, "dev").await.unwrap();
+        dev.target_path = dev_path.parse().unwrap();
+        dev.remote_user = dev_user.map_or(dev.remote_user, str::to_owned);
+        let mut beta = environments::by_name(store, project.id, "beta").await.unwrap();
+        beta.target_path = beta_path.parse().unwrap();
+        let tx = store.begin().await.unwrap();
+        environments::update(&tx, &dev).await.unwrap();
+        environments::update(&tx, &beta).await.unwrap();
+        tx.commit().await.unwrap();
 
-    let mut request = World::request(&commit);
-    request.environment = "beta".into();
-    let id = world.ask(request).await;
+        let mut request = World::request(&commit);
+        request.environment = "beta".into();
+        let id = world.ask(request).await;
 
-    let deployment = world.end(id).await;
-    assert_eq!(deployment.state, DeploymentState::Failed);
-    let inspect = world
-        .steps(id)
-        .await
-        .into_iter()
-        .find(|step| step.kind == StepKind::Inspect)
-        .unwrap();
-    assert!(inspect.detail.contains("shop/dev"), "{}", inspect.detail);
+        assert_eq!(world.end(id).await.state, DeploymentState::Failed, "{beta_path}");
+        let steps = world.steps(id).await;
+        let inspect = steps.iter().find(|step| step.kind == StepKind::Inspect).unwrap();
+        assert!(
+            inspect.detail.contains("shop/dev on it goes to"),
+            "{beta_path}: {}",
+            inspect.detail
+        );
+    }
 }

@@ -50,6 +50,60 @@ async fn scripts_run_in_order_with_the_arguments_of_the_original() {
     assert!(world.log(deployment.id).await.contains("web1/deploy: built"));
 }
 
+/// What every script is told of its deployment, in the order in which [`tell`] says it.
+const TOLD: [&str; 7] = [
+    "PROJECT",
+    "ENVIRONMENT",
+    "SERVER",
+    "COMMIT",
+    "BRANCH",
+    "PREVIOUS_COMMIT",
+    "DEPLOYMENT_ID",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_script_is_told_of_its_deployment() {
+    let mut world = World::simple().await;
+    let proof = world.dir.path().join("proof");
+    let values: Vec<String> = TOLD.iter().map(|name| format!("${{DEPLOYER_{name}?}}")).collect();
+    let tell = |name: &str| format!("echo \"{name} {}\" >> {}", values.join(" | "), proof.display());
+    for script in [
+        "predeploy.sh",
+        "tests/run_local_tests.sh",
+        "deploy.sh",
+        "tests/run_tests.sh",
+    ] {
+        world.script(script, &tell(script));
+    }
+    let first = world.commit("First").await;
+    let was = world.deploy(&first).await;
+    assert_eq!(
+        was.state,
+        DeploymentState::Succeeded,
+        "{}",
+        world.log(was.id).await
+    );
+    world.repository.write("a", "2");
+    let second = world.commit("Second").await;
+    std::fs::remove_file(&proof).unwrap();
+
+    let now = world.deploy(&second).await;
+
+    let told = |script: &str, server: &str| {
+        format!(
+            "{script} shop | dev | {server} | {second} | main | {first} | {}\n",
+            now.id
+        )
+    };
+    let expected = [
+        told("predeploy.sh", ""),
+        told("tests/run_local_tests.sh", ""),
+        told("deploy.sh", "web1"),
+        told("tests/run_tests.sh", "web1"),
+    ];
+    assert_eq!(std::fs::read_to_string(&proof).unwrap(), expected.concat());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_deploy_script_fails_its_server_and_stops_the_others() {
     let mut world = World::with(Wishes {

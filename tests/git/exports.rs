@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use deployer::git::{Error, Exported, Mirror};
+use deployer::git::{Error, Exported, GitOptions, Mirror};
 use tokio_util::sync::CancellationToken;
 
-use super::support::{Origin, listing, make_executable};
+use super::support::{Origin, fetch, listing, make_executable};
 
 async fn export(mirror: &Mirror, commit: &str, into: &Path) -> deployer::git::Result<Exported> {
     mirror
@@ -215,4 +215,40 @@ async fn a_cancelled_export_leaves_nothing() {
         export(&mirror, &commit, &missing).await,
         Err(Error::Disk { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_file_that_has_to_be_held_whole_has_a_limit() {
+    let mut origin = Origin::new();
+    let mut noise = noise();
+    origin.write("img/large", &noise);
+    origin.commit("one");
+    noise[17] ^= 1;
+    origin.write("img/large", &noise);
+    let second = origin.commit("two");
+    origin.git(&["repack", "-q", "-a", "-d", "-f"]);
+    let first = origin.git(&["rev-parse", "HEAD~1"]);
+    let frugal = GitOptions {
+        whole_file_limit: 5_000_000,
+        ..GitOptions::default()
+    };
+    let mirror = origin.mirror_of(&origin.url(), frugal);
+    fetch(&mirror).await.unwrap();
+    // One of the two is stored as it is, and streamed; the other as a difference to it.
+    let mut outcomes = Vec::new();
+    for commit in [first, second] {
+        let into = origin.dir.path().join(&commit);
+        outcomes.push(
+            export(&mirror, &commit, &into)
+                .await
+                .map_err(|error| error.to_string()),
+        );
+    }
+    let refused: Vec<&String> = outcomes.iter().filter_map(|one| one.as_ref().err()).collect();
+    assert_eq!(refused.len(), 1, "{outcomes:?}");
+    assert!(
+        refused[0]
+            .starts_with("“img/large” has 6000000 bytes and is stored in the repository as a difference"),
+        "{refused:?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! The mirrors, against repositories made by the real `git` and served by a real sshd.
+//! The mirrors, against repositories made by the real `git` and served by a real sshd or over
+//! HTTPS.
 #![allow(clippy::disallowed_methods, reason = "the tests run git and sshd")]
 #![allow(
     clippy::too_many_lines,
@@ -10,4 +11,6 @@ mod diffs;
 mod exports;
 mod fetches;
 mod histories;
+mod https;
 pub mod support;
+mod sweeping;

@@ -10,7 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("process", &["domain"]),
     ("http", &["domain"]),
-    ("git", &["domain", "clock", "process"]),
+    ("git", &["domain", "clock", "process", "http"]),
     ("ssh", &["domain", "clock", "process"]),
     ("sync", &["domain", "clock", "process", "ssh"]),
     ("balancer", &["domain", "clock", "http"]),

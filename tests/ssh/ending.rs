@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use deployer::ssh::{Command, Error, Run, Session, Stdin};
+use deployer::ssh::{Command, Error, Options, Pool, Run, Session, Stdin};
 use tokio_util::sync::CancellationToken;
 
-use super::{ENOUGH, Seen, printed, until};
+use super::{ENOUGH, Seen, printed, sh, until};
 use crate::support::sshd::Sshd;
 
 /// A script with a child and a grandchild, all deaf to `TERM`; their numbers go to `$1`.
@@ -203,4 +203,24 @@ async fn what_was_cancelled_before_it_began_does_not_begin() {
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
     assert_eq!(printed(&session, "echo after", &[]).await, "after");
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_server_that_opens_no_channel_is_waited_for_once() {
+    let sshd = Sshd::start().await;
+    let pool = Pool::new(Options {
+        open_timeout: Duration::from_millis(400),
+        ..sshd.options()
+    });
+    let session = pool.session(&sshd.endpoint()).await.unwrap();
+    assert_eq!(printed(&session, "echo here", &[]).await, "here");
+    sshd.hang();
+    let began = Instant::now();
+    let error = sh(&session, "true", &[]).await.unwrap_err();
+    assert!(matches!(error, Error::ChannelTimeout { .. }), "{error}");
+    assert!(
+        began.elapsed() < Duration::from_millis(1200),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -3,6 +3,7 @@
 mod drift;
 mod fleet;
 mod in_place;
+mod missing;
 mod releases;
 mod trouble;
 

@@ -1,12 +1,15 @@
 //! Servers that do not do their part, and what is true afterwards.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use deployer::domain::{Release, SyncMethod};
-use deployer::sync::{Changed, Error, Progress, Trouble};
+use deployer::sync::{Changed, Error, Portion, Progress, Trouble};
+
+use tokio_util::sync::CancellationToken;
 
 use super::{Site, put};
 use crate::support::sshd::Sshd;
@@ -132,53 +135,65 @@ async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
 
 #[tokio::test]
 async fn a_read_only_target_is_told_plainly() {
-    let Some((mut site, disk)) = on_small_disk(SyncMethod::InPlace).await else {
-        return;
-    };
-    site.write("a", "1");
-    site.deploy().await;
-    disk.make_read_only();
-    site.write("a", "2");
-    let error = site.deliver().await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Server {
-                trouble: Trouble::ReadOnly { .. },
-                changed: Changed::Nothing
-            }
-        ),
-        "{error}"
-    );
+    for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
+        let Some((mut site, disk)) = on_small_disk(method).await else {
+            return;
+        };
+        site.write("a", "1");
+        site.deploy().await;
+        let looked = site.inspect().await;
+        disk.make_read_only();
+        site.write("a", "2");
+        let error = site.deliver().await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Server {
+                    trouble: Trouble::ReadOnly { .. },
+                    changed: Changed::Nothing
+                }
+            ),
+            "{error}"
+        );
+        // It may become so after it was looked at.
+        let error = site.deliver_after(&looked).await.unwrap_err();
+        let nothing_in_service = [Changed::Nothing, Changed::OnlyBeside];
+        assert!(
+            matches!(&error, Error::Server { trouble: Trouble::ReadOnly { .. }, changed } if nothing_in_service.contains(changed)),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
-    let mut site = Site::new(SyncMethod::InPlace, &["z/f/kept"], &[]).await;
+    let mut site = Site::new(SyncMethod::InPlace, &["z/f/kept", "var/*.db"], &[]).await;
     site.write("a/f", "1");
     site.write("old", "1");
+    site.write("was/a/file", "1");
+    site.write("run", "1");
     site.deploy().await;
     // What must not be removed stands where a file is coming.
     put(&site.target(), "z/f/kept", "x");
     site.write("a/f", "2");
+    site.write("new/in/f", "1");
+    site.write("var/f", "1");
     site.write("z/f", "new");
     site.remove("old");
+    // Removed first, as a file takes the place of the directory; the other goes last.
+    site.remove("was");
+    site.write("was", "a file");
+    fs::set_permissions(site.tree().join("run"), fs::Permissions::from_mode(0o755)).unwrap();
     let error = site.deliver().await.unwrap_err();
-    let Error::Server {
-        changed:
-            Changed::Partly {
-                put: done,
-                of_put,
-                removed,
-                of_removed,
-            },
-        ..
-    } = &error
-    else {
+    let Some(Changed::Partly(partial)) = error.changed() else {
         panic!("{error}");
     };
-    assert_eq!((done.as_slice(), *of_put), (&["a/f".to_owned()][..], 2));
-    assert_eq!((removed.len(), *of_removed), (0, 1));
+    let told = |portion: &Portion| (portion.done.join(" "), portion.of);
+    assert_eq!(told(&partial.put), ("a/f new/in/f var/f was".to_owned(), 5));
+    assert_eq!(told(&partial.made), ("new".to_owned(), 1));
+    assert_eq!(told(&partial.modes), (String::new(), 1));
+    assert_eq!(told(&partial.removed), ("was/a/file was/a was".to_owned(), 4));
+    assert_eq!(error.changed().unwrap().lines().len(), 8);
     assert!(Release::parse_marker(&site.marker()).unwrap().in_progress);
     assert!(!fs::read_dir(site.target()).unwrap().any(|e| {
         e.unwrap()
@@ -190,6 +205,45 @@ async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
     fs::remove_dir_all(site.target().join("z/f")).unwrap();
     site.deploy().await;
     assert!(!Release::parse_marker(&site.marker()).unwrap().in_progress);
+}
+
+#[tokio::test]
+async fn permission_bits_that_were_set_are_told_too() {
+    let mut site = Site::new(SyncMethod::InPlace, &["kept"], &[]).await;
+    site.write("run", "1");
+    site.write("other", "1");
+    site.deploy().await;
+    fs::set_permissions(site.tree().join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+    // Somebody writes there all the time, so that the tree never becomes the one that was sent.
+    let (target, stop) = (site.target(), CancellationToken::new());
+    let stopped = stop.clone();
+    let writer = std::thread::spawn(move || {
+        for n in 0.. {
+            if stopped.is_cancelled() {
+                return;
+            }
+            put(&target, "stranger", &n.to_string());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let error = site.deliver().await.unwrap_err();
+    stop.cancel();
+    writer.join().unwrap();
+    assert!(
+        matches!(
+            &error,
+            Error::Server {
+                trouble: Trouble::Verification,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let lines = error.changed().unwrap().lines();
+    assert!(
+        lines.contains(&"Permission bits set: run".to_owned()),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -252,9 +306,9 @@ async fn cancel_in_place(wait: u64) {
     let done: Vec<String> = match site.deliver().await {
         Ok(_) => (0..400).map(|n| format!("d{n}/f")).collect(),
         Err(Error::Server {
-            changed: Changed::Partly { put, .. },
+            changed: Changed::Partly(partial),
             ..
-        }) => put,
+        }) => partial.put.done,
         Err(Error::Server {
             changed: Changed::Nothing,
             ..

@@ -20,7 +20,7 @@ use crate::domain::{
     SyncMethod, TargetPath,
 };
 use crate::store::{environments, projects};
-use crate::sync::Rules;
+use crate::sync::{Ground, Rules};
 
 /// A day: what takes longer hangs.
 const LONGEST_TIMEOUT: u64 = 24 * 3600;
@@ -332,17 +332,25 @@ pub async fn delete(app: &App, permit: &Permit, id: EnvironmentId) -> Result<()>
     tx.commit().await
 }
 
-/// Two environments in one directory of one server would overwrite each other.
+/// Two environments that change the same directories of one server would overwrite each other.
 fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Result<()> {
     let own = inventory.servers_of(environment);
-    let in_a_home = environment.target_path.as_str().starts_with('~');
-    for other in &inventory.environments {
-        let same_place = other.id != environment.id
-            && other.target_path == environment.target_path
-            && (!in_a_home || other.remote_user == environment.remote_user);
-        if !same_place {
+    let ground = |of: &Environment| Some(Ground::of(inventory.project(of.project_id)?, of));
+    let Some(mine) = ground(environment).transpose()? else {
+        return Ok(());
+    };
+    for other in inventory
+        .environments
+        .iter()
+        .filter(|one| one.id != environment.id)
+    {
+        // One whose options make no sense any more is deployed nowhere.
+        let Some(overlap) = ground(other)
+            .and_then(Result::ok)
+            .and_then(|other| mine.overlap(&other))
+        else {
             continue;
-        }
+        };
         let theirs = inventory.servers_of(other);
         let both = theirs
             .iter()
@@ -352,10 +360,11 @@ fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Re
             return Err(Error::field(
                 "target_path",
                 format!(
-                    "{}/{} goes to the same directory on server “{}”; the two would overwrite each other.",
+                    "On server “{}”, {}/{} {}",
+                    server.name,
                     project.map(|one| one.name.as_str()).unwrap_or_default(),
                     other.name,
-                    server.name
+                    overlap.sentence()
                 ),
             ));
         }

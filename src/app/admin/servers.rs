@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::domain::{self, Error, Name, Result, Server, ServerId};
 use crate::ssh::{Command, Endpoint, Run};
 use crate::store::servers;
+use crate::sync::{self, Limits};
 
 /// What a host name can hold at most (RFC 1035).
 const ADDRESS_LIMIT: usize = 253;
@@ -20,9 +21,8 @@ const ADDRESS_LIMIT: usize = 253;
 const TEST_LIMIT: Duration = Duration::from_secs(15);
 /// How much of what it prints is kept.
 const TEST_OUTPUT: usize = 16 * 1024;
-/// Says which system it is, and which of the programs that deploying needs are not there.
-const TEST_SCRIPT: &str = "uname -sr; for tool in tar find sha256sum; do \
-     command -v \"$tool\" >/dev/null 2>&1 || echo \"missing $tool\"; done";
+/// Says which system it is.
+const TEST_SCRIPT: &str = "uname -sr";
 /// The longest name of a login on a server (Linux: 32; directories of large houses have longer).
 const USER_LIMIT: usize = 64;
 
@@ -296,9 +296,7 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<Answer> {
     let said = session
         .capture(&Command::script(TEST_SCRIPT), how, TEST_OUTPUT)
         .await?;
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    let (missing, other): (Vec<&str>, Vec<&str>) =
-        text.lines().partition(|line| line.starts_with("missing "));
+    let took = started.elapsed();
     if !said.exit.success() {
         return Err(Error::unavailable(format!(
             "Logged in, but a shell command did not work there: {}",
@@ -308,13 +306,15 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<Answer> {
                 .unwrap_or("it said nothing.")
         )));
     }
+    let limits = Limits {
+        question: TEST_LIMIT,
+        ..Limits::default()
+    };
+    let text = String::from_utf8_lossy(&said.stdout);
     Ok(Answer {
-        system: other.last().copied().unwrap_or_default().to_owned(),
-        took: started.elapsed(),
-        missing: missing
-            .iter()
-            .map(|line| line["missing ".len()..].to_owned())
-            .collect(),
+        system: text.lines().last().unwrap_or_default().to_owned(),
+        took,
+        missing: sync::missing_tools(&session, &limits).await?,
     })
 }
 

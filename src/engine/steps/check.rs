@@ -11,7 +11,7 @@ use super::{Done, Failure, StepResult, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Slot;
 use crate::domain::{
-    Action, Actor, Environment, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, ServerId, StepKind,
+    Action, Actor, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, ServerId, StepKind,
 };
 use crate::engine::events::event;
 use crate::engine::journal::Note;
@@ -21,7 +21,7 @@ use crate::engine::run::{Member, Run};
 use crate::engine::{Parts, rollout};
 use crate::ssh::{Endpoint, Session};
 use crate::store::{audit, clusters, deployments, environments, locks, projects, users};
-use crate::sync::{self, Inspection, Layout};
+use crate::sync::{self, Ground, Inspection, Layout};
 
 /// A server that was reached, and what was found on it.
 pub struct Reached {
@@ -222,24 +222,25 @@ pub async fn permitted(run: &Run) -> StepResult<String> {
     Ok(permit.line().to_string())
 }
 
-/// The servers where another environment writes to the same place, with a complaint each: the two
-/// would delete each other's files. Refused, whichever comes second.
+/// The servers where another environment changes the same directories, with a complaint each: the
+/// two would delete each other's files. Refused, whichever comes second.
 async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
     let (store, mine) = (&run.parts().store, &run.environment);
-    let is_same_place = |other: &Environment| {
-        other.id != mine.id && other.target_path == mine.target_path && other.remote_user == mine.remote_user
-    };
-    let mut others = environments::all(store).await?;
-    others.retain(is_same_place);
+    let ground = Ground::of(&run.project, mine)?;
+    let projects = projects::list(store).await?;
     let mut taken = HashMap::new();
-    for other in others {
-        let project = projects::by_id(store, other.project_id).await?;
+    for other in environments::all(store).await? {
+        let Some(project) = projects.iter().find(|one| one.id == other.project_id) else {
+            continue;
+        };
+        // One whose options make no sense any more is deployed nowhere.
+        let theirs = Ground::of(project, &other).ok().filter(|_| other.id != mine.id);
+        let Some(overlap) = theirs.and_then(|theirs| ground.overlap(&theirs)) else {
+            continue;
+        };
         for id in &other.clusters {
             for member in clusters::by_id(store, *id).await?.members {
-                let complaint = format!(
-                    "{} on it belongs to {}/{} as well. Give each environment a target path of its own.",
-                    mine.target_path, project.name, other.name
-                );
+                let complaint = format!("{}/{} on it {}", project.name, other.name, overlap.sentence());
                 taken.insert(member.server, complaint);
             }
         }

@@ -96,13 +96,10 @@ pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reach
             (Ok(Done::well(what)), Ok(delivered))
         }
         Err(error) => {
-            let half = matches!(
-                &error,
-                sync::Error::Server {
-                    changed: Changed::Partly { .. } | Changed::Unknown,
-                    ..
-                }
-            );
+            // The sentence names some of it; whoever has to mend the server needs all.
+            let lines = error.changed().map(Changed::lines).unwrap_or_default();
+            step.log.say(lines.join("\n")).await;
+            let half = matches!(error.changed(), Some(Changed::Partly(_) | Changed::Unknown));
             // Beside the release in use nothing can be half.
             let half = half && run.project.method == SyncMethod::InPlace;
             let failure = super::Failure {

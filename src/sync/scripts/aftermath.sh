@@ -33,6 +33,21 @@ for list in clear delete; do
             if [ -e "$p" ] || [ -h "$p" ]; then printf "still %s\0" "${p#./}"; fi
         done' sh <"$stage/lists/$list"
     fi
+    if [ -f "$stage/lists/$list-directories" ]; then
+        xargs -0r -n 500 sh -c 'for p do
+            if [ -d "$p" ] && [ ! -h "$p" ]; then printf "still %s\0" "${p#./}"; fi
+        done' sh <"$stage/lists/$list-directories"
+    fi
+done
+if [ -f "$stage/lists/directories" ]; then
+    xargs -0r -n 500 sh -c 'for p do
+        if [ ! -d "$p" ] || [ -h "$p" ]; then printf "missing %s\0" "${p#./}"; fi
+    done' sh <"$stage/lists/directories"
+fi
+for modes in "$stage"/lists/mode-*; do
+    [ -f "$modes" ] || continue
+    xargs -0r -n 500 sh -c 'm=$1; shift
+        find "$@" -maxdepth 0 -perm "$m" -printf "set %p\0" 2>/dev/null' sh "${modes##*/mode-}" <"$modes"
 done
 if [ -f .git_release ] && [ -n "$(sed -n 5p .git_release)" ]; then say unfinished yes; fi
 rm -rf -- "$stage" || die cleanup

@@ -70,3 +70,9 @@ put() {
     printf '%s' "$2" >./.deployer-staging-marker && mv -fT ./.deployer-staging-marker "./$1"
 }
 
+# Says which of the programs that these scripts need are not there.
+tools() {
+    for tool in find sort sha256sum tar xargs stat mv cp head readlink; do
+        command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
+    done
+}

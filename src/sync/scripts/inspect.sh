@@ -3,9 +3,7 @@
 # summed anyway, and one walk over a tree costs more than all the rest.
 resolve "$1"
 say target "$t"
-for tool in find sort sha256sum tar xargs stat mv cp head readlink; do
-    command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
-done
+tools
 if command -v gzip >/dev/null 2>&1; then say gzip yes; fi
 
 if [ -h "$t" ]; then

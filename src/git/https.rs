@@ -1,0 +1,373 @@
+//! HTTPS remotes: libgit2 asks a door of ours on the loopback in plain HTTP, and we ask the host.
+//!
+//! So the certificate, the login and the time are in our hands: when the [`super::link::Link`] is
+//! dropped, every connection of it is closed, and libgit2, which can neither be woken nor given a
+//! time limit, returns at once. What it is to say to the host and what the host answers is passed on
+//! as it comes; nothing is gathered in memory.
+//!
+//! A redirect is followed for the first question only, as Git does, and only to HTTPS; another host
+//! gets the login that is stored for it, never the first one's.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, client, server};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+
+use super::GitOptions;
+use super::error::{Error, Result};
+use super::link::CONNECT_TIMEOUT;
+use crate::http::{self, Tls, connect};
+
+/// How often a host may send us elsewhere, or ask for a login, before the repository is found.
+const TURNS: usize = 5;
+/// What is passed on of libgit2's headers; the rest is between it and us.
+const PASSED_ON: [HeaderName; 4] = [
+    header::ACCEPT,
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::USER_AGENT,
+];
+
+/// What went wrong between us and the host, in our words: libgit2 only sees a closed door.
+pub(super) type Trouble = Arc<Mutex<Option<Error>>>;
+
+/// A repository of an HTTPS host.
+pub(super) struct Remote {
+    tls: Tls,
+    credentials: Option<PathBuf>,
+    trouble: Trouble,
+    target: Mutex<Target>,
+}
+
+/// Where it is, as far as we know by now.
+#[derive(Clone)]
+struct Target {
+    /// The repository's address, without a slash at its end.
+    base: Url,
+    login: Option<Login>,
+    /// Whether the host has asked for the login.
+    wants_login: bool,
+}
+
+#[derive(Clone)]
+struct Login {
+    user: String,
+    token: String,
+}
+
+impl Remote {
+    /// The repository at `url`.
+    ///
+    /// # Errors
+    /// When the certificates to trust cannot be read.
+    pub(super) fn new(url: &str, options: &GitOptions, trouble: Trouble) -> Result<Self> {
+        let mut base = Url::parse(url).map_err(|error| Error::Invalid(error.to_string()))?;
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(&path);
+        let credentials = options.https_credentials.clone();
+        Ok(Self {
+            tls: Tls::of_system(options.https_certificates.as_deref())?,
+            target: Mutex::new(Target::new(base, credentials.as_deref())),
+            credentials,
+            trouble,
+        })
+    }
+
+    /// Answers whoever knows `word` until it is dropped, and every connection with it.
+    pub(super) async fn serve(self, listener: TcpListener, word: String) {
+        let (remote, word) = (Arc::new(self), Arc::new(word));
+        let mut open = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let Ok((socket, _)) = accepted else { return };
+                    let (remote, word) = (Arc::clone(&remote), Arc::clone(&word));
+                    let service = service_fn(move |request| {
+                        let (remote, word) = (Arc::clone(&remote), Arc::clone(&word));
+                        async move { Ok::<_, Infallible>(remote.answer(&word, request).await) }
+                    });
+                    let serving = server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+                    open.spawn(async move {
+                        if let Err(error) = serving.await {
+                            tracing::debug!(%error, "libgit2 hung up");
+                        }
+                    });
+                }
+                Some(_) = open.join_next() => {}
+            }
+        }
+    }
+
+    async fn answer(&self, word: &str, request: Request<Incoming>) -> Response<BoxBody<Bytes, io::Error>> {
+        let asked = request.uri().path_and_query().map_or("", |asked| asked.as_str());
+        let rest = asked
+            .strip_prefix('/')
+            .and_then(|asked| asked.strip_prefix(word)?.strip_prefix('/'));
+        let Some(rest) = rest.map(str::to_owned) else {
+            return closed(StatusCode::NOT_FOUND);
+        };
+        match Box::pin(self.ask(&rest, request)).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.trouble.lock().get_or_insert(error);
+                closed(StatusCode::BAD_GATEWAY)
+            }
+        }
+    }
+
+    /// Asks the host for `rest` of the repository.
+    async fn ask(
+        &self,
+        rest: &str,
+        request: Request<Incoming>,
+    ) -> Result<Response<BoxBody<Bytes, io::Error>>> {
+        let (head, body) = request.into_parts();
+        if head.method != Method::GET {
+            let target = self.target.lock().clone();
+            let answer = self.send(&target, rest, &head, body.boxed()).await?;
+            return self.judged(&target, answer);
+        }
+        for _ in 0..TURNS {
+            let target = self.target.lock().clone();
+            let nothing = Empty::new().map_err(|never| match never {}).boxed();
+            let answer = self.send(&target, rest, &head, nothing).await?;
+            let status = answer.answer.status();
+            if status.is_redirection() {
+                *self.target.lock() = self.elsewhere(&target, rest, &answer)?;
+            } else if status == StatusCode::UNAUTHORIZED && target.login.is_some() && !target.wants_login {
+                self.target.lock().wants_login = true;
+            } else {
+                return self.judged(&target, answer);
+            }
+        }
+        Err(Error::Remote("it sends us from one address to the next".into()))
+    }
+
+    /// Sends one request over a connection of its own.
+    async fn send(
+        &self,
+        target: &Target,
+        rest: &str,
+        head: &Parts,
+        body: BoxBody<Bytes, hyper::Error>,
+    ) -> Result<Answered> {
+        let ((name, port), to) = (target.host(), target.authority());
+        let stream = connect::tcp(name, port, CONNECT_TIMEOUT, &CancellationToken::new()).await?;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let stream = self.tls.wrap(stream, name, &to, deadline).await?;
+        let broken = |cause| http::Error::Closed {
+            to: to.clone(),
+            cause,
+        };
+        let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let driven = AbortOnDropHandle::new(tokio::spawn(async move {
+            // What went wrong is told by the answer.
+            let _ = connection.await;
+        }));
+        let path = format!("{}/{rest}", target.base.path());
+        let mut request = Request::builder()
+            .method(head.method.clone())
+            .uri(path)
+            .header(header::HOST, &to);
+        for name in &PASSED_ON {
+            if let Some(value) = head.headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        if let Some(login) = target.login.as_ref().filter(|_| target.wants_login) {
+            request = request.header(header::AUTHORIZATION, login.header()?);
+        }
+        let request = request
+            .body(body)
+            .map_err(|error| Error::Invalid(error.to_string()))?;
+        let answer = sender.send_request(request).await.map_err(broken)?;
+        Ok(Answered { answer, driven, to })
+    }
+
+    /// The answer for libgit2, or what is wrong with it.
+    fn judged(&self, target: &Target, answered: Answered) -> Result<Response<BoxBody<Bytes, io::Error>>> {
+        let Answered { answer, driven, to } = answered;
+        match (answer.status(), &target.login) {
+            (StatusCode::OK, _) => {}
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(login)) => {
+                return Err(Error::AuthRefused {
+                    host: to,
+                    user: login.user.clone(),
+                    why: format!(
+                        "it answered {} to the login in the file of HTTPS credentials",
+                        answer.status()
+                    ),
+                });
+            }
+            (StatusCode::UNAUTHORIZED, None) => {
+                return Err(Error::Remote(
+                    "the repository is private or does not exist, and there are no credentials for its host"
+                        .into(),
+                ));
+            }
+            (status, _) => return Err(Error::Remote(status.to_string())),
+        }
+        let (head, body) = answer.into_parts();
+        let trouble = Arc::clone(&self.trouble);
+        let broken_off = move |cause| {
+            let error = http::Error::Closed {
+                to: to.clone(),
+                cause,
+            };
+            trouble.lock().get_or_insert(error.into());
+            io::ErrorKind::UnexpectedEof.into()
+        };
+        let body = body.map_frame(move |frame| {
+            // The connection lives as long as what it carries.
+            let _connection = &driven;
+            frame
+        });
+        let mut passed_on = Response::new(body.map_err(broken_off).boxed());
+        if let Some(kind) = head.headers.get(header::CONTENT_TYPE) {
+            passed_on.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+        }
+        Ok(passed_on)
+    }
+
+    /// Where the repository is instead.
+    fn elsewhere(&self, target: &Target, rest: &str, answered: &Answered) -> Result<Target> {
+        let location = answered.answer.headers().get(header::LOCATION);
+        let location = location.and_then(|text| text.to_str().ok()).unwrap_or_default();
+        let lost = || {
+            Error::Remote(format!(
+                "the repository is now at {}, which is no address to fetch from",
+                location.escape_debug()
+            ))
+        };
+        let asked = format!("{}/{rest}", target.base);
+        let new = Url::parse(&asked).and_then(|asked| asked.join(location));
+        let new = new.ok().filter(|new| new.scheme() == "https").ok_or_else(lost)?;
+        let base = new.as_str().strip_suffix(&format!("/{rest}")).ok_or_else(lost)?;
+        let mut base = Url::parse(base).map_err(|_| lost())?;
+        // Somebody else's login has no business in ours.
+        let plain = base.set_username("").and_then(|()| base.set_password(None));
+        plain.map_err(|()| lost())?;
+        let mut new = Target::new(base, self.credentials.as_deref());
+        new.wants_login = target.wants_login && new.host() == target.host();
+        Ok(new)
+    }
+}
+
+/// What a host answered, and its connection.
+struct Answered {
+    answer: Response<Incoming>,
+    driven: AbortOnDropHandle<()>,
+    to: String,
+}
+
+impl Target {
+    fn new(base: Url, credentials: Option<&Path>) -> Self {
+        let mut target = Self {
+            base,
+            login: None,
+            wants_login: false,
+        };
+        let (host, port) = target.host();
+        target.login = credentials.and_then(|file| stored_login(file, host, port));
+        target
+    }
+
+    /// Name, IPv6 without brackets, and port.
+    fn host(&self) -> (&str, u16) {
+        let name = self.base.host_str().unwrap_or_default();
+        let port = self.base.port_or_known_default().unwrap_or_default();
+        (name.trim_start_matches('[').trim_end_matches(']'), port)
+    }
+
+    /// Both as a `Host` header has them: without a port that goes without saying.
+    fn authority(&self) -> String {
+        let name = self.base.host_str().unwrap_or_default();
+        match self.base.port() {
+            Some(port) => format!("{name}:{port}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+impl Login {
+    fn header(&self) -> Result<HeaderValue> {
+        let pair = STANDARD.encode(format!("{}:{}", self.user, self.token));
+        let mut value = HeaderValue::from_str(&format!("Basic {pair}"))
+            .map_err(|error| Error::Invalid(error.to_string()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+fn closed(status: StatusCode) -> Response<BoxBody<Bytes, io::Error>> {
+    let mut answer = Response::new(Empty::new().map_err(|never| match never {}).boxed());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// The login for `host` and `port` in a file as `git credential-store` keeps it.
+fn stored_login(file: &Path, host: &str, port: u16) -> Option<Login> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let is_of = |url: &Url| {
+        let name = url.host_str().unwrap_or_default();
+        url.scheme() == "https"
+            && name.trim_start_matches('[').trim_end_matches(']') == host
+            && url.port_or_known_default() == Some(port)
+    };
+    let url = text
+        .lines()
+        .filter_map(|line| Url::parse(line.trim()).ok())
+        .find(is_of)?;
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    Some(Login {
+        user: decoded(url.username()),
+        token: decoded(url.password()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_for_one_host_and_one_port() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines = "not an address\nhttp://a:plain@git.example\nhttps://b:other@git.example:8443\n\
+                     https://c:p%40ss@git.example\nhttps://d:v6@[::1]:444\n";
+        std::fs::write(file.path(), lines).unwrap();
+        let found = |host, port| {
+            let login = stored_login(file.path(), host, port)?;
+            Some(format!("{} {}", login.user, login.token))
+        };
+        assert_eq!(found("git.example", 443).as_deref(), Some("c p@ss"));
+        assert_eq!(found("git.example", 8443).as_deref(), Some("b other"));
+        assert_eq!(found("git.example", 9443), None);
+        assert_eq!(found("example", 443), None);
+        assert_eq!(found("::1", 444).as_deref(), Some("d v6"));
+    }
+}

@@ -1,0 +1,253 @@
+//! Which directories of a server an environment's deployments change, and whether two environments
+//! would change each other's.
+//!
+//! In place, that is the target with all that is in it. With releases it is the link, the
+//! directory of releases beside it and the directory of shared paths. One directory inside another
+//! is as bad as the same one: whoever owns the outer deletes what is not in its tree. The one way out
+//! is that the outer keeps its hands off: an excluded path in place, a shared one with releases,
+//! where everything else is left behind by the next switch.
+//!
+//! Paths are compared as they are written. Where `~` is only the server knows, so a path in a home
+//! is compared with those of the same user that are written so too, and links that lead from one
+//! directory into another are not seen.
+
+use super::error::Error;
+use super::layout::Layout;
+use super::rules::Rules;
+use crate::domain::{Environment, Project, SyncMethod};
+
+/// What one environment changes on each of its servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground {
+    user: String,
+    layout: Layout,
+}
+
+/// Two environments that would change each other's files, as seen from the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overlap {
+    /// Both change this directory.
+    Same(String),
+    /// The first has a directory inside one of the other's.
+    Inside {
+        /// Of the first.
+        own: String,
+        /// Of the other.
+        around: String,
+    },
+    /// The other way round.
+    Around {
+        /// Of the first.
+        own: String,
+        /// Of the other.
+        inside: String,
+    },
+}
+
+/// A directory that is changed.
+struct Place {
+    path: String,
+    role: Role,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Target,
+    Releases,
+    Shared,
+}
+
+impl Ground {
+    /// Of an environment.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] for options that make no sense.
+    pub fn of(project: &Project, environment: &Environment) -> Result<Self, Error> {
+        Ok(Self {
+            user: environment.remote_user.clone(),
+            layout: Layout::new(project, environment)?,
+        })
+    }
+
+    /// Whether this and `other`, on one server, would change each other's files.
+    pub fn overlap(&self, other: &Self) -> Option<Overlap> {
+        let in_home = |one: &Self| one.layout.target.as_str().starts_with('~');
+        let comparable = match (in_home(self), in_home(other)) {
+            (false, false) => true,
+            (true, true) => self.user == other.user,
+            _ => false,
+        };
+        if !comparable {
+            return None;
+        }
+        let (mine, theirs) = (self.places(), other.places());
+        let mut pairs = mine
+            .iter()
+            .flat_map(|own| theirs.iter().map(move |their| (own, their)));
+        pairs.find_map(|(own, their)| {
+            if own.path == their.path {
+                // Environments of one project keep their releases side by side.
+                let together = own.role == their.role && own.role != Role::Target;
+                return (!together).then(|| Overlap::Same(own.path.clone()));
+            }
+            if let Some(below) = below(&own.path, &their.path) {
+                return (!other.leaves_alone(their.role, below)).then(|| Overlap::Inside {
+                    own: own.path.clone(),
+                    around: their.path.clone(),
+                });
+            }
+            let below = below(&their.path, &own.path)?;
+            (!self.leaves_alone(own.role, below)).then(|| Overlap::Around {
+                own: own.path.clone(),
+                inside: their.path.clone(),
+            })
+        })
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let target = &self.layout.target;
+        let place = |path: String, role| Place { path, role };
+        let beside = |name: String| format!("{}/{name}", target.parent());
+        let mut places = vec![place(target.to_string(), Role::Target)];
+        if self.layout.method == SyncMethod::Symlink {
+            places.push(place(beside(self.layout.releases()), Role::Releases));
+            places.push(place(beside(self.layout.shared()), Role::Shared));
+        }
+        places
+    }
+
+    /// Whether what is at `below` in one of our directories stays as it is.
+    fn leaves_alone(&self, role: Role, below: &str) -> bool {
+        let rules = &self.layout.rules;
+        match (role, self.layout.method) {
+            (Role::Releases, _) => false,
+            (Role::Shared, _) => true,
+            (Role::Target, SyncMethod::InPlace) => rules.keeps(below),
+            (Role::Target, SyncMethod::Symlink) => shares(rules, below),
+        }
+    }
+}
+
+fn shares(rules: &Rules, path: &str) -> bool {
+    rules.shared().iter().any(|shared| {
+        let shared = shared.trim_end_matches('/');
+        path == shared || below(path, shared).is_some()
+    })
+}
+
+/// The rest of `path` where it lies inside `directory`.
+fn below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    path.strip_prefix(directory)?.strip_prefix('/')
+}
+
+impl Overlap {
+    /// How it is and what to do, as a sentence that follows the other environment's name.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Same(path) => format!(
+                "goes to {path} as well; the two would overwrite each other. Give each environment a target path of its own."
+            ),
+            Self::Inside { own, around } => format!(
+                "goes to {around}, and {own} lies inside it; the two would overwrite each other. Give each environment a target path of its own, or let the outer one keep the inner path: excluded where it is changed in place, shared where it has releases."
+            ),
+            Self::Around { own, inside } => format!(
+                "goes to {inside}, which lies inside {own}; the two would overwrite each other. Give each environment a target path of its own, or let the outer one keep the inner path: excluded where it is changed in place, shared where it has releases."
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::EnvironmentOptions;
+
+    fn ground(project: &str, method: SyncMethod, user: &str, target: &str, kept: &[&str]) -> Ground {
+        let kept: Vec<String> = kept.iter().map(|path| (*path).to_owned()).collect();
+        let options = EnvironmentOptions {
+            excluded: kept.clone(),
+            shared: kept,
+            ..Default::default()
+        };
+        Ground {
+            user: user.to_owned(),
+            layout: Layout {
+                project: project.parse().unwrap(),
+                environment: "prod".parse().unwrap(),
+                target: target.parse().unwrap(),
+                method,
+                rules: Rules::new(&options, method).unwrap(),
+            },
+        }
+    }
+
+    fn in_place(target: &str) -> Ground {
+        ground("shop", SyncMethod::InPlace, "deploy", target, &[])
+    }
+
+    fn releases(project: &str, target: &str) -> Ground {
+        ground(project, SyncMethod::Symlink, "deploy", target, &[])
+    }
+
+    #[test]
+    fn one_place_inside_another_is_seen_from_both_sides() {
+        let (outer, inner) = (in_place("/srv/shop"), releases("api", "/srv/shop/api"));
+        let seen = inner.overlap(&outer).unwrap();
+        assert!(seen.sentence().starts_with(
+            "goes to /srv/shop, and /srv/shop/api lies inside it; the two would overwrite each other."
+        ));
+        assert!(matches!(outer.overlap(&inner), Some(Overlap::Around { .. })));
+        assert_eq!(
+            outer.overlap(&in_place("/srv/shop")),
+            Some(Overlap::Same("/srv/shop".into()))
+        );
+        assert_eq!(outer.overlap(&in_place("/srv/shopping")), None);
+    }
+
+    #[test]
+    fn releases_and_shared_paths_take_their_directories_too() {
+        let shop = releases("shop", "/srv/www");
+        for taken in ["/srv/shop_releases", "/srv/shop_shared", "/srv/shop_releases/x"] {
+            let other = ground("api", SyncMethod::InPlace, "deploy", taken, &[]);
+            assert!(shop.overlap(&other).is_some(), "{taken}");
+            assert!(other.overlap(&shop).is_some(), "{taken}");
+        }
+        // What lies in the shared directory is nobody's but its owner's.
+        assert_eq!(shop.overlap(&in_place("/srv/shop_shared/api")), None);
+        // Two environments of one project have their releases side by side.
+        assert_eq!(shop.overlap(&releases("shop", "/srv/beta")), None);
+        assert_eq!(shop.overlap(&releases("api", "/srv/api")), None);
+    }
+
+    #[test]
+    fn what_the_outer_keeps_may_be_somebody_elses() {
+        let outer = |method, kept: &[&str]| ground("shop", method, "deploy", "/srv/shop", kept);
+        let inner = in_place("/srv/shop/apps/api");
+        for kept in ["apps/api", "apps/", "apps/*"] {
+            let outer = match kept {
+                "apps/*" => ground("shop", SyncMethod::InPlace, "deploy", "/srv/shop", &[kept]),
+                kept => outer(SyncMethod::InPlace, &[kept]),
+            };
+            assert_eq!(outer.overlap(&inner), None, "{kept}");
+            assert_eq!(inner.overlap(&outer), None, "{kept}");
+        }
+        assert!(outer(SyncMethod::InPlace, &["apps/ap"]).overlap(&inner).is_some());
+        assert_eq!(outer(SyncMethod::Symlink, &["apps/api/"]).overlap(&inner), None);
+        // Its releases would still lie in the open.
+        let linked = releases("api", "/srv/shop/apps/api");
+        assert!(
+            outer(SyncMethod::InPlace, &["apps/api"])
+                .overlap(&linked)
+                .is_some()
+        );
+        assert_eq!(outer(SyncMethod::InPlace, &["apps"]).overlap(&linked), None);
+    }
+
+    #[test]
+    fn a_home_is_somebodys_and_everything_else_is_for_all() {
+        let at = |user, target| ground("shop", SyncMethod::InPlace, user, target, &[]);
+        assert!(at("a", "~/shop").overlap(&at("a", "~/shop/api")).is_some());
+        assert_eq!(at("a", "~/shop").overlap(&at("b", "~/shop")), None);
+        assert!(at("a", "/srv/shop").overlap(&at("b", "/srv/shop")).is_some());
+    }
+}
