@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, drift};
+use super::{App, drift, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -45,6 +45,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
 pub fn watch(app: &App) -> DropGuard {
     let stop = CancellationToken::new();
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
+    tokio::spawn(sessions::watch(app.clone(), stop.clone()));
     stop.drop_guard()
 }
 
