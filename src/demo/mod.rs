@@ -116,8 +116,8 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<()> {
         begun = Demo::begin(listener, &ground) => begun.map(Some),
     };
     let Ok(Some(mut demo)) = begun else {
-        ground.clear().await?;
-        return begun.map(drop);
+        let cleared = ground.clear().await;
+        return begun.map(drop).and(cleared);
     };
     let mut text = people::table(&demo.url, &demo.people);
     text.push_str(&match kept {
@@ -146,7 +146,8 @@ impl Demo {
         let ground = Ground::open(options.dir.as_deref())?;
         let begun = Self::begin(listener, &ground).await;
         if begun.is_err() {
-            ground.clear().await?;
+            // Why it did not begin says more than what could not be cleared away after it.
+            _ = ground.clear().await;
         }
         begun
     }

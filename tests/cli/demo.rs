@@ -1,4 +1,8 @@
 //! `deployer demo`: comes up by itself, and leaves nothing behind however early it is ended.
+#![expect(
+    clippy::print_stdout,
+    reason = "how long it takes is worth knowing and too much of this machine to be judged"
+)]
 
 use std::path::Path;
 use std::process::Command;
