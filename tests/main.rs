@@ -12,6 +12,7 @@ mod acts;
 mod admin;
 mod balancer;
 mod browser;
+mod cli;
 mod demo;
 mod drift;
 mod engine;

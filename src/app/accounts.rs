@@ -9,6 +9,7 @@ use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use serde_json::{Value, json};
 
+use super::admin::{Wrongs, mail_address};
 use crate::access::Permit;
 use crate::domain::access::GUEST;
 use crate::domain::audit::{NewAuditEvent, Outcome};
@@ -24,6 +25,9 @@ pub const LONGEST_PASSWORD: usize = 1000;
 /// Where a password is compared when there is no such user, so that the answer takes as long.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$l6t8mWT8sQf3gXrGj1O9y0bVd6q0v4HkM5f2n6rZbqM";
+
+/// The longest name for people, in characters.
+const TITLE_LIMIT: usize = 100;
 
 /// A user to be added.
 #[derive(Debug)]
@@ -41,13 +45,20 @@ pub struct NewUser {
 /// Adds a user.
 ///
 /// # Errors
-/// Complaints about the fields `name` (taken, or the guest's) and `password`.
+/// Complaints about the fields `name` (taken, or the guest's), `display_name`, `email` and
+/// `password`.
 pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     demand(permit)?;
     if new.name.as_str() == GUEST {
         let message = format!("“{GUEST}” is who acts without login; take another name.");
         return Err(Error::field("name", message));
     }
+    let mut wrong = Wrongs::default();
+    let display_name = wrong.take("display_name", check_title(&new.display_name));
+    let email = wrong.take("email", check_email(&new.email));
+    let Some((display_name, email)) = display_name.zip(email) else {
+        return Err(wrong.into_error());
+    };
     let hash = match new.password {
         Some(password) => Some(hashed(password).await?),
         None => None,
@@ -55,8 +66,8 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     let user = User {
         id: UserId(0),
         name: new.name,
-        display_name: new.display_name,
-        email: new.email,
+        display_name,
+        email,
         disabled: false,
         created_at: permit.at(),
         last_login_at: None,
@@ -138,6 +149,23 @@ pub fn check_password(password: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// A name for people as typed, which may be empty; or what is wrong with it.
+pub(super) fn check_title(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.chars().count() > TITLE_LIMIT || text.chars().any(char::is_control) {
+        return Err(format!("Keep it under {TITLE_LIMIT} characters, on one line."));
+    }
+    Ok(text.to_owned())
+}
+
+/// A mail address as typed, which may be missing; or what is wrong with it.
+pub(super) fn check_email(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Ok(String::new()),
+        text => mail_address(text),
+    }
 }
 
 /// The argon2id hash of `password`, salted, as a PHC string.

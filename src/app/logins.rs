@@ -2,8 +2,9 @@
 //!
 //! Checking a password takes the same work whether the account exists or not, so that time tells
 //! nothing, and only a few are checked at once, so that guessing cannot eat the machine's memory.
-//! Tries are counted per account and per address before any
-//! work is done. Every login, failure and refusal to even look is in the audit log.
+//! Tries are counted per account and per address before any work is done, those at the present
+//! password by somebody who wants another one included. Every login and failure is in the audit
+//! log, and so is a refusal to even look, once a minute for each address.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -85,14 +86,8 @@ impl Logins {
     ) -> Result<Known> {
         let name = name.trim();
         if !self.may_try(name, address) {
-            if self.told.check_key(&address.to_owned()).is_ok() {
-                record(
-                    store,
-                    event(name, address, "login.throttled", Outcome::Refused, now),
-                )
-                .await?;
-            }
-            return Err(throttled());
+            let event = event(name, address, "login.throttled", Outcome::Refused, now);
+            return self.throttled(store, event).await;
         }
         let found = find(store, name).await?;
         let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
@@ -138,27 +133,39 @@ impl Logins {
         new: &str,
         now: Instant,
     ) -> Result<Known> {
+        // Whoever tries is logged in, perhaps in somebody else's name: that is worth a line, too.
+        let event = |action, outcome| NewAuditEvent {
+            actor: actor.name.clone(),
+            impersonator: actor.impersonator.clone(),
+            ..event(&actor.name, &actor.address, action, outcome, now)
+        };
         if !self.may_try(&actor.name, &actor.address) {
-            return Err(throttled());
+            let event = event("user.password_change_throttled", Outcome::Refused);
+            return self.throttled(store, event).await;
         }
         let (user, hash) = users::with_password_hash(store, &actor.name).await?;
         if !self.fits(old, hash).await? {
+            record(store, event("user.password_change_failed", Outcome::Refused)).await?;
             return Err(Error::field("old", "This is not your present password."));
         }
         let hash = accounts::hashed(new.to_owned()).await?;
         let tx = store.begin().await?;
         users::set_password_hash(&tx, user.id, Some(&hash)).await?;
-        let event = event(
-            &actor.name,
-            &actor.address,
-            "user.password_changed",
-            Outcome::Allowed,
-            now,
-        );
-        audit::append(&tx, &event).await?;
+        audit::append(&tx, &event("user.password_changed", Outcome::Allowed)).await?;
         tx.commit().await?;
         let stamp = stamp(&hash);
         Ok(Known { user, stamp })
+    }
+
+    /// Refuses to even look, and writes `event` about it unless this address was told of just now.
+    async fn throttled<T>(&self, store: &Store, event: NewAuditEvent) -> Result<T> {
+        if self.told.check_key(&event.address).is_ok() {
+            record(store, event).await?;
+        }
+        Err(Error::new(
+            ErrorKind::Throttled,
+            "There were too many tries. Wait a minute, then try again.",
+        ))
     }
 
     /// Whether another try may be made at all. Counts it.
@@ -209,13 +216,6 @@ pub async fn logged_out(store: &Store, actor: &Actor, now: Instant) -> Result<()
         event(&actor.name, &actor.address, "logout", Outcome::Allowed, now),
     )
     .await
-}
-
-fn throttled() -> Error {
-    Error::new(
-        ErrorKind::Throttled,
-        "There were too many tries. Wait a minute, then try again.",
-    )
 }
 
 fn stamp(hash: &str) -> String {

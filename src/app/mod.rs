@@ -21,6 +21,7 @@ pub mod logins;
 pub mod overview;
 pub mod places;
 pub mod plans;
+pub mod sessions;
 pub mod start;
 pub mod strategies;
 pub mod watch;

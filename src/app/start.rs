@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, cleaner, drift};
+use super::{App, cleaner, drift, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -46,6 +46,7 @@ pub fn watch(app: &App) -> DropGuard {
     let stop = CancellationToken::new();
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
     tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
+    tokio::spawn(sessions::watch(app.clone(), stop.clone()));
     stop.drop_guard()
 }
 

@@ -34,6 +34,11 @@ pub(super) async fn open(config: &Config) -> Result<Store> {
     Store::open(config.store_url().expose(), StoreOptions::default()).await
 }
 
+/// Opens the store to read from it, if there is one; makes and changes nothing.
+pub(super) async fn open_existing(config: &Config) -> Result<Option<Store>> {
+    Store::open_existing(config.store_url().expose(), StoreOptions::default()).await
+}
+
 /// Opens the store with its schema up to date. An outdated one is brought up to date, unless a
 /// server is at work on it, which would meet a schema it does not know.
 pub(super) async fn open_current(config: &Config) -> Result<Store, Failure> {

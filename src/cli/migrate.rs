@@ -1,6 +1,9 @@
 //! `deployer migrate`: brings the database's schema up to date, or tells whether it is.
 
 use super::{ConfigArgs, Failure, data, say};
+use crate::config::Config;
+
+const UP_TO_DATE: &str = "The schema is up to date.";
 
 /// Bring the database's schema up to date.
 ///
@@ -15,21 +18,15 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let store = data::open(&args.config.load()?).await?;
+    let config = args.config.load()?;
+    if args.check {
+        return check(&config).await;
+    }
+    let store = data::open(&config).await?;
     let pending = store.pending_migrations().await?;
     if pending.is_empty() {
-        say("The schema is up to date.");
+        say(UP_TO_DATE);
         return Ok(());
-    }
-    if args.check {
-        for name in &pending {
-            say(name);
-        }
-        say(format_args!(
-            "Changes to be made: {}. Run “deployer migrate”, or start the server.",
-            pending.len()
-        ));
-        return Err(Failure::Told);
     }
     let _lock = store.serve_lock()?;
     store.migrate().await?;
@@ -38,4 +35,26 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     }
     say(format_args!("Changes made: {}.", pending.len()));
     Ok(())
+}
+
+async fn check(config: &Config) -> Result<(), Failure> {
+    let Some(store) = data::open_existing(config).await? else {
+        say("There is no database yet. Run “deployer migrate”, or start the server, to make it.");
+        return Err(Failure::Told);
+    };
+    let pending = store.pending_migrations().await?;
+    // Without this SQLite would leave its log beside the file.
+    store.close().await?;
+    if pending.is_empty() {
+        say(UP_TO_DATE);
+        return Ok(());
+    }
+    for name in &pending {
+        say(name);
+    }
+    say(format_args!(
+        "Changes to be made: {}. Run “deployer migrate”, or start the server.",
+        pending.len()
+    ));
+    Err(Failure::Told)
 }

@@ -4,6 +4,7 @@
 //! What was asked for goes to standard output, everything else to standard error. The exit code is
 //! 0 when it went well, 1 when it did not, 2 when the command line or the configuration is wrong.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ENV_PREFIX};
 use crate::domain::{Error, ErrorKind};
 
 mod data;
@@ -68,14 +69,27 @@ impl ConfigArgs {
             .config
             .as_deref()
             .or_else(|| usual.is_file().then_some(usual));
-        Ok(Config::load(path, variables())?)
+        Ok(Config::load(path, variables(std::env::vars_os())?)?)
     }
 }
 
-/// Our environment, without what is not text: no setting of ours can be that.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+/// An environment as text. What is not text concerns us only where it would set a key of ours.
+fn variables(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, config::Error> {
+    let (mut texts, mut not_text) = (Vec::new(), Vec::new());
+    for (name, value) in all {
+        let shown = name.to_string_lossy().into_owned();
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => texts.push((name, value)),
+            _ if shown.starts_with(ENV_PREFIX) => not_text.push(shown),
+            _ => {}
+        }
+    }
+    match not_text.is_empty() {
+        true => Ok(texts),
+        false => Err(config::Error::not_text(not_text)),
+    }
 }
 
 /// Why a command did not do what it should.

@@ -1,18 +1,27 @@
-//! `deployer ssh-check`: reaches a server, shows its host key, and logs in.
+//! `deployer ssh-check`: reaches a server, holds its host key against the trusted one, and logs in.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
 
 use super::{ConfigArgs, Failure, data, say};
 use crate::app::start;
 use crate::clock::Clock;
-use crate::domain::{self, HostKey};
-use crate::ssh::{self, Command, Endpoint, Pool, Run};
+use crate::config::Config;
+use crate::domain::{self, Error, HostKey, Result, Server};
+use crate::ssh::{self, Captured, Command, Endpoint, Exit, Options, Pool, Run};
+use crate::store::servers;
 
 /// How much of what the server prints is kept: a login banner is all there should be.
 const MOST_OUTPUT: usize = 64 * 1024;
+/// How much of that is repeated when the command failed.
+const TOLD_OUTPUT: usize = 200;
 
-/// Connect to a server as the deployer would: show its host key, then log in and run a command.
+/// Connect to a server as the deployer would: look at its host key, then log in and run a command.
 ///
-/// The key is believed for this one try only. To trust it, open the server's page and compare the
-/// fingerprint with the one “ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub” prints there.
+/// Where the deployer trusts a key for this address and port already, the server has to show that
+/// one. Otherwise the key is shown and believed for this one try. To trust it, open the server's
+/// page and compare the fingerprint with the one “ssh-keygen -lf
+/// /etc/ssh/ssh_host_ed25519_key.pub” prints there.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Host name or address.
@@ -28,34 +37,88 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let options = start::ssh_options(&args.config.load()?);
+    let config = args.config.load()?;
+    let asking = data::operator().actor().name.clone();
+    let user = args.user.clone().unwrap_or_else(|| asking.clone());
+    let trusted = trusted(&config, args).await?;
+    let options = start::ssh_options(&config);
+    if trusted.is_empty() {
+        let endpoint = believed(args, &user, asking, &options).await?;
+        log_in(&endpoint, options).await?;
+        return Ok(());
+    }
+    for server in trusted {
+        if let Some(key) = &server.host_key {
+            say(format_args!(
+                "Host key: {}, trusted for server “{}”; it has to show this one.",
+                key.fingerprint, server.name
+            ));
+        }
+        log_in(&Endpoint::of(&server, &user), options.clone()).await?;
+    }
+    Ok(())
+}
+
+/// The servers of the store that have this address and port and a key to show, one for each key.
+async fn trusted(config: &Config, args: &Args) -> Result<Vec<Server>> {
+    let Some(store) = data::open_existing(config).await? else {
+        return Ok(Vec::new());
+    };
+    if !store.pending_migrations().await?.is_empty() {
+        let sentence = "The database's schema is not up to date, so we cannot see which host keys are trusted. \
+                        Run “deployer migrate” first.";
+        return Err(Error::conflict(sentence));
+    }
+    let mut found = servers::list(&store).await?;
+    store.close().await?;
+    let mut keys = HashSet::new();
+    found.retain(|server| {
+        let is_meant = server.port == args.port && is_same_host(&server.address, &args.host);
+        let key = server.host_key.as_ref().filter(|_| is_meant);
+        key.is_some_and(|key| keys.insert(key.openssh.clone()))
+    });
+    Ok(found)
+}
+
+/// Whether two ways of writing a host are the same one; names are not looked up.
+fn is_same_host(one: &str, other: &str) -> bool {
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one.eq_ignore_ascii_case(other),
+    }
+}
+
+/// The way to a server nobody has trusted yet, with the key that it shows now.
+async fn believed(args: &Args, user: &str, asking: String, options: &Options) -> Result<Endpoint> {
     let key = ssh::fetch_host_key(&args.host, args.port, options.connect_timeout)
         .await
         .map_err(domain::Error::from)?;
     say(format_args!("Host key: {} {}", key.algorithm, key.fingerprint));
-    let asking = data::operator();
-    let user = args.user.clone().unwrap_or_else(|| asking.actor().name.clone());
-    let endpoint = Endpoint {
+    say("Nobody has trusted a key for this address and port; this one is believed for this try only.");
+    Ok(Endpoint {
         name: args.host.clone(),
         host: args.host.clone(),
         port: args.port,
-        user,
+        user: user.to_owned(),
         host_key: Some(HostKey {
             openssh: key.openssh,
             fingerprint: key.fingerprint,
             pinned_at: Clock::System.now(),
-            pinned_by: asking.actor().name.clone(),
+            pinned_by: asking,
         }),
-    };
+    })
+}
+
+async fn log_in(endpoint: &Endpoint, options: Options) -> Result<()> {
     let limit = options.connect_timeout;
     let pool = Pool::new(options);
-    let told = logged_in(&pool, &endpoint, limit).await;
+    let told = asked(&pool, endpoint, limit).await;
     pool.shutdown().await;
     say(told?);
     Ok(())
 }
 
-async fn logged_in(pool: &Pool, endpoint: &Endpoint, limit: std::time::Duration) -> domain::Result<String> {
+async fn asked(pool: &Pool, endpoint: &Endpoint, limit: std::time::Duration) -> Result<String> {
     let session = pool.session(endpoint).await?;
     let how = Run {
         timeout: Some(limit),
@@ -64,6 +127,41 @@ async fn logged_in(pool: &Pool, endpoint: &Endpoint, limit: std::time::Duration)
     let captured = session
         .capture(&Command::new("uname").arg("-a"), how, MOST_OUTPUT)
         .await?;
-    let system = String::from_utf8_lossy(&captured.stdout);
-    Ok(format!("Logged in as “{}”: {}", endpoint.user, system.trim()))
+    if captured.exit.success() {
+        let system = String::from_utf8_lossy(&captured.stdout);
+        return Ok(format!("Logged in as “{}”: {}", endpoint.user, system.trim()));
+    }
+    Err(runs_nothing(endpoint, &captured))
+}
+
+/// The key was accepted, but nothing can be done with the account.
+fn runs_nothing(endpoint: &Endpoint, captured: &Captured) -> Error {
+    let ended = match &captured.exit {
+        Exit::Code(code) => format!("exited with status {code}"),
+        Exit::Signal(signal) => format!("was ended by the signal {signal}"),
+    };
+    let printed = [&captured.stdout, &captured.stderr]
+        .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
+        .join(" ");
+    let shown: String = printed.trim().chars().take(TOLD_OUTPUT).collect();
+    let said = match shown.is_empty() {
+        true => String::new(),
+        false => format!(" It said: “{}”.", shown.escape_debug()),
+    };
+    Error::unavailable(format!(
+        "“{}” was let in, but the command “uname -a” {ended}.{said} See that the account's login shell runs \
+         commands (nologin does not), and that no ForceCommand stands in the way.",
+        endpoint.user
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_is_written_in_several_ways() {
+        assert!(is_same_host("::1", "0:0:0:0:0:0:0:1") && is_same_host("Web1.example", "web1.EXAMPLE"));
+        assert!(!is_same_host("127.0.0.1", "127.0.0.2") && !is_same_host("web1", "web2"));
+    }
 }

@@ -83,6 +83,20 @@ impl Error {
     }
 }
 
+impl Error {
+    /// These variables, which set keys of ours, hold bytes that are not text.
+    pub fn not_text(variables: impl IntoIterator<Item = String>) -> Self {
+        let problem = |name| Problem {
+            place: Place::Variable(name),
+            key: String::new(),
+            message: "is not UTF-8 text, so it cannot be read; set it to text, or unset it.".to_owned(),
+        };
+        let mut problems: Vec<Problem> = variables.into_iter().map(problem).collect();
+        problems.sort();
+        Self { problems }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::reader::Reader;
+use super::values::Secret;
+use crate::domain::DatabaseUrl;
 
 pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
     parent("", "data_dir", &config.data_dir, reader);
@@ -21,6 +23,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
         let message = format!("names “{}”, which is not a directory", dir.display());
         reader.complain("access", "policies", &message);
     }
+    database(config, reader);
     readable("git", "key_files", &config.git.key_files, reader);
     readable("git", "known_hosts", &config.git.known_hosts, reader);
     readable(
@@ -44,6 +47,26 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
         balancer.certificates.as_slice(),
         reader,
     );
+}
+
+/// The SQLite file, where one is set.
+fn database(config: &Config, reader: &mut Reader<'_>) {
+    let url = config.store.url.as_ref().map(Secret::expose);
+    let Some(Ok(DatabaseUrl::Sqlite(file))) = url.map(str::parse) else {
+        return;
+    };
+    let dir = file.parent().unwrap_or(&file);
+    if file.is_dir() {
+        let message = format!("names “{}”, which is a directory", file.display());
+        reader.complain("store", "url", &message);
+    } else if dir != config.data_dir && !dir.is_dir() {
+        let message = format!(
+            "names “{}”, but there is no directory “{}”; make it first",
+            file.display(),
+            dir.display()
+        );
+        reader.complain("store", "url", &message);
+    }
 }
 
 fn parent_or_ours(section: &str, key: &str, dir: &Path, config: &Config, reader: &mut Reader<'_>) {

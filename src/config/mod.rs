@@ -20,6 +20,7 @@ mod tests;
 mod values;
 
 use self::reader::Reader;
+use crate::domain::DatabaseUrl;
 
 pub use self::error::{Error, Place, Problem};
 pub use self::sections::{Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Ssh, Store};
@@ -100,7 +101,8 @@ impl Config {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             data_dir: reader.take("", "data_dir", PathBuf::from(DATA_DIR), |dir| {
-                values::absolute(dir)
+                values::absolute(dir)?;
+                within_an_address(dir)
             }),
             http: Http::read(reader),
             store: Store::read(reader),
@@ -117,12 +119,7 @@ impl Config {
 
     /// The database: `store.url`, or an SQLite file in the data directory.
     pub fn store_url(&self) -> Secret {
-        let in_data_dir = || {
-            Secret::new(format!(
-                "sqlite://{}",
-                self.data_dir.join("deployer.sqlite").display()
-            ))
-        };
+        let in_data_dir = || Secret::new(sqlite_in(&self.data_dir));
         self.store.url.clone().unwrap_or_else(in_data_dir)
     }
 
@@ -167,5 +164,18 @@ impl Config {
             .public_url
             .as_ref()
             .is_some_and(|url| url.scheme() == "https")
+    }
+}
+
+/// The address of the SQLite file in the data directory.
+fn sqlite_in(data_dir: &Path) -> String {
+    format!("sqlite://{}", data_dir.join("deployer.sqlite").display())
+}
+
+/// A question mark ends the path in the address of the database that lies in the data directory.
+fn within_an_address(data_dir: &Path) -> Result<(), String> {
+    match sqlite_in(data_dir).parse::<DatabaseUrl>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err("must be a path without “?” and control characters".to_owned()),
     }
 }

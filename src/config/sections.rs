@@ -10,6 +10,7 @@ use url::Url;
 
 use super::reader::Reader;
 use super::values::{LogFormat, Network, Secret, absolute_if_set, all_absolute, any, some_time, within};
+use crate::domain::DatabaseUrl;
 
 macro_rules! sections {
     ($($(#[$doc:meta])* $section:literal $name:ident {
@@ -160,26 +161,10 @@ fn web_address(url: &Option<Url>) -> Result<(), String> {
     Ok(())
 }
 
-/// The databases there is a driver for.
-const DATABASES: [&str; 4] = ["sqlite:", "postgres://", "postgresql://", "mysql://"];
-
-/// The value may hold a password, so messages don't show it.
+/// What the store will be able to open.
 fn database(url: &Option<Secret>) -> Result<(), String> {
-    let Some(url) = url.as_ref().map(Secret::expose) else {
-        return Ok(());
-    };
-    if !DATABASES.iter().any(|scheme| url.starts_with(scheme)) {
-        return Err("must begin with sqlite:, postgres:// or mysql://".to_owned());
-    }
-    match url.strip_prefix("sqlite:") {
-        Some(file) if !file.trim_start_matches("//").starts_with('/') => Err(
-            "must name the SQLite file by an absolute path, such as sqlite:///var/lib/deployer/deployer.sqlite"
-                .to_owned(),
-        ),
-        Some(_) => Ok(()),
-        None if Url::parse(url).is_ok_and(|url| url.has_host() && url.path().len() > 1) => Ok(()),
-        None => Err("must name a host and a database, as postgres://user:password@host/database".to_owned()),
-    }
+    url.as_ref()
+        .map_or(Ok(()), |url| url.expose().parse::<DatabaseUrl>().map(drop))
 }
 
 /// Another instance takes over within 30 s, so a lease is shorter; and long enough for a busy host.

@@ -124,6 +124,11 @@ const IMPOSSIBLE: &[(&str, &str)] = &[
         "data_dir must be an absolute path (beginning with “/”), not “x”",
     ),
     ("data_dir = '/'", "data_dir must not be “/” itself"),
+    ("data_dir = '/srv/a?b'", "data_dir must be a path without “?”"),
+    (
+        "[store]\nurl = 'sqlite:///srv/d.sqlite?mode=rwc'",
+        "d.toml:2: store.url must name the SQLite file by an absolute path, without options",
+    ),
     (
         "[http]\nbind = 'localhost'",
         "http.bind must be an address and a port",
@@ -207,6 +212,19 @@ fn a_database_password_is_never_told() {
 }
 
 #[test]
+fn every_database_there_is_a_driver_for_can_be_set() {
+    for url in [
+        "sqlite:/srv/d.sqlite",
+        "mariadb://u@h/d",
+        "mysql://u@h/d",
+        "postgresql://u@h/d",
+    ] {
+        let config = parsed(&format!("[store]\nurl = '{url}'")).unwrap();
+        assert_eq!(config.store_url().expose(), url);
+    }
+}
+
+#[test]
 fn times_are_read_in_their_units() {
     for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7200), ("7d", 604_800)] {
         let config = parsed(&format!("[git]\nfetch_timeout = '{text}'")).unwrap();
@@ -236,7 +254,8 @@ fn a_network_holds_its_addresses_only() {
 fn files_that_are_not_there_are_told_with_their_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("d.toml");
-    let text = "data_dir = '/no/such'\n[access]\npolicies = '/no/policies'\n[ssh]\nkey_files = ['/no/key']\n";
+    let text = "data_dir = '/no/such'\n[access]\npolicies = '/no/policies'\n[ssh]\nkey_files = ['/no/key']\n\
+                [store]\nurl = 'sqlite:/no/store/d.sqlite'\n";
     std::fs::write(&file, text).unwrap();
     let told = Config::load(Some(&file), []).unwrap_err().to_string();
     let file = file.display();
@@ -244,6 +263,7 @@ fn files_that_are_not_there_are_told_with_their_line() {
         format!("{file}:1: data_dir names “/no/such”, but the directory “/no” above it does not exist"),
         format!("{file}:3: access.policies names “/no/policies”, which is not a directory."),
         format!("{file}:5: ssh.key_files names “/no/key”, which cannot be read"),
+        format!("{file}:7: store.url names “/no/store/d.sqlite”, but there is no directory “/no/store”"),
     ] {
         assert!(told.contains(&line), "{told}");
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -26,6 +27,12 @@ const MADE: [&str; 7] = [
 ];
 /// SQLite's companions of the database file.
 const BESIDE_DATABASE: [&str; 2] = ["deployer.sqlite-wal", "deployer.sqlite-shm"];
+
+/// How often a removal is tried: the database or a fetch that was just stopped may put one more
+/// file into a directory that is being emptied.
+const REMOVALS: usize = 50;
+/// Between two tries.
+const REMOVE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where a demo lives.
 #[derive(Debug)]
@@ -81,11 +88,19 @@ impl Home {
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub fn close(self) -> Result<()> {
-        match self.temporary {
-            Some(dir) => dir.close().map_err(|cause| unusable(&self.path, cause)),
-            None => Ok(()),
+    pub async fn close(&self) -> Result<()> {
+        if self.temporary.is_none() {
+            return Ok(());
         }
+        let mut tries = 1;
+        while let Err(cause) = remove(&self.path) {
+            if tries == REMOVALS {
+                return Err(unusable(&self.path, cause));
+            }
+            tries += 1;
+            tokio::time::sleep(REMOVE_AGAIN).await;
+        }
+        Ok(())
     }
 }
 
@@ -141,8 +156,8 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
-    #[test]
-    fn a_start_that_was_stopped_in_the_middle_is_begun_again() {
+    #[tokio::test]
+    async fn a_start_that_was_stopped_in_the_middle_is_begun_again() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::open(Some(dir.path())).unwrap();
         fs::create_dir(home.join("repositories")).unwrap();
@@ -152,15 +167,15 @@ mod tests {
         fs::create_dir(home.join("repositories")).unwrap();
         let home = Home::open(Some(dir.path())).unwrap();
         assert!(home.is_ready() && home.join("repositories").exists());
-        home.close().unwrap();
+        home.close().await.unwrap();
         assert!(dir.path().exists());
     }
 
-    #[test]
-    fn a_temporary_one_goes() {
+    #[tokio::test]
+    async fn a_temporary_one_goes() {
         let home = Home::open(None).unwrap();
         let path = home.path().to_owned();
-        home.close().unwrap();
+        home.close().await.unwrap();
         assert!(!path.exists());
     }
 }

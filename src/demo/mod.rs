@@ -31,12 +31,13 @@ use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, Problem};
 use crate::app::{App, accounts, start};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Error, HostKey, Instant, Result};
+use crate::domain::{Error, HostKey, Instant, Project, Result};
 use crate::store::{ServeLock, Store, StoreOptions, projects};
 use crate::web;
 use home::{Home, unusable};
@@ -66,22 +67,58 @@ pub struct Demo {
     pub people: Vec<Credentials>,
     /// What the pages speak to.
     pub app: App,
-    home: Home,
-    stop: CancellationToken,
+    ground: Arc<Ground>,
     serving: JoinHandle<io::Result<()>>,
     servers: Servers,
     _watching: DropGuard,
     _lock: ServeLock,
 }
 
+/// What a demo stands on from its first moment to its last, however far its start came.
+struct Ground {
+    home: Home,
+    /// Ends what goes on in here.
+    stop: CancellationToken,
+    /// What writes into the directory and goes on for a while when nobody waits for it any more.
+    tasks: TaskTracker,
+}
+
+impl Ground {
+    fn open(dir: Option<&Path>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            home: Home::open(dir)?,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Ends what still goes on, and removes what is temporary.
+    async fn clear(&self) -> Result<()> {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.home.close().await
+    }
+}
+
 /// Starts a demo, tells on standard output how to log in, and ends it when `shutdown` is
-/// cancelled.
+/// cancelled, be it in the middle of the start.
 ///
 /// # Errors
 /// As [`Demo::start`]; a temporary directory that cannot be removed.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<()> {
     let kept = options.dir.clone();
-    let mut demo = Demo::start(options).await?;
+    let listener = listen(options.bind).await?;
+    let ground = Ground::open(options.dir.as_deref())?;
+    let begun = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Ok(None),
+        begun = Demo::begin(listener, &ground) => begun.map(Some),
+    };
+    let Ok(Some(mut demo)) = begun else {
+        let cleared = ground.clear().await;
+        return begun.map(drop).and(cleared);
+    };
     let mut text = people::table(&demo.url, &demo.people);
     text.push_str(&match kept {
         Some(dir) => format!("\n  Kept in {}. Ctrl-C stops it.\n", dir.display()),
@@ -106,34 +143,43 @@ impl Demo {
     /// else, is used by another demo, or cannot be written to.
     pub async fn start(options: Options) -> Result<Self> {
         let listener = listen(options.bind).await?;
+        let ground = Ground::open(options.dir.as_deref())?;
+        let begun = Self::begin(listener, &ground).await;
+        if begun.is_err() {
+            // Why it did not begin says more than what could not be cleared away after it.
+            _ = ground.clear().await;
+        }
+        begun
+    }
+
+    async fn begin(listener: TcpListener, ground: &Arc<Ground>) -> Result<Self> {
         let bound = listener.local_addr().map_err(Error::internal)?;
-        let home = Home::open(options.dir.as_deref())?;
+        let home = &ground.home;
         let failed = |cause| unusable(home.path(), cause);
         let clock = Clock::System;
         let people = people::passwords(home.path()).map_err(failed)?;
         policy::write(&home.join("policies")).map_err(failed)?;
-        let stop = CancellationToken::new();
-        let servers = start_servers(&home, &stop).await?;
+        let servers = start_servers(home, &ground.stop).await?;
         let doors = doors(&servers, clock.now());
 
-        let samples = tell_stories(&home, clock.now());
-        let (samples, (app, lock)) = tokio::try_join!(samples, open(config(&home, bound), clock))?;
+        let samples = tell_stories(ground, clock.now());
+        let (samples, (app, lock)) = tokio::try_join!(samples, open(config(home, bound), clock))?;
         match samples {
-            Some(samples) => set_up(&app, &home, &doors, samples, &people).await?,
+            Some(samples) => set_up(&app, ground, &doors, samples, &people).await?,
             None => seed::move_doors(&app.store, &doors).await?,
         }
-        fetch_all(&app, &stop).await?;
+        fetch_all(&app, ground).await?;
         home.mark_ready()?;
         app.engine.start().await?;
         let watching = start::watch(&app);
         let site = Arc::new(web::Site::new(app.clone()));
-        let serving = tokio::spawn(web::serve(site, listener, stop.clone().cancelled_owned()));
+        let stopped = ground.stop.clone().cancelled_owned();
+        let serving = tokio::spawn(web::serve(site, listener, stopped));
         Ok(Self {
             url: format!("http://{bound}"),
             people,
             app,
-            home,
-            stop,
+            ground: Arc::clone(ground),
             serving,
             servers,
             _watching: watching,
@@ -143,12 +189,12 @@ impl Demo {
 
     /// Where it lives.
     pub fn dir(&self) -> &Path {
-        self.home.path()
+        self.ground.home.path()
     }
 
     /// Where `~` is on one of its servers.
     pub fn server_home(&self, server: &str) -> PathBuf {
-        targets::home(&self.home.join("servers"), server)
+        targets::home(&self.ground.home.join("servers"), server)
     }
 
     /// Ends what runs, here and on the servers, and removes what is temporary.
@@ -157,14 +203,14 @@ impl Demo {
     /// A temporary directory that cannot be removed.
     pub async fn stop(self) -> Result<()> {
         self.app.engine.shutdown().await;
-        self.stop.cancel();
+        self.ground.stop.cancel();
         if !self.serving.is_finished() {
             _ = self.serving.await;
         }
         self.app.ssh.shutdown().await;
         self.servers.stopped().await;
         let closed = self.app.store.close().await;
-        self.home.close()?;
+        self.ground.clear().await?;
         closed
     }
 }
@@ -264,13 +310,16 @@ fn doors(servers: &Servers, now: Instant) -> Vec<Door> {
 }
 
 /// Makes the sample repositories, each on a thread of its own; `None` when they are there.
-async fn tell_stories(home: &Home, now: Instant) -> Result<Option<Vec<Sample>>> {
-    if home.is_ready() {
+async fn tell_stories(ground: &Ground, now: Instant) -> Result<Option<Vec<Sample>>> {
+    if ground.home.is_ready() {
         return Ok(None);
     }
+    let repositories = ground.home.join("repositories");
     let tellers = STORIES.iter().map(|story| {
-        let path = home.join("repositories").join(format!("{}.git", story.name));
-        tokio::task::spawn_blocking(move || repositories::tell(story, &path, now))
+        let path = repositories.join(format!("{}.git", story.name));
+        ground
+            .tasks
+            .spawn_blocking(move || repositories::tell(story, &path, now))
     });
     let told = try_join_all(tellers).await.map_err(Error::internal)?;
     let samples: std::result::Result<Vec<_>, _> = told.into_iter().collect();
@@ -282,20 +331,20 @@ async fn tell_stories(home: &Home, now: Instant) -> Result<Option<Vec<Sample>>> 
 /// The first start: people, projects, history, and what it left on the servers.
 async fn set_up(
     app: &App,
-    home: &Home,
+    ground: &Ground,
     doors: &[Door],
     samples: Vec<Sample>,
     people: &[Credentials],
 ) -> Result<()> {
-    let servers = home.join("servers");
+    let servers = ground.home.join("servers");
     let past = past::live_through(&samples, app.now());
     let fill = seed::fill(&app.store, doors, &samples, &past, &servers);
     let (laid, ()) = tokio::try_join!(fill, add_people(app, people))?;
-    let lay = move || targets::lay(&servers, &samples, &laid);
-    tokio::task::spawn_blocking(lay)
-        .await
-        .map_err(Error::internal)?
-        .map_err(|cause| unusable(home.path(), cause))
+    let stop = ground.stop.clone();
+    let lay = move || targets::lay(&servers, &samples, &laid, &stop);
+    let laid = ground.tasks.spawn_blocking(lay).await;
+    laid.map_err(Error::internal)?
+        .map_err(|cause| unusable(ground.home.path(), cause))
 }
 
 async fn add_people(app: &App, people: &[Credentials]) -> Result<()> {
@@ -313,23 +362,35 @@ async fn add_people(app: &App, people: &[Credentials]) -> Result<()> {
     try_join_all(added).await.map(drop)
 }
 
-/// Brings every mirror up to date, so that the pages have commits to show.
-async fn fetch_all(app: &App, stop: &CancellationToken) -> Result<()> {
-    let projects = projects::list(&app.store).await?;
-    let fetches = projects.iter().map(|project| async move {
-        // A project the visitor has added may point anywhere; that must not keep the demo down.
-        let fetched = match app.mirror(project) {
-            Ok(mirror) => mirror
-                .fetch(|_| {}, stop)
-                .await
-                .map(drop)
-                .map_err(|e| e.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(why) = fetched {
-            tracing::warn!(project = project.name.as_str(), why, "could not be fetched");
-        }
-    });
-    futures_util::future::join_all(fetches).await;
+/// Brings every mirror up to date, so that the pages have commits to show. A project the visitor
+/// has added may point anywhere: it is fetched beside, so that nobody has to wait for it.
+async fn fetch_all(app: &App, ground: &Ground) -> Result<()> {
+    let repositories = url::Url::from_directory_path(ground.home.join("repositories"));
+    let is_sample = |project: &Project| {
+        let here = repositories.as_ref();
+        here.is_ok_and(|url| project.git_url.starts_with(url.as_str()))
+    };
+    let (samples, added): (Vec<_>, Vec<_>) =
+        projects::list(&app.store).await?.into_iter().partition(is_sample);
+    let fetched = |project| fetch(app.clone(), project, ground.stop.clone());
+    for project in added {
+        ground.tasks.spawn(fetched(project));
+    }
+    futures_util::future::join_all(samples.into_iter().map(fetched)).await;
     Ok(())
+}
+
+/// Whatever goes wrong here must not keep the demo down.
+async fn fetch(app: App, project: Project, stop: CancellationToken) {
+    let fetched = match app.mirror(&project) {
+        Ok(mirror) => mirror
+            .fetch(|_| {}, &stop)
+            .await
+            .map(drop)
+            .map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(why) = fetched {
+        tracing::warn!(project = project.name.as_str(), why, "could not be fetched");
+    }
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use git2::{FileMode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 
+use tokio_util::sync::CancellationToken;
+
 use super::fleet::{Place, method};
 use super::repositories::Sample;
 use crate::domain::release::MARKER;
@@ -46,13 +48,16 @@ pub fn target(servers: &Path, server: &str, place: &Place) -> PathBuf {
     home(servers, server).join(below)
 }
 
-/// Puts everything in `laid` below `servers`.
+/// Puts everything in `laid` below `servers`, unless `stop` is cancelled on the way.
 ///
 /// # Errors
-/// When the disk or a repository does not do its part.
-pub fn lay(servers: &Path, samples: &[Sample], laid: &[Laid]) -> io::Result<()> {
+/// When the disk or a repository does not do its part; when it was stopped.
+pub fn lay(servers: &Path, samples: &[Sample], laid: &[Laid], stop: &CancellationToken) -> io::Result<()> {
     let mut trees: HashMap<(&str, &CommitId), Vec<Entry>> = HashMap::new();
     for one in laid {
+        if stop.is_cancelled() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let key = (one.place.project, &one.commit);
         let tree = match trees.entry(key) {
             hash_map::Entry::Occupied(known) => known.into_mut(),

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod audit;
 pub mod calendar;
+pub mod database;
 pub mod deployment;
 pub mod error;
 pub mod health;
@@ -25,6 +26,7 @@ pub mod user;
 pub use access::{Action, Actor, PolicyLine, Refusal, Resource};
 pub use audit::{AuditEvent, NewAuditEvent, Outcome};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
+pub use database::DatabaseUrl;
 pub use deployment::{Deployment, DeploymentState, Kind, Phase, ServerPart, ServerState, Service, Target};
 pub use error::{Error, ErrorKind, FieldError, Result};
 pub use health::HealthCheck;

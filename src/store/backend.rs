@@ -8,7 +8,7 @@ use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
 
 use super::StoreOptions;
-use crate::domain::{Error, Result};
+use crate::domain::{DatabaseUrl, Error, Result};
 
 /// How long a statement waits for another process (an administrative command, a backup) that
 /// holds the SQLite file. Writers of our own queue before they get here.
@@ -31,41 +31,39 @@ pub struct Place {
 impl Place {
     /// Looks at a URL before anything is opened.
     pub fn parse(url: &str) -> Result<Self> {
-        let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-        match scheme {
-            Some("sqlite") => Self::sqlite(url),
-            Some("postgres" | "postgresql" | "mysql" | "mariadb") => Ok(Self {
-                url: url.replacen("mariadb://", "mysql://", 1),
-                file: None,
-            }),
-            // The URL may hold a password: it is not repeated.
-            _ => Err(Error::invalid(
-                "The database URL has to begin with “sqlite://”, “postgres://” or “mysql://”.",
-            )),
-        }
+        let told = |what: String| Error::invalid(format!("The address of the database {what}."));
+        Ok(match url.parse().map_err(told)? {
+            DatabaseUrl::Sqlite(file) => Self {
+                url: "sqlite://".into(),
+                file: Some(file),
+            },
+            DatabaseUrl::Server(url) => Self { url, file: None },
+        })
     }
 
-    fn sqlite(url: &str) -> Result<Self> {
-        let path = url.trim_start_matches("sqlite://");
-        if path.is_empty() || path.starts_with(':') || path.contains('?') {
-            return Err(Error::invalid(format!(
-                "“{url}” names no database file: write sqlite:///path/to/file.db, without options."
-            )));
+    /// Complains if the SQLite file cannot be made for want of a directory.
+    pub fn can_be_made(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let directory = file.parent().unwrap_or(file);
+        if directory.is_dir() {
+            return Ok(());
         }
-        let file = PathBuf::from(path);
-        let directory = match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        if !directory.is_dir() {
-            return Err(Error::unavailable(format!(
-                "The database file {path} cannot be made: the directory {} does not exist. Create it, owned by the account the deployer runs as.",
-                directory.display()
-            )));
-        }
-        Ok(Self {
-            url: "sqlite://".into(),
-            file: Some(file),
+        Err(Error::unavailable(format!(
+            "The database file {} cannot be made: the directory {} does not exist. Create it, owned by the account the deployer runs as.",
+            file.display(),
+            directory.display()
+        )))
+    }
+
+    /// Whether there is a database already. What a database server has is seen at opening it.
+    pub fn is_there(&self) -> Result<bool> {
+        let Some(file) = &self.file else { return Ok(true) };
+        file.try_exists().map_err(|cause| {
+            Error::unavailable(format!(
+                "The database file {} cannot be looked at: {cause}. Do this as the user the deployer runs as.",
+                file.display()
+            ))
+            .because(cause)
         })
     }
 
@@ -83,8 +81,9 @@ impl Place {
         }
     }
 
-    /// What the pool is made with.
-    pub fn connect_options(&self, options: &StoreOptions) -> ConnectOptions {
+    /// What the pool is made with, to `make` an SQLite file that is not there, or else to change
+    /// nothing about the one that is.
+    pub fn connect_options(&self, options: &StoreOptions, make: bool) -> ConnectOptions {
         let mut connect = ConnectOptions::new(self.url.clone());
         connect
             .max_connections(options.connections.max(2))
@@ -94,10 +93,14 @@ impl Place {
             .sqlx_logging(false);
         if let Some(file) = self.file.clone() {
             connect.map_sqlx_sqlite_opts(move |sqlite| {
+                let sqlite = sqlite.filename(&file).create_if_missing(make);
+                let sqlite = match make {
+                    true => sqlite.journal_mode(SqliteJournalMode::Wal),
+                    // Who may write and is the last to close folds the log into the file and removes
+                    // it; who may not would leave an empty log where there was none.
+                    false => sqlite.read_only(log_of(&file).exists()),
+                };
                 sqlite
-                    .filename(&file)
-                    .create_if_missing(true)
-                    .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Normal)
                     .busy_timeout(BUSY_TIMEOUT)
                     .foreign_keys(true)
@@ -120,6 +123,13 @@ impl Place {
         };
         Error::unavailable(what).because(cause)
     }
+}
+
+/// SQLite's write-ahead log of a file.
+fn log_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// Lets one process migrate while others wait. SQLite's writing transaction is such a lock by

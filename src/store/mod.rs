@@ -77,18 +77,36 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database at `url`: `sqlite:///absolute/file.db` or `sqlite://relative.db`. The
-    /// file is made when it does not exist; the schema is not ([`Self::migrate`]).
+    /// Opens the database at `url`; see [`crate::domain::DatabaseUrl`]. An SQLite file is made
+    /// when it does not exist; the schema is not ([`Self::migrate`]).
     ///
     /// # Errors
     /// A URL that is no database's, a directory that does not exist, a file that cannot be
     /// opened: each with a sentence that says what to do.
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
         let place = Place::parse(url)?;
-        let db = Database::connect(place.connect_options(&options))
+        place.can_be_made()?;
+        Self::connect(place, &options, true).await
+    }
+
+    /// Opens the database at `url` to read from it, if it is there: makes no file and brings no
+    /// setting of its own into one.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_existing(url: &str, options: StoreOptions) -> Result<Option<Self>> {
+        let place = Place::parse(url)?;
+        if !place.is_there()? {
+            return Ok(None);
+        }
+        Self::connect(place, &options, false).await.map(Some)
+    }
+
+    async fn connect(place: Place, options: &StoreOptions, make: bool) -> Result<Self> {
+        let db = Database::connect(place.connect_options(options, make))
             .await
             .map_err(|cause| place.cannot_open(cause))?;
-        let turns = Arc::new(Semaphore::new(place.writers(&options)));
+        let turns = Arc::new(Semaphore::new(place.writers(options)));
         Ok(Self {
             db,
             place: Arc::new(place),

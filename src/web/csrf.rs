@@ -1,7 +1,8 @@
 //! No other site's page may act with our visitor's cookies.
 //!
 //! Every request that is not a mere question is looked at here, before any handler: where the
-//! browser says it comes from (`Sec-Fetch-Site`, else `Origin`), and a token that only our own
+//! browser says it comes from (`Sec-Fetch-Site`, else `Origin`, which has to be the host that was
+//! asked or the configured public address: a proxy may ask us by another host), and a token that only our own
 //! pages hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret lies in
 //! the session; for visitors without one, in a cookie of its own, so that a login form costs no
 //! session. What a page holds is the secret under a fresh mask, so that packing pages cannot
@@ -63,11 +64,15 @@ fn fits(token: &str, secret: &str) -> bool {
 ///
 /// # Errors
 /// Forbidden; 413 for a body larger than [`FORM_LIMIT`], however it is sent.
-pub async fn check(request: &mut Request, secret: Option<&str>) -> poem::Result<()> {
+pub async fn check(
+    request: &mut Request,
+    secret: Option<&str>,
+    public_origin: Option<&str>,
+) -> poem::Result<()> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    if !comes_from_here(request) {
+    if !comes_from_here(request, public_origin) {
         return Err(refused("The form was sent by a page of another site.").into());
     }
     let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
@@ -90,13 +95,16 @@ fn refused(what: &str) -> Error {
 }
 
 /// What the browser itself says about the sender. Old browsers say nothing: the token decides.
-fn comes_from_here(request: &Request) -> bool {
+fn comes_from_here(request: &Request, public_origin: Option<&str>) -> bool {
     if let Some(site) = request.header("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");
     }
     let Some(origin) = request.header("origin") else {
         return true;
     };
+    if public_origin == Some(origin) {
+        return true;
+    }
     let host = request.header("host").unwrap_or_default();
     origin
         .split_once("://")

@@ -99,7 +99,8 @@ impl<E: Endpoint> Gate<E> {
         if length.is_some_and(|length| length > csrf::FORM_LIMIT) {
             return Err(poem::Error::from_status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        csrf::check(&mut request, visitor.form_secret()).await?;
+        let public_origin = self.site.settings.public_origin.as_deref();
+        csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
         let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         handled
             .unwrap_or_else(|_| Err(errors::panicked()))

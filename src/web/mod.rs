@@ -97,6 +97,8 @@ const QUESTIONS: usize = 12;
 pub struct Settings {
     /// Whether people reach us by https (through a proxy): cookies then demand it.
     pub https: bool,
+    /// What browsers send as `Origin` from the configured public address.
+    pub public_origin: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// Days after which an unused session ends.
@@ -110,6 +112,11 @@ impl Settings {
     pub fn of(config: &Config) -> Self {
         Self {
             https: config.is_https(),
+            public_origin: config
+                .http
+                .public_url
+                .as_ref()
+                .map(|url| url.origin().ascii_serialization()),
             trusted_proxies: config.http.trusted_proxies.clone(),
             session_days: config.http.session_days,
             judge_streams_every: JUDGE_STREAMS_EVERY,

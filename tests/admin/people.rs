@@ -1,9 +1,11 @@
 //! Who may configure, and how users come and go.
 
+use deployer::domain::DeploymentState;
 use deployer::store::audit::{self, Filter};
 use deployer::store::{Page, users};
 
 use super::{page, send, site};
+use crate::history::support::{asked, past, project};
 use crate::web::support::{PASSWORD, browser};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +41,7 @@ async fn who_only_reads_is_refused_and_the_refusal_is_written_down() {
         "/admin/new/user",
         "/admin/users/admin/password",
         "/admin/users/admin/disabled",
+        "/admin/users/admin/delete",
         "/audit/verify",
     ];
     let fields = [
@@ -118,6 +121,57 @@ async fn nobody_shuts_themselves_out() {
         listed.contains("sysadmin") && listed.contains("Disabled"),
         "{listed}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_user_is_gone_and_their_history_stays() {
+    let (_world, mut site) = site().await;
+    site.add_user("bob").await;
+    let (shop, places) = project(&site, "books", &["beta"]).await;
+    past(
+        &site,
+        vec![(asked(&shop, &places[0], 1), DeploymentState::Succeeded)],
+    )
+    .await;
+    let admin = std::mem::replace(&mut site.browser, browser());
+    site.log_in("bob", PASSWORD).await;
+    assert_eq!(site.get("/profile").await.status(), 200);
+    let bob = std::mem::replace(&mut site.browser, admin);
+
+    let shown = page(&site, "/admin/users/bob").await;
+    assert!(shown.contains("action=\"/admin/users/bob/delete\""), "{shown}");
+    let own = page(&site, "/admin/users/admin").await;
+    assert!(!own.contains("/delete\""), "{own}");
+    let (status, to, _) = send(&site, "/admin/users/admin", "/admin/users/admin/delete", &[]).await;
+    assert_eq!((status, to.as_str()), (303, "/admin/users/admin"));
+    assert!(page(&site, &to).await.contains("You cannot delete yourself."));
+    assert!(users::by_name(&site.store, "admin").await.is_ok());
+
+    let (status, to, _) = send(&site, "/admin/users/bob", "/admin/users/bob/delete", &[]).await;
+    assert_eq!((status, to.as_str()), (303, "/admin/users"));
+    assert!(
+        page(&site, &to)
+            .await
+            .contains("User “bob” is deleted. Their history stays.")
+    );
+    let (_, to, _) = send(&site, "/admin/users", "/admin/users/bob/delete", &[]).await;
+    assert!(
+        page(&site, &to)
+            .await
+            .contains("There is no user “bob”. Nothing was done.")
+    );
+    assert_eq!(site.get("/admin/users/bob").await.status(), 404);
+    assert_eq!(site.audited().await[0], "user.deleted user bob");
+    let acts = page(&site, "/audit?actor=bob").await;
+    assert!(acts.contains("login.succeeded"), "{acts}");
+    assert!(page(&site, "/history").await.contains("bob"));
+
+    site.browser = bob;
+    assert_eq!(site.get("/profile").await.status(), 303);
+    assert_eq!(site.log_in("bob", PASSWORD).await.status(), 422);
+    // Another person of that name does not inherit the session.
+    site.add_user("bob").await;
+    assert_eq!(site.get("/profile").await.status(), 303);
 }
 
 #[tokio::test(flavor = "multi_thread")]

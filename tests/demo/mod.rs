@@ -11,7 +11,7 @@ use deployer::demo::repositories::{MAIN, tell};
 use deployer::demo::stories::STORIES;
 use deployer::demo::{Demo, Options};
 use deployer::domain::release::{MARKER, Release};
-use deployer::domain::{Actor, DeploymentState};
+use deployer::domain::{Actor, DeploymentState, Project};
 use deployer::store::deployments as rows;
 use deployer::store::{environments, projects, releases, servers, steps};
 
@@ -177,6 +177,28 @@ async fn a_kept_demo_is_used_again() {
     assert_eq!(state, DeploymentState::Succeeded, "{log}");
     demo.stop().await.unwrap();
     assert!(dir.path().join("repositories").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_demo_does_not_wait_for_a_project_that_cannot_be_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = Demo::start(options(Some(dir.path()))).await.unwrap();
+    // Connections are accepted here and never answered, so a fetch takes as long as it may.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let added = Project {
+        git_url: format!("https://{}/added.git", silent.local_addr().unwrap()),
+        ..crate::support::store::project("added")
+    };
+    let tx = demo.app.store.begin().await.unwrap();
+    projects::insert(&tx, &added).await.unwrap();
+    tx.commit().await.unwrap();
+    demo.stop().await.unwrap();
+
+    let started = tokio::time::timeout(PATIENCE, Demo::start(options(Some(dir.path())))).await;
+    let demo = started.expect("it waits for the project").unwrap();
+    assert_eq!(reqwest::get(&demo.url).await.unwrap().status(), 200);
+    let stopped = tokio::time::timeout(PATIENCE, demo.stop()).await;
+    stopped.expect("its end waits for the project").unwrap();
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::source::Source;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
-    ("config", &[]),
+    ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("process", &["domain"]),
     ("http", &["domain"]),

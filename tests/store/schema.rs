@@ -90,7 +90,7 @@ async fn what_cannot_be_opened_is_told_in_a_sentence() {
         open("sqlite://")
             .await
             .message()
-            .contains("names no database file")
+            .contains("must name the SQLite file by an absolute path")
     );
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("letter.txt");

@@ -107,7 +107,7 @@ fn description(text: &str) -> Result<String, String> {
 }
 
 /// A mail address as far as it can be told without writing to it.
-fn mail_address(text: &str) -> Result<String, String> {
+pub(super) fn mail_address(text: &str) -> Result<String, String> {
     let text = text.trim();
     let wrong = || format!("“{}” is not a mail address.", text.escape_debug());
     let (name, host) = text.rsplit_once('@').ok_or_else(wrong)?;

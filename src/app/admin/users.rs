@@ -4,15 +4,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand, mail_address, name, record};
+use super::{Wrongs, demand, name, record};
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::accounts::{self, NewUser};
 use crate::domain::{Action, Error, Resource, Result, User};
 use crate::store::users;
 
-/// The longest name for people, in characters.
-const TITLE_LIMIT: usize = 100;
 /// Characters of a made-up password, without those that look alike; 32 of them, so that each
 /// byte picks one evenly.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789W";
@@ -45,17 +43,9 @@ impl UserForm {
     }
 
     fn check(&self, wrong: &mut Wrongs) -> Option<(String, String)> {
-        let title = self.display_name.trim();
-        let title = if title.chars().count() > TITLE_LIMIT || title.chars().any(char::is_control) {
-            Err(format!("Keep it under {TITLE_LIMIT} characters, on one line."))
-        } else {
-            Ok(title.to_owned())
-        };
-        let email = match self.email.trim() {
-            "" => Ok(String::new()),
-            text => mail_address(text),
-        };
-        wrong.take("display_name", title).zip(wrong.take("email", email))
+        let title = wrong.take("display_name", accounts::check_title(&self.display_name));
+        let email = wrong.take("email", accounts::check_email(&self.email));
+        title.zip(email)
     }
 }
 
@@ -135,13 +125,37 @@ pub async fn edit(app: &App, permit: &Permit, name: &str, form: &UserForm) -> Re
 /// A conflict for oneself; not found.
 pub async fn set_disabled(app: &App, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
     let user = by_name(app, permit, name).await?;
-    let actor = permit.actor();
-    let own = |other: &str| other.eq_ignore_ascii_case(user.name.as_str());
-    if disabled && (own(&actor.name) || actor.impersonator.as_deref().is_some_and(own)) {
+    if disabled && is_own(permit, &user) {
         let message = "You cannot shut yourself out. Another administrator can.";
         return Err(Error::conflict(message));
     }
     accounts::set_disabled(&app.store, permit, name, disabled).await
+}
+
+/// Deletes a user. What they did stays in the history and in the audit log under their name.
+///
+/// # Errors
+/// A conflict for oneself; not found.
+pub async fn delete(app: &App, permit: &Permit, name: &str) -> Result<User> {
+    demand_administer(permit)?;
+    let tx = app.store.begin().await?;
+    let user = users::by_name(&tx, name).await?;
+    if is_own(permit, &user) {
+        let message = "You cannot delete yourself. Another administrator can.";
+        return Err(Error::conflict(message));
+    }
+    users::delete(&tx, user.id).await?;
+    let resource = format!("user {}", user.name);
+    record(&tx, permit, "user.deleted", resource, app.now(), told(&user)).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Whether it is the account of whoever holds the permit, or of who acts in their name.
+fn is_own(permit: &Permit, user: &User) -> bool {
+    let actor = permit.actor();
+    let own = |name: &str| name.eq_ignore_ascii_case(user.name.as_str());
+    own(&actor.name) || actor.impersonator.as_deref().is_some_and(own)
 }
 
 /// Gives a user another password; gives it back when it was made up because none was typed.

@@ -125,6 +125,7 @@ pub fn routes(routes: Table) -> Table {
         .at("/admin/users/:user", get(users::show).post(users::edit))
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
+        .at("/admin/users/:user/delete", post(users::delete))
 }
 
 /// The permit to change servers and clusters, and to add projects.

@@ -39,6 +39,8 @@ struct UserPage {
     action: String,
     form: UserForm,
     complaints: Complaints,
+    /// Where to have one that exists deleted.
+    delete: String,
     /// For one that exists.
     known: Option<Row>,
     /// Whether it is the visitor's own account.
@@ -173,6 +175,15 @@ pub async fn set_disabled(
     settle(&visitor, outcome, &url, &url).await
 }
 
+/// `POST /admin/users/{user}/delete`
+#[handler]
+pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
+    let permit = may_administer(&visitor).await?;
+    let outcome = users::delete(visitor.app(), &permit, &name).await;
+    let outcome = outcome.map(|user| format!("User “{}” is deleted. Their history stays.", user.name));
+    settle(&visitor, outcome, urls::admin_users(), &urls::admin_user(&name)).await
+}
+
 #[derive(Deserialize)]
 pub(super) struct PasswordForm {
     #[serde(default)]
@@ -233,6 +244,7 @@ async fn page(
         frame: visitor.frame(title.clone(), Section::Admin).await?,
         trail: trail(),
         title,
+        delete: urls::admin_act(&action, "delete"),
         action,
         form,
         complaints,

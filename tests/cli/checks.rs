@@ -1,0 +1,124 @@
+//! The commands that look whether something is as it should be.
+
+use std::path::Path;
+
+use deployer::domain::{HostKey, Server, ServerId};
+use deployer::store::{Store, StoreOptions, servers};
+
+use super::{Installation, program, run};
+use crate::git::support::Origin;
+use crate::support::sshd::{Sshd, keygen, pinned};
+
+#[test]
+fn policy_files_are_checked_line_by_line() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let good = run(program().args(["policy", "check"]).arg(&shipped));
+    good.well("policies: good; ");
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(&shipped).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let file = dir.path().join("policy.csv");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    let line = text.lines().count() + 1;
+    text.push_str("p, alice, shop, prod, deploy, whenever\n");
+    std::fs::write(&file, text).unwrap();
+    let bad = run(program().args(["policy", "check"]).arg(dir.path()));
+    bad.with(1, &format!("policy.csv:{line}: "), "");
+    bad.with(1, "faulty; it would not take effect.", "");
+
+    let here = Installation::new();
+    here.run("policy check")
+        .badly("No policy directory is configured");
+    let here = Installation::with(&format!("[access]\npolicies = '{}'", dir.path().display()));
+    here.run("policy check").with(1, "policy.csv:", "");
+    here.run("serve")
+        .with(1, "", "cannot be used; mend it and start again.");
+}
+
+#[test]
+fn a_repository_is_asked_for_its_branches() {
+    let here = Installation::new();
+    let mut origin = Origin::new();
+    let url = origin.url();
+    here.run(&format!("git-check {url}"))
+        .badly("has no branch: push one first.");
+    origin.write("index.html", "hello");
+    let commit = origin.commit("Begin");
+    here.run(&format!("git-check {url}"))
+        .well(&format!("{commit}\tmain\n"));
+    let missing = here.run(&format!("git-check {url}-gone"));
+    missing.badly("deployer: ");
+    assert_eq!(missing.out, "");
+    here.run("git-check ext::sh").badly("deployer: ");
+}
+
+/// The deployer knows a server there, and trusts this key of it.
+async fn trust(here: &Installation, port: u16, key: &HostKey) {
+    let url = format!("sqlite://{}", here.database().display());
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    let tx = store.begin().await.unwrap();
+    let known = servers::list(&tx).await.unwrap();
+    let id = match known.first() {
+        Some(server) => server.id,
+        None => {
+            let server = Server {
+                id: ServerId(0),
+                name: "web1".parse().unwrap(),
+                address: "127.0.0.1".into(),
+                port,
+                active: true,
+                host_key: None,
+            };
+            servers::insert(&tx, &server).await.unwrap().id
+        }
+    };
+    servers::pin_host_key(&tx, id, key).await.unwrap();
+    tx.commit().await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_has_to_show_the_key_that_is_trusted() {
+    let sshd = Sshd::start().await;
+    let key_files = format!("[ssh]\nkey_files = ['{}']", sshd.client_key.display());
+    let here = Installation::with(&key_files);
+    let words = format!("ssh-check 127.0.0.1 --port {} --user {}", sshd.port, sshd.user);
+    let unknown = here.run(&words);
+    unknown.well(&sshd.host_key.fingerprint);
+    unknown.well("Nobody has trusted a key for this address and port");
+    unknown.well(&format!("Logged in as “{}”: Linux", sshd.user));
+    assert!(!here.data().exists(), "a check made the data directory");
+
+    here.run("migrate").well("Changes made: ");
+    trust(&here, sshd.port, &sshd.host_key).await;
+    let known = here.run(&words);
+    known.well("trusted for server “web1”");
+    known.well("Logged in as");
+
+    let other = keygen(here.dir.path(), "other", "ed25519");
+    let other = pinned(&other.with_extension("pub"));
+    trust(&here, sshd.port, &other).await;
+    let changed = here.run(&words);
+    changed.badly("STOP: server “web1” shows another host key than the one that was trusted.");
+    assert!(!changed.out.contains("Logged in"), "{changed:?}");
+    assert!(changed.err.contains(&sshd.host_key.fingerprint), "{changed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_runs_no_commands_is_no_success() {
+    let sshd = Sshd::builder()
+        .line("ForceCommand echo This account is not available.; exit 7")
+        .start()
+        .await;
+    let here = Installation::with(&format!("[ssh]\nkey_files = ['{}']", sshd.client_key.display()));
+    let told = here.run(&format!(
+        "ssh-check 127.0.0.1 --port {} --user {}",
+        sshd.port, sshd.user
+    ));
+    told.badly("was let in, but the command “uname -a” exited with status 7.");
+    told.badly("It said: “This account is not available.”. See that the account's login shell");
+    let nobody = here.run(&format!("ssh-check 127.0.0.1 --port {} --user nobody", sshd.port));
+    nobody.badly("refused every key for user “nobody”");
+}

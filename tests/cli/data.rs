@@ -1,0 +1,121 @@
+//! Commands that work on the database, by themselves and beside a server that has it.
+
+use deployer::store::{Store, StoreOptions};
+use nix::sys::signal::Signal;
+
+use super::{Installation, names, run};
+
+#[test]
+fn users_are_added_listed_shut_out_and_given_passwords() {
+    let here = Installation::new();
+    here.run("user list").well("");
+    here.run_with(
+        "user add alice --email alice@example.org --password-stdin",
+        "correct horse\n",
+    )
+    .well("User “alice” was added.");
+    here.run_with("user add Alice --password-stdin", "correct horse\n")
+        .badly("There is already a user “Alice”.");
+    here.run_with("user add bob --password-stdin", "short\n")
+        .badly("at least 10 characters");
+    here.run("user add bob")
+        .badly("There is no terminal to ask for a password.");
+    here.run("user add b*b --generate").badly("deployer: ");
+    here.run("user add default --generate")
+        .badly("who acts without login");
+    here.run("user passwd bob --generate")
+        .badly("There is no user “bob”.");
+    let given = here.run("user passwd alice --generate");
+    given.well("User “alice” has a new password.\nPassword: ");
+    here.run("user disable alice").well("User “alice” is shut out.");
+    here.run("user list")
+        .well("alice\tdisabled\tnever\t\talice@example.org\n");
+    here.run("user enable alice").well("User “alice” is let in.");
+    here.run("user list").well("alice\tactive\t");
+    here.run("user disable bob").badly("There is no user “bob”.");
+}
+
+#[test]
+fn what_would_break_the_list_of_users_is_refused_as_in_the_form() {
+    let here = Installation::new();
+    let mut command = here.command("user add bob --generate");
+    let told = run(command.args(["--display-name", "Bob\tthe builder", "--email", "nowhere"]));
+    told.badly("on one line. “nowhere” is not a mail address.");
+    let mut command = here.command("user add bob --generate");
+    run(command.args(["--display-name", " Bob ", "--email", " bob@example.org "]))
+        .well("User “bob” was added.");
+    here.run("user list")
+        .well("bob\tactive\tnever\tBob\tbob@example.org\n");
+}
+
+/// Whatever lies beside the database, a check leaves it and the database as they are.
+#[track_caller]
+fn unchanged_by_a_check(here: &Installation) {
+    let (files, made) = (names(&here.data()), std::fs::read(here.database()).unwrap());
+    here.run("migrate --check").well("The schema is up to date.");
+    assert_eq!(names(&here.data()), files);
+    assert!(
+        std::fs::read(here.database()).unwrap() == made,
+        "the file was changed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_the_schema_changes_nothing() {
+    let here = Installation::new();
+    let told = here.run("migrate --check");
+    told.with(1, "There is no database yet.", "");
+    assert_eq!(names(here.dir.path()), ["deployer.toml"]);
+
+    std::fs::create_dir(here.data()).unwrap();
+    std::fs::write(here.database(), "").unwrap();
+    let told = here.run("migrate --check");
+    told.with(1, "Changes to be made: ", "");
+    assert_eq!(names(&here.data()), ["deployer.sqlite"]);
+    assert_eq!(std::fs::metadata(here.database()).unwrap().len(), 0);
+
+    here.run("migrate").well("Changes made: ");
+    unchanged_by_a_check(&here);
+    here.run("migrate").well("The schema is up to date.");
+    let log = here.data().join("deployer.sqlite-wal");
+    let url = format!("sqlite://{}", here.database().display());
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    store.begin().await.unwrap().commit().await.unwrap();
+    assert!(log.exists(), "nobody keeps a log");
+    unchanged_by_a_check(&here);
+    store.close().await.unwrap();
+    assert!(!log.exists(), "the log was not folded in");
+    unchanged_by_a_check(&here);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_has_the_database_and_commands_work_beside_it() {
+    let here = Installation::new();
+    let mut first = here.serve();
+    first.answers().await;
+
+    let other = format!("127.0.0.1:{}", crate::support::haproxy::free_ports(1)[0]);
+    let second = run(here.command("serve").env("DEPLOYER__HTTP__BIND", other));
+    second.badly(&format!(
+        "is already being served by process {}.",
+        first.child.id()
+    ));
+    here.run("user add alice --generate")
+        .well("User “alice” was added.");
+    here.run("user list").well("alice\tactive\t");
+    here.run("migrate --check").well("The schema is up to date.");
+    here.run("migrate").well("The schema is up to date.");
+    first.answers().await;
+
+    let ended = first.end(Signal::SIGTERM);
+    ended.with(
+        0,
+        &format!("listening on http://127.0.0.1:{}", here.port),
+        "stopping",
+    );
+    let mut again = here.serve();
+    again.answers().await;
+    again.end(Signal::SIGINT).with(0, "listening on", "stopping");
+    let left = names(&here.data());
+    assert!(!left.iter().any(|name| name.ends_with("-wal")), "{left:?}");
+}
