@@ -20,7 +20,9 @@ use crate::store::audit as audit_log;
 use crate::store::{environments, projects};
 
 /// Commits on one page.
-pub const PAGE: usize = 50;
+pub const PAGE: usize = 150;
+/// Commits listed where two are compared: what matters there are the files.
+const COMPARED: usize = 50;
 /// Commits offered beside the deploy form.
 const RECENT: usize = 12;
 /// How old a mirror may be before a visit fetches it: people push and look at once.
@@ -377,9 +379,9 @@ pub async fn compare(
         from => Some(mirror.resolve(from).await.map_err(at("from"))?),
     };
     let from_id = from.as_ref().map(|from| &from.id);
-    let coming = mirror.between(from_id, &to.id, PAGE).await?;
+    let coming = mirror.between(from_id, &to.id, COMPARED).await?;
     let going = match from_id {
-        Some(from) => mirror.between(Some(&to.id), from, PAGE).await?,
+        Some(from) => mirror.between(Some(&to.id), from, COMPARED).await?,
         None => Commits {
             commits: Vec::new(),
             more: false,
@@ -393,4 +395,21 @@ pub async fn compare(
         going,
         diff,
     })
+}
+
+/// The first `limit` files that differ between two compared commits, without their lines.
+///
+/// # Errors
+/// What the mirror has to say.
+pub async fn changed_files(
+    app: &App,
+    project: &Project,
+    compared: &Comparison,
+    limit: usize,
+) -> Result<ChangedFiles> {
+    let from = compared.from.as_ref().map(|from| &from.id);
+    Ok(app
+        .mirror(project)?
+        .changed_files(from, &compared.to.id, limit)
+        .await?)
 }
