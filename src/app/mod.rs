@@ -10,6 +10,7 @@ pub mod admin;
 pub mod audit;
 pub mod balancers;
 pub mod commits;
+pub mod comparison;
 pub mod deployments;
 pub mod drift;
 pub mod health;

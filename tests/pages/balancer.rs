@@ -20,56 +20,69 @@ async fn audited(pages: &Pages) -> Vec<String> {
     told
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_drained_taken_out_and_put_back_on_the_page() {
-    let web1 = Backend::start("web1").await;
+/// A HAProxy with one server, and the page of the balancer that stands for it.
+async fn one_server(pages: &Pages, backend: &Backend) -> (Haproxy, String) {
     let haproxy = Haproxy::builder()
-        .backend("web", &[("web1", web1.port)])
+        .backend("web", &[("web1", backend.port)])
         .start()
         .await;
-    let seen = haproxy.balancer("runtime");
-    let admin = Pages::start(&["dev"], "admin").await;
-    let token = value(&admin.page("/admin/new/balancer").await, "csrf");
+    let token = value(&pages.page("/admin/new/balancer").await, "csrf");
     let endpoint = haproxy.endpoint("runtime");
-    let new = [
+    let form = [
         ("csrf", token.as_str()),
         ("name", "edge"),
         ("kind", "runtime"),
         ("endpoints", &endpoint),
     ];
-    let address = location(&admin.send("/admin/new/balancer", &new).await);
-    for (act, button, state) in [
-        ("drain", "Drain", "Draining"),
-        ("maint", "Take out", "Out of service"),
-        ("ready", "Put back", "In service"),
+    let address = location(&pages.send("/admin/new/balancer", &form).await);
+    (haproxy, address)
+}
+
+/// Presses a button beside the server; the token is that of `page`.
+async fn press(pages: &Pages, address: &str, page: &str, act: &str) -> reqwest::Response {
+    let token = value(page, "csrf");
+    let form = [
+        ("csrf", token.as_str()),
+        ("backend", "web"),
+        ("server", "web1"),
+        ("act", act),
+    ];
+    pages.send(&format!("{address}/act"), &form).await
+}
+
+/// What the HAProxy itself says was decided about the server.
+async fn decided(haproxy: &Haproxy) -> String {
+    let state = haproxy.balancer("runtime").state().await.unwrap();
+    format!("{:?}", state.servers[0].admin).to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_drained_taken_out_and_put_back_on_the_page() {
+    let web1 = Backend::start("web1").await;
+    let pages = Pages::start(&["dev"], "admin").await;
+    let (haproxy, address) = one_server(&pages, &web1).await;
+    for (act, state) in [
+        ("drain", "Draining"),
+        ("maint", "Out of service"),
+        ("ready", "In service"),
     ] {
-        let page = admin.page(&address).await;
-        assert!(
-            page.contains(&format!("name=\"act\" value=\"{act}\"")),
-            "{button}: {page}"
-        );
-        let form = [
-            ("csrf", value(&page, "csrf")),
-            ("backend", value(&page, "backend")),
-            ("server", value(&page, "server")),
-            ("act", act.to_owned()),
-        ];
-        let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let done = admin.send(&format!("{address}/act"), &form).await;
+        let mut page = pages.page(&address).await;
+        let button = format!("name=\"act\" value=\"{act}\"");
+        assert!(page.contains(&button), "{act}: {page}");
+        let fields = [value(&page, "backend"), value(&page, "server")];
+        assert_eq!(fields, ["web", "web1"]);
+        let done = press(&pages, &address, &page, act).await;
         assert_eq!(location(&done), address);
-        let mut page = admin.page(&address).await;
+        assert_eq!(decided(&haproxy).await, act);
         // Put back, it is in service when its checks have passed.
-        for _ in 0..100 {
+        for _ in 0..200 {
+            page = pages.page(&address).await;
             if page.contains(state) {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            page = admin.page(&address).await;
         }
         assert!(page.contains(state), "{state}: {page}");
-        let state = seen.state().await.unwrap();
-        let now = format!("{:?}", state.servers[0].admin).to_lowercase();
-        assert_eq!(now, act);
     }
     let own = [
         "admin balancer.added allowed",
@@ -77,20 +90,14 @@ async fn a_server_is_drained_taken_out_and_put_back_on_the_page() {
         "admin balancer.taken_out allowed",
         "admin balancer.put_back allowed",
     ];
-    assert_eq!(audited(&admin).await, own);
+    assert_eq!(audited(&pages).await, own);
 
-    admin.log_in("dora").await;
-    let form = [
-        ("csrf", value(&admin.page("/profile").await, "csrf")),
-        ("backend", "web".to_owned()),
-        ("server", "web1".to_owned()),
-        ("act", "maint".to_owned()),
-    ];
-    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let refused = admin.send(&format!("{address}/act"), &form).await;
-    assert_eq!(refused.status(), 403);
-    assert_eq!(admin.get(&address).await.0, 403);
-    let state = seen.state().await.unwrap();
-    assert_eq!(format!("{:?}", state.servers[0].admin), "Ready");
-    assert_eq!(audited(&admin).await, own, "nothing was done");
+    let token = value(&pages.page("/profile").await, "csrf");
+    pages.send("/logout", &[("csrf", &token)]).await;
+    pages.log_in("dora").await;
+    let page = pages.page("/profile").await;
+    assert_eq!(press(&pages, &address, &page, "maint").await.status(), 403);
+    assert_eq!(pages.get(&address).await.0, 403);
+    assert_eq!(decided(&haproxy).await, "ready");
+    assert_eq!(audited(&pages).await, own, "nothing was done");
 }

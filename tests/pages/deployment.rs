@@ -123,7 +123,6 @@ async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
     assert!(page.contains("href=\"/projects/store/stage\""), "{page}");
     let asked = send(&pages, &form(&page, old.id, "again")).await;
     let again = pages.world.end(id_of(&location(&asked))).await;
-    assert_eq!(again.state, DeploymentState::Succeeded, "{}", again.outcome);
     assert_eq!(
         (again.project.as_str(), again.environment.as_str()),
         ("store", "stage")

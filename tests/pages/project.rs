@@ -132,18 +132,15 @@ async fn all_of_a_project_is_locked_on_its_page() {
         "{page}"
     );
     let app = &pages.world.app;
-    let asked = deployer::app::deployments::request(
-        app,
-        &crate::support::world::admin(),
-        crate::support::world::World::request(&commit),
-    );
-    assert!(asked.await.unwrap_err().message().contains("Moving house"));
+    let wanted = crate::support::world::World::request(&commit);
+    let asked = deployer::app::deployments::request(app, &crate::support::world::admin(), wanted).await;
+    assert!(asked.unwrap_err().message().contains("Moving house"));
     let events = deployer::store::audit::list(&app.store, &Default::default(), Default::default(), 10).await;
     let events = events.unwrap().items;
     assert!(
         events
             .iter()
-            .any(|one| one.event.action == "lock.created" && one.event.resource == "project shop"),
+            .any(|one| one.event.action == "lock.created" && one.event.resource == "shop"),
         "{events:#?}"
     );
     let other = Pages::start(&["dev"], "rita").await;

@@ -9,7 +9,7 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::app::commits::{Comparison, changed_files, compare};
+use crate::app::comparison::{Comparison, changed_files, compare};
 use crate::app::places;
 use crate::domain::{Error, ErrorKind, Project, Result};
 use crate::git::{ChangedFile, DiffOptions, FileDiff, FileStatus, LineOrigin};

@@ -114,7 +114,9 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     let found = watch::log_window(app, visitor.actor(), id, query.window(), WINDOW, &filter).await?;
     let lines = &found.lines;
     let total = watched.deployment.last_line;
-    let last = lines.last().map_or(0, |line| line.number);
+    // Without a line, what comes before and after is told by what was asked for.
+    let ends = query.before.unwrap_or(1).saturating_sub(1);
+    let last = lines.last().map_or(ends, |line| line.number);
     let first = lines.first().map_or(query.from.unwrap_or(0), |line| line.number);
     let full = lines.len() >= WINDOW;
     let all = !full && found.stopped.is_none();

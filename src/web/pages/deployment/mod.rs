@@ -12,6 +12,7 @@ mod panel;
 mod stand;
 mod state;
 mod tile;
+mod turn;
 
 use std::borrow::Borrow;
 

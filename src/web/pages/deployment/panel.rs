@@ -1,7 +1,7 @@
 //! The acts on a deployment as one panel: what is asked or what happened in words, and below it
 //! what may be pressed, the recommended first.
 
-use crate::app::activity::Turn;
+use super::turn::TurnView;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
 use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason};
@@ -23,36 +23,6 @@ pub struct ActsView {
     pub turn: Option<TurnView>,
     /// What may be pressed, the recommended first.
     pub buttons: Vec<Act>,
-}
-
-/// Where a deployment stands in the queue.
-pub struct TurnView {
-    /// A sentence.
-    pub place: String,
-    /// What has to end first: its name, its address and where it is; the latter two are empty for
-    /// whoever may not see it.
-    pub behind: Vec<(String, String, String)>,
-}
-
-impl TurnView {
-    fn new(turn: &Turn) -> Self {
-        let behind = turn.behind.iter().map(|one| {
-            let name = format!("deployment {}", one.id);
-            match &one.place {
-                Some((project, environment)) => {
-                    (name, urls::deployment(one.id), format!("{project}/{environment}"))
-                }
-                None => (name, String::new(), String::new()),
-            }
-        });
-        Self {
-            place: match turn.position {
-                1 => "It is the first in the queue.".to_owned(),
-                position => format!("It is number {position} in the queue."),
-            },
-            behind: behind.collect(),
-        }
-    }
 }
 
 /// A button.

@@ -86,7 +86,7 @@ async fn page(visitor: &Visitor, name: &str, wanted: &Wanted) -> Result<Page> {
         locks: lock_lines(visitor, of_all).await?,
         lock_form: LockForm::default(),
         lock_action: urls::lock_project(view.project.name.as_str()),
-        lock_what: "all of it",
+        lock_what: "the whole project",
         may_lock: app.may(visitor.actor(), Action::Lock, &whole),
         chain: chain::chain(app, visitor.actor(), &view).await,
         commits: commits::commits(app, visitor.actor(), &view, wanted).await?,
