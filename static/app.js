@@ -109,6 +109,12 @@
     }
   });
 
+  // Where tabs don't fit, the present one is in view.
+  for (const tab of all(".tabset [aria-current]")) {
+    const set = tab.closest(".tabset");
+    set.scrollLeft = tab.offsetLeft - set.offsetLeft - (set.clientWidth - tab.offsetWidth) / 2;
+  }
+
   // Streams: say when the connection is lost, and when it is back.
   const offline = document.getElementById("offline");
   const lost = new Set();

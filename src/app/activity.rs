@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 
 use super::App;
+use super::deployments::resource;
 use super::history::{self, Filter, Visible};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Actor, Deployment, DeploymentId, DeploymentState, Instant, Result};
+use crate::domain::{Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, Result};
 use crate::store::{Page, deployments, queue};
 
 /// Failures shown: more than anybody mends in a day.
@@ -57,8 +58,17 @@ pub struct Waiting {
     pub behind: Vec<Obstacle>,
 }
 
+/// Where a deployment stands in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Its place, from 1.
+    pub position: usize,
+    /// What has to end first; empty when only a worker is missing.
+    pub behind: Vec<Obstacle>,
+}
+
 /// What another deployment waits for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
     /// Its number.
     pub id: DeploymentId,
@@ -94,6 +104,27 @@ pub async fn now(app: &App, actor: &Actor) -> Result<Activity> {
         ended: latest.items.into_iter().filter(ended).take(ENDED).collect(),
         at,
     })
+}
+
+/// Where a deployment stands in the queue, as far as somebody may know; `None` when it is not in it.
+///
+/// # Errors
+/// Of the store.
+pub async fn turn(app: &App, actor: &Actor, id: DeploymentId) -> Result<Option<Turn>> {
+    let order = queue::waiting(&app.store).await?;
+    let Some((position, (_, others))) = (1..).zip(&order).find(|(_, (one, _))| *one == id) else {
+        return Ok(None);
+    };
+    let mut behind = Vec::new();
+    for &id in others {
+        let other = deployments::by_id(&app.store, id).await?;
+        let seen = app.may(actor, Action::View, &resource(&other));
+        behind.push(Obstacle {
+            id,
+            place: seen.then_some((other.project, other.environment)),
+        });
+    }
+    Ok(Some(Turn { position, behind }))
 }
 
 fn is_at_work(deployment: &Deployment) -> bool {

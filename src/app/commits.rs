@@ -1,5 +1,5 @@
-//! Commits as people look at them: a branch page by page, what would change, two commits compared;
-//! and keeping the mirror they are read from fresh.
+//! Commits as people look at them: a branch page by page, what would change; and keeping the mirror
+//! they are read from fresh.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,14 +13,12 @@ use super::{App, audit};
 use crate::domain::{
     Action, Actor, BranchName, CommitId, Environment, Error, ErrorKind, Project, Resource, Result,
 };
-use crate::git::{
-    Branch, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Diff, DiffOptions, Freshness, Mirror,
-};
+use crate::git::{Branch, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Freshness, Mirror};
 use crate::store::audit as audit_log;
 use crate::store::{environments, projects};
 
 /// Commits on one page.
-pub const PAGE: usize = 50;
+pub const PAGE: usize = 150;
 /// Commits offered beside the deploy form.
 const RECENT: usize = 12;
 /// How old a mirror may be before a visit fetches it: people push and look at once.
@@ -107,7 +105,7 @@ pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
 }
 
 /// The project of this name, for somebody who may view it.
-async fn viewed(app: &App, actor: &Actor, name: &str) -> Result<Project> {
+pub(super) async fn viewed(app: &App, actor: &Actor, name: &str) -> Result<Project> {
     let project = projects::by_name(&app.store, name).await?;
     let whole = Resource::Project(project.name.to_string());
     app.permit(actor, Action::View, &whole).await?;
@@ -334,63 +332,4 @@ fn about_commit(error: crate::git::Error) -> Error {
         }
         _ => error,
     }
-}
-
-/// Two commits compared.
-#[derive(Debug, Clone)]
-pub struct Comparison {
-    /// Where it begins; `None`: with nothing.
-    pub from: Option<CommitInfo>,
-    /// Where it ends.
-    pub to: CommitInfo,
-    /// The commits that `to` has and `from` has not.
-    pub coming: Commits,
-    /// The commits that `from` has and `to` has not.
-    pub going: Commits,
-    /// The files that differ.
-    pub diff: Diff,
-}
-
-/// Compares two commits (hashes, branches, tags) of a project for somebody who may view it. An
-/// empty `from` is the beginning of everything.
-///
-/// # Errors
-/// Not found; forbidden; complaints about the fields `from` and `to`.
-pub async fn compare(
-    app: &App,
-    actor: &Actor,
-    project: &str,
-    (from, to): (&str, &str),
-    options: DiffOptions,
-) -> Result<Comparison> {
-    let project = viewed(app, actor, project).await?;
-    let mirror = app.mirror(&project)?;
-    let at = |field: &'static str| {
-        move |error: crate::git::Error| match Error::from(error) {
-            error if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal) => error,
-            error => Error::field(field, error.message()),
-        }
-    };
-    let to = mirror.resolve(to).await.map_err(at("to"))?;
-    let from = match from.trim() {
-        "" => None,
-        from => Some(mirror.resolve(from).await.map_err(at("from"))?),
-    };
-    let from_id = from.as_ref().map(|from| &from.id);
-    let coming = mirror.between(from_id, &to.id, PAGE).await?;
-    let going = match from_id {
-        Some(from) => mirror.between(Some(&to.id), from, PAGE).await?,
-        None => Commits {
-            commits: Vec::new(),
-            more: false,
-        },
-    };
-    let diff = mirror.diff(from_id, &to.id, options).await?;
-    Ok(Comparison {
-        from,
-        to,
-        coming,
-        going,
-        diff,
-    })
 }

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod balancers;
 pub mod cleaner;
 pub mod commits;
+pub mod comparison;
 pub mod deployments;
 pub mod drift;
 pub mod health;

@@ -3,15 +3,16 @@
 use chrono::TimeDelta;
 
 use super::App;
+use super::activity::{self, Turn};
 use super::deployments::{
-    action_for, action_of, approval_obstacle, next_environments, open_servers, resource,
+    action_for, action_of, approval_obstacle, next_environments, open_servers, place_of, resource,
 };
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
     Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
-    LogLine, Plan, Resource, Result, Step, Target,
+    Plan, Resource, Result, Step, Target,
 };
-use crate::store::log::{self, Filter};
+use crate::store::log::{self, Filter, Found};
 use crate::store::{deployments, environments, steps};
 
 /// How many earlier deployments say how long one takes: enough that one odd one does not count,
@@ -32,8 +33,20 @@ pub struct Watched {
     /// How long such deployments usually take: the median of the last ones that succeeded.
     /// `None`: there is too little to go by, or it has ended.
     pub usual: Option<TimeDelta>,
+    /// Its project and environment by the names of today; `None` when they are gone.
+    pub place: Option<(String, String)>,
     /// When this was read.
     pub at: Instant,
+}
+
+impl Watched {
+    /// Its project and environment by the names of today, or those it had where they are gone.
+    pub fn names(&self) -> (&str, &str) {
+        match &self.place {
+            Some((project, environment)) => (project, environment),
+            None => (&self.deployment.project, &self.deployment.environment),
+        }
+    }
 }
 
 /// What somebody may do with a deployment now.
@@ -63,6 +76,8 @@ pub struct Acts {
     pub approve_obstacle: Option<String>,
     /// Reject it.
     pub reject: bool,
+    /// Where it stands in the queue, while it does.
+    pub turn: Option<Turn>,
 }
 
 /// The deployment as it is now, without asking who wants to know: for what is rendered once and
@@ -77,11 +92,26 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
     Ok(Watched {
         plan: deployments::plan(&app.store, id).await?,
         usual: usual(app, &deployment).await?,
+        place: place(app, &deployment).await?,
         deployment,
         servers,
         steps,
         at: app.now(),
     })
+}
+
+async fn place(app: &App, deployment: &Deployment) -> Result<Option<(String, String)>> {
+    if deployment.project_id.is_none() || deployment.environment_id.is_none() {
+        return Ok(None);
+    }
+    let (project, environment) = place_of(app, deployment).await?;
+    Ok(Some((project.name.to_string(), environment.name.to_string())))
+}
+
+/// What an act on it is about, for policy.
+fn resource_of(watched: &Watched) -> Resource {
+    let (project, environment) = watched.names();
+    Resource::Environment(project.to_owned(), environment.to_owned())
 }
 
 /// The median of how long the last such deployments took.
@@ -110,17 +140,20 @@ pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched,
 
 async fn acts(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     if watched.deployment.state.is_final() {
-        afterwards(app, actor, watched).await
-    } else {
-        Ok(meanwhile(app, actor, watched))
+        return afterwards(app, actor, watched).await;
     }
+    let mut acts = meanwhile(app, actor, watched);
+    if watched.deployment.state == DeploymentState::Queued {
+        acts.turn = activity::turn(app, actor, watched.deployment.id).await?;
+    }
+    Ok(acts)
 }
 
 /// What may be done with a deployment that waits or runs. Asks nothing but the policy in memory.
 fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     use DeploymentState::{Awaiting, Paused, Running};
     let deployment = &watched.deployment;
-    let resource = resource(deployment);
+    let resource = resource_of(watched);
     let may = |action| app.may(actor, action, &resource);
     let ending = deployment.cancelled_by.is_some();
     let cancel = may(Action::Cancel) && !ending;
@@ -148,7 +181,7 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
 /// What may be done with what an ended deployment has left.
 async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     let deployment = &watched.deployment;
-    let resource = resource(deployment);
+    let resource = resource_of(watched);
     let may = |action| app.may(actor, action, &resource);
     let mut acts = Acts::default();
     let (Some(_), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
@@ -161,7 +194,7 @@ async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts>
     if deployment.state == DeploymentState::Succeeded {
         if deployment.target == Target::Environment {
             let here = environments::by_id(&app.store, environment).await?;
-            acts.promote_to = promote_to(app, actor, deployment, &here).await?;
+            acts.promote_to = promote_to(app, actor, watched.names().0, &here).await?;
         }
     } else if acts.again {
         let open = open_servers(app, deployment, &watched.servers).await?;
@@ -173,16 +206,11 @@ async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts>
     Ok(acts)
 }
 
-async fn promote_to(
-    app: &App,
-    actor: &Actor,
-    deployment: &Deployment,
-    here: &Environment,
-) -> Result<Vec<String>> {
+async fn promote_to(app: &App, actor: &Actor, project: &str, here: &Environment) -> Result<Vec<String>> {
     let next = next_environments(app, here).await?.into_iter();
     let names = next.map(|one| one.name.to_string());
     let may = |name: &String| {
-        let place = Resource::Environment(deployment.project.clone(), name.clone());
+        let place = Resource::Environment(project.to_owned(), name.clone());
         app.may(actor, Action::Deploy, &place)
     };
     Ok(names.filter(may).collect())
@@ -208,6 +236,10 @@ pub enum Window {
     Last,
 }
 
+/// How many lines one look searches for a text: a quarter of a second's work; further on there is a
+/// link.
+pub const SEARCHED: usize = 100_000;
+
 /// At most `limit` lines of a deployment's log, in order, for somebody who may view it.
 ///
 /// # Errors
@@ -219,13 +251,13 @@ pub async fn log_window(
     window: Window,
     limit: usize,
     filter: &Filter,
-) -> Result<Vec<LogLine>> {
+) -> Result<Found> {
     let deployment = deployments::by_id(&app.store, id).await?;
     app.permit(actor, Action::View, &resource(&deployment)).await?;
-    let lines = match window {
-        Window::From(line) => log::read(&app.store, id, line, limit, filter).await?,
-        Window::Before(line) => log::read_before(&app.store, id, line, limit, filter).await?,
-        Window::Last => log::read_before(&app.store, id, i64::MAX, limit, filter).await?,
+    let before = match window {
+        Window::From(line) => return log::search(&app.store, id, line, limit, filter, SEARCHED).await,
+        Window::Before(line) => line,
+        Window::Last => i64::MAX,
     };
-    Ok(lines)
+    log::search_before(&app.store, id, before, limit, filter, SEARCHED).await
 }

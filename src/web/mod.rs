@@ -221,6 +221,7 @@ fn table() -> Table {
             "/projects/:project/:environment/lock",
             post(environment::locking::lock),
         )
+        .at("/locks/projects/:project", post(project::lock_all))
         .at("/locks/:id/lift", post(environment::locking::lift))
         .at(
             "/projects/:project/:environment/plan",

@@ -142,6 +142,15 @@ pub fn diff_file(project: &str, from: &str, to: &str, path: &str) -> String {
     )
 }
 
+/// The same from a later line of that file on.
+pub fn diff_file_from(project: &str, from: &str, to: &str, path: &str, offset: usize) -> String {
+    let offset = offset.to_string();
+    with_query(
+        &format!("/projects/{}/diff", encode(project)),
+        &[("from", from), ("to", to), ("only", path), ("offset", &offset)],
+    )
+}
+
 /// The difference between two commits of a project.
 pub fn diff(project: &str, from: &str, to: &str) -> String {
     with_query(
@@ -173,6 +182,11 @@ pub fn deployment_act(id: DeploymentId, act: &str) -> String {
 /// Locks an environment (POST).
 pub fn lock_environment(project: &str, env: &str) -> String {
     format!("{}/lock", environment(project, env))
+}
+
+/// Locks all of a project (POST).
+pub fn lock_project(project: &str) -> String {
+    format!("/locks/projects/{}", encode(project))
 }
 
 /// Lifts a lock (POST).

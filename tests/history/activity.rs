@@ -54,6 +54,18 @@ async fn what_waits_says_for_what_and_hides_what_may_not_be_seen() {
     for id in [waiting.id, behind.id, failed] {
         assert!(page.contains(&format!("id=\"d{id}\"")), "{id}");
     }
+    let first = text(&site, &format!("/deployments/{}", waiting.id)).await;
+    assert!(
+        first.contains("It is the first in the queue.")
+            && first.contains(&format!("It waits for deployment {} to end.", running.id)),
+        "{first}"
+    );
+    let second = text(&site, &format!("/deployments/{}", behind.id)).await;
+    assert!(
+        second.contains("It is number 2 in the queue.")
+            && second.contains(&format!("deployment {}</a> of shop/beta", waiting.id)),
+        "{second}"
+    );
     let only = text(&site, "/activity?show=failed").await;
     assert!(
         only.contains(&format!("id=\"d{failed}\"")) && !only.contains(&format!("id=\"d{}\"", waiting.id))

@@ -66,3 +66,34 @@ async fn what_cannot_be_found_is_said_beside_its_field() {
             .contains("Compare any two commits")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_and_every_line_can_be_reached() {
+    let mut pages = Pages::start(&["dev"], "rita").await;
+    for number in 0..70 {
+        pages
+            .world
+            .repository
+            .write(&format!("file{number:02}.txt"), format!("{number}\n"));
+    }
+    let long: String = (0..6000).map(|line| format!("line {line}\n")).collect();
+    pages.world.repository.write("a.txt", long);
+    pages.world.commit("First").await;
+
+    let page = pages.page("/projects/shop/diff?to=main").await;
+    assert!(page.contains("id=\"file-60\"") && !page.contains("id=\"file-61\""));
+    assert!(page.contains("only=file69.txt"), "{page}");
+    let alone = pages.page("/projects/shop/diff?to=main&only=file69.txt").await;
+    assert!(alone.contains("<td>69</td>"), "{alone}");
+
+    let first = pages.page("/projects/shop/diff?to=main&only=a.txt").await;
+    assert!(first.contains("<td>line 4999</td>") && !first.contains("<td>line 5000</td>"));
+    let next = crate::history::support::link(&first, "next").expect("the file goes on");
+    let second = pages.page(&next).await;
+    assert!(second.contains("<td>line 5000</td>") && second.contains("<td>line 5999</td>"));
+    assert!(!second.contains("<td>line 4999</td>") && second.contains("5000 lines come before"));
+    let back = crate::history::support::link(&second, "prev").expect("there are lines before");
+    assert!(pages.page(&back).await.contains("<td>line 0</td>"));
+    let far = "/projects/shop/diff?to=main&only=a.txt&offset=18446744073709551615";
+    assert!(pages.page(far).await.contains("the lines before"));
+}

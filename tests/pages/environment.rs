@@ -133,6 +133,17 @@ async fn a_server_is_asked_what_it_runs() {
         live.contains("The server says so itself") && live.contains(&first),
         "{live}"
     );
+    let address = "/projects/shop/dev/servers/web1";
+    let page = pages.page("/projects/shop/dev").await;
+    assert!(
+        page.contains(&format!("<a class=\"ask\" href=\"{address}\"")),
+        "{page}"
+    );
+    let whole = pages.page(address).await;
+    assert!(
+        whole.contains("</html>") && whole.contains("The server says so itself") && !live.contains("</html>"),
+        "{whole}"
+    );
 
     let marker = pages.world.home(1, "dev/shop/.git_release");
     let other = std::fs::read_to_string(&marker)

@@ -1,5 +1,7 @@
 //! The pages about projects over real HTTP, before a real repository, sshd and store.
 
+mod balancer;
+mod deployment;
 mod diff;
 mod environment;
 mod health;

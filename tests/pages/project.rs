@@ -91,3 +91,58 @@ async fn a_host_that_is_down_leaves_the_page_standing() {
             .contains("was not fetched yet")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_come_150_at_a_time() {
+    let mut pages = Pages::start(&["dev"], "rita").await;
+    for number in 1..=150 {
+        let message = format!("Change {number}.");
+        pages
+            .world
+            .repository
+            .git(&["commit", "-q", "--allow-empty", "-m", &message]);
+    }
+    pages.world.repository.write("a", "1");
+    pages.world.commit("The last").await;
+    let page = pages.page("/projects/shop").await;
+    assert_eq!(page.matches("class=\"commit-what\"").count(), 150);
+    assert!(page.contains("Change 2.") && !page.contains("Change 1."));
+    let older = crate::history::support::link(&page, "next").expect("there is one more");
+    let rest = pages.page(older.trim_end_matches("#commits")).await;
+    assert_eq!(rest.matches("class=\"commit-what\"").count(), 1);
+    assert!(rest.contains("Change 1."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_a_project_is_locked_on_its_page() {
+    let mut pages = Pages::start(&["dev"], "admin").await;
+    pages.world.repository.write("a", "1");
+    let commit = pages.world.commit("First").await;
+    let page = pages.page("/projects/shop").await;
+    let token = value(&page, "csrf");
+    assert!(page.contains("action=\"/locks/projects/shop\""), "{page}");
+    let refused = pages.send("/locks/projects/shop", &[("csrf", &token)]).await;
+    assert_eq!(refused.status(), 422);
+    assert!(refused.text().await.unwrap().contains("Say why"));
+    let form = [("csrf", token.as_str()), ("reason", "Moving house")];
+    let locked = pages.send("/locks/projects/shop", &form).await;
+    let page = pages.page(&location(&locked)).await;
+    assert!(
+        page.contains("admin has locked all of shop") && page.contains("Moving house"),
+        "{page}"
+    );
+    let app = &pages.world.app;
+    let wanted = crate::support::world::World::request(&commit);
+    let asked = deployer::app::deployments::request(app, &crate::support::world::admin(), wanted).await;
+    assert!(asked.unwrap_err().message().contains("Moving house"));
+    let events = deployer::store::audit::list(&app.store, &Default::default(), Default::default(), 10).await;
+    let events = events.unwrap().items;
+    assert!(
+        events
+            .iter()
+            .any(|one| one.event.action == "lock.created" && one.event.resource == "shop"),
+        "{events:#?}"
+    );
+    let other = Pages::start(&["dev"], "rita").await;
+    assert!(!other.page("/projects/shop").await.contains("/locks/projects/"));
+}

@@ -252,6 +252,17 @@ async fn the_form_of_an_environment_keeps_its_rollout_and_complains_per_field() 
     let saved = pages.send(address, &form).await;
     let page = pages.page(&location(&saved)).await;
     assert!(page.contains("<option value=\"canary\" selected>") && page.contains("value=\"50 %\""));
+
+    // What a form does not have stays as it is.
+    let short: Vec<(&str, &str)> = form.drain(..10).collect();
+    assert!(short.last().unwrap().0 == "keep_releases");
+    let saved = pages.send(address, &short).await;
+    let page = pages.page(&location(&saved)).await;
+    assert!(
+        page.contains("<option value=\"canary\" selected>") && page.contains("value=\"50 %\""),
+        "{page}"
+    );
+    assert!(page.contains("<option value=\"ask\" selected>"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,4 +292,23 @@ async fn a_balancer_that_cannot_be_reached_says_so_on_its_page() {
         "{page}"
     );
     assert!(pages.page("/admin/balancers").await.contains("edge"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_server_is_left_alone_can_be_read() {
+    let (pages, commit) = two_servers("admin").await;
+    let store = &pages.world.app.store;
+    let mut web2 = deployer::store::servers::by_name(store, "web2").await.unwrap();
+    web2.active = false;
+    let tx = store.begin().await.unwrap();
+    deployer::store::servers::update(&tx, &web2).await.unwrap();
+    tx.commit().await.unwrap();
+    let page = pages.page(&format!("/projects/shop/dev?commit={commit}")).await;
+    let will = text(&page, "class=\"card-body will\"");
+    assert!(will.contains("Left alone: web2. "), "{will}");
+    let (_, why) = will.split_once("Left alone: web2. ").unwrap();
+    assert!(
+        why.to_lowercase().starts_with("deactivated") || why.contains("active"),
+        "{why}"
+    );
 }

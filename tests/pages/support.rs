@@ -57,7 +57,7 @@ impl Pages {
         pages
     }
 
-    async fn log_in(&self, who: &str) {
+    pub async fn log_in(&self, who: &str) {
         let (_, page) = self.get("/login").await;
         let token = value(&page, "csrf");
         let form = [("csrf", token.as_str()), ("name", who), ("password", PASSWORD)];

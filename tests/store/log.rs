@@ -2,7 +2,6 @@
 
 use deployer::domain::{Chunk, DeploymentId, Line, LogLine, StepKind, Stream};
 use deployer::store::{Lease, log};
-use futures_util::TryStreamExt;
 use proptest::prelude::*;
 
 use crate::support::store::{TestStore, deployment, noon};
@@ -214,19 +213,37 @@ async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line() {
 }
 
 #[tokio::test]
-async fn the_download_is_the_whole_log() {
+async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on() {
     let store = TestStore::new().await;
-    let (id, all) = mixed(&store).await;
-    let pieces: Vec<_> = log::download(store.store.clone(), id)
-        .try_collect()
-        .await
-        .unwrap();
-    let text = String::from_utf8(pieces.concat()).unwrap();
-    let said: Vec<String> = all
-        .iter()
-        .map(|line| format!("{}: {}", line.server, line.text))
-        .collect();
-    assert_eq!(text.lines().collect::<Vec<_>>(), said);
+    let (id, _) = mixed(&store).await;
+    let filter = log::Filter {
+        text: Some("needle".into()),
+        ..log::Filter::default()
+    };
+    let all = log::read(&store.store, id, 1, 10_000, &filter).await.unwrap();
+    let (mut forward, mut looks, mut next) = (Vec::new(), 0, Some(1));
+    while let Some(from) = next {
+        let found = log::search(&store.store, id, from, 10_000, &filter, 10)
+            .await
+            .unwrap();
+        forward.extend(found.lines);
+        next = found.stopped;
+        looks += 1;
+    }
+    assert_eq!((forward, looks > 2), (all.clone(), true), "{looks} looks");
+    let (mut back, mut looks, mut next) = (Vec::new(), 0, Some(i64::MAX));
+    while let Some(before) = next {
+        let found = log::search_before(&store.store, id, before, 10_000, &filter, 10)
+            .await
+            .unwrap();
+        back.splice(0..0, found.lines);
+        next = found.stopped;
+        looks += 1;
+    }
+    assert_eq!((back, looks > 2), (all, true), "{looks} looks");
+    // Without a text to look for there is nothing to give up.
+    let plain = log::search(&store.store, id, 1, 10_000, &log::Filter::default(), 10).await;
+    assert_eq!(plain.unwrap().stopped, None);
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{action_for, resource};
+use super::{action_for, resource_now};
 use crate::app::{App, audit};
 use crate::domain::{
     Action, Actor, Answer, Answered, Deployment, DeploymentId, DeploymentState, Error, Kind, Result,
@@ -18,7 +18,9 @@ use crate::store::deployments;
 pub async fn cancel(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     use DeploymentState::{Awaiting, Queued, Scheduled};
     let deployment = deployments::by_id(&app.store, id).await?;
-    let permit = app.permit(actor, Action::Cancel, &resource(&deployment)).await?;
+    let permit = app
+        .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
+        .await?;
     let (now, who) = (app.now(), &permit.actor().name);
     let tx = app.store.begin().await?;
     // Read again: a worker may have taken or ended it meanwhile.
@@ -78,7 +80,9 @@ pub async fn unpause_request(app: &App, actor: &Actor, id: DeploymentId) -> Resu
 async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
     // Who may end it may hold it.
-    let permit = app.permit(actor, Action::Cancel, &resource(&deployment)).await?;
+    let permit = app
+        .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
+        .await?;
     let now = app.now();
     let tx = app.store.begin().await?;
     let present = deployments::by_id(&tx, id).await?;
@@ -140,7 +144,9 @@ pub fn action_of(answer: Answer, kind: Kind) -> Action {
 pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let action = action_of(answer, deployment.kind);
-    let permit = app.permit(actor, action, &resource(&deployment)).await?;
+    let permit = app
+        .permit(actor, action, &resource_now(app, &deployment).await?)
+        .await?;
     let now = app.now();
     let tx = app.store.begin().await?;
     let answered = Answered {

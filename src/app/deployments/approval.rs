@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::resource;
+use super::resource_now;
 use super::terms::check_length;
 use crate::access::Permit;
 use crate::app::{App, audit};
@@ -21,7 +21,9 @@ use crate::store::{Tx, deployments};
 /// approval any more.
 pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    let permit = app.permit(actor, Action::Approve, &resource(&deployment)).await?;
+    let permit = app
+        .permit(actor, Action::Approve, &resource_now(app, &deployment).await?)
+        .await?;
     let now = app.now();
     let tx = app.store.begin().await?;
     let deployment = deployments::by_id(&tx, id).await?;
@@ -62,7 +64,9 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
 /// Forbidden; unknown; a conflict when it does not await approval any more.
 pub async fn reject(app: &App, actor: &Actor, id: DeploymentId, reason: &str) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    let permit = app.permit(actor, Action::Approve, &resource(&deployment)).await?;
+    let permit = app
+        .permit(actor, Action::Approve, &resource_now(app, &deployment).await?)
+        .await?;
     let reason = reason.trim();
     check_length("reason", reason)?;
     let (now, who) = (app.now(), &permit.actor().name);

@@ -5,14 +5,66 @@ use std::collections::HashSet;
 
 use super::proof::source_of;
 use super::request::{DeployRequest, Onward, Requested, order};
-use super::target::{Choice, of_parts, resolve};
-use super::{action_for, place, resource};
+use super::target::{of_parts, resolve};
+use super::{action_for, gone, place_of, resource_now};
 use crate::app::App;
 use crate::domain::{
-    Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind, Result,
-    ServerId, ServerPart, ServerState,
+    Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind, Project,
+    Resource, Result, ServerId, ServerPart, ServerState, Target,
 };
 use crate::store::{deployments, environments, releases, servers};
+
+/// The deployment that somebody goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// Itself.
+    pub id: DeploymentId,
+    /// See [`DeployRequest::request_key`].
+    pub request_key: Option<String>,
+}
+
+impl From<DeploymentId> for Earlier {
+    fn from(id: DeploymentId) -> Self {
+        Self {
+            id,
+            request_key: None,
+        }
+    }
+}
+
+/// It with all that a new request takes from it.
+struct Start {
+    deployment: Deployment,
+    /// Where it belongs, by the names of today.
+    project: Project,
+    environment: Environment,
+    resource: Resource,
+    request_key: Option<String>,
+    /// What the same form has brought about when it was sent before.
+    same: Option<Requested>,
+}
+
+/// Looks at it, once policy lets `actor` do what `action` makes of its kind. The request asks
+/// again; here so that how it stands is told to nobody else.
+async fn start(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Action) -> Result<Start> {
+    let Earlier { id, request_key } = earlier;
+    let deployment = deployments::by_id(&app.store, id).await?;
+    let resource = resource_now(app, &deployment).await?;
+    app.permit(actor, action(deployment.kind), &resource).await?;
+    let same = match &request_key {
+        Some(key) => deployments::by_request_key(&app.store, key).await?,
+        None => None,
+    };
+    let (project, environment) = place_of(app, &deployment).await?;
+    Ok(Start {
+        same: same.map(|same| Requested::AlreadyQueued(same.id)),
+        deployment,
+        project,
+        environment,
+        resource,
+        request_key,
+    })
+}
 
 /// What an ended deployment has left undone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,9 +94,7 @@ pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPar
     use DeploymentState::{Cancelled, Failed, Interrupted};
     let id = deployment.id;
     let Some(environment) = deployment.environment_id else {
-        return Ok(Open::hindered(format!(
-            "The environment of deployment {id} is gone."
-        )));
+        return Ok(Open::hindered(gone(deployment)));
     };
     if !matches!(deployment.state, Failed | Cancelled | Interrupted) {
         let state = match deployment.state {
@@ -91,8 +141,8 @@ pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPar
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when none has failed or the environment has moved on.
-pub async fn retry(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
-    take_up(app, actor, id, true).await
+pub async fn retry(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
+    take_up(app, actor, earlier.into(), true).await
 }
 
 /// Goes on with an interrupted, cancelled or failed deployment from its first unfinished server:
@@ -100,23 +150,23 @@ pub async fn retry(app: &App, actor: &Actor, id: DeploymentId) -> Result<Request
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when nothing is left or the environment has moved on.
-pub async fn resume(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
-    take_up(app, actor, id, false).await
+pub async fn resume(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
+    take_up(app, actor, earlier.into(), false).await
 }
 
-async fn take_up(app: &App, actor: &Actor, id: DeploymentId, only_failed: bool) -> Result<Requested> {
-    let deployment = deployments::by_id(&app.store, id).await?;
-    // Asked again with the request; here so that how it stands is told to nobody else.
-    app.permit(actor, action_for(deployment.kind), &resource(&deployment))
-        .await?;
+async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) -> Result<Requested> {
+    let start = start(app, actor, earlier, action_for).await?;
+    if let Some(same) = start.same {
+        return Ok(same);
+    }
+    let (deployment, id) = (&start.deployment, start.deployment.id);
     let parts = deployments::servers(&app.store, id).await?;
-    let open = open_servers(app, &deployment, &parts).await?;
+    let open = open_servers(app, deployment, &parts).await?;
     if let Some(obstacle) = open.obstacle {
         return Err(Error::conflict(obstacle));
     }
-    let (_, environment) = place(app, &deployment.project, &deployment.environment).await?;
-    let (target, mut servers) = resolve(app, &environment, (&deployment.target).into()).await?;
-    let complete = releases::complete(&app.store, environment.id).await?;
+    let (target, mut servers) = same_servers(app, &start).await?;
+    let complete = releases::complete(&app.store, start.environment.id).await?;
     let mut is_whole = true;
     for part in servers.iter_mut().filter(|part| part.skipped.is_none()) {
         let has = complete.get(&part.server_id);
@@ -143,18 +193,18 @@ async fn take_up(app: &App, actor: &Actor, id: DeploymentId, only_failed: bool) 
     let onward = Onward {
         origin: Some(id),
         servers: Some((if is_whole { target } else { to_do }, servers)),
-        approval: still_approved(app, actor, &deployment),
+        approval: still_approved(app, actor, deployment),
     };
     let wanted = DeployRequest {
         // What somebody with the right to had asked for stays so, for those with the same right.
         strategy: deployment
             .strategy
-            .filter(|_| app.may(actor, Action::Configure, &resource(&deployment))),
+            .filter(|_| app.may(actor, Action::Configure, &start.resource)),
         lock_override: deployment
             .lock_override
             .clone()
-            .filter(|_| app.may(actor, Action::Lock, &resource(&deployment))),
-        ..like(&deployment, reason)
+            .filter(|_| app.may(actor, Action::Lock, &start.resource)),
+        ..start.like(reason)
     };
     order(app, actor, wanted, onward).await
 }
@@ -168,19 +218,22 @@ fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Option<A
     (app.now() < approval.expires_at && !own).then_some(approval)
 }
 
-/// The request for what a deployment was for.
-fn like(deployment: &Deployment, reason: String) -> DeployRequest {
-    DeployRequest {
-        reason,
-        kind: match deployment.kind {
-            kind @ (Kind::Rollback | Kind::Promotion) => kind,
-            Kind::Regular | Kind::Automatic | Kind::Scheduled => Kind::Regular,
-        },
-        ..DeployRequest::new(
-            &deployment.project,
-            &deployment.environment,
-            deployment.commit.as_str(),
-        )
+impl Start {
+    /// The request for what the deployment was for.
+    fn like(&self, reason: String) -> DeployRequest {
+        DeployRequest {
+            reason,
+            request_key: self.request_key.clone(),
+            kind: match self.deployment.kind {
+                kind @ (Kind::Rollback | Kind::Promotion) => kind,
+                Kind::Regular | Kind::Automatic | Kind::Scheduled => Kind::Regular,
+            },
+            ..DeployRequest::new(
+                self.project.name.as_str(),
+                self.environment.name.as_str(),
+                self.deployment.commit.as_str(),
+            )
+        }
     }
 }
 
@@ -188,13 +241,14 @@ fn like(deployment: &Deployment, reason: String) -> DeployRequest {
 ///
 /// # Errors
 /// As [`super::request`]; the project, environment or target may be gone.
-pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
-    let deployment = deployments::by_id(&app.store, id).await?;
-    app.permit(actor, action_for(deployment.kind), &resource(&deployment))
-        .await?;
-    let wanted = like(&deployment, format!("Once more: deployment {id}"));
+pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
+    let start = start(app, actor, earlier.into(), action_for).await?;
+    if let Some(same) = start.same {
+        return Ok(same);
+    }
+    let wanted = start.like(format!("Once more: deployment {}", start.deployment.id));
     let onward = Onward {
-        servers: Some(same_servers(app, &deployment).await?),
+        servers: Some(same_servers(app, &start).await?),
         ..Onward::default()
     };
     order(app, actor, wanted, onward).await
@@ -205,11 +259,12 @@ pub async fn again(app: &App, actor: &Actor, id: DeploymentId) -> Result<Request
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when there is no such commit.
-pub async fn roll_back(app: &App, actor: &Actor, id: DeploymentId) -> Result<Requested> {
-    let deployment = deployments::by_id(&app.store, id).await?;
-    // Asked again with the request; here so that what was there before is told to nobody else.
-    app.permit(actor, Action::Rollback, &resource(&deployment))
-        .await?;
+pub async fn roll_back(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
+    let start = start(app, actor, earlier.into(), |_| Action::Rollback).await?;
+    if let Some(same) = start.same {
+        return Ok(same);
+    }
+    let id = start.deployment.id;
     let before = deployments::previous_succeeded(&app.store, id)
         .await?
         .ok_or_else(|| {
@@ -220,22 +275,18 @@ pub async fn roll_back(app: &App, actor: &Actor, id: DeploymentId) -> Result<Req
     let wanted = DeployRequest {
         commit: before.commit.to_string(),
         kind: Kind::Rollback,
-        ..like(&deployment, format!("Back from deployment {id}"))
+        ..start.like(format!("Back from deployment {id}"))
     };
     let onward = Onward {
         origin: Some(id),
-        servers: Some(same_servers(app, &deployment).await?),
+        servers: Some(same_servers(app, &start).await?),
         ..Onward::default()
     };
     order(app, actor, wanted, onward).await
 }
 
-async fn same_servers(
-    app: &App,
-    deployment: &Deployment,
-) -> Result<(crate::domain::Target, Vec<deployments::NewPart>)> {
-    let (_, environment) = place(app, &deployment.project, &deployment.environment).await?;
-    resolve(app, &environment, (&deployment.target).into()).await
+async fn same_servers(app: &App, start: &Start) -> Result<(Target, Vec<deployments::NewPart>)> {
+    resolve(app, &start.environment, (&start.deployment.target).into()).await
 }
 
 /// Brings what succeeded in one environment to `environment`, which has to come right after it in
@@ -243,16 +294,23 @@ async fn same_servers(
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when it has not succeeded, or when that is not what comes next.
-pub async fn promote(app: &App, actor: &Actor, id: DeploymentId, environment: &str) -> Result<Requested> {
-    let deployment = deployments::by_id(&app.store, id).await?;
-    app.permit(actor, Action::View, &resource(&deployment)).await?;
-    if deployment.state != DeploymentState::Succeeded {
+pub async fn promote(
+    app: &App,
+    actor: &Actor,
+    earlier: impl Into<Earlier>,
+    environment: &str,
+) -> Result<Requested> {
+    let start = start(app, actor, earlier.into(), |_| Action::View).await?;
+    if let Some(same) = start.same {
+        return Ok(same);
+    }
+    let (id, here) = (start.deployment.id, &start.environment);
+    if start.deployment.state != DeploymentState::Succeeded {
         return Err(Error::conflict(format!(
             "Deployment {id} has not succeeded, so its commit cannot go on from there."
         )));
     }
-    let (_, here) = place(app, &deployment.project, &deployment.environment).await?;
-    let next = next_environments(app, &here).await?;
+    let next = next_environments(app, here).await?;
     if !next.iter().any(|one| one.name.as_str() == environment) {
         return Err(Error::conflict(format!(
             "What comes after {} is not “{environment}”.",
@@ -260,10 +318,9 @@ pub async fn promote(app: &App, actor: &Actor, id: DeploymentId, environment: &s
         )));
     }
     let wanted = DeployRequest {
-        choice: Choice::All,
+        environment: environment.to_owned(),
         kind: Kind::Promotion,
-        reason: format!("On from {}, deployment {id}", here.name),
-        ..DeployRequest::new(&deployment.project, environment, deployment.commit.as_str())
+        ..start.like(format!("On from {}, deployment {id}", here.name))
     };
     order(app, actor, wanted, Onward::default()).await
 }

@@ -75,7 +75,7 @@ impl DeployRequest {
 pub enum Requested {
     /// A new deployment.
     Queued(DeploymentId),
-    /// The same was already waiting.
+    /// The same was asked for before: by the same form, or it is still waiting.
     AlreadyQueued(DeploymentId),
 }
 
@@ -174,14 +174,15 @@ pub(super) async fn order(
 async fn store(app: &App, allowed: Allowed, wanted: DeployRequest, wish: Wish) -> Result<Requested> {
     let now = app.now();
     let tx = app.store.begin().await?;
-    let stopping = locks::stopping(&tx, wish.project.id, wish.environment.id, allowed.begins).await?;
-    if let Some(lock) = allowed.stopped_by(&stopping) {
-        return Err(Error::conflict(locked(lock)));
-    }
+    // First of all: what was asked for before is so, whatever would stand in its way by now.
     if let Some(key) = &wanted.request_key
         && let Some(earlier) = deployments::by_request_key(&tx, key).await?
     {
         return Ok(Requested::AlreadyQueued(earlier.id));
+    }
+    let stopping = locks::stopping(&tx, wish.project.id, wish.environment.id, allowed.begins).await?;
+    if let Some(lock) = allowed.stopped_by(&stopping) {
+        return Err(Error::conflict(locked(lock)));
     }
     if let Some(twin) = twin(&tx, &wanted, &wish).await? {
         return Ok(Requested::AlreadyQueued(twin));

@@ -10,7 +10,7 @@
 
 mod read;
 
-pub use read::{Filter, count, download, last, read, read_before};
+pub use read::{Filter, Found, count, last, read, read_before, search, search_before};
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait};

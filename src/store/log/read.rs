@@ -1,13 +1,10 @@
 //! Windows into logs.
 
-use bytes::Bytes;
-use futures_util::Stream;
-use futures_util::stream::try_unfold;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
+use super::super::Reader;
 use super::super::entities::log_chunks::{Column, Entity};
-use super::super::{Reader, Store};
 use super::from_row;
 use crate::domain::{DeploymentId, LogLine, NumberedChunk, Result, StepKind};
 
@@ -46,6 +43,16 @@ impl Filter {
     }
 }
 
+/// Some lines, and how far was looked for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The lines, in order.
+    pub lines: Vec<LogLine>,
+    /// Where a search gave up before it had them all: forward, the first line that it has not
+    /// looked at; backward, the last one it has.
+    pub stopped: Option<i64>,
+}
+
 /// The first `limit` lines that pass `filter`, from line number `from` on, in order.
 pub async fn read(
     on: &impl Reader,
@@ -54,16 +61,36 @@ pub async fn read(
     limit: usize,
     filter: &Filter,
 ) -> Result<Vec<LogLine>> {
+    let found = search(on, deployment, from, limit, filter, usize::MAX).await?;
+    Ok(found.lines)
+}
+
+/// [`read`], which gives up a search for text after about `budget` lines.
+pub async fn search(
+    on: &impl Reader,
+    deployment: DeploymentId,
+    from: i64,
+    limit: usize,
+    filter: &Filter,
+    budget: usize,
+) -> Result<Found> {
     let needle = filter.needle();
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Found::default(), 0);
     let mut next = chunk_with(on, deployment, from, filter).await?;
-    while found.len() < limit {
+    while found.lines.len() < limit {
+        if needle.is_some() && seen >= budget {
+            found.stopped = Some(next);
+            break;
+        }
         let chunks = chunks_from(on, deployment, next, filter).await?;
         let Some(last) = chunks.last() else { break };
         next = last.last_line() + 1;
-        let lines = chunks.into_iter().flat_map(NumberedChunk::lines);
+        let lines = chunks
+            .into_iter()
+            .flat_map(NumberedChunk::lines)
+            .inspect(|_| seen += 1);
         let wanted = lines.filter(|line| line.number >= from && has(line, needle.as_deref()));
-        found.extend(wanted.take(limit - found.len()));
+        found.lines.extend(wanted.take(limit - found.lines.len()));
     }
     Ok(found)
 }
@@ -76,10 +103,27 @@ pub async fn read_before(
     limit: usize,
     filter: &Filter,
 ) -> Result<Vec<LogLine>> {
+    let found = search_before(on, deployment, before, limit, filter, usize::MAX).await?;
+    Ok(found.lines)
+}
+
+/// [`read_before`], which gives up a search for text after about `budget` lines.
+pub async fn search_before(
+    on: &impl Reader,
+    deployment: DeploymentId,
+    before: i64,
+    limit: usize,
+    filter: &Filter,
+    budget: usize,
+) -> Result<Found> {
     let needle = filter.needle();
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Found::default(), 0);
     let mut end = before;
-    while found.len() < limit {
+    while found.lines.len() < limit {
+        if needle.is_some() && seen >= budget {
+            found.stopped = Some(end);
+            break;
+        }
         let rows = filter
             .narrow(Entity::find())
             .filter(Column::DeploymentId.eq(deployment.0))
@@ -91,12 +135,12 @@ pub async fn read_before(
         let Some(last) = rows.last() else { break };
         end = last.first_line;
         for row in rows {
-            let lines = from_row(row)?.lines().rev();
+            let lines = from_row(row)?.lines().rev().inspect(|_| seen += 1);
             let wanted = lines.filter(|line| line.number < before && has(line, needle.as_deref()));
-            found.extend(wanted.take(limit - found.len()));
+            found.lines.extend(wanted.take(limit - found.lines.len()));
         }
     }
-    found.reverse();
+    found.lines.reverse();
     Ok(found)
 }
 
@@ -121,31 +165,6 @@ pub async fn count(on: &impl Reader, deployment: DeploymentId, filter: &Filter) 
         .one(on.db())
         .await?;
     Ok(sum.flatten().unwrap_or(0))
-}
-
-/// The whole log as text, each line led by its server where it has one, a piece at a time: it
-/// is never in memory as a whole, and no connection is held between pieces.
-pub fn download(
-    store: Store,
-    deployment: DeploymentId,
-) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-    try_unfold((store, 1), move |(store, next)| async move {
-        let chunks = chunks_from(&store, deployment, next, &Filter::default()).await?;
-        let Some(last) = chunks.last() else {
-            return Ok(None);
-        };
-        let after = last.last_line() + 1;
-        let mut text = String::new();
-        for line in chunks.into_iter().flat_map(NumberedChunk::lines) {
-            if !line.server.is_empty() {
-                text.push_str(&line.server);
-                text.push_str(": ");
-            }
-            text.push_str(&line.text);
-            text.push('\n');
-        }
-        Ok(Some((Bytes::from(text), (store, after))))
-    })
 }
 
 fn has(line: &LogLine, needle: Option<&str>) -> bool {

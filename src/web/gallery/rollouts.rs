@@ -62,6 +62,7 @@ pub fn sample(name: &str, now: Instant) -> Option<Watched> {
         servers: parts(&plan),
         steps: Vec::new(),
         usual: Some(TimeDelta::seconds(400)),
+        place: None,
         at: now,
         plan: Some(plan),
     };

@@ -8,10 +8,11 @@ use poem::web::{Path, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use crate::app::commits::{Comparison, compare};
+use crate::app::App;
+use crate::app::comparison::{Comparison, changed_files, compare};
 use crate::app::places;
-use crate::domain::{Error, ErrorKind, Result};
-use crate::git::{DiffOptions, FileDiff, FileStatus, LineOrigin};
+use crate::domain::{Error, ErrorKind, Project, Result};
+use crate::git::{ChangedFile, DiffOptions, FileDiff, FileStatus, LineOrigin};
 use crate::web::errors::status_of;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, html};
@@ -23,8 +24,12 @@ use crate::web::visitor::Visitor;
 const FILES: usize = 60;
 /// Lines shown per file there.
 const LINES: usize = 300;
-/// Lines shown of a file that was asked for alone.
-const LINES_ALONE: usize = 20_000;
+/// Lines shown on a page of a file that was asked for alone.
+const LINES_ALONE: usize = 5_000;
+/// Where a file that was asked for alone ends at last: what is read for a page grows with its offset.
+const LINES_READ: usize = 1_000_000;
+/// Paths listed; more than this nobody reads.
+const PATHS: usize = 20_000;
 /// Squares that show how much of a change came and went.
 const SQUARES: usize = 5;
 /// Files with more lines than this are folded at first, unless they stand alone.
@@ -50,11 +55,25 @@ struct Found {
     only: String,
     /// Back from one file to all.
     all: String,
+    /// The paths of the files that are not shown here, each with where it is.
+    others: Vec<(ChangedFile, String)>,
+    /// The pages of a long file before and after this one; empty: there is none.
+    earlier: String,
+    later: String,
+    /// How many of its lines come before this page.
+    skipped: usize,
 }
 
 impl Found {
     fn only(&self) -> Option<&str> {
         Some(self.only.as_str()).filter(|only| !only.is_empty())
+    }
+
+    /// How many files are neither shown nor listed.
+    fn unlisted(&self) -> Option<usize> {
+        let told = self.files.len() + self.others.len();
+        let rest = self.comparison.diff.files_total.saturating_sub(told);
+        Some(rest).filter(|rest| *rest > 0)
     }
 
     fn files_word(&self) -> String {
@@ -88,6 +107,17 @@ pub struct Wanted {
     from: String,
     to: String,
     only: String,
+    /// How many lines of that one file to pass over.
+    offset: usize,
+}
+
+impl Wanted {
+    fn offset(&self) -> usize {
+        if self.only.is_empty() {
+            return 0;
+        }
+        self.offset.min(LINES_READ)
+    }
 }
 
 /// `GET /projects/{project}/diff`
@@ -103,7 +133,11 @@ pub async fn show(
     let alone = !wanted.only.is_empty();
     let options = DiffOptions {
         max_files: FILES,
-        max_lines_per_file: if alone { LINES_ALONE } else { LINES },
+        max_lines_per_file: if alone {
+            wanted.offset() + LINES_ALONE
+        } else {
+            LINES
+        },
         only: alone.then(|| wanted.only.clone()),
         ..DiffOptions::default()
     };
@@ -114,7 +148,11 @@ pub async fn show(
             .map(Some),
     };
     let (found, error) = match compared {
-        Ok(found) => (found, None),
+        Ok(Some(comparison)) => {
+            let others = others(app, &view.project, &comparison).await?;
+            (Some(shown(comparison, others, &project, &wanted)), None)
+        }
+        Ok(None) => (None, None),
         Err(error) if is_ours(&error) => return Err(error),
         Err(error) => (None, Some(error)),
     };
@@ -130,7 +168,7 @@ pub async fn show(
             (project.clone(), urls::project(&project)),
         ],
         url: urls::diff(&project, "", ""),
-        found: found.map(|found| shown(found, &project, &wanted)),
+        found,
         complaints: error.as_ref().map(Complaints::of_error).unwrap_or_default(),
         branches: branches
             .into_iter()
@@ -149,13 +187,30 @@ fn is_ours(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Internal | ErrorKind::Forbidden)
 }
 
-fn shown(mut comparison: Comparison, project: &str, wanted: &Wanted) -> Found {
+/// The files that were too many for the page.
+async fn others(app: &App, project: &Project, comparison: &Comparison) -> Result<Vec<ChangedFile>> {
+    if !comparison.diff.cut {
+        return Ok(Vec::new());
+    }
+    let all = changed_files(app, project, comparison, PATHS).await?;
+    Ok(all.files.into_iter().skip(comparison.diff.files.len()).collect())
+}
+
+fn shown(mut comparison: Comparison, others: Vec<ChangedFile>, project: &str, wanted: &Wanted) -> Found {
     let alone = !wanted.only.is_empty();
-    let files = std::mem::take(&mut comparison.diff.files);
+    let mut files = std::mem::take(&mut comparison.diff.files);
+    let skipped = wanted.offset();
+    let is_cut = alone && files.iter().any(|file| file.cut);
+    for file in files.iter_mut().filter(|_| skipped > 0) {
+        pass_over(file, skipped);
+    }
+    let at = |offset: usize| urls::diff_file_from(project, &wanted.from, &wanted.to, &wanted.only, offset);
+    let next = skipped + LINES_ALONE;
+    let address = |file: &ChangedFile| urls::diff_file(project, &wanted.from, &wanted.to, &file.path);
     let view = |file: FileDiff| {
         let lines: usize = file.hunks.iter().map(|hunk| hunk.lines.len()).sum();
         FileView {
-            alone: urls::diff_file(project, &wanted.from, &wanted.to, &file.change.path),
+            alone: address(&file.change),
             squares: squares(file.additions, file.deletions),
             open: alone || lines <= FOLDED_FROM,
             file,
@@ -164,9 +219,35 @@ fn shown(mut comparison: Comparison, project: &str, wanted: &Wanted) -> Found {
     Found {
         files: files.into_iter().map(view).collect(),
         all: urls::diff(project, &wanted.from, &wanted.to),
+        others: others
+            .into_iter()
+            .map(|file| (file.clone(), address(&file)))
+            .collect(),
+        earlier: if skipped > 0 {
+            at(skipped.saturating_sub(LINES_ALONE))
+        } else {
+            String::new()
+        },
+        later: if is_cut && next < LINES_READ {
+            at(next)
+        } else {
+            String::new()
+        },
+        skipped,
         only: wanted.only.clone(),
         comparison,
     }
+}
+
+/// Leaves out the first `skipped` lines of a file. What is left of a place that differs keeps its
+/// header.
+fn pass_over(file: &mut FileDiff, mut skipped: usize) {
+    for hunk in &mut file.hunks {
+        let here = skipped.min(hunk.lines.len());
+        hunk.lines.drain(..here);
+        skipped -= here;
+    }
+    file.hunks.retain(|hunk| !hunk.lines.is_empty());
 }
 
 /// How much came and how much went, each shown by at least one square where there is any.
@@ -190,6 +271,24 @@ fn squares(additions: usize, deletions: usize) -> [&'static str; SQUARES] {
     })
 }
 
+fn icon(file: &ChangedFile) -> &'static str {
+    match file.status {
+        FileStatus::Added | FileStatus::Copied => "file-plus",
+        FileStatus::Deleted => "file-minus",
+        FileStatus::Modified => "file-diff",
+        FileStatus::Renamed | FileStatus::ModeChanged | FileStatus::TypeChanged => "file",
+    }
+}
+
+fn tone(file: &ChangedFile) -> &'static str {
+    match file.status {
+        FileStatus::Added | FileStatus::Copied => "t-good",
+        FileStatus::Deleted => "t-bad",
+        FileStatus::Modified => "t-info",
+        FileStatus::Renamed | FileStatus::ModeChanged | FileStatus::TypeChanged => "t-warn",
+    }
+}
+
 /// The class of a line.
 fn class(origin: &LineOrigin) -> &'static str {
     match origin {
@@ -202,21 +301,11 @@ fn class(origin: &LineOrigin) -> &'static str {
 
 impl FileView {
     fn icon(&self) -> &'static str {
-        match self.file.change.status {
-            FileStatus::Added | FileStatus::Copied => "file-plus",
-            FileStatus::Deleted => "file-minus",
-            FileStatus::Modified => "file-diff",
-            FileStatus::Renamed | FileStatus::ModeChanged | FileStatus::TypeChanged => "file",
-        }
+        icon(&self.file.change)
     }
 
     fn tone(&self) -> &'static str {
-        match self.file.change.status {
-            FileStatus::Added | FileStatus::Copied => "t-good",
-            FileStatus::Deleted => "t-bad",
-            FileStatus::Modified => "t-info",
-            FileStatus::Renamed | FileStatus::ModeChanged | FileStatus::TypeChanged => "t-warn",
-        }
+        tone(&self.file.change)
     }
 
     /// `100644 → 100755`, where the mode changed.

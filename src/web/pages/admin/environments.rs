@@ -74,7 +74,7 @@ pub async fn add(
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &project).await?;
-    let form = read(&pairs.into());
+    let form = read(&pairs.into(), EnvironmentForm::default());
     match environments::add(visitor.app(), &permit, project.id, &form).await {
         Ok(added) => saved(&visitor, &project, &added, "added").await,
         Err(error) => shown_again(&visitor, &permit, &project, None, form, error).await,
@@ -101,7 +101,7 @@ pub async fn edit(
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Result<Response> {
     let (project, permit, environment) = open(&visitor, &project, &environment).await?;
-    let form = read(&pairs.into());
+    let form = read(&pairs.into(), EnvironmentForm::of(&environment));
     match environments::edit(visitor.app(), &permit, environment.id, &form).await {
         Ok(changed) => saved(&visitor, &project, &changed, "saved").await,
         Err(error) => shown_again(&visitor, &permit, &project, Some(&environment), form, error).await,
@@ -153,7 +153,8 @@ async fn open(visitor: &Visitor, project: &str, environment: &str) -> Result<(Pr
     Ok((project, permit, environment))
 }
 
-fn read(fields: &Fields) -> EnvironmentForm {
+/// What was sent; the parts that are not in it stay as `kept` has them.
+fn read(fields: &Fields, kept: EnvironmentForm) -> EnvironmentForm {
     let gone: Vec<&str> = fields.all("secret-gone").collect();
     let secrets = fields.all("secret-name").zip(fields.all("secret-value"));
     EnvironmentForm {
@@ -179,8 +180,8 @@ fn read(fields: &Fields) -> EnvironmentForm {
         remote_timeout: fields.text("remote_timeout"),
         parallel: fields.text("parallel"),
         keep_releases: fields.text("keep_releases"),
-        health: health::read(fields),
-        rollout: rollout::read(fields),
+        health: health::read(fields, kept.health),
+        rollout: rollout::read(fields, kept.rollout),
     }
 }
 

@@ -22,6 +22,11 @@ impl Fields {
         self.all(name).next().unwrap_or_default().to_owned()
     }
 
+    /// The value of the first field called `name`; `kept` when there is none.
+    pub fn text_or(&self, name: &str, kept: String) -> String {
+        self.all(name).next().map_or(kept, str::to_owned)
+    }
+
     /// Whether the box `name` was ticked.
     pub fn is_ticked(&self, name: &str) -> bool {
         self.all(name).next().is_some()

@@ -4,8 +4,9 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use crate::app::deployments::{self, Requested};
+use crate::app::deployments::{self, Earlier, Requested};
 use crate::domain::{Answer, DeploymentId, Error, Result};
+use crate::web::csrf;
 use crate::web::flash::Flash;
 use crate::web::frame::go_to;
 use crate::web::urls;
@@ -87,17 +88,37 @@ pub async fn reject(
     Ok(go_to(&urls::deployment(id)))
 }
 
+/// What a form that asks for a new deployment sends along.
+#[derive(Deserialize)]
+pub struct Key {
+    #[serde(default)]
+    request_key: String,
+}
+
+impl Key {
+    fn of(self, id: DeploymentId) -> Earlier {
+        Earlier {
+            id,
+            request_key: csrf::is_secret(&self.request_key).then_some(self.request_key),
+        }
+    }
+}
+
 /// `POST /deployments/{id}/retry`
 #[handler]
-pub async fn retry(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    let requested = deployments::retry(visitor.app(), visitor.actor(), id).await?;
+pub async fn retry(visitor: Visitor, Path(id): Path<DeploymentId>, Form(key): Form<Key>) -> Result<Response> {
+    let requested = deployments::retry(visitor.app(), visitor.actor(), key.of(id)).await?;
     follow(&visitor, requested).await
 }
 
 /// `POST /deployments/{id}/resume`
 #[handler]
-pub async fn resume(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    let requested = deployments::resume(visitor.app(), visitor.actor(), id).await?;
+pub async fn resume(
+    visitor: Visitor,
+    Path(id): Path<DeploymentId>,
+    Form(key): Form<Key>,
+) -> Result<Response> {
+    let requested = deployments::resume(visitor.app(), visitor.actor(), key.of(id)).await?;
     follow(&visitor, requested).await
 }
 
@@ -106,6 +127,8 @@ pub async fn resume(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Re
 pub struct Next {
     #[serde(default)]
     environment: String,
+    #[serde(flatten)]
+    key: Key,
 }
 
 /// `POST /deployments/{id}/promote`
@@ -115,28 +138,36 @@ pub async fn promote(
     Path(id): Path<DeploymentId>,
     Form(next): Form<Next>,
 ) -> Result<Response> {
-    let requested = deployments::promote(visitor.app(), visitor.actor(), id, &next.environment).await?;
+    let Next { environment, key } = next;
+    let requested = deployments::promote(visitor.app(), visitor.actor(), key.of(id), &environment).await?;
     follow(&visitor, requested).await
 }
 
 /// `POST /deployments/{id}/again`
 #[handler]
-pub async fn again(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    let requested = deployments::again(visitor.app(), visitor.actor(), id).await?;
+pub async fn again(visitor: Visitor, Path(id): Path<DeploymentId>, Form(key): Form<Key>) -> Result<Response> {
+    let requested = deployments::again(visitor.app(), visitor.actor(), key.of(id)).await?;
     follow(&visitor, requested).await
 }
 
 /// `POST /deployments/{id}/rollback`
 #[handler]
-pub async fn roll_back(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    let requested = deployments::roll_back(visitor.app(), visitor.actor(), id).await?;
+pub async fn roll_back(
+    visitor: Visitor,
+    Path(id): Path<DeploymentId>,
+    Form(key): Form<Key>,
+) -> Result<Response> {
+    let requested = deployments::roll_back(visitor.app(), visitor.actor(), key.of(id)).await?;
     follow(&visitor, requested).await
 }
 
 /// To the page of what was asked for.
-async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response, Error> {
+///
+/// # Errors
+/// Of the session.
+pub async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response> {
     if let Requested::AlreadyQueued(id) = requested {
-        let text = format!("The same was waiting already: this is deployment {id}.");
+        let text = format!("This was asked for already: it is deployment {id}.");
         visitor.flash(Flash::warning(text)).await?;
     }
     Ok(go_to(&urls::deployment(requested.id())))

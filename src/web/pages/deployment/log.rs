@@ -23,6 +23,10 @@ pub(super) struct LogView {
     pub earlier: String,
     pub later: String,
     pub newest: String,
+    /// Whether a search for text stopped before it had looked at everything.
+    pub gave_up: bool,
+    /// Whether it looked forward.
+    pub forward: bool,
     /// Where live lines come from; empty when this part of the log does not grow.
     pub events: String,
     /// Whether there is any line at all.
@@ -107,19 +111,29 @@ fn step_choices(watched: &Watched) -> Vec<(String, String)> {
 pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQuery) -> Result<LogView> {
     let (app, id) = (visitor.app(), watched.deployment.id);
     let filter = query.filter();
-    let lines = watch::log_window(app, visitor.actor(), id, query.window(), WINDOW, &filter).await?;
+    let found = watch::log_window(app, visitor.actor(), id, query.window(), WINDOW, &filter).await?;
+    let lines = &found.lines;
     let total = watched.deployment.last_line;
-    let first = lines.first().map_or(0, |line| line.number);
-    let last = lines.last().map_or(0, |line| line.number);
+    // Without a line, what comes before and after is told by what was asked for.
+    let ends = query.before.unwrap_or(1).saturating_sub(1);
+    let last = lines.last().map_or(ends, |line| line.number);
+    let first = lines.first().map_or(query.from.unwrap_or(0), |line| line.number);
     let full = lines.len() >= WINDOW;
-    let shows_end =
-        !matches!(query.window(), Window::From(_) | Window::Before(_)) || (!full && query.before.is_none());
+    let all = !full && found.stopped.is_none();
+    let forward = matches!(query.window(), Window::From(_));
+    let shows_end = matches!(query.window(), Window::Last) || (forward && all);
     let live = shows_end && !watched.deployment.state.is_final() && query.text.is_empty();
     // A stream without a filter goes on after the newest line; with one, what the filter passed
     // over must not be sent again either.
     let after = last.max(total).to_string();
     let acts = super::state::acts_key(&watched.deployment);
-    let reaches_start = first <= 1 || (matches!(query.window(), Window::Last | Window::Before(_)) && !full);
+    // Where the search goes on that gave up here.
+    let (back, on) = match found.stopped {
+        Some(line) if forward => (first, line),
+        Some(line) => (line, last + 1),
+        None => (first, last + 1),
+    };
+    let reaches_start = back <= 1 || (!forward && all);
     let pairs = [
         ("after", after.as_str()),
         ("server", query.server.as_str()),
@@ -130,12 +144,12 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
         earlier: if reaches_start {
             String::new()
         } else {
-            query.url(id, &[("before", &first.to_string())])
+            query.url(id, &[("before", &back.to_string())])
         },
         later: if shows_end {
             String::new()
         } else {
-            query.url(id, &[("from", &(last + 1).to_string())])
+            query.url(id, &[("from", &on.to_string())])
         },
         newest: query.url(id, &[]),
         events: if live {
@@ -143,6 +157,8 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
         } else {
             String::new()
         },
+        gave_up: found.stopped.is_some(),
+        forward,
         lines: lines.iter().map(LineView::new).collect(),
         filter: query,
         steps: step_choices(watched),
@@ -153,6 +169,11 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
 }
 
 impl LogView {
+    /// How many lines one look searches, in words.
+    pub fn searched(&self) -> String {
+        format::number(i64::try_from(watch::SEARCHED).unwrap_or(i64::MAX))
+    }
+
     pub fn empty() -> Self {
         Self {
             lines: Vec::new(),
@@ -162,6 +183,8 @@ impl LogView {
             earlier: String::new(),
             later: String::new(),
             newest: String::new(),
+            gave_up: false,
+            forward: false,
             events: String::new(),
             is_empty: true,
             total: String::new(),
@@ -179,16 +202,23 @@ pub(super) fn as_text(
     futures_util::stream::unfold(Some(1_i64), move |next| {
         let (app, actor, filter) = (app.clone(), actor.clone(), filter.clone());
         async move {
-            let from = next.filter(|&line| line <= last)?;
-            let window = Window::From(from);
-            match watch::log_window(&app, &actor, id, window, DOWNLOAD_WINDOW, &filter).await {
-                Ok(lines) if lines.is_empty() => None,
-                Ok(lines) => {
-                    let next = lines.last().map(|line| line.number + 1);
-                    let text: String = lines.iter().map(text_line).collect();
-                    Some((Ok(bytes::Bytes::from(text)), next))
+            let mut from = next?;
+            loop {
+                if from > last {
+                    return None;
                 }
-                Err(error) => Some((Err(std::io::Error::other(error)), None)),
+                let window = Window::From(from);
+                let found = watch::log_window(&app, &actor, id, window, DOWNLOAD_WINDOW, &filter).await;
+                let found = match found {
+                    Ok(found) => found,
+                    Err(error) => return Some((Err(std::io::Error::other(error)), None)),
+                };
+                let newest = found.lines.last().map(|line| line.number + 1);
+                from = found.stopped.or(newest)?;
+                if newest.is_some() {
+                    let text: String = found.lines.iter().map(text_line).collect();
+                    return Some((Ok(bytes::Bytes::from(text)), Some(from)));
+                }
             }
         }
     })

@@ -12,6 +12,7 @@ mod panel;
 mod stand;
 mod state;
 mod tile;
+mod turn;
 
 use std::borrow::Borrow;
 
@@ -60,10 +61,10 @@ struct Urls {
 }
 
 impl Urls {
-    fn new(deployment: &Deployment) -> Self {
-        let id = deployment.id;
-        let diff =
-            |before: &CommitId| urls::diff(&deployment.project, before.as_str(), deployment.commit.as_str());
+    fn new(watched: &Watched) -> Self {
+        let (deployment, id) = (&watched.deployment, watched.deployment.id);
+        let (project, _) = watched.names();
+        let diff = |before: &CommitId| urls::diff(project, before.as_str(), deployment.commit.as_str());
         Self {
             page: urls::deployment(id),
             log: urls::deployment_log(id),
@@ -86,7 +87,7 @@ impl Page {
         Self {
             frame,
             trail,
-            urls: Urls::new(one),
+            urls: Urls::new(&watched),
             acts: ActsView::new(&watched, allowed),
             origin: one.origin.map(|id| (origin_words(one, id), urls::deployment(id))),
             strategy: strategy.map(strategy_words).unwrap_or_default(),
@@ -137,18 +138,12 @@ pub async fn show(
     let app = visitor.app();
     let (watched, allowed) = watch::see(app, visitor.actor(), id).await?;
     let log = log::log_view(&visitor, &watched, query.0).await?;
-    let deployment = &watched.deployment;
+    let (project, environment) = watched.names();
     let trail = vec![
-        (deployment.project.clone(), urls::project(&deployment.project)),
-        (
-            deployment.environment.clone(),
-            urls::environment(&deployment.project, &deployment.environment),
-        ),
+        (project.to_owned(), urls::project(project)),
+        (environment.to_owned(), urls::environment(project, environment)),
     ];
-    let title = format!(
-        "Deployment {id} · {} {}",
-        deployment.project, deployment.environment
-    );
+    let title = format!("Deployment {id} · {project} {environment}");
     let frame = visitor.frame(title, Section::Activity).await?;
     html(&Page::new(frame, trail, watched, &allowed, log))
 }

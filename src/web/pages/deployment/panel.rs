@@ -1,11 +1,12 @@
 //! The acts on a deployment as one panel: what is asked or what happened in words, and below it
 //! what may be pressed, the recommended first.
 
+use super::turn::TurnView;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
 use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason};
 use crate::web::pages::count;
-use crate::web::urls;
+use crate::web::{csrf, urls};
 
 /// The contract of the block `acts` of `templates/deployments/show.html`.
 pub struct ActsView {
@@ -18,6 +19,8 @@ pub struct ActsView {
     pub text: String,
     /// When it goes on by itself.
     pub until: Option<Instant>,
+    /// Where it stands in the queue, while it does.
+    pub turn: Option<TurnView>,
     /// What may be pressed, the recommended first.
     pub buttons: Vec<Act>,
 }
@@ -27,8 +30,8 @@ pub struct Act {
     pub label: String,
     pub icon: &'static str,
     pub url: String,
-    /// Sent along: name and value.
-    pub field: Option<(&'static str, String)>,
+    /// Sent along: names and values.
+    pub fields: Vec<(&'static str, String)>,
     /// Asked for together with the question: name and label.
     pub wants: Option<(&'static str, &'static str)>,
     /// A class: `btn-primary` for the recommended one.
@@ -45,7 +48,7 @@ impl Act {
             label: label.into(),
             icon,
             url,
-            field: None,
+            fields: Vec::new(),
             wants: None,
             class: "",
             question: String::new(),
@@ -54,8 +57,13 @@ impl Act {
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.field = Some((name, value.into()));
+        self.fields.push((name, value.into()));
         self
+    }
+
+    /// One that asks for a new deployment: sent twice, it is one request.
+    fn once(self) -> Self {
+        self.with("request_key", csrf::new_secret())
     }
 
     fn asks(mut self, question: impl Into<String>, yes: &'static str) -> Self {
@@ -75,6 +83,7 @@ impl ActsView {
         } else {
             meanwhile(one, allowed)
         };
+        view.turn = allowed.turn.as_ref().map(TurnView::new);
         view.say_who(one, allowed);
         if let Some(first) = view.buttons.first_mut()
             && first.class.is_empty()
@@ -124,6 +133,7 @@ impl ActsView {
                 DeploymentState::Scheduled => one.scheduled_at,
                 _ => None,
             },
+            turn: None,
             buttons: Vec::new(),
         }
     }
@@ -319,7 +329,8 @@ fn answer_act(one: &Deployment, answer: Answer) -> Act {
 
 /// What may be done with what it has left, the recommended first.
 fn afterwards(one: &Deployment, allowed: &Acts) -> Vec<Act> {
-    let act = |label: String, icon, act: &str| Act::new(label, icon, urls::deployment_act(one.id, act));
+    let act =
+        |label: String, icon, act: &str| Act::new(label, icon, urls::deployment_act(one.id, act)).once();
     let mut acts = Vec::new();
     let resume = (allowed.resume > 0).then(|| {
         let label = format!("Resume the {} unfinished", allowed.resume);
@@ -363,5 +374,7 @@ fn roll_back(one: &Deployment, commit: &CommitId) -> Act {
         commit.short()
     );
     let label = format!("Roll back to {}", commit.short());
-    Act::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback")).asks(question, "Roll back")
+    Act::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback"))
+        .once()
+        .asks(question, "Roll back")
 }

@@ -209,8 +209,12 @@ fn estimate(watched: &watch::Watched) -> String {
     if one.state != DeploymentState::Running || one.cancelled_by.is_some() {
         return String::new();
     }
-    let left = usual - (watched.at - start);
-    match left.num_seconds() {
+    remaining(usual, watched.at - start)
+}
+
+/// What is left of what usually takes `usual` and goes on for `since` now, in words.
+fn remaining(usual: TimeDelta, since: TimeDelta) -> String {
+    match (usual - since).num_seconds() {
         ..=-5 => format!("usually done after {}", format::duration(whole(usual))),
         -4..10 => "nearly done".to_owned(),
         10..60 => "less than a minute left".to_owned(),
@@ -221,4 +225,21 @@ fn estimate(watched: &watch::Watched) -> String {
 /// Whole seconds: a guess has no tenths.
 fn whole(length: TimeDelta) -> TimeDelta {
     TimeDelta::seconds(length.num_seconds().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::remaining;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn what_is_left_is_told_roughly() {
+        let told = |usual, since| remaining(TimeDelta::seconds(usual), TimeDelta::seconds(since));
+        assert_eq!(told(600, 0), "about 10 min left");
+        assert_eq!(told(600, 571), "less than a minute left");
+        assert_eq!(told(600, 300), "about 5 min left");
+        assert_eq!(told(600, 595), "nearly done");
+        assert_eq!(told(600, 604), "nearly done");
+        assert_eq!(told(600, 700), "usually done after 10 min 00 s");
+    }
 }

@@ -24,10 +24,10 @@ use crate::app::{commits, live_release as live};
 use crate::domain::{Error, ErrorKind, Result};
 use crate::git::Freshness;
 use crate::web::errors::status_of;
-use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::admin::environments::rollout::STRATEGIES;
+use crate::web::pages::deployment::deeds::follow;
 use crate::web::pages::deployment::strategy_words;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
@@ -60,6 +60,21 @@ struct Page {
 struct LiveFragment {
     answer: Result<live::LiveRelease>,
     /// The commit that we know to be there; empty: none.
+    known: String,
+    project: String,
+    frame_now: crate::domain::Instant,
+}
+
+/// The contract of `templates/environments/live.html`: the same as a page, for whoever has no
+/// scripts.
+#[derive(Template)]
+#[template(path = "environments/live.html")]
+struct LivePage {
+    frame: Frame,
+    trail: Vec<(String, String)>,
+    title: String,
+    back: String,
+    answer: Result<live::LiveRelease>,
     known: String,
     project: String,
     frame_now: crate::domain::Instant,
@@ -183,15 +198,8 @@ async fn ask(visitor: &Visitor, project: &str, environment: &str, given: &Given)
     request(visitor.app(), visitor.actor(), wanted).await
 }
 
-async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response> {
-    if let Requested::AlreadyQueued(id) = requested {
-        let text = format!("This was asked for already: it is deployment {id}.");
-        visitor.flash(Flash::warning(text)).await?;
-    }
-    Ok(go_to(&urls::deployment(requested.id())))
-}
-
-/// `GET /projects/{project}/{environment}/servers/{server}`: what the server itself says.
+/// `GET /projects/{project}/{environment}/servers/{server}`: what the server itself says, for a row
+/// of the page or as a page of its own.
 #[handler]
 pub async fn live_release(
     visitor: Visitor,
@@ -216,10 +224,30 @@ pub async fn live_release(
     {
         return answer.map(|_| Response::default());
     }
-    html(&LiveFragment {
+    let (known, project) = (known.unwrap_or_default(), view.project.name.to_string());
+    if visitor.wants_fragment() {
+        return html(&LiveFragment {
+            answer,
+            known,
+            project,
+            frame_now: visitor.now(),
+        });
+    }
+    let back = urls::environment(&project, &environment);
+    html(&LivePage {
+        frame: visitor
+            .frame(format!("{server} · {project} {environment}"), Section::Overview)
+            .await?,
+        trail: vec![
+            ("Overview".to_owned(), urls::overview().to_owned()),
+            (project.clone(), urls::project(&project)),
+            (environment, back.clone()),
+        ],
+        title: format!("What {server} says"),
+        back,
         answer,
-        known: known.unwrap_or_default(),
-        project: view.project.name.to_string(),
+        known,
+        project,
         frame_now: visitor.now(),
     })
 }

@@ -14,28 +14,54 @@ use crate::domain::{Actor, Error, Instant, Kind, Plan, Result, ServerId, Strateg
 use crate::web::pages::count;
 use crate::web::pages::deployment::{hold_words, strategy_words};
 
-/// Names of a batch shown before “and more”.
+/// Names shown at once; the rest unfolds.
 const NAMES: usize = 12;
 
 /// What will happen, before anybody presses.
 pub struct RolloutView {
     pub strategy: String,
     pub batches: Vec<BatchLine>,
-    /// Servers that are left alone, and why.
-    pub left_alone: Vec<(String, String)>,
+    /// Servers that are left alone, by why.
+    pub left_alone: Vec<(Names, String)>,
     pub notes: Vec<String>,
     /// Why it cannot be done so; empty: it can.
     pub obstacle: String,
 }
 
+/// The names of some servers: the first ones, and the rest for those who ask.
+#[derive(Default)]
+pub struct Names {
+    pub first: String,
+    /// Empty when the first are all.
+    pub rest: String,
+    /// How many those are.
+    pub more: usize,
+}
+
+impl Names {
+    fn of(names: &[&str]) -> Self {
+        let (first, rest) = names.split_at(names.len().min(NAMES));
+        Self {
+            first: first.join(", "),
+            rest: rest.join(", "),
+            more: rest.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+}
+
 pub struct BatchLine {
     pub title: String,
     pub size: String,
-    pub names: String,
+    pub names: Names,
     /// What is waited for before it; empty: nothing.
     pub hold: String,
     /// Who is taken out of service before it; empty: nobody else.
-    pub takes_out: String,
+    pub takes_out: Names,
 }
 
 impl Given {
@@ -129,14 +155,24 @@ pub async fn rollout(
     Ok(RolloutView {
         strategy: strategy_words(plan.strategy),
         batches: plan.batches.iter().map(|batch| line(&plan, batch)).collect(),
-        left_alone: plan
-            .left_alone
-            .iter()
-            .map(|one| (one.name.clone(), one.why.clone()))
-            .collect(),
+        left_alone: left_alone(&plan),
         notes: plan.notes.clone(),
         obstacle: String::new(),
     })
+}
+
+/// Together what is left alone for the same reason.
+fn left_alone(plan: &Plan) -> Vec<(Names, String)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in &plan.left_alone {
+        match reasons.iter_mut().find(|(why, _)| *why == one.why) {
+            Some((_, names)) => names.push(&one.name),
+            None => reasons.push((&one.why, vec![&one.name])),
+        }
+    }
+    let told = reasons.into_iter();
+    told.map(|(why, names)| (Names::of(&names), why.to_owned()))
+        .collect()
 }
 
 fn line(plan: &Plan, batch: &Batch) -> BatchLine {
@@ -149,21 +185,31 @@ fn line(plan: &Plan, batch: &Batch) -> BatchLine {
     BatchLine {
         title: batch.title.clone(),
         size: count(names.len(), "server"),
-        names: some(&names),
+        names: Names::of(&names),
         hold: batch.hold.map(hold_words).unwrap_or_default(),
-        takes_out: some(&out),
+        takes_out: Names::of(&out),
     }
-}
-
-fn some(names: &[&str]) -> String {
-    if names.len() <= NAMES {
-        return names.join(", ");
-    }
-    format!("{} and {} more", names[..NAMES].join(", "), names.len() - NAMES)
 }
 
 /// Within how many hours somebody else has to approve it; `None`: nobody has to.
 pub fn approval_hours(view: &EnvironmentView, kind: Kind) -> Option<u32> {
     let options = &view.place.environment.options;
     options.approval_hours.filter(|_| kind != Kind::Rollback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES, Names};
+
+    #[test]
+    fn all_names_are_there_however_many() {
+        let all: Vec<String> = (1..=NAMES + 3).map(|number| format!("web{number}")).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let few = Names::of(&all[..NAMES]);
+        assert_eq!((few.more, few.rest.as_str()), (0, ""));
+        let many = Names::of(&all);
+        assert_eq!((many.more, many.rest.as_str()), (3, "web13, web14, web15"));
+        assert!(many.first.starts_with("web1, ") && many.first.ends_with("web12"));
+        assert!(Names::of(&[]).is_empty());
+    }
 }

@@ -17,8 +17,11 @@ pub(super) const ASKERS: &[(&str, &str)] = &[
     ("server", "The server itself, through the SSH connection"),
 ];
 
-/// What was sent. A form without these fields asks for no check.
-pub(super) fn read(fields: &Fields) -> HealthForm {
+/// What was sent; a form without these fields keeps the check there is.
+pub(super) fn read(fields: &Fields, kept: HealthForm) -> HealthForm {
+    if !fields.is_ticked("health_kind") {
+        return kept;
+    }
     HealthForm {
         kind: fields.text("health_kind"),
         from: fields.text("health_from"),

@@ -20,26 +20,29 @@ pub(super) const ON_FAILURE: &[(&str, &str)] = &[
     ("roll-back", "Roll back what was done"),
 ];
 
-/// What was sent. A form without these fields changes none of them from the defaults.
-pub(super) fn read(fields: &Fields) -> RolloutForm {
-    let plain = RolloutForm::default();
-    if fields.all("strategy").next().is_none() {
-        return plain;
-    }
+/// What was sent; a field that is not there keeps what `kept` says.
+pub(super) fn read(fields: &Fields, kept: RolloutForm) -> RolloutForm {
+    // An unticked box is not sent: its neighbours tell whether it was there at all.
+    let was_there = fields.is_ticked("strategy");
+    let text = |name, kept| fields.text_or(name, kept);
     RolloutForm {
         strategy: StrategyForm {
-            kind: fields.text("strategy"),
-            batch: fields.text("batch"),
-            keep: fields.text("keep"),
-            first: fields.text("first"),
-            wait: fields.text("wait"),
+            kind: text("strategy", kept.strategy.kind),
+            batch: text("batch", kept.strategy.batch),
+            keep: text("keep", kept.strategy.keep),
+            first: text("first", kept.strategy.first),
+            wait: text("wait", kept.strategy.wait),
         },
-        on_failure: fields.text("on_failure"),
-        up_to: fields.text("up_to"),
-        drain_limit: fields.text("drain_limit"),
-        up_limit: fields.text("up_limit"),
-        approval_hours: fields.text("approval_hours"),
-        watch_drift: fields.is_ticked("watch_drift"),
-        keep_days: fields.text("keep_days"),
+        on_failure: text("on_failure", kept.on_failure),
+        up_to: text("up_to", kept.up_to),
+        drain_limit: text("drain_limit", kept.drain_limit),
+        up_limit: text("up_limit", kept.up_limit),
+        approval_hours: text("approval_hours", kept.approval_hours),
+        watch_drift: if was_there {
+            fields.is_ticked("watch_drift")
+        } else {
+            kept.watch_drift
+        },
+        keep_days: text("keep_days", kept.keep_days),
     }
 }
