@@ -84,6 +84,12 @@ pub struct Coming {
 }
 
 impl Place {
+    /// Its active servers that a deployment left out of service.
+    pub fn left_out(&self) -> Vec<&PlaceServer> {
+        let active = self.servers.iter().filter(|one| one.server.active);
+        active.filter(|one| one.left_out.is_some()).collect()
+    }
+
     /// What most of its servers run.
     pub fn current(&self) -> Option<&Runs> {
         self.runs.first()

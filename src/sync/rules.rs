@@ -113,7 +113,7 @@ impl Rules {
     pub fn keeps(&self, path: &str) -> bool {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.into_iter()
-            .any(|end| self.verdict(path[..end].as_bytes(), true) == Verdict::Kept)
+            .any(|end| self.verdict(&path.as_bytes()[..end], true) == Verdict::Kept)
     }
 
     /// What `find . -regextype posix-extended -regex` has to match to pass over kept paths.

@@ -8,6 +8,7 @@ mod deploying;
 mod endings;
 mod fleet;
 mod going_back;
+mod half_changed;
 pub mod hardship;
 mod killed;
 mod queueing;

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use deployer::git::{Error, FetchProgress, GitOptions, check_url, probe};
+use deployer::git::{Error, FetchProgress, GitOptions, Mirror, check_url, probe};
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Origin, Sshd, fetch};
@@ -247,6 +247,17 @@ async fn strangers_are_refused_with_what_to_do() {
     );
 }
 
+/// Whether nobody holds the mirror any more, soon.
+pub async fn is_let_go(mirror: &Mirror) -> bool {
+    for _ in 0..200 {
+        if !mirror.freshness().fetching {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
+}
+
 #[tokio::test]
 async fn a_silent_host_costs_the_time_limit_and_no_more() {
     let origin = Origin::new();
@@ -263,7 +274,8 @@ async fn a_silent_host_costs_the_time_limit_and_no_more() {
         let mirror = origin.mirror_of(&url, options);
         let started = Instant::now();
         assert!(matches!(fetch(&mirror).await, Err(Error::Timeout { .. })));
-        // The lock is free again: the second try fails for the same reason, not for waiting.
+        assert!(is_let_go(&mirror).await, "{url} is still being fetched");
+        // The second try fails for the same reason, not for waiting.
         assert!(matches!(fetch(&mirror).await, Err(Error::Timeout { .. })));
         assert!(
             started.elapsed() < Duration::from_secs(3),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use deployer::git::{Error, GitOptions, Mirror, check_url, probe};
+use deployer::git::{Error, GitOptions, check_url, probe};
 use futures_util::stream;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -27,6 +27,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::fetches::is_let_go;
 use super::support::{Origin, fetch};
 
 /// `ada:a token`, as a request carries it.
@@ -340,17 +341,6 @@ async fn what_the_host_does_not_give_is_told_plainly() {
     let gone = check_url(&format!("https://127.0.0.1:{port}/x")).unwrap();
     let gone = probe(&gone, &GitOptions::default()).await.unwrap_err();
     assert!(gone.to_string().contains("nothing listens there"), "{gone}");
-}
-
-/// Whether nobody holds the mirror any more, soon.
-async fn is_let_go(mirror: &Mirror) -> bool {
-    for _ in 0..200 {
-        if !mirror.freshness().fetching {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    false
 }
 
 #[tokio::test]

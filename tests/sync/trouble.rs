@@ -9,8 +9,6 @@ use std::time::Duration;
 use deployer::domain::{Release, SyncMethod};
 use deployer::sync::{Changed, Error, Portion, Progress, Trouble};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{Site, put};
 use crate::support::sshd::Sshd;
 
@@ -215,20 +213,15 @@ async fn permission_bits_that_were_set_are_told_too() {
     site.deploy().await;
     fs::set_permissions(site.tree().join("run"), fs::Permissions::from_mode(0o755)).unwrap();
     // Somebody writes there all the time, so that the tree never becomes the one that was sent.
-    let (target, stop) = (site.target(), CancellationToken::new());
-    let stopped = stop.clone();
-    let writer = std::thread::spawn(move || {
+    let target = site.target();
+    let writer = tokio::spawn(async move {
         for n in 0.. {
-            if stopped.is_cancelled() {
-                return;
-            }
-            put(&target, "stranger", &n.to_string());
-            std::thread::sleep(Duration::from_millis(1));
+            put(&target, "stranger", &i32::to_string(&n));
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
     let error = site.deliver().await.unwrap_err();
-    stop.cancel();
-    writer.join().unwrap();
+    writer.abort();
     assert!(
         matches!(
             &error,
