@@ -13,7 +13,8 @@
 //! - [`engine`]: does what was asked for. A worker claims a deployment, `engine/run.rs` carries it
 //!   through its phases, `engine/rollout.rs` walks the plan from batch to batch,
 //!   `engine/rollout/gate.rs` keeps watch over who is in service, `engine/pause.rs` waits for people,
-//!   `engine/recovery.rs` puts right what a killed deployer left, `engine/output.rs` brings every
+//!   `engine/recovery.rs` puts right what a killed deployer left, `engine/keeper.rs` keeps out what
+//!   ended deployments left out of service, `engine/output.rs` brings every
 //!   printed line into the store and then to whoever watches.
 //! - [`store`]: remembers. The only place that knows SQL; one file per noun.
 //! - [`git`], [`ssh`], [`sync`]: one module per thing outside. Mirrors, commits, diffs, exports;

@@ -179,7 +179,7 @@ impl Run {
         self.set_phase(Phase::Check).await?;
         let checked = check::check(self).await?;
         self.set_phase(Phase::Prepare).await?;
-        let kept = reuse::kept(self, &checked).await;
+        let kept = reuse::kept(self, &checked);
         let tree = match kept {
             Some(_) => reuse::prepare(self).await?,
             None => self.prepare().await?,

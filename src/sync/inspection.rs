@@ -3,7 +3,8 @@
 use super::digest::Digest;
 use super::error::{Error, Trouble};
 use super::layout::{Layout, ReleaseData};
-use super::remote::{Answer, INSPECT, Limits, TOOLS, ask};
+use super::release::Looked;
+use super::remote::{Answer, INSPECT, Limits, SURVEY, TOOLS, ask};
 use super::rules::EXTRA_MARKER;
 use crate::domain::release::MARKER;
 use crate::domain::{Release, SyncMethod};
@@ -83,6 +84,21 @@ pub async fn missing_tools(session: &Session, limits: &Limits) -> Result<Vec<Str
     Ok(missing
         .map(|tool| String::from_utf8_lossy(tool).into_owned())
         .collect())
+}
+
+/// Asks what stands at the target, and what [`super::look`] would find, in one command.
+///
+/// # Errors
+/// As [`inspect`].
+pub async fn survey(
+    session: &Session,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<(Inspection, Looked), Error> {
+    let releases = layout.releases();
+    let args = [layout.target.as_str(), layout.method.as_str(), &releases].map(str::as_bytes);
+    let answer = ask(session, SURVEY, &args, limits.question()).await?;
+    Ok((Inspection::read(&answer), Looked::read(&answer, layout)))
 }
 
 impl Inspection {

@@ -60,7 +60,7 @@ pub use deliver::{Delivered, Delivery, Progress};
 pub use digest::Digest;
 pub use error::{Error, Trouble};
 pub use ground::{Ground, Overlap};
-pub use inspection::{Inspection, TargetKind, inspect, missing_tools};
+pub use inspection::{Inspection, TargetKind, inspect, missing_tools, survey};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};

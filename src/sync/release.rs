@@ -58,7 +58,7 @@ pub async fn releases(
     layout: &Layout,
     limits: &Limits,
 ) -> Result<Vec<ReleaseDirectory>, Error> {
-    Ok(ask_releases(session, layout, limits).await?.2)
+    Ok(ask_releases(session, layout, limits).await?.1)
 }
 
 /// What a server has, without a walk over it: what is in service, and to what one could go back.
@@ -76,6 +76,18 @@ pub struct Looked {
 }
 
 impl Looked {
+    pub(super) fn read(answer: &Answer, layout: &Layout) -> Self {
+        let mut releases = read(answer);
+        releases.retain(|release| release.is_of(layout));
+        releases.sort_by_key(|release| std::cmp::Reverse(deployment_of(&release.name)));
+        Self {
+            resolved: answer.text("resolved"),
+            release: answer.text("live").and_then(|text| Release::parse_marker(&text)),
+            directory: answer.text("directory"),
+            releases,
+        }
+    }
+
     /// The newest complete release that holds `commit`, as an absolute path: what [`activate`] puts
     /// in service without anything being sent.
     pub fn holding(&self, commit: &CommitId) -> Option<String> {
@@ -97,27 +109,21 @@ impl Looked {
 /// # Errors
 /// [`Error::Server`] when it cannot be asked.
 pub async fn look(session: &Session, layout: &Layout, limits: &Limits) -> Result<Looked, Error> {
-    let (answer, directory, mut releases) = ask_releases(session, layout, limits).await?;
-    releases.retain(|release| release.is_of(layout));
-    releases.sort_by_key(|release| std::cmp::Reverse(deployment_of(&release.name)));
-    Ok(Looked {
-        resolved: answer.text("resolved"),
-        release: answer.text("live").and_then(|text| Release::parse_marker(&text)),
-        directory,
-        releases,
-    })
+    let name = layout.releases();
+    let args = [layout.target.as_str(), &name].map(str::as_bytes);
+    let answer = ask(session, RELEASES, &args, limits.question()).await?;
+    Ok(Looked::read(&answer, layout))
 }
 
 async fn ask_releases(
     session: &Session,
     layout: &Layout,
     limits: &Limits,
-) -> Result<(Answer, Option<String>, Vec<ReleaseDirectory>), Error> {
+) -> Result<(Option<String>, Vec<ReleaseDirectory>), Error> {
     let name = layout.releases();
     let args = [layout.target.as_str(), &name].map(str::as_bytes);
     let answer = ask(session, RELEASES, &args, limits.question()).await?;
-    let (directory, releases) = (answer.text("directory"), read(&answer));
-    Ok((answer, directory, releases))
+    Ok((answer.text("directory"), read(&answer)))
 }
 
 fn read(answer: &Answer) -> Vec<ReleaseDirectory> {
@@ -173,7 +179,7 @@ pub async fn prune(
     retention: &Retention<'_>,
     limits: &Limits,
 ) -> Result<Vec<String>, Error> {
-    let (_, Some(directory), releases) = ask_releases(session, layout, limits).await? else {
+    let (Some(directory), releases) = ask_releases(session, layout, limits).await? else {
         return Ok(Vec::new());
     };
     let old = to_prune(&releases, layout, retention);

@@ -69,6 +69,15 @@ macro_rules! scripts {
     )*};
 }
 
+/// [`INSPECT`], and then [`RELEASES`] of the same target: both answers in one.
+pub(super) const SURVEY: &str = concat!(
+    include_str!("scripts/common.sh"),
+    "(\n",
+    include_str!("scripts/inspect.sh"),
+    ")\nset -- \"$1\" \"$3\"\n",
+    include_str!("scripts/releases.sh"),
+);
+
 scripts! {
     INSPECT "inspect.sh";
     TOOLS "tools.sh";

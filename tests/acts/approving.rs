@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::watch;
-use deployer::domain::{Actor, DeploymentState, EnvironmentOptions, ErrorKind, Kind};
+use deployer::domain::{Actor, DeploymentState, EnvironmentOptions, ErrorKind, Kind, OnFailure};
 use deployer::store::{environments, servers};
 
 use super::{
@@ -238,6 +238,24 @@ async fn what_was_approved_is_done_and_nothing_else() {
     let refused = world.end(id).await;
     assert_eq!(refused.state, DeploymentState::Failed);
     let told = format!("{}\n{}", refused.outcome, world.log(id).await);
-    assert!(told.contains("plan has changed since it was approved"), "{told}");
+    assert!(told.contains("has changed since it was approved"), "{told}");
+
+    // Nor by other rules than those that were approved.
+    let third = commit(&mut world, "3").await;
+    let id = ask(&world, "dora", wanted(&third)).await.unwrap().id();
+    let mut other = environment(&world, "dev").await;
+    other.options.rollout.on_failure = OnFailure::Continue { up_to: 9 };
+    let tx = world.app.store.begin().await.unwrap();
+    environments::update(&tx, &other).await.unwrap();
+    tx.commit().await.unwrap();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    let refused = world.end(id).await;
+    assert!(
+        refused.outcome.contains("has changed since it was approved"),
+        "{}",
+        refused.outcome
+    );
     assert_eq!(world.read(1, "dev/shop/a"), "1");
 }

@@ -256,3 +256,26 @@ async fn hostile_commits_and_foreign_targets_are_refused_with_a_sentence() {
         .unwrap_err();
     assert_eq!(refused.field_errors()[0].field, "target");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_project_is_deployed_to_the_same_place() {
+    let mut world = World::simple().await;
+    world.script("deploy.sh", "echo well");
+    let first = world.commit("First").await;
+    assert_eq!(world.deploy(&first).await.state, DeploymentState::Succeeded);
+    let store = world.app.store.clone();
+    let mut project = deployer::store::projects::by_name(&store, "shop").await.unwrap();
+    project.name = "store".parse().unwrap();
+    let tx = store.begin().await.unwrap();
+    deployer::store::projects::update(&tx, &project).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let second = world.commit("Second").await;
+    let mut request = World::request(&second);
+    request.project = "store".into();
+    let id = world.ask(request).await;
+
+    let ended = world.end(id).await;
+    assert_eq!(ended.state, DeploymentState::Succeeded, "{}", world.log(id).await);
+    assert!(world.read(1, "dev/shop/.git_release").contains(&second));
+}

@@ -301,7 +301,7 @@ async fn what_was_approved_is_done_or_nothing_is() {
     assert!(
         deployment
             .outcome
-            .starts_with("The plan has changed since it was approved"),
+            .starts_with("What would be done has changed since it was approved"),
         "{}",
         deployment.outcome
     );

@@ -206,7 +206,7 @@ async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) 
             .filter(|_| app.may(actor, Action::Lock, &start.resource)),
         ..start.like(reason)
     };
-    order(app, actor, wanted, onward).await
+    Box::pin(order(app, actor, wanted, onward)).await
 }
 
 /// The approval of the deployment that is taken up, while it counts: what is left was part of what
@@ -251,7 +251,7 @@ pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Res
         servers: Some(same_servers(app, &start).await?),
         ..Onward::default()
     };
-    order(app, actor, wanted, onward).await
+    Box::pin(order(app, actor, wanted, onward)).await
 }
 
 /// Brings what a deployment was for back to the last commit that succeeded there before it and is
@@ -282,7 +282,7 @@ pub async fn roll_back(app: &App, actor: &Actor, earlier: impl Into<Earlier>) ->
         servers: Some(same_servers(app, &start).await?),
         ..Onward::default()
     };
-    order(app, actor, wanted, onward).await
+    Box::pin(order(app, actor, wanted, onward)).await
 }
 
 async fn same_servers(app: &App, start: &Start) -> Result<(Target, Vec<deployments::NewPart>)> {
@@ -322,7 +322,7 @@ pub async fn promote(
         kind: Kind::Promotion,
         ..start.like(format!("On from {}, deployment {id}", here.name))
     };
-    order(app, actor, wanted, Onward::default()).await
+    Box::pin(order(app, actor, wanted, Onward::default())).await
 }
 
 /// The environments that come right after this one in the promotion chain of its branch.

@@ -95,7 +95,7 @@ impl Requested {
 /// it would not be); unknown project, environment, target or commit; a commit that is not on
 /// the environment's branch or may not be promoted yet; a lock; no active server.
 pub async fn request(app: &App, actor: &Actor, wanted: DeployRequest) -> Result<Requested> {
-    order(app, actor, wanted, Onward::default()).await
+    Box::pin(order(app, actor, wanted, Onward::default())).await
 }
 
 /// What a request brings with it that goes on from an earlier deployment.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::{Done, Failure, StepResult, transfer};
+use super::{Done, Failure, StepResult, reuse, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Slot;
 use crate::domain::{
@@ -28,6 +28,8 @@ pub struct Reached {
     pub session: Session,
     pub layout: Layout,
     pub found: Inspection,
+    /// The releases that lie there, where one of them may be gone back to.
+    pub releases: Option<sync::Looked>,
     /// When it was looked at.
     pub at: tokio::time::Instant,
 }
@@ -54,7 +56,8 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
             step.log.say(format!("{who} may {action} by {line}")).await;
         }
         Err(failure) => {
-            run.end(step, Err(failure.clone())).await?;
+            // It gives the failure back, which is told more fully.
+            let _ = run.end(step, Err(failure.clone())).await;
             return Err(refused(run, &failure).await?);
         }
     }
@@ -323,12 +326,20 @@ pub async fn look_again(run: &Run, member: &Member) -> StepResult<Reached> {
         () = run.stop.token().cancelled() => return Err(Failure::new("Ended before it was reached.")),
     };
     let layout = Layout::new(&run.project, &run.environment)?;
-    let found = sync::inspect(&session, &layout, &transfer::limits(run)).await?;
+    let limits = transfer::limits(run);
+    let (found, releases) = match reuse::may_be_kept(run) {
+        true => {
+            let (found, releases) = sync::survey(&session, &layout, &limits).await?;
+            (found, Some(releases))
+        }
+        false => (sync::inspect(&session, &layout, &limits).await?, None),
+    };
     found.check(layout.method)?;
     Ok(Reached {
         session,
         layout,
         found,
+        releases,
         at: tokio::time::Instant::now(),
     })
 }

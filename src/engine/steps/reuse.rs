@@ -6,21 +6,19 @@
 //! goes the way of every deployment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
 
-use super::check::Checked;
+use super::check::{Checked, Reached};
 use super::checkout::{self, Tree};
 use super::script::{DEPLOY, Place, REMOTE_TESTS};
-use super::{Done, Failure, StepResult, transfer};
+use super::{Done, Failure, StepResult};
 use crate::domain::health::{AskedFrom, Probe};
 use crate::domain::{Kind, ServerId, StepKind, SyncMethod};
-use crate::engine::rollout;
 use crate::engine::run::{Member, Run};
-use crate::{ssh, sync};
+use crate::ssh;
 
 /// Writes a script below a directory of a server: `$1` the directory, `$2` the script, `$3` its mode.
 const WRITE_REMOTE: &str =
@@ -33,29 +31,23 @@ const WRITE_OUTPUT: usize = 4096;
 /// The release that is gone back to, by server.
 pub struct Kept(HashMap<ServerId, String>);
 
-/// Where the release lies on every server, if this is a rollback and each of them still has it.
-pub async fn kept(run: &Run, checked: &Checked) -> Option<Kept> {
-    let is_rollback = run.deployment.kind == Kind::Rollback && run.project.method == SyncMethod::Symlink;
+/// Whether this is a rollback that may find on the servers what it goes back to.
+pub fn may_be_kept(run: &Run) -> bool {
     // A command on this host may need any file of the tree.
     let needs_tree =
         run.environment.options.health.as_ref().is_some_and(|check| {
             check.from == AskedFrom::Deployer && matches!(check.probe, Probe::Command(_))
         });
-    if !is_rollback || needs_tree {
-        return None;
-    }
-    let mut looks: Vec<BoxFuture<'_, Option<(ServerId, String)>>> = Vec::new();
-    for (&id, reached) in &checked.inspections {
-        looks.push(Box::pin(async move {
-            let looked = sync::look(&reached.session, &reached.layout, &transfer::limits(run)).await;
-            Some((id, looked.ok()?.holding(&run.deployment.commit)?))
-        }));
-    }
-    let found: Vec<Option<(ServerId, String)>> = stream::iter(looks)
-        .buffer_unordered(rollout::parallel(run))
-        .collect()
-        .await;
-    let found: Option<HashMap<ServerId, String>> = found.into_iter().collect();
+    run.deployment.kind == Kind::Rollback && run.project.method == SyncMethod::Symlink && !needs_tree
+}
+
+/// Where the release lies on every server, if each of them still has it.
+pub fn kept(run: &Run, checked: &Checked) -> Option<Kept> {
+    let lies = |(id, reached): (&ServerId, &Arc<Reached>)| {
+        let releases = reached.releases.as_ref()?;
+        Some((*id, releases.holding(&run.deployment.commit)?))
+    };
+    let found: Option<HashMap<ServerId, String>> = checked.inspections.iter().map(lies).collect();
     found.map(Kept)
 }
 

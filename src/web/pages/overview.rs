@@ -144,7 +144,10 @@ fn summary(found: &Overview) -> String {
     add(places().map(|place| place.open.len()).sum(), "under way");
     add(places().filter(|place| failed(place)).count(), "failed last");
     add(places().filter(|place| place.drifts()).count(), "drifting");
-    add(places().map(|place| place.left_out().len()).sum(), "out of service");
+    add(
+        places().map(|place| place.left_out().len()).sum(),
+        "out of service",
+    );
     add(places().filter(|place| place.lock.is_some()).count(), "locked");
     words.join(" · ")
 }
