@@ -299,3 +299,36 @@ async fn a_health_check_is_stored_shown_taken_away_and_told() {
     let change = "by the server itself; at most 9 times, 1 s apart, each within 3 s, 2 well in a row → none";
     assert!(log.contains(change), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_shares_files_between_releases_keeps_its_name() {
+    let (world, site) = site().await;
+    let store = &world.app.store;
+    let rename = |name: &'static str, url: String| {
+        vec![
+            ("name", name.to_owned()),
+            ("git_url", url),
+            ("method", "symlink".to_owned()),
+        ]
+    };
+    let new = "/admin/projects/shop/new";
+    let mut fields = environment("deploy", "");
+    fields.retain(|(name, _)| *name != "shared");
+    fields.push(("shared", "uploads/"));
+    assert_eq!(send(&site, new, new, &fields).await.0, 303);
+    let shop = projects::by_name(store, "shop").await.unwrap();
+    let form = rename("store", shop.git_url.clone());
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let path = "/admin/projects/shop";
+
+    let (status, _, said) = send(&site, path, path, &form).await;
+    assert_eq!(status, 422, "{said}");
+    assert!(said.contains("lies on its servers in “shop_shared”"), "{said}");
+
+    let mut prod = environments::by_name(store, shop.id, "prod").await.unwrap();
+    prod.options.shared.clear();
+    let tx = store.begin().await.unwrap();
+    environments::update(&tx, &prod).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(send(&site, path, path, &form).await.0, 303);
+}

@@ -263,6 +263,7 @@ async fn a_renamed_project_is_deployed_to_the_same_place() {
     world.script("deploy.sh", "echo well");
     let first = world.commit("First").await;
     assert_eq!(world.deploy(&first).await.state, DeploymentState::Succeeded);
+    let second = world.commit("Second").await;
     let store = world.app.store.clone();
     let mut project = deployer::store::projects::by_name(&store, "shop").await.unwrap();
     project.name = "store".parse().unwrap();
@@ -270,7 +271,6 @@ async fn a_renamed_project_is_deployed_to_the_same_place() {
     deployer::store::projects::update(&tx, &project).await.unwrap();
     tx.commit().await.unwrap();
 
-    let second = world.commit("Second").await;
     let mut request = World::request(&second);
     request.project = "store".into();
     let id = world.ask(request).await;

@@ -10,7 +10,7 @@ use crate::access::Permit;
 use crate::app::{App, start};
 use crate::domain::{Action, Actor, Error, Name, Project, ProjectId, Resource, Result, SyncMethod};
 use crate::git;
-use crate::store::projects;
+use crate::store::{Tx, environments, projects};
 
 /// How long a person waits for a repository to tell its branches; a fetch may take longer.
 const PROBE_LIMIT: Duration = Duration::from_secs(20);
@@ -107,6 +107,7 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, form: &ProjectForm)
     let before = projects::by_id(&tx, id).await?;
     demand_project(permit, &before.name)?;
     if before != changed {
+        demand_name(&tx, &before, &changed).await?;
         projects::update(&tx, &changed).await?;
         let detail = super::changes(&told(&before), &told(&changed));
         record(
@@ -121,6 +122,27 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, form: &ProjectForm)
         tx.commit().await?;
     }
     Ok(changed)
+}
+
+/// What is shared between releases lies on the servers in a directory that bears the project's name:
+/// under another name it would be looked for in vain, and be begun anew.
+async fn demand_name(tx: &Tx, before: &Project, changed: &Project) -> Result<()> {
+    if before.name == changed.name || before.method != SyncMethod::Symlink {
+        return Ok(());
+    }
+    let environments = environments::list(tx, before.id).await?;
+    let shares = environments.iter().find(|one| !one.options.shared.is_empty());
+    match shares {
+        None => Ok(()),
+        Some(one) => Err(Error::field(
+            "name",
+            format!(
+                "What {} shares between its releases lies on its servers in “{}_shared”, so the project keeps its name. \
+                 Take out the shared paths first, and move the files yourself.",
+                one.name, before.name
+            ),
+        )),
+    }
 }
 
 /// Deletes a project with its environments. Its history stays, and so does what is on the servers.
