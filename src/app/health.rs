@@ -65,10 +65,12 @@ async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
             hidden += 1;
         }
     }
-    if hidden > 0 {
-        sentences.push(format!(
+    match hidden {
+        0 => {}
+        1 => sentences.push("A server was left out of service by a deployment.".to_owned()),
+        _ => sentences.push(format!(
             "{hidden} servers were left out of service by deployments."
-        ));
+        )),
     }
     Ok(sentences)
 }
