@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 use super::{Admin, Error, ServerLine};
+use crate::domain::rollout;
 
 /// The longest name of a backend or server that we pass on; HAProxy's own buffer is 16 KiB.
 const NAME_BYTES: usize = 255;
@@ -19,6 +20,15 @@ pub struct Slot {
     pub backend: String,
     /// What HAProxy calls the server there.
     pub server: String,
+}
+
+impl From<&rollout::Slot> for Slot {
+    fn from(planned: &rollout::Slot) -> Self {
+        Self {
+            backend: planned.backend.clone(),
+            server: planned.server.clone(),
+        }
+    }
 }
 
 impl Slot {

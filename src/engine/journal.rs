@@ -9,7 +9,8 @@ use super::run::{Member, Run};
 use super::steps::{Failure, StepResult};
 use super::stop::StopReason;
 use crate::domain::deployment::{ServerState, Service};
-use crate::domain::{CommitId, Result, StepId, StepKind, StepState};
+use crate::domain::rollout::Slot;
+use crate::domain::{CommitId, Result, ServerId, StepId, StepKind, StepState};
 use crate::store::{LeasedTx, deployments, steps};
 
 /// A step that has begun.
@@ -25,6 +26,8 @@ pub(super) enum Note<'a> {
     State(ServerState, &'a str),
     /// Whether it gets traffic.
     Service(Service),
+    /// Places that it leaves to whoever took it out there.
+    LeftByHand(ServerId, &'a [Slot]),
     /// What was on it before; text that is no commit is left out.
     Previous(&'a str),
 }
@@ -157,6 +160,9 @@ impl Run {
                     deployments::set_server(tx, position, *state, &self.log.masked(detail)).await?;
                 }
                 Note::Service(service) => deployments::set_service(tx, position, *service).await?,
+                Note::LeftByHand(server, places) => {
+                    deployments::leave_by_hand(tx, *server, places).await?;
+                }
                 Note::Previous(commit) => {
                     let Ok(commit) = commit.parse::<CommitId>() else {
                         continue;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::Inner;
 use super::events::event;
 use crate::balancer::{self, Admin, Balancer, Look, ServerLine};
+use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Outcome, Result, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::{audit, balancers, queue};
@@ -49,15 +50,12 @@ async fn look(engine: &Inner, memory: &mut Memory) -> Result<()> {
     let mut left = deployments::left_out(&engine.parts.store).await?;
     left.retain(|one| one.service == Service::Out);
     let mut by_balancer: HashMap<BalancerId, Vec<LeftOut>> = HashMap::new();
-    for mut one in left {
-        let slots = std::mem::take(&mut one.slots);
-        let mut ids: Vec<BalancerId> = slots.iter().map(|slot| slot.balancer).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        for id in ids {
-            let mut own = one.clone();
-            own.slots = slots.iter().filter(|slot| slot.balancer == id).cloned().collect();
-            by_balancer.entry(id).or_default().push(own);
+    for one in left {
+        for (id, slots) in Slot::by_balancer(&one.slots) {
+            by_balancer.entry(id).or_default().push(LeftOut {
+                slots: slots.into_iter().cloned().collect(),
+                ..one.clone()
+            });
         }
     }
     memory.retain(|id, _| by_balancer.contains_key(id));
@@ -89,10 +87,7 @@ async fn look(engine: &Inner, memory: &mut Memory) -> Result<()> {
 
 /// The places of a server that some endpoint has in service.
 fn back(look: &Look, one: &LeftOut) -> Vec<balancer::Slot> {
-    let places = one.slots.iter().map(|slot| balancer::Slot {
-        backend: slot.backend.clone(),
-        server: slot.server.clone(),
-    });
+    let places = one.slots.iter().map(balancer::Slot::from);
     let is_back = |place: &balancer::Slot| lines(look, place).any(|line| line.admin == Admin::Ready);
     places.filter(is_back).collect()
 }

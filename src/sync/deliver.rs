@@ -155,7 +155,10 @@ impl Source {
         if let Ok(true) = applied {
             return Ok(Attempt::Reached(delivered));
         }
-        let changed = aftermath(delivery, &root, &prepared, &self.goal).await;
+        let data = self.data(delivery, &start);
+        let Some(changed) = aftermath(delivery, &root, &data, &prepared, &self.goal).await else {
+            return Ok(Attempt::Reached(delivered));
+        };
         match applied {
             Err(trouble) if start.is_sure || !matches!(trouble, Trouble::Other { .. }) => {
                 Err(Error::from(trouble).after(changed))
@@ -185,11 +188,15 @@ impl Source {
 
     /// Writes the markers of a tree that is right already, if it is.
     async fn mark(&self, delivery: &Delivery<'_>, start: &Start, root: &str) -> Result<Attempt, Error> {
-        let rules = &delivery.layout.rules;
-        let (kept, above) = (rules.kept_regex(), rules.above_regex());
+        let [kept, above, names] = delivery.layout.rules.expressions();
         let (marker, data) = (delivery.stamp.marker(root, false), self.data(delivery, start));
         let goal = self.goal.digest().to_string();
-        let args = [root, &marker, &data, &goal, &kept, &above].map(str::as_bytes);
+        let before = delivery.inspection.data.as_ref();
+        let walk = before
+            .filter(|data| data.digest == goal)
+            .and_then(|data| data.walk.as_deref())
+            .unwrap_or_default();
+        let args = [root, &marker, &data, &goal, &kept, &above, &names, walk].map(str::as_bytes);
         let answer = ask(delivery.session, MARK, &args, delivery.limits.question()).await?;
         Ok(if answer.ended() {
             Attempt::Reached(self.outcome(delivery, root, None))
@@ -260,7 +267,7 @@ impl Source {
             SyncMethod::Symlink => inspection.base().unwrap_or(""),
         };
         let goal = self.goal.digest().to_string();
-        let (kept, above) = (layout.rules.kept_regex(), layout.rules.above_regex());
+        let [kept, above, names] = layout.rules.expressions();
         let (during, after) = (stamp.marker(root, true), stamp.marker(root, false));
         let parent = inspection
             .target
@@ -269,7 +276,7 @@ impl Source {
         let shared = format!("{parent}/{}", layout.shared());
         let (staging, data) = (staging(delivery), self.data(delivery, start));
         let mut args = vec![
-            root, &staging, base, &goal, &kept, &above, &during, &after, &data, &shared,
+            root, &staging, base, &goal, &kept, &above, &names, &during, &after, &data, &shared,
         ];
         if layout.method == SyncMethod::Symlink {
             args.extend(layout.rules.shared().iter().map(String::as_str));
@@ -301,8 +308,15 @@ fn staging(delivery: &Delivery<'_>) -> String {
     format!("{STAGING}{}", delivery.stamp.deployment)
 }
 
-/// Finds out what a failed attempt has changed, and clears away what it left.
-async fn aftermath(delivery: &Delivery<'_>, root: &str, prepared: &Prepared, goal: &Manifest) -> Changed {
+/// Finds out what a failed attempt has changed, and clears away what it left. `None`: it had come to
+/// its end, the tree seen to be right, before what ended it reached it.
+async fn aftermath(
+    delivery: &Delivery<'_>,
+    root: &str,
+    data: &str,
+    prepared: &Prepared,
+    goal: &Manifest,
+) -> Option<Changed> {
     let Delivery { session, layout, .. } = *delivery;
     let method = layout.method;
     let kind = if method == SyncMethod::Symlink {
@@ -311,14 +325,15 @@ async fn aftermath(delivery: &Delivery<'_>, root: &str, prepared: &Prepared, goa
         ""
     };
     let staging = staging(delivery);
-    let args = [root, &staging, layout.target.as_str(), kind].map(str::as_bytes);
+    let args = [root, &staging, layout.target.as_str(), kind, data].map(str::as_bytes);
     // Of its own time and not to be cancelled: it is what makes the cancelling true.
     let answer = ask(session, AFTERMATH, &args, Limits::cleaning_up()).await;
-    match (method, answer) {
+    Some(match (method, answer) {
         (SyncMethod::Symlink, _) => Changed::OnlyBeside,
+        (SyncMethod::InPlace, Ok(answer)) if answer.text("finished").is_some() => return None,
         (SyncMethod::InPlace, Ok(answer)) if answer.ended() => partly(&answer, prepared, goal),
         (SyncMethod::InPlace, _) => Changed::Unknown,
-    }
+    })
 }
 
 fn partly(answer: &Answer, prepared: &Prepared, goal: &Manifest) -> Changed {

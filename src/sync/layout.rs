@@ -56,6 +56,11 @@ pub struct ReleaseData {
     /// at before its digest is believed.
     #[serde(default)]
     pub restless: bool,
+    /// The sum over the tree's records in the order in which `find` there came upon them when
+    /// their digest was `digest`: the server adds it. The same sum again proves the same tree
+    /// without sorting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walk: Option<String>,
 }
 
 impl Layout {
@@ -90,6 +95,7 @@ impl Layout {
             project: self.project.to_string(),
             environment: self.environment.to_string(),
             restless,
+            walk: None,
         }
     }
 }

@@ -58,7 +58,7 @@ pub async fn releases(
     layout: &Layout,
     limits: &Limits,
 ) -> Result<Vec<ReleaseDirectory>, Error> {
-    Ok(ask_releases(session, layout, limits).await?.1)
+    Ok(read(&ask_releases(session, layout, limits).await?))
 }
 
 /// What a server has, without a walk over it: what is in service, and to what one could go back.
@@ -109,21 +109,14 @@ impl Looked {
 /// # Errors
 /// [`Error::Server`] when it cannot be asked.
 pub async fn look(session: &Session, layout: &Layout, limits: &Limits) -> Result<Looked, Error> {
-    let name = layout.releases();
-    let args = [layout.target.as_str(), &name].map(str::as_bytes);
-    let answer = ask(session, RELEASES, &args, limits.question()).await?;
+    let answer = ask_releases(session, layout, limits).await?;
     Ok(Looked::read(&answer, layout))
 }
 
-async fn ask_releases(
-    session: &Session,
-    layout: &Layout,
-    limits: &Limits,
-) -> Result<(Option<String>, Vec<ReleaseDirectory>), Error> {
+async fn ask_releases(session: &Session, layout: &Layout, limits: &Limits) -> Result<Answer, Error> {
     let name = layout.releases();
     let args = [layout.target.as_str(), &name].map(str::as_bytes);
-    let answer = ask(session, RELEASES, &args, limits.question()).await?;
-    Ok((answer.text("directory"), read(&answer)))
+    Ok(ask(session, RELEASES, &args, limits.question()).await?)
 }
 
 fn read(answer: &Answer) -> Vec<ReleaseDirectory> {
@@ -179,10 +172,11 @@ pub async fn prune(
     retention: &Retention<'_>,
     limits: &Limits,
 ) -> Result<Vec<String>, Error> {
-    let (Some(directory), releases) = ask_releases(session, layout, limits).await? else {
+    let answer = ask_releases(session, layout, limits).await?;
+    let Some(directory) = answer.text("directory") else {
         return Ok(Vec::new());
     };
-    let old = to_prune(&releases, layout, retention);
+    let old = to_prune(&read(&answer), layout, retention);
     if old.is_empty() {
         return Ok(Vec::new());
     }
@@ -250,6 +244,7 @@ mod tests {
             project: "shop".into(),
             environment: environment.into(),
             restless: false,
+            walk: None,
         });
         let release = Release {
             branch: "main".into(),

@@ -9,6 +9,8 @@
 //! that we must not see, so whether they exist is no property of a release. They are created when
 //! the tree has them but are never counted in a digest.
 
+use std::collections::BTreeSet;
+
 use super::error::Error;
 use crate::domain::{EnvironmentOptions, SyncMethod};
 
@@ -116,8 +118,15 @@ impl Rules {
             .any(|end| self.verdict(&path.as_bytes()[..end], true) == Verdict::Kept)
     }
 
-    /// What `find . -regextype posix-extended -regex` has to match to pass over kept paths.
-    pub fn kept_regex(&self) -> String {
+    /// The three expressions that our scripts give to `find`: what `-regex` (posix-extended) has to
+    /// match to pass over kept paths, the same for directories that are not counted, and what the
+    /// last name of every kept path matches, as `-name` has it: that one is quickly tried, and
+    /// spares most files the regular expression.
+    pub fn expressions(&self) -> [String; 3] {
+        [self.kept_regex(), self.above_regex(), self.kept_names()]
+    }
+
+    fn kept_regex(&self) -> String {
         let own = format!(
             r"(.*/)?\.git|{}|{}|{}[^/]*",
             escaped(crate::domain::release::MARKER.as_bytes()),
@@ -129,8 +138,21 @@ impl Rules {
         format!(r"\./({})", all.join("|"))
     }
 
-    /// The same for directories that are not counted.
-    pub fn above_regex(&self) -> String {
+    /// By first letters, as far as they are known. Our own names begin with a dot, as `.git` does.
+    fn kept_names(&self) -> String {
+        let mut firsts = BTreeSet::from(['.']);
+        for pattern in &self.kept {
+            match pattern.0.last() {
+                Some(Name::Glob(glob)) if glob[0].is_ascii_alphanumeric() || b"._".contains(&glob[0]) => {
+                    firsts.insert(char::from(glob[0]));
+                }
+                _ => return "*".to_owned(),
+            }
+        }
+        format!("[{}]*", firsts.into_iter().collect::<String>())
+    }
+
+    fn above_regex(&self) -> String {
         let mut all: Vec<String> = self.kept.iter().flat_map(Pattern::above).collect();
         all.sort();
         all.dedup();
@@ -308,6 +330,16 @@ mod tests {
             "uploads",
         ] {
             assert_eq!(rules.verdict(ours.as_bytes(), false), Verdict::Ours, "{ours}");
+        }
+    }
+
+    #[test]
+    fn the_last_name_of_what_is_kept_begins_as_find_is_told() {
+        let names = |excluded: &[&str]| rules(excluded).expressions()[2].clone();
+        assert_eq!(names(&[]), "[.]*");
+        assert_eq!(names(&["venv/", "var/data/", "**/_cache", "*/x*"]), "[._dvx]*");
+        for any in ["var/*.log", "a/**", "a?/?b", "été", "[x]"] {
+            assert_eq!(names(&["venv/", any]), "*", "{any}");
         }
     }
 

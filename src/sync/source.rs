@@ -222,7 +222,7 @@ pub(super) async fn list(
     trust: Trust,
     limits: &Limits,
 ) -> Result<Listing, Error> {
-    let (kept, above) = (layout.rules.kept_regex(), layout.rules.above_regex());
+    let [kept, above, names] = layout.rules.expressions();
     let (depth, how) = match trust {
         Trust::Times => ("times", limits.question()),
         // Every byte is read, which takes a disk about as long as writing it.
@@ -231,7 +231,7 @@ pub(super) async fn list(
     let answer = ask(
         session,
         LIST,
-        &[root, &kept, &above, depth].map(str::as_bytes),
+        &[root, &kept, &above, &names, depth].map(str::as_bytes),
         how,
     )
     .await?;

@@ -16,12 +16,6 @@ use crate::support::world::{World, admin};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
-async fn until_it_says(fleet: &Fleet, id: DeploymentId, text: &str) {
-    while !fleet.world.log(id).await.contains(text) {
-        tokio::time::sleep(MOMENT).await;
-    }
-}
-
 /// Waits until the servers' standing is this.
 async fn until_admins(fleet: &Fleet, wanted: &[Admin]) {
     for _ in 0..1000 {
@@ -84,7 +78,7 @@ async fn a_store_that_refuses_writes_leaves_nobody_out_who_is_whole() {
     );
     let commit = fleet.world.commit("Talks on web2").await;
     let id = fleet.world.ask(World::request(&commit)).await;
-    until_it_says(&fleet, id, "line 3").await;
+    fleet.world.until_it_says(id, "line 3").await;
     assert_eq!(fleet.admins().await, [Admin::Ready, Admin::Maint, Admin::Maint]);
 
     let full = "CREATE TRIGGER full BEFORE UPDATE ON deployments BEGIN SELECT RAISE(ABORT, 'disk full'); END";
@@ -109,7 +103,7 @@ async fn what_somebody_takes_out_while_it_runs_stays_out() {
         .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
     let commit = fleet.world.commit("First").await;
     let id = fleet.world.ask(World::request(&commit)).await;
-    until_it_says(&fleet, id, "begun").await;
+    fleet.world.until_it_says(id, "begun").await;
     fleet.balancer.maint(&[slot("web2")]).await.unwrap();
 
     let ended = fleet.world.end(id).await;
@@ -190,7 +184,7 @@ async fn a_way_back_is_open_when_the_new_release_is_down() {
     }
 
     let id = roll_back(&fleet.world.app, &admin(), bad.id).await.unwrap().id();
-    until_it_says(&fleet, id, "begun").await;
+    fleet.world.until_it_says(id, "begun").await;
     for backend in &fleet.backends {
         backend.fail(false);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use deployer::app::deployments::{self, Choice};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    DeploymentId, DeploymentState, EnvironmentOptions, Kind, Lock, LockId, StepKind, SyncMethod, Variable,
+    DeploymentState, EnvironmentOptions, Kind, Lock, LockId, StepKind, SyncMethod, Variable,
 };
 use deployer::store::{environments, locks, projects, queue, servers};
 
@@ -23,19 +23,6 @@ pub async fn tamper(world: &World, sql: &str) {
     let raw = Database::connect(url).await.unwrap();
     raw.execute_unprepared(sql).await.unwrap();
     raw.close().await.unwrap();
-}
-
-async fn until_it_says(world: &World, id: DeploymentId, text: &str) {
-    world
-        .until(id, "it runs", |d| d.state != DeploymentState::Queued)
-        .await;
-    for _ in 0..1500 {
-        if world.log(id).await.contains(text) {
-            return;
-        }
-        tokio::time::sleep(MOMENT).await;
-    }
-    panic!("it never said {text:?}: {}", world.log(id).await);
 }
 
 fn variable(name: &str, value: &str) -> EnvironmentOptions {
@@ -58,7 +45,7 @@ async fn a_store_that_refuses_writes_for_a_while_leaves_nothing_running() {
     );
     let commit = world.commit("Talks").await;
     let id = world.ask(World::request(&commit)).await;
-    until_it_says(&world, id, "line 3").await;
+    world.until_it_says(id, "line 3").await;
 
     tamper(
         &world,
@@ -248,7 +235,7 @@ async fn a_lock_stops_what_was_queued_before_it() {
     world.script("deploy.sh", "echo begun; sleep 2");
     let slow = world.commit("Slow").await;
     let first = world.ask(World::request(&slow)).await;
-    until_it_says(&world, first, "begun").await;
+    world.until_it_says(first, "begun").await;
     world.repository.write("b", "1");
     let next = world.commit("Next").await;
     let second = world.ask(World::request(&next)).await;
@@ -322,7 +309,7 @@ async fn a_cancelled_deploy_script_is_not_left_in_the_target() {
     world.script("deploy.sh", "echo begun; sleep 30");
     let commit = world.commit("Slow").await;
     let id = world.ask(World::request(&commit)).await;
-    until_it_says(&world, id, "begun").await;
+    world.until_it_says(id, "begun").await;
 
     deployments::cancel(&world.app, &admin(), id).await.unwrap();
 

@@ -275,6 +275,19 @@ impl World {
         lines.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
+    /// Waits until a deployment's log holds `text`.
+    pub async fn until_it_says(&self, id: DeploymentId, text: &str) {
+        let start = Instant::now();
+        loop {
+            let said = self.log(id).await;
+            if said.contains(text) {
+                return;
+            }
+            assert!(start.elapsed() < END_LIMIT, "it never said {text:?}: {said}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// A path below a server's home; servers count from 1.
     pub fn home(&self, server: usize, path: &str) -> PathBuf {
         self.servers[server - 1].home().join(path)

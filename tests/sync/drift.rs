@@ -5,6 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use deployer::domain::SyncMethod;
+
 use super::{Site, put};
 
 #[tokio::test]
@@ -34,6 +36,33 @@ async fn a_marker_that_claims_more_than_is_true_costs_a_second_try_and_no_more()
     assert!(!site.inspect().await.data.unwrap().restless);
     site.write("d4/f", "4");
     assert_eq!(site.deploy().await.sent_files, 1);
+}
+
+#[tokio::test]
+async fn a_tree_is_known_by_the_order_of_its_walk_and_a_changed_one_is_found_all_the_same() {
+    let mut site = Site::new(SyncMethod::InPlace, &["kept/", "var/*/log"], &[]).await;
+    for n in 0..20 {
+        site.write(&format!("d{n}/f"), "1");
+    }
+    site.write("var/f", "1");
+    let walk = async |site: &Site| site.inspect().await.data.unwrap().walk.unwrap();
+    site.deploy().await;
+    put(&site.target(), "kept/f", "not ours");
+    let first = walk(&site).await;
+    assert!(site.deploy().await.unchanged);
+    assert_eq!(walk(&site).await, first);
+    // As after a copy of the target, in which files may come in another order.
+    let marker = site.target().join(".deployer_release");
+    let said = fs::read_to_string(&marker).unwrap();
+    fs::write(&marker, said.replace(&first, &"0".repeat(64))).unwrap();
+    assert!(site.deploy().await.unchanged);
+    assert_eq!(walk(&site).await, first);
+    // The same content, written by somebody else.
+    put(&site.target(), "d7/f", "1");
+    put(&site.target(), "d8/strange", "1");
+    let healed = site.deploy().await;
+    assert_eq!((healed.sent_files, healed.deleted), (1, 1));
+    assert!(site.deploy().await.unchanged);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! first deed from what is known of servers and balancers.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,27 @@ pub struct Slot {
     pub backend: String,
     /// What the balancer calls the server.
     pub server: String,
+}
+
+impl Slot {
+    /// Places by the balancer they are at, in the order in which balancers come first.
+    pub fn by_balancer(slots: &[Self]) -> Vec<(BalancerId, Vec<&Self>)> {
+        let mut all: Vec<(BalancerId, Vec<&Self>)> = Vec::new();
+        for slot in slots {
+            match all.iter_mut().find(|(id, _)| *id == slot.balancer) {
+                Some((_, here)) => here.push(slot),
+                None => all.push((slot.balancer, vec![slot])),
+            }
+        }
+        all
+    }
+}
+
+/// The place as sentences have it; whose it is stands there anyway.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of balancer {}", self.backend, self.balancer_name)
+    }
 }
 
 /// What a balancer says of a server.
@@ -277,15 +299,14 @@ fn add_slots(twin: &mut Candidate, other: &Candidate) {
 fn note_standings(meant: &[Candidate], notes: &mut Vec<String>) {
     for one in meant {
         for (slot, standing) in &one.slots {
-            let place = format!("{} of balancer {}", slot.backend, slot.balancer_name);
             match standing {
                 Standing::ByHand => notes.push(format!(
-                    "{} was taken out of {place} by hand: it gets the release and stays out.",
+                    "{} was taken out of {slot} by hand: it gets the release and stays out.",
                     one.name
                 )),
-                Standing::Down => notes.push(format!("{} is down in {place}.", one.name)),
+                Standing::Down => notes.push(format!("{} is down in {slot}.", one.name)),
                 Standing::LeftOut => notes.push(format!(
-                    "{} was left out of {place} by an earlier deployment: it goes back in with the release.",
+                    "{} was left out of {slot} by an earlier deployment: it goes back in with the release.",
                     one.name
                 )),
                 Standing::Unknown | Standing::InService => {}

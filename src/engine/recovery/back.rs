@@ -5,7 +5,6 @@
 //! restarted meanwhile has forgotten it. A place that somebody had taken out by hand is in no plan
 //! and is left alone.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -17,7 +16,7 @@ use super::truth::{Case, What};
 use crate::balancer::{self, Balancer};
 use crate::domain::deployment::Service;
 use crate::domain::rollout::Slot;
-use crate::domain::{BalancerId, Plan, Result};
+use crate::domain::{Plan, Result};
 use crate::engine::Inner;
 use crate::store::{Lease, balancers, deployments};
 
@@ -204,20 +203,11 @@ async fn note(engine: &Inner, lease: Lease, case: &Case<'_>, service: Service) -
 }
 
 async fn visits(engine: &Inner, slots: &[Slot]) -> Result<Visits> {
-    let mut by_balancer: HashMap<BalancerId, Vec<balancer::Slot>> = HashMap::new();
-    for slot in slots {
-        by_balancer
-            .entry(slot.balancer)
-            .or_default()
-            .push(balancer::Slot {
-                backend: slot.backend.clone(),
-                server: slot.server.clone(),
-            });
-    }
-    let mut visits = Vec::with_capacity(by_balancer.len());
-    for (id, places) in by_balancer {
+    let mut visits = Vec::new();
+    for (id, here) in Slot::by_balancer(slots) {
         let row = balancers::by_id(&engine.parts.store, id).await?;
-        visits.push((Balancer::open(&row, &engine.parts.balancers)?, places));
+        let balancer = Balancer::open(&row, &engine.parts.balancers)?;
+        visits.push((balancer, here.into_iter().map(Into::into).collect()));
     }
     Ok(visits)
 }

@@ -8,7 +8,6 @@ use crate::domain::rollout::Slot;
 use crate::engine::journal::Note;
 use crate::engine::output::StepName;
 use crate::engine::steps::StepResult;
-use crate::store::deployments;
 
 /// Takes a server out where it serves, or makes sure that it still is out.
 pub(super) async fn take_out(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<()> {
@@ -38,17 +37,12 @@ pub(super) async fn take_out(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResu
 /// has to put right what a killed deployer left.
 async fn leave(rollout: &Rollout<'_>, hand: &Hand<'_>, out: Vec<Slot>) -> StepResult<()> {
     let run = rollout.run;
-    let places: Vec<String> = out
-        .iter()
-        .map(|slot| format!("{} of balancer {}", slot.backend, slot.balancer_name))
-        .collect();
-    let tx = run.begin_tx().await?;
-    deployments::leave_by_hand(&tx, hand.id(), &out).await?;
-    tx.commit().await?;
+    let places: Vec<String> = out.iter().map(ToString::to_string).collect();
+    let is_all = hand.slots().iter().all(|slot| out.contains(slot));
+    let notes = [Note::LeftByHand(hand.id(), &out), Note::Service(Service::ByHand)];
+    let told = if is_all { &notes[..] } else { &notes[..1] };
+    run.note(hand.member, told).await?;
     hand.leave_by_hand(out);
-    if hand.slots().is_empty() {
-        run.note(hand.member, &[Note::Service(Service::ByHand)]).await?;
-    }
     let mut log = run.log.step(StepName {
         id: None,
         server: hand.name().to_owned(),

@@ -104,7 +104,7 @@ impl Gate {
                 now.is_some_and(|now| now.per_endpoint.iter().any(|line| line.admin != Admin::Ready))
             };
             let here = slots.iter().filter(|slot| slot.balancer_name == balancer.name());
-            out.extend(here.filter(|slot| is_out(&place(slot))).cloned());
+            out.extend(here.filter(|slot| is_out(&balancer::Slot::from(*slot))).cloned());
         }
         Ok(out)
     }
@@ -352,7 +352,7 @@ impl Gate {
                 let mut places = self.places.get(server).into_iter().flatten();
                 let here = places.find(|slot| slot.balancer == pool.balancer && slot.backend == pool.backend);
                 let serves = here
-                    .and_then(|slot| state.of(&place(slot)))
+                    .and_then(|slot| state.of(&slot.into()))
                     .is_some_and(|now| now.up);
                 if !serves {
                     out.insert(*server);
@@ -364,25 +364,18 @@ impl Gate {
 
     /// The balancers to speak to about `slots`.
     fn visits(&self, slots: &[Slot]) -> StepResult<Vec<Visit<'_>>> {
-        let mut visits: Vec<(BalancerId, Visit<'_>)> = Vec::new();
-        for slot in slots {
-            if let Some((_, visit)) = visits.iter_mut().find(|(id, _)| *id == slot.balancer) {
-                visit.1.push(place(slot));
-                continue;
-            }
-            let balancer = self.balancers.get(&slot.balancer).ok_or_else(|| {
-                Failure::new(format!("Balancer {} was not asked before.", slot.balancer_name))
+        let visit = |(id, here): (BalancerId, Vec<&Slot>)| {
+            let balancer = self.balancers.get(&id).ok_or_else(|| {
+                let names: Vec<&str> = here
+                    .iter()
+                    .map(|slot| slot.balancer_name.as_str())
+                    .take(1)
+                    .collect();
+                Failure::new(format!("Balancer {} was not asked before.", names.concat()))
             })?;
-            visits.push((slot.balancer, (balancer, vec![place(slot)])));
-        }
-        Ok(visits.into_iter().map(|(_, visit)| visit).collect())
-    }
-}
-
-fn place(slot: &Slot) -> balancer::Slot {
-    balancer::Slot {
-        backend: slot.backend.clone(),
-        server: slot.server.clone(),
+            Ok((balancer, here.into_iter().map(Into::into).collect()))
+        };
+        Slot::by_balancer(slots).into_iter().map(visit).collect()
     }
 }
 

@@ -186,11 +186,7 @@ async fn service_words(rollout: &Rollout<'_>, hand: &Hand<'_>) -> String {
 
 /// What is said of places where somebody took the server out by hand.
 fn by_hand_words(hand: &Hand<'_>) -> String {
-    let places: Vec<String> = hand
-        .by_hand()
-        .iter()
-        .map(|slot| format!("{} of balancer {}", slot.backend, slot.balancer_name))
-        .collect();
+    let places: Vec<String> = hand.by_hand().iter().map(ToString::to_string).collect();
     match places.as_slice() {
         [] => String::new(),
         places => format!(

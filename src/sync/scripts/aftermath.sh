@@ -1,6 +1,6 @@
 # What an attempt that did not succeed has left, and cleans up after it.
 # $1 root, $2 name of the staging directory, $3 target, $4 “release” for a release that was being
-# built: it is removed, unless it is in service.
+# built: it is removed, unless it is in service. $5 our own data: “finished” when all was done.
 resolve "$3"
 cd -P -- "$1" 2>/dev/null || { say end -; exit 0; }
 stage=./$2
@@ -11,6 +11,22 @@ if [ "$4" = release ]; then
     say end -
     exit 0
 fi
+unfinished=
+if [ -f .git_release ]; then unfinished=$(sed -n 5p .git_release); fi
+large=
+content .deployer_release
+case $text in
+"${5%\}}"*)
+    # Whole, and no longer what an earlier try of the same deployment left: what was ended was the
+    # clearing up.
+    if [ -z "$unfinished" ] && { [ -f "$stage/walk" ] || [ ! -f "$stage/complete" ]; }; then
+        rm -rf -- "$stage" || die cleanup
+        say finished yes
+        say end -
+        exit 0
+    fi
+    ;;
+esac
 # A file of the stage is in place when it has a second name, and that is its place.
 if [ -d "$stage/tree" ]; then
     (cd "$stage/tree" && find . ! -type d -links 1 -printf 'left %P\0')
@@ -49,6 +65,6 @@ for modes in "$stage"/lists/mode-*; do
     xargs -0r -n 500 sh -c 'm=$1; shift
         find "$@" -maxdepth 0 -perm "$m" -printf "set %p\0" 2>/dev/null' sh "${modes##*/mode-}" <"$modes"
 done
-if [ -f .git_release ] && [ -n "$(sed -n 5p .git_release)" ]; then say unfinished yes; fi
+[ -z "$unfinished" ] || say unfinished yes
 rm -rf -- "$stage" || die cleanup
 say end -

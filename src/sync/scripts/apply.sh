@@ -1,16 +1,17 @@
 # Makes a tree what it should be, from what was staged in it, and checks that it is.
 # $1 root, $2 name of the staging directory, $3 base to copy from or “”, $4 digest to reach,
-# $5 kept, $6 above, $7 marker while it lasts, $8 marker afterwards, $9 our own data,
-# ${10} directory of shared paths, the rest: shared paths.
+# $5 kept, $6 above, $7 names, $8 marker while it lasts, $9 marker afterwards, ${10} our own data,
+# ${11} directory of shared paths, the rest: shared paths.
 cd -P -- "$1" || die vanished
 stage=./$2
 base=$3
 goal=$4
 kept=$5
 above=$6
-marker=$8
-extra=$9
-shared=${10}
+names=$7
+marker=$9
+extra=${10}
+shared=${11}
 [ -d "$stage" ] && [ ! -h "$stage" ] && [ -f "$stage/complete" ] || die incomplete
 
 if [ -n "$base" ]; then
@@ -20,8 +21,8 @@ if [ -n "$base" ]; then
     done
 fi
 if [ -n "$base" ]; then put .deployer_release "$extra" || die marker; fi
-put .git_release "$7" || die marker
-shift 10
+put .git_release "$8" || die marker
+shift 11
 
 # No parent of $1 may be a symbolic link: what is behind one is not ours.
 safe='safe() {
@@ -164,10 +165,11 @@ for path do
     rm -rf -- "./$p" && ln -s -- "$from" "./$p" || die shared
 done
 
-digest "$kept" "$above"
+digest "$kept" "$above" "$names" "$stage/walk"
 if [ "$sum" = "$goal" ]; then
     # Both with one process; a stage that stays behind is in nobody's way until the next one.
-    printf '%s' "$extra" >"$stage/.deployer_release" && printf '%s' "$marker" >"$stage/.git_release" &&
+    with_walk "$extra"
+    printf '%s' "$data" >"$stage/.deployer_release" && printf '%s' "$marker" >"$stage/.git_release" &&
         mv -f -t . -- "$stage/.deployer_release" "$stage/.git_release" || die marker
     rm -rf -- "$stage"
     say end -

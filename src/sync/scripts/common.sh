@@ -24,25 +24,42 @@ resolve() {
     [ -n "$above_t" ] || above_t=/
 }
 
-# The records of the tree in the current directory, unsorted. $1: kept, $2: above (expressions).
+# The records of the tree in the current directory, as find comes upon them. $1: kept, $2: above,
+# $3: names of what is kept (expressions).
 # $as is “exec” where a process of its own runs this.
 as=
 records() {
     $as find . -mindepth 1 -regextype posix-extended \
-        -regex "$1" -prune -o \
+        -name "$3" -regex "$1" -prune -o \
         -type f -printf 'f %m %s %T@ %P\0' -o \
         -type d \( -regex "$2" -o -printf 'd %P\0' \) -o \
         -type l -printf 'l %P//%l\0' -o \
         ! -type d -printf 'o %P\0'
 }
 
-# Sets $sum to the digest of the tree in the current directory.
-digest() {
-    sum=$(
+# Sets $walk to the sum of the records of the tree in the current directory in find's order, which
+# is the same as long as nobody touches the tree.
+walk() {
+    walk=$(
         as=exec
-        records "$1" "$2" | sort -z | sha256sum
+        records "$1" "$2" "$3" | sha256sum
     )
+    walk=${walk%% *}
+}
+
+# Sets $sum to the digest of the tree in the current directory, and $walk as well, from one walk.
+# $4: a new file for the records.
+digest() {
+    (as=exec && records "$1" "$2" "$3") >"$4" || [ -s "$4" ] || die marker
+    walk=$(exec sha256sum <"$4")
+    walk=${walk%% *}
+    sum=$(sort -z -- "$4" | sha256sum)
     sum=${sum%% *}
+}
+
+# Sets $data to our own data $1, which is a JSON object, with $walk in it.
+with_walk() {
+    data="${1%\}},\"walk\":\"$walk\"}"
 }
 
 # Sets $text to what is in file $1, or to nothing. Ours are small, and then the shell reads them

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Gate, place, still_ours, words};
+use super::{Gate, still_ours, words};
 use crate::balancer::{self, Admin, Balancer};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, ServerId, StepKind};
@@ -59,7 +59,10 @@ impl Gate {
     ) -> StepResult<()> {
         let state = balancer.look().await.state;
         for (server, slots) in held {
-            let own = slots.iter().filter(|slot| slot.balancer == id).map(place);
+            let own = slots
+                .iter()
+                .filter(|slot| slot.balancer == id)
+                .map(balancer::Slot::from);
             let is_back = |slot: &balancer::Slot| {
                 let now = state.of(slot);
                 now.is_some_and(|now| now.per_endpoint.iter().any(|line| line.admin == Admin::Ready))

@@ -4,6 +4,7 @@ use askama::Template;
 use poem::web::Path;
 use poem::{Response, handler};
 
+use super::trail;
 use crate::app::live_release::{Really, really};
 use crate::domain::{Error, ErrorKind, Result};
 use crate::web::frame::{Frame, Section, html};
@@ -55,11 +56,7 @@ pub async fn read_files(
         frame: visitor
             .frame(format!("{server} · {project} {environment}"), Section::Overview)
             .await?,
-        trail: vec![
-            ("Overview".to_owned(), urls::overview().to_owned()),
-            (project.clone(), urls::project(&project)),
-            (environment, back.clone()),
-        ],
+        trail: trail(&project, &environment),
         title: format!("What {server} really runs"),
         kinds: really.as_ref().map(kinds).unwrap_or_default(),
         back,

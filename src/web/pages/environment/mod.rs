@@ -139,6 +139,15 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, given: Given)
     })
 }
 
+/// The way to a page of an environment.
+fn trail(project: &str, environment: &str) -> Vec<(String, String)> {
+    vec![
+        ("Overview".to_owned(), urls::overview().to_owned()),
+        (project.to_owned(), urls::project(project)),
+        (environment.to_owned(), urls::environment(project, environment)),
+    ]
+}
+
 /// The page again, with what is wrong with the form of a lock.
 async fn with_lock_form(
     visitor: &Visitor,
@@ -238,11 +247,7 @@ pub async fn live_release(
         frame: visitor
             .frame(format!("{server} · {project} {environment}"), Section::Overview)
             .await?,
-        trail: vec![
-            ("Overview".to_owned(), urls::overview().to_owned()),
-            (project.clone(), urls::project(&project)),
-            (environment, back.clone()),
-        ],
+        trail: trail(&project, &environment),
         title: format!("What {server} says"),
         back,
         answer,
