@@ -171,6 +171,7 @@ if [ "$sum" = "$goal" ]; then
     with_walk "$extra"
     printf '%s' "$data" >"$stage/.deployer_release" && printf '%s' "$marker" >"$stage/.git_release" &&
         mv -f -t . -- "$stage/.deployer_release" "$stage/.git_release" || die marker
-    rm -rf -- "$stage"
+    # In this order: without “complete” it is known that what is left is being cleared up.
+    rm -rf -- "$stage/complete" "$stage"
     say end -
 fi
