@@ -63,7 +63,8 @@ pub async fn ask(
 }
 
 /// Reads every file on a server and compares it with what was put there. That is work for the
-/// server, so it is for those who may deploy to it.
+/// server, so it is for those who may deploy to it. Where files differ, that is noted there, and the
+/// next deployment compares contents, so that it puts them right.
 ///
 /// # Errors
 /// As [`ask`].
@@ -89,6 +90,10 @@ pub async fn really(
             }
             None => None,
         };
+        // Sizes and times did not tell: the next deployment has to look at contents.
+        if findings.as_ref().is_some_and(|found| !found.modified.is_empty()) {
+            sync::doubt(&session, &door.layout, &found, &limits).await?;
+        }
         Ok(Really {
             release: found.release,
             findings,

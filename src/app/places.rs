@@ -6,15 +6,16 @@
 
 mod known;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 pub(super) use known::Known;
 
 use super::App;
 use super::deployments::Choice;
+use crate::domain::deployment::ServerState;
 use crate::domain::{
     Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name,
-    Observation, Project, Refusal, Resource, Result, Server, ServerRelease,
+    Observation, Project, Refusal, Resource, Result, Server, ServerId, ServerRelease,
 };
 use crate::store::{deployments, environments, projects};
 
@@ -218,6 +219,8 @@ pub struct EnvironmentView {
     pub before: Option<Place>,
     /// The last deployments to it, newest first.
     pub deployments: Vec<Deployment>,
+    /// What deployments that have begun have come to on its servers.
+    pub work: HashMap<ServerId, (DeploymentId, ServerState)>,
     /// Whether whoever asked may deploy to it now.
     pub deploy: Leave,
     /// Whether they may roll back.
@@ -241,9 +244,11 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
     let last = deployments::last_for_environment(&app.store, environment.id, LAST_DEPLOYMENTS).await?;
     let both: Vec<Environment> = before.iter().chain([&environment]).cloned().collect();
     let mut known = Known::of(app, &both).await?;
+    let place = known.place(environment);
     Ok(EnvironmentView {
         project,
-        place: known.place(environment),
+        work: work(app, &place).await?,
+        place,
         before: before.map(|before| known.place(before)),
         deployments: last,
         deploy: leave(app, actor, Action::Deploy, &here),
@@ -251,6 +256,19 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
         may_lock: app.may(actor, Action::Lock, &here),
         may_configure: app.may(actor, Action::Configure, &here),
     })
+}
+
+async fn work(app: &App, place: &Place) -> Result<HashMap<ServerId, (DeploymentId, ServerState)>> {
+    let mut work = HashMap::new();
+    let begun = place.open.iter().map(|coming| &coming.deployment);
+    for deployment in begun.filter(|deployment| deployment.started_at.is_some()) {
+        for part in deployments::servers(&app.store, deployment.id).await? {
+            if let Some(server) = part.server_id.filter(|_| !part.is_left_alone()) {
+                work.insert(server, (deployment.id, part.state));
+            }
+        }
+    }
+    Ok(work)
 }
 
 /// What stands between somebody and an act on an environment.

@@ -10,7 +10,7 @@ use super::deployments::{
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
     Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
-    Plan, Resource, Result, Step, Target,
+    Phase, Plan, Resource, Result, Step, Target,
 };
 use crate::store::log::{self, Filter, Found};
 use crate::store::{deployments, environments, steps};
@@ -157,7 +157,7 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     let may = |action| app.may(actor, action, &resource);
     let ending = deployment.cancelled_by.is_some();
     let cancel = may(Action::Cancel) && !ending;
-    let runs = deployment.state == Running;
+    let runs = deployment.state == Running && may_pause(watched);
     let mut acts = Acts {
         cancel,
         pause: cancel && runs && deployment.pause_requested_by.is_none(),
@@ -178,6 +178,18 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     acts
 }
 
+/// Whether a batch is to come before which it could pause.
+fn may_pause(watched: &Watched) -> bool {
+    let parts = || watched.servers.iter();
+    let begun = parts().filter(|part| !part.is_untouched() && !part.is_left_alone());
+    let begun = begun.filter_map(|part| part.batch).max();
+    match watched.deployment.phase {
+        Phase::Check | Phase::Prepare => true,
+        Phase::RollOut => parts().any(|part| part.is_untouched() && part.batch > begun),
+        Phase::Finish => false,
+    }
+}
+
 /// What may be done with what an ended deployment has left.
 async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     let deployment = &watched.deployment;
@@ -188,7 +200,11 @@ async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts>
         return Ok(acts);
     };
     acts.again = may(action_for(deployment.kind));
-    if may(Action::Rollback) {
+    let was_touched = watched
+        .servers
+        .iter()
+        .any(|part| !part.is_untouched() && !part.is_left_alone());
+    if was_touched && may(Action::Rollback) {
         acts.roll_back_to = before(app, deployment).await?;
     }
     if deployment.state == DeploymentState::Succeeded {

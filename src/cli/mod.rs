@@ -21,6 +21,7 @@ mod git_check;
 mod migrate;
 mod policy;
 mod serve;
+mod signals;
 mod ssh_check;
 mod user;
 

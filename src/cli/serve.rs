@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArgs, Failure, complain, data, say};
+use super::{ConfigArgs, Failure, complain, data, say, signals};
 use crate::access::Access;
 use crate::app::{App, start};
 use crate::clock::Clock;
@@ -13,10 +12,10 @@ use crate::config::Config;
 use crate::domain::{Error, Result};
 use crate::{telemetry, web};
 
-/// Serve the pages and do deployments, until a SIGTERM or Ctrl-C.
+/// Serve the pages and do deployments, until a SIGTERM, a SIGHUP or Ctrl-C.
 ///
 /// Brings the database's schema up to date first, and closes what an interrupted server left
-/// running. On SIGTERM it takes nothing new and closes what runs.
+/// running. When it is told to end it takes nothing new and closes what runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -76,23 +75,10 @@ async fn listen(config: &Config) -> Result<TcpListener> {
 }
 
 async fn serve(app: &App, listener: TcpListener) -> Result<(), Failure> {
-    let stop = stop_signal()?;
+    let stop = signals::stop()?;
     say(format_args!("listening on {}", app.config.public_url()));
     tracing::info!(bind = %app.config.http.bind, pid = std::process::id(), "listening");
     let served = web::serve(Arc::new(web::Site::new(app.clone())), listener, stop).await;
     let failed = |cause| Error::unavailable("The server ended by itself.").because(cause);
     served.map_err(|cause| failed(cause).into())
-}
-
-/// Comes true at a SIGTERM (systemd) or a SIGINT (Ctrl-C).
-pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
-    let no_signals = |cause| Error::unavailable("The system tells us of no signals.").because(cause);
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -263,6 +263,23 @@ pub struct ServerPart {
     pub detail: String,
 }
 
+impl ServerPart {
+    /// Whether the plan left it alone, as for a server that is inactive. One that was planned and
+    /// never reached is another matter: [`Self::is_untouched`].
+    pub fn is_left_alone(&self) -> bool {
+        self.state == ServerState::Skipped && self.batch.is_none()
+    }
+
+    /// Whether it was meant, and nothing was done to it so far.
+    pub fn is_untouched(&self) -> bool {
+        match self.state {
+            ServerState::Waiting => true,
+            ServerState::Skipped => self.batch.is_some(),
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::DeploymentState as S;

@@ -52,14 +52,69 @@ impl Mask {
         self.0.iter().filter_map(across).min()
     }
 
-    /// `line` without secrets.
+    /// `line` without secrets, also where colours or other invisible characters are mixed into one.
     pub fn apply<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        if line.contains(|c: char| c.is_control() && c != '\t') {
+            return self.apply_to_visible(line);
+        }
         let mut masked = Cow::Borrowed(line);
         for secret in self.0.iter().filter(|secret| line.contains(secret.as_str())) {
             masked = Cow::Owned(masked.replace(secret.as_str(), MASK));
         }
         masked
     }
+}
+
+impl Mask {
+    fn apply_to_visible<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        let (text, places) = visible(line);
+        let mut hidden: Vec<(usize, usize)> = Vec::new();
+        for secret in self.0.iter() {
+            for (at, found) in text.match_indices(secret.as_str()) {
+                let last = at + found.len() - 1;
+                hidden.push((places[at], places[last] + 1));
+            }
+        }
+        if hidden.is_empty() {
+            return Cow::Borrowed(line);
+        }
+        hidden.sort_unstable();
+        let (mut masked, mut upto) = (String::with_capacity(line.len()), 0);
+        for (from, to) in hidden {
+            if from >= upto {
+                masked.push_str(&line[upto..from]);
+                masked.push_str(MASK);
+            }
+            upto = upto.max(to);
+        }
+        masked.push_str(&line[upto..]);
+        Cow::Owned(masked)
+    }
+}
+
+/// What a reader sees of a line: without escape sequences and control characters. Beside each of
+/// its bytes, where that stands in the line.
+fn visible(line: &str) -> (String, Vec<usize>) {
+    let (mut text, mut places) = (String::with_capacity(line.len()), Vec::with_capacity(line.len()));
+    let mut chars = line.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\u{1b}' {
+            match chars.next() {
+                Some((_, '[')) => while chars.next_if(|(_, c)| !('@'..='~').contains(c)).is_some() {},
+                Some((_, ']')) => while chars.next_if(|(_, c)| !matches!(c, '\u{7}' | '\u{1b}')).is_some() {},
+                _ => continue,
+            }
+            // What ends the sequence.
+            chars.next();
+            continue;
+        }
+        if c.is_control() && c != '\t' {
+            continue;
+        }
+        text.push(c);
+        places.extend(at..at + c.len_utf8());
+    }
+    (text, places)
 }
 
 impl std::fmt::Debug for Mask {
@@ -81,5 +136,27 @@ mod tests {
         );
         assert_eq!(mask.apply("key: abcdef"), "key: •••");
         assert!(matches!(mask.apply("plain"), Cow::Borrowed("plain")));
+    }
+
+    #[test]
+    fn what_is_invisible_does_not_hide_a_secret() {
+        let mask = Mask::new(["hunter2-password", "geheim-ü"]);
+        for (line, shown) in [
+            ("a hunter2-\u{1b}[31mpassword\u{1b}[0m b", "a •••\u{1b}[0m b"),
+            ("hunter2\u{0}-pass\u{8}word", "•••"),
+            (
+                "\u{1b}[1mhunter2-password, geheim-\u{1b}[0;4mü!",
+                "\u{1b}[1m•••, •••!",
+            ),
+            ("hunter\u{1b}]0;title\u{7}2-password", "•••"),
+            ("\u{1b}[31mplain\u{1b}[0m", "\u{1b}[31mplain\u{1b}[0m"),
+            (
+                "hunter2-password hunter2-\u{1b}[password",
+                "••• hunter2-\u{1b}[password",
+            ),
+            ("ends in \u{1b}", "ends in \u{1b}"),
+        ] {
+            assert_eq!(mask.apply(line), shown, "{line:?}");
+        }
     }
 }

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection as _, Error as SqlxError};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
 
 use super::StoreOptions;
@@ -92,6 +93,9 @@ impl Place {
             .test_before_acquire(self.file.is_none())
             .sqlx_logging(false);
         if let Some(file) = self.file.clone() {
+            connect.map_sqlx_sqlite_pool_opts(|pool| {
+                pool.after_release(|connection, _| Box::pin(is_out_of_its_transaction(connection)))
+            });
             connect.map_sqlx_sqlite_opts(move |sqlite| {
                 let sqlite = sqlite.filename(&file).create_if_missing(make);
                 let sqlite = match make {
@@ -123,6 +127,15 @@ impl Place {
         };
         Error::unavailable(what).because(cause)
     }
+}
+
+/// Whether a connection that comes back to the pool may be used again. When a disk is full SQLite
+/// ends a transaction by itself; the pool then counts it as open for ever, takes the next one for a
+/// part of it, and what is “committed” there is neither durable nor lets anybody else write.
+async fn is_out_of_its_transaction(connection: &mut SqliteConnection) -> Result<bool, SqlxError> {
+    // Waits for a rollback that is still on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// SQLite's write-ahead log of a file.

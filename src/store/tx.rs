@@ -172,3 +172,47 @@ pub(super) mod sealed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait as _;
+
+    use crate::store::{Store, StoreOptions};
+
+    async fn open(url: &str) -> Store {
+        let options = StoreOptions { connections: 2 };
+        let store = Store::open(url, options).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn once_there_is_room_again_what_is_committed_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("deployer.db").display());
+        let store = open(&url).await;
+        for round in 0..5 {
+            let tx = store.begin().await.unwrap();
+            let run = async |sql: &str| tx.connection().execute_unprepared(sql).await;
+            run("CREATE TABLE IF NOT EXISTS filler (content)").await.unwrap();
+            // As on a full disk: this connection's file cannot grow.
+            run("PRAGMA max_page_count = 1").await.unwrap();
+            assert!(
+                run("INSERT INTO filler VALUES (zeroblob(10000000))")
+                    .await
+                    .is_err()
+            );
+            drop(tx);
+            let tx = store.begin().await.unwrap();
+            let room = "PRAGMA max_page_count = 1000000";
+            tx.connection().execute_unprepared(room).await.unwrap();
+            let sql = format!("CREATE TABLE kept_{round} (content)");
+            tx.connection().execute_unprepared(&sql).await.unwrap();
+            tx.commit().await.unwrap();
+            let other = open(&url).await;
+            let sql = format!("SELECT * FROM kept_{round}");
+            other.db.execute_unprepared(&sql).await.unwrap();
+            other.close().await.unwrap();
+        }
+    }
+}

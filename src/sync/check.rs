@@ -3,10 +3,10 @@
 use super::Trust;
 use super::error::{Error, readable};
 use super::inspection::Inspection;
-use super::layout::Layout;
+use super::layout::{Layout, ReleaseData};
 use super::listing::{Found, Listing};
 use super::manifest::{Entry, Manifest};
-use super::remote::Limits;
+use super::remote::{DOUBT, Limits, ask};
 use super::source::list;
 use crate::ssh::Session;
 
@@ -81,4 +81,32 @@ pub async fn full_check(
         None => Listing::default(),
     };
     Ok(Findings::between(&listing, manifest))
+}
+
+/// Notes on a server that its files are not what their sizes and times say, so that the next
+/// deployment believes neither. Does nothing where somebody is deploying.
+///
+/// # Errors
+/// [`Error::Server`] when it cannot be noted.
+pub async fn doubt(
+    session: &Session,
+    layout: &Layout,
+    inspection: &Inspection,
+    limits: &Limits,
+) -> Result<(), Error> {
+    let is_whole = inspection
+        .release
+        .as_ref()
+        .is_some_and(|release| !release.in_progress);
+    let (Some(root), Some(data), true) = (inspection.tree(layout.method), &inspection.data, is_whole) else {
+        return Ok(());
+    };
+    let data = ReleaseData {
+        doubted: true,
+        ..data.clone()
+    };
+    let data = serde_json::to_string(&data).map_err(Error::task)?;
+    let args = [root, &data].map(str::as_bytes);
+    ask(session, DOUBT, &args, limits.question()).await?;
+    Ok(())
 }

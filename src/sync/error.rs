@@ -118,6 +118,25 @@ pub enum Trouble {
         /// The target.
         target: String,
     },
+    /// There are files in the target directory and no marker: nobody has deployed there.
+    #[error(
+        "“{target}” on the server holds what no deployment put there ({}), and deploying would delete it. Move it away, list it under excluded paths, or put an empty file .git_release beside it to say that it may be replaced.",
+        some(names)
+    )]
+    NotOurs {
+        /// The target.
+        target: String,
+        /// What is in it.
+        names: Vec<String>,
+    },
+    /// The remote user's shell runs no commands.
+    #[error(
+        "The server did not run the command ({detail}). See that the remote user's login shell runs commands (nologin does not), and that no ForceCommand stands in the way."
+    )]
+    NoShell {
+        /// What it said.
+        detail: String,
+    },
     /// A release of this deployment is in service already.
     #[error("This deployment's release is in service on the server already; deploy anew to build another.")]
     InService,
@@ -138,6 +157,15 @@ pub enum Trouble {
         /// What the tool said.
         detail: String,
     },
+}
+
+/// The first of some names, and how many more.
+fn some(names: &[String]) -> String {
+    const FEW: usize = 5;
+    match names.len().saturating_sub(FEW) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..FEW].join(", ")),
+    }
 }
 
 impl Error {

@@ -1,11 +1,11 @@
 //! What stands at a target, asked with one command per server.
 
 use super::digest::Digest;
-use super::error::{Error, Trouble};
+use super::error::{Error, Trouble, readable};
 use super::layout::{Layout, ReleaseData};
 use super::release::Looked;
 use super::remote::{Answer, INSPECT, Limits, SURVEY, TOOLS, ask};
-use super::rules::EXTRA_MARKER;
+use super::rules::{EXTRA_MARKER, Verdict};
 use crate::domain::release::MARKER;
 use crate::domain::{Release, SyncMethod};
 use crate::ssh::Session;
@@ -36,6 +36,9 @@ pub struct Inspection {
     pub missing: Vec<String>,
     /// Why new files cannot be written there, as the server says it.
     pub obstacle: Option<String>,
+    /// Names in a directory that has no marker, so that nobody has deployed to it, and which
+    /// deploying in place would delete. Excluded ones are not among them.
+    pub strangers: Vec<String>,
 }
 
 /// What is at a target path.
@@ -71,7 +74,7 @@ pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Res
     let releases = layout.releases();
     let args = [layout.target.as_str(), layout.method.as_str(), &releases].map(str::as_bytes);
     let answer = ask(session, INSPECT, &args, limits.question()).await?;
-    Ok(Inspection::read(&answer))
+    Ok(Inspection::read(&answer, layout))
 }
 
 /// The programs that deploying needs and a server lacks; [`inspect`] finds the same.
@@ -98,11 +101,13 @@ pub async fn survey(
     let releases = layout.releases();
     let args = [layout.target.as_str(), layout.method.as_str(), &releases].map(str::as_bytes);
     let answer = ask(session, SURVEY, &args, limits.question()).await?;
-    Ok((Inspection::read(&answer), Looked::read(&answer, layout)))
+    Ok((Inspection::read(&answer, layout), Looked::read(&answer, layout)))
 }
 
 impl Inspection {
-    fn read(answer: &Answer) -> Self {
+    fn read(answer: &Answer, layout: &Layout) -> Self {
+        let strangers = answer.all("stranger");
+        let strangers = strangers.filter(|name| layout.rules.verdict(name, true) == Verdict::Ours);
         let all = |key| {
             answer
                 .all(key)
@@ -127,6 +132,7 @@ impl Inspection {
             gzip: answer.text("gzip").is_some(),
             missing: all("missing").collect(),
             obstacle,
+            strangers: strangers.map(readable).collect(),
         }
     }
 
@@ -153,10 +159,14 @@ impl Inspection {
             }
             _ => {}
         }
-        match &self.obstacle {
-            Some(detail) => Err(Trouble::from_script("create", detail).into()),
-            None => Ok(()),
+        if let Some(detail) = &self.obstacle {
+            return Err(Trouble::from_script("create", detail).into());
         }
+        if !self.strangers.is_empty() {
+            let names = self.strangers.clone();
+            return Err(Trouble::NotOurs { target, names }.into());
+        }
+        Ok(())
     }
 
     /// The directory of a tree that we may deploy over or start from. Somebody else's may be

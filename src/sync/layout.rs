@@ -56,6 +56,10 @@ pub struct ReleaseData {
     /// at before its digest is believed.
     #[serde(default)]
     pub restless: bool,
+    /// Whether a look at every byte has found files that are not what sizes and times say. Then the
+    /// next deployment compares contents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubted: bool,
     /// The sum over the tree's records in the order in which `find` there came upon them when
     /// their digest was `digest`: the server adds it. The same sum again proves the same tree
     /// without sorting.
@@ -95,6 +99,7 @@ impl Layout {
             project: self.project.to_string(),
             environment: self.environment.to_string(),
             restless,
+            doubted: false,
             walk: None,
         }
     }

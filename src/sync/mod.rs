@@ -55,7 +55,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 pub use changed::{Changed, Partial, Portion};
-pub use check::{Findings, full_check};
+pub use check::{Findings, doubt, full_check};
 pub use deliver::{Delivered, Delivery, Progress};
 pub use digest::Digest;
 pub use error::{Error, Trouble};

@@ -244,6 +244,7 @@ mod tests {
             project: "shop".into(),
             environment: environment.into(),
             restless: false,
+            doubted: false,
             walk: None,
         });
         let release = Release {

@@ -85,6 +85,7 @@ scripts! {
     STAGE "stage.sh";
     APPLY "apply.sh";
     MARK "mark.sh";
+    DOUBT "doubt.sh";
     AFTERMATH "aftermath.sh";
     ACTIVATE "activate.sh";
     RELEASES "releases.sh";
@@ -151,5 +152,18 @@ pub(super) async fn ask(
     let stderr = String::from_utf8_lossy(&captured.stderr);
     let word = answer.text("error").unwrap_or_default();
     tracing::warn!(exit = ?captured.exit, word, %stderr, "a sync script refused");
+    if answer.records().next().is_none() && !matches!(script, AFTERMATH | APPLY | MARK) {
+        let said = String::from_utf8_lossy(answer.raw());
+        let mut lines = said.lines().chain(stderr.lines()).map(str::trim);
+        if let Some(detail) = lines.rfind(|line| !line.is_empty()) {
+            let trouble = Trouble::from_script("", &stderr);
+            return Err(match trouble {
+                Trouble::Other { .. } => Trouble::NoShell {
+                    detail: detail.to_owned(),
+                },
+                known => known,
+            });
+        }
+    }
     Err(Trouble::from_script(&word, &stderr))
 }

@@ -53,28 +53,46 @@ enum Name {
 }
 
 impl Rules {
-    /// Reads the patterns of `options`. Shared paths count with the symlink method only.
+    /// Reads the patterns of `options`. In place, where there is one tree only, a shared path is
+    /// kept as an excluded one is.
     ///
     /// # Errors
     /// [`Error::Pattern`] for a path that is empty, absolute, climbs with `..`, holds control
-    /// characters, or is shared and has wildcards.
+    /// characters, or is shared and has wildcards, lies inside another shared one or is ours.
     pub fn new(options: &EnvironmentOptions, method: SyncMethod) -> Result<Self, Error> {
         let mut rules = Self::default();
         for text in &options.excluded {
             rules.kept.push(Pattern::parse(text)?);
         }
-        if method == SyncMethod::Symlink {
-            for text in &options.shared {
-                let pattern = Pattern::parse(text)?;
-                if text.contains(['*', '?']) {
-                    return Err(Error::pattern(
-                        text,
-                        "a shared path is one path, without “*” and “?”",
-                    ));
-                }
-                rules.kept.push(pattern);
-                rules.shared.push(text.trim_start_matches("./").to_owned());
+        for text in &options.shared {
+            let pattern = Pattern::parse(text)?;
+            if text.contains(['*', '?']) {
+                return Err(Error::pattern(
+                    text,
+                    "a shared path is one path, without “*” and “?”",
+                ));
             }
+            let path = text.trim_start_matches("./");
+            if Self::default().keeps(path.trim_end_matches('/')) {
+                return Err(Error::pattern(text, "that name is the deployer's own, or Git's"));
+            }
+            let around = |other: &String| format!("{}/", other.trim_end_matches('/'));
+            let path_in = format!("{}/", path.trim_end_matches('/'));
+            let nests = |other: &String| {
+                let other = around(other);
+                other.starts_with(&path_in) || path_in.starts_with(&other)
+            };
+            if rules.shared.iter().any(nests) {
+                return Err(Error::pattern(
+                    text,
+                    "it is, lies inside or holds another shared path",
+                ));
+            }
+            rules.kept.push(pattern);
+            rules.shared.push(path.to_owned());
+        }
+        if method == SyncMethod::InPlace {
+            rules.shared.clear();
         }
         if rules.kept.iter().map(|p| p.regex(p.0.len()).len()).sum::<usize>() > PATTERNS_LIMIT {
             return Err(Error::pattern(
@@ -317,6 +335,7 @@ mod tests {
             ".git",
             "sub/.git",
             ".git_release",
+            "uploads",
         ] {
             assert_eq!(rules.verdict(kept.as_bytes(), false), Verdict::Kept, "{kept}");
         }
@@ -327,7 +346,7 @@ mod tests {
             "cached",
             "x/.git_release",
             ".gitignore",
-            "uploads",
+            "uploaded",
         ] {
             assert_eq!(rules.verdict(ours.as_bytes(), false), Verdict::Ours, "{ours}");
         }
@@ -336,8 +355,8 @@ mod tests {
     #[test]
     fn the_last_name_of_what_is_kept_begins_as_find_is_told() {
         let names = |excluded: &[&str]| rules(excluded).expressions()[2].clone();
-        assert_eq!(names(&[]), "[.]*");
-        assert_eq!(names(&["venv/", "var/data/", "**/_cache", "*/x*"]), "[._dvx]*");
+        assert_eq!(names(&[]), "[.u]*");
+        assert_eq!(names(&["venv/", "var/data/", "**/_cache", "*/x*"]), "[._duvx]*");
         for any in ["var/*.log", "a/**", "a?/?b", "été", "[x]"] {
             assert_eq!(names(&["venv/", any]), "*", "{any}");
         }
@@ -363,10 +382,19 @@ mod tests {
             };
             assert!(Rules::new(&options, SyncMethod::InPlace).is_err(), "{bad:?}");
         }
-        let options = EnvironmentOptions {
-            shared: vec!["up*".into()],
-            ..Default::default()
-        };
-        assert!(Rules::new(&options, SyncMethod::Symlink).is_err());
+        for bad in [
+            &["up*"][..],
+            &["d", "d/e"],
+            &["d/e/", "./d/"],
+            &["d", "d"],
+            &[".git_release"],
+            &["a/.git/"],
+        ] {
+            let options = EnvironmentOptions {
+                shared: bad.iter().map(|path| (*path).to_owned()).collect(),
+                ..Default::default()
+            };
+            assert!(Rules::new(&options, SyncMethod::Symlink).is_err(), "{bad:?}");
+        }
     }
 }

@@ -113,9 +113,11 @@ async fn one_server_has_the_database_and_commands_work_beside_it() {
         &format!("listening on http://127.0.0.1:{}", here.port),
         "stopping",
     );
-    let mut again = here.serve();
-    again.answers().await;
-    again.end(Signal::SIGINT).with(0, "listening on", "stopping");
+    for signal in [Signal::SIGINT, Signal::SIGHUP] {
+        let mut again = here.serve();
+        again.answers().await;
+        again.end(signal).with(0, "listening on", "stopping");
+    }
     let left = names(&here.data());
     assert!(!left.iter().any(|name| name.ends_with("-wal")), "{left:?}");
 }

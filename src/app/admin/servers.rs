@@ -12,7 +12,7 @@ use crate::access::Permit;
 use crate::app::App;
 use crate::domain::{self, Error, Name, Result, Server, ServerId};
 use crate::ssh::{Command, Endpoint, Run};
-use crate::store::servers;
+use crate::store::{Tx, servers};
 use crate::sync::{self, Limits};
 
 /// What a host name can hold at most (RFC 1035).
@@ -142,6 +142,7 @@ pub async fn add(app: &App, permit: &Permit, form: &ServerForm) -> Result<Server
     demand_everything(permit)?;
     let server = form.check(ServerId(0))?;
     let tx = app.store.begin().await?;
+    demand_own_address(&tx, &server).await?;
     let server = servers::insert(&tx, &server).await?;
     record(
         &tx,
@@ -156,6 +157,26 @@ pub async fn add(app: &App, permit: &Permit, form: &ServerForm) -> Result<Server
     Ok(server)
 }
 
+/// Two names for one machine would be deployed to at the same time, each over the other.
+async fn demand_own_address(tx: &Tx, server: &Server) -> Result<()> {
+    let all = servers::list(tx).await?;
+    let is_there = |other: &&Server| {
+        other.id != server.id
+            && other.port == server.port
+            && other.address.eq_ignore_ascii_case(&server.address)
+    };
+    match all.iter().find(is_there) {
+        None => Ok(()),
+        Some(other) => Err(Error::field(
+            "address",
+            format!(
+                "Server {} has this address and port already. Two names for one machine would be deployed to side by side, each over the other.",
+                other.name
+            ),
+        )),
+    }
+}
+
 /// Changes a server. The host key it must show stays the same, also at another address.
 ///
 /// # Errors
@@ -167,6 +188,7 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, form: &ServerForm) -
     let before = servers::by_id(&tx, id).await?;
     let detail = super::changes(&told(&before), &told(&changed));
     if detail.as_object().is_some_and(|changes| !changes.is_empty()) {
+        demand_own_address(&tx, &changed).await?;
         servers::update(&tx, &changed).await?;
         record(
             &tx,

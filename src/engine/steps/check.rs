@@ -139,7 +139,8 @@ fn batches(plan: &Plan) -> String {
 }
 
 async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerId, Arc<Reached>>> {
-    let taken = taken_places(run).await?;
+    let mut taken = taken_places(run).await?;
+    taken.extend(twins(run));
     // Boxed, as the compiler cannot see that the bare futures may move between threads.
     let mut looks: Vec<BoxFuture<'_, (&Member, StepResult<Reached>)>> = Vec::new();
     for member in &run.members {
@@ -249,6 +250,27 @@ async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
         }
     }
     Ok(taken)
+}
+
+/// Servers of the deployment that are one machine under two names, with a complaint each: both
+/// would change the same files at once.
+fn twins(run: &Run) -> HashMap<ServerId, String> {
+    let mut twins = HashMap::new();
+    for (number, one) in run.members.iter().enumerate() {
+        let is_it = |other: &&Member| {
+            (&other.server.address, other.server.port) == (&one.server.address, one.server.port)
+        };
+        for other in run.members.iter().skip(number + 1).filter(is_it) {
+            for (own, twin) in [(one, other), (other, one)] {
+                let complaint = format!(
+                    "It has the address {}:{} of {} as well, so both are one machine. Take one of them out.",
+                    own.server.address, own.server.port, twin.server.name
+                );
+                twins.insert(own.server.id, complaint);
+            }
+        }
+    }
+    twins
 }
 
 async fn look<'a>(

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Done, Failure, StepResult};
-use crate::domain::{CommitId, Instant, StepKind};
+use crate::domain::{CommitId, Instant, Kind, StepKind};
 use crate::engine::Settings;
 use crate::engine::output::StepLog;
 use crate::engine::run::Run;
@@ -84,7 +84,17 @@ async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
     // The commit was there when the deployment was asked for. Fetching brings the branches up to
     // date for pages; a Git host that is down at night must not keep a rollback from happening.
     match mirror.fetch(|_| {}, run.stop.token()).await {
-        Ok(_) => log.say("The mirror is up to date.").await,
+        Ok(_) => {
+            log.say("The mirror is up to date.").await;
+            let branch = &run.environment.branch;
+            // Going back is going back: also to what is on no branch any more.
+            if run.deployment.kind != Kind::Rollback && !mirror.contains(branch, commit).await? {
+                return Err(Failure::new(format!(
+                    "Commit {} is not on branch {branch} any more: somebody has rewritten the branch since this was asked for. Pick a commit that is on it. No server was touched.",
+                    commit.short()
+                )));
+            }
+        }
         Err(error) if mirror.commit(commit).await.is_ok() => {
             log.say(format!(
                 "{error} The commit is in the mirror already, so the deployment goes on."

@@ -53,6 +53,11 @@ pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
         known.clone(),
     )
     .await?;
+    if manifest.entries().is_empty() {
+        return Err(super::Failure::new(
+            "There is nothing to deploy: the commit has no file that is not excluded, and deploying it would delete all that is on the servers.",
+        ));
+    }
     let stamp = Stamp {
         deployment: run.deployment.id,
         branch: run.environment.branch.clone(),
@@ -85,7 +90,10 @@ pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reach
         layout: &reached.layout,
         inspection: &reached.found,
         stamp: &package.stamp,
-        trust: Trust::Times,
+        trust: match &reached.found.data {
+            Some(data) if data.doubted => Trust::Contents,
+            _ => Trust::Times,
+        },
         limits: &package.limits,
         progress: &progress,
     };

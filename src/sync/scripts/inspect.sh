@@ -39,6 +39,16 @@ if [ "$PWD" != / ]; then
     done
 fi
 
+# What is there although nobody has deployed to it. Names alone: no process is needed for them.
+if [ "$2" = in_place ] && [ "$PWD" != / ] && ! exists ./.git_release && ! exists ./.deployer_release; then
+    count=0
+    for name in * .[!.]* ..?*; do
+        if exists "./$name"; then say stranger "$name"; fi
+        count=$((count + 1))
+        [ "$count" -lt 1000 ] || break
+    done
+fi
+
 # Where new files will be written, or the nearest directory above it that exists.
 d=$t
 [ "$2" = in_place ] || d=$above_t/$3

@@ -65,7 +65,9 @@ impl Choices {
 pub struct Row {
     pub deployment: Deployment,
     pub url: String,
+    /// Empty where it is deleted.
     pub project_url: String,
+    /// Empty where it is deleted.
     pub environment_url: String,
 }
 
@@ -73,8 +75,14 @@ impl Row {
     pub fn new(deployment: Deployment) -> Self {
         Self {
             url: urls::deployment(deployment.id),
-            project_url: urls::project(&deployment.project),
-            environment_url: urls::environment(&deployment.project, &deployment.environment),
+            project_url: match deployment.project_id {
+                Some(_) => urls::project(&deployment.project),
+                None => String::new(),
+            },
+            environment_url: match deployment.environment_id {
+                Some(_) => urls::environment(&deployment.project, &deployment.environment),
+                None => String::new(),
+            },
             deployment,
         }
     }

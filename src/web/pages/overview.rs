@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::app::overview::{Overview, Row, overview};
 use crate::app::places::Place;
-use crate::domain::{DeploymentState, Result};
+use crate::domain::{Deployment, DeploymentState, Result};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::count;
 use crate::web::urls;
@@ -48,6 +48,27 @@ struct RowView {
 pub struct CellView {
     url: String,
     place: Place,
+}
+
+impl CellView {
+    /// The last deployment where nothing is under way.
+    fn last(&self) -> Option<&Deployment> {
+        self.place.last.as_ref().filter(|_| self.place.open.is_empty())
+    }
+
+    fn is_of_current(&self, last: &Deployment) -> bool {
+        self.place.current().is_none_or(|run| run.commit == last.commit)
+    }
+
+    /// The last deployment, where it was of what the cell shows.
+    fn last_here(&self) -> Option<&Deployment> {
+        self.last().filter(|last| self.is_of_current(last))
+    }
+
+    /// The last deployment, where it was of another commit that did not come to stay.
+    fn last_elsewhere(&self) -> Option<&Deployment> {
+        self.last().filter(|last| !self.is_of_current(last))
+    }
 }
 
 /// What is searched.

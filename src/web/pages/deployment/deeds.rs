@@ -15,9 +15,8 @@ use crate::web::visitor::Visitor;
 /// `POST /deployments/{id}/cancel`
 #[handler]
 pub async fn cancel(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
+    // The page itself tells how far the end has come.
     deployments::cancel(visitor.app(), visitor.actor(), id).await?;
-    let text = "It is being cancelled: what runs is ended, and every server says what is on it.";
-    visitor.flash(Flash::warning(text)).await?;
     Ok(go_to(&urls::deployment(id)))
 }
 

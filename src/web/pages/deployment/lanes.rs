@@ -80,7 +80,7 @@ pub fn lanes(
 
 fn lane(name: String, mut servers: Vec<ServerView>, batches: &[BatchView]) -> Lane {
     let count = |wanted: fn(&ServerView) -> bool| servers.iter().filter(|one| wanted(one)).count();
-    let left_alone = count(|one| one.part.state == ServerState::Skipped);
+    let left_alone = count(|one| one.part.is_left_alone());
     let (done, bad) = (
         count(|one| one.part.state == ServerState::Succeeded),
         count(ServerView::is_bad),

@@ -31,7 +31,7 @@ pub(super) struct LogView {
     pub events: String,
     /// Whether there is any line at all.
     pub is_empty: bool,
-    /// How many lines there are, in words.
+    /// How many lines there are, and how many of them are shown where a filter chose, in words.
     pub total: String,
 }
 
@@ -64,6 +64,10 @@ impl LogQuery {
             kind: StepKind::parse(&self.step),
             text,
         }
+    }
+
+    fn is_narrowed(&self) -> bool {
+        !(self.server.is_empty() && self.step.is_empty() && self.text.is_empty())
     }
 
     fn window(&self) -> Window {
@@ -114,6 +118,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     let found = watch::log_window(app, visitor.actor(), id, query.window(), WINDOW, &filter).await?;
     let lines = &found.lines;
     let total = watched.deployment.last_line;
+    let shown = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     // Without a line, what comes before and after is told by what was asked for.
     let ends = query.before.unwrap_or(1).saturating_sub(1);
     let last = lines.last().map_or(ends, |line| line.number);
@@ -160,11 +165,14 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
         gave_up: found.stopped.is_some(),
         forward,
         lines: lines.iter().map(LineView::new).collect(),
+        total: match query.is_narrowed() {
+            true => format!("{} of {}", format::number(shown), format::count(total, "line")),
+            false => format::count(total, "line"),
+        },
         filter: query,
         steps: step_choices(watched),
         servers: server_choices(watched),
         is_empty: total == 0,
-        total: format::count(total, "line"),
     })
 }
 

@@ -65,11 +65,15 @@ impl Urls {
         let (deployment, id) = (&watched.deployment, watched.deployment.id);
         let (project, _) = watched.names();
         let diff = |before: &CommitId| urls::diff(project, before.as_str(), deployment.commit.as_str());
+        let before = deployment
+            .previous_commit
+            .as_ref()
+            .filter(|before| **before != deployment.commit && watched.place.is_some());
         Self {
             page: urls::deployment(id),
             log: urls::deployment_log(id),
             acts: urls::deployment_acts(id),
-            diff: deployment.previous_commit.as_ref().map(diff).unwrap_or_default(),
+            diff: before.map(diff).unwrap_or_default(),
         }
     }
 }
@@ -139,10 +143,14 @@ pub async fn show(
     let (watched, allowed) = watch::see(app, visitor.actor(), id).await?;
     let log = log::log_view(&visitor, &watched, query.0).await?;
     let (project, environment) = watched.names();
-    let trail = vec![
-        (project.to_owned(), urls::project(project)),
-        (environment.to_owned(), urls::environment(project, environment)),
-    ];
+    let trail = match &watched.place {
+        Some(_) => vec![
+            (project.to_owned(), urls::project(project)),
+            (environment.to_owned(), urls::environment(project, environment)),
+        ],
+        // Deleted: nothing is left to be looked at there but what was done.
+        None => vec![("History".to_owned(), urls::project_history(project))],
+    };
     let title = format!("Deployment {id} · {project} {environment}");
     let frame = visitor.frame(title, Section::Activity).await?;
     html(&Page::new(frame, trail, watched, &allowed, log))

@@ -4,7 +4,8 @@
 use super::turn::TurnView;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason};
+use crate::domain::rollout::Hold;
+use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason, Phase, Plan};
 use crate::web::pages::count;
 use crate::web::{csrf, urls};
 
@@ -79,7 +80,7 @@ impl ActsView {
         let one = &watched.deployment;
         let mut view = Self::told(watched);
         view.buttons = if one.state.is_final() {
-            afterwards(one, allowed)
+            afterwards(watched, allowed)
         } else {
             meanwhile(one, allowed)
         };
@@ -192,7 +193,11 @@ fn running(one: &Deployment) -> Told {
         return ("ban", "t-warn", title, text);
     }
     if let Some(who) = &one.pause_requested_by {
-        let title = format!("It pauses after this batch, as {who} asked.");
+        let when = match one.phase {
+            Phase::Check | Phase::Prepare => "before the first batch",
+            _ => "after this batch",
+        };
+        let title = format!("It pauses {when}, as {who} asked.");
         return ("player-pause", "t-warn", title, String::new());
     }
     ("loader-2", "t-busy", String::new(), String::new())
@@ -239,7 +244,7 @@ fn ended_badly(watched: &Watched) -> Told {
     let count_of = |state| watched.servers.iter().filter(|one| one.state == state).count();
     let (failed, done) = (count_of(ServerState::Failed), count_of(ServerState::Succeeded));
     let open = count_of(ServerState::Interrupted) + count_of(ServerState::Cancelled);
-    let waiting = count_of(ServerState::Waiting);
+    let waiting = watched.servers.iter().filter(|one| one.is_untouched()).count();
     let mut parts = Vec::new();
     if failed > 0 {
         parts.push(format!("{} failed", count(failed, "server")));
@@ -258,6 +263,9 @@ fn ended_badly(watched: &Watched) -> Told {
         parts => format!("{}; what is on each stands below.", parts.join(", ")),
     };
     let (icon, tone, title) = match watched.deployment.state {
+        DeploymentState::Cancelled if was_rejected(&watched.deployment) => {
+            ("x", "t-warn", "It was not approved.")
+        }
         DeploymentState::Cancelled => ("ban", "t-warn", "It was cancelled. What now?"),
         DeploymentState::Interrupted => (
             "plug-connected-x",
@@ -267,6 +275,15 @@ fn ended_badly(watched: &Watched) -> Told {
         _ => ("circle-x", "t-bad", "It failed. What now?"),
     };
     (icon, tone, title.to_owned(), text)
+}
+
+/// Whether it ended while it waited for a second person: rejected, cancelled, or out of time.
+fn was_rejected(one: &Deployment) -> bool {
+    let unanswered = one
+        .approval
+        .as_ref()
+        .is_some_and(|approval| approval.given.is_none());
+    unanswered && one.started_at.is_none()
 }
 
 /// What may be said or done while it waits or runs.
@@ -287,7 +304,11 @@ fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Act> {
         acts.push(reject);
     }
     if allowed.pause {
-        acts.push(act("Pause after this batch", "player-pause", "pause"));
+        let label = match one.phase {
+            Phase::Check | Phase::Prepare => "Pause before the first batch",
+            _ => "Pause after this batch",
+        };
+        acts.push(act(label, "player-pause", "pause"));
     }
     if allowed.unpause {
         acts.push(act("Go on without the pause", "player-play", "unpause"));
@@ -328,7 +349,8 @@ fn answer_act(one: &Deployment, answer: Answer) -> Act {
 }
 
 /// What may be done with what it has left, the recommended first.
-fn afterwards(one: &Deployment, allowed: &Acts) -> Vec<Act> {
+fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Act> {
+    let one = &watched.deployment;
     let act =
         |label: String, icon, act: &str| Act::new(label, icon, urls::deployment_act(one.id, act)).once();
     let mut acts = Vec::new();
@@ -354,7 +376,8 @@ fn afterwards(one: &Deployment, allowed: &Acts) -> Vec<Act> {
         promote.class = "";
         acts.push(promote);
     }
-    acts.extend(allowed.roll_back_to.as_ref().map(|commit| roll_back(one, commit)));
+    let back = allowed.roll_back_to.as_ref();
+    acts.extend(back.map(|commit| roll_back(one, watched.plan.as_ref(), commit)));
     if allowed.again {
         let label = if acts.is_empty() {
             "Deploy again"
@@ -366,12 +389,18 @@ fn afterwards(one: &Deployment, allowed: &Acts) -> Vec<Act> {
     acts
 }
 
-fn roll_back(one: &Deployment, commit: &CommitId) -> Act {
+fn roll_back(one: &Deployment, plan: Option<&Plan>, commit: &CommitId) -> Act {
+    let waits = plan.is_some_and(|plan| plan.batches.iter().any(|batch| batch.hold == Some(Hold::Person)));
     let question = format!(
-        "Bring {} of {} back to {}, the release that succeeded before?",
+        "Bring {} of {} back to {}, the release that succeeded before?{}",
         one.target,
         one.environment,
-        commit.short()
+        commit.short(),
+        if waits {
+            " As the strategy here says, it pauses after the first servers until somebody lets it go on."
+        } else {
+            ""
+        }
     );
     let label = format!("Roll back to {}", commit.short());
     Act::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback"))

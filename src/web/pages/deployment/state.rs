@@ -8,10 +8,11 @@ use super::lanes::{BatchView, Lane, lanes};
 use super::stand::{Stand, stands};
 use super::tile::ServerView;
 use crate::app::{App, watch};
-use crate::domain::deployment::ServerState;
+use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{
-    Deployment, DeploymentId, DeploymentState, Error, Instant, Phase, Result, Step, StepState,
+    Deployment, DeploymentId, DeploymentState, Error, Instant, Phase, Result, Step, StepKind, StepState,
 };
+use crate::web::look::{Look, Tone};
 use crate::web::{format, urls};
 
 /// More servers than this get small tiles, and a choice of which are shown.
@@ -74,15 +75,16 @@ impl StateView {
         } = watched;
         let (on_host, on_servers): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| step.server_name.is_empty());
+        let servers_steps: Vec<StepState> = on_servers.iter().map(|step| step.state).collect();
         let is_fleet = servers.len() > FLEET;
         let servers = ServerView::all(&deployment, servers, on_servers, plan.as_ref());
-        let count = |state| servers.iter().filter(|one| one.part.state == state).count();
-        let (done, left_alone) = (count(ServerState::Succeeded), count(ServerState::Skipped));
-        let total = servers.len() - left_alone;
+        let count = |wanted: fn(&ServerPart) -> bool| servers.iter().filter(|one| wanted(&one.part)).count();
+        let done = count(|part| part.state == ServerState::Succeeded);
+        let total = servers.len() - count(ServerPart::is_left_alone);
         let stands = stands(&deployment, &servers);
         let (batches, lanes) = lanes(&deployment, plan.as_ref(), servers);
         Self {
-            phases: phases(&deployment),
+            phases: phases(&deployment, &on_host, &servers_steps),
             host: on_host
                 .into_iter()
                 .map(|step| StepView::new(deployment.id, step))
@@ -113,22 +115,43 @@ impl StateView {
         self.lanes.iter().map(|lane| lane.tiles().count()).sum()
     }
 
-    /// How many servers stand where, in the order of what wants a look.
-    pub fn tally(&self) -> Vec<(ServerState, usize)> {
+    /// How many servers stand where, in the order of what wants a look: the class of a tone, and
+    /// words.
+    pub fn tally(&self) -> Vec<(&'static str, String)> {
         use ServerState as S;
-        const ORDER: [ServerState; 7] = [
+        const ORDER: [ServerState; 6] = [
             S::Failed,
             S::Interrupted,
             S::Cancelled,
             S::Running,
             S::Waiting,
             S::Succeeded,
-            S::Skipped,
         ];
-        let tiles = || self.lanes.iter().flat_map(Lane::tiles);
-        let count = |state| tiles().filter(|tile| tile.part.state == state).count();
-        let all = ORDER.iter().map(|&state| (state, count(state)));
-        all.filter(|(_, count)| *count > 0).collect()
+        let is_final = self.is_final();
+        let count = |wanted: &dyn Fn(&ServerPart) -> bool| {
+            let tiles = self.lanes.iter().flat_map(Lane::tiles);
+            tiles.filter(|tile| wanted(&tile.part)).count()
+        };
+        let of_state = |state: ServerState| {
+            let wanted = |part: &ServerPart| match state {
+                S::Waiting => part.is_untouched(),
+                state => part.state == state,
+            };
+            let title = match state {
+                S::Waiting if is_final => "not touched".to_owned(),
+                state => state.title().to_lowercase(),
+            };
+            (Look::tone(&state), title, count(&wanted))
+        };
+        let alone = (
+            Tone::Quiet,
+            "left alone".to_owned(),
+            count(&ServerPart::is_left_alone),
+        );
+        let all = ORDER.into_iter().map(of_state).chain([alone]);
+        all.filter(|(.., count)| *count > 0)
+            .map(|(tone, title, count)| (tone.class(), format!("{count} {title}")))
+            .collect()
     }
 }
 
@@ -180,15 +203,38 @@ pub fn acts_key(deployment: &Deployment) -> String {
     key
 }
 
-fn phases(deployment: &Deployment) -> Vec<PhaseView> {
+/// The phase that a step on the deployer's host belongs to.
+fn phase_of(kind: StepKind) -> Phase {
+    match kind {
+        StepKind::Check => Phase::Check,
+        StepKind::Fetch | StepKind::Export | StepKind::Predeploy | StepKind::LocalTests => Phase::Prepare,
+        StepKind::Finish => Phase::Finish,
+        _ => Phase::RollOut,
+    }
+}
+
+/// The phases. What went wrong is told where it did, not where the deployment was when it closed.
+fn phases(deployment: &Deployment, on_host: &[Step], on_servers: &[StepState]) -> Vec<PhaseView> {
     let has_begun = deployment.started_at.is_some();
+    let is_bad = |state: &StepState| {
+        use StepState::{Cancelled, Failed, Interrupted};
+        matches!(state, Failed | Cancelled | Interrupted)
+    };
+    let here = on_host.iter().filter(|step| is_bad(&step.state));
+    let there = on_servers.iter().any(is_bad).then_some(Phase::RollOut);
+    let mut went_wrong: Vec<Phase> = here.map(|step| phase_of(step.kind)).chain(there).collect();
+    if went_wrong.is_empty() {
+        went_wrong.push(deployment.phase);
+    }
     Phase::ALL
         .iter()
         .map(|&phase| {
             let class = match (deployment.state, phase.cmp(&deployment.phase)) {
                 _ if !has_begun => "next",
-                (DeploymentState::Succeeded, _) | (_, std::cmp::Ordering::Less) => "done",
-                (state, std::cmp::Ordering::Equal) if state.is_final() => "stopped",
+                (DeploymentState::Succeeded, _) => "done",
+                (state, _) if state.is_final() && went_wrong.contains(&phase) => "stopped",
+                (state, std::cmp::Ordering::Equal) if state.is_final() => "done",
+                (_, std::cmp::Ordering::Less) => "done",
                 (_, std::cmp::Ordering::Equal) => "now",
                 (_, std::cmp::Ordering::Greater) => "next",
             };

@@ -146,6 +146,7 @@ fn standing(part: &ServerPart, steps: &[StepView], is_final: bool) -> Sign {
     };
     match part.state {
         ServerState::Failed => sign("circle-x", Tone::Bad, "Failed"),
+        ServerState::Skipped if part.is_untouched() => sign("circle-minus", Tone::Quiet, "Not touched"),
         ServerState::Skipped => sign("circle-minus", Tone::Quiet, "Left alone"),
         ServerState::Cancelled => sign("ban", Tone::Warn, "Cancelled"),
         ServerState::Interrupted => sign("plug-connected-x", Tone::Warn, "Interrupted"),

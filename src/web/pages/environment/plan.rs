@@ -8,7 +8,7 @@ use crate::app::commits::{Change, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
 use crate::app::places::{EnvironmentView, Leave};
 use crate::app::strategies::StrategyForm;
-use crate::domain::{Actor, ClusterId, Error, ErrorKind, Kind, Refusal, Result, ServerId};
+use crate::domain::{Actor, ClusterId, Error, ErrorKind, Instant, Kind, Refusal, Result, ServerId};
 use crate::git::CommitInfo;
 use crate::web::forms::Complaints;
 use crate::web::pages::count;
@@ -84,6 +84,11 @@ impl Given {
             "promotion" => Kind::Promotion,
             _ => Kind::Regular,
         }
+    }
+
+    /// Whether the form was sent, and not only looked at.
+    pub fn was_sent(&self) -> bool {
+        !self.request_key.is_empty()
     }
 
     /// The form's token, if it is one of ours.
@@ -289,7 +294,9 @@ impl PlanView {
         if let Leave::Refused(refusal) = leave
             && could
         {
-            let next = refusal.next_allowed.map(terms::time_value);
+            let lock = view.place.lock.as_ref();
+            let is_free = |at: &Instant| lock.is_none_or(|lock| lock.ends_at.is_some_and(|end| end <= *at));
+            let next = refusal.next_allowed.filter(is_free).map(terms::time_value);
             self.later = next.map(|value| (value.clone(), value.replace('T', " ")));
         }
         let unlocked = view.place.lock.is_none() || self.may_lock;

@@ -2,6 +2,9 @@
 
 use super::plan::PlanView;
 use crate::app::places::{EnvironmentView, PlaceServer};
+use crate::domain::DeploymentId;
+use crate::domain::deployment::ServerState;
+use crate::web::look::Look;
 use crate::web::urls;
 
 /// One server.
@@ -15,19 +18,33 @@ pub struct ServerRow {
     pub diff: String,
     /// The form that deploys to it alone.
     pub deploy: String,
-    /// Whether a deployment works on the environment now.
-    pub busy: bool,
+    /// The deployment that has the server now, and how far it is there.
+    pub work: Option<(DeploymentId, ServerState)>,
+}
+
+impl ServerRow {
+    /// Whether it is worked on at this moment: then it is not asked what it runs.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.work, Some((_, ServerState::Running)))
+    }
+
+    /// How far the deployment is there that has it: the class of a tone, and words.
+    pub fn work_words(&self) -> Option<(&'static str, &'static str)> {
+        let (_, state) = self.work?;
+        let words = match state {
+            ServerState::Running => "Deploying",
+            ServerState::Waiting => "To come",
+            ServerState::Succeeded => "Done",
+            state => state.title(),
+        };
+        Some((Look::tone(&state).class(), words))
+    }
 }
 
 /// All of them, in the order they are deployed to.
 pub fn rows(view: &EnvironmentView, plan: &PlanView) -> Vec<ServerRow> {
     let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
     let chosen = plan.preview.as_ref().map(|preview| preview.commit.id.as_str());
-    let busy = view
-        .place
-        .open
-        .iter()
-        .any(|coming| coming.deployment.started_at.is_some());
     let row = |one: &PlaceServer| {
         let runs = one.release.as_ref().map(|release| &release.commit);
         let title = view.place.runs.iter().find(|run| Some(&run.commit) == runs);
@@ -43,7 +60,7 @@ pub fn rows(view: &EnvironmentView, plan: &PlanView) -> Vec<ServerRow> {
             live: urls::live_release(project, name, one.server.name.as_str()),
             deploy: urls::deploy_form(project, name, chosen.unwrap_or_default(), &target, ""),
             diff,
-            busy: busy && one.server.active,
+            work: view.work.get(&one.server.id).copied(),
             one: one.clone(),
         }
     };
