@@ -35,6 +35,10 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
                         Give a directory, or set access.policies.";
         return Err(Error::invalid(sentence).into());
     };
+    if !dir.is_dir() {
+        let sentence = format!("There is no directory {}.", dir.display());
+        return Err(Error::invalid(sentence).into());
+    }
     let report = access::check(&dir);
     for problem in &report.problems {
         say(problem);

@@ -10,7 +10,7 @@ use crate::app::{App, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
-use crate::{telemetry, web};
+use crate::{ssh, telemetry, web};
 
 /// Serve the pages and do deployments, until a SIGTERM, a SIGHUP or Ctrl-C.
 ///
@@ -26,6 +26,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.load()?;
     telemetry::start(&config.log);
     let access = access(&config)?;
+    tell_of_keys(&config).await;
     let store = data::open(&config).await?;
     let lock = store.serve_lock()?;
     store.migrate().await?;
@@ -45,6 +46,23 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     app.store.clone().close().await?;
     drop(lock);
     done
+}
+
+/// Tells of keys that cannot be used. No reason not to start: they may come later, and others may do.
+async fn tell_of_keys(config: &Config) {
+    let files = [
+        ("ssh.key_files", &config.ssh.key_files),
+        ("git.key_files", &config.git.key_files),
+    ];
+    for (name, files) in files {
+        for file in files {
+            if let Err(error) = ssh::check_key_file(file).await {
+                complain(format_args!(
+                    "{name}: {error} It is skipped until it can be used."
+                ));
+            }
+        }
+    }
 }
 
 /// The policy. A broken one stops the start: there is no last good one to fall back on, and a

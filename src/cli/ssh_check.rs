@@ -25,6 +25,7 @@ const TOLD_OUTPUT: usize = 200;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Host name or address.
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     host: String,
     /// The port of its sshd.
     #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]

@@ -162,6 +162,14 @@ async fn ask_agent(
     Ok((agent, identities))
 }
 
+/// Whether a private key can be used.
+///
+/// # Errors
+/// [`Error::BadKey`].
+pub async fn check_key_file(path: &Path) -> Result<(), Error> {
+    load(path).await.map(drop)
+}
+
 /// Reads a private key; small, so that a changed file is picked up by the next connection.
 async fn load(path: &Path) -> Result<PrivateKey, Error> {
     let bad = |reason: String| Error::BadKey {

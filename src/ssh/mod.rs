@@ -26,6 +26,7 @@ mod guard;
 pub mod pool;
 pub mod run;
 
+pub use auth::check_key_file;
 pub use command::Command;
 pub use connect::{FetchedKey, fetch_host_key};
 pub use endpoint::{Endpoint, Options};

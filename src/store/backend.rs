@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{Connection as _, Error as SqlxError};
+use sea_orm::sqlx::{Connection as _, Error as SqlxError, MySqlConnection, PgConnection};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
 
 use super::StoreOptions;
@@ -16,6 +16,8 @@ use crate::domain::{DatabaseUrl, Error, Result};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a page waits for a free connection before it gives up with an error.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a database server may take to let us in at the start.
+const REACH_TIMEOUT: Duration = Duration::from_secs(15);
 /// SQLite's page cache per connection, in KiB: the indexes of some 100,000 deployments.
 const CACHE_KIB: u32 = 16 * 1024;
 /// How much of the SQLite file is read through memory mapping, in bytes.
@@ -116,8 +118,30 @@ impl Place {
         connect
     }
 
+    /// Connects to a database server once. A pool asks one that refuses again and again until its
+    /// time is over, and tells no more than that.
+    ///
+    /// # Errors
+    /// Why it does not let us in.
+    pub async fn reach(&self) -> Result<()> {
+        let once = async {
+            if self.url.starts_with("postgres") {
+                PgConnection::connect(&self.url).await?.close().await
+            } else {
+                MySqlConnection::connect(&self.url).await?.close().await
+            }
+        };
+        match self.file {
+            Some(_) => Ok(()),
+            None => match tokio::time::timeout(REACH_TIMEOUT, once).await {
+                Ok(reached) => reached.map_err(|cause| self.cannot_open(cause)),
+                Err(late) => Err(self.cannot_open(late)),
+            },
+        }
+    }
+
     /// The sentence for a database that does not open.
-    pub fn cannot_open(&self, cause: DbErr) -> Error {
+    pub fn cannot_open(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let what = match &self.file {
             Some(file) => format!(
                 "The database file {} cannot be opened. See that it is a SQLite database and that the account the deployer runs as may write it and its directory.",

@@ -103,6 +103,7 @@ impl Store {
     }
 
     async fn connect(place: Place, options: &StoreOptions, make: bool) -> Result<Self> {
+        place.reach().await?;
         let db = Database::connect(place.connect_options(options, make))
             .await
             .map_err(|cause| place.cannot_open(cause))?;

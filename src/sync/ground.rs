@@ -164,10 +164,15 @@ mod tests {
 
     fn ground(project: &str, method: SyncMethod, user: &str, target: &str, kept: &[&str]) -> Ground {
         let kept: Vec<String> = kept.iter().map(|path| (*path).to_owned()).collect();
-        let options = EnvironmentOptions {
-            excluded: kept.clone(),
-            shared: kept,
-            ..Default::default()
+        let options = match method {
+            SyncMethod::InPlace => EnvironmentOptions {
+                excluded: kept,
+                ..Default::default()
+            },
+            SyncMethod::Symlink => EnvironmentOptions {
+                shared: kept,
+                ..Default::default()
+            },
         };
         Ground {
             user: user.to_owned(),

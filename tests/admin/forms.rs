@@ -42,6 +42,12 @@ async fn each_field_has_its_own_complaint_and_keeps_its_value() {
         "{said}"
     );
     assert!(said.contains("value=\"10.0.0.2\""));
+    let twin = [("name", "web2"), ("address", "10.0.0.1"), ("port", "22")];
+    let (status, _, said) = send(&site, new, new, &twin).await;
+    assert!(
+        status == 422 && said.contains("Server web1 has this address and port already."),
+        "{said}"
+    );
     let (status, _, said) = send(
         &site,
         new,

@@ -29,6 +29,7 @@ fn policy_files_are_checked_line_by_line() {
     bad.with(1, "faulty; it would not take effect.", "");
 
     let here = Installation::new();
+    run(program().args(["policy", "check", "/nowhere"])).badly("There is no directory /nowhere.");
     here.run("policy check")
         .badly("No policy directory is configured");
     let here = Installation::with(&format!("[access]\npolicies = '{}'", dir.path().display()));

@@ -88,6 +88,29 @@ async fn a_check_of_the_schema_changes_nothing() {
     unchanged_by_a_check(&here);
 }
 
+#[test]
+fn a_database_server_that_refuses_is_told_as_one() {
+    let here = Installation::new();
+    let port = crate::support::haproxy::free_ports(1)[0];
+    for kind in ["postgres", "mysql"] {
+        let url = format!("{kind}://me:secret@127.0.0.1:{port}/deployer");
+        let ran = run(here.command("migrate").env("DEPLOYER__STORE__URL", url));
+        ran.badly("The database does not answer.");
+        ran.badly("refused");
+        assert!(!ran.err.contains("secret"), "{}", ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_used_is_told_at_the_start() {
+    let here = Installation::with("[ssh]\nkey_files = [\"/etc/passwd\"]");
+    let mut serving = here.serve();
+    serving.answers().await;
+    let ended = serving.end(Signal::SIGTERM);
+    let told = "ssh.key_files: The private key /etc/passwd cannot be used: it is no private key";
+    ended.with(0, "listening on", told);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_server_has_the_database_and_commands_work_beside_it() {
     let here = Installation::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deployer::app::{App, drift, health, live_release, places};
 use deployer::config::{self, Config};
-use deployer::domain::{Actor, SyncMethod};
+use deployer::domain::{Actor, DeploymentState, SyncMethod};
 use deployer::store::servers;
 
 use crate::support::world::{Wishes, World, admin};
@@ -177,5 +177,9 @@ async fn every_byte_on_a_server_is_compared_with_what_was_put_there() {
         let findings = ask().await.unwrap().findings.unwrap();
         assert_eq!(findings.modified, ["data/prices"]);
         assert_eq!(findings.extra, ["left-behind"]);
+        // Once that is known, a deployment believes sizes and times no more.
+        assert_eq!(world.deploy(&commit).await.state, DeploymentState::Succeeded);
+        assert!(ask().await.unwrap().findings.unwrap().is_clean());
+        assert_ne!(std::fs::read_to_string(&file).unwrap(), "9 2 3\n");
     }
 }

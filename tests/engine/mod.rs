@@ -13,5 +13,6 @@ pub mod hardship;
 mod killed;
 mod queueing;
 mod recovering;
+mod refusals;
 mod rollouts;
 mod scripts;

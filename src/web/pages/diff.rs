@@ -161,7 +161,7 @@ pub async fn show(
         .unwrap_or_default();
     let page = Page {
         frame: visitor
-            .frame(format!("Diff · {project}"), Section::Overview)
+            .frame(format!("Compare · {project}"), Section::Overview)
             .await?,
         trail: vec![
             ("Overview".to_owned(), urls::overview().to_owned()),

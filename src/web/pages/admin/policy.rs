@@ -84,7 +84,7 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
         is_comment: text.trim_start().starts_with('#'),
     };
     html(&Page {
-        frame: visitor.frame("Policy", Section::Admin).await?,
+        frame: visitor.frame("Policy · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Policy),
         has_errors: problems.iter().any(|problem| problem.tone == "t-bad"),
         problems,

@@ -4,6 +4,7 @@
 //! The page is complete as it is served. With scripts it opens the stream of [`crate::web::live`],
 //! which appends lines and replaces the state.
 
+mod act;
 pub mod deeds;
 mod lanes;
 mod lines;

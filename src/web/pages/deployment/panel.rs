@@ -1,13 +1,14 @@
 //! The acts on a deployment as one panel: what is asked or what happened in words, and below it
 //! what may be pressed, the recommended first.
 
+use super::act::Act;
 use super::turn::TurnView;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Hold;
 use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason, Phase, Plan};
 use crate::web::pages::count;
-use crate::web::{csrf, urls};
+use crate::web::urls;
 
 /// The contract of the block `acts` of `templates/deployments/show.html`.
 pub struct ActsView {
@@ -24,55 +25,6 @@ pub struct ActsView {
     pub turn: Option<TurnView>,
     /// What may be pressed, the recommended first.
     pub buttons: Vec<Act>,
-}
-
-/// A button.
-pub struct Act {
-    pub label: String,
-    pub icon: &'static str,
-    pub url: String,
-    /// Sent along: names and values.
-    pub fields: Vec<(&'static str, String)>,
-    /// Asked for together with the question: name and label.
-    pub wants: Option<(&'static str, &'static str)>,
-    /// A class: `btn-primary` for the recommended one.
-    pub class: &'static str,
-    /// Asked before it is done; empty: done at once.
-    pub question: String,
-    /// What the button that does it says.
-    pub yes: &'static str,
-}
-
-impl Act {
-    fn new(label: impl Into<String>, icon: &'static str, url: String) -> Self {
-        Self {
-            label: label.into(),
-            icon,
-            url,
-            fields: Vec::new(),
-            wants: None,
-            class: "",
-            question: String::new(),
-            yes: "",
-        }
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.fields.push((name, value.into()));
-        self
-    }
-
-    /// One that asks for a new deployment: sent twice, it is one request.
-    fn once(self) -> Self {
-        self.with("request_key", csrf::new_secret())
-    }
-
-    fn asks(mut self, question: impl Into<String>, yes: &'static str) -> Self {
-        self.question = question.into();
-        self.yes = yes;
-        self.class = "btn-outline-danger";
-        self
-    }
 }
 
 impl ActsView {

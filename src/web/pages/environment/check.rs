@@ -54,7 +54,10 @@ pub async fn read_files(
     let back = urls::environment(&project, &environment);
     html(&CheckPage {
         frame: visitor
-            .frame(format!("{server} · {project} {environment}"), Section::Overview)
+            .frame(
+                format!("What {server} really runs · {project} {environment}"),
+                Section::Overview,
+            )
             .await?,
         trail: trail(&project, &environment),
         title: format!("What {server} really runs"),

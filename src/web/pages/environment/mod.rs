@@ -245,7 +245,10 @@ pub async fn live_release(
     let back = urls::environment(&project, &environment);
     html(&LivePage {
         frame: visitor
-            .frame(format!("{server} · {project} {environment}"), Section::Overview)
+            .frame(
+                format!("What {server} says · {project} {environment}"),
+                Section::Overview,
+            )
             .await?,
         trail: trail(&project, &environment),
         title: format!("What {server} says"),

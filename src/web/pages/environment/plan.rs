@@ -58,6 +58,9 @@ pub struct Given {
     pub overrides: String,
     /// Why the lock does not stop it.
     pub lock_override: String,
+    /// Whether it is only looked at what it would do.
+    #[serde(skip)]
+    looked_at: bool,
 }
 
 impl Given {
@@ -72,6 +75,7 @@ impl Given {
             keep: pick.keep,
             first: pick.first,
             wait: pick.wait,
+            looked_at: true,
             ..Self::default()
         }
     }
@@ -88,7 +92,7 @@ impl Given {
 
     /// Whether the form was sent, and not only looked at.
     pub fn was_sent(&self) -> bool {
-        !self.request_key.is_empty()
+        !self.looked_at
     }
 
     /// The form's token, if it is one of ours.
