@@ -55,6 +55,15 @@
     fetch(form.action, { method: "POST", body, redirect: "manual" }).catch(() => {});
   });
 
+  // What is being mended is no longer marked as wrong.
+  document.addEventListener("input", (event) => {
+    const field = event.target;
+    if (!field.matches("[aria-invalid]")) return;
+    field.removeAttribute("aria-invalid");
+    field.classList.remove("is-invalid");
+    document.getElementById(`${field.id}-wrong`)?.remove();
+  });
+
   // One press, one deployment: a form that is on its way cannot be sent again.
   document.addEventListener("submit", (event) => {
     const form = event.target;

@@ -64,7 +64,7 @@ pub use inspection::{Inspection, TargetKind, inspect, missing_tools, survey};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};
-pub use release::{Looked, ReleaseDirectory, Retention, activate, look, prune, releases};
+pub use release::{Looked, ReleaseDirectory, Retention, activate, look, prune, releases, withdraw};
 pub use remote::Limits;
 pub use rules::Rules;
 pub use source::Source;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::error::{Error, Trouble};
 use super::layout::{Layout, ReleaseData, deployment_of};
-use super::remote::{ACTIVATE, Answer, Limits, PRUNE, RELEASES, ask};
+use super::remote::{ACTIVATE, Answer, Limits, PRUNE, RELEASES, WITHDRAW, ask};
 use crate::domain::{CommitId, DeploymentId, Instant, Release};
 use crate::ssh::Session;
 
@@ -143,6 +143,23 @@ fn read(answer: &Answer) -> Vec<ReleaseDirectory> {
         }
     }
     releases
+}
+
+/// Takes the link away that `deployment` made where nothing was in service before. Does nothing where
+/// the target leads elsewhere.
+///
+/// # Errors
+/// [`Error::Server`] when it cannot be done.
+pub async fn withdraw(
+    session: &Session,
+    layout: &Layout,
+    deployment: DeploymentId,
+    limits: &Limits,
+) -> Result<(), Error> {
+    let (releases, id) = (layout.releases(), deployment.to_string());
+    let args = [layout.target.as_str(), &releases, &id].map(str::as_bytes);
+    ask(session, WITHDRAW, &args, limits.question()).await?;
+    Ok(())
 }
 
 /// Which old releases stay.

@@ -88,6 +88,7 @@ scripts! {
     DOUBT "doubt.sh";
     AFTERMATH "aftermath.sh";
     ACTIVATE "activate.sh";
+    WITHDRAW "withdraw.sh";
     RELEASES "releases.sh";
     PRUNE "prune.sh";
     LEFTOVERS "leftovers.sh";

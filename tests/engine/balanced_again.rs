@@ -47,7 +47,11 @@ async fn one_that_was_to_be_tried_again_stays_out_when_that_is_cancelled() {
         wishes.options.rollout.on_failure = OnFailure::Ask;
     })
     .await;
-    fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
+    // The second time it takes so long that it can be seen to go on.
+    fleet.world.script(
+        "deploy.sh",
+        "[ \"$2\" != web1 ] || { [ ! -e ~/tried ] || sleep 20; touch ~/tried; exit 1; }",
+    );
     let commit = fleet.world.commit("Fails on web1").await;
     let id = fleet.world.ask(World::request(&commit)).await;
     let world = &fleet.world;

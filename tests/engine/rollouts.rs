@@ -168,7 +168,7 @@ async fn others_go_on_while_no_more_than_allowed_have_failed() {
     );
 }
 
-async fn asked_then_retried(method: SyncMethod) {
+async fn asked_then_retried(method: SyncMethod, is_first: bool) {
     let wishes = Wishes {
         method,
         ..wishes(&[2], ONE, OnFailure::Ask)
@@ -176,7 +176,9 @@ async fn asked_then_retried(method: SyncMethod) {
     let mut world = World::with(wishes).await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;
-    world.deploy(&first).await;
+    if !is_first {
+        world.deploy(&first).await;
+    }
     world.script("deploy.sh", "[ \"$2\" = web2 ] || [ -e ~/mended ]");
     let second = world.commit("Second").await;
     let id = world.ask(World::request(&second)).await;
@@ -201,18 +203,23 @@ async fn asked_then_retried(method: SyncMethod) {
     let parts = world.parts(id).await;
     assert_eq!(
         parts[0].previous_commit.as_ref().map(|one| one.as_str()),
-        Some(first.as_str())
+        (!is_first).then_some(first.as_str())
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_server_is_retried_when_a_person_says_so() {
-    asked_then_retried(SyncMethod::Symlink).await;
+    asked_then_retried(SyncMethod::Symlink, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_which_nothing_was_before_is_retried() {
+    asked_then_retried(SyncMethod::Symlink, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_server_is_retried_in_place_too() {
-    asked_then_retried(SyncMethod::InPlace).await;
+    asked_then_retried(SyncMethod::InPlace, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

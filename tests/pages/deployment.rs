@@ -243,3 +243,46 @@ async fn a_log_is_sifted_and_downloaded() {
         "{part}"
     );
 }
+
+/// The phases as the page draws them: the class and the word of each.
+fn phases(page: &str) -> Vec<(String, String)> {
+    let (_, rest) = page.split_once("<ol class=\"phases\"").unwrap();
+    let list = rest.split_once("</ol>").unwrap().0;
+    let items = list.split("<li class=\"").skip(1);
+    items
+        .map(|item| {
+            let (class, rest) = item.split_once('"').unwrap();
+            let (_, word) = rest.split_once('>').unwrap();
+            let word = word.split_once('<').unwrap().0;
+            (class.to_owned(), word.to_owned())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_drawn_where_it_did_and_undone_only_where_something_was_done() {
+    let mut pages = Pages::start(&["dev"], "admin").await;
+    pages.world.repository.write("a", "1");
+    let good = pages.world.commit("Good").await;
+    assert_eq!(pages.world.deploy(&good).await.state, DeploymentState::Succeeded);
+    pages.world.script("tests/run_local_tests.sh", "exit 1");
+    let commit = pages.world.commit("Fails here").await;
+    let failed = pages.world.deploy(&commit).await;
+    let page = page_of(&pages, failed.id).await;
+    let classes = |page: &str| {
+        phases(page)
+            .into_iter()
+            .map(|(class, _)| class)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(classes(&page), ["done", "stopped", "next", "next"], "{page}");
+    assert!(page.contains("No server was touched."), "{page}");
+    assert!(!page.contains("Roll back to"), "{page}");
+    pages.world.script("tests/run_local_tests.sh", "");
+    pages.world.script("deploy.sh", "exit 1");
+    let commit = pages.world.commit("Fails there").await;
+    let failed = pages.world.deploy(&commit).await;
+    let page = page_of(&pages, failed.id).await;
+    assert_eq!(classes(&page), ["done", "done", "stopped", "done"], "{page}");
+    assert!(page.contains("Roll back to"), "{page}");
+}

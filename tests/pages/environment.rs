@@ -171,3 +171,29 @@ async fn a_server_is_asked_what_it_runs() {
         "{live}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_things_on_a_page_have_one_id() {
+    let mut pages = Pages::start(&["dev", "prod"], "admin").await;
+    pages.world.repository.write("a", "1");
+    let commit = pages.world.commit("First").await;
+    let deployed = pages.world.deploy(&commit).await;
+    for path in [
+        "/".to_owned(),
+        "/projects/shop".to_owned(),
+        "/projects/shop/dev".to_owned(),
+        format!("/projects/shop/prod?commit={commit}"),
+        format!("/deployments/{}", deployed.id),
+        "/history".to_owned(),
+        "/activity".to_owned(),
+        "/admin".to_owned(),
+        "/admin/projects/shop".to_owned(),
+    ] {
+        let page = pages.page(&path).await;
+        let ids = page.split(" id=\"").skip(1);
+        let mut ids: Vec<&str> = ids.map(|rest| rest.split_once('"').unwrap().0).collect();
+        ids.sort_unstable();
+        let twice: Vec<_> = ids.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "{path}: {twice:?}");
+    }
+}

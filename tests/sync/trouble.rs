@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deployer::domain::{Release, SyncMethod};
@@ -214,14 +216,21 @@ async fn permission_bits_that_were_set_are_told_too() {
     fs::set_permissions(site.tree().join("run"), fs::Permissions::from_mode(0o755)).unwrap();
     // Somebody writes there all the time, so that the tree never becomes the one that was sent.
     let target = site.target();
-    let writer = tokio::spawn(async move {
-        for n in 0.. {
-            put(&target, "stranger", &i32::to_string(&n));
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                for n in 0..20 {
+                    put(&target, &format!("stranger{n}"), "");
+                }
+                std::thread::park_timeout(Duration::from_micros(200));
+            }
         }
     });
     let error = site.deliver().await.unwrap_err();
-    writer.abort();
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
     assert!(
         matches!(
             &error,

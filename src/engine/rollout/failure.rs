@@ -117,11 +117,11 @@ async fn begin_anew(rollout: &Rollout<'_>, hand: &Hand<'_>) {
         run.forget_outcomes(hand.member).await?;
         let reached = hand.reached();
         // A release in use cannot be built again: the one before is put in its place.
-        if run.project.method == SyncMethod::Symlink
-            && was_touched
-            && let Some(before) = &hand.before_dir
-        {
-            transfer::switch_back(run, &reached, before).await?;
+        if run.project.method == SyncMethod::Symlink && was_touched {
+            match &hand.before_dir {
+                Some(before) => transfer::switch_back(run, &reached, before).await?,
+                None => transfer::withdraw(run, &reached).await?,
+            }
         }
         check::look_once_more(run, hand.member).await
     };

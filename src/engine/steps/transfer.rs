@@ -191,6 +191,13 @@ pub async fn switch_back(run: &Run, reached: &Reached, release: &str) -> StepRes
     Ok(())
 }
 
+/// Takes the release of this deployment out of use again where there was none before it.
+pub async fn withdraw(run: &Run, reached: &Reached) -> StepResult<()> {
+    let (session, layout) = (&reached.session, &reached.layout);
+    sync::withdraw(session, layout, run.deployment.id, &limits(run)).await?;
+    Ok(())
+}
+
 /// Writes down that the new release is on a server.
 pub async fn record(run: &Run, member: &Member, directory: &str) -> StepResult<()> {
     let tx = run.begin_tx().await?;
