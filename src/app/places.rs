@@ -263,7 +263,7 @@ async fn work(app: &App, place: &Place) -> Result<HashMap<ServerId, (DeploymentI
     let begun = place.open.iter().map(|coming| &coming.deployment);
     for deployment in begun.filter(|deployment| deployment.started_at.is_some()) {
         for part in deployments::servers(&app.store, deployment.id).await? {
-            if let Some(server) = part.server_id.filter(|_| !part.is_left_alone()) {
+            if let Some(server) = part.server_id.filter(|_| part.state != ServerState::Skipped) {
                 work.insert(server, (deployment.id, part.state));
             }
         }

@@ -10,7 +10,7 @@ use super::deployments::{
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
     Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
-    Phase, Plan, Resource, Result, Step, Target,
+    Phase, Plan, Resource, Result, Step, StepKind, Target,
 };
 use crate::store::log::{self, Filter, Found};
 use crate::store::{deployments, environments, steps};
@@ -45,6 +45,18 @@ impl Watched {
         match &self.place {
             Some((project, environment)) => (project, environment),
             None => (&self.deployment.project, &self.deployment.environment),
+        }
+    }
+
+    /// Whether a batch is to come before which it could pause.
+    pub fn may_pause(&self) -> bool {
+        let parts = || self.servers.iter();
+        let begun = parts().filter(|part| part.is_begun());
+        let begun = begun.filter_map(|part| part.batch).max();
+        match self.deployment.phase {
+            Phase::Check | Phase::Prepare => true,
+            Phase::RollOut => parts().any(|part| part.is_untouched() && part.batch > begun),
+            Phase::Finish => false,
         }
     }
 }
@@ -87,10 +99,18 @@ pub struct Acts {
 /// Not found.
 pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    let servers = deployments::servers(&app.store, id).await?;
+    let mut servers = deployments::servers(&app.store, id).await?;
     let steps = steps::list(&app.store, id).await?;
+    let plan = deployments::plan(&app.store, id).await?;
+    for part in &mut servers {
+        part.left_alone = match &plan {
+            Some(plan) => plan.left_alone.iter().any(|one| one.name == part.server),
+            // Where all went well, nothing was left undone but what was to be.
+            None => deployment.state == DeploymentState::Succeeded,
+        };
+    }
     Ok(Watched {
-        plan: deployments::plan(&app.store, id).await?,
+        plan,
         usual: usual(app, &deployment).await?,
         place: place(app, &deployment).await?,
         deployment,
@@ -157,10 +177,10 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     let may = |action| app.may(actor, action, &resource);
     let ending = deployment.cancelled_by.is_some();
     let cancel = may(Action::Cancel) && !ending;
-    let runs = deployment.state == Running && may_pause(watched);
+    let runs = deployment.state == Running;
     let mut acts = Acts {
         cancel,
-        pause: cancel && runs && deployment.pause_requested_by.is_none(),
+        pause: cancel && runs && deployment.pause_requested_by.is_none() && watched.may_pause(),
         unpause: cancel && runs && deployment.pause_requested_by.is_some(),
         ..Acts::default()
     };
@@ -178,18 +198,6 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     acts
 }
 
-/// Whether a batch is to come before which it could pause.
-fn may_pause(watched: &Watched) -> bool {
-    let parts = || watched.servers.iter();
-    let begun = parts().filter(|part| !part.is_untouched() && !part.is_left_alone());
-    let begun = begun.filter_map(|part| part.batch).max();
-    match watched.deployment.phase {
-        Phase::Check | Phase::Prepare => true,
-        Phase::RollOut => parts().any(|part| part.is_untouched() && part.batch > begun),
-        Phase::Finish => false,
-    }
-}
-
 /// What may be done with what an ended deployment has left.
 async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     let deployment = &watched.deployment;
@@ -200,10 +208,15 @@ async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts>
         return Ok(acts);
     };
     acts.again = may(action_for(deployment.kind));
-    let was_touched = watched
-        .servers
-        .iter()
-        .any(|part| !part.is_untouched() && !part.is_left_alone());
+    let is_touch = |step: &Step| {
+        let is_look = matches!(step.kind, StepKind::Inspect | StepKind::Check);
+        !step.server_name.is_empty() && !is_look && step.started_at.is_some()
+    };
+    // What was imported has no steps.
+    let was_touched = match watched.steps.is_empty() {
+        true => watched.servers.iter().any(ServerPart::is_begun),
+        false => watched.steps.iter().any(is_touch),
+    };
     if was_touched && may(Action::Rollback) {
         acts.roll_back_to = before(app, deployment).await?;
     }

@@ -48,7 +48,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     done
 }
 
-/// Tells of keys that cannot be used. No reason not to start: they may come later, and others may do.
+/// Tells of keys that cannot be used. No reason not to start: others may do.
 async fn tell_of_keys(config: &Config) {
     let files = [
         ("ssh.key_files", &config.ssh.key_files),

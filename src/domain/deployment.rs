@@ -255,6 +255,9 @@ pub struct ServerPart {
     pub state: ServerState,
     /// Its batch, from 0; `None` until there is a plan.
     pub batch: Option<i32>,
+    /// Whether the plan says to leave it alone. Known to [`crate::app::watch`] alone, which has
+    /// the plan; `false` otherwise.
+    pub left_alone: bool,
     /// Whether it gets traffic.
     pub service: Service,
     /// What was on it before, where known.
@@ -267,16 +270,21 @@ impl ServerPart {
     /// Whether the plan left it alone, as for a server that is inactive. One that was planned and
     /// never reached is another matter: [`Self::is_untouched`].
     pub fn is_left_alone(&self) -> bool {
-        self.state == ServerState::Skipped && self.batch.is_none()
+        self.state == ServerState::Skipped && self.left_alone
     }
 
     /// Whether it was meant, and nothing was done to it so far.
     pub fn is_untouched(&self) -> bool {
         match self.state {
             ServerState::Waiting => true,
-            ServerState::Skipped => self.batch.is_some(),
+            ServerState::Skipped => !self.left_alone,
             _ => false,
         }
+    }
+
+    /// Whether something was done to it, or is.
+    pub fn is_begun(&self) -> bool {
+        !matches!(self.state, ServerState::Waiting | ServerState::Skipped)
     }
 }
 

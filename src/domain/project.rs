@@ -102,7 +102,8 @@ pub struct EnvironmentOptions {
     /// Paths (relative, `/` separated, `*` and `?` within a name) kept on the server as they are:
     /// never sent, never deleted, never part of the digest.
     pub excluded: Vec<String>,
-    /// Paths that live beside the releases and are linked into each one (symlink method only).
+    /// Paths that live beside the releases and are linked into each one; in place, where there are
+    /// no releases, they are kept as excluded ones are.
     pub shared: Vec<String>,
     /// Environment variables for every script.
     pub variables: BTreeMap<String, Variable>,

@@ -66,13 +66,18 @@ impl Mask {
 }
 
 impl Mask {
+    /// Looks for secrets in the line as it is, in what a terminal would show of it, and in all its
+    /// text, that of escape sequences included.
     fn apply_to_visible<'a>(&self, line: &'a str) -> Cow<'a, str> {
-        let (text, places) = visible(line);
+        let plain: Vec<usize> = (0..line.len()).collect();
+        let readings = [(line.to_owned(), plain), visible(line), printable(line)];
         let mut hidden: Vec<(usize, usize)> = Vec::new();
-        for secret in self.0.iter() {
-            for (at, found) in text.match_indices(secret.as_str()) {
-                let last = at + found.len() - 1;
-                hidden.push((places[at], places[last] + 1));
+        for (text, places) in &readings {
+            for secret in self.0.iter() {
+                for (at, found) in text.match_indices(secret.as_str()) {
+                    let last = at + found.len() - 1;
+                    hidden.push((places[at], places[last] + 1));
+                }
             }
         }
         if hidden.is_empty() {
@@ -92,29 +97,66 @@ impl Mask {
     }
 }
 
-/// What a reader sees of a line: without escape sequences and control characters. Beside each of
-/// its bytes, where that stands in the line.
-fn visible(line: &str) -> (String, Vec<usize>) {
-    let (mut text, mut places) = (String::with_capacity(line.len()), Vec::with_capacity(line.len()));
+/// A text taken from a line, and beside each of its bytes where that stands in the line.
+type Reading = (String, Vec<usize>);
+
+fn is_shown(c: char) -> bool {
+    !c.is_control() || c == '\t'
+}
+
+fn keep((text, places): &mut Reading, at: usize, c: char) {
+    text.push(c);
+    places.extend(at..at + c.len_utf8());
+}
+
+/// All that is no control character.
+fn printable(line: &str) -> Reading {
+    let mut reading = Reading::default();
+    for (at, c) in line.char_indices().filter(|(_, c)| is_shown(*c)) {
+        keep(&mut reading, at, c);
+    }
+    reading
+}
+
+/// What a terminal would show: without escape sequences and control characters.
+fn visible(line: &str) -> Reading {
+    let mut reading = Reading::default();
     let mut chars = line.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
-        if c == '\u{1b}' {
-            match chars.next() {
-                Some((_, '[')) => while chars.next_if(|(_, c)| !('@'..='~').contains(c)).is_some() {},
-                Some((_, ']')) => while chars.next_if(|(_, c)| !matches!(c, '\u{7}' | '\u{1b}')).is_some() {},
-                _ => continue,
+        let introduced = match c {
+            '\u{1b}' => chars.next().map(|(_, c)| c),
+            // The same as ESC [, in one character.
+            '\u{9b}' => Some('['),
+            c if is_shown(c) => {
+                keep(&mut reading, at, c);
+                continue;
             }
-            // What ends the sequence.
-            chars.next();
-            continue;
+            _ => continue,
+        };
+        match introduced {
+            Some('[') => {
+                while chars.next_if(|(_, c)| (' '..='?').contains(c)).is_some() {}
+                chars.next_if(|(_, c)| ('@'..='~').contains(c));
+            }
+            // Strings for the terminal itself end with BEL or ESC \.
+            Some(']' | 'P' | '_' | '^' | 'X') => {
+                while chars
+                    .next_if(|(_, c)| !matches!(c, '\u{7}' | '\u{9c}' | '\u{1b}'))
+                    .is_some()
+                {}
+                if chars.next().is_some_and(|(_, c)| c == '\u{1b}') {
+                    chars.next_if(|(_, c)| *c == '\\');
+                }
+            }
+            // Three characters or more: a character set.
+            Some(' '..='/') => {
+                while chars.next_if(|(_, c)| (' '..='/').contains(c)).is_some() {}
+                chars.next_if(|(_, c)| ('0'..='~').contains(c));
+            }
+            _ => {}
         }
-        if c.is_control() && c != '\t' {
-            continue;
-        }
-        text.push(c);
-        places.extend(at..at + c.len_utf8());
     }
-    (text, places)
+    reading
 }
 
 impl std::fmt::Debug for Mask {

@@ -85,6 +85,8 @@ struct Hand<'a> {
     progress: Mutex<Progress>,
     /// An earlier attempt has put the new release on it.
     tainted: AtomicBool,
+    /// Whether the release that an earlier attempt put in use was taken back, and nothing is now.
+    withdrawn: AtomicBool,
     /// Where somebody has taken it out by hand since the plan was made.
     by_hand_since: Mutex<Vec<Slot>>,
 }
@@ -193,6 +195,7 @@ impl<'a> Rollout<'a> {
                 fate: Mutex::new(Fate::Waiting),
                 progress: Mutex::new(Progress::Untouched),
                 tainted: AtomicBool::new(false),
+                withdrawn: AtomicBool::new(false),
                 by_hand_since: Mutex::default(),
             });
         }

@@ -8,6 +8,8 @@ use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchrono
 use sea_orm::sqlx::{Connection as _, Error as SqlxError, MySqlConnection, PgConnection};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
 
+use tokio::time::{Instant, sleep, timeout_at};
+
 use super::StoreOptions;
 use crate::domain::{DatabaseUrl, Error, Result};
 
@@ -17,7 +19,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a page waits for a free connection before it gives up with an error.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a database server may take to let us in at the start.
-const REACH_TIMEOUT: Duration = Duration::from_secs(15);
+const REACH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two tries.
+const REACH_PAUSE: Duration = Duration::from_millis(500);
 /// SQLite's page cache per connection, in KiB: the indexes of some 100,000 deployments.
 const CACHE_KIB: u32 = 16 * 1024;
 /// How much of the SQLite file is read through memory mapping, in bytes.
@@ -118,25 +122,34 @@ impl Place {
         connect
     }
 
-    /// Connects to a database server once. A pool asks one that refuses again and again until its
-    /// time is over, and tells no more than that.
+    /// Waits until a database server lets us in; it may be starting beside us. A pool would ask it
+    /// again and again until its time is over, too, but tells no more than that.
     ///
     /// # Errors
     /// Why it does not let us in.
     pub async fn reach(&self) -> Result<()> {
-        let once = async {
-            if self.url.starts_with("postgres") {
-                PgConnection::connect(&self.url).await?.close().await
-            } else {
-                MySqlConnection::connect(&self.url).await?.close().await
+        if self.file.is_some() {
+            return Ok(());
+        }
+        let end = Instant::now() + REACH_TIMEOUT;
+        loop {
+            let cause = match timeout_at(end, self.connect_once()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(cause)) => cause,
+                Err(late) => return Err(self.cannot_open(late)),
+            };
+            if !matches!(cause, SqlxError::Io(_)) || Instant::now() + REACH_PAUSE > end {
+                return Err(self.cannot_open(cause));
             }
-        };
-        match self.file {
-            Some(_) => Ok(()),
-            None => match tokio::time::timeout(REACH_TIMEOUT, once).await {
-                Ok(reached) => reached.map_err(|cause| self.cannot_open(cause)),
-                Err(late) => Err(self.cannot_open(late)),
-            },
+            sleep(REACH_PAUSE).await;
+        }
+    }
+
+    async fn connect_once(&self) -> Result<(), SqlxError> {
+        if self.url.starts_with("postgres") {
+            PgConnection::connect(&self.url).await?.close().await
+        } else {
+            MySqlConnection::connect(&self.url).await?.close().await
         }
     }
 

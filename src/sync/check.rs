@@ -84,7 +84,8 @@ pub async fn full_check(
 }
 
 /// Notes on a server that its files are not what their sizes and times say, so that the next
-/// deployment believes neither. Does nothing where somebody is deploying.
+/// deployment believes neither. Does nothing where somebody is deploying, or
+/// has deployed since `inspection`.
 ///
 /// # Errors
 /// [`Error::Server`] when it cannot be noted.
@@ -101,12 +102,13 @@ pub async fn doubt(
     let (Some(root), Some(data), true) = (inspection.tree(layout.method), &inspection.data, is_whole) else {
         return Ok(());
     };
-    let data = ReleaseData {
+    let doubted = ReleaseData {
         doubted: true,
         ..data.clone()
     };
-    let data = serde_json::to_string(&data).map_err(Error::task)?;
-    let args = [root, &data].map(str::as_bytes);
+    let text = |data: &ReleaseData| serde_json::to_string(data).map_err(Error::task);
+    let (data, read) = (text(&doubted)?, text(data)?);
+    let args = [root, &data, &read].map(str::as_bytes);
     ask(session, DOUBT, &args, limits.question()).await?;
     Ok(())
 }

@@ -289,7 +289,7 @@ impl Source {
     fn data(&self, delivery: &Delivery<'_>, start: &Start) -> String {
         let digest = self.goal.digest();
         let data = delivery.layout.data(delivery.stamp, digest, start.is_restless);
-        // A number and three strings always have a JSON form.
+        // Numbers, flags and strings always have a JSON form.
         serde_json::to_string(&data).unwrap_or_default()
     }
 }
@@ -331,6 +331,7 @@ async fn aftermath(
     Some(match (method, answer) {
         (SyncMethod::Symlink, _) => Changed::OnlyBeside,
         (SyncMethod::InPlace, Ok(answer)) if answer.text("finished").is_some() => return None,
+        (SyncMethod::InPlace, Ok(answer)) if answer.text("gone").is_some() => Changed::Unknown,
         (SyncMethod::InPlace, Ok(answer)) if answer.ended() => partly(&answer, prepared, goal),
         (SyncMethod::InPlace, _) => Changed::Unknown,
     })

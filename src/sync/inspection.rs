@@ -5,7 +5,7 @@ use super::error::{Error, Trouble, readable};
 use super::layout::{Layout, ReleaseData};
 use super::release::Looked;
 use super::remote::{Answer, INSPECT, Limits, SURVEY, TOOLS, ask};
-use super::rules::{EXTRA_MARKER, Verdict};
+use super::rules::EXTRA_MARKER;
 use crate::domain::release::MARKER;
 use crate::domain::{Release, SyncMethod};
 use crate::ssh::Session;
@@ -36,8 +36,8 @@ pub struct Inspection {
     pub missing: Vec<String>,
     /// Why new files cannot be written there, as the server says it.
     pub obstacle: Option<String>,
-    /// Names in a directory that has no marker, so that nobody has deployed to it, and which
-    /// deploying in place would delete. Excluded ones are not among them.
+    /// What is in a directory that has no marker, so that nobody has deployed to it, and what
+    /// deploying in place would delete: paths, at most a hundred. Excluded ones are not among them.
     pub strangers: Vec<String>,
 }
 
@@ -72,9 +72,11 @@ pub struct Room {
 /// error here, see [`Inspection::check`].
 pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Result<Inspection, Error> {
     let releases = layout.releases();
-    let args = [layout.target.as_str(), layout.method.as_str(), &releases].map(str::as_bytes);
+    let [kept, above, names] = layout.rules.expressions();
+    let (target, method) = (layout.target.as_str(), layout.method.as_str());
+    let args = [target, method, &releases, &kept, &above, &names].map(str::as_bytes);
     let answer = ask(session, INSPECT, &args, limits.question()).await?;
-    Ok(Inspection::read(&answer, layout))
+    Ok(Inspection::read(&answer))
 }
 
 /// The programs that deploying needs and a server lacks; [`inspect`] finds the same.
@@ -99,15 +101,15 @@ pub async fn survey(
     limits: &Limits,
 ) -> Result<(Inspection, Looked), Error> {
     let releases = layout.releases();
-    let args = [layout.target.as_str(), layout.method.as_str(), &releases].map(str::as_bytes);
+    let [kept, above, names] = layout.rules.expressions();
+    let (target, method) = (layout.target.as_str(), layout.method.as_str());
+    let args = [target, method, &releases, &kept, &above, &names].map(str::as_bytes);
     let answer = ask(session, SURVEY, &args, limits.question()).await?;
-    Ok((Inspection::read(&answer, layout), Looked::read(&answer, layout)))
+    Ok((Inspection::read(&answer), Looked::read(&answer, layout)))
 }
 
 impl Inspection {
-    fn read(answer: &Answer, layout: &Layout) -> Self {
-        let strangers = answer.all("stranger");
-        let strangers = strangers.filter(|name| layout.rules.verdict(name, true) == Verdict::Ours);
+    fn read(answer: &Answer) -> Self {
         let all = |key| {
             answer
                 .all(key)
@@ -132,7 +134,7 @@ impl Inspection {
             gzip: answer.text("gzip").is_some(),
             missing: all("missing").collect(),
             obstacle,
-            strangers: strangers.map(readable).collect(),
+            strangers: answer.all("stranger").map(readable).collect(),
         }
     }
 

@@ -58,6 +58,12 @@ impl Manifest {
         Self { entries, digest }
     }
 
+    /// Whether there is nothing in it but directories.
+    pub fn is_bare(&self) -> bool {
+        let mut entries = self.entries.values();
+        entries.all(|entry| matches!(entry, Entry::Directory { .. }))
+    }
+
     /// What a server answers when it has exactly this tree.
     pub fn digest(&self) -> Digest {
         self.digest

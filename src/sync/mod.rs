@@ -27,7 +27,7 @@
 //! fixed scripts (`scripts/`) whose data are arguments. A release starts as a copy of the one
 //! before, not as hard links to it, since a script that edits a file in place would change both.
 //!
-//! Reading order: [`rules`], [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
+//! Reading order: [`rules`], `glob`, [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
 //! [`layout`], [`ground`], [`inspection`], [`source`], [`deliver`], [`release`], [`check`],
 //! [`error`], [`changed`].
 
@@ -37,6 +37,7 @@ pub mod deliver;
 pub mod difference;
 mod digest;
 pub mod error;
+mod glob;
 pub mod ground;
 pub mod inspection;
 pub mod layout;

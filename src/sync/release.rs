@@ -93,6 +93,7 @@ impl Looked {
     pub fn holding(&self, commit: &CommitId) -> Option<String> {
         let holds = |release: &&ReleaseDirectory| {
             release.is_complete()
+                && release.data.as_ref().is_none_or(|data| !data.doubted)
                 && release
                     .release
                     .as_ref()

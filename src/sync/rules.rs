@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::error::Error;
+use super::glob::{escaped, glob_matches};
 use crate::domain::{EnvironmentOptions, SyncMethod};
 
 /// Our staging directories begin so; never part of a tree.
@@ -76,11 +77,9 @@ impl Rules {
             if Self::default().keeps(path.trim_end_matches('/')) {
                 return Err(Error::pattern(text, "that name is the deployer's own, or Git's"));
             }
-            let around = |other: &String| format!("{}/", other.trim_end_matches('/'));
-            let path_in = format!("{}/", path.trim_end_matches('/'));
             let nests = |other: &String| {
-                let other = around(other);
-                other.starts_with(&path_in) || path_in.starts_with(&other)
+                let [one, other] = [path, other].map(|path| format!("{}/", path.trim_end_matches('/')));
+                one.starts_with(&other) || other.starts_with(&one)
             };
             if rules.shared.iter().any(nests) {
                 return Err(Error::pattern(
@@ -134,6 +133,14 @@ impl Rules {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.into_iter()
             .any(|end| self.verdict(&path.as_bytes()[..end], true) == Verdict::Kept)
+    }
+
+    /// Whether `path` is part of a tree's digest: neither it nor anything above it is kept.
+    pub fn counts(&self, path: &[u8], is_directory: bool) -> bool {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let mut above = ends.map(|(at, _)| &path[..at]);
+        above.all(|above| self.verdict(above, true) != Verdict::Kept)
+            && self.verdict(path, is_directory) == Verdict::Ours
     }
 
     /// The three expressions that our scripts give to `find`: what `-regex` (posix-extended) has to
@@ -265,49 +272,6 @@ impl Pattern {
         }
         regex
     }
-}
-
-/// A glob as an extended regular expression. Patterns come from UTF-8 text, so pieces do too.
-fn escaped(glob: &[u8]) -> String {
-    let mut regex = Vec::with_capacity(glob.len() * 2);
-    for byte in glob {
-        match byte {
-            b'*' => regex.extend_from_slice(b"[^/]*"),
-            b'?' => regex.extend_from_slice(b"[^/]"),
-            b'.' | b'[' | b']' | b'\\' | b'(' | b')' | b'+' | b'{' | b'}' | b'|' | b'^' | b'$' => {
-                regex.extend_from_slice(&[b'\\', *byte]);
-            }
-            byte => regex.push(*byte),
-        }
-    }
-    String::from_utf8_lossy(&regex).into_owned()
-}
-
-fn glob_matches(glob: &[u8], name: &[u8]) -> bool {
-    let (mut g, mut n) = (0, 0);
-    // Where to take up again after the last star: its place, and how far it reaches.
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match glob.get(g) {
-            Some(b'*') => {
-                star = Some((g, n));
-                g += 1;
-            }
-            Some(byte) if *byte == b'?' || *byte == name[n] => {
-                g += 1;
-                n += 1;
-            }
-            _ => match star {
-                Some((at, reach)) => {
-                    star = Some((at, reach + 1));
-                    g = at + 1;
-                    n = reach + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    glob[g..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]

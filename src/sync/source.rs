@@ -15,7 +15,7 @@ use super::deliver::Delivery;
 use super::difference::Difference;
 use super::error::{Error, Trouble};
 use super::layout::Layout;
-use super::listing::{Listing, Path};
+use super::listing::{Found, Listing, Path};
 use super::manifest::{KnownTrees, Manifest};
 use super::pack::{Pack, spool_for};
 use super::remote::{LIST, Limits, ask};
@@ -132,7 +132,7 @@ impl Source {
                 || self
                     .known
                     .find(left)
-                    .is_some_and(|tree| self.rest_of(tree).digest == digest)
+                    .is_some_and(|tree| self.rest_of(tree, layout).digest == digest)
         };
         let left = inspection.data.as_ref().and_then(|data| data.digest.parse().ok());
         Ok(Start {
@@ -155,7 +155,7 @@ impl Source {
                     self.known.find(claim)
                 };
                 if let Some(tree) = known {
-                    return Ok(Arc::new(self.rest_of(tree)));
+                    return Ok(Arc::new(self.rest_of(tree, delivery.layout)));
                 }
                 let Delivery {
                     session,
@@ -174,16 +174,18 @@ impl Source {
         Ok(Arc::clone(seen))
     }
 
-    /// What is left of a tree once what is consumed is gone.
-    fn rest_of(&self, tree: &Manifest) -> Seen {
+    /// What is left of a tree once what is consumed is gone, and what is kept by now: that was part
+    /// of it when it was put there, and is none of our business any more.
+    fn rest_of(&self, tree: &Manifest, layout: &Layout) -> Seen {
         let mut listing = tree.listing();
-        let gone = self
-            .consumed
-            .iter()
-            .filter(|path| listing.found.remove(*path).is_some())
-            .count();
+        let before = listing.found.len();
+        for path in &self.consumed {
+            listing.found.remove(path);
+        }
+        let counts = |path: &Path, found: &Found| layout.rules.counts(path, *found == Found::Directory);
+        listing.found.retain(|path, found| counts(path, found));
         Seen {
-            digest: if gone == 0 {
+            digest: if listing.found.len() == before {
                 tree.digest()
             } else {
                 listing.digest()

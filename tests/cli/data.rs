@@ -92,13 +92,18 @@ async fn a_check_of_the_schema_changes_nothing() {
 fn a_database_server_that_refuses_is_told_as_one() {
     let here = Installation::new();
     let port = crate::support::haproxy::free_ports(1)[0];
-    for kind in ["postgres", "mysql"] {
-        let url = format!("{kind}://me:secret@127.0.0.1:{port}/deployer");
-        let ran = run(here.command("migrate").env("DEPLOYER__STORE__URL", url));
-        ran.badly("The database does not answer.");
-        ran.badly("refused");
-        assert!(!ran.err.contains("secret"), "{}", ran.err);
-    }
+    std::thread::scope(|scope| {
+        for kind in ["postgres", "mysql"] {
+            let here = &here;
+            scope.spawn(move || {
+                let url = format!("{kind}://me:secret@127.0.0.1:{port}/deployer");
+                let ran = run(here.command("migrate").env("DEPLOYER__STORE__URL", url));
+                ran.badly("The database does not answer.");
+                ran.badly("refused");
+                assert!(!ran.err.contains("secret"), "{}", ran.err);
+            });
+        }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -285,4 +285,15 @@ async fn what_failed_is_drawn_where_it_did_and_undone_only_where_something_was_d
     let page = page_of(&pages, failed.id).await;
     assert_eq!(classes(&page), ["done", "done", "stopped", "done"], "{page}");
     assert!(page.contains("Roll back to"), "{page}");
+    // Nothing was begun where a server could not even be looked at.
+    pages.world.script("deploy.sh", "");
+    let commit = pages.world.commit("Cannot be looked at").await;
+    std::fs::create_dir_all(pages.world.home(1, "dev")).unwrap();
+    let target = pages.world.home(1, "dev/shop");
+    std::fs::remove_file(&target).unwrap();
+    std::fs::write(&target, "in the way").unwrap();
+    let failed = pages.world.deploy(&commit).await;
+    let page = page_of(&pages, failed.id).await;
+    assert_eq!(classes(&page), ["stopped", "next", "next", "next"], "{page}");
+    assert!(!page.contains("Roll back to"), "{page}");
 }

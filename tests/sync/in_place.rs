@@ -313,34 +313,3 @@ async fn a_home_relative_target_is_in_the_users_home() {
         fs::canonicalize(home.join("shop")).unwrap().to_str().unwrap()
     );
 }
-
-#[tokio::test]
-async fn what_nobody_deployed_is_not_deleted_unasked() {
-    let mut site = Site::new(SyncMethod::InPlace, &["kept/", "var/log"], &["uploads/"]).await;
-    site.write("f", "1");
-    for path in ["kept/a", "var/log/x", "uploads/photo", ".git/config"] {
-        put(&site.target(), path, "theirs");
-    }
-    assert_eq!(site.inspect().await.strangers, [""; 0]);
-    put(&site.target(), "precious.db", "theirs");
-    put(&site.target(), ".hidden/x", "theirs");
-    let refused = site.deliver().await.unwrap_err().to_string();
-    assert!(
-        refused.contains("holds what no deployment put there (precious.db, .hidden)"),
-        "{refused}"
-    );
-    assert!(site.target().join("precious.db").exists());
-    assert!(!site.target().join("f").exists());
-    // Said to be replaceable.
-    put(&site.target(), ".git_release", "");
-    site.deliver().await.unwrap();
-    assert!(!site.target().join("precious.db").exists());
-    for path in ["kept/a", "var/log/x", "uploads/photo", ".git/config", "f"] {
-        assert!(site.target().join(path).exists(), "{path}");
-    }
-    // From now on it is known to be ours, also what somebody puts there.
-    put(&site.target(), "strange", "x");
-    site.write("f", "2");
-    site.deliver().await.unwrap();
-    assert!(!site.target().join("strange").exists());
-}

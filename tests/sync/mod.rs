@@ -4,6 +4,7 @@ mod drift;
 mod fleet;
 mod in_place;
 mod missing;
+mod ownership;
 mod releases;
 mod trouble;
 

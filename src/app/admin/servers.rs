@@ -188,7 +188,9 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, form: &ServerForm) -
     let before = servers::by_id(&tx, id).await?;
     let detail = super::changes(&told(&before), &told(&changed));
     if detail.as_object().is_some_and(|changes| !changes.is_empty()) {
-        demand_own_address(&tx, &changed).await?;
+        if (&before.address, before.port) != (&changed.address, changed.port) {
+            demand_own_address(&tx, &changed).await?;
+        }
         servers::update(&tx, &changed).await?;
         record(
             &tx,

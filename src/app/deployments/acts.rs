@@ -103,6 +103,11 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
             )));
         }
     }
+    if wish && !super::super::watch::now(app, id).await?.may_pause() {
+        return Err(Error::conflict(format!(
+            "Deployment {id} is at its last batch, so there is nothing to pause before."
+        )));
+    }
     if wish == present.pause_requested_by.is_some() {
         let why = if wish { "already" } else { "no longer" };
         return Err(Error::conflict(format!(

@@ -120,7 +120,10 @@ async fn begin_anew(rollout: &Rollout<'_>, hand: &Hand<'_>) {
         if run.project.method == SyncMethod::Symlink && was_touched {
             match &hand.before_dir {
                 Some(before) => transfer::switch_back(run, &reached, before).await?,
-                None => transfer::withdraw(run, &reached).await?,
+                None => {
+                    transfer::withdraw(run, &reached).await?;
+                    hand.withdrawn.store(true, Ordering::SeqCst);
+                }
             }
         }
         check::look_once_more(run, hand.member).await

@@ -201,6 +201,9 @@ fn truth(run: &Run, hand: &Hand<'_>, progress: Progress, failure: &Failure) -> S
     let (why, commit) = (&failure.message, run.deployment.commit.short());
     let before = before_words(hand.before.as_deref());
     match progress {
+        _ if progress.is_old() && hand.withdrawn.load(Ordering::SeqCst) => format!(
+            "{why} Nothing is in use there: an attempt before this one had put {commit} on it, and was taken back. Deploy again."
+        ),
         _ if progress.is_old() && hand.is_tainted() => {
             format!("{why} An attempt before this one had put {commit} on it. Deploy again, or roll back.")
         }

@@ -258,7 +258,8 @@ fn twins(run: &Run) -> HashMap<ServerId, String> {
     let mut twins = HashMap::new();
     for (number, one) in run.members.iter().enumerate() {
         let is_it = |other: &&Member| {
-            (&other.server.address, other.server.port) == (&one.server.address, one.server.port)
+            let (mine, theirs) = (&one.server, &other.server);
+            mine.port == theirs.port && mine.address.eq_ignore_ascii_case(&theirs.address)
         };
         for other in run.members.iter().skip(number + 1).filter(is_it) {
             for (own, twin) in [(one, other), (other, one)] {

@@ -11,7 +11,7 @@ use crate::domain::{CommitId, Instant, Kind, StepKind};
 use crate::engine::Settings;
 use crate::engine::output::StepLog;
 use crate::engine::run::Run;
-use crate::git::CommitFile;
+use crate::git::{self, CommitFile, Mirror};
 
 /// What is done once per deployment before servers are touched, in order.
 pub const STEPS: [StepKind; 5] = [
@@ -81,18 +81,14 @@ pub async fn fetch_and_export(run: &Run) -> StepResult<Tree> {
 async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
     let mirror = run.mirror()?;
     let commit = &run.deployment.commit;
-    // The commit was there when the deployment was asked for. Fetching brings the branches up to
-    // date for pages; a Git host that is down at night must not keep a rollback from happening.
+    // The commit was there when the deployment was asked for; a Git host that is down at night must
+    // not keep a rollback from happening.
     match mirror.fetch(|_| {}, run.stop.token()).await {
         Ok(_) => {
             log.say("The mirror is up to date.").await;
-            let branch = &run.environment.branch;
             // Going back is going back: also to what is on no branch any more.
-            if run.deployment.kind != Kind::Rollback && !mirror.contains(branch, commit).await? {
-                return Err(Failure::new(format!(
-                    "Commit {} is not on branch {branch} any more: somebody has rewritten the branch since this was asked for. Pick a commit that is on it. No server was touched.",
-                    commit.short()
-                )));
+            if run.deployment.kind != Kind::Rollback {
+                demand_on_branch(run, &mirror).await?;
             }
         }
         Err(error) if mirror.commit(commit).await.is_ok() => {
@@ -105,6 +101,25 @@ async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
     }
     mirror.commit(commit).await?;
     Ok(Done::well(""))
+}
+
+/// The commit is on the branch still that it was picked from.
+async fn demand_on_branch(run: &Run, mirror: &Mirror) -> StepResult<()> {
+    let (commit, branch) = (&run.deployment.commit, &run.deployment.branch);
+    let is_on = match branch.parse() {
+        Ok(name) => mirror.contains(&name, commit).await,
+        Err(_) => return Ok(()),
+    };
+    let gone = match is_on {
+        Ok(true) => return Ok(()),
+        Ok(false) => "somebody has rewritten it",
+        Err(git::Error::NoBranch(_)) => "somebody has deleted it",
+        Err(error) => return Err(error.into()),
+    };
+    Err(Failure::new(format!(
+        "Commit {} is not on branch {branch} any more: {gone} since this was asked for. Pick a commit that is on the branch. No server was touched.",
+        commit.short()
+    )))
 }
 
 async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {

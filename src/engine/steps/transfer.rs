@@ -53,7 +53,7 @@ pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
         known.clone(),
     )
     .await?;
-    if manifest.entries().is_empty() {
+    if manifest.is_bare() {
         return Err(super::Failure::new(
             "There is nothing to deploy: the commit has no file that is not excluded, and deploying it would delete all that is on the servers.",
         ));

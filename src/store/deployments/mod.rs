@@ -313,6 +313,7 @@ fn batch_of(plan: &Plan, server: ServerId) -> Option<i32> {
 fn part(row: parts::Model) -> Result<ServerPart> {
     Ok(ServerPart {
         batch: row.batch,
+        left_alone: false,
         service: word(
             "a server's service",
             row.service.as_deref().unwrap_or_default(),

@@ -4,6 +4,12 @@
 resolve "$3"
 cd -P -- "$1" 2>/dev/null || { say end -; exit 0; }
 stage=./$2
+# Cleared away by then, by us or by somebody else: there is no telling how far it came.
+if [ "$4" != release ] && ! exists "$stage"; then
+    say gone yes
+    say end -
+    exit 0
+fi
 if [ "$4" = release ]; then
     here=$(pwd -P)
     [ "$(cd -P -- "$t" 2>/dev/null && pwd -P)" != "$here" ] || die current

@@ -1,4 +1,14 @@
-# Writes our own data anew, beside the marker. $1 root, $2 the data.
+# Writes our own data anew, beside the marker, unless somebody has deployed since it was read or is
+# at it. $1 root, $2 the data, $3 what was read.
 cd -P -- "$1" || die vanished
-put .deployer_release "$2" || die marker
+large=
+content .deployer_release
+known=$3
+for stage in ./.deployer-staging-*; do
+    if exists "$stage"; then known=; fi
+done
+if [ "$text" = "$known
+" ] && [ -f .git_release ] && [ -z "$(sed -n 5p .git_release)" ]; then
+    put .deployer_release "$2" || die marker
+fi
 say end -

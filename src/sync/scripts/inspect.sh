@@ -1,4 +1,5 @@
-# What stands at the target. $1 target, $2 method, $3 name of the releases' directory.
+# What stands at the target. $1 target, $2 method, $3 name of the releases' directory, $4 kept,
+# $5 above, $6 names.
 # Whether the tree is the one its marker claims is not asked here: what is put there afterwards is
 # summed anyway, and one walk over a tree costs more than all the rest.
 resolve "$1"
@@ -39,14 +40,12 @@ if [ "$PWD" != / ]; then
     done
 fi
 
-# What is there although nobody has deployed to it. Names alone: no process is needed for them.
+# What is there although nobody has deployed to it: what deploying in place would delete.
 if [ "$2" = in_place ] && [ "$PWD" != / ] && ! exists ./.git_release && ! exists ./.deployer_release; then
-    count=0
-    for name in * .[!.]* ..?*; do
-        if exists "./$name"; then say stranger "$name"; fi
-        count=$((count + 1))
-        [ "$count" -lt 1000 ] || break
-    done
+    find . -mindepth 1 -regextype posix-extended \
+        -name "$6" -regex "$4" -prune -o \
+        -type d -regex "$5" -o \
+        -printf 'stranger %P\0' -prune 2>/dev/null | head -z -n 100
 fi
 
 # Where new files will be written, or the nearest directory above it that exists.

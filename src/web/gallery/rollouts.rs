@@ -109,6 +109,7 @@ fn parts(plan: &Plan) -> Vec<ServerPart> {
         batch: plan
             .batch_of(one.server)
             .and_then(|batch| i32::try_from(batch).ok()),
+        left_alone: false,
         service: Service::Untouched,
         previous_commit: None,
         detail: String::new(),
@@ -120,6 +121,7 @@ fn parts(plan: &Plan) -> Vec<ServerPart> {
         position: i32::MAX,
         state: ServerState::Skipped,
         batch: None,
+        left_alone: true,
         service: Service::Untouched,
         previous_commit: None,
         detail: one.why.clone(),

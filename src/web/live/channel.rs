@@ -13,7 +13,7 @@ use super::frame::{self, Frame};
 use crate::app::App;
 use crate::domain::{DeploymentId, NumberedChunk, Result};
 use crate::engine::live::Event;
-use crate::web::pages::deployment::{LinesView, StateView, acts_key};
+use crate::web::pages::deployment::{LinesView, StateView};
 
 /// Messages a viewer may be behind before it reads the store instead. One can hold half a megabyte of
 /// lines made ready for browsers, so a loud script's memory is made of these too.
@@ -118,7 +118,7 @@ pub async fn state(app: &App, id: DeploymentId) -> Result<(Frame, bool)> {
     let view = StateView::load(app, id).await?;
     Ok((
         Frame::State {
-            acts: acts_key(&view.deployment),
+            acts: view.acts.clone(),
             bytes: frame::message(None, &view.fragments()?),
         },
         view.is_final(),

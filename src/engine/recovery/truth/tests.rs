@@ -53,6 +53,7 @@ fn judge(method: SyncMethod, steps: &[Step], found: &Found) -> What {
         position: 0,
         state: ServerState::Running,
         batch: Some(0),
+        left_alone: false,
         service: Service::Out,
         previous_commit: Some(OLD.parse().unwrap()),
         detail: String::new(),

@@ -131,7 +131,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     // A stream without a filter goes on after the newest line; with one, what the filter passed
     // over must not be sent again either.
     let after = last.max(total).to_string();
-    let acts = super::state::acts_key(&watched.deployment);
+    let acts = super::state::acts_key(watched);
     // Where the search goes on that gave up here.
     let (back, on) = match found.stopped {
         Some(line) if forward => (first, line),

@@ -26,7 +26,7 @@ pub use lanes::hold_words;
 pub use lines::{LineView, LinesView};
 use log::{LogQuery, LogView};
 use panel::ActsView;
-pub use state::{StateView, acts_key};
+pub use state::StateView;
 
 use crate::app::deployments;
 use crate::app::watch::{self, Acts, Watched};

@@ -69,8 +69,8 @@ impl ActsView {
                 "It waits for its turn.".to_owned(),
                 String::new(),
             ),
-            DeploymentState::Running => running(one),
-            DeploymentState::Paused => paused(one),
+            DeploymentState::Running => running(watched),
+            DeploymentState::Paused => paused(watched),
             DeploymentState::Succeeded => ("circle-check", "t-good", String::new(), String::new()),
             DeploymentState::Failed | DeploymentState::Cancelled | DeploymentState::Interrupted => {
                 ended_badly(watched)
@@ -138,13 +138,14 @@ fn awaiting(one: &Deployment) -> Told {
     )
 }
 
-fn running(one: &Deployment) -> Told {
+fn running(watched: &Watched) -> Told {
+    let one = &watched.deployment;
     if let Some(who) = &one.cancelled_by {
         let title = format!("{who} has cancelled it.");
         let text = "What runs is being ended; every server then says what is on it.".to_owned();
         return ("ban", "t-warn", title, text);
     }
-    if let Some(who) = &one.pause_requested_by {
+    if let Some(who) = one.pause_requested_by.as_ref().filter(|_| watched.may_pause()) {
         let when = match one.phase {
             Phase::Check | Phase::Prepare => "before the first batch",
             _ => "after this batch",
@@ -155,9 +156,10 @@ fn running(one: &Deployment) -> Told {
     ("loader-2", "t-busy", String::new(), String::new())
 }
 
-fn paused(one: &Deployment) -> Told {
+fn paused(watched: &Watched) -> Told {
+    let one = &watched.deployment;
     if one.cancelled_by.is_some() {
-        return running(one);
+        return running(watched);
     }
     let (title, text) = match one.pause.as_ref().map(|pause| &pause.reason) {
         Some(PauseReason::Person { by }) => (

@@ -39,6 +39,8 @@ pub struct StateView {
     pub is_fleet: bool,
     /// How much is left, in words; empty when nobody can tell.
     pub estimate: String,
+    /// See [`acts_key`].
+    pub acts: String,
 }
 
 pub struct PhaseView {
@@ -64,7 +66,7 @@ impl StateView {
     }
 
     pub fn new(watched: watch::Watched) -> Self {
-        let estimate = estimate(&watched);
+        let (estimate, acts) = (estimate(&watched), acts_key(&watched));
         let watch::Watched {
             deployment,
             servers,
@@ -75,7 +77,8 @@ impl StateView {
         } = watched;
         let (on_host, on_servers): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| step.server_name.is_empty());
-        let servers_steps: Vec<StepState> = on_servers.iter().map(|step| step.state).collect();
+        let states = on_host.iter().chain(&on_servers);
+        let phases = phases(&deployment, states.map(|step| (step.kind, step.state)));
         let is_fleet = servers.len() > FLEET;
         let servers = ServerView::all(&deployment, servers, on_servers, plan.as_ref());
         let count = |wanted: fn(&ServerPart) -> bool| servers.iter().filter(|one| wanted(&one.part)).count();
@@ -84,7 +87,7 @@ impl StateView {
         let stands = stands(&deployment, &servers);
         let (batches, lanes) = lanes(&deployment, plan.as_ref(), servers);
         Self {
-            phases: phases(&deployment, &on_host, &servers_steps),
+            phases,
             host: on_host
                 .into_iter()
                 .map(|step| StepView::new(deployment.id, step))
@@ -96,6 +99,7 @@ impl StateView {
             total,
             is_fleet,
             estimate,
+            acts,
             now: at,
             deployment,
         }
@@ -189,8 +193,12 @@ impl StepView {
 }
 
 /// What the acts depend on besides who looks: when this changes, they are asked for again.
-pub fn acts_key(deployment: &Deployment) -> String {
+pub fn acts_key(watched: &watch::Watched) -> String {
+    let deployment = &watched.deployment;
     let mut key = deployment.state.as_str().to_owned();
+    if deployment.state == DeploymentState::Running {
+        key.push_str(&format!("-{}-{}", deployment.phase.as_str(), watched.may_pause()));
+    }
     if let Some(pause) = &deployment.pause {
         key.push_str(&format!("-{}", pause.since.timestamp()));
     }
@@ -203,10 +211,12 @@ pub fn acts_key(deployment: &Deployment) -> String {
     key
 }
 
-/// The phase that a step on the deployer's host belongs to.
-fn phase_of(kind: StepKind) -> Phase {
+/// The phase that a step of a deployment belongs to which came as far as `reached`.
+fn phase_of(kind: StepKind, reached: Phase) -> Phase {
     match kind {
         StepKind::Check => Phase::Check,
+        // Servers are looked at by the check, and once more before another attempt.
+        StepKind::Inspect if reached == Phase::Check => Phase::Check,
         StepKind::Fetch | StepKind::Export | StepKind::Predeploy | StepKind::LocalTests => Phase::Prepare,
         StepKind::Finish => Phase::Finish,
         _ => Phase::RollOut,
@@ -214,17 +224,14 @@ fn phase_of(kind: StepKind) -> Phase {
 }
 
 /// The phases. What went wrong is told where it did, not where the deployment was when it closed.
-fn phases(deployment: &Deployment, on_host: &[Step], on_servers: &[StepState]) -> Vec<PhaseView> {
+fn phases(deployment: &Deployment, steps: impl Iterator<Item = (StepKind, StepState)>) -> Vec<PhaseView> {
+    use StepState::{Cancelled, Failed, Interrupted};
     let has_begun = deployment.started_at.is_some();
-    let is_bad = |state: &StepState| {
-        use StepState::{Cancelled, Failed, Interrupted};
-        matches!(state, Failed | Cancelled | Interrupted)
-    };
-    let here = on_host.iter().filter(|step| is_bad(&step.state));
-    let there = on_servers.iter().any(is_bad).then_some(Phase::RollOut);
-    let mut went_wrong: Vec<Phase> = here.map(|step| phase_of(step.kind)).chain(there).collect();
+    let bad = steps.filter(|(_, state)| matches!(state, Failed | Cancelled | Interrupted));
+    let mut went_wrong: Vec<Phase> = bad.map(|(kind, _)| phase_of(kind, deployment.phase)).collect();
     if went_wrong.is_empty() {
-        went_wrong.push(deployment.phase);
+        // Nothing that was done went wrong, so somebody ended the rollout: what follows is clearing up.
+        went_wrong.push(deployment.phase.min(Phase::RollOut));
     }
     Phase::ALL
         .iter()
