@@ -292,12 +292,23 @@ impl From<Error> for domain::Error {
     }
 }
 
-/// A path for people: whatever is odd in it is escaped.
+/// A path for people: whatever is odd in it is escaped, as are characters that change how the rest
+/// reads. Bytes that are no UTF-8 make all that is not ASCII odd.
 pub(super) fn readable(path: &[u8]) -> String {
-    path.escape_ascii()
-        .to_string()
-        .replace("\\'", "'")
-        .replace("\\\"", "\"")
+    let Ok(text) = std::str::from_utf8(path) else {
+        let escaped = path.escape_ascii().to_string();
+        return escaped.replace("\\'", "'").replace("\\\"", "\"");
+    };
+    let mut readable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => readable.push_str("\\\\"),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => readable.extend(c.escape_unicode()),
+            c if c.is_control() => readable.extend(c.escape_default()),
+            c => readable.push(c),
+        }
+    }
+    readable
 }
 
 fn last_line(text: &str) -> String {
@@ -308,6 +319,18 @@ fn last_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_shown_as_people_write_them() {
+        for (path, shown) in [
+            (&b"caf\xc3\xa9/it's \"x\""[..], "café/it's \"x\""),
+            (b"a\nb\\c\x07", "a\\nb\\\\c\\u{7}"),
+            (b"\xff'\xc3\xa9", "\\xff'\\xc3\\xa9"),
+            ("a\u{202e}b".as_bytes(), "a\\u{202e}b"),
+        ] {
+            assert_eq!(readable(path), shown);
+        }
+    }
 
     #[test]
     fn tools_complaints_are_told_apart() {
