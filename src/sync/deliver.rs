@@ -156,8 +156,13 @@ impl Source {
             return Ok(Attempt::Reached(delivered));
         }
         let data = self.data(delivery, &start);
-        let Some(changed) = aftermath(delivery, &root, &data, &prepared, &self.goal).await else {
-            return Ok(Attempt::Reached(delivered));
+        let after = aftermath(delivery, &root, &data, &prepared, &self.goal).await;
+        let changed = match (after, &applied) {
+            (Some(changed), _) => changed,
+            // What ended it from outside came too late.
+            (None, Err(Trouble::Connection(_))) => return Ok(Attempt::Reached(delivered)),
+            // It gave up by itself before it began: that is what an earlier try has left.
+            (None, _) => Changed::Nothing,
         };
         match applied {
             Err(trouble) if start.is_sure || !matches!(trouble, Trouble::Other { .. }) => {
@@ -308,8 +313,8 @@ fn staging(delivery: &Delivery<'_>) -> String {
     format!("{STAGING}{}", delivery.stamp.deployment)
 }
 
-/// Finds out what a failed attempt has changed, and clears away what it left. `None`: it had come to
-/// its end, the tree seen to be right, before what ended it reached it.
+/// Finds out what a failed attempt has changed, and clears away what it left. `None`: all was done, the
+/// tree seen to be right and everything cleared up or about to be.
 async fn aftermath(
     delivery: &Delivery<'_>,
     root: &str,

@@ -4,12 +4,6 @@
 resolve "$3"
 cd -P -- "$1" 2>/dev/null || { say end -; exit 0; }
 stage=./$2
-# Cleared away by then, by us or by somebody else: there is no telling how far it came.
-if [ "$4" != release ] && ! exists "$stage"; then
-    say gone yes
-    say end -
-    exit 0
-fi
 if [ "$4" = release ]; then
     here=$(pwd -P)
     [ "$(cd -P -- "$t" 2>/dev/null && pwd -P)" != "$here" ] || die current
@@ -23,8 +17,7 @@ large=
 content .deployer_release
 case $text in
 "${5%\}}"*)
-    # Whole, and no longer what an earlier try of the same deployment left: what was ended was the
-    # clearing up.
+    # Whole, and with the stage cleared up or being so: it was ended after all was done.
     if [ -z "$unfinished" ] && { [ -f "$stage/walk" ] || [ ! -f "$stage/complete" ]; }; then
         rm -rf -- "$stage" || die cleanup
         say finished yes
@@ -33,6 +26,11 @@ case $text in
     fi
     ;;
 esac
+if ! exists "$stage"; then
+    say gone yes
+    say end -
+    exit 0
+fi
 # A file of the stage is in place when it has a second name, and that is its place.
 if [ -d "$stage/tree" ]; then
     (cd "$stage/tree" && find . ! -type d -links 1 -printf 'left %P\0')
