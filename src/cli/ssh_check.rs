@@ -25,7 +25,7 @@ const TOLD_OUTPUT: usize = 200;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Host name or address.
-    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(value_parser = host)]
     host: String,
     /// The port of its sshd.
     #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
@@ -35,6 +35,13 @@ pub(super) struct Args {
     user: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+fn host(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("name a host"),
+        host => Ok(host.to_owned()),
+    }
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {

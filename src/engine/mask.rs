@@ -54,7 +54,7 @@ impl Mask {
 
     /// `line` without secrets, also where colours or other invisible characters are mixed into one.
     pub fn apply<'a>(&self, line: &'a str) -> Cow<'a, str> {
-        if line.contains(|c: char| c.is_control() && c != '\t') {
+        if !self.0.is_empty() && !line.chars().all(is_shown) {
             return self.apply_to_visible(line);
         }
         let mut masked = Cow::Borrowed(line);
@@ -66,11 +66,16 @@ impl Mask {
 }
 
 impl Mask {
-    /// Looks for secrets in the line as it is, in what a terminal would show of it, and in all its
-    /// text, that of escape sequences included.
+    /// Looks for secrets in the line as it is, in what a terminal would show of it, in that with what
+    /// is meant for the terminal itself, and in all text, that of escape sequences included.
     fn apply_to_visible<'a>(&self, line: &'a str) -> Cow<'a, str> {
         let plain: Vec<usize> = (0..line.len()).collect();
-        let readings = [(line.to_owned(), plain), visible(line), printable(line)];
+        let readings = [
+            (line.to_owned(), plain),
+            visible(line, false),
+            visible(line, true),
+            printable(line),
+        ];
         let mut hidden: Vec<(usize, usize)> = Vec::new();
         for (text, places) in &readings {
             for secret in self.0.iter() {
@@ -100,8 +105,14 @@ impl Mask {
 /// A text taken from a line, and beside each of its bytes where that stands in the line.
 type Reading = (String, Vec<usize>);
 
+/// Whether a character leaves a mark of its own. Blanks do; tabs and what only shapes a text don't
+/// count, as something split by them still reads as one.
 fn is_shown(c: char) -> bool {
-    !c.is_control() || c == '\t'
+    let shapes = matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !c.is_control() && !shapes
 }
 
 fn keep((text, places): &mut Reading, at: usize, c: char) {
@@ -109,7 +120,7 @@ fn keep((text, places): &mut Reading, at: usize, c: char) {
     places.extend(at..at + c.len_utf8());
 }
 
-/// All that is no control character.
+/// All that is shown, also of escape sequences.
 fn printable(line: &str) -> Reading {
     let mut reading = Reading::default();
     for (at, c) in line.char_indices().filter(|(_, c)| is_shown(*c)) {
@@ -118,8 +129,9 @@ fn printable(line: &str) -> Reading {
     reading
 }
 
-/// What a terminal would show: without escape sequences and control characters.
-fn visible(line: &str) -> Reading {
+/// What a terminal would show: without escape sequences and control characters. `with_strings` also
+/// what is meant for the terminal itself, such as its title or the address of a link.
+fn visible(line: &str, with_strings: bool) -> Reading {
     let mut reading = Reading::default();
     let mut chars = line.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -139,7 +151,7 @@ fn visible(line: &str) -> Reading {
                 chars.next_if(|(_, c)| ('@'..='~').contains(c));
             }
             // Strings for the terminal itself end with BEL or ESC \.
-            Some(']' | 'P' | '_' | '^' | 'X') => {
+            Some(']' | 'P' | '_' | '^' | 'X') if !with_strings => {
                 while chars
                     .next_if(|(_, c)| !matches!(c, '\u{7}' | '\u{9c}' | '\u{1b}'))
                     .is_some()
@@ -196,6 +208,25 @@ mod tests {
                 "hunter2-password hunter2-\u{1b}[password",
                 "••• hunter2-\u{1b}[password",
             ),
+            (
+                "\u{1b}]8;;http://x/hunter2-\u{1b}[1mpassword\u{1b}\\",
+                "\u{1b}]8;;http://x/•••\u{1b}\\",
+            ),
+            ("\u{1b}]8;;hunter2-\u{1b}\\password", "\u{1b}]8;;•••"),
+            (
+                "hunter2-\tpassword hunter2\u{200b}-\u{ad}password\u{feff}",
+                "••• •••\u{feff}",
+            ),
+            (
+                "\u{1b}]8;;https://me:hunter2-password@x\u{7}link",
+                "\u{1b}]8;;https://me:•••@x\u{7}link",
+            ),
+            (
+                "\u{1b}[hunter2-password \u{1b}hunter2-password",
+                "\u{1b}[••• \u{1b}•••",
+            ),
+            ("\u{1b}]hunter2-password", "\u{1b}]•••"),
+            ("hunter2-\u{1b}(Bpass\u{9b}1mword", "•••"),
             ("ends in \u{1b}", "ends in \u{1b}"),
         ] {
             assert_eq!(mask.apply(line), shown, "{line:?}");

@@ -23,6 +23,20 @@ async fn one_machine_under_two_names_is_not_deployed_to_twice_at_once() {
     for part in world.parts(done.id).await {
         assert!(part.detail.contains("so both are one machine"), "{part:#?}");
     }
+    // Under another spelling it is known by its key, and by where the name leads.
+    let web = "(SELECT id FROM servers WHERE name = ";
+    for sql in [
+        "UPDATE servers SET address = 'localhost' WHERE name = 'web2'".to_owned(),
+        format!(
+            "UPDATE host_keys SET openssh = (SELECT openssh FROM host_keys WHERE server_id = {web}'web1')) WHERE server_id = {web}'web2')"
+        ),
+    ] {
+        tamper(&world, &sql).await;
+    }
+    let done = world.deploy(&commit).await;
+    for part in world.parts(done.id).await {
+        assert!(part.detail.contains("so both are one machine"), "{part:#?}");
+    }
     assert!(!world.home(1, "dev/shop").exists());
 }
 

@@ -33,6 +33,19 @@ async fn what_nobody_deployed_is_not_deleted_unasked() {
     );
     assert!(site.target().join("precious.db").exists());
     assert!(!site.target().join("f").exists());
+    // A marker is a file.
+    let marker = site.target().join(".git_release");
+    std::os::unix::fs::symlink("nowhere", &marker).unwrap();
+    assert!(site.deliver().await.is_err());
+    fs::remove_file(&marker).unwrap();
+    fs::create_dir(&marker).unwrap();
+    assert!(
+        site.inspect()
+            .await
+            .strangers
+            .contains(&".git_release".to_owned())
+    );
+    fs::remove_dir(&marker).unwrap();
     // Said to be replaceable.
     put(&site.target(), ".git_release", "");
     site.deliver().await.unwrap();

@@ -200,12 +200,16 @@ fn by_hand_words(hand: &Hand<'_>) -> String {
 fn truth(run: &Run, hand: &Hand<'_>, progress: Progress, failure: &Failure) -> String {
     let (why, commit) = (&failure.message, run.deployment.commit.short());
     let before = before_words(hand.before.as_deref());
+    let what_now = match hand.before {
+        Some(_) => "Deploy again, or roll back.",
+        None => "Deploy again.",
+    };
     match progress {
         _ if progress.is_old() && hand.withdrawn.load(Ordering::SeqCst) => format!(
             "{why} Nothing is in use there: an attempt before this one had put {commit} on it, and was taken back. Deploy again."
         ),
         _ if progress.is_old() && hand.is_tainted() => {
-            format!("{why} An attempt before this one had put {commit} on it. Deploy again, or roll back.")
+            format!("{why} An attempt before this one had put {commit} on it. {what_now}")
         }
         Progress::Untouched => format!("{why} Not touched: it runs {before}."),
         // In place, the sync says itself which files it had changed.
@@ -218,7 +222,7 @@ fn truth(run: &Run, hand: &Hand<'_>, progress: Progress, failure: &Failure) -> S
             "{why} The switch to {commit} was being made: it runs either that or {before}. Deploy again to be sure."
         ),
         Progress::Active => {
-            format!("{why} The files of {commit} are in use there. Deploy again, or roll back.")
+            format!("{why} The files of {commit} are in use there. {what_now}")
         }
         Progress::Done => format!(
             "{why} All steps of {commit} are done there. Find out what is wrong between it and the balancer, then deploy again or put it back by hand."

@@ -2,6 +2,7 @@
 //! instant, each server's reachability and host key, the tools and the room it has.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -11,7 +12,7 @@ use super::{Done, Failure, StepResult, reuse, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Slot;
 use crate::domain::{
-    Action, Actor, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, ServerId, StepKind,
+    Action, Actor, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, Server, ServerId, StepKind,
 };
 use crate::engine::events::event;
 use crate::engine::journal::Note;
@@ -140,7 +141,7 @@ fn batches(plan: &Plan) -> String {
 
 async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerId, Arc<Reached>>> {
     let mut taken = taken_places(run).await?;
-    taken.extend(twins(run));
+    taken.extend(twins(run).await);
     // Boxed, as the compiler cannot see that the bare futures may move between threads.
     let mut looks: Vec<BoxFuture<'_, (&Member, StepResult<Reached>)>> = Vec::new();
     for member in &run.members {
@@ -254,17 +255,16 @@ async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
 
 /// Servers of the deployment that are one machine under two names, with a complaint each: both
 /// would change the same files at once.
-fn twins(run: &Run) -> HashMap<ServerId, String> {
+async fn twins(run: &Run) -> HashMap<ServerId, String> {
     let mut twins = HashMap::new();
     for (number, one) in run.members.iter().enumerate() {
-        let is_it = |other: &&Member| {
-            let (mine, theirs) = (&one.server, &other.server);
-            mine.port == theirs.port && mine.address.eq_ignore_ascii_case(&theirs.address)
-        };
-        for other in run.members.iter().skip(number + 1).filter(is_it) {
+        for other in run.members.iter().skip(number + 1) {
+            if !is_one_machine(&one.server, &other.server).await {
+                continue;
+            }
             for (own, twin) in [(one, other), (other, one)] {
                 let complaint = format!(
-                    "It has the address {}:{} of {} as well, so both are one machine. Take one of them out.",
+                    "It has the address {}:{}, which is that of {} as well, so both are one machine. Take one of them out.",
                     own.server.address, own.server.port, twin.server.name
                 );
                 twins.insert(own.server.id, complaint);
@@ -272,6 +272,29 @@ fn twins(run: &Run) -> HashMap<ServerId, String> {
         }
     }
     twins
+}
+
+/// Whether two servers are the same sshd. Names are looked up only where the host keys are the same:
+/// machines made from one image may share those, one machine has no two on a port.
+async fn is_one_machine(one: &Server, other: &Server) -> bool {
+    if one.port != other.port {
+        return false;
+    }
+    if one.address.eq_ignore_ascii_case(&other.address) {
+        return true;
+    }
+    let key = |server: &Server| server.host_key.as_ref().map(|key| key.openssh.clone());
+    if key(one).is_none() || key(one) != key(other) {
+        return false;
+    }
+    let addresses = async |server: &Server| -> Vec<IpAddr> {
+        match tokio::net::lookup_host((server.address.as_str(), server.port)).await {
+            Ok(found) => found.map(|address| address.ip().to_canonical()).collect(),
+            Err(_) => Vec::new(),
+        }
+    };
+    let (mine, theirs) = (addresses(one).await, addresses(other).await);
+    mine.iter().any(|address| theirs.contains(address))
 }
 
 async fn look<'a>(

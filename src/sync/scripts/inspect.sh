@@ -40,9 +40,18 @@ if [ "$PWD" != / ]; then
     done
 fi
 
-# What is there although nobody has deployed to it: what deploying in place would delete.
-if [ "$2" = in_place ] && [ "$PWD" != / ] && ! exists ./.git_release && ! exists ./.deployer_release; then
-    find . -mindepth 1 -regextype posix-extended \
+# What is there although nobody has deployed to it: what deploying in place would delete. Markers are
+# files; what else has their name is somebody's.
+if [ "$2" = in_place ] && [ "$PWD" != / ]; then
+    marked=
+    for file in .git_release .deployer_release; do
+        if [ -f "./$file" ] && [ ! -h "./$file" ]; then
+            marked=yes
+        elif exists "./$file"; then
+            say stranger "$file"
+        fi
+    done
+    [ -n "$marked" ] || find . -mindepth 1 -regextype posix-extended \
         -name "$6" -regex "$4" -prune -o \
         -type d -regex "$5" -o \
         -printf 'stranger %P\0' -prune 2>/dev/null | head -z -n 100

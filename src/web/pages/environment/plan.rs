@@ -206,7 +206,8 @@ pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut given: G
             Choice::All
         }
     };
-    if !given.commit.is_empty() {
+    // Without a branch to deploy from there is nothing to look up a commit in.
+    if !given.commit.is_empty() && plan.trouble.is_empty() {
         match preview(app, &view.project, &view.place, &given.commit, wanted).await {
             Ok(found) => {
                 let was_here = was_here(app, environment, &found.commit.id).await?;
