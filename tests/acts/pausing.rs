@@ -4,6 +4,7 @@ use deployer::app::deployments;
 use deployer::app::watch;
 use deployer::domain::{
     Action, Answer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Pause, PauseReason,
+    ServerState,
 };
 use deployer::store::Lease;
 use deployer::store::deployments as rows;
@@ -91,6 +92,17 @@ async fn who_may_deploy_may_answer_and_nobody_twice() {
     assert_eq!(acts, watch::Acts::default());
     let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
     use Answer::{Retry, RollBack, Skip, Stop};
+    assert_eq!(
+        acts.answers,
+        [Retry, Skip, Stop],
+        "there is nothing to go back to"
+    );
+    let tx = world.app.store.begin_leased(lease).await.unwrap();
+    rows::set_server(&tx, 0, ServerState::Failed, "").await.unwrap();
+    let before = "1".repeat(40).parse().unwrap();
+    rows::set_previous_commit(&tx, 0, Some(&before)).await.unwrap();
+    tx.commit().await.unwrap();
+    let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
     assert_eq!(acts.answers, [Retry, Skip, RollBack, Stop]);
 
     for (answer, asked) in [
