@@ -294,12 +294,15 @@ async fn browser_shows_two_hundred_servers_as_small_tiles() {
         .goto(&format!("{}/deployments/{id}", site.url))
         .await
         .unwrap();
-    assert_eq!(
-        browser
-            .ask("document.querySelectorAll('#lanes .tile').length")
-            .await,
-        200
-    );
+    // The page may be seen while it still arrives.
+    browser
+        .until("all tiles are there", || async {
+            browser
+                .ask("document.querySelectorAll('#lanes .tile').length")
+                .await
+                == 200
+        })
+        .await;
     browser.page.set_window_size(1280, 900).await.unwrap();
     let heights = browser
         .ask("[document.getElementById('lanes').offsetHeight, document.body.scrollWidth - innerWidth]")
