@@ -4,11 +4,14 @@
     reason = "the driver outlives the call that starts it; it is ended with its test"
 )]
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::web::support::{PASSWORD, TestSite};
@@ -36,6 +39,8 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // The browser is in it, too, and ends with it when a test fails.
+            .process_group(0)
             .spawn()
             .expect("chromedriver is installed");
         let options = json!({
@@ -149,16 +154,15 @@ impl Browser {
     }
 
     /// Ends it.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
         let _ = self.page.clone().close().await;
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.driver.kill();
+        let group = i32::try_from(self.driver.id()).expect("a process's number");
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         let _ = self.driver.wait();
     }
 }
