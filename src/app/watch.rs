@@ -186,8 +186,8 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     };
     if let (Paused, Some(pause), false) = (deployment.state, &deployment.pause, ending) {
         let possible = pause.reason.answers().iter().copied();
-        let begun = watched.servers.iter().filter(|part| part.is_begun());
-        let can_go_back = begun.into_iter().any(|part| part.previous_commit.is_some());
+        let mut begun = watched.servers.iter().filter(|part| part.is_begun());
+        let can_go_back = begun.any(|part| part.previous_commit.is_some());
         acts.answers = possible
             .filter(|&answer| answer != Answer::RollBack || can_go_back)
             .filter(|&answer| may(action_of(answer, deployment.kind)))

@@ -22,6 +22,13 @@ pub struct Server {
     pub host_key: Option<HostKey>,
 }
 
+impl Server {
+    /// Whether both are reached at the same address and port, as these are written.
+    pub fn shares_address(&self, other: &Self) -> bool {
+        self.port == other.port && self.address.eq_ignore_ascii_case(&other.address)
+    }
+}
+
 /// A host key somebody has trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostKey {

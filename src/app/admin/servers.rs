@@ -160,11 +160,7 @@ pub async fn add(app: &App, permit: &Permit, form: &ServerForm) -> Result<Server
 /// Two names for one machine would be deployed to at the same time, each over the other.
 async fn demand_own_address(tx: &Tx, server: &Server) -> Result<()> {
     let all = servers::list(tx).await?;
-    let is_there = |other: &&Server| {
-        other.id != server.id
-            && other.port == server.port
-            && other.address.eq_ignore_ascii_case(&server.address)
-    };
+    let is_there = |other: &&Server| other.id != server.id && other.shares_address(server);
     match all.iter().find(is_there) {
         None => Ok(()),
         Some(other) => Err(Error::field(

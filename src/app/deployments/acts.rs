@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{action_for, resource_now};
-use crate::app::{App, audit};
+use crate::app::{App, audit, watch};
 use crate::domain::{
     Action, Actor, Answer, Answered, Deployment, DeploymentId, DeploymentState, Error, Kind, Result,
 };
@@ -83,6 +83,7 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
     let permit = app
         .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
         .await?;
+    let is_last = wish && !watch::now(app, id).await?.may_pause();
     let now = app.now();
     let tx = app.store.begin().await?;
     let present = deployments::by_id(&tx, id).await?;
@@ -103,7 +104,7 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
             )));
         }
     }
-    if wish && !super::super::watch::now(app, id).await?.may_pause() {
+    if is_last {
         return Err(Error::conflict(format!(
             "Deployment {id} is at its last batch, so there is nothing to pause before."
         )));

@@ -366,12 +366,8 @@ impl Gate {
     fn visits(&self, slots: &[Slot]) -> StepResult<Vec<Visit<'_>>> {
         let visit = |(id, here): (BalancerId, Vec<&Slot>)| {
             let balancer = self.balancers.get(&id).ok_or_else(|| {
-                let names: Vec<&str> = here
-                    .iter()
-                    .map(|slot| slot.balancer_name.as_str())
-                    .take(1)
-                    .collect();
-                Failure::new(format!("Balancer {} was not asked before.", names.concat()))
+                let name = here.first().map_or("", |slot| slot.balancer_name.as_str());
+                Failure::new(format!("Balancer {name} was not asked before."))
             })?;
             Ok((balancer, here.into_iter().map(Into::into).collect()))
         };

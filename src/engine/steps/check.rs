@@ -277,14 +277,14 @@ async fn twins(run: &Run) -> HashMap<ServerId, String> {
 /// Whether two servers are the same sshd. Names are looked up only where the host keys are the same:
 /// machines made from one image may share those, one machine has no two on a port.
 async fn is_one_machine(one: &Server, other: &Server) -> bool {
-    if one.port != other.port {
-        return false;
-    }
-    if one.address.eq_ignore_ascii_case(&other.address) {
+    if one.shares_address(other) {
         return true;
     }
-    let key = |server: &Server| server.host_key.as_ref().map(|key| key.openssh.clone());
-    if key(one).is_none() || key(one) != key(other) {
+    let same_key = match (&one.host_key, &other.host_key) {
+        (Some(mine), Some(theirs)) => mine.openssh == theirs.openssh,
+        _ => false,
+    };
+    if one.port != other.port || !same_key {
         return false;
     }
     let addresses = async |server: &Server| -> Vec<IpAddr> {
