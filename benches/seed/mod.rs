@@ -216,6 +216,7 @@ impl Inventory {
                 Kind::Regular
             },
             actor: format!("user-{}", pick % PEOPLE),
+            groups: Vec::new(),
             impersonator: None,
             reason: String::new(),
             permit: None,

@@ -15,6 +15,7 @@ mod m20261122_000003_people;
 mod m20261122_000004_audit;
 mod m20261122_000005_rollouts;
 mod m20261126_000006_left_out;
+mod m20261128_000010_groups;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_audit::Change),
             Box::new(m20261122_000005_rollouts::Change),
             Box::new(m20261126_000006_left_out::Change),
+            Box::new(m20261128_000010_groups::Change),
         ]
     }
 }

@@ -231,6 +231,7 @@ fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployme
             previous_commit: past.previous.clone(),
             kind: past.kind,
             actor: past.actor.to_owned(),
+            groups: Vec::new(),
             impersonator: None,
             reason: past.reason.to_owned(),
             permit: policy::line_for(past.actor, past.kind, place),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Actor;
 use super::names::CommitId;
 use super::pause::{Approval, Pause};
 use super::rollout::Strategy;
@@ -168,6 +169,8 @@ pub struct Deployment {
     pub phase: Phase,
     /// Who asked.
     pub actor: String,
+    /// The groups that their login told; see [`Actor::groups`].
+    pub groups: Vec<String>,
     /// Who really sat there, if that is somebody else.
     pub impersonator: Option<String>,
     /// Why, in the words of who asked; may be empty.
@@ -200,6 +203,18 @@ pub struct Deployment {
     pub pause: Option<Pause>,
     /// Number of the last stored log line; 0: none yet.
     pub last_line: i64,
+}
+
+impl Deployment {
+    /// Who requested it, as permission is asked for them again at `address`.
+    pub fn requester(&self, address: &str) -> Actor {
+        Actor {
+            name: self.actor.clone(),
+            groups: self.groups.clone(),
+            impersonator: self.impersonator.clone(),
+            address: address.to_owned(),
+        }
+    }
 }
 
 words! {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::events::event;
-use crate::domain::{Action, Actor, Deployment, DeploymentState, Instant, Kind, Outcome, Resource, Result};
+use crate::domain::{Action, Deployment, DeploymentState, Instant, Kind, Outcome, Resource, Result};
 use crate::store::{audit, deployments};
 
 /// How often it is looked whether something is due. A time is chosen by the minute.
@@ -61,10 +61,7 @@ fn next(engine: &Inner, deployment: &Deployment, now: Instant) -> Option<(Deploy
     if deployment.scheduled_at.is_some_and(|at| at > now) {
         return None;
     }
-    let actor = Actor {
-        impersonator: deployment.impersonator.clone(),
-        ..Actor::user(&deployment.actor, "engine")
-    };
+    let actor = deployment.requester("engine");
     let action = match deployment.kind {
         Kind::Rollback => Action::Rollback,
         _ => Action::Deploy,

@@ -231,6 +231,7 @@ pub fn deployment(project: &Project, environment: &Environment, servers: &[Serve
         previous_commit: None,
         kind: Kind::Regular,
         actor: "alice".into(),
+        groups: Vec::new(),
         impersonator: None,
         reason: "It is time.".into(),
         permit: None,

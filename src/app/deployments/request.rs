@@ -268,6 +268,7 @@ async fn new_deployment(
         commit_title: wish.commit.title,
         kind,
         actor: actor.name.clone(),
+        groups: actor.groups.clone(),
         impersonator: actor.impersonator.clone(),
         reason: wanted.reason.trim().to_owned(),
         permit: Some(allowed.permit.line().clone()),

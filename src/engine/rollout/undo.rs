@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::{Hand, Rollout, servers};
 use crate::domain::{
-    Action, Actor, CommitId, Deployment, DeploymentId, Instant, Kind, NewAuditEvent, Outcome, PolicyLine,
-    Resource, Result, Strategy, Target,
+    Action, CommitId, Deployment, DeploymentId, Instant, Kind, NewAuditEvent, Outcome, PolicyLine, Resource,
+    Result, Strategy, Target,
 };
 use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
 use crate::store::{Tx, audit};
@@ -53,10 +53,7 @@ pub(super) async fn work_out(rollout: &Rollout<'_>, reason: String) -> Undo {
         return undo;
     }
     let deployment = &run.deployment;
-    let actor = Actor {
-        impersonator: deployment.impersonator.clone(),
-        ..Actor::user(&deployment.actor, "engine")
-    };
+    let actor = deployment.requester("engine");
     let resource = Resource::Environment(deployment.project.clone(), deployment.environment.clone());
     match run
         .parts()
@@ -184,6 +181,7 @@ pub(in crate::engine) async fn queue(
             previous_commit: Some(failed.commit.clone()),
             kind: Kind::Rollback,
             actor: failed.actor.clone(),
+            groups: failed.groups.clone(),
             impersonator: failed.impersonator.clone(),
             reason: format!(
                 "Automatic: deployment {} was taken back, as {}.",

@@ -12,7 +12,7 @@ use super::{Done, Failure, StepResult, reuse, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Slot;
 use crate::domain::{
-    Action, Actor, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, Server, ServerId, StepKind,
+    Action, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, Server, ServerId, StepKind,
 };
 use crate::engine::events::event;
 use crate::engine::journal::Note;
@@ -205,10 +205,7 @@ async fn demand_account(run: &Run) -> StepResult<()> {
 pub async fn permitted(run: &Run) -> StepResult<String> {
     demand_account(run).await?;
     let deployment = &run.deployment;
-    let actor = Actor {
-        impersonator: deployment.impersonator.clone(),
-        ..Actor::user(&deployment.actor, "engine")
-    };
+    let actor = deployment.requester("engine");
     let resource = Resource::Environment(deployment.project.clone(), deployment.environment.clone());
     let permit = run
         .parts()

@@ -100,6 +100,7 @@ async fn claimed(engine: &Engine) -> Claimed {
         commit_title: "First".into(),
         kind: Kind::Regular,
         actor: "alice".into(),
+        groups: Vec::new(),
         impersonator: None,
         reason: String::new(),
         permit: None,

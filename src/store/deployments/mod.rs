@@ -70,6 +70,8 @@ pub struct NewDeployment {
     pub kind: Kind,
     /// Who asks.
     pub actor: String,
+    /// The groups that their login told.
+    pub groups: Vec<String>,
     /// Who really sits there, if that is somebody else.
     pub impersonator: Option<String>,
     /// Why; may be empty.
@@ -236,6 +238,7 @@ fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
         phase: Set(Phase::Check.as_str().into()),
         priority: Set(new.priority),
         actor: Set(new.actor.clone()),
+        actor_groups: Set(Some(to_json(&new.groups)?)),
         impersonator: Set(new.impersonator.clone()),
         branch: Set(new.branch.clone()),
         commit_hash: Set(new.commit.to_string()),
@@ -283,6 +286,7 @@ pub(super) fn from_row(row: Model) -> Result<Deployment> {
         state: word("a state", &row.state, DeploymentState::parse)?,
         phase: word("a phase", &row.phase, Phase::parse)?,
         actor: row.actor,
+        groups: opt_json("groups", row.actor_groups.as_deref())?.unwrap_or_default(),
         impersonator: row.impersonator,
         reason: row.reason,
         permit: opt_json("a permit", row.permit.as_deref())?,

@@ -12,6 +12,7 @@ entity!(deployments, "deployments" {
     phase: String,
     priority: i32,
     actor: String,
+    actor_groups: Option<String>,
     impersonator: Option<String>,
     branch: String,
     commit_hash: String,

@@ -153,6 +153,7 @@ fn deployment(state: DeploymentState, now: Instant) -> Deployment {
         state,
         phase,
         actor: "alice".to_owned(),
+        groups: Vec::new(),
         impersonator: None,
         reason: "Customers ask for it".to_owned(),
         permit: None,

@@ -1,0 +1,33 @@
+//! Keeps the groups that a requester's login told beside each deployment, so that permission asked
+//! for again knows them.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::text_null;
+
+const TABLE: &str = "deployments";
+/// A JSON list. Nullable, because an older version that runs beside this one does not write it.
+const COLUMN: &str = "actor_groups";
+
+pub struct Change;
+
+impl MigrationName for Change {
+    fn name(&self) -> &str {
+        "m20261128_000010_groups"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Change {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let add = Table::alter()
+            .table(TABLE)
+            .add_column(text_null(COLUMN))
+            .to_owned();
+        manager.alter_table(add).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let drop = Table::alter().table(TABLE).drop_column(COLUMN).to_owned();
+        manager.alter_table(drop).await
+    }
+}
