@@ -1,8 +1,8 @@
-//! How a running deployment writes down what it does: each step before it acts and after it has,
-//! and together with that what has become of the server.
+//! The journal of a running deployment: each step is stored before it acts and after it has acted,
+//! together with what has become of its server.
 //!
-//! Every write proves first that the deployment is still ours. As the intent is written before the
-//! act, whoever has lost a deployment touches nothing any more.
+//! Every write first proves that the deployment is still ours. As the intent is stored before the act, an
+//! instance that lost a deployment touches nothing any more.
 
 use super::output::{StepLog, StepName};
 use super::run::{Member, Run};
@@ -20,15 +20,15 @@ pub(super) struct Active {
     member: Option<i32>,
 }
 
-/// What is noted of a server in the same write as a step's beginning or end.
+/// A fact about a server, stored together with the beginning or end of a step.
 pub(super) enum Note<'a> {
-    /// What is on it, and what to do.
+    /// Its state, with what is on it and what to do.
     State(ServerState, &'a str),
     /// Whether it gets traffic.
     Service(Service),
-    /// Places that it leaves to whoever took it out there.
+    /// Places that are left to whoever took it out there.
     LeftByHand(ServerId, &'a [Slot]),
-    /// What was on it before; text that is no commit is left out.
+    /// The commit that was on it before; text that is no commit is ignored.
     Previous(&'a str),
 }
 
@@ -38,7 +38,7 @@ impl Run {
         self.begin_noting(kind, member, &[]).await
     }
 
-    /// Begins a step, and notes something of its server with it.
+    /// Begins a step, and stores facts about its server with it.
     pub async fn begin_noting(
         &self,
         kind: StepKind,
@@ -51,7 +51,7 @@ impl Run {
         self.begin_even_so(kind, member, notes).await
     }
 
-    /// Begins a step although the deployment may be ending: what puts things right.
+    /// Begins a step even while the deployment stops: one that puts things right.
     pub async fn begin_even_so(
         &self,
         kind: StepKind,
@@ -72,7 +72,7 @@ impl Run {
         })
     }
 
-    /// A step without anything to do, begun and ended in one write.
+    /// A step with nothing to do, begun and ended in one write.
     pub async fn nothing(&self, kind: StepKind, member: &Member, why: &str) -> StepResult<()> {
         if self.stop.reason().is_some() {
             return Err(Failure::new("Ended before it began."));
@@ -87,18 +87,18 @@ impl Run {
         Ok(())
     }
 
-    /// Ends a step in the store, after its last line is there too.
+    /// Ends a step in the store, after its last line is stored.
     pub async fn end(&self, step: Active, result: StepResult) -> StepResult {
         self.end_noting(step, result, &[]).await
     }
 
-    /// Ends a step, and notes something of its server with it.
+    /// Ends a step, and stores facts about its server with it.
     pub async fn end_noting(&self, mut step: Active, result: StepResult, notes: &[Note<'_>]) -> StepResult {
         if let Err(failure) = &result {
             step.log.say(&failure.message).await;
         }
         step.log.finish().await;
-        // What became of it is written down even when its lines cannot be.
+        // The result is stored even when the lines cannot be.
         let flushed = self.log.flush().await;
         let (state, detail, exit_code) = match &result {
             Ok(done) => (done.state, &done.detail, done.exit_code),
@@ -121,7 +121,7 @@ impl Run {
         result
     }
 
-    /// Writes what is to be known of a server.
+    /// Stores facts about a server.
     pub async fn note(&self, member: &Member, notes: &[Note<'_>]) -> Result<()> {
         let tx = self.begin_tx().await?;
         self.note_in(&tx, Some(member.position), notes).await?;
@@ -130,8 +130,7 @@ impl Run {
         Ok(())
     }
 
-    /// Notes that a server is begun anew: how its steps ended before says nothing any more, but that
-    /// they were begun still does.
+    /// Resets the outcomes of a server's steps for another attempt. That they were begun stays stored.
     pub async fn forget_outcomes(&self, member: &Member) -> Result<()> {
         let tx = self.begin_tx().await?;
         steps::forget_outcomes(&tx, member.server.id).await?;
@@ -140,7 +139,7 @@ impl Run {
         Ok(())
     }
 
-    /// Writes what is on a server. What cannot be written is told to the deployer's own log.
+    /// Stores the state of a server. If that fails, the deployer's own log has it.
     pub async fn set_part(&self, member: &Member, state: ServerState, detail: &str) {
         if let Err(error) = self.note(member, &[Note::State(state, detail)]).await {
             tracing::warn!(server = member.server.name.as_str(), "{error}");

@@ -1,23 +1,23 @@
-//! Why a running deployment has to end before it is done.
+//! Stops a running deployment before it is finished.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
-/// What makes a deployment end early.
+/// Why a deployment stops early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// A person wants it.
+    /// A person cancelled it.
     Cancelled,
     /// The deployer is being stopped.
     Shutdown,
-    /// Somebody else holds the deployment now; nothing more may be touched or written.
+    /// Another instance holds the deployment now; nothing more may be touched or stored.
     LeaseLost,
-    /// What happens can no longer be written down.
+    /// The log can no longer be stored.
     LogBroken,
 }
 
-/// A token that ends everything a deployment does, with the first reason given. Cheap to clone.
+/// A token that stops everything a deployment does, with the first reason given. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     token: CancellationToken,
@@ -25,20 +25,20 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Ends everything. A second reason is ignored.
+    /// Stops everything. A second reason is ignored.
     pub fn because(&self, reason: StopReason) {
         self.reason.get_or_init(|| reason);
         self.token.cancel();
     }
 
-    /// Why, if it is to end. A token cancelled without a reason is the log's: its writer knows none.
+    /// The reason, if it has to stop. The writer of the log cancels the token without giving one.
     pub fn reason(&self) -> Option<StopReason> {
         self.token
             .is_cancelled()
             .then(|| *self.reason.get().unwrap_or(&StopReason::LogBroken))
     }
 
-    /// What programs and connections watch.
+    /// The token for programs and connections to watch.
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }

@@ -1,8 +1,8 @@
-//! Whose turn it is: only so many deployments work at once, and one that waits for a person gives
-//! its turn to another.
+//! Turns to work: only some deployments work at the same time, and one that waits for a person gives its
+//! turn to another.
 //!
-//! Turns are handed out in the order in which they were asked for, so that a deployment which goes
-//! on after a pause is not overtaken for ever by new ones.
+//! Turns are given in the order of the requests, so that new deployments cannot keep one waiting for
+//! ever after its pause.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Waits for the next of `turns`. `None` once no more are given.
+    /// Waits for the next of `turns`; `None` when they are closed.
     pub async fn wait(turns: &Arc<Semaphore>) -> Option<Self> {
         let permit = Arc::clone(turns).acquire_owned().await.ok()?;
         Some(Self {
@@ -34,12 +34,12 @@ impl Turn {
         self.held.lock().take();
     }
 
-    /// Waits until it is this deployment's turn again; at once when it still is.
+    /// Waits for a turn again; returns at once if it was never given back.
     pub async fn take_again(&self) {
         if self.held.lock().is_some() {
             return;
         }
-        // They end with the engine, and then nothing waits for a turn any more.
+        // Turns close only with the engine, and then nobody waits for one.
         if let Ok(permit) = Arc::clone(&self.turns).acquire_owned().await {
             *self.held.lock() = Some(permit);
         }

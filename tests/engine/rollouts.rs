@@ -145,7 +145,7 @@ async fn a_pause_that_was_asked_for_comes_after_the_batch_and_may_end_it() {
     let parts = world.parts(id).await;
     assert_eq!(
         parts[1].detail,
-        "Not touched, as the rollout was stopped: it runs what it ran before."
+        "Not touched, because the rollout was stopped: it runs what it ran before."
     );
 }
 
