@@ -67,7 +67,7 @@ fn main() {
 
 async fn begin(script: &str) -> (World, TestSite, DeploymentId) {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     assert_eq!(site.log_in("admin", PASSWORD).await.status(), 303);
     // It begins when everybody watches.
@@ -187,7 +187,7 @@ async fn memory(amount: &Amount) {
     go(&world);
     let seen = reader.await.unwrap();
     let took = start.elapsed();
-    let deployment = deployer::store::deployments::by_id(&world.app.store, id)
+    let deployment = deployer::store::deployments::by_id(&world.store, id)
         .await
         .unwrap();
     assert!(seen >= amount.many_lines, "the viewer saw {seen} lines");

@@ -150,7 +150,7 @@ struct Bare {
 
 impl Bare {
     async fn new(world: &World) -> Self {
-        let store = &world.app.store;
+        let store = &world.store;
         let project: Project = projects::by_name(store, "shop").await.unwrap();
         let mut environment = environments::by_name(store, project.id, "dev").await.unwrap();
         environment.target_path = "~/bare/shop".parse().unwrap();
@@ -160,7 +160,7 @@ impl Bare {
             ..server.endpoint()
         };
         Self {
-            world_ssh: world.app.ssh.clone(),
+            world_ssh: world.ssh.clone(),
             endpoints: (1..).zip(&world.servers).map(endpoint).collect(),
             layout: Layout::new(&project, &environment).unwrap(),
             tree: dir.path().to_owned(),

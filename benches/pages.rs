@@ -134,8 +134,8 @@ async fn serve(file: &Path, told: &std::sync::mpsc::Sender<String>) {
         data_dir: file.with_extension("data"),
         ..Config::default()
     };
-    let app = start::assemble(config, store, access(file), Clock::System);
-    for project in deployer::store::projects::list(&app.store).await.unwrap() {
+    let app = start::assemble(config, store.clone(), access(file), Clock::System);
+    for project in deployer::store::projects::list(&store).await.unwrap() {
         let stop = tokio_util::sync::CancellationToken::new();
         app.mirror(&project).unwrap().fetch(|_| {}, &stop).await.unwrap();
     }

@@ -87,7 +87,7 @@ async fn deploy(world: &World, commit: &str) -> Deployment {
 /// Waits as long as it takes: a fleet on one machine is slow.
 async fn end(world: &World, id: DeploymentId) -> Deployment {
     loop {
-        let deployment = store::by_id(&world.app.store, id).await.unwrap();
+        let deployment = store::by_id(&world.store, id).await.unwrap();
         if deployment.state.is_final() {
             return deployment;
         }

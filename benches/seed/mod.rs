@@ -14,7 +14,7 @@ use deployer::domain::{
 use deployer::store::deployments::{
     NewDeployment, NewPart, PastDeployment, PastPart, PastStep, Terms, insert_past,
 };
-use deployer::store::{Store, StoreOptions, Tx, clusters, environments, projects, servers};
+use deployer::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
 
 const PROJECTS: usize = 20;
 const PLACES: [&str; 3] = ["dev", "beta", "prod"];
@@ -63,17 +63,17 @@ pub async fn file(dir: &Path, amount: Amount) -> PathBuf {
     let url = format!("sqlite://{}", unfinished.display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
     store.migrate().await.unwrap();
-    let tx = store.begin().await.unwrap();
+    let tx = change(&store).await;
     let inventory = Inventory::fill(&tx, &repository, commits).await;
-    tx.commit().await.unwrap();
+    bring_in(tx).await;
     let mut next = 1;
     while next <= amount.deployments {
-        let tx = store.begin().await.unwrap();
+        let tx = change(&store).await;
         let end = (next + BATCH).min(amount.deployments + 1);
         for number in next..end {
             insert_past(&tx, &inventory.past(number, amount)).await.unwrap();
         }
-        tx.commit().await.unwrap();
+        bring_in(tx).await;
         next = end;
     }
     store.close().await.unwrap();
@@ -89,7 +89,7 @@ struct Inventory {
 }
 
 impl Inventory {
-    async fn fill(tx: &Tx, repository: &Path, commits: Vec<CommitId>) -> Self {
+    async fn fill(tx: &Change, repository: &Path, commits: Vec<CommitId>) -> Self {
         let mut hosts = Vec::new();
         for number in 1..=SERVERS {
             let server = Server {
@@ -278,4 +278,16 @@ fn repository_with_commits(path: &Path) -> Vec<CommitId> {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let hashes = String::from_utf8(made.stdout).unwrap();
     hashes.lines().map(|hash| hash.parse().unwrap()).collect()
+}
+
+async fn change(store: &Store) -> Change {
+    let now = deployer::clock::Clock::System.now();
+    let operator = deployer::access::Access::local_operator("bench", now);
+    store.change(&operator, now).await.unwrap()
+}
+
+async fn bring_in(change: Change) {
+    let kind = deployer::domain::EventKind::HistoryBroughtIn;
+    let event = deployer::domain::Event::new(kind, serde_json::json!({}));
+    change.commit(event).await.unwrap();
 }

@@ -7,14 +7,13 @@
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::admin::{Wrongs, mail_address};
 use crate::access::Permit;
 use crate::domain::access::GUEST;
-use crate::domain::audit::{NewAuditEvent, Outcome};
-use crate::domain::{Action, Error, Name, Resource, Result, User, UserId};
-use crate::store::{Store, Tx, audit, users};
+use crate::domain::{Action, Error, Event, EventKind, Name, Resource, Result, User, UserId};
+use crate::store::{Store, users};
 
 /// Shorter passwords can be guessed when a copy of the database gets lost.
 pub const SHORTEST_PASSWORD: usize = 10;
@@ -72,10 +71,14 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         created_at: permit.at(),
         last_login_at: None,
     };
-    let tx = store.begin().await?;
-    let user = users::insert(&tx, &user, hash.as_deref()).await?;
-    record(&tx, permit, "user.added", &user, json!({ "email": user.email })).await?;
-    tx.commit().await?;
+    let change = store.change(permit, permit.at()).await?;
+    let user = users::insert(&change, &user, hash.as_deref()).await?;
+    change
+        .commit(
+            Event::new(EventKind::UserAdded, json!({ "email": user.email }))
+                .about(format!("user {}", user.name)),
+        )
+        .await?;
     Ok(user)
 }
 
@@ -87,11 +90,12 @@ pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: 
     demand(permit)?;
     users::by_name(store, name).await?;
     let hash = hashed(password).await?;
-    let tx = store.begin().await?;
-    let user = users::by_name(&tx, name).await?;
-    users::set_password_hash(&tx, user.id, Some(&hash)).await?;
-    record(&tx, permit, "user.password_set", &user, json!({})).await?;
-    tx.commit().await?;
+    let change = store.change(permit, permit.at()).await?;
+    let user = users::by_name(&change, name).await?;
+    users::set_password_hash(&change, user.id, Some(&hash)).await?;
+    change
+        .commit(Event::new(EventKind::PasswordSet, json!({})).about(format!("user {}", user.name)))
+        .await?;
     Ok(user)
 }
 
@@ -101,14 +105,19 @@ pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: 
 /// Not found.
 pub async fn set_disabled(store: &Store, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
     demand(permit)?;
-    let tx = store.begin().await?;
-    let mut user = users::by_name(&tx, name).await?;
+    let change = store.change(permit, permit.at()).await?;
+    let mut user = users::by_name(&change, name).await?;
     if user.disabled != disabled {
         user.disabled = disabled;
-        users::update(&tx, &user).await?;
-        let action = if disabled { "user.disabled" } else { "user.enabled" };
-        record(&tx, permit, action, &user, json!({})).await?;
-        tx.commit().await?;
+        users::update(&change, &user).await?;
+        let action = if disabled {
+            EventKind::UserDisabled
+        } else {
+            EventKind::UserEnabled
+        };
+        change
+            .commit(Event::new(action, json!({})).about(format!("user {}", user.name)))
+            .await?;
     }
     Ok(user)
 }
@@ -194,22 +203,6 @@ fn demand(permit: &Permit) -> Result<()> {
     ))
 }
 
-async fn record(tx: &Tx, permit: &Permit, action: &str, user: &User, detail: Value) -> Result<()> {
-    let actor = permit.actor();
-    let event = NewAuditEvent {
-        at: permit.at(),
-        actor: actor.name.clone(),
-        impersonator: actor.impersonator.clone(),
-        address: actor.address.clone(),
-        action: action.to_owned(),
-        resource: format!("user {}", user.name),
-        outcome: Outcome::Allowed,
-        permit: permit.line().to_string(),
-        detail,
-    };
-    audit::append(tx, &event).await.map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,9 +249,14 @@ mod tests {
         let (_, hash) = users::with_password_hash(&store, "alice").await.unwrap();
         assert!(password_fits(hash.clone(), "another horse".into()).await.unwrap());
         assert!(!password_fits(hash, "correct horse".into()).await.unwrap());
-        let page = audit::list(&store, &audit::Filter::default(), crate::store::Page::Newest, 10)
-            .await
-            .unwrap();
+        let page = crate::store::audit::list(
+            &store,
+            &crate::store::audit::Filter::default(),
+            crate::store::Page::Newest,
+            10,
+        )
+        .await
+        .unwrap();
         let told: Vec<_> = page
             .items
             .iter()

@@ -1,68 +1,10 @@
-//! The audit log: how use cases write their acts down, and how auditors read them.
-
-use serde_json::{Value, json};
+//! The audit log, as auditors read it.
 
 use super::App;
 use crate::access::Permit;
-use crate::domain::audit::{AuditEvent, NewAuditEvent, Outcome};
-use crate::domain::{Action, Error, Instant, Refusal, Resource, Result};
+use crate::domain::{Action, AuditEvent, Error, Resource, Result};
 use crate::store::audit::{self, Filter};
 use crate::store::{Page, Paged};
-
-/// An act that policy allowed and that is done in the same transaction. `action` is noun and verb
-/// (`deployment.requested`).
-pub fn allowed(permit: &Permit, action: &str, at: Instant, detail: Value) -> NewAuditEvent {
-    let actor = permit.actor();
-    NewAuditEvent {
-        at,
-        actor: actor.name.clone(),
-        impersonator: actor.impersonator.clone(),
-        address: actor.address.clone(),
-        action: action.to_owned(),
-        resource: permit.resource().to_string(),
-        outcome: Outcome::Allowed,
-        permit: permit.line().to_string(),
-        detail,
-    }
-}
-
-/// An act that policy refused `now`; it may have been asked for another time.
-pub fn refused(refusal: &Refusal, now: Instant) -> NewAuditEvent {
-    let Refusal {
-        actor,
-        action,
-        resource,
-        at,
-        ..
-    } = refusal;
-    // Asking and deciding are moments apart when it was asked for now.
-    let detail = if *at <= now {
-        json!({})
-    } else {
-        json!({ "for": at })
-    };
-    NewAuditEvent {
-        at: now,
-        actor: actor.name.clone(),
-        impersonator: actor.impersonator.clone(),
-        address: actor.address.clone(),
-        action: format!("{action}.refused"),
-        resource: resource.to_string(),
-        outcome: Outcome::Refused,
-        permit: refusal.sentence(),
-        detail,
-    }
-}
-
-/// An act that policy would allow to the holder of `permit`, and that a rule forbids: `why` is the
-/// sentence they read.
-pub fn forbidden(permit: &Permit, action: &str, at: Instant, why: &str, detail: Value) -> NewAuditEvent {
-    NewAuditEvent {
-        outcome: Outcome::Refused,
-        permit: why.to_owned(),
-        ..allowed(permit, action, at, detail)
-    }
-}
 
 /// A page of `limit` events for somebody who may see everything, newest first.
 pub async fn browse(

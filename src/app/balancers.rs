@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::admin::{Wrongs, changes, demand_everything, name, record};
+use super::admin::{Wrongs, changes, demand_everything, name};
 use super::{App, start};
 use crate::access::Permit;
 use crate::balancer::{self, Admin, Look, Merged, Slot};
-use crate::domain::{Balancer, BalancerId, Error, Name, Result, Service};
+use crate::domain::{Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
 use crate::store::{balancers, clusters, deployments};
 
 /// The form of a balancer, as typed.
@@ -80,19 +80,12 @@ pub async fn by_id(app: &App, permit: &Permit, id: BalancerId) -> Result<Balance
 pub async fn add(app: &App, permit: &Permit, form: &BalancerForm) -> Result<Balancer> {
     demand_everything(permit)?;
     let balancer = form.check(app, None)?;
-    let tx = app.store.begin().await?;
-    let balancer = balancers::insert(&tx, &balancer).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let balancer = balancers::insert(&change, &balancer).await?;
     let resource = resource(&balancer.name);
-    record(
-        &tx,
-        permit,
-        "balancer.added",
-        resource,
-        app.now(),
-        told(&balancer),
-    )
-    .await?;
-    tx.commit().await?;
+    change
+        .commit(Event::new(EventKind::BalancerAdded, told(&balancer)).about(resource))
+        .await?;
     Ok(balancer)
 }
 
@@ -102,15 +95,16 @@ pub async fn add(app: &App, permit: &Permit, form: &BalancerForm) -> Result<Bala
 /// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, id: BalancerId, form: &BalancerForm) -> Result<Balancer> {
     demand_everything(permit)?;
-    let tx = app.store.begin().await?;
-    let before = balancers::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let before = balancers::by_id(&change, id).await?;
     let changed = form.check(app, Some(&before))?;
     if before != changed {
-        balancers::update(&tx, &changed).await?;
+        balancers::update(&change, &changed).await?;
         let detail = changes(&told(&before), &told(&changed));
         let resource = resource(&before.name);
-        record(&tx, permit, "balancer.changed", resource, app.now(), detail).await?;
-        tx.commit().await?;
+        change
+            .commit(Event::new(EventKind::BalancerChanged, detail).about(resource))
+            .await?;
     }
     Ok(changed)
 }
@@ -121,27 +115,20 @@ pub async fn edit(app: &App, permit: &Permit, id: BalancerId, form: &BalancerFor
 /// A conflict while one does; not found.
 pub async fn delete(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer> {
     demand_everything(permit)?;
-    let tx = app.store.begin().await?;
-    let balancer = balancers::by_id(&tx, id).await?;
-    let behind = clusters::list(&tx).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let balancer = balancers::by_id(&change, id).await?;
+    let behind = clusters::list(&change).await?;
     if let Some(cluster) = behind.iter().find(|cluster| cluster.balancer == Some(id)) {
         return Err(Error::conflict(format!(
             "Cluster “{}” stands behind “{}”. Change the cluster first.",
             cluster.name, balancer.name
         )));
     }
-    balancers::delete(&tx, id).await?;
+    balancers::delete(&change, id).await?;
     let resource = resource(&balancer.name);
-    record(
-        &tx,
-        permit,
-        "balancer.deleted",
-        resource,
-        app.now(),
-        told(&balancer),
-    )
-    .await?;
-    tx.commit().await?;
+    change
+        .commit(Event::new(EventKind::BalancerDeleted, told(&balancer)).about(resource))
+        .await?;
     Ok(balancer)
 }
 
@@ -175,11 +162,11 @@ impl ByHand {
         }
     }
 
-    fn event(self) -> &'static str {
+    fn event(self) -> EventKind {
         match self {
-            Self::Drain => "balancer.drained",
-            Self::Maint => "balancer.taken_out",
-            Self::Ready => "balancer.put_back",
+            Self::Drain => EventKind::BalancerDrained,
+            Self::Maint => EventKind::BalancerTakenOut,
+            Self::Ready => EventKind::BalancerPutBack,
         }
     }
 }
@@ -296,12 +283,12 @@ pub async fn act(
     let row = balancers::by_id(&app.store, id).await?;
     let opened = balancer::Balancer::open(&row, &start::balancer_options(&app.config))?;
     let slot = Slot::new(backend, server)?;
-    let tx = app.store.begin().await?;
+    let change = app.store.change(permit, app.now()).await?;
     let detail = json!({ "backend": backend, "server": server });
-    record(&tx, permit, act.event(), resource(&row.name), app.now(), detail).await?;
     // What a deployment had left out there is theirs who decided about it last.
-    deployments::decided_by_hand(&tx, id, (backend, server), act.service()).await?;
-    tx.commit().await?;
+    deployments::decided_by_hand(&change, id, (backend, server), act.service()).await?;
+    let event = Event::new(act.event(), detail).about(resource(&row.name));
+    change.commit(event).await?;
     let slots = [slot];
     let outcome = match act {
         ByHand::Drain => opened.drain(&slots).await,
@@ -310,18 +297,19 @@ pub async fn act(
     };
     if let Err(error) = outcome {
         let detail = json!({
-            "backend": backend, "server": server, "wanted": act.event(), "error": error.to_string(),
+            "backend": backend, "server": server, "wanted": act.event().as_str(), "error": error.to_string(),
         });
-        note(app, permit, &row, "balancer.act_failed", detail).await?;
+        note(app, permit, &row, EventKind::BalancerActFailed, detail).await?;
         return Err(error.into());
     }
     Ok(())
 }
 
-async fn note(app: &App, permit: &Permit, row: &Balancer, event: &str, detail: Value) -> Result<()> {
-    let tx = app.store.begin().await?;
-    record(&tx, permit, event, resource(&row.name), app.now(), detail).await?;
-    tx.commit().await
+async fn note(app: &App, permit: &Permit, row: &Balancer, event: EventKind, detail: Value) -> Result<()> {
+    let change = app.store.change(permit, app.now()).await?;
+    change
+        .commit(Event::new(event, detail).about(resource(&row.name)))
+        .await
 }
 
 fn resource(name: &Name) -> String {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::App;
 use super::deployments::{Choice, promotion_source, proven};
 use super::places::{Place, resource};
-use super::{App, audit};
 use crate::domain::{
-    Action, Actor, BranchName, CommitId, Environment, Error, ErrorKind, Project, Resource, Result,
+    Action, Actor, BranchName, CommitId, Environment, Error, ErrorKind, Event, EventKind, Project, Resource,
+    Result,
 };
 use crate::git::{Branch, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Freshness, Mirror};
-use crate::store::audit as audit_log;
 use crate::store::{environments, projects};
 
 /// Commits on one page.
@@ -90,14 +90,11 @@ pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
     let permit = app.permit(actor, action, &place).await?;
     let mirror = app.mirror(&project)?;
     let mut fetching = tokio::spawn(async move { mirror.fetch(|_| {}, &CancellationToken::new()).await });
-    let tx = app.store.begin().await?;
     let detail = json!({ "project": project.name.as_str(), "url": project.git_url });
-    audit_log::append(
-        &tx,
-        &audit::allowed(&permit, "commits.fetched", app.now(), detail),
-    )
-    .await?;
-    tx.commit().await?;
+    let change = app.store.change(&permit, app.now()).await?;
+    change
+        .commit(Event::new(EventKind::CommitsFetched, detail))
+        .await?;
     match tokio::time::timeout(FETCH_PATIENCE, &mut fetching).await {
         Err(_) => Ok(Fetched::GoesOn),
         Ok(done) => Ok(Fetched::Done(done.map_err(Error::internal)??.updated.len())),

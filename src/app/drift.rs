@@ -91,11 +91,11 @@ pub async fn look(app: &App) -> Result<()> {
                 observe(app, &project, &environment, &server).await
             });
     let seen: Vec<Observation> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
-    let tx = app.store.begin().await?;
+    let record = app.store.record().await?;
     for one in &seen {
-        observations::put(&tx, one).await?;
+        observations::put(&record, one).await?;
     }
-    tx.commit().await
+    record.commit().await
 }
 
 async fn observe(app: &App, project: &Project, environment: &Environment, server: &Server) -> Observation {

@@ -3,11 +3,11 @@
 
 use serde_json::json;
 
+use super::App;
 use super::deployments::{REASON_LIMIT, place};
-use super::{App, audit};
-use crate::access::Permit;
-use crate::domain::{Action, Actor, Error, FieldError, Instant, Lock, LockId, Resource, Result};
-use crate::store::audit as audit_log;
+use crate::domain::{
+    Action, Actor, Error, Event, EventKind, FieldError, Instant, Lock, LockId, Resource, Result,
+};
 use crate::store::{environments, locks, projects};
 
 /// A lock that somebody wants.
@@ -57,7 +57,7 @@ pub async fn create(app: &App, actor: &Actor, wanted: NewLock) -> Result<LockId>
     let permit = app.permit(actor, action_over(&wanted.over), &wanted.over).await?;
     let now = app.now();
     check(&wanted, now)?;
-    let tx = app.store.begin().await?;
+    let change = app.store.change(&permit, now).await?;
     let lock = Lock {
         id: LockId(0),
         project,
@@ -67,10 +67,8 @@ pub async fn create(app: &App, actor: &Actor, wanted: NewLock) -> Result<LockId>
         created_at: now,
         ends_at: wanted.ends_at,
     };
-    let lock = locks::insert(&tx, &lock).await?;
-    let event = event(&permit, "lock.created", now, &lock);
-    audit_log::append(&tx, &event).await?;
-    tx.commit().await?;
+    let lock = locks::insert(&change, &lock).await?;
+    change.commit(event(EventKind::LockCreated, &lock)).await?;
     Ok(lock.id)
 }
 
@@ -115,12 +113,9 @@ pub async fn lift(app: &App, actor: &Actor, id: LockId) -> Result<()> {
     let lock = locks::by_id(&app.store, id).await?;
     let over = over(app, &lock).await?;
     let permit = app.permit(actor, action_over(&over), &over).await?;
-    let tx = app.store.begin().await?;
-    locks::delete(&tx, id).await?;
-    let event = event(&permit, "lock.lifted", app.now(), &lock);
-    audit_log::append(&tx, &event).await?;
-    tx.commit().await?;
-    Ok(())
+    let change = app.store.change(&permit, app.now()).await?;
+    locks::delete(&change, id).await?;
+    change.commit(event(EventKind::LockLifted, &lock)).await
 }
 
 /// The locks in force that somebody may know of, oldest first.
@@ -177,9 +172,9 @@ async fn over(app: &App, lock: &Lock) -> Result<Resource> {
     Ok(Resource::Environment(project, environment.name.to_string()))
 }
 
-fn event(permit: &Permit, act: &str, now: Instant, lock: &Lock) -> crate::domain::NewAuditEvent {
+fn event(kind: EventKind, lock: &Lock) -> Event {
     let detail = json!({
         "lock": lock.id, "reason": lock.reason, "author": lock.author, "ends_at": lock.ends_at,
     });
-    audit::allowed(permit, act, now, detail)
+    Event::new(kind, detail)
 }

@@ -14,12 +14,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::accounts;
-use crate::domain::access::GUEST;
-use crate::domain::audit::{NewAuditEvent, Outcome};
+use super::{App, accounts};
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Instant, Name, Result, UserId};
-use crate::store::{Store, audit, users};
+use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
+use crate::store::{Right, Store, users};
 
 /// Tries for one account in a row; then one each [`ACCOUNT_PAUSE`]. A person mistypes less often.
 const ACCOUNT_TRIES: u32 = 10;
@@ -78,45 +76,38 @@ impl Logins {
     /// account is disabled (told only to who knows its password).
     pub async fn attempt(
         &self,
-        store: &Store,
+        app: &App,
         name: &str,
         password: &str,
         address: &str,
         now: Instant,
     ) -> Result<Known> {
-        let name = name.trim();
+        let (store, name) = (&app.store, name.trim());
         if !self.may_try(name, address) {
-            let event = event(name, address, "login.throttled", Outcome::Refused, now);
-            return self.throttled(store, event).await;
+            let refusal = refused(name, address, EventKind::LoginThrottled);
+            return self.throttled(store, address, refusal, now).await;
         }
         let found = find(store, name).await?;
         let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
         let fits = self.fits(password, hash).await?;
         let Some((user, Some(hash))) = found.filter(|_| fits) else {
-            record(store, event(name, address, "login.failed", Outcome::Refused, now)).await?;
+            record(store, refused(name, address, EventKind::LoginFailed), now).await?;
             return Err(Error::invalid(WRONG));
         };
         if user.disabled {
-            record(store, event(name, address, "login.failed", Outcome::Refused, now)).await?;
+            record(store, refused(name, address, EventKind::LoginFailed), now).await?;
             return Err(Error::new(
                 ErrorKind::Forbidden,
                 "This account is disabled. An administrator can enable it again.",
             ));
         }
-        let tx = store.begin().await?;
-        users::logged_in(&tx, user.id, now).await?;
-        audit::append(
-            &tx,
-            &event(
-                user.name.as_str(),
-                address,
-                "login.succeeded",
-                Outcome::Allowed,
-                now,
-            ),
-        )
-        .await?;
-        tx.commit().await?;
+        let (right, event) = done(
+            &Actor::user(user.name.as_str(), address),
+            EventKind::LoginSucceeded,
+        );
+        let change = store.change(right, now).await?;
+        users::logged_in(&change, user.id, now).await?;
+        change.commit(event).await?;
         let stamp = stamp(&hash);
         Ok(Known { user, stamp })
     }
@@ -127,40 +118,43 @@ impl Logins {
     /// Invalid with the field (`old`, `password`) that is wrong; throttled.
     pub async fn change_password(
         &self,
-        store: &Store,
+        app: &App,
         actor: &Actor,
         old: &str,
         new: &str,
         now: Instant,
     ) -> Result<Known> {
-        // Whoever tries is logged in, perhaps in somebody else's name: that is worth a line, too.
-        let event = |action, outcome| NewAuditEvent {
-            actor: actor.name.clone(),
-            impersonator: actor.impersonator.clone(),
-            ..event(&actor.name, &actor.address, action, outcome, now)
-        };
+        let store = &app.store;
         if !self.may_try(&actor.name, &actor.address) {
-            let event = event("user.password_change_throttled", Outcome::Refused);
-            return self.throttled(store, event).await;
+            let (right, event) = done(actor, EventKind::PasswordChangeThrottled);
+            let refusal = (right, event.forbidden(""));
+            return self.throttled(store, &actor.address, refusal, now).await;
         }
         let (user, hash) = users::with_password_hash(store, &actor.name).await?;
         if !self.fits(old, hash).await? {
-            record(store, event("user.password_change_failed", Outcome::Refused)).await?;
+            let (right, event) = done(actor, EventKind::PasswordChangeFailed);
+            record(store, (right, event.forbidden("")), now).await?;
             return Err(Error::field("old", "This is not your present password."));
         }
         let hash = accounts::hashed(new.to_owned()).await?;
-        let tx = store.begin().await?;
-        users::set_password_hash(&tx, user.id, Some(&hash)).await?;
-        audit::append(&tx, &event("user.password_changed", Outcome::Allowed)).await?;
-        tx.commit().await?;
+        let (right, event) = done(actor, EventKind::PasswordChanged);
+        let change = store.change(right, now).await?;
+        users::set_password_hash(&change, user.id, Some(&hash)).await?;
+        change.commit(event).await?;
         let stamp = stamp(&hash);
         Ok(Known { user, stamp })
     }
 
-    /// Refuses to even look, and writes `event` about it unless this address was told of just now.
-    async fn throttled<T>(&self, store: &Store, event: NewAuditEvent) -> Result<T> {
-        if self.told.check_key(&event.address).is_ok() {
-            record(store, event).await?;
+    /// Refuses to even look, and records that unless it was recorded of this address just now.
+    async fn throttled<T>(
+        &self,
+        store: &Store,
+        address: &str,
+        refusal: (Right, Event),
+        now: Instant,
+    ) -> Result<T> {
+        if self.told.check_key(&address.to_owned()).is_ok() {
+            record(store, refusal, now).await?;
         }
         Err(Error::new(
             ErrorKind::Throttled,
@@ -197,8 +191,8 @@ impl Logins {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn still_known(store: &Store, id: UserId, name: &str, marked: &str) -> Result<Option<Known>> {
-    let Some((user, Some(hash))) = find(store, name).await? else {
+pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Result<Option<Known>> {
+    let Some((user, Some(hash))) = find(&app.store, name).await? else {
         return Ok(None);
     };
     let stamp = stamp(&hash);
@@ -210,12 +204,8 @@ pub async fn still_known(store: &Store, id: UserId, name: &str, marked: &str) ->
 ///
 /// # Errors
 /// When the store cannot be written.
-pub async fn logged_out(store: &Store, actor: &Actor, now: Instant) -> Result<()> {
-    record(
-        store,
-        event(&actor.name, &actor.address, "logout", Outcome::Allowed, now),
-    )
-    .await
+pub async fn logged_out(app: &App, actor: &Actor, now: Instant) -> Result<()> {
+    record(&app.store, done(actor, EventKind::Logout), now).await
 }
 
 fn stamp(hash: &str) -> String {
@@ -238,32 +228,22 @@ async fn find(store: &Store, name: &str) -> Result<Option<(User, Option<String>)
     }
 }
 
-async fn record(store: &Store, event: NewAuditEvent) -> Result<()> {
-    let tx = store.begin().await?;
-    audit::append(&tx, &event).await?;
-    tx.commit().await
+async fn record(store: &Store, (right, event): (Right, Event), now: Instant) -> Result<()> {
+    store.change(right, now).await?.commit(event).await
 }
 
-/// Until somebody is let in they act as the guest; whom they claimed to be is the resource. What
+/// What somebody who is known did with their own account.
+fn done(actor: &Actor, kind: EventKind) -> (Right, Event) {
+    let right = Right::at_the_gate(actor, format!("user {}", actor.name));
+    (right, Event::new(kind, json!({})))
+}
+
+/// Until somebody is let in they act as the guest; whom they claimed to be is what it is about. What
 /// cannot be a name is not written down: people type passwords into the wrong field.
-fn event(name: &str, address: &str, action: &str, outcome: Outcome, at: Instant) -> NewAuditEvent {
+fn refused(name: &str, address: &str, kind: EventKind) -> (Right, Event) {
     let claimed = name
         .parse::<Name>()
         .map_or_else(|_| "(not a name)".to_owned(), String::from);
-    let actor = if outcome == Outcome::Allowed {
-        claimed.clone()
-    } else {
-        GUEST.to_owned()
-    };
-    NewAuditEvent {
-        at,
-        actor,
-        impersonator: None,
-        address: address.to_owned(),
-        action: action.to_owned(),
-        resource: format!("user {claimed}"),
-        outcome,
-        permit: String::new(),
-        detail: json!({}),
-    }
+    let right = Right::at_the_gate(&Actor::guest(address), format!("user {claimed}"));
+    (right, Event::new(kind, json!({})).forbidden(""))
 }

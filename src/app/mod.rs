@@ -32,16 +32,17 @@ use std::sync::Arc;
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Action, Actor, Error, Instant, Project, Resource, Result};
+use crate::domain::{Action, Actor, Error, Event, Instant, Project, Resource, Result};
 use crate::engine::Engine;
+use crate::engine::live::Hub;
 use crate::git::{self, Mirror, Mirrors};
 use crate::ssh::Pool;
 use crate::store::Store;
-use crate::store::audit as audit_log;
+use crate::store::sessions::SessionRows;
 
-/// Everything a use case works with. Cheap to clone.
+/// Everything use cases work with. Cheap to clone.
 #[derive(Clone)]
-pub struct App {
+pub struct Parts {
     /// Remembers.
     pub store: Store,
     /// Says who may.
@@ -58,7 +59,85 @@ pub struct App {
     pub config: Arc<Config>,
 }
 
+/// The use cases' common ground. What it works with is reached by use cases alone, so whoever
+/// speaks to people or programs changes nothing past them. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    store: Store,
+    access: Arc<Access>,
+    mirrors: Mirrors,
+    ssh: Pool,
+    engine: Engine,
+    clock: Clock,
+    config: Arc<Config>,
+}
+
 impl App {
+    /// Use cases over these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            store,
+            access,
+            mirrors,
+            ssh,
+            engine,
+            clock,
+            config,
+        } = parts;
+        Self {
+            store,
+            access,
+            mirrors,
+            ssh,
+            engine,
+            clock,
+            config,
+        }
+    }
+
+    /// How this installation is set up.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What happens, for whoever watches.
+    pub fn hub(&self) -> &Hub {
+        self.engine.hub()
+    }
+
+    /// The policy in force, for pages that show it. Whoever wants to do something asks
+    /// [`Self::permit`], which records refusals.
+    pub fn policy(&self) -> &Access {
+        &self.access
+    }
+
+    /// The browser sessions.
+    pub fn sessions(&self) -> SessionRows {
+        SessionRows::new(self.store.clone(), self.clock.clone())
+    }
+
+    /// Begins to carry out deployments.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(&self) -> Result<()> {
+        self.engine.start().await
+    }
+
+    /// Ends what runs, here and on the servers, and waits until each of it is closed in the store.
+    pub async fn stop_engine(&self) {
+        self.engine.shutdown().await;
+    }
+
+    /// Closes the connections to servers and the store; the engine must have ended.
+    ///
+    /// # Errors
+    /// When what was written last could not be folded into the database's file.
+    pub async fn close(&self) -> Result<()> {
+        self.ssh.shutdown().await;
+        self.store.clone().close().await
+    }
+
     /// The present instant.
     pub fn now(&self) -> Instant {
         self.clock.now()
@@ -87,9 +166,9 @@ impl App {
         match self.access.permit(actor, action, resource, at) {
             Ok(permit) => Ok(permit),
             Err(refusal) => {
-                let tx = self.store.begin().await?;
-                audit_log::append(&tx, &audit::refused(&refusal, self.now())).await?;
-                tx.commit().await?;
+                let now = self.now();
+                let change = self.store.change(&*refusal, now).await?;
+                change.commit(Event::refused(&refusal, now)).await?;
                 Err(refusal.into())
             }
         }

@@ -5,14 +5,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::store::sessions::SessionRows;
 
 /// One that has run out lets nobody in, so it may well lie there for an hour.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Sweeps now and again and again until `stop`.
 pub async fn watch(app: App, stop: CancellationToken) {
-    let sessions = SessionRows::new(app.store.clone(), app.clock.clone());
+    let sessions = app.sessions();
     loop {
         match sessions.sweep().await {
             Ok(0) => {}

@@ -16,7 +16,7 @@ use crate::ssh::{self, Pool};
 use crate::store::Store;
 
 /// Puts an application together over an open store whose schema is up to date. Its engine does
-/// nothing before [`Engine::start`].
+/// nothing before [`App::start`].
 pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> App {
     let access = Arc::new(access);
     let mirrors = Mirrors::new(config.mirror_dir(), git_options(&config));
@@ -30,7 +30,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
         balancers: balancer_options(&config),
         settings: engine_settings(&config),
     });
-    App {
+    App::new(super::Parts {
         store,
         access,
         mirrors,
@@ -38,7 +38,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
         engine,
         clock,
         config: Arc::new(config),
-    }
+    })
 }
 
 /// Begins what goes on beside requests and deployments; it ends when the guard is dropped.

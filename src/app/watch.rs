@@ -10,7 +10,7 @@ use super::deployments::{
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
     Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
-    Phase, Plan, Resource, Result, Step, StepKind, Target,
+    LogLine, Phase, Plan, Resource, Result, Step, StepKind, Target,
 };
 use crate::store::log::{self, Filter, Found};
 use crate::store::{deployments, environments, steps};
@@ -271,6 +271,21 @@ pub enum Window {
 /// How many lines one look searches for a text: a quarter of a second's work; further on there is a
 /// link.
 pub const SEARCHED: usize = 100_000;
+
+/// At most `limit` lines of a deployment's log from line `from` on, for a stream whose viewer was
+/// judged when it was opened and is judged again while it lasts.
+///
+/// # Errors
+/// Of the store.
+pub async fn lines(
+    app: &App,
+    id: DeploymentId,
+    from: i64,
+    limit: usize,
+    filter: &Filter,
+) -> Result<Vec<LogLine>> {
+    log::read(&app.store, id, from, limit, filter).await
+}
 
 /// At most `limit` lines of a deployment's log, in order, for somebody who may view it.
 ///

@@ -35,15 +35,13 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     }
     let listener = listen(&config).await?;
     let app = start::assemble(config, store, access, Clock::System);
-    app.engine.start().await?;
+    app.start().await?;
     let watching = start::watch(&app);
     let done = serve(&app, listener).await;
     tracing::info!("stopping");
     drop(watching);
-    app.engine.shutdown().await;
-    app.ssh.shutdown().await;
-    // Folds what was written last into the database's file.
-    app.store.clone().close().await?;
+    app.stop_engine().await;
+    app.close().await?;
     drop(lock);
     done
 }
@@ -94,8 +92,8 @@ async fn listen(config: &Config) -> Result<TcpListener> {
 
 async fn serve(app: &App, listener: TcpListener) -> Result<(), Failure> {
     let stop = signals::stop()?;
-    say(format_args!("listening on {}", app.config.public_url()));
-    tracing::info!(bind = %app.config.http.bind, pid = std::process::id(), "listening");
+    say(format_args!("listening on {}", app.config().public_url()));
+    tracing::info!(bind = %app.config().http.bind, pid = std::process::id(), "listening");
     let served = web::serve(Arc::new(web::Site::new(app.clone())), listener, stop).await;
     let failed = |cause| Error::unavailable("The server ended by itself.").because(cause);
     served.map_err(|cause| failed(cause).into())

@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Access, Problem};
+use crate::access::{Access, Permit, Problem};
 use crate::app::{App, accounts, start};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -67,6 +67,8 @@ pub struct Demo {
     pub people: Vec<Credentials>,
     /// What the pages speak to.
     pub app: App,
+    /// What it remembers.
+    pub store: Store,
     ground: Arc<Ground>,
     serving: JoinHandle<io::Result<()>>,
     servers: Servers,
@@ -163,14 +165,14 @@ impl Demo {
         let doors = doors(&servers, clock.now());
 
         let samples = tell_stories(ground, clock.now());
-        let (samples, (app, lock)) = tokio::try_join!(samples, open(config(home, bound), clock))?;
+        let (samples, (app, store, lock)) = tokio::try_join!(samples, open(config(home, bound), clock))?;
         match samples {
-            Some(samples) => set_up(&app, ground, &doors, samples, &people).await?,
-            None => seed::move_doors(&app.store, &doors).await?,
+            Some(samples) => set_up((&app, &store), ground, &doors, samples, &people).await?,
+            None => seed::move_doors(&store, &operator(app.now()), &doors).await?,
         }
-        fetch_all(&app, ground).await?;
+        fetch_all((&app, &store), ground).await?;
         home.mark_ready()?;
-        app.engine.start().await?;
+        app.start().await?;
         let watching = start::watch(&app);
         let site = Arc::new(web::Site::new(app.clone()));
         let stopped = ground.stop.clone().cancelled_owned();
@@ -179,6 +181,7 @@ impl Demo {
             url: format!("http://{bound}"),
             people,
             app,
+            store,
             ground: Arc::clone(ground),
             serving,
             servers,
@@ -202,14 +205,13 @@ impl Demo {
     /// # Errors
     /// A temporary directory that cannot be removed.
     pub async fn stop(self) -> Result<()> {
-        self.app.engine.shutdown().await;
+        self.app.stop_engine().await;
         self.ground.stop.cancel();
         if !self.serving.is_finished() {
             _ = self.serving.await;
         }
-        self.app.ssh.shutdown().await;
+        let closed = self.app.close().await;
         self.servers.stopped().await;
-        let closed = self.app.store.close().await;
         self.ground.clear().await?;
         closed
     }
@@ -249,7 +251,7 @@ fn config(home: &Home, bound: SocketAddr) -> Config {
 }
 
 /// The application, over a database whose schema is up to date and that nobody else serves.
-async fn open(config: Config, clock: Clock) -> Result<(App, ServeLock)> {
+async fn open(config: Config, clock: Clock) -> Result<(App, Store, ServeLock)> {
     let store = Store::open(config.store_url().expose(), StoreOptions::default()).await?;
     let lock = store.serve_lock()?;
     store.migrate().await?;
@@ -257,7 +259,8 @@ async fn open(config: Config, clock: Clock) -> Result<(App, ServeLock)> {
         Some(dir) => Access::load(dir).map_err(|problems| broken_policy(dir, &problems))?,
         None => Access::builtin(),
     };
-    Ok((start::assemble(config, store, access, clock), lock))
+    let app = start::assemble(config, store.clone(), access, clock);
+    Ok((app, store, lock))
 }
 
 fn broken_policy(dir: &Path, problems: &[Problem]) -> Error {
@@ -330,7 +333,7 @@ async fn tell_stories(ground: &Ground, now: Instant) -> Result<Option<Vec<Sample
 
 /// The first start: people, projects, history, and what it left on the servers.
 async fn set_up(
-    app: &App,
+    (app, store): (&App, &Store),
     ground: &Ground,
     doors: &[Door],
     samples: Vec<Sample>,
@@ -338,8 +341,9 @@ async fn set_up(
 ) -> Result<()> {
     let servers = ground.home.join("servers");
     let past = past::live_through(&samples, app.now());
-    let fill = seed::fill(&app.store, doors, &samples, &past, &servers);
-    let (laid, ()) = tokio::try_join!(fill, add_people(app, people))?;
+    let operator = operator(app.now());
+    let fill = seed::fill((store, &operator), doors, &samples, &past, &servers);
+    let (laid, ()) = tokio::try_join!(fill, add_people(store, people, app.now()))?;
     let stop = ground.stop.clone();
     let lay = move || targets::lay(&servers, &samples, &laid, &stop);
     let laid = ground.tasks.spawn_blocking(lay).await;
@@ -347,8 +351,13 @@ async fn set_up(
         .map_err(|cause| unusable(ground.home.path(), cause))
 }
 
-async fn add_people(app: &App, people: &[Credentials]) -> Result<()> {
-    let permit = Access::local_operator(AUTHOR, app.now());
+/// The demo sets itself up as an administrative command on its own host.
+fn operator(now: Instant) -> Permit {
+    Access::local_operator(AUTHOR, now)
+}
+
+async fn add_people(store: &Store, people: &[Credentials], now: Instant) -> Result<()> {
+    let permit = operator(now);
     let added = people.iter().map(|Credentials { person, password }| {
         let new = person.name.parse().map(|name| accounts::NewUser {
             name,
@@ -357,21 +366,20 @@ async fn add_people(app: &App, people: &[Credentials]) -> Result<()> {
             password: Some(password.clone()),
         });
         let permit = &permit;
-        async move { accounts::add(&app.store, permit, new.map_err(Error::invalid)?).await }
+        async move { accounts::add(store, permit, new.map_err(Error::invalid)?).await }
     });
     try_join_all(added).await.map(drop)
 }
 
 /// Brings every mirror up to date, so that the pages have commits to show. A project the visitor
 /// has added may point anywhere: it is fetched beside, so that nobody has to wait for it.
-async fn fetch_all(app: &App, ground: &Ground) -> Result<()> {
+async fn fetch_all((app, store): (&App, &Store), ground: &Ground) -> Result<()> {
     let repositories = url::Url::from_directory_path(ground.home.join("repositories"));
     let is_sample = |project: &Project| {
         let here = repositories.as_ref();
         here.is_ok_and(|url| project.git_url.starts_with(url.as_str()))
     };
-    let (samples, added): (Vec<_>, Vec<_>) =
-        projects::list(&app.store).await?.into_iter().partition(is_sample);
+    let (samples, added): (Vec<_>, Vec<_>) = projects::list(store).await?.into_iter().partition(is_sample);
     let fetched = |project| fetch(app.clone(), project, ground.stop.clone());
     for project in added {
         ground.tasks.spawn(fetched(project));

@@ -15,16 +15,16 @@ use super::policy;
 use super::repositories::Sample;
 use super::stories::STORIES;
 use super::targets::{self, Laid};
-use crate::domain::audit::{NewAuditEvent, Outcome};
+use crate::access::Permit;
 use crate::domain::log::{Line, Stream};
 use crate::domain::server::Member;
 use crate::domain::{
-    BalancerId, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Error, HostKey, Project,
-    ProjectId, Result, Server, ServerId, Target,
+    Actor, Author, BalancerId, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Error, Event,
+    EventKind, HostKey, Project, ProjectId, Result, Server, ServerId, Target,
 };
 use crate::store::deployments::{self, NewDeployment, NewPart, PastPart, PastStep, Terms, insert_past};
 use crate::store::releases::NewRelease;
-use crate::store::{Store, Tx, audit, clusters, environments, projects, servers};
+use crate::store::{Change, Store, clusters, environments, projects, servers};
 
 /// Where one of the demo's servers listens.
 #[derive(Debug, Clone)]
@@ -52,24 +52,26 @@ struct Rows {
 /// # Errors
 /// Of the store.
 pub async fn fill(
-    store: &Store,
+    (store, operator): (&Store, &Permit),
     doors: &[Door],
     samples: &[Sample],
     past: &[PastDeployment],
     homes: &Path,
 ) -> Result<Vec<Laid>> {
-    let tx = store.begin().await?;
+    let mut change = store.change(operator, operator.at()).await?;
     let mut rows = Rows::default();
     for door in doors {
-        rows.servers.insert(door.server, insert_server(&tx, door).await?);
+        rows.servers
+            .insert(door.server, insert_server(&change, door).await?);
     }
-    insert_clusters(&tx, &mut rows).await?;
-    insert_projects(&tx, samples, &mut rows).await?;
-    insert_environments(&tx, &mut rows).await?;
+    insert_clusters(&change, &mut rows).await?;
+    insert_projects(&change, samples, &mut rows).await?;
+    insert_environments(&change, &mut rows).await?;
     let mut laid: Vec<Laid> = Vec::new();
     for deployment in past {
-        let id = insert_past(&tx, &to_store(deployment, &rows, homes)?).await?;
-        audit::append(&tx, &requested(deployment, id)).await?;
+        let id = insert_past(&change, &to_store(deployment, &rows, homes)?).await?;
+        let (author, event) = requested(deployment, id);
+        change.also_then(author, deployment.queued_at, event);
         for server in deployment.servers.iter().filter(|server| server.released) {
             laid.retain(|one| (one.server, one.place.path) != (server.name, deployment.place.path));
             laid.push(Laid {
@@ -81,7 +83,7 @@ pub async fn fill(
             });
         }
     }
-    tx.commit().await?;
+    change.commit(brought_in(past.len())).await?;
     Ok(laid)
 }
 
@@ -89,9 +91,9 @@ pub async fn fill(
 ///
 /// # Errors
 /// Of the store.
-pub async fn move_doors(store: &Store, doors: &[Door]) -> Result<()> {
-    let tx = store.begin().await?;
-    let known = servers::list(&tx).await?;
+pub async fn move_doors(store: &Store, operator: &Permit, doors: &[Door]) -> Result<()> {
+    let change = store.change(operator, operator.at()).await?;
+    let known = servers::list(&change).await?;
     for mut server in known {
         // A server the visitor has added or renamed is theirs.
         let Some(door) = doors.iter().find(|door| door.server == server.name.as_str()) else {
@@ -99,16 +101,18 @@ pub async fn move_doors(store: &Store, doors: &[Door]) -> Result<()> {
         };
         if server.port != door.port {
             server.port = door.port;
-            servers::update(&tx, &server).await?;
+            servers::update(&change, &server).await?;
         }
         if server.host_key.as_ref().map(|key| &key.openssh) != Some(&door.host_key.openssh) {
-            servers::pin_host_key(&tx, server.id, &door.host_key).await?;
+            servers::pin_host_key(&change, server.id, &door.host_key).await?;
         }
     }
-    tx.commit().await
+    let detail = json!({ "doors": doors.len() });
+    let event = Event::new(EventKind::ServerChanged, detail).about("the demo's servers");
+    change.commit(event).await
 }
 
-async fn insert_server(tx: &Tx, door: &Door) -> Result<ServerId> {
+async fn insert_server(change: &Change, door: &Door) -> Result<ServerId> {
     let server = Server {
         id: ServerId(0),
         name: name(door.server)?,
@@ -117,12 +121,12 @@ async fn insert_server(tx: &Tx, door: &Door) -> Result<ServerId> {
         active: door.server != INACTIVE,
         host_key: None,
     };
-    let id = servers::insert(tx, &server).await?.id;
-    servers::pin_host_key(tx, id, &door.host_key).await?;
+    let id = servers::insert(change, &server).await?.id;
+    servers::pin_host_key(change, id, &door.host_key).await?;
     Ok(id)
 }
 
-async fn insert_clusters(tx: &Tx, rows: &mut Rows) -> Result<()> {
+async fn insert_clusters(change: &Change, rows: &mut Rows) -> Result<()> {
     for plan in CLUSTERS {
         let member = |server: &&str| {
             let server = rows.servers.get(*server).copied();
@@ -138,13 +142,13 @@ async fn insert_clusters(tx: &Tx, rows: &mut Rows) -> Result<()> {
             backends: Vec::new(),
             members: plan.servers.iter().filter_map(member).collect(),
         };
-        let id = clusters::insert(tx, &cluster).await?.id;
+        let id = clusters::insert(change, &cluster).await?.id;
         rows.clusters.insert(plan.name, id);
     }
     Ok(())
 }
 
-async fn insert_projects(tx: &Tx, samples: &[Sample], rows: &mut Rows) -> Result<()> {
+async fn insert_projects(change: &Change, samples: &[Sample], rows: &mut Rows) -> Result<()> {
     for sample in samples {
         let story = STORIES.iter().find(|story| story.name == sample.name);
         let url = url::Url::from_file_path(&sample.path)
@@ -157,13 +161,13 @@ async fn insert_projects(tx: &Tx, samples: &[Sample], rows: &mut Rows) -> Result
             method: fleet::method(sample.name),
             notify: Vec::new(),
         };
-        let id = projects::insert(tx, &project).await?.id;
+        let id = projects::insert(change, &project).await?.id;
         rows.projects.insert(sample.name, id);
     }
     Ok(())
 }
 
-async fn insert_environments(tx: &Tx, rows: &mut Rows) -> Result<()> {
+async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
     for place in &PLACES {
         let Some(&project_id) = rows.projects.get(place.project) else {
             continue;
@@ -185,7 +189,7 @@ async fn insert_environments(tx: &Tx, rows: &mut Rows) -> Result<()> {
                 .collect(),
             options: place.options(),
         };
-        let id = environments::insert(tx, &environment).await?.id;
+        let id = environments::insert(change, &environment).await?.id;
         rows.environments.insert((place.project, place.environment), id);
     }
     Ok(())
@@ -306,25 +310,24 @@ fn steps(past: &PastDeployment) -> Vec<PastStep> {
         .collect()
 }
 
-/// The audit event of a past deployment.
-fn requested(past: &PastDeployment, id: DeploymentId) -> NewAuditEvent {
+fn brought_in(deployments: usize) -> Event {
+    let detail = json!({ "deployments": deployments });
+    Event::new(EventKind::HistoryBroughtIn, detail)
+}
+
+/// Who asked for a past deployment, and the event of it.
+fn requested(past: &PastDeployment, id: DeploymentId) -> (Author, Event) {
     let line = policy::line_for(past.actor, past.kind, past.place);
-    NewAuditEvent {
-        at: past.queued_at,
-        actor: past.actor.to_owned(),
-        impersonator: None,
-        address: "127.0.0.1".to_owned(),
-        action: "deployment.requested".to_owned(),
-        resource: format!("{}/{}", past.place.project, past.place.environment),
-        outcome: Outcome::Allowed,
-        permit: line.map(|line| line.to_string()).unwrap_or_default(),
-        detail: json!({
-            "deployment": id,
-            "commit": past.commit.id.as_str(),
-            "kind": past.kind.as_str(),
-            "reason": past.reason,
-        }),
-    }
+    let author = Author::new(
+        &Actor::user(past.actor, "127.0.0.1"),
+        line.map(|line| line.to_string()).unwrap_or_default(),
+    );
+    let detail = json!({
+        "commit": past.commit.id.as_str(), "kind": past.kind.as_str(), "reason": past.reason,
+    });
+    let place = format!("{}/{}", past.place.project, past.place.environment);
+    let event = Event::deployment(EventKind::DeploymentRequested, id, detail).about(place);
+    (author, event)
 }
 
 impl Rows {

@@ -11,7 +11,7 @@ use super::stop::StopReason;
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;
 use crate::domain::{CommitId, Result, ServerId, StepId, StepKind, StepState};
-use crate::store::{LeasedTx, deployments, steps};
+use crate::store::{Change, Leased, Record, deployments, steps};
 
 /// A step that has begun.
 pub(super) struct Active {
@@ -59,12 +59,11 @@ impl Run {
         notes: &[Note<'_>],
     ) -> StepResult<Active> {
         let id = self.step(kind, member)?;
-        let tx = self.begin_tx().await?;
-        steps::start(&tx, id, self.now()).await?;
-        self.note_in(&tx, member.map(|member| member.position), notes)
+        let record = self.record().await?;
+        steps::start(&record, id, self.now()).await?;
+        self.note_in(&record, member.map(|member| member.position), notes)
             .await?;
-        tx.commit().await?;
-        self.changed();
+        record.commit().await?;
         Ok(Active {
             id,
             log: self.log_of(id, kind, member),
@@ -79,11 +78,10 @@ impl Run {
         }
         let id = self.step(kind, Some(member))?;
         self.log_of(id, kind, Some(member)).say(why).await;
-        let tx = self.begin_tx().await?;
-        steps::start(&tx, id, self.now()).await?;
-        steps::finish(&tx, id, StepState::Skipped, None, why, self.now()).await?;
-        tx.commit().await?;
-        self.changed();
+        let record = self.record().await?;
+        steps::start(&record, id, self.now()).await?;
+        steps::finish(&record, id, StepState::Skipped, None, why, self.now()).await?;
+        record.commit().await?;
         Ok(())
     }
 
@@ -112,30 +110,27 @@ impl Run {
             }
         };
         let detail = &self.log.masked(detail);
-        let tx = self.begin_tx().await?;
-        steps::finish(&tx, step.id, state, exit_code, detail, self.now()).await?;
-        self.note_in(&tx, step.member, notes).await?;
-        tx.commit().await?;
-        self.changed();
+        let record = self.record().await?;
+        steps::finish(&record, step.id, state, exit_code, detail, self.now()).await?;
+        self.note_in(&record, step.member, notes).await?;
+        record.commit().await?;
         flushed?;
         result
     }
 
     /// Stores facts about a server.
     pub async fn note(&self, member: &Member, notes: &[Note<'_>]) -> Result<()> {
-        let tx = self.begin_tx().await?;
-        self.note_in(&tx, Some(member.position), notes).await?;
-        tx.commit().await?;
-        self.changed();
+        let record = self.record().await?;
+        self.note_in(&record, Some(member.position), notes).await?;
+        record.commit().await?;
         Ok(())
     }
 
     /// Resets the outcomes of a server's steps for another attempt. That they were begun stays stored.
     pub async fn forget_outcomes(&self, member: &Member) -> Result<()> {
-        let tx = self.begin_tx().await?;
-        steps::forget_outcomes(&tx, member.server.id).await?;
-        tx.commit().await?;
-        self.changed();
+        let record = self.record().await?;
+        steps::forget_outcomes(&record, member.server.id).await?;
+        record.commit().await?;
         Ok(())
     }
 
@@ -146,27 +141,41 @@ impl Run {
         }
     }
 
-    /// A transaction that fails when the lease was lost.
-    pub async fn begin_tx(&self) -> Result<LeasedTx> {
-        self.engine.parts.store.begin_leased(self.lease).await
+    /// What notes something along the way; fails when the lease was lost.
+    pub async fn record(&self) -> Result<Leased<Record>> {
+        self.engine.parts.store.record_leased(self.lease).await
     }
 
-    async fn note_in(&self, tx: &LeasedTx, position: Option<i32>, notes: &[Note<'_>]) -> Result<()> {
+    /// What changes how far the deployment is; fails when the lease was lost.
+    pub async fn change(&self) -> Result<Leased<Change>> {
+        self.engine
+            .parts
+            .store
+            .change_leased(self.lease, self.now())
+            .await
+    }
+
+    async fn note_in(
+        &self,
+        record: &Leased<Record>,
+        position: Option<i32>,
+        notes: &[Note<'_>],
+    ) -> Result<()> {
         let Some(position) = position else { return Ok(()) };
         for note in notes {
             match note {
                 Note::State(state, detail) => {
-                    deployments::set_server(tx, position, *state, &self.log.masked(detail)).await?;
+                    deployments::set_server(record, position, *state, &self.log.masked(detail)).await?;
                 }
-                Note::Service(service) => deployments::set_service(tx, position, *service).await?,
+                Note::Service(service) => deployments::set_service(record, position, *service).await?,
                 Note::LeftByHand(server, places) => {
-                    deployments::leave_by_hand(tx, *server, places).await?;
+                    deployments::leave_by_hand(record, *server, places).await?;
                 }
                 Note::Previous(commit) => {
                     let Ok(commit) = commit.parse::<CommitId>() else {
                         continue;
                     };
-                    deployments::set_previous_commit(tx, position, Some(&commit)).await?;
+                    deployments::set_previous_commit(record, position, Some(&commit)).await?;
                 }
             }
         }

@@ -13,12 +13,11 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::events::event;
 use crate::balancer::{self, Admin, Balancer, Look, ServerLine};
 use crate::domain::rollout::Slot;
-use crate::domain::{BalancerId, Outcome, Result, Service};
+use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
-use crate::store::{audit, balancers, queue};
+use crate::store::{Right, balancers, queue};
 
 /// How often it is looked. Until a restart is noticed, users may meet what was left out; without
 /// anything left out, a look is one small query.
@@ -131,28 +130,24 @@ async fn judge(
     let place = format!("{} of balancer {}", places.join(", "), balancer.name());
     let (action, sentence) = match restarted {
         true => (
-            "kept_out",
+            EventKind::ServerKeptOut,
             format!("{place} was in service again after a restart; it is taken out again."),
         ),
         false => (
-            "put_back_by_hand",
+            EventKind::ServerPutBackByHand,
             format!("Somebody has put {place} back into service at the balancer itself."),
         ),
     };
     tracing::warn!(deployment = one.deployment.0, server = one.name, "{sentence}");
-    let mut event = event(&deployment, action, Outcome::Allowed, &sentence, now);
-    event.actor = "engine".to_owned();
-    event.detail["server"] = json!(one.name);
-    let tx = store.begin().await?;
-    audit::append(&tx, &event).await?;
+    let change = store.change(Right::of_engine_itself(&deployment), now).await?;
     if !restarted {
-        deployments::settle(&tx, one, Service::Back).await?;
+        deployments::settle(&change, one, Service::Back).await?;
     }
-    tx.commit().await?;
+    let event = Event::by_engine(action, &deployment, &sentence);
+    change.commit(event.with("server", json!(one.name))).await?;
     if restarted {
         balancer.keep_out(back).await?;
     }
-    engine.hub.changed(one.deployment);
     Ok(())
 }
 

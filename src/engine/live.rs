@@ -32,7 +32,7 @@ pub enum Event {
 #[derive(Debug, Clone)]
 pub struct Hub {
     deployments: Arc<Mutex<HashMap<DeploymentId, broadcast::Sender<Event>>>>,
-    activity: broadcast::Sender<DeploymentId>,
+    activity: broadcast::Sender<()>,
 }
 
 impl Default for Hub {
@@ -56,8 +56,8 @@ impl Hub {
             .subscribe()
     }
 
-    /// Watches the states of all deployments.
-    pub fn watch_activity(&self) -> broadcast::Receiver<DeploymentId> {
+    /// Watches everything that changes.
+    pub fn watch_activity(&self) -> broadcast::Receiver<()> {
         self.activity.subscribe()
     }
 
@@ -69,8 +69,13 @@ impl Hub {
     /// Tells that a state, a step or a server's part changed.
     pub fn changed(&self, id: DeploymentId) {
         self.send(id, Event::Changed);
+        self.something_changed();
+    }
+
+    /// Tells that something changed that is no deployment.
+    pub fn something_changed(&self) {
         // No receiver is no fault: nobody looks.
-        let _ = self.activity.send(id);
+        let _ = self.activity.send(());
     }
 
     fn send(&self, id: DeploymentId, event: Event) {

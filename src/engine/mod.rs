@@ -12,7 +12,6 @@
 //! The engine decides nothing about who may do what: it asks `access` again at the instant a
 //! deployment is about to touch servers, and otherwise trusts what `app` has stored.
 
-mod events;
 mod journal;
 mod keeper;
 mod lines;
@@ -43,10 +42,10 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
-use crate::domain::{DeploymentId, Environment, Kind, Plan, Result, ServerId, Strategy};
+use crate::domain::{DeploymentId, Environment, EventKind, Kind, Plan, Result, ServerId, Strategy};
 use crate::git::Mirrors;
 use crate::ssh::Pool;
-use crate::store::Store;
+use crate::store::{Ring, Store};
 use live::Hub;
 use planning::{Asking, Roster};
 pub use steps::transfer::kept as kept_manifest;
@@ -110,7 +109,7 @@ impl Engine {
     /// An engine that does nothing until [`Self::start`].
     pub fn new(parts: Parts) -> Self {
         let turns = Arc::new(Semaphore::new(parts.settings.workers));
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             parts,
             turns,
             hub: Hub::default(),
@@ -118,7 +117,14 @@ impl Engine {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             running: Mutex::default(),
-        }))
+        });
+        let listening = Arc::downgrade(&inner);
+        inner.parts.store.listen(move |ring| {
+            if let Some(inner) = listening.upgrade() {
+                inner.hear(ring);
+            }
+        });
+        Self(inner)
     }
 
     /// Begins to work. What an earlier process left running keeps its servers until it is known what
@@ -132,29 +138,6 @@ impl Engine {
         self.0.tasks.spawn(keeper::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(worker::work(Arc::clone(&self.0)));
         Ok(())
-    }
-
-    /// Something was queued, or servers became free.
-    pub fn wake(&self) {
-        self.0.wake.notify_waiters();
-    }
-
-    /// Ends a deployment that runs here: its programs are ended here and on the servers. The store
-    /// must already say who wanted it. `false` when it does not run here.
-    pub fn cancel(&self, id: DeploymentId) -> bool {
-        let running = self.0.running.lock();
-        running
-            .get(&id)
-            .map(|grip| grip.stop.because(StopReason::Cancelled))
-            .is_some()
-    }
-
-    /// A paused deployment was answered: the store says what. One that runs here looks at once,
-    /// one of another instance within a second or so.
-    pub fn answered(&self, id: DeploymentId) {
-        if let Some(grip) = self.0.running.lock().get(&id) {
-            grip.turn.ring();
-        }
     }
 
     /// What bringing a commit to the servers `meant` would do, for whoever is about to ask for it. A
@@ -189,5 +172,33 @@ impl Engine {
         }
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+}
+
+impl Inner {
+    /// Passes on what was written: to whoever watches, to the worker, to what runs here.
+    fn hear(&self, ring: Ring<'_>) {
+        let event = match ring {
+            Ring::Lines(id, lines) => return self.hub.lines(id, lines),
+            Ring::Progress(id) => return self.hub.changed(id),
+            Ring::Event(event) => event,
+        };
+        let Some(id) = event.deployment else {
+            return self.hub.something_changed();
+        };
+        match event.kind {
+            EventKind::CancelRequested => self.reach(id, |grip| grip.stop.because(StopReason::Cancelled)),
+            EventKind::DeploymentAnswered => self.reach(id, |grip| grip.turn.ring()),
+            _ => {}
+        }
+        self.hub.changed(id);
+        self.wake.notify_waiters();
+    }
+
+    /// Reaches a deployment that runs here. One of another instance sees it within a second or so.
+    fn reach(&self, id: DeploymentId, act: impl FnOnce(&Grip)) {
+        if let Some(grip) = self.running.lock().get(&id) {
+            act(grip);
+        }
     }
 }

@@ -15,7 +15,6 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::LineBuffer;
-use super::live::Hub;
 use super::mask::Mask;
 use crate::clock::Clock;
 use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
@@ -65,8 +64,6 @@ pub struct Log {
 pub struct Sink {
     /// Keeps the lines.
     pub store: Store,
-    /// Tells about them.
-    pub hub: Hub,
     /// Gives them their time.
     pub clock: Clock,
     /// Whose lines they are, and the proof that we may write them.
@@ -272,9 +269,7 @@ async fn store(sink: &Sink, batch: &mut Batch) -> Result<()> {
         lines,
     });
     let chunks: Vec<Chunk> = chunks.collect();
-    let tx = sink.store.begin_leased(sink.lease).await?;
-    let stored = log::append(&tx, chunks).await?;
-    tx.commit().await?;
-    sink.hub.lines(sink.lease.deployment, stored);
-    Ok(())
+    let record = sink.store.record_leased(sink.lease).await?;
+    let stored = log::append(&record, chunks).await?;
+    record.commit_lines(stored).await
 }

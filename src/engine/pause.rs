@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::events::event;
 use super::run::Run;
 use super::steps::{Failure, StepResult, check};
-use crate::domain::{Answer, Answered, DeploymentState, Instant, Outcome, Pause, PauseReason};
-use crate::store::{audit, deployments};
+use crate::domain::{Answer, Answered, DeploymentState, Event, EventKind, Instant, Pause, PauseReason};
+use crate::store::deployments;
 
 /// How often an answer given to another process is looked for: one small read, and a person does
 /// not notice the wait.
@@ -80,26 +79,16 @@ fn goes_on(answer: Answer) -> bool {
 
 /// Writes down what the deployment waits for.
 async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()> {
-    let tx = run.begin_tx().await?;
+    let change = run.change().await?;
     if from != DeploymentState::Paused {
         let id = run.deployment.id;
-        deployments::set_state(&tx, id, from, DeploymentState::Paused, pause.since, "").await?;
+        deployments::set_state(&change, id, from, DeploymentState::Paused, pause.since, "").await?;
     }
-    deployments::set_pause(&tx, Some(pause)).await?;
-    if pause.until.is_none() {
-        let sentence = sentence(&pause.reason);
-        let paused = event(
-            &run.deployment,
-            "paused",
-            Outcome::Allowed,
-            &sentence,
-            pause.since,
-        );
-        audit::append(&tx, &paused).await?;
-    }
-    tx.commit().await?;
+    deployments::set_pause(&change, Some(pause)).await?;
+    let sentence = sentence(&pause.reason);
+    let paused = Event::by_engine(EventKind::DeploymentPaused, &run.deployment, &sentence);
+    change.commit(paused).await?;
     tracing::info!(deployment = run.deployment.id.0, reason = ?pause.reason, "deployment pauses");
-    run.changed();
     Ok(())
 }
 
@@ -110,9 +99,9 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
         () = run.stop.token().cancelled() => return Err(stopped()),
     }
     let (id, now) = (run.deployment.id, run.now());
-    let tx = run.begin_tx().await?;
+    let change = run.change().await?;
     deployments::set_state(
-        &tx,
+        &change,
         id,
         DeploymentState::Paused,
         DeploymentState::Running,
@@ -120,25 +109,20 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
         "",
     )
     .await?;
-    deployments::set_pause(&tx, None).await?;
-    if answered.by == TIME {
-        let resumed = event(
-            &run.deployment,
-            "resumed",
-            Outcome::Allowed,
-            "Its time to wait was over.",
-            now,
-        );
-        audit::append(&tx, &resumed).await?;
-    }
-    tx.commit().await?;
+    deployments::set_pause(&change, None).await?;
+    let sentence = if answered.by == TIME {
+        "Its time to wait was over.".to_owned()
+    } else {
+        format!("{} answered: {}.", answered.by, answered.answer.title())
+    };
+    let resumed = Event::by_engine(EventKind::DeploymentResumed, &run.deployment, &sentence);
+    change.commit(resumed).await?;
     tracing::info!(
         deployment = id.0,
         answer = answered.answer.as_str(),
         by = answered.by,
         "deployment goes on"
     );
-    run.changed();
     Ok(())
 }
 

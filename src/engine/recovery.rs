@@ -15,14 +15,13 @@ pub(super) use abandoned::{put_right, take_all, watch};
 
 use self::inquest::Files;
 use super::Inner;
-use super::events::event;
 use super::rollout::undo;
 use super::run::Ending;
 use super::steps::checkout;
 use super::stop::{Stop, StopReason};
 use crate::domain::deployment::{ServerPart, ServerState};
-use crate::domain::{Deployment, DeploymentState, Outcome, Result, StepState};
-use crate::store::{Lease, LeasedTx, audit, deployments, steps};
+use crate::domain::{Deployment, DeploymentState, Event, EventKind, Outcome, Result, StepState};
+use crate::store::{Change, Lease, Leased, deployments, steps};
 
 /// Closes one deployment whose lease we hold.
 ///
@@ -33,14 +32,15 @@ pub(super) async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: &En
     let id = lease.deployment;
     let deployment = deployments::by_id(store, id).await?;
     let (state, mut outcome) = ending.close(stop, deployment.cancelled_by.as_deref());
-    let tx = store.begin_leased(lease).await?;
-    settle(engine, &tx, &deployment, stop.reason()).await?;
+    let now = engine.parts.clock.now();
+    let mut change = store.change_leased(lease, now).await?;
+    settle(engine, &change, &deployment, stop.reason()).await?;
     if let Some(undo) = ending.undo() {
-        let what = undo::queue(&tx, &deployment, undo, engine.parts.clock.now()).await?;
+        let what = undo::queue(&mut change, &deployment, undo, now).await?;
         outcome = format!("{outcome} {what}");
     }
-    finish(engine, &tx, &deployment, state, &outcome).await?;
-    tx.commit().await?;
+    deployments::set_state(&change, id, deployment.state, state, now, &outcome).await?;
+    change.commit(ended(&deployment, state, &outcome)).await?;
     tracing::info!(
         deployment = id.0,
         state = state.as_str(),
@@ -72,7 +72,7 @@ pub(super) async fn clear_trees(engine: &Inner) {
 /// Gives every step and server that is not final its last word.
 async fn settle(
     engine: &Inner,
-    tx: &LeasedTx,
+    change: &Leased<Change>,
     deployment: &Deployment,
     reason: Option<StopReason>,
 ) -> Result<()> {
@@ -88,7 +88,7 @@ async fn settle(
             StepState::Running => (ended, "It was not seen to end."),
             _ => (StepState::Skipped, "Never begun."),
         };
-        steps::finish(tx, step.id, to, None, detail, now).await?;
+        steps::finish(change, step.id, to, None, detail, now).await?;
     }
     for part in &files.parts {
         let (to, detail) = match part.state {
@@ -103,7 +103,7 @@ async fn settle(
             ServerState::Running => (state, files.case(part).journal()),
             _ => continue,
         };
-        deployments::set_server(tx, part.position, to, &detail).await?;
+        deployments::set_server(change, part.position, to, &detail).await?;
     }
     Ok(())
 }
@@ -121,21 +121,11 @@ pub(super) fn before_words(commit: Option<&str>) -> String {
     }
 }
 
-async fn finish(
-    engine: &Inner,
-    tx: &LeasedTx,
-    deployment: &Deployment,
-    state: DeploymentState,
-    outcome: &str,
-) -> Result<()> {
-    let now = engine.parts.clock.now();
-    deployments::set_state(tx, deployment.id, deployment.state, state, now, outcome).await?;
+fn ended(deployment: &Deployment, state: DeploymentState, outcome: &str) -> Event {
     let how = if matches!(state, DeploymentState::Failed | DeploymentState::Interrupted) {
         Outcome::Failed
     } else {
         Outcome::Allowed
     };
-    let event = event(deployment, state.as_str(), how, outcome, now);
-    audit::append(tx, &event).await?;
-    Ok(())
+    Event::by_engine(EventKind::of_state(state), deployment, outcome).ended(how)
 }

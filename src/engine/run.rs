@@ -118,7 +118,6 @@ impl Run {
         let mask = Mask::new(secrets.chain(engine.parts.settings.secrets.iter().map(String::as_str)));
         let sink = Sink {
             store: store.clone(),
-            hub: engine.hub.clone(),
             clock: engine.parts.clock.clone(),
             lease,
         };
@@ -156,14 +155,13 @@ impl Run {
             kind: *kind,
         });
         let new: Vec<NewStep> = new.collect();
-        let tx = self.begin_tx().await?;
-        let rows = steps::insert(&tx, &new).await?;
-        tx.commit().await?;
+        let record = self.record().await?;
+        let rows = steps::insert(&record, &new).await?;
+        record.commit().await?;
         self.steps = rows
             .into_iter()
             .map(|row| ((row.server_id, row.kind), row.id))
             .collect();
-        self.changed();
         Ok(())
     }
 
@@ -203,10 +201,9 @@ impl Run {
     }
 
     async fn set_phase(&self, phase: Phase) -> Result<()> {
-        let tx = self.begin_tx().await?;
-        deployments::set_phase(&tx, phase).await?;
-        tx.commit().await?;
-        self.changed();
+        let record = self.record().await?;
+        deployments::set_phase(&record, phase).await?;
+        record.commit().await?;
         Ok(())
     }
 
@@ -222,11 +219,6 @@ impl Run {
 
     pub fn now(&self) -> Instant {
         self.engine.parts.clock.now()
-    }
-
-    /// Tells whoever watches.
-    pub fn changed(&self) {
-        self.engine.hub.changed(self.deployment.id);
     }
 
     /// What scripts see beside their arguments. Names of ours win over the environment's own.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Inner;
-use super::events::event;
-use crate::domain::{Action, Deployment, DeploymentState, Instant, Kind, Outcome, Resource, Result};
-use crate::store::{audit, deployments};
+use crate::domain::{
+    Action, Deployment, DeploymentState, Event, EventKind, Instant, Kind, Outcome, Resource, Result,
+};
+use crate::store::{Right, deployments};
 
 /// How often it is looked whether something is due. A time is chosen by the minute.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -41,10 +42,7 @@ async fn look(engine: &Inner) -> Result<()> {
         };
         // Somebody may just have cancelled or approved it: the next look shows.
         match advance(engine, &deployment, to, &sentence, now).await {
-            Ok(()) => {
-                engine.hub.changed(deployment.id);
-                engine.wake.notify_waiters();
-            }
+            Ok(()) => {}
             Err(error) => tracing::info!(deployment = deployment.id.0, "{error}"),
         }
     }
@@ -92,14 +90,15 @@ async fn advance(
     sentence: &str,
     now: Instant,
 ) -> Result<()> {
-    let tx = engine.parts.store.begin().await?;
-    deployments::set_state(&tx, deployment.id, deployment.state, to, now, sentence).await?;
+    let right = Right::of_engine(deployment);
+    let change = engine.parts.store.change(right, now).await?;
+    deployments::set_state(&change, deployment.id, deployment.state, to, now, sentence).await?;
     let how = match to {
         DeploymentState::Failed => Outcome::Failed,
         _ => Outcome::Allowed,
     };
-    audit::append(&tx, &event(deployment, to.as_str(), how, sentence, now)).await?;
-    tx.commit().await?;
+    let event = Event::by_engine(EventKind::of_state(to), deployment, sentence);
+    change.commit(event.ended(how)).await?;
     tracing::info!(
         deployment = deployment.id.0,
         state = to.as_str(),

@@ -55,7 +55,6 @@ pub(super) async fn work(engine: Arc<Inner>) {
             let engine = Arc::clone(&engine);
             begun.spawn(async move {
                 carry_out(&engine, claimed, turn, run::run).await;
-                engine.wake.notify_waiters();
             });
             continue;
         }
@@ -110,7 +109,6 @@ async fn carry_out<F>(
         stop.because(StopReason::Shutdown);
     }
     let beat = tokio::spawn(beat(Arc::clone(engine), lease, stop.clone()));
-    engine.hub.changed(id);
     let whole = tokio::spawn(work(Arc::clone(engine), claimed, stop.clone(), turn));
     let mut torn = false;
     let ending = match whole.await {
@@ -128,7 +126,6 @@ async fn carry_out<F>(
     close(engine, lease, &stop, ending, torn).await;
     beat.abort();
     engine.running.lock().remove(&id);
-    engine.hub.changed(id);
 }
 
 /// Closes the deployment in the store. What cannot be written is tried again: as long as it is not,

@@ -11,12 +11,13 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use sha2::{Digest, Sha256};
 
+use super::Reader;
 use super::columns::{from_json, instant, micros, to_json, word};
 use super::entities::audit_events::{ActiveModel, Column, Entity, Model};
 use super::entities::settings;
 use super::error::unreadable;
 use super::page::{self, Page, Paged};
-use super::{Reader, Tx};
+use super::tx::Tx;
 use crate::domain::{AuditEvent, AuditId, Error, Instant, NewAuditEvent, Outcome, Result};
 
 /// The row of `settings` that holds the end of the chain: the last row and its hash.
@@ -51,7 +52,7 @@ pub struct Filter {
 }
 
 /// Appends an event, in the transaction of the change it tells of.
-pub async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent> {
+pub(super) async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent> {
     let (_, prev_hash) = tip_for_appending(tx).await?;
     let detail = to_json(&event.detail)?;
     let mut row = Model {

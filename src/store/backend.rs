@@ -10,7 +10,6 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseTransaction, DbBackend, D
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::StoreOptions;
 use crate::domain::{DatabaseUrl, Error, Result};
 
 /// How long a statement waits for another process (an administrative command, a backup) that
@@ -28,6 +27,20 @@ const CACHE_KIB: u32 = 16 * 1024;
 const MAPPED_BYTES: u32 = 256 * 1024 * 1024;
 /// The number under which PostgreSQL keeps our migration lock; any number nobody else uses.
 const MIGRATION_LOCK: i64 = 0x6465_706c_6f79;
+
+/// How the store is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Connections kept for reading and writing together. A page takes one for a few
+    /// milliseconds, so a handful serves many viewers.
+    pub connections: u32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { connections: 8 }
+    }
+}
 
 /// Where the database is.
 pub struct Place {

@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, EntityTrait, QueryOrder};
 use super::columns::{checked, from_json, key, to_json};
 use super::entities::balancers::{ActiveModel, Column, Entity, Model};
 use super::error::unless_taken;
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{Balancer, BalancerId, Error, Result};
 
 /// All of them, by name.
@@ -28,12 +28,12 @@ pub async fn by_id(on: &impl Reader, id: BalancerId) -> Result<Balancer> {
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
-pub async fn insert(tx: &Tx, balancer: &Balancer) -> Result<Balancer> {
+pub async fn insert(change: &Change, balancer: &Balancer) -> Result<Balancer> {
     let row = ActiveModel {
         id: NotSet,
         ..to_row(balancer)?
     };
-    let written = row.insert(tx.connection()).await;
+    let written = row.insert(change.connection()).await;
     from_row(unless_taken(written, "balancer", &balancer.name)?)
 }
 
@@ -41,16 +41,16 @@ pub async fn insert(tx: &Tx, balancer: &Balancer) -> Result<Balancer> {
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
-pub async fn update(tx: &Tx, balancer: &Balancer) -> Result<()> {
-    by_id(tx, balancer.id).await?;
-    let written = to_row(balancer)?.update(tx.connection()).await;
+pub async fn update(change: &Change, balancer: &Balancer) -> Result<()> {
+    by_id(change, balancer.id).await?;
+    let written = to_row(balancer)?.update(change.connection()).await;
     unless_taken(written, "balancer", &balancer.name).map(drop)
 }
 
 /// Deletes it; clusters behind it are then without one.
-pub async fn delete(tx: &Tx, id: BalancerId) -> Result<()> {
-    by_id(tx, id).await?;
-    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+pub async fn delete(change: &Change, id: BalancerId) -> Result<()> {
+    by_id(change, id).await?;
+    Entity::delete_by_id(id.0).exec(change.connection()).await?;
     Ok(())
 }
 

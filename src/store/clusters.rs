@@ -9,7 +9,7 @@ use super::columns::{checked, from_json, key, to_json};
 use super::entities::clusters::{ActiveModel, Column, Entity, Model};
 use super::entities::{cluster_servers as links, servers};
 use super::error::unless_taken;
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{BalancerId, Cluster, ClusterId, Error, Member, Result, ServerId};
 
 /// All of them, by name.
@@ -51,14 +51,14 @@ pub async fn by_id(on: &impl Reader, id: ClusterId) -> Result<Cluster> {
 /// # Errors
 /// A complaint about the field `name` when it is taken, or about `members` when a server does
 /// not exist or is named twice.
-pub async fn insert(tx: &Tx, cluster: &Cluster) -> Result<Cluster> {
+pub async fn insert(change: &Change, cluster: &Cluster) -> Result<Cluster> {
     let row = ActiveModel {
         id: NotSet,
         ..to_row(cluster)?
     };
-    let written = row.insert(tx.connection()).await;
+    let written = row.insert(change.connection()).await;
     let row = unless_taken(written, "cluster", &cluster.name)?;
-    link(tx, row.id, &cluster.members).await?;
+    link(change, row.id, &cluster.members).await?;
     from_row(row, cluster.members.clone())
 }
 
@@ -66,29 +66,29 @@ pub async fn insert(tx: &Tx, cluster: &Cluster) -> Result<Cluster> {
 ///
 /// # Errors
 /// As [`insert`]; not found.
-pub async fn update(tx: &Tx, cluster: &Cluster) -> Result<()> {
-    by_id(tx, cluster.id).await?;
-    let written = to_row(cluster)?.update(tx.connection()).await;
+pub async fn update(change: &Change, cluster: &Cluster) -> Result<()> {
+    by_id(change, cluster.id).await?;
+    let written = to_row(cluster)?.update(change.connection()).await;
     unless_taken(written, "cluster", &cluster.name)?;
     links::Entity::delete_many()
         .filter(links::Column::ClusterId.eq(cluster.id.0))
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
-    link(tx, cluster.id.0, &cluster.members).await
+    link(change, cluster.id.0, &cluster.members).await
 }
 
 /// Deletes it and takes it out of its environments; its servers stay.
-pub async fn delete(tx: &Tx, id: ClusterId) -> Result<()> {
-    by_id(tx, id).await?;
-    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+pub async fn delete(change: &Change, id: ClusterId) -> Result<()> {
+    by_id(change, id).await?;
+    Entity::delete_by_id(id.0).exec(change.connection()).await?;
     Ok(())
 }
 
-async fn link(tx: &Tx, cluster: i64, members: &[Member]) -> Result<()> {
+async fn link(change: &Change, cluster: i64, members: &[Member]) -> Result<()> {
     let ids = members.iter().map(|member| member.server.0);
     let found = servers::Entity::find()
         .filter(servers::Column::Id.is_in(ids))
-        .all(tx.connection())
+        .all(change.connection())
         .await?
         .len();
     if found != members.len() {
@@ -108,7 +108,7 @@ async fn link(tx: &Tx, cluster: i64, members: &[Member]) -> Result<()> {
         });
     if !members.is_empty() {
         links::Entity::insert_many(rows)
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(change.connection())
             .await?;
     }
     Ok(())

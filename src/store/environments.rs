@@ -9,7 +9,7 @@ use super::columns::{checked, from_json, key, to_json};
 use super::entities::environments::{ActiveModel, Column, Entity, Model};
 use super::entities::{clusters, environment_clusters as links};
 use super::error::unless_taken;
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{ClusterId, Environment, EnvironmentId, Error, ProjectId, Result};
 
 /// All of all projects: by project, then in the order of the promotion chain.
@@ -89,14 +89,14 @@ pub async fn by_id(on: &impl Reader, id: EnvironmentId) -> Result<Environment> {
 /// # Errors
 /// A complaint about the field `name` when the project has one of that name, or about
 /// `clusters` when one of them does not exist.
-pub async fn insert(tx: &Tx, environment: &Environment) -> Result<Environment> {
+pub async fn insert(change: &Change, environment: &Environment) -> Result<Environment> {
     let row = ActiveModel {
         id: NotSet,
         ..to_row(environment)?
     };
-    let written = row.insert(tx.connection()).await;
+    let written = row.insert(change.connection()).await;
     let row = unless_taken(written, "environment", &environment.name)?;
-    link(tx, row.id, &environment.clusters).await?;
+    link(change, row.id, &environment.clusters).await?;
     from_row(row, environment.clusters.clone())
 }
 
@@ -104,34 +104,38 @@ pub async fn insert(tx: &Tx, environment: &Environment) -> Result<Environment> {
 ///
 /// # Errors
 /// As [`insert`]; not found.
-pub async fn update(tx: &Tx, environment: &Environment) -> Result<()> {
-    by_id(tx, environment.id).await?;
-    let written = to_row(environment)?.update(tx.connection()).await;
+pub async fn update(change: &Change, environment: &Environment) -> Result<()> {
+    by_id(change, environment.id).await?;
+    let written = to_row(environment)?.update(change.connection()).await;
     unless_taken(written, "environment", &environment.name)?;
     links::Entity::delete_many()
         .filter(links::Column::EnvironmentId.eq(environment.id.0))
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
-    link(tx, environment.id.0, &environment.clusters).await
+    link(change, environment.id.0, &environment.clusters).await
 }
 
 /// Deletes it. What was deployed there stays in the history under its name.
 ///
 /// # Errors
 /// A conflict while one of its deployments is at work.
-pub async fn delete(tx: &Tx, id: EnvironmentId) -> Result<()> {
-    let environment = by_id(tx, id).await?;
-    super::deployments::none_at_work(tx, super::deployments::Scope::Environment(id), &environment.name)
-        .await?;
-    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+pub async fn delete(change: &Change, id: EnvironmentId) -> Result<()> {
+    let environment = by_id(change, id).await?;
+    super::deployments::none_at_work(
+        change,
+        super::deployments::Scope::Environment(id),
+        &environment.name,
+    )
+    .await?;
+    Entity::delete_by_id(id.0).exec(change.connection()).await?;
     Ok(())
 }
 
-async fn link(tx: &Tx, environment: i64, wanted: &[ClusterId]) -> Result<()> {
+async fn link(change: &Change, environment: i64, wanted: &[ClusterId]) -> Result<()> {
     let ids = wanted.iter().map(|id| id.0);
     let found = clusters::Entity::find()
         .filter(clusters::Column::Id.is_in(ids))
-        .all(tx.connection())
+        .all(change.connection())
         .await?
         .len();
     if found != wanted.len() {
@@ -150,7 +154,7 @@ async fn link(tx: &Tx, environment: i64, wanted: &[ClusterId]) -> Result<()> {
         });
     if !wanted.is_empty() {
         links::Entity::insert_many(rows)
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(change.connection())
             .await?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use sea_orm::{ActiveModelTrait, EntityTrait, QueryOrder};
 
 use super::columns::{instant, micros};
 use super::entities::locks::{ActiveModel, Column, Entity, Model};
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{EnvironmentId, Error, Instant, Lock, LockId, ProjectId, Result};
 
 /// All that are in force at `now`, oldest first.
@@ -41,7 +41,7 @@ pub async fn by_id(on: &impl Reader, id: LockId) -> Result<Lock> {
 }
 
 /// Adds one; its `id` is given here, whatever it says.
-pub async fn insert(tx: &Tx, lock: &Lock) -> Result<Lock> {
+pub async fn insert(change: &Change, lock: &Lock) -> Result<Lock> {
     let row = ActiveModel {
         id: NotSet,
         project_id: Set(lock.project.map(|id| id.0)),
@@ -51,13 +51,13 @@ pub async fn insert(tx: &Tx, lock: &Lock) -> Result<Lock> {
         created_at: Set(micros(lock.created_at)),
         ends_at: Set(lock.ends_at.map(micros)),
     };
-    Ok(from_row(row.insert(tx.connection()).await?))
+    Ok(from_row(row.insert(change.connection()).await?))
 }
 
 /// Lifts one. The audit log remembers it.
-pub async fn delete(tx: &Tx, id: LockId) -> Result<()> {
-    by_id(tx, id).await?;
-    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+pub async fn delete(change: &Change, id: LockId) -> Result<()> {
+    by_id(change, id).await?;
+    Entity::delete_by_id(id.0).exec(change.connection()).await?;
     Ok(())
 }
 

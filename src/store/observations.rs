@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::columns::{instant, micros};
 use super::entities::observations::{ActiveModel, Column, Entity, Model};
-use super::{Reader, Tx};
+use super::{Reader, Write};
 use crate::domain::{EnvironmentId, Observation, Release, Result, ServerId};
 
 /// All of them.
@@ -30,7 +30,7 @@ pub async fn of_environment(on: &impl Reader, environment: EnvironmentId) -> Res
 }
 
 /// Keeps the last word of a server about an environment.
-pub async fn put(tx: &Tx, seen: &Observation) -> Result<()> {
+pub async fn put(tx: &impl Write, seen: &Observation) -> Result<()> {
     let release = seen.release.as_ref();
     let row = ActiveModel {
         environment_id: Set(seen.environment_id.0),
@@ -56,7 +56,7 @@ pub async fn put(tx: &Tx, seen: &Observation) -> Result<()> {
         .to_owned();
     Entity::insert(row)
         .on_conflict(same)
-        .exec_without_returning(tx.connection())
+        .exec_without_returning(tx.db())
         .await?;
     Ok(())
 }

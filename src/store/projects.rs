@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use super::columns::{checked, from_json, key, to_json, word};
 use super::entities::projects::{ActiveModel, Column, Entity, Model};
 use super::error::unless_taken;
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{Error, Project, ProjectId, Result, SyncMethod};
 
 /// All of them, by name.
@@ -34,12 +34,12 @@ pub async fn by_id(on: &impl Reader, id: ProjectId) -> Result<Project> {
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
-pub async fn insert(tx: &Tx, project: &Project) -> Result<Project> {
+pub async fn insert(change: &Change, project: &Project) -> Result<Project> {
     let row = ActiveModel {
         id: NotSet,
         ..to_row(project)?
     };
-    let written = row.insert(tx.connection()).await;
+    let written = row.insert(change.connection()).await;
     from_row(unless_taken(written, "project", &project.name)?)
 }
 
@@ -47,9 +47,9 @@ pub async fn insert(tx: &Tx, project: &Project) -> Result<Project> {
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
-pub async fn update(tx: &Tx, project: &Project) -> Result<()> {
-    by_id(tx, project.id).await?;
-    let written = to_row(project)?.update(tx.connection()).await;
+pub async fn update(change: &Change, project: &Project) -> Result<()> {
+    by_id(change, project.id).await?;
+    let written = to_row(project)?.update(change.connection()).await;
     unless_taken(written, "project", &project.name).map(drop)
 }
 
@@ -57,10 +57,10 @@ pub async fn update(tx: &Tx, project: &Project) -> Result<()> {
 ///
 /// # Errors
 /// A conflict while one of its deployments is at work.
-pub async fn delete(tx: &Tx, id: ProjectId) -> Result<()> {
-    let project = by_id(tx, id).await?;
-    super::deployments::none_at_work(tx, super::deployments::Scope::Project(id), &project.name).await?;
-    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+pub async fn delete(change: &Change, id: ProjectId) -> Result<()> {
+    let project = by_id(change, id).await?;
+    super::deployments::none_at_work(change, super::deployments::Scope::Project(id), &project.name).await?;
+    Entity::delete_by_id(id.0).exec(change.connection()).await?;
     Ok(())
 }
 

@@ -21,9 +21,10 @@ use super::columns::micros;
 use super::deployments::{by_id, from_row, set_state};
 use super::entities::deployments::{Column, Entity};
 use super::entities::{deployment_servers as parts, reservations};
-use super::{Lease, LeasedTx, Reader, Store, Tx};
+use super::{Lease, Reader, Right, Store, Write};
 use crate::domain::{
-    Deployment, DeploymentId, DeploymentState, Error, Instant, Result, ServerId, ServerState,
+    Deployment, DeploymentId, DeploymentState, Error, Event, EventKind, Instant, Result, ServerId,
+    ServerState,
 };
 
 /// How many waiting deployments a claim looks at. Behind so many, the next look is soon enough.
@@ -55,36 +56,40 @@ pub async fn claim(store: &Store, worker: &str, now: Instant, lease: Duration) -
     if next(store).await?.is_none() {
         return Ok(None);
     }
-    let tx = store.begin().await?;
-    let claimed = claim_in(&tx, worker, now, lease).await?;
-    if claimed.is_some() {
-        tx.commit().await?;
-    } else {
-        tx.rollback().await?;
-    }
-    Ok(claimed)
-}
-
-/// [`claim`] in a transaction that is already open.
-pub async fn claim_in(tx: &Tx, worker: &str, now: Instant, lease: Duration) -> Result<Option<Claimed>> {
-    let Some((id, servers)) = next(tx).await? else {
+    let record = store.record().await?;
+    let Some((id, servers)) = next(&record).await? else {
+        record.rollback().await?;
         return Ok(None);
     };
-    set_state(tx, id, DeploymentState::Queued, DeploymentState::Running, now, "").await?;
+    let waiting = by_id(&record, id).await?;
+    let change = record.into_change(Right::of_engine(&waiting), now);
+    set_state(
+        &change,
+        id,
+        DeploymentState::Queued,
+        DeploymentState::Running,
+        now,
+        "",
+    )
+    .await?;
     let rows = servers.iter().map(|server| reservations::ActiveModel {
         server_id: Set(server.0),
         deployment_id: Set(id.0),
     });
     if !servers.is_empty() {
         reservations::Entity::insert_many(rows)
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(change.connection())
             .await?;
     }
-    let fence = take(tx, id, worker, now, lease).await?;
-    Ok(Some(Claimed {
-        deployment: by_id(tx, id).await?,
-        lease: fence,
-    }))
+    let lease = take(&change, id, worker, now, lease).await?;
+    let deployment = by_id(&change, id).await?;
+    let started = Event::by_engine(
+        EventKind::DeploymentStarted,
+        &deployment,
+        "A worker has taken it.",
+    );
+    change.commit(started).await?;
+    Ok(Some(Claimed { deployment, lease }))
 }
 
 /// Keeps the lease until `until`.
@@ -92,30 +97,20 @@ pub async fn claim_in(tx: &Tx, worker: &str, now: Instant, lease: Duration) -> R
 /// # Errors
 /// [`super::Fenced`] when it was lost.
 pub async fn extend(store: &Store, lease: Lease, until: Instant) -> Result<()> {
-    let tx = store.begin_leased(lease).await?;
+    let record = store.record_leased(lease).await?;
     Entity::update_many()
         .col_expr(Column::LeaseUntilAt, Expr::value(micros(until)))
         .filter(Column::Id.eq(lease.deployment.0))
-        .exec(tx.connection())
+        .exec(record.connection())
         .await?;
-    tx.commit().await
+    record.commit_silently().await
 }
 
 /// Frees every server the deployment holds. [`set_state`] does so for what has ended.
-pub async fn release(tx: &Tx, id: DeploymentId) -> Result<()> {
+pub async fn release(tx: &impl Write, id: DeploymentId) -> Result<()> {
     reservations::Entity::delete_many()
         .filter(reservations::Column::DeploymentId.eq(id.0))
-        .exec(tx.connection())
-        .await?;
-    Ok(())
-}
-
-/// Frees one server before the deployment has ended.
-pub async fn release_server(tx: &LeasedTx, server: ServerId) -> Result<()> {
-    reservations::Entity::delete_many()
-        .filter(reservations::Column::DeploymentId.eq(tx.deployment().0))
-        .filter(reservations::Column::ServerId.eq(server.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
@@ -132,13 +127,13 @@ pub async fn take_over(
     if abandoned(store, which).await?.is_empty() {
         return Ok(Vec::new());
     }
-    let tx = store.begin().await?;
+    let record = store.record().await?;
     let mut taken = Vec::new();
-    for deployment in abandoned(&tx, which).await? {
-        let lease = take(&tx, deployment.id, worker, now, lease).await?;
+    for deployment in abandoned(&record, which).await? {
+        let lease = take(&record, deployment.id, worker, now, lease).await?;
         taken.push(Claimed { deployment, lease });
     }
-    tx.commit().await?;
+    record.commit().await?;
     Ok(taken)
 }
 
@@ -299,20 +294,26 @@ async fn queued(on: &impl Reader) -> Result<Vec<Queued>> {
 }
 
 /// Makes `worker` the one that works on a deployment; returns its proof.
-async fn take(tx: &Tx, id: DeploymentId, worker: &str, now: Instant, lease: Duration) -> Result<Lease> {
+async fn take(
+    tx: &impl Write,
+    id: DeploymentId,
+    worker: &str,
+    now: Instant,
+    lease: Duration,
+) -> Result<Lease> {
     let length = chrono::Duration::from_std(lease).map_err(Error::internal)?;
     Entity::update_many()
         .col_expr(Column::Worker, Expr::value(worker))
         .col_expr(Column::LeaseUntilAt, Expr::value(micros(now + length)))
         .col_expr(Column::Fence, Expr::col(Column::Fence).add(1))
         .filter(Column::Id.eq(id.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     let fence: Option<i64> = Entity::find_by_id(id.0)
         .select_only()
         .column(Column::Fence)
         .into_tuple()
-        .one(tx.connection())
+        .one(tx.db())
         .await?;
     let fence = fence.ok_or_else(|| Error::not_found(format!("deployment {id}")))?;
     Ok(Lease {

@@ -11,7 +11,7 @@ use super::columns::{checked, instant, micros};
 use super::entities::deployment_servers as parts;
 use super::entities::deployments;
 use super::entities::releases::{ActiveModel, Column, Entity, Model};
-use super::{LeasedTx, Reader, Tx};
+use super::{Journal, Reader, Write};
 use crate::domain::{
     CommitId, DeploymentId, DeploymentState, EnvironmentId, Instant, ReleaseId, Result, ServerId,
     ServerRelease, ServerState,
@@ -37,18 +37,22 @@ pub struct NewRelease {
 }
 
 /// Records a release of the deployment being worked on as the one in use on its server.
-pub async fn record(tx: &LeasedTx, new: &NewRelease) -> Result<ServerRelease> {
+pub async fn record(tx: &impl Journal, new: &NewRelease) -> Result<ServerRelease> {
     write(tx, tx.deployment(), new).await
 }
 
 /// Records a release of `deployment` as the one in use on its server.
-pub(super) async fn write(tx: &Tx, deployment: DeploymentId, new: &NewRelease) -> Result<ServerRelease> {
+pub(super) async fn write(
+    tx: &impl Write,
+    deployment: DeploymentId,
+    new: &NewRelease,
+) -> Result<ServerRelease> {
     Entity::update_many()
         .col_expr(Column::Current, Expr::value(false))
         .filter(Column::EnvironmentId.eq(new.environment_id.0))
         .filter(Column::Current.eq(true))
         .filter(Column::ServerId.eq(new.server_id.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     let row = ActiveModel {
         id: NotSet,
@@ -63,15 +67,15 @@ pub(super) async fn write(tx: &Tx, deployment: DeploymentId, new: &NewRelease) -
         current: Set(true),
         verified_at: Set(Some(micros(new.at))),
     };
-    from_row(row.insert(tx.connection()).await?)
+    from_row(row.insert(tx.db()).await?)
 }
 
 /// Notes that the server was asked at `now` and has this release in use.
-pub async fn verified(tx: &Tx, id: ReleaseId, now: Instant) -> Result<()> {
+pub async fn verified(tx: &impl Write, id: ReleaseId, now: Instant) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::VerifiedAt, Expr::value(micros(now)))
         .filter(Column::Id.eq(id.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }

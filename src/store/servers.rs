@@ -12,7 +12,7 @@ use super::columns::{checked, instant, key, micros};
 use super::entities::host_keys;
 use super::entities::servers::{ActiveModel, Column, Entity, Model};
 use super::error::{unless_taken, unreadable};
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{Error, HostKey, Instant, Result, Server, ServerId};
 
 /// All of them, by name.
@@ -51,12 +51,12 @@ pub async fn by_id(on: &impl Reader, id: ServerId) -> Result<Server> {
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
-pub async fn insert(tx: &Tx, server: &Server) -> Result<Server> {
+pub async fn insert(change: &Change, server: &Server) -> Result<Server> {
     let row = ActiveModel {
         id: NotSet,
         ..to_row(server)
     };
-    let written = row.insert(tx.connection()).await;
+    let written = row.insert(change.connection()).await;
     from_row(unless_taken(written, "server", &server.name)?, None)
 }
 
@@ -64,9 +64,9 @@ pub async fn insert(tx: &Tx, server: &Server) -> Result<Server> {
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
-pub async fn update(tx: &Tx, server: &Server) -> Result<()> {
-    by_id(tx, server.id).await?;
-    let written = to_row(server).update(tx.connection()).await;
+pub async fn update(change: &Change, server: &Server) -> Result<()> {
+    by_id(change, server.id).await?;
+    let written = to_row(server).update(change.connection()).await;
     unless_taken(written, "server", &server.name).map(drop)
 }
 
@@ -75,22 +75,22 @@ pub async fn update(tx: &Tx, server: &Server) -> Result<()> {
 ///
 /// # Errors
 /// A conflict while a deployment holds it.
-pub async fn delete(tx: &Tx, id: ServerId) -> Result<()> {
-    let server = by_id(tx, id).await?;
-    if let Some(deployment) = super::queue::holders(tx).await?.get(&id) {
+pub async fn delete(change: &Change, id: ServerId) -> Result<()> {
+    let server = by_id(change, id).await?;
+    if let Some(deployment) = super::queue::holders(change).await?.get(&id) {
         return Err(Error::conflict(format!(
             "Deployment {deployment} is working on server “{}”. Delete it when that has ended.",
             server.name
         )));
     }
-    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+    Entity::delete_by_id(id.0).exec(change.connection()).await?;
     Ok(())
 }
 
 /// Makes `key` the one the server must show; the one before is kept as replaced.
-pub async fn pin_host_key(tx: &Tx, id: ServerId, key: &HostKey) -> Result<()> {
-    by_id(tx, id).await?;
-    forget_host_key(tx, id, key.pinned_at).await?;
+pub async fn pin_host_key(change: &Change, id: ServerId, key: &HostKey) -> Result<()> {
+    by_id(change, id).await?;
+    forget_host_key(change, id, key.pinned_at).await?;
     host_keys::ActiveModel {
         id: NotSet,
         server_id: Set(id.0),
@@ -100,18 +100,18 @@ pub async fn pin_host_key(tx: &Tx, id: ServerId, key: &HostKey) -> Result<()> {
         pinned_by: Set(key.pinned_by.clone()),
         replaced_at: Set(None),
     }
-    .insert(tx.connection())
+    .insert(change.connection())
     .await?;
     Ok(())
 }
 
 /// Leaves the server without a trusted key, so that nothing connects to it.
-pub async fn forget_host_key(tx: &Tx, id: ServerId, now: Instant) -> Result<()> {
+pub async fn forget_host_key(change: &Change, id: ServerId, now: Instant) -> Result<()> {
     host_keys::Entity::update_many()
         .col_expr(host_keys::Column::ReplacedAt, Expr::value(micros(now)))
         .filter(host_keys::Column::ServerId.eq(id.0))
         .filter(host_keys::Column::ReplacedAt.is_null())
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     Ok(())
 }

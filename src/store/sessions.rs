@@ -8,7 +8,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
 use tower_sessions::cookie::time::OffsetDateTime;
-use tower_sessions::session::{Id, Record};
+use tower_sessions::session::{Id, Record as Session};
 use tower_sessions::session_store::{Error as SessionError, Result as SessionResult};
 use tower_sessions::{ExpiredDeletion, SessionStore};
 
@@ -34,48 +34,50 @@ impl SessionRows {
     /// Deletes what has expired. Returns how many there were.
     pub async fn sweep(&self) -> Result<u64> {
         let now = micros(self.clock.now());
-        let tx = self.store.begin().await?;
+        let record = self.store.record().await?;
         let done = Entity::delete_many()
             .filter(Column::ExpiresAt.lte(now))
-            .exec(tx.connection())
+            .exec(record.connection())
             .await?;
-        tx.commit().await?;
+        record.commit().await?;
         Ok(done.rows_affected)
     }
 
-    async fn put(&self, record: &Record) -> Result<()> {
-        let tx = self.store.begin().await?;
-        let row = row(record)?;
+    async fn put(&self, session: &Session) -> Result<()> {
+        let record = self.store.record().await?;
+        let row = row(session)?;
         let replaced = OnConflict::column(Column::Id)
             .update_columns([Column::Data, Column::ExpiresAt])
             .to_owned();
         Entity::insert(row)
             .on_conflict(replaced)
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(record.connection())
             .await?;
-        tx.commit().await
+        record.commit().await
     }
 
     /// Stores a new session; `false` when its id is taken.
-    async fn put_new(&self, record: &Record) -> Result<bool> {
-        let tx = self.store.begin().await?;
-        let taken = Entity::find_by_id(key(&record.id)).one(tx.connection()).await?;
+    async fn put_new(&self, session: &Session) -> Result<bool> {
+        let record = self.store.record().await?;
+        let taken = Entity::find_by_id(key(&session.id))
+            .one(record.connection())
+            .await?;
         if taken.is_some() {
             return Ok(false);
         }
-        row(record)?.insert(tx.connection()).await?;
-        tx.commit().await?;
+        row(session)?.insert(record.connection()).await?;
+        record.commit().await?;
         Ok(true)
     }
 
-    async fn get(&self, id: &Id) -> Result<Option<Record>> {
+    async fn get(&self, id: &Id) -> Result<Option<Session>> {
         let found = Entity::find_by_id(key(id))
             .filter(Column::ExpiresAt.gt(micros(self.clock.now())))
-            .one(&self.store.db)
+            .one(self.store.connection())
             .await?;
         let Some(found) = found else { return Ok(None) };
         let expires = i128::from(found.expires_at) * 1000;
-        Ok(Some(Record {
+        Ok(Some(Session {
             id: *id,
             data: columns::from_json("a session", &found.data)?,
             expiry_date: OffsetDateTime::from_unix_timestamp_nanos(expires).map_err(Error::internal)?,
@@ -83,26 +85,26 @@ impl SessionRows {
     }
 
     async fn remove(&self, id: &Id) -> Result<()> {
-        let tx = self.store.begin().await?;
-        Entity::delete_by_id(key(id)).exec(tx.connection()).await?;
-        tx.commit().await
+        let record = self.store.record().await?;
+        Entity::delete_by_id(key(id)).exec(record.connection()).await?;
+        record.commit().await
     }
 }
 
 #[async_trait]
 impl SessionStore for SessionRows {
-    async fn create(&self, record: &mut Record) -> SessionResult<()> {
-        while !self.put_new(record).await.map_err(told)? {
-            record.id = Id::default();
+    async fn create(&self, session: &mut Session) -> SessionResult<()> {
+        while !self.put_new(session).await.map_err(told)? {
+            session.id = Id::default();
         }
         Ok(())
     }
 
-    async fn save(&self, record: &Record) -> SessionResult<()> {
-        self.put(record).await.map_err(told)
+    async fn save(&self, session: &Session) -> SessionResult<()> {
+        self.put(session).await.map_err(told)
     }
 
-    async fn load(&self, id: &Id) -> SessionResult<Option<Record>> {
+    async fn load(&self, id: &Id) -> SessionResult<Option<Session>> {
         self.get(id).await.map_err(told)
     }
 
@@ -124,11 +126,11 @@ impl fmt::Debug for SessionRows {
     }
 }
 
-fn row(record: &Record) -> Result<ActiveModel> {
-    let expires = record.expiry_date.unix_timestamp_nanos() / 1000;
+fn row(session: &Session) -> Result<ActiveModel> {
+    let expires = session.expiry_date.unix_timestamp_nanos() / 1000;
     Ok(ActiveModel {
-        id: Set(key(&record.id)),
-        data: Set(columns::to_json(&record.data)?),
+        id: Set(key(&session.id)),
+        data: Set(columns::to_json(&session.data)?),
         expires_at: Set(i64::try_from(expires).unwrap_or(i64::MAX)),
     })
 }

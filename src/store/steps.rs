@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::columns::{instant, micros, word};
 use super::entities::steps::{ActiveModel, Column, Entity, Model};
-use super::{LeasedTx, Reader};
+use super::{Journal, Reader};
 use crate::domain::{DeploymentId, Error, Instant, Result, ServerId, Step, StepId, StepKind, StepState};
 
 /// How many rows are written by one statement; databases limit the parameters of one.
@@ -25,11 +25,11 @@ pub struct NewStep {
 
 /// Stores a deployment's plan, every step waiting, in this order. A plan that was there (of a
 /// worker that lost the deployment) is replaced.
-pub async fn insert(tx: &LeasedTx, plan: &[NewStep]) -> Result<Vec<Step>> {
+pub async fn insert(tx: &impl Journal, plan: &[NewStep]) -> Result<Vec<Step>> {
     let deployment = tx.deployment();
     Entity::delete_many()
         .filter(Column::DeploymentId.eq(deployment.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     let rows: Vec<ActiveModel> = plan
         .iter()
@@ -50,7 +50,7 @@ pub async fn insert(tx: &LeasedTx, plan: &[NewStep]) -> Result<Vec<Step>> {
         .collect();
     for some in rows.chunks(ROWS_AT_ONCE) {
         Entity::insert_many(some.to_vec())
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(tx.db())
             .await?;
     }
     list(tx, deployment).await
@@ -73,7 +73,7 @@ pub async fn by_id(on: &impl Reader, id: StepId) -> Result<Step> {
 }
 
 /// Notes that a step has begun; what an earlier attempt left is forgotten.
-pub async fn start(tx: &LeasedTx, id: StepId, now: Instant) -> Result<()> {
+pub async fn start(tx: &impl Journal, id: StepId, now: Instant) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::State, Expr::value(StepState::Running.as_str()))
         .col_expr(Column::StartedAt, Expr::value(micros(now)))
@@ -82,14 +82,14 @@ pub async fn start(tx: &LeasedTx, id: StepId, now: Instant) -> Result<()> {
         .col_expr(Column::Detail, Expr::value(""))
         .filter(Column::Id.eq(id.0))
         .filter(Column::DeploymentId.eq(tx.deployment().0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
 
 /// Notes how a step ended.
 pub async fn finish(
-    tx: &LeasedTx,
+    tx: &impl Journal,
     id: StepId,
     state: StepState,
     exit_code: Option<i32>,
@@ -103,14 +103,14 @@ pub async fn finish(
         .col_expr(Column::Detail, Expr::value(detail))
         .filter(Column::Id.eq(id.0))
         .filter(Column::DeploymentId.eq(tx.deployment().0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
 
 /// Notes that the steps of a server are to be done once more: each waits again. When it was last
 /// begun stays, since what it may have done there is there still.
-pub async fn forget_outcomes(tx: &LeasedTx, server: ServerId) -> Result<()> {
+pub async fn forget_outcomes(tx: &impl Journal, server: ServerId) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::State, Expr::value(StepState::Waiting.as_str()))
         .col_expr(Column::FinishedAt, Expr::value(None::<i64>))
@@ -118,7 +118,7 @@ pub async fn forget_outcomes(tx: &LeasedTx, server: ServerId) -> Result<()> {
         .col_expr(Column::Detail, Expr::value(""))
         .filter(Column::DeploymentId.eq(tx.deployment().0))
         .filter(Column::ServerId.eq(server.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
@@ -126,7 +126,7 @@ pub async fn forget_outcomes(tx: &LeasedTx, server: ServerId) -> Result<()> {
 /// Ends every step that is in state `from` with state `to`: what never began when a deployment
 /// is cancelled, what was running when the deployer stopped. Returns how many.
 pub async fn finish_all(
-    tx: &LeasedTx,
+    tx: &impl Journal,
     from: StepState,
     to: StepState,
     detail: &str,
@@ -138,7 +138,7 @@ pub async fn finish_all(
         .col_expr(Column::Detail, Expr::value(detail))
         .filter(Column::DeploymentId.eq(tx.deployment().0))
         .filter(Column::State.eq(from.as_str()))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(done.rows_affected)
 }

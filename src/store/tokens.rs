@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 
 use super::columns::{from_json, instant, micros, to_json};
 use super::entities::tokens::{ActiveModel, Column, Entity, Model};
-use super::{Reader, Tx};
+use super::{Change, Reader, Write};
 use crate::domain::{Error, Instant, Result, Token, TokenId, UserId};
 
 /// Those of a user, newest first, ended ones too.
@@ -26,7 +26,7 @@ pub async fn by_hash(on: &impl Reader, hash: &str) -> Result<Option<Token>> {
 }
 
 /// Adds one; its `id` is given here, whatever it says.
-pub async fn insert(tx: &Tx, token: &Token, hash: &str) -> Result<Token> {
+pub async fn insert(change: &Change, token: &Token, hash: &str) -> Result<Token> {
     let row = ActiveModel {
         id: NotSet,
         user_id: Set(token.user_id.0),
@@ -38,17 +38,17 @@ pub async fn insert(tx: &Tx, token: &Token, hash: &str) -> Result<Token> {
         last_used_at: Set(None),
         revoked_at: Set(None),
     };
-    from_row(row.insert(tx.connection()).await?)
+    from_row(row.insert(change.connection()).await?)
 }
 
 /// Ends one of `user`'s for good.
-pub async fn revoke(tx: &Tx, user: UserId, id: TokenId, now: Instant) -> Result<()> {
+pub async fn revoke(change: &Change, user: UserId, id: TokenId, now: Instant) -> Result<()> {
     let done = Entity::update_many()
         .col_expr(Column::RevokedAt, Expr::value(micros(now)))
         .filter(Column::Id.eq(id.0))
         .filter(Column::UserId.eq(user.0))
         .filter(Column::RevokedAt.is_null())
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     match done.rows_affected {
         0 => Err(Error::not_found("such token that still works")),
@@ -57,11 +57,11 @@ pub async fn revoke(tx: &Tx, user: UserId, id: TokenId, now: Instant) -> Result<
 }
 
 /// Notes that one was used.
-pub async fn used(tx: &Tx, id: TokenId, now: Instant) -> Result<()> {
+pub async fn used(tx: &impl Write, id: TokenId, now: Instant) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::LastUsedAt, Expr::value(micros(now)))
         .filter(Column::Id.eq(id.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }

@@ -1,12 +1,9 @@
-//! The ways to reach the database: reading from anywhere, writing in a transaction, and, for
-//! workers, writing in a transaction that has proved the deployment is still theirs.
+//! The ground of reading and writing: what can be read from, the transaction that both ways to
+//! write stand on, and the lease by which a worker proves that a deployment is still its own.
 
-use std::ops::Deref;
-
-use sea_orm::{ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Store;
 use super::entities::deployments;
 use crate::domain::{DeploymentId, Error, ErrorKind, Result};
 
@@ -28,7 +25,7 @@ impl Tx {
     }
 
     /// Makes everything done in it durable and visible.
-    pub async fn commit(self) -> Result<()> {
+    pub(super) async fn commit(self) -> Result<()> {
         let Self { transaction, turn } = self;
         transaction.commit().await?;
         drop(turn);
@@ -36,7 +33,7 @@ impl Tx {
     }
 
     /// Takes back everything done in it, now rather than at some time after the drop.
-    pub async fn rollback(self) -> Result<()> {
+    pub(super) async fn rollback(self) -> Result<()> {
         let Self { transaction, turn } = self;
         transaction.rollback().await?;
         drop(turn);
@@ -55,7 +52,7 @@ pub struct Lease {
 }
 
 /// The lease was lost: another worker has the deployment now, or it was closed. Found as the
-/// source of the error that [`Store::begin_leased`] gives.
+/// source of the error that [`Store::record_leased`] gives.
 #[derive(Debug, thiserror::Error)]
 #[error("deployment {} was taken over: claim {} is not the last", .0.deployment, .0.fence)]
 pub struct Fenced(pub Lease);
@@ -67,44 +64,13 @@ impl Fenced {
     }
 }
 
-/// A transaction of a worker whose lease holds. Nobody can take the deployment over before it
-/// ends, so what is written in it is fenced as a whole.
-pub struct LeasedTx {
-    tx: Tx,
-    lease: Lease,
-}
-
-impl LeasedTx {
-    /// The proof it was opened with.
-    pub fn lease(&self) -> Lease {
-        self.lease
-    }
-
-    /// The deployment being worked on.
-    pub fn deployment(&self) -> DeploymentId {
-        self.lease.deployment
-    }
-
-    /// Makes everything done in it durable and visible.
-    pub async fn commit(self) -> Result<()> {
-        self.tx.commit().await
-    }
-}
-
-impl Deref for LeasedTx {
-    type Target = Tx;
-
-    fn deref(&self) -> &Tx {
-        &self.tx
-    }
-}
-
 impl Tx {
-    /// Turns an open transaction into one of the worker that holds `lease`.
+    /// Proves that the worker which holds `lease` still has the deployment. Nobody can take it over
+    /// before the transaction ends, so what is written in it is fenced as a whole.
     ///
     /// # Errors
     /// [`Fenced`], as the source of a conflict, when the lease was lost.
-    pub async fn leased(self, lease: Lease) -> Result<LeasedTx> {
+    pub(super) async fn prove(&self, lease: Lease) -> Result<()> {
         let row: Option<i64> = deployments::Entity::find_by_id(lease.deployment.0)
             .select_only()
             .column(deployments::Column::Fence)
@@ -114,33 +80,18 @@ impl Tx {
             .one(self.connection())
             .await?;
         if row == Some(lease.fence) {
-            return Ok(LeasedTx { tx: self, lease });
+            return Ok(());
         }
         let sentence = "Another worker has taken this deployment over.";
         Err(Error::new(ErrorKind::Conflict, sentence).because(Fenced(lease)))
     }
 }
 
-impl Store {
-    /// Opens a writing transaction for the worker that holds `lease`.
-    ///
-    /// # Errors
-    /// As [`Tx::leased`].
-    pub async fn begin_leased(&self, lease: Lease) -> Result<LeasedTx> {
-        self.begin().await?.leased(lease).await
-    }
-}
-
-/// What can be read from: the [`Store`], or an open [`Tx`] with what was done in it so far.
+/// What can be read from: the [`Store`], or an open write with what was done in it so far.
 pub trait Reader: sealed::Connected + Sync {}
-
-impl Reader for Store {}
-impl Reader for Tx {}
-impl Reader for LeasedTx {}
 
 /// Keeps the database's own types out of everybody else's sight.
 pub(super) mod sealed {
-    use super::{DatabaseConnection, DatabaseTransaction, LeasedTx, Store, Tx};
     use sea_orm::{ConnectionTrait, StreamTrait};
 
     /// Has a connection.
@@ -149,27 +100,6 @@ pub(super) mod sealed {
         type Connection: ConnectionTrait + StreamTrait;
         /// The connection.
         fn db(&self) -> &Self::Connection;
-    }
-
-    impl Connected for Store {
-        type Connection = DatabaseConnection;
-        fn db(&self) -> &Self::Connection {
-            &self.db
-        }
-    }
-
-    impl Connected for Tx {
-        type Connection = DatabaseTransaction;
-        fn db(&self) -> &Self::Connection {
-            self.connection()
-        }
-    }
-
-    impl Connected for LeasedTx {
-        type Connection = DatabaseTransaction;
-        fn db(&self) -> &Self::Connection {
-            self.connection()
-        }
     }
 }
 
@@ -211,7 +141,7 @@ mod tests {
             tx.commit().await.unwrap();
             let other = open(&url).await;
             let sql = format!("SELECT * FROM kept_{round}");
-            other.db.execute_unprepared(&sql).await.unwrap();
+            other.connection().execute_unprepared(&sql).await.unwrap();
             other.close().await.unwrap();
         }
     }

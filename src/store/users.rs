@@ -7,7 +7,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 use super::columns::{checked, instant, key, micros};
 use super::entities::users::{ActiveModel, Column, Entity, Model};
 use super::error::unless_taken;
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{Error, Instant, Result, User, UserId};
 
 /// All of them, by name.
@@ -43,13 +43,13 @@ pub async fn with_password_hash(on: &impl Reader, name: &str) -> Result<(User, O
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
-pub async fn insert(tx: &Tx, user: &User, password_hash: Option<&str>) -> Result<User> {
+pub async fn insert(change: &Change, user: &User, password_hash: Option<&str>) -> Result<User> {
     let row = ActiveModel {
         id: NotSet,
         password_hash: Set(password_hash.map(str::to_owned)),
         ..to_row(user)
     };
-    let written = row.insert(tx.connection()).await;
+    let written = row.insert(change.connection()).await;
     from_row(unless_taken(written, "user", &user.name)?)
 }
 
@@ -57,36 +57,36 @@ pub async fn insert(tx: &Tx, user: &User, password_hash: Option<&str>) -> Result
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
-pub async fn update(tx: &Tx, user: &User) -> Result<()> {
-    by_id(tx, user.id).await?;
-    let written = to_row(user).update(tx.connection()).await;
+pub async fn update(change: &Change, user: &User) -> Result<()> {
+    by_id(change, user.id).await?;
+    let written = to_row(user).update(change.connection()).await;
     unless_taken(written, "user", &user.name).map(drop)
 }
 
 /// Replaces the password.
-pub async fn set_password_hash(tx: &Tx, id: UserId, hash: Option<&str>) -> Result<()> {
+pub async fn set_password_hash(change: &Change, id: UserId, hash: Option<&str>) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::PasswordHash, Expr::value(hash.map(str::to_owned)))
         .filter(Column::Id.eq(id.0))
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     Ok(())
 }
 
 /// Notes a login.
-pub async fn logged_in(tx: &Tx, id: UserId, now: Instant) -> Result<()> {
+pub async fn logged_in(change: &Change, id: UserId, now: Instant) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::LastLoginAt, Expr::value(micros(now)))
         .filter(Column::Id.eq(id.0))
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     Ok(())
 }
 
 /// Deletes one with their tokens. What they did stays in the history under their name.
-pub async fn delete(tx: &Tx, id: UserId) -> Result<()> {
-    by_id(tx, id).await?;
-    Entity::delete_by_id(id.0).exec(tx.connection()).await?;
+pub async fn delete(change: &Change, id: UserId) -> Result<()> {
+    by_id(change, id).await?;
+    Entity::delete_by_id(id.0).exec(change.connection()).await?;
     Ok(())
 }
 

@@ -114,7 +114,7 @@ impl Frame {
         let site = visitor.site();
         let may = |action| {
             site.app
-                .access
+                .policy()
                 .may(visitor.actor(), action, &Resource::Everything, visitor.now())
         };
         let administers = may(Action::Administer);

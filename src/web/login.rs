@@ -62,13 +62,9 @@ pub async fn log_in(visitor: Visitor, Form(form): Form<LoginForm>) -> Result<Res
     let site = visitor.site();
     let next = urls::local_or_overview(&form.next);
     let address = &visitor.actor().address;
-    let tried = site.logins.attempt(
-        &site.app.store,
-        &form.name,
-        &form.password,
-        address,
-        visitor.now(),
-    );
+    let tried = site
+        .logins
+        .attempt(&site.app, &form.name, &form.password, address, visitor.now());
     let error = match tried.await {
         Ok(known) => {
             session::sign_in(visitor.session(), &known, visitor.now()).await?;
@@ -97,7 +93,7 @@ pub async fn log_in(visitor: Visitor, Form(form): Form<LoginForm>) -> Result<Res
 #[handler]
 pub async fn log_out(visitor: Visitor) -> Result<Response> {
     if visitor.user().is_some() {
-        logins::logged_out(&visitor.app().store, visitor.actor(), visitor.now()).await?;
+        logins::logged_out(visitor.app(), visitor.actor(), visitor.now()).await?;
         session::sign_out(visitor.session()).await?;
     }
     Ok(go_to(&urls::with_query(urls::login(), &[("left", "yes")])))

@@ -142,8 +142,8 @@ impl Site {
     /// A site over `app`.
     pub fn new(app: App) -> Self {
         Self {
-            settings: Settings::of(&app.config),
-            sessions: SessionRows::new(app.store.clone(), app.clock.clone()),
+            settings: Settings::of(app.config()),
+            sessions: app.sessions(),
             logins: Logins::default(),
             channels: Channels::default(),
             changes: OnceLock::new(),
@@ -158,7 +158,7 @@ impl Site {
         let Some(who) = session::signed_in(session, now).await? else {
             return Ok(None);
         };
-        let known = logins::still_known(&self.app.store, who.id, &who.name, &who.stamp).await?;
+        let known = logins::still_known(&self.app, who.id, &who.name, &who.stamp).await?;
         if known.is_none() {
             session::sign_out(session).await?;
         }
@@ -172,7 +172,7 @@ impl Site {
 
     /// What administrators have to know on every page.
     fn banners(&self) -> Vec<Banner> {
-        let problems = self.app.access.problems();
+        let problems = self.app.policy().problems();
         let Some(first) = problems.iter().find(|problem| problem.is_error()) else {
             return Vec::new();
         };

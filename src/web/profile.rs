@@ -38,7 +38,7 @@ fn user(visitor: &Visitor) -> Result<&User> {
 }
 
 fn roles(visitor: &Visitor) -> String {
-    visitor.app().access.roles_of(&visitor.actor().name).join(", ")
+    visitor.app().policy().roles_of(&visitor.actor().name).join(", ")
 }
 
 /// The page.
@@ -62,7 +62,7 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
         let logins = &site.logins;
         logins
             .change_password(
-                &site.app.store,
+                &site.app,
                 visitor.actor(),
                 &form.old,
                 &form.password,

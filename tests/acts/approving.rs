@@ -62,7 +62,7 @@ async fn it_takes_two_people() {
     let queued = seen(&world, id).await;
     assert_eq!(queued.state, DeploymentState::Queued);
     assert_eq!(queued.approval.unwrap().given, Some(("rita".into(), noon())));
-    let plan = deployer::store::deployments::plan(&world.app.store, id).await;
+    let plan = deployer::store::deployments::plan(&world.store, id).await;
     assert_eq!(
         plan.unwrap().unwrap().servers().count(),
         2,
@@ -103,7 +103,7 @@ async fn an_approval_comes_in_time_or_not_at_all() {
     let commit = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
 
-    world.app.clock.move_to(noon() + TimeDelta::hours(2));
+    world.clock.move_to(noon() + TimeDelta::hours(2));
     let late = deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap_err();
@@ -203,9 +203,9 @@ async fn an_approval_counts_for_what_is_left_of_a_deployment_but_not_by_who_take
 async fn need_approval(world: &World, name: &str) {
     let mut changed = environment(world, name).await;
     changed.options.approval_hours = Some(2);
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     environments::update(&tx, &changed).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,11 +227,11 @@ async fn what_was_approved_is_done_and_nothing_else() {
 
     let second = commit(&mut world, "2").await;
     let id = ask(&world, "dora", wanted(&second)).await.unwrap().id();
-    let mut away = servers::by_name(&world.app.store, "web2").await.unwrap();
+    let mut away = servers::by_name(&world.store, "web2").await.unwrap();
     away.active = false;
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     servers::update(&tx, &away).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap();
@@ -245,9 +245,9 @@ async fn what_was_approved_is_done_and_nothing_else() {
     let id = ask(&world, "dora", wanted(&third)).await.unwrap().id();
     let mut other = environment(&world, "dev").await;
     other.options.rollout.on_failure = OnFailure::Continue { up_to: 9 };
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     environments::update(&tx, &other).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap();

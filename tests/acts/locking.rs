@@ -76,7 +76,7 @@ async fn a_lock_ends_by_itself_when_it_was_made_so() {
     };
     ask(&world, "dora", later).await.expect("then it is over");
 
-    world.app.clock.move_to(end);
+    world.clock.move_to(end);
     assert!(locks::list(&world.app, &person("dora")).await.unwrap().is_empty());
     ask(&world, "dora", wanted(&commit)).await.unwrap();
 }

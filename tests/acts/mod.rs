@@ -45,7 +45,11 @@ async fn still(options: EnvironmentOptions) -> World {
         ..Wishes::default()
     })
     .await;
-    world.app.clock = Clock::set_to(noon());
+    world.clock = Clock::set_to(noon());
+    world.app = deployer::app::App::new(deployer::app::Parts {
+        clock: world.clock.clone(),
+        ..world.parts.clone()
+    });
     world
 }
 
@@ -58,7 +62,7 @@ async fn ask(world: &World, who: &str, wanted: DeployRequest) -> Result<Requeste
 }
 
 async fn seen(world: &World, id: DeploymentId) -> Deployment {
-    deployer::store::deployments::by_id(&world.app.store, id)
+    deployer::store::deployments::by_id(&world.store, id)
         .await
         .unwrap()
 }
@@ -68,15 +72,15 @@ async fn state(world: &World, id: DeploymentId) -> DeploymentState {
 }
 
 async fn environment(world: &World, name: &str) -> Environment {
-    let project = projects::by_name(&world.app.store, "shop").await.unwrap();
-    environments::by_name(&world.app.store, project.id, name)
+    let project = projects::by_name(&world.store, "shop").await.unwrap();
+    environments::by_name(&world.store, project.id, name)
         .await
         .unwrap()
 }
 
 /// The acts in the audit log, oldest first, as `actor action outcome`.
 async fn audited(world: &World) -> Vec<String> {
-    let page = audit::list(&world.app.store, &Default::default(), Default::default(), 100).await;
+    let page = audit::list(&world.store, &Default::default(), Default::default(), 100).await;
     let mut told: Vec<String> = page
         .unwrap()
         .items
@@ -89,9 +93,7 @@ async fn audited(world: &World) -> Vec<String> {
 
 /// Lets a worker take the next deployment there is.
 async fn begin(world: &World, now: Instant) -> Option<(DeploymentId, Lease)> {
-    let claimed = queue::claim(&world.app.store, "tester", now, LEASE)
-        .await
-        .unwrap()?;
+    let claimed = queue::claim(&world.store, "tester", now, LEASE).await.unwrap()?;
     Some((claimed.deployment.id, claimed.lease))
 }
 
@@ -102,7 +104,7 @@ async fn carry_out(world: &World, id: DeploymentId, servers: &[ServerState], end
     let (claimed, lease) = begin(world, noon()).await.expect("something can begin");
     assert_eq!(claimed, id, "another deployment was next");
     let deployment = seen(world, id).await;
-    let tx = world.app.store.begin_leased(lease).await.unwrap();
+    let tx = world.store.change_leased(lease, noon()).await.unwrap();
     let parts = rows::servers(&tx, id).await.unwrap();
     let waiting = parts.iter().filter(|part| part.state == ServerState::Waiting);
     for (part, &state) in waiting.zip(servers) {
@@ -115,7 +117,7 @@ async fn carry_out(world: &World, id: DeploymentId, servers: &[ServerState], end
     rows::set_state(&tx, id, DeploymentState::Running, end, noon(), "Done.")
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit(crate::support::store::reached(end)).await.unwrap();
 }
 
 fn release(deployment: &Deployment, part: &ServerPart) -> NewRelease {

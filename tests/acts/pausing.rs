@@ -21,7 +21,7 @@ async fn running(world: &mut World) -> (DeploymentId, Lease) {
 }
 
 async fn pause(world: &World, lease: Lease, reason: PauseReason) {
-    let tx = world.app.store.begin_leased(lease).await.unwrap();
+    let tx = world.store.change_leased(lease, noon()).await.unwrap();
     let pause = Pause {
         reason,
         since: noon(),
@@ -32,7 +32,7 @@ async fn pause(world: &World, lease: Lease, reason: PauseReason) {
     rows::set_state(&tx, lease.deployment, from, to, noon(), "")
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit(crate::support::store::reached(to)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +97,7 @@ async fn who_may_deploy_may_answer_and_nobody_twice() {
         [Retry, Skip, Stop],
         "there is nothing to go back to"
     );
-    let tx = world.app.store.begin_leased(lease).await.unwrap();
+    let tx = world.store.record_leased(lease).await.unwrap();
     rows::set_server(&tx, 0, ServerState::Failed, "").await.unwrap();
     let before = "1".repeat(40).parse().unwrap();
     rows::set_previous_commit(&tx, 0, Some(&before)).await.unwrap();
@@ -119,7 +119,7 @@ async fn who_may_deploy_may_answer_and_nobody_twice() {
         .await
         .unwrap();
 
-    let stored = rows::take_answer(&world.app.store, id).await.unwrap().unwrap();
+    let stored = rows::take_answer(&world.store, id).await.unwrap().unwrap();
     assert_eq!((stored.answer, stored.by.as_str()), (Answer::Skip, "dora"));
     let twice = deployments::answer(&world.app, &person("admin"), id, Answer::Stop).await;
     assert!(twice.unwrap_err().message().contains("answered already"));

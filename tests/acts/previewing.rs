@@ -12,11 +12,11 @@ const DEV: (&str, &str) = ("shop", "dev");
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_look_sees_the_batches_and_who_is_left_alone() {
     let world = still(EnvironmentOptions::default()).await;
-    let mut away = servers::by_name(&world.app.store, "web2").await.unwrap();
+    let mut away = servers::by_name(&world.store, "web2").await.unwrap();
     away.active = false;
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     servers::update(&tx, &away).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     let shown = plans::preview(&world.app, &person("lena"), DEV, Choice::All, None).await;
     let plan = shown.unwrap().plan.unwrap();

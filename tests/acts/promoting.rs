@@ -15,7 +15,7 @@ async fn what_ran_on_one_server_proves_nothing_until_all_have_it() {
     let to_beta = || DeployRequest::new("shop", "beta", &commit);
     let dev = environment(&world, "dev").await;
     for (name, proven) in [("web1", false), ("web2", true)] {
-        let server = servers::by_name(&world.app.store, name).await.unwrap();
+        let server = servers::by_name(&world.store, name).await.unwrap();
         let one = DeployRequest {
             choice: Choice::Server(server.id),
             ..wanted(&commit)
@@ -44,12 +44,12 @@ async fn what_ran_on_one_server_proves_nothing_until_all_have_it() {
 async fn a_server_that_is_inactive_is_not_waited_for() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
-    let mut second = servers::by_name(&world.app.store, "web2").await.unwrap();
+    let mut second = servers::by_name(&world.store, "web2").await.unwrap();
     second.active = false;
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     servers::update(&tx, &second).await.unwrap();
-    tx.commit().await.unwrap();
-    let first = servers::by_name(&world.app.store, "web1").await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    let first = servers::by_name(&world.store, "web1").await.unwrap();
     let one = DeployRequest {
         choice: Choice::Server(first.id),
         ..wanted(&commit)

@@ -56,7 +56,7 @@ async fn a_time_at_which_policy_says_no_is_refused_with_the_next_at_which_it_doe
 
     assert_eq!(refused.kind(), ErrorKind::Forbidden);
     assert_eq!(refused.refusal().unwrap().next_allowed, Some(tuesday));
-    let page = audit::list(&world.app.store, &Default::default(), Default::default(), 10).await;
+    let page = audit::list(&world.store, &Default::default(), Default::default(), 10).await;
     let event = page.unwrap().items.remove(0).event;
     assert_eq!((event.at, event.action.as_str()), (noon(), "deploy.refused"));
     assert_eq!(event.detail["for"], "2026-11-23T22:00:00Z");

@@ -1,14 +1,13 @@
 //! The audit log's page: filters, pages, and whether the chain is whole.
 
-use deployer::domain::{NewAuditEvent, Outcome};
-use deployer::store::audit;
+use deployer::domain::{EventKind, NewAuditEvent, Outcome};
 use sea_orm::{ConnectionTrait, Database};
 
 use super::{page, send, site};
+use crate::support::store::append;
 use crate::web::support::TestSite;
 
-async fn append(site: &TestSite, at: &str, actor: &str, action: &str, outcome: Outcome) {
-    let tx = site.store.begin().await.unwrap();
+async fn happened(site: &TestSite, at: &str, actor: &str, action: &str, outcome: Outcome) {
     let event = NewAuditEvent {
         at: at.parse().unwrap(),
         actor: actor.to_owned(),
@@ -20,14 +19,13 @@ async fn append(site: &TestSite, at: &str, actor: &str, action: &str, outcome: O
         permit: "policy.csv:3: p, …".to_owned(),
         detail: serde_json::json!({ "port": { "from": 22, "to": 2222 } }),
     };
-    audit::append(&tx, &event).await.unwrap();
-    tx.commit().await.unwrap();
+    append(&site.store, &event).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_found_by_who_what_how_and_when() {
     let (_world, site) = site().await;
-    append(
+    happened(
         &site,
         "2026-01-05T23:59:00Z",
         "carol",
@@ -35,7 +33,7 @@ async fn events_are_found_by_who_what_how_and_when() {
         Outcome::Allowed,
     )
     .await;
-    append(
+    happened(
         &site,
         "2026-01-06T00:01:00Z",
         "carol",
@@ -43,7 +41,7 @@ async fn events_are_found_by_who_what_how_and_when() {
         Outcome::Failed,
     )
     .await;
-    append(
+    happened(
         &site,
         "2026-01-07T12:00:00Z",
         "dave",
@@ -83,12 +81,13 @@ async fn events_are_found_by_who_what_how_and_when() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_follow_each_other_without_a_gap() {
     let (_world, site) = site().await;
+    let kind = |number: usize| EventKind::ALL[number % EventKind::ALL.len()];
     for number in 0..120 {
-        append(
+        happened(
             &site,
             "2026-01-05T10:00:00Z",
             "carol",
-            &format!("test.{number}"),
+            kind(number).as_str(),
             Outcome::Allowed,
         )
         .await;
@@ -97,14 +96,14 @@ async fn pages_follow_each_other_without_a_gap() {
     let mut path = "/audit?actor=carol".to_owned();
     for _ in 0..3 {
         let shown = page(&site, &path).await;
-        let ours = shown.split("<b>test.").skip(1);
-        seen.extend(ours.map(|rest| rest.split('<').next().unwrap().parse::<i32>().unwrap()));
+        let bold = shown.split("<b>").skip(1);
+        seen.extend(bold.filter_map(|rest| EventKind::parse(rest.split('<').next().unwrap())));
         let older = shown.split("rel=\"next\" href=\"").nth(1);
         path = older
             .map(|rest| rest.split('"').next().unwrap().replace("&#38;", "&"))
             .unwrap_or_default();
     }
-    assert_eq!(seen, (0..120).rev().collect::<Vec<_>>());
+    assert_eq!(seen, (0..120).rev().map(kind).collect::<Vec<_>>());
     assert_eq!(path, "");
 }
 

@@ -309,7 +309,7 @@ async fn a_health_check_is_stored_shown_taken_away_and_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_shares_files_between_releases_keeps_its_name() {
     let (world, site) = site().await;
-    let store = &world.app.store;
+    let store = &world.store;
     let rename = |name: &'static str, url: String| {
         vec![
             ("name", name.to_owned()),
@@ -333,8 +333,8 @@ async fn a_project_that_shares_files_between_releases_keeps_its_name() {
 
     let mut prod = environments::by_name(store, shop.id, "prod").await.unwrap();
     prod.options.shared.clear();
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     environments::update(&tx, &prod).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(send(&site, path, path, &form).await.0, 303);
 }

@@ -91,7 +91,7 @@ async fn add_environment(site: &TestSite, sshd: &Sshd) {
 
 /// Deploys a commit there and waits for the end.
 async fn deploy(world: &World, commit: &str) -> Deployment {
-    let project = projects::by_name(&world.app.store, "books").await.unwrap();
+    let project = projects::by_name(&world.store, "books").await.unwrap();
     let mirror = world.app.mirror(&project).unwrap();
     mirror.fetch(|_| {}, &CancellationToken::new()).await.unwrap();
     let wanted = DeployRequest {

@@ -16,7 +16,7 @@ async fn site() -> (World, TestSite) {
         ..Wishes::default()
     })
     .await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     site.log_in("admin", PASSWORD).await;
     (world, site)

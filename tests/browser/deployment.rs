@@ -33,7 +33,7 @@ fn go(world: &World) {
 #[tokio::test]
 async fn browser_shows_lines_and_states_as_they_happen() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     let id = running(&mut world).await;
     let browser = Browser::start(true).await;
@@ -96,7 +96,7 @@ async fn browser_shows_lines_and_states_as_they_happen() {
 #[tokio::test]
 async fn browser_stops_following_when_somebody_scrolls_up() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     let id = running(&mut world).await;
     let browser = Browser::start(true).await;
@@ -145,7 +145,7 @@ async fn browser_stops_following_when_somebody_scrolls_up() {
 #[tokio::test]
 async fn browser_renews_the_activity_page() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     let browser = Browser::start(true).await;
     browser.log_in(&site, "admin").await;
@@ -173,7 +173,7 @@ async fn browser_renews_the_activity_page() {
 #[tokio::test]
 async fn browser_renews_the_overview() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     let browser = Browser::start(true).await;
     browser.log_in(&site, "admin").await;
@@ -199,7 +199,7 @@ async fn browser_renews_the_overview() {
 #[tokio::test]
 async fn browser_without_scripts_has_the_whole_page() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     let id = running(&mut world).await;
     let browser = Browser::start(false).await;
@@ -284,9 +284,9 @@ async fn browser_shows_two_hundred_servers_as_small_tiles() {
     let host = past::server(&site, "web1").await;
     let (shop, places) = past::project(&site, "shop", &["prod"]).await;
     let past = fleet(deployment(&shop, &places[0], &[]), host.id);
-    let tx = site.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&site.store).await;
     let id = insert_past(&tx, &past).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let browser = Browser::start(true).await;
     browser.log_in(&site, "admin").await;
     browser

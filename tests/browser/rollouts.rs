@@ -26,7 +26,7 @@ async fn browser_answers_a_pause_and_sees_the_rest_roll_out() {
         ..Wishes::default()
     })
     .await;
-    let site = TestSite::over(world.app.clone()).await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     world.repository.write("index.html", "hello");
     let commit = world.commit("Greet people").await;

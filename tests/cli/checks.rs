@@ -59,7 +59,7 @@ fn a_repository_is_asked_for_its_branches() {
 async fn trust(here: &Installation, port: u16, key: &HostKey) {
     let url = format!("sqlite://{}", here.database().display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let known = servers::list(&tx).await.unwrap();
     let id = match known.first() {
         Some(server) => server.id,
@@ -76,7 +76,7 @@ async fn trust(here: &Installation, port: u16, key: &HostKey) {
         }
     };
     servers::pin_host_key(&tx, id, key).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     store.close().await.unwrap();
 }
 

@@ -80,7 +80,7 @@ async fn a_check_of_the_schema_changes_nothing() {
     let log = here.data().join("deployer.sqlite-wal");
     let url = format!("sqlite://{}", here.database().display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
-    store.begin().await.unwrap().commit().await.unwrap();
+    store.record().await.unwrap().commit().await.unwrap();
     assert!(log.exists(), "nobody keeps a log");
     unchanged_by_a_check(&here);
     store.close().await.unwrap();

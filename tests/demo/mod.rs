@@ -88,7 +88,7 @@ fn git_itself_finds_the_repositories_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_history_says_is_on_a_server_lies_there() {
     let demo = Demo::start(options(None)).await.unwrap();
-    let store = &demo.app.store;
+    let store = &demo.store;
     let current = releases::all_current(store).await.unwrap();
     assert!(current.len() > 25, "{}", current.len());
     for release in current {
@@ -169,10 +169,7 @@ async fn a_kept_demo_is_used_again() {
 
     let demo = Demo::start(options(Some(dir.path()))).await.unwrap();
     assert_eq!(demo.people[0].password, password);
-    assert_eq!(
-        projects::list(&demo.app.store).await.unwrap().len(),
-        STORIES.len()
-    );
+    assert_eq!(projects::list(&demo.store).await.unwrap().len(), STORIES.len());
     let (state, log) = deploy(&demo, "dora", "handbook", "dev").await;
     assert_eq!(state, DeploymentState::Succeeded, "{log}");
     demo.stop().await.unwrap();
@@ -189,9 +186,9 @@ async fn a_kept_demo_does_not_wait_for_a_project_that_cannot_be_reached() {
         git_url: format!("https://{}/added.git", silent.local_addr().unwrap()),
         ..crate::support::store::project("added")
     };
-    let tx = demo.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&demo.store).await;
     projects::insert(&tx, &added).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     demo.stop().await.unwrap();
 
     let started = tokio::time::timeout(PATIENCE, Demo::start(options(Some(dir.path())))).await;
@@ -220,7 +217,7 @@ async fn newest(demo: &Demo, project: &str) -> String {
 
 /// Asks for the newest commit of `main` and waits for the end: its state and its log.
 async fn deploy(demo: &Demo, who: &str, project: &str, environment: &str) -> (DeploymentState, String) {
-    let store = &demo.app.store;
+    let store = &demo.store;
     let found = projects::by_name(store, project).await.unwrap();
     environments::by_name(store, found.id, environment).await.unwrap();
     let wanted = DeployRequest {

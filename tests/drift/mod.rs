@@ -37,10 +37,10 @@ fn judging_after(world: &World, settled: Duration) -> App {
         },
         ..Config::default()
     };
-    App {
+    App::new(deployer::app::Parts {
         config: Arc::new(config),
-        ..world.app.clone()
-    }
+        ..world.parts.clone()
+    })
 }
 
 /// What is wrong, as sentences.
@@ -115,18 +115,18 @@ async fn what_is_new_inactive_or_out_of_reach_is_no_drift() {
     std::fs::write(world.home(2, "dev/shop/.git_release"), OTHER).unwrap();
     let app = judging_after(&world, Duration::ZERO);
     assert!(!wrong(&app).await.is_empty());
-    let mut server = servers::by_name(&app.store, "web2").await.unwrap();
+    let mut server = servers::by_name(&world.store, "web2").await.unwrap();
     server.active = false;
-    let tx = app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     servers::update(&tx, &server).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(wrong(&app).await, [] as [&str; 0], "it is inactive");
 
     server.active = true;
-    let tx = app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     servers::update(&tx, &server).await.unwrap();
-    tx.commit().await.unwrap();
-    app.ssh.shutdown().await;
+    crate::support::store::bring_in(tx).await;
+    world.ssh.shutdown().await;
     drop(world.servers.pop());
     assert_eq!(wrong(&app).await, [] as [&str; 0], "it cannot be asked");
 }

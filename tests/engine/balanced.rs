@@ -138,7 +138,7 @@ async fn what_somebody_took_out_by_hand_stays_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_in_two_clusters_is_worked_on_once_and_a_cluster_without_active_servers_is_no_obstacle() {
     let mut fleet = Fleet::start(&[2, 1], ONE, |_| {}).await;
-    let store = &fleet.world.app.store.clone();
+    let store = &fleet.world.store.clone();
     let first = deployer::store::clusters::by_name(store, "cluster1")
         .await
         .unwrap();
@@ -147,11 +147,11 @@ async fn a_server_in_two_clusters_is_worked_on_once_and_a_cluster_without_active
         .unwrap();
     let mut lonely = deployer::store::servers::by_name(store, "web3").await.unwrap();
     lonely.active = false;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::servers::update(&tx, &lonely).await.unwrap();
     second.members.push(first.members[1].clone());
     deployer::store::clusters::update(&tx, &second).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
 

@@ -150,16 +150,16 @@ async fn what_was_left_out_stays_out_after_a_restart_unless_somebody_puts_it_bac
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_left_out_and_then_decided_about_by_hand_is_left_so() {
     let (mut fleet, _) = with_one_left_out().await;
-    let store = fleet.world.app.store.clone();
+    let store = fleet.world.store.clone();
     let left = deployments::left_out(&store).await.unwrap();
     assert_eq!((left.len(), left[0].name.as_str()), (1, "web1"));
 
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let balancer = left[0].slots[0].balancer;
     deployments::decided_by_hand(&tx, balancer, ("web", "web1"), Service::ByHand)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     assert_eq!(deployments::left_out(&store).await.unwrap(), []);
     fleet.world.script("deploy.sh", "exit 0");
@@ -249,7 +249,7 @@ async fn a_server_that_fails_its_health_check_stays_out_and_may_be_rolled_back_a
 /// From now on every server is asked for a page on `port` after its scripts.
 async fn check_pages_of(fleet: &Fleet, port: u16) {
     use deployer::store::environments;
-    let store = &fleet.world.app.store;
+    let store = &fleet.world.store;
     let mut environment = environments::all(store).await.unwrap().remove(0);
     environment.options.health = Some(HealthCheck {
         probe: Probe::Http(HttpProbe {
@@ -260,7 +260,7 @@ async fn check_pages_of(fleet: &Fleet, port: u16) {
         attempts: 2,
         ..HealthCheck::default()
     });
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     environments::update(&tx, &environment).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 }

@@ -73,14 +73,14 @@ async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched() {
     let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
-    let store = &fleet.world.app.store.clone();
+    let store = &fleet.world.store.clone();
     let mut cluster = deployer::store::clusters::by_name(store, "cluster1")
         .await
         .unwrap();
     cluster.members[1].balancer_name = Some("other".into());
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::clusters::update(&tx, &cluster).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
 
@@ -98,9 +98,9 @@ async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched
     // By the name the balancer has, it goes.
     cluster.members.swap(0, 1);
     cluster.members[0].balancer_name = Some("web2".into());
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::clusters::update(&tx, &cluster).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(
         fleet.world.deploy(&commit).await.state,
         DeploymentState::Succeeded

@@ -139,10 +139,10 @@ async fn one_server_or_one_cluster_can_be_meant() {
     .await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
-    let server = deployer::store::servers::by_name(&world.app.store, "web2")
+    let server = deployer::store::servers::by_name(&world.store, "web2")
         .await
         .unwrap();
-    let cluster = deployer::store::clusters::by_name(&world.app.store, "cluster2")
+    let cluster = deployer::store::clusters::by_name(&world.store, "cluster2")
         .await
         .unwrap();
 
@@ -264,12 +264,12 @@ async fn a_renamed_project_is_deployed_to_the_same_place() {
     let first = world.commit("First").await;
     assert_eq!(world.deploy(&first).await.state, DeploymentState::Succeeded);
     let second = world.commit("Second").await;
-    let store = world.app.store.clone();
+    let store = world.store.clone();
     let mut project = deployer::store::projects::by_name(&store, "shop").await.unwrap();
     project.name = "store".parse().unwrap();
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::projects::update(&tx, &project).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     let mut request = World::request(&second);
     request.project = "store".into();

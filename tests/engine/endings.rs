@@ -102,14 +102,14 @@ async fn a_changed_host_key_stops_everything_for_its_server() {
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let other = crate::support::sshd::Sshd::start().await;
-    let server = deployer::store::servers::by_name(&world.app.store, "web1")
+    let server = deployer::store::servers::by_name(&world.store, "web1")
         .await
         .unwrap();
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     deployer::store::servers::pin_host_key(&tx, server.id, &other.host_key)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     let deployment = world.deploy(&commit).await;
 
@@ -160,7 +160,7 @@ async fn stopping_the_deployer_closes_what_runs() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 
-    world.app.engine.shutdown().await;
+    world.app.stop_engine().await;
 
     let deployment = world.end(id).await;
     assert_eq!(deployment.state, DeploymentState::Interrupted);

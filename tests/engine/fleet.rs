@@ -78,16 +78,16 @@ impl Fleet {
     /// Puts every cluster behind the balancer.
     async fn stand_behind(&self) {
         use deployer::store::{balancers, clusters};
-        let store = &self.world.app.store;
+        let store = &self.world.store;
         let row = crate::support::haproxy::row("runtime", &[self.haproxy.endpoint("runtime")]);
-        let tx = store.begin().await.unwrap();
+        let tx = crate::support::store::change(&store).await;
         let row = balancers::insert(&tx, &row).await.unwrap();
         for mut cluster in clusters::list(store).await.unwrap() {
             cluster.balancer = Some(row.id);
             cluster.backends = vec!["web".into()];
             clusters::update(&tx, &cluster).await.unwrap();
         }
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
     }
 
     /// What was decided about each server, in order.

@@ -63,7 +63,7 @@ async fn a_store_that_refuses_writes_for_a_while_leaves_nothing_running() {
     );
     assert!(world.steps(id).await.iter().all(|step| step.state.is_final()));
     assert_eq!(world.parts(id).await[0].state, ServerState::Interrupted);
-    assert!(queue::holders(&world.app.store).await.unwrap().is_empty());
+    assert!(queue::holders(&world.store).await.unwrap().is_empty());
     world.script("deploy.sh", "echo well");
     let next = world.commit("Well").await;
     assert_eq!(world.deploy(&next).await.state, DeploymentState::Succeeded);
@@ -214,7 +214,7 @@ async fn back_is_where_all_servers_were_not_one_that_was_tried_out_on() {
         commits.push(world.commit(name).await);
     }
     assert_eq!(world.deploy(&commits[0]).await.state, DeploymentState::Succeeded);
-    let one = servers::by_name(&world.app.store, "web1").await.unwrap();
+    let one = servers::by_name(&world.store, "web1").await.unwrap();
     let mut request = World::request(&commits[1]);
     request.choice = Choice::Server(one.id);
     let tried = world.ask(request).await;
@@ -240,7 +240,7 @@ async fn a_lock_stops_what_was_queued_before_it() {
     let next = world.commit("Next").await;
     let second = world.ask(World::request(&next)).await;
 
-    let project = projects::by_name(&world.app.store, "shop").await.unwrap();
+    let project = projects::by_name(&world.store, "shop").await.unwrap();
     let lock = Lock {
         id: LockId(0),
         project: Some(project.id),
@@ -250,9 +250,9 @@ async fn a_lock_stops_what_was_queued_before_it() {
         created_at: world.app.now(),
         ends_at: None,
     };
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     locks::insert(&tx, &lock).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     assert_eq!(world.end(first).await.state, DeploymentState::Succeeded);
     let second = world.end(second).await;
@@ -327,7 +327,7 @@ async fn two_environments_never_write_to_one_place() {
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     assert_eq!(world.deploy(&commit).await.state, DeploymentState::Succeeded);
-    let store = &world.app.store;
+    let store = &world.store;
     let project = projects::by_name(store, "shop").await.unwrap();
     // An absolute path is the same directory whoever is logged in as.
     let absolute = world.home(1, "apps").to_str().unwrap().to_owned();
@@ -342,10 +342,10 @@ async fn two_environments_never_write_to_one_place() {
         dev.remote_user = dev_user.map_or(dev.remote_user, str::to_owned);
         let mut beta = environments::by_name(store, project.id, "beta").await.unwrap();
         beta.target_path = beta_path.parse().unwrap();
-        let tx = store.begin().await.unwrap();
+        let tx = crate::support::store::change(&store).await;
         environments::update(&tx, &dev).await.unwrap();
         environments::update(&tx, &beta).await.unwrap();
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
 
         let mut request = World::request(&commit);
         request.environment = "beta".into();

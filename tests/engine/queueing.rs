@@ -19,7 +19,7 @@ async fn deployments_that_share_a_server_never_run_at_once() {
     );
     let commit = world.commit("Turns").await;
     // Two environments on the same servers; the second must not need the first.
-    let store = world.app.store.clone();
+    let store = world.store.clone();
     let store = &store;
     let project = deployer::store::projects::by_name(store, "shop").await.unwrap();
     let mut other = deployer::store::environments::by_name(store, project.id, "other")
@@ -28,9 +28,9 @@ async fn deployments_that_share_a_server_never_run_at_once() {
     world.repository.git(&["branch", "side"]);
     world.commit("Side").await;
     other.branch = "side".parse().unwrap();
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::environments::update(&tx, &other).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     let first = world.ask(World::request(&commit)).await;
     let mut request = World::request(&commit);
@@ -70,16 +70,16 @@ async fn what_waited_is_refused_when_the_account_was_disabled_meanwhile() {
         created_at: world.app.now(),
         last_login_at: None,
     };
-    let tx = world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&world.store).await;
     users::insert(&tx, &user, None).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     let refused = world.end(waiting).await;
 
     assert_eq!(refused.state, DeploymentState::Failed);
     let sentence = "It may not be done any more: The account of admin is disabled.";
     assert_eq!(refused.outcome, format!("{sentence} No server was touched."));
-    let page = audit::list(&world.app.store, &Default::default(), Default::default(), 20).await;
+    let page = audit::list(&world.store, &Default::default(), Default::default(), 20).await;
     let events = page.unwrap().items;
     let mut refusals = events
         .iter()
@@ -148,7 +148,7 @@ async fn who_may_not_deploy_is_refused_and_it_is_recorded() {
         actor: Some("rita".into()),
         ..Default::default()
     };
-    let page = deployer::store::audit::list(&world.app.store, &filter, Default::default(), 10)
+    let page = deployer::store::audit::list(&world.store, &filter, Default::default(), 10)
         .await
         .unwrap();
     assert_eq!(page.items.len(), 1);
@@ -162,7 +162,7 @@ async fn every_deployment_leaves_its_acts_in_the_audit_log() {
     let commit = world.commit("First").await;
     world.deploy(&commit).await;
 
-    let store = &world.app.store;
+    let store = &world.store;
     let page = deployer::store::audit::list(store, &Default::default(), Default::default(), 10)
         .await
         .unwrap();

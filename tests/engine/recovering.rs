@@ -11,7 +11,7 @@ use crate::support::world::{Wishes, World};
 
 /// A process that claims a deployment, comes as far as `last` on its server, and is gone.
 async fn die_at(world: &World, last: StepKind) -> DeploymentId {
-    let store = &world.app.store;
+    let store = &world.store;
     let lease = Duration::from_secs(600);
     let claimed = queue::claim(store, "dead/0", world.app.now(), lease)
         .await
@@ -29,7 +29,7 @@ async fn die_at(world: &World, last: StepKind) -> DeploymentId {
         server_name: "web1".into(),
         kind,
     });
-    let tx = store.begin_leased(claimed.lease).await.unwrap();
+    let tx = store.record_leased(claimed.lease).await.unwrap();
     let rows = steps::insert(&tx, &plan).await.unwrap();
     for step in rows.iter().filter(|step| step.kind <= last) {
         steps::start(&tx, step.id, world.app.now()).await.unwrap();
@@ -74,7 +74,7 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
         let id = world.ask(World::request(&commit)).await;
         assert_eq!(die_at(&world, last).await, id);
 
-        world.app.engine.start().await.unwrap();
+        world.app.start().await.unwrap();
 
         let deployment = world.end(id).await;
         assert_eq!(deployment.state, DeploymentState::Interrupted);
@@ -98,7 +98,7 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
             "{states:?}"
         );
         assert!(
-            queue::holders(&world.app.store).await.unwrap().is_empty(),
+            queue::holders(&world.store).await.unwrap().is_empty(),
             "its servers are not free"
         );
     }

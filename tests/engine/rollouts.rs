@@ -294,12 +294,12 @@ async fn what_was_approved_is_done_or_nothing_is() {
     let commit = world.commit("First").await;
     let boss = Actor::user("boss", "127.0.0.1");
     let id = world.ask(World::request(&commit)).await;
-    let store = &world.app.store;
+    let store = &world.store;
     let mut server = deployer::store::servers::by_name(store, "web2").await.unwrap();
     server.active = false;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::servers::update(&tx, &server).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     approve(&world.app, &boss, id).await.unwrap();
 

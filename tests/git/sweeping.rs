@@ -150,7 +150,7 @@ async fn the_mirror_of_a_project_stays_and_that_of_a_deleted_one_goes() {
     let mut world = World::simple().await;
     world.repository.write("a", "1");
     world.commit("First").await;
-    let project = deployer::store::projects::by_name(&world.app.store, "shop")
+    let project = deployer::store::projects::by_name(&world.store, "shop")
         .await
         .unwrap();
     let mirror = world.app.mirror(&project).unwrap().path().to_owned();

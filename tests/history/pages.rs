@@ -174,8 +174,8 @@ async fn what_was_deployed_stays_in_the_history_of_who_may_see_it_after_its_plac
     let site = site_for("alice").await;
     let (shop, places) = project(&site, "shop", &["beta"]).await;
     past(&site, vec![(asked(&shop, &places[0], 2), S::Succeeded)]).await;
-    let tx = site.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&site.store).await;
     deployer::store::projects::delete(&tx, shop.id).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(listed(&page(&site, "/history").await), [1]);
 }

@@ -58,21 +58,20 @@ impl Work {
             at: deployer::clock::Clock::System.now(),
             lines: (from..to).map(line).collect(),
         };
-        let tx = self.store.begin_leased(self.lease).await.unwrap();
+        let tx = self.store.record_leased(self.lease).await.unwrap();
         let chunks = log::append(&tx, vec![chunk]).await.unwrap();
-        tx.commit().await.unwrap();
-        self.hub.lines(self.lease.deployment, chunks);
+        tx.commit_lines(chunks).await.unwrap();
     }
 
     async fn end(&self) {
         let id = self.lease.deployment;
         let now = deployer::clock::Clock::System.now();
-        let tx = self.store.begin_leased(self.lease).await.unwrap();
+        let tx = self.store.change_leased(self.lease, now).await.unwrap();
         let (from, to) = (DeploymentState::Running, DeploymentState::Succeeded);
         deployments::set_state(&tx, id, from, to, now, "Done.")
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit(crate::support::store::reached(to)).await.unwrap();
         self.hub.changed(id);
     }
 }

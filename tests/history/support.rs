@@ -33,7 +33,7 @@ pub async fn site_with(name: &str, options: Options) -> TestSite {
 
 /// A project with environments of these names.
 pub async fn project(site: &TestSite, name: &str, places: &[&str]) -> (Project, Vec<Environment>) {
-    let tx = site.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&site.store).await;
     let new = crate::support::store::project(name);
     let project = deployer::store::projects::insert(&tx, &new).await.unwrap();
     let mut environments = Vec::new();
@@ -41,16 +41,16 @@ pub async fn project(site: &TestSite, name: &str, places: &[&str]) -> (Project, 
         let new = crate::support::store::environment(&project, place);
         environments.push(deployer::store::environments::insert(&tx, &new).await.unwrap());
     }
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     (project, environments)
 }
 
 /// A server of this name.
 pub async fn server(site: &TestSite, name: &str) -> Server {
-    let tx = site.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&site.store).await;
     let new = crate::support::store::server(name);
     let server = deployer::store::servers::insert(&tx, &new).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     server
 }
 
@@ -72,7 +72,7 @@ pub fn asked(project: &Project, environment: &Environment, number: i64) -> NewDe
 
 /// Stores deployments that are over.
 pub async fn past(site: &TestSite, all: Vec<(NewDeployment, DeploymentState)>) -> Vec<DeploymentId> {
-    let tx = site.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&site.store).await;
     let mut ids = Vec::new();
     for (asked, state) in all {
         let part = |_: &_| PastPart {
@@ -94,15 +94,15 @@ pub async fn past(site: &TestSite, all: Vec<(NewDeployment, DeploymentState)>) -
         };
         ids.push(deployments::insert_past(&tx, &past).await.unwrap());
     }
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     ids
 }
 
 /// Stores one that waits.
 pub async fn queued(site: &TestSite, asked: &NewDeployment) -> Deployment {
-    let tx = site.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&site.store).await;
     let deployment = deployments::insert(&tx, asked).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     deployment
 }
 

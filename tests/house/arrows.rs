@@ -16,7 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("balancer", &["domain", "clock", "http"]),
     // A health check asks by HTTP, by TCP or by a command, from here or through a server's sshd.
     ("health", &["domain", "clock", "process", "http", "ssh"]),
-    ("store", &["domain", "clock"]),
+    // A change is made from a permit, and only `access` makes those.
+    ("store", &["domain", "clock", "access"]),
     ("access", &["domain", "clock"]),
     (
         "engine",

@@ -8,7 +8,7 @@ use crate::support::haproxy::Haproxy;
 
 /// The acts of people in the audit log about a balancer, oldest first.
 async fn audited(pages: &Pages) -> Vec<String> {
-    let page = audit::list(&pages.world.app.store, &Default::default(), Page::Newest, 50).await;
+    let page = audit::list(&pages.world.store, &Default::default(), Page::Newest, 50).await;
     let mut told: Vec<String> = page
         .unwrap()
         .items

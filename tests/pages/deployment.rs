@@ -105,11 +105,11 @@ async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
     let commit = pages.world.commit("First").await;
     let old = pages.world.deploy(&commit).await;
 
-    let store = &pages.world.app.store;
+    let store = &pages.world.store;
     let mut shop = projects::by_name(store, "shop").await.unwrap();
     let mut dev = environments::by_name(store, shop.id, "dev").await.unwrap();
     let (mut other, mut others) = (shop.clone(), dev.clone());
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     shop.name = "store".parse().unwrap();
     projects::update(&tx, &shop).await.unwrap();
     dev.name = "stage".parse().unwrap();
@@ -117,7 +117,7 @@ async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
     other = projects::insert(&tx, &other).await.unwrap();
     others.project_id = other.id;
     environments::insert(&tx, &others).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     let page = page_of(&pages, old.id).await;
     assert!(page.contains("href=\"/projects/store/stage\""), "{page}");
@@ -129,9 +129,9 @@ async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
     );
     assert_eq!(again.environment_id, old.environment_id);
 
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     projects::delete(&tx, shop.id).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let page = page_of(&pages, old.id).await;
     assert!(!page.contains("/again\""), "there is nothing to act on: {page}");
     let token = super::support::value(&page, "csrf");
@@ -229,7 +229,7 @@ async fn a_log_is_sifted_and_downloaded() {
     }
     let (status, text) = pages.get(&format!("/deployments/{id}/log")).await;
     assert_eq!(status, StatusCode::OK);
-    let total = deployments::by_id(&pages.world.app.store, id)
+    let total = deployments::by_id(&pages.world.store, id)
         .await
         .unwrap()
         .last_line;

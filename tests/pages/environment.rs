@@ -157,14 +157,14 @@ async fn a_server_is_asked_what_it_runs() {
         StatusCode::NOT_FOUND
     );
 
-    let tx = pages.world.app.store.begin().await.unwrap();
-    let server = deployer::store::servers::by_name(&pages.world.app.store, "web1")
+    let tx = crate::support::store::change(&pages.world.store).await;
+    let server = deployer::store::servers::by_name(&pages.world.store, "web1")
         .await
         .unwrap();
     deployer::store::servers::forget_host_key(&tx, server.id, pages.world.app.now())
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let live = pages.fragment("/projects/shop/dev/servers/web1").await;
     assert!(
         live.contains("as far as we know") && live.contains("t-bad"),

@@ -49,7 +49,7 @@ async fn servers_that_differ_are_called_drift() {
     pages.world.deploy(&first).await;
     pages.world.repository.write("a", "2");
     let second = pages.world.commit("Second").await;
-    let store = &pages.world.app.store;
+    let store = &pages.world.store;
     let server = deployer::store::servers::by_name(store, "web2").await.unwrap().id;
     let mut request = crate::support::world::World::request(&second);
     request.choice = Choice::Server(server);
@@ -76,11 +76,11 @@ async fn who_may_see_nothing_is_told_so_and_an_admin_what_to_do() {
     assert_eq!(pages.get("/projects/shop/dev/servers/web1").await.0, 403);
 
     let pages = Pages::start(&["dev"], "admin").await;
-    let tx = pages.world.app.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&pages.world.store).await;
     deployer::store::projects::delete(&tx, ProjectId(1))
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert!(pages.page("/").await.contains("Add the first project"));
     assert_eq!(pages.get("/projects/shop").await.0, 404);
 }

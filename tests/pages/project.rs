@@ -135,7 +135,8 @@ async fn all_of_a_project_is_locked_on_its_page() {
     let wanted = crate::support::world::World::request(&commit);
     let asked = deployer::app::deployments::request(app, &crate::support::world::admin(), wanted).await;
     assert!(asked.unwrap_err().message().contains("Moving house"));
-    let events = deployer::store::audit::list(&app.store, &Default::default(), Default::default(), 10).await;
+    let events =
+        deployer::store::audit::list(&pages.world.store, &Default::default(), Default::default(), 10).await;
     let events = events.unwrap().items;
     assert!(
         events

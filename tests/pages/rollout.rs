@@ -297,12 +297,12 @@ async fn a_balancer_that_cannot_be_reached_says_so_on_its_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn why_a_server_is_left_alone_can_be_read() {
     let (pages, commit) = two_servers("admin").await;
-    let store = &pages.world.app.store;
+    let store = &pages.world.store;
     let mut web2 = deployer::store::servers::by_name(store, "web2").await.unwrap();
     web2.active = false;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::servers::update(&tx, &web2).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let page = pages.page(&format!("/projects/shop/dev?commit={commit}")).await;
     let will = text(&page, "class=\"card-body will\"");
     assert!(will.contains("Left alone: web2. "), "{will}");

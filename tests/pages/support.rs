@@ -51,7 +51,7 @@ impl Pages {
             _stop: stop,
         };
         for name in ["admin", "dora", "rita", "nobody"] {
-            crate::web::support::add_user_to(&pages.world.app.store, &operator(), name).await;
+            crate::web::support::add_user_to(&pages.world.store, &operator(), name).await;
         }
         pages.log_in(who).await;
         pages

@@ -110,11 +110,11 @@ impl Fleet {
     /// Tells the deployer that its clusters stand behind the balancer.
     pub async fn stand_behind(&self) {
         use deployer::store::{balancers, clusters};
-        let store = &self.world.app.store;
+        let store = &self.world.store;
         let row = haproxy::row(self.kind, &[self.haproxy.endpoint(self.kind)]);
         let mut backends = self.backends.iter();
         let all = clusters::list(store).await.unwrap();
-        let tx = store.begin().await.unwrap();
+        let tx = crate::support::store::change(&store).await;
         let row = balancers::insert(&tx, &row).await.unwrap();
         for mut cluster in all {
             cluster.balancer = Some(row.id);
@@ -127,7 +127,7 @@ impl Fleet {
             backends.by_ref().take(cluster.members.len() - 1).for_each(drop);
             clusters::update(&tx, &cluster).await.unwrap();
         }
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
     }
 
     /// Where users knock.
@@ -194,7 +194,7 @@ impl Fleet {
 
     /// The plan that a deployment went by.
     pub async fn plan(&self, deployment: &Deployment) -> Plan {
-        let store = &self.world.app.store;
+        let store = &self.world.store;
         let plan = deployer::store::deployments::plan(store, deployment.id).await;
         plan.unwrap().unwrap()
     }

@@ -55,12 +55,12 @@ async fn states(world: &World, id: DeploymentId) -> Vec<ServerState> {
 /// Changes a server's row.
 async fn deactivate(world: &World, name: &str) {
     use deployer::store::servers;
-    let store = &world.app.store;
+    let store = &world.store;
     let mut server = servers::by_name(store, name).await.unwrap();
     server.active = false;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     servers::update(&tx, &server).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn a_batch_larger_than_its_cluster_is_the_cluster() {
     let deployment = world.deploy(&commit).await;
 
     assert_eq!(deployment.outcome, "3 servers deployed.");
-    let plan = deployer::store::deployments::plan(&world.app.store, deployment.id).await;
+    let plan = deployer::store::deployments::plan(&world.store, deployment.id).await;
     let sizes: Vec<usize> = plan
         .unwrap()
         .unwrap()
@@ -95,7 +95,7 @@ async fn a_cluster_without_an_active_server_is_left_alone_and_cannot_be_meant() 
     assert!(!world.home(1, "dev/shop").exists());
     assert_eq!(world.read(2, "dev/shop/a"), "1");
 
-    let store = &world.app.store;
+    let store = &world.store;
     let cluster = deployer::store::clusters::by_name(store, "cluster1")
         .await
         .unwrap();
@@ -118,13 +118,13 @@ async fn a_server_in_two_clusters_is_deployed_to_once_and_unnoticed() {
     use deployer::store::clusters;
     let mut fleet = Fleet::start(&[(2, "shop"), (2, "shop")], "runtime", SyncMethod::Symlink).await;
     fleet.stand_behind().await;
-    let store = fleet.world.app.store.clone();
+    let store = fleet.world.store.clone();
     let first = clusters::by_name(&store, "cluster1").await.unwrap();
     let mut second = clusters::by_name(&store, "cluster2").await.unwrap();
     second.members.push(first.members[0].clone());
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     clusters::update(&tx, &second).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let commit = fleet.next_commit().await;
     let load = Load::start(&fleet.addresses());
 
@@ -254,7 +254,7 @@ async fn by_olaf(strategy: Strategy) -> (World, Actor) {
 }
 
 fn hours_pass(world: &World, hours: i64) {
-    let clock = &world.app.clock;
+    let clock = &world.clock;
     clock.move_to(clock.now() + TimeDelta::hours(hours));
 }
 

@@ -3,19 +3,17 @@
 use deployer::domain::{AuditId, Outcome};
 use deployer::store::{Page, audit, projects};
 
-use crate::support::store::{TestStore, event, project};
+use crate::support::store::{TestStore, append, event, project};
 
 async fn with_events(count: i64) -> TestStore {
     let store = TestStore::new().await;
     for number in 0..count {
-        let tx = store.begin().await.unwrap();
         let mut event = event(["alice", "bob"][number as usize % 2], "deployment.requested");
         if number % 3 == 0 {
-            event.action = "user.login".into();
+            event.action = "login.failed".into();
             event.outcome = Outcome::Refused;
         }
-        audit::append(&tx, &event).await.unwrap();
-        tx.commit().await.unwrap();
+        append(&store, &event).await;
     }
     store
 }
@@ -76,17 +74,10 @@ async fn what_somebody_did_to_the_table_is_found_where_they_did_it() {
 #[tokio::test]
 async fn a_change_that_is_taken_back_leaves_no_event() {
     let store = with_events(1).await;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     projects::insert(&tx, &project("shop")).await.unwrap();
-    audit::append(&tx, &event("alice", "project.created"))
-        .await
-        .unwrap();
     drop(tx);
-    let tx = store.begin().await.unwrap();
-    audit::append(&tx, &event("alice", "project.considered"))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    append(&store, &event("alice", "project.changed")).await;
     assert_eq!(store.rows("audit_events").await, 2);
     assert_eq!(audit::verify(&store.store).await.unwrap(), None);
 }
@@ -98,9 +89,7 @@ async fn events_appended_at_once_are_one_chain() {
     for _ in 0..30 {
         let store = store.store.clone();
         people.spawn(async move {
-            let tx = store.begin().await.unwrap();
-            audit::append(&tx, &event("alice", "user.login")).await.unwrap();
-            tx.commit().await.unwrap();
+            append(&store, &event("alice", "login.failed")).await;
         });
     }
     while let Some(one) = people.join_next().await {
@@ -130,7 +119,7 @@ async fn events_are_filtered() {
     );
     assert_eq!(
         count(audit::Filter {
-            action: Some("user.login".into()),
+            action: Some("login.failed".into()),
             ..none()
         })
         .await,

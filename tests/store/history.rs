@@ -16,7 +16,7 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
             places.push((project.clone(), environment));
         }
     }
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     for number in 0..60_u64 {
         let (project, environment) = &places[number as usize % 4];
         let mut new = deployment(project, environment, &[]);
@@ -39,7 +39,7 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
                 .unwrap();
         }
     }
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let all = deployments::history(&store.store, &Filter::default(), Page::Newest, 1000)
         .await
         .unwrap();

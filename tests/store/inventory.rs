@@ -10,13 +10,13 @@ async fn a_name_is_taken_in_whatever_case() {
     let store = TestStore::new().await;
     store.project("shop").await;
     store.servers("web", 1).await;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let error = projects::insert(&tx, &project("Shop")).await.unwrap_err();
     assert_eq!(error.field_errors()[0].field, "name");
     assert_eq!(error.message(), "There is already a project “Shop”.");
     let error = servers::insert(&tx, &server("WEB1")).await.unwrap_err();
     assert_eq!(error.message(), "There is already a server “WEB1”.");
-    tx.rollback().await.unwrap();
+    drop(tx);
     assert_eq!(
         projects::by_name(&store.store, "SHOP")
             .await
@@ -44,12 +44,12 @@ async fn what_is_stored_comes_back_the_same() {
     prod.options.excluded.push("uploads".into());
     prod.branch = "release".parse::<BranchName>().unwrap();
     prod.clusters.reverse();
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     environments::update(&tx, &prod).await.unwrap();
     let mut changed = shop.clone();
     changed.method = SyncMethod::InPlace;
     projects::update(&tx, &changed).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(environments::by_id(&store.store, prod.id).await.unwrap(), prod);
     assert_eq!(
         environments::list(&store.store, shop.id).await.unwrap(),
@@ -65,7 +65,7 @@ async fn what_does_not_exist_cannot_be_pointed_at() {
     let shop = store.project("shop").await;
     let mut ghost = server("ghost");
     ghost.id = deployer::domain::ServerId(99);
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let error = clusters::insert(&tx, &cluster("web", &[ghost]))
         .await
         .unwrap_err();
@@ -88,9 +88,9 @@ async fn a_replaced_host_key_is_remembered_and_not_trusted() {
     };
     let (old, new) = (key("old", noon()), key("new", after(60)));
     for pinned in [&old, &new] {
-        let tx = store.begin().await.unwrap();
+        let tx = crate::support::store::change(&store).await;
         servers::pin_host_key(&tx, web1.id, pinned).await.unwrap();
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
     }
     let trusted = servers::by_id(&store.store, web1.id).await.unwrap().host_key;
     assert_eq!(trusted, Some(new.clone()));
@@ -111,7 +111,7 @@ async fn deleting_everything_keeps_the_history() {
     let prod = store.environment(&shop, "prod", &[&web]).await;
     store.deployment(&deployment(&shop, &prod, &hosts)).await;
     let lease = store.claim().await.lease;
-    let tx = store.begin_leased(lease).await.unwrap();
+    let tx = store.record_leased(lease).await.unwrap();
     let plan = [steps::NewStep {
         server_id: Some(hosts[0].id),
         server_name: "web1".into(),
@@ -131,7 +131,7 @@ async fn deleting_everything_keeps_the_history() {
     tx.commit().await.unwrap();
 
     // While it runs, nothing it needs can go.
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     for refusal in [
         projects::delete(&tx, shop.id).await.unwrap_err(),
         environments::delete(&tx, prod.id).await.unwrap_err(),
@@ -139,14 +139,14 @@ async fn deleting_everything_keeps_the_history() {
     ] {
         assert_eq!(refusal.kind(), ErrorKind::Conflict, "{refusal}");
     }
-    tx.rollback().await.unwrap();
+    drop(tx);
 
     store.end(lease, DeploymentState::Succeeded).await;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     clusters::delete(&tx, web.id).await.unwrap();
     servers::delete(&tx, hosts[0].id).await.unwrap();
     projects::delete(&tx, shop.id).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 
     assert_eq!(store.rows("environments").await, 0);
     let kept = deployments::by_id(&store.store, lease.deployment).await.unwrap();

@@ -32,7 +32,7 @@ fn numbers(lines: &[LogLine]) -> Vec<i64> {
 }
 
 async fn append(store: &TestStore, lease: Lease, chunks: Vec<Chunk>) {
-    let tx = store.begin_leased(lease).await.unwrap();
+    let tx = store.record_leased(lease).await.unwrap();
     log::append(&tx, chunks).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -72,7 +72,7 @@ async fn lines_of_steps_that_print_at_once_are_numbered_without_gaps() {
         let store = store.store.clone();
         steps.spawn(async move {
             for batch in 0..20 {
-                let tx = store.begin_leased(lease).await.unwrap();
+                let tx = store.record_leased(lease).await.unwrap();
                 let lines = (0..7).map(|line| format!("{step}.{batch}.{line}"));
                 let stored =
                     log::append(&tx, vec![chunk(&format!("web{step}"), StepKind::Sync, lines)]).await;

@@ -26,14 +26,14 @@ fn alice() -> User {
 async fn a_change_of_a_user_leaves_the_password_alone() {
     let store = TestStore::new().await;
     assert_eq!(users::count(&store.store).await.unwrap(), 0);
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let mut user = users::insert(&tx, &alice(), Some("hash")).await.unwrap();
     user.disabled = true;
     users::update(&tx, &user).await.unwrap();
     users::logged_in(&tx, user.id, after(9)).await.unwrap();
     let taken = users::insert(&tx, &alice(), None).await.unwrap_err();
     assert_eq!(taken.message(), "There is already a user “alice”.");
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let (found, hash) = users::with_password_hash(&store.store, "Alice").await.unwrap();
     assert_eq!(hash.as_deref(), Some("hash"));
     assert!(found.disabled);
@@ -45,7 +45,7 @@ async fn a_change_of_a_user_leaves_the_password_alone() {
 #[tokio::test]
 async fn a_token_is_found_by_its_hash_and_ends_with_its_user() {
     let store = TestStore::new().await;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let user = users::insert(&tx, &alice(), None).await.unwrap();
     let token = Token {
         id: TokenId(0),
@@ -65,13 +65,13 @@ async fn a_token_is_found_by_its_hash_and_ends_with_its_user() {
         .unwrap_err();
     assert_eq!(other.kind(), ErrorKind::NotFound);
     tokens::revoke(&tx, user.id, token.id, after(6)).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let found = tokens::by_hash(&store.store, "h1").await.unwrap().unwrap();
     assert!(!found.is_valid(after(7)));
     assert_eq!(found.last_used_at, Some(after(5)));
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     users::delete(&tx, user.id).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(tokens::by_hash(&store.store, "h1").await.unwrap(), None);
 }
 
@@ -122,10 +122,10 @@ async fn a_lock_stops_what_it_covers_until_it_ends() {
         created_at: noon(),
         ends_at,
     };
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let one = locks::insert(&tx, &lock(Some(prod.id), None)).await.unwrap();
     locks::insert(&tx, &lock(None, Some(after(60)))).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let stopping = async |environment, at| {
         let found = locks::stopping(&store.store, shop.id, environment, at).await;
         found.unwrap().len()
@@ -133,8 +133,8 @@ async fn a_lock_stops_what_it_covers_until_it_ends() {
     assert_eq!(stopping(prod.id, noon()).await, 2);
     assert_eq!(stopping(beta.id, noon()).await, 1);
     assert_eq!(stopping(beta.id, after(60)).await, 0);
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     locks::delete(&tx, one.id).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(stopping(prod.id, after(60)).await, 0);
 }

@@ -16,7 +16,7 @@ async fn fill(store: &TestStore) {
     for number in 0..10 {
         environments.push(store.environment(&shop, &format!("e{number}"), &[]).await);
     }
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     for number in 0..200 {
         // Each wants two servers; neighbours and environments overlap in every way.
         let servers = [hosts[number % 12].clone(), hosts[(number * 5 + 1) % 12].clone()];
@@ -28,7 +28,7 @@ async fn fill(store: &TestStore) {
         let new = deployment(&shop, &environments[number * 7 % 10], servers);
         deployments::insert(&tx, &new).await.unwrap();
     }
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -61,12 +61,12 @@ async fn eight_workers_share_two_hundred_deployments() {
                     held.lock().unwrap().remove(server);
                 }
                 done.lock().unwrap().push(id);
-                let tx = store.begin_leased(claimed.lease).await.unwrap();
+                let tx = store.change_leased(claimed.lease, noon()).await.unwrap();
                 let (from, to) = (DeploymentState::Running, DeploymentState::Succeeded);
                 deployments::set_state(&tx, id, from, to, noon(), "")
                     .await
                     .unwrap();
-                tx.commit().await.unwrap();
+                tx.commit(crate::support::store::reached(to)).await.unwrap();
             }
         });
     }

@@ -63,7 +63,7 @@ async fn administration_works_beside_a_serving_process() {
         .await
         .unwrap();
     command.migrate().await.unwrap();
-    command.begin().await.unwrap().commit().await.unwrap();
+    command.record().await.unwrap().commit().await.unwrap();
 }
 
 #[tokio::test]
@@ -105,15 +105,15 @@ async fn what_cannot_be_opened_is_told_in_a_sentence() {
 #[tokio::test]
 async fn what_is_not_committed_is_not_there_and_readers_do_not_wait_for_it() {
     let store = TestStore::new().await;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let new = crate::support::store::project("shop");
     deployer::store::projects::insert(&tx, &new).await.unwrap();
     let seen = deployer::store::projects::list(&store.store).await.unwrap();
     assert!(seen.is_empty());
     drop(tx);
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployer::store::projects::insert(&tx, &new).await.unwrap();
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert_eq!(store.rows("projects").await, 1);
 }
 
@@ -124,12 +124,13 @@ async fn many_writers_wait_for_their_turn() {
     for number in 0..40 {
         let store = store.store.clone();
         writers.spawn(async move {
-            let tx = store.begin().await?;
+            let tx = crate::support::store::change(&store).await;
             // Reads first and writes then: what SQLite fails at once in an ordinary transaction.
             deployer::store::projects::list(&tx).await?;
             let new = crate::support::store::project(&format!("p{number}"));
             deployer::store::projects::insert(&tx, &new).await?;
-            tx.commit().await
+            crate::support::store::bring_in(tx).await;
+            Ok::<_, deployer::domain::Error>(())
         });
     }
     while let Some(written) = writers.join_next().await {

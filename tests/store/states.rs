@@ -13,7 +13,7 @@ async fn a_state_that_has_changed_meanwhile_is_not_overwritten() {
     let shop = store.project("shop").await;
     let prod = store.environment(&shop, "prod", &[]).await;
     let id = store.deployment(&deployment(&shop, &prod, &[])).await.id;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     deployments::set_state(&tx, id, S::Queued, S::Cancelled, after(5), "Not wanted.")
         .await
         .unwrap();
@@ -24,7 +24,7 @@ async fn a_state_that_has_changed_meanwhile_is_not_overwritten() {
     assert!(late.message().contains("is cancelled by now"), "{late}");
     let backwards = deployments::set_state(&tx, id, S::Cancelled, S::Queued, after(6), "").await;
     assert_eq!(backwards.unwrap_err().kind(), ErrorKind::Internal);
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     let ended = deployments::by_id(&store.store, id).await.unwrap();
     assert_eq!(ended.state, S::Cancelled);
     assert_eq!(ended.finished_at, Some(after(5)));
@@ -48,7 +48,7 @@ async fn a_worker_that_lost_its_lease_is_fenced_off() {
         .await
         .unwrap();
     let new = taken.remove(0).lease;
-    let refusal = store.begin_leased(lost).await.map(drop).unwrap_err();
+    let refusal = store.record_leased(lost).await.map(drop).unwrap_err();
     assert!(Fenced::is(&refusal), "{refusal:?}");
     let refusal = queue::extend(&store.store, lost, after(90)).await.unwrap_err();
     assert!(Fenced::is(&refusal), "{refusal:?}");
@@ -56,7 +56,7 @@ async fn a_worker_that_lost_its_lease_is_fenced_off() {
     let which = queue::Abandoned::LeaseEnded(after(89));
     assert!(queue::abandoned(&store.store, which).await.unwrap().is_empty());
     store.end(new, S::Failed).await;
-    let after_the_end = store.begin_leased(new).await.map(drop).unwrap_err();
+    let after_the_end = store.record_leased(new).await.map(drop).unwrap_err();
     assert!(
         Fenced::is(&after_the_end),
         "what has ended is nobody's: {after_the_end:?}"
@@ -74,7 +74,7 @@ async fn a_worker_notes_how_far_it_is() {
     assert_eq!(claimed.deployment.state, S::Running);
     assert_eq!(claimed.deployment.started_at, Some(noon()));
     let id = claimed.deployment.id;
-    let tx = store.begin_leased(claimed.lease).await.unwrap();
+    let tx = store.record_leased(claimed.lease).await.unwrap();
     let step = |kind, server: Option<usize>| steps::NewStep {
         server_id: server.map(|at| hosts[at].id),
         server_name: server.map_or_else(String::new, |at| hosts[at].name.to_string()),
@@ -142,14 +142,14 @@ async fn the_first_who_cancels_is_remembered() {
     let shop = store.project("shop").await;
     let prod = store.environment(&shop, "prod", &[]).await;
     let id = store.deployment(&deployment(&shop, &prod, &[])).await.id;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     assert!(
         deployments::request_cancel(&tx, id, "alice", noon())
             .await
             .unwrap()
     );
     assert!(!deployments::request_cancel(&tx, id, "bob", noon()).await.unwrap());
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     assert!(queue::cancel_requested(&store.store, id).await.unwrap());
     let seen = deployments::by_id(&store.store, id).await.unwrap();
     assert_eq!(seen.cancelled_by.as_deref(), Some("alice"));
@@ -163,7 +163,7 @@ async fn a_form_sent_twice_is_one_deployment() {
     let mut new = deployment(&shop, &prod, &[]);
     new.request_key = Some("form-1".into());
     let first = store.deployment(&new).await;
-    let tx = store.begin().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
     let again = deployments::insert(&tx, &new).await.unwrap_err();
     assert!(
         again
@@ -184,7 +184,7 @@ async fn only_the_newest_release_of_a_server_is_in_use() {
     for number in 1..=3 {
         store.deployment(&deployment(&shop, &prod, &hosts)).await;
         let lease = store.claim().await.lease;
-        let tx = store.begin_leased(lease).await.unwrap();
+        let tx = store.record_leased(lease).await.unwrap();
         let release = releases::NewRelease {
             server_id: hosts[0].id,
             server: "web1".into(),

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
 use deployer::domain::{
-    Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
-    EnvironmentOptions, Instant, Kind, Member, NewAuditEvent, Outcome, Project, ProjectId, Server, ServerId,
-    SyncMethod, Target,
+    Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
+    EnvironmentOptions, Event, EventKind, Instant, Kind, Member, NewAuditEvent, Outcome, Project, ProjectId,
+    Server, ServerId, SyncMethod, Target,
 };
 use deployer::store::deployments::{NewDeployment, NewPart, Terms};
 use deployer::store::{
-    Lease, Store, StoreOptions, clusters, deployments, environments, projects, queue, servers,
+    Lease, Right, Store, StoreOptions, clusters, deployments, environments, projects, queue, servers,
 };
+
+pub use super::world::{bring_in, change};
 
 /// How long tests hold a lease.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -49,15 +51,15 @@ impl TestStore {
 
     /// A project of this name.
     pub async fn project(&self, name: &str) -> Project {
-        let tx = self.store.begin().await.unwrap();
+        let tx = crate::support::store::change(&self.store).await;
         let project = projects::insert(&tx, &project(name)).await.unwrap();
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
         project
     }
 
     /// Servers `PREFIX1`, `PREFIX2` …
     pub async fn servers(&self, prefix: &str, count: usize) -> Vec<Server> {
-        let tx = self.store.begin().await.unwrap();
+        let tx = crate::support::store::change(&self.store).await;
         let mut made = Vec::new();
         for number in 1..=count {
             made.push(
@@ -66,35 +68,35 @@ impl TestStore {
                     .unwrap(),
             );
         }
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
         made
     }
 
     /// A cluster of these servers.
     pub async fn cluster(&self, name: &str, members: &[Server]) -> Cluster {
-        let tx = self.store.begin().await.unwrap();
+        let tx = crate::support::store::change(&self.store).await;
         let cluster = clusters::insert(&tx, &cluster(name, members)).await.unwrap();
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
         cluster
     }
 
     /// An environment of a project, deployed to these clusters.
     pub async fn environment(&self, project: &Project, name: &str, clusters: &[&Cluster]) -> Environment {
-        let tx = self.store.begin().await.unwrap();
+        let tx = crate::support::store::change(&self.store).await;
         let environment = Environment {
             clusters: clusters.iter().map(|cluster| cluster.id).collect(),
             ..environment(project, name)
         };
         let environment = environments::insert(&tx, &environment).await.unwrap();
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
         environment
     }
 
     /// A queued deployment.
     pub async fn deployment(&self, new: &NewDeployment) -> Deployment {
-        let tx = self.store.begin().await.unwrap();
+        let tx = crate::support::store::change(&self.store).await;
         let deployment = deployments::insert(&tx, new).await.unwrap();
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
         deployment
     }
 
@@ -106,12 +108,12 @@ impl TestStore {
 
     /// Ends what a worker has.
     pub async fn end(&self, lease: Lease, state: DeploymentState) {
-        let tx = self.store.begin_leased(lease).await.unwrap();
+        let tx = self.store.change_leased(lease, noon()).await.unwrap();
         let from = DeploymentState::Running;
         deployments::set_state(&tx, lease.deployment, from, state, noon(), "Done.")
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit(reached(state)).await.unwrap();
     }
 
     /// Counts the rows of a table, past the store's own functions.
@@ -257,4 +259,24 @@ pub fn event(actor: &str, action: &str) -> NewAuditEvent {
         permit: "policy.csv:3: p, role:webshop, …".into(),
         detail: serde_json::json!({ "commit": "abc" }),
     }
+}
+
+/// Appends an event to the audit log as if somebody had done so at the gate.
+pub async fn append(store: &Store, told: &NewAuditEvent) {
+    let actor = Actor {
+        impersonator: told.impersonator.clone(),
+        ..Actor::user(&told.actor, &told.address)
+    };
+    let kind = EventKind::parse(&told.action).expect("a kind of event");
+    let event = Event::new(kind, told.detail.clone())
+        .forbidden(told.permit.clone())
+        .ended(told.outcome);
+    let right = Right::at_the_gate(&actor, told.resource.clone());
+    let change = store.change(right, told.at).await.unwrap();
+    change.commit(event).await.unwrap();
+}
+
+/// What is recorded when a deployment ends or pauses, for changes that a test makes by hand.
+pub fn reached(state: DeploymentState) -> Event {
+    Event::new(EventKind::of_state(state), serde_json::json!({}))
 }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deployer::access::Access;
-use deployer::app::App;
 use deployer::app::deployments::{self, DeployRequest};
+use deployer::app::{self, App};
 use deployer::clock::Clock;
 use deployer::config::Config;
 use deployer::domain::deployment::ServerPart;
 use deployer::domain::{
     Actor, Cluster, ClusterId, Deployment, DeploymentId, Environment, EnvironmentId, EnvironmentOptions,
-    LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
+    Event, EventKind, LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
 };
 use deployer::engine::{Engine, Parts, Settings};
 use deployer::git::{GitOptions, Mirrors};
 use deployer::ssh::Pool;
-use deployer::store::{Store, StoreOptions, log};
+use deployer::store::{Change, Store, StoreOptions, log};
 use tempfile::TempDir;
 
 use super::sshd::Sshd;
@@ -30,6 +30,11 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 /// An installation with one project, `shop`, in one or more environments on some servers.
 pub struct World {
     pub app: App,
+    pub store: Store,
+    pub ssh: Pool,
+    pub clock: Clock,
+    /// What `app` was made of.
+    pub parts: app::Parts,
     pub repository: Origin,
     pub servers: Vec<Sshd>,
     pub dir: TempDir,
@@ -85,9 +90,13 @@ impl World {
             servers.push(Sshd::builder().accept(&key).start().await);
         }
         let repository = Origin::new();
-        let app = app(dir.path(), &key, &wishes).await;
+        let (app, parts) = app(dir.path(), &key, &wishes).await;
         let world = Self {
             app,
+            store: parts.store.clone(),
+            ssh: parts.ssh.clone(),
+            clock: parts.clock.clone(),
+            parts,
             repository,
             servers,
             dir,
@@ -98,7 +107,7 @@ impl World {
 
     async fn fill(&self, wishes: Wishes) {
         use deployer::store::{clusters, environments, projects, servers};
-        let tx = self.app.store.begin().await.unwrap();
+        let tx = change(&self.store).await;
         let project = Project {
             id: ProjectId(0),
             name: "shop".parse().unwrap(),
@@ -145,7 +154,7 @@ impl World {
             let environment = self.environment(&wishes, project.id, &ids, name, position);
             environments::insert(&tx, &environment).await.unwrap();
         }
-        tx.commit().await.unwrap();
+        bring_in(tx).await;
     }
 
     fn environment(
@@ -174,7 +183,7 @@ impl World {
     /// Commits what lies in the repository's work tree and brings the mirror up to date.
     pub async fn commit(&mut self, message: &str) -> String {
         let commit = self.repository.commit(message);
-        let project = deployer::store::projects::by_name(&self.app.store, "shop")
+        let project = deployer::store::projects::by_name(&self.store, "shop")
             .await
             .unwrap();
         let mirror = self.app.mirror(&project).unwrap();
@@ -226,7 +235,7 @@ impl World {
     ) -> Deployment {
         let start = Instant::now();
         loop {
-            let deployment = deployer::store::deployments::by_id(&self.app.store, id)
+            let deployment = deployer::store::deployments::by_id(&self.store, id)
                 .await
                 .unwrap();
             if is_so(&deployment) {
@@ -242,17 +251,17 @@ impl World {
     }
 
     pub async fn parts(&self, id: DeploymentId) -> Vec<ServerPart> {
-        deployer::store::deployments::servers(&self.app.store, id)
+        deployer::store::deployments::servers(&self.store, id)
             .await
             .unwrap()
     }
 
     pub async fn steps(&self, id: DeploymentId) -> Vec<Step> {
-        deployer::store::steps::list(&self.app.store, id).await.unwrap()
+        deployer::store::steps::list(&self.store, id).await.unwrap()
     }
 
     pub async fn lines(&self, id: DeploymentId) -> Vec<LogLine> {
-        log::read(&self.app.store, id, 1, 100_000, &log::Filter::default())
+        log::read(&self.store, id, 1, 100_000, &log::Filter::default())
             .await
             .unwrap()
     }
@@ -310,10 +319,10 @@ pub async fn bare_app(dir: &Path) -> App {
         workers: 0,
         ..Wishes::default()
     };
-    app(dir, &dir.join("no-key"), &wishes).await
+    app(dir, &dir.join("no-key"), &wishes).await.0
 }
 
-async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> App {
+async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> (App, app::Parts) {
     let url = format!("sqlite://{}", dir.join("deployer.db").display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
     store.migrate().await.unwrap();
@@ -345,7 +354,7 @@ async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> App {
         settings,
     });
     engine.start().await.unwrap();
-    App {
+    let parts = app::Parts {
         store,
         access,
         mirrors,
@@ -353,7 +362,8 @@ async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> App {
         engine,
         clock,
         config: Arc::new(Config::default()),
-    }
+    };
+    (App::new(parts.clone()), parts)
 }
 
 /// The shipped policy with further lines.
@@ -367,4 +377,16 @@ pub fn access(dir: &Path, lines: &str) -> Access {
     let policy = std::fs::read_to_string(shipped.join("policy.csv")).unwrap();
     std::fs::write(policies.join("policy.csv"), format!("{policy}\n{lines}\n")).unwrap();
     Access::load(&policies).unwrap()
+}
+
+/// A change that the host's command line makes.
+pub async fn change(store: &Store) -> Change {
+    let operator = Access::local_operator("test", Clock::System.now());
+    store.change(&operator, Clock::System.now()).await.unwrap()
+}
+
+/// Makes a change durable, as history that was brought in.
+pub async fn bring_in(change: Change) {
+    let event = Event::new(EventKind::HistoryBroughtIn, serde_json::json!({}));
+    change.commit(event).await.unwrap();
 }

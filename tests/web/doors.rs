@@ -28,8 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
     let store = TestStore::new().await;
     let logins = Logins::default();
+    let app = super::support::app(
+        &store,
+        store.directory.path(),
+        false,
+        deployer::access::Access::builtin(),
+    );
     let attempt = async |name: &str, address: &str| {
-        let tried = logins.attempt(&store.store, name, "guess", address, noon()).await;
+        let tried = logins.attempt(&app, name, "guess", address, noon()).await;
         tried.unwrap_err().kind()
     };
     let names: Vec<String> = (0..60).map(|number| format!("user{number}")).collect();

@@ -73,14 +73,14 @@ async fn filled() -> TestSite {
     }
     let host = server(&site, "web1").await;
     let (shop, mut places) = project(&site, "shop", &["dev", "prod"]).await;
-    let tx = site.store.begin().await.unwrap();
+    let tx = crate::support::store::change(&site.store).await;
     let cluster = crate::support::store::cluster("web", &[host]);
     let cluster = clusters::insert(&tx, &cluster).await.unwrap();
     for place in &mut places {
         place.clusters = vec![cluster.id];
         environments::update(&tx, place).await.unwrap();
     }
-    tx.commit().await.unwrap();
+    crate::support::store::bring_in(tx).await;
     past(
         &site,
         vec![(asked(&shop, &places[1], 1), DeploymentState::Succeeded)],

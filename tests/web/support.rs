@@ -88,16 +88,16 @@ impl TestSite {
             Some(lines) => crate::support::world::access(directory.path(), lines),
         };
         let app = app(&store, directory.path(), options.https, access);
-        Self::serve(app, options, Some(directory)).await
+        Self::serve(app, store, options, Some(directory)).await
     }
 
     /// A site over an application that somebody else holds.
-    pub async fn over(app: App) -> Self {
-        Self::serve(app, Options::default(), None).await
+    pub async fn over(app: App, store: Store) -> Self {
+        Self::serve(app, store, Options::default(), None).await
     }
 
-    async fn serve(app: App, options: Options, directory: Option<tempfile::TempDir>) -> Self {
-        let (store, hub) = (app.store.clone(), app.engine.hub().clone());
+    async fn serve(app: App, store: Store, options: Options, directory: Option<tempfile::TempDir>) -> Self {
+        let hub = app.hub().clone();
         let listener = TcpListener::bind(options.address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -182,7 +182,7 @@ pub async fn add_user_to(store: &Store, permit: &Permit, name: &str) -> User {
 }
 
 /// An application over `store` that never reaches outside `directory`.
-fn app(store: &Store, directory: &Path, https: bool, access: Access) -> App {
+pub fn app(store: &Store, directory: &Path, https: bool, access: Access) -> App {
     let mut config = Config {
         data_dir: directory.to_owned(),
         ..Config::default()

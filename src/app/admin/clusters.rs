@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand_everything, lines, name, record};
+use super::{Wrongs, demand_everything, lines, name};
 use crate::access::Permit;
 use crate::app::App;
 use crate::balancer::Slot;
-use crate::domain::{BalancerId, Cluster, ClusterId, Member, Name, Result, ServerId};
+use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, Member, Name, Result, ServerId};
 use crate::store::{Reader, balancers, clusters, servers};
 
 /// The form of a cluster, as typed.
@@ -108,19 +108,12 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<Cluster> 
 pub async fn add(app: &App, permit: &Permit, form: &ClusterForm) -> Result<Cluster> {
     demand_everything(permit)?;
     let cluster = form.check(None)?;
-    let tx = app.store.begin().await?;
-    let cluster = clusters::insert(&tx, &cluster).await?;
-    let detail = told(&tx, &cluster).await?;
-    record(
-        &tx,
-        permit,
-        "cluster.added",
-        resource(&cluster.name),
-        app.now(),
-        detail,
-    )
-    .await?;
-    tx.commit().await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let cluster = clusters::insert(&change, &cluster).await?;
+    let detail = told(&change, &cluster).await?;
+    change
+        .commit(Event::new(EventKind::ClusterAdded, detail).about(resource(&cluster.name)))
+        .await?;
     Ok(cluster)
 }
 
@@ -130,23 +123,16 @@ pub async fn add(app: &App, permit: &Permit, form: &ClusterForm) -> Result<Clust
 /// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, id: ClusterId, form: &ClusterForm) -> Result<Cluster> {
     demand_everything(permit)?;
-    let tx = app.store.begin().await?;
-    let before = clusters::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let before = clusters::by_id(&change, id).await?;
     let changed = form.check(Some(&before))?;
     if before != changed {
-        let told_before = told(&tx, &before).await?;
-        clusters::update(&tx, &changed).await?;
-        let detail = super::changes(&told_before, &told(&tx, &changed).await?);
-        record(
-            &tx,
-            permit,
-            "cluster.changed",
-            resource(&before.name),
-            app.now(),
-            detail,
-        )
-        .await?;
-        tx.commit().await?;
+        let told_before = told(&change, &before).await?;
+        clusters::update(&change, &changed).await?;
+        let detail = super::changes(&told_before, &told(&change, &changed).await?);
+        change
+            .commit(Event::new(EventKind::ClusterChanged, detail).about(resource(&before.name)))
+            .await?;
     }
     Ok(changed)
 }
@@ -157,20 +143,13 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, form: &ClusterForm)
 /// Not found.
 pub async fn delete(app: &App, permit: &Permit, id: ClusterId) -> Result<Cluster> {
     demand_everything(permit)?;
-    let tx = app.store.begin().await?;
-    let cluster = clusters::by_id(&tx, id).await?;
-    let detail = told(&tx, &cluster).await?;
-    clusters::delete(&tx, id).await?;
-    record(
-        &tx,
-        permit,
-        "cluster.deleted",
-        resource(&cluster.name),
-        app.now(),
-        detail,
-    )
-    .await?;
-    tx.commit().await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let cluster = clusters::by_id(&change, id).await?;
+    let detail = told(&change, &cluster).await?;
+    clusters::delete(&change, id).await?;
+    change
+        .commit(Event::new(EventKind::ClusterDeleted, detail).about(resource(&cluster.name)))
+        .await?;
     Ok(cluster)
 }
 

@@ -12,12 +12,12 @@ use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::servers::remote_user;
 use super::variables::{self, SecretField};
-use super::{Wrongs, demand_project, lines, name_but, record};
+use super::{Wrongs, demand_project, lines, name_but};
 use crate::access::Permit;
 use crate::app::App;
 use crate::domain::{
-    BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, Project, ProjectId, Result,
-    SyncMethod, TargetPath,
+    BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, Event, EventKind, Project,
+    ProjectId, Result, SyncMethod, TargetPath,
 };
 use crate::store::{environments, projects};
 use crate::sync::{Ground, Rules};
@@ -230,16 +230,17 @@ pub async fn add(
     form: &EnvironmentForm,
 ) -> Result<Environment> {
     let environment = form.check(EnvironmentId(0), project, &EnvironmentOptions::default())?;
-    let tx = app.store.begin().await?;
-    let project = projects::by_id(&tx, project).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
-    let inventory = Inventory::load(&tx).await?;
+    let inventory = Inventory::load(&change).await?;
     not_on_top_of_another(&inventory, &environment)?;
-    let environment = environments::insert(&tx, &environment).await?;
+    let environment = environments::insert(&change, &environment).await?;
     let told = told(&inventory, &environment);
     let resource = format!("{}/{}", project.name, environment.name);
-    record(&tx, permit, "environment.added", resource, app.now(), told).await?;
-    tx.commit().await?;
+    change
+        .commit(Event::new(EventKind::EnvironmentAdded, told).about(resource))
+        .await?;
     Ok(environment)
 }
 
@@ -253,23 +254,24 @@ pub async fn edit(
     id: EnvironmentId,
     form: &EnvironmentForm,
 ) -> Result<Environment> {
-    let tx = app.store.begin().await?;
-    let before = environments::by_id(&tx, id).await?;
-    let project = projects::by_id(&tx, before.project_id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let before = environments::by_id(&change, id).await?;
+    let project = projects::by_id(&change, before.project_id).await?;
     demand_project(permit, &project.name)?;
     let changed = form.check(id, before.project_id, &before.options)?;
     if before != changed {
-        let inventory = Inventory::load(&tx).await?;
+        let inventory = Inventory::load(&change).await?;
         not_on_top_of_another(&inventory, &changed)?;
-        environments::update(&tx, &changed).await?;
+        environments::update(&change, &changed).await?;
         let mut detail = super::changes(&told(&inventory, &before), &told(&inventory, &changed));
         let secrets = changed_secrets(&before.options, &changed.options);
         if !secrets.is_empty() {
             detail["secrets"] = json!(secrets);
         }
         let resource = format!("{}/{}", project.name, before.name);
-        record(&tx, permit, "environment.changed", resource, app.now(), detail).await?;
-        tx.commit().await?;
+        change
+            .commit(Event::new(EventKind::EnvironmentChanged, detail).about(resource))
+            .await?;
     }
     Ok(changed)
 }
@@ -279,11 +281,11 @@ pub async fn edit(
 /// # Errors
 /// Not found.
 pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -> Result<()> {
-    let tx = app.store.begin().await?;
-    let moved = environments::by_id(&tx, id).await?;
-    let project = projects::by_id(&tx, moved.project_id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let moved = environments::by_id(&change, id).await?;
+    let project = projects::by_id(&change, moved.project_id).await?;
     demand_project(permit, &project.name)?;
-    let mut chain = environments::list(&tx, project.id).await?;
+    let mut chain = environments::list(&change, project.id).await?;
     let Some(place) = chain.iter().position(|one| one.id == id) else {
         return Ok(());
     };
@@ -299,21 +301,14 @@ pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -
     for (environment, position) in chain.iter_mut().zip(1..) {
         if environment.position != position {
             environment.position = position;
-            environments::update(&tx, environment).await?;
+            environments::update(&change, environment).await?;
         }
     }
     let order: Vec<&str> = chain.iter().map(|one| one.name.as_str()).collect();
     let resource = format!("{}/{}", project.name, moved.name);
-    record(
-        &tx,
-        permit,
-        "environment.moved",
-        resource,
-        app.now(),
-        json!({ "order": order }),
-    )
-    .await?;
-    tx.commit().await
+    change
+        .commit(Event::new(EventKind::EnvironmentMoved, json!({ "order": order })).about(resource))
+        .await
 }
 
 /// Deletes an environment. Its history stays, and so does what is on the servers.
@@ -321,15 +316,16 @@ pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -
 /// # Errors
 /// A conflict while one of its deployments is at work; not found.
 pub async fn delete(app: &App, permit: &Permit, id: EnvironmentId) -> Result<()> {
-    let tx = app.store.begin().await?;
-    let environment = environments::by_id(&tx, id).await?;
-    let project = projects::by_id(&tx, environment.project_id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let environment = environments::by_id(&change, id).await?;
+    let project = projects::by_id(&change, environment.project_id).await?;
     demand_project(permit, &project.name)?;
-    let told = told(&Inventory::load(&tx).await?, &environment);
-    environments::delete(&tx, id).await?;
+    let told = told(&Inventory::load(&change).await?, &environment);
+    environments::delete(&change, id).await?;
     let resource = format!("{}/{}", project.name, environment.name);
-    record(&tx, permit, "environment.deleted", resource, app.now(), told).await?;
-    tx.commit().await
+    change
+        .commit(Event::new(EventKind::EnvironmentDeleted, told).about(resource))
+        .await
 }
 
 /// Two environments that change the same directories of one server would overwrite each other.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{demand_everything, record, servers::resource};
+use super::{demand_everything, servers::resource};
 use crate::access::Permit;
 use crate::app::App;
-use crate::domain::{Error, HostKey, Instant, Result, Server, ServerId};
+use crate::domain::{Error, Event, EventKind, HostKey, Instant, Result, Server, ServerId};
 use crate::ssh;
 use crate::store::servers;
 
@@ -79,30 +79,23 @@ pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Resu
         return Ok(shown);
     }
     let now = app.now();
-    let tx = app.store.begin().await?;
-    let before = servers::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let before = servers::by_id(&change, id).await?;
     let key = HostKey {
         openssh: shown.openssh.clone(),
         fingerprint: shown.fingerprint.clone(),
         pinned_at: now,
         pinned_by: permit.actor().name.clone(),
     };
-    servers::pin_host_key(&tx, id, &key).await?;
+    servers::pin_host_key(&change, id, &key).await?;
     let detail = json!({
         "fingerprint": key.fingerprint,
         "algorithm": shown.algorithm,
         "replaces": before.host_key.map(|key| key.fingerprint),
     });
-    record(
-        &tx,
-        permit,
-        "server.host_key_trusted",
-        resource(&before.name),
-        now,
-        detail,
-    )
-    .await?;
-    tx.commit().await?;
+    change
+        .commit(Event::new(EventKind::HostKeyTrusted, detail).about(resource(&before.name)))
+        .await?;
     Ok(shown)
 }
 
@@ -113,23 +106,16 @@ pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Resu
 pub async fn forget(app: &App, permit: &Permit, id: ServerId) -> Result<()> {
     demand_everything(permit)?;
     let now = app.now();
-    let tx = app.store.begin().await?;
-    let server = servers::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let server = servers::by_id(&change, id).await?;
     let Some(key) = server.host_key else {
         return Ok(());
     };
-    servers::forget_host_key(&tx, id, now).await?;
+    servers::forget_host_key(&change, id, now).await?;
     let detail = json!({ "fingerprint": key.fingerprint });
-    record(
-        &tx,
-        permit,
-        "server.host_key_forgotten",
-        resource(&server.name),
-        now,
-        detail,
-    )
-    .await?;
-    tx.commit().await
+    change
+        .commit(Event::new(EventKind::HostKeyForgotten, detail).about(resource(&server.name)))
+        .await
 }
 
 /// Every key the server was ever trusted by, newest first, with the time it was replaced.

@@ -18,10 +18,8 @@ pub mod variables;
 
 use serde_json::Value;
 
-use super::audit;
 use crate::access::Permit;
-use crate::domain::{Action, Error, FieldError, Instant, Name, NewAuditEvent, Resource, Result};
-use crate::store::{Tx, audit as audit_log};
+use crate::domain::{Action, Error, FieldError, Name, Resource, Result};
 
 /// The longest description, in characters: a sentence or two.
 const DESCRIPTION_LIMIT: usize = 500;
@@ -140,22 +138,6 @@ fn demand_project(permit: &Permit, project: &Name) -> Result<()> {
         return Ok(());
     }
     demand(permit, Action::Configure, &Resource::Project(project.to_string()))
-}
-
-/// Writes an act on `resource` down, in the transaction that does it.
-pub(super) async fn record(
-    tx: &Tx,
-    permit: &Permit,
-    action: &str,
-    resource: String,
-    at: Instant,
-    detail: Value,
-) -> Result<()> {
-    let event = NewAuditEvent {
-        resource,
-        ..audit::allowed(permit, action, at, detail)
-    };
-    audit_log::append(tx, &event).await.map(drop)
 }
 
 /// What an edit changed, by name: `{"port": {"from": 22, "to": 2222}}`.

@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand_everything, demand_project, description, lines, mail_address, name, record};
+use super::{Wrongs, demand_everything, demand_project, description, lines, mail_address, name};
 use crate::access::Permit;
 use crate::app::{App, start};
-use crate::domain::{Action, Actor, Error, Name, Project, ProjectId, Resource, Result, SyncMethod};
+use crate::domain::{
+    Action, Actor, Error, Event, EventKind, Name, Project, ProjectId, Resource, Result, SyncMethod,
+};
 use crate::git;
-use crate::store::{Tx, environments, projects};
+use crate::store::{Change, environments, projects};
 
 /// How long a person waits for a repository to tell its branches; a fetch may take longer.
 const PROBE_LIMIT: Duration = Duration::from_secs(20);
@@ -89,11 +91,12 @@ pub async fn open(app: &App, actor: &Actor, name: &str) -> Result<(Project, Perm
 pub async fn add(app: &App, permit: &Permit, form: &ProjectForm) -> Result<Project> {
     demand_everything(permit)?;
     let project = form.check(ProjectId(0))?;
-    let tx = app.store.begin().await?;
-    let project = projects::insert(&tx, &project).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let project = projects::insert(&change, &project).await?;
     let resource = resource(&project.name);
-    record(&tx, permit, "project.added", resource, app.now(), told(&project)).await?;
-    tx.commit().await?;
+    change
+        .commit(Event::new(EventKind::ProjectAdded, told(&project)).about(resource))
+        .await?;
     Ok(project)
 }
 
@@ -103,34 +106,27 @@ pub async fn add(app: &App, permit: &Permit, form: &ProjectForm) -> Result<Proje
 /// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, id: ProjectId, form: &ProjectForm) -> Result<Project> {
     let changed = form.check(id)?;
-    let tx = app.store.begin().await?;
-    let before = projects::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let before = projects::by_id(&change, id).await?;
     demand_project(permit, &before.name)?;
     if before != changed {
-        demand_name(&tx, &before, &changed).await?;
-        projects::update(&tx, &changed).await?;
+        demand_name(&change, &before, &changed).await?;
+        projects::update(&change, &changed).await?;
         let detail = super::changes(&told(&before), &told(&changed));
-        record(
-            &tx,
-            permit,
-            "project.changed",
-            resource(&before.name),
-            app.now(),
-            detail,
-        )
-        .await?;
-        tx.commit().await?;
+        change
+            .commit(Event::new(EventKind::ProjectChanged, detail).about(resource(&before.name)))
+            .await?;
     }
     Ok(changed)
 }
 
 /// What is shared between releases lies on the servers in a directory that bears the project's name:
 /// under another name it would be looked for in vain, and be begun anew.
-async fn demand_name(tx: &Tx, before: &Project, changed: &Project) -> Result<()> {
+async fn demand_name(change: &Change, before: &Project, changed: &Project) -> Result<()> {
     if before.name == changed.name || before.method != SyncMethod::Symlink {
         return Ok(());
     }
-    let environments = environments::list(tx, before.id).await?;
+    let environments = environments::list(change, before.id).await?;
     let shares = environments.iter().find(|one| !one.options.shared.is_empty());
     match shares {
         None => Ok(()),
@@ -150,20 +146,13 @@ async fn demand_name(tx: &Tx, before: &Project, changed: &Project) -> Result<()>
 /// # Errors
 /// A conflict while one of its deployments is at work; not found.
 pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
-    let tx = app.store.begin().await?;
-    let project = projects::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let project = projects::by_id(&change, id).await?;
     demand_project(permit, &project.name)?;
-    projects::delete(&tx, id).await?;
-    record(
-        &tx,
-        permit,
-        "project.deleted",
-        resource(&project.name),
-        app.now(),
-        told(&project),
-    )
-    .await?;
-    tx.commit().await
+    projects::delete(&change, id).await?;
+    change
+        .commit(Event::new(EventKind::ProjectDeleted, told(&project)).about(resource(&project.name)))
+        .await
 }
 
 /// Asks the repository at `url` for its branches, with the keys that deployments use.

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::inventory::Inventory;
-use super::{Wrongs, demand_everything, name_but, record};
+use super::{Wrongs, demand_everything, name_but};
 use crate::access::Permit;
 use crate::app::App;
-use crate::domain::{self, Error, Name, Result, Server, ServerId};
+use crate::domain::{self, Error, Event, EventKind, Name, Result, Server, ServerId};
 use crate::ssh::{Command, Endpoint, Run};
-use crate::store::{Tx, servers};
+use crate::store::{Change, servers};
 use crate::sync::{self, Limits};
 
 /// What a host name can hold at most (RFC 1035).
@@ -141,25 +141,18 @@ pub async fn by_id(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
 pub async fn add(app: &App, permit: &Permit, form: &ServerForm) -> Result<Server> {
     demand_everything(permit)?;
     let server = form.check(ServerId(0))?;
-    let tx = app.store.begin().await?;
-    demand_own_address(&tx, &server).await?;
-    let server = servers::insert(&tx, &server).await?;
-    record(
-        &tx,
-        permit,
-        "server.added",
-        resource(&server.name),
-        app.now(),
-        told(&server),
-    )
-    .await?;
-    tx.commit().await?;
+    let change = app.store.change(permit, app.now()).await?;
+    demand_own_address(&change, &server).await?;
+    let server = servers::insert(&change, &server).await?;
+    change
+        .commit(Event::new(EventKind::ServerAdded, told(&server)).about(resource(&server.name)))
+        .await?;
     Ok(server)
 }
 
 /// Two names for one machine would be deployed to at the same time, each over the other.
-async fn demand_own_address(tx: &Tx, server: &Server) -> Result<()> {
-    let all = servers::list(tx).await?;
+async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
+    let all = servers::list(change).await?;
     let is_there = |other: &&Server| other.id != server.id && other.shares_address(server);
     match all.iter().find(is_there) {
         None => Ok(()),
@@ -180,24 +173,17 @@ async fn demand_own_address(tx: &Tx, server: &Server) -> Result<()> {
 pub async fn edit(app: &App, permit: &Permit, id: ServerId, form: &ServerForm) -> Result<Server> {
     demand_everything(permit)?;
     let changed = form.check(id)?;
-    let tx = app.store.begin().await?;
-    let before = servers::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let before = servers::by_id(&change, id).await?;
     let detail = super::changes(&told(&before), &told(&changed));
     if detail.as_object().is_some_and(|changes| !changes.is_empty()) {
         if (&before.address, before.port) != (&changed.address, changed.port) {
-            demand_own_address(&tx, &changed).await?;
+            demand_own_address(&change, &changed).await?;
         }
-        servers::update(&tx, &changed).await?;
-        record(
-            &tx,
-            permit,
-            "server.changed",
-            resource(&before.name),
-            app.now(),
-            detail,
-        )
-        .await?;
-        tx.commit().await?;
+        servers::update(&change, &changed).await?;
+        change
+            .commit(Event::new(EventKind::ServerChanged, detail).about(resource(&before.name)))
+            .await?;
     }
     Ok(changed)
 }
@@ -208,18 +194,19 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, form: &ServerForm) -
 /// Not found.
 pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) -> Result<Server> {
     demand_everything(permit)?;
-    let tx = app.store.begin().await?;
-    let mut server = servers::by_id(&tx, id).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let mut server = servers::by_id(&change, id).await?;
     if server.active != active {
         server.active = active;
-        servers::update(&tx, &server).await?;
+        servers::update(&change, &server).await?;
         let action = if active {
-            "server.activated"
+            EventKind::ServerActivated
         } else {
-            "server.deactivated"
+            EventKind::ServerDeactivated
         };
-        record(&tx, permit, action, resource(&server.name), app.now(), json!({})).await?;
-        tx.commit().await?;
+        change
+            .commit(Event::new(action, json!({})).about(resource(&server.name)))
+            .await?;
     }
     Ok(server)
 }
@@ -230,19 +217,12 @@ pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) 
 /// A conflict while a deployment holds it; not found.
 pub async fn delete(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
     demand_everything(permit)?;
-    let tx = app.store.begin().await?;
-    let server = servers::by_id(&tx, id).await?;
-    servers::delete(&tx, id).await?;
-    record(
-        &tx,
-        permit,
-        "server.deleted",
-        resource(&server.name),
-        app.now(),
-        told(&server),
-    )
-    .await?;
-    tx.commit().await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let server = servers::by_id(&change, id).await?;
+    servers::delete(&change, id).await?;
+    change
+        .commit(Event::new(EventKind::ServerDeleted, told(&server)).about(resource(&server.name)))
+        .await?;
     Ok(server)
 }
 

@@ -4,11 +4,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand, name, record};
+use super::{Wrongs, demand, name};
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::accounts::{self, NewUser};
-use crate::domain::{Action, Error, Resource, Result, User};
+use crate::domain::{Action, Error, Event, EventKind, Resource, Result, User};
 use crate::store::users;
 
 /// Characters of a made-up password, without those that look alike; 32 of them, so that each
@@ -102,19 +102,20 @@ pub async fn edit(app: &App, permit: &Permit, name: &str, form: &UserForm) -> Re
     let Some((display_name, email)) = form.check(&mut wrong) else {
         return Err(wrong.into_error());
     };
-    let tx = app.store.begin().await?;
-    let before = users::by_name(&tx, name).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let before = users::by_name(&change, name).await?;
     let changed = User {
         display_name,
         email,
         ..before.clone()
     };
     if before != changed {
-        users::update(&tx, &changed).await?;
+        users::update(&change, &changed).await?;
         let detail = super::changes(&told(&before), &told(&changed));
         let resource = format!("user {}", before.name);
-        record(&tx, permit, "user.changed", resource, app.now(), detail).await?;
-        tx.commit().await?;
+        change
+            .commit(Event::new(EventKind::UserChanged, detail).about(resource))
+            .await?;
     }
     Ok(changed)
 }
@@ -138,16 +139,17 @@ pub async fn set_disabled(app: &App, permit: &Permit, name: &str, disabled: bool
 /// A conflict for oneself; not found.
 pub async fn delete(app: &App, permit: &Permit, name: &str) -> Result<User> {
     demand_administer(permit)?;
-    let tx = app.store.begin().await?;
-    let user = users::by_name(&tx, name).await?;
+    let change = app.store.change(permit, app.now()).await?;
+    let user = users::by_name(&change, name).await?;
     if is_own(permit, &user) {
         let message = "You cannot delete yourself. Another administrator can.";
         return Err(Error::conflict(message));
     }
-    users::delete(&tx, user.id).await?;
+    users::delete(&change, user.id).await?;
     let resource = format!("user {}", user.name);
-    record(&tx, permit, "user.deleted", resource, app.now(), told(&user)).await?;
-    tx.commit().await?;
+    change
+        .commit(Event::new(EventKind::UserDeleted, told(&user)).about(resource))
+        .await?;
     Ok(user)
 }
 

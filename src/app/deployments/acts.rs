@@ -4,11 +4,11 @@
 use serde_json::json;
 
 use super::{action_for, resource_now};
-use crate::app::{App, audit, watch};
+use crate::app::{App, watch};
 use crate::domain::{
-    Action, Actor, Answer, Answered, Deployment, DeploymentId, DeploymentState, Error, Kind, Result,
+    Action, Actor, Answer, Answered, Deployment, DeploymentId, DeploymentState, Error, Event, EventKind,
+    Kind, Result,
 };
-use crate::store::audit as audit_log;
 use crate::store::deployments;
 
 /// Ends a deployment: one that waits at once, a running one as soon as its programs are ended.
@@ -22,27 +22,19 @@ pub async fn cancel(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
         .await?;
     let (now, who) = (app.now(), &permit.actor().name);
-    let tx = app.store.begin().await?;
+    let change = app.store.change(&permit, now).await?;
     // Read again: a worker may have taken or ended it meanwhile.
-    let state = deployments::by_id(&tx, id).await?.state;
+    let state = deployments::by_id(&change, id).await?.state;
     if state.is_final() {
         return Err(ended(id, state));
     }
-    deployments::request_cancel(&tx, id, who, now).await?;
+    deployments::request_cancel(&change, id, who, now).await?;
     if matches!(state, Awaiting | Queued | Scheduled) {
         let outcome = format!("Cancelled by {who} before it began; no server was touched.");
-        deployments::set_state(&tx, id, state, DeploymentState::Cancelled, now, &outcome).await?;
+        deployments::set_state(&change, id, state, DeploymentState::Cancelled, now, &outcome).await?;
     }
-    let detail = json!({ "deployment": id });
-    audit_log::append(
-        &tx,
-        &audit::allowed(&permit, "deployment.cancel_requested", now, detail),
-    )
-    .await?;
-    tx.commit().await?;
-    app.engine.cancel(id);
-    tell(app, id);
-    Ok(())
+    let event = Event::deployment(EventKind::CancelRequested, id, json!({}));
+    change.commit(event).await
 }
 
 fn ended(id: DeploymentId, state: DeploymentState) -> Error {
@@ -54,11 +46,6 @@ fn ended(id: DeploymentId, state: DeploymentState) -> Error {
             _ => state.title().to_lowercase(),
         }
     ))
-}
-
-fn tell(app: &App, id: DeploymentId) {
-    app.engine.hub().changed(id);
-    app.engine.wake();
 }
 
 /// Wishes that a running deployment pauses after its current batch.
@@ -84,9 +71,8 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
         .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
         .await?;
     let is_last = wish && !watch::now(app, id).await?.may_pause();
-    let now = app.now();
-    let tx = app.store.begin().await?;
-    let present = deployments::by_id(&tx, id).await?;
+    let change = app.store.change(&permit, app.now()).await?;
+    let present = deployments::by_id(&change, id).await?;
     match present.state {
         DeploymentState::Running => {}
         DeploymentState::Paused if wish => {
@@ -116,20 +102,13 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
         )));
     }
     let by = wish.then_some(permit.actor().name.as_str());
-    deployments::request_pause(&tx, id, by).await?;
+    deployments::request_pause(&change, id, by).await?;
     let act = if wish {
-        "deployment.pause_requested"
+        EventKind::PauseRequested
     } else {
-        "deployment.pause_withdrawn"
+        EventKind::PauseWithdrawn
     };
-    audit_log::append(
-        &tx,
-        &audit::allowed(&permit, act, now, json!({ "deployment": id })),
-    )
-    .await?;
-    tx.commit().await?;
-    tell(app, id);
-    Ok(())
+    change.commit(Event::deployment(act, id, json!({}))).await
 }
 
 /// What policy is asked for when somebody answers a paused deployment so: going on is doing it,
@@ -154,19 +133,16 @@ pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) 
         .permit(actor, action, &resource_now(app, &deployment).await?)
         .await?;
     let now = app.now();
-    let tx = app.store.begin().await?;
+    let change = app.store.change(&permit, now).await?;
     let answered = Answered {
         answer,
         by: permit.actor().name.clone(),
         at: now,
     };
-    deployments::answer(&tx, id, &answered).await?;
-    let detail = json!({ "deployment": id, "answer": answer.as_str(), "to": reason(&deployment) });
-    audit_log::append(&tx, &audit::allowed(&permit, "deployment.answered", now, detail)).await?;
-    tx.commit().await?;
-    app.engine.answered(id);
-    tell(app, id);
-    Ok(())
+    deployments::answer(&change, id, &answered).await?;
+    let detail = json!({ "answer": answer.as_str(), "to": reason(&deployment) });
+    let event = Event::deployment(EventKind::DeploymentAnswered, id, detail);
+    change.commit(event).await
 }
 
 fn reason(deployment: &Deployment) -> serde_json::Value {

@@ -5,14 +5,12 @@ use serde_json::json;
 
 use super::resource_now;
 use super::terms::check_length;
-use crate::access::Permit;
-use crate::app::{App, audit};
+use crate::app::App;
 use crate::domain::{
-    Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Instant, Kind,
-    Result, Target,
+    Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind,
+    Instant, Kind, Result, Target,
 };
-use crate::store::audit as audit_log;
-use crate::store::{Tx, deployments};
+use crate::store::{Change, deployments};
 
 /// Approves a deployment: it waits for its time, or for its turn.
 ///
@@ -25,37 +23,29 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         .permit(actor, Action::Approve, &resource_now(app, &deployment).await?)
         .await?;
     let now = app.now();
-    let tx = app.store.begin().await?;
-    let deployment = deployments::by_id(&tx, id).await?;
+    let mut change = app.store.change(&permit, now).await?;
+    let deployment = deployments::by_id(&change, id).await?;
     let approval = awaited(&deployment)?;
-    let detail = json!({
-        "deployment": id, "commit": deployment.commit.as_str(), "requested_by": deployment.actor,
-    });
+    let detail = json!({ "commit": deployment.commit.as_str(), "requested_by": deployment.actor });
     if let Some(why) = obstacle(&deployment, permit.actor(), now) {
-        let event = audit::forbidden(&permit, "deployment.approve_refused", now, &why, detail);
-        audit_log::append(&tx, &event).await?;
-        tx.commit().await?;
+        let event = Event::deployment(EventKind::ApprovalRefused, id, detail);
+        change.commit(event.forbidden(why.clone())).await?;
         return Err(Error::new(ErrorKind::Forbidden, why));
     }
     let given = Approval {
         given: Some((permit.actor().name.clone(), now)),
         ..approval
     };
-    deployments::approve(&tx, id, &given).await?;
+    deployments::approve(&change, id, &given).await?;
     let next = match deployment.scheduled_at {
         Some(at) if at > now => DeploymentState::Scheduled,
         _ => DeploymentState::Queued,
     };
-    deployments::set_state(&tx, id, DeploymentState::Awaiting, next, now, "").await?;
-    audit_log::append(&tx, &audit::allowed(&permit, "deployment.approved", now, detail)).await?;
-    let approved = deployments::by_id(&tx, id).await?;
-    let ended = supersede(&tx, &permit, &approved, now).await?;
-    tx.commit().await?;
-    for id in ended.into_iter().chain([id]) {
-        app.engine.hub().changed(id);
-    }
-    app.engine.wake();
-    Ok(())
+    deployments::set_state(&change, id, DeploymentState::Awaiting, next, now, "").await?;
+    let approved = deployments::by_id(&change, id).await?;
+    supersede(&mut change, &approved).await?;
+    let event = Event::deployment(EventKind::DeploymentApproved, id, detail);
+    change.commit(event).await
 }
 
 /// Ends a deployment that awaits approval, with a reason that may be empty.
@@ -70,21 +60,18 @@ pub async fn reject(app: &App, actor: &Actor, id: DeploymentId, reason: &str) ->
     let reason = reason.trim();
     check_length("reason", reason)?;
     let (now, who) = (app.now(), &permit.actor().name);
-    let tx = app.store.begin().await?;
-    awaited(&deployments::by_id(&tx, id).await?)?;
-    deployments::request_cancel(&tx, id, who, now).await?;
+    let change = app.store.change(&permit, now).await?;
+    awaited(&deployments::by_id(&change, id).await?)?;
+    deployments::request_cancel(&change, id, who, now).await?;
     let outcome = match reason {
         "" => format!("Rejected by {who}; no server was touched."),
         reason => format!("Rejected by {who}: {reason}"),
     };
     let (from, to) = (DeploymentState::Awaiting, DeploymentState::Cancelled);
-    deployments::set_state(&tx, id, from, to, now, &outcome).await?;
-    let detail = json!({ "deployment": id, "reason": reason, "requested_by": deployment.actor });
-    audit_log::append(&tx, &audit::allowed(&permit, "deployment.rejected", now, detail)).await?;
-    tx.commit().await?;
-    app.engine.hub().changed(id);
-    app.engine.wake();
-    Ok(())
+    deployments::set_state(&change, id, from, to, now, &outcome).await?;
+    let detail = json!({ "reason": reason, "requested_by": deployment.actor });
+    let event = Event::deployment(EventKind::DeploymentRejected, id, detail);
+    change.commit(event).await
 }
 
 fn awaited(deployment: &Deployment) -> Result<Approval> {
@@ -125,13 +112,8 @@ pub(in crate::app) fn obstacle(deployment: &Deployment, actor: &Actor, now: Inst
 
 /// Ends older automatic deployments to the same environment that wait, as this newer one brings
 /// what they would have brought and more. One that only awaits approval itself leaves alone what
-/// is through with that. Returns what it ended.
-pub(super) async fn supersede(
-    tx: &Tx,
-    permit: &Permit,
-    newer: &Deployment,
-    now: Instant,
-) -> Result<Vec<DeploymentId>> {
+/// is through with that.
+pub(super) async fn supersede(change: &mut Change, newer: &Deployment) -> Result<()> {
     let states: &[DeploymentState] = match newer.state {
         DeploymentState::Queued => &[DeploymentState::Queued, DeploymentState::Awaiting],
         DeploymentState::Awaiting => &[DeploymentState::Awaiting],
@@ -140,16 +122,19 @@ pub(super) async fn supersede(
     let (Kind::Automatic, Target::Environment, Some(environment)) =
         (newer.kind, &newer.target, newer.environment_id)
     else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let mut ended = Vec::new();
-    for older in deployments::superseded(tx, environment, newer.id, states).await? {
+    let now = change.now();
+    for older in deployments::superseded(change, environment, newer.id, states).await? {
         let outcome = format!("Superseded by deployment {}; no server was touched.", newer.id);
         let to = DeploymentState::Cancelled;
-        deployments::set_state(tx, older.id, older.state, to, now, &outcome).await?;
-        let detail = json!({ "deployment": older.id, "by": newer.id });
-        audit_log::append(tx, &audit::allowed(permit, "deployment.superseded", now, detail)).await?;
-        ended.push(older.id);
+        deployments::set_state(change, older.id, older.state, to, now, &outcome).await?;
+        let detail = json!({ "by": newer.id });
+        change.also(Event::deployment(
+            EventKind::DeploymentSuperseded,
+            older.id,
+            detail,
+        ));
     }
-    Ok(ended)
+    Ok(())
 }

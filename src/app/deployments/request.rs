@@ -8,15 +8,14 @@ use super::proof::{check_commit, check_way_back};
 use super::target::{Choice, resolve};
 use super::terms::{self, Allowed};
 use super::{approval, place};
-use crate::app::{App, audit, places};
+use crate::app::{App, places};
 use crate::domain::{
     Actor, Approval, CommitId, Deployment, DeploymentId, DeploymentState, Environment, EnvironmentId, Error,
-    Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Strategy, Target,
+    Event, EventKind, Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Strategy, Target,
 };
 use crate::git::CommitInfo;
-use crate::store::audit as audit_log;
 use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
-use crate::store::{Tx, locks, releases};
+use crate::store::{Reader, locks, releases};
 
 /// The longest reason, in characters: a paragraph, not a document.
 pub const REASON_LIMIT: usize = 2_000;
@@ -173,50 +172,34 @@ pub(super) async fn order(
 
 async fn store(app: &App, allowed: Allowed, wanted: DeployRequest, wish: Wish) -> Result<Requested> {
     let now = app.now();
-    let tx = app.store.begin().await?;
+    let mut change = app.store.change(&allowed.permit, now).await?;
     // First of all: what was asked for before is so, whatever would stand in its way by now.
     if let Some(key) = &wanted.request_key
-        && let Some(earlier) = deployments::by_request_key(&tx, key).await?
+        && let Some(earlier) = deployments::by_request_key(&change, key).await?
     {
         return Ok(Requested::AlreadyQueued(earlier.id));
     }
-    let stopping = locks::stopping(&tx, wish.project.id, wish.environment.id, allowed.begins).await?;
+    let stopping = locks::stopping(&change, wish.project.id, wish.environment.id, allowed.begins).await?;
     if let Some(lock) = allowed.stopped_by(&stopping) {
         return Err(Error::conflict(locked(lock)));
     }
-    if let Some(twin) = twin(&tx, &wanted, &wish).await? {
+    if let Some(twin) = twin(&change, &wanted, &wish).await? {
         return Ok(Requested::AlreadyQueued(twin));
     }
-    let new = new_deployment(&tx, &allowed, wanted, wish, now).await?;
-    let deployment = deployments::insert(&tx, &new).await?;
-    let detail = json!({
-        "deployment": deployment.id, "commit": new.commit.as_str(), "target": new.target.to_string(),
-        "kind": new.kind.as_str(), "reason": new.reason, "state": deployment.state.as_str(),
-        "at": new.scheduled_at, "strategy": new.terms.strategy, "origin": new.terms.origin,
-    });
-    audit_log::append(
-        &tx,
-        &audit::allowed(&allowed.permit, "deployment.requested", now, detail),
-    )
-    .await?;
+    let new = new_deployment(&change, &allowed, wanted, wish, now).await?;
+    let deployment = deployments::insert(&change, &new).await?;
     if let Some(passed) = &allowed.lock_override {
-        let detail = json!({
-            "deployment": deployment.id, "reason": passed.reason, "locks": passed.locks,
-        });
-        let event = audit::allowed(&passed.permit, "lock.overridden", now, detail);
-        audit_log::append(&tx, &event).await?;
+        let detail = json!({ "reason": passed.reason, "locks": passed.locks });
+        let event = Event::deployment(EventKind::LockOverridden, deployment.id, detail);
+        change.also_by(&passed.permit, event);
     }
-    let ended = approval::supersede(&tx, &allowed.permit, &deployment, now).await?;
-    tx.commit().await?;
-    for id in ended.into_iter().chain([deployment.id]) {
-        app.engine.hub().changed(id);
-    }
-    app.engine.wake();
+    approval::supersede(&mut change, &deployment).await?;
+    change.commit(Event::requested(&deployment)).await?;
     Ok(Requested::Queued(deployment.id))
 }
 
 /// A deployment that waits to do the same under the same terms.
-async fn twin(tx: &Tx, wanted: &DeployRequest, wish: &Wish) -> Result<Option<DeploymentId>> {
+async fn twin(on: &impl Reader, wanted: &DeployRequest, wish: &Wish) -> Result<Option<DeploymentId>> {
     let waits = |state| {
         matches!(
             state,
@@ -233,8 +216,8 @@ async fn twin(tx: &Tx, wanted: &DeployRequest, wish: &Wish) -> Result<Option<Dep
             && other.lock_override.is_some() == wanted.lock_override.is_some()
             && (other.kind == Kind::Rollback) == (wanted.kind == Kind::Rollback)
     };
-    for other in deployments::active(tx).await?.iter().filter(alike) {
-        let parts = deployments::servers(tx, other.id).await?;
+    for other in deployments::active(on).await?.iter().filter(alike) {
+        let parts = deployments::servers(on, other.id).await?;
         let to_do = parts.iter().filter(|part| part.state == ServerState::Waiting);
         let to_do: HashSet<ServerId> = to_do.filter_map(|part| part.server_id).collect();
         if to_do == wish.to_do() {
@@ -245,7 +228,7 @@ async fn twin(tx: &Tx, wanted: &DeployRequest, wish: &Wish) -> Result<Option<Dep
 }
 
 async fn new_deployment(
-    tx: &Tx,
+    on: &impl Reader,
     allowed: &Allowed,
     wanted: DeployRequest,
     wish: Wish,
@@ -257,7 +240,7 @@ async fn new_deployment(
         (kind, _) => kind,
     };
     Ok(NewDeployment {
-        previous_commit: previous_commit(tx, wish.environment.id, &wish.servers).await?,
+        previous_commit: previous_commit(on, wish.environment.id, &wish.servers).await?,
         project_id: wish.project.id,
         environment_id: wish.environment.id,
         project: wish.project.name.to_string(),
@@ -293,13 +276,13 @@ async fn new_deployment(
 
 /// What most of the servers run now, as far as is known.
 async fn previous_commit(
-    tx: &Tx,
+    on: &impl Reader,
     environment: EnvironmentId,
     servers: &[NewPart],
 ) -> Result<Option<CommitId>> {
     let meant = |server| servers.iter().any(|part| Some(part.server_id) == server);
     let mut counts: BTreeMap<CommitId, usize> = BTreeMap::new();
-    for release in releases::current(tx, environment).await? {
+    for release in releases::current(on, environment).await? {
         if meant(release.server_id) {
             *counts.entry(release.commit).or_default() += 1;
         }

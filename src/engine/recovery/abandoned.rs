@@ -115,8 +115,6 @@ async fn close(engine: &Arc<Inner>, claimed: Claimed) {
         tokio::time::sleep(CLOSE_AGAIN).await;
     }
     drop(guard);
-    engine.hub.changed(id);
-    engine.wake.notify_waiters();
 }
 
 /// Ends a task with whoever began it.
@@ -139,13 +137,13 @@ pub(in crate::engine) async fn put_right(engine: &Inner, lease: Lease) -> Result
     let deployment = deployments::by_id(store, lease.deployment).await?;
     let files = Files::read(engine, &deployment).await?;
     let verdicts = inquest::hold(engine, lease, &files).await;
-    let tx = store.begin_leased(lease).await?;
+    let record = store.record_leased(lease).await?;
     for (position, verdict) in verdicts {
-        deployments::set_server(&tx, position, verdict.state, &verdict.detail).await?;
+        deployments::set_server(&record, position, verdict.state, &verdict.detail).await?;
         if let Some(service) = verdict.service {
-            deployments::set_service(&tx, position, service).await?;
+            deployments::set_service(&record, position, service).await?;
         }
     }
-    deployments::set_pause(&tx, None).await?;
-    tx.commit().await
+    deployments::set_pause(&record, None).await?;
+    record.commit().await
 }

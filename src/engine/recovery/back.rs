@@ -197,9 +197,9 @@ async fn insist<'a>(
 
 /// Writes the intent, and proves by it that the deployment is ours.
 async fn note(engine: &Inner, lease: Lease, case: &Case<'_>, service: Service) -> Result<()> {
-    let tx = engine.parts.store.begin_leased(lease).await?;
-    deployments::set_service(&tx, case.part.position, service).await?;
-    tx.commit().await
+    let record = engine.parts.store.record_leased(lease).await?;
+    deployments::set_service(&record, case.part.position, service).await?;
+    record.commit().await
 }
 
 async fn visits(engine: &Inner, slots: &[Slot]) -> Result<Visits> {

@@ -25,7 +25,6 @@ use crate::engine::output::StepLog;
 use crate::engine::planning::Balancers;
 use crate::engine::run::{Member, Run};
 use crate::engine::steps::{Done, Failure, StepResult};
-use crate::store::LeasedTx;
 
 /// How long a balancer that is away is left alone before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -382,7 +381,6 @@ fn words(places: &[balancer::Slot]) -> String {
 
 /// Proves before an act that the deployment is still ours.
 async fn still_ours(run: &Run) -> StepResult<()> {
-    let tx: LeasedTx = run.begin_tx().await?;
-    tx.commit().await?;
+    drop(run.record().await?);
     Ok(())
 }

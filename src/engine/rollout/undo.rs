@@ -7,15 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
 use super::{Hand, Rollout, servers};
 use crate::domain::{
-    Action, CommitId, Deployment, DeploymentId, Instant, Kind, NewAuditEvent, Outcome, PolicyLine, Resource,
-    Result, Strategy, Target,
+    Action, CommitId, Deployment, Event, Instant, Kind, PolicyLine, Resource, Result, Strategy, Target,
 };
 use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
-use crate::store::{Tx, audit};
+use crate::store::{Change, Leased, Right};
 
 /// Who undoes something is in trouble: that goes before what merely waits.
 const PRIORITY: i32 = 10;
@@ -159,7 +156,7 @@ async fn group(rollout: &Rollout<'_>, commit: CommitId, hands: &[&Hand<'_>]) -> 
 
 /// Queues what is to be undone; returns what was, as sentences.
 pub(in crate::engine) async fn queue(
-    tx: &Tx,
+    change: &mut Leased<Change>,
     failed: &Deployment,
     undo: &Undo,
     now: Instant,
@@ -200,8 +197,9 @@ pub(in crate::engine) async fn queue(
             request_key: None,
             servers: group.parts.clone(),
         };
-        let id = deployments::insert(tx, &new).await?.id;
-        audit::append(tx, &event(failed, id, &new, now)).await?;
+        let undoing = deployments::insert(change, &new).await?;
+        let id = undoing.id;
+        change.also_by(Right::of_engine(&undoing), Event::requested(&undoing));
         said.push(format!(
             "Deployment {id} brings {} back to {}.",
             servers(group.parts.len()),
@@ -218,23 +216,6 @@ fn without_pause(strategy: Strategy) -> Option<Strategy> {
         Strategy::Canary { batch, keep, .. } => Strategy::Rolling { batch, keep },
         other => other,
     })
-}
-
-fn event(failed: &Deployment, id: DeploymentId, new: &NewDeployment, now: Instant) -> NewAuditEvent {
-    NewAuditEvent {
-        at: now,
-        actor: new.actor.clone(),
-        impersonator: new.impersonator.clone(),
-        address: "engine".to_owned(),
-        action: "deployment.requested".to_owned(),
-        resource: format!("{}/{}", new.project, new.environment),
-        outcome: Outcome::Allowed,
-        permit: new.permit.as_ref().map(ToString::to_string).unwrap_or_default(),
-        detail: json!({
-            "deployment": id, "commit": new.commit.as_str(), "target": new.target.to_string(),
-            "kind": new.kind.as_str(), "reason": new.reason, "origin": failed.id,
-        }),
-    }
 }
 
 fn names(hands: &[&Hand<'_>]) -> String {

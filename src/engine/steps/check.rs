@@ -12,16 +12,16 @@ use super::{Done, Failure, StepResult, reuse, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Slot;
 use crate::domain::{
-    Action, Error, ErrorKind, Kind, Lock, Outcome, Plan, Resource, Server, ServerId, StepKind,
+    Action, Error, ErrorKind, Event, EventKind, Kind, Lock, Outcome, Plan, Resource, Server, ServerId,
+    StepKind,
 };
-use crate::engine::events::event;
 use crate::engine::journal::Note;
 use crate::engine::output::StepLog;
 use crate::engine::planning::{self, Asking, Balancers, Prospect, Roster};
 use crate::engine::run::{Member, Run};
 use crate::engine::{Parts, rollout};
 use crate::ssh::{Endpoint, Session};
-use crate::store::{audit, clusters, deployments, environments, locks, projects, users};
+use crate::store::{clusters, deployments, environments, locks, projects, users};
 use crate::sync::{self, Ground, Inspection, Layout};
 
 /// A server that was reached, and what was found on it.
@@ -114,9 +114,9 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
             return Err(planning::changed_since_approval().into());
         }
     }
-    let tx = run.begin_tx().await?;
-    deployments::set_plan(&tx, plan).await?;
-    tx.commit().await?;
+    let record = run.record().await?;
+    deployments::set_plan(&record, plan).await?;
+    record.commit().await?;
     log.say(format!("{}, {}.", strategy.title(), batches(plan))).await;
     for one in &plan.left_alone {
         log.say(planning::left_alone_line(one)).await;
@@ -181,10 +181,8 @@ fn action(run: &Run) -> Action {
 /// Records that it may not be done any more, and says so of the whole deployment.
 async fn refused(run: &Run, failure: &Failure) -> StepResult<Failure> {
     let sentence = format!("It may not be done any more: {}", failure.message);
-    let event = event(&run.deployment, "refused", Outcome::Refused, &sentence, run.now());
-    let tx = run.begin_tx().await?;
-    audit::append(&tx, &event).await?;
-    tx.commit().await?;
+    let event = Event::by_engine(EventKind::DeploymentRefused, &run.deployment, &sentence);
+    run.change().await?.commit(event.ended(Outcome::Refused)).await?;
     Ok(Failure::new(format!("{sentence} No server was touched.")))
 }
 

@@ -200,7 +200,7 @@ pub async fn withdraw(run: &Run, reached: &Reached) -> StepResult<()> {
 
 /// Writes down that the new release is on a server.
 pub async fn record(run: &Run, member: &Member, directory: &str) -> StepResult<()> {
-    let tx = run.begin_tx().await?;
+    let record = run.record().await?;
     let release = NewRelease {
         server_id: member.server.id,
         server: member.server.name.to_string(),
@@ -210,8 +210,8 @@ pub async fn record(run: &Run, member: &Member, directory: &str) -> StepResult<(
         path: directory.to_owned(),
         at: run.now(),
     };
-    releases::record(&tx, &release).await?;
-    tx.commit().await?;
+    releases::record(&record, &release).await?;
+    record.commit().await?;
     Ok(())
 }
 

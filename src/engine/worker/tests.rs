@@ -6,13 +6,13 @@ use super::*;
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::domain::{
-    Cluster, ClusterId, DeploymentState, Environment, EnvironmentId, Kind, Project, ProjectId, Server,
-    ServerId, ServerState, SyncMethod, Target, server::Member,
+    Cluster, ClusterId, DeploymentState, Environment, EnvironmentId, Event, EventKind, Kind, Project,
+    ProjectId, Server, ServerId, ServerState, SyncMethod, Target, server::Member,
 };
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{Options, Pool};
 use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
-use crate::store::{Store, StoreOptions, Tx, clusters, environments, projects, servers};
+use crate::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
 
 async fn engine(dir: &std::path::Path) -> Engine {
     let url = format!("sqlite://{}", dir.join("test.db").display());
@@ -36,7 +36,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
 }
 
 /// An environment with one server.
-async fn inventory(tx: &Tx) -> (Project, Environment, Server) {
+async fn inventory(tx: &Change) -> (Project, Environment, Server) {
     let project = Project {
         id: ProjectId(0),
         name: "shop".parse().unwrap(),
@@ -87,7 +87,8 @@ async fn inventory(tx: &Tx) -> (Project, Environment, Server) {
 async fn claimed(engine: &Engine) -> Claimed {
     let parts = &engine.0.parts;
     let now = parts.clock.now();
-    let tx = parts.store.begin().await.unwrap();
+    let operator = Access::local_operator("test", now);
+    let tx = parts.store.change(&operator, now).await.unwrap();
     let (project, environment, server) = inventory(&tx).await;
     let new = NewDeployment {
         project_id: project.id,
@@ -118,7 +119,8 @@ async fn claimed(engine: &Engine) -> Claimed {
         }],
     };
     deployments::insert(&tx, &new).await.unwrap();
-    tx.commit().await.unwrap();
+    let event = Event::new(EventKind::HistoryBroughtIn, serde_json::json!({}));
+    tx.commit(event).await.unwrap();
     queue::claim(&parts.store, "test/0", now, Duration::from_secs(20))
         .await
         .unwrap()

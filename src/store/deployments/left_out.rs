@@ -10,7 +10,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::super::entities::{deployment_servers as parts, deployments};
-use super::super::{Reader, Tx};
+use super::super::{Change, Reader};
 use super::plan;
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, DeploymentId, DeploymentState, EnvironmentId, Result, ServerId, Service};
@@ -58,27 +58,27 @@ pub async fn left_out_in(
 /// Notes that somebody has decided about a place at a balancer: whatever a deployment had left out
 /// there is theirs from now on. Returns those servers.
 pub async fn decided_by_hand(
-    tx: &Tx,
+    change: &Change,
     balancer: BalancerId,
     (backend, server): (&str, &str),
     service: Service,
 ) -> Result<Vec<LeftOut>> {
     let is_here = |slot: &Slot| slot.balancer == balancer && slot.backend == backend && slot.server == server;
-    let mut found = left_out(tx).await?;
+    let mut found = left_out(change).await?;
     found.retain(|one| one.slots.iter().any(is_here));
     for one in &found {
-        settle(tx, one, service).await?;
+        settle(change, one, service).await?;
     }
     Ok(found)
 }
 
 /// Notes where a server stands that a deployment had left out.
-pub async fn settle(tx: &Tx, one: &LeftOut, service: Service) -> Result<()> {
+pub async fn settle(change: &Change, one: &LeftOut, service: Service) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::Service, Expr::value(service.as_str()))
         .filter(parts::Column::DeploymentId.eq(one.deployment.0))
         .filter(parts::Column::Position.eq(one.position))
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     Ok(())
 }

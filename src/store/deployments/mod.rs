@@ -30,7 +30,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 use super::columns::{checked, checked_opt, from_json, instant, micros, to_json, word};
 use super::entities::deployment_servers as parts;
 use super::entities::deployments::{ActiveModel, Column, Entity, Model};
-use super::{Reader, Tx};
+use super::{Change, Reader};
 use crate::domain::{
     Approval, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
     Phase, Plan, PolicyLine, ProjectId, Result, ServerId, ServerPart, ServerState, Service, Strategy, Target,
@@ -142,16 +142,16 @@ pub(super) enum Scope {
 ///
 /// # Errors
 /// A conflict when the same form was sent before; see [`by_request_key`].
-pub async fn insert(tx: &Tx, new: &NewDeployment) -> Result<Deployment> {
+pub async fn insert(change: &Change, new: &NewDeployment) -> Result<Deployment> {
     if let Some(key) = &new.request_key
-        && let Some(earlier) = by_request_key(tx, key).await?
+        && let Some(earlier) = by_request_key(change, key).await?
     {
         return Err(Error::conflict(format!(
             "This form was already sent: it became deployment {}.",
             earlier.id
         )));
     }
-    let row = new_row(new)?.insert(tx.connection()).await?;
+    let row = new_row(new)?.insert(change.connection()).await?;
     let servers = new
         .servers
         .iter()
@@ -174,7 +174,7 @@ pub async fn insert(tx: &Tx, new: &NewDeployment) -> Result<Deployment> {
         });
     if !new.servers.is_empty() {
         parts::Entity::insert_many(servers)
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(change.connection())
             .await?;
     }
     from_row(row)
@@ -206,13 +206,13 @@ pub async fn servers(on: &impl Reader, id: DeploymentId) -> Result<Vec<ServerPar
 }
 
 /// Refuses, with a sentence, while a deployment in `scope` is not finished.
-pub(super) async fn none_at_work(tx: &Tx, scope: Scope, name: impl std::fmt::Display) -> Result<()> {
+pub(super) async fn none_at_work(change: &Change, scope: Scope, name: impl std::fmt::Display) -> Result<()> {
     let open = Entity::find().filter(Column::State.is_in(OPEN.map(DeploymentState::as_str)));
     let open = match scope {
         Scope::Project(id) => open.filter(Column::ProjectId.eq(id.0)),
         Scope::Environment(id) => open.filter(Column::EnvironmentId.eq(id.0)),
     };
-    match open.count(tx.connection()).await? {
+    match open.count(change.connection()).await? {
         0 => Ok(()),
         _ => Err(Error::conflict(format!(
             "“{name}” has deployments that are waiting or running. Cancel them or let them end first."

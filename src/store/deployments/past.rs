@@ -11,7 +11,7 @@ use super::super::entities::deployment_servers as parts;
 use super::super::entities::deployments::ActiveModel;
 use super::super::entities::steps;
 use super::super::releases::NewRelease;
-use super::super::{Tx, log, releases};
+use super::super::{Change, log, releases};
 use super::{NewDeployment, new_row};
 use crate::domain::{
     Chunk, CommitId, DeploymentId, DeploymentState, Error, Instant, Line, Phase, Result, ServerState, StepId,
@@ -82,7 +82,7 @@ pub struct PastStep {
 ///
 /// # Errors
 /// A fault of ours when its state is not a final one.
-pub async fn insert_past(tx: &Tx, past: &PastDeployment) -> Result<DeploymentId> {
+pub async fn insert_past(change: &Change, past: &PastDeployment) -> Result<DeploymentId> {
     if !past.state.is_final() || past.parts.len() != past.asked.servers.len() {
         return Err(Error::internal(
             "a deployment that is over has an end on each of its servers",
@@ -101,9 +101,9 @@ pub async fn insert_past(tx: &Tx, past: &PastDeployment) -> Result<DeploymentId>
         outcome: Set(past.outcome.clone()),
         ..new_row(&past.asked)?
     };
-    let id = DeploymentId(row.insert(tx.connection()).await?.id);
-    insert_parts(tx, id, past).await?;
-    let ids = insert_steps(tx, id, past).await?;
+    let id = DeploymentId(row.insert(change.connection()).await?.id);
+    insert_parts(change, id, past).await?;
+    let ids = insert_steps(change, id, past).await?;
     let mut chunks: Vec<Chunk> = past
         .steps
         .iter()
@@ -111,14 +111,14 @@ pub async fn insert_past(tx: &Tx, past: &PastDeployment) -> Result<DeploymentId>
         .map(|(step, id)| chunk(past, step, id))
         .collect();
     chunks.sort_by_key(|chunk| chunk.at);
-    log::write(tx, id, chunks, 1).await?;
+    log::write(change, id, chunks, 1).await?;
     for release in &past.releases {
-        releases::write(tx, id, release).await?;
+        releases::write(change, id, release).await?;
     }
     Ok(id)
 }
 
-async fn insert_parts(tx: &Tx, id: DeploymentId, past: &PastDeployment) -> Result<()> {
+async fn insert_parts(change: &Change, id: DeploymentId, past: &PastDeployment) -> Result<()> {
     let both = past.asked.servers.iter().zip(&past.parts).zip(0..);
     let rows: Vec<parts::ActiveModel> = both
         .map(|((server, part), position)| parts::ActiveModel {
@@ -136,13 +136,13 @@ async fn insert_parts(tx: &Tx, id: DeploymentId, past: &PastDeployment) -> Resul
         .collect();
     for some in rows.chunks(ROWS_AT_ONCE) {
         parts::Entity::insert_many(some.to_vec())
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(change.connection())
             .await?;
     }
     Ok(())
 }
 
-async fn insert_steps(tx: &Tx, id: DeploymentId, past: &PastDeployment) -> Result<Vec<StepId>> {
+async fn insert_steps(change: &Change, id: DeploymentId, past: &PastDeployment) -> Result<Vec<StepId>> {
     let rows: Vec<steps::ActiveModel> = past
         .steps
         .iter()
@@ -166,7 +166,7 @@ async fn insert_steps(tx: &Tx, id: DeploymentId, past: &PastDeployment) -> Resul
         .collect();
     for some in rows.chunks(ROWS_AT_ONCE) {
         steps::Entity::insert_many(some.to_vec())
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(change.connection())
             .await?;
     }
     let ids: Vec<i64> = steps::Entity::find()
@@ -175,7 +175,7 @@ async fn insert_steps(tx: &Tx, id: DeploymentId, past: &PastDeployment) -> Resul
         .filter(steps::Column::DeploymentId.eq(id.0))
         .order_by_asc(steps::Column::Position)
         .into_tuple()
-        .all(tx.connection())
+        .all(change.connection())
         .await?;
     Ok(ids.into_iter().map(StepId).collect())
 }

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 use super::super::columns::{from_json, micros, to_json};
 use super::super::entities::deployment_servers as parts;
 use super::super::entities::deployments::{Column, Entity};
-use super::super::{LeasedTx, Reader, Tx};
+use super::super::{Change, Journal, Reader};
 use super::{batch_of, by_id, from_row, opt_json};
 use crate::domain::rollout::Slot;
 use crate::domain::{
@@ -27,26 +27,26 @@ pub async fn plan(on: &impl Reader, id: DeploymentId) -> Result<Option<Plan>> {
 }
 
 /// Keeps what will be done, and each server's batch.
-pub async fn set_plan(tx: &LeasedTx, plan: &Plan) -> Result<()> {
+pub async fn set_plan(tx: &impl Journal, plan: &Plan) -> Result<()> {
     let id = tx.deployment().0;
     Entity::update_many()
         .col_expr(Column::Plan, Expr::value(to_json(plan)?))
         .filter(Column::Id.eq(id))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     for planned in plan.servers() {
         parts::Entity::update_many()
             .col_expr(parts::Column::Batch, Expr::value(batch_of(plan, planned.server)))
             .filter(parts::Column::DeploymentId.eq(id))
             .filter(parts::Column::ServerId.eq(planned.server.0))
-            .exec(tx.connection())
+            .exec(tx.db())
             .await?;
     }
     Ok(())
 }
 
 /// Notes in the plan that somebody has taken a server out by hand at `places`, so that it is left so.
-pub async fn leave_by_hand(tx: &LeasedTx, server: ServerId, places: &[Slot]) -> Result<()> {
+pub async fn leave_by_hand(tx: &impl Journal, server: ServerId, places: &[Slot]) -> Result<()> {
     let Some(mut plan) = plan(tx, tx.deployment()).await? else {
         return Ok(());
     };
@@ -65,36 +65,36 @@ pub async fn leave_by_hand(tx: &LeasedTx, server: ServerId, places: &[Slot]) -> 
 }
 
 /// Notes whether the server at `position` gets traffic: before we change that, and after.
-pub async fn set_service(tx: &LeasedTx, position: i32, service: Service) -> Result<()> {
+pub async fn set_service(tx: &impl Journal, position: i32, service: Service) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::Service, Expr::value(service.as_str()))
         .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
         .filter(parts::Column::Position.eq(position))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
 
 /// Notes that `by` wants it to pause after the current batch; `None`: no longer.
-pub async fn request_pause(tx: &Tx, id: DeploymentId, by: Option<&str>) -> Result<()> {
+pub async fn request_pause(change: &Change, id: DeploymentId, by: Option<&str>) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::PauseRequestedBy, Expr::value(by.map(str::to_owned)))
         .filter(Column::Id.eq(id.0))
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     Ok(())
 }
 
 /// Notes what the deployment waits for; an answer to an earlier pause is forgotten. `None`: it
 /// goes on.
-pub async fn set_pause(tx: &LeasedTx, pause: Option<&Pause>) -> Result<()> {
+pub async fn set_pause(tx: &impl Journal, pause: Option<&Pause>) -> Result<()> {
     let text = pause.map(to_json).transpose()?;
     Entity::update_many()
         .col_expr(Column::Pause, Expr::value(text))
         .col_expr(Column::Answer, Expr::value(None::<String>))
         .col_expr(Column::PauseRequestedBy, Expr::value(None::<String>))
         .filter(Column::Id.eq(tx.deployment().0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
@@ -103,8 +103,8 @@ pub async fn set_pause(tx: &LeasedTx, pause: Option<&Pause>) -> Result<()> {
 ///
 /// # Errors
 /// A conflict when it is not paused, does not take this answer, or has one already.
-pub async fn answer(tx: &Tx, id: DeploymentId, answered: &Answered) -> Result<()> {
-    let deployment = by_id(tx, id).await?;
+pub async fn answer(change: &Change, id: DeploymentId, answered: &Answered) -> Result<()> {
+    let deployment = by_id(change, id).await?;
     let paused = deployment.state == DeploymentState::Paused;
     let Some(pause) = deployment.pause.filter(|_| paused) else {
         return Err(Error::conflict(format!(
@@ -121,7 +121,7 @@ pub async fn answer(tx: &Tx, id: DeploymentId, answered: &Answered) -> Result<()
         .col_expr(Column::Answer, Expr::value(to_json(answered)?))
         .filter(Column::Id.eq(id.0))
         .filter(Column::Answer.is_null())
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     if done.rows_affected == 0 {
         return Err(Error::conflict("Somebody has answered already."));
@@ -143,11 +143,11 @@ pub async fn take_answer(on: &impl Reader, id: DeploymentId) -> Result<Option<An
 }
 
 /// Keeps a second person's approval. The state is for the caller to change.
-pub async fn approve(tx: &Tx, id: DeploymentId, approval: &Approval) -> Result<()> {
+pub async fn approve(change: &Change, id: DeploymentId, approval: &Approval) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::Approval, Expr::value(to_json(approval)?))
         .filter(Column::Id.eq(id.0))
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     Ok(())
 }
@@ -174,7 +174,7 @@ pub async fn due(on: &impl Reader, now: Instant) -> Result<Vec<Deployment>> {
 /// Automatic deployments to an environment that are in one of `states`, and that a newer one makes
 /// pointless.
 pub async fn superseded(
-    tx: &Tx,
+    change: &Change,
     environment: EnvironmentId,
     newer: DeploymentId,
     states: &[DeploymentState],
@@ -185,7 +185,7 @@ pub async fn superseded(
         .filter(Column::Kind.eq(Kind::Automatic.as_str()))
         .filter(Column::Id.lt(newer.0))
         .order_by_asc(Column::Id)
-        .all(tx.connection())
+        .all(change.connection())
         .await?;
     rows.into_iter().map(from_row).collect()
 }

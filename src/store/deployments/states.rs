@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::super::columns::micros;
 use super::super::entities::deployment_servers as parts;
 use super::super::entities::deployments::{Column, Entity};
-use super::super::{LeasedTx, Tx, queue};
+use super::super::{Change, Journal, queue};
 use super::by_id;
 use crate::domain::{CommitId, DeploymentId, DeploymentState, Error, Instant, Phase, Result, ServerState};
 
@@ -18,7 +18,7 @@ use crate::domain::{CommitId, DeploymentId, DeploymentState, Error, Instant, Pha
 /// A conflict when it is no longer in `from`; a fault of ours when the table of states does not
 /// allow the move.
 pub async fn set_state(
-    tx: &Tx,
+    change: &Change,
     id: DeploymentId,
     from: DeploymentState,
     to: DeploymentState,
@@ -49,55 +49,55 @@ pub async fn set_state(
             .col_expr(Column::Worker, Expr::value(None::<String>))
             .col_expr(Column::LeaseUntilAt, Expr::value(None::<i64>));
     }
-    if update.exec(tx.connection()).await?.rows_affected == 0 {
-        let present = by_id(tx, id).await?.state;
+    if update.exec(change.connection()).await?.rows_affected == 0 {
+        let present = by_id(change, id).await?.state;
         return Err(Error::conflict(format!(
             "Deployment {id} is {present} by now, not {from} any more. Look at it again."
         )));
     }
     if leaves_worker {
-        queue::release(tx, id).await?;
+        queue::release(change, id).await?;
     }
     Ok(())
 }
 
 /// Notes what the running deployment is at.
-pub async fn set_phase(tx: &LeasedTx, phase: Phase) -> Result<()> {
+pub async fn set_phase(tx: &impl Journal, phase: Phase) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::Phase, Expr::value(phase.as_str()))
         .filter(Column::Id.eq(tx.deployment().0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
 
 /// Notes that `by` wants it ended; the worker that has it will see that. Asked twice, the first
 /// stays. Returns whether this was the first.
-pub async fn request_cancel(tx: &Tx, id: DeploymentId, by: &str, now: Instant) -> Result<bool> {
+pub async fn request_cancel(change: &Change, id: DeploymentId, by: &str, now: Instant) -> Result<bool> {
     let done = Entity::update_many()
         .col_expr(Column::CancelledBy, Expr::value(by))
         .col_expr(Column::CancelRequestedAt, Expr::value(micros(now)))
         .filter(Column::Id.eq(id.0))
         .filter(Column::CancelledBy.is_null())
-        .exec(tx.connection())
+        .exec(change.connection())
         .await?;
     Ok(done.rows_affected > 0)
 }
 
 /// Notes what is on the server at `position` now and what to do about it.
-pub async fn set_server(tx: &LeasedTx, position: i32, state: ServerState, detail: &str) -> Result<()> {
+pub async fn set_server(tx: &impl Journal, position: i32, state: ServerState, detail: &str) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::State, Expr::value(state.as_str()))
         .col_expr(parts::Column::Detail, Expr::value(detail))
         .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
         .filter(parts::Column::Position.eq(position))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }
 
 /// Notes what was found on the server at `position` before anything was touched.
-pub async fn set_previous_commit(tx: &LeasedTx, position: i32, commit: Option<&CommitId>) -> Result<()> {
+pub async fn set_previous_commit(tx: &impl Journal, position: i32, commit: Option<&CommitId>) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(
             parts::Column::PreviousCommit,
@@ -105,7 +105,7 @@ pub async fn set_previous_commit(tx: &LeasedTx, position: i32, commit: Option<&C
         )
         .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
         .filter(parts::Column::Position.eq(position))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     Ok(())
 }

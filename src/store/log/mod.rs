@@ -20,7 +20,7 @@ use super::columns::{instant, micros, word};
 use super::entities::deployments;
 use super::entities::log_chunks::{ActiveModel, Entity, Model};
 use super::error::unreadable;
-use super::{LeasedTx, Tx};
+use super::{Journal, Write};
 use crate::domain::{Chunk, DeploymentId, Error, Line, NumberedChunk, Result, StepId, StepKind, Stream};
 
 /// Most lines in one stored chunk: what is read at least when one line is asked for.
@@ -32,7 +32,7 @@ const ROWS_AT_ONCE: usize = 100;
 
 /// Stores chunks of the deployment being worked on and gives their lines the next numbers.
 /// What comes back may be cut into more chunks than were given; empty ones are left out.
-pub async fn append(tx: &LeasedTx, chunks: Vec<Chunk>) -> Result<Vec<NumberedChunk>> {
+pub async fn append(tx: &impl Journal, chunks: Vec<Chunk>) -> Result<Vec<NumberedChunk>> {
     let deployment = tx.deployment();
     let added = chunks.iter().map(|chunk| chunk.lines.len()).sum::<usize>();
     let added = i64::try_from(added).map_err(Error::internal)?;
@@ -45,13 +45,13 @@ pub async fn append(tx: &LeasedTx, chunks: Vec<Chunk>) -> Result<Vec<NumberedChu
             Expr::col(deployments::Column::LastLine).add(added),
         )
         .filter(deployments::Column::Id.eq(deployment.0))
-        .exec(tx.connection())
+        .exec(tx.db())
         .await?;
     let last: Option<i64> = deployments::Entity::find_by_id(deployment.0)
         .select_only()
         .column(deployments::Column::LastLine)
         .into_tuple()
-        .one(tx.connection())
+        .one(tx.db())
         .await?;
     let last = last.ok_or_else(|| Error::not_found(format!("deployment {deployment}")))?;
     write(tx, deployment, chunks, last - added + 1).await
@@ -59,7 +59,7 @@ pub async fn append(tx: &LeasedTx, chunks: Vec<Chunk>) -> Result<Vec<NumberedChu
 
 /// Stores chunks whose lines are numbered from `first` on.
 pub(super) async fn write(
-    tx: &Tx,
+    tx: &impl Write,
     deployment: DeploymentId,
     chunks: Vec<Chunk>,
     first: i64,
@@ -68,7 +68,7 @@ pub(super) async fn write(
     let rows: Vec<ActiveModel> = numbered.iter().map(|piece| to_row(deployment.0, piece)).collect();
     for some in rows.chunks(ROWS_AT_ONCE) {
         Entity::insert_many(some.to_vec())
-            .exec_without_returning(tx.connection())
+            .exec_without_returning(tx.db())
             .await?;
     }
     Ok(numbered)

@@ -27,7 +27,6 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::domain::DeploymentId;
 
 /// Between two messages: what people see as at once, and four renderings a second at most.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -54,7 +53,7 @@ impl Changes {
     pub fn begin(app: &App) -> Self {
         // After a restart no page may take an old count for the present one.
         let (sender, count) = watch::channel(u64::from(rand::random::<u32>()) << 20);
-        let events = app.engine.hub().watch_activity();
+        let events = app.hub().watch_activity();
         let task = tokio::spawn(tally(events, sender)).abort_handle();
         Self(Arc::new(Counter { count, task }))
     }
@@ -89,7 +88,7 @@ fn message(count: u64) -> Bytes {
     Bytes::from(format!("id: {count}\nevent: changed\ndata: {count}\n\n"))
 }
 
-async fn tally(mut events: broadcast::Receiver<DeploymentId>, sender: watch::Sender<u64>) {
+async fn tally(mut events: broadcast::Receiver<()>, sender: watch::Sender<u64>) {
     loop {
         if matches!(events.recv().await, Err(RecvError::Closed)) {
             return;

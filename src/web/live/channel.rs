@@ -53,7 +53,7 @@ impl Channels {
             return channel;
         }
         let sender = broadcast::channel(RING).0;
-        let events = app.engine.hub().watch(id);
+        let events = app.hub().watch(id);
         let task = tokio::spawn(render(app.clone(), id, events, sender.clone())).abort_handle();
         let channel = Arc::new(Channel { sender, task });
         channels.insert(id, Arc::downgrade(&channel));

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::channel::{self, Channel, Channels};
 use super::frame::{self, Filter, Frame};
-use crate::app::App;
+use crate::app::{App, watch};
 use crate::domain::{DeploymentId, Result};
 use crate::store::log;
 use crate::web::pages::deployment::LinesView;
@@ -139,7 +139,7 @@ impl Viewer {
                 kind: self.filter.kind,
                 ..log::Filter::default()
             };
-            let lines = log::read(&self.app.store, self.id, self.seen + 1, CATCH_UP, &wanted).await?;
+            let lines = watch::lines(&self.app, self.id, self.seen + 1, CATCH_UP, &wanted).await?;
             let lines: Vec<_> = lines
                 .into_iter()
                 .take_while(|line| line.number <= until)

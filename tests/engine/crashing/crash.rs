@@ -74,7 +74,7 @@ impl Crash {
         })
         .await;
         // The world's own engine would look after what the killed one left.
-        world.app.engine.shutdown().await;
+        world.app.stop_engine().await;
         let mut backends = Vec::new();
         for number in 1..=SERVERS {
             backends.push(Backend::start(&format!("web{number}")).await);
@@ -85,7 +85,7 @@ impl Crash {
             .backend("cluster2", &[("web3", port(3)), ("web4", port(4))])
             .start()
             .await;
-        let tx = world.app.store.begin().await.unwrap();
+        let tx = crate::support::store::change(&world.store).await;
         let edge = row("runtime", &[haproxy.endpoint("runtime")]);
         let edge = balancers::insert(&tx, &edge).await.unwrap();
         for mut cluster in clusters::list(&tx).await.unwrap() {
@@ -93,7 +93,7 @@ impl Crash {
             cluster.backends = vec![cluster.name.to_string()];
             clusters::update(&tx, &cluster).await.unwrap();
         }
-        tx.commit().await.unwrap();
+        crate::support::store::bring_in(tx).await;
         world.script(
             "deploy.sh",
             "echo \"begun $DEPLOYER_DEPLOYMENT_ID\" >> ~/story; sleep 0.04; echo \"ended $DEPLOYER_DEPLOYMENT_ID\" >> ~/story",
@@ -162,7 +162,7 @@ impl Crash {
         let start = Instant::now();
         let mut began: Option<Instant> = None;
         loop {
-            let deployment = deployer::store::deployments::by_id(&self.world.app.store, id)
+            let deployment = deployer::store::deployments::by_id(&self.world.store, id)
                 .await
                 .unwrap();
             let steps = self.world.steps(id).await;
@@ -201,7 +201,7 @@ impl Crash {
     /// Everything that has to hold once a deployment is closed. `before`: how each server
     /// was when it began.
     async fn look(&self, id: DeploymentId, before: &[Before], when: When) {
-        let deployment = deployer::store::deployments::by_id(&self.world.app.store, id)
+        let deployment = deployer::store::deployments::by_id(&self.world.store, id)
             .await
             .unwrap();
         let parts = self.world.parts(id).await;
@@ -242,7 +242,7 @@ impl Crash {
             tell()
         );
         assert!(
-            queue::holders(&self.world.app.store).await.unwrap().is_empty(),
+            queue::holders(&self.world.store).await.unwrap().is_empty(),
             "servers are held: {}",
             tell()
         );
@@ -338,7 +338,7 @@ impl Crash {
     async fn closed(&self, id: DeploymentId) -> Deployment {
         let start = Instant::now();
         loop {
-            let deployment = deployer::store::deployments::by_id(&self.world.app.store, id)
+            let deployment = deployer::store::deployments::by_id(&self.world.store, id)
                 .await
                 .unwrap();
             if deployment.state.is_final() {

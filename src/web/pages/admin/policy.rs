@@ -61,7 +61,7 @@ struct FreezeRow {
 #[handler]
 pub async fn show(visitor: Visitor) -> Result<Response> {
     may_configure(&visitor).await?;
-    let (access, now) = (&visitor.app().access, visitor.now());
+    let (access, now) = (visitor.app().policy(), visitor.now());
     let calendar = access.calendar();
     let problems: Vec<Trouble> = access
         .problems()

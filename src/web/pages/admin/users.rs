@@ -72,7 +72,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
 }
 
 fn row(visitor: &Visitor, user: User) -> Row {
-    let roles = visitor.app().access.roles_of(user.name.as_str());
+    let roles = visitor.app().policy().roles_of(user.name.as_str());
     let plain = |role: String| role.strip_prefix("role:").map(str::to_owned).unwrap_or(role);
     Row {
         url: urls::admin_user(user.name.as_str()),

@@ -1,0 +1,312 @@
+//! The two ways to write.
+//!
+//! [`Change`] is for what matters. It is opened with a right ([`Right`]: a permit, the lease of a
+//! deployment, a job of the engine, somebody at the gate), it is what functions that change
+//! something take, and it is committed only together with an [`Event`]: from that, in the same
+//! transaction, the audit row is made, and after it everybody who listens is rung. The head of the
+//! audit chain is locked at the very end, so that writers wait for each other for one insert only.
+//!
+//! [`Record`] is for what is noted along the way: log lines, the journal of steps and servers,
+//! heartbeats, observations, sessions, counters. It makes no audit event, and reaches only the
+//! tables that the house's test lists.
+//!
+//! A worker's write is [`Leased`]: it has proved that the deployment is still the worker's, and
+//! nobody can take it over before the write ends.
+
+use std::ops::Deref;
+
+use sea_orm::DatabaseTransaction;
+
+use super::Store;
+use super::audit;
+use super::bell::{Bell, Ring};
+use super::deployments;
+use super::tx::sealed::Connected;
+use super::tx::{Lease, Reader, Tx};
+use crate::access::Permit;
+use crate::domain::{
+    Actor, Author, Deployment, DeploymentId, Event, Instant, NumberedChunk, Refusal, Result,
+};
+
+/// What allows a change, and who makes it.
+#[derive(Debug, Clone)]
+pub struct Right {
+    author: Author,
+    place: String,
+}
+
+impl Right {
+    /// Of somebody at the gate who logs in or out, or is turned away: they act on `what`.
+    pub fn at_the_gate(actor: &Actor, what: impl Into<String>) -> Self {
+        Self {
+            author: Author::new(actor, ""),
+            place: what.into(),
+        }
+    }
+
+    /// Of the engine, in the name of whoever asked for `deployment`.
+    pub fn of_engine(deployment: &Deployment) -> Self {
+        Self {
+            author: Author::of(deployment),
+            place: format!("{}/{}", deployment.project, deployment.environment),
+        }
+    }
+
+    /// The engine's, in nobody's name: it keeps up what a deployment left.
+    pub fn of_engine_itself(deployment: &Deployment) -> Self {
+        let mut right = Self::of_engine(deployment);
+        Author::ENGINE.clone_into(&mut right.author.actor);
+        right
+    }
+}
+
+impl From<&Permit> for Right {
+    fn from(permit: &Permit) -> Self {
+        Self {
+            author: Author::new(permit.actor(), permit.line().to_string()),
+            place: permit.resource().to_string(),
+        }
+    }
+}
+
+impl From<&Refusal> for Right {
+    fn from(refusal: &Refusal) -> Self {
+        Self::at_the_gate(&refusal.actor, refusal.resource.to_string())
+    }
+}
+
+/// A transaction that changes what matters. Dropped, it changes nothing.
+pub struct Change {
+    record: Record,
+    right: Right,
+    now: Instant,
+    before: Vec<(Author, String, Instant, Event)>,
+}
+
+impl Change {
+    /// When it is made.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Tells of one more event, which is recorded before the one it is committed with.
+    pub fn also(&mut self, event: Event) {
+        let Right { author, place } = self.right.clone();
+        self.before.push((author, place, self.now, event));
+    }
+
+    /// The same, of what another right allowed.
+    pub fn also_by(&mut self, right: impl Into<Right>, event: Event) {
+        let Right { author, place } = right.into();
+        self.before.push((author, place, self.now, event));
+    }
+
+    /// The same, of what somebody did at another time: for history that is brought in.
+    pub fn also_then(&mut self, author: Author, then: Instant, event: Event) {
+        let place = self.right.place.clone();
+        self.before.push((author, place, then, event));
+    }
+
+    /// Makes everything done in it durable, together with `event`, and rings whoever listens.
+    pub async fn commit(mut self, event: Event) -> Result<()> {
+        self.also(event);
+        let Self { record, before, .. } = self;
+        for (author, place, at, event) in &before {
+            audit::append(&record.tx, &event.recorded(author, place, *at)).await?;
+        }
+        let Record { tx, bell } = record;
+        tx.commit().await?;
+        for (_, _, _, event) in &before {
+            bell.ring(Ring::Event(event));
+        }
+        Ok(())
+    }
+}
+
+/// A transaction that notes something along the way. Dropped, it notes nothing.
+pub struct Record {
+    tx: Tx,
+    bell: Bell,
+}
+
+impl Record {
+    /// Makes everything noted in it durable.
+    pub async fn commit(self) -> Result<()> {
+        self.tx.commit().await
+    }
+
+    /// Takes back everything noted in it, now rather than at some time after the drop.
+    pub async fn rollback(self) -> Result<()> {
+        self.tx.rollback().await
+    }
+
+    /// The same transaction as one that changes what matters.
+    pub(super) fn into_change(self, right: impl Into<Right>, now: Instant) -> Change {
+        Change {
+            record: self,
+            right: right.into(),
+            now,
+            before: Vec::new(),
+        }
+    }
+
+    pub(super) fn connection(&self) -> &DatabaseTransaction {
+        self.tx.connection()
+    }
+}
+
+impl Deref for Change {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.record
+    }
+}
+
+/// A write of the worker that holds a deployment's lease.
+pub struct Leased<W> {
+    write: W,
+    lease: Lease,
+}
+
+impl<W> Deref for Leased<W> {
+    type Target = W;
+
+    fn deref(&self) -> &W {
+        &self.write
+    }
+}
+
+impl Leased<Record> {
+    /// Makes everything noted in it durable, and tells whoever watches the deployment.
+    pub async fn commit(self) -> Result<()> {
+        let Record { tx, bell } = self.write;
+        tx.commit().await?;
+        bell.ring(Ring::Progress(self.lease.deployment));
+        Ok(())
+    }
+
+    /// The same after log lines, which go out to whoever watches as they are.
+    pub async fn commit_lines(self, lines: Vec<NumberedChunk>) -> Result<()> {
+        let Record { tx, bell } = self.write;
+        tx.commit().await?;
+        bell.ring(Ring::Lines(self.lease.deployment, lines));
+        Ok(())
+    }
+
+    /// The same of what nobody sees: a sign of life.
+    pub(super) async fn commit_silently(self) -> Result<()> {
+        self.write.commit().await
+    }
+}
+
+impl Leased<Change> {
+    /// As [`Change::also`].
+    pub fn also(&mut self, event: Event) {
+        self.write.also(event);
+    }
+
+    /// As [`Change::also_by`].
+    pub fn also_by(&mut self, right: impl Into<Right>, event: Event) {
+        self.write.also_by(right, event);
+    }
+
+    /// As [`Change::commit`].
+    pub async fn commit(self, event: Event) -> Result<()> {
+        self.write.commit(event).await
+    }
+}
+
+/// Either way to write, for what may be noted in both.
+pub trait Write: Connected<Connection = DatabaseTransaction> + Reader {}
+
+impl Write for Record {}
+impl Write for Change {}
+impl Write for Leased<Record> {}
+impl Write for Leased<Change> {}
+
+/// A write that has proved a deployment to be its worker's.
+pub trait Journal: Write {
+    /// The proof.
+    fn lease(&self) -> Lease;
+
+    /// The deployment being worked on.
+    fn deployment(&self) -> DeploymentId {
+        self.lease().deployment
+    }
+}
+
+impl Journal for Leased<Record> {
+    fn lease(&self) -> Lease {
+        self.lease
+    }
+}
+
+impl Journal for Leased<Change> {
+    fn lease(&self) -> Lease {
+        self.lease
+    }
+}
+
+impl Reader for Record {}
+impl Reader for Change {}
+impl Reader for Leased<Record> {}
+impl Reader for Leased<Change> {}
+
+impl Connected for Record {
+    type Connection = DatabaseTransaction;
+    fn db(&self) -> &DatabaseTransaction {
+        self.tx.connection()
+    }
+}
+
+impl Connected for Change {
+    type Connection = DatabaseTransaction;
+    fn db(&self) -> &DatabaseTransaction {
+        self.connection()
+    }
+}
+
+impl<W: Connected<Connection = DatabaseTransaction>> Connected for Leased<W> {
+    type Connection = DatabaseTransaction;
+    fn db(&self) -> &DatabaseTransaction {
+        self.write.db()
+    }
+}
+
+impl Store {
+    /// Opens a change that `right` allows, made `now`, once it is this caller's turn.
+    pub async fn change(&self, right: impl Into<Right>, now: Instant) -> Result<Change> {
+        Ok(self.record().await?.into_change(right, now))
+    }
+
+    /// Opens a change of the worker that holds `lease`, in the name of whoever asked for the
+    /// deployment.
+    ///
+    /// # Errors
+    /// [`super::Fenced`], as the source of a conflict, when the lease was lost.
+    pub async fn change_leased(&self, lease: Lease, now: Instant) -> Result<Leased<Change>> {
+        let Leased { write: record, lease } = self.record_leased(lease).await?;
+        let deployment = deployments::by_id(&record, lease.deployment).await?;
+        let write = record.into_change(Right::of_engine(&deployment), now);
+        Ok(Leased { write, lease })
+    }
+
+    /// Opens a record, once it is this caller's turn.
+    pub async fn record(&self) -> Result<Record> {
+        Ok(Record {
+            tx: self.begin().await?,
+            bell: self.bell(),
+        })
+    }
+
+    /// Opens a record of the worker that holds `lease`.
+    ///
+    /// # Errors
+    /// As [`Self::change_leased`].
+    pub async fn record_leased(&self, lease: Lease) -> Result<Leased<Record>> {
+        let write = self.record().await?;
+        write.tx.prove(lease).await?;
+        Ok(Leased { write, lease })
+    }
+}

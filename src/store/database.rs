@@ -1,0 +1,137 @@
+//! The open database, and the doors to it.
+
+use std::sync::Arc;
+
+use migrations::{Migrator, MigratorTrait};
+use sea_orm::{Database, DatabaseConnection, TransactionOptions, TransactionTrait};
+use tokio::sync::Semaphore;
+
+use super::ServeLock;
+use super::backend::{self, Place, StoreOptions};
+use super::bell::{Bell, Ring};
+use super::tx::sealed::Connected;
+use super::tx::{Reader, Tx};
+use crate::domain::{Error, Result};
+
+/// The open database. Cloning it is cheap and shares the connections.
+#[derive(Clone)]
+pub struct Store {
+    db: DatabaseConnection,
+    place: Arc<Place>,
+    turns: Arc<Semaphore>,
+    bell: Bell,
+}
+
+impl Store {
+    /// Opens the database at `url`; see [`crate::domain::DatabaseUrl`]. An SQLite file is made
+    /// when it does not exist; the schema is not ([`Self::migrate`]).
+    ///
+    /// # Errors
+    /// A URL that is no database's, a directory that does not exist, a file that cannot be
+    /// opened: each with a sentence that says what to do.
+    pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
+        let place = Place::parse(url)?;
+        place.can_be_made()?;
+        Self::connect(place, &options, true).await
+    }
+
+    /// Opens the database at `url` to read from it, if it is there: makes no file and brings no
+    /// setting of its own into one.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_existing(url: &str, options: StoreOptions) -> Result<Option<Self>> {
+        let place = Place::parse(url)?;
+        if !place.is_there()? {
+            return Ok(None);
+        }
+        Self::connect(place, &options, false).await.map(Some)
+    }
+
+    async fn connect(place: Place, options: &StoreOptions, make: bool) -> Result<Self> {
+        place.reach().await?;
+        let db = Database::connect(place.connect_options(options, make))
+            .await
+            .map_err(|cause| place.cannot_open(cause))?;
+        let turns = Arc::new(Semaphore::new(place.writers(options)));
+        Ok(Self {
+            db,
+            place: Arc::new(place),
+            turns,
+            bell: Bell::default(),
+        })
+    }
+
+    /// Opens a writing transaction, once it is this caller's turn. What is not committed is
+    /// rolled back when the `Tx` is dropped.
+    pub(super) async fn begin(&self) -> Result<Tx> {
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(Error::internal)?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction = self.db.begin_with_options(options).await?;
+        Ok(Tx::new(transaction, turn))
+    }
+
+    /// Brings the schema up to date. Safe to call from several processes at once: they take
+    /// turns, and on databases that can, all changes are made or none.
+    pub async fn migrate(&self) -> Result<()> {
+        let tx = self.begin().await?;
+        backend::one_migration_at_a_time(tx.connection()).await?;
+        Migrator::up(tx.connection(), None).await?;
+        tx.commit().await
+    }
+
+    /// The names of the schema changes this database has not got yet, oldest first. Reads only.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>> {
+        let pending = Migrator::get_pending_migrations_read_only(&self.db).await?;
+        Ok(pending.iter().map(|one| one.name().to_owned()).collect())
+    }
+
+    /// Claims the database for this process as the one that serves, until the returned lock is
+    /// dropped or the process dies. Administrative commands do not take it.
+    ///
+    /// # Errors
+    /// A conflict that names the process which holds it.
+    pub fn serve_lock(&self) -> Result<ServeLock> {
+        ServeLock::take(self.place.file())
+    }
+
+    /// Has `listener` called after every write that somebody may wait for, in this process. The
+    /// engine is the one that listens.
+    pub fn listen(&self, listener: impl Fn(Ring<'_>) + Send + Sync + 'static) {
+        self.bell.set(Arc::new(listener));
+    }
+
+    pub(super) fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        &self.db
+    }
+
+    /// Closes the connections; open transactions are finished first. On SQLite the last one to
+    /// close folds the write-ahead log into the file.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.db.close().await?)
+    }
+
+    /// Asks the database for nothing, to see whether it answers.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.db.ping().await?)
+    }
+}
+
+impl Reader for Store {}
+
+impl Connected for Store {
+    type Connection = DatabaseConnection;
+    fn db(&self) -> &DatabaseConnection {
+        &self.db
+    }
+}
