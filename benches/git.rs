@@ -39,7 +39,7 @@ async fn measure(dir: &Path, origin: &Path, commits: usize) {
     let mirror = Mirrors::new(dir.join("mirrors"), GitOptions::default()).mirror(ProjectId(1), &url);
     std::fs::create_dir_all(dir.join("mirrors")).unwrap();
     let start = Instant::now();
-    mirror.fetch(|_| {}, &CancellationToken::new()).await.unwrap();
+    mirror.fetch(&CancellationToken::new()).await.unwrap();
     println!(
         "{commits} commits, fetched in {:.1} s",
         start.elapsed().as_secs_f64()

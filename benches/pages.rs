@@ -137,7 +137,7 @@ async fn serve(file: &Path, told: &std::sync::mpsc::Sender<String>) {
     let app = start::assemble(config, store.clone(), access(file), Clock::System);
     for project in deployer::store::projects::list(&store).await.unwrap() {
         let stop = tokio_util::sync::CancellationToken::new();
-        app.mirror(&project).unwrap().fetch(|_| {}, &stop).await.unwrap();
+        app.mirror(&project).unwrap().fetch(&stop).await.unwrap();
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     told.send(format!("http://{}", listener.local_addr().unwrap()))

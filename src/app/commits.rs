@@ -41,7 +41,7 @@ pub fn refresh(app: &App, project: &Project) -> Freshness {
     if stale && !freshness.fetching && mirror.is_due(STALE_AFTER) {
         freshness.fetching = true;
         tokio::spawn(async move {
-            if let Err(error) = mirror.fetch(|_| {}, &CancellationToken::new()).await {
+            if let Err(error) = mirror.fetch(&CancellationToken::new()).await {
                 tracing::warn!(%error, "a mirror could not be fetched");
             }
         });
@@ -89,7 +89,7 @@ pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
     let (action, place) = deployable.map_or_else(fallback, |place| (Action::Deploy, place));
     let permit = app.permit(actor, action, &place).await?;
     let mirror = app.mirror(&project)?;
-    let mut fetching = tokio::spawn(async move { mirror.fetch(|_| {}, &CancellationToken::new()).await });
+    let mut fetching = tokio::spawn(async move { mirror.fetch(&CancellationToken::new()).await });
     let detail = json!({ "project": project.name.as_str(), "url": project.git_url });
     let change = app.store.change(&permit, app.now()).await?;
     change

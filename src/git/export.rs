@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use git2::{ObjectType, Odb, Oid, Repository, TreeEntry};
 use nix::fcntl::AT_FDCWD;
@@ -28,21 +28,10 @@ use crate::domain::CommitId;
 const ENTRY_LIMIT: u64 = 5_000_000;
 /// From this size on, in bytes, a file is streamed from the pack where that can be done.
 const STREAM_FROM: usize = 4 * 1024 * 1024;
-/// How often progress is told at most.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 const FILE_MODE: u32 = 0o644;
 const PROGRAM_MODE: u32 = 0o755;
 const DIRECTORY_MODE: u32 = 0o755;
-
-/// How far an export is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ExportProgress {
-    /// Files and symlinks written.
-    pub files: u64,
-    /// Bytes in them.
-    pub bytes: u64,
-}
 
 /// What was exported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,22 +45,17 @@ pub struct Exported {
 impl Mirror {
     /// Writes the tree of `commit` into `into`, which must not exist yet but whose parent must.
     /// Files are `0644` or `0755` as Git has them, symlinks are symlinks, times are the commit's.
-    /// After a failure, a cancel, or when the future is dropped, `into` is gone again. `progress`
-    /// is called from another thread.
+    /// After a failure, a cancel, or when the future is dropped, `into` is gone again.
     ///
     /// # Errors
     /// [`Error::Vanished`], [`Error::Submodule`], [`Error::BadEntry`],
     /// [`Error::TooLarge`], [`Error::Disk`], [`Error::Cancelled`].
-    pub async fn export<F>(
+    pub async fn export(
         &self,
         commit: &CommitId,
         into: &Path,
-        progress: F,
         cancel: &CancellationToken,
-    ) -> Result<Exported>
-    where
-        F: Fn(ExportProgress) + Send + 'static,
-    {
+    ) -> Result<Exported> {
         let (commit, into) = (commit.clone(), into.to_owned());
         let stop = cancel.child_token();
         let _stop_when_dropped = stop.clone().drop_guard();
@@ -92,8 +76,6 @@ impl Mirror {
                 time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs()),
                 spec: TimeSpec::from_duration(Duration::from_secs(seconds.unsigned_abs())),
                 stop: &stop,
-                progress: &progress,
-                told: Instant::now(),
                 entries: 0,
                 done: Exported::default(),
             };
@@ -127,7 +109,7 @@ impl Drop for Fresh {
     }
 }
 
-struct Export<'a, F> {
+struct Export<'a> {
     repository: &'a Repository,
     odb: Odb<'a>,
     /// Bytes of a file that has to be read as a whole.
@@ -136,13 +118,11 @@ struct Export<'a, F> {
     time: SystemTime,
     spec: TimeSpec,
     stop: &'a CancellationToken,
-    progress: &'a F,
-    told: Instant,
     entries: u64,
     done: Exported,
 }
 
-impl<F: Fn(ExportProgress)> Export<'_, F> {
+impl Export<'_> {
     fn run(mut self, tree: Oid) -> Result<Exported> {
         // Not recursive: a hostile tree may be deeper than our stack.
         let mut directories = vec![self.root.to_owned()];
@@ -167,10 +147,6 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
         for directory in directories.iter().rev() {
             self.set_time(directory)?;
         }
-        (self.progress)(ExportProgress {
-            files: self.done.files,
-            bytes: self.done.bytes,
-        });
         Ok(self.done)
     }
 
@@ -266,13 +242,6 @@ impl<F: Fn(ExportProgress)> Export<'_, F> {
     fn count(&mut self, bytes: u64) {
         self.done.files += 1;
         self.done.bytes += bytes;
-        if self.told.elapsed() >= PROGRESS_EVERY {
-            self.told = Instant::now();
-            (self.progress)(ExportProgress {
-                files: self.done.files,
-                bytes: self.done.bytes,
-            });
-        }
     }
 
     fn shown(&self, path: &Path) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Progress, Remote, RemoteCallbacks,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks,
     RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
@@ -19,24 +19,6 @@ use crate::domain::{BranchName, CommitId};
 
 /// What is mirrored: branches and tags, each moved wherever the remote has it now.
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-/// How often progress is told at most: a person cannot read faster.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-
-/// How far a fetch is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FetchProgress {
-    /// A line of the remote (“Counting objects: …”).
-    Remote(String),
-    /// Objects that arrived, and bytes received for them.
-    Received {
-        /// Objects so far.
-        objects: usize,
-        /// Objects there will be.
-        total: usize,
-        /// Bytes so far.
-        bytes: usize,
-    },
-}
 
 /// What a fetch changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,16 +42,13 @@ pub struct RefUpdate {
 
 impl Mirror {
     /// Brings the mirror up to date, making it first if need be. One fetch runs at a time per
-    /// mirror, a second caller waits for it; reads go on meanwhile. `progress` is called from
-    /// another thread. Dropping the future stops the fetch too.
+    /// mirror, a second caller waits for it; reads go on meanwhile. Dropping the future stops the
+    /// fetch too.
     ///
     /// # Errors
     /// [`Error::Timeout`] after [`GitOptions::fetch_timeout`] (waiting included),
     /// [`Error::Cancelled`], or what the way to the remote, the remote or the disk had to say.
-    pub async fn fetch<F>(&self, progress: F, cancel: &CancellationToken) -> Result<FetchReport>
-    where
-        F: Fn(FetchProgress) + Send + 'static,
-    {
+    pub async fn fetch(&self, cancel: &CancellationToken) -> Result<FetchReport> {
         let (inner, began) = (self.inner.clone(), Instant::now());
         let stop = cancel.child_token();
         let _stop_when_dropped = stop.clone().drop_guard();
@@ -84,7 +63,7 @@ impl Mirror {
             let fetching = tokio::task::spawn_blocking(move || {
                 // Held until the thread is really done, even if nobody waits for it any more.
                 let _alone = alone;
-                fetch_into(&writer, &session, progress)
+                fetch_into(&writer, &session)
             });
             fetching
                 .await
@@ -157,14 +136,11 @@ struct Session {
     stop: CancellationToken,
 }
 
-fn fetch_into<F>(inner: &Inner, session: &Session, progress: F) -> Result<FetchReport>
-where
-    F: Fn(FetchProgress) + Send + 'static,
-{
+fn fetch_into(inner: &Inner, session: &Session) -> Result<FetchReport> {
     let repository = inner.open_or_create()?;
     let before = tips(&repository)?;
     let mut remote = repository.remote_anonymous(&session.url)?;
-    let head = receive(&mut remote, session, progress).map_err(|error| failed(error, session))?;
+    let head = receive(&mut remote, session).map_err(|error| failed(error, session))?;
     if let Some(head) = head {
         repository.set_head_bytes(&head)?;
     }
@@ -187,30 +163,10 @@ fn failed(error: git2::Error, session: &Session) -> Error {
 }
 
 /// Downloads, moves the branches and tags, and says which branch the remote calls its own.
-fn receive<F>(remote: &mut Remote<'_>, session: &Session, progress: F) -> Result<Option<Vec<u8>>, git2::Error>
-where
-    F: Fn(FetchProgress) + Send + 'static,
-{
+fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<Option<Vec<u8>>, git2::Error> {
     let mut callbacks = RemoteCallbacks::new();
-    let mut told = Told::default();
-    let tell = &progress;
-    callbacks.transfer_progress(move |state| {
-        if told.due(&state) {
-            tell(FetchProgress::Received {
-                objects: state.received_objects(),
-                total: state.total_objects(),
-                bytes: state.received_bytes(),
-            });
-        }
-        !session.stop.is_cancelled()
-    });
-    callbacks.sideband_progress(move |said| {
-        let said = String::from_utf8_lossy(said).trim().to_owned();
-        if !said.is_empty() {
-            tell(FetchProgress::Remote(said));
-        }
-        !session.stop.is_cancelled()
-    });
+    callbacks.transfer_progress(|_| !session.stop.is_cancelled());
+    callbacks.sideband_progress(|_| !session.stop.is_cancelled());
     let mut options = FetchOptions::new();
     options
         .remote_callbacks(callbacks)
@@ -228,21 +184,6 @@ where
     let head = remote.default_branch().ok();
     remote.disconnect()?;
     Ok(head.map(|head| head.to_vec()))
-}
-
-/// When progress was last told.
-#[derive(Default)]
-struct Told(Option<Instant>);
-
-impl Told {
-    fn due(&mut self, state: &Progress<'_>) -> bool {
-        let finished = state.received_objects() == state.total_objects();
-        let due = self.0.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY) || finished;
-        if due {
-            self.0 = Some(Instant::now());
-        }
-        due
-    }
 }
 
 fn list(session: &Session) -> Result<Vec<(BranchName, CommitId)>> {

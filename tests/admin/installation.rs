@@ -93,7 +93,7 @@ async fn add_environment(site: &TestSite, sshd: &Sshd) {
 async fn deploy(world: &World, commit: &str) -> Deployment {
     let project = projects::by_name(&world.store, "books").await.unwrap();
     let mirror = world.app.mirror(&project).unwrap();
-    mirror.fetch(|_| {}, &CancellationToken::new()).await.unwrap();
+    mirror.fetch(&CancellationToken::new()).await.unwrap();
     let wanted = DeployRequest {
         project: "books".into(),
         environment: "prod".into(),

@@ -11,7 +11,7 @@ use super::support::{Origin, fetch, listing, make_executable};
 
 async fn export(mirror: &Mirror, commit: &str, into: &Path) -> deployer::git::Result<Exported> {
     mirror
-        .export(&commit.parse().unwrap(), into, |_| {}, &CancellationToken::new())
+        .export(&commit.parse().unwrap(), into, &CancellationToken::new())
         .await
 }
 
@@ -204,9 +204,7 @@ async fn a_cancelled_export_leaves_nothing() {
         }
         watch.cancel();
     });
-    let ended = mirror
-        .export(&commit.parse().unwrap(), &into, |_| {}, &cancel)
-        .await;
+    let ended = mirror.export(&commit.parse().unwrap(), &into, &cancel).await;
     watcher.await.unwrap();
     assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
     assert!(!into.exists());

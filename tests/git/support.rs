@@ -127,7 +127,7 @@ impl Origin {
 }
 
 pub async fn fetch(mirror: &Mirror) -> deployer::git::Result<deployer::git::FetchReport> {
-    mirror.fetch(|_| {}, &CancellationToken::new()).await
+    mirror.fetch(&CancellationToken::new()).await
 }
 
 /// Path, kind, mode, time and content hash of everything below `dir`.

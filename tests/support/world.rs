@@ -188,7 +188,7 @@ impl World {
             .unwrap();
         let mirror = self.app.mirror(&project).unwrap();
         mirror
-            .fetch(|_| {}, &tokio_util::sync::CancellationToken::new())
+            .fetch(&tokio_util::sync::CancellationToken::new())
             .await
             .unwrap();
         commit

@@ -83,7 +83,7 @@ async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
     let commit = &run.deployment.commit;
     // The commit was there when the deployment was asked for; a Git host that is down at night must
     // not keep a rollback from happening.
-    match mirror.fetch(|_| {}, run.stop.token()).await {
+    match mirror.fetch(run.stop.token()).await {
         Ok(_) => {
             log.say("The mirror is up to date.").await;
             // Going back is going back: also to what is on no branch any more.
@@ -127,7 +127,7 @@ async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
     let mirror = run.mirror()?;
     let info = mirror.commit(commit).await?;
     let home = fresh_home(run).await?;
-    let exported = mirror.export(commit, &home, |_| {}, run.stop.token()).await?;
+    let exported = mirror.export(commit, &home, run.stop.token()).await?;
     let tree = Tree {
         home,
         commit_time: info.time,
