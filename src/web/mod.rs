@@ -35,7 +35,7 @@
 //! templates; a width that depends on a number is a `<progress>` or a `<meter>`.
 //!
 //! **Look.** Tabler's style sheet below, `static/app.css` above it; its head lists the
-//! vocabulary. The page `/gallery` of debug builds shows every component at once.
+//! vocabulary.
 
 pub mod ansi;
 pub mod assets;
@@ -45,8 +45,6 @@ pub mod flash;
 pub mod format;
 pub mod forms;
 pub mod frame;
-#[cfg(debug_assertions)]
-mod gallery;
 pub mod gate;
 mod health;
 mod live;
@@ -231,12 +229,9 @@ fn table() -> Table {
             "/projects/:project/:environment/servers/:server",
             get(environment::live_release).post(environment::read_files),
         );
-    let routes = pages::admin::routes(routes)
+    pages::admin::routes(routes)
         .at(urls::audit(), get(pages::audit::show))
-        .at(urls::audit_verify(), post(pages::audit::verify));
-    #[cfg(debug_assertions)]
-    let routes = routes.at("/gallery", get(gallery::show));
-    routes
+        .at(urls::audit_verify(), post(pages::audit::verify))
 }
 
 /// Method and pattern of every route, for those who check that none is forgotten.

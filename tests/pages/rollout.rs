@@ -1,10 +1,12 @@
 //! What people see of rollouts: lanes and what is where, the acts, the plan before the deed, locks.
 
-use deployer::domain::{CommitId, EnvironmentOptions, OnFailure, RolloutOptions, Share, Strategy};
+use deployer::domain::{
+    CommitId, DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions, Share, Strategy,
+};
 use reqwest::StatusCode;
 
 use super::support::{Pages, location, value};
-use crate::support::world::Wishes;
+use crate::support::world::{Wishes, World};
 
 /// The text of the first element with this class, without its tags.
 fn text(page: &str, mark: &str) -> String {
@@ -23,65 +25,6 @@ fn text(page: &str, mark: &str) -> String {
         }
     }
     out.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_is_lanes_of_small_tiles_and_says_what_is_where() {
-    let pages = Pages::start(&["dev"], "admin").await;
-    let page = pages.page("/gallery?show=fleet-failed").await;
-    assert_eq!(page.matches("class=\"tile ").count(), 200);
-    assert_eq!(page.matches("class=\"lane\"").count(), 8);
-    assert!(
-        page.contains("<b>web7</b>"),
-        "the shared domain is left out of tiles"
-    );
-    let what = text(&page, "class=\"stands\"");
-    assert!(
-        what.contains("deploy.sh ended with code 3") && what.contains("Out of service: it gets no traffic."),
-        "{what}"
-    );
-    assert!(what.contains("Not touched: it runs what it ran before. In service, as before."));
-    let acts = text(&page, "id=\"acts\"");
-    let order = [
-        "It failed. What now?",
-        "Retry the 2 failed",
-        "Resume the",
-        "Roll back to",
-    ];
-    let places: Vec<Option<usize>> = order.iter().map(|words| acts.find(words)).collect();
-    assert!(
-        places.iter().all(Option::is_some) && places.is_sorted(),
-        "the next act comes first: {acts}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pause_is_a_question_with_its_answers() {
-    let pages = Pages::start(&["dev"], "admin").await;
-    let page = pages.page("/gallery?show=canary").await;
-    let acts = text(&page, "id=\"acts\"");
-    assert!(
-        acts.contains("The canaries are done. Do they look well?"),
-        "{acts}"
-    );
-    for answer in ["Go on", "Roll back", "Stop here"] {
-        assert!(acts.contains(answer), "{answer}: {acts}");
-    }
-    assert!(page.contains("name=\"answer\" value=\"resume\""));
-    let lanes = text(&page, "id=\"lanes\"");
-    assert!(
-        lanes.contains("Canary done") && lanes.contains("after the pause"),
-        "{lanes}"
-    );
-
-    let asking = pages.page("/gallery?show=asking").await;
-    let acts = text(&asking, "id=\"acts\"");
-    assert!(
-        acts.contains("web4.example.org failed. What now?") && acts.contains("Skip them"),
-        "{acts}"
-    );
-    let waiting = pages.page("/gallery?show=awaiting").await;
-    assert!(text(&waiting, "id=\"acts\"").contains("It waits for a second person."));
 }
 
 fn rolling() -> EnvironmentOptions {
@@ -109,6 +52,121 @@ async fn two_servers(who: &str) -> (Pages, CommitId) {
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     (pages, commit.parse().unwrap())
+}
+
+/// An environment of two servers; the first deployment there is done.
+async fn deployed(options: EnvironmentOptions) -> Pages {
+    let wishes = Wishes {
+        clusters: vec![2],
+        options,
+        ..Wishes::default()
+    };
+    let mut pages = Pages::with(wishes, "admin").await;
+    pages.world.repository.write("index.html", "hello");
+    let commit = pages.world.commit("Greet people").await;
+    let first = pages.world.ask(World::request(&commit)).await;
+    pages
+        .world
+        .until(first, "it waits or is done", |deployment| {
+            deployment.pause.is_some() || deployment.state.is_final()
+        })
+        .await;
+    pages
+}
+
+/// Asks for a commit whose `deploy.sh` fails on the first server, and waits for `state`.
+async fn failing(pages: &mut Pages, state: DeploymentState) -> DeploymentId {
+    pages.world.script("deploy.sh", "[ \"$2\" != web1 ] || exit 3");
+    let commit = pages.world.commit("Break web1").await;
+    let id = pages.world.ask(World::request(&commit)).await;
+    let reached = |deployment: &deployer::domain::Deployment| deployment.state == state;
+    pages.world.until(id, "it has failed on web1", reached).await;
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failure_the_page_says_what_is_where_and_what_to_do() {
+    let mut options = rolling();
+    options.rollout.on_failure = OnFailure::Stop;
+    let mut pages = deployed(options).await;
+    let id = failing(&mut pages, DeploymentState::Failed).await;
+    let page = pages.page(&format!("/deployments/{id}")).await;
+    assert_eq!(page.matches("class=\"lane\"").count(), 1);
+    let what = text(&page, "class=\"stands\"");
+    assert!(
+        what.contains("deploy.sh ended with") && what.contains("Not touched: it runs"),
+        "{what}"
+    );
+    let acts = text(&page, "id=\"acts\"");
+    let order = [
+        "It failed. What now?",
+        "Retry the 1 failed",
+        "Resume the",
+        "Roll back to",
+    ];
+    let places: Vec<Option<usize>> = order.iter().map(|words| acts.find(words)).collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "the next act comes first: {acts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_pauses_is_a_question_with_its_answers() {
+    let mut pages = deployed(rolling()).await;
+    let id = failing(&mut pages, DeploymentState::Paused).await;
+    let page = pages.page(&format!("/deployments/{id}")).await;
+    let acts = text(&page, "id=\"acts\"");
+    assert!(
+        acts.contains("web1 failed. What now?") && acts.contains("Skip them"),
+        "{acts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_is_a_question_with_its_answers() {
+    let mut options = rolling();
+    options.rollout.strategy = Strategy::Canary {
+        first: 1,
+        wait: None,
+        batch: Share::Count(1),
+        keep: None,
+    };
+    let pages = deployed(options).await;
+    let page = pages.page("/deployments/1").await;
+    let acts = text(&page, "id=\"acts\"");
+    assert!(
+        acts.contains("The canaries are done. Do they look well?"),
+        "{acts}"
+    );
+    for answer in ["Go on", "Roll back", "Stop here"] {
+        assert!(acts.contains(answer), "{answer}: {acts}");
+    }
+    assert!(page.contains("name=\"answer\" value=\"resume\""));
+    let lanes = text(&page, "id=\"lanes\"");
+    assert!(
+        lanes.contains("Canary done") && lanes.contains("after the pause"),
+        "{lanes}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_second_person_says_so() {
+    let options = EnvironmentOptions {
+        approval_hours: Some(24),
+        ..rolling()
+    };
+    let wishes = Wishes {
+        options,
+        workers: 0,
+        ..Wishes::default()
+    };
+    let mut pages = Pages::with(wishes, "admin").await;
+    pages.world.repository.write("index.html", "hello");
+    let commit = pages.world.commit("Greet people").await;
+    let id = pages.world.ask(World::request(&commit)).await;
+    let page = pages.page(&format!("/deployments/{id}")).await;
+    assert!(text(&page, "id=\"acts\"").contains("It waits for a second person."));
 }
 
 #[tokio::test(flavor = "multi_thread")]

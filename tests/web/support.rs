@@ -41,7 +41,6 @@ pub struct TestSite {
 /// What makes one test's site differ from another's.
 pub struct Options {
     pub https: bool,
-    pub address: &'static str,
     /// Lines beside those of the shipped policy.
     pub policy: Option<&'static str>,
     /// How often open streams are judged, where a test cannot wait.
@@ -52,7 +51,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             https: false,
-            address: "127.0.0.1:0",
             policy: None,
             judge_every: None,
         }
@@ -98,7 +96,7 @@ impl TestSite {
 
     async fn serve(app: App, store: Store, options: Options, directory: Option<tempfile::TempDir>) -> Self {
         let hub = app.hub().clone();
-        let listener = TcpListener::bind(options.address).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let mut site = Site::new(app);

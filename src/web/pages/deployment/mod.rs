@@ -166,36 +166,6 @@ pub async fn acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Resp
     html(&page.as_acts())
 }
 
-/// A made-up deployment as its page would show it to somebody who may do everything.
-#[cfg(debug_assertions)]
-pub fn sample(frame: Frame, watched: Watched) -> Result<Response> {
-    use crate::domain::{DeploymentState, ServerState};
-    let one = &watched.deployment;
-    let ended = one.state.is_final();
-    let count = |state| watched.servers.iter().filter(|part| part.state == state).count();
-    let allowed = Acts {
-        cancel: !ended,
-        again: ended,
-        roll_back_to: ended.then(|| one.commit.clone()),
-        pause: one.state == DeploymentState::Running,
-        answers: one
-            .pause
-            .iter()
-            .flat_map(|pause| pause.reason.answers().to_vec())
-            .collect(),
-        retry: if ended { count(ServerState::Failed) } else { 0 },
-        resume: if ended {
-            count(ServerState::Interrupted) + count(ServerState::Waiting)
-        } else {
-            0
-        },
-        approve: one.state == DeploymentState::Awaiting,
-        reject: one.state == DeploymentState::Awaiting,
-        ..Acts::default()
-    };
-    html(&Page::new(frame, Vec::new(), watched, &allowed, LogView::empty()))
-}
-
 /// Where a stream begins.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
