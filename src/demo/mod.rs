@@ -1,25 +1,26 @@
 //! A deployer to try out, made of nothing but this program.
 //!
-//! [`start`] makes sample Git repositories (`repositories` tells the `stories`), ten servers (an
-//! SSH server in this process, `ssh_server`), projects, environments and people (`fleet`,
-//! `people`, `policy`), and some weeks of history (`past`, `seed`) with its files on the servers
-//! (`targets`). Over all that it opens the same [`App`] and the same pages that `serve` opens:
-//! pressing Deploy there runs the engine, the SSH client, the sync and the scripts of production.
+//! [`Demo::start`] makes sample Git repositories (`repositories`, `history`), ten servers (an SSH
+//! server in this process, `ssh_server`), projects, environments and people (`fleet`, `people`,
+//! `policy`), and some weeks of deployments (`past`, `seed`) with their files on the servers
+//! (`targets`). What all that consists of is data, in `src/demo/data`. Over it the same [`App`] and
+//! pages are opened that `serve` opens: pressing Deploy there runs the engine, the SSH client, the
+//! sync and the scripts of production.
 //!
 //! It listens on a loopback address only. Whoever logs in as its sysadmin can run programs as the
 //! person who started it.
 
+mod data;
 pub mod fleet;
+pub mod history;
 mod home;
 mod moments;
-pub mod past;
-pub mod people;
-mod pictures;
+mod past;
+mod people;
 mod policy;
 pub mod repositories;
 mod seed;
 pub mod ssh_server;
-pub mod stories;
 mod targets;
 
 use std::io::{self, Write};
@@ -45,7 +46,6 @@ use people::Credentials;
 use repositories::Sample;
 use seed::Door;
 use ssh_server::{Servers, Target};
-use stories::STORIES;
 
 /// Who pinned the host keys and made the accounts.
 const AUTHOR: &str = "demo";
@@ -164,7 +164,7 @@ impl Demo {
         let servers = start_servers(home, &ground.stop).await?;
         let doors = doors(&servers, clock.now());
 
-        let samples = tell_stories(ground, clock.now());
+        let samples = make_repositories(ground, clock.now());
         let (samples, (app, store, lock)) = tokio::try_join!(samples, open(config(home, bound), clock))?;
         match samples {
             Some(samples) => set_up((&app, &store), ground, &doors, samples, &people).await?,
@@ -313,19 +313,19 @@ fn doors(servers: &Servers, now: Instant) -> Vec<Door> {
 }
 
 /// Makes the sample repositories, each on a thread of its own; `None` when they are there.
-async fn tell_stories(ground: &Ground, now: Instant) -> Result<Option<Vec<Sample>>> {
+async fn make_repositories(ground: &Ground, now: Instant) -> Result<Option<Vec<Sample>>> {
     if ground.home.is_ready() {
         return Ok(None);
     }
     let repositories = ground.home.join("repositories");
-    let tellers = STORIES.iter().map(|story| {
-        let path = repositories.join(format!("{}.git", story.name));
+    let makers = fleet::FLEET.projects.iter().map(|project| {
+        let path = repositories.join(format!("{}.git", project.name));
         ground
             .tasks
-            .spawn_blocking(move || repositories::tell(story, &path, now))
+            .spawn_blocking(move || repositories::make(project, &path, now))
     });
-    let told = try_join_all(tellers).await.map_err(Error::internal)?;
-    let samples: std::result::Result<Vec<_>, _> = told.into_iter().collect();
+    let made = try_join_all(makers).await.map_err(Error::internal)?;
+    let samples: std::result::Result<Vec<_>, _> = made.into_iter().collect();
     samples.map(Some).map_err(|cause| {
         Error::unavailable("The demo's Git repositories could not be written.").because(cause)
     })
@@ -361,7 +361,7 @@ async fn add_people(store: &Store, people: &[Credentials], now: Instant) -> Resu
     let added = people.iter().map(|Credentials { person, password }| {
         let new = person.name.parse().map(|name| accounts::NewUser {
             name,
-            display_name: person.title.to_owned(),
+            display_name: person.title.clone(),
             email: format!("{}@example.com", person.name),
             password: Some(password.clone()),
         });
@@ -391,11 +391,7 @@ async fn fetch_all((app, store): (&App, &Store), ground: &Ground) -> Result<()> 
 /// Whatever goes wrong here must not keep the demo down.
 async fn fetch(app: App, project: Project, stop: CancellationToken) {
     let fetched = match app.mirror(&project) {
-        Ok(mirror) => mirror
-            .fetch(|_| {}, &stop)
-            .await
-            .map(drop)
-            .map_err(|e| e.to_string()),
+        Ok(mirror) => mirror.fetch(&stop).await.map(drop).map_err(|e| e.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(why) = fetched {

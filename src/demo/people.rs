@@ -4,75 +4,76 @@
 //! the person who started it, and the loopback address is shared by everybody on the machine. A
 //! kept demo keeps them in a file beside its database that only its owner can read.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rand::RngExt;
+use serde::Deserialize;
+
+use super::data;
 
 /// The file in the demo's directory that keeps the passwords.
 const FILE: &str = "passwords.txt";
 
-/// Somebody who can log in.
-#[derive(Debug, Clone, Copy)]
-pub struct Person {
-    /// What they log in with.
-    pub name: &'static str,
-    /// What pages call them.
-    pub title: &'static str,
-    /// Their role in the policy file.
-    pub role: &'static str,
-    /// What that means, for the table at the start.
-    pub may: &'static str,
+/// All of them.
+pub static PEOPLE: LazyLock<People> = LazyLock::new(|| data::read("people.toml"));
+
+/// Who there is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct People {
+    pub accounts: Vec<Person>,
+    /// Full names of people who write commits and cannot log in, by their short names.
+    other_authors: BTreeMap<String, String>,
+    passwords: Words,
 }
 
-/// All of them. The shipped policy knows `admin` already.
-pub const PEOPLE: [Person; 6] = [
-    person(
-        "dora",
-        "Dora Lindqvist",
-        "developer",
-        "deploy to dev, to beta in business hours",
-    ),
-    person("tom", "Tom Okafor", "developer", "the same"),
-    person(
-        "ines",
-        "Inès Marchand",
-        "releaser",
-        "deploy to prod in business hours, roll back at any time",
-    ),
-    person("rita", "Rita Berg", "reader", "look at everything"),
-    person("omar", "Omar Haddad", "auditor", "look, and check the audit log"),
-    person("admin", "Ada Sørensen", "sysadmin", "everything, at any time"),
-];
+/// Somebody who can log in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// What they log in with.
+    pub name: String,
+    /// What pages call them.
+    pub title: String,
+    /// Their role in the policy file.
+    pub role: String,
+    /// What that means, for the table at the start.
+    pub may: String,
+}
 
-const fn person(name: &'static str, title: &'static str, role: &'static str, may: &'static str) -> Person {
-    Person {
-        name,
-        title,
-        role,
-        may,
+/// What new passwords are made of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    colours: Vec<String>,
+    animals: Vec<String>,
+}
+
+impl People {
+    /// Who can log in under `name`.
+    pub fn account(&self, name: &str) -> Option<&Person> {
+        self.accounts.iter().find(|person| person.name == name)
+    }
+
+    /// What commits by `name` say.
+    pub fn full_name(&self, name: &str) -> Option<&str> {
+        let account = self.account(name).map(|person| person.title.as_str());
+        account.or_else(|| self.other_authors.get(name).map(String::as_str))
     }
 }
 
 /// A person and their password.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// Who.
-    pub person: Person,
+    pub person: &'static Person,
     /// In clear: it is shown at the start.
     pub password: String,
 }
-
-const COLOURS: [&str; 16] = [
-    "amber", "azure", "coral", "cream", "indigo", "ivory", "khaki", "lilac", "maroon", "olive", "ochre",
-    "plum", "rose", "rust", "slate", "teal",
-];
-const ANIMALS: [&str; 16] = [
-    "badger", "beaver", "crane", "dolphin", "falcon", "heron", "ibex", "lynx", "marten", "otter", "owl",
-    "puffin", "raven", "seal", "stork", "wren",
-];
 
 /// The passwords kept in `dir`, or new ones, which are then kept there.
 ///
@@ -92,10 +93,11 @@ pub fn passwords(dir: &Path) -> io::Result<Vec<Credentials>> {
             .map(|(_, word)| word.to_owned())
     };
     let all: Vec<Credentials> = PEOPLE
+        .accounts
         .iter()
         .map(|person| Credentials {
-            person: *person,
-            password: known(person.name).unwrap_or_else(new_password),
+            person,
+            password: known(&person.name).unwrap_or_else(new_password),
         })
         .collect();
     let mut text = String::new();
@@ -113,8 +115,13 @@ pub fn passwords(dir: &Path) -> io::Result<Vec<Credentials>> {
 /// Two words and a number: 2²¹ of them, behind a login that throttles.
 fn new_password() -> String {
     let mut chance = rand::rng();
-    let colour = COLOURS[chance.random_range(0..COLOURS.len())];
-    let animal = ANIMALS[chance.random_range(0..ANIMALS.len())];
+    let mut pick = |words: &'static [String]| words.get(chance.random_range(0..words.len()));
+    let words = &PEOPLE.passwords;
+    let (colour, animal) = (pick(&words.colours), pick(&words.animals));
+    let (colour, animal) = (
+        colour.map_or("", String::as_str),
+        animal.map_or("", String::as_str),
+    );
     format!("{colour}-{animal}-{:04}", chance.random_range(0..10_000))
 }
 
@@ -123,9 +130,9 @@ pub fn table(url: &str, people: &[Credentials]) -> String {
     let mut text = format!("\n  The demo is ready:  {url}\n\n");
     let width = |of: fn(&Credentials) -> &str| people.iter().map(|p| of(p).len()).max().unwrap_or(0);
     let (names, words, roles) = (
-        width(|p| p.person.name),
+        width(|p| &p.person.name),
         width(|p| &p.password),
-        width(|p| p.person.role),
+        width(|p| &p.person.role),
     );
     let _ = writeln!(
         text,

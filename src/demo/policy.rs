@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use super::fleet::Place;
+use super::data;
+use super::fleet::SampleEnvironment;
 use super::people::PEOPLE;
 use crate::domain::{Kind, PolicyLine};
 
@@ -21,14 +22,6 @@ const AS_SHIPPED: [(&str, &str); 4] = [
     ("tests.toml", include_str!("../../policies/tests.toml")),
     ("README.md", include_str!("../../policies/README.md")),
 ];
-
-/// What the demo adds beside its people.
-const OWN_RULES: &str = "
-# This demo's own rules: the preview of the phones' backend is for those who write it.
-p, role:developer, mobile-backend, preview, deploy, always, allow
-
-# This demo's people.
-";
 
 /// Writes the files to `dir`. What is there stays as it is: somebody may have edited it.
 ///
@@ -51,10 +44,10 @@ pub fn write(dir: &Path) -> io::Result<()> {
 fn policy() -> String {
     let mut text = POLICY.trim_end().to_owned();
     text.push('\n');
-    text.push_str(OWN_RULES);
-    for person in PEOPLE {
+    text.push_str(&data::text("policy.csv"));
+    for person in &PEOPLE.accounts {
         // Some are known to the shipped policy already.
-        let known = |line: &&str| columns(line).starts_with(&["g", person.name]);
+        let known = |line: &&str| columns(line).starts_with(&["g", &person.name]);
         if !POLICY.lines().any(|line| known(&line)) {
             let _ = writeln!(text, "g, {}, role:{}", person.name, person.role);
         }
@@ -62,11 +55,11 @@ fn policy() -> String {
     text
 }
 
-/// The line that allowed `actor` what they did at `place`.
-pub fn line_for(actor: &str, kind: Kind, place: &Place) -> Option<PolicyLine> {
+/// The line that allowed `actor` to deploy to `environment`.
+pub fn line_for(actor: &str, kind: Kind, environment: &SampleEnvironment) -> Option<PolicyLine> {
     let role = match actor {
         "auto" => "robot",
-        _ => PEOPLE.iter().find(|person| person.name == actor)?.role,
+        _ => &PEOPLE.account(actor)?.role,
     };
     let action = match kind {
         Kind::Rollback => "rollback",
@@ -87,11 +80,11 @@ pub fn line_for(actor: &str, kind: Kind, place: &Place) -> Option<PolicyLine> {
     });
     lines.find_map(|(role, text, line)| {
         let subject = format!("role:{role}");
-        let [kind, who, project, environment, what, _, effect] = columns(text)[..] else {
+        let [kind, who, project, name, what, _, effect] = columns(text)[..] else {
             return None;
         };
         let allows = kind == "p" && who == subject && effect == "allow";
-        let here = ["*", place.project].contains(&project) && ["*", place.environment].contains(&environment);
+        let here = ["*", &environment.project].contains(&project) && ["*", &environment.name].contains(&name);
         let does = [action, "administer", "configure"].contains(&what);
         (allows && here && does).then(|| PolicyLine {
             file: POLICY_FILE.to_owned(),
@@ -107,7 +100,7 @@ fn columns(line: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fleet::PLACES;
+    use super::super::fleet::FLEET;
     use super::*;
     use crate::access::Access;
     use crate::domain::{Action, Actor, Resource};
@@ -128,8 +121,8 @@ mod tests {
         assert!(may("ines", Action::Deploy, "webshop", "beta"));
         assert!(!may("rita", Action::Deploy, "webshop", "dev"));
         assert!(may("admin", Action::Deploy, "webshop", "prod"));
-        for person in PEOPLE {
-            assert!(may(person.name, Action::View, "site", "prod"), "{}", person.name);
+        for person in &PEOPLE.accounts {
+            assert!(may(&person.name, Action::View, "site", "prod"), "{}", person.name);
         }
     }
 
@@ -144,14 +137,12 @@ mod tests {
 
     #[test]
     fn every_past_deployment_can_name_its_line() {
-        let prod = &PLACES[2];
+        let find = |name| FLEET.environments.iter().find(|one| one.is("webshop", name));
+        let prod = find("prod").unwrap();
         let line = line_for("ines", Kind::Regular, prod).unwrap();
         assert_eq!(columns(&line.text)[4], "deploy");
-        let preview = PLACES
-            .iter()
-            .find(|place| place.environment == "preview")
-            .unwrap();
-        assert!(line_for("tom", Kind::Regular, preview).is_some());
+        let preview = FLEET.environments.iter().find(|one| one.name == "preview");
+        assert!(line_for("tom", Kind::Regular, preview.unwrap()).is_some());
         assert!(line_for("rita", Kind::Regular, prod).is_none());
     }
 }

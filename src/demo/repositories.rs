@@ -1,4 +1,4 @@
-//! Tells the stories with Git: one bare repository each, made in memory and written as one pack.
+//! Makes the sample repositories with Git, from their histories: one bare repository each.
 //!
 //! Objects are first kept in memory (libgit2's mempack) and then written as a single pack:
 //! hundreds of loose files would take longer to write here, and far longer to fetch from.
@@ -9,34 +9,32 @@ use std::path::{Path, PathBuf};
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Oid, Repository, RepositoryInitOptions, Signature, Time, Tree};
 
+use super::data;
+use super::fleet::SampleProject;
+use super::history::{Chapters, Commit, GitEvent, MAIN};
 use super::moments::{Chance, of_commits};
-use super::stories::{Act, Author, Edit, Story};
+use super::people::PEOPLE;
 use crate::domain::{CommitId, Instant};
 
 /// Asked before the disk for every object.
 const MEMORY_FIRST: i32 = 1000;
-/// The branch every story begins with.
-pub const MAIN: &str = "main";
-
 /// A repository that has been made.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// The story's name.
-    pub name: &'static str,
+    pub project: &'static SampleProject,
     /// The bare repository.
     pub path: PathBuf,
     /// Each branch and the commits made on it or reached through it, oldest first, by first parent.
-    pub branches: HashMap<&'static str, Vec<SampleCommit>>,
+    pub branches: HashMap<String, Vec<SampleCommit>>,
 }
 
 /// A commit of a sample repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleCommit {
-    /// Its hash.
     pub id: CommitId,
     /// The first line of its message.
     pub title: String,
-    /// When it was made.
+    /// When it was made, to the second.
     pub at: Instant,
 }
 
@@ -47,11 +45,12 @@ impl Sample {
     }
 }
 
-/// Makes the repository of `story` at `path` as if its last commit had been made just before `now`.
+/// Makes the repository of `project` at `path` as if its last commit had been made just before
+/// `now`.
 ///
 /// # Errors
-/// Of libgit2 (a full disk, a path that is taken), or a story that contradicts itself.
-pub fn tell(story: &Story, path: &Path, now: Instant) -> Result<Sample, git2::Error> {
+/// Of libgit2 (a full disk, a path that is taken), or a history that contradicts itself.
+pub fn make(project: &'static SampleProject, path: &Path, now: Instant) -> Result<Sample, git2::Error> {
     let mut options = RepositoryInitOptions::new();
     options
         .bare(true)
@@ -63,34 +62,29 @@ pub fn tell(story: &Story, path: &Path, now: Instant) -> Result<Sample, git2::Er
     let database = repository.odb()?;
     let _memory = database.add_new_mempack_backend(MEMORY_FIRST)?;
 
-    let commits = story
-        .acts
-        .iter()
-        .filter(|act| !matches!(act, Act::Branch { .. }))
-        .count();
-    let seed = story.name.bytes().map(u64::from).sum();
+    let history = project.history();
+    let is_commit = |event: &&GitEvent| !matches!(event, GitEvent::Branch(_));
+    let commits = history.iter().filter(is_commit).count();
+    let seed = project.name.bytes().map(u64::from).sum();
     let mut moments = of_commits(now, commits, &mut Chance::new(seed)).into_iter();
-    let mut teller = Teller {
+    let mut maker = Maker {
         repository: &repository,
+        project,
         branches: HashMap::new(),
     };
-    for act in story.acts {
-        match *act {
-            Act::Branch { name, from } => teller.branch(name, from)?,
-            Act::Commit { on, by, says, edits } => {
-                let at = next(&mut moments)?;
-                teller.commit(on, by, says, edits, at)?;
-            }
-            Act::Merge { branch, into, by } => {
-                let at = next(&mut moments)?;
-                teller.merge(branch, into, by, at)?;
+    for event in &history {
+        match event {
+            GitEvent::Branch(branch) => maker.branch(&branch.branch, &branch.from)?,
+            GitEvent::Commit(commit) => maker.commit(commit, next(&mut moments)?)?,
+            GitEvent::Merge(merge) => {
+                maker.merge(&merge.merge, &merge.into, &merge.author, next(&mut moments)?)?;
             }
         }
     }
-    let branches = teller.branches;
+    let branches = maker.branches;
     write_pack(&repository, &branches)?;
     Ok(Sample {
-        name: story.name,
+        project,
         path: path.to_owned(),
         branches,
     })
@@ -105,7 +99,7 @@ fn next(moments: &mut impl Iterator<Item = Instant>) -> Result<Instant, git2::Er
 /// Writes all objects of `branches` as one pack, then the branches themselves.
 fn write_pack(
     repository: &Repository,
-    branches: &HashMap<&'static str, Vec<SampleCommit>>,
+    branches: &HashMap<String, Vec<SampleCommit>>,
 ) -> Result<(), git2::Error> {
     let mut heads = Vec::with_capacity(branches.len());
     let mut walk = repository.revwalk()?;
@@ -125,49 +119,35 @@ fn write_pack(
 }
 
 /// A repository in the making.
-struct Teller<'r> {
+struct Maker<'r> {
     repository: &'r Repository,
-    branches: HashMap<&'static str, Vec<SampleCommit>>,
+    project: &'static SampleProject,
+    branches: HashMap<String, Vec<SampleCommit>>,
 }
 
-impl<'r> Teller<'r> {
-    fn branch(&mut self, name: &'static str, from: &str) -> Result<(), git2::Error> {
+impl<'r> Maker<'r> {
+    fn branch(&mut self, name: &str, from: &str) -> Result<(), git2::Error> {
         let commits = self
             .branches
             .get(from)
             .ok_or_else(|| wrong(format!("{name} begins at {from}, which is not there")))?;
         let commits = commits.clone();
-        self.branches.insert(name, commits);
+        self.branches.insert(name.to_owned(), commits);
         Ok(())
     }
 
-    fn commit(
-        &mut self,
-        on: &'static str,
-        by: Author,
-        says: &str,
-        edits: &[Edit],
-        at: Instant,
-    ) -> Result<(), git2::Error> {
-        let parent = self.head(on)?;
+    fn commit(&mut self, commit: &Commit, at: Instant) -> Result<(), git2::Error> {
+        let parent = self.head(&commit.on)?;
         let before = match &parent {
             Some(parent) => parent.tree()?,
             None => self.empty_tree()?,
         };
-        let tree = self.edited(&before, edits)?;
+        let tree = self.edited(&before, commit)?;
         let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
-        let id = self.write(by, says, &tree, &parents, at)?;
-        self.branches.entry(on).or_default().push(id);
-        Ok(())
+        self.write(&commit.on, &commit.author, &commit.message, &tree, &parents, at)
     }
 
-    fn merge(
-        &mut self,
-        branch: &'static str,
-        into: &'static str,
-        by: Author,
-        at: Instant,
-    ) -> Result<(), git2::Error> {
+    fn merge(&mut self, branch: &str, into: &str, author: &str, at: Instant) -> Result<(), git2::Error> {
         let missing = |name: &str| wrong(format!("there is no branch {name} to merge"));
         let theirs = self.head(branch)?.ok_or_else(|| missing(branch))?;
         let ours = self.head(into)?.ok_or_else(|| missing(into))?;
@@ -176,10 +156,8 @@ impl<'r> Teller<'r> {
             return Err(wrong(format!("{branch} cannot be merged into {into}")));
         }
         let tree = self.repository.find_tree(index.write_tree_to(self.repository)?)?;
-        let says = format!("Merge branch '{branch}' into {into}");
-        let id = self.write(by, &says, &tree, &[&ours, &theirs], at)?;
-        self.branches.entry(into).or_default().push(id);
-        Ok(())
+        let message = format!("Merge branch '{branch}' into {into}");
+        self.write(into, author, &message, &tree, &[&ours, &theirs], at)
     }
 
     /// The newest commit of a branch; `None` for the first branch of all.
@@ -196,72 +174,75 @@ impl<'r> Teller<'r> {
         self.repository.find_tree(id)
     }
 
+    /// Writes a commit and puts it at the end of the branch `on`.
     fn write(
-        &self,
-        by: Author,
-        says: &str,
+        &mut self,
+        on: &str,
+        author: &str,
+        message: &str,
         tree: &Tree<'_>,
         parents: &[&git2::Commit<'_>],
         at: Instant,
-    ) -> Result<SampleCommit, git2::Error> {
-        let who = Signature::new(by.name, by.email, &Time::new(at.timestamp(), 60))?;
-        let message = format!("{}\n", says.trim_end());
-        let id = self
-            .repository
-            .commit(None, &who, &who, &message, tree, parents)?;
-        Ok(SampleCommit {
+    ) -> Result<(), git2::Error> {
+        let name = PEOPLE
+            .full_name(author)
+            .ok_or_else(|| wrong(format!("nobody is called {author}")))?;
+        let email = format!("{author}@example.com");
+        let who = Signature::new(name, &email, &Time::new(at.timestamp(), 60))?;
+        let text = format!("{}\n", message.trim_end());
+        let id = self.repository.commit(None, &who, &who, &text, tree, parents)?;
+        let written = SampleCommit {
             id: commit_id(id),
-            title: says.lines().next().unwrap_or_default().to_owned(),
+            title: message.lines().next().unwrap_or_default().to_owned(),
             at: Instant::from_timestamp(at.timestamp(), 0).unwrap_or(at),
-        })
+        };
+        self.branches.entry(on.to_owned()).or_default().push(written);
+        Ok(())
     }
 
-    fn edited(&self, before: &Tree<'_>, edits: &[Edit]) -> Result<Tree<'r>, git2::Error> {
+    fn edited(&self, before: &Tree<'_>, commit: &Commit) -> Result<Tree<'r>, git2::Error> {
         let mut update = TreeUpdateBuilder::new();
-        for edit in edits {
-            match *edit {
-                Edit::Put(path, text) => self.put(&mut update, path, text.as_bytes(), FileMode::Blob)?,
-                Edit::Script(path, text) => {
-                    self.put(&mut update, path, text.as_bytes(), FileMode::BlobExecutable)?;
-                }
-                Edit::Binary(path, bytes) => self.put(&mut update, path, &bytes(), FileMode::Blob)?,
-                Edit::Swap(path, old, new) => {
-                    let text = self.text(before, path)?;
-                    if !text.contains(old) {
-                        return Err(wrong(format!("{path} does not say “{old}”")));
-                    }
-                    let text = text.replacen(old, new, 1);
-                    self.put(&mut update, path, text.as_bytes(), FileMode::Blob)?;
-                }
-                Edit::Append(path, more) => {
-                    let text = self.text(before, path)? + more;
-                    self.put(&mut update, path, text.as_bytes(), FileMode::Blob)?;
-                }
-                Edit::Move(from, to) => {
-                    let entry = before.get_path(Path::new(from))?;
-                    update.remove(from).upsert(to, entry.id(), FileMode::Blob);
-                }
-                Edit::Drop(path) => {
-                    update.remove(path);
-                }
-                Edit::Many(files) => {
-                    for (path, text) in files() {
-                        self.put(&mut update, &path, text.as_bytes(), FileMode::Blob)?;
-                    }
-                }
+        for (path, text) in &commit.write {
+            self.put(&mut update, path, text.as_bytes())?;
+        }
+        for (path, file) in &commit.copy {
+            let content = data::bytes(&format!("{}/{file}", self.project.name));
+            self.put(&mut update, path, &content)?;
+        }
+        for (path, (old, new)) in &commit.swap {
+            let text = self.text(before, path)?;
+            if !text.contains(old) {
+                return Err(wrong(format!("{path} does not say “{old}”")));
             }
+            self.put(&mut update, path, text.replacen(old, new, 1).as_bytes())?;
+        }
+        for (path, more) in &commit.append {
+            let text = self.text(before, path)? + more.as_str();
+            self.put(&mut update, path, text.as_bytes())?;
+        }
+        for (from, to) in &commit.rename {
+            let entry = before.get_path(Path::new(from))?;
+            update
+                .remove(from.as_str())
+                .upsert(to.as_str(), entry.id(), FileMode::Blob);
+        }
+        for path in &commit.remove {
+            update.remove(path.as_str());
+        }
+        for (path, text) in commit.chapters.iter().flat_map(Chapters::files) {
+            self.put(&mut update, &path, text.as_bytes())?;
         }
         let tree = update.create_updated(self.repository, before)?;
         self.repository.find_tree(tree)
     }
 
-    fn put(
-        &self,
-        update: &mut TreeUpdateBuilder,
-        path: &str,
-        bytes: &[u8],
-        mode: FileMode,
-    ) -> Result<(), git2::Error> {
+    /// Scripts can be executed; nothing else can.
+    fn put(&self, update: &mut TreeUpdateBuilder, path: &str, bytes: &[u8]) -> Result<(), git2::Error> {
+        let mode = if path.ends_with(".sh") {
+            FileMode::BlobExecutable
+        } else {
+            FileMode::Blob
+        };
         update.upsert(path, self.repository.blob(bytes)?, mode);
         Ok(())
     }
@@ -289,23 +270,23 @@ fn wrong(what: impl AsRef<str>) -> git2::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stories::STORIES;
+    use super::super::fleet::FLEET;
     use super::*;
 
     #[test]
-    fn every_story_can_be_told() {
+    fn every_history_can_be_made() {
         let dir = tempfile::tempdir().unwrap();
         let now: Instant = "2026-11-22T12:00:00Z".parse().unwrap();
-        for story in &STORIES {
-            let path = dir.path().join(story.name);
-            let sample = tell(story, &path, now).expect(story.name);
+        for project in &FLEET.projects {
+            let path = dir.path().join(&project.name);
+            let sample = make(project, &path, now).expect(&project.name);
             let repository = Repository::open_bare(&path).unwrap();
             for (name, commits) in &sample.branches {
                 let head = repository.find_reference(&format!("refs/heads/{name}")).unwrap();
                 let last = &commits.last().unwrap().id;
                 assert_eq!(head.target().unwrap().to_string(), last.as_str());
             }
-            assert!(sample.commits(MAIN).len() > 5, "{}", story.name);
+            assert!(sample.commits(MAIN).len() > 5, "{}", project.name);
         }
     }
 }

@@ -9,11 +9,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::fleet::{self, CLUSTERS, INACTIVE, PLACES, Place, REMOTE_USER};
+use super::fleet::{FLEET, REMOTE_USER, SampleEnvironment};
 use super::past::{PastDeployment, PastServer};
 use super::policy;
 use super::repositories::Sample;
-use super::stories::STORIES;
 use super::targets::{self, Laid};
 use crate::access::Permit;
 use crate::domain::log::{Line, Stream};
@@ -73,7 +72,7 @@ pub async fn fill(
         let (author, event) = requested(deployment, id);
         change.also_then(author, deployment.queued_at, event);
         for server in deployment.servers.iter().filter(|server| server.released) {
-            laid.retain(|one| (one.server, one.place.path) != (server.name, deployment.place.path));
+            laid.retain(|one| (one.server, &one.place.path) != (server.name, &deployment.place.path));
             laid.push(Laid {
                 server: server.name,
                 place: deployment.place,
@@ -118,7 +117,7 @@ async fn insert_server(change: &Change, door: &Door) -> Result<ServerId> {
         name: name(door.server)?,
         address: "127.0.0.1".to_owned(),
         port: door.port,
-        active: door.server != INACTIVE,
+        active: door.server != FLEET.inactive,
         host_key: None,
     };
     let id = servers::insert(change, &server).await?.id;
@@ -127,9 +126,9 @@ async fn insert_server(change: &Change, door: &Door) -> Result<ServerId> {
 }
 
 async fn insert_clusters(change: &Change, rows: &mut Rows) -> Result<()> {
-    for plan in CLUSTERS {
-        let member = |server: &&str| {
-            let server = rows.servers.get(*server).copied();
+    for plan in &FLEET.clusters {
+        let member = |server: &String| {
+            let server = rows.servers.get(server.as_str()).copied();
             server.map(|server| Member {
                 server,
                 balancer_name: None,
@@ -137,47 +136,46 @@ async fn insert_clusters(change: &Change, rows: &mut Rows) -> Result<()> {
         };
         let cluster = Cluster {
             id: ClusterId(0),
-            name: name(plan.name)?,
+            name: name(&plan.name)?,
             balancer: None::<BalancerId>,
             backends: Vec::new(),
             members: plan.servers.iter().filter_map(member).collect(),
         };
         let id = clusters::insert(change, &cluster).await?.id;
-        rows.clusters.insert(plan.name, id);
+        rows.clusters.insert(&plan.name, id);
     }
     Ok(())
 }
 
 async fn insert_projects(change: &Change, samples: &[Sample], rows: &mut Rows) -> Result<()> {
     for sample in samples {
-        let story = STORIES.iter().find(|story| story.name == sample.name);
         let url = url::Url::from_file_path(&sample.path)
             .map_err(|()| Error::invalid("The demo's directory has to be an absolute path."))?;
         let project = Project {
             id: ProjectId(0),
-            name: name(sample.name)?,
-            description: story.map_or("", |story| story.description).to_owned(),
+            name: name(&sample.project.name)?,
+            description: sample.project.description.clone(),
             git_url: url.to_string(),
-            method: fleet::method(sample.name),
+            method: sample.project.method,
             notify: Vec::new(),
         };
         let id = projects::insert(change, &project).await?.id;
-        rows.projects.insert(sample.name, id);
+        rows.projects.insert(&sample.project.name, id);
     }
     Ok(())
 }
 
 async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
-    for place in &PLACES {
-        let Some(&project_id) = rows.projects.get(place.project) else {
+    for place in &FLEET.environments {
+        let Some(&project_id) = rows.projects.get(place.project.as_str()) else {
             continue;
         };
         let environment = Environment {
             id: EnvironmentId(0),
             project_id,
-            name: name(place.environment)?,
-            branch: checked(place.branch)?,
-            target_path: checked(place.path)?,
+            name: name(&place.name)?,
+            branch: checked(&place.branch)?,
+            target_path: checked(&place.path)?,
             remote_user: REMOTE_USER.to_owned(),
             position: place.position,
             auto_deploy: place.auto_deploy,
@@ -185,12 +183,12 @@ async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
             clusters: place
                 .clusters
                 .iter()
-                .filter_map(|cluster| rows.clusters.get(cluster).copied())
+                .filter_map(|cluster| rows.clusters.get(cluster.as_str()).copied())
                 .collect(),
-            options: place.options(),
+            options: place.options.clone(),
         };
         let id = environments::insert(change, &environment).await?.id;
-        rows.environments.insert((place.project, place.environment), id);
+        rows.environments.insert((&place.project, &place.name), id);
     }
     Ok(())
 }
@@ -198,7 +196,11 @@ async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
 fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployments::PastDeployment> {
     let unknown = || Error::internal("the demo's history names what the demo has not got");
     let place = past.place;
-    let project_id = rows.projects.get(place.project).copied().ok_or_else(unknown)?;
+    let project_id = rows
+        .projects
+        .get(place.project.as_str())
+        .copied()
+        .ok_or_else(unknown)?;
     let environment_id = rows.environment(place).ok_or_else(unknown)?;
     let server_id = |server: &str| rows.servers.get(server).copied().ok_or_else(unknown);
     let target = match past.only {
@@ -226,10 +228,10 @@ fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployme
         asked: NewDeployment {
             project_id,
             environment_id,
-            project: place.project.to_owned(),
-            environment: place.environment.to_owned(),
+            project: place.project.clone(),
+            environment: place.name.clone(),
             target,
-            branch: place.branch.to_owned(),
+            branch: place.branch.clone(),
             commit: past.commit.id.clone(),
             commit_title: past.commit.title.clone(),
             previous_commit: past.previous.clone(),
@@ -277,7 +279,7 @@ fn release(
         server_id,
         server: server.name.to_owned(),
         environment_id,
-        branch: past.place.branch.to_owned(),
+        branch: past.place.branch.clone(),
         commit: past.commit.id.clone(),
         path: targets::target(homes, server.name, past.place)
             .display()
@@ -325,15 +327,15 @@ fn requested(past: &PastDeployment, id: DeploymentId) -> (Author, Event) {
     let detail = json!({
         "commit": past.commit.id.as_str(), "kind": past.kind.as_str(), "reason": past.reason,
     });
-    let place = format!("{}/{}", past.place.project, past.place.environment);
+    let place = format!("{}/{}", past.place.project, past.place.name);
     let event = Event::deployment(EventKind::DeploymentRequested, id, detail).about(place);
     (author, event)
 }
 
 impl Rows {
-    fn environment(&self, place: &Place) -> Option<EnvironmentId> {
+    fn environment(&self, place: &SampleEnvironment) -> Option<EnvironmentId> {
         self.environments
-            .get(&(place.project, place.environment))
+            .get(&(place.project.as_str(), place.name.as_str()))
             .copied()
     }
 }

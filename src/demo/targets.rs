@@ -14,7 +14,7 @@ use git2::{FileMode, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{Place, method};
+use super::fleet::{SampleEnvironment, method};
 use super::repositories::Sample;
 use crate::domain::release::MARKER;
 use crate::domain::{CommitId, DeploymentId, Instant, Release, SyncMethod};
@@ -28,7 +28,7 @@ pub struct Laid {
     /// The server.
     pub server: &'static str,
     /// The environment.
-    pub place: &'static Place,
+    pub place: &'static SampleEnvironment,
     /// The commit.
     pub commit: CommitId,
     /// By which deployment.
@@ -43,7 +43,7 @@ pub fn home(servers: &Path, server: &str) -> PathBuf {
 }
 
 /// Where an environment's files are on a server, as the deployer writes it down.
-pub fn target(servers: &Path, server: &str, place: &Place) -> PathBuf {
+pub fn target(servers: &Path, server: &str, place: &SampleEnvironment) -> PathBuf {
     let below = place.path.trim_start_matches("~/");
     home(servers, server).join(below)
 }
@@ -58,11 +58,13 @@ pub fn lay(servers: &Path, samples: &[Sample], laid: &[Laid], stop: &Cancellatio
         if stop.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let key = (one.place.project, &one.commit);
+        let key = (one.place.project.as_str(), &one.commit);
         let tree = match trees.entry(key) {
             hash_map::Entry::Occupied(known) => known.into_mut(),
             hash_map::Entry::Vacant(place) => {
-                let sample = samples.iter().find(|sample| sample.name == one.place.project);
+                let sample = samples
+                    .iter()
+                    .find(|sample| sample.project.name == one.place.project);
                 let sample = sample.ok_or(io::ErrorKind::NotFound)?;
                 place.insert(read(&sample.path, &one.commit).map_err(io::Error::other)?)
             }
@@ -107,7 +109,7 @@ fn read(repository: &Path, commit: &CommitId) -> Result<Vec<Entry>, git2::Error>
 fn put(servers: &Path, laid: &Laid, tree: &[Entry]) -> io::Result<()> {
     let target = target(servers, laid.server, laid.place);
     let above = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let dir = match method(laid.place.project) {
+    let dir = match method(&laid.place.project) {
         SyncMethod::InPlace => target.clone(),
         SyncMethod::Symlink => above
             .join(format!("{}_releases", laid.place.project))
@@ -129,7 +131,7 @@ fn put(servers: &Path, laid: &Laid, tree: &[Entry]) -> io::Result<()> {
         file.set_modified(changed)?;
     }
     let marker = Release {
-        branch: laid.place.branch.to_owned(),
+        branch: laid.place.branch.clone(),
         commit: laid.commit.to_string(),
         at: laid.at,
         path: dir.display().to_string(),

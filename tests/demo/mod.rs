@@ -7,8 +7,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use deployer::app::deployments::{self as requests, DeployRequest};
-use deployer::demo::repositories::{MAIN, tell};
-use deployer::demo::stories::STORIES;
+use deployer::demo::fleet::FLEET;
+use deployer::demo::history::MAIN;
+use deployer::demo::repositories::make;
 use deployer::demo::{Demo, Options};
 use deployer::domain::release::{MARKER, Release};
 use deployer::domain::{Actor, DeploymentState, Project};
@@ -50,23 +51,27 @@ fn git_itself_finds_the_repositories_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let now = "2026-11-22T12:00:00Z".parse().unwrap();
     let (mut renames, mut merges, mut binary, mut files) = (0, 0, 0, 0);
-    for story in &STORIES {
-        let path = dir.path().join(story.name);
-        let sample = tell(story, &path, now).unwrap();
+    for project in &FLEET.projects {
+        let path = dir.path().join(&project.name);
+        let sample = make(project, &path, now).unwrap();
         assert_eq!(git(&path, &["fsck", "--strict", "--no-dangling"]).trim(), "");
         let log = git(&path, &["log", "--first-parent", "--format=%H", MAIN]);
         let told: Vec<&str> = sample.commits(MAIN).iter().rev().map(|c| c.id.as_str()).collect();
-        assert_eq!(log.lines().collect::<Vec<_>>(), told, "{}", story.name);
+        assert_eq!(log.lines().collect::<Vec<_>>(), told, "{}", project.name);
         let authors = git(&path, &["shortlog", "-sn", "--all"]);
-        assert!(authors.lines().count() >= 3, "{}: {authors}", story.name);
+        assert!(authors.lines().count() >= 3, "{}: {authors}", project.name);
         let branches = git(&path, &["branch", "--format=%(refname:short)"]);
-        assert!(branches.lines().count() >= 2, "{}: {branches}", story.name);
+        assert!(branches.lines().count() >= 2, "{}: {branches}", project.name);
         let newest = git(&path, &["log", "-1", "--format=%ct", MAIN]);
         let day_ago = "2026-11-21T12:00:00Z"
             .parse::<deployer::domain::Instant>()
             .unwrap()
             .timestamp();
-        assert!(newest.trim().parse::<i64>().unwrap() > day_ago, "{}", story.name);
+        assert!(
+            newest.trim().parse::<i64>().unwrap() > day_ago,
+            "{}",
+            project.name
+        );
         let history = git(&path, &["log", "--all", "--summary", "--stat", "-M"]);
         renames += history.matches("rename ").count();
         binary += history.matches("Bin 0 ->").count();
@@ -169,7 +174,10 @@ async fn a_kept_demo_is_used_again() {
 
     let demo = Demo::start(options(Some(dir.path()))).await.unwrap();
     assert_eq!(demo.people[0].password, password);
-    assert_eq!(projects::list(&demo.store).await.unwrap().len(), STORIES.len());
+    assert_eq!(
+        projects::list(&demo.store).await.unwrap().len(),
+        FLEET.projects.len()
+    );
     let (state, log) = deploy(&demo, "dora", "handbook", "dev").await;
     assert_eq!(state, DeploymentState::Succeeded, "{log}");
     demo.stop().await.unwrap();

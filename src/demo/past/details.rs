@@ -1,32 +1,89 @@
 //! What a deployment of the past did, step by step, and what it printed.
 
-use chrono::Duration;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use super::super::fleet::{Place, method};
+use chrono::Duration;
+use serde::Deserialize;
+
+use super::super::data;
+use super::super::fleet::{SampleEnvironment, method};
 use super::super::moments::Chance;
 use super::super::repositories::SampleCommit;
 use super::{Fate, Past, PastDeployment, PastServer, PastStep};
 use crate::domain::deployment::ServerState;
 use crate::domain::{CommitId, DeploymentState, Instant, Phase, StepKind, StepState, SyncMethod};
 
-/// Whether the project has tests for the deployer's host.
-pub fn has_local_tests(project: &str) -> bool {
-    has(project, StepKind::LocalTests)
+/// What past deployments say.
+pub(super) static TEXTS: LazyLock<Texts> = LazyLock::new(|| data::read("past.toml"));
+
+/// Why people asked for deployments, and what steps printed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Texts {
+    pub reasons: Vec<String>,
+    /// The reason of automatic deployments.
+    pub pushed: String,
+    /// The reason of a deployment to a single server.
+    pub one_server: String,
+    /// The reason of rollbacks.
+    pub rolled_back: String,
+    steps: BTreeMap<StepKind, StepText>,
 }
 
-fn has(project: &str, kind: StepKind) -> bool {
+/// What a step of one kind prints, with placeholders.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StepText {
+    /// Milliseconds, from and to.
+    took: (u64, u64),
+    lines: Vec<String>,
+    /// Other lines, by project.
+    of_project: BTreeMap<String, Vec<String>>,
+    /// A line for each server of the deployment.
+    each_server: String,
+    /// The sentence of a step that failed…
+    failed: String,
+    /// …and what it printed before.
+    failed_lines: Vec<String>,
+}
+
+/// Done once, before servers are touched.
+const BEFORE: [StepKind; 5] = [
+    StepKind::Check,
+    StepKind::Fetch,
+    StepKind::Export,
+    StepKind::Predeploy,
+    StepKind::LocalTests,
+];
+/// Done on each server.
+const ON_SERVER: [StepKind; 5] = [
+    StepKind::Inspect,
+    StepKind::Sync,
+    StepKind::Activate,
+    StepKind::Deploy,
+    StepKind::Tests,
+];
+
+/// The script that a step runs.
+fn script(kind: StepKind) -> Option<&'static str> {
     match kind {
-        StepKind::Predeploy => matches!(project, "webshop" | "site"),
-        StepKind::LocalTests => matches!(project, "webshop" | "orders-api"),
-        StepKind::Deploy => project != "site",
-        StepKind::Tests => matches!(project, "webshop" | "orders-api" | "mobile-backend"),
-        _ => true,
+        StepKind::Predeploy => Some("predeploy.sh"),
+        StepKind::LocalTests => Some("tests/run_local_tests.sh"),
+        StepKind::Deploy => Some("deploy.sh"),
+        StepKind::Tests => Some("tests/run_tests.sh"),
+        _ => None,
     }
+}
+
+/// Whether the project lacks the script of such a step.
+pub(super) fn lacks(project: &str, kind: StepKind) -> bool {
+    script(kind).is_some_and(|script| !data::exists(&format!("{project}/{script}")))
 }
 
 /// Writes down the deployment of `commit` to `place`, with `before` on the servers.
 pub(super) fn write(
-    place: &'static Place,
+    place: &'static SampleEnvironment,
     commit: SampleCommit,
     past: Past,
     before: &[(&'static str, CommitId)],
@@ -55,14 +112,14 @@ pub(super) fn write(
         place,
         commit: &commit,
         fate: past.fate,
+        last: servers.last().map_or("", |server| server.name),
         servers,
         steps: Vec::new(),
         clock: started_at,
         chance,
         over: false,
     };
-    writer.prepare();
-    writer.roll_out();
+    writer.write();
     let (servers, steps, clock) = (writer.servers, writer.steps, writer.clock);
     let (state, phase, outcome) = ending(past.fate, past.actor, &servers);
     let previous = servers.first().and_then(|server| server.previous.clone());
@@ -123,257 +180,137 @@ fn ending(fate: Fate, actor: &str, servers: &[PastServer]) -> (DeploymentState, 
 
 /// Writes steps one after the other and moves a clock on.
 struct Writer<'a> {
-    place: &'static Place,
+    place: &'static SampleEnvironment,
     commit: &'a SampleCommit,
     fate: Fate,
+    /// The server that fails, if one does.
+    last: &'static str,
     servers: Vec<PastServer>,
     steps: Vec<PastStep>,
     clock: Instant,
     chance: &'a mut Chance,
-    /// Nothing is begun any more.
+    /// It has ended; what follows is skipped.
     over: bool,
 }
 
 impl Writer<'_> {
-    fn prepare(&mut self) {
-        let (project, commit) = (self.place.project, self.commit.id.clone());
-        let environment = self.place.environment;
-        match self.fate {
-            Fate::Unreachable => {
-                let last = self.servers.last().map_or("", |server| server.name);
-                let detail = format!("{last} could not be reached: no answer within 10 seconds.");
-                self.end(None, StepKind::Check, StepState::Failed, detail, None);
-                self.give_up(ServerState::Skipped);
-            }
-            _ => {
-                let lines = self
-                    .servers
-                    .iter()
-                    .map(|server| format!("{}: reached, its host key is the pinned one.", server.name))
-                    .collect();
-                self.done(None, StepKind::Check, (600, 1900), lines);
-            }
+    fn write(&mut self) {
+        for kind in BEFORE {
+            self.step(None, kind);
         }
-        self.done(
-            None,
-            StepKind::Fetch,
-            (300, 1800),
-            vec!["The mirror is up to date.".to_owned()],
-        );
-        let exported = format!("Exported {} “{}”.", commit.short(), self.commit.title);
-        self.done(None, StepKind::Export, (80, 500), vec![exported]);
-        let built = match project {
-            "webshop" => shop_build(environment, &commit),
-            _ => vec![
-                format!("$ predeploy.sh {environment} {commit}"),
-                "rendered \u{1b}[36mpublic/index.html\u{1b}[0m".to_owned(),
-            ],
-        };
-        if self.fate == Fate::Cancelled {
-            let kind = if has(project, StepKind::Predeploy) {
-                StepKind::Predeploy
-            } else {
-                StepKind::Export
-            };
-            self.steps.retain(|step| step.kind != kind);
-            self.end(
-                None,
-                kind,
-                StepState::Cancelled,
-                "Ended by a person.".to_owned(),
-                None,
-            );
-            self.give_up(ServerState::Skipped);
-        }
-        self.script(None, StepKind::Predeploy, (1800, 4200), built);
-        if self.fate == Fate::LocalTests {
-            self.fail_local_tests();
-        }
-        let passed = vec!["\u{1b}[1;32m5 passed\u{1b}[0m".to_owned()];
-        self.script(None, StepKind::LocalTests, (1200, 2600), passed);
-    }
-
-    fn fail_local_tests(&mut self) {
-        let (environment, commit) = (self.place.environment, self.commit.id.clone());
-        let lines = vec![
-            format!(
-                "$ tests/run_local_tests.sh {environment} localhost {} {commit}",
-                self.place.branch
-            ),
-            "\u{1b}[31mE   wanted 15, got 20\u{1b}[0m".to_owned(),
-            "\u{1b}[31m=== 1 failed, 4 passed ===\u{1b}[0m".to_owned(),
-        ];
-        let detail = "tests/run_local_tests.sh ended with exit code 1.".to_owned();
-        self.clock += self.chance.seconds(2, 4);
-        self.end(None, StepKind::LocalTests, StepState::Failed, detail, Some(1));
-        if let Some(step) = self.steps.last_mut() {
-            step.lines.splice(0..0, lines);
-        }
-        self.give_up(ServerState::Skipped);
-    }
-
-    fn roll_out(&mut self) {
         let names: Vec<&'static str> = self.servers.iter().map(|server| server.name).collect();
-        let last = names.last().copied();
         for name in names {
-            let fails = self.fate == Fate::LastServer && Some(name) == last;
-            self.server(name, fails);
+            for kind in ON_SERVER {
+                let in_place = method(&self.place.project) == SyncMethod::InPlace;
+                if !(in_place && kind == StepKind::Activate) {
+                    self.step(Some(name), kind);
+                }
+            }
         }
-        self.done(None, StepKind::Finish, (40, 200), Vec::new());
+        self.step(None, StepKind::Finish);
     }
 
-    fn server(&mut self, name: &'static str, fails: bool) {
-        let at = Some(name);
-        let (place, commit) = (self.place, self.commit.id.clone());
-        self.done(at, StepKind::Inspect, (60, 240), Vec::new());
-        let sent = format!(
-            "{} files sent ({} bytes on the wire); it was verified.",
-            self.chance.below(9) + 1,
-            900 + self.chance.below(9000)
-        );
-        self.done(at, StepKind::Sync, (180, 900), vec![sent]);
-        if method(place.project) == SyncMethod::Symlink {
-            let lines = vec![format!("Switched to the release of {}.", commit.short())];
-            self.done(at, StepKind::Activate, (30, 90), lines);
-        }
-        let lines = vec![
-            format!("$ deploy.sh {} {name} {commit}", place.environment),
-            format!("Reloading on \u{1b}[1m{name}\u{1b}[0m … \u{1b}[32mok\u{1b}[0m"),
-        ];
-        self.script(at, StepKind::Deploy, (1200, 3200), lines);
-        let arguments = format!("{} {name} {} {commit}", place.environment, place.branch);
-        let asked = format!("$ tests/run_tests.sh {arguments}");
-        if !fails {
-            let lines = vec![asked, format!("\u{1b}[32m✓\u{1b}[0m {name} answers")];
-            self.script(at, StepKind::Tests, (600, 1600), lines);
-            return;
-        }
-        let why = "tests/run_tests.sh ended with exit code 1.";
-        let lines = vec![
-            asked,
-            format!("Asking the push gateway from {name} …"),
-            format!("\u{1b}[1;31m✗ the gateway refuses {name}: its certificate ended yesterday\u{1b}[0m"),
-        ];
-        self.end(at, StepKind::Tests, StepState::Failed, why.to_owned(), Some(1));
-        if let Some(step) = self.steps.last_mut() {
-            step.lines.splice(0..0, lines);
-        }
-        if let Some(server) = self.servers.iter_mut().find(|server| server.name == name) {
-            server.state = ServerState::Failed;
-            server.detail = format!(
-                "{why} The files of {} are in use there. Deploy again, or roll back.",
-                commit.short()
-            );
-        }
-        self.over = true;
-    }
-
-    /// A step that went well, unless nothing is begun any more or its end is told already.
-    fn done(&mut self, server: Option<&'static str>, kind: StepKind, took: (u64, u64), lines: Vec<String>) {
-        if self
-            .steps
-            .iter()
-            .any(|step| (step.server, step.kind) == (server, kind))
-        {
-            return;
-        }
-        let took = self.chance.below(took.1 - took.0) + took.0;
-        let took = Duration::milliseconds(i64::try_from(took).unwrap_or_default());
-        let times = (!self.over).then(|| (self.clock, self.clock + took));
-        if let Some((_, end)) = times {
-            self.clock = end;
-        }
-        self.steps.push(PastStep {
+    fn step(&mut self, server: Option<&'static str>, kind: StepKind) {
+        let text = TEXTS.steps.get(&kind).expect("every kind of step has its text");
+        let mut step = PastStep {
             server,
             kind,
-            state: if self.over {
-                StepState::Skipped
-            } else {
-                StepState::Succeeded
-            },
-            times,
+            state: StepState::Skipped,
+            times: None,
             exit_code: None,
             detail: String::new(),
-            lines: if self.over { Vec::new() } else { lines },
-        });
+            lines: Vec::new(),
+        };
+        let lacks = lacks(&self.place.project, kind);
+        if let Some(script) = script(kind).filter(|_| lacks) {
+            step.detail = format!("There is no {script}.");
+        }
+        let took = if lacks { (5, 20) } else { text.took };
+        let took = took.0 + self.chance.below(took.1 - took.0);
+        if !self.over {
+            let end = self.clock + Duration::milliseconds(i64::try_from(took).unwrap_or_default());
+            step.times = Some((self.clock, end));
+            self.clock = end;
+            match self.bad_end(server, kind) {
+                Some(state) => self.end_badly(&mut step, state, text),
+                None if lacks => {}
+                None => {
+                    step.state = StepState::Succeeded;
+                    step.exit_code = script(kind).map(|_| 0);
+                    let own = text.of_project.get(&self.place.project);
+                    step.lines = self.filled(own.unwrap_or(&text.lines), server);
+                    if !text.each_server.is_empty() {
+                        let line = |server: &PastServer| text.each_server.replace("{server}", server.name);
+                        step.lines.extend(self.servers.iter().map(line));
+                    }
+                }
+            }
+        }
+        self.steps.push(step);
     }
 
-    /// A script's step, skipped where the project has no such script.
-    fn script(&mut self, server: Option<&'static str>, kind: StepKind, took: (u64, u64), lines: Vec<String>) {
-        let there = has(self.place.project, kind);
-        let (took, lines) = if there {
-            (took, lines)
+    /// How this step ends when the deployment ends with it.
+    fn bad_end(&self, server: Option<&str>, kind: StepKind) -> Option<StepState> {
+        let cancelled_in = if lacks(&self.place.project, StepKind::Predeploy) {
+            StepKind::Export
         } else {
-            ((5, 20), Vec::new())
+            StepKind::Predeploy
         };
-        let steps = self.steps.len();
-        self.done(server, kind, took, lines);
-        let Some(step) = self.steps.get_mut(steps) else {
-            return;
-        };
-        if !there {
-            step.state = StepState::Skipped;
-            step.detail = format!("There is no {}.", script_name(kind));
-        } else if step.state == StepState::Succeeded {
-            step.exit_code = Some(0);
+        match (self.fate, kind) {
+            (Fate::Unreachable, StepKind::Check) | (Fate::LocalTests, StepKind::LocalTests) => {
+                Some(StepState::Failed)
+            }
+            (Fate::LastServer, StepKind::Tests) if server == Some(self.last) => Some(StepState::Failed),
+            (Fate::Cancelled, _) if kind == cancelled_in => Some(StepState::Cancelled),
+            _ => None,
         }
     }
 
-    /// A step that did not go well.
-    fn end(
-        &mut self,
-        server: Option<&'static str>,
-        kind: StepKind,
-        state: StepState,
-        detail: String,
-        exit_code: Option<i32>,
-    ) {
-        let begun = self.clock;
-        self.clock += self.chance.seconds(1, 3);
-        let times = Some((begun, self.clock));
-        let lines = vec![detail.clone()];
-        self.steps.push(PastStep {
-            server,
-            kind,
-            state,
-            times,
-            exit_code,
-            detail,
-            lines,
-        });
-    }
-
-    /// Nothing more is begun, and no server was touched.
-    fn give_up(&mut self, state: ServerState) {
+    /// Ends the deployment with `step`.
+    fn end_badly(&mut self, step: &mut PastStep, state: StepState, text: &StepText) {
+        step.state = state;
+        let server = step.server.unwrap_or(self.last);
+        if state == StepState::Cancelled {
+            step.detail = "Ended by a person.".to_owned();
+        } else {
+            step.detail = text.failed.replace("{server}", server);
+            step.exit_code = script(step.kind).map(|_| 1);
+            step.lines = self.filled(&text.failed_lines, step.server);
+        }
+        step.lines.push(step.detail.clone());
         self.over = true;
-        for server in &mut self.servers {
-            server.state = state;
-            server.released = false;
-            server.detail = match &server.previous {
-                Some(commit) => format!("Not touched: it runs {}.", commit.short()),
-                None => "Not touched.".to_owned(),
-            };
+        for one in &mut self.servers {
+            if step.server.is_none() {
+                one.state = ServerState::Skipped;
+                one.released = false;
+                one.detail = match &one.previous {
+                    Some(commit) => format!("Not touched: it runs {}.", commit.short()),
+                    None => "Not touched.".to_owned(),
+                };
+            } else if one.name == server {
+                one.state = ServerState::Failed;
+                one.detail = format!(
+                    "{} The files of {} are in use there. Deploy again, or roll back.",
+                    step.detail,
+                    self.commit.id.short()
+                );
+            }
         }
     }
-}
 
-fn script_name(kind: StepKind) -> &'static str {
-    match kind {
-        StepKind::Predeploy => "predeploy.sh",
-        StepKind::LocalTests => "tests/run_local_tests.sh",
-        StepKind::Deploy => "deploy.sh",
-        _ => "tests/run_tests.sh",
+    /// The lines with what their placeholders stand for.
+    fn filled(&mut self, lines: &[String], server: Option<&str>) -> Vec<String> {
+        let (files, bytes) = (1 + self.chance.below(9), 900 + self.chance.below(9000));
+        let fill = |line: &String| {
+            line.replace("{environment}", &self.place.name)
+                .replace("{branch}", &self.place.branch)
+                .replace("{commit}", self.commit.id.as_str())
+                .replace("{short}", self.commit.id.short())
+                .replace("{title}", &self.commit.title)
+                .replace("{server}", server.unwrap_or_default())
+                .replace("{files}", &files.to_string())
+                .replace("{bytes}", &bytes.to_string())
+        };
+        lines.iter().map(fill).collect()
     }
-}
-
-fn shop_build(environment: &str, commit: &CommitId) -> Vec<String> {
-    vec![
-        format!("$ predeploy.sh {environment} {commit}"),
-        format!("\u{1b}[1;34m==>\u{1b}[0m \u{1b}[1mBuilding the assets for {environment}\u{1b}[0m"),
-        "    \u{1b}[36mstyles/base.css\u{1b}[0m".to_owned(),
-        "    \u{1b}[36mstyles/basket.css\u{1b}[0m".to_owned(),
-        "\u{1b}[1;34m==>\u{1b}[0m \u{1b}[1mBundling src\u{1b}[0m".to_owned(),
-        "\u{1b}[32m✓\u{1b}[0m public/assets/shop.css".to_owned(),
-        "\u{1b}[32m✓\u{1b}[0m public/assets/shop.js".to_owned(),
-    ]
 }

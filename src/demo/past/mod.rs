@@ -1,66 +1,52 @@
-//! What the demo's servers have been through: some weeks of deployments, made up but consistent.
+//! Some weeks of made-up deployments that are consistent with each other.
 //!
-//! [`live_through`] walks each environment's commits from the oldest on and decides, with a fixed
-//! seed, which were deployed when, by whom and how it ended; `details` writes down what happened
-//! on the way. Only what succeeded changes what is on a server, so the last success (or what is
-//! said of a server otherwise) is what `targets` puts there. These are plain values: `seed` brings
-//! them into the store.
+//! [`live_through`] walks each environment's commits from the oldest to the newest and decides, with
+//! a fixed seed, which were deployed, when, by whom and how that ended; `details` adds steps and
+//! output. Only a success changes what is on a server, so the last one decides what `targets` puts
+//! there. These are plain values; `seed` stores them.
 
 mod details;
 
 use chrono::{Datelike, Duration, Timelike, Weekday};
 
-use super::fleet::{PLACES, Place};
+use super::fleet::{FLEET, SampleEnvironment};
 use super::moments::Chance;
 use super::repositories::{Sample, SampleCommit};
 use crate::domain::deployment::ServerState;
 use crate::domain::{CommitId, DeploymentState, Instant, Kind, Phase, StepKind, StepState};
+use details::TEXTS;
 
-/// A deployment that happened.
+/// A made-up deployment.
 #[derive(Debug, Clone)]
 pub struct PastDeployment {
-    /// Where to.
-    pub place: &'static Place,
-    /// The one server it was meant for; `None`: all of them.
+    pub place: &'static SampleEnvironment,
+    /// The only server it went to; `None`: all of them.
     pub only: Option<&'static str>,
-    /// What was deployed.
     pub commit: SampleCommit,
     /// What most servers had before.
     pub previous: Option<CommitId>,
-    /// How it came about.
     pub kind: Kind,
-    /// How it ended.
     pub state: DeploymentState,
-    /// Where it ended.
+    /// The phase it ended in.
     pub phase: Phase,
-    /// Who asked.
     pub actor: &'static str,
-    /// Why; may be empty.
+    /// May be empty.
     pub reason: &'static str,
-    /// When it was asked for.
     pub queued_at: Instant,
-    /// When it began.
     pub started_at: Instant,
-    /// When it ended.
     pub finished_at: Instant,
-    /// Who ended it.
     pub cancelled_by: Option<&'static str>,
-    /// A sentence.
+    /// How it ended, in a sentence.
     pub outcome: String,
-    /// Its servers, in order.
     pub servers: Vec<PastServer>,
-    /// Its steps, in order.
     pub steps: Vec<PastStep>,
 }
 
-/// A server's part.
+/// What a deployment did to one server.
 #[derive(Debug, Clone)]
 pub struct PastServer {
-    /// Its name.
     pub name: &'static str,
-    /// The cluster's.
     pub cluster: &'static str,
-    /// How it ended there.
     pub state: ServerState,
     /// What was on it before.
     pub previous: Option<CommitId>,
@@ -70,18 +56,16 @@ pub struct PastServer {
     pub released: bool,
 }
 
-/// A step that was done, or left out.
+/// A step, done or skipped.
 #[derive(Debug, Clone)]
 pub struct PastStep {
-    /// The server; `None`: the deployer's host.
+    /// `None`: on the deployer's host.
     pub server: Option<&'static str>,
-    /// What.
     pub kind: StepKind,
-    /// How it ended.
     pub state: StepState,
-    /// When, from and to; `None` when it was never begun.
+    /// Start and end; `None` when it was never begun.
     pub times: Option<(Instant, Instant)>,
-    /// Of a script.
+    /// A script's.
     pub exit_code: Option<i32>,
     /// A sentence; may be empty.
     pub detail: String,
@@ -93,29 +77,29 @@ pub struct PastStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Good,
-    /// A server does not answer: nothing is touched.
+    /// A server does not answer: no server is touched.
     Unreachable,
-    /// Tests on the deployer's host fail: nothing is touched.
+    /// Tests on the deployer's host fail: no server is touched.
     LocalTests,
-    /// Tests on the last server fail: the files are in use all the same.
+    /// Tests on the last server fail, after its files were switched.
     LastServer,
     /// A person ends it before servers are touched.
     Cancelled,
 }
 
-/// The environment that drifts: one of its servers has a newer commit than the other.
+/// The environment in which one server has a newer commit than the other.
 pub const DRIFTING: (&str, &str) = ("site", "beta");
 
 /// Commits before this one have no scripts yet, or nothing that could be deployed.
 const FIRST_DEPLOYABLE: usize = 3;
-/// Nothing is made up about the last minutes: they are the visitor's.
+/// No deployment is made up in the last minutes, which belong to the visitor.
 const QUIET: Duration = Duration::minutes(6);
 
-/// All deployments until `now`, in the order they were asked for.
+/// All deployments until `now`, in the order of their requests.
 pub fn live_through(samples: &[Sample], now: Instant) -> Vec<PastDeployment> {
     let mut all: Vec<PastDeployment> = Vec::new();
-    for (place, number) in PLACES.iter().zip(1..) {
-        let Some(sample) = samples.iter().find(|sample| sample.name == place.project) else {
+    for (place, number) in FLEET.environments.iter().zip(1..) {
+        let Some(sample) = samples.iter().find(|sample| sample.project.name == place.project) else {
             continue;
         };
         let mut life = Life {
@@ -126,7 +110,7 @@ pub fn live_through(samples: &[Sample], now: Instant) -> Vec<PastDeployment> {
             free_from: Instant::UNIX_EPOCH,
             done: Vec::new(),
         };
-        life.live(sample.commits(place.branch), &all);
+        life.live(sample.commits(&place.branch), &all);
         all.extend(life.done);
     }
     all.sort_by_key(|deployment| deployment.queued_at);
@@ -135,7 +119,7 @@ pub fn live_through(samples: &[Sample], now: Instant) -> Vec<PastDeployment> {
 
 /// One environment's weeks.
 struct Life {
-    place: &'static Place,
+    place: &'static SampleEnvironment,
     now: Instant,
     chance: Chance,
     on_servers: Vec<(&'static str, CommitId)>,
@@ -146,7 +130,7 @@ struct Life {
 impl Life {
     fn live(&mut self, commits: &[SampleCommit], before: &[PastDeployment]) {
         let place = self.place;
-        let drifts = (place.project, place.environment) == DRIFTING;
+        let drifts = place.is(DRIFTING.0, DRIFTING.1);
         let mut candidates = candidates(place, commits, before);
         let newest = commits.last().map(|commit| commit.id.clone());
         let strays = if drifts {
@@ -156,7 +140,7 @@ impl Life {
         };
         for (commit, ready) in candidates {
             let is_newest = Some(&commit.id) == newest.as_ref();
-            match (place.project, place.environment) {
+            match (place.project.as_str(), place.name.as_str()) {
                 ("orders-api", "dev") if is_newest => {
                     self.deploy(commit, ready + Duration::minutes(9), Fate::LocalTests);
                 }
@@ -178,7 +162,7 @@ impl Life {
     }
 
     fn maybe_deploy(&mut self, commit: SampleCommit, ready: Instant) {
-        let (keep, least, most) = match self.place.environment {
+        let (keep, least, most) = match self.place.name.as_str() {
             "dev" if self.place.auto_deploy => (100, 20, 40),
             "dev" => (85, 4 * 60, 50 * 60),
             "prod" => (60, 3 * 3600, 28 * 3600),
@@ -186,7 +170,7 @@ impl Life {
         };
         let wanted = self.chance.percent(keep);
         let at = ready + self.chance.seconds(least, most);
-        let at = if self.place.environment == "dev" {
+        let at = if self.place.name == "dev" {
             at
         } else {
             in_business_hours(at, &mut self.chance)
@@ -196,7 +180,7 @@ impl Life {
             return;
         }
         self.deploy(commit, at, fate);
-        let bad_luck = self.place.environment == "prod" && self.chance.percent(18);
+        let bad_luck = self.place.name == "prod" && self.chance.percent(18);
         if bad_luck && fate == Fate::Good {
             self.roll_back();
         }
@@ -206,7 +190,7 @@ impl Life {
         match self.chance.below(100) {
             _ if self.on_servers.is_empty() => Fate::Good,
             0..=4 => Fate::Unreachable,
-            5..=10 if details::has_local_tests(self.place.project) => Fate::LocalTests,
+            5..=10 if !details::lacks(&self.place.project, StepKind::LocalTests) => Fate::LocalTests,
             11..=15 => Fate::Cancelled,
             _ => Fate::Good,
         }
@@ -222,7 +206,7 @@ impl Life {
             (false, Some(_)) => Kind::Promotion,
             (false, None) => Kind::Regular,
         };
-        let actor = match (kind, self.place.environment, self.chance.below(3)) {
+        let actor = match (kind, self.place.name.as_str(), self.chance.below(3)) {
             (Kind::Automatic, ..) => "auto",
             _ if only.is_some() => "ines",
             (_, "prod", 0) => "admin",
@@ -231,9 +215,9 @@ impl Life {
             _ => "tom",
         };
         let reason = if only.is_some() {
-            "Trying the new checkout on one server with the payment provider"
+            &TEXTS.one_server
         } else if kind == Kind::Automatic {
-            "Pushed to main"
+            &TEXTS.pushed
         } else {
             self.reason()
         };
@@ -249,24 +233,9 @@ impl Life {
     }
 
     fn reason(&mut self) -> &'static str {
-        const WHY: [&str; 10] = [
-            "",
-            "",
-            "",
-            "",
-            "For the demo on Thursday",
-            "Requested by support, ticket 4711",
-            "Weekly release",
-            "Together with the new price list",
-            "Needed by the warehouse",
-            "Ready for the people in Copenhagen",
-        ];
-        let which = self.chance.below(WHY.len() as u64);
-        usize::try_from(which)
-            .ok()
-            .and_then(|which| WHY.get(which))
-            .copied()
-            .unwrap_or("")
+        let which = self.chance.below(TEXTS.reasons.len() as u64);
+        let which = usize::try_from(which).unwrap_or_default();
+        TEXTS.reasons.get(which).map_or("", String::as_str)
     }
 
     /// Back to what was there before, a little later.
@@ -289,7 +258,7 @@ impl Life {
         let past = Past {
             kind: Kind::Rollback,
             actor: "ines",
-            reason: "More errors than before, going back until we know why",
+            reason: &TEXTS.rolled_back,
             at,
             fate: Fate::Good,
             only: None,
@@ -309,7 +278,7 @@ impl Life {
     }
 }
 
-/// What is known of a deployment before it begins.
+/// What is decided about a deployment before it begins.
 struct Past {
     kind: Kind,
     actor: &'static str,
@@ -322,7 +291,7 @@ struct Past {
 /// The commits that may go to `place`, each with the instant from which it may: when it was made,
 /// or when it had succeeded one lower in the chain.
 fn candidates(
-    place: &'static Place,
+    place: &'static SampleEnvironment,
     commits: &[SampleCommit],
     before: &[PastDeployment],
 ) -> Vec<(SampleCommit, Instant)> {
@@ -333,7 +302,7 @@ fn candidates(
     let succeeded = |commit: &SampleCommit| {
         before
             .iter()
-            .filter(|past| std::ptr::eq(past.place, source) || same_place(past.place, source))
+            .filter(|past| std::ptr::eq(past.place, source))
             .filter(|past| past.state == DeploymentState::Succeeded)
             .find(|past| past.commit.id == commit.id)
             .map(|past| past.finished_at)
@@ -341,10 +310,6 @@ fn candidates(
     deployable
         .filter_map(|commit| Some((commit.clone(), succeeded(commit)?)))
         .collect()
-}
-
-fn same_place(one: &Place, other: &Place) -> bool {
-    (one.project, one.environment) == (other.project, other.environment)
 }
 
 /// `at`, or the next working morning when `at` lies outside the hours of the shipped calendar.

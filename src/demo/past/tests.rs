@@ -1,16 +1,16 @@
 //! The past that is made up has to be one that could have been.
 
+use super::super::fleet::SampleProject;
 use super::super::repositories;
-use super::super::stories::STORIES;
 use super::*;
 
 fn lived(now: &str) -> (Vec<Sample>, Vec<PastDeployment>) {
     let dir = tempfile::tempdir().unwrap();
     let now: Instant = now.parse().unwrap();
-    let samples: Vec<Sample> = STORIES
-        .iter()
-        .map(|story| repositories::tell(story, &dir.path().join(story.name), now).unwrap())
-        .collect();
+    let make = |project: &'static SampleProject| {
+        repositories::make(project, &dir.path().join(&project.name), now).unwrap()
+    };
+    let samples: Vec<Sample> = FLEET.projects.iter().map(make).collect();
     let past = live_through(&samples, now);
     (samples, past)
 }
@@ -32,9 +32,9 @@ fn the_past_has_everything_worth_showing() {
         assert!(past.is_sorted_by_key(|p| p.queued_at), "{now}");
         let limit: Instant = now.parse().unwrap();
         assert!(past.iter().all(|p| p.finished_at < limit), "{now}");
-        for place in &PLACES {
-            let good = count(&|p| same_place(p.place, place) && p.state == DeploymentState::Succeeded);
-            assert!(good >= 1, "{now}: {}/{}", place.project, place.environment);
+        for place in &FLEET.environments {
+            let good = count(&|p| std::ptr::eq(p.place, place) && p.state == DeploymentState::Succeeded);
+            assert!(good >= 1, "{now}: {}/{}", place.project, place.name);
         }
     }
 }
@@ -42,10 +42,7 @@ fn the_past_has_everything_worth_showing() {
 #[test]
 fn one_environment_drifts_and_one_test_failed_last() {
     let (samples, past) = lived("2026-11-22T12:00:00Z");
-    let in_place = |project, environment| {
-        past.iter()
-            .filter(move |p| (p.place.project, p.place.environment) == (project, environment))
-    };
+    let in_place = |project, environment| past.iter().filter(move |p| p.place.is(project, environment));
     let on = |server: &str| {
         let mut all = in_place(DRIFTING.0, DRIFTING.1).flat_map(|p| p.servers.iter().map(move |s| (s, p)));
         let last = all.rfind(|(s, _)| s.name == server && s.released);
@@ -73,7 +70,7 @@ fn steps_tell_a_consistent_story() {
         let before: Vec<_> = deployment.place.source().into_iter().collect();
         for source in before {
             let promoted = past.iter().any(|p| {
-                same_place(p.place, source)
+                std::ptr::eq(p.place, source)
                     && p.commit == deployment.commit
                     && p.state == DeploymentState::Succeeded
                     && p.finished_at <= deployment.queued_at
@@ -81,7 +78,7 @@ fn steps_tell_a_consistent_story() {
             assert!(
                 promoted,
                 "{}/{} skipped the chain",
-                deployment.place.project, deployment.place.environment
+                deployment.place.project, deployment.place.name
             );
         }
     }

@@ -1,0 +1,16 @@
+#!/bin/sh
+# tests/run_tests.sh ENVIRONMENT HOST BRANCH COMMIT
+set -u
+cd "$(dirname "$0")/.."
+for file in config/routes.toml config/push.toml; do
+    sleep 0.3
+    test -s "$file" || { printf '\033[31m✗ %s is missing\033[0m\n' "$file" >&2; exit 1; }
+    printf '\033[32m✓\033[0m %s\n' "$file"
+done
+echo "Asking the push gateway from $2 …"
+sleep 0.8
+if [ "$2" = "beta-2" ]; then
+    printf '\033[1;31m✗ the gateway refuses %s: its certificate ended yesterday\033[0m\n' "$2" >&2
+    exit 1
+fi
+printf '\033[32m✓\033[0m the gateway knows %s\n' "$2"
