@@ -180,11 +180,9 @@ impl fmt::Display for PolicyLine {
 /// Why somebody may not do something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Who asked.
     pub actor: Actor,
     /// What was asked.
     pub action: Action,
-    /// Of what.
     pub resource: Resource,
     /// When it was decided.
     pub at: Instant,

@@ -22,7 +22,6 @@ words! {
 pub struct NewAuditEvent {
     /// When it happened.
     pub at: Instant,
-    /// Who did it.
     pub actor: String,
     /// Who really sat there, if that is somebody else.
     pub impersonator: Option<String>,
@@ -45,7 +44,6 @@ pub struct NewAuditEvent {
 pub struct AuditEvent {
     /// Its row, counted up.
     pub id: AuditId,
-    /// The act.
     pub event: NewAuditEvent,
     /// The hash of the event before; empty for the first.
     pub prev_hash: String,

@@ -38,9 +38,6 @@ pub struct Hours {
 }
 
 impl Hours {
-    /// The whole day.
-    pub const WHOLE_DAY: Self = Self { from: 0, until: DAY };
-
     fn crosses_midnight(self) -> bool {
         self.until <= self.from
     }
@@ -221,17 +218,6 @@ impl Calendar {
             .iter()
             .filter(|freeze| freeze.holds(resource, at))
             .max_by_key(|freeze| freeze.until)
-    }
-
-    /// The first instant, `after` or later, at which `window` is open; `None` when there is none
-    /// within `days`.
-    pub fn next_opening(&self, window: &str, after: Instant, days: u16) -> Option<Instant> {
-        if self.is_open(window, after) {
-            return Some(after);
-        }
-        self.changes(after, days)
-            .into_iter()
-            .find(|&change| self.is_open(window, change))
     }
 
     fn window_holds(&self, window: &Window, at: Instant) -> bool {

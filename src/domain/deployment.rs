@@ -97,21 +97,18 @@ pub enum Target {
     Environment,
     /// Those of one cluster.
     Cluster {
-        /// Which.
         id: ClusterId,
         /// Its name at the time.
         name: String,
     },
     /// One server.
     Server {
-        /// Which.
         id: ServerId,
         /// Its name at the time.
         name: String,
     },
     /// Some, of a larger target that an earlier deployment did not get through with.
     Servers {
-        /// Which.
         ids: Vec<ServerId>,
         /// Their names at the time, in the same order.
         names: Vec<String>,
@@ -155,7 +152,6 @@ pub struct Deployment {
     pub target: Target,
     /// The branch it was picked from.
     pub branch: String,
-    /// The commit.
     pub commit: CommitId,
     /// The first line of its message.
     pub commit_title: String,
@@ -167,7 +163,6 @@ pub struct Deployment {
     pub state: DeploymentState,
     /// What it is at, while it runs; where it ended, afterwards.
     pub phase: Phase,
-    /// Who asked.
     pub actor: String,
     /// The groups that their login told; see [`Actor::groups`].
     pub groups: Vec<String>,

@@ -37,9 +37,7 @@ pub const MOST_REDIRECTS: u32 = 5;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
-    /// The question.
     pub probe: Probe,
-    /// Who asks.
     pub from: AskedFrom,
     /// Seconds from the end of an attempt to the beginning of the next.
     pub interval: u64,

@@ -7,7 +7,6 @@ use super::{EnvironmentId, Instant, LockId, ProjectId};
 /// A stop to deployments, made by a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
-    /// Its row.
     pub id: LockId,
     /// The project it stops; `None`: all of them.
     pub project: Option<ProjectId>,
@@ -17,7 +16,6 @@ pub struct Lock {
     pub reason: String,
     /// Who made it.
     pub author: String,
-    /// When.
     pub created_at: Instant,
     /// When it ends by itself; `None`: when somebody lifts it.
     pub ends_at: Option<Instant>,

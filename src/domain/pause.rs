@@ -10,7 +10,6 @@ use super::step::words;
 pub struct Pause {
     /// Why it pauses.
     pub reason: PauseReason,
-    /// Since when.
     pub since: Instant,
     /// When it goes on by itself; `None`: when a person says so.
     pub until: Option<Instant>,
@@ -21,17 +20,11 @@ pub struct Pause {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PauseReason {
     /// A person asked for it.
-    Person {
-        /// Who.
-        by: String,
-    },
+    Person { by: String },
     /// The canaries are done; somebody or time says whether the rest follows.
     Canary,
     /// Servers failed, and the environment wants a person to choose.
-    Failure {
-        /// Their names.
-        servers: Vec<String>,
-    },
+    Failure { servers: Vec<String> },
     /// Policy does not allow to go on at this time.
     Policy {
         /// What it says.
@@ -71,9 +64,7 @@ words! {
 pub struct Answered {
     /// What was said.
     pub answer: Answer,
-    /// By whom.
     pub by: String,
-    /// When.
     pub at: Instant,
 }
 

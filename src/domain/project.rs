@@ -13,7 +13,6 @@ use super::{ClusterId, EnvironmentId, ProjectId};
 /// A Git repository that is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Project {
-    /// Its row.
     pub id: ProjectId,
     /// Unique.
     pub name: Name,
@@ -57,7 +56,6 @@ impl SyncMethod {
 /// A place of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
-    /// Its row.
     pub id: EnvironmentId,
     /// Whose it is.
     pub project_id: ProjectId,
@@ -78,7 +76,6 @@ pub struct Environment {
     pub fail_on_failed_tests: bool,
     /// The clusters it is deployed to, in order.
     pub clusters: Vec<ClusterId>,
-    /// The rest.
     pub options: EnvironmentOptions,
 }
 
@@ -130,7 +127,6 @@ pub struct EnvironmentOptions {
 /// A variable that scripts see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
-    /// Its value.
     pub value: String,
     /// Whether it is masked in every log and page.
     pub secret: bool,

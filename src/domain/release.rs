@@ -83,7 +83,6 @@ pub struct ServerRelease {
     pub deployment_id: Option<DeploymentId>,
     /// The branch the commit was picked from.
     pub branch: String,
-    /// The commit.
     pub commit: CommitId,
     /// The directory on the server.
     pub path: String,
@@ -100,7 +99,6 @@ pub struct ServerRelease {
 pub struct Observation {
     /// Of which environment.
     pub environment_id: EnvironmentId,
-    /// Which server.
     pub server_id: ServerId,
     /// When it was asked.
     pub at: Instant,

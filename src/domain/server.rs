@@ -8,7 +8,6 @@ use super::{BalancerId, ClusterId, Instant, ServerId};
 /// One SSH host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
-    /// Its row.
     pub id: ServerId,
     /// Unique; what people and scripts call it.
     pub name: Name,
@@ -38,14 +37,12 @@ pub struct HostKey {
     pub fingerprint: String,
     /// When it was trusted.
     pub pinned_at: Instant,
-    /// By whom.
     pub pinned_by: String,
 }
 
 /// A named set of servers, shared by environments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
-    /// Its row.
     pub id: ClusterId,
     /// Unique.
     pub name: Name,
@@ -60,7 +57,6 @@ pub struct Cluster {
 /// A server's place in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Which server.
     pub server: ServerId,
     /// What the balancer calls it; `None`: as we do.
     pub balancer_name: Option<String>,
@@ -69,7 +65,6 @@ pub struct Member {
 /// An HAProxy in front of clusters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balancer {
-    /// Its row.
     pub id: BalancerId,
     /// Unique.
     pub name: Name,

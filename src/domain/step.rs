@@ -107,7 +107,6 @@ impl StepState {
 /// One named unit of a deployment's work, once per deployment or once per server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Its row.
     pub id: StepId,
     /// Whose it is.
     pub deployment_id: DeploymentId,

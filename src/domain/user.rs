@@ -8,7 +8,6 @@ use super::{Instant, TokenId, UserId};
 /// Somebody who may log in. What they may do is policy's business, not written here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Its row.
     pub id: UserId,
     /// Unique; what policy lines call them.
     pub name: Name,
@@ -38,7 +37,6 @@ impl User {
 /// A key to the API that acts as its user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
-    /// Its row.
     pub id: TokenId,
     /// Whose it is.
     pub user_id: UserId,

@@ -13,7 +13,6 @@ use crate::domain::{BalancerId, Error, Result, ServerId};
 /// A server's place behind a balancer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
-    /// The balancer.
     pub balancer: BalancerId,
     /// What people call it.
     pub balancer_name: String,
@@ -72,9 +71,7 @@ impl Standing {
 /// stay in service while others are out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The server.
     pub server: ServerId,
-    /// Its name.
     pub name: String,
     /// The cluster it is deployed through.
     pub cluster: String,
@@ -103,10 +100,7 @@ pub enum Hold {
     /// A person says so.
     Person,
     /// So many seconds pass, or a person says so earlier.
-    Seconds {
-        /// How many.
-        seconds: u64,
-    },
+    Seconds { seconds: u64 },
 }
 
 /// Servers that are worked on together.
@@ -126,9 +120,7 @@ pub struct Batch {
 /// A server in a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
-    /// The server.
     pub server: ServerId,
-    /// Its name.
     pub name: String,
     /// The cluster it is deployed through.
     pub cluster: String,
@@ -145,9 +137,7 @@ pub struct Planned {
 /// A server that is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftAlone {
-    /// Its name.
     pub name: String,
-    /// Its cluster.
     pub cluster: String,
     /// Why, as a sentence.
     pub why: String,
@@ -156,11 +146,9 @@ pub struct LeftAlone {
 /// A balancer's backend with what serves in it, and how few may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
-    /// The balancer.
     pub balancer: BalancerId,
     /// What people call it.
     pub balancer_name: String,
-    /// The backend.
     pub backend: String,
     /// What served when the plan was made.
     pub serving: Vec<ServerId>,
