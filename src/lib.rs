@@ -16,7 +16,11 @@
 //!   `engine/recovery.rs` puts right what a killed deployer left, `engine/keeper.rs` keeps out what
 //!   ended deployments left out of service, `engine/output.rs` brings every
 //!   printed line into the store and then to whoever watches.
-//! - [`store`]: remembers. The only place that knows SQL; one file per noun.
+//! - [`store`]: remembers. The only place that knows SQL; one file per noun. What matters is written
+//!   through a [`store::Change`], which is opened with a right (a permit, a lease, somebody at the
+//!   gate) and committed only together with a [`domain::Event`]; the audit row and the wake-ups of
+//!   pages and workers are made from that event. What is noted along the way (log lines, steps,
+//!   heartbeats) goes through a [`store::Record`].
 //! - [`git`], [`ssh`], [`sync`]: one module per thing outside. Mirrors, commits, diffs, exports;
 //!   pooled connections and remote commands as values; the one manifest of a tree and the
 //!   difference that each server needs.
@@ -40,8 +44,10 @@
 //!    arguments are quoted in one place.
 //! 2. No connection without a verified host key, no password login, no private key in the database,
 //!    the log or a page.
-//! 3. No action without a permit, asked for at request and again when it is carried out.
-//! 4. A change and its audit event are one transaction; audit events are only ever appended.
+//! 3. No action without a permit, asked for at request and again when it is carried out. A change
+//!    that was opened without a right does not compile.
+//! 4. A change and its audit event are one transaction, and one that is committed without an event
+//!    does not compile; audit events are only ever appended.
 //! 5. After a failure, a cancel or a crash no server stays out of service that serves correct code,
 //!    none goes back whose release is half applied, and every server's row says what is on it. No
 //!    rollout ever takes more servers out of a balancer than its plan allows.
@@ -56,7 +62,8 @@
 //! Alice presses Deploy. The form's handler in `web` makes an [`app::deployments::DeployRequest`]
 //! of it. [`app::deployments::request`] asks `access` for a permit, checks that the servers belong
 //! to the environment and that the commit is on its branch and was proven in the environment
-//! before, and stores the deployment, its servers and an audit event together. It wakes the engine.
+//! before, and stores the deployment and its servers in a change. Its commit records the event
+//! `deployment.requested` and wakes the engine.
 //!
 //! A worker claims the deployment: in one transaction it becomes `running` and its servers are
 //! reserved, so nobody else deploys to them meanwhile. *Check* asks `access` again, looks at every
