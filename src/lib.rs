@@ -27,6 +27,8 @@
 //! - [`http`]: a small client that speaks over any stream, for those who ask servers and balancers.
 //! - [`balancer`]: HAProxy, over its socket or its statistics page: who is in service, taking
 //!   servers out and back in, waiting for sessions to end and for servers to come up.
+//! - [`terminal`]: what a terminal shows of a line of output, and what it obeys; masking and pages
+//!   read lines by it.
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
@@ -98,4 +100,5 @@ pub mod ssh;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
+pub mod terminal;
 pub mod web;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::names::Name;
 use super::{Instant, TokenId, UserId};
 
-/// Somebody who may log in. What they may do is policy's business, not written here.
+/// Somebody who may log in. Policy decides what they may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub id: UserId,
@@ -50,7 +50,7 @@ pub struct Token {
     pub expires_at: Option<Instant>,
     /// When it was last used, to the minute or so.
     pub last_used_at: Option<Instant>,
-    /// When somebody ended it.
+    /// When it was revoked.
     pub revoked_at: Option<Instant>,
 }
 

@@ -1,12 +1,11 @@
 //! No other site's page may act with our visitor's cookies.
 //!
-//! Every request that is not a mere question is looked at here, before any handler: where the
-//! browser says it comes from (`Sec-Fetch-Site`, else `Origin`, which has to be the host that was
-//! asked or the configured public address: a proxy may ask us by another host), and a token that only our own
-//! pages hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret lies in
-//! the session; for visitors without one, in a cookie of its own, so that a login form costs no
-//! session. What a page holds is the secret under a fresh mask, so that packing pages cannot
-//! leak it.
+//! Every request that may change something is checked here, before any handler. First where it comes
+//! from, by the browser's own word: `Sec-Fetch-Site`, else `Origin`, which has to be the requested
+//! host or the configured public address (a proxy may reach us by another host). Then the token that
+//! only our own pages hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret
+//! lies in the session; for visitors without one, in a cookie of its own, so that a login form costs
+//! no session. A page holds the secret under a fresh mask, so that compressing pages cannot leak it.
 
 use poem::Request;
 use poem::http::Method;
@@ -50,7 +49,7 @@ fn fits(token: &str, secret: &str) -> bool {
         return false;
     }
     let (mask, masked) = token.split_at(SECRET_BYTES);
-    // All bytes are looked at, whatever the first ones say.
+    // All bytes are compared, even when the first ones differ: time tells nothing.
     let difference = mask
         .iter()
         .zip(masked)
@@ -83,7 +82,7 @@ pub async fn check(
     };
     match (token, secret) {
         (Some(token), Some(secret)) if fits(&token, secret) => Ok(()),
-        _ => Err(refused("The form was too old, or sent from elsewhere.").into()),
+        _ => Err(refused("The form has expired or came from elsewhere.").into()),
     }
 }
 
@@ -94,7 +93,7 @@ fn refused(what: &str) -> Error {
     )
 }
 
-/// What the browser itself says about the sender. Old browsers say nothing: the token decides.
+/// Whether the browser names a page of ours as the sender. Old browsers name none: the token decides.
 fn comes_from_here(request: &Request, public_origin: Option<&str>) -> bool {
     if let Some(site) = request.header("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");

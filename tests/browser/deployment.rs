@@ -51,7 +51,7 @@ async fn browser_shows_lines_and_states_as_they_happen() {
 
     go(&world);
     browser.until_text("#state .deployment-state", "Succeeded").await;
-    browser.until_text("#acts", "Deploy again").await;
+    browser.until_text("#acts", "Redeploy").await;
     browser.until_text("#lines", "the last words").await;
     assert_eq!(
         browser.ask("window.kept").await,
@@ -154,14 +154,14 @@ async fn browser_renews_the_activity_page() {
         .goto(&format!("{}/activity", site.url))
         .await
         .unwrap();
-    browser.until_text("#now", "Nothing runs").await;
+    browser.until_text("#now", "Nothing is running").await;
     browser.ask("window.kept = 'yes'").await;
     running(&mut world).await;
     browser.until_text("#now", "Greet people").await;
     browser.until_text("#now", "Running (1)").await;
     browser.picture("activity-running").await;
     go(&world);
-    browser.until_text("#now", "Ended lately").await;
+    browser.until_text("#now", "Recently finished").await;
     assert_eq!(
         browser.ask("window.kept").await,
         "yes",
@@ -208,13 +208,13 @@ async fn browser_without_scripts_has_the_whole_page() {
     browser.page.goto(&address).await.unwrap();
     assert!(browser.text("#lines").await.contains("one green line"));
     assert!(browser.text("#state").await.contains("Running"));
-    assert!(browser.text("main").await.contains("Look again"));
+    assert!(browser.text("main").await.contains("Reload"));
     go(&world);
     world.end(id).await;
     browser.page.goto(&address).await.unwrap();
     assert!(browser.text("#lines").await.contains("the last words"));
     assert!(browser.text("#state").await.contains("Succeeded"));
-    assert!(browser.text("#acts").await.contains("Deploy again"));
+    assert!(browser.text("#acts").await.contains("Redeploy"));
     browser.close().await;
 }
 
@@ -269,7 +269,7 @@ fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
         started_at: Some(noon()),
         finished_at: noon(),
         cancelled_by: None,
-        outcome: "4 of 200 servers failed; what is on each stands below.".into(),
+        outcome: "4 of 200 servers failed; see below what each runs.".into(),
         parts: (0..200).map(part).collect(),
         steps: (0..200)
             .flat_map(|number| kinds.map(|kind| step(number, kind)))

@@ -39,7 +39,7 @@ async fn browser_answers_a_pause_and_sees_the_rest_roll_out() {
         .await
         .unwrap();
     // The page was open before the pause came: the question comes to it.
-    browser.until_text("#acts", "The canaries are done").await;
+    browser.until_text("#acts", "Canary deployed").await;
     assert!(browser.text("#lanes").await.contains("Canary"));
     browser.picture("paused").await;
     let go_on = "document.querySelector('#acts form:has(input[value=resume]) button').click()";

@@ -1,6 +1,7 @@
 //! What a deployment finds out only when it begins, and then does not begin.
 
-use deployer::domain::{DeploymentState, EnvironmentOptions};
+use deployer::app::deployments;
+use deployer::domain::{Actor, DeploymentState, EnvironmentOptions};
 
 use super::hardship::tamper;
 use crate::support::world::{Wishes, World};
@@ -74,4 +75,19 @@ async fn a_release_of_nothing_is_refused() {
     let done = world.deploy(&commit).await;
     assert_eq!(done.state, DeploymentState::Failed);
     assert!(done.outcome.contains("nothing to deploy"), "{}", done.outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_deploy_by_a_group_still_may_when_it_begins() {
+    let mut world = World::simple().await;
+    world.repository.write("index.html", "hello");
+    let commit = world.commit("Begin").await;
+    let ann = Actor {
+        groups: vec!["developers".into()],
+        ..Actor::user("ann", "127.0.0.1")
+    };
+    let requested = deployments::request(&world.app, &ann, World::request(&commit)).await;
+    let done = world.end(requested.unwrap().id()).await;
+    assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);
+    assert_eq!(done.groups, ["developers"]);
 }

@@ -44,7 +44,10 @@ async fn what_waits_says_for_what_and_hides_what_may_not_be_seen() {
     let failed = past(&site, vec![(failed, S::Failed)]).await[0];
 
     let page = text(&site, "/activity").await;
-    assert!(page.contains("Nothing runs"), "the blog is not alice's to see");
+    assert!(
+        page.contains("Nothing is running"),
+        "the blog is not alice's to see"
+    );
     assert!(page.contains(&format!("deployment {}", running.id)));
     assert!(!page.contains(&format!("/deployments/{}\"", running.id)) && !page.contains("blog"));
     assert!(page.contains(&format!(
@@ -56,13 +59,13 @@ async fn what_waits_says_for_what_and_hides_what_may_not_be_seen() {
     }
     let first = text(&site, &format!("/deployments/{}", waiting.id)).await;
     assert!(
-        first.contains("It is the first in the queue.")
-            && first.contains(&format!("It waits for deployment {} to end.", running.id)),
+        first.contains("First in the queue.")
+            && first.contains(&format!("Waiting for deployment {} to finish.", running.id)),
         "{first}"
     );
     let second = text(&site, &format!("/deployments/{}", behind.id)).await;
     assert!(
-        second.contains("It is number 2 in the queue.")
+        second.contains("Number 2 in the queue.")
             && second.contains(&format!("deployment {}</a> of shop/beta", waiting.id)),
         "{second}"
     );

@@ -53,7 +53,7 @@ async fn press_twice(pages: &Pages, id: DeploymentId, act: &str) -> DeploymentId
     let two = location(&send(pages, &form).await);
     assert_eq!(id_of(&two), one, "{act}");
     let page = page_of(pages, one).await;
-    assert!(page.contains("This was asked for already"), "{act}: {page}");
+    assert!(page.contains("Already requested as deployment "), "{act}: {page}");
     one
 }
 
@@ -171,9 +171,9 @@ async fn what_waits_and_what_runs_is_cancelled_on_its_page() {
         .await;
     let page = page_of(&pages, waiting).await;
     assert!(
-        page.contains("It is the first in the queue.")
+        page.contains("First in the queue.")
             && page.contains(&format!(
-                "It waits for <a href=\"/deployments/{running}\">deployment {running}</a> of shop/dev to end."
+                "Waiting for <a href=\"/deployments/{running}\">deployment {running}</a> of shop/dev to finish."
             )),
         "{page}"
     );
@@ -184,7 +184,7 @@ async fn what_waits_and_what_runs_is_cancelled_on_its_page() {
             format!("/deployments/{id}")
         );
         let page = page_of(&pages, id).await;
-        let told = ["has cancelled it.", "It was cancelled."];
+        let told = ["Cancelled by ", "Cancelled."];
         assert!(told.iter().any(|words| page.contains(words)), "{page}");
         let ended = pages.world.end(id).await;
         assert_eq!(ended.state, DeploymentState::Cancelled);
@@ -225,7 +225,7 @@ async fn a_log_is_sifted_and_downloaded() {
             (here, there),
             "{query}: {lines}"
         );
-        assert_eq!(page.contains("No line matches."), !here && !there, "{query}");
+        assert_eq!(page.contains("No matching line."), !here && !there, "{query}");
     }
     let (status, text) = pages.get(&format!("/deployments/{id}/log")).await;
     assert_eq!(status, StatusCode::OK);

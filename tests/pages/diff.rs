@@ -27,7 +27,7 @@ async fn any_two_commits_are_compared_and_hostile_text_is_text() {
         !page.contains("<script>alert(1)") && !page.contains("<b>.html"),
         "{page}"
     );
-    assert!(page.contains("Show it alone, at length") && !page.contains("line 999"));
+    assert!(page.contains("Show this file alone") && !page.contains("line 999"));
     let alone = pages
         .page("/projects/shop/diff?from=&to=main&only=long.txt")
         .await;
@@ -37,7 +37,7 @@ async fn any_two_commits_are_compared_and_hostile_text_is_text() {
     let back = pages
         .page(&format!("/projects/shop/diff?from=main&to={first}"))
         .await;
-    assert!(back.contains("1 commit of the first one"), "{back}");
+    assert!(back.contains("Removes 1 commit."), "{back}");
     let same = pages.page("/projects/shop/diff?from=main&to=main").await;
     assert!(same.contains("Both are the same commit"), "{same}");
 }

@@ -14,7 +14,7 @@ async fn shows_the_chain_and_what_may_be_promoted() {
     let page = pages.page("/projects/shop?env=prod").await;
     assert!(page.contains("1 commit behind main"), "{page}");
     assert!(page.contains(&format!("Promote {}", &first[..8])), "{page}");
-    assert!(page.contains("Not yet deployed to dev with success"), "{page}");
+    assert!(page.contains("Not yet deployed to dev successfully"), "{page}");
     assert!(page.contains("With a body"), "{page}");
     let found = pages.page("/projects/shop?q=second").await;
     assert!(

@@ -92,18 +92,13 @@ async fn after_a_failure_the_page_says_what_is_where_and_what_to_do() {
     let id = failing(&mut pages, DeploymentState::Failed).await;
     let page = pages.page(&format!("/deployments/{id}")).await;
     assert_eq!(page.matches("class=\"lane\"").count(), 1);
-    let what = text(&page, "class=\"stands\"");
+    let what = text(&page, "class=\"findings\"");
     assert!(
-        what.contains("deploy.sh ended with") && what.contains("Not touched: it runs"),
+        what.contains("deploy.sh ended with") && what.contains("Not touched: "),
         "{what}"
     );
     let acts = text(&page, "id=\"acts\"");
-    let order = [
-        "It failed. What now?",
-        "Retry the 1 failed",
-        "Resume the",
-        "Roll back to",
-    ];
+    let order = ["Failed.", "Retry web1", "Resume ", "Roll back to"];
     let places: Vec<Option<usize>> = order.iter().map(|words| acts.find(words)).collect();
     assert!(
         places.iter().all(Option::is_some) && places.is_sorted(),
@@ -118,7 +113,7 @@ async fn a_failure_that_pauses_is_a_question_with_its_answers() {
     let page = pages.page(&format!("/deployments/{id}")).await;
     let acts = text(&page, "id=\"acts\"");
     assert!(
-        acts.contains("web1 failed. What now?") && acts.contains("Skip them"),
+        acts.contains("web1 failed.") && acts.contains("Skip them"),
         "{acts}"
     );
 }
@@ -136,10 +131,11 @@ async fn a_canary_is_a_question_with_its_answers() {
     let page = pages.page("/deployments/1").await;
     let acts = text(&page, "id=\"acts\"");
     assert!(
-        acts.contains("The canaries are done. Do they look well?"),
+        acts.contains("Canary deployed. Is it healthy?")
+            && acts.contains("Continue deploys the other server; Roll back returns web1 to"),
         "{acts}"
     );
-    for answer in ["Go on", "Roll back", "Stop here"] {
+    for answer in ["Continue", "Roll back", "Stop here"] {
         assert!(acts.contains(answer), "{answer}: {acts}");
     }
     assert!(page.contains("name=\"answer\" value=\"resume\""));
@@ -166,7 +162,7 @@ async fn what_needs_a_second_person_says_so() {
     let commit = pages.world.commit("Greet people").await;
     let id = pages.world.ask(World::request(&commit)).await;
     let page = pages.page(&format!("/deployments/{id}")).await;
-    assert!(text(&page, "id=\"acts\"").contains("It waits for a second person."));
+    assert!(text(&page, "id=\"acts\"").contains("Waiting for approval."));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +173,7 @@ async fn what_will_happen_is_told_before_the_deed() {
     let will = text(&page, "class=\"card-body will\"");
     assert!(will.contains("Rolling, one server at a time"), "{will}");
     assert!(
-        will.contains("Batch 1 1 server: web1") && will.contains("Batch 2 1 server: web2"),
+        will.contains("Batch 1 · 1 server: web1") && will.contains("Batch 2 · 1 server: web2"),
         "{will}"
     );
 
@@ -185,7 +181,7 @@ async fn what_will_happen_is_told_before_the_deed() {
         .page(&format!("{address}&strategy=canary&first=1&batch=1&keep=&wait="))
         .await;
     let will = text(&other, "class=\"card-body will\"");
-    assert!(will.contains("pause until somebody says so"), "{will}");
+    assert!(will.contains("waits for someone to continue"), "{will}");
     assert!(other.contains("<input type=\"hidden\" name=\"strategy\" value=\"canary\""));
 
     let wrong = pages.page(&format!("{address}&strategy=rolling&batch=0")).await;
@@ -225,7 +221,7 @@ async fn a_deployment_is_asked_for_a_later_time() {
     let page = pages.page(&location(&asked)).await;
     let acts = text(&page, "id=\"acts\"");
     assert!(
-        acts.contains("It waits for its time.") && acts.contains("Cancel"),
+        acts.contains("Scheduled for ") && acts.contains("Cancel"),
         "{acts}"
     );
 }
@@ -252,7 +248,7 @@ async fn a_lock_is_made_seen_and_lifted_on_the_page() {
             .contains("admin has locked shop/dev: Stock-taking until noon")
     );
     assert!(
-        page.contains("Why the lock does not stop this"),
+        page.contains("Reason for overriding the lock"),
         "whoever may lock may override"
     );
 
@@ -262,7 +258,7 @@ async fn a_lock_is_made_seen_and_lifted_on_the_page() {
         .send(&lift, &[("csrf", &token), ("next", "/projects/shop/dev")])
         .await;
     let page = pages.page(&location(&lifted)).await;
-    assert!(page.contains("The lock is lifted.") && !page.contains("has locked"));
+    assert!(page.contains("Lock lifted.") && !page.contains("has locked"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,7 +100,7 @@ impl TestSite {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let mut site = Site::new(app);
-        site.settings.judge_streams_every = options.judge_every.unwrap_or(site.settings.judge_streams_every);
+        site.settings.check_viewers_every = options.judge_every.unwrap_or(site.settings.check_viewers_every);
         tokio::spawn(web::serve(Arc::new(site), listener, async {
             let _ = stopped.await;
         }));

@@ -8,6 +8,7 @@ use super::proof::{check_commit, check_way_back};
 use super::target::{Choice, resolve};
 use super::terms::{self, Allowed};
 use super::{approval, place};
+use crate::app::commits::about_commit;
 use crate::app::{App, places};
 use crate::domain::{
     Actor, Approval, CommitId, Deployment, DeploymentId, DeploymentState, Environment, EnvironmentId, Error,
@@ -143,7 +144,7 @@ pub(super) async fn order(
         None => resolve(app, &environment, wanted.choice.into()).await?,
     };
     let mirror = app.mirror(&project)?;
-    let commit = mirror.resolve(wanted.commit.trim()).await?;
+    let commit = mirror.resolve(wanted.commit.trim()).await.map_err(about_commit)?;
     if wanted.kind == Kind::Rollback {
         check_way_back(app, &environment, &commit.id, &target).await?;
     } else {
