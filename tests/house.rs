@@ -3,11 +3,15 @@
 //! comments and strings.
 
 mod arrows;
+mod floors;
+mod graph;
+mod paths;
 mod source;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use graph::Graph;
 use source::Source;
 
 /// A reader holds this much of a file…
@@ -80,6 +84,12 @@ fn sources() -> Vec<(String, Source)> {
     sources
 }
 
+/// Which file of the library uses which.
+fn graph() -> Graph {
+    let sources = sources();
+    Graph::of(sources.iter().map(|(name, source)| (name.as_str(), source)))
+}
+
 /// Fails with one line per fault.
 #[track_caller]
 fn assert_none(rule: &str, faults: Vec<String>) {
@@ -127,6 +137,19 @@ fn arrows_point_down_only() {
         faults.extend(arrows::faults(&name, &source));
     }
     assert_none("uses what it must not know", faults);
+}
+
+#[test]
+fn files_use_each_other_in_no_circle() {
+    assert_none("circles", floors::circles(&graph(), floors::EXCUSED));
+}
+
+#[test]
+fn files_use_nothing_that_stands_above_them() {
+    let is_excused = |fault: &String| floors::EXCUSED.iter().any(|room| fault.starts_with(room));
+    let mut faults = floors::faults(&graph(), floors::ROOMS);
+    faults.retain(|fault| !is_excused(fault));
+    assert_none("floors", faults);
 }
 
 #[test]
