@@ -143,7 +143,7 @@ pub enum Error {
         answer: String,
     },
     /// More than we take.
-    #[error("{endpoint} answered with more than {} MiB; that is not read.", super::ANSWER_BYTES >> 20)]
+    #[error("{endpoint} answered with more than {} MiB; that is not read.", super::options::ANSWER_BYTES >> 20)]
     TooLong {
         /// Whom we asked.
         endpoint: String,

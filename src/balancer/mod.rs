@@ -50,6 +50,7 @@ use crate::domain;
 mod credentials;
 mod endpoint;
 mod error;
+mod options;
 mod runtime;
 mod state;
 mod stats;
@@ -59,78 +60,17 @@ mod tests;
 mod wait;
 
 use endpoint::Endpoint;
+use options::Act;
 
 pub use credentials::Credentials;
 pub use error::Error;
+pub use options::{ANSWER_LIMIT, CONNECT_LIMIT, Limits, Options, RETRY};
 pub use state::{Merged, Slot, Sought, State};
 pub use table::{Admin, Health, ServerLine};
 pub use wait::Drained;
 
-/// For connecting, name lookup and TLS included: a balancer is near, or we have the wrong address.
-pub const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-
-/// For a whole answer: HAProxy answers in milliseconds unless it is in trouble.
-pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-
-/// For how long a HAProxy that refuses or breaks off is asked again: what a restart takes.
-pub const RETRY: Duration = Duration::from_secs(4);
-
 /// The pause between two such tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-
-/// The longest answer, in bytes: some twenty thousand servers.
-const ANSWER_BYTES: usize = 16 * 1024 * 1024;
-
-/// How long to wait for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For connecting.
-    pub connect: Duration,
-    /// For a whole answer.
-    pub answer: Duration,
-    /// For trying again.
-    pub retry: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connect: CONNECT_LIMIT,
-            answer: ANSWER_LIMIT,
-            retry: RETRY,
-        }
-    }
-}
-
-/// What the configuration says about all balancers.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The file with the passwords of statistics pages; see [`Credentials`].
-    pub credentials: Option<std::path::PathBuf>,
-    /// A PEM file with certificates to trust beside the public ones.
-    pub certificates: Option<std::path::PathBuf>,
-    /// How long to wait for what.
-    pub limits: Limits,
-}
-
-/// What is done to a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
-    Drain,
-    Maint,
-    Ready,
-}
-
-impl Act {
-    /// As HAProxy writes it, in commands and in forms.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::Maint => "maint",
-            Self::Ready => "ready",
-        }
-    }
-}
 
 /// Whether an endpoint that is away keeps the others from being changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

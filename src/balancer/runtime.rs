@@ -10,16 +10,17 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::Error;
+use super::options::{ANSWER_BYTES, Act, Limits};
 use super::state::Slot;
 use super::table::Table;
-use super::{ANSWER_BYTES, Act, Error, Limits};
 
 /// The administrative state of all servers, and the figures of all backends (2) and servers (4).
 const READ: &str = "show servers state;show stat -1 6 -1";
 
-/// Where a socket is.
+/// Where HAProxy listens for commands.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum SocketAddress {
     Unix(PathBuf),
     Tcp(String, u16),
 }
@@ -28,7 +29,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone)]
 pub(super) struct Socket {
     pub(super) label: String,
-    pub(super) place: Place,
+    pub(super) address: SocketAddress,
 }
 
 impl Socket {
@@ -95,13 +96,13 @@ impl Socket {
             limit,
         };
         let failed = |error| Error::unreachable(&self.label, error);
-        match &self.place {
-            Place::Unix(path) => {
+        match &self.address {
+            SocketAddress::Unix(path) => {
                 let stream = timeout(limits.connect, UnixStream::connect(path)).await;
                 let stream = stream.map_err(|_| late(limits.connect))?.map_err(failed)?;
                 timeout(limits.answer, self.exchange(stream, line)).await
             }
-            Place::Tcp(host, port) => {
+            SocketAddress::Tcp(host, port) => {
                 let stream = timeout(limits.connect, TcpStream::connect((host.as_str(), *port))).await;
                 let stream = stream.map_err(|_| late(limits.connect))?.map_err(failed)?;
                 timeout(limits.answer, self.exchange(stream, line)).await

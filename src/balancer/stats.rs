@@ -5,15 +5,16 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::Error;
 use super::credentials::Login;
+use super::options::{ANSWER_BYTES, Act, Limits};
 use super::state::Slot;
 use super::table::Table;
-use super::{ANSWER_BYTES, Act, Error, Limits};
 use crate::http::{self, Answer, Host, Longer, Request};
 
 /// A statistics page of one HAProxy.
 #[derive(Debug, Clone)]
-pub(super) struct Page {
+pub(super) struct StatsPage {
     pub(super) label: String,
     pub(super) host: Host,
     /// Path and query of the page.
@@ -21,7 +22,7 @@ pub(super) struct Page {
     pub(super) login: Option<Login>,
 }
 
-impl Page {
+impl StatsPage {
     pub(super) async fn read(&self, limits: &Limits) -> Result<Table, Error> {
         let request = Request::get(format!("{};csv", self.target));
         let answer = self.fetch(request, limits).await?;

@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
-use super::Failure;
+use super::outcome::Failure;
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, signals};
+use super::outcome::Failure;
+use super::signals;
 use crate::config::Config;
 use crate::{demo, telemetry};
 

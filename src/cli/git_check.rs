@@ -1,6 +1,7 @@
 //! `deployer git-check`: asks a Git remote for its branches, as the deployer would.
 
-use super::{ConfigArgs, Failure, say};
+use super::config_args::ConfigArgs;
+use super::outcome::{Failure, say};
 use crate::app::start;
 use crate::domain::{self, Error};
 use crate::git;

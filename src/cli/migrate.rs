@@ -1,6 +1,8 @@
 //! `deployer migrate`: brings the database's schema up to date, or tells whether it is.
 
-use super::{ConfigArgs, Failure, data, say};
+use super::config_args::ConfigArgs;
+use super::data;
+use super::outcome::{Failure, say};
 use crate::config::Config;
 
 const UP_TO_DATE: &str = "The schema is up to date.";

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{ConfigArgs, Failure, say};
+use super::config_args::ConfigArgs;
+use super::outcome::{Failure, say};
 use crate::access;
 use crate::domain::Error;
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{ConfigArgs, Failure, complain, data, say, signals};
+use super::config_args::ConfigArgs;
+use super::outcome::{Failure, complain, say};
+use super::{data, signals};
 use crate::access::Access;
 use crate::app::{App, start};
 use crate::clock::Clock;

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::{ConfigArgs, Failure, data, say};
+use super::config_args::ConfigArgs;
+use super::data;
+use super::outcome::{Failure, say};
 use crate::app::start;
 use crate::clock::Clock;
 use crate::config::Config;

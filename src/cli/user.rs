@@ -5,7 +5,9 @@ use std::io::{self, BufRead, IsTerminal};
 use clap::Subcommand;
 use rand::RngExt;
 
-use super::{ConfigArgs, Failure, data, say};
+use super::config_args::ConfigArgs;
+use super::data;
+use super::outcome::{Failure, say};
 use crate::app::accounts::{self, NewUser};
 use crate::domain::{Error, Name, Result};
 use crate::store;

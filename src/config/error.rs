@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Origin {
     /// In a file, on a line counted from 1; line 0 means the file as a whole.
     File {
         /// The path as given.
@@ -20,7 +20,7 @@ pub enum Place {
     Default,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { file, line: 0 } => f.write_str(file),
@@ -35,7 +35,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// Where.
-    pub place: Place,
+    pub place: Origin,
     /// The key, as `http.bind`; empty when no single key is meant.
     pub key: String,
     /// A sentence about it, without its place. Never holds a secret.
@@ -69,7 +69,7 @@ impl Error {
             io::ErrorKind::InvalidData => "The file is not UTF-8 text.".to_owned(),
             _ => format!("The file cannot be read: {source}."),
         };
-        let place = Place::File {
+        let place = Origin::File {
             file: path.display().to_string(),
             line: 0,
         };
@@ -87,7 +87,7 @@ impl Error {
     /// These variables, which set keys of ours, hold bytes that are not text.
     pub fn not_text(variables: impl IntoIterator<Item = String>) -> Self {
         let problem = |name| Problem {
-            place: Place::Variable(name),
+            place: Origin::Variable(name),
             key: String::new(),
             message: "is not UTF-8 text, so it cannot be read; set it to text, or unset it.".to_owned(),
         };

@@ -1,4 +1,5 @@
-//! Looks whether the directories and files that a configuration names can be there.
+//! Reads a configuration from its file and looks whether the directories and files that it names
+//! can be there.
 //!
 //! Only what somebody set is looked at, and the data directory; the other defaults lie inside it.
 //! Directories of ours are made when needed, so it is their parent that has to exist: a typo in a
@@ -7,11 +8,31 @@
 use std::path::{Path, PathBuf};
 
 use super::Config;
+use super::error::Error;
 use super::reader::Reader;
 use super::values::Secret;
 use crate::domain::DatabaseUrl;
 
-pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
+impl Config {
+    /// Reads `path`, if given, and the variables of `env` that begin with [`ENV_PREFIX`].
+    ///
+    /// # Errors
+    /// Every problem found: an unreadable file, unknown keys, impossible values, directories and
+    /// key files that are not there.
+    pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path).map_err(|source| Error::unreadable(path, &source))?,
+            None => String::new(),
+        };
+        let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+        let mut reader = Reader::new(&name, &text, env);
+        let config = Self::read(&mut reader);
+        check(&config, &mut reader);
+        reader.finish().map(|()| config)
+    }
+}
+
+fn check(config: &Config, reader: &mut Reader<'_>) {
     parent("", "data_dir", &config.data_dir, reader);
     if let Some(dir) = &config.git.mirror_dir {
         parent_or_ours("git", "mirror_dir", dir, config, reader);

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::ENV_PREFIX;
-use super::error::{Error, Place, Problem};
+use super::error::{Error, Origin, Problem};
 use super::values::Value;
+
+/// What every variable that sets a key begins with. Two underscores separate, because keys have
+/// single ones, and so scripts' variables (`DEPLOYER_COMMIT`) are never mistaken for ours.
+pub const ENV_PREFIX: &str = "DEPLOYER__";
 
 /// The sources of a configuration while they are read.
 #[derive(Default)]
@@ -19,7 +22,7 @@ pub(super) struct Reader<'a> {
     /// What of the environment nobody took yet.
     variables: BTreeMap<String, String>,
     /// Every key asked for, with the place its value came from.
-    places: BTreeMap<(String, String), Place>,
+    places: BTreeMap<(String, String), Origin>,
     problems: Vec<Problem>,
 }
 
@@ -62,14 +65,14 @@ impl<'a> Reader<'a> {
     ) -> T {
         let mut value = default;
         let name = (section.to_owned(), key.to_owned());
-        self.places.insert(name.clone(), Place::Default);
+        self.places.insert(name.clone(), Origin::Default);
         if let Some((at, found)) = self.take_from_file(section, key) {
             self.places.insert(name.clone(), at);
             self.accept(section, key, T::from_toml(&found), check, &mut value);
         }
         let variable = variable(section, key);
         if let Some(text) = self.variables.remove(&variable) {
-            self.places.insert(name, Place::Variable(variable));
+            self.places.insert(name, Origin::Variable(variable));
             self.accept(section, key, T::from_text(text.trim()), check, &mut value);
         }
         value
@@ -89,7 +92,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_from_file(&mut self, section: &str, key: &str) -> Option<(Place, DeValue<'a>)> {
+    fn take_from_file(&mut self, section: &str, key: &str) -> Option<(Origin, DeValue<'a>)> {
         let table = match section {
             "" => &mut self.sections,
             section => match self.sections.get_mut(section)?.get_mut() {
@@ -105,7 +108,7 @@ impl<'a> Reader<'a> {
     /// name and has no full stop.
     pub(super) fn complain(&mut self, section: &str, key: &str, message: &str) {
         let name = (section.to_owned(), key.to_owned());
-        let place = self.places.get(&name).cloned().unwrap_or(Place::Default);
+        let place = self.places.get(&name).cloned().unwrap_or(Origin::Default);
         let problem = Problem {
             place,
             key: dotted(section, key),
@@ -138,7 +141,7 @@ impl<'a> Reader<'a> {
                 "sets nothing: {}",
                 self.known_as(&section.to_lowercase(), variable_of)
             );
-            let place = Place::Variable(variable);
+            let place = Origin::Variable(variable);
             self.problems.push(Problem {
                 place,
                 key: String::new(),
@@ -229,10 +232,10 @@ impl<'a> Reader<'a> {
         )
     }
 
-    fn place_at(&self, offset: usize) -> Place {
+    fn place_at(&self, offset: usize) -> Origin {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Place::File {
+        Origin::File {
             file: self.file.clone(),
             line,
         }

@@ -63,7 +63,7 @@ fn every_key_can_come_from_the_environment() {
             ("masking", "secrets") => assert_eq!(result.unwrap().masking.secrets[0].expose(), "x y"),
             _ => {
                 let problems = result.expect_err(&name).problems;
-                assert_eq!(problems[0].place, Place::Variable(name), "{problems:?}");
+                assert_eq!(problems[0].place, Origin::Variable(name), "{problems:?}");
             }
         }
     }

@@ -32,9 +32,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::GitOptions;
 use super::error::{Error, Result};
-use super::link::CONNECT_TIMEOUT;
+use super::{CONNECT_TIMEOUT, GitOptions};
 use crate::http::{self, Tls, connect};
 
 /// How often a host may send us elsewhere, or ask for a login, before the repository is found.

@@ -22,14 +22,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::GitOptions;
 use super::error::{Error, Result};
 use super::https::{self, Trouble};
 use super::ssh::{self, Connection};
 use super::url::{Place, RemoteUrl};
+use super::{CONNECT_TIMEOUT, GitOptions};
 
-/// How long a host may take to accept a connection; further away than this nothing works well.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long whoever reached our listener may take to say what it wants; libgit2 says it at once.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of the other side's complaint is kept, in bytes: a few lines.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::GitOptions;
 use super::error::{Error, Result};
-use super::history::Orders;
+use super::orders::Orders;
 use super::url::RemoteUrl;
 use crate::domain::{CommitId, Instant, ProjectId};
 

@@ -27,6 +27,7 @@ mod https;
 mod known_hosts;
 mod link;
 mod mirror;
+mod orders;
 mod pack;
 mod ssh;
 mod sweep;
@@ -43,7 +44,7 @@ pub use error::{Error, Result};
 pub use export::Exported;
 pub use fetch::{FetchReport, RefUpdate, probe};
 pub use file::CommitFile;
-pub use history::{CommitQuery, Commits, Cursor, Page, SearchPage};
+pub use history::{CommitPage, CommitQuery, Commits, Cursor, SearchPage};
 pub use mirror::{Freshness, Mirror, Mirrors};
 pub use sweep::Kept;
 pub use url::{RemoteUrl, check_url};
@@ -51,6 +52,9 @@ pub use url::{RemoteUrl, check_url};
 /// How long a fetch may take from its start to its end unless configured: a first clone of a large
 /// repository over a slow line takes minutes.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long a host may take to accept a connection; further away than this nothing works well.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How large a file may be that has to be held in memory whole, in bytes: libgit2 needs about twice
 /// as much, and Git itself stores from half of it on everything so that it can be streamed.

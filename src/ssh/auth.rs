@@ -9,7 +9,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
-use super::connect::Client;
+use super::client::Client;
 use super::{Endpoint, Error, Options};
 
 /// sshd's default `MaxAuthTries` is 6 and it hangs up at the sixth failure; five keys leave it

@@ -9,16 +9,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{self, DisconnectReason, Handle};
-use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::client::{self, Handle};
+use russh::keys::{Algorithm, PublicKey};
 use russh::{Preferred, cipher};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::client::{Client, Failure, Pin, fingerprint};
 use super::error::Cause;
 use super::{Endpoint, Error, Options, auth};
-use crate::domain::HostKey;
 
 /// Pings without an answer after which a connection counts as dead.
 const MAX_SILENT_KEEPALIVES: usize = 3;
@@ -90,10 +90,6 @@ impl From<&PublicKey> for FetchedKey {
             algorithm: key.algorithm().to_string(),
         }
     }
-}
-
-fn fingerprint(key: &PublicKey) -> String {
-    key.fingerprint(HashAlg::Sha256).to_string()
 }
 
 /// An authenticated connection, and what is cancelled when it ends, for whatever reason.
@@ -201,85 +197,6 @@ fn key_order(pinned: Option<&PublicKey>) -> Vec<Algorithm> {
         .collect();
     order.sort_by_key(|algorithm| !same_key(algorithm));
     order
-}
-
-/// The key a server must show. One that cannot be read matches nothing.
-struct Pin {
-    key: Option<PublicKey>,
-    fingerprint: String,
-}
-
-impl Pin {
-    fn new(pinned: &HostKey) -> Self {
-        Self {
-            key: PublicKey::from_openssh(&pinned.openssh).ok(),
-            fingerprint: pinned.fingerprint.clone(),
-        }
-    }
-}
-
-/// What russh asks us and tells us during a connection's life.
-pub(super) struct Client {
-    pin: Option<Pin>,
-    closed: CancellationToken,
-}
-
-/// Why a handshake failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error("no host key is pinned")]
-    Unpinned(Box<PublicKey>),
-    #[error("another host key is pinned")]
-    Changed { expected: String, found: String },
-    #[error(transparent)]
-    Protocol(#[from] russh::Error),
-}
-
-impl Failure {
-    /// Whether the other side closed the connection before it had said who it is.
-    fn is_hang_up(&self) -> bool {
-        use russh::Error::{Disconnect, HUP, IO};
-        matches!(self, Self::Protocol(Disconnect | HUP | IO(_)))
-    }
-}
-
-impl client::Handler for Client {
-    type Error = Failure;
-
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Failure> {
-        // Certificates are not offered in the negotiation; one that comes anyway is refused.
-        let PublicKeyOrCertificate::PublicKey { key: shown, .. } = shown else {
-            return Ok(false);
-        };
-        match &self.pin {
-            None => Err(Failure::Unpinned(Box::new(shown.clone()))),
-            Some(pin)
-                if pin
-                    .key
-                    .as_ref()
-                    .is_some_and(|key| key.key_data() == shown.key_data()) =>
-            {
-                Ok(true)
-            }
-            Some(pin) => Err(Failure::Changed {
-                expected: pin.fingerprint.clone(),
-                found: fingerprint(shown),
-            }),
-        }
-    }
-
-    async fn disconnected(&mut self, reason: DisconnectReason<Failure>) -> Result<(), Failure> {
-        tracing::debug!(?reason, "an SSH connection ended");
-        self.closed.cancel();
-        Ok(())
-    }
-}
-
-/// However the connection's task ends, those who wait for it learn of it.
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.closed.cancel();
-    }
 }
 
 fn explain(failure: Failure, endpoint: &Endpoint) -> Error {

@@ -16,6 +16,7 @@
 
 mod auth;
 mod channel;
+mod client;
 pub mod command;
 
 mod connect;

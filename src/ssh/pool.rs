@@ -22,7 +22,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
-use super::connect::{Client, connect};
+use super::client::Client;
+use super::connect::connect;
 use super::{Endpoint, Error, Options};
 
 /// Waits between attempts to open a channel. sshd counts channels that were closed until it has

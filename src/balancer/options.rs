@@ -1,0 +1,67 @@
+//! What is asked of every endpoint, and how patiently: limits, the configured files, the acts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// For connecting, name lookup and TLS included: a balancer is near, or we have the wrong address.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// For a whole answer: HAProxy answers in milliseconds unless it is in trouble.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// For how long a HAProxy that refuses or breaks off is asked again: what a restart takes.
+pub const RETRY: Duration = Duration::from_secs(4);
+
+/// The longest answer, in bytes: some twenty thousand servers.
+pub(super) const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For connecting.
+    pub connect: Duration,
+    /// For a whole answer.
+    pub answer: Duration,
+    /// For trying again.
+    pub retry: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: CONNECT_LIMIT,
+            answer: ANSWER_LIMIT,
+            retry: RETRY,
+        }
+    }
+}
+
+/// What the configuration says about all balancers.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The file with the passwords of statistics pages; see [`Credentials`].
+    pub credentials: Option<PathBuf>,
+    /// A PEM file with certificates to trust beside the public ones.
+    pub certificates: Option<PathBuf>,
+    /// How long to wait for what.
+    pub limits: Limits,
+}
+
+/// What is done to a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Drain,
+    Maint,
+    Ready,
+}
+
+impl Act {
+    /// As HAProxy writes it, in commands and in forms.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+            Self::Ready => "ready",
+        }
+    }
+}
