@@ -3,10 +3,13 @@
 //! comments and strings.
 
 mod arrows;
+mod comments;
 mod floors;
+mod glossary;
 mod graph;
 mod paths;
 mod source;
+mod writes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -115,12 +118,8 @@ fn files_and_functions_are_small_enough_to_hold_in_mind() {
             faults.push(format!("{name} has {lines} lines of {MOST_FILE_LINES}"));
         }
         for function in source.functions() {
-            if function.lines > MOST_FUNCTION_LINES {
-                let source::Function {
-                    name: of,
-                    line,
-                    lines,
-                } = function;
+            let (of, line, lines) = (&function.name, function.line, function.lines());
+            if lines > MOST_FUNCTION_LINES {
                 faults.push(format!(
                     "{name}:{line}: {of} has {lines} lines of {MOST_FUNCTION_LINES}"
                 ));
@@ -150,6 +149,38 @@ fn files_use_nothing_that_stands_above_them() {
     let mut faults = floors::faults(&graph(), floors::ROOMS);
     faults.retain(|fault| !is_excused(fault));
     assert_none("floors", faults);
+}
+
+#[test]
+fn what_matters_is_written_with_its_event() {
+    let mut faults = Vec::new();
+    for (name, source) in sources() {
+        faults.extend(writes::faults(&name, &source));
+    }
+    assert_none("written without a right to", faults);
+}
+
+#[test]
+fn public_names_have_one_meaning() {
+    let sources = sources();
+    let sources = sources.iter().map(|(name, source)| (name.as_str(), source));
+    assert_none(
+        "names with more than one meaning",
+        glossary::doubles(sources, glossary::is_allowed),
+    );
+}
+
+#[test]
+fn descriptions_are_there_and_say_something() {
+    let mut faults = Vec::new();
+    for (name, source) in sources() {
+        if name.starts_with("src/") {
+            let of_file = |fault: String| format!("{name}:{fault}");
+            faults.extend(comments::silent(&source).into_iter().map(of_file));
+            faults.extend(comments::echoes(&source).into_iter().map(of_file));
+        }
+    }
+    assert_none("descriptions", faults);
 }
 
 #[test]

@@ -2,22 +2,22 @@
 
 use url::Url;
 
-use super::options::{Act, Limits, Options};
+use super::options::{Limits, Options};
 use super::runtime::{Socket, SocketAddress};
 use super::state::Slot;
 use super::stats::StatsPage;
-use super::table::Table;
-use super::{Credentials, Error};
+use super::table::StatsTable;
+use super::{Admin, Credentials, Error};
 use crate::http::Tls;
 
 /// The two ways of speaking to one HAProxy.
 #[derive(Debug, Clone)]
-pub(super) enum Endpoint {
+pub(super) enum Haproxy {
     Runtime(Socket),
     Stats(StatsPage),
 }
 
-impl Endpoint {
+impl Haproxy {
     /// Reads `text` as an address of that kind; `wrong` makes the error of a reason.
     pub(super) fn open(
         kind: &str,
@@ -53,19 +53,19 @@ impl Endpoint {
     }
 
     /// Every backend and server it has.
-    pub(super) async fn read(&self, limits: &Limits) -> Result<Table, Error> {
+    pub(super) async fn read(&self, limits: &Limits) -> Result<StatsTable, Error> {
         match self {
             Self::Runtime(socket) => socket.read(limits).await,
             Self::Stats(page) => page.read(limits).await,
         }
     }
 
-    /// Does `act` to every slot, in order; stops at the first that fails.
-    pub(super) async fn set_all(&self, slots: &[Slot], act: Act, limits: &Limits) -> Result<(), Error> {
+    /// Sets every slot to `admin`, in order; stops at the first that fails.
+    pub(super) async fn set_all(&self, slots: &[Slot], admin: Admin, limits: &Limits) -> Result<(), Error> {
         for slot in slots {
             match self {
-                Self::Runtime(socket) => socket.set(slot, act, limits).await?,
-                Self::Stats(page) => page.set(slot, act, limits).await?,
+                Self::Runtime(socket) => socket.set(slot, admin, limits).await?,
+                Self::Stats(page) => page.set(slot, admin, limits).await?,
             }
         }
         Ok(())

@@ -59,8 +59,7 @@ mod table;
 mod tests;
 mod wait;
 
-use endpoint::Endpoint;
-use options::Act;
+use endpoint::Haproxy;
 
 pub use credentials::Credentials;
 pub use error::Error;
@@ -85,13 +84,13 @@ enum Reach {
 #[derive(Debug, Clone)]
 pub struct Balancer {
     name: String,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Haproxy>,
     limits: Limits,
 }
 
 /// What each endpoint answered.
 #[derive(Debug)]
-pub struct Look {
+pub struct Reading {
     /// Of those that answered.
     pub state: State,
     /// Of the others: their address, and why not.
@@ -121,10 +120,10 @@ impl Balancer {
         if row.endpoints.is_empty() {
             return Err(wrong("it has no address".to_owned()));
         }
-        let endpoints: Vec<Endpoint> = row
+        let endpoints: Vec<Haproxy> = row
             .endpoints
             .iter()
-            .map(|text| Endpoint::open(&row.kind, text.trim(), options, wrong))
+            .map(|text| Haproxy::open(&row.kind, text.trim(), options, wrong))
             .collect::<Result<_, _>>()?;
         for (at, endpoint) in endpoints.iter().enumerate() {
             if endpoints[..at]
@@ -148,7 +147,7 @@ impl Balancer {
 
     /// The addresses of its endpoints, as the row has them.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        self.endpoints.iter().map(Endpoint::label)
+        self.endpoints.iter().map(Haproxy::label)
     }
 
     /// Reads every endpoint, patiently.
@@ -160,7 +159,7 @@ impl Balancer {
     }
 
     /// Reads every endpoint once, and tells which of them cannot be read instead of failing.
-    pub async fn look(&self) -> Look {
+    pub async fn look(&self) -> Reading {
         self.read(Duration::ZERO).await
     }
 
@@ -170,7 +169,7 @@ impl Balancer {
     /// An endpoint that cannot be read, or does not know a slot: then nothing was changed.
     /// Otherwise [`Error::Partly`] or, with a single endpoint, what went wrong there.
     pub async fn drain(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Drain, slots, Reach::All).await
+        self.set(Admin::Drain, slots, Reach::All).await
     }
 
     /// Takes slots out altogether; their health is no longer checked.
@@ -178,7 +177,7 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`].
     pub async fn maint(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Maint, slots, Reach::All).await
+        self.set(Admin::Maint, slots, Reach::All).await
     }
 
     /// The same for slots that must not serve: an endpoint that is away keeps no other from it.
@@ -186,7 +185,7 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`], but endpoints that can be changed are.
     pub async fn keep_out(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Maint, slots, Reach::Any).await
+        self.set(Admin::Maint, slots, Reach::Any).await
     }
 
     /// Puts slots back in. An endpoint that is away does not keep the others from it.
@@ -194,7 +193,7 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`], but endpoints that can be changed are.
     pub async fn ready(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Ready, slots, Reach::Any).await
+        self.set(Admin::Ready, slots, Reach::Any).await
     }
 
     /// Whether every endpoint would let us change something. Changes nothing.
@@ -209,9 +208,9 @@ impl Balancer {
         all(asking).await.into_iter().collect()
     }
 
-    async fn act(&self, act: Act, slots: &[Slot], reach: Reach) -> Result<(), Error> {
+    async fn set(&self, admin: Admin, slots: &[Slot], reach: Reach) -> Result<(), Error> {
         slots.iter().try_for_each(Slot::check)?;
-        let Look { state, mut failures } = self.read(self.limits.retry).await;
+        let Reading { state, mut failures } = self.read(self.limits.retry).await;
         if failures.len() == self.endpoints.len() || reach == Reach::All && !failures.is_empty() {
             return Err(failures.swap_remove(0).1);
         }
@@ -222,8 +221,8 @@ impl Balancer {
             .iter()
             .filter(|endpoint| !away.iter().any(|label| label == endpoint.label()));
         let doing = there.clone().map(|endpoint| {
-            let set = || endpoint.set_all(slots, act, &self.limits).boxed();
-            patiently(self.limits.retry, set).boxed()
+            let set_all = || endpoint.set_all(slots, admin, &self.limits).boxed();
+            patiently(self.limits.retry, set_all).boxed()
         });
         let mut changed = Vec::new();
         let outcomes = all(doing).await;
@@ -241,13 +240,13 @@ impl Balancer {
             return Err(first);
         }
         Err(Error::Partly {
-            act: act.word(),
+            act: admin.word(),
             first: Box::new(first),
             changed,
         })
     }
 
-    async fn read(&self, retry: Duration) -> Look {
+    async fn read(&self, retry: Duration) -> Reading {
         let reading = self.endpoints.iter().map(|endpoint| {
             let once = || endpoint.read(&self.limits).boxed();
             patiently(retry, once).boxed()
@@ -261,7 +260,7 @@ impl Balancer {
                 Err(error) => failures.push((label, error)),
             }
         }
-        Look {
+        Reading {
             state: State::merge(answers),
             failures,
         }
@@ -269,7 +268,7 @@ impl Balancer {
 }
 
 /// The state, unless somebody is missing in it.
-fn strict(mut look: Look) -> Result<State, Error> {
+fn strict(mut look: Reading) -> Result<State, Error> {
     if look.failures.is_empty() {
         Ok(look.state)
     } else {

@@ -1,4 +1,4 @@
-//! What is asked of every endpoint, and how patiently: limits, the configured files, the acts.
+//! How patiently every endpoint is asked, and what the configuration says about all balancers.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,23 +45,4 @@ pub struct Options {
     pub certificates: Option<PathBuf>,
     /// How long to wait for what.
     pub limits: Limits,
-}
-
-/// What is done to a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
-    Drain,
-    Maint,
-    Ready,
-}
-
-impl Act {
-    /// As HAProxy writes it, in commands and in forms.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::Maint => "maint",
-            Self::Ready => "ready",
-        }
-    }
 }

@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::Error;
-use super::options::{ANSWER_BYTES, Act, Limits};
+use super::options::{ANSWER_BYTES, Limits};
 use super::state::Slot;
-use super::table::Table;
+use super::table::StatsTable;
+use super::{Admin, Error};
 
 /// The administrative state of all servers, and the figures of all backends (2) and servers (4).
 const READ: &str = "show servers state;show stat -1 6 -1";
@@ -33,7 +33,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) async fn read(&self, limits: &Limits) -> Result<Table, Error> {
+    pub(super) async fn read(&self, limits: &Limits) -> Result<StatsTable, Error> {
         let answer = self.ask(READ, limits).await?;
         let odd = || Error::not_haproxy(&self.label, &answer);
         let (flags, figures) = answer.split_once("\n\n").ok_or_else(odd)?;
@@ -43,15 +43,15 @@ impl Socket {
         if !figures.ends_with("\n\n") {
             return Err(self.cut_short(None));
         }
-        let mut table = Table::parse(&self.label, figures).ok_or_else(odd)?;
+        let mut table = StatsTable::parse(&self.label, figures).ok_or_else(odd)?;
         table.add_flags(flags);
         Ok(table)
     }
 
-    pub(super) async fn set(&self, slot: &Slot, act: Act, limits: &Limits) -> Result<(), Error> {
+    pub(super) async fn set(&self, slot: &Slot, admin: Admin, limits: &Limits) -> Result<(), Error> {
         slot.check()?;
         let (backend, server) = (&slot.backend, &slot.server);
-        let line = format!("set server {backend}/{server} state {}", act.word());
+        let line = format!("set server {backend}/{server} state {}", admin.word());
         let answer = self.ask(&line, limits).await?;
         let endpoint = self.label.clone();
         match answer.trim() {
@@ -70,7 +70,7 @@ impl Socket {
             }),
             other => Err(Error::Refused {
                 endpoint,
-                act: act.word(),
+                act: admin.word(),
                 slot: slot.to_string(),
                 answer: other.chars().take(200).collect(),
             }),

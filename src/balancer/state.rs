@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Table;
+use super::table::StatsTable;
 use super::{Admin, Error, ServerLine};
 use crate::domain::rollout;
 
@@ -96,11 +96,11 @@ pub struct Sought<'a> {
 pub struct State {
     /// Every server of every backend, in HAProxy's order.
     pub servers: Vec<Merged>,
-    tables: Vec<(String, Table)>,
+    tables: Vec<(String, StatsTable)>,
 }
 
 impl State {
-    pub(super) fn merge(tables: Vec<(String, Table)>) -> Self {
+    pub(super) fn merge(tables: Vec<(String, StatsTable)>) -> Self {
         let mut servers: Vec<Merged> = Vec::new();
         let mut places: HashMap<Slot, usize> = HashMap::new();
         for line in tables.iter().flat_map(|(_, table)| &table.servers) {

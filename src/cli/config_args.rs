@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::outcome::Failure;
+use super::outcome::CommandFailure;
 use crate::config::{self, Config, ENV_PREFIX};
 
 /// Read when no `--config` is given and it is there.
@@ -20,7 +20,7 @@ pub(super) struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    pub(super) fn load(&self) -> Result<Config, Failure> {
+    pub(super) fn load(&self) -> Result<Config, CommandFailure> {
         let usual = Path::new(CONFIG_FILE);
         let path = self
             .config

@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
-use super::outcome::Failure;
+use super::outcome::CommandFailure;
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -41,7 +41,7 @@ pub(super) async fn open_existing(config: &Config) -> Result<Option<Store>> {
 
 /// Opens the store with its schema up to date. An outdated one is brought up to date, unless a
 /// server is at work on it, which would meet a schema it does not know.
-pub(super) async fn open_current(config: &Config) -> Result<Store, Failure> {
+pub(super) async fn open_current(config: &Config) -> Result<Store, CommandFailure> {
     let store = open(config).await?;
     if !store.pending_migrations().await?.is_empty() {
         let _lock = store.serve_lock()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 
-use super::outcome::Failure;
+use super::outcome::CommandFailure;
 use super::signals;
 use crate::config::Config;
 use crate::{demo, telemetry};
@@ -25,7 +25,7 @@ pub(super) struct Args {
     bind: SocketAddr,
 }
 
-pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     // Whoever looks around wants to read the logins, not a line per request.
     let mut log = Config::default().log;
     log.filter = "warn".to_owned();

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::outcome::{Failure, complain};
+use self::outcome::{CommandFailure, complain};
 use crate::domain::Error;
 
 mod config_args;
@@ -41,9 +41,9 @@ enum Command {
     Serve(serve::Args),
     Migrate(migrate::Args),
     #[command(subcommand)]
-    User(user::Command),
+    User(user::UserCommand),
     #[command(subcommand)]
-    Policy(policy::Command),
+    Policy(policy::PolicyCommand),
     GitCheck(git_check::Args),
     SshCheck(ssh_check::Args),
 }
@@ -53,7 +53,7 @@ pub fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
     let done = tokio::runtime::Runtime::new()
         .map_err(|cause| {
-            Failure::Failed(Error::unavailable("The system gives us no threads.").because(cause))
+            CommandFailure::Failed(Error::unavailable("The system gives us no threads.").because(cause))
         })
         .and_then(|runtime| {
             let done = runtime.block_on(run(command));
@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !matches!(failure, Failure::Told) {
+            if !matches!(failure, CommandFailure::Told) {
                 complain(&failure);
             }
             ExitCode::from(failure.code())
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(command: Command) -> Result<(), CommandFailure> {
     match command {
         Command::Demo(args) => demo::run(&args).await,
         Command::Serve(args) => serve::run(&args).await,

@@ -8,7 +8,7 @@ use crate::domain::{Error, ErrorKind};
 
 /// Why a command did not do what it should.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum CommandFailure {
     /// The configuration is wrong.
     Config(config::Error),
     /// It did not work.
@@ -17,7 +17,7 @@ pub(super) enum Failure {
     Told,
 }
 
-impl Failure {
+impl CommandFailure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
@@ -26,19 +26,19 @@ impl Failure {
     }
 }
 
-impl From<config::Error> for Failure {
+impl From<config::Error> for CommandFailure {
     fn from(error: config::Error) -> Self {
         Self::Config(error)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandFailure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => write!(f, "The configuration cannot be used:\n{error}"),

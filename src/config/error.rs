@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Where.
     pub place: Origin,
     /// The key, as `http.bind`; empty when no single key is meant.
@@ -42,7 +42,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, key, message } = self;
         match key.as_str() {
@@ -56,7 +56,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// By place.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
 }
 
 impl Error {
@@ -74,7 +74,7 @@ impl Error {
             line: 0,
         };
         Self {
-            problems: vec![Problem {
+            problems: vec![ConfigProblem {
                 place,
                 key: String::new(),
                 message,
@@ -86,12 +86,12 @@ impl Error {
 impl Error {
     /// These variables, which set keys of ours, hold bytes that are not text.
     pub fn not_text(variables: impl IntoIterator<Item = String>) -> Self {
-        let problem = |name| Problem {
+        let problem = |name| ConfigProblem {
             place: Origin::Variable(name),
             key: String::new(),
             message: "is not UTF-8 text, so it cannot be read; set it to text, or unset it.".to_owned(),
         };
-        let mut problems: Vec<Problem> = variables.into_iter().map(problem).collect();
+        let mut problems: Vec<ConfigProblem> = variables.into_iter().map(problem).collect();
         problems.sort();
         Self { problems }
     }
@@ -99,7 +99,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        let lines: Vec<String> = self.problems.iter().map(ConfigProblem::to_string).collect();
         f.write_str(&lines.join("\n"))
     }
 }

@@ -19,13 +19,14 @@ mod sections;
 mod tests;
 mod values;
 
-use self::reader::Reader;
+use self::reader::KeyReader;
 use crate::domain::DatabaseUrl;
 
-pub use self::error::{Error, Origin, Problem};
+pub use self::error::{ConfigProblem, Error, Origin};
 pub use self::reader::ENV_PREFIX;
 pub use self::sections::{Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Ssh, Store};
-pub use self::values::{LogFormat, Network, Secret};
+pub use self::values::{LogFormat, Secret};
+pub use crate::domain::Network;
 
 /// Where everything lives that the deployer writes, unless set.
 pub const DATA_DIR: &str = "/var/lib/deployer";
@@ -59,7 +60,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self::read(&mut Reader::default())
+        Self::read(&mut KeyReader::default())
     }
 }
 
@@ -73,12 +74,12 @@ impl Config {
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
-        let mut reader = Reader::new(name, text, env);
+        let mut reader = KeyReader::new(name, text, env);
         let config = Self::read(&mut reader);
         reader.finish().map(|()| config)
     }
 
-    fn read(reader: &mut Reader<'_>) -> Self {
+    fn read(reader: &mut KeyReader<'_>) -> Self {
         Self {
             data_dir: reader.take("", "data_dir", PathBuf::from(DATA_DIR), |dir| {
                 values::absolute(dir)?;

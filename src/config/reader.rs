@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::error::{Error, Origin, Problem};
+use super::error::{ConfigProblem, Error, Origin};
 use super::values::Value;
 
 /// What every variable that sets a key begins with. Two underscores separate, because keys have
@@ -14,7 +14,7 @@ pub const ENV_PREFIX: &str = "DEPLOYER__";
 
 /// The sources of a configuration while they are read.
 #[derive(Default)]
-pub(super) struct Reader<'a> {
+pub(super) struct KeyReader<'a> {
     file: String,
     text: &'a str,
     /// What of the document nobody took yet.
@@ -23,10 +23,10 @@ pub(super) struct Reader<'a> {
     variables: BTreeMap<String, String>,
     /// Every key asked for, with the place its value came from.
     places: BTreeMap<(String, String), Origin>,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> KeyReader<'a> {
     /// Reads the document `text` of the file called `file`, and the variables of ours in `env`.
     pub(super) fn new(file: &str, text: &'a str, env: impl IntoIterator<Item = (String, String)>) -> Self {
         let variables = env
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         for error in errors {
             let place = reader.place_at(error.span().map_or(0, |span| span.start));
             let message = format!("This is not TOML: {}.", error.message());
-            reader.problems.push(Problem {
+            reader.problems.push(ConfigProblem {
                 place,
                 key: String::new(),
                 message,
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     pub(super) fn complain(&mut self, section: &str, key: &str, message: &str) {
         let name = (section.to_owned(), key.to_owned());
         let place = self.places.get(&name).cloned().unwrap_or(Origin::Default);
-        let problem = Problem {
+        let problem = ConfigProblem {
             place,
             key: dotted(section, key),
             message: format!("{message}."),
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
                 self.known_as(&section.to_lowercase(), variable_of)
             );
             let place = Origin::Variable(variable);
-            self.problems.push(Problem {
+            self.problems.push(ConfigProblem {
                 place,
                 key: String::new(),
                 message,
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
                         "is not a setting: {}",
                         self.known_as(&section, |_, key| key.into())
                     );
-                    self.problems.push(Problem {
+                    self.problems.push(ConfigProblem {
                         place,
                         key: dotted(&section, key.get_ref()),
                         message,
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             }
             _ if is_known => {
                 let message = format!("must be a section: write [{section}] and its keys below.");
-                self.problems.push(Problem {
+                self.problems.push(ConfigProblem {
                     place: at,
                     key: section,
                     message,
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
                     "setting"
                 };
                 let message = format!("is not a {what}: {}", self.known_as("", |_, key| key.into()));
-                self.problems.push(Problem {
+                self.problems.push(ConfigProblem {
                     place: at,
                     key: section,
                     message,

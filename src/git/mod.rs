@@ -39,14 +39,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use commits::{Branch, CommitInfo};
-pub use diff::{ChangedFile, ChangedFiles, Diff, DiffOptions, FileDiff, FileStatus, Hunk, Line, LineOrigin};
+pub use diff::{
+    ChangedFile, ChangedFiles, Diff, DiffLine, DiffOptions, FileDiff, FileStatus, Hunk, LineOrigin,
+};
 pub use error::{Error, Result};
 pub use export::Exported;
 pub use fetch::{FetchReport, RefUpdate, probe};
 pub use file::CommitFile;
 pub use history::{CommitPage, CommitQuery, Commits, Cursor, SearchPage};
 pub use mirror::{Freshness, Mirror, Mirrors};
-pub use sweep::Kept;
+pub use sweep::KeptMirror;
 pub use url::{RemoteUrl, check_url};
 
 /// How long a fetch may take from its start to its end unless configured: a first clone of a large

@@ -13,7 +13,7 @@ use url::Url;
 use super::attempt::Fault;
 use super::target::{LOOPBACK, ProbedServer};
 use crate::domain::health::{AskedFrom, HttpProbe, MOST_REDIRECTS};
-use crate::http::{self, Answer, Limits, Longer, Request, Tls};
+use crate::http::{self, Limits, Longer, Request, Response, Tls};
 
 /// How much of a page is searched for its text, in bytes; health pages are short.
 const SEARCHED: usize = 1024 * 1024;
@@ -67,7 +67,7 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    async fn fetch(&self, from: AskedFrom, path: &str) -> Result<Answer, Fault> {
+    async fn fetch(&self, from: AskedFrom, path: &str) -> Result<Response, Fault> {
         let probe = self.probe;
         let host = host_of(probe, from, self.target);
         let request = Request::get(path).host(host.as_str());
@@ -104,7 +104,7 @@ impl Asking<'_> {
         request: &Request,
         host: &str,
         limits: &Limits,
-    ) -> Result<Result<Answer, http::Error>, Fault> {
+    ) -> Result<Result<Response, http::Error>, Fault> {
         let port = self.probe.port;
         let stream = self
             .target
@@ -196,7 +196,7 @@ fn follow(
     })
 }
 
-fn judge(probe: &HttpProbe, who: &str, answer: &Answer) -> Result<String, Fault> {
+fn judge(probe: &HttpProbe, who: &str, answer: &Response) -> Result<String, Fault> {
     let status = answer.status;
     if !probe.status.contains(status) {
         let wanted = probe.status;

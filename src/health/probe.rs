@@ -38,7 +38,9 @@ async fn connect(
     cancel: &CancellationToken,
 ) -> Result<String, Fault> {
     match from {
-        AskedFrom::Deployer => drop(http::connect::tcp(target.address, port, limit, cancel).await?),
+        AskedFrom::Deployer => {
+            drop(http::connect::tcp(target.address, port, &http::Guard::open(), limit, cancel).await?)
+        }
         AskedFrom::Server => drop(
             target
                 .forward(port, Instant::now() + limit, limit, cancel)

@@ -4,6 +4,7 @@
 //! cause, where there is one, is the source and goes to the log.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,26 @@ pub enum Error {
         /// What the system said.
         #[source]
         cause: Option<io::Error>,
+    },
+    /// The name leads only to addresses that requests must not go to.
+    #[error(
+        "{to} is not asked: {address} is an address of this host or of an internal network, and such addresses are not allowed here."
+    )]
+    Guarded {
+        /// Who.
+        to: String,
+        /// The first of its addresses.
+        address: IpAddr,
+    },
+    /// A proxy would not connect us.
+    #[error("The proxy {proxy} does not connect to {to}: {reason}.")]
+    Proxy {
+        /// The proxy.
+        proxy: String,
+        /// Who was to be asked.
+        to: String,
+        /// Short words, without a full stop.
+        reason: String,
     },
     /// Nobody listens there.
     #[error("{to} refused the connection: nothing listens there.")]
@@ -122,7 +143,9 @@ impl Error {
 impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::BadRequest { .. } | Error::Certificates { .. } => domain::ErrorKind::Invalid,
+            Error::BadRequest { .. } | Error::Certificates { .. } | Error::Guarded { .. } => {
+                domain::ErrorKind::Invalid
+            }
             Error::Cancelled => domain::ErrorKind::Conflict,
             _ => domain::ErrorKind::Unavailable,
         };

@@ -30,7 +30,7 @@ pub(super) struct Client {
 
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum HandshakeFailure {
     #[error("no host key is pinned")]
     Unpinned(Box<PublicKey>),
     #[error("another host key is pinned")]
@@ -39,7 +39,7 @@ pub(super) enum Failure {
     Protocol(#[from] russh::Error),
 }
 
-impl Failure {
+impl HandshakeFailure {
     /// Whether the other side closed the connection before it had said who it is.
     pub(super) fn is_hang_up(&self) -> bool {
         use russh::Error::{Disconnect, HUP, IO};
@@ -48,15 +48,15 @@ impl Failure {
 }
 
 impl client::Handler for Client {
-    type Error = Failure;
+    type Error = HandshakeFailure;
 
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Failure> {
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, HandshakeFailure> {
         // Certificates are not offered in the negotiation; one that comes anyway is refused.
         let PublicKeyOrCertificate::PublicKey { key: shown, .. } = shown else {
             return Ok(false);
         };
         match &self.pin {
-            None => Err(Failure::Unpinned(Box::new(shown.clone()))),
+            None => Err(HandshakeFailure::Unpinned(Box::new(shown.clone()))),
             Some(pin)
                 if pin
                     .key
@@ -65,14 +65,17 @@ impl client::Handler for Client {
             {
                 Ok(true)
             }
-            Some(pin) => Err(Failure::Changed {
+            Some(pin) => Err(HandshakeFailure::Changed {
                 expected: pin.fingerprint.clone(),
                 found: fingerprint(shown),
             }),
         }
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<Failure>) -> Result<(), Failure> {
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<HandshakeFailure>,
+    ) -> Result<(), HandshakeFailure> {
         tracing::debug!(?reason, "an SSH connection ended");
         self.closed.cancel();
         Ok(())

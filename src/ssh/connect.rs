@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, Failure, Pin, fingerprint};
+use super::client::{Client, HandshakeFailure, Pin, fingerprint};
 use super::error::Cause;
 use super::{Endpoint, Error, Options, auth};
 
@@ -72,7 +72,7 @@ pub async fn fetch_host_key(host: &str, port: u16, limit: Duration) -> Result<Fe
     let look = async {
         let stream = dial(&endpoint).await?;
         match greet(&endpoint, &options, stream, CancellationToken::new()).await {
-            Err(Failure::Unpinned(key)) => Ok(FetchedKey::from(&*key)),
+            Err(HandshakeFailure::Unpinned(key)) => Ok(FetchedKey::from(&*key)),
             Err(failure) => Err(explain(failure, &endpoint)),
             Ok(_) => Err(unreachable(&endpoint, "it showed no host key".to_owned(), None)),
         }
@@ -167,7 +167,7 @@ async fn greet(
     options: &Options,
     stream: TcpStream,
     closed: CancellationToken,
-) -> Result<Handle<Client>, Failure> {
+) -> Result<Handle<Client>, HandshakeFailure> {
     let pin = endpoint.host_key.as_ref().map(Pin::new);
     let config = client::Config {
         preferred: Preferred {
@@ -199,19 +199,19 @@ fn key_order(pinned: Option<&PublicKey>) -> Vec<Algorithm> {
     order
 }
 
-fn explain(failure: Failure, endpoint: &Endpoint) -> Error {
+fn explain(failure: HandshakeFailure, endpoint: &Endpoint) -> Error {
     let server = endpoint.name.clone();
     match failure {
-        Failure::Unpinned(key) => Error::HostKeyUnknown {
+        HandshakeFailure::Unpinned(key) => Error::HostKeyUnknown {
             server,
             fingerprint: fingerprint(&key),
         },
-        Failure::Changed { expected, found } => Error::HostKeyChanged {
+        HandshakeFailure::Changed { expected, found } => Error::HostKeyChanged {
             server,
             expected,
             found,
         },
-        Failure::Protocol(error) => {
+        HandshakeFailure::Protocol(error) => {
             let reason = match &error {
                 russh::Error::NoCommonAlgo { kind, .. } => {
                     format!("it supports no {kind:?} algorithm that is still considered safe")
