@@ -174,7 +174,8 @@ fn public_names_have_one_meaning() {
 fn descriptions_are_there_and_say_something() {
     let mut faults = Vec::new();
     for (name, source) in sources() {
-        if name.starts_with("src/") {
+        let is_excused = comments::EXCUSED.iter().any(|room| name.starts_with(room));
+        if name.starts_with("src/") && !is_excused {
             let of_file = |fault: String| format!("{name}:{fault}");
             faults.extend(comments::silent(&source).into_iter().map(of_file));
             faults.extend(comments::echoes(&source).into_iter().map(of_file));

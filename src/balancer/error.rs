@@ -39,10 +39,7 @@ pub enum Error {
         "“{}” cannot be a name in HAProxy: those are made of letters, digits, “.”, “_”, “-” and “:”.",
         name.escape_debug()
     )]
-    BadName {
-        /// The name.
-        name: String,
-    },
+    BadName { name: String },
     /// A cluster behind a balancer without any backend.
     #[error(
         "No backend is named. Say on the cluster's page which of the balancer's backends its servers are in."
@@ -67,7 +64,6 @@ pub enum Error {
     UnknownServer {
         /// Whom we asked.
         endpoint: String,
-        /// The backend.
         backend: String,
         /// The names it might have had.
         tried: Vec<String>,

@@ -66,7 +66,6 @@ impl fmt::Display for Slot {
 /// One server in one backend, as all endpoints tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// Which.
     pub slot: Slot,
     /// What was decided about it; of several decisions the one furthest out of service.
     pub admin: Admin,

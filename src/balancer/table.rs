@@ -58,7 +58,6 @@ pub enum Health {
 pub struct ServerLine {
     /// The address of the endpoint, as the balancer's row has it.
     pub endpoint: String,
-    /// Its backend.
     pub backend: String,
     /// What HAProxy calls it.
     pub server: String,

@@ -11,7 +11,6 @@ pub enum Origin {
     File {
         /// The path as given.
         file: String,
-        /// The line.
         line: usize,
     },
     /// In the environment, by this variable.

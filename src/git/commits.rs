@@ -19,7 +19,6 @@ const FIELD_LIMIT: usize = 300;
 /// A branch and its newest commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Branch {
-    /// Its name.
     pub name: BranchName,
     /// Its newest commit.
     pub commit: CommitId,
@@ -30,7 +29,7 @@ pub struct Branch {
 }
 
 /// One commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A commit as people see it.
 pub struct CommitInfo {
     /// Its hash; [`CommitId::short`] is what people read.
     pub id: CommitId,

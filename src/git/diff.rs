@@ -128,7 +128,6 @@ impl FileStatus {
 pub struct Hunk {
     /// `@@ -1,4 +1,5 @@ …`.
     pub header: String,
-    /// Its lines.
     pub lines: Vec<DiffLine>,
 }
 

@@ -103,7 +103,6 @@ pub enum Error {
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
-        /// Which.
         path: String,
         /// Why.
         source: io::Error,

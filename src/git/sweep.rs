@@ -18,7 +18,6 @@ const GONE: &str = ".gone";
 /// A project whose mirror stays.
 #[derive(Debug, Clone)]
 pub struct KeptMirror {
-    /// Which.
     pub project: ProjectId,
     /// Its address; `None`, one that we cannot read: then nothing of the project goes.
     pub url: Option<RemoteUrl>,

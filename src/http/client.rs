@@ -4,9 +4,9 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::exchange::{Limits, Response};
-use super::host::{Host, Way};
+use super::fetch::Way;
 use super::proxy::Proxies;
-use super::{Error, Guard, Request, Tls};
+use super::{Error, Guard, Host, Request, Tls};
 
 /// What requests to the internet have in common. Cheap to clone.
 #[derive(Debug, Clone)]

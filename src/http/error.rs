@@ -23,7 +23,6 @@ pub enum Error {
     /// The name leads to no address.
     #[error("The name “{name}” leads to no address. Check its spelling and the name server.")]
     Lookup {
-        /// The name.
         name: String,
         /// What the system said.
         #[source]
@@ -34,7 +33,6 @@ pub enum Error {
         "{to} is not asked: {address} is an address of this host or of an internal network, and such addresses are not allowed here."
     )]
     Guarded {
-        /// Who.
         to: String,
         /// The first of its addresses.
         address: IpAddr,
@@ -42,7 +40,6 @@ pub enum Error {
     /// A proxy would not connect us.
     #[error("The proxy {proxy} does not connect to {to}: {reason}.")]
     Proxy {
-        /// The proxy.
         proxy: String,
         /// Who was to be asked.
         to: String,
@@ -51,14 +48,10 @@ pub enum Error {
     },
     /// Nobody listens there.
     #[error("{to} refused the connection: nothing listens there.")]
-    Refused {
-        /// Who.
-        to: String,
-    },
+    Refused { to: String },
     /// No connection for another reason.
     #[error("{to} cannot be reached: {cause}.")]
     Unreachable {
-        /// Who.
         to: String,
         /// What the system said.
         cause: io::Error,
@@ -66,7 +59,6 @@ pub enum Error {
     /// No connection in time.
     #[error("{to} did not accept a connection within {} s.", limit.as_secs_f64())]
     ConnectTimeout {
-        /// Who.
         to: String,
         /// The limit that passed.
         limit: Duration,
@@ -74,7 +66,6 @@ pub enum Error {
     /// Connected, but no encrypted connection came about.
     #[error("There is no secure connection to {to}: {reason}.")]
     Tls {
-        /// Who.
         to: String,
         /// Short words, without a full stop.
         reason: String,
@@ -93,7 +84,6 @@ pub enum Error {
     /// Connected, but no complete answer in time.
     #[error("{to} did not answer within {} s.", limit.as_secs_f64())]
     TimedOut {
-        /// Who.
         to: String,
         /// The limit that passed.
         limit: Duration,
@@ -101,7 +91,6 @@ pub enum Error {
     /// The connection ended before the answer did.
     #[error("{to} closed the connection before it had answered.")]
     Closed {
-        /// Who.
         to: String,
         /// For the log.
         #[source]
@@ -110,7 +99,6 @@ pub enum Error {
     /// What came is not HTTP.
     #[error("{to} answered something that is not HTTP. Check the port, and whether it wants TLS.")]
     NotHttp {
-        /// Who.
         to: String,
         /// For the log.
         #[source]
@@ -119,7 +107,6 @@ pub enum Error {
     /// The body is longer than the asker can use.
     #[error("{to} answered with more than {limit} bytes.")]
     TooLong {
-        /// Who.
         to: String,
         /// Bytes.
         limit: usize,

@@ -57,7 +57,6 @@ pub enum Longer {
 pub struct Response {
     /// The status, such as 200.
     pub status: u16,
-    /// All headers.
     pub headers: HeaderMap,
     /// The body, or its beginning ([`Longer::Cut`]).
     pub body: Bytes,

@@ -17,6 +17,7 @@ pub mod client;
 pub mod connect;
 pub mod error;
 mod exchange;
+mod fetch;
 mod guard;
 mod host;
 mod proxy;

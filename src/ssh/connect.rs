@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, HandshakeFailure, Pin, fingerprint};
 use super::error::Cause;
+use super::handler::{ConnectionHandler, HandshakeFailure, Pin, fingerprint};
 use super::{Endpoint, Error, Options, auth};
 
 /// Pings without an answer after which a connection counts as dead.
@@ -96,7 +96,7 @@ impl From<&PublicKey> for FetchedKey {
 pub(super) async fn connect(
     endpoint: &Endpoint,
     options: &Options,
-) -> Result<(Handle<Client>, CancellationToken), Error> {
+) -> Result<(Handle<ConnectionHandler>, CancellationToken), Error> {
     let attempt = async {
         let (mut handle, closed) = be_greeted(endpoint, options).await?;
         auth::log_in(&mut handle, endpoint, options).await?;
@@ -110,7 +110,7 @@ pub(super) async fn connect(
 async fn be_greeted(
     endpoint: &Endpoint,
     options: &Options,
-) -> Result<(Handle<Client>, CancellationToken), Error> {
+) -> Result<(Handle<ConnectionHandler>, CancellationToken), Error> {
     let mut waits = TRY_AGAIN_AFTER.iter();
     loop {
         let stream = dial(endpoint).await?;
@@ -167,7 +167,7 @@ async fn greet(
     options: &Options,
     stream: TcpStream,
     closed: CancellationToken,
-) -> Result<Handle<Client>, HandshakeFailure> {
+) -> Result<Handle<ConnectionHandler>, HandshakeFailure> {
     let pin = endpoint.host_key.as_ref().map(Pin::new);
     let config = client::Config {
         preferred: Preferred {
@@ -179,7 +179,7 @@ async fn greet(
         keepalive_max: MAX_SILENT_KEEPALIVES,
         ..client::Config::default()
     };
-    client::connect_stream(Arc::new(config), stream, Client { pin, closed }).await
+    client::connect_stream(Arc::new(config), stream, ConnectionHandler { pin, closed }).await
 }
 
 /// Host key algorithms, the pinned key's first. RSA means RSA with SHA-2; SHA-1 is not offered.

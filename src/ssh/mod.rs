@@ -16,7 +16,6 @@
 
 mod auth;
 mod channel;
-mod client;
 pub mod command;
 
 mod connect;
@@ -24,6 +23,7 @@ pub mod endpoint;
 pub mod error;
 pub mod forward;
 mod guard;
+mod handler;
 pub mod pool;
 pub mod run;
 

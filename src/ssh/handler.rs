@@ -23,7 +23,7 @@ impl Pin {
 }
 
 /// What russh asks us and tells us during a connection's life.
-pub(super) struct Client {
+pub(super) struct ConnectionHandler {
     pub(super) pin: Option<Pin>,
     pub(super) closed: CancellationToken,
 }
@@ -47,7 +47,7 @@ impl HandshakeFailure {
     }
 }
 
-impl client::Handler for Client {
+impl client::Handler for ConnectionHandler {
     type Error = HandshakeFailure;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, HandshakeFailure> {
@@ -83,7 +83,7 @@ impl client::Handler for Client {
 }
 
 /// However the connection's task ends, those who wait for it learn of it.
-impl Drop for Client {
+impl Drop for ConnectionHandler {
     fn drop(&mut self) {
         self.closed.cancel();
     }
