@@ -2,8 +2,8 @@
 //!
 //! # How to use it
 //!
-//! [`Balancer::open`] makes one of a stored row; nothing is connected yet. [`Balancer::state`] reads
-//! every endpoint and lays their answers side by side ([`State`]); [`State::slots_of`] finds the
+//! [`Balancer::open`] reads a stored row and connects to nothing yet. [`Balancer::state`] reads
+//! every endpoint and merges their answers ([`State`]); [`State::slots_of`] finds the
 //! [`Slot`]s of one of our servers, a slot being a server's place in one backend.
 //! [`Balancer::drain`], [`Balancer::maint`] and [`Balancer::ready`] change slots on every endpoint;
 //! [`Balancer::wait_drained`] and [`Balancer::wait_up`] wait for what follows from it, and
@@ -24,8 +24,8 @@
 //! Endpoints are written `unix:/run/haproxy/admin.sock` (or just the path), `tcp://host:port`, or
 //! `http(s)://host:port/path` with the path of the statistics page. Passwords are in none of the
 //! database's columns: the configuration names a file with lines `https://user:password@host:port`,
-//! and an endpoint is only ever sent the line with its own scheme, host and port. Whoever may
-//! configure balancers can so neither read a password nor have it sent elsewhere.
+//! and an endpoint is only ever sent the line with its own scheme, host and port. So an account that
+//! may configure balancers can neither read a password nor have it sent elsewhere.
 //!
 //! # What holds
 //!
@@ -267,7 +267,7 @@ impl Balancer {
     }
 }
 
-/// The state, unless somebody is missing in it.
+/// The state, or the error of the first endpoint that did not answer.
 fn strict(mut look: Reading) -> Result<State, Error> {
     if look.failures.is_empty() {
         Ok(look.state)
@@ -276,8 +276,8 @@ fn strict(mut look: Reading) -> Result<State, Error> {
     }
 }
 
-/// Asks all endpoints at once. The futures are boxed because the compiler cannot see otherwise that
-/// what borrows from each endpoint may move between threads.
+/// Asks all endpoints at once. The futures are boxed because the compiler does not see otherwise
+/// that borrows of each endpoint may move between threads.
 async fn all<'a, T>(asking: impl Iterator<Item = BoxFuture<'a, T>>) -> Vec<T> {
     join_all(asking.collect::<Vec<_>>()).await
 }

@@ -9,7 +9,7 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// For a whole answer: HAProxy answers in milliseconds unless it is in trouble.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// For how long a HAProxy that refuses or breaks off is asked again: what a restart takes.
+/// How long we retry an HAProxy that refuses or drops connections: the time a restart takes.
 pub const RETRY: Duration = Duration::from_secs(4);
 
 /// The longest answer, in bytes: some twenty thousand servers.

@@ -1,4 +1,4 @@
-//! What all endpoints say, side by side, and the names of our servers among it.
+//! What all endpoints report, merged, and how our servers are found in it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -63,7 +63,7 @@ impl fmt::Display for Slot {
     }
 }
 
-/// One server in one backend, as all endpoints tell it.
+/// One server in one backend, as all endpoints report it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
     pub slot: Slot,
@@ -137,7 +137,7 @@ impl State {
         names
     }
 
-    /// What is said about one slot; `None` where no endpoint knows it.
+    /// The merged state of one slot; `None` if no endpoint knows it.
     pub fn of(&self, slot: &Slot) -> Option<&Merged> {
         self.servers.iter().find(|merged| merged.slot == *slot)
     }
@@ -211,7 +211,7 @@ impl State {
         Ok(())
     }
 
-    /// What is said about `slot`, which every endpoint must know.
+    /// The merged state of `slot`, which every endpoint must know.
     pub(super) fn require(&self, slot: &Slot) -> Result<&Merged, Error> {
         self.known(&slot.backend, std::slice::from_ref(&slot.server))?;
         self.of(slot)
@@ -286,7 +286,7 @@ impl Merged {
     }
 }
 
-/// What is said when no endpoint was asked at all.
+/// The error when no endpoint was asked at all.
 fn unknown(backend: &str, tried: &[String]) -> Error {
     Error::UnknownServer {
         endpoint: "the balancer".to_owned(),

@@ -50,9 +50,9 @@ pub(super) async fn open_current(config: &Config) -> Result<Store, CommandFailur
     Ok(store)
 }
 
-/// The permit of whoever runs this command, for the audit log.
+/// The permit of the person who runs this command, for the audit log.
 pub(super) fn operator() -> Permit {
-    // Whoever can run this holds the database too, so there is nobody to be deceived but themselves.
+    // A person who can run this can read and write the database too, so a check would stop nobody.
     let named = ["SUDO_USER", "LOGNAME", "USER"]
         .iter()
         .find_map(|name| std::env::var(name).ok());

@@ -42,7 +42,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
 async fn check(config: &Config) -> Result<(), CommandFailure> {
     let Some(store) = data::open_existing(config).await? else {
         say("There is no database yet. Run “deployer migrate”, or start the server, to make it.");
-        return Err(CommandFailure::Told);
+        return Err(CommandFailure::Printed);
     };
     let pending = store.pending_migrations().await?;
     // Without this SQLite would leave its log beside the file.
@@ -58,5 +58,5 @@ async fn check(config: &Config) -> Result<(), CommandFailure> {
         "Changes to be made: {}. Run “deployer migrate”, or start the server.",
         pending.len()
     ));
-    Err(CommandFailure::Told)
+    Err(CommandFailure::Printed)
 }

@@ -1,4 +1,4 @@
-//! The command line: one file per command, each a few lines that call the library and tell the
+//! The command line: one file per command, each a few lines that call the library and print the
 //! result.
 //!
 //! What was asked for goes to standard output, everything else to standard error. The exit code is
@@ -57,14 +57,14 @@ pub fn main() -> ExitCode {
         })
         .and_then(|runtime| {
             let done = runtime.block_on(run(command));
-            // What still reads a prompt or a slow disk must not keep us from ending.
+            // A prompt or a slow disk that is still being read must not keep us from ending.
             runtime.shutdown_background();
             done
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !matches!(failure, CommandFailure::Told) {
+            if !matches!(failure, CommandFailure::Printed) {
                 complain(&failure);
             }
             ExitCode::from(failure.code())

@@ -13,15 +13,15 @@ pub(super) enum CommandFailure {
     Config(config::Error),
     /// It did not work.
     Failed(Error),
-    /// The result is bad, and was told already.
-    Told,
+    /// The result is bad, and was printed already.
+    Printed,
 }
 
 impl CommandFailure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
-            Self::Failed(_) | Self::Told => 1,
+            Self::Failed(_) | Self::Printed => 1,
         }
     }
 }
@@ -48,7 +48,7 @@ impl fmt::Display for CommandFailure {
                     .iter()
                     .try_for_each(|cause| write!(f, "\n  because: {cause}"))
             }
-            Self::Told => Ok(()),
+            Self::Printed => Ok(()),
         }
     }
 }

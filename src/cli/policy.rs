@@ -56,5 +56,5 @@ pub(super) fn run(command: &PolicyCommand) -> Result<(), CommandFailure> {
         "{}: faulty; it would not take effect.",
         dir.display()
     ));
-    Err(CommandFailure::Told)
+    Err(CommandFailure::Printed)
 }

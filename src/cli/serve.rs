@@ -17,7 +17,7 @@ use crate::{ssh, telemetry, web};
 /// Serve the pages and do deployments, until a SIGTERM, a SIGHUP or Ctrl-C.
 ///
 /// Brings the database's schema up to date first, and closes what an interrupted server left
-/// running. When it is told to end it takes nothing new and closes what runs.
+/// running. At a signal to stop it accepts nothing new and closes what runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -79,7 +79,7 @@ fn access(config: &Config) -> Result<Access, CommandFailure> {
             "The policy in {} cannot be used; mend it and start again.",
             dir.display()
         ));
-        CommandFailure::Told
+        CommandFailure::Printed
     })
 }
 

@@ -1,7 +1,7 @@
 //! Reads a configuration from its file and looks whether the directories and files that it names
 //! can be there.
 //!
-//! Only what somebody set is looked at, and the data directory; the other defaults lie inside it.
+//! Only settings that are not defaults are checked, and the data directory; the other defaults lie inside it.
 //! Directories of ours are made when needed, so it is their parent that has to exist: a typo in a
 //! path would otherwise quietly begin an empty life elsewhere.
 

@@ -1,4 +1,4 @@
-//! The sample file against the defaults, overrides, and what each mistake is told as.
+//! The sample file against the defaults, overrides, and the message of each mistake.
 
 use super::*;
 
@@ -117,7 +117,7 @@ fn unknown_variables_are_named() {
     );
 }
 
-/// A file, and what is told about it.
+/// A file, and the message about it.
 const IMPOSSIBLE: &[(&str, &str)] = &[
     (
         "data_dir = 'x'",

@@ -187,7 +187,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text, for whoever needs it to do their work.
+    /// The secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -50,7 +50,7 @@ pub struct Token {
     pub expires_at: Option<Instant>,
     /// When it was last used, to the minute or so.
     pub last_used_at: Option<Instant>,
-    /// When somebody ended it.
+    /// When it was revoked.
     pub revoked_at: Option<Instant>,
 }
 

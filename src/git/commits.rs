@@ -13,7 +13,7 @@ use crate::domain::{BranchName, CommitId, Instant};
 const PREFIX_DIGITS: usize = 4;
 /// How much of a message is kept, in bytes: nobody reads more, and some hold whole logs.
 const MESSAGE_LIMIT: usize = 16 * 1024;
-/// How much of a name, an address or a title is kept, in characters: what a row of a table bears.
+/// How much of a name, an address or a title is kept, in characters: what fits a table row.
 const FIELD_LIMIT: usize = 300;
 
 /// A branch and its newest commit.

@@ -1,4 +1,4 @@
-//! HTTPS remotes: libgit2 asks a door of ours on the loopback in plain HTTP, and we ask the host.
+//! HTTPS remotes: libgit2 asks a listener of ours on the loopback in plain HTTP, and we ask the host.
 //!
 //! So the certificate, the login and the time are in our hands: when the [`super::link::RemoteLink`] is
 //! dropped, every connection of it is closed, and libgit2, which can neither be woken nor given a
@@ -88,7 +88,7 @@ impl Remote {
         })
     }
 
-    /// Answers whoever knows `word` until it is dropped, and every connection with it.
+    /// Answers requests below `word` until it is dropped, and every connection with it.
     pub(super) async fn serve(self, listener: TcpListener, word: String) {
         let (remote, word) = (Arc::new(self), Arc::new(word));
         let mut open = JoinSet::new();

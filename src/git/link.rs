@@ -8,7 +8,7 @@
 //! the open door.
 //!
 //! Over HTTPS it talks plain HTTP to such a listener, below the same kind of random word, and
-//! [`super::https`] asks the host.
+//! [`super::https`] forwards to the host.
 //!
 //! Files need no link.
 
@@ -28,7 +28,7 @@ use super::ssh::{self, Connection};
 use super::url::{Location, RemoteUrl};
 use super::{CONNECT_TIMEOUT, GitOptions};
 
-/// How long whoever reached our listener may take to say what it wants; libgit2 says it at once.
+/// How long a client of our listener may take to send its request; libgit2 sends it at once.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of the other side's complaint is kept, in bytes: a few lines.
 const HEARD_LIMIT: usize = 2048;
@@ -150,7 +150,7 @@ async fn listen() -> Result<(TcpListener, std::net::SocketAddr)> {
     })
 }
 
-/// Accepts until somebody asks for `word`, and connects that one with the remote's `path`.
+/// Accepts until a client asks for `word`, and connects that client with the remote's `path`.
 async fn serve_git(listener: TcpListener, word: String, connection: Connection, path: String, heard: Heard) {
     loop {
         let Ok((mut socket, _)) = listener.accept().await else {

@@ -10,8 +10,8 @@
 //!
 //! libgit2's own connections cannot be given a time limit from safe code and its SSH has ideas of
 //! its own about host keys. So connections are ours (`link`): over SSH made with russh, with the
-//! same strictness as towards servers, over HTTPS with rustls. Whoever cancels a fetch or runs out
-//! of time closes the connection under libgit2, which then ends at once.
+//! same strictness as towards servers, over HTTPS with rustls. A cancelled or late
+//! fetch closes the connection under libgit2, which then ends at once.
 //!
 //! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh`, `known_hosts` and `https`; then `commits`,
 //! `history`, `diff`, `export`, `sweep`.

@@ -1,4 +1,4 @@
-//! The order in which a history is walked, and the orders walked of late.
+//! The order in which a history is walked, and a cache of the latest ones.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) fn walk(repository: &Repository, start: Oid) -> Result<Revwalk<'_>> {
     Ok(walk)
 }
 
-/// The order of commits below the newest ones asked for of late, as far as it was walked.
+/// A cache: the order of commits below recently requested ones, as far as it was walked.
 #[derive(Default)]
 pub(super) struct Orders(Mutex<Vec<(Oid, Order)>>);
 

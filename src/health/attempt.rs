@@ -1,10 +1,10 @@
-//! One attempt: what came of it, and who is told.
+//! One attempt: its outcome, and who watches.
 
 use std::time::Duration;
 
 use crate::{http, process, ssh};
 
-/// One question that was asked.
+/// One question to the server, and its answer.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// Which one, from 1.
@@ -33,9 +33,9 @@ impl std::fmt::Display for Attempt {
     }
 }
 
-/// Whoever follows a check. Commands print into it.
+/// Follows a check. Commands print into it.
 pub trait Watch: process::Output + ssh::Output {
-    /// Takes note of an attempt that is over.
+    /// Called after each attempt.
     fn attempt(&mut self, attempt: &Attempt) -> impl Future<Output = ()> + Send;
 }
 

@@ -50,11 +50,11 @@ pub struct Unhealthy {
     pub attempts: u32,
     /// How long it took, pauses included.
     pub took: Duration,
-    /// Whether somebody cancelled: then nothing is known about the server.
+    /// Whether the check was cancelled: then nothing is known about the server.
     pub cancelled: bool,
 }
 
-/// Asks until it is well, or until there is no more to ask. Cancelling ends it at once.
+/// Asks until the server is healthy or all attempts are used up. Cancelling ends it at once.
 ///
 /// # Errors
 /// [`Unhealthy`], also when it was cancelled.

@@ -15,7 +15,7 @@ use crate::ssh::{self, Session};
 /// Where a server reaches itself.
 pub(super) const LOOPBACK: &str = "127.0.0.1";
 
-/// Which server is asked, and how it is reached.
+/// The server that is asked, and how it is reached.
 #[derive(Debug, Clone, Copy)]
 pub struct ProbedServer<'a> {
     /// What people call it.
@@ -53,7 +53,7 @@ impl ProbedServer<'_> {
         }
     }
 
-    /// Who is asked, for messages.
+    /// Host and port, for messages.
     pub(super) fn authority(&self, port: u16, from: AskedFrom) -> String {
         match from {
             AskedFrom::Deployer => http::connect::authority(self.address, port),
