@@ -28,8 +28,8 @@ pub struct Branch {
     pub author: String,
 }
 
-/// One commit.
 /// A commit as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitInfo {
     /// Its hash; [`CommitId::short`] is what people read.
     pub id: CommitId,
