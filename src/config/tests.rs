@@ -21,7 +21,7 @@ fn problems(text: &str) -> String {
 }
 
 fn all_keys() -> Vec<(String, String)> {
-    let mut reader = Reader::default();
+    let mut reader = KeyReader::default();
     Config::read(&mut reader);
     reader.keys()
 }
