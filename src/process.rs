@@ -14,13 +14,10 @@
 //! The leader ([`group`]) stays unreaped until its group was signalled for the last time. Its number, which is
 //! also the group's, can therefore not belong to somebody else when we signal it.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -32,15 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::group::{Group, start};
 
+mod command;
+mod error;
 mod group;
 #[cfg(test)]
 mod tests;
 
-/// The variables of our own environment that a process gets to see. Everything else may hold our
-/// secrets and makes scripts depend on how the deployer was started.
-pub const KEPT_VARIABLES: [&str; 9] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR",
-];
+pub use self::command::{Command, KEPT_VARIABLES};
+pub use self::error::Error;
 
 /// How long a group has between the polite signal and the final one, unless told otherwise:
 /// enough for a script's `trap` to clean up, short enough for somebody who waits for a cancel.
@@ -62,67 +58,6 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// Bytes read at once from a pipe: what a pipe holds by default on Linux.
 const CHUNK: usize = 64 * 1024;
-
-/// A program to run with its arguments, variables and directory. Nothing passes through a shell.
-#[derive(Debug, Clone)]
-pub struct Command {
-    program: OsString,
-    args: Vec<OsString>,
-    env: BTreeMap<OsString, OsString>,
-    dir: Option<PathBuf>,
-}
-
-impl Command {
-    /// The program at a path, or found by name in `PATH`.
-    pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self {
-            program: program.as_ref().to_owned(),
-            args: Vec::new(),
-            env: BTreeMap::new(),
-            dir: None,
-        }
-    }
-
-    /// Adds one argument.
-    #[must_use]
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.args.push(arg.as_ref().to_owned());
-        self
-    }
-
-    /// Adds arguments.
-    #[must_use]
-    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
-        self
-    }
-
-    /// Sets a variable, also over one of [`KEPT_VARIABLES`].
-    #[must_use]
-    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
-        self
-    }
-
-    /// Where it starts; our own directory unless set.
-    #[must_use]
-    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
-        self.dir = Some(dir.as_ref().to_owned());
-        self
-    }
-}
-
-impl fmt::Display for Command {
-    /// The program and its arguments for people; not for a shell.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.program.display())?;
-        self.args
-            .iter()
-            .try_for_each(|arg| write!(f, " {}", arg.display()))
-    }
-}
 
 /// Where the bytes go that a process prints. As long as one of these futures is not done, nothing
 /// more is read and the process waits.
@@ -195,43 +130,6 @@ impl Run {
             ..Self::default()
         }
     }
-}
-
-/// Why there is no [`Exit`].
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It never started.
-    #[error("“{program}” could not be started: {reason}.")]
-    Start {
-        /// What was to be run.
-        program: String,
-        /// What stood in the way.
-        reason: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It took too long, and its whole group was ended.
-    #[error("“{program}” was ended because it took longer than {} s.", after.as_secs_f64())]
-    TimedOut {
-        /// What was run.
-        program: String,
-        /// The limit.
-        after: Duration,
-    },
-    /// It was cancelled, and its whole group was ended.
-    #[error("“{program}” was ended because it was cancelled.")]
-    Cancelled {
-        /// What was run.
-        program: String,
-    },
-    /// The system would not tell how it ended. Its group was ended.
-    #[error("The system would not say how “{program}” ended.")]
-    Lost {
-        /// What was run.
-        program: String,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// Runs `command` to its end and hands what it prints to `output`. Standard input is empty.

@@ -3,11 +3,18 @@
 //! comments and strings.
 
 mod arrows;
+mod comments;
+mod floors;
+mod glossary;
+mod graph;
+mod paths;
 mod source;
+mod writes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use graph::Graph;
 use source::Source;
 
 /// A reader holds this much of a file…
@@ -80,6 +87,12 @@ fn sources() -> Vec<(String, Source)> {
     sources
 }
 
+/// Which file of the library uses which.
+fn graph() -> Graph {
+    let sources = sources();
+    Graph::of(sources.iter().map(|(name, source)| (name.as_str(), source)))
+}
+
 /// Fails with one line per fault.
 #[track_caller]
 fn assert_none(rule: &str, faults: Vec<String>) {
@@ -105,12 +118,8 @@ fn files_and_functions_are_small_enough_to_hold_in_mind() {
             faults.push(format!("{name} has {lines} lines of {MOST_FILE_LINES}"));
         }
         for function in source.functions() {
-            if function.lines > MOST_FUNCTION_LINES {
-                let source::Function {
-                    name: of,
-                    line,
-                    lines,
-                } = function;
+            let (of, line, lines) = (&function.name, function.line, function.lines());
+            if lines > MOST_FUNCTION_LINES {
                 faults.push(format!(
                     "{name}:{line}: {of} has {lines} lines of {MOST_FUNCTION_LINES}"
                 ));
@@ -127,6 +136,52 @@ fn arrows_point_down_only() {
         faults.extend(arrows::faults(&name, &source));
     }
     assert_none("uses what it must not know", faults);
+}
+
+#[test]
+fn files_use_each_other_in_no_circle() {
+    assert_none("circles", floors::circles(&graph(), floors::EXCUSED));
+}
+
+#[test]
+fn files_use_nothing_that_stands_above_them() {
+    let is_excused = |fault: &String| floors::EXCUSED.iter().any(|room| fault.starts_with(room));
+    let mut faults = floors::faults(&graph(), floors::ROOMS);
+    faults.retain(|fault| !is_excused(fault));
+    assert_none("floors", faults);
+}
+
+#[test]
+fn what_matters_is_written_with_its_event() {
+    let mut faults = Vec::new();
+    for (name, source) in sources() {
+        faults.extend(writes::faults(&name, &source));
+    }
+    assert_none("written without a right to", faults);
+}
+
+#[test]
+fn public_names_have_one_meaning() {
+    let sources = sources();
+    let sources = sources.iter().map(|(name, source)| (name.as_str(), source));
+    assert_none(
+        "names with more than one meaning",
+        glossary::doubles(sources, glossary::is_allowed),
+    );
+}
+
+#[test]
+fn descriptions_are_there_and_say_something() {
+    let mut faults = Vec::new();
+    for (name, source) in sources() {
+        let is_excused = comments::EXCUSED.iter().any(|room| name.starts_with(room));
+        if name.starts_with("src/") && !is_excused {
+            let of_file = |fault: String| format!("{name}:{fault}");
+            faults.extend(comments::silent(&source).into_iter().map(of_file));
+            faults.extend(comments::echoes(&source).into_iter().map(of_file));
+        }
+    }
+    assert_none("descriptions", faults);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::admin::{Wrongs, changes, demand_everything, name};
 use super::{App, start};
 use crate::access::Permit;
-use crate::balancer::{self, Admin, Look, Merged, Slot};
+use crate::balancer::{self, Admin, Merged, Reading, Slot};
 use crate::domain::{Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
 use crate::store::{balancers, clusters, deployments};
 
@@ -222,7 +222,7 @@ pub async fn look(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer
     Ok(view(row, &look))
 }
 
-fn view(balancer: Balancer, look: &Look) -> BalancerView {
+fn view(balancer: Balancer, look: &Reading) -> BalancerView {
     let mut backends: Vec<(String, Vec<SlotView>)> = Vec::new();
     for merged in &look.state.servers {
         let slot = slot_view(merged);

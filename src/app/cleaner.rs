@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::domain::{Error, Result};
-use crate::git::{Kept, check_url};
+use crate::git::{KeptMirror, check_url};
 use crate::store::projects;
 
 /// How often.
@@ -39,9 +39,9 @@ pub async fn watch(app: App, stop: CancellationToken) {
 /// Of the store, or when the directory of mirrors cannot be read.
 pub async fn clean(app: &App) -> Result<()> {
     let projects = projects::list(&app.store).await?;
-    let kept: Vec<Kept> = projects
+    let kept: Vec<KeptMirror> = projects
         .into_iter()
-        .map(|project| Kept {
+        .map(|project| KeptMirror {
             project: project.id,
             url: check_url(&project.git_url).ok(),
         })

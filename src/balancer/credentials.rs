@@ -27,10 +27,10 @@ impl fmt::Debug for Login {
 
 /// What the file holds.
 #[derive(Debug, Clone, Default)]
-pub struct Credentials(Vec<(Place, Login)>);
+pub struct Credentials(Vec<(Origin, Login)>);
 
 /// Scheme, host and port.
-type Place = (String, String, u16);
+type Origin = (String, String, u16);
 
 impl Credentials {
     /// Reads the file.
@@ -70,21 +70,21 @@ impl Credentials {
 
     /// The login for the page at `url`.
     pub(super) fn of(&self, url: &Url) -> Option<Login> {
-        let place = place(url)?;
-        let found = self.0.iter().find(|(known, _)| *known == place)?;
+        let origin = origin(url)?;
+        let found = self.0.iter().find(|(known, _)| *known == origin)?;
         Some(found.1.clone())
     }
 }
 
-fn login(line: &str) -> Option<(Place, Login)> {
+fn login(line: &str) -> Option<(Origin, Login)> {
     let url = Url::parse(line).ok()?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(String::from);
     let user = decoded(url.username()).filter(|user| !user.is_empty() && !user.contains(':'))?;
     let password = decoded(url.password()?)?;
-    Some((place(&url)?, Login { user, password }))
+    Some((origin(&url)?, Login { user, password }))
 }
 
-fn place(url: &Url) -> Option<Place> {
+fn origin(url: &Url) -> Option<Origin> {
     let scheme = Some(url.scheme()).filter(|scheme| ["http", "https"].contains(scheme))?;
     let host = url.host_str()?.to_ascii_lowercase();
     Some((scheme.to_owned(), host, url.port_or_known_default()?))

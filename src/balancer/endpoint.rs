@@ -2,21 +2,22 @@
 
 use url::Url;
 
-use super::runtime::{Place, Socket};
+use super::options::{Limits, Options};
+use super::runtime::{Socket, SocketAddress};
 use super::state::Slot;
-use super::stats::Page;
-use super::table::Table;
-use super::{Act, Credentials, Error, Limits, Options};
+use super::stats::StatsPage;
+use super::table::StatsTable;
+use super::{Admin, Credentials, Error};
 use crate::http::Tls;
 
 /// The two ways of speaking to one HAProxy.
 #[derive(Debug, Clone)]
-pub(super) enum Endpoint {
+pub(super) enum Haproxy {
     Runtime(Socket),
-    Stats(Page),
+    Stats(StatsPage),
 }
 
-impl Endpoint {
+impl Haproxy {
     /// Reads `text` as an address of that kind; `wrong` makes the error of a reason.
     pub(super) fn open(
         kind: &str,
@@ -26,14 +27,14 @@ impl Endpoint {
     ) -> Result<Self, Error> {
         match kind {
             "runtime" => {
-                let place = socket_place(text).ok_or_else(|| {
+                let address = socket_address(text).ok_or_else(|| {
                     wrong(format!(
                         "“{}” is no address of a socket; write unix:/path or tcp://host:port",
                         text.escape_debug()
                     ))
                 })?;
                 let label = text.to_owned();
-                Ok(Self::Runtime(Socket { label, place }))
+                Ok(Self::Runtime(Socket { label, address }))
             }
             "stats" => page(text, options, wrong).map(Self::Stats),
             _ => Err(wrong(format!(
@@ -52,19 +53,19 @@ impl Endpoint {
     }
 
     /// Every backend and server it has.
-    pub(super) async fn read(&self, limits: &Limits) -> Result<Table, Error> {
+    pub(super) async fn read(&self, limits: &Limits) -> Result<StatsTable, Error> {
         match self {
             Self::Runtime(socket) => socket.read(limits).await,
             Self::Stats(page) => page.read(limits).await,
         }
     }
 
-    /// Does `act` to every slot, in order; stops at the first that fails.
-    pub(super) async fn set_all(&self, slots: &[Slot], act: Act, limits: &Limits) -> Result<(), Error> {
+    /// Sets every slot to `admin`, in order; stops at the first that fails.
+    pub(super) async fn set_all(&self, slots: &[Slot], admin: Admin, limits: &Limits) -> Result<(), Error> {
         for slot in slots {
             match self {
-                Self::Runtime(socket) => socket.set(slot, act, limits).await?,
-                Self::Stats(page) => page.set(slot, act, limits).await?,
+                Self::Runtime(socket) => socket.set(slot, admin, limits).await?,
+                Self::Stats(page) => page.set(slot, admin, limits).await?,
             }
         }
         Ok(())
@@ -79,21 +80,21 @@ impl Endpoint {
     }
 }
 
-fn socket_place(text: &str) -> Option<Place> {
+fn socket_address(text: &str) -> Option<SocketAddress> {
     let path = text.strip_prefix("unix:").unwrap_or(text);
     if path.starts_with('/') && !path.contains('\0') {
         // unix:///path is how a URL would be written.
         let path = if path.starts_with("///") { &path[2..] } else { path };
-        return Some(Place::Unix(path.into()));
+        return Some(SocketAddress::Unix(path.into()));
     }
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "tcp")?;
     let bare = url.path().trim_matches('/').is_empty() && url.query().is_none() && url.username().is_empty();
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     (bare && !host.is_empty()).then_some(())?;
-    Some(Place::Tcp(host, url.port()?))
+    Some(SocketAddress::Tcp(host, url.port()?))
 }
 
-fn page(text: &str, options: &Options, wrong: impl Fn(String) -> Error) -> Result<Page, Error> {
+fn page(text: &str, options: &Options, wrong: impl Fn(String) -> Error) -> Result<StatsPage, Error> {
     let no_url = || {
         wrong("the address of a statistics page has to be written http://host:port/path, or https".to_owned())
     };
@@ -121,7 +122,7 @@ fn page(text: &str, options: &Options, wrong: impl Fn(String) -> Error) -> Resul
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    Ok(Page {
+    Ok(StatsPage {
         label: text.to_owned(),
         host: crate::http::Host {
             name: host.trim_matches(['[', ']']).to_owned(),

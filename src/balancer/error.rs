@@ -39,10 +39,7 @@ pub enum Error {
         "“{}” cannot be a name in HAProxy: those are made of letters, digits, “.”, “_”, “-” and “:”.",
         name.escape_debug()
     )]
-    BadName {
-        /// The name.
-        name: String,
-    },
+    BadName { name: String },
     /// A cluster behind a balancer without any backend.
     #[error(
         "No backend is named. Say on the cluster's page which of the balancer's backends its servers are in."
@@ -51,7 +48,7 @@ pub enum Error {
     /// There is no such backend.
     #[error("{endpoint} has no backend “{backend}”; {}.", it_has(known))]
     UnknownBackend {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
         /// The name.
         backend: String,
@@ -65,9 +62,8 @@ pub enum Error {
         it_has(known)
     )]
     UnknownServer {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
-        /// The backend.
         backend: String,
         /// The names it might have had.
         tried: Vec<String>,
@@ -79,7 +75,7 @@ pub enum Error {
         "{endpoint} lets us look but not change anything. Give that socket “level admin” in HAProxy's configuration."
     )]
     NoPermission {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
     },
     /// The statistics page is for looking only.
@@ -87,29 +83,29 @@ pub enum Error {
         "The statistics page {endpoint} lets us look but not change anything. It needs “stats admin” in HAProxy's configuration."
     )]
     NotAdmin {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
     },
     /// The statistics page wants another password, or one at all.
     #[error("The statistics page {endpoint} {}.", password_advice(*had_one))]
     Password {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
         /// Whether we sent one.
         had_one: bool,
     },
-    /// It closed the connection without a word.
+    /// It closed the connection without an answer.
     #[error(
         "{endpoint} gave an empty answer. HAProxy may just be restarting, or its connections are used up."
     )]
     Empty {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
     },
     /// It stopped in the middle.
     #[error("{endpoint} closed the connection in the middle of its answer. HAProxy may just be restarting.")]
     Closed {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
         /// For the log.
         #[source]
@@ -118,7 +114,7 @@ pub enum Error {
     /// No connection.
     #[error("{endpoint} cannot be reached: {reason}. Check that HAProxy runs and listens there.")]
     Unreachable {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
         /// Short words, without a full stop.
         reason: String,
@@ -129,7 +125,7 @@ pub enum Error {
     /// No answer in time.
     #[error("{endpoint} did not answer within {} s.", limit.as_secs_f64())]
     Timeout {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
         /// The limit that passed.
         limit: Duration,
@@ -137,21 +133,21 @@ pub enum Error {
     /// Something else listens there.
     #[error("{endpoint} does not answer as HAProxy does ({answer}). Check the address.")]
     NotHaproxy {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
         /// The beginning of its answer, or what it was instead.
         answer: String,
     },
     /// More than we take.
-    #[error("{endpoint} answered with more than {} MiB; that is not read.", super::ANSWER_BYTES >> 20)]
+    #[error("{endpoint} answered with more than {} MiB; that is not read.", super::options::ANSWER_BYTES >> 20)]
     TooLong {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
     },
     /// HAProxy would not do it, for a reason of its own.
     #[error("{endpoint} would not {act} {slot}: {answer}")]
     Refused {
-        /// Whom we asked.
+        /// The endpoint that was asked.
         endpoint: String,
         /// `drain`, `maint` or `ready`.
         act: &'static str,
@@ -165,7 +161,7 @@ pub enum Error {
     Disagree {
         /// Backend and server.
         slot: String,
-        /// Who says what.
+        /// What each endpoint says.
         said: String,
     },
     /// Some endpoints were changed, others not.
@@ -188,7 +184,7 @@ pub enum Error {
         /// What each endpoint said last.
         said: String,
     },
-    /// Somebody cancelled the wait.
+    /// The wait was cancelled.
     #[error("Waiting for the balancer was cancelled.")]
     Cancelled,
 }

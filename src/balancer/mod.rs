@@ -2,8 +2,8 @@
 //!
 //! # How to use it
 //!
-//! [`Balancer::open`] makes one of a stored row; nothing is connected yet. [`Balancer::state`] reads
-//! every endpoint and lays their answers side by side ([`State`]); [`State::slots_of`] finds the
+//! [`Balancer::open`] reads a stored row and connects to nothing yet. [`Balancer::state`] reads
+//! every endpoint and merges their answers ([`State`]); [`State::slots_of`] finds the
 //! [`Slot`]s of one of our servers, a slot being a server's place in one backend.
 //! [`Balancer::drain`], [`Balancer::maint`] and [`Balancer::ready`] change slots on every endpoint;
 //! [`Balancer::wait_drained`] and [`Balancer::wait_up`] wait for what follows from it, and
@@ -24,8 +24,8 @@
 //! Endpoints are written `unix:/run/haproxy/admin.sock` (or just the path), `tcp://host:port`, or
 //! `http(s)://host:port/path` with the path of the statistics page. Passwords are in none of the
 //! database's columns: the configuration names a file with lines `https://user:password@host:port`,
-//! and an endpoint is only ever sent the line with its own scheme, host and port. Whoever may
-//! configure balancers can so neither read a password nor have it sent elsewhere.
+//! and an endpoint is only ever sent the line with its own scheme, host and port. So an account that
+//! may configure balancers can neither read a password nor have it sent elsewhere.
 //!
 //! # What holds
 //!
@@ -50,6 +50,7 @@ use crate::domain;
 mod credentials;
 mod endpoint;
 mod error;
+mod options;
 mod runtime;
 mod state;
 mod stats;
@@ -58,79 +59,17 @@ mod table;
 mod tests;
 mod wait;
 
-use endpoint::Endpoint;
+use endpoint::Haproxy;
 
 pub use credentials::Credentials;
 pub use error::Error;
+pub use options::{ANSWER_LIMIT, CONNECT_LIMIT, Limits, Options, RETRY};
 pub use state::{Merged, Slot, Sought, State};
 pub use table::{Admin, Health, ServerLine};
 pub use wait::Drained;
 
-/// For connecting, name lookup and TLS included: a balancer is near, or we have the wrong address.
-pub const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-
-/// For a whole answer: HAProxy answers in milliseconds unless it is in trouble.
-pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-
-/// For how long a HAProxy that refuses or breaks off is asked again: what a restart takes.
-pub const RETRY: Duration = Duration::from_secs(4);
-
 /// The pause between two such tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-
-/// The longest answer, in bytes: some twenty thousand servers.
-const ANSWER_BYTES: usize = 16 * 1024 * 1024;
-
-/// How long to wait for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For connecting.
-    pub connect: Duration,
-    /// For a whole answer.
-    pub answer: Duration,
-    /// For trying again.
-    pub retry: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connect: CONNECT_LIMIT,
-            answer: ANSWER_LIMIT,
-            retry: RETRY,
-        }
-    }
-}
-
-/// What the configuration says about all balancers.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The file with the passwords of statistics pages; see [`Credentials`].
-    pub credentials: Option<std::path::PathBuf>,
-    /// A PEM file with certificates to trust beside the public ones.
-    pub certificates: Option<std::path::PathBuf>,
-    /// How long to wait for what.
-    pub limits: Limits,
-}
-
-/// What is done to a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
-    Drain,
-    Maint,
-    Ready,
-}
-
-impl Act {
-    /// As HAProxy writes it, in commands and in forms.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::Maint => "maint",
-            Self::Ready => "ready",
-        }
-    }
-}
 
 /// Whether an endpoint that is away keeps the others from being changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,13 +84,13 @@ enum Reach {
 #[derive(Debug, Clone)]
 pub struct Balancer {
     name: String,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Haproxy>,
     limits: Limits,
 }
 
 /// What each endpoint answered.
 #[derive(Debug)]
-pub struct Look {
+pub struct Reading {
     /// Of those that answered.
     pub state: State,
     /// Of the others: their address, and why not.
@@ -181,10 +120,10 @@ impl Balancer {
         if row.endpoints.is_empty() {
             return Err(wrong("it has no address".to_owned()));
         }
-        let endpoints: Vec<Endpoint> = row
+        let endpoints: Vec<Haproxy> = row
             .endpoints
             .iter()
-            .map(|text| Endpoint::open(&row.kind, text.trim(), options, wrong))
+            .map(|text| Haproxy::open(&row.kind, text.trim(), options, wrong))
             .collect::<Result<_, _>>()?;
         for (at, endpoint) in endpoints.iter().enumerate() {
             if endpoints[..at]
@@ -208,7 +147,7 @@ impl Balancer {
 
     /// The addresses of its endpoints, as the row has them.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        self.endpoints.iter().map(Endpoint::label)
+        self.endpoints.iter().map(Haproxy::label)
     }
 
     /// Reads every endpoint, patiently.
@@ -220,7 +159,7 @@ impl Balancer {
     }
 
     /// Reads every endpoint once, and tells which of them cannot be read instead of failing.
-    pub async fn look(&self) -> Look {
+    pub async fn look(&self) -> Reading {
         self.read(Duration::ZERO).await
     }
 
@@ -230,7 +169,7 @@ impl Balancer {
     /// An endpoint that cannot be read, or does not know a slot: then nothing was changed.
     /// Otherwise [`Error::Partly`] or, with a single endpoint, what went wrong there.
     pub async fn drain(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Drain, slots, Reach::All).await
+        self.set(Admin::Drain, slots, Reach::All).await
     }
 
     /// Takes slots out altogether; their health is no longer checked.
@@ -238,7 +177,7 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`].
     pub async fn maint(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Maint, slots, Reach::All).await
+        self.set(Admin::Maint, slots, Reach::All).await
     }
 
     /// The same for slots that must not serve: an endpoint that is away keeps no other from it.
@@ -246,7 +185,7 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`], but endpoints that can be changed are.
     pub async fn keep_out(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Maint, slots, Reach::Any).await
+        self.set(Admin::Maint, slots, Reach::Any).await
     }
 
     /// Puts slots back in. An endpoint that is away does not keep the others from it.
@@ -254,7 +193,7 @@ impl Balancer {
     /// # Errors
     /// As [`Balancer::drain`], but endpoints that can be changed are.
     pub async fn ready(&self, slots: &[Slot]) -> Result<(), Error> {
-        self.act(Act::Ready, slots, Reach::Any).await
+        self.set(Admin::Ready, slots, Reach::Any).await
     }
 
     /// Whether every endpoint would let us change something. Changes nothing.
@@ -269,9 +208,9 @@ impl Balancer {
         all(asking).await.into_iter().collect()
     }
 
-    async fn act(&self, act: Act, slots: &[Slot], reach: Reach) -> Result<(), Error> {
+    async fn set(&self, admin: Admin, slots: &[Slot], reach: Reach) -> Result<(), Error> {
         slots.iter().try_for_each(Slot::check)?;
-        let Look { state, mut failures } = self.read(self.limits.retry).await;
+        let Reading { state, mut failures } = self.read(self.limits.retry).await;
         if failures.len() == self.endpoints.len() || reach == Reach::All && !failures.is_empty() {
             return Err(failures.swap_remove(0).1);
         }
@@ -282,8 +221,8 @@ impl Balancer {
             .iter()
             .filter(|endpoint| !away.iter().any(|label| label == endpoint.label()));
         let doing = there.clone().map(|endpoint| {
-            let set = || endpoint.set_all(slots, act, &self.limits).boxed();
-            patiently(self.limits.retry, set).boxed()
+            let set_all = || endpoint.set_all(slots, admin, &self.limits).boxed();
+            patiently(self.limits.retry, set_all).boxed()
         });
         let mut changed = Vec::new();
         let outcomes = all(doing).await;
@@ -301,13 +240,13 @@ impl Balancer {
             return Err(first);
         }
         Err(Error::Partly {
-            act: act.word(),
+            act: admin.word(),
             first: Box::new(first),
             changed,
         })
     }
 
-    async fn read(&self, retry: Duration) -> Look {
+    async fn read(&self, retry: Duration) -> Reading {
         let reading = self.endpoints.iter().map(|endpoint| {
             let once = || endpoint.read(&self.limits).boxed();
             patiently(retry, once).boxed()
@@ -321,15 +260,15 @@ impl Balancer {
                 Err(error) => failures.push((label, error)),
             }
         }
-        Look {
+        Reading {
             state: State::merge(answers),
             failures,
         }
     }
 }
 
-/// The state, unless somebody is missing in it.
-fn strict(mut look: Look) -> Result<State, Error> {
+/// The state, or the error of the first endpoint that did not answer.
+fn strict(mut look: Reading) -> Result<State, Error> {
     if look.failures.is_empty() {
         Ok(look.state)
     } else {
@@ -337,8 +276,8 @@ fn strict(mut look: Look) -> Result<State, Error> {
     }
 }
 
-/// Asks all endpoints at once. The futures are boxed because the compiler cannot see otherwise that
-/// what borrows from each endpoint may move between threads.
+/// Asks all endpoints at once. The futures are boxed because the compiler does not see otherwise
+/// that borrows of each endpoint may move between threads.
 async fn all<'a, T>(asking: impl Iterator<Item = BoxFuture<'a, T>>) -> Vec<T> {
     join_all(asking.collect::<Vec<_>>()).await
 }

@@ -10,16 +10,17 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::options::{ANSWER_BYTES, Limits};
 use super::state::Slot;
-use super::table::Table;
-use super::{ANSWER_BYTES, Act, Error, Limits};
+use super::table::StatsTable;
+use super::{Admin, Error};
 
 /// The administrative state of all servers, and the figures of all backends (2) and servers (4).
 const READ: &str = "show servers state;show stat -1 6 -1";
 
-/// Where a socket is.
+/// Where HAProxy listens for commands.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum SocketAddress {
     Unix(PathBuf),
     Tcp(String, u16),
 }
@@ -28,11 +29,11 @@ pub(super) enum Place {
 #[derive(Debug, Clone)]
 pub(super) struct Socket {
     pub(super) label: String,
-    pub(super) place: Place,
+    pub(super) address: SocketAddress,
 }
 
 impl Socket {
-    pub(super) async fn read(&self, limits: &Limits) -> Result<Table, Error> {
+    pub(super) async fn read(&self, limits: &Limits) -> Result<StatsTable, Error> {
         let answer = self.ask(READ, limits).await?;
         let odd = || Error::not_haproxy(&self.label, &answer);
         let (flags, figures) = answer.split_once("\n\n").ok_or_else(odd)?;
@@ -42,15 +43,15 @@ impl Socket {
         if !figures.ends_with("\n\n") {
             return Err(self.cut_short(None));
         }
-        let mut table = Table::parse(&self.label, figures).ok_or_else(odd)?;
+        let mut table = StatsTable::parse(&self.label, figures).ok_or_else(odd)?;
         table.add_flags(flags);
         Ok(table)
     }
 
-    pub(super) async fn set(&self, slot: &Slot, act: Act, limits: &Limits) -> Result<(), Error> {
+    pub(super) async fn set(&self, slot: &Slot, admin: Admin, limits: &Limits) -> Result<(), Error> {
         slot.check()?;
         let (backend, server) = (&slot.backend, &slot.server);
-        let line = format!("set server {backend}/{server} state {}", act.word());
+        let line = format!("set server {backend}/{server} state {}", admin.word());
         let answer = self.ask(&line, limits).await?;
         let endpoint = self.label.clone();
         match answer.trim() {
@@ -69,7 +70,7 @@ impl Socket {
             }),
             other => Err(Error::Refused {
                 endpoint,
-                act: act.word(),
+                act: admin.word(),
                 slot: slot.to_string(),
                 answer: other.chars().take(200).collect(),
             }),
@@ -95,13 +96,13 @@ impl Socket {
             limit,
         };
         let failed = |error| Error::unreachable(&self.label, error);
-        match &self.place {
-            Place::Unix(path) => {
+        match &self.address {
+            SocketAddress::Unix(path) => {
                 let stream = timeout(limits.connect, UnixStream::connect(path)).await;
                 let stream = stream.map_err(|_| late(limits.connect))?.map_err(failed)?;
                 timeout(limits.answer, self.exchange(stream, line)).await
             }
-            Place::Tcp(host, port) => {
+            SocketAddress::Tcp(host, port) => {
                 let stream = timeout(limits.connect, TcpStream::connect((host.as_str(), *port))).await;
                 let stream = stream.map_err(|_| late(limits.connect))?.map_err(failed)?;
                 timeout(limits.answer, self.exchange(stream, line)).await

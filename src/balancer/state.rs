@@ -1,4 +1,4 @@
-//! What all endpoints say, side by side, and the names of our servers among it.
+//! What all endpoints report, merged, and how our servers are found in it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Table;
+use super::table::StatsTable;
 use super::{Admin, Error, ServerLine};
 use crate::domain::rollout;
 
@@ -63,10 +63,9 @@ impl fmt::Display for Slot {
     }
 }
 
-/// One server in one backend, as all endpoints tell it.
+/// One server in one backend, as all endpoints report it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// Which.
     pub slot: Slot,
     /// What was decided about it; of several decisions the one furthest out of service.
     pub admin: Admin,
@@ -96,11 +95,11 @@ pub struct Sought<'a> {
 pub struct State {
     /// Every server of every backend, in HAProxy's order.
     pub servers: Vec<Merged>,
-    tables: Vec<(String, Table)>,
+    tables: Vec<(String, StatsTable)>,
 }
 
 impl State {
-    pub(super) fn merge(tables: Vec<(String, Table)>) -> Self {
+    pub(super) fn merge(tables: Vec<(String, StatsTable)>) -> Self {
         let mut servers: Vec<Merged> = Vec::new();
         let mut places: HashMap<Slot, usize> = HashMap::new();
         for line in tables.iter().flat_map(|(_, table)| &table.servers) {
@@ -138,7 +137,7 @@ impl State {
         names
     }
 
-    /// What is said about one slot; `None` where no endpoint knows it.
+    /// The merged state of one slot; `None` if no endpoint knows it.
     pub fn of(&self, slot: &Slot) -> Option<&Merged> {
         self.servers.iter().find(|merged| merged.slot == *slot)
     }
@@ -212,7 +211,7 @@ impl State {
         Ok(())
     }
 
-    /// What is said about `slot`, which every endpoint must know.
+    /// The merged state of `slot`, which every endpoint must know.
     pub(super) fn require(&self, slot: &Slot) -> Result<&Merged, Error> {
         self.known(&slot.backend, std::slice::from_ref(&slot.server))?;
         self.of(slot)
@@ -287,7 +286,7 @@ impl Merged {
     }
 }
 
-/// What is said when no endpoint was asked at all.
+/// The error when no endpoint was asked at all.
 fn unknown(backend: &str, tried: &[String]) -> Error {
     Error::UnknownServer {
         endpoint: "the balancer".to_owned(),

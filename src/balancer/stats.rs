@@ -6,14 +6,15 @@
 use tokio_util::sync::CancellationToken;
 
 use super::credentials::Login;
+use super::options::{ANSWER_BYTES, Limits};
 use super::state::Slot;
-use super::table::Table;
-use super::{ANSWER_BYTES, Act, Error, Limits};
-use crate::http::{self, Answer, Host, Longer, Request};
+use super::table::StatsTable;
+use super::{Admin, Error};
+use crate::http::{self, Host, Longer, Request, Response};
 
 /// A statistics page of one HAProxy.
 #[derive(Debug, Clone)]
-pub(super) struct Page {
+pub(super) struct StatsPage {
     pub(super) label: String,
     pub(super) host: Host,
     /// Path and query of the page.
@@ -21,8 +22,8 @@ pub(super) struct Page {
     pub(super) login: Option<Login>,
 }
 
-impl Page {
-    pub(super) async fn read(&self, limits: &Limits) -> Result<Table, Error> {
+impl StatsPage {
+    pub(super) async fn read(&self, limits: &Limits) -> Result<StatsTable, Error> {
         let request = Request::get(format!("{};csv", self.target));
         let answer = self.fetch(request, limits).await?;
         if answer.status != 200 {
@@ -33,14 +34,14 @@ impl Page {
             let endpoint = self.label.clone();
             return Err(Error::Empty { endpoint });
         }
-        Table::parse(&self.label, &text).ok_or_else(|| Error::not_haproxy(&self.label, &text))
+        StatsTable::parse(&self.label, &text).ok_or_else(|| Error::not_haproxy(&self.label, &text))
     }
 
-    pub(super) async fn set(&self, slot: &Slot, act: Act, limits: &Limits) -> Result<(), Error> {
+    pub(super) async fn set(&self, slot: &Slot, admin: Admin, limits: &Limits) -> Result<(), Error> {
         slot.check()?;
         let fields = [
             ("s", slot.server.as_str()),
-            ("action", act.word()),
+            ("action", admin.word()),
             ("b", slot.backend.as_str()),
         ];
         let code = self.post(&fields, limits).await?;
@@ -53,7 +54,7 @@ impl Page {
         };
         Err(Error::Refused {
             endpoint: self.label.clone(),
-            act: act.word(),
+            act: admin.word(),
             slot: slot.to_string(),
             answer: answer.to_owned(),
         })
@@ -61,7 +62,7 @@ impl Page {
 
     /// Sends the form with no server chosen, which changes nothing and is denied all the same.
     pub(super) async fn may_change(&self, limits: &Limits) -> Result<(), Error> {
-        self.post(&[("action", Act::Ready.word())], limits)
+        self.post(&[("action", Admin::Ready.word())], limits)
             .await
             .map(drop)
     }
@@ -82,7 +83,7 @@ impl Page {
         }
     }
 
-    async fn fetch(&self, request: Request, limits: &Limits) -> Result<Answer, Error> {
+    async fn fetch(&self, request: Request, limits: &Limits) -> Result<Response, Error> {
         let request = match &self.login {
             Some(login) => request.basic_auth(&login.user, &login.password),
             None => request,

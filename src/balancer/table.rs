@@ -22,6 +22,17 @@ pub enum Admin {
     Maint,
 }
 
+impl Admin {
+    /// As HAProxy writes it, in commands and in forms.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+        }
+    }
+}
+
 /// How a server is, as far as HAProxy knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Health {
@@ -47,7 +58,6 @@ pub enum Health {
 pub struct ServerLine {
     /// The address of the endpoint, as the balancer's row has it.
     pub endpoint: String,
-    /// Its backend.
     pub backend: String,
     /// What HAProxy calls it.
     pub server: String,
@@ -101,12 +111,12 @@ impl ServerLine {
 
 /// Everything that one endpoint told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(super) struct StatsTable {
     pub(super) backends: Vec<String>,
     pub(super) servers: Vec<ServerLine>,
 }
 
-impl Table {
+impl StatsTable {
     /// Reads HAProxy's CSV; `None` when it is something else.
     pub(super) fn parse(endpoint: &str, csv: &str) -> Option<Self> {
         let mut rows = rows(csv.strip_prefix("# ")?).into_iter();

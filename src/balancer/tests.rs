@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde_json::json;
 use url::Url;
 
-use super::table::Table;
+use super::table::StatsTable;
 use super::*;
 use crate::domain::BalancerId;
 
@@ -22,8 +22,8 @@ fn row(kind: &str, endpoints: &[&str]) -> domain::Balancer {
     }
 }
 
-fn table(endpoint: &str, rows: &[&str]) -> Table {
-    Table::parse(endpoint, &format!("{HEADER}\n{}\n\n", rows.join("\n"))).expect("HAProxy's CSV")
+fn table(endpoint: &str, rows: &[&str]) -> StatsTable {
+    StatsTable::parse(endpoint, &format!("{HEADER}\n{}\n\n", rows.join("\n"))).expect("HAProxy's CSV")
 }
 
 fn state(tables: &[(&str, &[&str])]) -> State {
@@ -199,7 +199,7 @@ fn a_check_that_is_being_made_has_no_code_yet() {
 #[test]
 fn what_is_no_table_is_not_taken_for_one() {
     for odd in ["", "<html>", "# a,b\n1,2\n", "pxname,svname\n", "\u{0}\u{1}"] {
-        assert_eq!(Table::parse("lb", odd), None, "{odd}");
+        assert_eq!(StatsTable::parse("lb", odd), None, "{odd}");
     }
 }
 

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Admin, Balancer, Error, Merged, Slot, State, strict};
 
-/// How often it is looked: a rollout waits for each server, so this is a part of its time.
+/// The first pause between two looks: a rollout waits for each server, so its time includes this.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The longest pause between two looks, after many in vain: HAProxy writes a line for every server
+/// The longest pause between two looks, after many without success: HAProxy writes a line for every server
 /// it has, each time.
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
-use super::Failure;
+use super::outcome::CommandFailure;
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -41,7 +41,7 @@ pub(super) async fn open_existing(config: &Config) -> Result<Option<Store>> {
 
 /// Opens the store with its schema up to date. An outdated one is brought up to date, unless a
 /// server is at work on it, which would meet a schema it does not know.
-pub(super) async fn open_current(config: &Config) -> Result<Store, Failure> {
+pub(super) async fn open_current(config: &Config) -> Result<Store, CommandFailure> {
     let store = open(config).await?;
     if !store.pending_migrations().await?.is_empty() {
         let _lock = store.serve_lock()?;
@@ -50,9 +50,9 @@ pub(super) async fn open_current(config: &Config) -> Result<Store, Failure> {
     Ok(store)
 }
 
-/// The permit of whoever runs this command, for the audit log.
+/// The permit of the person who runs this command, for the audit log.
 pub(super) fn operator() -> Permit {
-    // Whoever can run this holds the database too, so there is nobody to be deceived but themselves.
+    // A person who can run this can read and write the database too, so a check would stop nobody.
     let named = ["SUDO_USER", "LOGNAME", "USER"]
         .iter()
         .find_map(|name| std::env::var(name).ok());

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, signals};
+use super::outcome::CommandFailure;
+use super::signals;
 use crate::config::Config;
 use crate::{demo, telemetry};
 
@@ -24,8 +25,8 @@ pub(super) struct Args {
     bind: SocketAddr,
 }
 
-pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    // Whoever looks around wants to read the logins, not a line per request.
+pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
+    // People who try the demo want to read the logins, not a line per request.
     let mut log = Config::default().log;
     log.filter = "warn".to_owned();
     telemetry::start(&log);

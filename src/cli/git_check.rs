@@ -1,6 +1,7 @@
 //! `deployer git-check`: asks a Git remote for its branches, as the deployer would.
 
-use super::{ConfigArgs, Failure, say};
+use super::config_args::ConfigArgs;
+use super::outcome::{CommandFailure, say};
 use crate::app::start;
 use crate::domain::{self, Error};
 use crate::git;
@@ -14,7 +15,7 @@ pub(super) struct Args {
     config: ConfigArgs,
 }
 
-pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let options = start::git_options(&args.config.load()?);
     let remote = git::check_url(&args.url).map_err(Error::invalid)?;
     let branches = git::probe(&remote, &options).await.map_err(domain::Error::from)?;

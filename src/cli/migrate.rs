@@ -1,6 +1,8 @@
 //! `deployer migrate`: brings the database's schema up to date, or tells whether it is.
 
-use super::{ConfigArgs, Failure, data, say};
+use super::config_args::ConfigArgs;
+use super::data;
+use super::outcome::{CommandFailure, say};
 use crate::config::Config;
 
 const UP_TO_DATE: &str = "The schema is up to date.";
@@ -17,7 +19,7 @@ pub(super) struct Args {
     config: ConfigArgs,
 }
 
-pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
     if args.check {
         return check(&config).await;
@@ -37,10 +39,10 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn check(config: &Config) -> Result<(), Failure> {
+async fn check(config: &Config) -> Result<(), CommandFailure> {
     let Some(store) = data::open_existing(config).await? else {
         say("There is no database yet. Run “deployer migrate”, or start the server, to make it.");
-        return Err(Failure::Told);
+        return Err(CommandFailure::Printed);
     };
     let pending = store.pending_migrations().await?;
     // Without this SQLite would leave its log beside the file.
@@ -56,5 +58,5 @@ async fn check(config: &Config) -> Result<(), Failure> {
         "Changes to be made: {}. Run “deployer migrate”, or start the server.",
         pending.len()
     ));
-    Err(Failure::Told)
+    Err(CommandFailure::Printed)
 }

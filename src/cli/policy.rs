@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{ConfigArgs, Failure, say};
+use super::config_args::ConfigArgs;
+use super::outcome::{CommandFailure, say};
 use crate::access;
 use crate::domain::Error;
 
 /// Look at the policy files.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum PolicyCommand {
     /// Check all policy files and run their tests.
     ///
     /// Tells every fault as file:line: reason. A policy with faults never takes effect; the one in
@@ -24,8 +25,8 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: &Command) -> Result<(), Failure> {
-    let Command::Check { dir, config } = command;
+pub(super) fn run(command: &PolicyCommand) -> Result<(), CommandFailure> {
+    let PolicyCommand::Check { dir, config } = command;
     let configured = match dir {
         Some(dir) => Some(dir.clone()),
         None => config.load()?.access.policies,
@@ -55,5 +56,5 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
         "{}: faulty; it would not take effect.",
         dir.display()
     ));
-    Err(Failure::Told)
+    Err(CommandFailure::Printed)
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{ConfigArgs, Failure, complain, data, say, signals};
+use super::config_args::ConfigArgs;
+use super::outcome::{CommandFailure, complain, say};
+use super::{data, signals};
 use crate::access::Access;
 use crate::app::{App, start};
 use crate::clock::Clock;
@@ -15,14 +17,14 @@ use crate::{ssh, telemetry, web};
 /// Serve the pages and do deployments, until a SIGTERM, a SIGHUP or Ctrl-C.
 ///
 /// Brings the database's schema up to date first, and closes what an interrupted server left
-/// running. When it is told to end it takes nothing new and closes what runs.
+/// running. At a signal to stop it accepts nothing new and closes what runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
     telemetry::start(&config.log);
     let access = access(&config)?;
@@ -65,7 +67,7 @@ async fn tell_of_keys(config: &Config) {
 
 /// The policy. A broken one stops the start: there is no last good one to fall back on, and a
 /// server nobody may use helps nobody.
-fn access(config: &Config) -> Result<Access, Failure> {
+fn access(config: &Config) -> Result<Access, CommandFailure> {
     let Some(dir) = &config.access.policies else {
         return Ok(Access::builtin());
     };
@@ -77,7 +79,7 @@ fn access(config: &Config) -> Result<Access, Failure> {
             "The policy in {} cannot be used; mend it and start again.",
             dir.display()
         ));
-        Failure::Told
+        CommandFailure::Printed
     })
 }
 
@@ -90,7 +92,7 @@ async fn listen(config: &Config) -> Result<TcpListener> {
     })
 }
 
-async fn serve(app: &App, listener: TcpListener) -> Result<(), Failure> {
+async fn serve(app: &App, listener: TcpListener) -> Result<(), CommandFailure> {
     let stop = signals::stop()?;
     say(format_args!("listening on {}", app.config().public_url()));
     tracing::info!(bind = %app.config().http.bind, pid = std::process::id(), "listening");

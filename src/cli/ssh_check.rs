@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::{ConfigArgs, Failure, data, say};
+use super::config_args::ConfigArgs;
+use super::data;
+use super::outcome::{CommandFailure, say};
 use crate::app::start;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -44,7 +46,7 @@ fn host(text: &str) -> Result<String, &'static str> {
     }
 }
 
-pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
     let asking = data::operator().actor().name.clone();
     let user = args.user.clone().unwrap_or_else(|| asking.clone());

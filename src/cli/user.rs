@@ -5,7 +5,9 @@ use std::io::{self, BufRead, IsTerminal};
 use clap::Subcommand;
 use rand::RngExt;
 
-use super::{ConfigArgs, Failure, data, say};
+use super::config_args::ConfigArgs;
+use super::data;
+use super::outcome::{CommandFailure, say};
 use crate::app::accounts::{self, NewUser};
 use crate::domain::{Error, Name, Result};
 use crate::store;
@@ -14,7 +16,7 @@ use crate::store;
 ///
 /// What they may do is written in the policy files; see “deployer policy check”.
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum UserCommand {
     /// Add a user; asks for the password unless told otherwise.
     Add {
         /// The name they log in with and that policy lines use.
@@ -72,9 +74,9 @@ pub(super) struct PasswordArgs {
     generate: bool,
 }
 
-pub(super) async fn run(command: Command) -> Result<(), Failure> {
+pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
     match command {
-        Command::Add {
+        UserCommand::Add {
             name,
             display_name,
             email,
@@ -99,7 +101,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             ));
             password.tell(&secret);
         }
-        Command::Passwd {
+        UserCommand::Passwd {
             name,
             password,
             config,
@@ -111,7 +113,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
             say(format_args!("User “{}” has a new password.", user.name));
             password.tell(&secret);
         }
-        Command::List { config } => {
+        UserCommand::List { config } => {
             let store = data::open_current(&config.load()?).await?;
             for user in store::users::list(&store).await? {
                 let state = if user.disabled { "disabled" } else { "active" };
@@ -124,13 +126,13 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
                 ));
             }
         }
-        Command::Disable { name, config } => switch(&name, &config, true).await?,
-        Command::Enable { name, config } => switch(&name, &config, false).await?,
+        UserCommand::Disable { name, config } => switch(&name, &config, true).await?,
+        UserCommand::Enable { name, config } => switch(&name, &config, false).await?,
     }
     Ok(())
 }
 
-async fn switch(name: &str, config: &ConfigArgs, disabled: bool) -> Result<(), Failure> {
+async fn switch(name: &str, config: &ConfigArgs, disabled: bool) -> Result<(), CommandFailure> {
     let store = data::open_current(&config.load()?).await?;
     let user = accounts::set_disabled(&store, &data::operator(), name, disabled).await?;
     let state = if disabled { "shut out" } else { "let in" };

@@ -6,12 +6,11 @@ use std::path::Path;
 
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Origin {
     /// In a file, on a line counted from 1; line 0 means the file as a whole.
     File {
         /// The path as given.
         file: String,
-        /// The line.
         line: usize,
     },
     /// In the environment, by this variable.
@@ -20,7 +19,7 @@ pub enum Place {
     Default,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { file, line: 0 } => f.write_str(file),
@@ -33,16 +32,16 @@ impl fmt::Display for Place {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Where.
-    pub place: Place,
+    pub place: Origin,
     /// The key, as `http.bind`; empty when no single key is meant.
     pub key: String,
     /// A sentence about it, without its place. Never holds a secret.
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, key, message } = self;
         match key.as_str() {
@@ -56,7 +55,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// By place.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
 }
 
 impl Error {
@@ -69,12 +68,12 @@ impl Error {
             io::ErrorKind::InvalidData => "The file is not UTF-8 text.".to_owned(),
             _ => format!("The file cannot be read: {source}."),
         };
-        let place = Place::File {
+        let place = Origin::File {
             file: path.display().to_string(),
             line: 0,
         };
         Self {
-            problems: vec![Problem {
+            problems: vec![ConfigProblem {
                 place,
                 key: String::new(),
                 message,
@@ -86,12 +85,12 @@ impl Error {
 impl Error {
     /// These variables, which set keys of ours, hold bytes that are not text.
     pub fn not_text(variables: impl IntoIterator<Item = String>) -> Self {
-        let problem = |name| Problem {
-            place: Place::Variable(name),
+        let problem = |name| ConfigProblem {
+            place: Origin::Variable(name),
             key: String::new(),
             message: "is not UTF-8 text, so it cannot be read; set it to text, or unset it.".to_owned(),
         };
-        let mut problems: Vec<Problem> = variables.into_iter().map(problem).collect();
+        let mut problems: Vec<ConfigProblem> = variables.into_iter().map(problem).collect();
         problems.sort();
         Self { problems }
     }
@@ -99,7 +98,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        let lines: Vec<String> = self.problems.iter().map(ConfigProblem::to_string).collect();
         f.write_str(&lines.join("\n"))
     }
 }

@@ -1,17 +1,38 @@
-//! Looks whether the directories and files that a configuration names can be there.
+//! Reads a configuration from its file and looks whether the directories and files that it names
+//! can be there.
 //!
-//! Only what somebody set is looked at, and the data directory; the other defaults lie inside it.
+//! Only settings that are not defaults are checked, and the data directory; the other defaults lie inside it.
 //! Directories of ours are made when needed, so it is their parent that has to exist: a typo in a
 //! path would otherwise quietly begin an empty life elsewhere.
 
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use super::reader::Reader;
+use super::error::Error;
+use super::reader::KeyReader;
 use super::values::Secret;
 use crate::domain::DatabaseUrl;
 
-pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
+impl Config {
+    /// Reads `path`, if given, and the variables of `env` that begin with [`ENV_PREFIX`].
+    ///
+    /// # Errors
+    /// Every problem found: an unreadable file, unknown keys, impossible values, directories and
+    /// key files that are not there.
+    pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path).map_err(|source| Error::unreadable(path, &source))?,
+            None => String::new(),
+        };
+        let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+        let mut reader = KeyReader::new(&name, &text, env);
+        let config = Self::read(&mut reader);
+        check(&config, &mut reader);
+        reader.finish().map(|()| config)
+    }
+}
+
+fn check(config: &Config, reader: &mut KeyReader<'_>) {
     parent("", "data_dir", &config.data_dir, reader);
     if let Some(dir) = &config.git.mirror_dir {
         parent_or_ours("git", "mirror_dir", dir, config, reader);
@@ -50,7 +71,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
 }
 
 /// The SQLite file, where one is set.
-fn database(config: &Config, reader: &mut Reader<'_>) {
+fn database(config: &Config, reader: &mut KeyReader<'_>) {
     let url = config.store.url.as_ref().map(Secret::expose);
     let Some(Ok(DatabaseUrl::Sqlite(file))) = url.map(str::parse) else {
         return;
@@ -69,13 +90,13 @@ fn database(config: &Config, reader: &mut Reader<'_>) {
     }
 }
 
-fn parent_or_ours(section: &str, key: &str, dir: &Path, config: &Config, reader: &mut Reader<'_>) {
+fn parent_or_ours(section: &str, key: &str, dir: &Path, config: &Config, reader: &mut KeyReader<'_>) {
     if !dir.starts_with(&config.data_dir) {
         parent(section, key, dir, reader);
     }
 }
 
-fn parent(section: &str, key: &str, dir: &Path, reader: &mut Reader<'_>) {
+fn parent(section: &str, key: &str, dir: &Path, reader: &mut KeyReader<'_>) {
     let is_there = dir.parent().is_some_and(Path::is_dir);
     if dir.exists() && !dir.is_dir() {
         reader.complain(
@@ -93,7 +114,7 @@ fn parent(section: &str, key: &str, dir: &Path, reader: &mut Reader<'_>) {
     }
 }
 
-fn readable(section: &str, key: &str, files: &[PathBuf], reader: &mut Reader<'_>) {
+fn readable(section: &str, key: &str, files: &[PathBuf], reader: &mut KeyReader<'_>) {
     for file in files.iter().filter(|file| file.is_absolute()) {
         if let Err(error) = std::fs::File::open(file) {
             let message = format!("names “{}”, which cannot be read: {error}", file.display());

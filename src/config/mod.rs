@@ -19,19 +19,17 @@ mod sections;
 mod tests;
 mod values;
 
-use self::reader::Reader;
+use self::reader::KeyReader;
 use crate::domain::DatabaseUrl;
 
-pub use self::error::{Error, Place, Problem};
+pub use self::error::{ConfigProblem, Error, Origin};
+pub use self::reader::ENV_PREFIX;
 pub use self::sections::{Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Ssh, Store};
-pub use self::values::{LogFormat, Network, Secret};
+pub use self::values::{LogFormat, Secret};
+pub use crate::domain::Network;
 
 /// Where everything lives that the deployer writes, unless set.
 pub const DATA_DIR: &str = "/var/lib/deployer";
-
-/// What every variable that sets a key begins with. Two underscores separate, because keys have
-/// single ones, and so scripts' variables (`DEPLOYER_COMMIT`) are never mistaken for ours.
-pub const ENV_PREFIX: &str = "DEPLOYER__";
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,28 +60,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self::read(&mut Reader::default())
+        Self::read(&mut KeyReader::default())
     }
 }
 
 impl Config {
-    /// Reads `path`, if given, and the variables of `env` that begin with [`ENV_PREFIX`].
-    ///
-    /// # Errors
-    /// Every problem found: an unreadable file, unknown keys, impossible values, directories and
-    /// key files that are not there.
-    pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
-        let text = match path {
-            Some(path) => std::fs::read_to_string(path).map_err(|source| Error::unreadable(path, &source))?,
-            None => String::new(),
-        };
-        let name = path.map(|path| path.display().to_string()).unwrap_or_default();
-        let mut reader = Reader::new(&name, &text, env);
-        let config = Self::read(&mut reader);
-        files::check(&config, &mut reader);
-        reader.finish().map(|()| config)
-    }
-
     /// As [`Config::load`] for a file's `text`, without a look at the disk.
     ///
     /// # Errors
@@ -93,12 +74,12 @@ impl Config {
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
-        let mut reader = Reader::new(name, text, env);
+        let mut reader = KeyReader::new(name, text, env);
         let config = Self::read(&mut reader);
         reader.finish().map(|()| config)
     }
 
-    fn read(reader: &mut Reader<'_>) -> Self {
+    fn read(reader: &mut KeyReader<'_>) -> Self {
         Self {
             data_dir: reader.take("", "data_dir", PathBuf::from(DATA_DIR), |dir| {
                 values::absolute(dir)?;

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::ENV_PREFIX;
-use super::error::{Error, Place, Problem};
+use super::error::{ConfigProblem, Error, Origin};
 use super::values::Value;
+
+/// What every variable that sets a key begins with. Two underscores separate, because keys have
+/// single ones, and so scripts' variables (`DEPLOYER_COMMIT`) are never mistaken for ours.
+pub const ENV_PREFIX: &str = "DEPLOYER__";
 
 /// The sources of a configuration while they are read.
 #[derive(Default)]
-pub(super) struct Reader<'a> {
+pub(super) struct KeyReader<'a> {
     file: String,
     text: &'a str,
     /// What of the document nobody took yet.
@@ -19,11 +22,11 @@ pub(super) struct Reader<'a> {
     /// What of the environment nobody took yet.
     variables: BTreeMap<String, String>,
     /// Every key asked for, with the place its value came from.
-    places: BTreeMap<(String, String), Place>,
-    problems: Vec<Problem>,
+    places: BTreeMap<(String, String), Origin>,
+    problems: Vec<ConfigProblem>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> KeyReader<'a> {
     /// Reads the document `text` of the file called `file`, and the variables of ours in `env`.
     pub(super) fn new(file: &str, text: &'a str, env: impl IntoIterator<Item = (String, String)>) -> Self {
         let variables = env
@@ -41,7 +44,7 @@ impl<'a> Reader<'a> {
         for error in errors {
             let place = reader.place_at(error.span().map_or(0, |span| span.start));
             let message = format!("This is not TOML: {}.", error.message());
-            reader.problems.push(Problem {
+            reader.problems.push(ConfigProblem {
                 place,
                 key: String::new(),
                 message,
@@ -62,14 +65,14 @@ impl<'a> Reader<'a> {
     ) -> T {
         let mut value = default;
         let name = (section.to_owned(), key.to_owned());
-        self.places.insert(name.clone(), Place::Default);
+        self.places.insert(name.clone(), Origin::Default);
         if let Some((at, found)) = self.take_from_file(section, key) {
             self.places.insert(name.clone(), at);
             self.accept(section, key, T::from_toml(&found), check, &mut value);
         }
         let variable = variable(section, key);
         if let Some(text) = self.variables.remove(&variable) {
-            self.places.insert(name, Place::Variable(variable));
+            self.places.insert(name, Origin::Variable(variable));
             self.accept(section, key, T::from_text(text.trim()), check, &mut value);
         }
         value
@@ -89,7 +92,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_from_file(&mut self, section: &str, key: &str) -> Option<(Place, DeValue<'a>)> {
+    fn take_from_file(&mut self, section: &str, key: &str) -> Option<(Origin, DeValue<'a>)> {
         let table = match section {
             "" => &mut self.sections,
             section => match self.sections.get_mut(section)?.get_mut() {
@@ -105,8 +108,8 @@ impl<'a> Reader<'a> {
     /// name and has no full stop.
     pub(super) fn complain(&mut self, section: &str, key: &str, message: &str) {
         let name = (section.to_owned(), key.to_owned());
-        let place = self.places.get(&name).cloned().unwrap_or(Place::Default);
-        let problem = Problem {
+        let place = self.places.get(&name).cloned().unwrap_or(Origin::Default);
+        let problem = ConfigProblem {
             place,
             key: dotted(section, key),
             message: format!("{message}."),
@@ -138,8 +141,8 @@ impl<'a> Reader<'a> {
                 "sets nothing: {}",
                 self.known_as(&section.to_lowercase(), variable_of)
             );
-            let place = Place::Variable(variable);
-            self.problems.push(Problem {
+            let place = Origin::Variable(variable);
+            self.problems.push(ConfigProblem {
                 place,
                 key: String::new(),
                 message,
@@ -167,7 +170,7 @@ impl<'a> Reader<'a> {
                         "is not a setting: {}",
                         self.known_as(&section, |_, key| key.into())
                     );
-                    self.problems.push(Problem {
+                    self.problems.push(ConfigProblem {
                         place,
                         key: dotted(&section, key.get_ref()),
                         message,
@@ -176,7 +179,7 @@ impl<'a> Reader<'a> {
             }
             _ if is_known => {
                 let message = format!("must be a section: write [{section}] and its keys below.");
-                self.problems.push(Problem {
+                self.problems.push(ConfigProblem {
                     place: at,
                     key: section,
                     message,
@@ -189,7 +192,7 @@ impl<'a> Reader<'a> {
                     "setting"
                 };
                 let message = format!("is not a {what}: {}", self.known_as("", |_, key| key.into()));
-                self.problems.push(Problem {
+                self.problems.push(ConfigProblem {
                     place: at,
                     key: section,
                     message,
@@ -229,10 +232,10 @@ impl<'a> Reader<'a> {
         )
     }
 
-    fn place_at(&self, offset: usize) -> Place {
+    fn place_at(&self, offset: usize) -> Origin {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Place::File {
+        Origin::File {
             file: self.file.clone(),
             line,
         }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::reader::Reader;
-use super::values::{LogFormat, Network, Secret, absolute_if_set, all_absolute, any, some_time, within};
-use crate::domain::DatabaseUrl;
+use super::reader::KeyReader;
+use super::values::{LogFormat, Secret, absolute_if_set, all_absolute, any, some_time, within};
+use crate::domain::{DatabaseUrl, Network};
 
 macro_rules! sections {
     ($($(#[$doc:meta])* $section:literal $name:ident {
@@ -21,14 +21,14 @@ macro_rules! sections {
         pub struct $name { $($(#[$key_doc])* pub $key: $kind,)* }
 
         impl $name {
-            pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+            pub(super) fn read(reader: &mut KeyReader<'_>) -> Self {
                 Self { $($key: reader.take($section, stringify!($key), $default, |value: &$kind| $check(value)),)* }
             }
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self::read(&mut Reader::default())
+                Self::read(&mut KeyReader::default())
             }
         }
     )*};

@@ -1,4 +1,4 @@
-//! The sample file against the defaults, overrides, and what each mistake is told as.
+//! The sample file against the defaults, overrides, and the message of each mistake.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn problems(text: &str) -> String {
 }
 
 fn all_keys() -> Vec<(String, String)> {
-    let mut reader = Reader::default();
+    let mut reader = KeyReader::default();
     Config::read(&mut reader);
     reader.keys()
 }
@@ -63,7 +63,7 @@ fn every_key_can_come_from_the_environment() {
             ("masking", "secrets") => assert_eq!(result.unwrap().masking.secrets[0].expose(), "x y"),
             _ => {
                 let problems = result.expect_err(&name).problems;
-                assert_eq!(problems[0].place, Place::Variable(name), "{problems:?}");
+                assert_eq!(problems[0].place, Origin::Variable(name), "{problems:?}");
             }
         }
     }
@@ -117,7 +117,7 @@ fn unknown_variables_are_named() {
     );
 }
 
-/// A file, and what is told about it.
+/// A file, and the message about it.
 const IMPOSSIBLE: &[(&str, &str)] = &[
     (
         "data_dir = 'x'",

@@ -2,13 +2,14 @@
 //! checks several keys share. Messages follow the key's name and have no full stop.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use toml::de::DeValue;
 use url::Url;
+
+use crate::domain::{Network, network};
 
 /// A type that a key can have.
 pub(super) trait Value: Sized {
@@ -186,7 +187,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text, for whoever needs it to do their work.
+    /// The secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -227,53 +228,8 @@ impl Value for LogFormat {
     }
 }
 
-/// A range of IP addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    /// How many leading bits count.
-    prefix: u32,
-}
-
-impl Network {
-    /// Whether `address` lies in it. An IPv4 address written as IPv6 counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                let differ = u32::from(ours) ^ u32::from(theirs);
-                differ.leading_zeros() >= self.prefix
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let differ = u128::from(ours) ^ u128::from(theirs);
-                differ.leading_zeros() >= self.prefix
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("must be {}, not “{text}”", Self::EXPECTED);
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            Some(prefix) => prefix
-                .parse()
-                .ok()
-                .filter(|bits| *bits <= longest)
-                .ok_or_else(wrong)?,
-            None => longest,
-        };
-        Ok(Self { address, prefix })
-    }
-}
-
 impl Value for Network {
-    const EXPECTED: &'static str = "an IP address or a range in quotes, such as \"10.0.0.0/8\"";
+    const EXPECTED: &'static str = network::EXPECTED;
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()

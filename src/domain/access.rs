@@ -18,7 +18,7 @@ pub struct Actor {
     pub name: String,
     /// Groups told by the login (single sign-on); policy writes them as `group:NAME`.
     pub groups: Vec<String>,
-    /// Who really sits there, when `name` is somebody they act for.
+    /// The account that acts in the name of `name`, if any.
     pub impersonator: Option<String>,
     /// Where the request came from: an IP address, or `cli`.
     pub address: String,
@@ -46,7 +46,7 @@ impl Actor {
     }
 }
 
-/// What is asked.
+/// What an actor may want to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -60,7 +60,7 @@ pub enum Action {
     Cancel,
     /// Freeze an environment, or lift that.
     Lock,
-    /// Second somebody else's deployment.
+    /// Approve another account's deployment.
     Approve,
     /// Change projects, environments, servers, clusters; touch balancers by hand.
     Configure,

@@ -23,7 +23,7 @@ pub struct NewAuditEvent {
     /// When it happened.
     pub at: Instant,
     pub actor: String,
-    /// Who really sat there, if that is somebody else.
+    /// The account that acted in the actor's name, if any.
     pub impersonator: Option<String>,
     /// The IP address it came from, or `cli`.
     pub address: String,

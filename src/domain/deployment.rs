@@ -101,7 +101,6 @@ pub enum Target {
         /// Its name at the time.
         name: String,
     },
-    /// One server.
     Server {
         id: ServerId,
         /// Its name at the time.

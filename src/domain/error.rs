@@ -21,7 +21,7 @@ pub enum ErrorKind {
     Conflict,
     /// Policy refused; see [`Error::refusal`].
     Forbidden,
-    /// Nobody is logged in and somebody has to be.
+    /// Nobody is logged in, but a login is required.
     Unauthenticated,
     /// Too many tries; wait.
     Throttled,

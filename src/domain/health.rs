@@ -15,7 +15,7 @@ use super::{Error, FieldError, Result};
 #[cfg(test)]
 mod tests;
 
-/// The longest pause between attempts, in seconds: whoever needs longer should not wait for it.
+/// The longest pause between attempts, in seconds: a server that needs longer should not be waited for.
 pub const LONGEST_INTERVAL: u64 = 600;
 /// The most attempts: with the usual pause half an hour.
 pub const MOST_ATTEMPTS: u64 = 1000;
@@ -33,7 +33,7 @@ const LONGEST_HOST: usize = 259;
 /// How many redirects one attempt follows: a sign-in page and a language are two.
 pub const MOST_REDIRECTS: u32 = 5;
 
-/// What is asked of a server after its new release was put in place.
+/// The question to a server after its new release was activated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
@@ -41,7 +41,7 @@ pub struct HealthCheck {
     pub from: AskedFrom,
     /// Seconds from the end of an attempt to the beginning of the next.
     pub interval: u64,
-    /// How often it is asked at most.
+    /// The most times it is asked.
     pub attempts: u32,
     /// How many good answers in a row are wanted.
     pub successes: u32,

@@ -29,7 +29,7 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A project.
+    /// A project: one Git repository that is deployed.
     ProjectId;
     /// An environment of a project.
     EnvironmentId;

@@ -1,4 +1,4 @@
-//! Locks: somebody has said “not now”, and why.
+//! Locks: nobody may deploy to a place for now, for a stated reason.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +12,12 @@ pub struct Lock {
     pub project: Option<ProjectId>,
     /// The environment it stops; `None`: all of the project's.
     pub environment: Option<EnvironmentId>,
-    /// Why, for whoever runs into it.
+    /// The reason that people see who cannot deploy.
     pub reason: String,
     /// Who made it.
     pub author: String,
     pub created_at: Instant,
-    /// When it ends by itself; `None`: when somebody lifts it.
+    /// When it ends automatically; `None`: only when it is lifted.
     pub ends_at: Option<Instant>,
 }
 

@@ -21,7 +21,7 @@ pub struct Pause {
 pub enum PauseReason {
     /// A person asked for it.
     Person { by: String },
-    /// The canaries are done; somebody or time says whether the rest follows.
+    /// The canaries are deployed; a person or a timer decides whether the rest follows.
     Canary,
     /// Servers failed, and the environment wants a person to choose.
     Failure { servers: Vec<String> },

@@ -114,7 +114,7 @@ pub struct EnvironmentOptions {
     pub keep_releases: u32,
     /// Days for which an old release stays even beyond that number; 0 leaves it to the number.
     pub keep_days: u32,
-    /// What is asked of a server once the new release is in place; `None`: nothing.
+    /// The health check after a release was activated; `None`: no check.
     pub health: Option<HealthCheck>,
     /// In which batches it goes out, and what happens when a server fails.
     pub rollout: RolloutOptions,

@@ -97,7 +97,6 @@ pub struct ServerRelease {
 /// What a server said when it was last asked what it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// Of which environment.
     pub environment_id: EnvironmentId,
     pub server_id: ServerId,
     /// When it was asked.

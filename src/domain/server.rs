@@ -28,7 +28,7 @@ impl Server {
     }
 }
 
-/// A host key somebody has trusted.
+/// A host key that a person has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostKey {
     /// The public key in OpenSSH's form: algorithm, a space, base64.

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::Inner;
-use crate::balancer::{self, Admin, Balancer, Look, ServerLine};
+use crate::balancer::{self, Admin, Balancer, Reading, ServerLine};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
@@ -85,13 +85,13 @@ async fn look(engine: &Inner, memory: &mut Memory) -> Result<()> {
 }
 
 /// The places of a server that some endpoint has in service.
-fn back(look: &Look, one: &LeftOut) -> Vec<balancer::Slot> {
+fn back(look: &Reading, one: &LeftOut) -> Vec<balancer::Slot> {
     let places = one.slots.iter().map(balancer::Slot::from);
     let is_back = |place: &balancer::Slot| lines(look, place).any(|line| line.admin == Admin::Ready);
     places.filter(is_back).collect()
 }
 
-fn lines<'a>(look: &'a Look, place: &balancer::Slot) -> impl Iterator<Item = &'a ServerLine> {
+fn lines<'a>(look: &'a Reading, place: &balancer::Slot) -> impl Iterator<Item = &'a ServerLine> {
     look.state
         .of(place)
         .into_iter()
@@ -102,7 +102,7 @@ fn lines<'a>(look: &'a Look, place: &balancer::Slot) -> impl Iterator<Item = &'a
 async fn judge(
     engine: &Inner,
     balancer: &Balancer,
-    look: &Look,
+    look: &Reading,
     one: &LeftOut,
     back: &[balancer::Slot],
     out_until: Option<Instant>,
@@ -152,7 +152,7 @@ async fn judge(
 }
 
 /// Whether everything at an endpoint has changed its state within `span`, as after a restart.
-fn is_restarted(look: &Look, endpoint: &str, span: Duration) -> bool {
+fn is_restarted(look: &Reading, endpoint: &str, span: Duration) -> bool {
     let all = look.state.servers.iter().flat_map(|merged| &merged.per_endpoint);
     let mut here = all.filter(|line| line.endpoint == endpoint);
     here.all(|line| line.since <= span)

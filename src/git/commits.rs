@@ -13,13 +13,12 @@ use crate::domain::{BranchName, CommitId, Instant};
 const PREFIX_DIGITS: usize = 4;
 /// How much of a message is kept, in bytes: nobody reads more, and some hold whole logs.
 const MESSAGE_LIMIT: usize = 16 * 1024;
-/// How much of a name, an address or a title is kept, in characters: what a row of a table bears.
+/// How much of a name, an address or a title is kept, in characters: what fits a table row.
 const FIELD_LIMIT: usize = 300;
 
 /// A branch and its newest commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Branch {
-    /// Its name.
     pub name: BranchName,
     /// Its newest commit.
     pub commit: CommitId,
@@ -29,7 +28,7 @@ pub struct Branch {
     pub author: String,
 }
 
-/// One commit.
+/// A commit as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitInfo {
     /// Its hash; [`CommitId::short`] is what people read.

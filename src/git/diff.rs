@@ -128,13 +128,12 @@ impl FileStatus {
 pub struct Hunk {
     /// `@@ -1,4 +1,5 @@ …`.
     pub header: String,
-    /// Its lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<DiffLine>,
 }
 
 /// One line, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct DiffLine {
     /// Whether it came, went or stayed.
     pub origin: LineOrigin,
     /// Its number before, from 1.
@@ -333,7 +332,7 @@ impl FileDiff {
                 lines: Vec::with_capacity(shown),
             };
             for line in 0..shown {
-                let (line, shortened) = Line::of(&patch.line_in_hunk(number, line)?);
+                let (line, shortened) = DiffLine::of(&patch.line_in_hunk(number, line)?);
                 file.cut |= shortened;
                 hunk.lines.push(line);
             }
@@ -343,7 +342,7 @@ impl FileDiff {
     }
 }
 
-impl Line {
+impl DiffLine {
     /// The line, and whether it had to be shortened.
     fn of(line: &git2::DiffLine<'_>) -> (Self, bool) {
         use DiffLineType as T;

@@ -9,7 +9,7 @@ use crate::http;
 /// The result of everything in [`crate::git`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Trouble with a repository; its text is a public sentence.
+/// What can go wrong with a repository; its text is a public sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The host cannot be reached.
@@ -103,7 +103,6 @@ pub enum Error {
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
-        /// Which.
         path: String,
         /// Why.
         source: io::Error,

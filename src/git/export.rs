@@ -256,7 +256,7 @@ impl Export<'_> {
     }
 }
 
-/// Stops a long write when somebody says stop.
+/// Stops a long write when it is cancelled.
 struct Watched<'a> {
     file: &'a mut File,
     stop: &'a CancellationToken,

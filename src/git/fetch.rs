@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::GitOptions;
 use super::error::{Error, Result};
-use super::link::Link;
+use super::link::RemoteLink;
 use super::mirror::{Inner, Mirror, commit_id};
 use super::url::RemoteUrl;
 use crate::domain::{BranchName, CommitId};
@@ -54,7 +54,7 @@ impl Mirror {
         let _stop_when_dropped = stop.clone().drop_guard();
         let work = async {
             let alone = inner.writing.clone().lock_owned().await;
-            let link = Link::open(&inner.remote, &inner.options).await?;
+            let link = RemoteLink::open(&inner.remote, &inner.options).await?;
             let session = Session {
                 url: link.url.clone(),
                 stop: stop.clone(),
@@ -85,7 +85,7 @@ pub async fn probe(remote: &RemoteUrl, options: &GitOptions) -> Result<Vec<(Bran
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
     let work = async {
-        let link = Link::open(remote, options).await?;
+        let link = RemoteLink::open(remote, options).await?;
         let session = Session {
             url: link.url.clone(),
             stop: stop.clone(),
@@ -112,7 +112,7 @@ async fn within<T>(
 }
 
 /// The remote's own complaint says more than libgit2's “unexpected end of file”.
-fn explain(error: Error, link: &Link) -> Error {
+fn explain(error: Error, link: &RemoteLink) -> Error {
     let said = String::from_utf8_lossy(&link.heard.lock()).trim().to_owned();
     let Error::Fetch(cause) = error else { return error };
     if let Some(trouble) = link.trouble.lock().take() {

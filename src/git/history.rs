@@ -2,23 +2,20 @@
 //!
 //! Newest first by commit time, no commit before all that follow it on the way it was reached. A
 //! walk visits no more of the history than it must; the hashes it passed are kept per newest commit
-//! ([`Orders`]), so paging on to the end of a long history costs one walk, not one per page.
+//! (`orders`), so paging on to the end of a long history costs one walk, not one per page.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use git2::{Oid, Repository, Revwalk, Sort};
-use parking_lot::Mutex;
+use git2::{Oid, Repository, Revwalk};
 
 use super::commits::{CommitInfo, tip};
 use super::error::Result;
 use super::mirror::{Mirror, commit_id, find_commit};
+use super::orders::walk;
 use crate::domain::{BranchName, CommitId};
 
-/// Histories whose order is kept: 20 bytes a commit, so 2 MB for 100,000 commits.
-const ORDERS_KEPT: usize = 8;
 /// How long one search may walk before it answers with what it has and where to go on.
 const SEARCH_TIME: Duration = Duration::from_secs(2);
 /// The most commits any list returns at once, whatever is asked for.
@@ -53,7 +50,7 @@ impl FromStr for Cursor {
 
 /// Some commits in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct CommitPage {
     /// Newest first.
     pub commits: Vec<CommitInfo>,
     /// Where the next page begins; `None` at the end.
@@ -100,7 +97,12 @@ impl Mirror {
     /// # Errors
     /// [`Error::NoBranch`](super::Error::NoBranch), [`Error::Vanished`](super::Error::Vanished) for a cursor whose history is gone,
     /// [`Error::NotFetched`](super::Error::NotFetched), [`Error::Empty`](super::Error::Empty).
-    pub async fn commits(&self, branch: &BranchName, from: Option<Cursor>, limit: usize) -> Result<Page> {
+    pub async fn commits(
+        &self,
+        branch: &BranchName,
+        from: Option<Cursor>,
+        limit: usize,
+    ) -> Result<CommitPage> {
         let (branch, limit) = (branch.clone(), limit.clamp(1, LIST_LIMIT));
         self.read(move |repository, inner| {
             let from = match from {
@@ -122,7 +124,7 @@ impl Mirror {
                 tip: from.tip.clone(),
                 offset: end,
             });
-            Ok(Page {
+            Ok(CommitPage {
                 commits: commits.collect::<Result<_>>()?,
                 next,
             })
@@ -214,15 +216,6 @@ impl Mirror {
     }
 }
 
-fn walk(repository: &Repository, start: Oid) -> Result<Revwalk<'_>> {
-    let mut walk = repository.revwalk()?;
-    // libgit2's default is newest first and reads as far as it is asked; any other sorting, its
-    // `TIME` too, reads the whole history before the first commit comes out.
-    walk.set_sorting(Sort::NONE)?;
-    walk.push(start)?;
-    Ok(walk)
-}
-
 fn look_through(
     repository: &Repository,
     walk: Revwalk<'_>,
@@ -290,56 +283,4 @@ impl CommitQuery {
             && by.is_none_or(written_by)
             && self.any.as_deref().is_none_or(any)
     }
-}
-
-/// The order of commits below the newest ones asked for of late, as far as it was walked.
-#[derive(Default)]
-pub(super) struct Orders(Mutex<Vec<(Oid, Order)>>);
-
-#[derive(Clone, Default)]
-struct Order {
-    ids: Arc<Vec<Oid>>,
-    whole: bool,
-}
-
-impl Orders {
-    /// The first `count` commits from `start` on, or more, or all there are.
-    fn until(&self, repository: &Repository, start: Oid, count: usize) -> Result<Arc<Vec<Oid>>> {
-        let kept = self.take(start);
-        let order = match kept {
-            Some(order) if order.whole || order.ids.len() >= count => order,
-            // Twice as far as asked: then each commit is walked over twice on average, however
-            // many pages there are. The first page of all pays for itself alone.
-            Some(_) => walked(repository, start, count.saturating_mul(2))?,
-            None => walked(repository, start, count)?,
-        };
-        let ids = order.ids.clone();
-        self.keep(start, order);
-        Ok(ids)
-    }
-
-    fn take(&self, start: Oid) -> Option<Order> {
-        let orders = self.0.lock();
-        orders
-            .iter()
-            .find(|(tip, _)| *tip == start)
-            .map(|(_, order)| order.clone())
-    }
-
-    fn keep(&self, start: Oid, order: Order) {
-        let mut orders = self.0.lock();
-        orders.retain(|(tip, _)| *tip != start);
-        orders.insert(0, (start, order));
-        orders.truncate(ORDERS_KEPT);
-    }
-}
-
-fn walked(repository: &Repository, start: Oid, count: usize) -> Result<Order> {
-    let ids = walk(repository, start)?
-        .take(count)
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Order {
-        whole: ids.len() < count,
-        ids: Arc::new(ids),
-    })
 }

@@ -1,6 +1,6 @@
-//! HTTPS remotes: libgit2 asks a door of ours on the loopback in plain HTTP, and we ask the host.
+//! HTTPS remotes: libgit2 asks a listener of ours on the loopback in plain HTTP, and we ask the host.
 //!
-//! So the certificate, the login and the time are in our hands: when the [`super::link::Link`] is
+//! So the certificate, the login and the time are in our hands: when the [`super::link::RemoteLink`] is
 //! dropped, every connection of it is closed, and libgit2, which can neither be woken nor given a
 //! time limit, returns at once. What it is to say to the host and what the host answers is passed on
 //! as it comes; nothing is gathered in memory.
@@ -22,20 +22,16 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode, client, server};
+use hyper::{Method, Request, Response, StatusCode, server};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::GitOptions;
 use super::error::{Error, Result};
-use super::link::CONNECT_TIMEOUT;
-use crate::http::{self, Tls, connect};
+use super::{CONNECT_TIMEOUT, GitOptions};
+use crate::http::{self, Tls};
 
 /// How often a host may send us elsewhere, or ask for a login, before the repository is found.
 const TURNS: usize = 5;
@@ -47,14 +43,14 @@ const PASSED_ON: [HeaderName; 4] = [
     header::USER_AGENT,
 ];
 
-/// What went wrong between us and the host, in our words: libgit2 only sees a closed door.
-pub(super) type Trouble = Arc<Mutex<Option<Error>>>;
+/// The first thing that went wrong between us and the host: libgit2 only sees a closed connection.
+pub(super) type FirstError = Arc<Mutex<Option<Error>>>;
 
 /// A repository of an HTTPS host.
 pub(super) struct Remote {
     tls: Tls,
     credentials: Option<PathBuf>,
-    trouble: Trouble,
+    trouble: FirstError,
     target: Mutex<Target>,
 }
 
@@ -79,7 +75,7 @@ impl Remote {
     ///
     /// # Errors
     /// When the certificates to trust cannot be read.
-    pub(super) fn new(url: &str, options: &GitOptions, trouble: Trouble) -> Result<Self> {
+    pub(super) fn new(url: &str, options: &GitOptions, trouble: FirstError) -> Result<Self> {
         let mut base = Url::parse(url).map_err(|error| Error::Invalid(error.to_string()))?;
         let path = base.path().trim_end_matches('/').to_owned();
         base.set_path(&path);
@@ -92,7 +88,7 @@ impl Remote {
         })
     }
 
-    /// Answers whoever knows `word` until it is dropped, and every connection with it.
+    /// Answers requests below `word` until it is dropped, and every connection with it.
     pub(super) async fn serve(self, listener: TcpListener, word: String) {
         let (remote, word) = (Arc::new(self), Arc::new(word));
         let mut open = JoinSet::new();
@@ -162,7 +158,7 @@ impl Remote {
         Err(Error::Remote("it sends us from one address to the next".into()))
     }
 
-    /// Sends one request over a connection of its own.
+    /// Sends one request over its own connection.
     async fn send(
         &self,
         target: &Target,
@@ -170,21 +166,13 @@ impl Remote {
         head: &Parts,
         body: BoxBody<Bytes, hyper::Error>,
     ) -> Result<Answered> {
-        let ((name, port), to) = (target.host(), target.authority());
-        let stream = connect::tcp(name, port, CONNECT_TIMEOUT, &CancellationToken::new()).await?;
-        let deadline = Instant::now() + CONNECT_TIMEOUT;
-        let stream = self.tls.wrap(stream, name, &to, deadline).await?;
-        let broken = |cause| http::Error::Closed {
-            to: to.clone(),
-            cause,
+        let (name, port) = target.host();
+        let host = http::Host {
+            name: name.to_owned(),
+            port,
+            tls: Some(self.tls.clone()),
         };
-        let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
-        let driven = AbortOnDropHandle::new(tokio::spawn(async move {
-            // What went wrong is told by the answer.
-            let _ = connection.await;
-        }));
+        let to = host.to_string();
         let path = format!("{}/{rest}", target.base.path());
         let mut request = Request::builder()
             .method(head.method.clone())
@@ -201,13 +189,13 @@ impl Remote {
         let request = request
             .body(body)
             .map_err(|error| Error::Invalid(error.to_string()))?;
-        let answer = sender.send_request(request).await.map_err(broken)?;
-        Ok(Answered { answer, driven, to })
+        let answer = host.stream(request, CONNECT_TIMEOUT).await?;
+        Ok(Answered { answer, to })
     }
 
     /// The answer for libgit2, or what is wrong with it.
     fn judged(&self, target: &Target, answered: Answered) -> Result<Response<BoxBody<Bytes, io::Error>>> {
-        let Answered { answer, driven, to } = answered;
+        let Answered { answer, to } = answered;
         match (answer.status(), &target.login) {
             (StatusCode::OK, _) => {}
             (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(login)) => {
@@ -230,19 +218,10 @@ impl Remote {
         }
         let (head, body) = answer.into_parts();
         let trouble = Arc::clone(&self.trouble);
-        let broken_off = move |cause| {
-            let error = http::Error::Closed {
-                to: to.clone(),
-                cause,
-            };
+        let broken_off = move |error: http::Error| {
             trouble.lock().get_or_insert(error.into());
             io::ErrorKind::UnexpectedEof.into()
         };
-        let body = body.map_frame(move |frame| {
-            // The connection lives as long as what it carries.
-            let _connection = &driven;
-            frame
-        });
         let mut passed_on = Response::new(body.map_err(broken_off).boxed());
         if let Some(kind) = head.headers.get(header::CONTENT_TYPE) {
             passed_on.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
@@ -274,10 +253,9 @@ impl Remote {
     }
 }
 
-/// What a host answered, and its connection.
+/// What a host answered, and which one.
 struct Answered {
-    answer: Response<Incoming>,
-    driven: AbortOnDropHandle<()>,
+    answer: Response<BoxBody<Bytes, http::Error>>,
     to: String,
 }
 
@@ -298,15 +276,6 @@ impl Target {
         let name = self.base.host_str().unwrap_or_default();
         let port = self.base.port_or_known_default().unwrap_or_default();
         (name.trim_start_matches('[').trim_end_matches(']'), port)
-    }
-
-    /// Both as a `Host` header has them: without a port that goes without saying.
-    fn authority(&self) -> String {
-        let name = self.base.host_str().unwrap_or_default();
-        match self.base.port() {
-            Some(port) => format!("{name}:{port}"),
-            None => name.to_owned(),
-        }
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! libgit2 waits for a silent host for ever and cannot be woken from safe code. So over SSH it
 //! never talks to the host itself: it talks to a listener here that passes bytes on. Closing the
-//! [`Link`] closes both ends, and libgit2 returns at once. We log in with russh and start
+//! [`RemoteLink`] closes both ends, and libgit2 returns at once. We log in with russh and start
 //! `git-upload-pack`; libgit2 speaks the plain `git://` protocol, whose bytes are the same. The path
 //! of that address is a random word that only libgit2 knows, so nobody else on this host can use
 //! the open door.
 //!
 //! Over HTTPS it talks plain HTTP to such a listener, below the same kind of random word, and
-//! [`super::https`] asks the host.
+//! [`super::https`] forwards to the host.
 //!
 //! Files need no link.
 
@@ -22,15 +22,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::GitOptions;
 use super::error::{Error, Result};
-use super::https::{self, Trouble};
+use super::https::{self, FirstError};
 use super::ssh::{self, Connection};
-use super::url::{Place, RemoteUrl};
+use super::url::{Location, RemoteUrl};
+use super::{CONNECT_TIMEOUT, GitOptions};
 
-/// How long a host may take to accept a connection; further away than this nothing works well.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long whoever reached our listener may take to say what it wants; libgit2 says it at once.
+/// How long a client of our listener may take to send its request; libgit2 sends it at once.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of the other side's complaint is kept, in bytes: a few lines.
 const HEARD_LIMIT: usize = 2048;
@@ -41,17 +39,17 @@ const HEAD_LIMIT: usize = 8192;
 pub(super) type Heard = Arc<Mutex<Vec<u8>>>;
 
 /// An open way to a remote; dropping it closes every connection of it.
-pub(super) struct Link {
+pub(super) struct RemoteLink {
     /// What libgit2 is told to fetch from.
     pub(super) url: String,
     /// What the other side said.
     pub(super) heard: Heard,
     /// What went wrong on our side of libgit2.
-    pub(super) trouble: Trouble,
+    pub(super) trouble: FirstError,
     relay: Option<AbortHandle>,
 }
 
-impl Drop for Link {
+impl Drop for RemoteLink {
     fn drop(&mut self) {
         if let Some(relay) = &self.relay {
             relay.abort();
@@ -59,23 +57,23 @@ impl Drop for Link {
     }
 }
 
-impl Link {
+impl RemoteLink {
     /// Connects to `remote`, verifies it and logs in.
     ///
     /// # Errors
     /// Whatever stands in the way, each with its sentence: [`Error::Unreachable`],
     /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::NoRepository`]. What stands in the way
-    /// over HTTPS is only met when libgit2 asks, see [`Link::trouble`].
+    /// over HTTPS is only met when libgit2 asks, see [`RemoteLink::trouble`].
     pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
-        match &remote.place {
-            Place::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
-            Place::File { path } => Ok(Self {
+        match &remote.location {
+            Location::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
+            Location::File { path } => Ok(Self {
                 url: path.to_string_lossy().into_owned(),
                 heard: Heard::default(),
-                trouble: Trouble::default(),
+                trouble: FirstError::default(),
                 relay: None,
             }),
-            Place::Ssh {
+            Location::Ssh {
                 user,
                 host,
                 port,
@@ -85,7 +83,7 @@ impl Link {
                 let connection = ssh::connect(stream, (host, *port), user, options).await?;
                 Self::over_ssh(connection, path.clone()).await
             }
-            Place::Https { .. } => Self::over_https(remote, options).await,
+            Location::Https { .. } => Self::over_https(remote, options).await,
         }
     }
 
@@ -93,7 +91,7 @@ impl Link {
         let (listener, address) = listen().await?;
         let word = random_word();
         let url = format!("http://{address}/{word}");
-        let trouble = Trouble::default();
+        let trouble = FirstError::default();
         let remote = https::Remote::new(remote.as_str(), options, trouble.clone())?;
         let relay = tokio::spawn(remote.serve(listener, word));
         Ok(Self {
@@ -113,7 +111,7 @@ impl Link {
         Ok(Self {
             url,
             heard,
-            trouble: Trouble::default(),
+            trouble: FirstError::default(),
             relay: Some(relay.abort_handle()),
         })
     }
@@ -152,7 +150,7 @@ async fn listen() -> Result<(TcpListener, std::net::SocketAddr)> {
     })
 }
 
-/// Accepts until somebody asks for `word`, and connects that one with the remote's `path`.
+/// Accepts until a client asks for `word`, and connects that client with the remote's `path`.
 async fn serve_git(listener: TcpListener, word: String, connection: Connection, path: String, heard: Heard) {
     loop {
         let Ok((mut socket, _)) = listener.accept().await else {

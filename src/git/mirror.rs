@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::GitOptions;
 use super::error::{Error, Result};
-use super::history::Orders;
+use super::orders::Orders;
 use super::url::RemoteUrl;
 use crate::domain::{CommitId, Instant, ProjectId};
 
@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) path: PathBuf,
     pub(super) remote: RemoteUrl,
     pub(super) options: Arc<GitOptions>,
-    /// Held by whoever writes to the mirror, down into the thread that does it.
+    /// Held while the mirror is written to, also in the thread that writes.
     pub(super) writing: Arc<tokio::sync::Mutex<()>>,
     pub(super) orders: Orders,
     idle: Mutex<Vec<Repository>>,
@@ -105,10 +105,10 @@ impl Mirrors {
         &self.dir
     }
 
-    /// Lets go of the mirror in this directory; `false` when somebody works with it.
+    /// Closes the mirror in this directory; `false` when it is in use.
     pub(super) fn forget(&self, path: &Path) -> bool {
         let mut opened = self.opened.lock();
-        // One handle is in the map: more are in somebody's hands.
+        // One handle is the map's own; more mean that it is in use.
         let is_free = opened
             .get(path)
             .is_none_or(|mirror| Arc::strong_count(&mirror.inner) == 1);
@@ -146,7 +146,7 @@ impl Mirror {
         }
     }
 
-    /// Whether nobody has tried to fetch for `pause`; the caller who hears so is the one to fetch.
+    /// Whether no fetch began for `pause`; a caller who gets `true` has to fetch.
     pub fn is_due(&self, pause: Duration) -> bool {
         let mut last = self.inner.last_try.lock();
         let due = last.began.is_none_or(|began| began.elapsed() >= pause);
@@ -207,7 +207,7 @@ impl Inner {
         }
     }
 
-    /// Remembers how a fetch that began just now went, for whoever looks at the mirror.
+    /// Remembers how a fetch that began at `began` went, for [`Mirror::freshness`].
     pub(super) fn remember(&self, began: std::time::Instant, outcome: Result<(), String>) {
         *self.last_try.lock() = LastTry {
             began: Some(began),

@@ -10,8 +10,8 @@
 //!
 //! libgit2's own connections cannot be given a time limit from safe code and its SSH has ideas of
 //! its own about host keys. So connections are ours (`link`): over SSH made with russh, with the
-//! same strictness as towards servers, over HTTPS with rustls. Whoever cancels a fetch or runs out
-//! of time closes the connection under libgit2, which then ends at once.
+//! same strictness as towards servers, over HTTPS with rustls. A cancelled or late
+//! fetch closes the connection under libgit2, which then ends at once.
 //!
 //! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh`, `known_hosts` and `https`; then `commits`,
 //! `history`, `diff`, `export`, `sweep`.
@@ -27,6 +27,7 @@ mod https;
 mod known_hosts;
 mod link;
 mod mirror;
+mod orders;
 mod pack;
 mod ssh;
 mod sweep;
@@ -38,19 +39,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use commits::{Branch, CommitInfo};
-pub use diff::{ChangedFile, ChangedFiles, Diff, DiffOptions, FileDiff, FileStatus, Hunk, Line, LineOrigin};
+pub use diff::{
+    ChangedFile, ChangedFiles, Diff, DiffLine, DiffOptions, FileDiff, FileStatus, Hunk, LineOrigin,
+};
 pub use error::{Error, Result};
 pub use export::Exported;
 pub use fetch::{FetchReport, RefUpdate, probe};
 pub use file::CommitFile;
-pub use history::{CommitQuery, Commits, Cursor, Page, SearchPage};
+pub use history::{CommitPage, CommitQuery, Commits, Cursor, SearchPage};
 pub use mirror::{Freshness, Mirror, Mirrors};
-pub use sweep::Kept;
+pub use sweep::KeptMirror;
 pub use url::{RemoteUrl, check_url};
 
 /// How long a fetch may take from its start to its end unless configured: a first clone of a large
 /// repository over a slow line takes minutes.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long a host may take to accept a connection; further away than this nothing works well.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How large a file may be that has to be held in memory whole, in bytes: libgit2 needs about twice
 /// as much, and Git itself stores from half of it on everything so that it can be streamed.

@@ -17,8 +17,7 @@ const GONE: &str = ".gone";
 
 /// A project whose mirror stays.
 #[derive(Debug, Clone)]
-pub struct Kept {
-    /// Which.
+pub struct KeptMirror {
     pub project: ProjectId,
     /// Its address; `None`, one that we cannot read: then nothing of the project goes.
     pub url: Option<RemoteUrl>,
@@ -31,7 +30,7 @@ impl Mirrors {
     /// # Errors
     /// When the directory of mirrors cannot be read. What cannot be removed is tried again the next
     /// time.
-    pub fn sweep(&self, kept: &[Kept], unused_since: Instant) -> io::Result<Vec<PathBuf>> {
+    pub fn sweep(&self, kept: &[KeptMirror], unused_since: Instant) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(self.dir()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,

@@ -2,11 +2,11 @@
 
 use super::history::Cursor;
 use super::ssh::upload_pack_command;
-use super::url::{Place, check_url};
+use super::url::{Location, check_url};
 
 fn ssh(url: &str) -> (String, String, u16, String) {
-    match check_url(url).unwrap().place {
-        Place::Ssh {
+    match check_url(url).unwrap().location {
+        Location::Ssh {
             user,
             host,
             port,
@@ -34,16 +34,16 @@ fn addresses_are_taken_apart_as_git_does() {
     );
     let https = check_url("https://example.com/x.git").unwrap();
     assert_eq!(
-        https.place,
-        Place::Https {
+        https.location,
+        Location::Https {
             host: "example.com".into(),
             port: 443
         }
     );
     let file = check_url("file:///srv/a%20b.git").unwrap();
     assert_eq!(
-        file.place,
-        Place::File {
+        file.location,
+        Location::File {
             path: "/srv/a b.git".into()
         }
     );

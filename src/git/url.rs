@@ -18,12 +18,12 @@ const HTTPS_PORT: u16 = 443;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteUrl {
     text: String,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 /// An address taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Location {
     Ssh {
         user: String,
         host: String,
@@ -47,9 +47,9 @@ impl RemoteUrl {
 
     /// The host that is asked; `None` for a repository on this one.
     pub fn host(&self) -> Option<&str> {
-        match &self.place {
-            Place::Ssh { host, .. } | Place::Https { host, .. } => Some(host),
-            Place::File { .. } => None,
+        match &self.location {
+            Location::Ssh { host, .. } | Location::Https { host, .. } => Some(host),
+            Location::File { .. } => None,
         }
     }
 }
@@ -85,7 +85,7 @@ pub fn check_url(text: &str) -> Result<RemoteUrl, String> {
     if text.chars().any(|c| c.is_control() || c == ' ') {
         return Err(format!("“{shown}” has a space or a control character in it."));
     }
-    let place = match text.split_once("://") {
+    let location = match text.split_once("://") {
         Some(("ssh", _)) => ssh_url(text)?,
         Some(("https", _)) => https_url(text)?,
         Some(("file", path)) => file_url(path)?,
@@ -97,12 +97,12 @@ pub fn check_url(text: &str) -> Result<RemoteUrl, String> {
         Some(_) => None,
         None => scp_form(text),
     };
-    let place = place.ok_or_else(|| {
+    let location = location.ok_or_else(|| {
         format!("“{shown}” is not an address of a repository: write ssh://…, git@host:path, https://… or file:///….")
     })?;
     Ok(RemoteUrl {
         text: text.to_owned(),
-        place,
+        location,
     })
 }
 
@@ -121,7 +121,7 @@ fn parse(text: &str) -> Result<url::Url, String> {
     Ok(url)
 }
 
-fn ssh_url(text: &str) -> Result<Option<Place>, String> {
+fn ssh_url(text: &str) -> Result<Option<Location>, String> {
     let url = parse(text)?;
     let path = decoded(url.path())?;
     // Git's rule: `ssh://host/~name/x` means a path in a home, everything else is absolute.
@@ -142,7 +142,7 @@ fn ssh_url(text: &str) -> Result<Option<Place>, String> {
 }
 
 /// `user@host:path`; the user may not be left away, or `C:path` and `ext::sh` would be hosts.
-fn scp_form(text: &str) -> Option<Place> {
+fn scp_form(text: &str) -> Option<Location> {
     let (user, rest) = text.split_once('@')?;
     let (host, path) = match rest.strip_prefix('[') {
         Some(rest) => rest.split_once("]:")?,
@@ -154,7 +154,7 @@ fn scp_form(text: &str) -> Option<Place> {
     ssh_place(user.to_owned(), host.to_owned(), SSH_PORT, path.to_owned())
 }
 
-fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Place> {
+fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Location> {
     let plain = |text: &str, more: &str| {
         !text.is_empty()
             && !text.starts_with('-')
@@ -164,7 +164,7 @@ fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Plac
     };
     let usable = plain(&user, "._-+$") && plain(&host, "._-:");
     let named = !path.trim_start_matches('/').is_empty() && !path.starts_with('-');
-    (usable && named && port != 0).then_some(Place::Ssh {
+    (usable && named && port != 0).then_some(Location::Ssh {
         user,
         host,
         port,
@@ -172,7 +172,7 @@ fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Plac
     })
 }
 
-fn https_url(text: &str) -> Result<Option<Place>, String> {
+fn https_url(text: &str) -> Result<Option<Location>, String> {
     let url = parse(text)?;
     if !url.username().is_empty() {
         return Err("The address names a user or a token, which everybody who sees the project would see too: leave it away, and put a line https://user:token@host into the file of HTTPS credentials.".into());
@@ -183,13 +183,13 @@ fn https_url(text: &str) -> Result<Option<Place>, String> {
         return Ok(None);
     };
     let port = url.port().unwrap_or(HTTPS_PORT);
-    Ok(Some(Place::Https {
+    Ok(Some(Location::Https {
         host: host.to_owned(),
         port,
     }))
 }
 
-fn file_url(path: &str) -> Result<Option<Place>, String> {
+fn file_url(path: &str) -> Result<Option<Location>, String> {
     let path = decoded(path)?;
     let climbs = path.split('/').any(|part| part == "..");
     if !path.starts_with('/') || path == "/" || climbs {
@@ -197,7 +197,7 @@ fn file_url(path: &str) -> Result<Option<Place>, String> {
             "A file:// address needs an absolute path without “..”: file:///srv/git/shop.git.".into(),
         );
     }
-    Ok(Some(Place::File {
+    Ok(Some(Location::File {
         path: PathBuf::from(path),
     }))
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Fault, Place, Watch};
+use super::attempt::{Fault, Watch};
+use super::target::ProbedServer;
 use crate::{process, ssh};
 
 /// Between the polite signal and the final one: a command that only asks has little to tidy up.
@@ -18,16 +19,16 @@ const RUN_THERE: &str = r#"cd -- "$1" && exec sh -c "$2""#;
 /// Runs `line` on the deployer's host.
 pub(super) async fn here(
     line: &str,
-    place: &Place<'_>,
+    target: &ProbedServer<'_>,
     limit: Duration,
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<String, Fault> {
     let mut command = process::Command::new("sh").arg("-c").arg(line);
-    for (name, value) in place.variables {
+    for (name, value) in target.variables {
         command = command.env(name, value);
     }
-    if let Some(dir) = place.dir_here {
+    if let Some(dir) = target.dir_here {
         command = command.dir(dir);
     }
     let limits = process::Run {
@@ -45,13 +46,13 @@ pub(super) async fn here(
 /// Runs `line` on the server.
 pub(super) async fn there(
     line: &str,
-    place: &Place<'_>,
+    target: &ProbedServer<'_>,
     limit: Duration,
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<String, Fault> {
-    let mut command = ssh::Command::script(RUN_THERE).arg(place.dir).arg(line);
-    for (name, value) in place.variables {
+    let mut command = ssh::Command::script(RUN_THERE).arg(target.dir).arg(line);
+    for (name, value) in target.variables {
         command = command.env(name, value);
     }
     let limits = ssh::Run {
@@ -59,7 +60,7 @@ pub(super) async fn there(
         cancel: cancel.clone(),
         ..ssh::Run::default()
     };
-    match place.session.run(&command, limits, watch).await {
+    match target.session.run(&command, limits, watch).await {
         Ok(ssh::Exit::Code(code)) => judge(code == 0, &format!("exit code {code}")),
         Ok(ssh::Exit::Signal(name)) => judge(false, &format!("signal {name}")),
         Err(ssh::Error::TimedOut { .. }) => Err(late(limit)),

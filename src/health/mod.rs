@@ -2,48 +2,32 @@
 //!
 //! [`check`] asks the question of a [`HealthCheck`] again and again, until it was answered well
 //! often enough in a row or was asked as often as allowed, and tells a [`Watch`] of every attempt.
-//! One attempt is one call of [`probe::attempt`]: a page fetched (`page`), a connection made, a
+//! One attempt is one call of `probe::attempt`: a page fetched (`page`), a connection made, a
 //! command run (`command`), each within the check's limit.
 //!
 //! The deployer asks the server's address over the network, as the balancer does. Where the
 //! server is to ask itself, HTTP and TCP go through the SSH connection that stands already
-//! ([`Session::forward`]): nothing needs to be installed there, and what listens on its loopback
+//! ([`crate::ssh::Session::forward`]): nothing needs to be installed there, and what listens on its loopback
 //! only can be asked.
 //!
 //! What another attempt cannot mend (an sshd that forbids forwarding, a request that cannot be
 //! written) ends the check at once, so that nobody waits for what will not come.
 
+mod attempt;
 mod command;
 mod page;
 mod probe;
+mod target;
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::HealthCheck;
-use crate::ssh::Session;
-use crate::{http, process, ssh};
 
-/// Which server is asked, and how it is reached.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// What people call it.
-    pub server: &'a str,
-    /// Where the deployer's host reaches it: a name or an address, IPv6 without brackets.
-    pub address: &'a str,
-    /// The connection to it.
-    pub session: &'a Session,
-    /// Where a command on the server starts.
-    pub dir: &'a str,
-    /// Where a command on the deployer's host starts; `None`: where the deployer did.
-    pub dir_here: Option<&'a Path>,
-    /// What commands find in their environment.
-    pub variables: &'a BTreeMap<String, String>,
-}
+pub use attempt::{Attempt, Watch};
+pub use target::ProbedServer;
 
 /// It serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,91 +50,17 @@ pub struct Unhealthy {
     pub attempts: u32,
     /// How long it took, pauses included.
     pub took: Duration,
-    /// Whether somebody cancelled: then nothing is known about the server.
+    /// Whether the check was cancelled: then nothing is known about the server.
     pub cancelled: bool,
 }
 
-/// One question that was asked.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// Which one, from 1.
-    pub number: u32,
-    /// How many there are at most.
-    pub of: u32,
-    /// How long it took.
-    pub took: Duration,
-    /// What came of it, as a sentence.
-    pub outcome: Result<String, String>,
-}
-
-impl std::fmt::Display for Attempt {
-    /// A line of a log.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { number, of, took, .. } = self;
-        let (word, sentence) = match &self.outcome {
-            Ok(said) => ("well", said),
-            Err(why) => ("not yet", why),
-        };
-        write!(
-            f,
-            "Attempt {number} of at most {of}: {word}, after {} ms. {sentence}",
-            took.as_millis()
-        )
-    }
-}
-
-/// Whoever follows a check. Commands print into it.
-pub trait Watch: process::Output + ssh::Output {
-    /// Takes note of an attempt that is over.
-    fn attempt(&mut self, attempt: &Attempt) -> impl Future<Output = ()> + Send;
-}
-
-/// Why one attempt did not go well.
-#[derive(Debug)]
-struct Fault {
-    sentence: String,
-    /// Whether the next attempt would end the same way.
-    lasting: bool,
-}
-
-impl Fault {
-    fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-            lasting: false,
-        }
-    }
-}
-
-impl From<http::Error> for Fault {
-    fn from(error: http::Error) -> Self {
-        Self {
-            lasting: matches!(error, http::Error::BadRequest { .. }),
-            sentence: error.to_string(),
-        }
-    }
-}
-
-impl From<ssh::Error> for Fault {
-    fn from(error: ssh::Error) -> Self {
-        use ssh::Error::{BadCommand, ForwardForbidden, HostKeyChanged, HostKeyUnknown};
-        Self {
-            lasting: matches!(
-                error,
-                BadCommand { .. } | ForwardForbidden { .. } | HostKeyChanged { .. } | HostKeyUnknown { .. }
-            ),
-            sentence: error.to_string(),
-        }
-    }
-}
-
-/// Asks until it is well, or until there is no more to ask. Cancelling ends it at once.
+/// Asks until the server is healthy or all attempts are used up. Cancelling ends it at once.
 ///
 /// # Errors
 /// [`Unhealthy`], also when it was cancelled.
 pub async fn check(
     check: &HealthCheck,
-    place: &Place<'_>,
+    target: &ProbedServer<'_>,
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<Healthy, Unhealthy> {
@@ -168,7 +78,7 @@ pub async fn check(
             return Err(unhealthy(cancelled(), number - 1, true));
         }
         let asked = Instant::now();
-        let outcome = probe::attempt(check, place, cancel, watch).await;
+        let outcome = probe::attempt(check, target, cancel, watch).await;
         if cancel.is_cancelled() {
             return Err(unhealthy(cancelled(), number, true));
         }

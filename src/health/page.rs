@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::probe::{LOOPBACK, authority, forward};
-use super::{Fault, Place};
+use super::attempt::Fault;
+use super::target::{LOOPBACK, ProbedServer};
 use crate::domain::health::{AskedFrom, HttpProbe, MOST_REDIRECTS};
-use crate::http::{self, Answer, Limits, Longer, Request, Tls};
+use crate::http::{self, Limits, Longer, Request, Response, Tls};
 
 /// How much of a page is searched for its text, in bytes; health pages are short.
 const SEARCHED: usize = 1024 * 1024;
@@ -25,52 +25,52 @@ const SHOWN: usize = 200;
 pub(super) async fn ask(
     probe: &HttpProbe,
     from: AskedFrom,
-    place: &Place<'_>,
+    target: &ProbedServer<'_>,
     limit: Duration,
     cancel: &CancellationToken,
 ) -> Result<String, Fault> {
     let deadline = Instant::now() + limit;
-    let mut target = probe.path.clone();
+    let mut path = probe.path.clone();
     let mut redirects = 0;
     loop {
         let asking = Asking {
             probe,
-            place,
+            target,
             deadline,
             limit,
             cancel,
         };
-        let answer = asking.fetch(from, &target).await?;
+        let answer = asking.fetch(from, &path).await?;
         let location = answer.header("location").filter(|_| is_redirect(answer.status));
         let Some(location) = location.filter(|_| probe.redirects) else {
-            return judge(probe, &authority(probe.port, from, place), &answer);
+            return judge(probe, &target.authority(probe.port, from), &answer);
         };
         if redirects == MOST_REDIRECTS {
             let location = shown(location);
             return Err(Fault::new(format!(
                 "{} redirects again and again: after {MOST_REDIRECTS} redirects it still leads on, to “{location}”.",
-                authority(probe.port, from, place)
+                target.authority(probe.port, from)
             )));
         }
         redirects += 1;
-        target = follow(probe, from, place, &target, location)?;
+        path = follow(probe, from, target, &path, location)?;
     }
 }
 
 /// What all requests of one attempt share.
 struct Asking<'a> {
     probe: &'a HttpProbe,
-    place: &'a Place<'a>,
+    target: &'a ProbedServer<'a>,
     deadline: Instant,
     limit: Duration,
     cancel: &'a CancellationToken,
 }
 
 impl Asking<'_> {
-    async fn fetch(&self, from: AskedFrom, target: &str) -> Result<Answer, Fault> {
+    async fn fetch(&self, from: AskedFrom, path: &str) -> Result<Response, Fault> {
         let probe = self.probe;
-        let host = host_of(probe, from, self.place);
-        let request = Request::get(target).host(host.as_str());
+        let host = host_of(probe, from, self.target);
+        let request = Request::get(path).host(host.as_str());
         let limits = Limits {
             connect: self.left(),
             total: self.left(),
@@ -80,7 +80,7 @@ impl Asking<'_> {
         let outcome = match from {
             AskedFrom::Deployer => {
                 let server = http::Host {
-                    name: self.place.address.to_owned(),
+                    name: self.target.address.to_owned(),
                     port: probe.port,
                     tls: probe.tls.then(|| tls(probe)),
                 };
@@ -89,7 +89,7 @@ impl Asking<'_> {
             AskedFrom::Server => self.fetch_there(&request, &host, &limits).await?,
         };
         // Told with the whole limit, of which redirects before may have used a part.
-        let to = || authority(probe.port, from, self.place);
+        let to = || self.target.authority(probe.port, from);
         let limit = self.limit;
         outcome.map_err(|error| match error {
             http::Error::TimedOut { .. } => http::Error::TimedOut { to: to(), limit }.into(),
@@ -104,10 +104,13 @@ impl Asking<'_> {
         request: &Request,
         host: &str,
         limits: &Limits,
-    ) -> Result<Result<Answer, http::Error>, Fault> {
+    ) -> Result<Result<Response, http::Error>, Fault> {
         let port = self.probe.port;
-        let stream = forward(port, self.place, self.deadline, self.limit, self.cancel).await?;
-        let to = authority(port, AskedFrom::Server, self.place);
+        let stream = self
+            .target
+            .forward(port, self.deadline, self.limit, self.cancel)
+            .await?;
+        let to = self.target.authority(port, AskedFrom::Server);
         let limits = Limits {
             total: self.left(),
             ..limits.clone()
@@ -139,12 +142,12 @@ fn tls(probe: &HttpProbe) -> Tls {
 }
 
 /// The `Host` header: the one wanted, else where the question goes.
-fn host_of(probe: &HttpProbe, from: AskedFrom, place: &Place<'_>) -> String {
+fn host_of(probe: &HttpProbe, from: AskedFrom, target: &ProbedServer<'_>) -> String {
     if !probe.host.is_empty() {
         return probe.host.clone();
     }
     let name = match from {
-        AskedFrom::Deployer => place.address,
+        AskedFrom::Deployer => target.address,
         AskedFrom::Server => LOOPBACK,
     };
     let tls = probe.tls.then(Tls::public);
@@ -160,20 +163,20 @@ fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// Where a redirect from `target` leads on the same host: a path, perhaps with a query.
+/// Where a redirect from `path` leads on the same host: a path, perhaps with a query.
 fn follow(
     probe: &HttpProbe,
     from: AskedFrom,
-    place: &Place<'_>,
-    target: &str,
+    target: &ProbedServer<'_>,
+    path: &str,
     location: &str,
 ) -> Result<String, Fault> {
     let fault = |why: &str| {
-        let who = authority(probe.port, from, place);
+        let who = target.authority(probe.port, from);
         Fault::new(format!("{who} redirects to “{}”, {why}.", shown(location)))
     };
     let scheme = if probe.tls { "https" } else { "http" };
-    let here = format!("{scheme}://{}{target}", host_of(probe, from, place));
+    let here = format!("{scheme}://{}{path}", host_of(probe, from, target));
     let here = Url::parse(&here).map_err(|_| fault("and its own address cannot be read"))?;
     let there = here.join(location).map_err(|_| fault("which is no address"))?;
     if there.host_str() != here.host_str() {
@@ -193,7 +196,7 @@ fn follow(
     })
 }
 
-fn judge(probe: &HttpProbe, who: &str, answer: &Answer) -> Result<String, Fault> {
+fn judge(probe: &HttpProbe, who: &str, answer: &Response) -> Result<String, Fault> {
     let status = answer.status;
     if !probe.status.contains(status) {
         let wanted = probe.status;

@@ -11,27 +11,29 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Error;
+use super::{Error, Guard};
 
-/// Connects to `port` of `host`: a name or an address, IPv6 without brackets.
+/// Connects to `port` of `host`: a name or an address, IPv6 without brackets. Addresses that
+/// `guard` refuses are passed over.
 ///
 /// # Errors
-/// [`Error::Lookup`], [`Error::Refused`], [`Error::Unreachable`], [`Error::ConnectTimeout`] or
+/// [`Error::Guarded`] when there are no others, [`Error::Lookup`], [`Error::Refused`], [`Error::Unreachable`], [`Error::ConnectTimeout`] or
 /// [`Error::Cancelled`]; of several addresses the last one's.
 pub async fn tcp(
     host: &str,
     port: u16,
+    guard: &Guard,
     limit: Duration,
     cancel: &CancellationToken,
 ) -> Result<TcpStream, Error> {
-    let connecting = try_each(host, port, limit);
+    let connecting = try_each(host, port, guard, limit);
     cancel
         .run_until_cancelled(connecting)
         .await
         .unwrap_or(Err(Error::Cancelled))
 }
 
-async fn try_each(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
+async fn try_each(host: &str, port: u16, guard: &Guard, limit: Duration) -> Result<TcpStream, Error> {
     let deadline = Instant::now() + limit;
     let lookup = |cause| Error::Lookup {
         name: host.to_owned(),
@@ -45,8 +47,15 @@ async fn try_each(host: &str, port: u16, limit: Duration) -> Result<TcpStream, E
     let Ok(found) = timeout_at(deadline, lookup_host((host, port))).await else {
         return Err(late());
     };
-    let addresses: Vec<SocketAddr> = found.map_err(|cause| lookup(Some(cause)))?.collect();
+    let mut addresses: Vec<SocketAddr> = found.map_err(|cause| lookup(Some(cause)))?.collect();
     let mut outcome = Err(lookup(None));
+    if let Some(refused) = addresses.iter().find(|address| !guard.allows(address.ip())) {
+        outcome = Err(Error::Guarded {
+            to: to.clone(),
+            address: refused.ip(),
+        });
+    }
+    addresses.retain(|address| guard.allows(address.ip()));
     for (at, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let share = deadline.saturating_duration_since(Instant::now()) / left;

@@ -4,6 +4,7 @@
 //! cause, where there is one, is the source and goes to the log.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,22 +23,35 @@ pub enum Error {
     /// The name leads to no address.
     #[error("The name “{name}” leads to no address. Check its spelling and the name server.")]
     Lookup {
-        /// The name.
         name: String,
         /// What the system said.
         #[source]
         cause: Option<io::Error>,
     },
+    /// The name leads only to addresses that requests must not go to.
+    #[error(
+        "{to} is not asked: {address} is an address of this host or of an internal network, and such addresses are not allowed here."
+    )]
+    Guarded {
+        to: String,
+        /// The first of its addresses.
+        address: IpAddr,
+    },
+    /// A proxy would not connect us.
+    #[error("The proxy {proxy} does not connect to {to}: {reason}.")]
+    Proxy {
+        proxy: String,
+        /// Who was to be asked.
+        to: String,
+        /// Short words, without a full stop.
+        reason: String,
+    },
     /// Nobody listens there.
     #[error("{to} refused the connection: nothing listens there.")]
-    Refused {
-        /// Who.
-        to: String,
-    },
+    Refused { to: String },
     /// No connection for another reason.
     #[error("{to} cannot be reached: {cause}.")]
     Unreachable {
-        /// Who.
         to: String,
         /// What the system said.
         cause: io::Error,
@@ -45,7 +59,6 @@ pub enum Error {
     /// No connection in time.
     #[error("{to} did not accept a connection within {} s.", limit.as_secs_f64())]
     ConnectTimeout {
-        /// Who.
         to: String,
         /// The limit that passed.
         limit: Duration,
@@ -53,7 +66,6 @@ pub enum Error {
     /// Connected, but no encrypted connection came about.
     #[error("There is no secure connection to {to}: {reason}.")]
     Tls {
-        /// Who.
         to: String,
         /// Short words, without a full stop.
         reason: String,
@@ -72,7 +84,6 @@ pub enum Error {
     /// Connected, but no complete answer in time.
     #[error("{to} did not answer within {} s.", limit.as_secs_f64())]
     TimedOut {
-        /// Who.
         to: String,
         /// The limit that passed.
         limit: Duration,
@@ -80,7 +91,6 @@ pub enum Error {
     /// The connection ended before the answer did.
     #[error("{to} closed the connection before it had answered.")]
     Closed {
-        /// Who.
         to: String,
         /// For the log.
         #[source]
@@ -89,7 +99,6 @@ pub enum Error {
     /// What came is not HTTP.
     #[error("{to} answered something that is not HTTP. Check the port, and whether it wants TLS.")]
     NotHttp {
-        /// Who.
         to: String,
         /// For the log.
         #[source]
@@ -98,7 +107,6 @@ pub enum Error {
     /// The body is longer than the asker can use.
     #[error("{to} answered with more than {limit} bytes.")]
     TooLong {
-        /// Who.
         to: String,
         /// Bytes.
         limit: usize,
@@ -122,7 +130,9 @@ impl Error {
 impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::BadRequest { .. } | Error::Certificates { .. } => domain::ErrorKind::Invalid,
+            Error::BadRequest { .. } | Error::Certificates { .. } | Error::Guarded { .. } => {
+                domain::ErrorKind::Invalid
+            }
             Error::Cancelled => domain::ErrorKind::Conflict,
             _ => domain::ErrorKind::Unavailable,
         };

@@ -7,9 +7,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Error, Host, Limits, Longer, Request, Tls, name_of};
+mod client;
 
-/// Answers one connection with `answer` and returns what it was asked.
+use super::{Error, Host, Limits, Longer, Method, Request, Response, Tls, name_of};
+
+/// Responses one connection with `answer` and returns what it was asked.
 async fn listener(answer: &'static [u8]) -> (Host, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let port = listener.local_addr().expect("address").port();
@@ -45,7 +47,7 @@ fn is_whole(asked: &[u8]) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-async fn fetch(host: &Host, request: &Request) -> Result<Answer, Error> {
+async fn fetch(host: &Host, request: &Request) -> Result<Response, Error> {
     host.fetch(request, &Limits::default(), &CancellationToken::new())
         .await
 }
@@ -242,4 +244,46 @@ fn the_name_in_a_host_header_goes_without_port_and_brackets() {
     ] {
         assert_eq!(name_of(host), name);
     }
+}
+
+#[tokio::test]
+async fn json_is_sent_with_any_method() {
+    for method in [Method::PUT, Method::POST, Method::PATCH, Method::DELETE] {
+        let (host, asked) = listener(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        let request = Request::new(method.clone(), "/things/1").json(&serde_json::json!({"a": "ü"}));
+        let response = fetch(&host, &request).await.expect("an answer");
+        assert_eq!(response.status, 204);
+        let asked = asked.await.expect("the listener");
+        assert!(
+            asked.starts_with(&format!("{method} /things/1 HTTP/1.1\r\n")),
+            "{asked}"
+        );
+        assert!(asked.contains("content-type: application/json\r\n"), "{asked}");
+        assert!(asked.ends_with("\r\n\r\n{\"a\":\"ü\"}"), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_body_comes_piece_by_piece_and_breaks_with_its_connection() {
+    use http_body_util::{BodyExt as _, Empty};
+
+    let (host, _asked) = listener(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+    let request = hyper::Request::get("/pack")
+        .body(Empty::<bytes::Bytes>::new())
+        .expect("a request");
+    let answer = host
+        .stream(request, Duration::from_secs(5))
+        .await
+        .expect("an answer");
+    let mut body = answer.into_body();
+    let first = body
+        .frame()
+        .await
+        .expect("a piece")
+        .expect("whole")
+        .into_data()
+        .expect("data");
+    assert_eq!(first, "half");
+    let broken = body.frame().await.expect("an end").expect_err("broken off");
+    assert!(matches!(broken, Error::Closed { .. }), "{broken}");
 }

@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,14 +24,6 @@ use tokio_rustls::rustls::{
 };
 
 use super::Error;
-
-/// Where systems keep the authorities they trust as one file: Debian, Fedora, openSUSE, Alpine.
-const SYSTEM_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// Whom we trust to say who a server is. Cheap to clone.
 #[derive(Clone)]
@@ -55,23 +47,13 @@ impl Tls {
         Ok(Self::trusting(roots))
     }
 
-    /// The authorities that this host trusts (those in the file that `SSL_CERT_FILE` names, if it
-    /// is set; the public ones, where there are none), and the certificates in a PEM file.
+    /// The authorities that this host trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others; the
+    /// public ones, where there are none), and the certificates in a PEM file.
     ///
     /// # Errors
-    /// As [`Self::with_certificates`].
+    /// As [`Self::with_certificates`], also when there is no certificate where the variables say.
     pub fn of_system(more: Option<&Path>) -> Result<Self, Error> {
-        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        let usual = || {
-            SYSTEM_BUNDLES
-                .iter()
-                .map(PathBuf::from)
-                .find(|file| file.is_file())
-        };
-        let mut roots = match named.or_else(usual) {
-            Some(file) => system_roots(&file)?,
-            None => public_roots(),
-        };
+        let mut roots = system_roots()?;
         if let Some(more) = more {
             add(&mut roots, more)?;
         }
@@ -194,15 +176,25 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The certificates in a file of the system; those of a kind that we do not know are left out.
-fn system_roots(path: &Path) -> Result<RootCertStore, Error> {
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, error))?;
+/// The certificates of this host; those of a kind that we do not know are left out.
+fn system_roots() -> Result<RootCertStore, Error> {
+    let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates.flatten());
-    if roots.is_empty() {
-        return Err(unusable(path, "there is none in it"));
+    roots.add_parsable_certificates(found.certs);
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find_map(std::env::var_os);
+    match named {
+        _ if !roots.is_empty() => Ok(roots),
+        Some(path) => {
+            let reason = found.errors.first().map(ToString::to_string);
+            Err(unusable(
+                Path::new(&path),
+                reason.unwrap_or_else(|| "there is none in it".to_owned()),
+            ))
+        }
+        None => Ok(public_roots()),
     }
-    Ok(roots)
 }
 
 fn public_roots() -> RootCertStore {

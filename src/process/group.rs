@@ -13,7 +13,8 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use super::{Command, Error, KEPT_VARIABLES};
+use super::command::{Command, KEPT_VARIABLES};
+use super::error::Error;
 
 /// How often a program that is “busy” is tried again: another thread that forks just while we
 /// write a script holds it open for a moment, and the kernel then refuses to run it.

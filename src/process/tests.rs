@@ -1,5 +1,6 @@
 //! Real processes: `sh`, its children and its grandchildren.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::*;

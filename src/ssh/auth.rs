@@ -9,7 +9,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
-use super::connect::Client;
+use super::handler::ConnectionHandler;
 use super::{Endpoint, Error, Options};
 
 /// sshd's default `MaxAuthTries` is 6 and it hangs up at the sixth failure; five keys leave it
@@ -18,7 +18,7 @@ const MAX_OFFERED_KEYS: usize = 5;
 
 /// Logs `endpoint.user` in.
 pub(super) async fn log_in(
-    handle: &mut Handle<Client>,
+    handle: &mut Handle<ConnectionHandler>,
     endpoint: &Endpoint,
     options: &Options,
 ) -> Result<(), Error> {
@@ -36,7 +36,7 @@ pub(super) async fn log_in(
 
 /// One login under way, and what to say if it fails.
 struct Attempt<'a> {
-    handle: &'a mut Handle<Client>,
+    handle: &'a mut Handle<ConnectionHandler>,
     endpoint: &'a Endpoint,
     tried: Vec<String>,
     /// Why a key of ours was not even offered.

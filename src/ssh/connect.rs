@@ -9,16 +9,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{self, DisconnectReason, Handle};
-use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::client::{self, Handle};
+use russh::keys::{Algorithm, PublicKey};
 use russh::{Preferred, cipher};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Cause;
+use super::handler::{ConnectionHandler, HandshakeFailure, Pin, fingerprint};
 use super::{Endpoint, Error, Options, auth};
-use crate::domain::HostKey;
 
 /// Pings without an answer after which a connection counts as dead.
 const MAX_SILENT_KEEPALIVES: usize = 3;
@@ -72,7 +72,7 @@ pub async fn fetch_host_key(host: &str, port: u16, limit: Duration) -> Result<Fe
     let look = async {
         let stream = dial(&endpoint).await?;
         match greet(&endpoint, &options, stream, CancellationToken::new()).await {
-            Err(Failure::Unpinned(key)) => Ok(FetchedKey::from(&*key)),
+            Err(HandshakeFailure::Unpinned(key)) => Ok(FetchedKey::from(&*key)),
             Err(failure) => Err(explain(failure, &endpoint)),
             Ok(_) => Err(unreachable(&endpoint, "it showed no host key".to_owned(), None)),
         }
@@ -92,15 +92,11 @@ impl From<&PublicKey> for FetchedKey {
     }
 }
 
-fn fingerprint(key: &PublicKey) -> String {
-    key.fingerprint(HashAlg::Sha256).to_string()
-}
-
 /// An authenticated connection, and what is cancelled when it ends, for whatever reason.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     options: &Options,
-) -> Result<(Handle<Client>, CancellationToken), Error> {
+) -> Result<(Handle<ConnectionHandler>, CancellationToken), Error> {
     let attempt = async {
         let (mut handle, closed) = be_greeted(endpoint, options).await?;
         auth::log_in(&mut handle, endpoint, options).await?;
@@ -114,7 +110,7 @@ pub(super) async fn connect(
 async fn be_greeted(
     endpoint: &Endpoint,
     options: &Options,
-) -> Result<(Handle<Client>, CancellationToken), Error> {
+) -> Result<(Handle<ConnectionHandler>, CancellationToken), Error> {
     let mut waits = TRY_AGAIN_AFTER.iter();
     loop {
         let stream = dial(endpoint).await?;
@@ -171,7 +167,7 @@ async fn greet(
     options: &Options,
     stream: TcpStream,
     closed: CancellationToken,
-) -> Result<Handle<Client>, Failure> {
+) -> Result<Handle<ConnectionHandler>, HandshakeFailure> {
     let pin = endpoint.host_key.as_ref().map(Pin::new);
     let config = client::Config {
         preferred: Preferred {
@@ -183,7 +179,7 @@ async fn greet(
         keepalive_max: MAX_SILENT_KEEPALIVES,
         ..client::Config::default()
     };
-    client::connect_stream(Arc::new(config), stream, Client { pin, closed }).await
+    client::connect_stream(Arc::new(config), stream, ConnectionHandler { pin, closed }).await
 }
 
 /// Host key algorithms, the pinned key's first. RSA means RSA with SHA-2; SHA-1 is not offered.
@@ -203,98 +199,19 @@ fn key_order(pinned: Option<&PublicKey>) -> Vec<Algorithm> {
     order
 }
 
-/// The key a server must show. One that cannot be read matches nothing.
-struct Pin {
-    key: Option<PublicKey>,
-    fingerprint: String,
-}
-
-impl Pin {
-    fn new(pinned: &HostKey) -> Self {
-        Self {
-            key: PublicKey::from_openssh(&pinned.openssh).ok(),
-            fingerprint: pinned.fingerprint.clone(),
-        }
-    }
-}
-
-/// What russh asks us and tells us during a connection's life.
-pub(super) struct Client {
-    pin: Option<Pin>,
-    closed: CancellationToken,
-}
-
-/// Why a handshake failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error("no host key is pinned")]
-    Unpinned(Box<PublicKey>),
-    #[error("another host key is pinned")]
-    Changed { expected: String, found: String },
-    #[error(transparent)]
-    Protocol(#[from] russh::Error),
-}
-
-impl Failure {
-    /// Whether the other side closed the connection before it had said who it is.
-    fn is_hang_up(&self) -> bool {
-        use russh::Error::{Disconnect, HUP, IO};
-        matches!(self, Self::Protocol(Disconnect | HUP | IO(_)))
-    }
-}
-
-impl client::Handler for Client {
-    type Error = Failure;
-
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Failure> {
-        // Certificates are not offered in the negotiation; one that comes anyway is refused.
-        let PublicKeyOrCertificate::PublicKey { key: shown, .. } = shown else {
-            return Ok(false);
-        };
-        match &self.pin {
-            None => Err(Failure::Unpinned(Box::new(shown.clone()))),
-            Some(pin)
-                if pin
-                    .key
-                    .as_ref()
-                    .is_some_and(|key| key.key_data() == shown.key_data()) =>
-            {
-                Ok(true)
-            }
-            Some(pin) => Err(Failure::Changed {
-                expected: pin.fingerprint.clone(),
-                found: fingerprint(shown),
-            }),
-        }
-    }
-
-    async fn disconnected(&mut self, reason: DisconnectReason<Failure>) -> Result<(), Failure> {
-        tracing::debug!(?reason, "an SSH connection ended");
-        self.closed.cancel();
-        Ok(())
-    }
-}
-
-/// However the connection's task ends, those who wait for it learn of it.
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.closed.cancel();
-    }
-}
-
-fn explain(failure: Failure, endpoint: &Endpoint) -> Error {
+fn explain(failure: HandshakeFailure, endpoint: &Endpoint) -> Error {
     let server = endpoint.name.clone();
     match failure {
-        Failure::Unpinned(key) => Error::HostKeyUnknown {
+        HandshakeFailure::Unpinned(key) => Error::HostKeyUnknown {
             server,
             fingerprint: fingerprint(&key),
         },
-        Failure::Changed { expected, found } => Error::HostKeyChanged {
+        HandshakeFailure::Changed { expected, found } => Error::HostKeyChanged {
             server,
             expected,
             found,
         },
-        Failure::Protocol(error) => {
+        HandshakeFailure::Protocol(error) => {
             let reason = match &error {
                 russh::Error::NoCommonAlgo { kind, .. } => {
                     format!("it supports no {kind:?} algorithm that is still considered safe")

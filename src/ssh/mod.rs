@@ -7,7 +7,7 @@
 //!
 //! Why one kept connection: the handshake is the dearest part of a short command, for both ends.
 //! Why pinned keys only: an unknown or changed host key ends the attempt before anything about us
-//! is told to the other side; [`fetch_host_key`] is the one door through which a person learns a
+//! is told to the other side; [`fetch_host_key`] is the only way in which a person learns a
 //! key in order to trust it.
 //!
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
@@ -23,6 +23,7 @@ pub mod endpoint;
 pub mod error;
 pub mod forward;
 mod guard;
+mod handler;
 pub mod pool;
 pub mod run;
 

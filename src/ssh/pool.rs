@@ -22,7 +22,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
-use super::connect::{Client, connect};
+use super::connect::connect;
+use super::handler::ConnectionHandler;
 use super::{Endpoint, Error, Options};
 
 /// Waits between attempts to open a channel. sshd counts channels that were closed until it has
@@ -227,7 +228,7 @@ impl Shared {
 
 /// An authenticated connection and the room on it.
 struct Connection {
-    handle: Handle<Client>,
+    handle: Handle<ConnectionHandler>,
     channels: Arc<Semaphore>,
     capacity: usize,
     open_timeout: Duration,

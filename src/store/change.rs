@@ -20,7 +20,6 @@ use sea_orm::DatabaseTransaction;
 use super::Store;
 use super::audit;
 use super::bell::{Bell, Ring};
-use super::deployments;
 use super::tx::sealed::Connected;
 use super::tx::{Lease, Reader, Tx};
 use crate::access::Permit;
@@ -178,6 +177,14 @@ impl<W> Deref for Leased<W> {
 }
 
 impl Leased<Record> {
+    /// The same transaction as one that changes what matters.
+    pub(super) fn into_change(self, right: impl Into<Right>, now: Instant) -> Leased<Change> {
+        Leased {
+            write: self.write.into_change(right, now),
+            lease: self.lease,
+        }
+    }
+
     /// Makes everything noted in it durable, and tells whoever watches the deployment.
     pub async fn commit(self) -> Result<()> {
         let Record { tx, bell } = self.write;
@@ -280,18 +287,6 @@ impl Store {
         Ok(self.record().await?.into_change(right, now))
     }
 
-    /// Opens a change of the worker that holds `lease`, in the name of whoever asked for the
-    /// deployment.
-    ///
-    /// # Errors
-    /// [`super::Fenced`], as the source of a conflict, when the lease was lost.
-    pub async fn change_leased(&self, lease: Lease, now: Instant) -> Result<Leased<Change>> {
-        let Leased { write: record, lease } = self.record_leased(lease).await?;
-        let deployment = deployments::by_id(&record, lease.deployment).await?;
-        let write = record.into_change(Right::of_engine(&deployment), now);
-        Ok(Leased { write, lease })
-    }
-
     /// Opens a record, once it is this caller's turn.
     pub async fn record(&self) -> Result<Record> {
         Ok(Record {
@@ -303,7 +298,7 @@ impl Store {
     /// Opens a record of the worker that holds `lease`.
     ///
     /// # Errors
-    /// As [`Self::change_leased`].
+    /// [`super::Fenced`], as the source of a conflict, when the lease was lost.
     pub async fn record_leased(&self, lease: Lease) -> Result<Leased<Record>> {
         let write = self.record().await?;
         write.tx.prove(lease).await?;

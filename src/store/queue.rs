@@ -21,7 +21,7 @@ use super::columns::micros;
 use super::deployments::{by_id, from_row, set_state};
 use super::entities::deployments::{Column, Entity};
 use super::entities::{deployment_servers as parts, reservations};
-use super::{Lease, Reader, Right, Store, Write};
+use super::{Change, Lease, Leased, Reader, Right, Store, Write};
 use crate::domain::{
     Deployment, DeploymentId, DeploymentState, Error, Event, EventKind, Instant, Result, ServerId,
     ServerState,
@@ -46,6 +46,19 @@ pub enum Abandoned {
     LeaseEnded(Instant),
     /// All: this is the start of the only instance.
     All,
+}
+
+impl Store {
+    /// Opens a change of the worker that holds `lease`, in the name of the requester of the
+    /// deployment.
+    ///
+    /// # Errors
+    /// As [`Self::record_leased`].
+    pub async fn change_leased(&self, lease: Lease, now: Instant) -> Result<Leased<Change>> {
+        let record = self.record_leased(lease).await?;
+        let deployment = by_id(&record, lease.deployment).await?;
+        Ok(record.into_change(Right::of_engine(&deployment), now))
+    }
 }
 
 /// Gives `worker` the next deployment that can begin, for `lease` from `now` on. `None` when
@@ -104,15 +117,6 @@ pub async fn extend(store: &Store, lease: Lease, until: Instant) -> Result<()> {
         .exec(record.connection())
         .await?;
     record.commit_silently().await
-}
-
-/// Frees every server the deployment holds. [`set_state`] does so for what has ended.
-pub async fn release(tx: &impl Write, id: DeploymentId) -> Result<()> {
-    reservations::Entity::delete_many()
-        .filter(reservations::Column::DeploymentId.eq(id.0))
-        .exec(tx.db())
-        .await?;
-    Ok(())
 }
 
 /// Gives `worker` the deployments that run with nobody working on them, so that it can close

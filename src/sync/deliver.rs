@@ -12,20 +12,17 @@
 
 use std::collections::HashSet;
 
-use super::Trust;
 use super::changed::{Changed, Partial, Portion};
+use super::delivery::{Delivery, Progress};
 use super::difference::Difference;
 use super::digest::Digest;
 use super::error::{Error, Trouble, readable};
-use super::inspection::Inspection;
-use super::layout::{Layout, Stamp};
 use super::listing::Path;
 use super::manifest::{Entry, Manifest};
 use super::remote::{AFTERMATH, APPLY, Answer, Limits, MARK, STAGE, ask};
 use super::rules::STAGING;
 use super::source::{Prepared, Source, Start};
 use crate::domain::SyncMethod;
-use crate::ssh::Session;
 
 /// What was done on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,40 +43,6 @@ pub struct Delivered {
     pub previous: Option<String>,
     /// The digest that the server answered with.
     pub digest: Digest,
-}
-
-/// How far a delivery is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// The tree there is known; the difference is being made.
-    Comparing,
-    /// It is being sent.
-    Sending {
-        /// Files and links.
-        files: u64,
-        /// On the wire.
-        bytes: u64,
-    },
-    /// It is being put in place and checked.
-    Placing,
-}
-
-/// One delivery: to which server, of what, where.
-pub struct Delivery<'a> {
-    /// The server.
-    pub session: &'a Session,
-    /// Where things are there.
-    pub layout: &'a Layout,
-    /// What stands there: asked just before.
-    pub inspection: &'a Inspection,
-    /// What is put there.
-    pub stamp: &'a Stamp,
-    /// Whether the listing's sizes and times are believed.
-    pub trust: Trust,
-    /// How long it may take, and what ends it.
-    pub limits: &'a Limits,
-    /// Is told how far it is.
-    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
 
 /// What came of one try.

@@ -34,6 +34,7 @@
 pub mod changed;
 pub mod check;
 pub mod deliver;
+mod delivery;
 pub mod difference;
 mod digest;
 pub mod error;
@@ -57,7 +58,8 @@ use std::path::{Path, PathBuf};
 
 pub use changed::{Changed, Partial, Portion};
 pub use check::{Findings, doubt, full_check};
-pub use deliver::{Delivered, Delivery, Progress};
+pub use deliver::Delivered;
+pub use delivery::{Delivery, Progress};
 pub use digest::Digest;
 pub use error::{Error, Trouble};
 pub use ground::{Ground, Overlap};

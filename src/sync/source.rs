@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use super::deliver::Delivery;
+use super::delivery::Delivery;
 use super::difference::Difference;
 use super::error::{Error, Trouble};
 use super::layout::Layout;

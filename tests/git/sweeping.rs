@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use deployer::app::cleaner;
 use deployer::domain::ProjectId;
-use deployer::git::{GitOptions, Kept, Mirrors, RemoteUrl, check_url};
+use deployer::git::{GitOptions, KeptMirror, Mirrors, RemoteUrl, check_url};
 
 use super::support::{Origin, fetch};
 use crate::support::world::World;
@@ -70,7 +70,7 @@ impl Place {
 
     /// What is removed when project 1 is at the first address, and nobody can read that of 4.
     fn sweep(&self) -> Vec<PathBuf> {
-        let keep = |project, url| Kept {
+        let keep = |project, url| KeptMirror {
             project: ProjectId(project),
             url,
         };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use deployer::domain::HealthCheck;
 use deployer::domain::health::{AskedFrom, CommandProbe, HttpProbe, Probe, TcpProbe};
-use deployer::health::{self, Attempt, Healthy, Place, Unhealthy, Watch};
+use deployer::health::{self, Attempt, Healthy, ProbedServer, Unhealthy, Watch};
 use deployer::ssh::{Pool, Session};
 use deployer::{process, ssh};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -64,7 +64,7 @@ impl Server {
         check.validate().expect("a check that may be stored");
         let mut seen = Seen::default();
         let dir = self.sshd.dir().to_str().expect("a plain path");
-        let place = Place {
+        let target = ProbedServer {
             server: "web1",
             address: self.address,
             session: &self.session,
@@ -72,7 +72,7 @@ impl Server {
             dir_here: Some(self.sshd.dir()),
             variables: &self.variables,
         };
-        let outcome = health::check(check, &place, &self.cancel, &mut seen).await;
+        let outcome = health::check(check, &target, &self.cancel, &mut seen).await;
         (outcome, seen)
     }
 

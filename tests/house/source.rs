@@ -10,14 +10,21 @@ pub struct Source {
 }
 
 /// A function with a body.
-#[derive(Debug, PartialEq)]
-pub struct Function {
-    /// Its name.
+pub struct Function<'a> {
     pub name: String,
     /// Where it stands, counted from 1.
     pub line: usize,
+    /// What it takes and returns.
+    pub head: &'a str,
+    /// What stands between its braces.
+    pub body: &'a str,
+}
+
+impl Function<'_> {
     /// How many lines of its body hold code.
-    pub lines: usize,
+    pub fn lines(&self) -> usize {
+        self.body.lines().filter(|line| !line.trim().is_empty()).count()
+    }
 }
 
 impl Source {
@@ -34,7 +41,7 @@ impl Source {
     }
 
     /// Every function that has a body.
-    pub fn functions(&self) -> Vec<Function> {
+    pub fn functions(&self) -> Vec<Function<'_>> {
         let mut functions = Vec::new();
         for (at, _) in self.code.match_indices("fn ") {
             let before = self.code[..at].chars().next_back();
@@ -46,18 +53,22 @@ impl Source {
             if before.is_some_and(|c| c.is_alphanumeric() || c == '_') || name.is_empty() {
                 continue;
             }
-            if let Some(body) = body(rest) {
+            if let Some((head, body)) = head_and_body(rest) {
                 let line = self.code[..at].matches('\n').count() + 1;
-                let lines = body.lines().filter(|line| !line.trim().is_empty()).count();
-                functions.push(Function { name, line, lines });
+                functions.push(Function {
+                    name,
+                    line,
+                    head,
+                    body,
+                });
             }
         }
         functions
     }
 }
 
-/// What stands between the braces of a function's body; `None` when it has none.
-fn body(rest: &str) -> Option<&str> {
+/// What stands before the braces of a function's body, and between them; `None` when it has none.
+fn head_and_body(rest: &str) -> Option<(&str, &str)> {
     let (mut round, mut curly, mut begin) = (0, 0, None);
     for (at, c) in rest.char_indices() {
         match c {
@@ -71,7 +82,8 @@ fn body(rest: &str) -> Option<&str> {
             '}' => {
                 curly -= 1;
                 if curly == 0 {
-                    return Some(&rest[begin?..at]);
+                    let begin = begin?;
+                    return Some((&rest[..begin - 1], &rest[begin..at]));
                 }
             }
             _ => {}
@@ -241,12 +253,20 @@ fn strings_and_comments_are_not_code() {
 fn functions_are_counted_by_lines_that_hold_code() {
     let text =
         "fn a(x: [u8; 3]) -> u8 {\n    // why\n\n    if x { 1 } else { 2 }\n}\ntrait T { fn b(&self); }\n";
-    let one = Function {
-        name: "a".into(),
-        line: 1,
-        lines: 1,
-    };
-    assert_eq!(Source::new(text.to_owned()).functions(), [one]);
+    let source = Source::new(text.to_owned());
+    let functions = source.functions();
+    let seen: Vec<_> = functions
+        .iter()
+        .map(|function| {
+            (
+                function.name.as_str(),
+                function.line,
+                function.head,
+                function.lines(),
+            )
+        })
+        .collect();
+    assert_eq!(seen, [("a", 1, "a(x: [u8; 3]) -> u8 ", 1)]);
 }
 
 #[test]

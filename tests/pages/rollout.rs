@@ -1,7 +1,9 @@
 //! What people see of rollouts: lanes and what is where, the acts, the plan before the deed, locks.
 
+use deployer::app::deployments::DeployRequest;
 use deployer::domain::{
-    CommitId, DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions, Share, Strategy,
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions,
+    Share, Strategy,
 };
 use reqwest::StatusCode;
 
@@ -64,13 +66,7 @@ async fn deployed(options: EnvironmentOptions) -> Pages {
     let mut pages = Pages::with(wishes, "admin").await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
-    let first = pages.world.ask(World::request(&commit)).await;
-    pages
-        .world
-        .until(first, "it waits or is done", |deployment| {
-            deployment.pause.is_some() || deployment.state.is_final()
-        })
-        .await;
+    pages.world.deploy(&commit).await;
     pages
 }
 
@@ -79,7 +75,7 @@ async fn failing(pages: &mut Pages, state: DeploymentState) -> DeploymentId {
     pages.world.script("deploy.sh", "[ \"$2\" != web1 ] || exit 3");
     let commit = pages.world.commit("Break web1").await;
     let id = pages.world.ask(World::request(&commit)).await;
-    let reached = |deployment: &deployer::domain::Deployment| deployment.state == state;
+    let reached = |deployment: &Deployment| deployment.state == state;
     pages.world.until(id, "it has failed on web1", reached).await;
     id
 }
@@ -94,7 +90,8 @@ async fn after_a_failure_the_page_says_what_is_where_and_what_to_do() {
     assert_eq!(page.matches("class=\"lane\"").count(), 1);
     let what = text(&page, "class=\"findings\"");
     assert!(
-        what.contains("deploy.sh ended with") && what.contains("Not touched: "),
+        what.contains("deploy.sh ended with")
+            && what.contains("Not touched, because another server failed: it runs"),
         "{what}"
     );
     let acts = text(&page, "id=\"acts\"");
@@ -120,15 +117,23 @@ async fn a_failure_that_pauses_is_a_question_with_its_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_is_a_question_with_its_answers() {
-    let mut options = rolling();
-    options.rollout.strategy = Strategy::Canary {
+    let mut pages = deployed(rolling()).await;
+    pages.world.repository.write("index.html", "good day");
+    let commit = pages.world.commit("Greet people formally").await;
+    let canary = Strategy::Canary {
         first: 1,
         wait: None,
         batch: Share::Count(1),
         keep: None,
     };
-    let pages = deployed(options).await;
-    let page = pages.page("/deployments/1").await;
+    let request = DeployRequest {
+        strategy: Some(canary),
+        ..World::request(&commit)
+    };
+    let id = pages.world.ask(request).await;
+    let paused = |deployment: &Deployment| deployment.state == DeploymentState::Paused;
+    pages.world.until(id, "the canary is done", paused).await;
+    let page = pages.page(&format!("/deployments/{id}")).await;
     let acts = text(&page, "id=\"acts\"");
     assert!(
         acts.contains("Canary deployed. Is it healthy?")

@@ -170,13 +170,10 @@ async fn the_overview_knows_the_last_of_every_environment() {
     let store = TestStore::new().await;
     let (places, all) = busy(&store).await;
     let latest = deployments::latest(&store.store).await.unwrap();
-    let succeeded = deployments::latest_succeeded(&store.store).await.unwrap();
     assert_eq!(latest.len(), 4);
     for (project, environment) in &places {
         let own = |one: &&Deployment| one.environment_id == Some(environment.id);
         assert_eq!(Some(&latest[&environment.id]), all.iter().find(own));
-        let good = all.iter().filter(own).find(|one| one.state == S::Succeeded);
-        assert_eq!(Some(&succeeded[&environment.id]), good);
         let last = deployments::last_for_project(&store.store, project.id, 5)
             .await
             .unwrap();
@@ -233,34 +230,4 @@ async fn it_is_known_which_commits_succeeded_where() {
         .unwrap()
         .unwrap();
     assert_eq!(Some(&back), good.clone().find(|one| one.commit != newest.commit));
-}
-
-#[tokio::test]
-async fn the_last_deployments_of_a_server_are_found() {
-    let store = TestStore::new().await;
-    let shop = store.project("shop").await;
-    let prod = store.environment(&shop, "prod", &[]).await;
-    let hosts = store.servers("web", 2).await;
-    let both = store.deployment(&deployment(&shop, &prod, &hosts)).await;
-    store.deployment(&deployment(&shop, &prod, &hosts[..1])).await;
-    let found = deployments::last_for_server(&store.store, hosts[1].id, 9)
-        .await
-        .unwrap();
-    assert_eq!(found, [both]);
-    assert_eq!(
-        deployments::last_for_server(&store.store, hosts[0].id, 9)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(
-        deployments::running_for(&store.store, prod.id).await.unwrap(),
-        None
-    );
-    let running = store.claim().await.deployment;
-    assert_eq!(
-        deployments::running_for(&store.store, prod.id).await.unwrap(),
-        Some(running)
-    );
 }

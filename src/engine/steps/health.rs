@@ -27,7 +27,7 @@ pub async fn check(run: &Run, member: &Member, there: &Place<'_>, here: Option<&
     let mut step = run.begin(StepKind::Health, Some(member)).await?;
     let server = &member.server;
     let variables = run.variables(server.name.as_str(), there.previous);
-    let place = health::Place {
+    let target = health::ProbedServer {
         server: server.name.as_str(),
         address: &server.address,
         session: there.session,
@@ -36,7 +36,7 @@ pub async fn check(run: &Run, member: &Member, there: &Place<'_>, here: Option<&
         variables: &variables,
     };
     step.log.say(format!("Asking for {check}.")).await;
-    let outcome = health::check(check, &place, run.stop.token(), &mut step.log).await;
+    let outcome = health::check(check, &target, run.stop.token(), &mut step.log).await;
     let result = match outcome {
         Ok(healthy) => Ok(Done::well(healthy.said)),
         Err(unhealthy) => Err(Failure::new(unhealthy.sentence)),

@@ -14,8 +14,8 @@ mod states;
 pub use history::{Filter, Place, history, places};
 pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, settle};
 pub use overview::{
-    active, by_ids, durations, last_for_environment, last_for_project, last_for_server, latest,
-    latest_succeeded, previous_succeeded, progress, running_for, succeeded_commits,
+    active, by_ids, durations, last_for_environment, last_for_project, latest, previous_succeeded, progress,
+    succeeded_commits,
 };
 pub use past::{PastDeployment, PastPart, PastStep, insert_past};
 pub use rollouts::{

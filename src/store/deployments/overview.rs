@@ -11,8 +11,8 @@ use super::super::entities::deployments::{Column, Entity, Model};
 use super::super::entities::{deployment_servers as parts, environments};
 use super::{OPEN, by_id, from_row};
 use crate::domain::{
-    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerId,
-    ServerState, Target,
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerState,
+    Target,
 };
 
 /// How many rows are asked for in one statement; databases limit the parameters of one.
@@ -32,18 +32,6 @@ pub async fn active(on: &impl Reader) -> Result<Vec<Deployment>> {
         _ => 2,
     });
     Ok(deployments)
-}
-
-/// What is being done in an environment now.
-pub async fn running_for(on: &impl Reader, environment: EnvironmentId) -> Result<Option<Deployment>> {
-    let at_work = [DeploymentState::Running, DeploymentState::Paused];
-    let row = Entity::find()
-        .filter(Column::EnvironmentId.eq(environment.0))
-        .filter(Column::State.is_in(at_work.map(DeploymentState::as_str)))
-        .order_by_desc(Column::Id)
-        .one(on.db())
-        .await?;
-    row.map(from_row).transpose()
 }
 
 /// How long the last successful deployments of a target took, newest first; rollbacks are compared
@@ -77,35 +65,20 @@ pub async fn durations(
     Ok(rows.into_iter().filter_map(took).collect())
 }
 
-/// The last deployment of every environment of every project, however it ended.
+/// The last deployment of every environment of every project, however it ended: one look into an
+/// index per environment, instead of a pass over all deployments.
 pub async fn latest(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
-    latest_where(on, None).await
-}
-
-/// The last successful deployment of every environment of every project.
-pub async fn latest_succeeded(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
-    latest_where(on, Some(DeploymentState::Succeeded)).await
-}
-
-/// One look into an index per environment, instead of a pass over all deployments.
-async fn latest_where(
-    on: &impl Reader,
-    state: Option<DeploymentState>,
-) -> Result<HashMap<EnvironmentId, Deployment>> {
     let inner = Alias::new("d");
-    let mut last = Query::select()
+    let last = Query::select()
         .column((inner.clone(), Column::Id))
         .from_as(Entity, inner.clone())
         .and_where(
             Expr::col((inner.clone(), Column::EnvironmentId))
                 .equals((environments::Entity, environments::Column::Id)),
         )
-        .order_by((inner.clone(), Column::Id), sea_orm::Order::Desc)
+        .order_by((inner, Column::Id), sea_orm::Order::Desc)
         .limit(1)
         .to_owned();
-    if let Some(state) = state {
-        last.and_where(Expr::col((inner, Column::State)).eq(state.as_str()));
-    }
     let ids = Query::select()
         .expr(Expr::SubQuery(None, Box::new(last.into())))
         .from(environments::Entity)
@@ -178,22 +151,6 @@ pub async fn last_for_environment(
 ) -> Result<Vec<Deployment>> {
     let rows = Entity::find().filter(Column::EnvironmentId.eq(environment.0));
     all(rows.order_by_desc(Column::Id).limit(n).all(on.db()).await?)
-}
-
-/// The last `n` that had to do with a server, newest first.
-pub async fn last_for_server(on: &impl Reader, server: ServerId, n: u64) -> Result<Vec<Deployment>> {
-    let ids: Vec<i64> = parts::Entity::find()
-        .select_only()
-        .column(parts::Column::DeploymentId)
-        .distinct()
-        .filter(parts::Column::ServerId.eq(server.0))
-        .order_by_desc(parts::Column::DeploymentId)
-        .limit(n)
-        .into_tuple()
-        .all(on.db())
-        .await?;
-    let rows = Entity::find().filter(Column::Id.is_in(ids));
-    all(rows.order_by_desc(Column::Id).all(on.db()).await?)
 }
 
 /// The last successful deployment to the same environment before `than` that had another

@@ -4,9 +4,9 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::super::columns::micros;
-use super::super::entities::deployment_servers as parts;
 use super::super::entities::deployments::{Column, Entity};
-use super::super::{Change, Journal, queue};
+use super::super::entities::{deployment_servers as parts, reservations};
+use super::super::{Change, Journal};
 use super::by_id;
 use crate::domain::{CommitId, DeploymentId, DeploymentState, Error, Instant, Phase, Result, ServerState};
 
@@ -56,8 +56,17 @@ pub async fn set_state(
         )));
     }
     if leaves_worker {
-        queue::release(change, id).await?;
+        free_servers(change, id).await?;
     }
+    Ok(())
+}
+
+/// Frees every server that the deployment holds.
+async fn free_servers(change: &Change, id: DeploymentId) -> Result<()> {
+    reservations::Entity::delete_many()
+        .filter(reservations::Column::DeploymentId.eq(id.0))
+        .exec(change.connection())
+        .await?;
     Ok(())
 }
 

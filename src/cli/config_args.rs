@@ -1,0 +1,50 @@
+//! `--config`: which configuration a command reads.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::outcome::CommandFailure;
+use crate::config::{self, Config, ENV_PREFIX};
+
+/// Read when no `--config` is given and it is there.
+const CONFIG_FILE: &str = "/etc/deployer/deployer.toml";
+
+/// Where the configuration is.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ConfigArgs {
+    /// The configuration file [default: /etc/deployer/deployer.toml, if there is one].
+    ///
+    /// Variables such as DEPLOYER__HTTP__BIND win over it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    pub(super) fn load(&self) -> Result<Config, CommandFailure> {
+        let usual = Path::new(CONFIG_FILE);
+        let path = self
+            .config
+            .as_deref()
+            .or_else(|| usual.is_file().then_some(usual));
+        Ok(Config::load(path, variables(std::env::vars_os())?)?)
+    }
+}
+
+/// An environment as text. What is not text concerns us only where it would set a key of ours.
+fn variables(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, config::Error> {
+    let (mut texts, mut not_text) = (Vec::new(), Vec::new());
+    for (name, value) in all {
+        let shown = name.to_string_lossy().into_owned();
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => texts.push((name, value)),
+            _ if shown.starts_with(ENV_PREFIX) => not_text.push(shown),
+            _ => {}
+        }
+    }
+    match not_text.is_empty() {
+        true => Ok(texts),
+        false => Err(config::Error::not_text(not_text)),
+    }
+}

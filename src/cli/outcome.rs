@@ -1,0 +1,81 @@
+//! What a command tells: lines on standard output, and why it failed.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::config;
+use crate::domain::{Error, ErrorKind};
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub(super) enum CommandFailure {
+    /// The configuration is wrong.
+    Config(config::Error),
+    /// It did not work.
+    Failed(Error),
+    /// The result is bad, and was printed already.
+    Printed,
+}
+
+impl CommandFailure {
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Failed(_) | Self::Printed => 1,
+        }
+    }
+}
+
+impl From<config::Error> for CommandFailure {
+    fn from(error: config::Error) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<Error> for CommandFailure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl fmt::Display for CommandFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => write!(f, "The configuration cannot be used:\n{error}"),
+            Self::Failed(error) => {
+                f.write_str(error.message())?;
+                causes(error)
+                    .iter()
+                    .try_for_each(|cause| write!(f, "\n  because: {cause}"))
+            }
+            Self::Printed => Ok(()),
+        }
+    }
+}
+
+/// The causes of an error that say more than its sentence. Wrong input has none worth telling.
+fn causes(error: &Error) -> Vec<String> {
+    if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal) {
+        return Vec::new();
+    }
+    let mut told = vec![error.message().to_owned()];
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause {
+        let text = deeper.to_string();
+        if !told.iter().any(|known| known.contains(&text)) {
+            told.push(text);
+        }
+        cause = deeper.source();
+    }
+    told.split_off(1)
+}
+
+/// Writes a line to standard output. A reader that went away (`| head`) is no fault of ours.
+pub(super) fn say(line: impl fmt::Display) {
+    _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Writes a line to standard error.
+pub(super) fn complain(line: impl fmt::Display) {
+    _ = writeln!(io::stderr(), "deployer: {line}");
+}

@@ -1,0 +1,41 @@
+//! One delivery as a value: where it goes, and who follows it.
+
+use super::Trust;
+use super::inspection::Inspection;
+use super::layout::{Layout, Stamp};
+use super::remote::Limits;
+use crate::ssh::Session;
+
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The tree there is known; the difference is being made.
+    Comparing,
+    /// It is being sent.
+    Sending {
+        /// Files and links.
+        files: u64,
+        /// On the wire.
+        bytes: u64,
+    },
+    /// It is being put in place and checked.
+    Placing,
+}
+
+/// One delivery: to which server, of what, where.
+pub struct Delivery<'a> {
+    /// The server.
+    pub session: &'a Session,
+    /// Where things are there.
+    pub layout: &'a Layout,
+    /// What stands there: asked just before.
+    pub inspection: &'a Inspection,
+    /// What is put there.
+    pub stamp: &'a Stamp,
+    /// Whether the listing's sizes and times are believed.
+    pub trust: Trust,
+    /// How long it may take, and what ends it.
+    pub limits: &'a Limits,
+    /// Is told how far it is.
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
