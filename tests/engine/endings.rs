@@ -39,7 +39,7 @@ async fn cancelling_ends_the_script_and_says_what_is_there() {
         "{}",
         parts[0].detail
     );
-    assert!(world.steps(id).await.iter().all(|step| step.state.is_final()));
+    world.assert_steps_ended(id).await;
     assert!(!world.log(id).await.contains("never"));
 }
 

@@ -120,6 +120,7 @@ impl Fleet {
                     fewest = fewest.min(state.servers.iter().filter(|one| one.up).count());
                 }
             }
+            assert_ne!(fewest, usize::MAX, "the balancer was never asked");
             fewest
         });
         let deployment = self.world.deploy(commit).await;

@@ -70,6 +70,7 @@ async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
     let steps = world.steps(id).await;
     for kind in [StepKind::Fetch, StepKind::Export, StepKind::Sync] {
         let states = state(&steps, kind);
+        assert!(!states.is_empty(), "{kind} is not planned: {log}");
         assert!(
             states.iter().all(|one| *one == StepState::Skipped),
             "{kind}: {log}"

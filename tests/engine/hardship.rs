@@ -61,7 +61,7 @@ async fn a_store_that_refuses_writes_for_a_while_leaves_nothing_running() {
         deployment.outcome,
         "Stopped, because its log could not be stored."
     );
-    assert!(world.steps(id).await.iter().all(|step| step.state.is_final()));
+    world.assert_steps_ended(id).await;
     assert_eq!(world.parts(id).await[0].state, ServerState::Interrupted);
     assert!(queue::holders(&world.store).await.unwrap().is_empty());
     world.script("deploy.sh", "echo well");

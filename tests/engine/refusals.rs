@@ -5,6 +5,20 @@ use deployer::domain::{DeploymentState, EnvironmentOptions};
 use super::hardship::tamper;
 use crate::support::world::{Wishes, World};
 
+/// Deploys, and expects that both servers are refused as one machine.
+async fn assert_refused_as_one_machine(world: &World, commit: &str) {
+    let done = world.deploy(commit).await;
+    assert_eq!(done.state, DeploymentState::Failed, "{}", done.outcome);
+    let parts = world.parts(done.id).await;
+    assert_eq!(parts.len(), 2);
+    for part in parts {
+        assert!(part.detail.contains("so both are one machine"), "{part:#?}");
+    }
+    for server in 1..=2 {
+        assert!(!world.home(server, "dev/shop").exists());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_machine_under_two_names_is_not_deployed_to_twice_at_once() {
     let mut world = World::with(Wishes {
@@ -18,11 +32,7 @@ async fn one_machine_under_two_names_is_not_deployed_to_twice_at_once() {
         "UPDATE servers SET port = (SELECT port FROM servers WHERE name = 'web1')",
     )
     .await;
-    let done = world.deploy(&commit).await;
-    assert_eq!(done.state, DeploymentState::Failed);
-    for part in world.parts(done.id).await {
-        assert!(part.detail.contains("so both are one machine"), "{part:#?}");
-    }
+    assert_refused_as_one_machine(&world, &commit).await;
     // Under another spelling it is known by its key, and by where the name leads.
     let web = "(SELECT id FROM servers WHERE name = ";
     for sql in [
@@ -33,11 +43,7 @@ async fn one_machine_under_two_names_is_not_deployed_to_twice_at_once() {
     ] {
         tamper(&world, &sql).await;
     }
-    let done = world.deploy(&commit).await;
-    for part in world.parts(done.id).await {
-        assert!(part.detail.contains("so both are one machine"), "{part:#?}");
-    }
-    assert!(!world.home(1, "dev/shop").exists());
+    assert_refused_as_one_machine(&world, &commit).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

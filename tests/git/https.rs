@@ -251,6 +251,7 @@ async fn a_private_repository_is_fetched_with_the_login_stored_for_its_host_and_
         asked[0].ends_with("service=git-upload-pack "),
         "it is not sent before somebody asks for it: {asked:?}"
     );
+    assert!(asked.len() > 1, "{asked:?}");
     assert!(asked[1..].iter().all(|one| one.ends_with(LOGIN)), "{asked:?}");
 
     origin.write(

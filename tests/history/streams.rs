@@ -47,9 +47,14 @@ impl Work {
 
     /// Prints lines `from..to` as a worker would: stored, then told.
     async fn print(&self, from: usize, to: usize) {
+        self.print_long(from, to, 0).await;
+    }
+
+    /// The same, with so many bytes in each line.
+    async fn print_long(&self, from: usize, to: usize, bytes: usize) {
         let line = |number| Line {
             stream: Stream::Stdout,
-            text: format!("line-{number};"),
+            text: format!("line-{number};{}", "x".repeat(bytes)),
         };
         let chunk = Chunk {
             step: None,
@@ -109,6 +114,12 @@ impl Seen {
     fn last_id(&self) -> String {
         let id = self.text.lines().rev().find_map(|line| line.strip_prefix("id: "));
         id.unwrap_or("0").to_owned()
+    }
+
+    /// The most lines that came in one message.
+    fn most_at_once(&self) -> usize {
+        let messages = self.text.split("\n\n");
+        messages.map(|one| one.matches("line-").count()).max().unwrap()
     }
 
     fn has_ended(&self) -> bool {
@@ -250,4 +261,48 @@ async fn five_hundred_viewers_all_see_every_line_once() {
         assert_eq!(reader.await.unwrap(), (0..200).collect::<Vec<_>>());
     }
     drop(asleep);
+}
+
+/// Lines per write, bytes per line and writes: far more than the rings, the channel and the sockets
+/// between a worker and a viewer hold.
+const WRITE: usize = 80;
+const LINE: usize = 1000;
+const WRITES: usize = 250;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_viewers_are_cut_over_to_the_store_and_hold_nobody_up() {
+    let site = site_for("alice").await;
+    let work = Work::begin(&site).await;
+    let (url, cookie) = (format!("{}{}", site.url, work.path()), site.session_cookie());
+    let mut asleep = Vec::new();
+    for _ in 0..2 {
+        asleep.push(open(&site.browser, &url, &cookie, "0").await);
+    }
+    let mut awake = open(&site.browser, &url, &cookie, "0").await;
+    let mut seen = Seen::default();
+    seen.read(&mut awake, |seen| seen.text.contains("data:")).await;
+
+    // Whoever is awake has each write before the next one is made.
+    for write in 0..WRITES {
+        let (from, to) = (write * WRITE, (write + 1) * WRITE);
+        work.print_long(from, to, LINE).await;
+        let mut new = Seen::default();
+        new.read(&mut awake, |new| {
+            new.lines_so_far() == WRITE && new.text.ends_with("\n\n")
+        })
+        .await;
+        assert_eq!(new.lines(), (from..to).collect::<Vec<_>>());
+        assert!(new.most_at_once() <= WRITE, "it was not told, but read the store");
+    }
+    work.end().await;
+
+    for mut stream in asleep {
+        let mut seen = Seen::default();
+        seen.read(&mut stream, Seen::has_ended).await;
+        assert_eq!(seen.lines(), (0..WRITES * WRITE).collect::<Vec<_>>());
+        assert!(
+            seen.most_at_once() > WRITE,
+            "what was told was kept for a sleeper"
+        );
+    }
 }

@@ -159,6 +159,7 @@ impl Fleet {
                     fewest = fewest.min(state.servers.iter().filter(|one| one.up).count());
                 }
             }
+            assert_ne!(fewest, usize::MAX, "the balancer was never asked");
             fewest
         });
         Watch { done, watching }

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "not every area uses every wish")]
 
 pub mod backend;
+pub mod disk;
 pub mod haproxy;
+pub mod rounds;
 pub mod sshd;
 pub mod store;
 pub mod world;

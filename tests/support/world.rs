@@ -260,6 +260,13 @@ impl World {
         deployer::store::steps::list(&self.store, id).await.unwrap()
     }
 
+    /// Every step of a deployment has ended, and there are some.
+    pub async fn assert_steps_ended(&self, id: DeploymentId) {
+        let steps = self.steps(id).await;
+        assert!(!steps.is_empty(), "{}", self.log(id).await);
+        assert!(steps.iter().all(|step| step.state.is_final()), "{steps:#?}");
+    }
+
     pub async fn lines(&self, id: DeploymentId) -> Vec<LogLine> {
         log::read(&self.store, id, 1, 100_000, &log::Filter::default())
             .await

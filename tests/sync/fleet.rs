@@ -99,7 +99,8 @@ async fn each_target_gets_what_it_lacks_and_ends_up_the_same() {
     for target in &targets {
         super::pretty_eq(&shape(target), &shape(&fleet.site.tree()));
     }
-    assert!(fleet.deploy().await.iter().all(|d| d.unchanged));
+    let unchanged: Vec<bool> = fleet.deploy().await.iter().map(|d| d.unchanged).collect();
+    assert_eq!(unchanged, [true; 6]);
 }
 
 /// Not a proof but a look: `cargo nextest run --run-ignored only fleet_times --no-capture`.

@@ -163,6 +163,7 @@ async fn a_link_left_by_a_crash_never_puts_another_release_in_service() {
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
+    assert_eq!(left.len(), 2, "the link in service and the releases: {left:?}");
     assert!(
         left.iter()
             .all(|name| !name.to_string_lossy().starts_with(".deployer")),
