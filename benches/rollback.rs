@@ -16,11 +16,9 @@
 #[path = "../tests/git/support.rs"]
 mod git_support;
 #[allow(dead_code)]
-#[path = "../tests/support/sshd.rs"]
-mod sshd;
 #[allow(dead_code)]
-#[path = "../tests/support/world.rs"]
-mod world;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 /// Where the files above look for each other.
 mod git {

@@ -10,7 +10,7 @@ use super::{
     PEOPLE, ask, audited, begin, carry_out, commit, environment, person, seen, state, still, wanted,
 };
 use crate::support::store::noon;
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 fn approved() -> EnvironmentOptions {
     EnvironmentOptions {
@@ -210,13 +210,12 @@ async fn need_approval(world: &World, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_approved_is_done_and_nothing_else() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        policy: Some(PEOPLE),
-        options: approved(),
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project()
+        .clusters(&[2])
+        .policy(PEOPLE)
+        .options(approved())
+        .start()
+        .await;
     let first = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
     deployments::approve(&world.app, &person("rita"), id)

@@ -6,17 +6,16 @@ use deployer::domain::ServerState::{Failed, Interrupted, Succeeded};
 use deployer::domain::{Action, DeploymentState, EnvironmentOptions, ErrorKind, Target};
 
 use super::{PEOPLE, ask, carry_out, commit, done, person, seen, split, still, wanted};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_does_what_failed_and_a_resume_what_is_left() {
-    let mut world = World::with(Wishes {
-        clusters: vec![1, 1, 1],
-        environments: vec!["dev", "beta"],
-        policy: Some(PEOPLE),
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project()
+        .clusters(&[1, 1, 1])
+        .environment("beta")
+        .policy(PEOPLE)
+        .start()
+        .await;
     world.script("deploy.sh", "test ! -e ~/broken");
     let commit = commit(&mut world, "1").await;
     std::fs::write(world.home(2, "broken"), "").unwrap();

@@ -7,7 +7,7 @@ use deployer::domain::{Action, DeploymentState, EnvironmentOptions, ErrorKind, R
 
 use super::{PEOPLE, ask, audited, commit, person, seen, still, wanted};
 use crate::support::store::noon;
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 fn dev() -> Resource {
     Resource::Environment("shop".into(), "dev".into())
@@ -114,11 +114,7 @@ async fn a_lock_needs_a_reason_and_an_end_that_lies_ahead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_is_overridden_with_a_reason_by_who_may_lock_and_the_engine_goes_by_it() {
-    let mut world = World::with(Wishes {
-        policy: Some(PEOPLE),
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().policy(PEOPLE).start().await;
     let commit = commit(&mut world, "1").await;
     locks::create(&world.app, &person("admin"), lock(dev()))
         .await

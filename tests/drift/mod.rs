@@ -9,16 +9,11 @@ use deployer::config::{self, Config};
 use deployer::domain::{Actor, DeploymentState, SyncMethod};
 use deployer::store::servers;
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 /// Two servers that run one commit.
 async fn deployed(method: SyncMethod) -> (World, String) {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        method,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2]).method(method).start().await;
     world.repository.write("index.html", "hello\n");
     world.repository.write("data/prices", "1 2 3\n");
     world.script("deploy.sh", "true");

@@ -14,7 +14,7 @@ use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_puts_back_whatever_is_whole() {
-    let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster, |_| {}).await;
+    let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster).await;
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web2 ] || { echo begun; sleep 30; }");
@@ -47,7 +47,7 @@ async fn cancelling_puts_back_whatever_is_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
-    let mut fleet = Fleet::start(&[2], ONE, |wishes| wishes.options.rollout.up_limit = 1).await;
+    let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(1)).await;
     fleet.backends[0].fail(false);
     fleet.world.script("deploy.sh", "echo begun; sleep 1");
     let commit = fleet.world.commit("First").await;
@@ -72,7 +72,7 @@ async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched() {
-    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+    let mut fleet = Fleet::start(&[2], ONE).await;
     let store = &fleet.world.store.clone();
     let mut cluster = deployer::store::clusters::by_name(store, "cluster1")
         .await
@@ -109,7 +109,7 @@ async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balancer_that_is_away_ends_it_before_anything_is_touched() {
-    let mut fleet = Fleet::start(&[1], ONE, |_| {}).await;
+    let mut fleet = Fleet::start(&[1], ONE).await;
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
     fleet.haproxy.stop();
@@ -127,7 +127,7 @@ async fn a_balancer_that_is_away_ends_it_before_anything_is_touched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_balancer_does_not_send_users_to_a_server_being_worked_on() {
-    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+    let mut fleet = Fleet::start(&[2], ONE).await;
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 6; }");
@@ -147,12 +147,10 @@ async fn a_restarted_balancer_does_not_send_users_to_a_server_being_worked_on() 
         "it was taken out again"
     );
     let deployment = fleet.world.end(id).await;
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "2 servers deployed.")
+        .await;
     assert!(fleet.world.log(id).await.contains("as after a restart"));
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
 }
@@ -163,9 +161,8 @@ async fn no_more_go_out_than_the_strategy_allows_once_a_failed_one_stays_out() {
         batch: Share::Count(1),
         keep: Some(Share::Count(2)),
     };
-    let mut fleet = Fleet::start(&[3], strategy, |wishes| {
-        wishes.options.rollout.on_failure = OnFailure::Continue { up_to: 3 };
-        wishes.options.rollout.up_limit = 2;
+    let mut fleet = Fleet::with(&[3], strategy, |project| {
+        project.on_failure(OnFailure::Continue { up_to: 3 }).up_limit(2)
     })
     .await;
     fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
@@ -194,7 +191,7 @@ async fn no_more_go_out_than_the_strategy_allows_once_a_failed_one_stays_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balancer_that_is_away_when_a_server_is_done_is_waited_for() {
-    let mut fleet = Fleet::start(&[2], ONE, |wishes| wishes.options.rollout.up_limit = 30).await;
+    let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(30)).await;
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
@@ -209,11 +206,9 @@ async fn a_balancer_that_is_away_when_a_server_is_done_is_waited_for() {
 
     let deployment = fleet.world.end(id).await;
 
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "2 servers deployed.")
+        .await;
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
 }

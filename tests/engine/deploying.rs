@@ -6,27 +6,18 @@ use deployer::domain::{
     DeploymentState, EnvironmentOptions, ErrorKind, Kind, Release, StepState, SyncMethod,
 };
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_lies_on_every_server_with_its_marker() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2, 1],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2, 1]).start().await;
     world.repository.write("index.html", "hello\n");
     world.repository.write("odd ' name\n.txt", "odd\n");
     let commit = world.commit("Say hello").await;
 
     let deployment = world.deploy(&commit).await;
 
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_succeeded(&deployment).await;
     assert_eq!(deployment.outcome, "3 servers deployed.");
     for server in 1..=3 {
         assert_eq!(world.read(server, "dev/shop/index.html"), "hello\n");
@@ -57,11 +48,7 @@ async fn a_commit_lies_on_every_server_with_its_marker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_methods_bring_changes_and_deletions() {
     for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
-        let mut world = World::with(Wishes {
-            method,
-            ..Wishes::default()
-        })
-        .await;
+        let mut world = World::project().method(method).start().await;
         world.repository.write("stays", "1");
         world.repository.write("goes", "1");
         let first = world.commit("Two files").await;
@@ -72,12 +59,7 @@ async fn both_methods_bring_changes_and_deletions() {
 
         let deployment = world.deploy(&second).await;
 
-        assert_eq!(
-            deployment.state,
-            DeploymentState::Succeeded,
-            "{}",
-            world.log(deployment.id).await
-        );
+        world.assert_succeeded(&deployment).await;
         assert_eq!(world.read(1, "dev/shop/stays"), "2");
         assert!(!world.home(1, "dev/shop/goes").exists());
         let is_link = world.home(1, "dev/shop").is_symlink();
@@ -101,11 +83,7 @@ async fn excluded_and_shared_paths_stay() {
         shared: vec!["uploads".into()],
         ..EnvironmentOptions::default()
     };
-    let mut world = World::with(Wishes {
-        options,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().options(options).start().await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;
     world.deploy(&first).await;
@@ -118,12 +96,7 @@ async fn excluded_and_shared_paths_stay() {
 
     let deployment = world.deploy(&second).await;
 
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_succeeded(&deployment).await;
     assert_eq!(world.read(1, "dev/shop/a"), "2");
     assert_eq!(world.read(1, "dev/shop/cache/warm"), "warm");
     assert_eq!(world.read(1, "dev/shop/uploads/photo"), "photo");
@@ -131,11 +104,7 @@ async fn excluded_and_shared_paths_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_server_or_one_cluster_can_be_meant() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2, 1],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2, 1]).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let server = deployer::store::servers::by_name(&world.store, "web2")
@@ -159,11 +128,7 @@ async fn one_server_or_one_cluster_can_be_meant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_has_to_succeed_in_the_environment_before() {
-    let mut world = World::with(Wishes {
-        environments: vec!["dev", "beta"],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().environment("beta").start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let mut to_beta = World::request(&commit);

@@ -3,7 +3,7 @@
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{DeploymentState, StepState, SyncMethod};
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_ends_the_script_and_says_what_is_there() {
@@ -75,11 +75,7 @@ async fn a_queued_deployment_can_be_cancelled_before_it_begins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_there_fails_the_deployment_before_anything_is_touched() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2]).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     drop(world.servers.pop());
@@ -122,11 +118,7 @@ async fn a_changed_host_key_stops_everything_for_its_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unwritable_target_leaves_the_running_release_as_it_was() {
     for method in [SyncMethod::Symlink, SyncMethod::InPlace] {
-        let mut world = World::with(Wishes {
-            method,
-            ..Wishes::default()
-        })
-        .await;
+        let mut world = World::project().method(method).start().await;
         world.repository.write("a", "1");
         let commit = world.commit("First").await;
         std::fs::create_dir_all(world.home(1, "dev")).unwrap();

@@ -5,16 +5,11 @@ use std::path::PathBuf;
 use deployer::app::deployments;
 use deployer::domain::{DeploymentState, Kind, StepKind, StepState, SyncMethod};
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 /// Two commits deployed to two servers, the second in use; each `deploy.sh` notes its commit.
 async fn twice(method: SyncMethod) -> (World, [String; 2], deployer::domain::DeploymentId) {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        method,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2]).method(method).start().await;
     world.repository.write("index.html", "first\n");
     world.script("deploy.sh", "echo first $3 >> ~/told");
     let first = world.commit("First").await;

@@ -3,15 +3,11 @@
 use deployer::app::deployments::{self, Requested};
 use deployer::domain::{Actor, DeploymentState, ErrorKind};
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deployments_that_share_a_server_never_run_at_once() {
-    let mut world = World::with(Wishes {
-        environments: vec!["dev", "other"],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().environment("other").start().await;
     let proof = world.dir.path().join("turns");
     world.script(
         "deploy.sh",
@@ -126,11 +122,7 @@ async fn a_form_sent_twice_is_one_deployment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_deploy_is_refused_and_it_is_recorded() {
-    let mut world = World::with(Wishes {
-        policy: Some("g, rita, role:reader"),
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().policy("g, rita, role:reader").start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let rita = Actor::user("rita", "127.0.0.1");

@@ -3,7 +3,7 @@
 use deployer::domain::{DeploymentState, EnvironmentOptions};
 
 use super::hardship::tamper;
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// Deploys, and expects that both servers are refused as one machine.
 async fn assert_refused_as_one_machine(world: &World, commit: &str) {
@@ -21,11 +21,7 @@ async fn assert_refused_as_one_machine(world: &World, commit: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_machine_under_two_names_is_not_deployed_to_twice_at_once() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2]).start().await;
     let commit = world.commit("Begin").await;
     tamper(
         &world,
@@ -68,14 +64,13 @@ async fn a_commit_that_its_branch_has_lost_meanwhile_is_not_deployed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_of_nothing_is_refused() {
-    let mut world = World::with(Wishes {
-        options: EnvironmentOptions {
+    let mut world = World::project()
+        .options(EnvironmentOptions {
             excluded: vec!["*".into()],
             ..EnvironmentOptions::default()
-        },
-        ..Wishes::default()
-    })
-    .await;
+        })
+        .start()
+        .await;
     let commit = world.commit("Begin").await;
     let done = world.deploy(&commit).await;
     assert_eq!(done.state, DeploymentState::Failed);

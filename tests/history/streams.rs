@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deployer::domain::{Chunk, DeploymentState, Line, Stream};
+use deployer::domain::{Chunk, DeploymentId, DeploymentState, Line, Stream};
 use deployer::engine::live::Hub;
 use deployer::store::{Lease, Store, deployments, log, queue};
 use reqwest::{Client, Response};
@@ -19,14 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STREAMS: usize = 100;
 
 /// A deployment that runs, and what its worker would hold.
-struct Work {
+pub(super) struct Work {
     store: Store,
     hub: Hub,
     lease: Lease,
 }
 
 impl Work {
-    async fn begin(site: &TestSite) -> Self {
+    pub(super) async fn begin(site: &TestSite) -> Self {
         let host = server(site, "web1").await;
         let (shop, places) = project(site, "shop", &["beta"]).await;
         queued(site, &deployment(&shop, &places[0], &[host])).await;
@@ -41,12 +41,16 @@ impl Work {
         }
     }
 
+    pub(super) fn deployment(&self) -> DeploymentId {
+        self.lease.deployment
+    }
+
     fn path(&self) -> String {
-        format!("/deployments/{}/events", self.lease.deployment)
+        format!("/deployments/{}/events", self.deployment())
     }
 
     /// Prints lines `from..to` as a worker would: stored, then told.
-    async fn print(&self, from: usize, to: usize) {
+    pub(super) async fn print(&self, from: usize, to: usize) {
         self.print_long(from, to, 0).await;
     }
 

@@ -5,7 +5,7 @@ use deployer::store::{deployments, environments, projects};
 use reqwest::StatusCode;
 
 use super::support::{Pages, location};
-use crate::support::world::Wishes;
+use crate::support::world::World;
 
 /// The address and the hidden fields of an act's form.
 fn form(page: &str, id: DeploymentId, act: &str) -> (String, Vec<(String, String)>) {
@@ -79,14 +79,7 @@ async fn an_act_sent_twice_is_one_deployment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_and_a_resume_sent_twice_are_one_deployment_each() {
-    let mut pages = Pages::with(
-        Wishes {
-            clusters: vec![1, 1],
-            ..Wishes::default()
-        },
-        "admin",
-    )
-    .await;
+    let mut pages = Pages::with(World::project().clusters(&[1, 1]), "admin").await;
     pages.world.script("deploy.sh", "test ! -e ~/broken");
     let commit = pages.world.commit("First").await;
     std::fs::write(pages.world.home(1, "broken"), "").unwrap();
@@ -144,15 +137,7 @@ async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_and_what_runs_is_cancelled_on_its_page() {
-    let mut pages = Pages::with(
-        Wishes {
-            environments: vec!["dev"],
-            workers: 1,
-            ..Wishes::default()
-        },
-        "admin",
-    )
-    .await;
+    let mut pages = Pages::with(World::project().workers(1), "admin").await;
     pages.world.script("deploy.sh", "touch ~/begun; sleep 50");
     let commit = pages.world.commit("First").await;
     let running = pages

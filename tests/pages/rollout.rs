@@ -6,7 +6,7 @@ use deployer::domain::{
 use reqwest::StatusCode;
 
 use super::support::{Pages, location, value};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// The text of the first element with this class, without its tags.
 fn text(page: &str, mark: &str) -> String {
@@ -42,13 +42,8 @@ fn rolling() -> EnvironmentOptions {
 }
 
 async fn two_servers(who: &str) -> (Pages, CommitId) {
-    let wishes = Wishes {
-        clusters: vec![2],
-        options: rolling(),
-        workers: 0,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, who).await;
+    let project = World::project().clusters(&[2]).options(rolling()).workers(0);
+    let mut pages = Pages::with(project, who).await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     (pages, commit.parse().unwrap())
@@ -56,12 +51,8 @@ async fn two_servers(who: &str) -> (Pages, CommitId) {
 
 /// An environment of two servers; the first deployment there is done.
 async fn deployed(options: EnvironmentOptions) -> Pages {
-    let wishes = Wishes {
-        clusters: vec![2],
-        options,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, "admin").await;
+    let project = World::project().clusters(&[2]).options(options);
+    let mut pages = Pages::with(project, "admin").await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     let first = pages.world.ask(World::request(&commit)).await;

@@ -4,7 +4,10 @@
 pub mod backend;
 pub mod disk;
 pub mod haproxy;
+pub mod leftovers;
 pub mod rounds;
+pub mod setup;
 pub mod sshd;
 pub mod store;
+pub mod tls;
 pub mod world;

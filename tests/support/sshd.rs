@@ -264,8 +264,12 @@ impl Sshd {
 }
 
 impl Drop for Sshd {
+    /// The power is off, and no process of a script is left behind.
     fn drop(&mut self) {
         self.go_down();
+        if !std::thread::panicking() {
+            super::leftovers::assert_none(self.dir.path());
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use deployer::store::{balancers, clusters, queue};
 use super::super::killed::{Served, log_file};
 use crate::support::backend::Backend;
 use crate::support::haproxy::{Haproxy, row};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// Within this after the start everything is closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
@@ -64,14 +64,13 @@ impl Crash {
             rollout,
             ..EnvironmentOptions::default()
         };
-        let world = World::with(Wishes {
-            method,
-            clusters: vec![2, 2],
-            options,
-            workers: 0,
-            ..Wishes::default()
-        })
-        .await;
+        let world = World::project()
+            .method(method)
+            .clusters(&[2, 2])
+            .options(options)
+            .workers(0)
+            .start()
+            .await;
         // The world's own engine would look after what the killed one left.
         world.app.stop_engine().await;
         let mut backends = Vec::new();
