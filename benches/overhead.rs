@@ -16,7 +16,6 @@
 #[path = "../tests/git/support.rs"]
 mod git_support;
 #[allow(dead_code)]
-#[allow(dead_code)]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -16,7 +16,6 @@
 #[path = "../tests/git/support.rs"]
 mod git_support;
 #[allow(dead_code)]
-#[allow(dead_code)]
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -30,7 +29,7 @@ use std::time::Duration;
 use deployer::app::deployments;
 use deployer::domain::{Deployment, DeploymentId, DeploymentState};
 use deployer::store::deployments as store;
-use world::{Wishes, World, admin};
+use support::world::{World, admin};
 
 /// Bytes of a file.
 const FILE_SIZE: usize = 8 * 1024;
@@ -43,11 +42,7 @@ fn main() {
 }
 
 async fn measure(servers: usize, files: usize, rounds: usize) {
-    let mut world = World::with(Wishes {
-        clusters: vec![servers],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[servers]).start().await;
     for number in 0..files {
         world.repository.write(&path(number), content(number, 0));
     }

@@ -8,7 +8,7 @@ use super::fleet::{Fleet, ONE, slot};
 use crate::support::setup::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_out_from_the_switch_to_the_last_test_and_no_longer() {
+async fn a_server_is_out_of_service_only_from_the_switch_to_the_last_test() {
     let mut fleet = Fleet::start(&[3], ONE).await;
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
@@ -39,7 +39,7 @@ async fn a_server_is_out_from_the_switch_to_the_last_test_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cluster_by_cluster_takes_the_old_ones_out_before_the_second() {
+async fn cluster_by_cluster_drains_all_old_servers_before_the_second_cluster() {
     let mut fleet = Fleet::with(&[2, 2, 1], Strategy::ClusterByCluster, Setup::in_place).await;
     fleet.world.script("deploy.sh", "sleep 0.3");
     let commit = fleet.world.commit("First").await;
@@ -63,7 +63,7 @@ async fn cluster_by_cluster_takes_the_old_ones_out_before_the_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_failed_one_stays_out_and_the_others_serve_the_old_release() {
+async fn a_failed_server_stays_out_and_the_others_serve_the_old_release() {
     let mut fleet = Fleet::start(&[2, 2], Strategy::ClusterByCluster).await;
     fleet.world.repository.write("a", "1");
     let first = fleet.world.commit("First").await;
@@ -103,7 +103,7 @@ async fn the_failed_one_stays_out_and_the_others_serve_the_old_release() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_took_out_by_hand_stays_out() {
+async fn a_server_disabled_by_hand_stays_out() {
     let mut fleet = Fleet::start(&[2], ONE).await;
     fleet.balancer.maint(&[slot("web1")]).await.unwrap();
     fleet.world.script("deploy.sh", "exit 0");
@@ -126,7 +126,7 @@ async fn what_somebody_took_out_by_hand_stays_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_in_two_clusters_is_worked_on_once_and_a_cluster_without_active_servers_is_no_obstacle() {
+async fn a_server_in_two_clusters_is_deployed_to_once_and_an_inactive_cluster_is_no_obstacle() {
     let mut fleet = Fleet::start(&[2, 1], ONE).await;
     let store = &fleet.world.store.clone();
     let first = deployer::store::clusters::by_name(store, "cluster1")

@@ -13,7 +13,7 @@ use super::fleet::{Fleet, ONE};
 use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_puts_back_whatever_is_whole() {
+async fn cancelling_puts_correct_servers_back_in_service() {
     let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster).await;
     fleet
         .world
@@ -46,7 +46,7 @@ async fn cancelling_puts_back_whatever_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
+async fn a_server_that_does_not_come_up_is_taken_out_again_and_fails() {
     let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(1)).await;
     fleet.backends[0].fail(false);
     fleet.world.script("deploy.sh", "echo begun; sleep 1");
@@ -71,7 +71,7 @@ async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched() {
+async fn a_balancer_that_does_not_know_a_server_stops_a_deployment_before_anything_is_touched() {
     let mut fleet = Fleet::start(&[2], ONE).await;
     let store = &fleet.world.store.clone();
     let mut cluster = deployer::store::clusters::by_name(store, "cluster1")
@@ -108,7 +108,7 @@ async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balancer_that_is_away_ends_it_before_anything_is_touched() {
+async fn an_unreachable_balancer_stops_a_deployment_before_anything_is_touched() {
     let mut fleet = Fleet::start(&[1], ONE).await;
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
@@ -126,7 +126,7 @@ async fn a_balancer_that_is_away_ends_it_before_anything_is_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restarted_balancer_does_not_send_users_to_a_server_being_worked_on() {
+async fn a_restarted_balancer_sends_nobody_to_a_server_that_is_being_deployed_to() {
     let mut fleet = Fleet::start(&[2], ONE).await;
     fleet
         .world
@@ -156,7 +156,7 @@ async fn a_restarted_balancer_does_not_send_users_to_a_server_being_worked_on() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_go_out_than_the_strategy_allows_once_a_failed_one_stays_out() {
+async fn a_failed_server_that_stays_out_counts_against_the_limit_of_the_strategy() {
     let strategy = Strategy::Rolling {
         batch: Share::Count(1),
         keep: Some(Share::Count(2)),
@@ -190,7 +190,7 @@ async fn no_more_go_out_than_the_strategy_allows_once_a_failed_one_stays_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balancer_that_is_away_when_a_server_is_done_is_waited_for() {
+async fn the_rollout_waits_for_a_balancer_that_is_unreachable_when_a_server_is_done() {
     let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(30)).await;
     fleet
         .world

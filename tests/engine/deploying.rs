@@ -9,7 +9,7 @@ use deployer::domain::{
 use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_lies_on_every_server_with_its_marker() {
+async fn a_deployed_commit_is_on_every_server_with_its_marker() {
     let mut world = World::project().clusters(&[2, 1]).start().await;
     world.repository.write("index.html", "hello\n");
     world.repository.write("odd ' name\n.txt", "odd\n");
@@ -46,7 +46,7 @@ async fn a_commit_lies_on_every_server_with_its_marker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_methods_bring_changes_and_deletions() {
+async fn both_methods_deploy_changes_and_deletions() {
     for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
         let mut world = World::project().method(method).start().await;
         world.repository.write("stays", "1");
@@ -103,7 +103,7 @@ async fn excluded_and_shared_paths_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_server_or_one_cluster_can_be_meant() {
+async fn one_server_or_one_cluster_can_be_the_target() {
     let mut world = World::project().clusters(&[2, 1]).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
@@ -127,7 +127,7 @@ async fn one_server_or_one_cluster_can_be_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_has_to_succeed_in_the_environment_before() {
+async fn a_commit_must_succeed_in_the_previous_environment_first() {
     let mut world = World::project().environment("beta").start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
@@ -175,7 +175,7 @@ async fn rolling_back_goes_to_the_last_release_that_succeeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rolling_back_leads_only_to_what_has_succeeded_there() {
+async fn a_rollback_leads_only_to_a_commit_that_succeeded_there() {
     let mut world = World::simple().await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;

@@ -44,7 +44,7 @@ fn state(steps: &[deployer::domain::Step], kind: StepKind) -> Vec<StepState> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
+async fn a_rollback_switches_to_the_release_on_disk_and_runs_its_scripts() {
     let (world, [first, second], last) = twice(SyncMethod::Symlink).await;
     // Were anything sent, this would not be there.
     for server in 1..=2 {
@@ -84,7 +84,7 @@ async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_one_server_lacks_the_release_it_is_sent() {
+async fn a_rollback_sends_the_release_to_a_server_that_lacks_it() {
     let (world, [first, _], last) = twice(SyncMethod::Symlink).await;
     std::fs::remove_dir_all(first_release(&world, 2)).unwrap();
     let id = deployments::roll_back(&world.app, &admin(), last)
@@ -100,7 +100,7 @@ async fn when_one_server_lacks_the_release_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_place_the_files_are_sent_again() {
+async fn a_rollback_in_place_sends_the_files_again() {
     let (world, [first, _], last) = twice(SyncMethod::InPlace).await;
     let id = deployments::roll_back(&world.app, &admin(), last)
         .await

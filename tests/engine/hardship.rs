@@ -91,7 +91,7 @@ async fn a_secret_is_in_no_command_line_and_arrives_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_across_the_cut_of_a_long_line_is_masked() {
+async fn a_secret_is_masked_where_a_long_line_is_cut() {
     let secret = "abcdefghijklmnopqrstuvwxyz";
     let mut world = World::project().options(variable("TOKEN", secret)).start().await;
     world.script(
@@ -112,7 +112,7 @@ async fn a_secret_across_the_cut_of_a_long_line_is_masked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_in_no_sentence_about_a_failure() {
+async fn no_error_message_contains_a_secret() {
     let mut world = World::project()
         .options(variable("HIDDEN", "shop_releases"))
         .start()
@@ -150,7 +150,7 @@ async fn a_secret_is_in_no_sentence_about_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_is_no_way_round_the_rules_for_commits() {
+async fn a_rollback_cannot_bypass_the_rules_for_commits() {
     let mut world = World::project().environment("prod").start().await;
     world.repository.write("a", "1");
     let proven = world.commit("Proven").await;
@@ -182,7 +182,7 @@ async fn a_rollback_is_no_way_round_the_rules_for_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn back_is_where_all_servers_were_not_one_that_was_tried_out_on() {
+async fn a_rollback_goes_to_the_commit_of_all_servers_not_to_one_tried_on_a_single_server() {
     let mut world = World::project().clusters(&[2]).start().await;
     let mut commits = Vec::new();
     for name in ["a", "b", "c"] {
@@ -206,7 +206,7 @@ async fn back_is_where_all_servers_were_not_one_that_was_tried_out_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_stops_what_was_queued_before_it() {
+async fn a_lock_blocks_deployments_queued_before_it() {
     let mut world = World::simple().await;
     world.script("deploy.sh", "echo begun; sleep 2");
     let slow = world.commit("Slow").await;
@@ -243,7 +243,7 @@ async fn a_lock_stops_what_was_queued_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_in_the_middle_of_the_switch_says_what_is_really_in_use() {
+async fn cancelling_during_the_switch_names_what_is_really_in_use() {
     let mut world = World::simple().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
@@ -290,7 +290,7 @@ async fn a_cancelled_deploy_script_is_not_left_in_the_target() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_environments_never_write_to_one_place() {
+async fn two_environments_never_write_to_the_same_directory() {
     let mut world = World::project().environment("beta").start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;

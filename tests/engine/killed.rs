@@ -82,7 +82,7 @@ async fn standing_still() -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
+async fn a_killed_deployer_reports_the_truth_at_its_next_start_and_carries_on() {
     let mut world = standing_still().await;
     let pid = world.dir.path().join("pid");
     world.script(
@@ -141,7 +141,7 @@ async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loud_script_costs_no_memory() {
+async fn a_loud_script_does_not_fill_the_memory() {
     let mut world = standing_still().await;
     let lines = 150_000;
     world.script(

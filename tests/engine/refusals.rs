@@ -20,7 +20,7 @@ async fn assert_refused_as_one_machine(world: &World, commit: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_machine_under_two_names_is_not_deployed_to_twice_at_once() {
+async fn one_machine_under_two_names_is_refused() {
     let mut world = World::project().clusters(&[2]).start().await;
     let commit = world.commit("Begin").await;
     tamper(
@@ -43,7 +43,7 @@ async fn one_machine_under_two_names_is_not_deployed_to_twice_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_its_branch_has_lost_meanwhile_is_not_deployed() {
+async fn a_commit_that_left_its_branch_is_not_deployed() {
     let mut world = World::simple().await;
     let first = world.commit("Begin").await;
     world.repository.write("more", "1");
@@ -63,7 +63,7 @@ async fn a_commit_that_its_branch_has_lost_meanwhile_is_not_deployed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_of_nothing_is_refused() {
+async fn an_empty_release_is_refused() {
     let mut world = World::project()
         .options(EnvironmentOptions {
             excluded: vec!["*".into()],

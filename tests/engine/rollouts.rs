@@ -68,7 +68,7 @@ async fn rolling_goes_batch_by_batch_and_canaries_wait_for_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_go_ahead_to_later_batches_and_are_not_in_use() {
+async fn files_are_sent_ahead_to_later_batches_without_being_used() {
     let mut world = rollout(&[2], ONE, OnFailure::Stop).start().await;
     world.script("deploy.sh", "[ \"$2\" != web1 ] || sleep 2");
     let commit = world.commit("First").await;
@@ -91,7 +91,7 @@ async fn files_go_ahead_to_later_batches_and_are_not_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_was_asked_for_comes_after_the_batch_and_may_end_it() {
+async fn a_requested_pause_comes_after_the_batch_and_can_end_the_rollout() {
     let mut world = rollout(&[2], ONE, OnFailure::Stop).start().await;
     world.script("deploy.sh", "echo begun; sleep 2");
     let commit = world.commit("First").await;
@@ -125,7 +125,7 @@ async fn a_pause_that_was_asked_for_comes_after_the_batch_and_may_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn others_go_on_while_no_more_than_allowed_have_failed() {
+async fn a_rollout_continues_while_no_more_servers_fail_than_allowed() {
     let mut world = rollout(&[4], ONE, OnFailure::Continue { up_to: 1 }).start().await;
     world.script("deploy.sh", "case $2 in web1|web3) exit 4;; esac");
     let commit = world.commit("First").await;
@@ -175,12 +175,12 @@ async fn asked_then_retried(method: SyncMethod, is_first: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_server_is_retried_when_a_person_says_so() {
+async fn a_person_can_retry_a_failed_server() {
     asked_then_retried(SyncMethod::Symlink, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_on_which_nothing_was_before_is_retried() {
+async fn a_server_without_a_previous_release_can_be_retried() {
     asked_then_retried(SyncMethod::Symlink, true).await;
 }
 
@@ -190,7 +190,7 @@ async fn a_failed_server_is_retried_in_place_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_server_is_skipped_when_a_person_says_so() {
+async fn a_person_can_skip_a_failed_server() {
     let mut world = rollout(&[2], ONE, OnFailure::Ask).start().await;
     world.script("deploy.sh", "[ \"$2\" = web2 ]");
     let commit = world.commit("First").await;
@@ -204,7 +204,7 @@ async fn a_failed_server_is_skipped_when_a_person_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_rolled_back_by_a_deployment_of_its_own() {
+async fn a_failed_rollout_is_rolled_back_by_a_deployment_of_its_own() {
     let mut world = rollout(&[3], ONE, OnFailure::RollBack).start().await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;
@@ -235,7 +235,7 @@ async fn what_failed_is_rolled_back_by_a_deployment_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_had_nothing_before_is_said_not_to_be_rolled_back() {
+async fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
     let mut world = rollout(&[1], ONE, OnFailure::RollBack).start().await;
     world.script("deploy.sh", "exit 1");
     let commit = world.commit("First").await;
@@ -247,7 +247,7 @@ async fn what_had_nothing_before_is_said_not_to_be_rolled_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_approved_is_done_or_nothing_is() {
+async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
     let project = rollout(&[2], ONE, OnFailure::Stop).approval_hours(1);
     let mut world = project
         .policy("p, boss, *, *, administer, always, allow")

@@ -57,7 +57,7 @@ const TOLD: [&str; 7] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_script_is_told_of_its_deployment() {
+async fn every_script_knows_its_deployment() {
     let mut world = World::simple().await;
     let proof = world.dir.path().join("proof");
     let values: Vec<String> = TOLD.iter().map(|name| format!("${{DEPLOYER_{name}?}}")).collect();
@@ -123,7 +123,7 @@ async fn a_failing_deploy_script_fails_its_server_and_stops_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failing_tests_fail_only_where_the_environment_says_so() {
+async fn failing_tests_fail_a_deployment_only_where_the_environment_says_so() {
     for strict in [true, false] {
         let mut world = World::project().fail_on_failed_tests(strict).start().await;
         world.script("tests/run_tests.sh", "exit 1");
@@ -196,7 +196,7 @@ async fn secrets_do_not_reach_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_takes_too_long_is_ended_with_all_it_started() {
+async fn a_script_that_exceeds_its_limit_is_ended_with_its_children() {
     let options = EnvironmentOptions {
         remote_timeout: 1,
         local_timeout: 1,

@@ -231,7 +231,7 @@ async fn a_private_repository_is_fetched_with_the_login_stored_for_its_host_and_
 }
 
 #[tokio::test]
-async fn a_redirect_is_followed_to_https_and_takes_no_login_along() {
+async fn a_redirect_is_followed_to_https_without_the_login() {
     let mut origin = Origin::new();
     let first = origin.commit("one");
     let host = GitHost::serving(&origin).await;
@@ -262,7 +262,7 @@ async fn a_redirect_is_followed_to_https_and_takes_no_login_along() {
 }
 
 #[tokio::test]
-async fn what_the_host_does_not_give_is_told_plainly() {
+async fn what_the_git_host_refuses_is_reported_plainly() {
     let mut origin = Origin::new();
     origin.commit("one");
     let host = GitHost::serving(&origin).await;
@@ -307,7 +307,7 @@ async fn what_the_host_does_not_give_is_told_plainly() {
 }
 
 #[tokio::test]
-async fn a_host_that_falls_silent_holds_neither_the_thread_nor_the_mirror() {
+async fn a_silent_host_blocks_neither_its_thread_nor_its_mirror() {
     let mut origin = Origin::new();
     origin.commit("one");
     let host = GitHost::serving(&origin).await;

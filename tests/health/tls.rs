@@ -26,7 +26,7 @@ async fn secure_backend(dir: &TempDir) -> (u16, std::path::PathBuf, JoinHandle<(
 }
 
 #[tokio::test]
-async fn a_certificate_is_looked_at_unless_told_otherwise() {
+async fn a_certificate_is_verified_unless_switched_off() {
     let dir = TempDir::new().expect("a directory");
     let (port, _, _task) = secure_backend(&dir).await;
     let server = Server::start().await;
@@ -48,7 +48,7 @@ async fn a_certificate_is_looked_at_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn certificates_from_a_file_are_trusted_for_their_names_only() {
+async fn certificates_from_a_file_are_trusted_only_for_their_names() {
     let dir = TempDir::new().expect("a directory");
     let (port, certificate, _task) = secure_backend(&dir).await;
     let host = Host {

@@ -24,7 +24,7 @@ async fn text(site: &TestSite, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_waits_says_for_what_and_hides_what_may_not_be_seen() {
+async fn a_waiting_deployment_says_for_what_and_hides_what_the_viewer_may_not_see() {
     let site = site_for("alice").await;
     let host = server(&site, "web1").await;
     let (blog, blogs) = project(&site, "blog", &["prod"]).await;

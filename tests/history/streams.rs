@@ -142,7 +142,7 @@ async fn open(browser: &Client, url: &str, cookie: &str, last_id: &str) -> Respo
 }
 
 #[tokio::test]
-async fn who_loses_the_connection_over_and_over_sees_every_line_once() {
+async fn a_viewer_who_reconnects_again_and_again_sees_every_line_once() {
     let site = site_for("alice").await;
     let work = Arc::new(Work::begin(&site).await);
     let url = format!("{}{}", site.url, work.path());
@@ -181,7 +181,7 @@ async fn who_loses_the_connection_over_and_over_sees_every_line_once() {
 }
 
 #[tokio::test]
-async fn who_logs_out_sees_nothing_more() {
+async fn logging_out_ends_open_streams() {
     let options = Options {
         judge_every: Some(Duration::from_millis(300)),
         ..Options::default()
@@ -211,7 +211,7 @@ async fn who_logs_out_sees_nothing_more() {
 }
 
 #[tokio::test]
-async fn who_claims_to_have_seen_more_than_there_is_sees_what_comes() {
+async fn a_viewer_with_an_impossible_position_sees_new_lines() {
     let site = site_for("alice").await;
     let work = Work::begin(&site).await;
     work.print(0, 5).await;

@@ -92,7 +92,7 @@ async fn a_retry_and_a_resume_sent_twice_are_one_deployment_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
+async fn acts_follow_a_renamed_environment_and_not_the_one_that_took_its_name() {
     let mut pages = Pages::start(&["dev"], "admin").await;
     pages.world.repository.write("a", "1");
     let commit = pages.world.commit("First").await;
@@ -136,7 +136,7 @@ async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_and_what_runs_is_cancelled_on_its_page() {
+async fn waiting_and_running_deployments_are_cancelled_on_their_page() {
     let mut pages = Pages::with(World::project().workers(1), "admin").await;
     pages.world.script("deploy.sh", "touch ~/begun; sleep 50");
     let commit = pages.world.commit("First").await;
@@ -185,7 +185,7 @@ fn lines(page: &str) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_is_sifted_and_downloaded() {
+async fn a_log_is_filtered_and_downloaded() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     pages.world.script("predeploy.sh", "echo made here");
     pages
@@ -245,7 +245,7 @@ fn phases(page: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_drawn_where_it_did_and_undone_only_where_something_was_done() {
+async fn failures_are_drawn_where_they_happened_and_rollback_covers_only_changed_servers() {
     let mut pages = Pages::start(&["dev"], "admin").await;
     pages.world.repository.write("a", "1");
     let good = pages.world.commit("Good").await;

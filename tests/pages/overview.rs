@@ -58,7 +58,7 @@ async fn servers_that_differ_are_called_drift() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_see_nothing_is_told_so_and_an_admin_what_to_do() {
+async fn a_user_who_may_see_nothing_reads_so_and_an_admin_reads_what_to_do() {
     let pages = Pages::start(&["dev"], "nobody").await;
     let page = pages.page("/").await;
     assert!(

@@ -147,12 +147,8 @@ async fn what_needs_a_second_person_says_so() {
         approval_hours: Some(24),
         ..rolling()
     };
-    let wishes = Wishes {
-        options,
-        workers: 0,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, "admin").await;
+    let project = World::project().options(options).workers(0);
+    let mut pages = Pages::with(project, "admin").await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     let id = pages.world.ask(World::request(&commit)).await;
@@ -161,7 +157,7 @@ async fn what_needs_a_second_person_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_will_happen_is_told_before_the_deed() {
+async fn a_confirmation_says_what_will_happen() {
     let (pages, commit) = two_servers("admin").await;
     let address = format!("/projects/shop/dev?commit={commit}");
     let page = pages.page(&address).await;
@@ -187,7 +183,7 @@ async fn what_will_happen_is_told_before_the_deed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_is_asked_for_a_later_time() {
+async fn a_deployment_can_be_scheduled() {
     let (pages, commit) = two_servers("admin").await;
     let page = pages.page(&format!("/projects/shop/dev?commit={commit}")).await;
     let (token, key) = (value(&page, "csrf"), value(&page, "request_key"));
@@ -222,7 +218,7 @@ async fn a_deployment_is_asked_for_a_later_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_is_made_seen_and_lifted_on_the_page() {
+async fn a_lock_is_set_shown_and_removed_on_the_page() {
     let (pages, _) = two_servers("admin").await;
     let page = pages.page("/projects/shop/dev").await;
     let token = value(&page, "csrf");
@@ -257,7 +253,7 @@ async fn a_lock_is_made_seen_and_lifted_on_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_form_of_an_environment_keeps_its_rollout_and_complains_per_field() {
+async fn the_environment_form_keeps_its_rollout_and_shows_errors_per_field() {
     let (pages, _) = two_servers("admin").await;
     let address = "/admin/projects/shop/environments/dev";
     let page = pages.page(address).await;
@@ -344,7 +340,7 @@ async fn a_balancer_that_cannot_be_reached_says_so_on_its_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_a_server_is_left_alone_can_be_read() {
+async fn the_reason_for_skipping_a_server_is_shown() {
     let (pages, commit) = two_servers("admin").await;
     let store = &pages.world.store;
     let mut web2 = deployer::store::servers::by_name(store, "web2").await.unwrap();

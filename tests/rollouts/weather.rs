@@ -36,7 +36,7 @@ async fn deactivate(world: &World, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_larger_than_its_cluster_is_the_cluster() {
+async fn a_batch_is_at_most_its_whole_cluster() {
     let mut world = rollout(&[2, 1], rolling(Share::Count(10))).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
@@ -56,7 +56,7 @@ async fn a_batch_larger_than_its_cluster_is_the_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_without_an_active_server_is_left_alone_and_cannot_be_meant() {
+async fn a_cluster_without_an_active_server_is_skipped_and_cannot_be_a_target() {
     let mut world = rollout(&[1, 1], Strategy::ClusterByCluster).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
@@ -86,7 +86,7 @@ async fn a_cluster_without_an_active_server_is_left_alone_and_cannot_be_meant() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_in_two_clusters_is_deployed_to_once_and_unnoticed() {
+async fn a_server_in_two_clusters_is_deployed_to_once_without_downtime() {
     use deployer::store::clusters;
     let mut fleet = Fleet::start(&[(2, "shop"), (2, "shop")], "runtime", SyncMethod::Symlink).await;
     fleet.stand_behind().await;
@@ -111,7 +111,7 @@ async fn a_server_in_two_clusters_is_deployed_to_once_and_unnoticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_is_deaf_to_sigterm_is_ended_by_a_cancel_all_the_same() {
+async fn a_cancel_ends_even_a_script_that_ignores_sigterm() {
     let mut world = World::simple().await;
     let deaf = "trap '' TERM HUP INT; echo $$ > ~/pid; echo begun; while :; do sleep 0.2; done";
     world.script("deploy.sh", deaf);
@@ -162,7 +162,7 @@ async fn a_server_that_reboots_in_the_middle_fails_alone_and_is_retried_when_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs_with_its_connection_open_is_given_up() {
+async fn a_server_that_hangs_with_its_connection_open_fails() {
     let mut world = rollout(&[2], ONE).keepalive(Duration::from_secs(1)).start().await;
     world.script("deploy.sh", "[ \"$2\" = web2 ] || { echo begun; sleep 60; }");
     let commit = world.commit("First").await;
@@ -182,7 +182,7 @@ async fn a_server_that_hangs_with_its_connection_open_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_people_who_press_deploy_at_once_get_one_after_the_other() {
+async fn two_simultaneous_deployments_run_one_after_the_other() {
     let mut world = rollout(&[2], ONE).start().await;
     world.script("deploy.sh", "mkdir ~/lock || exit 9; sleep 0.3; rmdir ~/lock");
     let one = world.commit("One").await;
@@ -216,7 +216,7 @@ fn hours_pass(world: &World, hours: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_runs_when_its_window_closes_goes_on() {
+async fn a_running_rollout_continues_when_its_window_closes() {
     let (mut world, olaf) = by_olaf(ONE).await;
     world.script("deploy.sh", "echo begun on $2; sleep 1");
     let commit = world.commit("First").await;
@@ -231,7 +231,7 @@ async fn what_runs_when_its_window_closes_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_pauses_when_its_window_closes_asks_again() {
+async fn a_rollout_that_pauses_checks_permission_again() {
     let canary = Strategy::Canary {
         first: 1,
         wait: None,

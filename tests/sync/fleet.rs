@@ -74,7 +74,7 @@ async fn one(
 }
 
 #[tokio::test]
-async fn each_target_gets_what_it_lacks_and_ends_up_the_same() {
+async fn each_target_is_sent_only_what_it_lacks() {
     let mut fleet = Fleet::of(6).await;
     for n in 0..40 {
         fleet.site.write(&format!("d{}/f{n}", n % 4), "1");

@@ -93,7 +93,7 @@ async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
 }
 
 #[tokio::test]
-async fn a_read_only_target_is_told_plainly() {
+async fn a_read_only_target_is_reported_as_such() {
     for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
         let (mut site, disk) = on_small_disk(method).await;
         site.write("a", "1");
@@ -123,7 +123,7 @@ async fn a_read_only_target_is_told_plainly() {
 }
 
 #[tokio::test]
-async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
+async fn a_failure_halfway_lists_exactly_what_changed() {
     let mut site = Site::new(SyncMethod::InPlace, &["z/f/kept", "var/*.db"], &[]).await;
     site.write("a/f", "1");
     site.write("old", "1");
@@ -165,7 +165,7 @@ async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
 }
 
 #[tokio::test]
-async fn permission_bits_that_were_set_are_told_too() {
+async fn changed_permission_bits_are_reported() {
     let mut site = Site::new(SyncMethod::InPlace, &["kept"], &[]).await;
     site.write("run", "1");
     site.write("other", "1");
@@ -245,7 +245,7 @@ fn many(site: &Site, content: &str) {
 }
 
 #[tokio::test]
-async fn cancelling_in_place_tells_the_truth_about_each_file() {
+async fn cancelling_in_place_reports_each_file_truthfully() {
     let put = futures_util::future::join_all([0, 5, 15, 30, 60, 120, 180, 240].map(cancel_in_place)).await;
     assert!(
         put.iter().any(|&files| files < FILES),
@@ -310,7 +310,7 @@ async fn cancelling_while_files_are_sent_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_told_and_the_next_deployment_sets_it_right() {
+async fn a_lost_connection_is_reported_and_the_next_deployment_repairs_the_target() {
     let mut site = Site::in_place().await;
     site.write("a", "1");
     site.deploy().await;
@@ -331,7 +331,7 @@ async fn a_lost_connection_is_told_and_the_next_deployment_sets_it_right() {
 }
 
 #[tokio::test]
-async fn a_target_that_is_a_file_or_hangs_in_the_air_is_refused() {
+async fn a_target_that_is_a_file_or_a_dangling_link_is_refused() {
     let mut site = Site::in_place().await;
     site.write("a", "1");
     put(site.target().parent().unwrap(), "shop", "a file");
