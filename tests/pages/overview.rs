@@ -3,6 +3,7 @@
 use deployer::domain::ProjectId;
 
 use super::support::Pages;
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_what_runs_where_and_finds_it() {
