@@ -3,6 +3,10 @@
 //! It is a tmpfs in a mount namespace of that sshd, so nothing stays mounted when a test is killed.
 //! Root makes the namespace directly; anybody else makes it in a user namespace, where sshd is given
 //! its own account back, as it refuses to work for a root that may not change users.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a remount is waited for where nothing else runs"
+)]
 
 use std::ffi::OsString;
 use std::fs;

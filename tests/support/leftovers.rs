@@ -1,4 +1,8 @@
 //! Processes that outlive their test.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test that ends may wait on its thread"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -41,4 +45,17 @@ fn below(dir: &Path) -> Vec<(i32, String)> {
         }
     }
     found
+}
+
+#[tokio::test]
+#[should_panic(expected = "still running")]
+async fn a_process_left_behind_fails_its_test() {
+    let dir = tempfile::TempDir::new().expect("a temporary directory");
+    let mut command = tokio::process::Command::new("sleep");
+    let _left = command
+        .arg("60")
+        .current_dir(dir.path())
+        .spawn()
+        .expect("it starts");
+    assert_none(dir.path());
 }
