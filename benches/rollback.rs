@@ -16,11 +16,8 @@
 #[path = "../tests/git/support.rs"]
 mod git_support;
 #[allow(dead_code)]
-#[path = "../tests/support/sshd.rs"]
-mod sshd;
-#[allow(dead_code)]
-#[path = "../tests/support/world.rs"]
-mod world;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 /// Where the files above look for each other.
 mod git {
@@ -32,7 +29,7 @@ use std::time::Duration;
 use deployer::app::deployments;
 use deployer::domain::{Deployment, DeploymentId, DeploymentState};
 use deployer::store::deployments as store;
-use world::{Wishes, World, admin};
+use support::world::{World, admin};
 
 /// Bytes of a file.
 const FILE_SIZE: usize = 8 * 1024;
@@ -45,11 +42,7 @@ fn main() {
 }
 
 async fn measure(servers: usize, files: usize, rounds: usize) {
-    let mut world = World::with(Wishes {
-        clusters: vec![servers],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[servers]).start().await;
     for number in 0..files {
         world.repository.write(&path(number), content(number, 0));
     }

@@ -23,7 +23,7 @@ async fn happened(site: &TestSite, at: &str, actor: &str, action: &str, outcome:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_found_by_who_what_how_and_when() {
+async fn events_are_found_by_actor_action_outcome_and_time() {
     let (_world, site) = site().await;
     happened(
         &site,

@@ -14,7 +14,7 @@ async fn two_commits(pages: &mut Pages) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_previewed_is_what_is_deployed_once() {
+async fn a_preview_shows_what_is_deployed_and_deploys_once() {
     let mut pages = Pages::start(&["dev"], "dora").await;
     let (first, second) = two_commits(&mut pages).await;
 
@@ -54,7 +54,7 @@ async fn what_is_previewed_is_what_is_deployed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_input_is_answered_beside_its_field() {
+async fn invalid_input_is_reported_beside_its_field() {
     let mut pages = Pages::start(&["dev", "prod"], "admin").await;
     let (_, second) = two_commits(&mut pages).await;
     let token = value(&pages.page("/projects/shop/dev").await, "csrf");
@@ -106,7 +106,7 @@ async fn wrong_input_is_answered_beside_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_deploy_is_told_why_and_is_refused() {
+async fn a_visitor_who_may_not_deploy_sees_why_and_is_refused() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     let (_, second) = two_commits(&mut pages).await;
     let page = pages.page("/projects/shop/dev").await;
@@ -125,7 +125,7 @@ async fn who_may_not_deploy_is_told_why_and_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_asked_what_it_runs() {
+async fn a_servers_release_is_read_from_the_server() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     let (first, _) = two_commits(&mut pages).await;
     let live = pages.fragment("/projects/shop/dev/servers/web1").await;

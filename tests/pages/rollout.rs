@@ -8,7 +8,7 @@ use deployer::domain::{
 use reqwest::StatusCode;
 
 use super::support::{Pages, location, value};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// The text of the first element with this class, without its tags.
 fn text(page: &str, mark: &str) -> String {
@@ -44,13 +44,8 @@ fn rolling() -> EnvironmentOptions {
 }
 
 async fn two_servers(who: &str) -> (Pages, CommitId) {
-    let wishes = Wishes {
-        clusters: vec![2],
-        options: rolling(),
-        workers: 0,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, who).await;
+    let project = World::project().clusters(&[2]).options(rolling()).workers(0);
+    let mut pages = Pages::with(project, who).await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     (pages, commit.parse().unwrap())
@@ -58,12 +53,8 @@ async fn two_servers(who: &str) -> (Pages, CommitId) {
 
 /// An environment of two servers; the first deployment there is done.
 async fn deployed(options: EnvironmentOptions) -> Pages {
-    let wishes = Wishes {
-        clusters: vec![2],
-        options,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, "admin").await;
+    let project = World::project().clusters(&[2]).options(options);
+    let mut pages = Pages::with(project, "admin").await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     pages.world.deploy(&commit).await;
@@ -157,12 +148,8 @@ async fn what_needs_a_second_person_says_so() {
         approval_hours: Some(24),
         ..rolling()
     };
-    let wishes = Wishes {
-        options,
-        workers: 0,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, "admin").await;
+    let project = World::project().options(options).workers(0);
+    let mut pages = Pages::with(project, "admin").await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     let id = pages.world.ask(World::request(&commit)).await;
@@ -171,7 +158,7 @@ async fn what_needs_a_second_person_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_will_happen_is_told_before_the_deed() {
+async fn a_confirmation_says_what_will_happen() {
     let (pages, commit) = two_servers("admin").await;
     let address = format!("/projects/shop/dev?commit={commit}");
     let page = pages.page(&address).await;
@@ -197,7 +184,7 @@ async fn what_will_happen_is_told_before_the_deed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_is_asked_for_a_later_time() {
+async fn a_deployment_can_be_scheduled() {
     let (pages, commit) = two_servers("admin").await;
     let page = pages.page(&format!("/projects/shop/dev?commit={commit}")).await;
     let (token, key) = (value(&page, "csrf"), value(&page, "request_key"));
@@ -232,7 +219,7 @@ async fn a_deployment_is_asked_for_a_later_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_is_made_seen_and_lifted_on_the_page() {
+async fn a_lock_is_set_shown_and_removed_on_the_page() {
     let (pages, _) = two_servers("admin").await;
     let page = pages.page("/projects/shop/dev").await;
     let token = value(&page, "csrf");
@@ -267,7 +254,7 @@ async fn a_lock_is_made_seen_and_lifted_on_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_form_of_an_environment_keeps_its_rollout_and_complains_per_field() {
+async fn the_environment_form_keeps_its_rollout_and_shows_errors_per_field() {
     let (pages, _) = two_servers("admin").await;
     let address = "/admin/projects/shop/environments/dev";
     let page = pages.page(address).await;
@@ -354,7 +341,7 @@ async fn a_balancer_that_cannot_be_reached_says_so_on_its_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_a_server_is_left_alone_can_be_read() {
+async fn the_reason_for_skipping_a_server_is_shown() {
     let (pages, commit) = two_servers("admin").await;
     let store = &pages.world.store;
     let mut web2 = deployer::store::servers::by_name(store, "web2").await.unwrap();

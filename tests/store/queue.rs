@@ -57,16 +57,17 @@ async fn eight_workers_share_two_hundred_deployments() {
                     );
                 }
                 tokio::task::yield_now().await;
-                for server in &mine {
-                    held.lock().unwrap().remove(server);
-                }
-                done.lock().unwrap().push(id);
                 let tx = store.change_leased(claimed.lease, noon()).await.unwrap();
                 let (from, to) = (DeploymentState::Running, DeploymentState::Succeeded);
                 deployments::set_state(&tx, id, from, to, noon(), "")
                     .await
                     .unwrap();
+                // Nobody else may take them before this commit.
+                for server in &mine {
+                    held.lock().unwrap().remove(server);
+                }
                 tx.commit(crate::support::store::reached(to)).await.unwrap();
+                done.lock().unwrap().push(id);
             }
         });
     }

@@ -7,6 +7,7 @@
     reason = "a test's server is a plain child that lives as long as its handle"
 )]
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::DirBuilderExt;
@@ -34,6 +35,7 @@ pub struct Builder {
     shared_client_key: Option<PathBuf>,
     listeners: usize,
     lines: Vec<String>,
+    within: Vec<OsString>,
 }
 
 /// A running sshd.
@@ -50,6 +52,7 @@ pub struct Sshd {
     pub user: String,
     dir: TempDir,
     child: Child,
+    within: Vec<OsString>,
 }
 
 impl Builder {
@@ -81,6 +84,12 @@ impl Builder {
     /// A further line for `sshd_config`.
     pub fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
+        self
+    }
+
+    /// Starts it by a program that prepares its surroundings and then becomes sshd.
+    pub fn within(mut self, program: Vec<OsString>) -> Self {
+        self.within = program;
         self
     }
 
@@ -120,8 +129,8 @@ impl Builder {
         text.extend(self.lines.iter().map(|line| format!("{line}\n")));
         fs::write(&config, text).expect("the configuration is written");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("a log file");
-        let child = listen(&config, log);
-        let sshd = Sshd {
+        let child = listen(&self.within, &config, log);
+        let mut sshd = Sshd {
             port: ports[0],
             host_key: pinned(&host_keys[self.pinned].with_extension("pub")),
             client_key,
@@ -129,6 +138,7 @@ impl Builder {
             dir,
             child,
             ports,
+            within: self.within,
         };
         sshd.wait_until_it_listens();
         sshd
@@ -150,6 +160,7 @@ impl Sshd {
             shared_client_key: None,
             listeners: 1,
             lines: Vec::new(),
+            within: Vec::new(),
         }
     }
 
@@ -213,7 +224,7 @@ impl Sshd {
     /// And on again.
     pub fn come_back(&mut self) {
         let log = fs::File::create(self.dir.path().join("sshd.log")).expect("a log file");
-        self.child = listen(&self.dir.path().join("sshd_config"), log);
+        self.child = listen(&self.within, &self.dir.path().join("sshd_config"), log);
         self.wait_until_it_listens();
     }
 
@@ -234,15 +245,16 @@ impl Sshd {
         descendants(self.child.id()).len()
     }
 
-    fn wait_until_it_listens(&self) {
+    fn wait_until_it_listens(&mut self) {
         let start = Instant::now();
         while !self
             .ports
             .iter()
             .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
         {
+            let ended = self.child.try_wait().expect("a child of ours");
             assert!(
-                start.elapsed() < START_LIMIT,
+                ended.is_none() && start.elapsed() < START_LIMIT,
                 "sshd does not listen: {}",
                 self.log()
             );
@@ -252,14 +264,20 @@ impl Sshd {
 }
 
 impl Drop for Sshd {
+    /// The power is off, and no process of a script is left behind.
     fn drop(&mut self) {
         self.go_down();
+        if !std::thread::panicking() {
+            super::leftovers::assert_none(self.dir.path());
+        }
     }
 }
 
-fn listen(config: &Path, log: fs::File) -> Child {
-    Command::new("/usr/sbin/sshd")
-        .args(["-D", "-e", "-f"])
+fn listen(within: &[OsString], config: &Path, log: fs::File) -> Child {
+    let sshd = ["/usr/sbin/sshd", "-D", "-e", "-f"].map(OsString::from);
+    let mut words = within.iter().chain(&sshd);
+    Command::new(words.next().expect("a program"))
+        .args(words)
         .arg(config)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -83,7 +83,7 @@ async fn a_release_is_built_beside_the_running_one_and_switched_to_at_once() {
 }
 
 #[tokio::test]
-async fn what_a_script_edits_in_one_release_stays_out_of_the_others() {
+async fn files_edited_in_one_release_do_not_change_others() {
     let mut site = Site::symlink().await;
     site.write("a", "1");
     let first = site.deploy().await;
@@ -163,6 +163,7 @@ async fn a_link_left_by_a_crash_never_puts_another_release_in_service() {
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
+    assert_eq!(left.len(), 2, "the link in service and the releases: {left:?}");
     assert!(
         left.iter()
             .all(|name| !name.to_string_lossy().starts_with(".deployer")),
@@ -256,7 +257,7 @@ async fn a_release_that_a_process_works_in_is_not_pruned() {
 }
 
 #[tokio::test]
-async fn a_look_finds_what_to_go_back_to_and_going_back_needs_no_copy() {
+async fn an_inspection_finds_earlier_releases_and_a_rollback_to_one_copies_nothing() {
     let mut site = Site::symlink().await;
     assert_eq!(site.look().await, Looked::default());
     site.write("a", "1");
@@ -292,7 +293,7 @@ async fn a_look_finds_what_to_go_back_to_and_going_back_needs_no_copy() {
 }
 
 #[tokio::test]
-async fn a_look_at_huge_markers_stays_short() {
+async fn huge_markers_are_read_only_in_part() {
     let mut site = Site::symlink().await;
     site.write("a", "1");
     let directory = site.deploy().await.directory;

@@ -54,7 +54,7 @@ async fn looking_at_the_login_form_opens_no_session() {
 }
 
 #[tokio::test]
-async fn a_session_id_from_before_the_login_is_worth_nothing_after_it() {
+async fn a_login_replaces_the_session_id() {
     let site = TestSite::start().await;
     site.add_user("alice").await;
     let id = |answer: &reqwest::Response| {
@@ -157,7 +157,7 @@ async fn logging_out_ends_the_session_on_the_server() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_and_a_changed_password_end_what_was_open() {
+async fn disabling_an_account_or_changing_its_password_ends_its_sessions() {
     let site = TestSite::start().await;
     site.add_user("alice").await;
     site.log_in("alice", PASSWORD).await;
