@@ -250,6 +250,7 @@ async fn by_olaf(strategy: Strategy) -> (World, Actor) {
         ..wishes(&[2], strategy)
     })
     .await;
+    world.account("olaf").await;
     (world, Actor::user("olaf", "192.0.2.7"))
 }
 

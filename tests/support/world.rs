@@ -13,7 +13,8 @@ use deployer::config::Config;
 use deployer::domain::deployment::ServerPart;
 use deployer::domain::{
     Actor, Cluster, ClusterId, Deployment, DeploymentId, Environment, EnvironmentId, EnvironmentOptions,
-    Event, EventKind, LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
+    Event, EventKind, LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, User, UserId,
+    server::Member,
 };
 use deployer::engine::{Engine, Parts, Settings};
 use deployer::git::{GitOptions, Mirrors};
@@ -206,8 +207,29 @@ impl World {
         }
     }
 
-    /// Asks for a deployment as `admin`, who may everything.
+    /// Gives `name` an account, unless it has one.
+    pub async fn account(&self, name: &str) {
+        use deployer::store::users;
+        if users::by_name(&self.store, name).await.is_ok() {
+            return;
+        }
+        let user = User {
+            id: UserId(0),
+            name: name.parse().unwrap(),
+            display_name: String::new(),
+            email: String::new(),
+            disabled: false,
+            created_at: self.clock.now(),
+            last_login_at: None,
+        };
+        let tx = super::store::change(&self.store).await;
+        users::insert(&tx, &user, None).await.unwrap();
+        super::store::bring_in(tx).await;
+    }
+
+    /// Requests a deployment as `admin`, who may do everything.
     pub async fn ask(&self, request: DeployRequest) -> DeploymentId {
+        self.account("admin").await;
         deployments::request(&self.app, &admin(), request)
             .await
             .unwrap()
