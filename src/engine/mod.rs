@@ -53,7 +53,7 @@ mod worker;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::domain::{DeploymentId, Environment, Kind, Plan, Result, ServerId, Strategy};
+use crate::domain::{Environment, Kind, Plan, Result, ServerId, Strategy};
 use live::Hub;
 use planning::{Asking, Roster};
 use shared::Shared;

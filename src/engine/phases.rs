@@ -65,7 +65,6 @@ async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: Turn) -> 
     let mask = Mask::new(secrets.chain(engine.parts.settings.secrets.iter().map(String::as_str)));
     let sink = Sink {
         store: store.clone(),
-        hub: engine.hub.clone(),
         clock: engine.parts.clock.clone(),
         lease,
     };
