@@ -222,9 +222,9 @@ impl World {
             created_at: self.clock.now(),
             last_login_at: None,
         };
-        let tx = super::store::change(&self.store).await;
+        let tx = change(&self.store).await;
         users::insert(&tx, &user, None).await.unwrap();
-        super::store::bring_in(tx).await;
+        bring_in(tx).await;
     }
 
     /// Requests a deployment as `admin`, who may do everything.
