@@ -10,6 +10,8 @@ use super::Instant;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
+/// The name under which a push deploys by itself.
+pub const AUTO: &str = "auto";
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,13 @@
 //! From nothing to a deployment, with a browser only.
 
-use deployer::app::deployments::{self, DeployRequest};
+use deployer::app::deployments::DeployRequest;
 use deployer::domain::{Deployment, DeploymentState};
 use deployer::store::{clusters, environments, projects, servers};
 use tokio_util::sync::CancellationToken;
 
 use super::{environment, page, send, site};
 use crate::support::sshd::Sshd;
-use crate::support::world::{World, admin};
+use crate::support::world::World;
 use crate::web::support::TestSite;
 
 /// The key a page offers to trust.
@@ -99,8 +99,8 @@ async fn deploy(world: &World, commit: &str) -> Deployment {
         environment: "prod".into(),
         ..World::request(commit)
     };
-    let asked = deployments::request(&world.app, &admin(), wanted).await.unwrap();
-    world.end(asked.id()).await
+    let asked = world.ask(wanted).await;
+    world.end(asked).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod going_back;
 mod half_changed;
 pub mod hardship;
 mod killed;
+mod permission;
 mod queueing;
 mod recovering;
 mod refusals;

@@ -45,7 +45,6 @@ async fn deployments_that_share_a_server_never_run_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_deployment_is_refused_once_its_account_is_disabled() {
-    use deployer::domain::{User, UserId};
     use deployer::store::{audit, users};
 
     let mut world = World::simple().await;
@@ -57,23 +56,16 @@ async fn a_waiting_deployment_is_refused_once_its_account_is_disabled() {
         .await;
     let second = world.commit("Waits").await;
     let waiting = world.ask(World::request(&second)).await;
-    let user = User {
-        id: UserId(0),
-        name: "admin".parse().unwrap(),
-        display_name: String::new(),
-        email: String::new(),
-        disabled: true,
-        created_at: world.app.now(),
-        last_login_at: None,
-    };
+    let mut user = users::by_name(&world.store, "admin").await.unwrap();
+    user.disabled = true;
     let tx = crate::support::store::change(&world.store).await;
-    users::insert(&tx, &user, None).await.unwrap();
+    users::update(&tx, &user).await.unwrap();
     crate::support::store::bring_in(tx).await;
 
     let refused = world.end(waiting).await;
 
     assert_eq!(refused.state, DeploymentState::Failed);
-    let sentence = "It may not be done any more: The account of admin is disabled.";
+    let sentence = "No longer allowed: The account of admin is disabled.";
     assert_eq!(refused.outcome, format!("{sentence} No server was touched."));
     let page = audit::list(&world.store, &Default::default(), Default::default(), 20).await;
     let events = page.unwrap().items;

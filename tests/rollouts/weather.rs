@@ -207,6 +207,7 @@ async fn by_olaf(strategy: Strategy) -> (World, Actor) {
         .clock(Clock::set_to(monday))
         .start()
         .await;
+    world.account("olaf").await;
     (world, Actor::user("olaf", "192.0.2.7"))
 }
 

@@ -10,7 +10,7 @@ use deployer::app::{self, App};
 use deployer::clock::Clock;
 use deployer::domain::deployment::{ServerPart, ServerState};
 use deployer::domain::{
-    Actor, Deployment, DeploymentId, DeploymentState, Event, EventKind, LogLine, PauseReason, Step,
+    Actor, Deployment, DeploymentId, DeploymentState, Event, EventKind, LogLine, PauseReason, Step, User, UserId,
 };
 use deployer::ssh::Pool;
 use deployer::store::{Change, Store, log};
@@ -75,8 +75,29 @@ impl World {
         }
     }
 
-    /// Asks for a deployment as `admin`, who may everything.
+    /// Gives `name` an account, unless it has one.
+    pub async fn account(&self, name: &str) {
+        use deployer::store::users;
+        if users::by_name(&self.store, name).await.is_ok() {
+            return;
+        }
+        let user = User {
+            id: UserId(0),
+            name: name.parse().unwrap(),
+            display_name: String::new(),
+            email: String::new(),
+            disabled: false,
+            created_at: self.clock.now(),
+            last_login_at: None,
+        };
+        let tx = change(&self.store).await;
+        users::insert(&tx, &user, None).await.unwrap();
+        bring_in(tx).await;
+    }
+
+    /// Requests a deployment as `admin`, who may do everything.
     pub async fn ask(&self, request: DeployRequest) -> DeploymentId {
+        self.account("admin").await;
         deployments::request(&self.app, &admin(), request)
             .await
             .unwrap()

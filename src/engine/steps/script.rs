@@ -1,4 +1,4 @@
-//! The scripts a repository brings along, run here or on a server with the original's arguments.
+//! Runs the scripts of a repository, on the deployer's host or on a server.
 //!
 //! A script that is not there is skipped with a line in the log. An executable one is run as it is,
 //! another one by `sh`.
@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::checkout::Tree;
-use super::{Done, Failure, StepResult};
 use crate::domain::{StepKind, StepState, Stream};
+use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Member, Run};
 use crate::{process, ssh};
@@ -71,7 +71,7 @@ async fn run_local(
     log: &mut StepLog,
 ) -> StepResult {
     let path = dir.join(script);
-    // A link could lead out of the tree to a program that is none of the repository's.
+    // A link could lead out of the tree, to a program that is not the repository's.
     let Ok(metadata) = tokio::fs::symlink_metadata(&path)
         .await
         .and_then(|found| match found.is_file() {
@@ -198,7 +198,7 @@ async fn run_remote(
     judge(run, kind, script, &how, code)
 }
 
-/// Deletes a script from a server, however it ended: a cancel or a time limit leaves none either.
+/// Deletes a script from a server, however it ended; also after a cancel or a time limit.
 async fn remove(there: &Place<'_>, script: &str, log: &mut StepLog) {
     let remove = ssh::Command::script(REMOVE_REMOTE).arg(there.dir).arg(script);
     let limits = ssh::Run {
@@ -220,7 +220,7 @@ const REMOVE_LIMIT: Duration = Duration::from_secs(30);
 /// What `rm` may complain, in bytes.
 const REMOVE_OUTPUT: usize = 4096;
 
-/// What a script's end means. Tests fail the deployment only where the environment says so.
+/// The result of a script. Failed tests fail the deployment only where the environment says so.
 fn judge(run: &Run, kind: StepKind, script: &str, how: &str, code: Option<i32>) -> StepResult {
     if code == Some(0) {
         return Ok(Done::exited(0));
@@ -228,7 +228,7 @@ fn judge(run: &Run, kind: StepKind, script: &str, how: &str, code: Option<i32>) 
     let message = format!("{script} ended with {how}.");
     let tests = matches!(kind, StepKind::LocalTests | StepKind::Tests);
     if tests && !run.environment.fail_on_failed_tests {
-        let detail = format!("{message} This environment goes on all the same.");
+        let detail = format!("{message} This environment continues after failed tests.");
         return Ok(Done {
             state: StepState::Warned,
             detail,
