@@ -58,10 +58,14 @@ pub enum Action {
     Rollback,
     /// End a deployment that runs or waits.
     Cancel,
+    /// Run a task of the project on its servers.
+    Run,
     /// Freeze an environment, or lift that.
     Lock,
     /// Second somebody else's deployment.
     Approve,
+    /// Read, verify and export the audit log.
+    Audit,
     /// Change projects, environments, servers, clusters; touch balancers by hand.
     Configure,
     /// Act for another user.
@@ -72,13 +76,15 @@ pub enum Action {
 
 impl Action {
     /// All of them, from the weakest.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::View,
         Self::Deploy,
         Self::Rollback,
         Self::Cancel,
+        Self::Run,
         Self::Lock,
         Self::Approve,
+        Self::Audit,
         Self::Configure,
         Self::Impersonate,
         Self::Administer,
@@ -91,8 +97,10 @@ impl Action {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
             Self::Cancel => "cancel",
+            Self::Run => "run",
             Self::Lock => "lock",
             Self::Approve => "approve",
+            Self::Audit => "audit",
             Self::Configure => "configure",
             Self::Impersonate => "impersonate",
             Self::Administer => "administer",

@@ -140,6 +140,11 @@ impl Engine {
         Ok(())
     }
 
+    /// The name of this instance in leases.
+    pub fn instance(&self) -> &str {
+        &self.0.parts.settings.instance
+    }
+
     /// What bringing a commit to the servers `meant` would do, for whoever is about to ask for it. A
     /// balancer that cannot be asked is a note in the plan.
     ///

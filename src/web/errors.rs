@@ -9,7 +9,7 @@ use std::error::Error as _;
 
 use askama::Template;
 use poem::error::{ParsePathError, ResponseError};
-use poem::http::{HeaderName, StatusCode};
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use serde_json::json;
 
@@ -37,6 +37,9 @@ pub fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
+
+/// When to try again what is away, in seconds.
+const RETRY_AFTER: &str = "5";
 
 /// There is no page at `path`.
 pub fn no_page(path: &str) -> Error {
@@ -159,6 +162,10 @@ pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
         as_page(&trouble, visitor).await
     };
     response.set_status(trouble.status);
+    if trouble.status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static(RETRY_AFTER);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
     response
 }
 
@@ -168,15 +175,19 @@ fn plain(error: &Error) -> Response {
 }
 
 async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
-    let frame = match visitor.frame(trouble.title(), Section::Elsewhere).await {
-        Ok(frame) => frame,
-        Err(_) => Frame::new(
+    // Flash messages are in the store, which may be what is away: they wait for another page.
+    let frame = match trouble.error.kind() {
+        ErrorKind::Unavailable => None,
+        _ => visitor.frame(trouble.title(), Section::Elsewhere).await.ok(),
+    };
+    let frame = frame.unwrap_or_else(|| {
+        Frame::new(
             visitor,
             trouble.title().to_owned(),
             Section::Elsewhere,
             Vec::new(),
-        ),
-    };
+        )
+    });
     let page = ErrorPage {
         frame,
         icon: trouble.icon(),
@@ -200,12 +211,7 @@ fn as_toast(trouble: &Trouble, visitor: &Visitor) -> Response {
     };
     let mut response = html(&toast).unwrap_or_else(|error| plain(&error));
     let headers = response.headers_mut();
-    let say = |name, value| {
-        (
-            HeaderName::from_static(name),
-            poem::http::HeaderValue::from_static(value),
-        )
-    };
+    let say = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
     headers.extend([say("hx-retarget", "#toasts"), say("hx-reswap", "beforeend")]);
     response
 }

@@ -123,7 +123,7 @@ impl Frame {
             user: visitor.user().map(|user| user.title().to_owned()),
             csrf: visitor.form_token(),
             theme: visitor.theme(),
-            nav: nav(section, may(Action::View), may(Action::Configure)),
+            nav: nav(section, may(Action::Audit), may(Action::Configure)),
             flashes,
             banners: if administers { site.banners() } else { Vec::new() },
             now: visitor.now(),
@@ -133,7 +133,7 @@ impl Frame {
     }
 }
 
-fn nav(section: Section, views_all: bool, configures: bool) -> Vec<NavItem> {
+fn nav(section: Section, audits: bool, configures: bool) -> Vec<NavItem> {
     let everything = [
         (
             "Overview",
@@ -144,7 +144,7 @@ fn nav(section: Section, views_all: bool, configures: bool) -> Vec<NavItem> {
         ),
         ("Activity", "activity", urls::activity(), Section::Activity, true),
         ("History", "history", urls::history(), Section::History, true),
-        ("Audit", "shield-check", urls::audit(), Section::Audit, views_all),
+        ("Audit", "shield-check", urls::audit(), Section::Audit, audits),
         ("Admin", "settings", urls::admin(), Section::Admin, configures),
     ];
     everything

@@ -13,14 +13,16 @@ use deployer::config::Config;
 use deployer::domain::deployment::ServerPart;
 use deployer::domain::{
     Actor, Cluster, ClusterId, Deployment, DeploymentId, Environment, EnvironmentId, EnvironmentOptions,
-    Event, EventKind, LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
+    LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
 };
 use deployer::engine::{Engine, Parts, Settings};
 use deployer::git::{GitOptions, Mirrors};
 use deployer::ssh::Pool;
-use deployer::store::{Change, Store, StoreOptions, log};
+use deployer::store::{Store, StoreOptions, log};
 use tempfile::TempDir;
 
+use super::databases::{Database, TestDatabase};
+pub use super::databases::{bring_in, change};
 use super::sshd::Sshd;
 use crate::git::support::Origin;
 
@@ -38,6 +40,8 @@ pub struct World {
     pub repository: Origin,
     pub servers: Vec<Sshd>,
     pub dir: TempDir,
+    /// What it is kept in, where that is not an SQLite file in `dir`. Goes last.
+    pub database: Option<TestDatabase>,
 }
 
 /// What a test wants.
@@ -56,6 +60,7 @@ pub struct Wishes {
     /// How long a silent server is left alone before it is asked whether it is there.
     pub keepalive: Duration,
     pub clock: Clock,
+    pub database: Database,
 }
 
 impl Default for Wishes {
@@ -71,6 +76,7 @@ impl Default for Wishes {
             balancers: Default::default(),
             keepalive: deployer::ssh::Options::default().keepalive,
             clock: Clock::System,
+            database: Database::Sqlite,
         }
     }
 }
@@ -90,7 +96,12 @@ impl World {
             servers.push(Sshd::builder().accept(&key).start().await);
         }
         let repository = Origin::new();
-        let (app, parts) = app(dir.path(), &key, &wishes).await;
+        let database = match wishes.database {
+            Database::Sqlite => None,
+            server => Some(TestDatabase::prepared(server).await),
+        };
+        let url = database.as_ref().map(|database| database.url.clone());
+        let (app, parts) = app(dir.path(), &key, &wishes, url, "test").await;
         let world = Self {
             app,
             store: parts.store.clone(),
@@ -100,6 +111,7 @@ impl World {
             repository,
             servers,
             dir,
+            database,
         };
         world.fill(wishes).await;
         world
@@ -319,11 +331,18 @@ pub async fn bare_app(dir: &Path) -> App {
         workers: 0,
         ..Wishes::default()
     };
-    app(dir, &dir.join("no-key"), &wishes).await.0
+    app(dir, &dir.join("no-key"), &wishes, None, "test").await.0
 }
 
-async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> (App, app::Parts) {
-    let url = format!("sqlite://{}", dir.join("deployer.db").display());
+/// An installation of its own in `dir`, over the database at `url` or an SQLite file.
+pub async fn app(
+    dir: &Path,
+    key: &Path,
+    wishes: &Wishes,
+    url: Option<String>,
+    instance: &str,
+) -> (App, app::Parts) {
+    let url = url.unwrap_or_else(|| format!("sqlite://{}", dir.join("deployer.db").display()));
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
     store.migrate().await.unwrap();
     let access = Arc::new(match wishes.policy {
@@ -338,7 +357,7 @@ async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> (App, app::Parts) {
     });
     let clock = wishes.clock.clone();
     let settings = Settings {
-        instance: "test".into(),
+        instance: instance.into(),
         workers: wishes.workers,
         work_dir: dir.join("work"),
         lease: Duration::from_secs(20),
@@ -377,16 +396,4 @@ pub fn access(dir: &Path, lines: &str) -> Access {
     let policy = std::fs::read_to_string(shipped.join("policy.csv")).unwrap();
     std::fs::write(policies.join("policy.csv"), format!("{policy}\n{lines}\n")).unwrap();
     Access::load(&policies).unwrap()
-}
-
-/// A change that the host's command line makes.
-pub async fn change(store: &Store) -> Change {
-    let operator = Access::local_operator("test", Clock::System.now());
-    store.change(&operator, Clock::System.now()).await.unwrap()
-}
-
-/// Makes a change durable, as history that was brought in.
-pub async fn bring_in(change: Change) {
-    let event = Event::new(EventKind::HistoryBroughtIn, serde_json::json!({}));
-    change.commit(event).await.unwrap();
 }

@@ -16,7 +16,7 @@ use crate::engine::stop::{Stop, StopReason};
 use crate::engine::worker;
 use crate::engine::{Inner, Settings};
 use crate::store::queue::{self, Abandoned, Claimed};
-use crate::store::{Fenced, Lease, deployments};
+use crate::store::{Fenced, Lease, deployments, jobs};
 
 /// How often it is looked for a lease that has ended: well within the half minute in which what
 /// another instance has lost is to be closed.
@@ -26,9 +26,11 @@ const CLOSE_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is tried; after that its lease ends, and then it is found once more.
 const CLOSE_TRIES: u32 = 10;
 
-/// Takes over everything an earlier process of this installation left.
+/// Takes over what earlier processes left, as far as they are known to be gone.
 pub(in crate::engine) async fn take_all(engine: &Inner) -> Result<Vec<Claimed>> {
-    take(engine, Abandoned::All).await
+    jobs::free_at_start(&engine.parts.store).await?;
+    let now = engine.parts.clock.now();
+    take(engine, Abandoned::AtStart { now }).await
 }
 
 async fn take(engine: &Inner, which: Abandoned) -> Result<Vec<Claimed>> {
@@ -66,7 +68,10 @@ pub(in crate::engine) async fn watch(engine: Arc<Inner>, left: Vec<Claimed>) {
 /// Takes over those whose lease has ended. One that runs here sees that itself, and has to have its
 /// programs ended first.
 async fn ended(engine: &Inner) -> Result<Vec<Claimed>> {
-    let which = Abandoned::LeaseEnded(engine.parts.clock.now());
+    let which = Abandoned::LeaseEnded {
+        now: engine.parts.clock.now(),
+        ago: Duration::ZERO,
+    };
     let found = queue::abandoned(&engine.parts.store, which).await?;
     let is_here = |id: &DeploymentId| engine.running.lock().contains_key(id);
     if found.is_empty() || found.iter().any(|one| is_here(&one.id)) {
