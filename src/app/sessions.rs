@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use crate::store::jobs::{Candidate, Job};
 
 /// An expired session is refused anyway, so an hour more in the table is harmless.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -12,8 +13,15 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Deletes them now and then until `stop`.
 pub async fn watch(app: App, stop: CancellationToken) {
     let sessions = app.sessions();
+    // One sweep an hour is enough, whichever instance does it.
+    let mut candidate = Candidate::new(Job::Sessions, app.engine.instance(), SWEEP_EVERY);
     loop {
-        match sessions.sweep().await {
+        let swept = match candidate.lease(&app.store, app.now()).await {
+            Ok(Some(_)) => sessions.sweep().await,
+            Ok(None) => Ok(0),
+            Err(error) => Err(error),
+        };
+        match swept {
             Ok(0) => {}
             Ok(swept) => tracing::debug!(swept, "expired sessions were deleted"),
             Err(error) => {

@@ -18,11 +18,14 @@ use crate::balancer;
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
+use crate::store::jobs::{Candidate, Job};
 use crate::store::{Right, queue};
 
 /// How often it looks. Until a restart is noticed, users may reach a server that was left out. With nothing
 /// left out, a look is one small query.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long after the end of an instance another one takes this job over.
+const LEASE: Duration = Duration::from_secs(20);
 /// HAProxy counts its times in whole seconds.
 const ROUNDING: Duration = Duration::from_secs(1);
 
@@ -32,10 +35,21 @@ type Memory = HashMap<BalancerId, Instant>;
 /// Looks again and again, until the engine is shut down.
 pub(super) async fn watch(engine: Arc<Shared>) {
     let mut memory = Memory::new();
+    let store = &engine.parts.store;
+    let mut candidate = Candidate::new(Job::Keeper, &engine.parts.settings.instance, LEASE);
     let watching = async {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
-            if let Err(error) = look(&engine, &mut memory).await {
+            let looked = match candidate.lease(store, engine.parts.clock.now()).await {
+                Ok(Some(_)) => look(&engine, &mut memory).await,
+                // What another instance saw meanwhile is not known here.
+                Ok(None) => {
+                    memory.clear();
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = looked {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "whether what was left out of service still is, is not known"
@@ -44,6 +58,7 @@ pub(super) async fn watch(engine: Arc<Shared>) {
         }
     };
     engine.shutdown.run_until_cancelled(Box::pin(watching)).await;
+    candidate.resign(store).await;
 }
 
 async fn look(engine: &Shared, memory: &mut Memory) -> Result<()> {

@@ -25,7 +25,7 @@ pub(super) async fn beat(engine: Arc<Shared>, lease: Lease, stop: Stop) {
     let pause = (settings.lease / SIGNS_PER_LEASE).max(SHORTEST_BEAT);
     let mut good_until = tokio::time::Instant::now() + settings.lease;
     loop {
-        match queue::extend(store, lease, clock.now() + settings.lease).await {
+        match queue::extend(store, lease, clock.now(), settings.lease).await {
             Ok(()) => {
                 good_until = tokio::time::Instant::now() + settings.lease;
                 match queue::cancel_requested(store, id).await {

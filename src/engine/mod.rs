@@ -91,6 +91,11 @@ impl Engine {
         Ok(())
     }
 
+    /// The name of this instance in leases.
+    pub fn instance(&self) -> &str {
+        &self.0.parts.settings.instance
+    }
+
     /// What bringing a commit to the servers `meant` would do. A balancer that does not answer is a
     /// note in the plan.
     ///

@@ -15,8 +15,8 @@ use super::steps::checkout;
 use super::stop::{Stop, StopReason};
 use super::{closing, lease};
 use crate::domain::{DeploymentId, Result};
-use crate::store::Fenced;
 use crate::store::queue::{self, Abandoned, Claimed};
+use crate::store::{Fenced, jobs};
 
 /// How often the store is asked for ended leases: what another instance lost is to be closed within half
 /// a minute.
@@ -28,7 +28,9 @@ const CLOSE_TRIES: u32 = 10;
 
 /// Takes over everything an earlier process of this installation left.
 pub(super) async fn take_all(engine: &Shared) -> Result<Vec<Claimed>> {
-    take(engine, Abandoned::All).await
+    jobs::free_at_start(&engine.parts.store).await?;
+    let now = engine.parts.clock.now();
+    take(engine, Abandoned::AtStart { now }).await
 }
 
 async fn take(engine: &Shared, which: Abandoned) -> Result<Vec<Claimed>> {
@@ -66,7 +68,10 @@ pub(super) async fn watch(engine: Arc<Shared>, left: Vec<Claimed>) {
 /// Takes over deployments whose lease has ended. One that runs here notices by itself, and its programs have
 /// to end first.
 async fn ended(engine: &Shared) -> Result<Vec<Claimed>> {
-    let which = Abandoned::LeaseEnded(engine.parts.clock.now());
+    let which = Abandoned::LeaseEnded {
+        now: engine.parts.clock.now(),
+        ago: Duration::ZERO,
+    };
     let found = queue::abandoned(&engine.parts.store, which).await?;
     let is_here = |id: &DeploymentId| engine.running.lock().contains_key(id);
     if found.is_empty() || found.iter().any(|one| is_here(&one.id)) {

@@ -10,17 +10,21 @@ use std::time::Duration;
 use super::permission::{self, Permission};
 use super::shared::Shared;
 use crate::domain::{Deployment, DeploymentState, Event, EventKind, Instant, Outcome, Result};
+use crate::store::jobs::{Candidate, Job};
 use crate::store::{Right, deployments};
 
 /// How often the store is asked for due deployments. Times are chosen to the minute.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long after the end of an instance another one takes this job over.
+const LEASE: Duration = Duration::from_secs(20);
 /// The outcome of a deployment that nobody approved.
 const NOT_APPROVED: &str = "Nobody approved it in time; no server was touched.";
 
 /// Looks again and again, until the engine is shut down.
 pub(super) async fn watch(engine: Arc<Shared>) {
+    let mut candidate = Candidate::new(Job::Scheduler, &engine.parts.settings.instance, LEASE);
     loop {
-        if let Err(error) = look(&engine).await {
+        if let Err(error) = look_if_mine(&engine, &mut candidate).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "what is due could not be read"
@@ -28,8 +32,17 @@ pub(super) async fn watch(engine: Arc<Shared>) {
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN) => {}
-            () = engine.shutdown.cancelled() => return,
+            () = engine.shutdown.cancelled() => break,
         }
+    }
+    candidate.resign(&engine.parts.store).await;
+}
+
+async fn look_if_mine(engine: &Shared, candidate: &mut Candidate) -> Result<()> {
+    let (store, now) = (&engine.parts.store, engine.parts.clock.now());
+    match candidate.lease(store, now).await? {
+        Some(_) => look(engine).await,
+        None => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use tower_sessions::{ExpiredDeletion, SessionStore};
 
 use super::columns::micros;
 use super::entities::sessions::{ActiveModel, Column, Entity};
+use super::error::again;
 use super::{Store, columns};
 use crate::clock::Clock;
 use crate::domain::{Error, Result};
@@ -34,13 +35,16 @@ impl SessionRows {
     /// Deletes what has expired. Returns how many there were.
     pub async fn sweep(&self) -> Result<u64> {
         let now = micros(self.clock.now());
-        let record = self.store.record().await?;
-        let done = Entity::delete_many()
-            .filter(Column::ExpiresAt.lte(now))
-            .exec(record.connection())
-            .await?;
-        record.commit().await?;
-        Ok(done.rows_affected)
+        again(|| async {
+            let record = self.store.record().await?;
+            let done = Entity::delete_many()
+                .filter(Column::ExpiresAt.lte(now))
+                .exec(record.connection())
+                .await?;
+            record.commit().await?;
+            Ok(done.rows_affected)
+        })
+        .await
     }
 
     async fn put(&self, session: &Session) -> Result<()> {
@@ -94,14 +98,14 @@ impl SessionRows {
 #[async_trait]
 impl SessionStore for SessionRows {
     async fn create(&self, session: &mut Session) -> SessionResult<()> {
-        while !self.put_new(session).await.map_err(as_text)? {
+        while !again(|| self.put_new(session)).await.map_err(as_text)? {
             session.id = Id::default();
         }
         Ok(())
     }
 
     async fn save(&self, session: &Session) -> SessionResult<()> {
-        self.put(session).await.map_err(as_text)
+        again(|| self.put(session)).await.map_err(as_text)
     }
 
     async fn load(&self, id: &Id) -> SessionResult<Option<Session>> {
@@ -109,7 +113,7 @@ impl SessionStore for SessionRows {
     }
 
     async fn delete(&self, id: &Id) -> SessionResult<()> {
-        self.remove(id).await.map_err(as_text)
+        again(|| self.remove(id)).await.map_err(as_text)
     }
 }
 

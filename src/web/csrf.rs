@@ -76,6 +76,9 @@ pub async fn check(
     }
     let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
     request.set_body(body.clone());
+    if is_form(request) && holds_nul(&body) {
+        return Err(nul_refused().into());
+    }
     let token = match request.header(HEADER) {
         Some(token) => Some(token.to_owned()),
         None => form_field(request, &body),
@@ -110,11 +113,27 @@ fn comes_from_here(request: &Request, public_origin: Option<&str>) -> bool {
         .is_some_and(|(_, authority)| authority == host)
 }
 
-fn form_field(request: &Request, body: &[u8]) -> Option<String> {
-    let is_form = request
+fn is_form(request: &Request) -> bool {
+    request
         .content_type()
-        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    let mut pairs = url::form_urlencoded::parse(if is_form { body } else { &[] });
+        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}
+
+/// Whether an address or a form, still encoded, holds the one character that not every database
+/// stores.
+pub fn holds_nul(encoded: &[u8]) -> bool {
+    encoded.contains(&0) || encoded.windows(3).any(|three| three == b"%00")
+}
+
+/// What is said of it.
+pub fn nul_refused() -> Error {
+    Error::invalid(
+        "The address or form holds a NUL character, which cannot be stored. Nothing was done; remove it and try again.",
+    )
+}
+
+fn form_field(request: &Request, body: &[u8]) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(if is_form(request) { body } else { &[] });
     pairs
         .find(|(name, _)| name == FIELD)
         .map(|(_, value)| value.into_owned())

@@ -38,6 +38,9 @@ pub fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
+/// When to try again what is away, in seconds.
+const RETRY_AFTER: &str = "5";
+
 /// There is no page at `path`.
 fn no_page(path: &str) -> Error {
     let shown: String = path.chars().take(120).collect();
@@ -161,6 +164,10 @@ pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
         let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
+    if trouble.status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static(RETRY_AFTER);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
     response
 }
 
@@ -174,10 +181,12 @@ fn plain(error: &Error) -> Response {
 }
 
 async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
-    let frame = match visitor.frame(trouble.title(), Section::Elsewhere).await {
-        Ok(frame) => frame,
-        Err(_) => visitor.frame_without_flashes(trouble.title(), Section::Elsewhere),
+    // Flash messages are in the store, which may be what is away: they wait for another page.
+    let frame = match trouble.error.kind() {
+        ErrorKind::Unavailable => None,
+        _ => visitor.frame(trouble.title(), Section::Elsewhere).await.ok(),
     };
+    let frame = frame.unwrap_or_else(|| visitor.frame_without_flashes(trouble.title(), Section::Elsewhere));
     let page = ErrorPage {
         frame,
         icon: trouble.icon(),

@@ -111,8 +111,8 @@ pub struct Frame {
 /// What decides about the navigation.
 #[derive(Debug, Clone, Copy)]
 pub struct Rights {
-    /// Whether they may see everything.
-    pub views_all: bool,
+    /// Whether they may read the audit log.
+    pub audits: bool,
     /// Whether they may configure everything.
     pub configures: bool,
 }
@@ -130,7 +130,7 @@ pub fn nav(section: Section, rights: Rights) -> Vec<NavItem> {
         item("Activity", "activity", urls::activity(), Section::Activity),
         item("History", "history", urls::history(), Section::History),
     ];
-    if rights.views_all {
+    if rights.audits {
         items.push(item("Audit", "shield-check", urls::audit(), Section::Audit));
     }
     if rights.configures {

@@ -100,6 +100,13 @@ impl<E: Endpoint> Gate<E> {
         if length.is_some_and(|length| length > csrf::FORM_LIMIT) {
             return Err(poem::Error::from_status(StatusCode::PAYLOAD_TOO_LARGE));
         }
+        let (path, query) = (request.uri().path(), request.uri().query());
+        if csrf::holds_nul(path.as_bytes()) {
+            return Err(errors::no_page(path).into());
+        }
+        if query.is_some_and(|query| csrf::holds_nul(query.as_bytes())) {
+            return Err(csrf::nul_refused().into());
+        }
         if visitor.principal().needs_form_token() {
             let public_origin = self.site.settings.public_origin.as_deref();
             csrf::check(&mut request, visitor.form_secret(), public_origin).await?;

@@ -218,7 +218,7 @@ impl Visitor {
             policy.may(self.actor(), action, &Resource::Everything, self.now())
         };
         let rights = Rights {
-            views_all: may(Action::View),
+            audits: may(Action::Audit),
             configures: may(Action::Configure),
         };
         Frame {

@@ -10,6 +10,7 @@ mod fleet;
 mod going_back;
 mod half_changed;
 pub mod hardship;
+mod instances;
 mod killed;
 mod permission;
 mod queueing;

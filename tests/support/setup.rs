@@ -17,6 +17,7 @@ use deployer::ssh::Pool;
 use deployer::store::{Store, StoreOptions, clusters, environments, projects, servers};
 use tempfile::TempDir;
 
+use super::databases::{Database, TestDatabase};
 use super::sshd::{Sshd, keygen};
 use super::world::{World, access, bring_in, change};
 use crate::git::support::Origin;
@@ -33,6 +34,7 @@ pub struct Setup {
     balancers: deployer::balancer::Options,
     keepalive: Duration,
     clock: Clock,
+    database: Database,
 }
 
 impl Default for Setup {
@@ -48,6 +50,7 @@ impl Default for Setup {
             balancers: Default::default(),
             keepalive: deployer::ssh::Options::default().keepalive,
             clock: Clock::System,
+            database: Database::Sqlite,
         }
     }
 }
@@ -145,6 +148,12 @@ impl Setup {
         self
     }
 
+    /// What the installation is kept in.
+    pub fn database(mut self, database: Database) -> Self {
+        self.database = database;
+        self
+    }
+
     /// Starts the servers and the engine, and stores the rows.
     pub async fn start(self) -> World {
         let dir = TempDir::new().unwrap();
@@ -154,7 +163,12 @@ impl Setup {
         for _ in 0..self.clusters.iter().sum() {
             servers.push(Sshd::builder().accept(&key).start().await);
         }
-        let parts = self.parts(dir.path(), &key).await;
+        let database = match self.database {
+            Database::Sqlite => None,
+            server => Some(TestDatabase::prepared(server).await),
+        };
+        let url = database.as_ref().map(|database| database.url.clone());
+        let parts = self.parts(dir.path(), &key, url, "test").await;
         let world = World {
             app: App::new(parts.clone()),
             store: parts.store.clone(),
@@ -164,6 +178,7 @@ impl Setup {
             repository: Origin::new(),
             servers,
             dir,
+            database,
         };
         self.fill(&world).await;
         world
@@ -215,8 +230,9 @@ impl Setup {
         bring_in(tx).await;
     }
 
-    async fn parts(&self, dir: &Path, key: &Path) -> app::Parts {
-        let url = format!("sqlite://{}", dir.join("deployer.db").display());
+    /// An installation of its own in `dir`, over the database at `url` or an SQLite file.
+    pub async fn parts(&self, dir: &Path, key: &Path, url: Option<String>, instance: &str) -> app::Parts {
+        let url = url.unwrap_or_else(|| format!("sqlite://{}", dir.join("deployer.db").display()));
         let store = Store::open(&url, StoreOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
         let access = Arc::new(match self.policy {
@@ -230,7 +246,7 @@ impl Setup {
             ..Default::default()
         });
         let settings = Settings {
-            instance: "test".into(),
+            instance: instance.into(),
             workers: self.workers,
             work_dir: dir.join("work"),
             lease: Duration::from_secs(20),

@@ -10,13 +10,15 @@ use deployer::app::{self, App};
 use deployer::clock::Clock;
 use deployer::domain::deployment::{ServerPart, ServerState};
 use deployer::domain::{
-    Actor, Deployment, DeploymentId, DeploymentState, Event, EventKind, LogLine, PauseReason, Step, User, UserId,
+    Actor, Deployment, DeploymentId, DeploymentState, LogLine, PauseReason, Step, User, UserId,
 };
 use deployer::ssh::Pool;
-use deployer::store::{Change, Store, log};
+use deployer::store::{Store, log};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::databases::TestDatabase;
+pub use super::databases::{bring_in, change};
 use super::leftovers;
 use super::setup::Setup;
 use super::sshd::Sshd;
@@ -36,6 +38,8 @@ pub struct World {
     pub repository: Origin,
     pub servers: Vec<Sshd>,
     pub dir: TempDir,
+    /// What it is kept in, where that is not an SQLite file in `dir`. Goes last.
+    pub database: Option<TestDatabase>,
 }
 
 impl World {
@@ -269,16 +273,4 @@ pub fn access(dir: &Path, lines: &str) -> Access {
     let policy = std::fs::read_to_string(shipped.join("policy.csv")).unwrap();
     std::fs::write(policies.join("policy.csv"), format!("{policy}\n{lines}\n")).unwrap();
     Access::load(&policies).unwrap()
-}
-
-/// A change that the host's command line makes.
-pub async fn change(store: &Store) -> Change {
-    let operator = Access::local_operator("test", Clock::System.now());
-    store.change(&operator, Clock::System.now()).await.unwrap()
-}
-
-/// Makes a change durable, as history that was brought in.
-pub async fn bring_in(change: Change) {
-    let event = Event::new(EventKind::HistoryBroughtIn, serde_json::json!({}));
-    change.commit(event).await.unwrap();
 }

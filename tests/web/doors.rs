@@ -30,7 +30,7 @@ async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
     let logins = Logins::default();
     let app = super::support::app(
         &store,
-        store.directory.path(),
+        store.database.directory.path(),
         false,
         deployer::access::Access::builtin(),
     );
@@ -185,7 +185,7 @@ async fn sessions_that_have_run_out_are_swept_away() {
     }
     clock.move_to(after(3600));
     let config = Config {
-        data_dir: store.directory.path().to_owned(),
+        data_dir: store.database.directory.path().to_owned(),
         ..Config::default()
     };
     let app = start::assemble(config, store.store.clone(), Access::builtin(), clock);

@@ -210,7 +210,7 @@ async fn twin(on: &impl Reader, wanted: &DeployRequest, wish: &Wish) -> Result<O
     let alike = |other: &&Deployment| {
         waits(other.state)
             && other.environment_id == Some(wish.environment.id)
-            && other.target == wish.target
+            && other.target.is_same(&wish.target)
             && other.commit == wish.commit.id
             && other.scheduled_at == wanted.at
             && other.strategy == wanted.strategy

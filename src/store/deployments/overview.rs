@@ -6,10 +6,10 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Reader;
-use super::super::columns::{checked, instant, to_json};
+use super::super::columns::{checked, instant};
 use super::super::entities::deployments::{Column, Entity, Model};
 use super::super::entities::{deployment_servers as parts, environments};
-use super::{OPEN, by_id, from_row};
+use super::{OPEN, by_id, from_row, target};
 use crate::domain::{
     CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerState,
     Target,
@@ -50,7 +50,7 @@ pub async fn durations(
         .column(Column::FinishedAt)
         .filter(Column::EnvironmentId.eq(environment.0))
         .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
-        .filter(Column::Target.eq(to_json(target)?))
+        .filter(target::one_of(std::slice::from_ref(target))?)
         .filter(if is_rollback {
             Column::Kind.eq(rollback)
         } else {
@@ -161,13 +161,13 @@ pub async fn previous_succeeded(on: &impl Reader, than: DeploymentId) -> Result<
     let Some(environment) = than.environment_id else {
         return Ok(None);
     };
-    let reaching = [to_json(&Target::Environment)?, to_json(&than.target)?];
+    let reaching = [Target::Environment, than.target];
     let row = Entity::find()
         .filter(Column::EnvironmentId.eq(environment.0))
         .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
         .filter(Column::Id.lt(than.id.0))
         .filter(Column::CommitHash.ne(than.commit.as_str()))
-        .filter(Column::Target.is_in(reaching))
+        .filter(target::one_of(&reaching)?)
         .order_by_desc(Column::Id)
         .one(on.db())
         .await?;
@@ -183,7 +183,7 @@ pub async fn succeeded_commits(
     commits: &[CommitId],
     reaching: &[Target],
 ) -> Result<HashSet<CommitId>> {
-    let reaching = reaching.iter().map(to_json).collect::<Result<Vec<_>>>()?;
+    let reaching = target::one_of(reaching)?;
     let mut found = HashSet::new();
     for some in commits.chunks(ROWS_AT_ONCE) {
         let mut rows = Entity::find()
@@ -192,7 +192,7 @@ pub async fn succeeded_commits(
             .distinct()
             .filter(Column::EnvironmentId.eq(environment.0))
             .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
-            .filter(Column::Target.is_in(reaching.iter().map(String::as_str)))
+            .filter(reaching.clone())
             .filter(Column::CommitHash.is_in(some.iter().map(CommitId::as_str)));
         if let Some(branch) = branch {
             rows = rows.filter(Column::Branch.eq(branch));

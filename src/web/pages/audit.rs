@@ -150,7 +150,7 @@ fn whole_noun(action: String) -> String {
 
 async fn may_view(visitor: &Visitor) -> Result<Permit> {
     let app = visitor.app();
-    app.permit(visitor.actor(), Action::View, &Resource::Everything)
+    app.permit(visitor.actor(), Action::Audit, &Resource::Everything)
         .await
 }
 
