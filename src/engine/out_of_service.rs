@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::planning::Balancers;
 use super::shared::Parts;
-use crate::balancer::{self, Admin, Balancer, Look, ServerLine};
+use crate::balancer::{self, Admin, Balancer, Reading, ServerLine};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Error, Result, ServerId};
 use crate::store::balancers;
@@ -201,7 +201,7 @@ async fn insist<'a>(
 /// One look at a balancer, as far as its endpoints answered.
 pub(super) struct Seen<'a> {
     pub balancer: &'a Balancer,
-    look: Look,
+    look: Reading,
 }
 
 impl<'a> Seen<'a> {

@@ -42,7 +42,7 @@ pub fn status_of(kind: ErrorKind) -> StatusCode {
 const RETRY_AFTER: &str = "5";
 
 /// There is no page at `path`.
-fn no_page(path: &str) -> Error {
+pub(super) fn no_page(path: &str) -> Error {
     let shown: String = path.chars().take(120).collect();
     Error::not_found(format!("page at “{}”", shown.escape_debug()))
 }
