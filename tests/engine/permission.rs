@@ -5,13 +5,13 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use deployer::app::deployments::DeployRequest;
 use deployer::clock::Clock;
 use deployer::domain::{
-    DeploymentState, EnvironmentOptions, Lock, LockId, OnFailure, RolloutOptions, ServerState, Share,
+    DeploymentState, Lock, LockId, OnFailure, ServerState, Share,
     Strategy,
 };
 use deployer::store::{environments, locks, projects, users};
 
 use crate::support::store::{bring_in, change};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 async fn disable(world: &World, name: &str) {
     let mut user = users::by_name(&world.store, name).await.unwrap();
@@ -40,11 +40,7 @@ async fn lock(world: &World) {
 /// A world whose clock stands on a Monday morning.
 async fn monday() -> World {
     let at = Utc.with_ymd_and_hms(2026, 11, 23, 10, 0, 0).unwrap();
-    World::with(Wishes {
-        clock: Clock::set_to(at),
-        ..Wishes::default()
-    })
-    .await
+    World::project().clock(Clock::set_to(at)).start().await
 }
 
 /// A deployment of `commit` in an hour, which comes at once after `meanwhile`.
@@ -127,11 +123,10 @@ async fn the_account_was_deleted_while_it_waited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn policy_judges_the_place_by_its_present_name() {
-    let mut world = World::with(Wishes {
-        policy: Some("p, *, shop, live, deploy, always, deny"),
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project()
+        .policy("p, *, shop, live, deploy, always, deny")
+        .start()
+        .await;
     let outcome = while_it_waits(&mut world, async |world: &World| {
         let store = &world.store;
         let project = projects::by_name(store, "shop").await.unwrap();
@@ -156,19 +151,12 @@ async fn rolled_back(meanwhile: impl AsyncFnOnce(&World)) -> String {
         batch: Share::Count(1),
         keep: None,
     };
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        options: EnvironmentOptions {
-            rollout: RolloutOptions {
-                strategy,
-                on_failure: OnFailure::RollBack,
-                ..RolloutOptions::default()
-            },
-            ..EnvironmentOptions::default()
-        },
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project()
+        .clusters(&[2])
+        .strategy(strategy)
+        .on_failure(OnFailure::RollBack)
+        .start()
+        .await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;
     world.deploy(&first).await;
