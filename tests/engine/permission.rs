@@ -4,10 +4,7 @@
 use chrono::{TimeDelta, TimeZone, Utc};
 use deployer::app::deployments::DeployRequest;
 use deployer::clock::Clock;
-use deployer::domain::{
-    DeploymentState, Lock, LockId, OnFailure, ServerState, Share,
-    Strategy,
-};
+use deployer::domain::{DeploymentState, Lock, LockId, OnFailure, ServerState, Share, Strategy};
 use deployer::store::{environments, locks, projects, users};
 
 use crate::support::store::{bring_in, change};
