@@ -5,11 +5,16 @@ use std::path::PathBuf;
 use deployer::app::deployments;
 use deployer::domain::{DeploymentState, Kind, StepKind, StepState, SyncMethod};
 
-use crate::support::world::{World, admin};
+use crate::support::world::{Wishes, World, admin};
 
 /// Two commits deployed to two servers, the second in use; each `deploy.sh` notes its commit.
 async fn twice(method: SyncMethod) -> (World, [String; 2], deployer::domain::DeploymentId) {
-    let mut world = World::project().clusters(&[2]).method(method).start().await;
+    let mut world = World::with(Wishes {
+        clusters: vec![2],
+        method,
+        ..Wishes::default()
+    })
+    .await;
     world.repository.write("index.html", "first\n");
     world.script("deploy.sh", "echo first $3 >> ~/told");
     let first = world.commit("First").await;
@@ -44,7 +49,7 @@ fn state(steps: &[deployer::domain::Step], kind: StepKind) -> Vec<StepState> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_switches_to_the_release_on_disk_and_runs_its_scripts() {
+async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
     let (world, [first, second], last) = twice(SyncMethod::Symlink).await;
     // Were anything sent, this would not be there.
     for server in 1..=2 {
@@ -65,7 +70,6 @@ async fn a_rollback_switches_to_the_release_on_disk_and_runs_its_scripts() {
     let steps = world.steps(id).await;
     for kind in [StepKind::Fetch, StepKind::Export, StepKind::Sync] {
         let states = state(&steps, kind);
-        assert!(!states.is_empty(), "{kind} is not planned: {log}");
         assert!(
             states.iter().all(|one| *one == StepState::Skipped),
             "{kind}: {log}"
@@ -84,7 +88,7 @@ async fn a_rollback_switches_to_the_release_on_disk_and_runs_its_scripts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_sends_the_release_to_a_server_that_lacks_it() {
+async fn when_one_server_lacks_the_release_it_is_sent() {
     let (world, [first, _], last) = twice(SyncMethod::Symlink).await;
     std::fs::remove_dir_all(first_release(&world, 2)).unwrap();
     let id = deployments::roll_back(&world.app, &admin(), last)
@@ -100,7 +104,7 @@ async fn a_rollback_sends_the_release_to_a_server_that_lacks_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_in_place_sends_the_files_again() {
+async fn in_place_the_files_are_sent_again() {
     let (world, [first, _], last) = twice(SyncMethod::InPlace).await;
     let id = deployments::roll_back(&world.app, &admin(), last)
         .await

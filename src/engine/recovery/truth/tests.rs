@@ -1,8 +1,7 @@
 //! What follows from the journal and a server's answer.
 
 use super::*;
-use crate::domain::deployment::{ServerPart, ServerState};
-use crate::domain::{DeploymentId, Release, ServerId, StepId};
+use crate::domain::{Release, ServerId, StepId};
 use StepKind::{Activate, Deploy, Drain, Health, Inspect, Restore, Sync, Tests};
 
 const OLD: &str = "1111111111111111111111111111111111111111";
@@ -31,7 +30,7 @@ fn journal(kinds: &[StepKind], at: StepKind) -> Vec<Step> {
     kinds.iter().enumerate().map(step).collect()
 }
 
-fn seen(commit: &str, dir: &str, in_progress: bool) -> Reply {
+fn seen(commit: &str, dir: &str, in_progress: bool) -> Found {
     let release = Release {
         branch: "main".into(),
         commit: commit.into(),
@@ -39,14 +38,14 @@ fn seen(commit: &str, dir: &str, in_progress: bool) -> Reply {
         path: dir.into(),
         in_progress,
     };
-    Reply::Seen(Box::new(Looked {
+    Found::Seen(Box::new(Looked {
         resolved: Some(dir.into()),
         release: Some(release),
         ..Looked::default()
     }))
 }
 
-fn judge(method: SyncMethod, steps: &[Step], reply: &Reply) -> Finding {
+fn judge(method: SyncMethod, steps: &[Step], found: &Found) -> What {
     let part = ServerPart {
         server_id: Some(ServerId(1)),
         server: "web1".into(),
@@ -60,42 +59,42 @@ fn judge(method: SyncMethod, steps: &[Step], reply: &Reply) -> Finding {
         detail: String::new(),
     };
     let commit = NEW.parse().unwrap();
-    let server = ServerHistory {
+    let case = Case {
         deployment: DeploymentId(7),
         commit: &commit,
         method: Some(method),
         part: &part,
         steps: steps.iter().collect(),
     };
-    server.judge(reply)
+    case.judge(found)
 }
 
 #[test]
 fn a_switched_server_is_judged_by_what_its_link_leads_to() {
     let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Health, Restore];
     let (old, new) = (seen(OLD, "/r/x_6", false), seen(NEW, "/r/x_7", false));
-    let at = |kind, reply: &Reply| judge(SyncMethod::Symlink, &journal(&kinds, kind), reply);
-    assert_eq!(at(Sync, &old), Finding::Old);
-    assert_eq!(at(Drain, &old), Finding::Old);
-    assert_eq!(at(Activate, &old), Finding::Old);
-    assert_eq!(at(Activate, &new), Finding::Mixed);
-    assert_eq!(at(Deploy, &new), Finding::Mixed);
-    assert_eq!(at(Health, &new), Finding::Mixed);
-    assert_eq!(at(Restore, &new), Finding::New);
+    let at = |kind, found: &Found| judge(SyncMethod::Symlink, &journal(&kinds, kind), found);
+    assert_eq!(at(Sync, &old), What::Old);
+    assert_eq!(at(Drain, &old), What::Old);
+    assert_eq!(at(Activate, &old), What::Old);
+    assert_eq!(at(Activate, &new), What::Between);
+    assert_eq!(at(Deploy, &new), What::Between);
+    assert_eq!(at(Health, &new), What::Between);
+    assert_eq!(at(Restore, &new), What::New);
     let by_hand = at(Restore, &old);
-    assert_eq!(by_hand, Finding::Mixed, "somebody switched it back by hand");
-    assert_eq!(at(Restore, &Reply::Silent(String::new())), Finding::Unknown);
+    assert_eq!(by_hand, What::Between, "somebody switched it back by hand");
+    assert_eq!(at(Restore, &Found::Silent(String::new())), What::Unknown);
 }
 
 #[test]
 fn one_that_is_silent_is_whole_where_nothing_was_begun_that_changes_it() {
-    let silent = Reply::Silent("it is away.".to_owned());
+    let silent = Found::Silent("it is away.".to_owned());
     let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
     let at = |kind| judge(SyncMethod::Symlink, &journal(&kinds, kind), &silent);
-    assert_eq!((at(Drain), at(Activate)), (Finding::Old, Finding::Unknown));
+    assert_eq!((at(Drain), at(Activate)), (What::Old, What::Unknown));
     let kinds = [Inspect, Drain, Sync, Deploy, Restore];
     let at = |kind| judge(SyncMethod::InPlace, &journal(&kinds, kind), &silent);
-    assert_eq!((at(Drain), at(Sync)), (Finding::Old, Finding::Unknown));
+    assert_eq!((at(Drain), at(Sync)), (What::Old, What::Unknown));
 }
 
 #[test]
@@ -104,7 +103,7 @@ fn one_that_was_taken_out_again_as_it_was_down_is_not_put_back() {
     let mut steps = journal(&kinds, Restore);
     steps[5].state = StepState::Failed;
     let new = seen(NEW, "/r/x_7", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), Finding::Mixed);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), What::Between);
 }
 
 #[test]
@@ -116,13 +115,13 @@ fn what_an_attempt_before_has_done_does_not_count_for_the_next() {
         step.state = StepState::Waiting;
     }
     let new = seen(NEW, "/r/x_7", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), Finding::Mixed);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), What::Between);
     // Switched back for the next attempt, and torn off before it began: deploy.sh had run all the same.
     for step in &mut steps {
         step.state = StepState::Waiting;
     }
     let old = seen(OLD, "/r/x_6", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), Finding::Mixed);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), What::Between);
 }
 
 #[test]
@@ -131,20 +130,20 @@ fn the_same_commit_again_is_told_by_the_directory() {
     let steps = journal(&kinds, Activate);
     let old = seen(OLD, "/r/x_6", false);
     let ours = seen(OLD, "/r/x_7", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), Finding::Old);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &ours), Finding::Mixed);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), What::Old);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &ours), What::Between);
 }
 
 #[test]
 fn files_in_place_are_judged_by_the_marker() {
     let kinds = [Inspect, Drain, Sync, Deploy, Tests, Restore];
-    let at = |kind, reply: &Reply| judge(SyncMethod::InPlace, &journal(&kinds, kind), reply);
+    let at = |kind, found: &Found| judge(SyncMethod::InPlace, &journal(&kinds, kind), found);
     let (old, new) = (seen(OLD, "/t", false), seen(NEW, "/t", false));
     let half = seen(NEW, "/t", true);
-    assert_eq!(at(Drain, &old), Finding::Old);
-    assert_eq!(at(Sync, &old), Finding::Old);
-    assert_eq!(at(Sync, &half), Finding::Mixed);
-    assert_eq!(at(Sync, &new), Finding::Mixed, "its scripts were not run");
-    assert_eq!(at(Deploy, &new), Finding::Mixed);
-    assert_eq!(at(Restore, &new), Finding::New);
+    assert_eq!(at(Drain, &old), What::Old);
+    assert_eq!(at(Sync, &old), What::Old);
+    assert_eq!(at(Sync, &half), What::Between);
+    assert_eq!(at(Sync, &new), What::Between, "its scripts were not run");
+    assert_eq!(at(Deploy, &new), What::Between);
+    assert_eq!(at(Restore, &new), What::New);
 }
