@@ -13,8 +13,6 @@
 )]
 
 #[allow(dead_code)]
-#[path = "../tests/support/leftovers.rs"]
-mod leftovers;
 #[path = "../tests/support/sshd.rs"]
 mod sshd;
 

@@ -10,8 +10,6 @@ use super::Instant;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
-/// The name under which a push deploys by itself.
-pub const AUTO: &str = "auto";
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,14 +58,10 @@ pub enum Action {
     Rollback,
     /// End a deployment that runs or waits.
     Cancel,
-    /// Run a task of the project on its servers.
-    Run,
     /// Freeze an environment, or lift that.
     Lock,
     /// Approve another account's deployment.
     Approve,
-    /// Read, verify and export the audit log.
-    Audit,
     /// Change projects, environments, servers, clusters; touch balancers by hand.
     Configure,
     /// Act for another user.
@@ -78,15 +72,13 @@ pub enum Action {
 
 impl Action {
     /// All of them, from the weakest.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 9] = [
         Self::View,
         Self::Deploy,
         Self::Rollback,
         Self::Cancel,
-        Self::Run,
         Self::Lock,
         Self::Approve,
-        Self::Audit,
         Self::Configure,
         Self::Impersonate,
         Self::Administer,
@@ -99,10 +91,8 @@ impl Action {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
             Self::Cancel => "cancel",
-            Self::Run => "run",
             Self::Lock => "lock",
             Self::Approve => "approve",
-            Self::Audit => "audit",
             Self::Configure => "configure",
             Self::Impersonate => "impersonate",
             Self::Administer => "administer",

@@ -47,11 +47,11 @@ words! {
     /// What a person tells a paused deployment.
     Answer {
         /// Go on with the next batch.
-        Resume = "resume", "Continue";
+        Resume = "resume", "Go on";
         /// Do the failed servers again.
-        Retry = "retry", "Retry failed servers";
+        Retry = "retry", "Retry the failed";
         /// Leave the failed servers as they are and go on with the others.
-        Skip = "skip", "Skip them and continue";
+        Skip = "skip", "Skip them and go on";
         /// End it, and bring what was done back to what it ran before.
         RollBack = "roll_back", "Roll back";
         /// End it; what is done stays.

@@ -1,4 +1,4 @@
-//! Browser sessions, stored for tower-sessions.
+//! Browser sessions, as the session crate wants them kept.
 
 use std::fmt;
 
@@ -14,12 +14,11 @@ use tower_sessions::{ExpiredDeletion, SessionStore};
 
 use super::columns::micros;
 use super::entities::sessions::{ActiveModel, Column, Entity};
-use super::error::again;
 use super::{Store, columns};
 use crate::clock::Clock;
 use crate::domain::{Error, Result};
 
-/// The sessions of this installation.
+/// Sessions in the table of their own.
 #[derive(Clone)]
 pub struct SessionRows {
     store: Store,
@@ -35,16 +34,13 @@ impl SessionRows {
     /// Deletes what has expired. Returns how many there were.
     pub async fn sweep(&self) -> Result<u64> {
         let now = micros(self.clock.now());
-        again(|| async {
-            let record = self.store.record().await?;
-            let done = Entity::delete_many()
-                .filter(Column::ExpiresAt.lte(now))
-                .exec(record.connection())
-                .await?;
-            record.commit().await?;
-            Ok(done.rows_affected)
-        })
-        .await
+        let record = self.store.record().await?;
+        let done = Entity::delete_many()
+            .filter(Column::ExpiresAt.lte(now))
+            .exec(record.connection())
+            .await?;
+        record.commit().await?;
+        Ok(done.rows_affected)
     }
 
     async fn put(&self, session: &Session) -> Result<()> {
@@ -98,29 +94,29 @@ impl SessionRows {
 #[async_trait]
 impl SessionStore for SessionRows {
     async fn create(&self, session: &mut Session) -> SessionResult<()> {
-        while !again(|| self.put_new(session)).await.map_err(as_text)? {
+        while !self.put_new(session).await.map_err(told)? {
             session.id = Id::default();
         }
         Ok(())
     }
 
     async fn save(&self, session: &Session) -> SessionResult<()> {
-        again(|| self.put(session)).await.map_err(as_text)
+        self.put(session).await.map_err(told)
     }
 
     async fn load(&self, id: &Id) -> SessionResult<Option<Session>> {
-        self.get(id).await.map_err(as_text)
+        self.get(id).await.map_err(told)
     }
 
     async fn delete(&self, id: &Id) -> SessionResult<()> {
-        again(|| self.remove(id)).await.map_err(as_text)
+        self.remove(id).await.map_err(told)
     }
 }
 
 #[async_trait]
 impl ExpiredDeletion for SessionRows {
     async fn delete_expired(&self) -> SessionResult<()> {
-        self.sweep().await.map(drop).map_err(as_text)
+        self.sweep().await.map(drop).map_err(told)
     }
 }
 
@@ -139,13 +135,13 @@ fn row(session: &Session) -> Result<ActiveModel> {
     })
 }
 
-/// The crate's error type holds only a text.
-fn as_text(error: Error) -> SessionError {
+/// Their error type holds a text only.
+fn told(error: Error) -> SessionError {
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
     SessionError::Backend(format!("{error}{}", cause.unwrap_or_default()))
 }
 
-/// A session id as the store keeps it: whoever reads the database cannot log in with it.
+/// What stands in the store for a session id: who reads the database cannot log in with it.
 fn key(id: &Id) -> String {
     hex::encode(Sha256::digest(id.to_string()))
 }

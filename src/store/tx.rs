@@ -110,10 +110,7 @@ mod tests {
     use crate::store::{Store, StoreOptions};
 
     async fn open(url: &str) -> Store {
-        let options = StoreOptions {
-            connections: 2,
-            ..StoreOptions::default()
-        };
+        let options = StoreOptions { connections: 2 };
         let store = Store::open(url, options).await.unwrap();
         store.migrate().await.unwrap();
         store

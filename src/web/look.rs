@@ -16,11 +16,11 @@ pub enum Tone {
     Quiet,
     /// Worth knowing.
     Info,
-    /// In progress.
+    /// Going on now.
     Busy,
     /// As it should be.
     Good,
-    /// Needs attention, or a person.
+    /// Wants a look, or a person.
     Warn,
     /// Not as it should be.
     Bad,

@@ -1,7 +1,8 @@
 //! The table of routes, which can be read back.
 //!
 //! poem's router answers, but does not tell what it holds. This one keeps the method and pattern
-//! of each entry beside it, so that a test can try every route as every role, and notices a new one.
+//! of each entry beside it, so that a test can ask every route there is as every role, and notices
+//! a route that nobody thought about.
 
 use poem::{IntoEndpoint, Route, RouteMethod};
 
@@ -21,7 +22,7 @@ pub struct Methods {
     names: Vec<&'static str>,
 }
 
-/// Answers GET.
+/// What answers a question.
 pub fn get<E>(endpoint: E) -> Methods
 where
     E: IntoEndpoint,
@@ -33,7 +34,7 @@ where
     }
 }
 
-/// Answers POST.
+/// What acts on a form.
 pub fn post<E>(endpoint: E) -> Methods
 where
     E: IntoEndpoint,
@@ -46,7 +47,7 @@ where
 }
 
 impl Methods {
-    /// Answers POST at the same address.
+    /// And what acts on the form of the same address.
     #[must_use]
     pub fn post<E>(mut self, endpoint: E) -> Self
     where

@@ -9,6 +9,7 @@ use super::support::Browser;
 use crate::history::support as past;
 use crate::support::store::{deployment, noon};
 use crate::support::world::World;
+use crate::web::support::TestSite;
 
 /// A script that prints, waits for `~/go`, prints the rest and ends.
 const SCRIPT: &str = "echo 'one \\033[32mgreen\\033[0m line'; echo 'a complaint' >&2\n\
@@ -32,11 +33,14 @@ fn go(world: &World) {
 #[tokio::test]
 async fn browser_shows_lines_and_states_as_they_happen() {
     let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
     let id = running(&mut world).await;
-    let browser = Browser::over(&world).await;
-    let address = format!("/deployments/{id}");
-    browser.open(&address).await;
-    browser.mark().await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    let address = format!("{}/deployments/{id}", site.url);
+    browser.page.goto(&address).await.unwrap();
+    browser.ask("window.kept = 'yes'").await;
     browser.until_text("#lines", "one green line").await;
     assert!(browser.text("#acts").await.contains("Cancel"));
     assert_eq!(
@@ -47,9 +51,13 @@ async fn browser_shows_lines_and_states_as_they_happen() {
 
     go(&world);
     browser.until_text("#state .deployment-state", "Succeeded").await;
-    browser.until_text("#acts", "Redeploy").await;
+    browser.until_text("#acts", "Deploy again").await;
     browser.until_text("#lines", "the last words").await;
-    browser.assert_not_loaded_again().await;
+    assert_eq!(
+        browser.ask("window.kept").await,
+        "yes",
+        "the page was not loaded again"
+    );
     assert!(!browser.text("#acts").await.contains("Cancel"));
     let numbers = browser
         .ask("[...document.querySelectorAll('#lines .ln')].map((line) => Number(line.id.slice(1)))")
@@ -74,9 +82,13 @@ async fn browser_shows_lines_and_states_as_they_happen() {
                   return log.scrollHeight - log.scrollTop - log.clientHeight < 5; })()";
     assert_eq!(browser.ask(at_end).await, true, "it follows");
     browser.picture("ended").await;
-    browser.open("/activity").await;
+    browser
+        .page
+        .goto(&format!("{}/activity", site.url))
+        .await
+        .unwrap();
     browser.picture("activity").await;
-    browser.open("/history").await;
+    browser.page.goto(&format!("{}/history", site.url)).await.unwrap();
     browser.picture("history").await;
     browser.close().await;
 }
@@ -84,9 +96,16 @@ async fn browser_shows_lines_and_states_as_they_happen() {
 #[tokio::test]
 async fn browser_stops_following_when_somebody_scrolls_up() {
     let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
     let id = running(&mut world).await;
-    let browser = Browser::over(&world).await;
-    browser.open(&format!("/deployments/{id}")).await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser
+        .page
+        .goto(&format!("{}/deployments/{id}", site.url))
+        .await
+        .unwrap();
     browser.until_text("#lines", "one green line").await;
     // Enough below to scroll in, as a person would have waited for.
     browser.ask("document.getElementById('follow').click()").await;
@@ -126,27 +145,41 @@ async fn browser_stops_following_when_somebody_scrolls_up() {
 #[tokio::test]
 async fn browser_renews_the_activity_page() {
     let mut world = World::simple().await;
-    let browser = Browser::over(&world).await;
-    browser.open("/activity").await;
-    browser.until_text("#now", "Nothing is running").await;
-    browser.mark().await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser
+        .page
+        .goto(&format!("{}/activity", site.url))
+        .await
+        .unwrap();
+    browser.until_text("#now", "Nothing runs").await;
+    browser.ask("window.kept = 'yes'").await;
     running(&mut world).await;
     browser.until_text("#now", "Greet people").await;
     browser.until_text("#now", "Running (1)").await;
     browser.picture("activity-running").await;
     go(&world);
-    browser.until_text("#now", "Recently finished").await;
-    browser.assert_not_loaded_again().await;
+    browser.until_text("#now", "Ended lately").await;
+    assert_eq!(
+        browser.ask("window.kept").await,
+        "yes",
+        "the page was not loaded again"
+    );
     browser.close().await;
 }
 
 #[tokio::test]
 async fn browser_renews_the_overview() {
     let mut world = World::simple().await;
-    let browser = Browser::over(&world).await;
-    browser.open("/").await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser.page.goto(&site.url).await.unwrap();
     browser.until_text("#matrix", "Nothing yet").await;
-    browser.mark().await;
+    browser.ask("window.kept = 'yes'").await;
     running(&mut world).await;
     browser.until_text("#matrix", "Running").await;
     go(&world);
@@ -155,26 +188,33 @@ async fn browser_renews_the_overview() {
             !browser.text("#matrix").await.contains("Running")
         })
         .await;
-    browser.assert_not_loaded_again().await;
+    assert_eq!(
+        browser.ask("window.kept").await,
+        "yes",
+        "the page was not loaded again"
+    );
     browser.close().await;
 }
 
 #[tokio::test]
 async fn browser_without_scripts_has_the_whole_page() {
     let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
     let id = running(&mut world).await;
-    let browser = Browser::without_scripts(&world).await;
-    let address = format!("/deployments/{id}");
-    browser.open(&address).await;
+    let browser = Browser::start(false).await;
+    browser.log_in(&site, "admin").await;
+    let address = format!("{}/deployments/{id}", site.url);
+    browser.page.goto(&address).await.unwrap();
     assert!(browser.text("#lines").await.contains("one green line"));
     assert!(browser.text("#state").await.contains("Running"));
-    assert!(browser.text("main").await.contains("Reload"));
+    assert!(browser.text("main").await.contains("Look again"));
     go(&world);
     world.end(id).await;
-    browser.open(&address).await;
+    browser.page.goto(&address).await.unwrap();
     assert!(browser.text("#lines").await.contains("the last words"));
     assert!(browser.text("#state").await.contains("Succeeded"));
-    assert!(browser.text("#acts").await.contains("Redeploy"));
+    assert!(browser.text("#acts").await.contains("Deploy again"));
     browser.close().await;
 }
 
@@ -229,7 +269,7 @@ fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
         started_at: Some(noon()),
         finished_at: noon(),
         cancelled_by: None,
-        outcome: "4 of 200 servers failed; see below what each runs.".into(),
+        outcome: "4 of 200 servers failed; what is on each stands below.".into(),
         parts: (0..200).map(part).collect(),
         steps: (0..200)
             .flat_map(|number| kinds.map(|kind| step(number, kind)))
@@ -247,8 +287,13 @@ async fn browser_shows_two_hundred_servers_as_small_tiles() {
     let tx = crate::support::store::change(&site.store).await;
     let id = insert_past(&tx, &past).await.unwrap();
     crate::support::store::bring_in(tx).await;
-    let browser = Browser::start(site, true).await;
-    browser.open(&format!("/deployments/{id}")).await;
+    let browser = Browser::start(true).await;
+    browser.log_in(&site, "admin").await;
+    browser
+        .page
+        .goto(&format!("{}/deployments/{id}", site.url))
+        .await
+        .unwrap();
     // The page may be seen while it still arrives.
     browser
         .until("all tiles are there", || async {

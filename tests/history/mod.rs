@@ -2,7 +2,6 @@
 //! and rights, the activity page, and the live streams.
 
 mod activity;
-mod large;
 mod pages;
 mod streams;
 pub mod support;

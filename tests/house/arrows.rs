@@ -8,7 +8,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
-    ("terminal", &[]),
     ("process", &["domain"]),
     ("http", &["domain"]),
     ("git", &["domain", "clock", "process", "http"]),
@@ -24,7 +23,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "engine",
         &[
             "domain", "clock", "process", "access", "store", "git", "ssh", "sync", "balancer", "health",
-            "terminal",
         ],
     ),
     (
@@ -36,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "web",
         &[
-            "domain", "clock", "app", "access", "config", "engine", "git", "store", "terminal",
+            "domain", "clock", "app", "access", "config", "engine", "git", "store",
         ],
     ),
     (

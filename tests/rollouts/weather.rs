@@ -7,12 +7,14 @@ use chrono::{TimeDelta, TimeZone as _, Utc};
 use deployer::app::deployments::{self, Choice, DeployRequest, answer, cancel};
 use deployer::clock::Clock;
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{Actor, Answer, ErrorKind, PauseReason, Share, Strategy, SyncMethod};
+use deployer::domain::{
+    Actor, Answer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, PauseReason, RolloutOptions,
+    Share, Strategy, SyncMethod,
+};
 
 use super::fleet::Fleet;
 use super::load::Load;
-use crate::support::setup::Setup;
-use crate::support::world::{World, admin};
+use crate::support::world::{Wishes, World, admin};
 
 const ONE: Strategy = rolling(Share::Count(1));
 
@@ -20,8 +22,34 @@ const fn rolling(batch: Share) -> Strategy {
     Strategy::Rolling { batch, keep: None }
 }
 
-fn rollout(clusters: &[usize], strategy: Strategy) -> Setup {
-    World::project().clusters(clusters).strategy(strategy)
+fn wishes(clusters: &[usize], strategy: Strategy) -> Wishes {
+    Wishes {
+        clusters: clusters.to_vec(),
+        options: EnvironmentOptions {
+            rollout: RolloutOptions {
+                strategy,
+                ..RolloutOptions::default()
+            },
+            ..EnvironmentOptions::default()
+        },
+        ..Wishes::default()
+    }
+}
+
+async fn until_it_says(world: &World, id: DeploymentId, text: &str) {
+    let begun = Instant::now();
+    while !world.log(id).await.contains(text) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(40),
+            "{}",
+            world.log(id).await
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn states(world: &World, id: DeploymentId) -> Vec<ServerState> {
+    world.parts(id).await.iter().map(|part| part.state).collect()
 }
 
 /// Changes a server's row.
@@ -36,8 +64,8 @@ async fn deactivate(world: &World, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_is_at_most_its_whole_cluster() {
-    let mut world = rollout(&[2, 1], rolling(Share::Count(10))).start().await;
+async fn a_batch_larger_than_its_cluster_is_the_cluster() {
+    let mut world = World::with(wishes(&[2, 1], rolling(Share::Count(10)))).await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
 
@@ -56,8 +84,8 @@ async fn a_batch_is_at_most_its_whole_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_without_an_active_server_is_skipped_and_cannot_be_a_target() {
-    let mut world = rollout(&[1, 1], Strategy::ClusterByCluster).start().await;
+async fn a_cluster_without_an_active_server_is_left_alone_and_cannot_be_meant() {
+    let mut world = World::with(wishes(&[1, 1], Strategy::ClusterByCluster)).await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     deactivate(&world, "web1").await;
@@ -86,7 +114,7 @@ async fn a_cluster_without_an_active_server_is_skipped_and_cannot_be_a_target() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_in_two_clusters_is_deployed_to_once_without_downtime() {
+async fn a_server_in_two_clusters_is_deployed_to_once_and_unnoticed() {
     use deployer::store::clusters;
     let mut fleet = Fleet::start(&[(2, "shop"), (2, "shop")], "runtime", SyncMethod::Symlink).await;
     fleet.stand_behind().await;
@@ -111,13 +139,13 @@ async fn a_server_in_two_clusters_is_deployed_to_once_without_downtime() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_ends_even_a_script_that_ignores_sigterm() {
+async fn a_script_that_is_deaf_to_sigterm_is_ended_by_a_cancel_all_the_same() {
     let mut world = World::simple().await;
     let deaf = "trap '' TERM HUP INT; echo $$ > ~/pid; echo begun; while :; do sleep 0.2; done";
     world.script("deploy.sh", deaf);
     let commit = world.commit("Deaf").await;
     let id = world.ask(World::request(&commit)).await;
-    world.until_it_says(id, "begun").await;
+    until_it_says(&world, id, "begun").await;
     let pid = world.read(1, "pid");
     let process = format!("/proc/{}", pid.trim());
     assert!(fs::exists(&process).unwrap(), "it runs");
@@ -131,21 +159,21 @@ async fn a_cancel_ends_even_a_script_that_ignores_sigterm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_reboots_in_the_middle_fails_alone_and_is_retried_when_it_is_back() {
-    let mut world = rollout(&[2], ONE).start().await;
+    let mut world = World::with(wishes(&[2], ONE)).await;
     world.script(
         "deploy.sh",
         "[ -e ~/back ] || [ \"$2\" = web2 ] || { echo begun; sleep 30; }",
     );
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
-    world.until_it_says(id, "begun").await;
+    until_it_says(&world, id, "begun").await;
 
     world.servers[0].go_down();
 
     let failed = world.end(id).await;
     assert_eq!(failed.outcome, "Failed on web1. Left 1 server untouched.");
     assert_eq!(
-        world.states(id).await,
+        states(&world, id).await,
         [ServerState::Failed, ServerState::Skipped]
     );
     let detail = &world.parts(id).await[0].detail;
@@ -158,16 +186,25 @@ async fn a_server_that_reboots_in_the_middle_fails_alone_and_is_retried_when_it_
     world.servers[0].come_back();
     fs::write(world.home(1, "back"), "").unwrap();
     let deployment = world.deploy(&commit).await;
-    world.assert_outcome(&deployment, "2 servers deployed.").await;
+    assert_eq!(
+        deployment.outcome,
+        "2 servers deployed.",
+        "{}",
+        world.log(deployment.id).await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs_with_its_connection_open_fails() {
-    let mut world = rollout(&[2], ONE).keepalive(Duration::from_secs(1)).start().await;
+async fn a_server_that_hangs_with_its_connection_open_is_given_up() {
+    let mut world = World::with(Wishes {
+        keepalive: Duration::from_secs(1),
+        ..wishes(&[2], ONE)
+    })
+    .await;
     world.script("deploy.sh", "[ \"$2\" = web2 ] || { echo begun; sleep 60; }");
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
-    world.until_it_says(id, "begun").await;
+    until_it_says(&world, id, "begun").await;
 
     world.servers[0].hang();
 
@@ -176,14 +213,14 @@ async fn a_server_that_hangs_with_its_connection_open_fails() {
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!(failed.outcome, "Failed on web1. Left 1 server untouched.");
     assert_eq!(
-        world.states(id).await,
+        states(&world, id).await,
         [ServerState::Failed, ServerState::Skipped]
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_simultaneous_deployments_run_one_after_the_other() {
-    let mut world = rollout(&[2], ONE).start().await;
+async fn two_people_who_press_deploy_at_once_get_one_after_the_other() {
+    let mut world = World::with(wishes(&[2], ONE)).await;
     world.script("deploy.sh", "mkdir ~/lock || exit 9; sleep 0.3; rmdir ~/lock");
     let one = world.commit("One").await;
     world.repository.write("a", "2");
@@ -193,7 +230,12 @@ async fn two_simultaneous_deployments_run_one_after_the_other() {
 
     let (one, two) = (world.end(ids.0).await, world.end(ids.1).await);
     for deployment in [&one, &two] {
-        world.assert_outcome(&deployment, "2 servers deployed.").await;
+        assert_eq!(
+            deployment.outcome,
+            "2 servers deployed.",
+            "{}",
+            world.log(deployment.id).await
+        );
     }
     let (first, second) = if one.id < two.id { (one, two) } else { (two, one) };
     assert!(second.started_at >= first.finished_at, "both ran at once");
@@ -202,12 +244,12 @@ async fn two_simultaneous_deployments_run_one_after_the_other() {
 /// Olaf's hours are those of business; the clock stands where the test puts it.
 async fn by_olaf(strategy: Strategy) -> (World, Actor) {
     let monday = Utc.with_ymd_and_hms(2026, 11, 23, 10, 0, 0).unwrap();
-    let world = rollout(&[2], strategy)
-        .policy("p, olaf, shop, *, deploy, business-hours, allow")
-        .clock(Clock::set_to(monday))
-        .start()
-        .await;
-    world.account("olaf").await;
+    let world = World::with(Wishes {
+        policy: Some("p, olaf, shop, *, deploy, business-hours, allow"),
+        clock: Clock::set_to(monday),
+        ..wishes(&[2], strategy)
+    })
+    .await;
     (world, Actor::user("olaf", "192.0.2.7"))
 }
 
@@ -217,22 +259,27 @@ fn hours_pass(world: &World, hours: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_rollout_continues_when_its_window_closes() {
+async fn what_runs_when_its_window_closes_goes_on() {
     let (mut world, olaf) = by_olaf(ONE).await;
     world.script("deploy.sh", "echo begun on $2; sleep 1");
     let commit = world.commit("First").await;
     let asked = deployments::request(&world.app, &olaf, World::request(&commit)).await;
     let id = asked.unwrap().id();
-    world.until_it_says(id, "begun on web1").await;
+    until_it_says(&world, id, "begun on web1").await;
 
     hours_pass(&world, 12);
 
     let deployment = world.end(id).await;
-    world.assert_outcome(&deployment, "2 servers deployed.").await;
+    assert_eq!(
+        deployment.outcome,
+        "2 servers deployed.",
+        "{}",
+        world.log(id).await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollout_that_pauses_checks_permission_again() {
+async fn what_pauses_when_its_window_closes_asks_again() {
     let canary = Strategy::Canary {
         first: 1,
         wait: None,
@@ -244,7 +291,9 @@ async fn a_rollout_that_pauses_checks_permission_again() {
     let commit = world.commit("First").await;
     let asked = deployments::request(&world.app, &olaf, World::request(&commit)).await;
     let id = asked.unwrap().id();
-    world.until_paused(id).await;
+    world
+        .until(id, "it pauses", |d| d.state == DeploymentState::Paused)
+        .await;
 
     hours_pass(&world, 12);
     answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();

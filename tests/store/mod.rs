@@ -1,10 +1,8 @@
-//! The store on real databases: each test runs on SQLite, PostgreSQL and MariaDB.
+//! The store on real SQLite files.
 
 mod audit;
-mod away;
 mod history;
 mod inventory;
-mod jobs;
 mod log;
 mod people;
 mod queue;

@@ -1,47 +1,48 @@
-//! Divides the servers of a rollout into batches so that no backend ever has too few in service.
+//! Cutting the servers of a rollout into batches, so that no backend ever has too few in service.
 
 use std::collections::HashSet;
 
-use super::plan::{Batch, Hold, Planned, Pool};
+use super::plan::{Batch, Candidate, Hold, Planned, Pool};
 use super::{Share, Strategy};
-use crate::domain::ServerId;
+use crate::domain::{Result, ServerId};
 
 /// The batches of a strategy over the servers meant, in order.
 pub(super) fn of(
     strategy: Strategy,
-    meant: &[Planned],
+    meant: &[Candidate],
     pools: &[Pool],
     notes: &mut Vec<String>,
-) -> Vec<Batch> {
+) -> Result<Vec<Batch>> {
     note_lonely(meant, pools, notes);
-    match strategy {
+    let batches = match strategy {
         Strategy::ClusterByCluster => cluster_by_cluster(meant, pools, notes),
         Strategy::Rolling { batch, .. } => rolling(meant, batch, pools, 0),
         Strategy::Canary {
             first, wait, batch, ..
         } => canary(meant, first, wait, batch, pools, notes),
         Strategy::AllAtOnce => all_at_once(meant, pools, notes),
-    }
+    };
+    Ok(batches)
 }
 
-/// Notes backends with a single server: no other serves while it is deployed to.
-fn note_lonely(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) {
+/// A backend with one server has nobody else to serve meanwhile; that is said, not hidden.
+fn note_lonely(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<String>) {
     for pool in pools {
         if let [only] = pool.serving.as_slice()
             && let Some(one) = meant.iter().find(|one| one.server == *only)
         {
             notes.push(format!(
-                "{} is the only server in service in {} of balancer {}: no other serves there while it is deployed to.",
+                "{} is the only server in service in {} of balancer {}: while it is deployed to, nobody serves there.",
                 one.name, pool.backend, pool.balancer_name
             ));
         }
     }
 }
 
-/// Takes servers from the front of `rest`, at most `most`, as long as each pool keeps enough. It takes at
-/// least one, or the rollout would never proceed.
-fn fill<'a>(rest: &mut Vec<&'a Planned>, most: usize, pools: &[Pool]) -> Vec<&'a Planned> {
-    let mut taken: Vec<&Planned> = Vec::new();
+/// Takes servers from the front of `rest`, at most `most`, as long as each pool keeps what it has
+/// to keep; at least one, or nothing would ever happen.
+fn fill<'a>(rest: &mut Vec<&'a Candidate>, most: usize, pools: &[Pool]) -> Vec<&'a Candidate> {
+    let mut taken: Vec<&Candidate> = Vec::new();
     while taken.len() < most && !rest.is_empty() {
         let next = rest[0];
         let fits = pools
@@ -63,15 +64,15 @@ fn fill<'a>(rest: &mut Vec<&'a Planned>, most: usize, pools: &[Pool]) -> Vec<&'a
     taken
 }
 
-fn clusters(meant: &[Planned]) -> impl Iterator<Item = &[Planned]> {
+fn clusters(meant: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
     meant.chunk_by(|a, b| a.cluster == b.cluster)
 }
 
-fn rolling(meant: &[Planned], batch: Share, pools: &[Pool], before: usize) -> Vec<Batch> {
+fn rolling(meant: &[Candidate], batch: Share, pools: &[Pool], before: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for cluster in clusters(meant) {
         let most = batch.batch_of(cluster.len());
-        let mut rest: Vec<&Planned> = cluster.iter().collect();
+        let mut rest: Vec<&Candidate> = cluster.iter().collect();
         while !rest.is_empty() {
             let taken = fill(&mut rest, most, pools);
             let title = format!("Batch {}", before + batches.len() + 1);
@@ -82,7 +83,7 @@ fn rolling(meant: &[Planned], batch: Share, pools: &[Pool], before: usize) -> Ve
 }
 
 fn canary(
-    meant: &[Planned],
+    meant: &[Candidate],
     first: u32,
     wait: Option<u64>,
     batch: Share,
@@ -94,7 +95,7 @@ fn canary(
         notes.push("All servers are canaries, so there is no pause.".to_owned());
     }
     let (ahead, rest) = meant.split_at(first.min(meant.len()));
-    let mut canaries: Vec<&Planned> = ahead.iter().collect();
+    let mut canaries: Vec<&Candidate> = ahead.iter().collect();
     let mut batches = Vec::new();
     while !canaries.is_empty() {
         let taken = fill(&mut canaries, first, pools);
@@ -111,14 +112,14 @@ fn canary(
     batches
 }
 
-fn all_at_once(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
-    let mut rest: Vec<&Planned> = meant.iter().collect();
+fn all_at_once(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
+    let mut rest: Vec<&Candidate> = meant.iter().collect();
     let mut batches = Vec::new();
     while !rest.is_empty() {
-        // A later server may fit where an earlier one does not, as it may be in other backends.
-        let mut wave: Vec<&Planned> = Vec::new();
+        // A later server may fit where an earlier one does not, as they may stand in other backends.
+        let mut wave: Vec<&Candidate> = Vec::new();
         rest.retain(|one| {
-            let tried: Vec<&Planned> = wave.iter().copied().chain([*one]).collect();
+            let tried: Vec<&Candidate> = wave.iter().copied().chain([*one]).collect();
             let fits = fill(&mut tried.clone(), tried.len(), pools).len() == tried.len();
             if fits {
                 wave.push(one);
@@ -136,21 +137,21 @@ fn all_at_once(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Ve
     }
     if waves > 1 {
         notes.push(format!(
-            "Behind a balancer, all at once means {waves} waves, so that half of each backend stays in service."
+            "Behind a balancer all at once goes in {waves} waves, so that half of each backend stays in service."
         ));
     }
     batches
 }
 
-/// The first cluster; then each further one, with all servers of the old release out of service. A cluster
-/// whose backend would be left with no server is done in parts.
-fn cluster_by_cluster(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
+/// The original's order: the first cluster; then, with everything that is still old out of service,
+/// each further one. A backend that would be left with nobody is done in parts instead.
+fn cluster_by_cluster(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut updated: HashSet<ServerId> = HashSet::new();
     let mut taken_out: HashSet<ServerId> = HashSet::new();
     for cluster in clusters(meant) {
         let name = &cluster[0].cluster;
-        let mut rest: Vec<&Planned> = cluster.iter().collect();
+        let mut rest: Vec<&Candidate> = cluster.iter().collect();
         let begin = batches.len();
         while !rest.is_empty() {
             let most = whole_or_half(&rest, pools, &taken_out);
@@ -173,7 +174,7 @@ fn cluster_by_cluster(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>
         let parts = batches.len() - begin;
         if parts > 1 {
             notes.push(format!(
-                "Cluster {name} is deployed in {parts} parts, as no other servers are in its backend."
+                "Cluster {name} goes in {parts} parts, as nobody else serves in its backend meanwhile."
             ));
             for (batch, number) in batches[begin..].iter_mut().zip(1..) {
                 batch.title = format!("{name}, part {number}");
@@ -183,37 +184,38 @@ fn cluster_by_cluster(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>
     batches
 }
 
-/// How many of `rest` may go together: all, unless that leaves a backend of several servers with none.
-fn whole_or_half(rest: &[&Planned], pools: &[Pool], taken_out: &HashSet<ServerId>) -> usize {
-    let leaves_none = pools.iter().any(|pool| {
+/// How many of `rest` may go together: all of them, unless that leaves a backend of several with
+/// nobody.
+fn whole_or_half(rest: &[&Candidate], pools: &[Pool], taken_out: &HashSet<ServerId>) -> usize {
+    let leaves_nobody = pools.iter().any(|pool| {
         let stays = |server: &&ServerId| {
             !taken_out.contains(*server) && rest.iter().all(|one| one.server != **server)
         };
         let concerned = rest.iter().any(|one| pool.serving.contains(&one.server));
         concerned && pool.serving.len() > 1 && !pool.serving.iter().any(|server| stays(&server))
     });
-    if leaves_none && rest.len() > 1 {
+    if leaves_nobody && rest.len() > 1 {
         rest.len().div_ceil(2)
     } else {
         rest.len()
     }
 }
 
-/// The servers of later batches that go out of service now: those whose backends all have an updated
-/// server.
+/// The servers of later batches that go out of service now: those whose backends all have
+/// something updated to serve from.
 fn old_ones(
-    meant: &[Planned],
-    batch: &[&Planned],
+    meant: &[Candidate],
+    batch: &[&Candidate],
     pools: &[Pool],
     updated: &HashSet<ServerId>,
     taken_out: &HashSet<ServerId>,
 ) -> Vec<ServerId> {
-    let is_old = |one: &&Planned| {
+    let is_old = |one: &&Candidate| {
         !updated.contains(&one.server)
             && !taken_out.contains(&one.server)
             && batch.iter().all(|other| other.server != one.server)
     };
-    let may_go = |one: &&Planned| {
+    let may_go = |one: &&Candidate| {
         let mut own = pools
             .iter()
             .filter(|pool| pool.serving.contains(&one.server))
@@ -228,10 +230,29 @@ fn old_ones(
         .collect()
 }
 
-fn batch_of(title: String, servers: &[&Planned]) -> Batch {
+fn batch_of(title: String, servers: &[&Candidate]) -> Batch {
+    let planned = |one: &&Candidate| {
+        let (by_hand, slots): (Vec<_>, Vec<_>) = one
+            .slots
+            .iter()
+            .partition(|(_, standing)| *standing == super::Standing::ByHand);
+        let slots_of = |pairs: Vec<&(super::Slot, super::Standing)>| {
+            pairs.into_iter().map(|(slot, _)| slot.clone()).collect()
+        };
+        let is_left_out =
+            |(_, standing): &&(super::Slot, super::Standing)| *standing == super::Standing::LeftOut;
+        Planned {
+            left_out: slots.iter().any(is_left_out),
+            server: one.server,
+            name: one.name.clone(),
+            cluster: one.cluster.clone(),
+            slots: slots_of(slots),
+            by_hand: slots_of(by_hand),
+        }
+    };
     Batch {
         title,
-        servers: servers.iter().copied().cloned().collect(),
+        servers: servers.iter().map(planned).collect(),
         hold: None,
         take_out: Vec::new(),
     }

@@ -1,4 +1,4 @@
-//! One renderer per watched deployment: it turns the engine's events into messages and sends each
+//! One renderer per watched deployment: it turns what the engine tells into messages and sends each
 //! to all viewers. It lives as long as somebody watches.
 
 use std::collections::HashMap;
@@ -9,12 +9,11 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until};
 
-use super::message::{self, Message};
+use super::frame::{self, Frame};
 use crate::app::App;
 use crate::domain::{DeploymentId, NumberedChunk, Result};
 use crate::engine::live::Event;
-use crate::web::views::lines::LinesView;
-use crate::web::views::state::StateView;
+use crate::web::pages::deployment::{LinesView, StateView};
 
 /// Messages a viewer may be behind before it reads the store instead. One can hold half a megabyte of
 /// lines made ready for browsers, so a loud script's memory is made of these too.
@@ -28,13 +27,13 @@ pub struct Channels(Arc<Mutex<HashMap<DeploymentId, Weak<Channel>>>>);
 
 /// The messages of one deployment.
 pub struct Channel {
-    sender: broadcast::Sender<Message>,
+    sender: broadcast::Sender<Frame>,
     task: tokio::task::AbortHandle,
 }
 
 impl Channel {
     /// The messages from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Message> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Frame> {
         self.sender.subscribe()
     }
 }
@@ -66,7 +65,7 @@ async fn render(
     app: App,
     id: DeploymentId,
     mut events: broadcast::Receiver<Event>,
-    sender: broadcast::Sender<Message>,
+    sender: broadcast::Sender<Frame>,
 ) {
     let mut state_due: Option<Instant> = None;
     let mut last_state = Instant::now() - STATE_PAUSE;
@@ -97,13 +96,13 @@ async fn render(
 }
 
 /// Sends the present state; `true` when it is the last one.
-async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Message>) -> bool {
+async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Frame>) -> bool {
     match state(app, id).await {
-        Ok((message, is_final)) => {
+        Ok((frame, is_final)) => {
             // No viewer is no fault.
-            let _ = sender.send(message);
+            let _ = sender.send(frame);
             if is_final {
-                let _ = sender.send(Message::End);
+                let _ = sender.send(Frame::End);
             }
             is_final
         }
@@ -115,24 +114,24 @@ async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Mess
 }
 
 /// The state message, and whether the deployment has ended.
-pub async fn state(app: &App, id: DeploymentId) -> Result<(Message, bool)> {
+pub async fn state(app: &App, id: DeploymentId) -> Result<(Frame, bool)> {
     let view = StateView::load(app, id).await?;
     Ok((
-        Message::State {
+        Frame::State {
             acts: view.acts.clone(),
-            bytes: message::page_update(None, &view.fragments()?),
+            bytes: frame::message(None, &view.fragments()?),
         },
         view.is_final(),
     ))
 }
 
 /// The message for stored lines.
-pub fn lines(chunk: &NumberedChunk) -> Message {
-    Message::Lines {
+pub fn lines(chunk: &NumberedChunk) -> Frame {
+    Frame::Lines {
         first: chunk.first_line,
         last: chunk.last_line(),
         server: chunk.chunk.server.clone(),
         kind: chunk.chunk.kind,
-        bytes: message::page_update(Some(chunk.last_line()), &LinesView::of_chunk(chunk).html()),
+        bytes: frame::message(Some(chunk.last_line()), &LinesView::of_chunk(chunk).html()),
     }
 }

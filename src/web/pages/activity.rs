@@ -1,20 +1,18 @@
-//! What is running, queued or failed recently. The page updates itself by the stream of
-//! `live/changes.rs`; without JavaScript it is complete at every reload.
-
-use std::sync::Arc;
+//! What goes on: running, queued, failed lately. The page renews itself as things change (the
+//! stream of `live/changes.rs`); without scripts it is complete at every reload.
 
 use askama::Template;
-use poem::web::{Data, Query};
-use poem::{Response, handler};
+use poem::web::Query;
+use poem::{Body, Response, handler};
 use serde::Deserialize;
 
+use super::history::Row;
 use crate::app::activity::{self, Obstacle, Running};
 use crate::app::history;
 use crate::domain::{Instant, Result};
 use crate::web::frame::{Frame, Section, html};
-use crate::web::live::{self, Live};
+use crate::web::live;
 use crate::web::urls;
-use crate::web::views::row::DeploymentRow;
 use crate::web::visitor::Visitor;
 
 /// The contract of `templates/activity/index.html`.
@@ -26,8 +24,8 @@ struct ActivityPage {
     tabs: Vec<(String, String, bool)>,
     running: Vec<RunningRow>,
     waiting: Vec<WaitingRow>,
-    failed: Vec<DeploymentRow>,
-    ended: Vec<DeploymentRow>,
+    failed: Vec<Row>,
+    ended: Vec<Row>,
     failed_url: String,
     here: String,
     live: String,
@@ -35,13 +33,13 @@ struct ActivityPage {
 }
 
 struct RunningRow {
-    row: DeploymentRow,
+    row: Row,
     done: usize,
     total: usize,
 }
 
 struct WaitingRow {
-    row: DeploymentRow,
+    row: Row,
     position: Option<usize>,
     behind: Vec<ObstacleView>,
 }
@@ -68,7 +66,7 @@ impl ObstacleView {
     }
 }
 
-/// The part that is shown.
+/// Which part is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Tab {
@@ -86,7 +84,7 @@ impl Tab {
     }
 }
 
-/// Which part is requested.
+/// Which part is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
@@ -126,13 +124,13 @@ impl ActivityPage {
             waiting: waiting
                 .into_iter()
                 .map(|one| WaitingRow {
-                    row: DeploymentRow::new(one.deployment),
+                    row: Row::new(one.deployment),
                     position: one.position,
                     behind: one.behind.into_iter().map(ObstacleView::new).collect(),
                 })
                 .collect(),
-            failed: failed.into_iter().map(DeploymentRow::new).collect(),
-            ended: ended.into_iter().map(DeploymentRow::new).collect(),
+            failed: failed.into_iter().map(Row::new).collect(),
+            ended: ended.into_iter().map(Row::new).collect(),
             failed_url: urls::with_query(urls::history(), &[("state", "failed")]),
             live,
             now,
@@ -142,7 +140,7 @@ impl ActivityPage {
 
 fn running_row(one: Running) -> RunningRow {
     RunningRow {
-        row: DeploymentRow::new(one.deployment),
+        row: Row::new(one.deployment),
         done: one.done,
         total: one.total,
     }
@@ -150,8 +148,8 @@ fn running_row(one: Running) -> RunningRow {
 
 /// `GET /activity`
 #[handler]
-pub async fn show(visitor: Visitor, asked: Query<Asked>, live: Data<&Arc<Live>>) -> Result<Response> {
-    let live = live.page_url();
+pub async fn show(visitor: Visitor, asked: Query<Asked>) -> Result<Response> {
+    let live = visitor.live_url();
     let activity = activity::now(visitor.app(), visitor.actor()).await?;
     let frame = visitor.frame("Activity", Section::Activity).await?;
     let page = ActivityPage::new(frame, asked.show, live, activity);
@@ -168,26 +166,29 @@ pub struct EventsQuery {
     after: u64,
 }
 
-/// `GET /live`: an event whenever anything has changed. It carries no content; still it is only for
-/// visitors who may see something.
+/// `GET /live`: says when anything changed. Carries no content, yet only those who may see something
+/// are told.
 #[handler]
 pub async fn events(
     visitor: Visitor,
     query: Query<EventsQuery>,
-    live: Data<&Arc<Live>>,
     request: &poem::Request,
 ) -> Result<Response> {
     history::visible(visitor.app(), visitor.actor()).await?;
     let resumed = request
         .header("last-event-id")
         .and_then(|text| text.parse::<u64>().ok());
-    let messages = live.changes().stream(resumed.unwrap_or(query.after));
-    let period = visitor.site().settings.check_viewers_every;
-    let messages = live::while_allowed(messages, period, move || {
+    let stream = visitor.changes().stream(resumed.unwrap_or(query.after));
+    let period = visitor.site().settings.judge_streams_every;
+    let stream = live::while_allowed(stream, period, move || {
         let visitor = visitor.clone();
         async move {
             visitor.still_stands().await && history::visible(visitor.app(), visitor.actor()).await.is_ok()
         }
     });
-    Ok(live::answer(messages))
+    Ok(Response::builder()
+        .content_type("text/event-stream")
+        .header("cache-control", "no-store")
+        .header("x-accel-buffering", "no")
+        .body(Body::from_bytes_stream(stream)))
 }

@@ -1,7 +1,7 @@
-//! Two commits compared: the commits between them, and the files line by line.
+//! What lies between two commits: the commits, and the files line by line.
 //!
 //! Any two of a project can be compared, typed as hashes, their first digits, branches or tags.
-//! What is too long for a page is truncated, and each file can be shown alone.
+//! What is too long for a page is cut, and each file can be asked for alone.
 
 use askama::Template;
 use poem::web::{Path, Query};
@@ -14,10 +14,9 @@ use crate::app::places;
 use crate::domain::{Error, ErrorKind, Project, Result};
 use crate::git::{ChangedFile, DiffOptions, FileDiff, FileStatus, LineOrigin};
 use crate::web::errors::status_of;
-use crate::web::format::count;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, html};
-use crate::web::trail::{self, Trail};
+use crate::web::pages::count;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -25,15 +24,15 @@ use crate::web::visitor::Visitor;
 const FILES: usize = 60;
 /// Lines shown per file there.
 const LINES: usize = 300;
-/// Lines per page of a file that is shown alone.
+/// Lines shown on a page of a file that was asked for alone.
 const LINES_ALONE: usize = 5_000;
-/// The last line of a file that is shown alone: the cost of a page grows with its offset.
+/// Where a file that was asked for alone ends at last: what is read for a page grows with its offset.
 const LINES_READ: usize = 1_000_000;
 /// Paths listed; more than this nobody reads.
 const PATHS: usize = 20_000;
 /// Squares that show how much of a change came and went.
 const SQUARES: usize = 5;
-/// Files with more lines than this are folded at first, unless shown alone.
+/// Files with more lines than this are folded at first, unless they stand alone.
 const FOLDED_FROM: usize = 150;
 
 /// The contract of `templates/projects/diff.html`.
@@ -41,7 +40,7 @@ const FOLDED_FROM: usize = 150;
 #[template(path = "projects/diff.html")]
 struct Page {
     frame: Frame,
-    trail: Trail,
+    trail: Vec<(String, String)>,
     url: String,
     wanted: Wanted,
     complaints: Complaints,
@@ -52,7 +51,7 @@ struct Page {
 struct Found {
     comparison: Comparison,
     files: Vec<FileView>,
-    /// The one file to show.
+    /// The one file that was asked for.
     only: String,
     /// Back from one file to all.
     all: String,
@@ -164,7 +163,10 @@ pub async fn show(
         frame: visitor
             .frame(format!("Compare · {project}"), Section::Overview)
             .await?,
-        trail: trail::project(&project),
+        trail: vec![
+            ("Overview".to_owned(), urls::overview().to_owned()),
+            (project.clone(), urls::project(&project)),
+        ],
         url: urls::diff(&project, "", ""),
         found,
         complaints: error.as_ref().map(Complaints::of_error).unwrap_or_default(),

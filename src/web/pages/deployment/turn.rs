@@ -1,18 +1,18 @@
-//! The place of a deployment in the queue, in words.
+//! What a deployment that waits for its turn is told about the queue.
 
 use crate::app::activity::Turn;
 use crate::web::urls;
 
-/// The place of a deployment in the queue.
-pub struct QueueView {
+/// Where a deployment stands in the queue.
+pub struct TurnView {
     /// A sentence.
     pub place: String,
-    /// The deployments that have to finish first: name, address and environment; the latter two are
-    /// empty where the visitor may not see it.
+    /// What has to end first: its name, its address and where it is; the latter two are empty for
+    /// whoever may not see it.
     pub behind: Vec<(String, String, String)>,
 }
 
-impl QueueView {
+impl TurnView {
     pub fn new(turn: &Turn) -> Self {
         let behind = turn.behind.iter().map(|one| {
             let name = format!("deployment {}", one.id);
@@ -25,8 +25,8 @@ impl QueueView {
         });
         Self {
             place: match turn.position {
-                1 => "First in the queue.".to_owned(),
-                position => format!("Number {position} in the queue."),
+                1 => "It is the first in the queue.".to_owned(),
+                position => format!("It is number {position} in the queue."),
             },
             behind: behind.collect(),
         }

@@ -1,5 +1,5 @@
-//! The servers that need attention: what each runs and what to do, in the engine's words, and whether
-//! it is in service. Servers with the same finding are listed together.
+//! What is not plainly well, server by server: what is on it and what to do, as the engine says, and
+//! whether it is in service. Servers of which the same is to be said stand together.
 
 use super::tile::{ServerView, Sign};
 use crate::domain::deployment::{ServerState, Service};
@@ -8,36 +8,36 @@ use crate::domain::{Deployment, DeploymentState};
 /// Names shown before “and more”.
 const NAMES: usize = 8;
 
-/// Servers with the same finding.
-pub struct Finding {
+/// Servers of which the same is to be said.
+pub struct Stand {
     pub sign: Sign,
     /// Names, each with its part of the log.
     pub names: Vec<(String, String)>,
-    /// The names beyond those.
+    /// The others.
     pub more: Vec<(String, String)>,
-    /// What they run and what to do, in the engine's words.
+    /// What is on them, as the engine says.
     pub detail: String,
     /// Whether they get traffic, as a sentence; may be empty.
     pub service: &'static str,
     rank: u8,
 }
 
-/// All findings, the worst first.
-pub fn findings(deployment: &Deployment, servers: &[ServerView]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+/// All that is to be said, the worst first.
+pub fn stands(deployment: &Deployment, servers: &[ServerView]) -> Vec<Stand> {
+    let mut stands: Vec<Stand> = Vec::new();
     for one in servers {
         let Some(rank) = rank(deployment, one) else {
             continue;
         };
         let name = (one.part.server.clone(), one.log_url.clone());
         let (detail, service) = (detail(deployment, one), service(deployment, one));
-        let same = findings
+        let same = stands
             .iter_mut()
-            .find(|finding| finding.rank == rank && finding.detail == detail && finding.service == service);
+            .find(|stand| stand.rank == rank && stand.detail == detail && stand.service == service);
         match same {
-            Some(finding) if finding.names.len() < NAMES => finding.names.push(name),
-            Some(finding) => finding.more.push(name),
-            None => findings.push(Finding {
+            Some(stand) if stand.names.len() < NAMES => stand.names.push(name),
+            Some(stand) => stand.more.push(name),
+            None => stands.push(Stand {
                 sign: one.sign,
                 names: vec![name],
                 more: Vec::new(),
@@ -47,11 +47,11 @@ pub fn findings(deployment: &Deployment, servers: &[ServerView]) -> Vec<Finding>
             }),
         }
     }
-    findings.sort_by_key(|finding| finding.rank);
-    findings
+    stands.sort_by_key(|stand| stand.rank);
+    stands
 }
 
-/// Its place among the findings, the worst first; `None`: it is fine.
+/// How much it wants a look; `None`: not at all.
 fn rank(deployment: &Deployment, one: &ServerView) -> Option<u8> {
     let ended_badly = deployment.state.is_final() && deployment.state != DeploymentState::Succeeded;
     let is_out = matches!(
@@ -78,8 +78,8 @@ fn detail(deployment: &Deployment, one: &ServerView) -> String {
     match one.part.state {
         ServerState::Succeeded => format!("Runs {}.", deployment.commit.short()),
         ServerState::Waiting => match &one.part.previous_commit {
-            Some(before) => format!("Not touched: still runs {}.", before.short()),
-            None => "Not touched: still runs its previous release.".to_owned(),
+            Some(before) => format!("Not touched: it runs {}, as before.", before.short()),
+            None => "Not touched: it runs what it ran before.".to_owned(),
         },
         _ => String::new(),
     }
@@ -88,13 +88,15 @@ fn detail(deployment: &Deployment, one: &ServerView) -> String {
 fn service(deployment: &Deployment, one: &ServerView) -> &'static str {
     let is_final = deployment.state.is_final();
     match one.part.service {
-        Service::Untouched if one.is_balanced => "Still in service.",
+        Service::Untouched if one.is_balanced => "In service, as before.",
         Service::Untouched => "",
-        Service::TakingOut | Service::PuttingBack if is_final => "Service state unknown: check the balancer.",
+        Service::TakingOut | Service::PuttingBack if is_final => {
+            "Whether it is in service is not known: look at the balancer."
+        }
         Service::TakingOut => "Being taken out of service.",
         Service::PuttingBack => "Being put back into service.",
         Service::Out => "Out of service: it gets no traffic.",
         Service::Back => "In service.",
-        Service::ByHand => "Out of service: taken out by hand earlier.",
+        Service::ByHand => "Out of service, as somebody took it out by hand before.",
     }
 }

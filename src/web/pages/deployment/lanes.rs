@@ -1,11 +1,11 @@
 //! Clusters as lanes, and in each lane the servers in the order of their batches.
 
 use super::tile::ServerView;
-use super::words::hold_words;
 use crate::domain::deployment::ServerState;
-use crate::domain::rollout::Batch;
+use crate::domain::rollout::{Batch, Hold};
 use crate::domain::{Deployment, DeploymentState, Plan};
-use crate::web::format::count;
+use crate::web::format;
+use crate::web::pages::count;
 
 /// A batch in the order of the rollout.
 pub struct BatchView {
@@ -26,9 +26,9 @@ pub struct BatchView {
 pub struct Lane {
     pub name: String,
     pub done: usize,
-    /// Without those that are left alone.
+    /// Those that are not left alone.
     pub total: usize,
-    /// How many need attention.
+    /// How many want a look.
     pub bad: usize,
     pub groups: Vec<Group>,
 }
@@ -37,7 +37,7 @@ pub struct Lane {
 pub struct Group {
     /// Of the batch, from 1; 0: in none.
     pub number: usize,
-    /// Empty where it would only repeat the lane's name.
+    /// Empty where it says no more than the lane's name.
     pub title: String,
     pub class: &'static str,
     pub word: &'static str,
@@ -73,7 +73,7 @@ pub fn lanes(
     let lanes = lanes
         .map(|(name, servers)| lane(name, servers, &batches))
         .collect();
-    // A single batch is no order worth showing.
+    // One batch of everything is no order worth telling.
     let batches = if batches.len() > 1 { batches } else { Vec::new() };
     (batches, lanes)
 }
@@ -86,7 +86,7 @@ fn lane(name: String, mut servers: Vec<ServerView>, batches: &[BatchView]) -> La
         count(ServerView::is_bad),
     );
     let total = servers.len() - left_alone;
-    // Servers that are left alone have no batch, and come last.
+    // Without a batch come those that are left alone: last.
     servers.sort_by_key(|one| (one.part.batch.unwrap_or(i32::MAX), one.part.position));
     let mut groups: Vec<Group> = Vec::new();
     let mut last = None;
@@ -158,6 +158,18 @@ fn batches(deployment: &Deployment, plan: &Plan, servers: &[ServerView]) -> Vec<
     plan.batches.iter().enumerate().map(view).collect()
 }
 
+/// What is waited for, in words.
+pub fn hold_words(hold: Hold) -> String {
+    match hold {
+        Hold::Person => "pause until somebody says so".to_owned(),
+        Hold::Seconds { seconds } => {
+            let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+            let length = chrono::TimeDelta::try_seconds(seconds).unwrap_or_default();
+            format!("pause of {}", format::duration(length))
+        }
+    }
+}
+
 fn how_far(
     deployment: &Deployment,
     states: &[ServerState],
@@ -167,13 +179,13 @@ fn how_far(
     let any = |wanted: &[S]| states.iter().any(|state| wanted.contains(state));
     let all = |wanted: &[S]| states.iter().all(|state| wanted.contains(state));
     if any(&[S::Failed, S::Interrupted, S::Cancelled]) {
-        return ("stopped", "failed");
+        return ("stopped", "not well");
     }
     if all(&[S::Succeeded, S::Skipped]) && any(&[S::Succeeded]) {
         return ("done", "done");
     }
     if deployment.state.is_final() {
-        return ("next", "not started");
+        return ("next", "not begun");
     }
     if any(&[S::Running, S::Succeeded]) {
         return ("now", "now");
@@ -181,5 +193,5 @@ fn how_far(
     if std::mem::take(next_is_held) {
         return ("held", "after the pause");
     }
-    ("next", "pending")
+    ("next", "to come")
 }

@@ -1,8 +1,9 @@
-//! A server of a deployment as a tile: its state in one word, and whether it gets traffic.
+//! A server of a deployment as its tile shows it: one word for where it stands, and whether it
+//! gets traffic.
 
 use std::collections::HashMap;
 
-use super::step::StepView;
+use super::state::StepView;
 use crate::domain::deployment::{ServerPart, ServerState, Service};
 use crate::domain::rollout::Planned;
 use crate::domain::{Deployment, Plan, Step, StepKind, StepState};
@@ -38,17 +39,17 @@ const fn sign(icon: &'static str, tone: Tone, word: &'static str) -> Sign {
 /// One server.
 pub struct ServerView {
     pub part: ServerPart,
-    /// Its state now.
+    /// Where it stands now.
     pub sign: Sign,
-    /// Whether it gets traffic, where that was changed.
+    /// Whether it gets traffic, where we changed that or found it changed.
     pub service: Option<Sign>,
     /// Its steps, in order.
     pub steps: Vec<StepView>,
     /// Its part of the log.
     pub log_url: String,
-    /// Whether a balancer sends it traffic, as far as the plan knows.
+    /// Whether it stands behind a balancer, as far as the plan knows.
     pub is_balanced: bool,
-    /// Length of the end of its name that all of them share: `.example.org`.
+    /// How much of its name's end all of them share: `.example.org`.
     shared: usize,
 }
 
@@ -103,7 +104,7 @@ impl ServerView {
         title
     }
 
-    /// Whether it needs attention.
+    /// Whether somebody should look at it.
     pub fn is_bad(&self) -> bool {
         matches!(
             self.part.state,
@@ -111,7 +112,7 @@ impl ServerView {
         )
     }
 
-    /// The class of `deployment.css` that the filter above the tiles selects it by.
+    /// Which choice of the filter shows it: a class of `deployment.css`.
     pub fn sort(&self) -> &'static str {
         match self.part.state {
             _ if self.is_bad() => "is-bad",
@@ -136,7 +137,7 @@ fn shared_end(parts: &[ServerPart]) -> usize {
     }
 }
 
-/// A server's state in one word.
+/// Where a server stands, in one word.
 fn standing(part: &ServerPart, steps: &[StepView], is_final: bool) -> Sign {
     let has = |kind, state| {
         steps
@@ -151,43 +152,43 @@ fn standing(part: &ServerPart, steps: &[StepView], is_final: bool) -> Sign {
         ServerState::Interrupted => sign("plug-connected-x", Tone::Warn, "Interrupted"),
         ServerState::Waiting if is_final => sign("circle-minus", Tone::Quiet, "Not touched"),
         ServerState::Waiting if matches!(part.service, Service::Out | Service::TakingOut) => {
-            sign("door-exit", Tone::Later, "Out of service, waiting")
+            sign("door-exit", Tone::Later, "Out, waiting")
         }
         ServerState::Waiting if has(StepKind::Sync, StepState::Running) => {
-            sign("cloud-upload", Tone::Later, "Sending files")
+            sign("cloud-upload", Tone::Later, "Sending ahead")
         }
         ServerState::Waiting if has(StepKind::Sync, StepState::Succeeded) => {
-            sign("circle-dashed", Tone::Quiet, "Files sent")
+            sign("circle-dashed", Tone::Quiet, "Files there")
         }
         ServerState::Waiting => sign("circle-dotted", Tone::Quiet, "Waiting"),
         ServerState::Running => at_work(part.service, steps),
         ServerState::Succeeded => match part.service {
             Service::Back => sign("circle-check", Tone::Good, "In service"),
             Service::PuttingBack => sign("door-enter", Tone::Busy, "Putting back"),
-            Service::Out | Service::TakingOut => sign("door-exit", Tone::Warn, "Deployed, out of service"),
+            Service::Out | Service::TakingOut => sign("door-exit", Tone::Warn, "Done, out"),
             Service::ByHand | Service::Untouched => sign("circle-check", Tone::Good, "Deployed"),
         },
     }
 }
 
-/// What is being done on a server.
+/// What is done on a server now.
 fn at_work(service: Service, steps: &[StepView]) -> Sign {
     let running = steps.iter().find(|one| one.step.state == StepState::Running);
     let (icon, word) = match running.map(|one| one.step.kind) {
-        Some(StepKind::Inspect) => ("eye", "Inspecting"),
+        Some(StepKind::Inspect) => ("eye", "Looking"),
         Some(StepKind::Sync) => ("cloud-upload", "Syncing"),
         Some(StepKind::Drain) => ("door-exit", "Taking out"),
-        Some(StepKind::Activate) => ("arrows-split-2", "Activating"),
-        Some(StepKind::Deploy) => ("terminal-2", "Running scripts"),
-        Some(StepKind::Tests) => ("progress-check", "Running tests"),
-        Some(StepKind::Health) => ("heartbeat", "Health check"),
+        Some(StepKind::Activate) => ("arrows-split-2", "Switching"),
+        Some(StepKind::Deploy) => ("terminal-2", "Scripts"),
+        Some(StepKind::Tests) => ("progress-check", "Tests"),
+        Some(StepKind::Health) => ("heartbeat", "Health"),
         Some(StepKind::Restore) => ("door-enter", "Putting back"),
-        Some(_) => ("loader-2", "Working"),
+        Some(_) => ("loader-2", "At work"),
         None => match service {
             Service::TakingOut => ("door-exit", "Taking out"),
             Service::PuttingBack => ("door-enter", "Putting back"),
             Service::Out => ("door-exit", "Out of service"),
-            _ => ("loader-2", "Working"),
+            _ => ("loader-2", "At work"),
         },
     };
     sign(icon, Tone::Busy, word)
@@ -197,10 +198,10 @@ fn service(service: Service, is_final: bool) -> Option<Sign> {
     Some(match (service, is_final) {
         (Service::Untouched, _) => return None,
         (Service::TakingOut, false) => sign("door-exit", Tone::Busy, "Being taken out"),
-        (Service::TakingOut, true) => sign("door-exit", Tone::Warn, "Service state unknown"),
+        (Service::TakingOut, true) => sign("door-exit", Tone::Warn, "Not known whether in service"),
         (Service::Out, _) => sign("door-exit", Tone::Warn, "Out of service"),
         (Service::PuttingBack, false) => sign("door-enter", Tone::Busy, "Being put back"),
-        (Service::PuttingBack, true) => sign("door-enter", Tone::Warn, "Service state unknown"),
+        (Service::PuttingBack, true) => sign("door-enter", Tone::Warn, "Not known whether in service"),
         (Service::Back, _) => sign("plug-connected", Tone::Good, "In service"),
         (Service::ByHand, _) => sign("hand-stop", Tone::Info, "Out by hand"),
     })

@@ -1,8 +1,8 @@
 //! Whether a viewer may go on watching.
 //!
-//! Permission is checked when a stream is opened, and it may stay open for days: meanwhile its viewer
-//! may have logged out, been disabled, or lost the right to see. So the check is repeated every now
-//! and then, and a stream that would not be opened any more is ended for good.
+//! A stream is judged when it is opened, and may stay open for days: meanwhile its viewer may have
+//! logged out, been shut out, or lost the right to see. So every now and then the question is
+//! asked again, and a stream that would not be opened any more is ended for good.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::message;
+use super::frame;
 
 type Messages = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
-struct Checked<J> {
+struct Judged<J> {
     messages: Messages,
     again: Interval,
     may_go_on: J,
 }
 
-/// `messages` for as long as `may_go_on` is true; it is asked once per `period`.
+/// `messages` for as long as `may_go_on` says so; it is asked once per `period`.
 pub fn while_allowed<J, F>(
     messages: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     period: Duration,
@@ -33,22 +33,22 @@ where
 {
     let mut again = interval_at(Instant::now() + period, period);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let start = Checked {
+    let start = Judged {
         messages: Box::pin(messages),
         again,
         may_go_on,
     };
-    futures_util::stream::unfold(Some(start), |checked| async move {
-        let mut checked = checked?;
+    futures_util::stream::unfold(Some(start), |judged| async move {
+        let mut judged = judged?;
         loop {
             tokio::select! {
                 biased;
-                _ = checked.again.tick() => {
-                    if !(checked.may_go_on)().await {
-                        return Some((Ok(message::end()), None));
+                _ = judged.again.tick() => {
+                    if !(judged.may_go_on)().await {
+                        return Some((Ok(frame::end()), None));
                     }
                 }
-                message = checked.messages.next() => return message.map(|one| (one, Some(checked))),
+                message = judged.messages.next() => return message.map(|one| (one, Some(judged))),
             }
         }
     })

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::domain::{LogLine, NumberedChunk, StepKind, Stream};
-use crate::web::{format, terminal};
+use crate::web::{ansi, format};
 
 /// The contract of `templates/deployments/_lines.html`.
 #[derive(Template)]
@@ -71,7 +71,7 @@ impl LineView {
                 Stream::Stderr => "err",
                 Stream::Info => "say",
             },
-            html: terminal::to_html(&line.text),
+            html: ansi::to_html(&line.text),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! `GET /health`: for monitoring, without a login. 200 when all is well, 500 with the reasons when
-//! it is not.
+//! it is not, as the original had it.
 
 use poem::http::StatusCode;
 use poem::web::Json;
@@ -15,10 +15,7 @@ pub async fn show(visitor: Visitor) -> Response {
     let reasons = reasons(visitor.app(), visitor.actor())
         .await
         .unwrap_or_else(|error| {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "health cannot be found out"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "health cannot be told");
             vec!["The database cannot be read.".to_owned()]
         });
     if reasons.is_empty() {

@@ -1,4 +1,4 @@
-//! A person's own page: their account and their password.
+//! The person's own page: who they are here, and their password.
 
 use askama::Template;
 use poem::http::StatusCode;
@@ -6,13 +6,13 @@ use poem::web::Form;
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use super::flash::Flash;
+use super::forms::Complaints;
+use super::frame::{Frame, Section, go_to, html};
+use super::visitor::Visitor;
+use super::{session, urls};
 use crate::domain::user::User;
 use crate::domain::{Error, ErrorKind, Result};
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
-use crate::web::visitor::Visitor;
-use crate::web::{session, urls};
 
 /// The contract of `templates/profile/index.html`.
 #[derive(Template)]
@@ -78,8 +78,8 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
     match changed {
         Ok(known) => {
             session::sign_in(visitor.session(), &known, visitor.now()).await?;
-            let done = "Password changed. You are logged out everywhere else.";
-            visitor.flash(Flash::done(done)).await?;
+            let said = "Your password is changed. Everywhere else you are logged out.";
+            visitor.flash(Flash::done(said)).await?;
             Ok(go_to(urls::profile()))
         }
         Err(error) if error.kind() == ErrorKind::Invalid => {

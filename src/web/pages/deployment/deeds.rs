@@ -1,27 +1,21 @@
-//! Acts on a deployment: what the buttons of its page do, one use case each.
-
-mod button;
-mod queue;
-mod view;
+//! What the buttons of a deployment's page do: one use case each, and back to the page it is about.
 
 use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-pub use self::view::ActsView;
-use crate::app::deployments::{self, Earlier};
+use crate::app::deployments::{self, Earlier, Requested};
 use crate::domain::{Answer, DeploymentId, Error, Result};
 use crate::web::csrf;
 use crate::web::flash::Flash;
 use crate::web::frame::go_to;
-use crate::web::pages::follow::follow;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
 /// `POST /deployments/{id}/cancel`
 #[handler]
 pub async fn cancel(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    // The page itself shows the progress.
+    // The page itself tells how far the end has come.
     deployments::cancel(visitor.app(), visitor.actor(), id).await?;
     Ok(go_to(&urls::deployment(id)))
 }
@@ -33,16 +27,16 @@ pub async fn pause(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Res
     Ok(go_to(&urls::deployment(id)))
 }
 
-/// `POST /deployments/{id}/unpause`: cancels a requested pause.
+/// `POST /deployments/{id}/unpause`: takes the wish for a pause back.
 #[handler]
 pub async fn unpause(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     deployments::unpause_request(visitor.app(), visitor.actor(), id).await?;
     Ok(go_to(&urls::deployment(id)))
 }
 
-/// An answer to a pause.
+/// What is said to a pause.
 #[derive(Deserialize)]
-pub struct AnswerForm {
+pub struct Said {
     #[serde(default)]
     answer: String,
 }
@@ -52,19 +46,13 @@ pub struct AnswerForm {
 pub async fn answer(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
-    Form(form): Form<AnswerForm>,
+    Form(said): Form<Said>,
 ) -> Result<Response> {
-    let answer = Answer::parse(&form.answer)
+    let answer = Answer::parse(&said.answer)
         .ok_or_else(|| Error::invalid("Choose one of the answers on the deployment's page."))?;
     deployments::answer(visitor.app(), visitor.actor(), id, answer).await?;
-    let done = match answer {
-        Answer::Resume => "Continued.",
-        Answer::Retry => "The failed servers are tried again.",
-        Answer::Skip => "Continued without the failed servers.",
-        Answer::RollBack => "Rolling back.",
-        Answer::Stop => "Stopped.",
-    };
-    visitor.flash(Flash::done(done)).await?;
+    let text = format!("Told it: {}.", answer.title().to_lowercase());
+    visitor.flash(Flash::done(text)).await?;
     Ok(go_to(&urls::deployment(id)))
 }
 
@@ -72,11 +60,13 @@ pub async fn answer(
 #[handler]
 pub async fn approve(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     deployments::approve(visitor.app(), visitor.actor(), id).await?;
-    visitor.flash(Flash::done("Approved as planned.")).await?;
+    visitor
+        .flash(Flash::done("Approved, exactly as planned."))
+        .await?;
     Ok(go_to(&urls::deployment(id)))
 }
 
-/// The reason for a rejection.
+/// Why it is rejected.
 #[derive(Deserialize)]
 pub struct Rejection {
     #[serde(default)]
@@ -97,7 +87,7 @@ pub async fn reject(
     Ok(go_to(&urls::deployment(id)))
 }
 
-/// The key of a form that requests a new deployment.
+/// What a form that asks for a new deployment sends along.
 #[derive(Deserialize)]
 pub struct Key {
     #[serde(default)]
@@ -131,7 +121,7 @@ pub async fn resume(
     follow(&visitor, requested).await
 }
 
-/// Where a commit is promoted to.
+/// Where a commit goes on to.
 #[derive(Deserialize)]
 pub struct Next {
     #[serde(default)]
@@ -168,4 +158,16 @@ pub async fn roll_back(
 ) -> Result<Response> {
     let requested = deployments::roll_back(visitor.app(), visitor.actor(), key.of(id)).await?;
     follow(&visitor, requested).await
+}
+
+/// To the page of what was asked for.
+///
+/// # Errors
+/// Of the session.
+pub async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response> {
+    if let Requested::AlreadyQueued(id) = requested {
+        let text = format!("This was asked for already: it is deployment {id}.");
+        visitor.flash(Flash::warning(text)).await?;
+    }
+    Ok(go_to(&urls::deployment(requested.id())))
 }

@@ -1,20 +1,19 @@
-//! How far a deployment is: rendered into its page, and again into the live stream, once for all
-//! viewers.
+//! What a deployment's page says about how far it is: rendered into the page, and again into the
+//! live stream, once for all viewers.
 
 use askama::Template;
 use chrono::TimeDelta;
 
-use super::finding::{Finding, findings};
 use super::lanes::{BatchView, Lane, lanes};
-use super::step::StepView;
+use super::stand::{Stand, stands};
 use super::tile::ServerView;
 use crate::app::{App, watch};
 use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{
     Deployment, DeploymentId, DeploymentState, Error, Instant, Phase, Result, Step, StepKind, StepState,
 };
-use crate::web::format;
 use crate::web::look::{Look, Tone};
+use crate::web::{format, urls};
 
 /// More servers than this get small tiles, and a choice of which are shown.
 const FLEET: usize = 12;
@@ -31,14 +30,14 @@ pub struct StateView {
     pub batches: Vec<BatchView>,
     /// The clusters, each with its servers.
     pub lanes: Vec<Lane>,
-    /// The servers that need attention.
-    pub findings: Vec<Finding>,
-    /// Servers that have the new release, and all that shall get it.
+    /// What is not plainly well, server by server.
+    pub stands: Vec<Stand>,
+    /// Servers that are through, and all of them that are not left alone.
     pub done: usize,
     pub total: usize,
     /// Whether tiles are small.
     pub is_fleet: bool,
-    /// The remaining time, in words; empty when unknown.
+    /// How much is left, in words; empty when nobody can tell.
     pub estimate: String,
     /// See [`acts_key`].
     pub acts: String,
@@ -48,6 +47,11 @@ pub struct PhaseView {
     pub title: &'static str,
     /// `done`, `now`, `next` or `stopped`: a class of `app.css`.
     pub class: &'static str,
+}
+
+pub struct StepView {
+    pub step: Step,
+    pub log_url: String,
 }
 
 #[derive(Template)]
@@ -80,7 +84,7 @@ impl StateView {
         let count = |wanted: fn(&ServerPart) -> bool| servers.iter().filter(|one| wanted(&one.part)).count();
         let done = count(|part| part.state == ServerState::Succeeded);
         let total = servers.len() - count(ServerPart::is_left_alone);
-        let findings = findings(&deployment, &servers);
+        let stands = stands(&deployment, &servers);
         let (batches, lanes) = lanes(&deployment, plan.as_ref(), servers);
         Self {
             phases,
@@ -90,7 +94,7 @@ impl StateView {
                 .collect(),
             batches,
             lanes,
-            findings,
+            stands,
             done,
             total,
             is_fleet,
@@ -115,7 +119,8 @@ impl StateView {
         self.lanes.iter().map(|lane| lane.tiles().count()).sum()
     }
 
-    /// How many servers are in which state, the worst first: the class of a tone, and words.
+    /// How many servers stand where, in the order of what wants a look: the class of a tone, and
+    /// words.
     pub fn tally(&self) -> Vec<(&'static str, String)> {
         use ServerState as S;
         const ORDER: [ServerState; 6] = [
@@ -154,7 +159,40 @@ impl StateView {
     }
 }
 
-/// The state that acts depend on: when this changes, open pages load their acts again.
+impl StepView {
+    pub fn new(id: DeploymentId, step: Step) -> Self {
+        Self {
+            log_url: urls::deployment_log_of(id, &step.server_name, step.kind.as_str()),
+            step,
+        }
+    }
+
+    /// For people who hover or listen: what it is, how it went, how long it took.
+    pub fn title(&self, now: &Instant) -> String {
+        let Step {
+            kind,
+            state,
+            started_at,
+            finished_at,
+            exit_code,
+            detail,
+            ..
+        } = &self.step;
+        let mut title = format!("{}: {}", kind.title(), state.title());
+        if let Some(start) = started_at {
+            title.push_str(&format!(", {}", format::took(start, finished_at, now)));
+        }
+        if let Some(code) = exit_code.filter(|code| *code != 0) {
+            title.push_str(&format!(", exit code {code}"));
+        }
+        if !detail.is_empty() && *state != StepState::Succeeded {
+            title.push_str(&format!(". {detail}"));
+        }
+        title
+    }
+}
+
+/// What the acts depend on besides who looks: when this changes, they are asked for again.
 pub fn acts_key(watched: &watch::Watched) -> String {
     let deployment = &watched.deployment;
     let mut key = deployment.state.as_str().to_owned();
@@ -185,14 +223,14 @@ fn phase_of(kind: StepKind, reached: Phase) -> Phase {
     }
 }
 
-/// The phases. A failure is shown at the phase where it happened, which is not always the last one.
+/// The phases. What went wrong is told where it did, not where the deployment was when it closed.
 fn phases(deployment: &Deployment, steps: impl Iterator<Item = (StepKind, StepState)>) -> Vec<PhaseView> {
     use StepState::{Cancelled, Failed, Interrupted};
     let has_begun = deployment.started_at.is_some();
     let bad = steps.filter(|(_, state)| matches!(state, Failed | Cancelled | Interrupted));
     let mut went_wrong: Vec<Phase> = bad.map(|(kind, _)| phase_of(kind, deployment.phase)).collect();
     if went_wrong.is_empty() {
-        // No step failed, so a person ended the rollout: the later phases only cleaned up.
+        // Nothing that was done went wrong, so somebody ended the rollout: what follows is clearing up.
         went_wrong.push(deployment.phase.min(Phase::RollOut));
     }
     Phase::ALL
@@ -215,7 +253,7 @@ fn phases(deployment: &Deployment, steps: impl Iterator<Item = (StepKind, StepSt
         .collect()
 }
 
-/// The remaining time, by what such deployments usually take. Nobody knows how long a pause lasts.
+/// How much is left by what such deployments usually take. A pause lasts as long as somebody likes.
 fn estimate(watched: &watch::Watched) -> String {
     let one = &watched.deployment;
     let (Some(usual), Some(start)) = (watched.usual, one.started_at) else {
@@ -227,7 +265,7 @@ fn estimate(watched: &watch::Watched) -> String {
     remaining(usual, watched.at - start)
 }
 
-/// In words, the rest of something that usually takes `usual` and started `since` ago.
+/// What is left of what usually takes `usual` and goes on for `since` now, in words.
 fn remaining(usual: TimeDelta, since: TimeDelta) -> String {
     match (usual - since).num_seconds() {
         ..=-5 => format!("usually done after {}", format::duration(whole(usual))),
@@ -248,7 +286,7 @@ mod tests {
     use chrono::TimeDelta;
 
     #[test]
-    fn the_remaining_time_is_rough() {
+    fn what_is_left_is_told_roughly() {
         let told = |usual, since| remaining(TimeDelta::seconds(usual), TimeDelta::seconds(since));
         assert_eq!(told(600, 0), "about 10 min left");
         assert_eq!(told(600, 571), "less than a minute left");

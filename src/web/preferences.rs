@@ -4,12 +4,12 @@ use poem::web::Form;
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use super::frame::{Theme, go_to};
+use super::visitor::Visitor;
+use super::{session, urls};
 use crate::domain::Result;
-use crate::web::frame::{Theme, go_to};
-use crate::web::visitor::Visitor;
-use crate::web::{cookies, urls};
 
-/// A year: the choice of colours is no secret.
+/// A year: the choice of colours is no secret and hurts nobody.
 const KEEP_SECONDS: i64 = 365 * 24 * 3600;
 
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ pub async fn theme(visitor: Visitor, Form(form): Form<ThemeForm>) -> Result<Resp
     let theme = Theme::of(&form.theme);
     let mut response = go_to(urls::local_or_overview(&form.next));
     let settings = &visitor.site().settings;
-    cookies::set(
+    session::set_cookie(
         response.headers_mut(),
         settings,
         Theme::COOKIE,

@@ -1,17 +1,17 @@
-//! Logging in and out.
+//! Coming in and going out.
 
 use askama::Template;
 use poem::web::{Form, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use super::errors::status_of;
+use super::forms::Complaints;
+use super::frame::{Frame, Section, go_to, html};
+use super::visitor::Visitor;
+use super::{session, urls};
 use crate::app::logins;
 use crate::domain::{ErrorKind, Result};
-use crate::web::errors::status_of;
-use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
-use crate::web::visitor::Visitor;
-use crate::web::{session, urls};
 
 /// The contract of `templates/login/index.html`.
 #[derive(Template)]
@@ -40,7 +40,7 @@ struct LoginForm {
     next: String,
 }
 
-/// The form; whoever is logged in already continues at once.
+/// The form; who is logged in already is sent on.
 #[handler]
 pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<Response> {
     let next = urls::local_or_overview(&query.next);
@@ -56,7 +56,7 @@ pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<R
     })
 }
 
-/// Tries the name and the password, and continues where the visitor was going.
+/// Tries the name and the password, and goes where the visitor wanted to be.
 #[handler]
 pub async fn log_in(visitor: Visitor, Form(form): Form<LoginForm>) -> Result<Response> {
     let site = visitor.site();

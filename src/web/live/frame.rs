@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::domain::StepKind;
 
-/// Which lines are sent to a viewer.
+/// Which lines a viewer wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only those of this server; an empty name is the deployer's host.
@@ -14,7 +14,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether lines of `server` and `kind` are sent.
+    /// Whether lines of `server` and `kind` are wanted.
     pub fn takes(&self, server: &str, kind: Option<StepKind>) -> bool {
         self.server.as_deref().is_none_or(|wanted| wanted == server)
             && self.kind.is_none_or(|wanted| Some(wanted) == kind)
@@ -23,7 +23,7 @@ impl Filter {
 
 /// One message, shared by all viewers.
 #[derive(Debug, Clone)]
-pub enum Message {
+pub enum Frame {
     /// Consecutive lines of one step.
     Lines {
         /// Number of the first.
@@ -40,7 +40,7 @@ pub enum Message {
     /// The deployment's state, steps and servers, as they are now. Carries no line number: it
     /// stands for itself whenever it comes.
     State {
-        /// The state that acts depend on; see [`crate::web::views::state::acts_key`].
+        /// What the acts depend on besides who looks.
         acts: String,
         /// The whole message.
         bytes: Bytes,
@@ -50,7 +50,7 @@ pub enum Message {
 }
 
 /// A message with `html` for the page, and the number of the last line seen with it.
-pub fn page_update(last_line: Option<i64>, html: &str) -> Bytes {
+pub fn message(last_line: Option<i64>, html: &str) -> Bytes {
     let mut text = String::with_capacity(html.len() + 64);
     if let Some(line) = last_line {
         text.push_str(&format!("id: {line}\n"));
@@ -65,7 +65,7 @@ pub fn page_update(last_line: Option<i64>, html: &str) -> Bytes {
     Bytes::from(text)
 }
 
-/// The message that makes a page load its acts again, as those depend on who looks.
+/// The message that makes a page ask for the acts again, as those depend on who looks.
 pub fn acts(key: &str) -> Bytes {
     Bytes::from(format!("event: acts\ndata: {key}\n\n"))
 }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_line_break_in_the_html_does_not_end_the_message() {
         assert_eq!(
-            page_update(Some(7), "a\nb"),
+            message(Some(7), "a\nb"),
             Bytes::from_static(b"id: 7\ndata: a\ndata: b\n\n")
         );
     }

@@ -1,9 +1,9 @@
-//! The button of an act: its label, what it sends, and the question it asks first.
+//! A button on a deployment's page: what it says, what it sends, and what it asks before.
 
 use crate::web::csrf;
 
 /// A button.
-pub struct Button {
+pub struct Act {
     pub label: String,
     pub icon: &'static str,
     pub url: String,
@@ -13,14 +13,14 @@ pub struct Button {
     pub wants: Option<(&'static str, &'static str)>,
     /// A class: `btn-primary` for the recommended one.
     pub class: &'static str,
-    /// Asked first; empty: it acts at once.
+    /// Asked before it is done; empty: done at once.
     pub question: String,
-    /// The label of the button that answers the question.
+    /// What the button that does it says.
     pub yes: &'static str,
 }
 
-impl Button {
-    /// One that acts at once.
+impl Act {
+    /// One that is done at once.
     pub fn new(label: impl Into<String>, icon: &'static str, url: String) -> Self {
         Self {
             label: label.into(),
@@ -34,18 +34,18 @@ impl Button {
         }
     }
 
-    /// With a value that is sent along.
+    /// With something that is sent along.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 
-    /// One that requests a new deployment: sent twice, it is one request.
+    /// One that asks for a new deployment: sent twice, it is one request.
     pub fn once(self) -> Self {
         self.with("request_key", csrf::new_secret())
     }
 
-    /// One that asks first.
+    /// One that asks before it is done.
     pub fn asks(mut self, question: impl Into<String>, yes: &'static str) -> Self {
         self.question = question.into();
         self.yes = yes;

@@ -1,13 +1,13 @@
-//! The acts on a deployment as one panel: what has to be decided or what happened, in words, and
-//! below it the buttons, the recommended one first.
+//! The acts on a deployment as one panel: what is asked or what happened in words, and below it
+//! what may be pressed, the recommended first.
 
-use super::button::Button;
-use super::queue::QueueView;
+use super::act::Act;
+use super::turn::TurnView;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Hold;
 use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason, Phase, Plan};
-use crate::web::format::{self, count};
+use crate::web::pages::count;
 use crate::web::urls;
 
 /// The contract of the block `acts` of `templates/deployments/show.html`.
@@ -19,24 +19,24 @@ pub struct ActsView {
     pub title: String,
     /// A sentence below it; may be empty.
     pub text: String,
-    /// When it starts or continues by itself.
+    /// When it goes on by itself.
     pub until: Option<Instant>,
-    /// Its position, while it is queued.
-    pub queue: Option<QueueView>,
-    /// The recommended one first.
-    pub buttons: Vec<Button>,
+    /// Where it stands in the queue, while it does.
+    pub turn: Option<TurnView>,
+    /// What may be pressed, the recommended first.
+    pub buttons: Vec<Act>,
 }
 
 impl ActsView {
     pub fn new(watched: &Watched, allowed: &Acts) -> Self {
         let one = &watched.deployment;
-        let mut view = Self::in_words(watched);
+        let mut view = Self::told(watched);
         view.buttons = if one.state.is_final() {
             afterwards(watched, allowed)
         } else {
             meanwhile(one, allowed)
         };
-        view.queue = allowed.turn.as_ref().map(QueueView::new);
+        view.turn = allowed.turn.as_ref().map(TurnView::new);
         view.say_who(one, allowed);
         if let Some(first) = view.buttons.first_mut()
             && first.class.is_empty()
@@ -52,21 +52,23 @@ impl ActsView {
         self.title.is_empty() && self.buttons.is_empty()
     }
 
-    /// What has to be decided, in words, without buttons.
-    fn in_words(watched: &Watched) -> Self {
+    /// What is to be decided, in words.
+    fn told(watched: &Watched) -> Self {
         let one = &watched.deployment;
         let (icon, tone, title, text) = match one.state {
             DeploymentState::Awaiting => awaiting(one),
             DeploymentState::Scheduled => (
                 "calendar-time",
                 "t-later",
-                match one.scheduled_at {
-                    Some(at) => format!("Scheduled for {}.", format::day_and_time(&at)),
-                    None => "Scheduled.".to_owned(),
-                },
-                "Permission is checked again when it starts.".to_owned(),
+                "It waits for its time.".to_owned(),
+                "Policy is asked again when it begins.".to_owned(),
             ),
-            DeploymentState::Queued => ("hourglass", "t-quiet", "Queued.".to_owned(), String::new()),
+            DeploymentState::Queued => (
+                "hourglass",
+                "t-quiet",
+                "It waits for its turn.".to_owned(),
+                String::new(),
+            ),
             DeploymentState::Running => running(watched),
             DeploymentState::Paused => paused(watched),
             DeploymentState::Succeeded => ("circle-check", "t-good", String::new(), String::new()),
@@ -84,60 +86,63 @@ impl ActsView {
                 DeploymentState::Scheduled => one.scheduled_at,
                 _ => None,
             },
-            queue: None,
+            turn: None,
             buttons: Vec::new(),
         }
     }
 
-    /// Tells whoever cannot decide who can.
+    /// Who cannot press anything reads who can.
     fn say_who(&mut self, one: &Deployment, allowed: &Acts) {
         if one.state == DeploymentState::Awaiting {
             if let Some(obstacle) = &allowed.approve_obstacle {
                 self.text = format!("{} {obstacle}", self.text);
             } else if !allowed.approve {
-                self.text
-                    .push_str(" Anyone with the right “approve” here can do it.");
+                self.text.push_str(" Whoever may “approve” here can do so.");
             }
         }
         if one.state == DeploymentState::Paused && allowed.answers.is_empty() && one.cancelled_by.is_none() {
             self.text
-                .push_str(" You may not decide here; anyone who may deploy here can.");
+                .push_str(" You may not answer here; whoever may deploy here can.");
         }
     }
 
-    /// What happens at `until`.
+    /// What the instant of `until` brings.
     pub fn until_word(&self) -> &'static str {
         if self.tone == "t-later" {
-            "Starts"
+            "It begins"
         } else {
-            "Continues automatically"
+            "It goes on by itself"
         }
     }
 }
 
-/// Icon, tone, title and text.
-type Words = (&'static str, &'static str, String, String);
+type Told = (&'static str, &'static str, String, String);
 
-fn awaiting(one: &Deployment) -> Words {
+fn awaiting(one: &Deployment) -> Told {
     let end = one
         .approval
         .as_ref()
-        .map(|approval| format::full(&approval.expires_at));
+        .map(|approval| crate::web::format::full(&approval.expires_at));
     let text = match end {
         Some(end) => format!(
-            "Someone other than {} must approve it by {end}. The approval covers exactly the plan below.",
+            "Somebody other than {} has to approve it before {end}; what is approved is exactly the plan below.",
             one.actor
         ),
-        None => format!("Someone other than {} must approve it.", one.actor),
+        None => format!("Somebody other than {} has to approve it.", one.actor),
     };
-    ("user-check", "t-warn", "Waiting for approval.".to_owned(), text)
+    (
+        "user-check",
+        "t-warn",
+        "It waits for a second person.".to_owned(),
+        text,
+    )
 }
 
-fn running(watched: &Watched) -> Words {
+fn running(watched: &Watched) -> Told {
     let one = &watched.deployment;
     if let Some(who) = &one.cancelled_by {
-        let title = format!("Cancelled by {who}.");
-        let text = "Stopping what is running. Each server then shows what it runs.".to_owned();
+        let title = format!("{who} has cancelled it.");
+        let text = "What runs is being ended; every server then says what is on it.".to_owned();
         return ("ban", "t-warn", title, text);
     }
     if let Some(who) = one.pause_requested_by.as_ref().filter(|_| watched.may_pause()) {
@@ -145,56 +150,39 @@ fn running(watched: &Watched) -> Words {
             Phase::Check | Phase::Prepare => "before the first batch",
             _ => "after this batch",
         };
-        let title = format!("Pausing {when}, requested by {who}.");
+        let title = format!("It pauses {when}, as {who} asked.");
         return ("player-pause", "t-warn", title, String::new());
     }
     ("loader-2", "t-busy", String::new(), String::new())
 }
 
-fn paused(watched: &Watched) -> Words {
+fn paused(watched: &Watched) -> Told {
     let one = &watched.deployment;
     if one.cancelled_by.is_some() {
         return running(watched);
     }
     let (title, text) = match one.pause.as_ref().map(|pause| &pause.reason) {
         Some(PauseReason::Person { by }) => (
-            format!("Paused by {by}. Continue?"),
-            "Finished servers are in service; the others still run their previous release.".to_owned(),
+            format!("Paused by {by}. Shall it go on?"),
+            "What is done is in service; what is to come runs what it ran before.".to_owned(),
         ),
-        Some(PauseReason::Canary) => ("Canary deployed. Is it healthy?".to_owned(), choices(watched)),
-        Some(PauseReason::Failure { servers }) => (
-            format!("{} failed.", names(servers)),
-            "No other server is started until someone decides. Each server's log says why it failed."
+        Some(PauseReason::Canary) => (
+            "The canaries are done. Do they look well?".to_owned(),
+            "Going on brings the rest there; rolling back brings the canaries back to what they ran."
                 .to_owned(),
         ),
-        Some(PauseReason::Policy { why }) => {
-            ("Not permitted to continue at this time.".to_owned(), why.clone())
-        }
-        None => ("Paused.".to_owned(), String::new()),
+        Some(PauseReason::Failure { servers }) => (
+            format!("{} failed. What now?", names(servers)),
+            "No further server is begun until somebody says so. The log of each says why it failed."
+                .to_owned(),
+        ),
+        Some(PauseReason::Policy { why }) => (
+            "Policy does not let it go on at this time.".to_owned(),
+            why.clone(),
+        ),
+        None => ("It is paused.".to_owned(), String::new()),
     };
     ("player-pause", "t-warn", title, text)
-}
-
-/// What each of the two answers to a canary does.
-fn choices(watched: &Watched) -> String {
-    let of_state = |state| watched.servers.iter().filter(move |one| one.state == state);
-    let canaries: Vec<_> = of_state(ServerState::Succeeded).collect();
-    let before = canaries.first().and_then(|one| one.previous_commit.as_ref());
-    let before = before.filter(|commit| {
-        canaries
-            .iter()
-            .all(|one| one.previous_commit.as_ref() == Some(commit))
-    });
-    let servers: Vec<String> = canaries.iter().map(|one| one.server.clone()).collect();
-    let others = match of_state(ServerState::Waiting).count() {
-        1 => "the other server".to_owned(),
-        some => format!("the other {some} servers"),
-    };
-    let back = before.map_or("what was there before", |commit| commit.short());
-    format!(
-        "Continue deploys {others}; Roll back returns {} to {back}.",
-        names(&servers)
-    )
 }
 
 /// The first names, and how many more.
@@ -206,7 +194,7 @@ fn names(all: &[String]) -> String {
     format!("{} and {} more", all[..FEW].join(", "), all.len() - FEW)
 }
 
-fn ended_badly(watched: &Watched) -> Words {
+fn ended_badly(watched: &Watched) -> Told {
     let count_of = |state| watched.servers.iter().filter(|one| one.state == state).count();
     let (failed, done) = (count_of(ServerState::Failed), count_of(ServerState::Succeeded));
     let open = count_of(ServerState::Interrupted) + count_of(ServerState::Cancelled);
@@ -216,7 +204,7 @@ fn ended_badly(watched: &Watched) -> Words {
         parts.push(format!("{} failed", count(failed, "server")));
     }
     if open > 0 {
-        parts.push(format!("{} unfinished", count(open, "server")));
+        parts.push(format!("{} not brought to an end", count(open, "server")));
     }
     if done > 0 {
         parts.push(format!("{} done", count(done, "server")));
@@ -226,18 +214,24 @@ fn ended_badly(watched: &Watched) -> Words {
     }
     let text = match parts.as_slice() {
         [] => "No server was touched.".to_owned(),
-        parts => format!("{}; see below what each runs.", parts.join(", ")),
+        parts => format!("{}; what is on each stands below.", parts.join(", ")),
     };
     let (icon, tone, title) = match watched.deployment.state {
-        DeploymentState::Cancelled if was_rejected(&watched.deployment) => ("x", "t-warn", "Not approved."),
-        DeploymentState::Cancelled => ("ban", "t-warn", "Cancelled."),
-        DeploymentState::Interrupted => ("plug-connected-x", "t-bad", "Interrupted: the deployer stopped."),
-        _ => ("circle-x", "t-bad", "Failed."),
+        DeploymentState::Cancelled if was_rejected(&watched.deployment) => {
+            ("x", "t-warn", "It was not approved.")
+        }
+        DeploymentState::Cancelled => ("ban", "t-warn", "It was cancelled. What now?"),
+        DeploymentState::Interrupted => (
+            "plug-connected-x",
+            "t-bad",
+            "The deployer stopped in the middle of it. What now?",
+        ),
+        _ => ("circle-x", "t-bad", "It failed. What now?"),
     };
     (icon, tone, title.to_owned(), text)
 }
 
-/// Whether it ended while it waited for approval: rejected, cancelled, or out of time.
+/// Whether it ended while it waited for a second person: rejected, cancelled, or out of time.
 fn was_rejected(one: &Deployment) -> bool {
     let unanswered = one
         .approval
@@ -246,10 +240,10 @@ fn was_rejected(one: &Deployment) -> bool {
     unanswered && one.started_at.is_none()
 }
 
-/// What may be done while it waits or runs.
-fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Button> {
-    let act = |label: &str, icon, act: &str| Button::new(label, icon, urls::deployment_act(one.id, act));
-    let mut acts: Vec<Button> = allowed
+/// What may be said or done while it waits or runs.
+fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Act> {
+    let act = |label: &str, icon, act: &str| Act::new(label, icon, urls::deployment_act(one.id, act));
+    let mut acts: Vec<Act> = allowed
         .answers
         .iter()
         .map(|&answer| answer_act(one, answer))
@@ -260,7 +254,7 @@ fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Button> {
     if allowed.reject {
         let mut reject =
             act("Reject", "x", "reject").asks("Reject it? It ends, and no server is touched.", "Reject it");
-        reject.wants = Some(("reason", "Reason"));
+        reject.wants = Some(("reason", "Why"));
         acts.push(reject);
     }
     if allowed.pause {
@@ -271,21 +265,21 @@ fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Button> {
         acts.push(act(label, "player-pause", "pause"));
     }
     if allowed.unpause {
-        acts.push(act("Cancel the pause", "player-play", "unpause"));
+        acts.push(act("Go on without the pause", "player-play", "unpause"));
     }
     if allowed.cancel && !allowed.answers.contains(&Answer::Stop) {
         let question = match one.state {
             DeploymentState::Running | DeploymentState::Paused => {
-                "Cancel this deployment now? Everything running is stopped, here and on the servers. Each server then shows what it runs."
+                "End this deployment now? What runs is ended here and on the servers; each server then says what is on it."
             }
-            _ => "Cancel it? It has not started, so no server is touched.",
+            _ => "Cancel it? It has not begun, so no server is touched.",
         };
         acts.push(act("Cancel", "player-stop", "cancel").asks(question, "Cancel the deployment"));
     }
     acts
 }
 
-fn answer_act(one: &Deployment, answer: Answer) -> Button {
+fn answer_act(one: &Deployment, answer: Answer) -> Act {
     let icon = match answer {
         Answer::Resume => "player-play",
         Answer::Retry => "rotate-clockwise",
@@ -293,40 +287,33 @@ fn answer_act(one: &Deployment, answer: Answer) -> Button {
         Answer::RollBack => "arrow-back-up",
         Answer::Stop => "player-stop",
     };
-    let act = Button::new(answer.title(), icon, urls::deployment_act(one.id, "answer"))
+    let act = Act::new(answer.title(), icon, urls::deployment_act(one.id, "answer"))
         .with("answer", answer.as_str());
     match answer {
         Answer::Resume | Answer::Retry | Answer::Skip => act,
         Answer::RollBack => act.asks(
-            "Return finished servers to their previous release and end this deployment?",
+            "Bring the servers that are done back to what they ran before, and end this deployment?",
             "Roll back",
         ),
         Answer::Stop => act.asks(
-            "Stop here? Finished servers keep the new release; the others keep the old one.",
+            "End it here? What is done stays done; what is to come keeps what it runs.",
             "Stop here",
         ),
     }
 }
 
-/// What may be done once it has ended, the recommended first.
-fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Button> {
+/// What may be done with what it has left, the recommended first.
+fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Act> {
     let one = &watched.deployment;
     let act =
-        |label: String, icon, act: &str| Button::new(label, icon, urls::deployment_act(one.id, act)).once();
+        |label: String, icon, act: &str| Act::new(label, icon, urls::deployment_act(one.id, act)).once();
     let mut acts = Vec::new();
     let resume = (allowed.resume > 0).then(|| {
-        let label = format!("Resume {}", count(allowed.resume, "server"));
+        let label = format!("Resume the {} unfinished", allowed.resume);
         act(label, "player-play", "resume")
     });
     let retry = (allowed.retry > 0).then(|| {
-        let mut failed = watched
-            .servers
-            .iter()
-            .filter(|one| one.state == ServerState::Failed);
-        let label = match (allowed.retry, failed.next()) {
-            (1, Some(only)) => format!("Retry {}", only.server),
-            (some, _) => format!("Retry {}", count(some, "server")),
-        };
+        let label = format!("Retry the {} failed", allowed.retry);
         act(label, "rotate-clockwise", "retry")
     });
     match one.state {
@@ -338,7 +325,7 @@ fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Button> {
             .with("environment", next.clone())
             .asks(
                 format!("Deploy {} to all servers of {next}?", one.commit.short()),
-                "Promote",
+                "Promote it",
             );
         promote.class = "";
         acts.push(promote);
@@ -347,30 +334,30 @@ fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Button> {
     acts.extend(back.map(|commit| roll_back(one, watched.plan.as_ref(), commit)));
     if allowed.again {
         let label = if acts.is_empty() {
-            "Redeploy"
+            "Deploy again"
         } else {
-            "Redeploy to all"
+            "Deploy all again"
         };
         acts.push(act(label.to_owned(), "repeat", "again"));
     }
     acts
 }
 
-fn roll_back(one: &Deployment, plan: Option<&Plan>, commit: &CommitId) -> Button {
+fn roll_back(one: &Deployment, plan: Option<&Plan>, commit: &CommitId) -> Act {
     let waits = plan.is_some_and(|plan| plan.batches.iter().any(|batch| batch.hold == Some(Hold::Person)));
     let question = format!(
-        "Roll back {} of {} to {}, the last successful release?{}",
+        "Bring {} of {} back to {}, the release that succeeded before?{}",
         one.target,
         one.environment,
         commit.short(),
         if waits {
-            " It pauses after the first servers until someone continues it."
+            " As the strategy here says, it pauses after the first servers until somebody lets it go on."
         } else {
             ""
         }
     );
     let label = format!("Roll back to {}", commit.short());
-    Button::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback"))
+    Act::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback"))
         .once()
         .asks(question, "Roll back")
 }

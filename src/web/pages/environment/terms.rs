@@ -1,29 +1,34 @@
-//! What a rollout with the chosen servers and strategy would do.
+//! What a deploy form may say beside commit and servers (a strategy, a time, why a lock does not
+//! stop it), and what the rollout would then do.
 
+use chrono::NaiveDateTime;
+
+use super::plan::Given;
 use crate::app::App;
 use crate::app::deployments::Choice;
 use crate::app::places::EnvironmentView;
 use crate::app::plans;
+use crate::app::strategies::StrategyForm;
 use crate::domain::rollout::Batch;
-use crate::domain::{Actor, Kind, Plan, Result, ServerId, Strategy};
-use crate::web::format::count;
-use crate::web::views::words::{hold_words, strategy_words};
+use crate::domain::{Actor, Error, Instant, Kind, Plan, Result, ServerId, Strategy};
+use crate::web::pages::count;
+use crate::web::pages::deployment::{hold_words, strategy_words};
 
 /// Names shown at once; the rest unfolds.
 const NAMES: usize = 12;
 
-/// What a deployment would do.
+/// What will happen, before anybody presses.
 pub struct RolloutView {
     pub strategy: String,
     pub batches: Vec<BatchLine>,
-    /// Servers that are left alone, by reason.
+    /// Servers that are left alone, by why.
     pub left_alone: Vec<(Names, String)>,
     pub notes: Vec<String>,
-    /// Why it is impossible; empty: it is possible.
+    /// Why it cannot be done so; empty: it can.
     pub obstacle: String,
 }
 
-/// The names of some servers: the first ones, and the rest to unfold.
+/// The names of some servers: the first ones, and the rest for those who ask.
 #[derive(Default)]
 pub struct Names {
     pub first: String,
@@ -53,13 +58,78 @@ pub struct BatchLine {
     pub title: String,
     pub size: String,
     pub names: Names,
-    /// What it waits for; empty: nothing.
+    /// What is waited for before it; empty: nothing.
     pub hold: String,
-    /// Servers that are taken out of service before it; may be empty.
+    /// Who is taken out of service before it; empty: nobody else.
     pub takes_out: Names,
 }
 
-/// What such a deployment would do.
+impl Given {
+    /// The fields of a strategy other than the environment's; sensible values where none is chosen.
+    pub fn strategy_form(&self) -> StrategyForm {
+        if self.strategy.is_empty() {
+            return StrategyForm {
+                kind: String::new(),
+                ..StrategyForm::default()
+            };
+        }
+        StrategyForm {
+            kind: self.strategy.clone(),
+            batch: self.batch.clone(),
+            keep: self.keep.clone(),
+            first: self.first.clone(),
+            wait: self.wait.clone(),
+        }
+    }
+
+    /// That strategy.
+    ///
+    /// # Errors
+    /// Complaints about its fields.
+    pub fn strategy(&self) -> Result<Option<Strategy>> {
+        if self.strategy.is_empty() {
+            return Ok(None);
+        }
+        self.strategy_form().read().map(Some).map_err(Error::fields)
+    }
+
+    /// When it shall begin, in UTC as the form says.
+    ///
+    /// # Errors
+    /// A complaint about the field `at`.
+    pub fn begins_at(&self) -> Result<Option<Instant>> {
+        time("at", &self.at)
+    }
+
+    /// Why a lock does not stop it.
+    pub fn override_reason(&self) -> Option<String> {
+        (self.overrides == "yes").then(|| self.lock_override.clone())
+    }
+}
+
+/// Reads a date and time of a form, in UTC; empty is none.
+///
+/// # Errors
+/// A complaint about `field`.
+pub fn time(field: &str, text: &str) -> Result<Option<Instant>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(|time| Some(time.and_utc()))
+        .ok_or_else(|| Error::field(field, "Write date and time as 2026-11-23 08:30, in UTC."))
+}
+
+/// An instant as such a form has it, rounded up to the minute.
+pub fn time_value(at: Instant) -> String {
+    let rounded = at + chrono::TimeDelta::seconds(59);
+    rounded.format("%Y-%m-%dT%H:%M").to_string()
+}
+
+/// What deploying so would do.
 ///
 /// # Errors
 /// Of the store.
@@ -91,7 +161,7 @@ pub async fn rollout(
     })
 }
 
-/// The servers that are left alone, grouped by reason.
+/// Together what is left alone for the same reason.
 fn left_alone(plan: &Plan) -> Vec<(Names, String)> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in &plan.left_alone {
@@ -121,7 +191,7 @@ fn line(plan: &Plan, batch: &Batch) -> BatchLine {
     }
 }
 
-/// Within how many hours someone else has to approve it; `None`: no approval is needed.
+/// Within how many hours somebody else has to approve it; `None`: nobody has to.
 pub fn approval_hours(view: &EnvironmentView, kind: Kind) -> Option<u32> {
     let options = &view.place.environment.options;
     options.approval_hours.filter(|_| kind != Kind::Rollback)

@@ -1,13 +1,14 @@
-//! Locks on the pages that show them: the form of a new one, those in force, and lifting one.
+//! Locking an environment and lifting a lock, from the pages that show it.
 
 use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use super::terms::time;
 use crate::app::locks::{self, LockView, NewLock};
 use crate::domain::{Error, ErrorKind, LockId, Resource, Result};
 use crate::web::flash::Flash;
-use crate::web::forms::{self, Complaints};
+use crate::web::forms::Complaints;
 use crate::web::frame::go_to;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
@@ -31,11 +32,11 @@ impl LockForm {
         Ok(NewLock {
             over,
             reason: self.reason.clone(),
-            ends_at: forms::instant("ends_at", &self.ends_at)?,
+            ends_at: time("ends_at", &self.ends_at)?,
         })
     }
 
-    /// The same with its complaints, if a person can correct them.
+    /// The same with what is wrong, if a person can mend it.
     ///
     /// # Errors
     /// The error itself otherwise.
@@ -48,7 +49,31 @@ impl LockForm {
     }
 }
 
-/// The page that a lock is lifted from.
+/// `POST /projects/{project}/{environment}/lock`
+#[handler]
+pub async fn lock(
+    visitor: Visitor,
+    Path((project, environment)): Path<(String, String)>,
+    Form(form): Form<LockForm>,
+) -> Result<Response> {
+    let over = Resource::Environment(project.clone(), environment.clone());
+    let outcome = match form.wanted(over) {
+        Ok(wanted) => locks::create(visitor.app(), visitor.actor(), wanted).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(_) => {
+            let text = format!(
+                "{project}/{environment} is locked: nothing is deployed there until the lock is lifted or ends."
+            );
+            visitor.flash(Flash::warning(text)).await?;
+            Ok(go_to(&urls::environment(&project, &environment)))
+        }
+        Err(error) => super::with_lock_form(&visitor, &project, &environment, form.complaining(error)?).await,
+    }
+}
+
+/// Where somebody stood who lifts a lock.
 #[derive(Deserialize)]
 pub struct Back {
     #[serde(default)]
@@ -59,11 +84,11 @@ pub struct Back {
 #[handler]
 pub async fn lift(visitor: Visitor, Path(id): Path<LockId>, Form(back): Form<Back>) -> Result<Response> {
     locks::lift(visitor.app(), visitor.actor(), id).await?;
-    visitor.flash(Flash::done("Lock lifted.")).await?;
+    visitor.flash(Flash::done("The lock is lifted.")).await?;
     Ok(go_to(urls::local_or_overview(&back.next)))
 }
 
-/// A lock in force, as a page shows it.
+/// A lock in force with what a page says of it.
 #[derive(Debug, Clone)]
 pub struct LockLine {
     pub view: LockView,
@@ -86,7 +111,7 @@ impl From<LockView> for LockLine {
     }
 }
 
-/// The locks that `covers` accepts, for a page.
+/// The locks that `covers` says yes to, for a page.
 ///
 /// # Errors
 /// Of the store.
