@@ -13,14 +13,14 @@
 )]
 
 #[allow(dead_code)]
+#[path = "../tests/support/databases.rs"]
+mod databases;
+#[allow(dead_code)]
 #[path = "../tests/git/support.rs"]
 mod git_support;
 #[allow(dead_code)]
-#[path = "../tests/support/sshd.rs"]
-mod sshd;
-#[allow(dead_code)]
-#[path = "../tests/support/world.rs"]
-mod world;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 /// Where the files above look for each other.
 mod git {
@@ -33,14 +33,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deployer::domain::{
-    Deployment, DeploymentId, DeploymentState, EnvironmentOptions, Project, RolloutOptions, Share, Strategy,
+    Deployment, DeploymentId, DeploymentState, EnvironmentOptions, Project, Share, Strategy,
 };
 use deployer::ssh::Endpoint;
 use deployer::store::{environments, projects};
 use deployer::sync::{self, Delivery, KnownTrees, Layout, Limits, Manifest, Retention, Source, Stamp, Trust};
 use futures_util::stream::{self, StreamExt};
-use sshd::Sshd;
-use world::{Wishes, World};
+use support::sshd::Sshd;
+use support::world::World;
 
 /// Servers at once, for both.
 const PARALLEL: u32 = 20;
@@ -55,22 +55,16 @@ fn main() {
 }
 
 async fn measure(servers: usize, rounds: usize) {
-    let mut world = World::with(Wishes {
-        clusters: vec![servers],
-        options: EnvironmentOptions {
-            parallel: PARALLEL,
-            rollout: RolloutOptions {
-                strategy: Strategy::Rolling {
-                    batch: Share::Count(PARALLEL),
-                    keep: None,
-                },
-                ..RolloutOptions::default()
-            },
-            ..EnvironmentOptions::default()
-        },
-        ..Wishes::default()
-    })
-    .await;
+    let options = EnvironmentOptions {
+        parallel: PARALLEL,
+        ..EnvironmentOptions::default()
+    };
+    let strategy = Strategy::Rolling {
+        batch: Share::Count(PARALLEL),
+        keep: None,
+    };
+    let project = World::project().clusters(&[servers]).options(options);
+    let mut world = project.strategy(strategy).start().await;
     let mut bare = Bare::new(&world).await;
     // Connects, and fills the target for the first time.
     deploy(&mut world, 0).await;

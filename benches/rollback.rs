@@ -13,14 +13,14 @@
 )]
 
 #[allow(dead_code)]
+#[path = "../tests/support/databases.rs"]
+mod databases;
+#[allow(dead_code)]
 #[path = "../tests/git/support.rs"]
 mod git_support;
 #[allow(dead_code)]
-#[path = "../tests/support/sshd.rs"]
-mod sshd;
-#[allow(dead_code)]
-#[path = "../tests/support/world.rs"]
-mod world;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 /// Where the files above look for each other.
 mod git {
@@ -32,7 +32,7 @@ use std::time::Duration;
 use deployer::app::deployments;
 use deployer::domain::{Deployment, DeploymentId, DeploymentState};
 use deployer::store::deployments as store;
-use world::{Wishes, World, admin};
+use support::world::{World, admin};
 
 /// Bytes of a file.
 const FILE_SIZE: usize = 8 * 1024;
@@ -45,11 +45,7 @@ fn main() {
 }
 
 async fn measure(servers: usize, files: usize, rounds: usize) {
-    let mut world = World::with(Wishes {
-        clusters: vec![servers],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[servers]).start().await;
     for number in 0..files {
         world.repository.write(&path(number), content(number, 0));
     }

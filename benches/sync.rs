@@ -13,6 +13,8 @@
 )]
 
 #[allow(dead_code)]
+#[path = "../tests/support/leftovers.rs"]
+mod leftovers;
 #[path = "../tests/support/sshd.rs"]
 mod sshd;
 

@@ -10,12 +10,13 @@
 //!   [`app::deployments::request`] is the only way in which a deployment comes to be.
 //! - [`access`]: may this actor do that, there, now? Policy files that a sysadmin owns, decided by
 //!   casbin. It alone can make an [`access::Permit`], the value that every change asks for.
-//! - [`engine`]: does what was asked for. A worker claims a deployment, `engine/run.rs` carries it
-//!   through its phases, `engine/rollout.rs` walks the plan from batch to batch,
-//!   `engine/rollout/gate.rs` keeps watch over who is in service, `engine/pause.rs` waits for people,
-//!   `engine/recovery.rs` puts right what a killed deployer left, `engine/keeper.rs` keeps out what
-//!   ended deployments left out of service, `engine/output.rs` brings every
-//!   printed line into the store and then to whoever watches.
+//! - [`engine`]: carries deployments out. A worker claims one, `engine/phases.rs` walks it through its
+//!   phases, `engine/rollout.rs` walks the plan from batch to batch, `engine/rollout/gate.rs` takes
+//!   servers out of service and puts them back, `engine/pause.rs` waits for people, and
+//!   `engine/closing.rs` ends it. `engine/recovery.rs` takes over what a killed deployer left,
+//!   `engine/keeper.rs` keeps out of service what ended deployments left so, and `engine/output.rs`
+//!   brings every printed line into the store and then to whoever watches. The opening of the module
+//!   has the table of its floors.
 //! - [`store`]: remembers. The only place that knows SQL; one file per noun. What matters is written
 //!   through a [`store::Change`], which is opened with a right (a permit, a lease, somebody at the
 //!   gate) and committed only together with a [`domain::Event`]; the audit row and the wake-ups of
@@ -27,6 +28,8 @@
 //! - [`http`]: a small client that speaks over any stream, for those who ask servers and balancers.
 //! - [`balancer`]: HAProxy, over its socket or its statistics page: who is in service, taking
 //!   servers out and back in, waiting for sessions to end and for servers to come up.
+//! - [`terminal`]: what a terminal shows of a line of output, and what it obeys; masking and pages
+//!   read lines by it.
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
@@ -98,4 +101,5 @@ pub mod ssh;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
+pub mod terminal;
 pub mod web;

@@ -1,7 +1,10 @@
 //! The few kinds of columns, keys and indexes every table is made of.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, big_integer_null, big_pk_auto, string_len, string_len_null};
+use sea_orm_migration::schema::{
+    big_integer, big_integer_null, big_pk_auto, string_len, string_len_null, text_null,
+};
+use sea_orm_migration::sea_orm::{DbBackend, Statement};
 
 /// Longest name of ours (project, server, user …), in characters.
 pub const NAME: u32 = 64;
@@ -37,6 +40,14 @@ pub fn word(column: &'static str) -> ColumnDef {
 /// One line of text.
 pub fn line(column: &'static str) -> ColumnDef {
     string_len(column, LINE)
+}
+
+/// A text of any length: MariaDB's plain TEXT ends at 64 KiB.
+pub fn long_text_null(manager: &SchemaManager<'_>, column: &'static str) -> ColumnDef {
+    match manager.get_database_backend() {
+        DbBackend::MySql => ColumnDef::new(column).custom("longtext").null().to_owned(),
+        _ => text_null(column),
+    }
 }
 
 /// A commit hash.
@@ -109,13 +120,43 @@ pub fn unique(table: &'static str, columns: &[&'static str]) -> IndexCreateState
     index(table, columns).unique().to_owned()
 }
 
+/// The character set of every MariaDB table: all of Unicode.
+pub const CHARACTER_SET: &str = "utf8mb4";
+/// Collations that compare texts byte by byte, the best first: the last one takes texts that differ in
+/// blanks at their end for the same. MariaDB has the first, MySQL the second, both have the last.
+const BYTE_COLLATIONS: [&str; 3] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin"];
+
+/// The collation of every MariaDB table; `None` on databases that compare byte by byte anyway.
+pub async fn byte_collation(manager: &SchemaManager<'_>) -> Result<Option<String>, DbErr> {
+    if manager.get_database_backend() != DbBackend::MySql {
+        return Ok(None);
+    }
+    let known =
+        "SELECT collation_name FROM information_schema.collations WHERE character_set_name = 'utf8mb4'";
+    let statement = Statement::from_string(DbBackend::MySql, known);
+    let rows = manager.get_connection().query_all_raw(statement).await?;
+    let known = rows
+        .iter()
+        .map(|row| row.try_get_by_index(0))
+        .collect::<Result<Vec<String>, _>>()?;
+    let best = BYTE_COLLATIONS
+        .into_iter()
+        .find(|wanted| known.iter().any(|name| name == wanted));
+    best.map(|name| Some(name.to_owned()))
+        .ok_or_else(|| DbErr::Custom("the database server has no byte-wise collation of utf8mb4".into()))
+}
+
 /// Creates tables and indexes in order.
 pub async fn create(
     manager: &SchemaManager<'_>,
     tables: Vec<TableCreateStatement>,
     indexes: Vec<IndexCreateStatement>,
 ) -> Result<(), DbErr> {
-    for table in tables {
+    let collation = byte_collation(manager).await?;
+    for mut table in tables {
+        if let Some(collation) = &collation {
+            table.character_set(CHARACTER_SET).collate(collation);
+        }
         manager.create_table(table).await?;
     }
     for index in indexes {

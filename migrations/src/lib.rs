@@ -1,8 +1,9 @@
 //! The database's shape, as a list of changes in the order they were made.
 //!
 //! Each file is one change; a change that has been released is never edited, a new one follows
-//! it. Everything is said with the portable schema builder, so that SQLite, PostgreSQL and
-//! MariaDB get the same tables. Instants are whole microseconds since 1970 in UTC (columns
+//! it. The version before goes on working beside the new one, so a change only adds. Nearly
+//! everything uses the portable schema builder, so that SQLite, PostgreSQL and MariaDB get the
+//! same tables. Instants are whole microseconds since 1970 in UTC (columns
 //! named `*_at`), because no two databases agree about timestamps. Names that pages filter by
 //! are bounded strings, because MariaDB cannot index unbounded ones.
 
@@ -15,7 +16,10 @@ mod m20261122_000003_people;
 mod m20261122_000004_audit;
 mod m20261122_000005_rollouts;
 mod m20261126_000006_left_out;
+mod m20261128_000007_targets;
+mod m20261128_000008_jobs;
 mod m20261128_000010_groups;
+mod m20261128_000011_texts;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -30,7 +34,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_audit::Change),
             Box::new(m20261122_000005_rollouts::Change),
             Box::new(m20261126_000006_left_out::Change),
+            Box::new(m20261128_000007_targets::Change),
+            Box::new(m20261128_000008_jobs::Change),
             Box::new(m20261128_000010_groups::Change),
+            Box::new(m20261128_000011_texts::Change),
         ]
     }
 }

@@ -14,6 +14,8 @@ use crate::domain::{Action, Calendar, PolicyLine};
 pub(super) const ANY: &str = "*";
 /// The longest subject, in bytes; a group of a login can be a path or an address.
 const SUBJECT_LIMIT: usize = 200;
+/// Actions that policies written for earlier versions do not know.
+const NEWER_ACTIONS: [Action; 2] = [Action::Audit, Action::Run];
 
 /// A `p` line: who may, or may not, do what where and when.
 #[derive(Debug, Clone)]
@@ -78,10 +80,33 @@ pub(super) fn read(text: &str, calendar: &Calendar, problems: &mut Vec<Problem>)
             ));
         }
     }
+    if !problems.iter().any(Problem::is_error) {
+        lines.complete(problems);
+    }
     lines
 }
 
 impl Lines {
+    /// Lets `administer` imply the newer actions that no `g2` line gives to anything, so that
+    /// administrators lose nothing when only the program is updated.
+    fn complete(&mut self, problems: &mut Vec<Problem>) {
+        let administer = Action::Administer.as_str();
+        for action in NEWER_ACTIONS.map(Action::as_str) {
+            if self.implications.iter().any(|link| link.to == action) {
+                continue;
+            }
+            let message = format!(
+                "No g2 line implies “{action}”, so “{administer}” does. Add the line “g2, {administer}, {action}”."
+            );
+            problems.push(Problem::warning(POLICY, 0, message));
+            self.implications.push(Link {
+                from: administer.to_owned(),
+                to: action.to_owned(),
+                line: 0,
+            });
+        }
+    }
+
     fn add(&mut self, columns: &[&str], line: u32, whole: &str, calendar: &Calendar) -> Result<(), String> {
         let (&kind, values) = columns.split_first().ok_or("The line is empty.")?;
         let form = match kind {

@@ -6,7 +6,7 @@ use crate::domain::{Action, AuditEvent, Error, Resource, Result};
 use crate::store::audit::{self, Filter};
 use crate::store::{Page, Paged};
 
-/// A page of `limit` events for somebody who may see everything, newest first.
+/// A page of `limit` events, newest first. Needs a permit for [`Action::Audit`].
 pub async fn browse(
     app: &App,
     permit: &Permit,
@@ -14,7 +14,7 @@ pub async fn browse(
     page: Page,
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {
-    demand_sight(permit)?;
+    demand_audit(permit)?;
     audit::list(&app.store, filter, page, limit).await
 }
 
@@ -34,7 +34,7 @@ pub enum Chain {
 
 /// Walks the whole log and compares every hash.
 pub async fn verify(app: &App, permit: &Permit) -> Result<Chain> {
-    demand_sight(permit)?;
+    demand_audit(permit)?;
     if let Some(found) = audit::verify(&app.store).await? {
         return Ok(Chain::Broken(found.reason));
     }
@@ -42,9 +42,8 @@ pub async fn verify(app: &App, permit: &Permit) -> Result<Chain> {
     Ok(Chain::Whole { last, hash })
 }
 
-/// Who may see everything may see the log.
-fn demand_sight(permit: &Permit) -> Result<()> {
-    if permit.covers(Action::View, &Resource::Everything) {
+fn demand_audit(permit: &Permit) -> Result<()> {
+    if permit.covers(Action::Audit, &Resource::Everything) {
         return Ok(());
     }
     Err(Error::internal(

@@ -11,8 +11,7 @@ use super::App;
 use super::deployments::{Choice, promotion_source, proven};
 use super::places::{Place, resource};
 use crate::domain::{
-    Action, Actor, BranchName, CommitId, Environment, Error, ErrorKind, Event, EventKind, Project, Resource,
-    Result,
+    Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Project, Resource, Result,
 };
 use crate::git::{Branch, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Freshness, Mirror};
 use crate::store::{environments, projects};
@@ -319,14 +318,13 @@ async fn change(
     })
 }
 
-/// What the mirror says of a commit belongs beside the field it was typed into.
-fn about_commit(error: crate::git::Error) -> Error {
-    let error = Error::from(error);
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Invalid => Error::field("commit", error.message()),
-        ErrorKind::Conflict if error.message().starts_with("Commit ") => {
-            Error::field("commit", error.message())
+/// An error about a commit that somebody typed belongs beside its field.
+pub(super) fn about_commit(error: crate::git::Error) -> Error {
+    use crate::git::Error as Git;
+    match error {
+        Git::NotFound(_) | Git::NoBranch(_) | Git::Ambiguous(_) | Git::Vanished(_) | Git::Invalid(_) => {
+            Error::field("commit", error.to_string())
         }
-        _ => error,
+        error => Error::from(error),
     }
 }

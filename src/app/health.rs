@@ -1,6 +1,6 @@
 //! Whether all is well here, for monitoring.
 
-use chrono::TimeDelta;
+use std::time::Duration;
 
 use super::{App, drift};
 use crate::domain::{Action, Actor, Resource, Result};
@@ -8,7 +8,7 @@ use crate::store::{deployments, queue};
 
 /// How long after its lease a deployment that nobody carries on is told of: by then one that was only
 /// lost has been taken over and closed.
-const STUCK_AFTER: TimeDelta = TimeDelta::seconds(30);
+const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// What is not well; nothing: all is.
 ///
@@ -77,7 +77,10 @@ async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
 
 /// Deployments that nobody carries on: their worker gave no sign of life for too long.
 async fn stuck(app: &App) -> Result<Vec<String>> {
-    let ended = queue::Abandoned::LeaseEnded(app.now() - STUCK_AFTER);
+    let ended = queue::Abandoned::LeaseEnded {
+        now: app.now(),
+        ago: STUCK_AFTER,
+    };
     Ok(match queue::abandoned(&app.store, ended).await?.len() {
         0 => Vec::new(),
         1 => vec!["A deployment is carried on by nobody.".to_owned()],

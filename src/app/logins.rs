@@ -1,9 +1,9 @@
-//! Who may come in, and what stands between a guesser and them.
+//! Logins with a name and a password, and what keeps guessers out.
 //!
-//! Checking a password takes the same work whether the account exists or not, so that time tells
-//! nothing, and only a few are checked at once, so that guessing cannot eat the machine's memory.
-//! Tries are counted per account and per address before any work is done, those at the present
-//! password by somebody who wants another one included. Every login and failure is in the audit
+//! Checking a password takes the same work whether the account exists or not, so that its time reveals
+//! nothing, and only a few are checked at once, so that guessing cannot use up the machine's memory.
+//! Attempts are counted per account and per address before any work is done, also those at the
+//! current password by somebody who changes it. Every login and failure is in the audit
 //! log, and so is a refusal to even look, once a minute for each address.
 
 use std::num::NonZeroU32;
@@ -36,7 +36,7 @@ const COUNTERS: usize = 10_000;
 /// How much of the password's hash marks a session: enough to change with the password.
 const STAMP_BYTES: usize = 12;
 
-const WRONG: &str = "The name or the password is not right.";
+const WRONG: &str = "Wrong name or password.";
 
 type Counter = DefaultKeyedRateLimiter<String>;
 
@@ -59,11 +59,13 @@ impl Default for Logins {
     }
 }
 
-/// Somebody who has just proved who they are, or whose session still stands.
+/// Somebody who has just proved who they are.
 #[derive(Debug, Clone)]
 pub struct Known {
     /// The account.
     pub user: User,
+    /// The groups that the login told. A password tells none.
+    pub groups: Vec<String>,
     /// Changes with the password, so that a session opened before no longer fits.
     pub stamp: String,
 }
@@ -73,7 +75,7 @@ impl Logins {
     ///
     /// # Errors
     /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
-    /// account is disabled (told only to who knows its password).
+    /// account is disabled (shown only to whoever knows its password).
     pub async fn attempt(
         &self,
         app: &App,
@@ -109,7 +111,11 @@ impl Logins {
         users::logged_in(&change, user.id, now).await?;
         change.commit(event).await?;
         let stamp = stamp(&hash);
-        Ok(Known { user, stamp })
+        Ok(Known {
+            user,
+            groups: Vec::new(),
+            stamp,
+        })
     }
 
     /// Gives `actor` another password, if `old` is the present one. Counts as a try.
@@ -134,7 +140,7 @@ impl Logins {
         if !self.fits(old, hash).await? {
             let (right, event) = done(actor, EventKind::PasswordChangeFailed);
             record(store, (right, event.forbidden("")), now).await?;
-            return Err(Error::field("old", "This is not your present password."));
+            return Err(Error::field("old", "This is not your current password."));
         }
         let hash = accounts::hashed(new.to_owned()).await?;
         let (right, event) = done(actor, EventKind::PasswordChanged);
@@ -142,10 +148,14 @@ impl Logins {
         users::set_password_hash(&change, user.id, Some(&hash)).await?;
         change.commit(event).await?;
         let stamp = stamp(&hash);
-        Ok(Known { user, stamp })
+        Ok(Known {
+            user,
+            groups: actor.groups.clone(),
+            stamp,
+        })
     }
 
-    /// Refuses to even look, and records that unless it was recorded of this address just now.
+    /// Refuses without checking, and records that unless it was recorded of this address just now.
     async fn throttled<T>(
         &self,
         store: &Store,
@@ -158,7 +168,7 @@ impl Logins {
         }
         Err(Error::new(
             ErrorKind::Throttled,
-            "There were too many tries. Wait a minute, then try again.",
+            "Too many attempts. Wait a minute, then try again.",
         ))
     }
 
@@ -191,16 +201,15 @@ impl Logins {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Result<Option<Known>> {
+pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Result<Option<User>> {
     let Some((user, Some(hash))) = find(&app.store, name).await? else {
         return Ok(None);
     };
-    let stamp = stamp(&hash);
-    let stands = user.id == id && !user.disabled && stamp == marked;
-    Ok(stands.then_some(Known { user, stamp }))
+    let stands = user.id == id && !user.disabled && stamp(&hash) == marked;
+    Ok(stands.then_some(user))
 }
 
-/// Writes down that somebody left.
+/// Records a logout.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -232,14 +241,14 @@ async fn record(store: &Store, (right, event): (Right, Event), now: Instant) -> 
     store.change(right, now).await?.commit(event).await
 }
 
-/// What somebody who is known did with their own account.
+/// An event about the actor's own account.
 fn done(actor: &Actor, kind: EventKind) -> (Right, Event) {
     let right = Right::at_the_gate(actor, format!("user {}", actor.name));
     (right, Event::new(kind, json!({})))
 }
 
-/// Until somebody is let in they act as the guest; whom they claimed to be is what it is about. What
-/// cannot be a name is not written down: people type passwords into the wrong field.
+/// Before a login succeeds its actor is the guest; the claimed name is the resource. What cannot be a
+/// name is not recorded: people type passwords into the wrong field.
 fn refused(name: &str, address: &str, kind: EventKind) -> (Right, Event) {
     let claimed = name
         .parse::<Name>()

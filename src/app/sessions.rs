@@ -1,25 +1,33 @@
-//! Sessions that have run out are taken away, so that the table does not grow for ever.
+//! Deletes expired sessions, so that their table does not grow for ever.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use crate::store::jobs::{Candidate, Job};
 
-/// One that has run out lets nobody in, so it may well lie there for an hour.
+/// An expired session is refused anyway, so an hour more in the table is harmless.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
-/// Sweeps now and again and again until `stop`.
+/// Deletes them now and then until `stop`.
 pub async fn watch(app: App, stop: CancellationToken) {
     let sessions = app.sessions();
+    // One sweep an hour is enough, whichever instance does it.
+    let mut candidate = Candidate::new(Job::Sessions, app.engine.instance(), SWEEP_EVERY);
     loop {
-        match sessions.sweep().await {
+        let swept = match candidate.lease(&app.store, app.now()).await {
+            Ok(Some(_)) => sessions.sweep().await,
+            Ok(None) => Ok(0),
+            Err(error) => Err(error),
+        };
+        match swept {
             Ok(0) => {}
-            Ok(swept) => tracing::debug!(swept, "sessions that had run out were taken away"),
+            Ok(swept) => tracing::debug!(swept, "expired sessions were deleted"),
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "sessions could not be swept"
+                    "expired sessions could not be deleted"
                 );
             }
         }

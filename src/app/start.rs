@@ -104,8 +104,9 @@ fn engine_settings(config: &Config) -> engine::Settings {
     }
 }
 
-/// A name no other instance has at this time: the host's and the process's.
+/// A name that no other start of an instance has: containers share host names and process numbers.
 fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}-{}", host.trim(), std::process::id())
+    let start = hex::encode(rand::random::<[u8; 4]>());
+    format!("{}-{}-{start}", host.trim(), std::process::id())
 }

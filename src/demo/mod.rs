@@ -38,14 +38,13 @@ use crate::access::{Access, Permit, Problem};
 use crate::app::{App, accounts, start};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Error, HostKey, Instant, Project, Result};
+use crate::domain::{Error, Instant, Project, Result};
 use crate::store::{ServeLock, Store, StoreOptions, projects};
 use crate::web;
 use home::{Home, unusable};
 use people::Credentials;
 use repositories::Sample;
-use seed::Door;
-use ssh_server::{Servers, Target};
+use ssh_server::{Listening, Servers, Target};
 
 /// Who pinned the host keys and made the accounts.
 const AUTHOR: &str = "demo";
@@ -162,13 +161,12 @@ impl Demo {
         let people = people::passwords(home.path()).map_err(failed)?;
         policy::write(&home.join("policies")).map_err(failed)?;
         let servers = start_servers(home, &ground.stop).await?;
-        let doors = doors(&servers, clock.now());
 
         let samples = make_repositories(ground, clock.now());
         let (samples, (app, store, lock)) = tokio::try_join!(samples, open(config(home, bound), clock))?;
         match samples {
-            Some(samples) => set_up((&app, &store), ground, &doors, samples, &people).await?,
-            None => seed::move_doors(&store, &operator(app.now()), &doors).await?,
+            Some(samples) => set_up((&app, &store), ground, &servers.listening, samples, &people).await?,
+            None => seed::update_servers(&store, &operator(app.now()), &servers.listening).await?,
         }
         fetch_all((&app, &store), ground).await?;
         home.mark_ready()?;
@@ -296,22 +294,6 @@ async fn start_servers(home: &Home, stop: &CancellationToken) -> Result<Servers>
     started.map_err(|cause| Error::unavailable("The demo's SSH servers could not be started.").because(cause))
 }
 
-fn doors(servers: &Servers, now: Instant) -> Vec<Door> {
-    let listening = fleet::servers().zip(&servers.listening);
-    listening
-        .map(|(server, listening)| Door {
-            server,
-            port: listening.port,
-            host_key: HostKey {
-                openssh: listening.host_key.openssh.clone(),
-                fingerprint: listening.host_key.fingerprint.clone(),
-                pinned_at: now,
-                pinned_by: AUTHOR.to_owned(),
-            },
-        })
-        .collect()
-}
-
 /// Makes the sample repositories, each on a thread of its own; `None` when they are there.
 async fn make_repositories(ground: &Ground, now: Instant) -> Result<Option<Vec<Sample>>> {
     if ground.home.is_ready() {
@@ -335,14 +317,14 @@ async fn make_repositories(ground: &Ground, now: Instant) -> Result<Option<Vec<S
 async fn set_up(
     (app, store): (&App, &Store),
     ground: &Ground,
-    doors: &[Door],
+    listening: &[Listening],
     samples: Vec<Sample>,
     people: &[Credentials],
 ) -> Result<()> {
     let servers = ground.home.join("servers");
     let past = past::live_through(&samples, app.now());
     let operator = operator(app.now());
-    let fill = seed::fill((store, &operator), doors, &samples, &past, &servers);
+    let fill = seed::fill((store, &operator), listening, &samples, &past, &servers);
     let (laid, ()) = tokio::try_join!(fill, add_people(store, people, app.now()))?;
     let stop = ground.stop.clone();
     let lay = move || targets::lay(&servers, &samples, &laid, &stop);

@@ -1,8 +1,7 @@
-//! Brings the demo's plain values into an empty store: servers, clusters, projects, environments,
-//! and what happened in the weeks before.
+//! Stores the demo's servers, clusters, projects, environments and past deployments.
 //!
-//! Everything is one transaction: a demo that was stopped in the middle of its first start is
-//! empty, not half full.
+//! All in one transaction, so a demo that was stopped during its first start is empty, not half
+//! full.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,6 +12,7 @@ use super::fleet::{FLEET, REMOTE_USER, SampleEnvironment};
 use super::past::{PastDeployment, PastServer};
 use super::policy;
 use super::repositories::Sample;
+use super::ssh_server::Listening;
 use super::targets::{self, Laid};
 use crate::access::Permit;
 use crate::domain::log::{Line, Stream};
@@ -25,43 +25,32 @@ use crate::store::deployments::{self, NewDeployment, NewPart, PastPart, PastStep
 use crate::store::releases::NewRelease;
 use crate::store::{Change, Store, clusters, environments, projects, servers};
 
-/// Where one of the demo's servers listens.
-#[derive(Debug, Clone)]
-pub struct Door {
-    /// The server.
-    pub server: &'static str,
-    /// The port on the loopback address.
-    pub port: u16,
-    /// What it shows.
-    pub host_key: HostKey,
-}
-
-/// The rows' numbers, by name.
+/// The ids of what is stored already, by name.
 #[derive(Default)]
 struct Rows {
-    servers: HashMap<&'static str, ServerId>,
+    servers: HashMap<String, ServerId>,
     clusters: HashMap<&'static str, ClusterId>,
     projects: HashMap<&'static str, ProjectId>,
     environments: HashMap<(&'static str, &'static str), EnvironmentId>,
 }
 
-/// Fills the store and tells what has to lie on the servers. `homes` is the directory of the
-/// servers' home directories.
+/// Fills the store and returns what has to be on the servers, whose home directories are in
+/// `homes`.
 ///
 /// # Errors
 /// Of the store.
 pub async fn fill(
     (store, operator): (&Store, &Permit),
-    doors: &[Door],
+    listening: &[Listening],
     samples: &[Sample],
     past: &[PastDeployment],
     homes: &Path,
 ) -> Result<Vec<Laid>> {
     let mut change = store.change(operator, operator.at()).await?;
     let mut rows = Rows::default();
-    for door in doors {
-        rows.servers
-            .insert(door.server, insert_server(&change, door).await?);
+    for one in listening {
+        let id = insert_server(&change, operator, one).await?;
+        rows.servers.insert(one.name.clone(), id);
     }
     insert_clusters(&change, &mut rows).await?;
     insert_projects(&change, samples, &mut rows).await?;
@@ -86,42 +75,50 @@ pub async fn fill(
     Ok(laid)
 }
 
-/// Tells a store that was filled before where the servers listen this time.
+/// Updates a store that was filled before: the servers' ports and host keys are new at each start.
 ///
 /// # Errors
 /// Of the store.
-pub async fn move_doors(store: &Store, operator: &Permit, doors: &[Door]) -> Result<()> {
+pub async fn update_servers(store: &Store, operator: &Permit, listening: &[Listening]) -> Result<()> {
     let change = store.change(operator, operator.at()).await?;
     let known = servers::list(&change).await?;
     for mut server in known {
         // A server the visitor has added or renamed is theirs.
-        let Some(door) = doors.iter().find(|door| door.server == server.name.as_str()) else {
+        let Some(now) = listening.iter().find(|one| one.name == server.name.as_str()) else {
             continue;
         };
-        if server.port != door.port {
-            server.port = door.port;
+        if server.port != now.port {
+            server.port = now.port;
             servers::update(&change, &server).await?;
         }
-        if server.host_key.as_ref().map(|key| &key.openssh) != Some(&door.host_key.openssh) {
-            servers::pin_host_key(&change, server.id, &door.host_key).await?;
-        }
+        servers::pin_host_key(&change, server.id, &pinned(operator, now)).await?;
     }
-    let detail = json!({ "doors": doors.len() });
+    let detail = json!({ "servers": listening.len() });
     let event = Event::new(EventKind::ServerChanged, detail).about("the demo's servers");
     change.commit(event).await
 }
 
-async fn insert_server(change: &Change, door: &Door) -> Result<ServerId> {
+/// The host key that a server shows, as pinned by the demo.
+fn pinned(operator: &Permit, server: &Listening) -> HostKey {
+    HostKey {
+        openssh: server.host_key.openssh.clone(),
+        fingerprint: server.host_key.fingerprint.clone(),
+        pinned_at: operator.at(),
+        pinned_by: operator.actor().name.clone(),
+    }
+}
+
+async fn insert_server(change: &Change, operator: &Permit, listening: &Listening) -> Result<ServerId> {
     let server = Server {
         id: ServerId(0),
-        name: name(door.server)?,
+        name: name(&listening.name)?,
         address: "127.0.0.1".to_owned(),
-        port: door.port,
-        active: door.server != FLEET.inactive,
+        port: listening.port,
+        active: listening.name != FLEET.inactive,
         host_key: None,
     };
     let id = servers::insert(change, &server).await?.id;
-    servers::pin_host_key(change, id, &door.host_key).await?;
+    servers::pin_host_key(change, id, &pinned(operator, listening)).await?;
     Ok(id)
 }
 
@@ -194,13 +191,9 @@ async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
 }
 
 fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployments::PastDeployment> {
-    let unknown = || Error::internal("the demo's history names what the demo has not got");
+    let unknown = || Error::internal("the demo's history names something that the demo does not have");
     let place = past.place;
-    let project_id = rows
-        .projects
-        .get(place.project.as_str())
-        .copied()
-        .ok_or_else(unknown)?;
+    let project_id = *rows.projects.get(place.project.as_str()).ok_or_else(unknown)?;
     let environment_id = rows.environment(place).ok_or_else(unknown)?;
     let server_id = |server: &str| rows.servers.get(server).copied().ok_or_else(unknown);
     let target = match past.only {
@@ -214,12 +207,7 @@ fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployme
     let mut releases = Vec::new();
     for server in &past.servers {
         let id = server_id(server.name)?;
-        servers.push(NewPart {
-            server_id: id,
-            server: server.name.to_owned(),
-            cluster: server.cluster.to_owned(),
-            skipped: None,
-        });
+        servers.push(new_part(server, id));
         if server.released {
             releases.push(release(past, server, id, environment_id, homes));
         }
@@ -258,6 +246,15 @@ fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployme
         steps: steps(past),
         releases,
     })
+}
+
+fn new_part(server: &PastServer, server_id: ServerId) -> NewPart {
+    NewPart {
+        server_id,
+        server: server.name.to_owned(),
+        cluster: server.cluster.to_owned(),
+        skipped: None,
+    }
 }
 
 fn part(server: &PastServer) -> PastPart {

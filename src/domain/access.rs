@@ -10,6 +10,8 @@ use super::Instant;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
+/// The name under which a push deploys by itself.
+pub const AUTO: &str = "auto";
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +60,14 @@ pub enum Action {
     Rollback,
     /// End a deployment that runs or waits.
     Cancel,
+    /// Run a task of the project on its servers.
+    Run,
     /// Freeze an environment, or lift that.
     Lock,
     /// Approve another account's deployment.
     Approve,
+    /// Read, verify and export the audit log.
+    Audit,
     /// Change projects, environments, servers, clusters; touch balancers by hand.
     Configure,
     /// Act for another user.
@@ -72,13 +78,15 @@ pub enum Action {
 
 impl Action {
     /// All of them, from the weakest.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::View,
         Self::Deploy,
         Self::Rollback,
         Self::Cancel,
+        Self::Run,
         Self::Lock,
         Self::Approve,
+        Self::Audit,
         Self::Configure,
         Self::Impersonate,
         Self::Administer,
@@ -91,8 +99,10 @@ impl Action {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
             Self::Cancel => "cancel",
+            Self::Run => "run",
             Self::Lock => "lock",
             Self::Approve => "approve",
+            Self::Audit => "audit",
             Self::Configure => "configure",
             Self::Impersonate => "impersonate",
             Self::Administer => "administer",

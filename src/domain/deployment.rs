@@ -1,5 +1,7 @@
 //! A request to bring a target to a commit, and the only table of the states it may go through.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::access::Actor;
@@ -112,6 +114,22 @@ pub enum Target {
         /// Their names at the time, in the same order.
         names: Vec<String>,
     },
+}
+
+impl Target {
+    /// Whether both mean the same servers; what those were called when does not matter.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Environment, Self::Environment) => true,
+            (Self::Cluster { id, .. }, Self::Cluster { id: other, .. }) => id == other,
+            (Self::Server { id, .. }, Self::Server { id: other, .. }) => id == other,
+            (Self::Servers { ids, .. }, Self::Servers { ids: others, .. }) => {
+                let all = |ids: &[ServerId]| ids.iter().copied().collect::<BTreeSet<_>>();
+                all(ids) == all(others)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// How many servers a sentence names before it counts the rest.

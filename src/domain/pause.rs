@@ -47,11 +47,11 @@ words! {
     /// What a person tells a paused deployment.
     Answer {
         /// Go on with the next batch.
-        Resume = "resume", "Go on";
+        Resume = "resume", "Continue";
         /// Do the failed servers again.
-        Retry = "retry", "Retry the failed";
+        Retry = "retry", "Retry failed servers";
         /// Leave the failed servers as they are and go on with the others.
-        Skip = "skip", "Skip them and go on";
+        Skip = "skip", "Skip them and continue";
         /// End it, and bring what was done back to what it ran before.
         RollBack = "roll_back", "Roll back";
         /// End it; what is done stays.

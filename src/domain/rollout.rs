@@ -1,16 +1,16 @@
-//! How a commit goes over the servers: in which batches, how many servers may be out of service
-//! at once, what happens when one fails.
+//! How a commit goes to the servers: in which batches, how many servers may be out of service at the same
+//! time, and what happens when one fails.
 //!
-//! An environment says so in its [`RolloutOptions`]. [`plan`] turns that, the servers meant and
-//! what the balancers say of them into a [`Plan`]: pure, so that a person sees before the deed
-//! what will be done, and the engine walks exactly that. The plan is stored with the deployment.
+//! An environment sets this in its [`RolloutOptions`]. [`plan`] makes a [`Plan`] of them, the servers and
+//! their states at the balancers. It does no I/O, so that a person sees beforehand what will be done, and
+//! the engine does exactly that. The plan is stored with the deployment.
 
 mod batches;
 mod plan;
+mod planning;
 
-pub use plan::{
-    Batch, Candidate, Hold, LeftAlone, Plan, Planned, Pool, Restore, Slot, Standing, plan, plan_back,
-};
+pub use plan::{Batch, Hold, LeftAlone, Plan, Planned, Pool, Restore, Slot};
+pub use planning::{Candidate, Standing, plan, plan_back};
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Share {
-    /// So many.
+    /// A number.
     Count(u32),
-    /// So many in a hundred.
+    /// A percentage.
     Percent(u32),
 }
 
@@ -83,12 +83,12 @@ impl FromStr for Share {
     }
 }
 
-/// In which order and company servers are deployed to.
+/// In which order servers are deployed to, and which of them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Strategy {
-    /// A cluster at a time; from the second on, whatever still has the old release is out of
-    /// service, so that old and new serve together only for a moment.
+    /// A cluster at a time. From the second on, servers with the old release are out of service, so that
+    /// old and new serve together only for a moment.
     #[default]
     ClusterByCluster,
     /// A few at a time.
@@ -102,7 +102,7 @@ pub enum Strategy {
     Canary {
         /// How many first.
         first: u32,
-        /// Seconds to wait after them; `None`: until a person says so.
+        /// Seconds to wait after them; `None`: until a person continues.
         wait: Option<u64>,
         /// How many of a cluster at a time afterwards.
         batch: Share,
@@ -142,7 +142,7 @@ pub enum OnFailure {
     /// No further server is begun.
     #[default]
     Stop,
-    /// The others go on as long as no more than so many have failed.
+    /// The rollout continues as long as no more than so many have failed.
     Continue {
         /// This many may fail.
         up_to: u32,
@@ -169,13 +169,13 @@ impl OnFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RolloutOptions {
-    /// In which order and company.
+    /// In which order, and which servers together.
     pub strategy: Strategy,
     /// What happens when a server fails.
     pub on_failure: OnFailure,
     /// Seconds that sessions of a server taken out of service have to end by themselves.
     pub drain_limit: u64,
-    /// Seconds within which the balancer must call a server up that was put back.
+    /// Seconds within which the balancer must report a server up that was put back.
     pub up_limit: u64,
 }
 

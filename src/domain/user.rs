@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::names::Name;
 use super::{Instant, TokenId, UserId};
 
-/// Somebody who may log in. What they may do is policy's business, not written here.
+/// Somebody who may log in. Policy decides what they may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub id: UserId,

@@ -4,9 +4,9 @@
 //! Every write first proves that the deployment is still ours. As the intent is stored before the act, an
 //! instance that lost a deployment touches nothing any more.
 
+use super::ending::{Failure, StepResult};
 use super::output::{StepLog, StepName};
 use super::run::{Member, Run};
-use super::steps::{Failure, StepResult};
 use super::stop::StopReason;
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;

@@ -1,9 +1,9 @@
 //! Keeps out of service what ended deployments left out: a HAProxy that is restarted forgets it, and
-//! would send users to a server whose release is half applied.
+//! would send users to a server whose release is incomplete.
 //!
-//! A server that is found in service is taken out again after a restart only, which shows in that
-//! everything at that endpoint changed its state since the last look. Where the one server changed,
-//! somebody decided so at HAProxy itself: then it is theirs, and that is written down.
+//! A server found in service is taken out again only after a restart, which shows in everything at that
+//! endpoint having changed its state since the last look. Where only this server changed, a person
+//! decided so at HAProxy itself: the decision is theirs, and it is recorded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,16 +12,20 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::Inner;
-use crate::balancer::{self, Admin, Balancer, Reading, ServerLine};
+use super::out_of_service::{OutOfService, Seen};
+use super::shared::Shared;
+use crate::balancer;
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
-use crate::store::{Right, balancers, queue};
+use crate::store::jobs::{Candidate, Job};
+use crate::store::{Right, queue};
 
-/// How often it is looked. Until a restart is noticed, users may meet what was left out; without
-/// anything left out, a look is one small query.
+/// How often it looks. Until a restart is noticed, users may reach a server that was left out. With nothing
+/// left out, a look is one small query.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long after the end of an instance another one takes this job over.
+const LEASE: Duration = Duration::from_secs(20);
 /// HAProxy counts its times in whole seconds.
 const ROUNDING: Duration = Duration::from_secs(1);
 
@@ -29,12 +33,23 @@ const ROUNDING: Duration = Duration::from_secs(1);
 type Memory = HashMap<BalancerId, Instant>;
 
 /// Looks again and again, until the engine is shut down.
-pub(super) async fn watch(engine: Arc<Inner>) {
+pub(super) async fn watch(engine: Arc<Shared>) {
     let mut memory = Memory::new();
+    let store = &engine.parts.store;
+    let mut candidate = Candidate::new(Job::Keeper, &engine.parts.settings.instance, LEASE);
     let watching = async {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
-            if let Err(error) = look(&engine, &mut memory).await {
+            let looked = match candidate.lease(store, engine.parts.clock.now()).await {
+                Ok(Some(_)) => look(&engine, &mut memory).await,
+                // What another instance saw meanwhile is not known here.
+                Ok(None) => {
+                    memory.clear();
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = looked {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "whether what was left out of service still is, is not known"
@@ -43,9 +58,10 @@ pub(super) async fn watch(engine: Arc<Inner>) {
         }
     };
     engine.shutdown.run_until_cancelled(Box::pin(watching)).await;
+    candidate.resign(store).await;
 }
 
-async fn look(engine: &Inner, memory: &mut Memory) -> Result<()> {
+async fn look(engine: &Shared, memory: &mut Memory) -> Result<()> {
     let mut left = deployments::left_out(&engine.parts.store).await?;
     left.retain(|one| one.service == Service::Out);
     let mut by_balancer: HashMap<BalancerId, Vec<LeftOut>> = HashMap::new();
@@ -59,22 +75,22 @@ async fn look(engine: &Inner, memory: &mut Memory) -> Result<()> {
     }
     memory.retain(|id, _| by_balancer.contains_key(id));
     for (id, left) in by_balancer {
-        // One that was deleted, or is set up wrongly, has nothing of ours.
-        let Ok(row) = balancers::by_id(&engine.parts.store, id).await else {
+        // A balancer that was deleted, or cannot be opened, has nothing of ours.
+        let Ok(service) = OutOfService::at(&engine.parts, &[id]).await else {
             continue;
         };
-        let Ok(balancer) = Balancer::open(&row, &engine.parts.balancers) else {
+        let Some(balancer) = service.balancers().get(&id) else {
             continue;
         };
         let begun = Instant::now();
-        let look = balancer.look().await;
-        let mut all_out = look.failures.is_empty();
+        let seen = Seen::at(balancer).await;
+        let mut all_out = seen.is_complete();
         for one in &left {
-            let back = back(&look, one);
+            let back = seen.in_service(one.slots.iter());
             if !back.is_empty() {
                 all_out = false;
                 let out_until = memory.get(&id).copied();
-                judge(engine, &balancer, &look, one, &back, out_until).await?;
+                settle(engine, &seen, one, &back, out_until).await?;
             }
         }
         if all_out {
@@ -84,30 +100,15 @@ async fn look(engine: &Inner, memory: &mut Memory) -> Result<()> {
     Ok(())
 }
 
-/// The places of a server that some endpoint has in service.
-fn back(look: &Reading, one: &LeftOut) -> Vec<balancer::Slot> {
-    let places = one.slots.iter().map(balancer::Slot::from);
-    let is_back = |place: &balancer::Slot| lines(look, place).any(|line| line.admin == Admin::Ready);
-    places.filter(is_back).collect()
-}
-
-fn lines<'a>(look: &'a Reading, place: &balancer::Slot) -> impl Iterator<Item = &'a ServerLine> {
-    look.state
-        .of(place)
-        .into_iter()
-        .flat_map(|merged| &merged.per_endpoint)
-}
-
 /// Takes a server out again that a restart brought back, or leaves it to whoever put it back.
-async fn judge(
-    engine: &Inner,
-    balancer: &Balancer,
-    look: &Reading,
+async fn settle(
+    engine: &Shared,
+    seen: &Seen<'_>,
     one: &LeftOut,
     back: &[balancer::Slot],
     out_until: Option<Instant>,
 ) -> Result<()> {
-    let store = &engine.parts.store;
+    let (store, balancer) = (&engine.parts.store, seen.balancer);
     let (deployment, now) = (
         deployments::by_id(store, one.deployment).await?,
         engine.parts.clock.now(),
@@ -119,10 +120,8 @@ async fn judge(
             .and_then(|gone| gone.to_std().ok())
             .unwrap_or_default(),
     };
-    let ready = back.iter().flat_map(|place| lines(look, place));
-    let mut ready = ready.filter(|line| line.admin == Admin::Ready);
-    let restarted = ready.all(|line| is_restarted(look, &line.endpoint, out_for + ROUNDING));
-    // A deployment that has it now sees to it itself.
+    let restarted = seen.is_restarted(back, out_for + ROUNDING);
+    // A deployment that has reserved it now sees to it itself.
     if queue::holders(store).await?.contains_key(&one.server) {
         return Ok(());
     }
@@ -149,11 +148,4 @@ async fn judge(
         balancer.keep_out(back).await?;
     }
     Ok(())
-}
-
-/// Whether everything at an endpoint has changed its state within `span`, as after a restart.
-fn is_restarted(look: &Reading, endpoint: &str, span: Duration) -> bool {
-    let all = look.state.servers.iter().flat_map(|merged| &merged.per_endpoint);
-    let mut here = all.filter(|line| line.endpoint == endpoint);
-    here.all(|line| line.since <= span)
 }

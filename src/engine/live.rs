@@ -1,8 +1,8 @@
-//! Tells whoever watches that something happened: new log lines, a changed state.
+//! Announces new log lines and changed states to whoever watches.
 //!
 //! The store is the truth; what is sent here is only a wake-up that happens to carry the payload.
-//! A watcher that falls behind is told so by its channel and reads the store instead, so a slow
-//! one costs a bounded ring of memory and never slows a deployment.
+//! A watcher that falls behind learns so from its channel and reads the store instead. A slow one costs
+//! a bounded ring of memory and never slows a deployment down.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use tokio::sync::broadcast;
 
 use crate::domain::{DeploymentId, NumberedChunk};
 
-/// Events kept for a watcher of one deployment before it has to read the store. An event holds as much
-/// as one write of the log, of which there are some tens a second, and a loud script's memory is made
-/// of these.
+/// Events kept for a watcher of one deployment before it has to read the store. An event holds one write
+/// of the log, of which there are some tens a second; a loud script takes memory for all of them.
 const DEPLOYMENT_RING: usize = 32;
 /// Changes kept for a watcher of everything.
 const ACTIVITY_RING: usize = 256;

@@ -1,11 +1,13 @@
 //! Takes secrets out of what is shown and stored.
 //!
 //! A secret is masked wherever its text appears in a line, and so is every line of a secret that
-//! has several (a private key). What a script does to a secret before printing it (encoding,
-//! splitting) cannot be seen from here.
+//! has several (a private key). A secret that a script encodes or splits before it prints it cannot
+//! be recognized here.
 
 use std::borrow::Cow;
 use std::sync::Arc;
+
+use crate::terminal::{self, Part};
 
 /// Shorter values are not masked: hiding every “1” would hide the log.
 const SHORTEST_SECRET: usize = 3;
@@ -66,8 +68,8 @@ impl Mask {
 }
 
 impl Mask {
-    /// Looks for secrets in the line as it is, in what a terminal would show of it, in that with what
-    /// is meant for the terminal itself, and in all text, that of escape sequences included.
+    /// Looks for secrets in the line as it is, in what a terminal would show of it, in that together
+    /// with messages to the terminal, and in all text, that of escape sequences included.
     fn apply_to_visible<'a>(&self, line: &'a str) -> Cow<'a, str> {
         let plain: Vec<usize> = (0..line.len()).collect();
         let readings = [
@@ -105,8 +107,8 @@ impl Mask {
 /// A text taken from a line, and beside each of its bytes where that stands in the line.
 type Reading = (String, Vec<usize>);
 
-/// Whether a character leaves a mark of its own. Blanks do; tabs and what only shapes a text don't
-/// count, as something split by them still reads as one.
+/// Whether a character leaves a mark of its own. Blanks do. Tabs and characters that only shape text
+/// don't count: a secret split by them still reads as one.
 fn is_shown(c: char) -> bool {
     let shapes = matches!(
         c,
@@ -129,41 +131,17 @@ fn printable(line: &str) -> Reading {
     reading
 }
 
-/// What a terminal would show: without escape sequences and control characters. `with_strings` also
-/// what is meant for the terminal itself, such as its title or the address of a link.
-fn visible(line: &str, with_strings: bool) -> Reading {
+/// What a terminal would show: without escape sequences and control characters. `with_messages` also
+/// the text for the terminal itself, such as its title or the address of a link.
+fn visible(line: &str, with_messages: bool) -> Reading {
     let mut reading = Reading::default();
-    let mut chars = line.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        let introduced = match c {
-            '\u{1b}' => chars.next().map(|(_, c)| c),
-            // The same as ESC [, in one character.
-            '\u{9b}' => Some('['),
-            c if is_shown(c) => {
-                keep(&mut reading, at, c);
-                continue;
-            }
-            _ => continue,
-        };
-        match introduced {
-            Some('[') => {
-                while chars.next_if(|(_, c)| (' '..='?').contains(c)).is_some() {}
-                chars.next_if(|(_, c)| ('@'..='~').contains(c));
-            }
-            // Strings for the terminal itself end with BEL or ESC \.
-            Some(']' | 'P' | '_' | '^' | 'X') if !with_strings => {
-                while chars
-                    .next_if(|(_, c)| !matches!(c, '\u{7}' | '\u{9c}' | '\u{1b}'))
-                    .is_some()
-                {}
-                if chars.next().is_some_and(|(_, c)| c == '\u{1b}') {
-                    chars.next_if(|(_, c)| *c == '\\');
+    for (at, part) in terminal::parts(line) {
+        match part {
+            Part::Char(c) if is_shown(c) => keep(&mut reading, at, c),
+            Part::Message(text) if with_messages => {
+                for (offset, c) in text.char_indices().filter(|(_, c)| is_shown(*c)) {
+                    keep(&mut reading, at + offset, c);
                 }
-            }
-            // Three characters or more: a character set.
-            Some(' '..='/') => {
-                while chars.next_if(|(_, c)| (' '..='/').contains(c)).is_some() {}
-                chars.next_if(|(_, c)| ('0'..='~').contains(c));
             }
             _ => {}
         }

@@ -1,11 +1,11 @@
-//! The way of everything a deployment prints: masked, batched, stored with line numbers, then told
-//! to whoever watches.
+//! The log of a deployment: everything printed is masked, batched, stored with line numbers, and then
+//! announced to whoever watches.
 //!
 //! Each step writes into a [`StepLog`], which makes lines of bytes and hands them to the one writer
 //! of the deployment through a bounded channel. The writer stores what has gathered in a single
 //! transaction: at once when nothing was written lately, else after [`BATCH_TIME`], so that a quiet
-//! script is seen immediately and a loud one costs few writes. A program that prints faster than
-//! the store takes it is slowed down by the channel; memory does not grow with the log.
+//! script is seen immediately and a loud one costs few writes. The channel slows down a program that
+//! prints faster than the store takes it, so memory does not grow with the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::store::{Lease, Store};
 
 /// How long lines gather while others were written just before.
 const BATCH_TIME: Duration = Duration::from_millis(40);
-/// Text gathered before it is written whatever the time, in bytes. Viewers are told of one write at
-/// a time, and so many of them are kept for those behind: this times that is a loud script's memory.
+/// Bytes of text that are written at once, whatever the time. The hub keeps a few writes for slow viewers:
+/// their number times this is the memory that a loud script takes.
 const BATCH_SIZE: usize = 128 * 1024;
-/// Lines gathered before, likewise: short ones take more room than their text.
+/// The same in lines: short ones take more room than their text.
 const BATCH_LINES: usize = 2000;
 /// Pieces waiting for the writer before printing programs are slowed down; a piece is at most what
 /// one SSH packet carries.
@@ -71,7 +71,7 @@ pub struct Sink {
 }
 
 impl Log {
-    /// Starts the writer. When it can no longer write (disk full, lease lost) it cancels `broken`.
+    /// Starts the writer. It cancels `broken` when it can no longer write: disk full, lease lost.
     pub fn open(sink: Sink, mask: Mask, broken: CancellationToken) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING_PIECES);
         let token = broken.clone();
@@ -126,7 +126,7 @@ pub struct StepLog {
 }
 
 impl StepLog {
-    /// Another handle on the log of the same step, for work side by side.
+    /// Another handle on the log of the same step, for parallel work.
     pub fn beside(&self) -> Self {
         Self {
             log: self.log.clone(),
@@ -178,7 +178,7 @@ impl StepLog {
             size,
         };
         if self.log.sender.send(message).await.is_err() {
-            // The writer has said why; whoever runs the step watches the token.
+            // The writer has logged why; whoever runs the step watches the token.
             self.log.broken.cancel();
         }
     }
@@ -248,7 +248,7 @@ async fn write(sink: Sink, mut receiver: mpsc::Receiver<Message>) -> Result<()> 
         }
         store(&sink, &mut batch).await?;
         for done in batch.flushes {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = done.send(());
         }
         last_write = Instant::now();

@@ -1,29 +1,31 @@
-//! A deployment that waits: for a person, or for a time.
+//! A deployment that waits for a person or for a time.
 //!
-//! It keeps its servers and its lease, but gives its turn to work to another. The answer comes
-//! through the store, so that it may be given to any instance; one given to this process rings
-//! besides. Before it goes on, policy is asked again: a deployment that was allowed in the morning
-//! may be paused into a freeze. It then goes on waiting, for policy, instead of failing half done.
+//! It keeps its servers and its lease, but gives its turn to work to another. The answer comes through
+//! the store, so any instance can take it; one given to this process also rings. Before the deployment
+//! continues, permission is checked again: one that was allowed in the morning may be paused into a
+//! freeze. It then keeps waiting instead of failing half done.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::ending::{Failure, StepResult};
+use super::permission::{self, Permission};
 use super::run::Run;
-use super::steps::{Failure, StepResult, check};
+use super::words;
 use crate::domain::{Answer, Answered, DeploymentState, Event, EventKind, Instant, Pause, PauseReason};
 use crate::store::deployments;
 
-/// How often an answer given to another process is looked for: one small read, and a person does
-/// not notice the wait.
+/// How often the store is asked for an answer given to another process: one small read, and a person
+/// does not notice the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Who answered, where no person did.
+/// Who answers when the time has passed.
 const TIME: &str = "time";
 
-/// Pauses the deployment until somebody answers, or until `until` has passed: then it goes on.
+/// Pauses the deployment until somebody answers or `until` has passed, which continues it.
 ///
 /// # Errors
-/// When the deployment has to end, or cannot be written down any more.
+/// When the deployment has to end, or can no longer be stored.
 pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>) -> StepResult<Answered> {
     let mut pause = Pause {
         reason,
@@ -35,19 +37,22 @@ pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>)
     let mut wanted = None;
     let answered = loop {
         let mut answered = answer(run, pause.until).await?;
-        // What was chosen before policy said no is what is meant by going on.
+        // After a refusal, Continue means what was chosen before it.
         if answered.answer == Answer::Resume {
             answered.answer = wanted.unwrap_or(Answer::Resume);
         }
         if !goes_on(answered.answer) {
             break answered;
         }
-        let Err(refusal) = check::permitted(run).await else {
-            break answered;
+        let action = permission::action(&run.deployment);
+        let why = match permission::ask(run.parts(), &run.deployment, action).await {
+            Ok(Permission::Granted(_)) => break answered,
+            Ok(Permission::Refused(why)) => why,
+            Err(error) => error.message().to_owned(),
         };
         wanted = Some(answered.answer);
         pause = Pause {
-            reason: PauseReason::Policy { why: refusal.message },
+            reason: PauseReason::Policy { why },
             since: run.now(),
             until: None,
         };
@@ -57,7 +62,7 @@ pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>)
     Ok(answered)
 }
 
-/// Who wants the deployment to pause after the batch it is at, where somebody does.
+/// Who requested a pause after the present batch, if anybody.
 pub(super) async fn requested(run: &Run) -> Option<String> {
     let present = deployments::by_id(&run.parts().store, run.deployment.id).await;
     match present {
@@ -72,12 +77,12 @@ pub(super) async fn requested(run: &Run) -> Option<String> {
     }
 }
 
-/// Whether more servers will be brought to the new release.
+/// Whether more servers will get the new release.
 fn goes_on(answer: Answer) -> bool {
     !matches!(answer, Answer::Stop | Answer::RollBack)
 }
 
-/// Writes down what the deployment waits for.
+/// Stores what the deployment waits for.
 async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()> {
     let change = run.change().await?;
     if from != DeploymentState::Paused {
@@ -85,14 +90,14 @@ async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()
         deployments::set_state(&change, id, from, DeploymentState::Paused, pause.since, "").await?;
     }
     deployments::set_pause(&change, Some(pause)).await?;
-    let sentence = sentence(&pause.reason);
+    let sentence = words::paused(&pause.reason);
     let paused = Event::by_engine(EventKind::DeploymentPaused, &run.deployment, &sentence);
     change.commit(paused).await?;
     tracing::info!(deployment = run.deployment.id.0, reason = ?pause.reason, "deployment pauses");
     Ok(())
 }
 
-/// Takes a turn again and writes down that the deployment goes on, or ends.
+/// Takes a turn again and stores that the deployment runs again, to continue or to end.
 async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
     tokio::select! {
         () = run.turn.take_again() => {}
@@ -111,7 +116,7 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
     .await?;
     deployments::set_pause(&change, None).await?;
     let sentence = if answered.by == TIME {
-        "Its time to wait was over.".to_owned()
+        "The waiting time has passed.".to_owned()
     } else {
         format!("{} answered: {}.", answered.by, answered.answer.title())
     };
@@ -158,17 +163,4 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
 
 fn stopped() -> Failure {
     Failure::new("Ended while it was paused.")
-}
-
-fn sentence(reason: &PauseReason) -> String {
-    match reason {
-        PauseReason::Person { by } => format!("Paused by {by}."),
-        PauseReason::Canary => {
-            "The first servers are done; it waits for somebody to say whether the rest follows.".to_owned()
-        }
-        PauseReason::Failure { servers } => {
-            format!("{} failed; it waits for somebody to choose.", servers.join(", "))
-        }
-        PauseReason::Policy { why } => format!("It may not go on now: {why}"),
-    }
 }

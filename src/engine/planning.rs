@@ -1,8 +1,8 @@
-//! Works out what a rollout will do, from what the store knows and the balancers say.
+//! Collects what the plan of a rollout depends on: clusters and servers from the store, and the state of
+//! servers from their balancers. The plan itself is worked out in [`crate::domain::rollout`].
 //!
-//! The same is asked twice: before a person presses the button, where a balancer that cannot be
-//! asked is only a note, and in the check of the deployment, where it ends it while nothing is
-//! touched. What follows from the answers is the pure business of [`crate::domain::rollout`].
+//! It is done twice: for the preview, where a balancer that does not answer is only a note, and in the
+//! check of the deployment, which then fails before anything is touched.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -18,9 +18,6 @@ use crate::domain::{
 };
 use crate::store::{Reader, Store, balancers, clusters, deployments, servers};
 
-/// Why a server is not deployed to.
-const INACTIVE: &str = "Inactive, so it is left alone.";
-
 /// The clusters of an environment with their servers and balancers, as the store has them.
 #[derive(Debug, Clone)]
 pub struct Roster {
@@ -30,31 +27,31 @@ pub struct Roster {
     balancers: HashMap<BalancerId, domain::Balancer>,
 }
 
-/// How a balancer that cannot be asked, or makes no sense, is taken.
+/// What a balancer that does not answer, or whose answer makes no sense, means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asking {
-    /// Somebody wants to see what would be done: it becomes a note.
+    /// A note in the plan: a person only looks.
     Preview,
-    /// It is about to be done: it is an error.
-    Deed,
+    /// An error: the rollout is about to begin.
+    Rollout,
 }
 
 /// Balancers by their rows, ready to be spoken to.
 pub type Balancers = HashMap<BalancerId, Balancer>;
 
-/// What will be done, and whom to speak to for it.
+/// A plan with the balancers it needs.
 #[derive(Debug, Clone)]
 pub struct Prospect {
-    /// What will be done.
+    /// The plan.
     pub plan: Plan,
     /// The balancers concerned.
     pub balancers: Balancers,
-    /// Where each server of the environment stands, those that are not meant included.
+    /// The places of every server of the environment, also of those that are not deployed to.
     pub places: HashMap<ServerId, Vec<Slot>>,
 }
 
 impl Roster {
-    /// Reads what stands behind an environment, its clusters in its own order.
+    /// Reads it, with the clusters in the environment's order.
     ///
     /// # Errors
     /// Of the store.
@@ -88,7 +85,7 @@ impl Roster {
         })
     }
 
-    /// The strategy that a deployment to an environment goes by: its own, or the environment's.
+    /// The strategy of a deployment: its own, or the environment's.
     pub fn strategy(own: Option<Strategy>, environment: &Environment) -> Strategy {
         own.unwrap_or(environment.options.rollout.strategy)
     }
@@ -122,7 +119,7 @@ impl Roster {
 /// Works out what bringing a commit to the servers `meant` will do.
 ///
 /// # Errors
-/// What [`plan`] refuses; with [`Asking::Deed`] also a balancer that cannot be asked or changed,
+/// What [`plan`] refuses; with [`Asking::Rollout`] also a balancer that cannot be asked or changed,
 /// does not know a server, or whose endpoints disagree. Of the store.
 pub async fn prospect(
     store: &Store,
@@ -143,7 +140,7 @@ pub async fn prospect(
                 balancers.insert(id, balancer);
                 states.insert(id, state);
             }
-            Err(error) if asking == Asking::Deed => return Err(error.into()),
+            Err(error) if asking == Asking::Rollout => return Err(error.into()),
             Err(error) => notes.push(format!("What balancer {name} says is not known: {error}")),
         }
     }
@@ -156,9 +153,9 @@ pub async fn prospect(
             let is_meant = meant.contains(&server.id);
             let slots = match slots(roster, &states, cluster, member, server) {
                 Ok(slots) => slots,
-                // What is not worked on only counts as serving, if it does.
+                // A server that is not deployed to only matters while it is in service.
                 Err(_) if !is_meant || !server.active => Vec::new(),
-                Err(error) if asking == Asking::Deed => return Err(error.into()),
+                Err(error) if asking == Asking::Rollout => return Err(error.into()),
                 Err(error) => {
                     notes.push(format!("{}: {error}", server.name));
                     Vec::new()
@@ -168,13 +165,13 @@ pub async fn prospect(
                 server: server.id,
                 name: server.name.to_string(),
                 cluster: cluster.name.to_string(),
-                left_alone: (!server.active).then(|| INACTIVE.to_owned()),
+                active: server.active,
                 meant: is_meant,
                 slots,
             });
         }
     }
-    tell_left_out(store, roster.environment, &mut candidates).await?;
+    mark_left_out(store, roster.environment, &mut candidates).await?;
     let mut plan = match kind {
         Kind::Rollback => plan_back(strategy, &candidates)?,
         _ => plan(strategy, &candidates)?,
@@ -192,7 +189,7 @@ pub async fn prospect(
     })
 }
 
-/// Every server of `meant` that the plan says nothing of: it left the environment meanwhile.
+/// The servers of `meant` that are not in the plan: they left the environment meanwhile.
 pub fn strangers<'a>(plan: &'a Plan, meant: impl Iterator<Item = &'a Server>) -> Vec<&'a str> {
     let planned: HashSet<ServerId> = plan.servers().map(|one| one.server).collect();
     meant
@@ -201,7 +198,7 @@ pub fn strangers<'a>(plan: &'a Plan, meant: impl Iterator<Item = &'a Server>) ->
         .collect()
 }
 
-/// What is said of a server that is left alone, for the log.
+/// The log line of a server that is left alone.
 pub fn left_alone_line(one: &LeftAlone) -> String {
     format!("{} in cluster {}: {}", one.name, one.cluster, one.why)
 }
@@ -213,11 +210,11 @@ async fn ask(
 ) -> Result<(Balancer, State), balancer::Error> {
     let balancer = Balancer::open(row, options)?;
     let state = match asking {
-        Asking::Deed => {
+        Asking::Rollout => {
             balancer.may_change().await?;
             balancer.state().await?
         }
-        // Somebody waits for the page: no patience with what is away.
+        // A person waits for the page, so a balancer that is away is not asked again.
         Asking::Preview => {
             let mut look = balancer.look().await;
             match look.failures.pop() {
@@ -229,8 +226,8 @@ async fn ask(
     Ok((balancer, state))
 }
 
-/// Where a server stands behind its cluster's balancer. Without an answer of the balancer it is
-/// taken for in service, by the names we know.
+/// The places of a server behind its cluster's balancer. Without an answer of the balancer they are
+/// taken from the names we know, as in service.
 fn slots(
     roster: &Roster,
     states: &HashMap<BalancerId, State>,
@@ -280,8 +277,9 @@ fn standing(merged: &Merged) -> Standing {
     }
 }
 
-/// What an earlier deployment to this environment took out and left so was not taken out by hand.
-async fn tell_left_out(
+/// Tells servers that an earlier deployment to this environment left out of service from those that
+/// somebody took out by hand.
+async fn mark_left_out(
     store: &Store,
     environment: EnvironmentId,
     candidates: &mut [Candidate],
@@ -309,7 +307,7 @@ async fn tell_left_out(
     Ok(())
 }
 
-/// The refusal of a deployment whose plan is not what a second person approved.
+/// The refusal of a deployment whose plan is no longer the one that was approved.
 pub fn changed_since_approval() -> Error {
     Error::conflict(
         "What would be done has changed since it was approved: other servers, another order, or other settings of the environment. Ask for it again.",

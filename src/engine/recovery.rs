@@ -1,57 +1,138 @@
-//! Closes deployments with the truth: those that ended just now, and those that nobody carries on
-//! because their deployer was killed.
+//! Takes over abandoned deployments and closes them: at a start those that an earlier process left
+//! running, and at any time those whose lease has ended.
 //!
-//! What is on a server follows from the journal of its steps, in which every act is announced before
-//! it is done (`truth`). One that ended in order has said the rest itself. Of one that was torn off,
-//! `abandoned` finds out by asking the servers (`inquest`), and puts right what stands at the
-//! balancers (`back`), before it is closed and its servers are free for others.
+//! They keep their servers reserved until they are closed. Deployments to other servers do not wait
+//! for them.
 
-mod abandoned;
-mod back;
-mod inquest;
-mod truth;
+use std::sync::Arc;
+use std::time::Duration;
 
-pub(super) use abandoned::{put_right, take_all, watch};
+use futures_util::future::join_all;
 
-use self::inquest::Files;
-use super::Inner;
-use super::rollout::undo;
-use super::run::Ending;
+use super::ending::Ending;
+use super::shared::{Settings, Shared};
 use super::steps::checkout;
 use super::stop::{Stop, StopReason};
-use crate::domain::deployment::{ServerPart, ServerState};
-use crate::domain::{Deployment, DeploymentState, Event, EventKind, Outcome, Result, StepState};
-use crate::store::{Change, Lease, Leased, deployments, steps};
+use super::{closing, lease};
+use crate::domain::{DeploymentId, Result};
+use crate::store::queue::{self, Abandoned, Claimed};
+use crate::store::{Fenced, jobs};
 
-/// Closes one deployment whose lease we hold.
-///
-/// # Errors
-/// [`crate::store::Fenced`] when we don't any more; those of the store.
-pub(super) async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: &Ending) -> Result<()> {
-    let store = &engine.parts.store;
-    let id = lease.deployment;
-    let deployment = deployments::by_id(store, id).await?;
-    let (state, mut outcome) = ending.close(stop, deployment.cancelled_by.as_deref());
+/// How often the store is asked for ended leases: what another instance lost is to be closed within half
+/// a minute.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// The wait before closing is tried again.
+const CLOSE_AGAIN: Duration = Duration::from_secs(1);
+/// How often closing is tried. After that the lease ends, and the deployment is found once more.
+const CLOSE_TRIES: u32 = 10;
+
+/// Takes over everything an earlier process of this installation left.
+pub(super) async fn take_all(engine: &Shared) -> Result<Vec<Claimed>> {
+    jobs::free_at_start(&engine.parts.store).await?;
     let now = engine.parts.clock.now();
-    let mut change = store.change_leased(lease, now).await?;
-    settle(engine, &change, &deployment, stop.reason()).await?;
-    if let Some(undo) = ending.undo() {
-        let what = undo::queue(&mut change, &deployment, undo, now).await?;
-        outcome = format!("{outcome} {what}");
+    take(engine, Abandoned::AtStart { now }).await
+}
+
+async fn take(engine: &Shared, which: Abandoned) -> Result<Vec<Claimed>> {
+    let Settings { instance, lease, .. } = &engine.parts.settings;
+    queue::take_over(
+        &engine.parts.store,
+        which,
+        instance,
+        engine.parts.clock.now(),
+        *lease,
+    )
+    .await
+}
+
+/// Closes what was abandoned, then looks for more until the engine is shut down. What is not closed by then
+/// is found at the next start.
+pub(super) async fn watch(engine: Arc<Shared>, left: Vec<Claimed>) {
+    let shutdown = engine.shutdown.clone();
+    let watching = async {
+        close_all(&engine, left).await;
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            match ended(&engine).await {
+                Ok(left) => close_all(&engine, left).await,
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "whether a worker is gone is not known"
+                ),
+            }
+        }
+    };
+    shutdown.run_until_cancelled(Box::pin(watching)).await;
+}
+
+/// Takes over deployments whose lease has ended. One that runs here notices by itself, and its programs have
+/// to end first.
+async fn ended(engine: &Shared) -> Result<Vec<Claimed>> {
+    let which = Abandoned::LeaseEnded {
+        now: engine.parts.clock.now(),
+        ago: Duration::ZERO,
+    };
+    let found = queue::abandoned(&engine.parts.store, which).await?;
+    let is_here = |id: &DeploymentId| engine.running.lock().contains_key(id);
+    if found.is_empty() || found.iter().any(|one| is_here(&one.id)) {
+        return Ok(Vec::new());
     }
-    deployments::set_state(&change, id, deployment.state, state, now, &outcome).await?;
-    change.commit(ended(&deployment, state, &outcome)).await?;
-    tracing::info!(
+    take(engine, which).await
+}
+
+async fn close_all(engine: &Arc<Shared>, left: Vec<Claimed>) {
+    join_all(left.into_iter().map(|claimed| close(engine, claimed))).await;
+}
+
+async fn close(engine: &Arc<Shared>, claimed: Claimed) {
+    let (id, lease) = (claimed.deployment.id, claimed.lease);
+    tracing::warn!(
         deployment = id.0,
-        state = state.as_str(),
-        outcome,
-        "deployment ended"
+        "nobody carries this deployment on; it is closed"
     );
-    Ok(())
+    let stop = Stop::default();
+    let beat = tokio::spawn(lease::beat(Arc::clone(engine), lease, stop.clone()));
+    let guard = Abort(beat);
+    if let Err(error) = closing::put_right(engine, lease).await {
+        tracing::error!(
+            deployment = id.0,
+            error = &error as &dyn std::error::Error,
+            "what is on its servers could not be written down"
+        );
+    }
+    // A cancel that nobody carried out ends as a cancel.
+    stop.because(match claimed.deployment.cancelled_by {
+        Some(_) => StopReason::Cancelled,
+        None => StopReason::Shutdown,
+    });
+    for _ in 0..CLOSE_TRIES {
+        let Err(error) = closing::close(engine, lease, &stop, &Ending::Stopped).await else {
+            break;
+        };
+        tracing::warn!(
+            deployment = id.0,
+            error = &error as &dyn std::error::Error,
+            "the deployment could not be closed"
+        );
+        if Fenced::is(&error) {
+            break;
+        }
+        tokio::time::sleep(CLOSE_AGAIN).await;
+    }
+    drop(guard);
+}
+
+/// Aborts a task when its owner is dropped.
+struct Abort(tokio::task::JoinHandle<()>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Removes the exported trees of an earlier process: at a start nothing runs that could need them.
-pub(super) async fn clear_trees(engine: &Inner) {
+pub(super) async fn clear_trees(engine: &Shared) {
     let trees = checkout::trees(&engine.parts.settings);
     let removal = {
         let trees = trees.clone();
@@ -67,65 +148,4 @@ pub(super) async fn clear_trees(engine: &Inner) {
         }
         Err(error) => tracing::warn!(%error, "old exported trees could not be removed"),
     }
-}
-
-/// Gives every step and server that is not final its last word.
-async fn settle(
-    engine: &Inner,
-    change: &Leased<Change>,
-    deployment: &Deployment,
-    reason: Option<StopReason>,
-) -> Result<()> {
-    let now = engine.parts.clock.now();
-    let files = Files::read(engine, deployment).await?;
-    let (ended, state) = match reason {
-        Some(StopReason::Cancelled) => (StepState::Cancelled, ServerState::Cancelled),
-        Some(_) => (StepState::Interrupted, ServerState::Interrupted),
-        None => (StepState::Interrupted, ServerState::Failed),
-    };
-    for step in files.journal.iter().filter(|step| !step.state.is_final()) {
-        let (to, detail) = match step.state {
-            StepState::Running => (ended, "It was not seen to end."),
-            _ => (StepState::Skipped, "Never begun."),
-        };
-        steps::finish(change, step.id, to, None, detail, now).await?;
-    }
-    for part in &files.parts {
-        let (to, detail) = match part.state {
-            ServerState::Waiting => (
-                ServerState::Skipped,
-                format!(
-                    "Not touched: it runs {}.{}",
-                    before(part),
-                    files.service_words(part)
-                ),
-            ),
-            ServerState::Running => (state, files.case(part).journal()),
-            _ => continue,
-        };
-        deployments::set_server(change, part.position, to, &detail).await?;
-    }
-    Ok(())
-}
-
-/// The release a server had before, in words.
-fn before(part: &ServerPart) -> String {
-    before_words(part.previous_commit.as_ref().map(|commit| commit.as_str()))
-}
-
-/// The same, of a commit as a server tells it.
-pub(super) fn before_words(commit: Option<&str>) -> String {
-    match commit {
-        Some(commit) => format!("{} as before", commit.get(..8).unwrap_or(commit)),
-        None => "what it ran before".to_owned(),
-    }
-}
-
-fn ended(deployment: &Deployment, state: DeploymentState, outcome: &str) -> Event {
-    let how = if matches!(state, DeploymentState::Failed | DeploymentState::Interrupted) {
-        Outcome::Failed
-    } else {
-        Outcome::Allowed
-    };
-    Event::by_engine(EventKind::of_state(state), deployment, outcome).ended(how)
 }

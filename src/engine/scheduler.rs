@@ -1,27 +1,30 @@
-//! Lets deployments go that wait for a time, and ends those that nobody approved in time.
+//! Queues scheduled deployments when their time has come, and ends those that nobody approved in time.
 //!
-//! Policy is asked again when the time has come, for who asked: what was allowed on Monday may be
-//! forbidden in Saturday's freeze. It then fails with the sentence of the refusal, and does not wait
-//! for another time that nobody has chosen.
+//! Permission is checked again at that time: what was allowed on Monday may be forbidden in Saturday's
+//! freeze. The deployment then fails with the sentence of the refusal, as nobody has chosen another
+//! time for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Inner;
-use crate::domain::{
-    Action, Deployment, DeploymentState, Event, EventKind, Instant, Kind, Outcome, Resource, Result,
-};
+use super::permission::{self, Permission};
+use super::shared::Shared;
+use crate::domain::{Deployment, DeploymentState, Event, EventKind, Instant, Outcome, Result};
+use crate::store::jobs::{Candidate, Job};
 use crate::store::{Right, deployments};
 
-/// How often it is looked whether something is due. A time is chosen by the minute.
+/// How often the store is asked for due deployments. Times are chosen to the minute.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// What becomes of an approval that was not given.
+/// How long after the end of an instance another one takes this job over.
+const LEASE: Duration = Duration::from_secs(20);
+/// The outcome of a deployment that nobody approved.
 const NOT_APPROVED: &str = "Nobody approved it in time; no server was touched.";
 
 /// Looks again and again, until the engine is shut down.
-pub(super) async fn watch(engine: Arc<Inner>) {
+pub(super) async fn watch(engine: Arc<Shared>) {
+    let mut candidate = Candidate::new(Job::Scheduler, &engine.parts.settings.instance, LEASE);
     loop {
-        if let Err(error) = look(&engine).await {
+        if let Err(error) = look_if_mine(&engine, &mut candidate).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "what is due could not be read"
@@ -29,18 +32,27 @@ pub(super) async fn watch(engine: Arc<Inner>) {
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN) => {}
-            () = engine.shutdown.cancelled() => return,
+            () = engine.shutdown.cancelled() => break,
         }
+    }
+    candidate.resign(&engine.parts.store).await;
+}
+
+async fn look_if_mine(engine: &Shared, candidate: &mut Candidate) -> Result<()> {
+    let (store, now) = (&engine.parts.store, engine.parts.clock.now());
+    match candidate.lease(store, now).await? {
+        Some(_) => look(engine).await,
+        None => Ok(()),
     }
 }
 
-async fn look(engine: &Inner) -> Result<()> {
+async fn look(engine: &Shared) -> Result<()> {
     let now = engine.parts.clock.now();
     for deployment in deployments::due(&engine.parts.store, now).await? {
-        let Some((to, sentence)) = next(engine, &deployment, now) else {
+        let Some((to, sentence)) = next(engine, &deployment, now).await? else {
             continue;
         };
-        // Somebody may just have cancelled or approved it: the next look shows.
+        // Somebody may just have cancelled or approved it; the next look shows.
         match advance(engine, &deployment, to, &sentence, now).await {
             Ok(()) => {}
             Err(error) => tracing::info!(deployment = deployment.id.0, "{error}"),
@@ -49,42 +61,39 @@ async fn look(engine: &Inner) -> Result<()> {
     Ok(())
 }
 
-/// What becomes of a deployment that waits, if its time has come.
-fn next(engine: &Inner, deployment: &Deployment, now: Instant) -> Option<(DeploymentState, String)> {
+/// The state that a waiting deployment changes to, if its time has come, and the sentence for it.
+async fn next(
+    engine: &Shared,
+    deployment: &Deployment,
+    now: Instant,
+) -> Result<Option<(DeploymentState, String)>> {
     if deployment.state == DeploymentState::Awaiting {
-        let approval = deployment.approval.as_ref()?;
-        let expired = approval.given.is_none() && approval.expires_at <= now;
-        return expired.then(|| (DeploymentState::Failed, NOT_APPROVED.to_owned()));
+        let expired = deployment
+            .approval
+            .as_ref()
+            .is_some_and(|approval| approval.given.is_none() && approval.expires_at <= now);
+        return Ok(expired.then(|| (DeploymentState::Failed, NOT_APPROVED.to_owned())));
     }
     if deployment.scheduled_at.is_some_and(|at| at > now) {
-        return None;
+        return Ok(None);
     }
-    let actor = deployment.requester("engine");
-    let action = match deployment.kind {
-        Kind::Rollback => Action::Rollback,
-        _ => Action::Deploy,
-    };
-    let resource = Resource::Environment(deployment.project.clone(), deployment.environment.clone());
-    Some(match engine.parts.access.permit(&actor, action, &resource, now) {
-        Ok(permit) => (
-            DeploymentState::Queued,
-            format!(
-                "Its time has come, and it is still allowed, by {}.",
-                permit.line()
+    let action = permission::action(deployment);
+    Ok(Some(
+        match permission::ask(&engine.parts, deployment, action).await? {
+            Permission::Granted(line) => (
+                DeploymentState::Queued,
+                format!("Its time has come, and it is still allowed, by {line}."),
             ),
-        ),
-        Err(refusal) => (
-            DeploymentState::Failed,
-            format!(
-                "Its time came, but policy does not allow it now: {} No server was touched.",
-                refusal.sentence()
+            Permission::Refused(why) => (
+                DeploymentState::Failed,
+                format!("Its time came, but it is not allowed now: {why} No server was touched."),
             ),
-        ),
-    })
+        },
+    ))
 }
 
 async fn advance(
-    engine: &Inner,
+    engine: &Shared,
     deployment: &Deployment,
     to: DeploymentState,
     sentence: &str,

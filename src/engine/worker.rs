@@ -1,44 +1,39 @@
-//! Takes deployments from the queue while there is a turn to work for them, and keeps their leases
-//! alive.
+//! Takes deployments from the queue while there is a free turn, and carries each out.
 //!
-//! A deployment runs in a task of its own: a panic in it is our fault, ends that deployment with a
-//! sentence that says so, and leaves the others alone.
+//! A deployment runs in a task of its own: a panic is a fault of this program, ends that deployment with
+//! a sentence that says so, and leaves the others alone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use super::recovery;
-use super::run::{self, Ending};
+use super::ending::Ending;
+use super::shared::{Grip, Parts, Shared};
 use super::stop::{Stop, StopReason};
 use super::turn::Turn;
-use super::{Grip, Inner, Parts};
+use super::{closing, lease, phases};
 use crate::store::queue::{self, Claimed};
 use crate::store::{Fenced, Lease};
 
-/// How long the queue is left alone when nobody wakes us: another instance may have queued something, or a
-/// command on this machine.
+/// How often the queue is read when nobody wakes us: another instance or a command on this machine may
+/// have queued something.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// A lease is renewed this many times before it would run out, so that one slow write loses nothing.
-const SIGNS_PER_LEASE: u32 = 4;
-/// The least time between looks at whether somebody wants a running deployment ended.
-const SHORTEST_BEAT: Duration = Duration::from_millis(200);
-/// What is said of a deployment that our own fault ended.
+/// The outcome of a deployment that panicked.
 const BROKE_OFF: &str = "A fault in the deployer broke it off; the deployer's own log has the details. Each server says what is on it.";
-/// Waits between attempts to write how a deployment ended. Somebody who stops the deployer waits
-/// no longer than their sum.
+/// Waits between attempts to store how a deployment ended. Stopping the deployer takes no longer than
+/// their sum.
 const CLOSE_PAUSES: [Duration; 4] = [
     Duration::from_millis(200),
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
 ];
-/// And after those, until it works: a full disk is often emptied by a person.
+/// The wait after those, until it works: a person may free a full disk.
 const LAST_CLOSE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Claims and begins deployments until the engine is shut down, then waits for those begun.
-pub(super) async fn work(engine: Arc<Inner>) {
+pub(super) async fn work(engine: Arc<Shared>) {
     let begun = TaskTracker::new();
     loop {
         // Registered before looking, so that what is queued in between still wakes us.
@@ -54,11 +49,11 @@ pub(super) async fn work(engine: Arc<Inner>) {
         if let Some(claimed) = claim(&engine).await {
             let engine = Arc::clone(&engine);
             begun.spawn(async move {
-                carry_out(&engine, claimed, turn, run::run).await;
+                carry_out(&engine, claimed, turn, phases::run).await;
             });
             continue;
         }
-        // Nobody else waits for want of a turn that nothing needs.
+        // Others must not wait for a turn that nobody uses.
         drop(turn);
         tokio::select! {
             () = woken => {}
@@ -71,7 +66,7 @@ pub(super) async fn work(engine: Arc<Inner>) {
 }
 
 /// The next deployment that can begin.
-async fn claim(engine: &Inner) -> Option<Claimed> {
+async fn claim(engine: &Shared) -> Option<Claimed> {
     let Parts {
         store,
         clock,
@@ -91,10 +86,10 @@ async fn claim(engine: &Inner) -> Option<Claimed> {
 }
 
 async fn carry_out<F>(
-    engine: &Arc<Inner>,
+    engine: &Arc<Shared>,
     claimed: Claimed,
     turn: Turn,
-    work: impl FnOnce(Arc<Inner>, Claimed, Stop, Turn) -> F,
+    work: impl FnOnce(Arc<Shared>, Claimed, Stop, Turn) -> F,
 ) where
     F: Future<Output = Ending> + Send + 'static,
 {
@@ -108,7 +103,7 @@ async fn carry_out<F>(
     if engine.shutdown.is_cancelled() {
         stop.because(StopReason::Shutdown);
     }
-    let beat = tokio::spawn(beat(Arc::clone(engine), lease, stop.clone()));
+    let beat = tokio::spawn(lease::beat(Arc::clone(engine), lease, stop.clone()));
     let whole = tokio::spawn(work(Arc::clone(engine), claimed, stop.clone(), turn));
     let mut torn = false;
     let ending = match whole.await {
@@ -131,7 +126,7 @@ async fn carry_out<F>(
 /// Closes the deployment in the store. What cannot be written is tried again: as long as it is not,
 /// its servers are kept from everybody. One that could not be written any more, or broke off
 /// (`torn`), may have left servers out of service: that is put right first.
-async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending, torn: bool) {
+async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: Ending, torn: bool) {
     let id = lease.deployment.0;
     let mut pauses = CLOSE_PAUSES.iter();
     let unwritten = matches!(stop.reason(), Some(StopReason::LeaseLost | StopReason::LogBroken));
@@ -139,10 +134,10 @@ async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending, torn: 
     loop {
         let closing = async {
             if !is_right {
-                recovery::put_right(engine, lease).await?;
+                closing::put_right(engine, lease).await?;
                 is_right = true;
             }
-            recovery::close(engine, lease, stop, &ending).await
+            closing::close(engine, lease, stop, &ending).await
         };
         let Err(error) = Box::pin(closing).await else {
             return;
@@ -167,50 +162,6 @@ async fn close(engine: &Inner, lease: Lease, stop: &Stop, ending: Ending, torn: 
             }
             None => LAST_CLOSE_PAUSE,
         };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// Keeps the lease, and sees when somebody elsewhere wants the deployment ended.
-pub(super) async fn beat(engine: Arc<Inner>, lease: Lease, stop: Stop) {
-    let id = lease.deployment;
-    let Parts {
-        store,
-        clock,
-        settings,
-        ..
-    } = &engine.parts;
-    let pause = (settings.lease / SIGNS_PER_LEASE).max(SHORTEST_BEAT);
-    let mut good_until = tokio::time::Instant::now() + settings.lease;
-    loop {
-        match queue::extend(store, lease, clock.now() + settings.lease).await {
-            Ok(()) => {
-                good_until = tokio::time::Instant::now() + settings.lease;
-                match queue::cancel_requested(store, id).await {
-                    Ok(true) => stop.because(StopReason::Cancelled),
-                    Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(deployment = id.0, "whether to cancel is not known: {error}")
-                    }
-                }
-            }
-            Err(error) if Fenced::is(&error) || tokio::time::Instant::now() >= good_until => {
-                tracing::error!(
-                    deployment = id.0,
-                    error = &error as &dyn std::error::Error,
-                    "the lease is lost"
-                );
-                stop.because(StopReason::LeaseLost);
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(
-                    deployment = id.0,
-                    error = &error as &dyn std::error::Error,
-                    "the lease was not renewed"
-                );
-            }
-        }
         tokio::time::sleep(pause).await;
     }
 }

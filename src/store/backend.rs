@@ -6,17 +6,24 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{Connection as _, Error as SqlxError, MySqlConnection, PgConnection};
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    SqliteTransactionMode, Statement, TransactionOptions,
+};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::domain::{DatabaseUrl, Error, Result};
+use super::columns;
+use crate::domain::{self, DatabaseUrl, Error, Result};
 
 /// How long a statement waits for another process (an administrative command, a backup) that
 /// holds the SQLite file. Writers of our own queue before they get here.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a page waits for a free connection before it gives up with an error.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a page waits for a free connection to the SQLite file before it gives up with an error.
+const FILE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same for a database server: one that is away shows on a page within five seconds, even if
+/// the page asks for a connection twice.
+const SERVER_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a database server may take to let us in at the start.
 const REACH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries.
@@ -27,6 +34,10 @@ const CACHE_KIB: u32 = 16 * 1024;
 const MAPPED_BYTES: u32 = 256 * 1024 * 1024;
 /// The number under which PostgreSQL keeps our migration lock; any number nobody else uses.
 const MIGRATION_LOCK: i64 = 0x6465_706c_6f79;
+/// MariaDB's name of the same; there it is one of the server, not of the database.
+const MYSQL_MIGRATION_LOCK: &str = "CONCAT('deployer_migration_', MD5(DATABASE()))";
+/// Between two tries to get it.
+const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
 
 /// How the store is opened.
 #[derive(Debug, Clone)]
@@ -34,11 +45,16 @@ pub struct StoreOptions {
     /// Connections kept for reading and writing together. A page takes one for a few
     /// milliseconds, so a handful serves many viewers.
     pub connections: u32,
+    /// How long a start waits for another one that changes the schema.
+    pub migration_wait: Duration,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { connections: 8 }
+        Self {
+            connections: 8,
+            migration_wait: Duration::from_secs(60),
+        }
     }
 }
 
@@ -101,6 +117,27 @@ impl Place {
         }
     }
 
+    /// How long a writer waits for its turn. Behind one SQLite file nobody is in a hurry: a turn takes
+    /// milliseconds, and a disk that stands still is no reason to give up.
+    pub fn longest_turn(&self) -> Option<Duration> {
+        self.file.is_none().then_some(SERVER_ACQUIRE_TIMEOUT)
+    }
+
+    /// How transactions begin. On SQLite as writing ones. MariaDB's usual isolation would show a
+    /// transaction what was true before it waited for a lock, and lock the gaps between rows.
+    pub fn transaction_options(&self) -> TransactionOptions {
+        match self.file {
+            Some(_) => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            },
+            None => TransactionOptions {
+                isolation_level: Some(IsolationLevel::ReadCommitted),
+                ..TransactionOptions::default()
+            },
+        }
+    }
+
     /// What the pool is made with, to `make` an SQLite file that is not there, or else to change
     /// nothing about the one that is.
     pub fn connect_options(&self, options: &StoreOptions, make: bool) -> ConnectOptions {
@@ -108,7 +145,10 @@ impl Place {
         connect
             .max_connections(options.connections.max(2))
             .min_connections(1)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .acquire_timeout(match self.file {
+                Some(_) => FILE_ACQUIRE_TIMEOUT,
+                None => SERVER_ACQUIRE_TIMEOUT,
+            })
             .test_before_acquire(self.file.is_none())
             .sqlx_logging(false);
         if let Some(file) = self.file.clone() {
@@ -195,14 +235,73 @@ fn log_of(file: &Path) -> PathBuf {
     name.into()
 }
 
-/// Lets one process migrate while others wait. SQLite's writing transaction is such a lock by
-/// itself; PostgreSQL gives one that ends with the transaction; MariaDB one that ends with the
-/// connection, which is why it is taken on the transaction's.
-pub async fn one_migration_at_a_time(tx: &DatabaseTransaction) -> Result<(), DbErr> {
+/// The clock that decides about leases: a database server's own, as instances on several hosts never
+/// agree about the time. On SQLite `now`, the clock of the one instance there is.
+pub async fn lease_clock(on: &impl ConnectionTrait, now: domain::Instant) -> Result<domain::Instant, DbErr> {
+    let backend = on.get_database_backend();
+    let clock = match backend {
+        DbBackend::Postgres => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
+        DbBackend::MySql => "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
+        _ => return Ok(now),
+    };
+    let row = on.query_one_raw(Statement::from_string(backend, clock)).await?;
+    let micros = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(micros.map_or(now, columns::instant))
+}
+
+/// The type that a sum of whole numbers is cast to, as `CAST` spells it.
+pub fn whole_number(on: &impl ConnectionTrait) -> &'static str {
+    match on.get_database_backend() {
+        DbBackend::MySql => "signed",
+        _ => "bigint",
+    }
+}
+
+/// Lets one process migrate while others wait, for as long as `wait`. SQLite's writing transaction is
+/// such a lock by itself; PostgreSQL gives one that ends with the transaction; MariaDB one that ends
+/// with the connection, which is why it is taken on the transaction's and given back.
+pub async fn lock_migrations(tx: &DatabaseTransaction, wait: Duration) -> Result<()> {
     let lock = match tx.get_database_backend() {
-        DbBackend::Postgres => format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"),
-        DbBackend::MySql => "SELECT GET_LOCK('deployer_migration', 60)".to_owned(),
+        DbBackend::Postgres => {
+            format!("SELECT CAST(CAST(pg_try_advisory_xact_lock({MIGRATION_LOCK}) AS integer) AS bigint)")
+        }
+        DbBackend::MySql => format!("SELECT CAST(GET_LOCK({MYSQL_MIGRATION_LOCK}, 0) AS signed)"),
         _ => return Ok(()),
     };
-    tx.execute_unprepared(&lock).await.map(drop)
+    let end = Instant::now() + wait;
+    let mut is_told = false;
+    loop {
+        let statement = Statement::from_string(tx.get_database_backend(), &lock);
+        let row = tx.query_one_raw(statement).await?;
+        let got: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+        if got == Some(1) {
+            return Ok(());
+        }
+        if Instant::now() + MIGRATION_PAUSE > end {
+            return Err(Error::unavailable(format!(
+                "Another process has been changing the database's schema for more than {} s. See that it ends, then start again.",
+                wait.as_secs()
+            )));
+        }
+        if !is_told {
+            tracing::info!(
+                seconds = wait.as_secs(),
+                "another process is changing the database's schema; waiting for it"
+            );
+            is_told = true;
+        }
+        sleep(MIGRATION_PAUSE).await;
+    }
+}
+
+/// Ends what [`lock_migrations`] began: on MariaDB only after the changes are there for everybody.
+pub async fn unlock_migrations(tx: &DatabaseTransaction, succeeded: bool) -> Result<(), DbErr> {
+    if tx.get_database_backend() != DbBackend::MySql {
+        return Ok(());
+    }
+    tx.execute_unprepared(if succeeded { "COMMIT" } else { "ROLLBACK" })
+        .await?;
+    tx.execute_unprepared(&format!("DO RELEASE_LOCK({MYSQL_MIGRATION_LOCK})"))
+        .await
+        .map(drop)
 }

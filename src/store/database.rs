@@ -1,10 +1,12 @@
 //! The open database, and the doors to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use migrations::{Migrator, MigratorTrait};
-use sea_orm::{Database, DatabaseConnection, TransactionOptions, TransactionTrait};
+use sea_orm::{Database, DatabaseConnection, TransactionTrait};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::ServeLock;
 use super::backend::{self, Place, StoreOptions};
@@ -19,6 +21,7 @@ pub struct Store {
     db: DatabaseConnection,
     place: Arc<Place>,
     turns: Arc<Semaphore>,
+    migration_wait: Duration,
     bell: Bell,
 }
 
@@ -58,32 +61,51 @@ impl Store {
             db,
             place: Arc::new(place),
             turns,
+            migration_wait: options.migration_wait,
             bell: Bell::default(),
         })
     }
 
     /// Opens a writing transaction, once it is this caller's turn. What is not committed is
     /// rolled back when the `Tx` is dropped.
+    ///
+    /// # Errors
+    /// Unavailable when the database is away, or so busy that no turn comes.
     pub(super) async fn begin(&self) -> Result<Tx> {
-        let turn = Arc::clone(&self.turns)
-            .acquire_owned()
-            .await
-            .map_err(Error::internal)?;
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = match self.place.longest_turn() {
+            Some(limit) => timeout(limit, turn).await.map_err(|late| {
+                Error::unavailable(
+                    "The deployer's database is too busy. Nothing was stored; try again in a moment.",
+                )
+                .because(late)
+            })?,
+            None => turn.await,
         };
-        let transaction = self.db.begin_with_options(options).await?;
-        Ok(Tx::new(transaction, turn))
+        let transaction = self
+            .db
+            .begin_with_options(self.place.transaction_options())
+            .await?;
+        Ok(Tx::new(transaction, turn.map_err(Error::internal)?))
     }
 
     /// Brings the schema up to date. Safe to call from several processes at once: they take
     /// turns, and on databases that can, all changes are made or none.
+    ///
+    /// # Errors
+    /// Unavailable when another process is at it for longer than [`StoreOptions::migration_wait`].
     pub async fn migrate(&self) -> Result<()> {
         let tx = self.begin().await?;
-        backend::one_migration_at_a_time(tx.connection()).await?;
-        Migrator::up(tx.connection(), None).await?;
+        backend::lock_migrations(tx.connection(), self.migration_wait).await?;
+        let done = Migrator::up(tx.connection(), None).await;
+        backend::unlock_migrations(tx.connection(), done.is_ok()).await?;
+        done?;
         tx.commit().await
+    }
+
+    /// Whether one instance at most serves this database, as with an SQLite file.
+    pub fn is_for_one_instance(&self) -> bool {
+        self.place.file().is_some()
     }
 
     /// The names of the schema changes this database has not got yet, oldest first. Reads only.

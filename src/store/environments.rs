@@ -54,15 +54,6 @@ pub async fn list(on: &impl Reader, project: ProjectId) -> Result<Vec<Environmen
     Ok(environments)
 }
 
-/// Those that are deployed to `cluster`.
-pub async fn of_cluster(on: &impl Reader, cluster: ClusterId) -> Result<Vec<Environment>> {
-    let all = all(on).await?;
-    Ok(all
-        .into_iter()
-        .filter(|one| one.clusters.contains(&cluster))
-        .collect())
-}
-
 /// The one of `project` called `name`, in whatever case.
 pub async fn by_name(on: &impl Reader, project: ProjectId, name: &str) -> Result<Environment> {
     let row = Entity::find()

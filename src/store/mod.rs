@@ -14,8 +14,8 @@
 //!
 //! Reading order: [`projects`], [`environments`], [`servers`], [`clusters`], [`balancers`] are
 //! the inventory; [`deployments`], [`steps`], [`log`], [`releases`] what happened; [`queue`] is
-//! how workers share the work; [`users`], [`tokens`], [`sessions`] the people; [`audit`] and
-//! [`locks`] the rest. `backend` is the one file that knows which database it talks to.
+//! how workers share the work, [`jobs`] how instances share theirs; [`users`], [`tokens`],
+//! [`sessions`] the people; [`audit`] and [`locks`] the rest. `backend` is the one file that knows which database it talks to.
 
 mod backend;
 mod bell;
@@ -33,6 +33,7 @@ pub mod balancers;
 pub mod clusters;
 pub mod deployments;
 pub mod environments;
+pub mod jobs;
 pub mod locks;
 pub mod log;
 pub mod observations;
@@ -49,6 +50,8 @@ pub use backend::StoreOptions;
 pub use bell::Ring;
 pub use change::{Change, Journal, Leased, Record, Right, Write};
 pub use database::Store;
+pub use error::{Collided, again};
+pub use jobs::{Job, JobLease};
 pub use page::{Page, Paged};
 pub use serve_lock::ServeLock;
 pub use tx::{Fenced, Lease, Reader};

@@ -2,7 +2,7 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{EntityTrait, QueryOrder};
 
 use super::columns::{instant, micros};
 use super::entities::observations::{ActiveModel, Column, Entity, Model};
@@ -13,16 +13,6 @@ use crate::domain::{EnvironmentId, Observation, Release, Result, ServerId};
 pub async fn all(on: &impl Reader) -> Result<Vec<Observation>> {
     let rows = Entity::find()
         .order_by_asc(Column::EnvironmentId)
-        .order_by_asc(Column::ServerId)
-        .all(on.db())
-        .await?;
-    Ok(rows.into_iter().map(from_row).collect())
-}
-
-/// Those of one environment.
-pub async fn of_environment(on: &impl Reader, environment: EnvironmentId) -> Result<Vec<Observation>> {
-    let rows = Entity::find()
-        .filter(Column::EnvironmentId.eq(environment.0))
         .order_by_asc(Column::ServerId)
         .all(on.db())
         .await?;

@@ -8,22 +8,27 @@
 //!
 //! A claim is a [`Lease`]: it ends unless it is extended, and its number tells a worker that
 //! lost it from the one that has it. Everything a worker writes goes through
-//! [`Store::begin_leased`], which checks that number.
+//! [`Store::record_leased`] and [`Store::change_leased`], which check that number. Database servers decide by their own clock
+//! whether a lease has ended, and claims of several instances take turns, so that each decides from
+//! what the one before it left.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+};
 
 use super::columns::micros;
 use super::deployments::{by_id, from_row, set_state};
 use super::entities::deployments::{Column, Entity};
 use super::entities::{deployment_servers as parts, reservations};
-use super::{Change, Lease, Leased, Reader, Right, Store, Write};
+use super::error::again;
+use super::{Change, Lease, Leased, Reader, Right, Store, Write, backend, jobs};
 use crate::domain::{
-    Deployment, DeploymentId, DeploymentState, Error, Event, EventKind, Instant, Result, ServerId,
+    Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind, Instant, Result, ServerId,
     ServerState,
 };
 
@@ -42,10 +47,20 @@ pub struct Claimed {
 /// Which of the running deployments have nobody working on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abandoned {
-    /// Those whose lease had ended at this instant.
-    LeaseEnded(Instant),
-    /// All: this is the start of the only instance.
-    All,
+    /// Those whose lease ended at least `ago` before `now`.
+    LeaseEnded {
+        /// The time; database servers go by their own.
+        now: Instant,
+        /// For how long nobody has worked on them.
+        ago: Duration,
+    },
+    /// Those that an instance which starts `now` may take: on SQLite all, because holding the
+    /// [`super::ServeLock`] proves every earlier instance dead; on database servers those whose lease
+    /// has ended, because other instances work beside this one.
+    AtStart {
+        /// The time; database servers go by their own.
+        now: Instant,
+    },
 }
 
 impl Store {
@@ -61,15 +76,30 @@ impl Store {
     }
 }
 
-/// Gives `worker` the next deployment that can begin, for `lease` from `now` on. `None` when
-/// there is none.
+/// Gives `worker` the next deployment that can begin, for `lease` from `now` on. `None` when there is
+/// none, or when another instance was quicker.
 pub async fn claim(store: &Store, worker: &str, now: Instant, lease: Duration) -> Result<Option<Claimed>> {
     // Workers look often and mostly in vain; looking without the right to write costs nobody
     // a turn.
     if next(store).await?.is_none() {
         return Ok(None);
     }
+    match again(|| claim_once(store, worker, now, lease)).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            tracing::debug!("another instance claimed first: {error}");
+            Ok(None)
+        }
+        claimed => claimed,
+    }
+}
+
+/// One try to claim.
+///
+/// # Errors
+/// A conflict when another instance was quicker.
+async fn claim_once(store: &Store, worker: &str, now: Instant, lease: Duration) -> Result<Option<Claimed>> {
     let record = store.record().await?;
+    jobs::turn_to_claim(&record).await?;
     let Some((id, servers)) = next(&record).await? else {
         record.rollback().await?;
         return Ok(None);
@@ -92,7 +122,8 @@ pub async fn claim(store: &Store, worker: &str, now: Instant, lease: Duration) -
     if !servers.is_empty() {
         reservations::Entity::insert_many(rows)
             .exec_without_returning(change.connection())
-            .await?;
+            .await
+            .map_err(unless_held)?;
     }
     let lease = take(&change, id, worker, now, lease).await?;
     let deployment = by_id(&change, id).await?;
@@ -105,18 +136,37 @@ pub async fn claim(store: &Store, worker: &str, now: Instant, lease: Duration) -
     Ok(Some(Claimed { deployment, lease }))
 }
 
-/// Keeps the lease until `until`.
+/// A server that somebody else holds is a lost claim, not a fault.
+fn unless_held(cause: DbErr) -> Error {
+    match cause.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => {
+            Error::conflict("Another deployment holds one of the servers.").because(cause)
+        }
+        _ => cause.into(),
+    }
+}
+
+/// Keeps the lease for `length` from `now` on.
 ///
 /// # Errors
 /// [`super::Fenced`] when it was lost.
-pub async fn extend(store: &Store, lease: Lease, until: Instant) -> Result<()> {
-    let record = store.record_leased(lease).await?;
-    Entity::update_many()
-        .col_expr(Column::LeaseUntilAt, Expr::value(micros(until)))
-        .filter(Column::Id.eq(lease.deployment.0))
-        .exec(record.connection())
-        .await?;
-    record.commit_silently().await
+pub async fn extend(store: &Store, lease: Lease, now: Instant, length: Duration) -> Result<()> {
+    again(|| async {
+        let record = store.record_leased(lease).await?;
+        let until = lease_end(&*record, now, length).await?;
+        Entity::update_many()
+            .col_expr(Column::LeaseUntilAt, Expr::value(micros(until)))
+            .filter(Column::Id.eq(lease.deployment.0))
+            .exec(record.connection())
+            .await?;
+        record.commit_silently().await
+    })
+    .await
+}
+
+async fn lease_end(tx: &impl Write, now: Instant, length: Duration) -> Result<Instant> {
+    let length = chrono::Duration::from_std(length).map_err(Error::internal)?;
+    Ok(backend::lease_clock(tx.db(), now).await? + length)
 }
 
 /// Gives `worker` the deployments that run with nobody working on them, so that it can close
@@ -131,14 +181,18 @@ pub async fn take_over(
     if abandoned(store, which).await?.is_empty() {
         return Ok(Vec::new());
     }
-    let record = store.record().await?;
-    let mut taken = Vec::new();
-    for deployment in abandoned(&record, which).await? {
-        let lease = take(&record, deployment.id, worker, now, lease).await?;
-        taken.push(Claimed { deployment, lease });
-    }
-    record.commit().await?;
-    Ok(taken)
+    again(|| async {
+        let record = store.record().await?;
+        jobs::turn_to_claim(&record).await?;
+        let mut taken = Vec::new();
+        for deployment in abandoned(&record, which).await? {
+            let lease = take(&record, deployment.id, worker, now, lease).await?;
+            taken.push(Claimed { deployment, lease });
+        }
+        record.commit().await?;
+        Ok(taken)
+    })
+    .await
 }
 
 /// The deployments that run, or are paused, with nobody working on them: a paused one keeps its
@@ -146,8 +200,16 @@ pub async fn take_over(
 pub async fn abandoned(on: &impl Reader, which: Abandoned) -> Result<Vec<Deployment>> {
     let at_work = [DeploymentState::Running, DeploymentState::Paused];
     let mut rows = Entity::find().filter(Column::State.is_in(at_work.map(DeploymentState::as_str)));
-    if let Abandoned::LeaseEnded(now) = which {
-        rows = rows.filter(Column::LeaseUntilAt.lte(micros(now)));
+    let is_alone = on.db().get_database_backend() == DbBackend::Sqlite;
+    let ended = match which {
+        Abandoned::LeaseEnded { now, ago } => Some((now, ago)),
+        Abandoned::AtStart { .. } if is_alone => None,
+        Abandoned::AtStart { now } => Some((now, Duration::ZERO)),
+    };
+    if let Some((now, ago)) = ended {
+        let ago = chrono::Duration::from_std(ago).map_err(Error::internal)?;
+        let before = backend::lease_clock(on.db(), now).await? - ago;
+        rows = rows.filter(Column::LeaseUntilAt.lte(micros(before)));
     }
     let rows = rows.order_by_asc(Column::Id).all(on.db()).await?;
     rows.into_iter().map(from_row).collect()
@@ -305,10 +367,10 @@ async fn take(
     now: Instant,
     lease: Duration,
 ) -> Result<Lease> {
-    let length = chrono::Duration::from_std(lease).map_err(Error::internal)?;
+    let until = lease_end(tx, now, lease).await?;
     Entity::update_many()
         .col_expr(Column::Worker, Expr::value(worker))
-        .col_expr(Column::LeaseUntilAt, Expr::value(micros(now + length)))
+        .col_expr(Column::LeaseUntilAt, Expr::value(micros(until)))
         .col_expr(Column::Fence, Expr::col(Column::Fence).add(1))
         .filter(Column::Id.eq(id.0))
         .exec(tx.db())

@@ -1,4 +1,4 @@
-//! Browser sessions, as the session crate wants them kept.
+//! Browser sessions, stored for tower-sessions.
 
 use std::fmt;
 
@@ -14,11 +14,12 @@ use tower_sessions::{ExpiredDeletion, SessionStore};
 
 use super::columns::micros;
 use super::entities::sessions::{ActiveModel, Column, Entity};
+use super::error::again;
 use super::{Store, columns};
 use crate::clock::Clock;
 use crate::domain::{Error, Result};
 
-/// Sessions in the table of their own.
+/// The sessions of this installation.
 #[derive(Clone)]
 pub struct SessionRows {
     store: Store,
@@ -34,13 +35,16 @@ impl SessionRows {
     /// Deletes what has expired. Returns how many there were.
     pub async fn sweep(&self) -> Result<u64> {
         let now = micros(self.clock.now());
-        let record = self.store.record().await?;
-        let done = Entity::delete_many()
-            .filter(Column::ExpiresAt.lte(now))
-            .exec(record.connection())
-            .await?;
-        record.commit().await?;
-        Ok(done.rows_affected)
+        again(|| async {
+            let record = self.store.record().await?;
+            let done = Entity::delete_many()
+                .filter(Column::ExpiresAt.lte(now))
+                .exec(record.connection())
+                .await?;
+            record.commit().await?;
+            Ok(done.rows_affected)
+        })
+        .await
     }
 
     async fn put(&self, session: &Session) -> Result<()> {
@@ -94,29 +98,29 @@ impl SessionRows {
 #[async_trait]
 impl SessionStore for SessionRows {
     async fn create(&self, session: &mut Session) -> SessionResult<()> {
-        while !self.put_new(session).await.map_err(told)? {
+        while !again(|| self.put_new(session)).await.map_err(as_text)? {
             session.id = Id::default();
         }
         Ok(())
     }
 
     async fn save(&self, session: &Session) -> SessionResult<()> {
-        self.put(session).await.map_err(told)
+        again(|| self.put(session)).await.map_err(as_text)
     }
 
     async fn load(&self, id: &Id) -> SessionResult<Option<Session>> {
-        self.get(id).await.map_err(told)
+        self.get(id).await.map_err(as_text)
     }
 
     async fn delete(&self, id: &Id) -> SessionResult<()> {
-        self.remove(id).await.map_err(told)
+        again(|| self.remove(id)).await.map_err(as_text)
     }
 }
 
 #[async_trait]
 impl ExpiredDeletion for SessionRows {
     async fn delete_expired(&self) -> SessionResult<()> {
-        self.sweep().await.map(drop).map_err(told)
+        self.sweep().await.map(drop).map_err(as_text)
     }
 }
 
@@ -135,13 +139,13 @@ fn row(session: &Session) -> Result<ActiveModel> {
     })
 }
 
-/// Their error type holds a text only.
-fn told(error: Error) -> SessionError {
+/// The crate's error type holds only a text.
+fn as_text(error: Error) -> SessionError {
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
     SessionError::Backend(format!("{error}{}", cause.unwrap_or_default()))
 }
 
-/// What stands in the store for a session id: who reads the database cannot log in with it.
+/// A session id as the store keeps it: whoever reads the database cannot log in with it.
 fn key(id: &Id) -> String {
     hex::encode(Sha256::digest(id.to_string()))
 }

@@ -123,26 +123,6 @@ pub async fn forget_outcomes(tx: &impl Journal, server: ServerId) -> Result<()> 
     Ok(())
 }
 
-/// Ends every step that is in state `from` with state `to`: what never began when a deployment
-/// is cancelled, what was running when the deployer stopped. Returns how many.
-pub async fn finish_all(
-    tx: &impl Journal,
-    from: StepState,
-    to: StepState,
-    detail: &str,
-    now: Instant,
-) -> Result<u64> {
-    let done = Entity::update_many()
-        .col_expr(Column::State, Expr::value(to.as_str()))
-        .col_expr(Column::FinishedAt, Expr::value(micros(now)))
-        .col_expr(Column::Detail, Expr::value(detail))
-        .filter(Column::DeploymentId.eq(tx.deployment().0))
-        .filter(Column::State.eq(from.as_str()))
-        .exec(tx.db())
-        .await?;
-    Ok(done.rows_affected)
-}
-
 fn from_row(row: Model) -> Result<Step> {
     Ok(Step {
         id: StepId(row.id),

@@ -110,7 +110,10 @@ mod tests {
     use crate::store::{Store, StoreOptions};
 
     async fn open(url: &str) -> Store {
-        let options = StoreOptions { connections: 2 };
+        let options = StoreOptions {
+            connections: 2,
+            ..StoreOptions::default()
+        };
         let store = Store::open(url, options).await.unwrap();
         store.migrate().await.unwrap();
         store

@@ -3,7 +3,7 @@
 //! Everything under `static/` is embedded. An asset's address holds the hash of its content
 //! (`/static/HASH/app.css`), so browsers may keep it for ever and a new version is a new address.
 //! Text is packed once, at the first request for it. The icon sprite is put together here from
-//! the unmodified icon files under `static/vendor/`: a new icon is a new file there, nothing else.
+//! the unmodified icon files under `static/vendor/`: to add an icon, add its file there.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -16,16 +16,13 @@ use poem::http::{StatusCode, header};
 use poem::{Request, Response, handler};
 use sha2::{Digest, Sha256};
 
-use super::errors::no_page;
-use crate::domain;
-
 /// Where the icon files lie under `static/`.
 const ICONS: &str = "vendor/tabler-icons-3.51.0/outline/";
 /// The sprite's name; no such file exists, it is made from [`ICONS`].
 pub const SPRITE: &str = "icons.svg";
 /// How much of the hash goes into the address: 64 bits tell versions of one file apart.
 const HASH_LENGTH: usize = 16;
-/// A year, the longest that caches are asked to honour.
+/// A year, the longest that caches honour.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 #[derive(rust_embed::RustEmbed)]
@@ -96,15 +93,15 @@ pub fn icon(name: &str) -> String {
     format!("{}#{name}", url(SPRITE))
 }
 
-/// Answers `/static/HASH/NAME`. An old hash gets the present file, but is not told to keep it.
+/// Answers `/static/HASH/NAME`. An old hash gets the current file, which must not be cached under it.
 #[handler]
-pub fn serve(request: &Request) -> Result<Response, domain::Error> {
+pub fn serve(request: &Request) -> poem::Result<Response> {
     let path = request.uri().path();
     let (hash, asset) = path
         .strip_prefix("/static/")
         .and_then(|rest| rest.split_once('/'))
         .and_then(|(hash, name)| Some((hash, ASSETS.get(name)?)))
-        .ok_or_else(|| no_page(path))?;
+        .ok_or_else(|| poem::Error::from_status(StatusCode::NOT_FOUND))?;
     let etag = format!("\"{}\"", asset.hash);
     let caching = if hash == asset.hash { FOR_EVER } else { "no-cache" };
     let answer = Response::builder()

@@ -1,12 +1,11 @@
 //! No other site's page may act with our visitor's cookies.
 //!
-//! Every request that is not a mere question is looked at here, before any handler: where the
-//! browser says it comes from (`Sec-Fetch-Site`, else `Origin`, which has to be the host that was
-//! asked or the configured public address: a proxy may ask us by another host), and a token that only our own
-//! pages hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret lies in
-//! the session; for visitors without one, in a cookie of its own, so that a login form costs no
-//! session. What a page holds is the secret under a fresh mask, so that packing pages cannot
-//! leak it.
+//! Every request that may change something is checked here, before any handler. First where it comes
+//! from, by the browser's own word: `Sec-Fetch-Site`, else `Origin`, which has to be the requested
+//! host or the configured public address (a proxy may reach us by another host). Then the token that
+//! only our own pages hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret
+//! lies in the session; for visitors without one, in a cookie of its own, so that a login form costs
+//! no session. A page holds the secret under a fresh mask, so that compressing pages cannot leak it.
 
 use poem::Request;
 use poem::http::Method;
@@ -50,7 +49,7 @@ fn fits(token: &str, secret: &str) -> bool {
         return false;
     }
     let (mask, masked) = token.split_at(SECRET_BYTES);
-    // All bytes are looked at, whatever the first ones say.
+    // All bytes are compared, even when the first ones differ: time tells nothing.
     let difference = mask
         .iter()
         .zip(masked)
@@ -77,13 +76,16 @@ pub async fn check(
     }
     let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
     request.set_body(body.clone());
+    if is_form(request) && holds_nul(&body) {
+        return Err(nul_refused().into());
+    }
     let token = match request.header(HEADER) {
         Some(token) => Some(token.to_owned()),
         None => form_field(request, &body),
     };
     match (token, secret) {
         (Some(token), Some(secret)) if fits(&token, secret) => Ok(()),
-        _ => Err(refused("The form was too old, or sent from elsewhere.").into()),
+        _ => Err(refused("The form has expired or came from elsewhere.").into()),
     }
 }
 
@@ -94,7 +96,7 @@ fn refused(what: &str) -> Error {
     )
 }
 
-/// What the browser itself says about the sender. Old browsers say nothing: the token decides.
+/// Whether the browser names a page of ours as the sender. Old browsers name none: the token decides.
 fn comes_from_here(request: &Request, public_origin: Option<&str>) -> bool {
     if let Some(site) = request.header("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");
@@ -111,11 +113,27 @@ fn comes_from_here(request: &Request, public_origin: Option<&str>) -> bool {
         .is_some_and(|(_, authority)| authority == host)
 }
 
-fn form_field(request: &Request, body: &[u8]) -> Option<String> {
-    let is_form = request
+fn is_form(request: &Request) -> bool {
+    request
         .content_type()
-        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    let mut pairs = url::form_urlencoded::parse(if is_form { body } else { &[] });
+        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}
+
+/// Whether an address or a form, still encoded, holds the one character that not every database
+/// stores.
+pub fn holds_nul(encoded: &[u8]) -> bool {
+    encoded.contains(&0) || encoded.windows(3).any(|three| three == b"%00")
+}
+
+/// What is said of it.
+pub fn nul_refused() -> Error {
+    Error::invalid(
+        "The address or form holds a NUL character, which cannot be stored. Nothing was done; remove it and try again.",
+    )
+}
+
+fn form_field(request: &Request, body: &[u8]) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(if is_form(request) { body } else { &[] });
     pairs
         .find(|(name, _)| name == FIELD)
         .map(|(_, value)| value.into_owned())

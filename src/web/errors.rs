@@ -2,21 +2,21 @@
 //!
 //! Handlers return [`domain::Error`] with `?`. The gate brings it here, together with poem's own
 //! (no such page, wrong method, a form that cannot be read) and with panics. What a person reads
-//! is the error's public sentence; the cause goes to the log under the request's id, which an
-//! internal error's page shows too.
+//! is the error's public sentence; the cause goes to the log under the request's id, which the page
+//! of an internal error shows too.
 
 use std::error::Error as _;
 
 use askama::Template;
 use poem::error::{ParsePathError, ResponseError};
-use poem::http::{HeaderName, StatusCode};
+use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use serde_json::json;
 
 use super::frame::{Frame, Section, go_to, html};
 use super::urls;
 use super::visitor::Visitor;
-use crate::domain::{self, Error, ErrorKind, Refusal};
+use crate::domain::{self, Action, Error, ErrorKind, Refusal, Resource};
 
 impl ResponseError for Error {
     fn status(&self) -> StatusCode {
@@ -24,7 +24,7 @@ impl ResponseError for Error {
     }
 }
 
-/// The HTTP status for a sort of trouble.
+/// The HTTP status for a kind of error.
 pub fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
@@ -38,8 +38,11 @@ pub fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
+/// When to try again what is away, in seconds.
+const RETRY_AFTER: &str = "5";
+
 /// There is no page at `path`.
-pub fn no_page(path: &str) -> Error {
+pub(super) fn no_page(path: &str) -> Error {
     let shown: String = path.chars().take(120).collect();
     Error::not_found(format!("page at “{}”", shown.escape_debug()))
 }
@@ -52,7 +55,7 @@ struct Trouble {
 
 impl Trouble {
     fn of(error: poem::Error, path: &str) -> Self {
-        // What stands for a number in the address and is none: there is no such page.
+        // An address with something other than a number where one belongs: there is no such page.
         let status = if error.is::<ParsePathError>() {
             StatusCode::NOT_FOUND
         } else {
@@ -62,11 +65,9 @@ impl Trouble {
             Ok(error) => error,
             Err(error) => match status {
                 StatusCode::NOT_FOUND => no_page(path),
-                StatusCode::METHOD_NOT_ALLOWED => {
-                    Error::invalid("This address does not take that kind of request.")
-                }
+                StatusCode::METHOD_NOT_ALLOWED => Error::invalid("This address does not accept that method."),
                 StatusCode::PAYLOAD_TOO_LARGE => {
-                    Error::invalid("What was sent is larger than accepted here. Nothing was done.")
+                    Error::invalid("The request is larger than accepted here. Nothing was done.")
                 }
                 status if status.is_client_error() => {
                     Error::invalid("The request could not be read. Go back, reload the page and try again.")
@@ -80,16 +81,16 @@ impl Trouble {
 
     fn title(&self) -> &'static str {
         match self.status {
-            StatusCode::METHOD_NOT_ALLOWED => "Not like this",
+            StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
             StatusCode::PAYLOAD_TOO_LARGE => "Too large",
             _ => match self.error.kind() {
                 ErrorKind::NotFound => "Not found",
-                ErrorKind::Invalid => "This cannot be accepted",
-                ErrorKind::Conflict => "Not at the moment",
+                ErrorKind::Invalid => "Not accepted",
+                ErrorKind::Conflict => "Not possible now",
                 ErrorKind::Forbidden => "Not allowed",
                 ErrorKind::Unauthenticated => "Please log in",
-                ErrorKind::Throttled => "Too many tries",
-                ErrorKind::Unavailable => "Out of reach",
+                ErrorKind::Throttled => "Too many attempts",
+                ErrorKind::Unavailable => "Unavailable",
                 ErrorKind::Internal => "Something went wrong",
             },
         }
@@ -127,6 +128,8 @@ struct ErrorPage<'a> {
     icon: &'static str,
     message: &'a str,
     refusal: Option<&'a Refusal>,
+    /// Whether administrators alone may do it.
+    administrators_only: bool,
     /// Where to log in; empty when that would not help.
     login: String,
     /// The request's id, for what has to be looked up in the log.
@@ -145,10 +148,8 @@ struct ErrorToast<'a> {
 pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
     let trouble = Trouble::of(error, visitor.path());
     trouble.log();
-    if trouble.error.kind() == ErrorKind::Unauthenticated
-        && !visitor.wants_json()
-        && !visitor.wants_fragment()
-    {
+    let wants_page = !visitor.wants_json() && !visitor.wants_fragment();
+    if trouble.error.kind() == ErrorKind::Unauthenticated && wants_page && !visitor.has_authorization() {
         return go_to(&urls::login_then(visitor.return_path()));
     }
     let mut response = if visitor.wants_json() {
@@ -159,28 +160,38 @@ pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
         as_page(&trouble, visitor).await
     };
     response.set_status(trouble.status);
+    if trouble.status == StatusCode::UNAUTHORIZED && visitor.has_authorization() {
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if trouble.status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static(RETRY_AFTER);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
     response
 }
 
-/// The page itself failed to be made: say so without it.
+fn is_for_administrators(refusal: &Refusal) -> bool {
+    refusal.action == Action::Administer && refusal.resource == Resource::Everything
+}
+
+/// The answer when the error page itself cannot be rendered.
 fn plain(error: &Error) -> Response {
     error.message().to_owned().into_response()
 }
 
 async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
-    let frame = match visitor.frame(trouble.title(), Section::Elsewhere).await {
-        Ok(frame) => frame,
-        Err(_) => Frame::new(
-            visitor,
-            trouble.title().to_owned(),
-            Section::Elsewhere,
-            Vec::new(),
-        ),
+    // Flash messages are in the store, which may be what is away: they wait for another page.
+    let frame = match trouble.error.kind() {
+        ErrorKind::Unavailable => None,
+        _ => visitor.frame(trouble.title(), Section::Elsewhere).await.ok(),
     };
+    let frame = frame.unwrap_or_else(|| visitor.frame_without_flashes(trouble.title(), Section::Elsewhere));
     let page = ErrorPage {
         frame,
         icon: trouble.icon(),
         message: trouble.error.message(),
+        administrators_only: trouble.error.refusal().is_some_and(is_for_administrators),
         refusal: trouble.error.refusal(),
         login: if trouble.error.refusal().is_some() && visitor.actor().is_guest() {
             urls::login_then(visitor.return_path())
@@ -200,12 +211,7 @@ fn as_toast(trouble: &Trouble, visitor: &Visitor) -> Response {
     };
     let mut response = html(&toast).unwrap_or_else(|error| plain(&error));
     let headers = response.headers_mut();
-    let say = |name, value| {
-        (
-            HeaderName::from_static(name),
-            poem::http::HeaderValue::from_static(value),
-        )
-    };
+    let say = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
     headers.extend([say("hx-retarget", "#toasts"), say("hx-reswap", "beforeend")]);
     response
 }
@@ -242,7 +248,7 @@ fn as_json(trouble: &Trouble, visitor: &Visitor) -> Response {
         .body(body.to_string())
 }
 
-/// What stands for a handler that panicked; the panic itself is in the log.
+/// The error of a handler that panicked; the panic itself is in the log.
 pub(super) fn panicked() -> poem::Error {
     domain::Error::internal("a handler panicked").into()
 }

@@ -1,4 +1,4 @@
-//! Messages for the next page: what was done, said once after the redirect.
+//! Messages for the next page: what was done, shown once after the redirect.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::look::Tone;
 /// A message that is shown once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flash {
-    /// How it is meant.
+    /// Its colour and icon.
     pub tone: Tone,
     /// One sentence.
     pub text: String,

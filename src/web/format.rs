@@ -17,6 +17,11 @@ pub fn full(at: &Instant) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// As a title has it: `Mon 30 Nov, 08:00 UTC`.
+pub fn day_and_time(at: &Instant) -> String {
+    at.format("%a %-d %b, %H:%M UTC").to_string()
+}
+
 /// The date alone: `22 Nov 2026`.
 pub fn date(at: &Instant) -> String {
     at.format("%-d %b %Y").to_string()
@@ -104,8 +109,33 @@ pub fn number(value: i64) -> String {
     if value < 0 { format!("-{grouped}") } else { grouped }
 }
 
+/// A number of things, in either of the types that hold one.
+pub trait Amount {
+    /// The number; more than fits is the largest that does.
+    fn whole(&self) -> i64;
+}
+
+impl Amount for i64 {
+    fn whole(&self) -> i64 {
+        *self
+    }
+}
+
+impl Amount for usize {
+    fn whole(&self) -> i64 {
+        i64::try_from(*self).unwrap_or(i64::MAX)
+    }
+}
+
+impl<T: Amount> Amount for &T {
+    fn whole(&self) -> i64 {
+        (*self).whole()
+    }
+}
+
 /// A counted noun with a regular plural: `1 server`, `12 servers`.
-pub fn count(amount: i64, noun: &str) -> String {
+pub fn count(amount: impl Amount, noun: &str) -> String {
+    let amount = amount.whole();
     let plural = if amount == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", number(amount))
 }
@@ -162,8 +192,8 @@ mod tests {
         assert_eq!(size(1_433), "1.4 KiB");
         assert_eq!(size(80 << 20), "80 MiB");
         assert_eq!(number(-1_234_567), "-1,234,567");
-        assert_eq!(count(1, "server"), "1 server");
-        assert_eq!(count(1_000, "line"), "1,000 lines");
+        assert_eq!(count(1_i64, "server"), "1 server");
+        assert_eq!(count(1_000_i64, "line"), "1,000 lines");
     }
 
     #[test]

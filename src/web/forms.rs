@@ -1,6 +1,9 @@
-//! What goes wrong in a form, field by field, as `templates/components/forms.html` shows it.
+//! What forms have in common: complaints about their fields, as `templates/components/forms.html`
+//! shows them, and dates.
 
-use crate::domain::{Error, FieldError};
+use chrono::NaiveDateTime;
+
+use crate::domain::{Error, FieldError, Instant, Result};
 
 /// The complaints about a form; empty when it is shown for the first time.
 #[derive(Debug, Clone, Default)]
@@ -40,4 +43,26 @@ impl Complaints {
 /// Whether a choice is the chosen one, however the two are held.
 pub fn same(value: impl AsRef<str>, chosen: impl AsRef<str>) -> bool {
     value.as_ref() == chosen.as_ref()
+}
+
+/// Reads a date and time of a form, in UTC; empty is none.
+///
+/// # Errors
+/// A complaint about `field`.
+pub fn instant(field: &str, text: &str) -> Result<Option<Instant>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(|time| Some(time.and_utc()))
+        .ok_or_else(|| Error::field(field, "Write date and time as 2026-11-23 08:30, in UTC."))
+}
+
+/// An instant as such a form has it, rounded up to the minute.
+pub fn instant_value(at: Instant) -> String {
+    let rounded = at + chrono::TimeDelta::seconds(59);
+    rounded.format("%Y-%m-%dT%H:%M").to_string()
 }

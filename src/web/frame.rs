@@ -1,6 +1,6 @@
 //! What surrounds the content of every page: `templates/layouts/page.html` draws it.
 //!
-//! A page struct holds a `frame: Frame`, had from [`Visitor::frame`]; its template begins with
+//! A page struct holds a `frame: Frame`, which the visitor makes; its template begins with
 //! `{% extends "layouts/page.html" %}` and fills the block `content`.
 
 use askama::Template;
@@ -8,13 +8,12 @@ use poem::Response;
 
 use super::flash::Flash;
 use super::urls;
-use super::visitor::Visitor;
-use crate::domain::{Action, Error, Instant, Resource, Result};
+use crate::domain::{Error, Instant, Result};
 
-/// Light, dark, or as the system says.
+/// Light, dark, or the system's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
-    /// As the system says.
+    /// The system's choice.
     Auto,
     /// Light.
     Light,
@@ -50,9 +49,9 @@ impl Theme {
 pub enum Section {
     /// What runs where, and everything below a project.
     Overview,
-    /// What goes on now.
+    /// What is happening now.
     Activity,
-    /// What was.
+    /// Past deployments.
     History,
     /// Who did what.
     Audit,
@@ -80,11 +79,11 @@ pub struct NavItem {
 pub struct Banner {
     /// One sentence.
     pub text: String,
-    /// Where more is said; may be empty.
+    /// A page with details; may be empty.
     pub url: String,
 }
 
-/// What a page stands in.
+/// Everything around the content of a page.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// For the window's title.
@@ -101,7 +100,7 @@ pub struct Frame {
     pub flashes: Vec<Flash>,
     /// Standing warnings.
     pub banners: Vec<Banner>,
-    /// The instant that relative times are told from.
+    /// The instant that relative times refer to.
     pub now: Instant,
     /// The local address to come back to after logging in or changing colours.
     pub here: String,
@@ -109,54 +108,35 @@ pub struct Frame {
     pub search: String,
 }
 
-impl Frame {
-    pub(super) fn new(visitor: &Visitor, title: String, section: Section, flashes: Vec<Flash>) -> Self {
-        let site = visitor.site();
-        let may = |action| {
-            site.app
-                .policy()
-                .may(visitor.actor(), action, &Resource::Everything, visitor.now())
-        };
-        let administers = may(Action::Administer);
-        Self {
-            title,
-            user: visitor.user().map(|user| user.title().to_owned()),
-            csrf: visitor.form_token(),
-            theme: visitor.theme(),
-            nav: nav(section, may(Action::View), may(Action::Configure)),
-            flashes,
-            banners: if administers { site.banners() } else { Vec::new() },
-            now: visitor.now(),
-            here: visitor.return_path().to_owned(),
-            search: String::new(),
-        }
-    }
+/// What decides about the navigation.
+#[derive(Debug, Clone, Copy)]
+pub struct Rights {
+    /// Whether they may read the audit log.
+    pub audits: bool,
+    /// Whether they may configure everything.
+    pub configures: bool,
 }
 
-fn nav(section: Section, views_all: bool, configures: bool) -> Vec<NavItem> {
-    let everything = [
-        (
-            "Overview",
-            "layout-grid",
-            urls::overview(),
-            Section::Overview,
-            true,
-        ),
-        ("Activity", "activity", urls::activity(), Section::Activity, true),
-        ("History", "history", urls::history(), Section::History, true),
-        ("Audit", "shield-check", urls::audit(), Section::Audit, views_all),
-        ("Admin", "settings", urls::admin(), Section::Admin, configures),
+/// The navigation for whoever has `rights`, on a page of `section`.
+pub fn nav(section: Section, rights: Rights) -> Vec<NavItem> {
+    let item = |label, icon, url, of| NavItem {
+        label,
+        icon,
+        url,
+        current: of == section,
+    };
+    let mut items = vec![
+        item("Overview", "layout-grid", urls::overview(), Section::Overview),
+        item("Activity", "activity", urls::activity(), Section::Activity),
+        item("History", "history", urls::history(), Section::History),
     ];
-    everything
-        .into_iter()
-        .filter(|(_, _, _, _, shown)| *shown)
-        .map(|(label, icon, url, of, _)| NavItem {
-            label,
-            icon,
-            url,
-            current: of == section,
-        })
-        .collect()
+    if rights.audits {
+        items.push(item("Audit", "shield-check", urls::audit(), Section::Audit));
+    }
+    if rights.configures {
+        items.push(item("Admin", "settings", urls::admin(), Section::Admin));
+    }
+    items
 }
 
 /// A rendered template as an answer; a template that fails is our fault, not the visitor's.

@@ -1,5 +1,5 @@
-//! What every request goes through, in order: a name for the log, size, who is there, whether
-//! the form is ours, the handler, errors, cookies, headers, packing, and one line in the log.
+//! What every request goes through, in order: a name for the log, who asks, its size, whether the
+//! form is ours, the handler, errors, cookies, headers, compression, and one line in the log.
 //!
 //! One function instead of a stack of middlewares, because the order matters and is read here.
 
@@ -13,14 +13,15 @@ use poem::web::{Compress, CompressionAlgo, CompressionLevel};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument;
 
+use super::site::Site;
 use super::visitor::Visitor;
-use super::{Site, assets, csrf, errors};
+use super::{assets, csrf, errors};
 
-/// Nothing from elsewhere, nothing inline. Tabler's style sheet holds a few images as `data:`.
+/// Nothing from other sites, nothing inline. Tabler's style sheet holds a few images as `data:`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; \
      frame-ancestors 'none'; base-uri 'none'";
-/// What every answer says to browsers.
+/// Headers of every answer.
 const SECURITY_HEADERS: [(&str, &str); 7] = [
     ("content-security-policy", CONTENT_SECURITY_POLICY),
     ("x-content-type-options", "nosniff"),
@@ -99,8 +100,17 @@ impl<E: Endpoint> Gate<E> {
         if length.is_some_and(|length| length > csrf::FORM_LIMIT) {
             return Err(poem::Error::from_status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        let public_origin = self.site.settings.public_origin.as_deref();
-        csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
+        let (path, query) = (request.uri().path(), request.uri().query());
+        if csrf::holds_nul(path.as_bytes()) {
+            return Err(errors::no_page(path).into());
+        }
+        if query.is_some_and(|query| csrf::holds_nul(query.as_bytes())) {
+            return Err(csrf::nul_refused().into());
+        }
+        if visitor.principal().needs_form_token() {
+            let public_origin = self.site.settings.public_origin.as_deref();
+            csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
+        }
         let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         handled
             .unwrap_or_else(|_| Err(errors::panicked()))

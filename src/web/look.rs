@@ -16,11 +16,11 @@ pub enum Tone {
     Quiet,
     /// Worth knowing.
     Info,
-    /// Going on now.
+    /// In progress.
     Busy,
     /// As it should be.
     Good,
-    /// Wants a look, or a person.
+    /// Needs attention, or a person.
     Warn,
     /// Not as it should be.
     Bad,

@@ -1,8 +1,7 @@
 //! The table of routes, which can be read back.
 //!
 //! poem's router answers, but does not tell what it holds. This one keeps the method and pattern
-//! of each entry beside it, so that a test can ask every route there is as every role, and notices
-//! a route that nobody thought about.
+//! of each entry beside it, so that a test can try every route as every role, and notices a new one.
 
 use poem::{IntoEndpoint, Route, RouteMethod};
 
@@ -22,7 +21,7 @@ pub struct Methods {
     names: Vec<&'static str>,
 }
 
-/// What answers a question.
+/// Answers GET.
 pub fn get<E>(endpoint: E) -> Methods
 where
     E: IntoEndpoint,
@@ -34,7 +33,7 @@ where
     }
 }
 
-/// What acts on a form.
+/// Answers POST.
 pub fn post<E>(endpoint: E) -> Methods
 where
     E: IntoEndpoint,
@@ -47,7 +46,7 @@ where
 }
 
 impl Methods {
-    /// And what acts on the form of the same address.
+    /// Answers POST at the same address.
     #[must_use]
     pub fn post<E>(mut self, endpoint: E) -> Self
     where

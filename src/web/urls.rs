@@ -252,7 +252,7 @@ pub fn admin_cluster(cluster: &str) -> String {
     format!("/admin/clusters/{}", encode(cluster))
 }
 
-/// A balancer: what it says, and to change.
+/// A balancer: its state, and to change.
 pub fn admin_balancer(id: BalancerId) -> String {
     format!("/admin/balancers/{id}")
 }

@@ -1,10 +1,9 @@
-//! Who is at the other end of this request, and what a page needs to know of them.
+//! What a page needs to know about a request and whoever sent it.
 //!
-//! The gate makes one [`Visitor`] per request; handlers take it as an argument. It gives the
+//! The gate makes one [`Visitor`] for each request; handlers take it as an argument. It gives the
 //! [`Actor`] for every decision, the instant that the request is judged by, and the frame that a
-//! page stands in.
+//! page stands in. [`Principal`] is how it is known who asks.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,16 +12,16 @@ use poem::{FromRequest, Request, RequestBody};
 use tower_sessions::Session;
 
 use super::flash::Flash;
-use super::frame::{Frame, Section, Theme};
-use super::live::{Changes, Channels};
-use super::session;
-use super::{Settings, Site, csrf, urls};
+use super::frame::{Banner, Frame, Rights, Section, Theme, nav};
+use super::principal::{self, Principal};
+use super::settings::Settings;
+use super::site::Site;
+use super::{cookies, csrf, session, urls};
 use crate::app::App;
-use crate::config::Network;
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, Instant, Result};
+use crate::domain::{Action, Actor, Error, Instant, Resource, Result};
 
-/// Longer than a browser's year of keeping a form open would need.
+/// Longer than anybody keeps a form open.
 const FORM_COOKIE_SECONDS: i64 = 14 * 24 * 3600;
 
 /// One visitor, for the length of one request. Cloning shares it.
@@ -31,8 +30,7 @@ pub struct Visitor(Arc<Inner>);
 
 struct Inner {
     site: Arc<Site>,
-    actor: Actor,
-    user: Option<User>,
+    principal: Principal,
     session: Session,
     had_session_cookie: bool,
     form_secret: String,
@@ -43,46 +41,47 @@ struct Inner {
     is_question: bool,
     htmx: bool,
     json: bool,
+    has_authorization: bool,
     request_id: String,
     now: Instant,
 }
 
 impl Visitor {
-    /// Reads who is there from cookies and address. Where the sessions cannot be read the
-    /// visitor is a guest, and the error says so.
+    /// Finds out who is there. Where that fails the visitor is a guest, and the error says why.
     pub(super) async fn open(site: &Arc<Site>, request: &Request, request_id: String) -> (Self, Result<()>) {
         let now = site.app.now();
-        let (bare, path) = (HeaderMap::new(), request.uri().path());
-        // Style sheets are the same for everybody: nobody is looked up for them, and nobody gets
-        // another secret for their forms with one that is missing.
+        let (none, path) = (HeaderMap::new(), request.uri().path());
+        // Style sheets are the same for everybody, so nobody is looked up for them, and a missing one
+        // does not replace the secret of a guest's forms.
         let is_asset = path.starts_with("/static/");
-        let headers = if is_asset { &bare } else { request.headers() };
+        let has_authorization = principal::has_authorization(request.headers());
+        let headers = if is_asset || has_authorization {
+            &none
+        } else {
+            request.headers()
+        };
         let session = session::open(&site.sessions, &site.settings, headers);
-        let (signed_in, outcome) = match site.who(&session, now).await {
-            Ok(signed_in) => (signed_in, Ok(())),
-            Err(error) => (None, Err(error)),
+        let guest = || Principal::guest(&principal::address(request, &site.settings));
+        let (principal, outcome) = if is_asset {
+            (guest(), Ok(()))
+        } else {
+            match Principal::of(site, request, &session, now).await {
+                Ok(principal) => (principal, Ok(())),
+                Err(error) => (guest(), Err(error)),
+            }
         };
-        let address = address(request, &site.settings);
-        let (user, session_secret) = signed_in.unzip();
-        let actor = match &user {
-            Some(user) => Actor::user(user.name.as_str(), &address),
-            None => Actor::guest(&address),
-        };
-        let form_cookie = session::cookie(headers, &session::prefixed(&site.settings, csrf::COOKIE))
-            .filter(|value| csrf::is_secret(value))
-            .map(str::to_owned);
-        let brought = session_secret.or(form_cookie);
+        let form_cookie = form_cookie(&site.settings, headers);
+        let brought = principal.form_secret().map(str::to_owned).or(form_cookie);
         let accepts = request.header("accept").unwrap_or_default();
         let inner = Inner {
             site: Arc::clone(site),
-            actor,
-            form_secret_is_new: brought.is_none() && !is_asset,
+            form_secret_is_new: brought.is_none() && !is_asset && !has_authorization,
             form_secret: brought.unwrap_or_else(csrf::new_secret),
-            user,
+            principal,
             session,
             had_session_cookie: session::has_cookie(&site.settings, headers),
             form_secret_used: AtomicBool::new(false),
-            theme: Theme::of(session::cookie(headers, Theme::COOKIE).unwrap_or_default()),
+            theme: Theme::of(cookies::read(headers, Theme::COOKIE).unwrap_or_default()),
             path: request
                 .uri()
                 .path_and_query()
@@ -91,6 +90,7 @@ impl Visitor {
             is_question: matches!(*request.method(), Method::GET | Method::HEAD),
             htmx: request.header("hx-request").is_some(),
             json: accepts.contains("application/json") && !accepts.contains("text/html"),
+            has_authorization,
             request_id,
             now,
         };
@@ -103,8 +103,8 @@ impl Visitor {
         let settings = &inner.site.settings;
         session::close(&inner.session, settings, headers, inner.had_session_cookie).await?;
         if inner.form_secret_is_new && inner.form_secret_used.load(Ordering::Relaxed) {
-            let name = session::prefixed(settings, csrf::COOKIE);
-            session::set_cookie(headers, settings, &name, &inner.form_secret, FORM_COOKIE_SECONDS);
+            let name = settings.cookie_name(csrf::COOKIE);
+            cookies::set(headers, settings, &name, &inner.form_secret, FORM_COOKIE_SECONDS);
         }
         Ok(())
     }
@@ -121,44 +121,25 @@ impl Visitor {
         csrf::mask(&self.0.form_secret)
     }
 
-    /// The live streams of deployments.
-    pub(super) fn channels(&self) -> &Channels {
-        &self.0.site.channels
-    }
-
-    /// What counts changes of anything.
-    pub(super) fn changes(&self) -> Changes {
-        self.0.site.changes()
-    }
-
-    /// Where a page listens for changes of anything from now on. To be asked for before what the
-    /// page shows is read, so that nothing falls in between; see `live/changes.rs`.
-    pub fn live_url(&self) -> String {
-        urls::live_after(self.changes().count())
+    /// Who asks, and how that is known.
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
     }
 
     /// Who asks, for `access` and the audit log.
     pub fn actor(&self) -> &Actor {
-        &self.0.actor
+        self.0.principal.actor()
     }
 
-    /// Who is logged in, if anybody is.
+    /// The account of who is logged in.
     pub fn user(&self) -> Option<&User> {
-        self.0.user.as_ref()
+        self.0.principal.user()
     }
 
-    /// Whether by now, long after the request began, the same person is still logged in. Guests
-    /// stay guests; what cannot be found out changes nothing.
+    /// See [`Principal::still_stands`].
     pub(super) async fn still_stands(&self) -> bool {
-        let (inner, site) = (&self.0, &self.0.site);
-        let Some(user) = &inner.user else {
-            return true;
-        };
-        let session = session::again(&inner.session, &site.sessions, &site.settings);
-        match site.who(&session, site.app.now()).await {
-            Ok(found) => found.is_some_and(|(found, _)| found.id == user.id),
-            Err(_) => true,
-        }
+        let inner = &self.0;
+        inner.principal.still_stands(&inner.site, &inner.session).await
     }
 
     /// The instant by which this request is judged.
@@ -196,18 +177,18 @@ impl Visitor {
         self.0.json
     }
 
-    /// What this request is called in the log.
+    /// Whether the request says by itself who sent it, so that a login form is no answer to it.
+    pub(super) fn has_authorization(&self) -> bool {
+        self.0.has_authorization
+    }
+
+    /// The name of this request in the log.
     pub fn request_id(&self) -> &str {
         &self.0.request_id
     }
 
-    /// The chosen colours.
-    pub fn theme(&self) -> Theme {
-        self.0.theme
-    }
-
-    /// Where to go back to after a detour: this page, or the overview for what cannot be asked
-    /// for again.
+    /// Where to go back to after a detour: this page, or the overview for requests that cannot be
+    /// repeated.
     pub fn return_path(&self) -> &str {
         if self.0.is_question && !self.0.htmx {
             urls::local_or_overview(&self.0.path)
@@ -224,64 +205,62 @@ impl Visitor {
     /// What surrounds the content of a page: title, navigation, messages. Takes the messages.
     pub async fn frame(&self, title: impl Into<String>, section: Section) -> Result<Frame> {
         let flashes = session::take_flashes(&self.0.session).await?;
-        Ok(Frame::new(self, title.into(), section, flashes))
+        Ok(Frame {
+            flashes,
+            ..self.frame_without_flashes(title, section)
+        })
     }
+
+    /// The same without a look at the session, for when that cannot be read.
+    pub(super) fn frame_without_flashes(&self, title: impl Into<String>, section: Section) -> Frame {
+        let may = |action| {
+            let policy = self.app().policy();
+            policy.may(self.actor(), action, &Resource::Everything, self.now())
+        };
+        let rights = Rights {
+            audits: may(Action::Audit),
+            configures: may(Action::Configure),
+        };
+        Frame {
+            title: title.into(),
+            user: self.user().map(|user| user.title().to_owned()),
+            csrf: self.form_token(),
+            theme: self.0.theme,
+            nav: nav(section, rights),
+            flashes: Vec::new(),
+            banners: if may(Action::Administer) {
+                banners(self.app())
+            } else {
+                Vec::new()
+            },
+            now: self.now(),
+            here: self.return_path().to_owned(),
+            search: String::new(),
+        }
+    }
+}
+
+/// What administrators have to know on every page.
+fn banners(app: &App) -> Vec<Banner> {
+    let problems = app.policy().problems();
+    let first = problems.iter().find(|problem| problem.is_error());
+    let banner = |problem| Banner {
+        text: format!("The policy files have an error; the last good policy is in force. {problem}"),
+        url: urls::admin_policy().to_owned(),
+    };
+    first.map(banner).into_iter().collect()
+}
+
+/// The secret of a guest's forms, which lies in a cookie of its own.
+fn form_cookie(settings: &Settings, headers: &HeaderMap) -> Option<String> {
+    cookies::read(headers, &settings.cookie_name(csrf::COOKIE))
+        .filter(|value| csrf::is_secret(value))
+        .map(str::to_owned)
 }
 
 impl<'a> FromRequest<'a> for Visitor {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
         let visitor = request.data::<Visitor>().cloned();
-        Ok(visitor.ok_or_else(|| Error::internal("a page stands outside the gate"))?)
-    }
-}
-
-/// The address the request came from: the socket's, or what trusted proxies say.
-fn address(request: &Request, settings: &Settings) -> String {
-    let Some(peer) = request
-        .remote_addr()
-        .as_socket_addr()
-        .map(|socket| socket.ip().to_canonical())
-    else {
-        return "local".to_owned();
-    };
-    let forwarded = request.headers().get_all("x-forwarded-for");
-    let named: Vec<&str> = forwarded
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .collect();
-    client_of(peer, &named, &settings.trusted_proxies).to_string()
-}
-
-/// Walks from the socket outwards for as long as each hop is a proxy we trust.
-fn client_of(peer: IpAddr, named: &[&str], trusted: &[Network]) -> IpAddr {
-    let mut client = peer;
-    for hop in named.iter().rev() {
-        if !trusted.iter().any(|network| network.contains(client)) {
-            break;
-        }
-        match hop.trim().parse::<IpAddr>() {
-            Ok(address) => client = address.to_canonical(),
-            Err(_) => break,
-        }
-    }
-    client
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_trusted_proxy_may_name_the_client() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let trusted = ["10.0.0.0/24".parse::<Network>().unwrap()];
-        let claims = ["6.6.6.6", " 203.0.113.9", "10.0.0.2"];
-        assert_eq!(client_of(ip("10.0.0.1"), &claims, &trusted), ip("203.0.113.9"));
-        assert_eq!(
-            client_of(ip("198.51.100.7"), &claims, &trusted),
-            ip("198.51.100.7")
-        );
-        assert_eq!(client_of(ip("10.0.0.1"), &["nonsense"], &trusted), ip("10.0.0.1"));
+        Ok(visitor.ok_or_else(|| Error::internal("a handler runs outside the gate"))?)
     }
 }

@@ -10,7 +10,7 @@ use super::{
     PEOPLE, ask, audited, begin, carry_out, commit, environment, person, seen, state, still, wanted,
 };
 use crate::support::store::noon;
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 fn approved() -> EnvironmentOptions {
     EnvironmentOptions {
@@ -27,7 +27,7 @@ fn acting(name: &str, by: &str) -> Actor {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_takes_two_people() {
+async fn an_approval_takes_two_people() {
     let mut world = still(approved()).await;
     let commit = commit(&mut world, "1").await;
     let id = ask(&world, "admin", wanted(&commit)).await.unwrap().id();
@@ -83,7 +83,7 @@ async fn it_takes_two_people() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sat_behind_the_request_is_no_second_person() {
+async fn an_impersonator_cannot_approve_their_own_request() {
     let mut world = still(approved()).await;
     let commit = commit(&mut world, "1").await;
     let asked = deployments::request(&world.app, &acting("dora", "rita"), wanted(&commit)).await;
@@ -113,7 +113,7 @@ async fn an_approval_comes_in_time_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_one_ends_with_the_reason() {
+async fn a_rejected_deployment_ends_with_the_reason() {
     let mut world = still(approved()).await;
     let commit = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
@@ -137,7 +137,7 @@ async fn a_rejected_one_ends_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_awaits_approval_holds_nothing_up() {
+async fn a_deployment_awaiting_approval_blocks_nothing() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let first = super::done(&world, &commit).await;
@@ -158,7 +158,7 @@ async fn what_awaits_approval_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_way_back_needs_no_second_person() {
+async fn a_rollback_needs_no_second_person() {
     let mut world = still(EnvironmentOptions::default()).await;
     let old = commit(&mut world, "1").await;
     super::done(&world, &old).await;
@@ -174,7 +174,7 @@ async fn the_way_back_needs_no_second_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_approval_counts_for_what_is_left_of_a_deployment_but_not_by_who_takes_it_up() {
+async fn an_approval_covers_the_rest_of_a_deployment_but_not_its_approver_resuming_it() {
     use deployer::domain::ServerState::{Failed, Succeeded};
     let mut world = still(approved()).await;
     let commit = commit(&mut world, "1").await;
@@ -209,14 +209,13 @@ async fn need_approval(world: &World, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_approved_is_done_and_nothing_else() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        policy: Some(PEOPLE),
-        options: approved(),
-        ..Wishes::default()
-    })
-    .await;
+async fn exactly_what_was_approved_is_deployed() {
+    let mut world = World::project()
+        .clusters(&[2])
+        .policy(PEOPLE)
+        .options(approved())
+        .start()
+        .await;
     let first = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
     deployments::approve(&world.app, &person("rita"), id)

@@ -6,17 +6,16 @@ use deployer::domain::ServerState::{Failed, Interrupted, Succeeded};
 use deployer::domain::{Action, DeploymentState, EnvironmentOptions, ErrorKind, Target};
 
 use super::{PEOPLE, ask, carry_out, commit, done, person, seen, split, still, wanted};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_does_what_failed_and_a_resume_what_is_left() {
-    let mut world = World::with(Wishes {
-        clusters: vec![1, 1, 1],
-        environments: vec!["dev", "beta"],
-        policy: Some(PEOPLE),
-        ..Wishes::default()
-    })
-    .await;
+async fn a_retry_redeploys_failed_servers_and_a_resume_the_remaining_ones() {
+    let mut world = World::project()
+        .clusters(&[1, 1, 1])
+        .environment("beta")
+        .policy(PEOPLE)
+        .start()
+        .await;
     world.script("deploy.sh", "test ! -e ~/broken");
     let commit = commit(&mut world, "1").await;
     std::fs::write(world.home(2, "broken"), "").unwrap();
@@ -69,7 +68,7 @@ async fn a_retry_does_what_failed_and_a_resume_what_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_one_goes_on_where_it_was() {
+async fn an_interrupted_deployment_resumes_where_it_stopped() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
@@ -98,7 +97,7 @@ async fn an_interrupted_one_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_newer_deployment_has_changed_is_not_mixed_with_the_old() {
+async fn a_resume_does_not_mix_with_a_newer_deployment() {
     let mut world = still(EnvironmentOptions::default()).await;
     let old = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&old)).await.unwrap().id();
@@ -122,7 +121,7 @@ async fn what_a_newer_deployment_has_changed_is_not_mixed_with_the_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_runs_well_or_never_began_has_nothing_left() {
+async fn a_successful_or_unstarted_deployment_has_nothing_to_resume() {
     let mut world = still(EnvironmentOptions::default()).await;
     let good = commit(&mut world, "1").await;
     let good = done(&world, &good).await;

@@ -7,7 +7,7 @@ use deployer::domain::{Action, DeploymentState, EnvironmentOptions, ErrorKind, R
 
 use super::{PEOPLE, ask, audited, commit, person, seen, still, wanted};
 use crate::support::store::noon;
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 fn dev() -> Resource {
     Resource::Environment("shop".into(), "dev".into())
@@ -22,7 +22,7 @@ fn lock(over: Resource) -> NewLock {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_stops_until_it_is_lifted() {
+async fn a_lock_blocks_deployments_until_it_is_removed() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let refused = locks::create(&world.app, &person("dora"), lock(dev())).await;
@@ -58,7 +58,7 @@ async fn a_lock_stops_until_it_is_lifted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_ends_by_itself_when_it_was_made_so() {
+async fn a_lock_with_an_end_expires() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let end = noon() + TimeDelta::hours(1);
@@ -82,7 +82,7 @@ async fn a_lock_ends_by_itself_when_it_was_made_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_over_everything_is_for_who_administers_everything() {
+async fn only_an_administrator_can_lock_everything() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let refused = locks::create(&world.app, &person("rita"), lock(Resource::Everything)).await;
@@ -94,7 +94,7 @@ async fn a_lock_over_everything_is_for_who_administers_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_needs_a_reason_and_an_end_that_lies_ahead() {
+async fn a_lock_needs_a_reason_and_an_end_in_the_future() {
     let world = still(EnvironmentOptions::default()).await;
     let wrong = NewLock {
         over: dev(),
@@ -113,12 +113,8 @@ async fn a_lock_needs_a_reason_and_an_end_that_lies_ahead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_is_overridden_with_a_reason_by_who_may_lock_and_the_engine_goes_by_it() {
-    let mut world = World::with(Wishes {
-        policy: Some(PEOPLE),
-        ..Wishes::default()
-    })
-    .await;
+async fn whoever_may_lock_can_override_a_lock_with_a_reason_and_the_engine_obeys() {
+    let mut world = World::project().policy(PEOPLE).start().await;
     let commit = commit(&mut world, "1").await;
     locks::create(&world.app, &person("admin"), lock(dev()))
         .await

@@ -21,7 +21,7 @@ use deployer::store::releases::NewRelease;
 use deployer::store::{Lease, audit, environments, projects, queue, releases};
 
 use crate::support::store::{LEASE, noon};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// Dora deploys to dev, Rita approves and brings to prod; Olaf works in business hours only, and
 /// Lena looks.
@@ -36,15 +36,14 @@ fn person(name: &str) -> Actor {
 
 /// Two clusters of one server each, environments dev and beta, nobody at work; it is Sunday noon.
 async fn still(options: EnvironmentOptions) -> World {
-    let mut world = World::with(Wishes {
-        clusters: vec![1, 1],
-        environments: vec!["dev", "beta"],
-        options,
-        policy: Some(PEOPLE),
-        workers: 0,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project()
+        .clusters(&[1, 1])
+        .environment("beta")
+        .options(options)
+        .policy(PEOPLE)
+        .workers(0)
+        .start()
+        .await;
     world.clock = Clock::set_to(noon());
     world.app = deployer::app::App::new(deployer::app::Parts {
         clock: world.clock.clone(),

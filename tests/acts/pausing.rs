@@ -36,7 +36,7 @@ async fn pause(world: &World, lease: Lease, reason: PauseReason) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_is_wished_for_and_the_wish_taken_back() {
+async fn a_pause_can_be_requested_and_withdrawn() {
     let mut world = still(EnvironmentOptions::default()).await;
     let (id, _) = running(&mut world).await;
     let refused = deployments::pause(&world.app, &person("lena"), id).await;
@@ -62,7 +62,7 @@ async fn a_pause_is_wished_for_and_the_wish_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_or_has_ended_cannot_be_paused() {
+async fn only_a_running_deployment_can_be_paused() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
@@ -83,7 +83,7 @@ async fn what_waits_or_has_ended_cannot_be_paused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_deploy_may_answer_and_nobody_twice() {
+async fn whoever_may_deploy_can_answer_a_pause_once() {
     let mut world = still(EnvironmentOptions::default()).await;
     let (id, lease) = running(&mut world).await;
     let servers = vec!["web1".to_owned()];

@@ -10,7 +10,7 @@ use super::{person, still};
 const DEV: (&str, &str) = ("shop", "dev");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_look_sees_the_batches_and_who_is_left_alone() {
+async fn the_preview_shows_batches_and_skipped_servers() {
     let world = still(EnvironmentOptions::default()).await;
     let mut away = servers::by_name(&world.store, "web2").await.unwrap();
     away.active = false;

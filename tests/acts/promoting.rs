@@ -9,7 +9,7 @@ use deployer::store::servers;
 use super::{ask, carry_out, commit, done, environment, hash, person, seen, still, wanted};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ran_on_one_server_proves_nothing_until_all_have_it() {
+async fn a_commit_counts_as_proven_once_all_servers_have_it() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let to_beta = || DeployRequest::new("shop", "beta", &commit);
@@ -41,7 +41,7 @@ async fn what_ran_on_one_server_proves_nothing_until_all_have_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_inactive_is_not_waited_for() {
+async fn nobody_waits_for_an_inactive_server() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let mut second = servers::by_name(&world.store, "web2").await.unwrap();
@@ -63,7 +63,7 @@ async fn a_server_that_is_inactive_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_goes_on_with_one_press_to_what_comes_next() {
+async fn one_button_promotes_a_commit_to_the_next_environment() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
@@ -94,7 +94,7 @@ async fn a_commit_goes_on_with_one_press_to_what_comes_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_way_back_leads_to_the_last_that_succeeded_not_to_the_one_before() {
+async fn a_rollback_leads_to_the_last_success_not_to_the_previous_deployment() {
     use deployer::domain::ServerState::Failed;
     let mut world = still(EnvironmentOptions::default()).await;
     let good = commit(&mut world, "1").await;

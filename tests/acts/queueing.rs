@@ -8,7 +8,7 @@ use super::{ask, audited, begin, commit, person, seen, state, still, wanted};
 use crate::support::store::noon;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_who_press_deploy_at_once_the_second_waits() {
+async fn the_second_of_two_simultaneous_deployments_waits() {
     let mut world = still(EnvironmentOptions::default()).await;
     let one = commit(&mut world, "1").await;
     let two = commit(&mut world, "2").await;
@@ -31,7 +31,7 @@ async fn of_two_who_press_deploy_at_once_the_second_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_who_ask_for_the_same_at_once_get_the_same() {
+async fn two_simultaneous_equal_requests_get_the_same_deployment() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let (first, second) = tokio::join!(

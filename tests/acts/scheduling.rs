@@ -9,7 +9,7 @@ use super::{ask, begin, commit, person, seen, still, wanted};
 use crate::support::store::noon;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_may_be_asked_for_while_the_window_is_closed_for_when_it_is_open() {
+async fn a_deployment_can_be_scheduled_into_an_open_window_while_it_is_closed() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let monday = Utc.with_ymd_and_hms(2026, 11, 23, 8, 0, 0).unwrap();
@@ -42,7 +42,7 @@ async fn it_may_be_asked_for_while_the_window_is_closed_for_when_it_is_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_at_which_policy_says_no_is_refused_with_the_next_at_which_it_does_not() {
+async fn a_time_that_policy_forbids_is_refused_with_the_next_allowed_one() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     let evening = Utc.with_ymd_and_hms(2026, 11, 23, 22, 0, 0).unwrap();
@@ -63,7 +63,7 @@ async fn a_time_at_which_policy_says_no_is_refused_with_the_next_at_which_it_doe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_has_to_lie_in_the_near_future() {
+async fn a_scheduled_time_must_be_in_the_near_future() {
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;
     for (at, told) in [
@@ -82,7 +82,7 @@ async fn a_time_has_to_lie_in_the_near_future() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_strategy_of_ones_own_is_for_who_may_configure() {
+async fn only_who_may_configure_can_use_another_strategy() {
     use deployer::domain::{Share, Strategy};
     let mut world = still(EnvironmentOptions::default()).await;
     let commit = commit(&mut world, "1").await;

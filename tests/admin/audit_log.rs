@@ -23,7 +23,7 @@ async fn happened(site: &TestSite, at: &str, actor: &str, action: &str, outcome:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_found_by_who_what_how_and_when() {
+async fn events_are_found_by_actor_action_outcome_and_time() {
     let (_world, site) = site().await;
     happened(
         &site,
@@ -112,7 +112,7 @@ async fn the_chain_is_verified_and_a_rewritten_event_is_found() {
     let (world, site) = site().await;
     let (status, ..) = send(&site, "/audit", "/audit/verify", &[]).await;
     assert_eq!(status, 303);
-    assert!(page(&site, "/audit").await.contains("The audit log is whole"));
+    assert!(page(&site, "/audit").await.contains("The audit log is intact"));
     let url = format!("sqlite://{}", world.dir.path().join("deployer.db").display());
     let raw = Database::connect(url).await.unwrap();
     let forged = "UPDATE audit_events SET actor = 'nobody' WHERE id = 1";

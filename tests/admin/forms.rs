@@ -5,7 +5,7 @@ use deployer::store::{environments, projects, servers};
 use super::{environment, page, send, site};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_field_has_its_own_complaint_and_keeps_its_value() {
+async fn each_field_shows_its_own_error_and_keeps_its_value() {
     let (_world, site) = site().await;
     let new = "/admin/new/project";
     let fields = [
@@ -170,7 +170,7 @@ async fn a_form_sent_twice_does_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn environments_change_places_and_keep_off_each_others_directories() {
+async fn environments_can_be_reordered_and_cannot_share_directories() {
     let (_world, site) = site().await;
     let fields = [
         ("name", "web1"),
@@ -235,7 +235,7 @@ fn with_health<'a>(fields: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_field_of_a_health_check_has_its_complaint_and_keeps_its_value() {
+async fn each_field_of_a_health_check_shows_its_error_and_keeps_its_value() {
     let (_world, site) = site().await;
     let new = "/admin/projects/shop/new";
     let wrong = with_health(&[
@@ -267,7 +267,7 @@ async fn each_field_of_a_health_check_has_its_complaint_and_keeps_its_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_health_check_is_stored_shown_taken_away_and_told() {
+async fn a_health_check_is_stored_shown_removed_and_audited() {
     let (_world, site) = site().await;
     let new = "/admin/projects/shop/new";
     let right = with_health(&[

@@ -1,13 +1,13 @@
 //! From nothing to a deployment, with a browser only.
 
-use deployer::app::deployments::{self, DeployRequest};
+use deployer::app::deployments::DeployRequest;
 use deployer::domain::{Deployment, DeploymentState};
 use deployer::store::{clusters, environments, projects, servers};
 use tokio_util::sync::CancellationToken;
 
 use super::{environment, page, send, site};
 use crate::support::sshd::Sshd;
-use crate::support::world::{World, admin};
+use crate::support::world::World;
 use crate::web::support::TestSite;
 
 /// The key a page offers to trust.
@@ -99,12 +99,12 @@ async fn deploy(world: &World, commit: &str) -> Deployment {
         environment: "prod".into(),
         ..World::request(commit)
     };
-    let asked = deployments::request(&world.app, &admin(), wanted).await.unwrap();
-    world.end(asked.id()).await
+    let asked = world.ask(wanted).await;
+    world.end(asked).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_forms_have_made_can_be_deployed() {
+async fn a_project_made_with_forms_can_be_deployed() {
     let (mut world, site) = site().await;
     world.repository.write("index.html", "hello\n");
     world.script("deploy.sh", "printf %s \"$COLOUR $API_TOKEN\" > ~/seen");
@@ -138,7 +138,7 @@ async fn what_the_forms_have_made_can_be_deployed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_key_than_the_one_looked_at_is_not_trusted() {
+async fn only_the_key_that_was_shown_can_be_trusted() {
     let (_world, site) = site().await;
     let (first, second) = (Sshd::builder().start().await, Sshd::builder().start().await);
     let ports = [first.port.to_string(), second.port.to_string()];
@@ -197,7 +197,7 @@ async fn another_key_than_the_one_looked_at_is_not_trusted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_answer_is_told_in_a_sentence() {
+async fn a_server_that_does_not_answer_is_reported_in_a_sentence() {
     let (_world, site) = site().await;
     let fields = [
         ("name", "gone"),

@@ -5,17 +5,12 @@ mod forms;
 mod installation;
 mod people;
 
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 use crate::web::support::{PASSWORD, TestSite};
 
 /// A world without servers and environments, and its pages with `admin` logged in.
 async fn site() -> (World, TestSite) {
-    let world = World::with(Wishes {
-        clusters: Vec::new(),
-        environments: Vec::new(),
-        ..Wishes::default()
-    })
-    .await;
+    let world = World::project().clusters(&[]).environments(&[]).start().await;
     let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     site.log_in("admin", PASSWORD).await;

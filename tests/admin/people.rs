@@ -9,7 +9,7 @@ use crate::history::support::{asked, past, project};
 use crate::web::support::{PASSWORD, browser};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_only_reads_is_refused_and_the_refusal_is_written_down() {
+async fn a_reader_is_refused_and_the_refusal_is_audited() {
     let (_world, mut site) = site().await;
     site.add_user("mallory").await;
     site.browser = browser();
@@ -99,7 +99,7 @@ async fn a_made_up_password_is_shown_once_and_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_shuts_themselves_out() {
+async fn nobody_can_disable_their_own_account() {
     let (_world, site) = site().await;
     site.add_user("bob").await;
     let off = [("disabled", "yes")];
@@ -175,7 +175,7 @@ async fn a_deleted_user_is_gone_and_their_history_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_policy_page_shows_the_lines_in_force_and_the_windows() {
+async fn the_policy_page_shows_the_active_lines_and_windows() {
     let (_world, site) = site().await;
     let shown = page(&site, "/admin/policy").await;
     for told in [

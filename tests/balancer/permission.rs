@@ -9,7 +9,7 @@ use crate::support::backend::Backend;
 use crate::support::haproxy::{Haproxy, PASSWORD, USER, open, row};
 
 #[tokio::test]
-async fn a_socket_of_a_lower_level_lets_us_look_only() {
+async fn a_socket_of_a_lower_level_is_read_only() {
     let pair = Pair::start("runtime").await;
     for level in ["operator", "user"] {
         let at = pair.haproxy.socket(level).display().to_string();
@@ -33,7 +33,7 @@ async fn a_socket_of_a_lower_level_lets_us_look_only() {
 }
 
 #[tokio::test]
-async fn the_socket_over_tcp_is_as_good() {
+async fn the_socket_works_over_tcp() {
     let pair = Pair::start("runtime").await;
     let balancer = open("runtime", &[pair.haproxy.tcp()], None);
     balancer.may_change().await.expect("it may");
@@ -42,7 +42,7 @@ async fn the_socket_over_tcp_is_as_good() {
 }
 
 #[tokio::test]
-async fn a_page_without_admin_lets_us_look_only() {
+async fn a_statistics_page_without_admin_is_read_only() {
     let pair = Pair::start("stats").await;
     let balancer = open(
         "stats",
@@ -67,7 +67,7 @@ async fn a_page_without_admin_lets_us_look_only() {
 }
 
 #[tokio::test]
-async fn a_missing_and_a_wrong_password_are_told_apart() {
+async fn missing_and_wrong_passwords_are_different_errors() {
     let pair = Pair::start("stats").await;
     let page = [pair.haproxy.stats_url()];
     let error = open("stats", &page, None).state().await.expect_err("no password");

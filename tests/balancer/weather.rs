@@ -138,7 +138,7 @@ async fn a_haproxy_that_stays_away_is_told(kind: &str) {
 }
 
 #[tokio::test]
-async fn a_socket_that_does_not_exist_is_told() {
+async fn a_missing_socket_is_reported() {
     let error = open("runtime", &["/nowhere/haproxy.sock".to_owned()], None)
         .state()
         .await
@@ -216,7 +216,7 @@ impl Pretender {
 }
 
 #[tokio::test]
-async fn a_silent_listener_is_given_up() {
+async fn connecting_to_a_silent_listener_times_out() {
     let silent = Pretender::start(None).await;
     for kind in ["runtime", "stats"] {
         let begun = Instant::now();
@@ -228,7 +228,7 @@ async fn a_silent_listener_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_told() {
+async fn an_empty_answer_is_reported() {
     let mute = Pretender::start(Some("")).await;
     let error = mute.balancer("runtime").state().await.expect_err("empty");
     assert!(error.to_string().contains("gave an empty answer"), "{error}");
@@ -240,7 +240,7 @@ async fn an_empty_answer_is_told() {
 }
 
 #[tokio::test]
-async fn somebody_else_is_not_taken_for_haproxy() {
+async fn another_service_is_not_mistaken_for_haproxy() {
     let slots = [slot("web/web1")];
     for answer in [
         "SSH-2.0-OpenSSH_9.2\r\n",

@@ -9,7 +9,6 @@ use super::support::Browser;
 use crate::history::support as past;
 use crate::support::store::{deployment, noon};
 use crate::support::world::World;
-use crate::web::support::TestSite;
 
 /// A script that prints, waits for `~/go`, prints the rest and ends.
 const SCRIPT: &str = "echo 'one \\033[32mgreen\\033[0m line'; echo 'a complaint' >&2\n\
@@ -33,14 +32,11 @@ fn go(world: &World) {
 #[tokio::test]
 async fn browser_shows_lines_and_states_as_they_happen() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
-    site.add_user("admin").await;
     let id = running(&mut world).await;
-    let browser = Browser::start(true).await;
-    browser.log_in(&site, "admin").await;
-    let address = format!("{}/deployments/{id}", site.url);
-    browser.page.goto(&address).await.unwrap();
-    browser.ask("window.kept = 'yes'").await;
+    let browser = Browser::over(&world).await;
+    let address = format!("/deployments/{id}");
+    browser.open(&address).await;
+    browser.mark().await;
     browser.until_text("#lines", "one green line").await;
     assert!(browser.text("#acts").await.contains("Cancel"));
     assert_eq!(
@@ -51,13 +47,9 @@ async fn browser_shows_lines_and_states_as_they_happen() {
 
     go(&world);
     browser.until_text("#state .deployment-state", "Succeeded").await;
-    browser.until_text("#acts", "Deploy again").await;
+    browser.until_text("#acts", "Redeploy").await;
     browser.until_text("#lines", "the last words").await;
-    assert_eq!(
-        browser.ask("window.kept").await,
-        "yes",
-        "the page was not loaded again"
-    );
+    browser.assert_not_loaded_again().await;
     assert!(!browser.text("#acts").await.contains("Cancel"));
     let numbers = browser
         .ask("[...document.querySelectorAll('#lines .ln')].map((line) => Number(line.id.slice(1)))")
@@ -82,13 +74,9 @@ async fn browser_shows_lines_and_states_as_they_happen() {
                   return log.scrollHeight - log.scrollTop - log.clientHeight < 5; })()";
     assert_eq!(browser.ask(at_end).await, true, "it follows");
     browser.picture("ended").await;
-    browser
-        .page
-        .goto(&format!("{}/activity", site.url))
-        .await
-        .unwrap();
+    browser.open("/activity").await;
     browser.picture("activity").await;
-    browser.page.goto(&format!("{}/history", site.url)).await.unwrap();
+    browser.open("/history").await;
     browser.picture("history").await;
     browser.close().await;
 }
@@ -96,16 +84,9 @@ async fn browser_shows_lines_and_states_as_they_happen() {
 #[tokio::test]
 async fn browser_stops_following_when_somebody_scrolls_up() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
-    site.add_user("admin").await;
     let id = running(&mut world).await;
-    let browser = Browser::start(true).await;
-    browser.log_in(&site, "admin").await;
-    browser
-        .page
-        .goto(&format!("{}/deployments/{id}", site.url))
-        .await
-        .unwrap();
+    let browser = Browser::over(&world).await;
+    browser.open(&format!("/deployments/{id}")).await;
     browser.until_text("#lines", "one green line").await;
     // Enough below to scroll in, as a person would have waited for.
     browser.ask("document.getElementById('follow').click()").await;
@@ -145,41 +126,27 @@ async fn browser_stops_following_when_somebody_scrolls_up() {
 #[tokio::test]
 async fn browser_renews_the_activity_page() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
-    site.add_user("admin").await;
-    let browser = Browser::start(true).await;
-    browser.log_in(&site, "admin").await;
-    browser
-        .page
-        .goto(&format!("{}/activity", site.url))
-        .await
-        .unwrap();
-    browser.until_text("#now", "Nothing runs").await;
-    browser.ask("window.kept = 'yes'").await;
+    let browser = Browser::over(&world).await;
+    browser.open("/activity").await;
+    browser.until_text("#now", "Nothing is running").await;
+    browser.mark().await;
     running(&mut world).await;
     browser.until_text("#now", "Greet people").await;
     browser.until_text("#now", "Running (1)").await;
     browser.picture("activity-running").await;
     go(&world);
-    browser.until_text("#now", "Ended lately").await;
-    assert_eq!(
-        browser.ask("window.kept").await,
-        "yes",
-        "the page was not loaded again"
-    );
+    browser.until_text("#now", "Recently finished").await;
+    browser.assert_not_loaded_again().await;
     browser.close().await;
 }
 
 #[tokio::test]
 async fn browser_renews_the_overview() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
-    site.add_user("admin").await;
-    let browser = Browser::start(true).await;
-    browser.log_in(&site, "admin").await;
-    browser.page.goto(&site.url).await.unwrap();
+    let browser = Browser::over(&world).await;
+    browser.open("/").await;
     browser.until_text("#matrix", "Nothing yet").await;
-    browser.ask("window.kept = 'yes'").await;
+    browser.mark().await;
     running(&mut world).await;
     browser.until_text("#matrix", "Running").await;
     go(&world);
@@ -188,33 +155,26 @@ async fn browser_renews_the_overview() {
             !browser.text("#matrix").await.contains("Running")
         })
         .await;
-    assert_eq!(
-        browser.ask("window.kept").await,
-        "yes",
-        "the page was not loaded again"
-    );
+    browser.assert_not_loaded_again().await;
     browser.close().await;
 }
 
 #[tokio::test]
 async fn browser_without_scripts_has_the_whole_page() {
     let mut world = World::simple().await;
-    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
-    site.add_user("admin").await;
     let id = running(&mut world).await;
-    let browser = Browser::start(false).await;
-    browser.log_in(&site, "admin").await;
-    let address = format!("{}/deployments/{id}", site.url);
-    browser.page.goto(&address).await.unwrap();
+    let browser = Browser::without_scripts(&world).await;
+    let address = format!("/deployments/{id}");
+    browser.open(&address).await;
     assert!(browser.text("#lines").await.contains("one green line"));
     assert!(browser.text("#state").await.contains("Running"));
-    assert!(browser.text("main").await.contains("Look again"));
+    assert!(browser.text("main").await.contains("Reload"));
     go(&world);
     world.end(id).await;
-    browser.page.goto(&address).await.unwrap();
+    browser.open(&address).await;
     assert!(browser.text("#lines").await.contains("the last words"));
     assert!(browser.text("#state").await.contains("Succeeded"));
-    assert!(browser.text("#acts").await.contains("Deploy again"));
+    assert!(browser.text("#acts").await.contains("Redeploy"));
     browser.close().await;
 }
 
@@ -269,7 +229,7 @@ fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
         started_at: Some(noon()),
         finished_at: noon(),
         cancelled_by: None,
-        outcome: "4 of 200 servers failed; what is on each stands below.".into(),
+        outcome: "4 of 200 servers failed; see below what each runs.".into(),
         parts: (0..200).map(part).collect(),
         steps: (0..200)
             .flat_map(|number| kinds.map(|kind| step(number, kind)))
@@ -287,13 +247,8 @@ async fn browser_shows_two_hundred_servers_as_small_tiles() {
     let tx = crate::support::store::change(&site.store).await;
     let id = insert_past(&tx, &past).await.unwrap();
     crate::support::store::bring_in(tx).await;
-    let browser = Browser::start(true).await;
-    browser.log_in(&site, "admin").await;
-    browser
-        .page
-        .goto(&format!("{}/deployments/{id}", site.url))
-        .await
-        .unwrap();
+    let browser = Browser::start(site, true).await;
+    browser.open(&format!("/deployments/{id}")).await;
     // The page may be seen while it still arrives.
     browser
         .until("all tiles are there", || async {

@@ -1,10 +1,9 @@
 //! A rollout that pauses, answered in a real browser.
 
-use deployer::domain::{EnvironmentOptions, RolloutOptions, Share, Strategy};
+use deployer::domain::{Share, Strategy};
 
 use super::support::Browser;
-use crate::support::world::{Wishes, World};
-use crate::web::support::TestSite;
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn browser_answers_a_pause_and_sees_the_rest_roll_out() {
@@ -14,32 +13,14 @@ async fn browser_answers_a_pause_and_sees_the_rest_roll_out() {
         batch: Share::Count(1),
         keep: None,
     };
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        options: EnvironmentOptions {
-            rollout: RolloutOptions {
-                strategy: canary,
-                ..RolloutOptions::default()
-            },
-            ..EnvironmentOptions::default()
-        },
-        ..Wishes::default()
-    })
-    .await;
-    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
-    site.add_user("admin").await;
+    let mut world = World::project().clusters(&[2]).strategy(canary).start().await;
     world.repository.write("index.html", "hello");
     let commit = world.commit("Greet people").await;
     let id = world.ask(World::request(&commit)).await;
-    let browser = Browser::start(true).await;
-    browser.log_in(&site, "admin").await;
-    browser
-        .page
-        .goto(&format!("{}/deployments/{id}", site.url))
-        .await
-        .unwrap();
+    let browser = Browser::over(&world).await;
+    browser.open(&format!("/deployments/{id}")).await;
     // The page was open before the pause came: the question comes to it.
-    browser.until_text("#acts", "The canaries are done").await;
+    browser.until_text("#acts", "Canary deployed").await;
     assert!(browser.text("#lanes").await.contains("Canary"));
     browser.picture("paused").await;
     let go_on = "document.querySelector('#acts form:has(input[value=resume]) button').click()";

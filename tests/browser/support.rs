@@ -14,21 +14,33 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+use crate::support::world::World;
 use crate::web::support::{PASSWORD, TestSite};
 
 /// How long a page may take to become what it should be, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// A Chromium with an empty profile.
+/// A Chromium with an empty profile, at a site.
 pub struct Browser {
     pub page: Client,
+    site: TestSite,
     driver: Child,
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Starts one; `scripts` off is what a visitor without JavaScript has.
-    pub async fn start(scripts: bool) -> Self {
+    /// A browser that is logged in to the site of an installation as `admin`.
+    pub async fn over(world: &World) -> Self {
+        Self::start(site_of(world).await, true).await
+    }
+
+    /// The same, of a visitor without JavaScript.
+    pub async fn without_scripts(world: &World) -> Self {
+        Self::start(site_of(world).await, false).await
+    }
+
+    /// A browser that is logged in to a site as its user `admin`.
+    pub async fn start(site: TestSite, scripts: bool) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -65,16 +77,24 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        Self {
+        let browser = Self {
             page,
+            site,
             driver,
             _profile: profile,
-        }
+        };
+        browser.log_in("admin").await;
+        browser
     }
 
-    /// Logs in as `name`.
-    pub async fn log_in(&self, site: &TestSite, name: &str) {
-        self.page.goto(&format!("{}/login", site.url)).await.unwrap();
+    /// Opens the page at `path`.
+    pub async fn open(&self, path: &str) {
+        let address = format!("{}{path}", self.site.url);
+        self.page.goto(&address).await.unwrap();
+    }
+
+    async fn log_in(&self, name: &str) {
+        self.open("/login").await;
         let field = |name: &'static str| async move {
             let css = format!("main input[name={name}]");
             self.page.find(Locator::Css(&css)).await.unwrap()
@@ -132,6 +152,16 @@ impl Browser {
             .unwrap()
     }
 
+    /// Marks the page that is open now.
+    pub async fn mark(&self) {
+        self.ask("window.kept = 'yes'").await;
+    }
+
+    /// It is still the page that was marked: nothing has loaded it again.
+    pub async fn assert_not_loaded_again(&self) {
+        assert_eq!(self.ask("window.kept").await, "yes");
+    }
+
     /// Takes pictures into `DEPLOYER_PICTURES`, when somebody wants to look: at desk and phone
     /// width, light and dark.
     pub async fn picture(&self, name: &str) {
@@ -157,6 +187,13 @@ impl Browser {
     pub async fn close(self) {
         let _ = self.page.clone().close().await;
     }
+}
+
+/// The site of an installation, with the user `admin`.
+async fn site_of(world: &World) -> TestSite {
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    site
 }
 
 impl Drop for Browser {

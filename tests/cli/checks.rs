@@ -81,7 +81,7 @@ async fn trust(here: &Installation, port: u16, key: &HostKey) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_has_to_show_the_key_that_is_trusted() {
+async fn a_server_must_show_the_trusted_key() {
     let sshd = Sshd::start().await;
     let key_files = format!("[ssh]\nkey_files = ['{}']", sshd.client_key.display());
     let here = Installation::with(&key_files);
@@ -108,7 +108,7 @@ async fn a_server_has_to_show_the_key_that_is_trusted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_runs_no_commands_is_no_success() {
+async fn an_account_that_cannot_run_commands_is_a_failure() {
     let sshd = Sshd::builder()
         .line("ForceCommand echo This account is not available.; exit 7")
         .start()

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use super::{Installation, names, run};
 
 #[test]
-fn users_are_added_listed_shut_out_and_given_passwords() {
+fn users_are_added_listed_disabled_and_given_passwords() {
     let here = Installation::new();
     here.run("user list").well("");
     here.run_with(
@@ -36,7 +36,7 @@ fn users_are_added_listed_shut_out_and_given_passwords() {
 }
 
 #[test]
-fn what_would_break_the_list_of_users_is_refused_as_in_the_form() {
+fn the_command_line_refuses_the_same_user_names_as_the_form() {
     let here = Installation::new();
     let mut command = here.command("user add bob --generate");
     let told = run(command.args(["--display-name", "Bob\tthe builder", "--email", "nowhere"]));
@@ -107,7 +107,7 @@ fn a_database_server_that_refuses_is_told_as_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_cannot_be_used_is_told_at_the_start() {
+async fn an_unusable_key_is_reported_at_the_start() {
     let here = Installation::with("[ssh]\nkey_files = [\"/etc/passwd\"]");
     let mut serving = here.serve();
     serving.answers().await;
@@ -117,7 +117,7 @@ async fn a_key_that_cannot_be_used_is_told_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_server_has_the_database_and_commands_work_beside_it() {
+async fn one_instance_serves_a_database_and_commands_work_beside_it() {
     let here = Installation::new();
     let mut first = here.serve();
     first.answers().await;

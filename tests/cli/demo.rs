@@ -38,7 +38,7 @@ fn nothing_is_left(dir: &Path, ended: &Ran) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_comes_up_and_leaves_nothing_behind() {
+async fn the_demo_starts_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let mut running = demo(dir.path());

@@ -91,7 +91,7 @@ fn git_itself_finds_the_repositories_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_history_says_is_on_a_server_lies_there() {
+async fn the_history_tells_the_truth_about_each_server() {
     let demo = Demo::start(options(None)).await.unwrap();
     let store = &demo.store;
     let current = releases::all_current(store).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_deployment_reaches_the_servers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_test_is_seen_before_any_server_is_touched() {
+async fn a_failing_local_test_fails_the_deployment_before_any_server_is_touched() {
     let demo = Demo::start(options(None)).await.unwrap();
     let target = demo.server_home("dev-1").join("apps/orders").join(MARKER);
     let before = std::fs::read_to_string(&target).unwrap();
@@ -207,7 +207,7 @@ async fn a_kept_demo_does_not_wait_for_a_project_that_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn a_taken_port_and_an_open_address_are_said_plainly() {
+async fn a_used_port_and_a_public_address_have_clear_errors() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bind = taken.local_addr().unwrap();
     let error = Demo::start(Options { dir: None, bind }).await.err().unwrap();

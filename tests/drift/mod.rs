@@ -9,16 +9,11 @@ use deployer::config::{self, Config};
 use deployer::domain::{Actor, DeploymentState, SyncMethod};
 use deployer::store::servers;
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 /// Two servers that run one commit.
 async fn deployed(method: SyncMethod) -> (World, String) {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        method,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2]).method(method).start().await;
     world.repository.write("index.html", "hello\n");
     world.repository.write("data/prices", "1 2 3\n");
     world.script("deploy.sh", "true");
@@ -61,7 +56,7 @@ async fn servers_that_run_what_was_deployed_are_no_drift() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_somebody_changed_by_hand_is_told_with_both_commits() {
+async fn a_release_switched_by_hand_is_reported_with_both_commits() {
     for method in [SyncMethod::Symlink, SyncMethod::InPlace] {
         let (world, commit) = deployed(method).await;
         let app = judging_after(&world, Duration::ZERO);
@@ -83,7 +78,7 @@ async fn a_release_that_somebody_changed_by_hand_is_told_with_both_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_is_gone_is_told() {
+async fn a_missing_release_is_reported() {
     let (world, _) = deployed(SyncMethod::Symlink).await;
     let app = judging_after(&world, Duration::ZERO);
     std::fs::remove_file(world.home(1, "dev/shop")).unwrap();
@@ -97,7 +92,7 @@ async fn a_release_that_is_gone_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_new_inactive_or_out_of_reach_is_no_drift() {
+async fn new_inactive_and_unreachable_servers_are_no_drift() {
     let (mut world, _) = deployed(SyncMethod::Symlink).await;
     let lately = world.app.now().format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
     std::fs::write(

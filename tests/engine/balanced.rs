@@ -2,25 +2,24 @@
 
 use deployer::balancer::Admin;
 use deployer::domain::deployment::Service;
-use deployer::domain::{DeploymentState, StepKind, StepState, Strategy, SyncMethod};
+use deployer::domain::{DeploymentState, StepKind, StepState, Strategy};
 
 use super::fleet::{Fleet, ONE, slot};
+use crate::support::setup::Setup;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_out_from_the_switch_to_the_last_test_and_no_longer() {
-    let mut fleet = Fleet::start(&[3], ONE, |_| {}).await;
+async fn a_server_is_out_of_service_only_from_the_switch_to_the_last_test() {
+    let mut fleet = Fleet::start(&[3], ONE).await;
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
 
     let (deployment, fewest) = fleet.deploy(&commit).await;
 
     let id = deployment.id;
-    assert_eq!(
-        deployment.outcome,
-        "3 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "3 servers deployed.")
+        .await;
     assert_eq!(fewest, 2, "one at a time");
     assert_eq!(fleet.services(id).await, [Service::Back; 3]);
     assert_eq!(fleet.admins().await, [Admin::Ready; 3]);
@@ -40,23 +39,18 @@ async fn a_server_is_out_from_the_switch_to_the_last_test_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cluster_by_cluster_takes_the_old_ones_out_before_the_second() {
-    let mut fleet = Fleet::start(&[2, 2, 1], Strategy::ClusterByCluster, |wishes| {
-        wishes.method = SyncMethod::InPlace;
-    })
-    .await;
+async fn cluster_by_cluster_drains_all_old_servers_before_the_second_cluster() {
+    let mut fleet = Fleet::with(&[2, 2, 1], Strategy::ClusterByCluster, Setup::in_place).await;
     fleet.world.script("deploy.sh", "sleep 0.3");
     let commit = fleet.world.commit("First").await;
 
     let (deployment, fewest) = fleet.deploy(&commit).await;
 
     let id = deployment.id;
-    assert_eq!(
-        deployment.outcome,
-        "5 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "5 servers deployed.")
+        .await;
     assert!(fewest >= 1, "somebody always serves");
     assert_eq!(fleet.admins().await, [Admin::Ready; 5]);
     let back = fleet.step(id, "web2", StepKind::Restore).await.finished_at;
@@ -69,8 +63,8 @@ async fn cluster_by_cluster_takes_the_old_ones_out_before_the_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_failed_one_stays_out_and_the_others_serve_the_old_release() {
-    let mut fleet = Fleet::start(&[2, 2], Strategy::ClusterByCluster, |_| {}).await;
+async fn a_failed_server_stays_out_and_the_others_serve_the_old_release() {
+    let mut fleet = Fleet::start(&[2, 2], Strategy::ClusterByCluster).await;
     fleet.world.repository.write("a", "1");
     let first = fleet.world.commit("First").await;
     assert_eq!(fleet.world.deploy(&first).await.state, DeploymentState::Succeeded);
@@ -101,18 +95,16 @@ async fn the_failed_one_stays_out_and_the_others_serve_the_old_release() {
     fleet.world.script("deploy.sh", "exit 0");
     let third = fleet.world.commit("Third").await;
     let (deployment, _) = fleet.deploy(&third).await;
-    assert_eq!(
-        deployment.outcome,
-        "4 servers deployed.",
-        "{}",
-        fleet.world.log(deployment.id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "4 servers deployed.")
+        .await;
     assert_eq!(fleet.admins().await, [Admin::Ready; 4]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_took_out_by_hand_stays_out() {
-    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+async fn a_server_disabled_by_hand_stays_out() {
+    let mut fleet = Fleet::start(&[2], ONE).await;
     fleet.balancer.maint(&[slot("web1")]).await.unwrap();
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
@@ -120,12 +112,10 @@ async fn what_somebody_took_out_by_hand_stays_out() {
     let (deployment, _) = fleet.deploy(&commit).await;
 
     let id = deployment.id;
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "2 servers deployed.")
+        .await;
     assert_eq!(fleet.admins().await, [Admin::Maint, Admin::Ready]);
     assert_eq!(fleet.services(id).await, [Service::ByHand, Service::Back]);
     let detail = &fleet.world.parts(id).await[0].detail;
@@ -136,8 +126,8 @@ async fn what_somebody_took_out_by_hand_stays_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_in_two_clusters_is_worked_on_once_and_a_cluster_without_active_servers_is_no_obstacle() {
-    let mut fleet = Fleet::start(&[2, 1], ONE, |_| {}).await;
+async fn a_server_in_two_clusters_is_deployed_to_once_and_an_inactive_cluster_is_no_obstacle() {
+    let mut fleet = Fleet::start(&[2, 1], ONE).await;
     let store = &fleet.world.store.clone();
     let first = deployer::store::clusters::by_name(store, "cluster1")
         .await
@@ -158,12 +148,10 @@ async fn a_server_in_two_clusters_is_worked_on_once_and_a_cluster_without_active
     let (deployment, _) = fleet.deploy(&commit).await;
 
     let id = deployment.id;
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "2 servers deployed.")
+        .await;
     assert_eq!(fleet.admins().await, [Admin::Ready; 3]);
     let drains = fleet.world.steps(id).await;
     let drains = drains

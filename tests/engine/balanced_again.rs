@@ -7,7 +7,7 @@ use deployer::app::deployments::{answer, cancel, roll_back};
 use deployer::balancer::Admin;
 use deployer::domain::deployment::{ServerState, Service};
 use deployer::domain::health::{HealthCheck, HttpProbe, Probe};
-use deployer::domain::{Answer, DeploymentId, DeploymentState, OnFailure, Share, Strategy};
+use deployer::domain::{Answer, DeploymentId, DeploymentState, OnFailure, Strategy};
 use deployer::store::deployments;
 
 use super::fleet::{Fleet, ONE, slot};
@@ -32,7 +32,7 @@ async fn until_admins(fleet: &Fleet, wanted: &[Admin]) {
 
 /// A fleet whose first server is left out of service by a deployment that failed there.
 async fn with_one_left_out() -> (Fleet, DeploymentId) {
-    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+    let mut fleet = Fleet::start(&[2], ONE).await;
     fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
     let commit = fleet.world.commit("Fails on web1").await;
     let failed = fleet.world.deploy(&commit).await;
@@ -42,11 +42,8 @@ async fn with_one_left_out() -> (Fleet, DeploymentId) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_was_to_be_tried_again_stays_out_when_that_is_cancelled() {
-    let mut fleet = Fleet::start(&[2], ONE, |wishes| {
-        wishes.options.rollout.on_failure = OnFailure::Ask;
-    })
-    .await;
+async fn a_server_stays_out_when_its_retry_is_cancelled() {
+    let mut fleet = Fleet::with(&[2], ONE, |project| project.on_failure(OnFailure::Ask)).await;
     // The second time it takes so long that it can be seen to go on.
     fleet.world.script(
         "deploy.sh",
@@ -74,8 +71,8 @@ async fn one_that_was_to_be_tried_again_stays_out_when_that_is_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_refuses_writes_leaves_nobody_out_who_is_whole() {
-    let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster, |_| {}).await;
+async fn a_store_that_refuses_writes_leaves_no_correct_server_out_of_service() {
+    let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster).await;
     fleet.world.script(
         "deploy.sh",
         "[ \"$2\" != web2 ] || for i in $(seq 200); do echo line $i; sleep 0.1; done",
@@ -100,8 +97,8 @@ async fn a_store_that_refuses_writes_leaves_nobody_out_who_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_takes_out_while_it_runs_stays_out() {
-    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+async fn a_server_disabled_by_hand_during_a_rollout_stays_out() {
+    let mut fleet = Fleet::start(&[2], ONE).await;
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
@@ -123,7 +120,7 @@ async fn what_somebody_takes_out_while_it_runs_stays_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_left_out_stays_out_after_a_restart_unless_somebody_puts_it_back() {
+async fn a_server_left_out_stays_out_after_a_restart_unless_somebody_enables_it() {
     let (mut fleet, id) = with_one_left_out().await;
 
     fleet.haproxy.stop();
@@ -148,7 +145,7 @@ async fn what_was_left_out_stays_out_after_a_restart_unless_somebody_puts_it_bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_left_out_and_then_decided_about_by_hand_is_left_so() {
+async fn a_decision_made_by_hand_about_a_server_left_out_is_respected() {
     let (mut fleet, _) = with_one_left_out().await;
     let store = fleet.world.store.clone();
     let left = deployments::left_out(&store).await.unwrap();
@@ -170,8 +167,8 @@ async fn what_was_left_out_and_then_decided_about_by_hand_is_left_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_way_back_is_open_when_the_new_release_is_down() {
-    let mut fleet = Fleet::start(&[1, 1], Strategy::ClusterByCluster, |_| {}).await;
+async fn a_rollback_is_possible_while_the_new_release_is_down() {
+    let mut fleet = Fleet::start(&[1, 1], Strategy::ClusterByCluster).await;
     fleet.world.script("deploy.sh", "echo begun");
     let first = fleet.world.commit("First").await;
     assert_eq!(fleet.world.deploy(&first).await.state, DeploymentState::Succeeded);
@@ -206,14 +203,7 @@ async fn a_way_back_is_open_when_the_new_release_is_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_fails_its_health_check_stays_out_and_may_be_rolled_back_automatically() {
-    let mut fleet = Fleet::start(&[2], ONE, |wishes| {
-        wishes.options.rollout.on_failure = OnFailure::RollBack;
-        wishes.options.rollout.strategy = Strategy::Rolling {
-            batch: Share::Count(1),
-            keep: None,
-        };
-    })
-    .await;
+    let mut fleet = Fleet::with(&[2], ONE, |project| project.on_failure(OnFailure::RollBack)).await;
     fleet.world.script("deploy.sh", "exit 0");
     let first = fleet.world.commit("First").await;
     assert_eq!(fleet.world.deploy(&first).await.state, DeploymentState::Succeeded);

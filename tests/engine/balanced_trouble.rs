@@ -13,8 +13,8 @@ use super::fleet::{Fleet, ONE};
 use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_puts_back_whatever_is_whole() {
-    let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster, |_| {}).await;
+async fn cancelling_puts_correct_servers_back_in_service() {
+    let mut fleet = Fleet::start(&[1, 1, 1], Strategy::ClusterByCluster).await;
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web2 ] || { echo begun; sleep 30; }");
@@ -46,8 +46,8 @@ async fn cancelling_puts_back_whatever_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
-    let mut fleet = Fleet::start(&[2], ONE, |wishes| wishes.options.rollout.up_limit = 1).await;
+async fn a_server_that_does_not_come_up_is_taken_out_again_and_fails() {
+    let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(1)).await;
     fleet.backends[0].fail(false);
     fleet.world.script("deploy.sh", "echo begun; sleep 1");
     let commit = fleet.world.commit("First").await;
@@ -71,8 +71,8 @@ async fn a_server_that_does_not_come_up_goes_out_again_and_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched() {
-    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+async fn a_balancer_that_does_not_know_a_server_stops_a_deployment_before_anything_is_touched() {
+    let mut fleet = Fleet::start(&[2], ONE).await;
     let store = &fleet.world.store.clone();
     let mut cluster = deployer::store::clusters::by_name(store, "cluster1")
         .await
@@ -108,8 +108,8 @@ async fn a_balancer_that_knows_no_such_server_ends_it_before_anything_is_touched
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balancer_that_is_away_ends_it_before_anything_is_touched() {
-    let mut fleet = Fleet::start(&[1], ONE, |_| {}).await;
+async fn an_unreachable_balancer_stops_a_deployment_before_anything_is_touched() {
+    let mut fleet = Fleet::start(&[1], ONE).await;
     fleet.world.script("deploy.sh", "exit 0");
     let commit = fleet.world.commit("First").await;
     fleet.haproxy.stop();
@@ -126,8 +126,8 @@ async fn a_balancer_that_is_away_ends_it_before_anything_is_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restarted_balancer_does_not_send_users_to_a_server_being_worked_on() {
-    let mut fleet = Fleet::start(&[2], ONE, |_| {}).await;
+async fn a_restarted_balancer_sends_nobody_to_a_server_that_is_being_deployed_to() {
+    let mut fleet = Fleet::start(&[2], ONE).await;
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 6; }");
@@ -147,25 +147,22 @@ async fn a_restarted_balancer_does_not_send_users_to_a_server_being_worked_on() 
         "it was taken out again"
     );
     let deployment = fleet.world.end(id).await;
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "2 servers deployed.")
+        .await;
     assert!(fleet.world.log(id).await.contains("as after a restart"));
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_go_out_than_the_strategy_allows_once_a_failed_one_stays_out() {
+async fn a_failed_server_that_stays_out_counts_against_the_limit_of_the_strategy() {
     let strategy = Strategy::Rolling {
         batch: Share::Count(1),
         keep: Some(Share::Count(2)),
     };
-    let mut fleet = Fleet::start(&[3], strategy, |wishes| {
-        wishes.options.rollout.on_failure = OnFailure::Continue { up_to: 3 };
-        wishes.options.rollout.up_limit = 2;
+    let mut fleet = Fleet::with(&[3], strategy, |project| {
+        project.on_failure(OnFailure::Continue { up_to: 3 }).up_limit(2)
     })
     .await;
     fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
@@ -193,8 +190,8 @@ async fn no_more_go_out_than_the_strategy_allows_once_a_failed_one_stays_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balancer_that_is_away_when_a_server_is_done_is_waited_for() {
-    let mut fleet = Fleet::start(&[2], ONE, |wishes| wishes.options.rollout.up_limit = 30).await;
+async fn the_rollout_waits_for_a_balancer_that_is_unreachable_when_a_server_is_done() {
+    let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(30)).await;
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
@@ -209,11 +206,9 @@ async fn a_balancer_that_is_away_when_a_server_is_done_is_waited_for() {
 
     let deployment = fleet.world.end(id).await;
 
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        fleet.world.log(id).await
-    );
+    fleet
+        .world
+        .assert_outcome(&deployment, "2 servers deployed.")
+        .await;
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
 }

@@ -1,10 +1,10 @@
-//! The deployer killed at fifty instants of rollouts, and what holds after its next start: on the
-//! servers, at their balancer, in the store.
+//! The deployer is killed at fifty instants of rollouts (in a long run at hundreds), and started again:
+//! what then holds on the servers, at their balancer and in the store.
 //!
-//! Each world has four servers in two clusters behind a real HAProxy. Ten times a new commit is
-//! deployed and the deployer killed: at the beginning or the end of a step, or after some time. It
-//! is started again, and when it has closed what it left, everything is looked at. In the end a
-//! deployment without a kill has to go through and leave every server in service.
+//! Each world has four servers in two clusters behind a real HAProxy. A new commit is deployed and the
+//! deployer killed when a step begins, when it ends, or after a random time. It is started again, and
+//! once it has closed the deployment, everything is checked. At last a deployment without a kill has to
+//! succeed and leave every server in service.
 
 mod crash;
 
@@ -15,33 +15,23 @@ use deployer::domain::{Share, Strategy, SyncMethod};
 
 use self::crash::Crash;
 use self::crash::When::{self, Begun, Ended};
+use crate::support::rounds::{Dice, rounds};
 
-/// Numbers that look random and are the same at every run.
-struct Dice(u64);
-
-impl Dice {
-    fn millis(&mut self, most: u64) -> Duration {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        Duration::from_millis((self.0 >> 33) % most)
-    }
-}
-
-/// Five boundaries, and five instants at random.
-fn instants(boundaries: [When; 5], seed: u64) -> [When; 10] {
-    let mut dice = Dice(seed);
-    let mut all = [When::After(Duration::ZERO); 10];
-    for (at, boundary) in boundaries.into_iter().enumerate() {
-        all[2 * at] = boundary;
-        all[2 * at + 1] = When::After(dice.millis(1500));
+/// Boundaries of steps with random instants in between; in a long run, many more of these.
+fn instants(boundaries: [When; 5], seed: u64) -> Vec<When> {
+    let mut dice = Dice::new(seed);
+    let mut all = Vec::new();
+    for boundary in boundaries {
+        all.push(boundary);
+        for _ in 0..rounds(1, 12) {
+            all.push(When::After(Duration::from_millis(dice.below(1500) as u64)));
+        }
     }
     all
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cluster_by_cluster() {
+async fn kills_of_a_rollout_cluster_by_cluster_leave_nothing_broken() {
     let crash = Crash::new(SyncMethod::Symlink, Strategy::ClusterByCluster).await;
     let boundaries = [
         Begun(1, Sync),
@@ -54,7 +44,7 @@ async fn cluster_by_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rolling() {
+async fn kills_of_a_rolling_rollout_leave_nothing_broken() {
     let strategy = Strategy::Rolling {
         batch: Share::Count(1),
         keep: None,
@@ -71,7 +61,7 @@ async fn rolling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_at_once() {
+async fn kills_of_a_rollout_to_all_at_once_leave_nothing_broken() {
     let crash = Crash::new(SyncMethod::Symlink, Strategy::AllAtOnce).await;
     let boundaries = [
         Ended(2, Sync),
@@ -84,7 +74,7 @@ async fn all_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_canary() {
+async fn kills_of_a_canary_rollout_leave_nothing_broken() {
     let strategy = Strategy::Canary {
         first: 1,
         wait: Some(1),
@@ -103,7 +93,7 @@ async fn a_canary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_place() {
+async fn kills_of_a_rollout_in_place_leave_nothing_broken() {
     let strategy = Strategy::Rolling {
         batch: Share::Percent(50),
         keep: None,

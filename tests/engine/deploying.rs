@@ -6,27 +6,18 @@ use deployer::domain::{
     DeploymentState, EnvironmentOptions, ErrorKind, Kind, Release, StepState, SyncMethod,
 };
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_lies_on_every_server_with_its_marker() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2, 1],
-        ..Wishes::default()
-    })
-    .await;
+async fn a_deployed_commit_is_on_every_server_with_its_marker() {
+    let mut world = World::project().clusters(&[2, 1]).start().await;
     world.repository.write("index.html", "hello\n");
     world.repository.write("odd ' name\n.txt", "odd\n");
     let commit = world.commit("Say hello").await;
 
     let deployment = world.deploy(&commit).await;
 
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_succeeded(&deployment).await;
     assert_eq!(deployment.outcome, "3 servers deployed.");
     for server in 1..=3 {
         assert_eq!(world.read(server, "dev/shop/index.html"), "hello\n");
@@ -46,23 +37,18 @@ async fn a_commit_lies_on_every_server_with_its_marker() {
         parts.iter().map(|part| part.cluster.as_str()).collect::<Vec<_>>(),
         ["cluster1", "cluster1", "cluster2"]
     );
+    world.assert_steps_ended(deployment.id).await;
     let steps = world.steps(deployment.id).await;
     assert!(
-        steps
-            .iter()
-            .all(|step| step.state.is_final() && step.state != StepState::Failed),
+        steps.iter().all(|step| step.state != StepState::Failed),
         "{steps:#?}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_methods_bring_changes_and_deletions() {
+async fn both_methods_deploy_changes_and_deletions() {
     for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
-        let mut world = World::with(Wishes {
-            method,
-            ..Wishes::default()
-        })
-        .await;
+        let mut world = World::project().method(method).start().await;
         world.repository.write("stays", "1");
         world.repository.write("goes", "1");
         let first = world.commit("Two files").await;
@@ -73,12 +59,7 @@ async fn both_methods_bring_changes_and_deletions() {
 
         let deployment = world.deploy(&second).await;
 
-        assert_eq!(
-            deployment.state,
-            DeploymentState::Succeeded,
-            "{}",
-            world.log(deployment.id).await
-        );
+        world.assert_succeeded(&deployment).await;
         assert_eq!(world.read(1, "dev/shop/stays"), "2");
         assert!(!world.home(1, "dev/shop/goes").exists());
         let is_link = world.home(1, "dev/shop").is_symlink();
@@ -102,11 +83,7 @@ async fn excluded_and_shared_paths_stay() {
         shared: vec!["uploads".into()],
         ..EnvironmentOptions::default()
     };
-    let mut world = World::with(Wishes {
-        options,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().options(options).start().await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;
     world.deploy(&first).await;
@@ -119,24 +96,15 @@ async fn excluded_and_shared_paths_stay() {
 
     let deployment = world.deploy(&second).await;
 
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_succeeded(&deployment).await;
     assert_eq!(world.read(1, "dev/shop/a"), "2");
     assert_eq!(world.read(1, "dev/shop/cache/warm"), "warm");
     assert_eq!(world.read(1, "dev/shop/uploads/photo"), "photo");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_server_or_one_cluster_can_be_meant() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2, 1],
-        ..Wishes::default()
-    })
-    .await;
+async fn one_server_or_one_cluster_can_be_the_target() {
+    let mut world = World::project().clusters(&[2, 1]).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let server = deployer::store::servers::by_name(&world.store, "web2")
@@ -159,12 +127,8 @@ async fn one_server_or_one_cluster_can_be_meant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_has_to_succeed_in_the_environment_before() {
-    let mut world = World::with(Wishes {
-        environments: vec!["dev", "beta"],
-        ..Wishes::default()
-    })
-    .await;
+async fn a_commit_must_succeed_in_the_previous_environment_first() {
+    let mut world = World::project().environment("beta").start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let mut to_beta = World::request(&commit);
@@ -211,7 +175,7 @@ async fn rolling_back_goes_to_the_last_release_that_succeeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rolling_back_leads_only_to_what_has_succeeded_there() {
+async fn a_rollback_leads_only_to_a_commit_that_succeeded_there() {
     let mut world = World::simple().await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;

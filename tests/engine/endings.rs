@@ -3,10 +3,10 @@
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{DeploymentState, StepState, SyncMethod};
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_ends_the_script_and_says_what_is_there() {
+async fn cancelling_ends_the_script_and_names_what_is_in_use() {
     let mut world = World::simple().await;
     world.script("deploy.sh", "echo begun; sleep 30; echo never");
     let commit = world.commit("Slow").await;
@@ -39,7 +39,7 @@ async fn cancelling_ends_the_script_and_says_what_is_there() {
         "{}",
         parts[0].detail
     );
-    assert!(world.steps(id).await.iter().all(|step| step.state.is_final()));
+    world.assert_steps_ended(id).await;
     assert!(!world.log(id).await.contains("never"));
 }
 
@@ -74,12 +74,8 @@ async fn a_queued_deployment_can_be_cancelled_before_it_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_fails_the_deployment_before_anything_is_touched() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        ..Wishes::default()
-    })
-    .await;
+async fn an_unreachable_server_fails_the_deployment_before_anything_is_touched() {
+    let mut world = World::project().clusters(&[2]).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     drop(world.servers.pop());
@@ -97,7 +93,7 @@ async fn a_server_that_is_not_there_fails_the_deployment_before_anything_is_touc
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_host_key_stops_everything_for_its_server() {
+async fn nothing_is_deployed_to_a_server_whose_host_key_changed() {
     let mut world = World::simple().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
@@ -122,11 +118,7 @@ async fn a_changed_host_key_stops_everything_for_its_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unwritable_target_leaves_the_running_release_as_it_was() {
     for method in [SyncMethod::Symlink, SyncMethod::InPlace] {
-        let mut world = World::with(Wishes {
-            method,
-            ..Wishes::default()
-        })
-        .await;
+        let mut world = World::project().method(method).start().await;
         world.repository.write("a", "1");
         let commit = world.commit("First").await;
         std::fs::create_dir_all(world.home(1, "dev")).unwrap();

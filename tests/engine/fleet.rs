@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use deployer::balancer::{Admin, Balancer, Slot};
 use deployer::domain::deployment::Service;
-use deployer::domain::{
-    Deployment, DeploymentId, EnvironmentOptions, OnFailure, RolloutOptions, Share, Step, StepKind, Strategy,
-};
+use deployer::domain::{Deployment, DeploymentId, OnFailure, Share, Step, StepKind, Strategy};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::backend::Backend;
 use crate::support::haproxy::Haproxy;
-use crate::support::world::{Wishes, World};
+use crate::support::setup::Setup;
+use crate::support::world::World;
 
 /// What nothing here should take, on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
@@ -31,22 +30,16 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    pub async fn start(clusters: &[usize], strategy: Strategy, wish: impl FnOnce(&mut Wishes)) -> Self {
-        let mut wishes = Wishes {
-            clusters: clusters.to_vec(),
-            options: EnvironmentOptions {
-                rollout: RolloutOptions {
-                    strategy,
-                    on_failure: OnFailure::Stop,
-                    drain_limit: 2,
-                    up_limit: 10,
-                },
-                ..EnvironmentOptions::default()
-            },
-            ..Wishes::default()
-        };
-        wish(&mut wishes);
-        let world = World::with(wishes).await;
+    /// Clusters of so many servers, all of them up.
+    pub async fn start(clusters: &[usize], strategy: Strategy) -> Self {
+        Self::with(clusters, strategy, |project| project).await
+    }
+
+    /// The same with more that is special.
+    pub async fn with(clusters: &[usize], strategy: Strategy, special: impl FnOnce(Setup) -> Setup) -> Self {
+        let project = World::project().clusters(clusters).strategy(strategy);
+        let project = project.on_failure(OnFailure::Stop).drain_limit(2).up_limit(10);
+        let world = special(project).start().await;
         let (mut backends, mut servers) = (Vec::new(), Vec::new());
         for number in 1..=clusters.iter().sum() {
             let name = format!("web{number}");
@@ -120,6 +113,7 @@ impl Fleet {
                     fewest = fewest.min(state.servers.iter().filter(|one| one.up).count());
                 }
             }
+            assert_ne!(fewest, usize::MAX, "the balancer was never asked");
             fewest
         });
         let deployment = self.world.deploy(commit).await;

@@ -5,16 +5,11 @@ use std::path::PathBuf;
 use deployer::app::deployments;
 use deployer::domain::{DeploymentState, Kind, StepKind, StepState, SyncMethod};
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 /// Two commits deployed to two servers, the second in use; each `deploy.sh` notes its commit.
 async fn twice(method: SyncMethod) -> (World, [String; 2], deployer::domain::DeploymentId) {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        method,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[2]).method(method).start().await;
     world.repository.write("index.html", "first\n");
     world.script("deploy.sh", "echo first $3 >> ~/told");
     let first = world.commit("First").await;
@@ -49,7 +44,7 @@ fn state(steps: &[deployer::domain::Step], kind: StepKind) -> Vec<StepState> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
+async fn a_rollback_switches_to_the_release_on_disk_and_runs_its_scripts() {
     let (world, [first, second], last) = twice(SyncMethod::Symlink).await;
     // Were anything sent, this would not be there.
     for server in 1..=2 {
@@ -70,6 +65,7 @@ async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
     let steps = world.steps(id).await;
     for kind in [StepKind::Fetch, StepKind::Export, StepKind::Sync] {
         let states = state(&steps, kind);
+        assert!(!states.is_empty(), "{kind} is not planned: {log}");
         assert!(
             states.iter().all(|one| *one == StepState::Skipped),
             "{kind}: {log}"
@@ -88,7 +84,7 @@ async fn a_release_that_is_still_there_is_switched_to_and_its_scripts_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_one_server_lacks_the_release_it_is_sent() {
+async fn a_rollback_sends_the_release_to_a_server_that_lacks_it() {
     let (world, [first, _], last) = twice(SyncMethod::Symlink).await;
     std::fs::remove_dir_all(first_release(&world, 2)).unwrap();
     let id = deployments::roll_back(&world.app, &admin(), last)
@@ -104,7 +100,7 @@ async fn when_one_server_lacks_the_release_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_place_the_files_are_sent_again() {
+async fn a_rollback_in_place_sends_the_files_again() {
     let (world, [first, _], last) = twice(SyncMethod::InPlace).await;
     let id = deployments::roll_back(&world.app, &admin(), last)
         .await

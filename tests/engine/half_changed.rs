@@ -1,8 +1,8 @@
 //! Files in service that were changed in part: whoever has to mend the server is told of each.
 
-use deployer::domain::{DeploymentState, EnvironmentOptions, SyncMethod};
+use deployer::domain::{DeploymentState, EnvironmentOptions};
 
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_names_every_file_that_a_failed_sync_has_changed() {
@@ -10,12 +10,7 @@ async fn the_log_names_every_file_that_a_failed_sync_has_changed() {
         excluded: vec!["z/f/kept".into()],
         ..Default::default()
     };
-    let mut world = World::with(Wishes {
-        method: SyncMethod::InPlace,
-        options,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().in_place().options(options).start().await;
     world.repository.write("old", "1");
     let first = world.commit("First").await;
     world.deploy(&first).await;

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use deployer::app::deployments::{self, Choice};
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{
-    DeploymentState, EnvironmentOptions, Kind, Lock, LockId, StepKind, SyncMethod, Variable,
-};
+use deployer::domain::{DeploymentState, EnvironmentOptions, Kind, Lock, LockId, StepKind, Variable};
 use deployer::store::{environments, locks, projects, queue, servers};
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -61,7 +59,7 @@ async fn a_store_that_refuses_writes_for_a_while_leaves_nothing_running() {
         deployment.outcome,
         "Stopped, because its log could not be stored."
     );
-    assert!(world.steps(id).await.iter().all(|step| step.state.is_final()));
+    world.assert_steps_ended(id).await;
     assert_eq!(world.parts(id).await[0].state, ServerState::Interrupted);
     assert!(queue::holders(&world.store).await.unwrap().is_empty());
     world.script("deploy.sh", "echo well");
@@ -72,11 +70,7 @@ async fn a_store_that_refuses_writes_for_a_while_leaves_nothing_running() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_in_no_command_line_and_arrives_byte_for_byte() {
     let secret = "s3cr3t-%n\\n'quoted'\n\n second \"line\" $HOME `id` é\n";
-    let mut world = World::with(Wishes {
-        options: variable("TOKEN", secret),
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().options(variable("TOKEN", secret)).start().await;
     world.script(
         "deploy.sh",
         "printf %s \"$TOKEN\" > $HOME/token; sleep 0.5\n\
@@ -87,12 +81,7 @@ async fn a_secret_is_in_no_command_line_and_arrives_byte_for_byte() {
 
     let deployment = world.deploy(&commit).await;
 
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_succeeded(&deployment).await;
     assert_eq!(world.read(1, "token"), secret);
     assert_eq!(world.read(1, "input"), "", "a script reads what is not for it");
     let processes = world.read(1, "processes");
@@ -102,13 +91,9 @@ async fn a_secret_is_in_no_command_line_and_arrives_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_across_the_cut_of_a_long_line_is_masked() {
+async fn a_secret_is_masked_where_a_long_line_is_cut() {
     let secret = "abcdefghijklmnopqrstuvwxyz";
-    let mut world = World::with(Wishes {
-        options: variable("TOKEN", secret),
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().options(variable("TOKEN", secret)).start().await;
     world.script(
         "deploy.sh",
         "head -c 8180 /dev/zero | tr '\\0' 'X'; printf '%s' \"$TOKEN\"; head -c 9000 /dev/zero | tr '\\0' 'Y'",
@@ -127,12 +112,11 @@ async fn a_secret_across_the_cut_of_a_long_line_is_masked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_in_no_sentence_about_a_failure() {
-    let mut world = World::with(Wishes {
-        options: variable("HIDDEN", "shop_releases"),
-        ..Wishes::default()
-    })
-    .await;
+async fn no_error_message_contains_a_secret() {
+    let mut world = World::project()
+        .options(variable("HIDDEN", "shop_releases"))
+        .start()
+        .await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     std::fs::create_dir_all(world.home(1, "dev")).unwrap();
@@ -166,12 +150,8 @@ async fn a_secret_is_in_no_sentence_about_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_is_no_way_round_the_rules_for_commits() {
-    let mut world = World::with(Wishes {
-        environments: vec!["dev", "prod"],
-        ..Wishes::default()
-    })
-    .await;
+async fn a_rollback_cannot_bypass_the_rules_for_commits() {
+    let mut world = World::project().environment("prod").start().await;
     world.repository.write("a", "1");
     let proven = world.commit("Proven").await;
     world.repository.write("a", "2");
@@ -202,12 +182,8 @@ async fn a_rollback_is_no_way_round_the_rules_for_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn back_is_where_all_servers_were_not_one_that_was_tried_out_on() {
-    let mut world = World::with(Wishes {
-        clusters: vec![2],
-        ..Wishes::default()
-    })
-    .await;
+async fn a_rollback_goes_to_the_commit_of_all_servers_not_to_one_tried_on_a_single_server() {
+    let mut world = World::project().clusters(&[2]).start().await;
     let mut commits = Vec::new();
     for name in ["a", "b", "c"] {
         world.repository.write("a", name);
@@ -230,7 +206,7 @@ async fn back_is_where_all_servers_were_not_one_that_was_tried_out_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_stops_what_was_queued_before_it() {
+async fn a_lock_blocks_deployments_queued_before_it() {
     let mut world = World::simple().await;
     world.script("deploy.sh", "echo begun; sleep 2");
     let slow = world.commit("Slow").await;
@@ -267,7 +243,7 @@ async fn a_lock_stops_what_was_queued_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_in_the_middle_of_the_switch_says_what_is_really_in_use() {
+async fn cancelling_during_the_switch_names_what_is_really_in_use() {
     let mut world = World::simple().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
@@ -301,11 +277,7 @@ async fn cancelling_in_the_middle_of_the_switch_says_what_is_really_in_use() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_deploy_script_is_not_left_in_the_target() {
-    let mut world = World::with(Wishes {
-        method: SyncMethod::InPlace,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().in_place().start().await;
     world.script("deploy.sh", "echo begun; sleep 30");
     let commit = world.commit("Slow").await;
     let id = world.ask(World::request(&commit)).await;
@@ -318,12 +290,8 @@ async fn a_cancelled_deploy_script_is_not_left_in_the_target() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_environments_never_write_to_one_place() {
-    let mut world = World::with(Wishes {
-        environments: vec!["dev", "beta"],
-        ..Wishes::default()
-    })
-    .await;
+async fn two_environments_never_write_to_the_same_directory() {
+    let mut world = World::project().environment("beta").start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     assert_eq!(world.deploy(&commit).await.state, DeploymentState::Succeeded);

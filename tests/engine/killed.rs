@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{DeploymentId, DeploymentState, StepState};
+use deployer::domain::{DeploymentState, StepState};
 use deployer::store::queue;
 
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// From the start of the program to what it does first, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -77,34 +77,12 @@ pub(super) fn log_file(world: &World) -> PathBuf {
     world.dir.path().join("serve.log")
 }
 
-async fn until_it_says(world: &World, id: DeploymentId, text: &str) {
-    let start = Instant::now();
-    loop {
-        let said = world.log(id).await;
-        if said.contains(text) {
-            return;
-        }
-        let log = || std::fs::read_to_string(log_file(world)).unwrap_or_default();
-        assert!(
-            start.elapsed() < PATIENCE,
-            "it never said {text:?}: {}\n{}",
-            said,
-            log()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 async fn standing_still() -> World {
-    World::with(Wishes {
-        workers: 0,
-        ..Wishes::default()
-    })
-    .await
+    World::project().workers(0).start().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
+async fn a_killed_deployer_reports_the_truth_at_its_next_start_and_carries_on() {
     let mut world = standing_still().await;
     let pid = world.dir.path().join("pid");
     world.script(
@@ -114,7 +92,7 @@ async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
     let commit = world.commit("Slow").await;
     let id = world.ask(World::request(&commit)).await;
     let first = Served::start(&world);
-    until_it_says(&world, id, "begun").await;
+    world.until_it_says(id, "begun").await;
     first.kill();
     let script: u32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
 
@@ -136,8 +114,8 @@ async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
         "{}",
         part.detail
     );
+    world.assert_steps_ended(id).await;
     let steps = world.steps(id).await;
-    assert!(steps.iter().all(|step| step.state.is_final()), "{steps:#?}");
     assert!(steps.iter().any(|step| step.state == StepState::Interrupted));
     assert!(queue::holders(&world.store).await.unwrap().is_empty());
     let gone = || !std::path::Path::new(&format!("/proc/{script}")).exists();
@@ -153,12 +131,7 @@ async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
     world.script("deploy.sh", "echo well");
     let next = world.commit("Well").await;
     let next = world.deploy(&next).await;
-    assert_eq!(
-        next.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(next.id).await
-    );
+    world.assert_succeeded(&next).await;
     let trees = world.dir.path().join("work/trees");
     let start = Instant::now();
     while std::fs::read_dir(&trees).unwrap().next().is_some() {
@@ -168,7 +141,7 @@ async fn a_killed_deployer_tells_the_truth_at_its_next_start_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loud_script_costs_no_memory() {
+async fn a_loud_script_does_not_fill_the_memory() {
     let mut world = standing_still().await;
     let lines = 150_000;
     world.script(

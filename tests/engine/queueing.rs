@@ -3,15 +3,11 @@
 use deployer::app::deployments::{self, Requested};
 use deployer::domain::{Actor, DeploymentState, ErrorKind};
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deployments_that_share_a_server_never_run_at_once() {
-    let mut world = World::with(Wishes {
-        environments: vec!["dev", "other"],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().environment("other").start().await;
     let proof = world.dir.path().join("turns");
     world.script(
         "deploy.sh",
@@ -48,8 +44,7 @@ async fn deployments_that_share_a_server_never_run_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waited_is_refused_when_the_account_was_disabled_meanwhile() {
-    use deployer::domain::{User, UserId};
+async fn a_waiting_deployment_is_refused_once_its_account_is_disabled() {
     use deployer::store::{audit, users};
 
     let mut world = World::simple().await;
@@ -61,23 +56,16 @@ async fn what_waited_is_refused_when_the_account_was_disabled_meanwhile() {
         .await;
     let second = world.commit("Waits").await;
     let waiting = world.ask(World::request(&second)).await;
-    let user = User {
-        id: UserId(0),
-        name: "admin".parse().unwrap(),
-        display_name: String::new(),
-        email: String::new(),
-        disabled: true,
-        created_at: world.app.now(),
-        last_login_at: None,
-    };
+    let mut user = users::by_name(&world.store, "admin").await.unwrap();
+    user.disabled = true;
     let tx = crate::support::store::change(&world.store).await;
-    users::insert(&tx, &user, None).await.unwrap();
+    users::update(&tx, &user).await.unwrap();
     crate::support::store::bring_in(tx).await;
 
     let refused = world.end(waiting).await;
 
     assert_eq!(refused.state, DeploymentState::Failed);
-    let sentence = "It may not be done any more: The account of admin is disabled.";
+    let sentence = "No longer allowed: The account of admin is disabled.";
     assert_eq!(refused.outcome, format!("{sentence} No server was touched."));
     let page = audit::list(&world.store, &Default::default(), Default::default(), 20).await;
     let events = page.unwrap().items;
@@ -89,7 +77,7 @@ async fn what_waited_is_refused_when_the_account_was_disabled_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_request_is_answered_with_the_deployment_that_waits() {
+async fn a_repeated_request_returns_the_waiting_deployment() {
     let mut world = World::simple().await;
     world.script("deploy.sh", "sleep 1");
     let commit = world.commit("Slow").await;
@@ -125,12 +113,8 @@ async fn a_form_sent_twice_is_one_deployment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_deploy_is_refused_and_it_is_recorded() {
-    let mut world = World::with(Wishes {
-        policy: Some("g, rita, role:reader"),
-        ..Wishes::default()
-    })
-    .await;
+async fn a_refused_deployment_is_audited() {
+    let mut world = World::project().policy("g, rita, role:reader").start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let rita = Actor::user("rita", "127.0.0.1");

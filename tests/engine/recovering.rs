@@ -7,7 +7,7 @@ use deployer::domain::{DeploymentId, DeploymentState, StepKind, StepState};
 use deployer::store::steps::NewStep;
 use deployer::store::{deployments, queue, steps};
 
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// A process that claims a deployment, comes as far as `last` on its server, and is gone.
 async fn die_at(world: &World, last: StepKind) -> DeploymentId {
@@ -64,11 +64,7 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
         ),
     ];
     for (last, truth) in truths {
-        let mut world = World::with(Wishes {
-            workers: 0,
-            ..Wishes::default()
-        })
-        .await;
+        let mut world = World::project().workers(0).start().await;
         world.repository.write("a", "1");
         let commit = world.commit("First").await;
         let id = world.ask(World::request(&commit)).await;

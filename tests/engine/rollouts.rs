@@ -4,30 +4,21 @@
 use deployer::app::deployments::{answer, approve, pause};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    Actor, Answer, DeploymentId, DeploymentState, EnvironmentOptions, Kind, OnFailure, PauseReason,
-    RolloutOptions, Share, StepKind, Strategy, SyncMethod,
+    Actor, Answer, DeploymentId, DeploymentState, Kind, OnFailure, PauseReason, Share, StepKind, Strategy,
+    SyncMethod,
 };
 
-use crate::support::world::{Wishes, World, admin};
+use crate::support::setup::Setup;
+use crate::support::world::{World, admin};
 
 const ONE: Strategy = Strategy::Rolling {
     batch: Share::Count(1),
     keep: None,
 };
 
-fn wishes(clusters: &[usize], strategy: Strategy, on_failure: OnFailure) -> Wishes {
-    Wishes {
-        clusters: clusters.to_vec(),
-        options: EnvironmentOptions {
-            rollout: RolloutOptions {
-                strategy,
-                on_failure,
-                ..RolloutOptions::default()
-            },
-            ..EnvironmentOptions::default()
-        },
-        ..Wishes::default()
-    }
+fn rollout(clusters: &[usize], strategy: Strategy, on_failure: OnFailure) -> Setup {
+    let project = World::project().clusters(clusters);
+    project.strategy(strategy).on_failure(on_failure)
 }
 
 /// Servers in the order in which their `deploy.sh` began, with their batches.
@@ -48,17 +39,6 @@ async fn order(world: &World, id: DeploymentId) -> Vec<(String, Option<i32>)> {
         .collect()
 }
 
-async fn states(world: &World, id: DeploymentId) -> Vec<ServerState> {
-    world.parts(id).await.iter().map(|part| part.state).collect()
-}
-
-async fn paused(world: &World, id: DeploymentId) -> PauseReason {
-    let deployment = world
-        .until(id, "it pauses", |d| d.state == DeploymentState::Paused)
-        .await;
-    deployment.pause.unwrap().reason
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn rolling_goes_batch_by_batch_and_canaries_wait_for_a_person() {
     let strategy = Strategy::Canary {
@@ -67,23 +47,18 @@ async fn rolling_goes_batch_by_batch_and_canaries_wait_for_a_person() {
         batch: Share::Count(1),
         keep: None,
     };
-    let mut world = World::with(wishes(&[3], strategy, OnFailure::Stop)).await;
+    let mut world = rollout(&[3], strategy, OnFailure::Stop).start().await;
     world.script("deploy.sh", "exit 0");
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
 
-    assert_eq!(paused(&world, id).await, PauseReason::Canary);
+    assert_eq!(world.until_paused(id).await, PauseReason::Canary);
     assert_eq!(order(&world, id).await, [("web1".into(), Some(0))]);
     assert!(!world.home(2, "dev/shop").exists());
     answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
 
     let deployment = world.end(id).await;
-    assert_eq!(
-        deployment.outcome,
-        "3 servers deployed.",
-        "{}",
-        world.log(id).await
-    );
+    world.assert_outcome(&deployment, "3 servers deployed.").await;
     let batches = [
         ("web1".into(), Some(0)),
         ("web2".into(), Some(1)),
@@ -93,8 +68,8 @@ async fn rolling_goes_batch_by_batch_and_canaries_wait_for_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_go_ahead_to_later_batches_and_are_not_in_use() {
-    let mut world = World::with(wishes(&[2], ONE, OnFailure::Stop)).await;
+async fn files_are_sent_ahead_to_later_batches_without_being_used() {
+    let mut world = rollout(&[2], ONE, OnFailure::Stop).start().await;
     world.script("deploy.sh", "[ \"$2\" != web1 ] || sleep 2");
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
@@ -116,8 +91,8 @@ async fn files_go_ahead_to_later_batches_and_are_not_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_was_asked_for_comes_after_the_batch_and_may_end_it() {
-    let mut world = World::with(wishes(&[2], ONE, OnFailure::Stop)).await;
+async fn a_requested_pause_comes_after_the_batch_and_can_end_the_rollout() {
+    let mut world = rollout(&[2], ONE, OnFailure::Stop).start().await;
     world.script("deploy.sh", "echo begun; sleep 2");
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
@@ -127,11 +102,11 @@ async fn a_pause_that_was_asked_for_comes_after_the_batch_and_may_end_it() {
     pause(&world.app, &admin(), id).await.unwrap();
 
     assert_eq!(
-        paused(&world, id).await,
+        world.until_paused(id).await,
         PauseReason::Person { by: "admin".into() }
     );
     assert_eq!(
-        states(&world, id).await,
+        world.states(id).await,
         [ServerState::Succeeded, ServerState::Waiting]
     );
     answer(&world.app, &admin(), id, Answer::Stop).await.unwrap();
@@ -150,8 +125,8 @@ async fn a_pause_that_was_asked_for_comes_after_the_batch_and_may_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn others_go_on_while_no_more_than_allowed_have_failed() {
-    let mut world = World::with(wishes(&[4], ONE, OnFailure::Continue { up_to: 1 })).await;
+async fn a_rollout_continues_while_no_more_servers_fail_than_allowed() {
+    let mut world = rollout(&[4], ONE, OnFailure::Continue { up_to: 1 }).start().await;
     world.script("deploy.sh", "case $2 in web1|web3) exit 4;; esac");
     let commit = world.commit("First").await;
 
@@ -163,17 +138,14 @@ async fn others_go_on_while_no_more_than_allowed_have_failed() {
     );
     use ServerState::{Failed, Skipped, Succeeded};
     assert_eq!(
-        states(&world, deployment.id).await,
+        world.states(deployment.id).await,
         [Failed, Succeeded, Failed, Skipped]
     );
 }
 
 async fn asked_then_retried(method: SyncMethod, is_first: bool) {
-    let wishes = Wishes {
-        method,
-        ..wishes(&[2], ONE, OnFailure::Ask)
-    };
-    let mut world = World::with(wishes).await;
+    let project = rollout(&[2], ONE, OnFailure::Ask).method(method);
+    let mut world = project.start().await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;
     if !is_first {
@@ -184,7 +156,7 @@ async fn asked_then_retried(method: SyncMethod, is_first: bool) {
     let id = world.ask(World::request(&second)).await;
 
     assert_eq!(
-        paused(&world, id).await,
+        world.until_paused(id).await,
         PauseReason::Failure {
             servers: vec!["web1".into()]
         }
@@ -193,12 +165,7 @@ async fn asked_then_retried(method: SyncMethod, is_first: bool) {
     answer(&world.app, &admin(), id, Answer::Retry).await.unwrap();
 
     let deployment = world.end(id).await;
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        world.log(id).await
-    );
+    world.assert_outcome(&deployment, "2 servers deployed.").await;
     assert!(!world.home(1, "dev/shop/deploy.sh").exists());
     let parts = world.parts(id).await;
     assert_eq!(
@@ -208,12 +175,12 @@ async fn asked_then_retried(method: SyncMethod, is_first: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_server_is_retried_when_a_person_says_so() {
+async fn a_person_can_retry_a_failed_server() {
     asked_then_retried(SyncMethod::Symlink, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_on_which_nothing_was_before_is_retried() {
+async fn a_server_without_a_previous_release_can_be_retried() {
     asked_then_retried(SyncMethod::Symlink, true).await;
 }
 
@@ -223,12 +190,12 @@ async fn a_failed_server_is_retried_in_place_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_server_is_skipped_when_a_person_says_so() {
-    let mut world = World::with(wishes(&[2], ONE, OnFailure::Ask)).await;
+async fn a_person_can_skip_a_failed_server() {
+    let mut world = rollout(&[2], ONE, OnFailure::Ask).start().await;
     world.script("deploy.sh", "[ \"$2\" = web2 ]");
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
-    paused(&world, id).await;
+    world.until_paused(id).await;
     answer(&world.app, &admin(), id, Answer::Skip).await.unwrap();
 
     let deployment = world.end(id).await;
@@ -237,8 +204,8 @@ async fn a_failed_server_is_skipped_when_a_person_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_rolled_back_by_a_deployment_of_its_own() {
-    let mut world = World::with(wishes(&[3], ONE, OnFailure::RollBack)).await;
+async fn a_failed_rollout_is_rolled_back_by_a_deployment_of_its_own() {
+    let mut world = rollout(&[3], ONE, OnFailure::RollBack).start().await;
     world.repository.write("a", "1");
     let first = world.commit("First").await;
     world.deploy(&first).await;
@@ -260,12 +227,7 @@ async fn what_failed_is_rolled_back_by_a_deployment_of_its_own() {
     );
     let back = world.end(back).await;
     assert_eq!((back.kind, back.origin), (Kind::Rollback, Some(failed.id)));
-    assert_eq!(
-        back.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(back.id).await
-    );
+    world.assert_succeeded(&back).await;
     assert_eq!(back.outcome, "2 servers deployed.");
     for server in 1..=3 {
         assert_eq!(world.read(server, "dev/shop/a"), "1");
@@ -273,8 +235,8 @@ async fn what_failed_is_rolled_back_by_a_deployment_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_had_nothing_before_is_said_not_to_be_rolled_back() {
-    let mut world = World::with(wishes(&[1], ONE, OnFailure::RollBack)).await;
+async fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
+    let mut world = rollout(&[1], ONE, OnFailure::RollBack).start().await;
     world.script("deploy.sh", "exit 1");
     let commit = world.commit("First").await;
     let failed = world.deploy(&commit).await;
@@ -285,11 +247,12 @@ async fn what_had_nothing_before_is_said_not_to_be_rolled_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_approved_is_done_or_nothing_is() {
-    let mut wishes = wishes(&[2], ONE, OnFailure::Stop);
-    wishes.options.approval_hours = Some(1);
-    wishes.policy = Some("p, boss, *, *, administer, always, allow");
-    let mut world = World::with(wishes).await;
+async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
+    let project = rollout(&[2], ONE, OnFailure::Stop).approval_hours(1);
+    let mut world = project
+        .policy("p, boss, *, *, administer, always, allow")
+        .start()
+        .await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let boss = Actor::user("boss", "127.0.0.1");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{DeploymentState, EnvironmentOptions, StepKind, StepState, Variable};
 
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_run_in_order_with_the_arguments_of_the_original() {
@@ -29,12 +29,7 @@ async fn scripts_run_in_order_with_the_arguments_of_the_original() {
 
     let deployment = world.deploy(&commit).await;
 
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_succeeded(&deployment).await;
     let expected = format!(
         "predeploy dev {commit}  main\nlocal dev localhost main {commit}  main\n\
          deploy dev web1 {commit} web1 main\ntests dev web1 main {commit} web1 main\n"
@@ -62,7 +57,7 @@ const TOLD: [&str; 7] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_script_is_told_of_its_deployment() {
+async fn every_script_knows_its_deployment() {
     let mut world = World::simple().await;
     let proof = world.dir.path().join("proof");
     let values: Vec<String> = TOLD.iter().map(|name| format!("${{DEPLOYER_{name}?}}")).collect();
@@ -77,12 +72,7 @@ async fn every_script_is_told_of_its_deployment() {
     }
     let first = world.commit("First").await;
     let was = world.deploy(&first).await;
-    assert_eq!(
-        was.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(was.id).await
-    );
+    world.assert_succeeded(&was).await;
     world.repository.write("a", "2");
     let second = world.commit("Second").await;
     std::fs::remove_file(&proof).unwrap();
@@ -106,11 +96,7 @@ async fn every_script_is_told_of_its_deployment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_deploy_script_fails_its_server_and_stops_the_others() {
-    let mut world = World::with(Wishes {
-        clusters: vec![1, 1],
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().clusters(&[1, 1]).start().await;
     world.repository.write("a", "1");
     world.script("deploy.sh", "echo before; echo trouble >&2; exit 3");
     let commit = world.commit("Broken").await;
@@ -137,13 +123,9 @@ async fn a_failing_deploy_script_fails_its_server_and_stops_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failing_tests_fail_only_where_the_environment_says_so() {
+async fn failing_tests_fail_a_deployment_only_where_the_environment_says_so() {
     for strict in [true, false] {
-        let mut world = World::with(Wishes {
-            fail_on_failed_tests: strict,
-            ..Wishes::default()
-        })
-        .await;
+        let mut world = World::project().fail_on_failed_tests(strict).start().await;
         world.script("tests/run_tests.sh", "exit 1");
         let commit = world.commit("Red").await;
         let deployment = world.deploy(&commit).await;
@@ -195,11 +177,7 @@ async fn secrets_do_not_reach_the_log() {
         variables,
         ..EnvironmentOptions::default()
     };
-    let mut world = World::with(Wishes {
-        options,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().options(options).start().await;
     world.script("predeploy.sh", "echo here $TOKEN");
     world.script(
         "deploy.sh",
@@ -218,17 +196,13 @@ async fn secrets_do_not_reach_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_takes_too_long_is_ended_with_all_it_started() {
+async fn a_script_that_exceeds_its_limit_is_ended_with_its_children() {
     let options = EnvironmentOptions {
         remote_timeout: 1,
         local_timeout: 1,
         ..EnvironmentOptions::default()
     };
-    let mut world = World::with(Wishes {
-        options,
-        ..Wishes::default()
-    })
-    .await;
+    let mut world = World::project().options(options).start().await;
     let proof = world.dir.path().join("late");
     world.script(
         "deploy.sh",
@@ -255,61 +229,4 @@ async fn a_script_that_takes_too_long_is_ended_with_all_it_started() {
         .output()
         .unwrap();
     assert!(!sleeping.status.success(), "something of the script still runs");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_is_a_link_inside_the_tree_runs_and_one_that_leads_out_is_refused() {
-    use std::os::unix::fs::symlink;
-    let mut world = World::simple().await;
-    let tree = world.repository.path();
-    let proof = world.dir.path().join("proof");
-    let note = |name: &str| format!("echo {name} >> {}", proof.display());
-    for (link, name) in [
-        ("predeploy.sh", "predeploy"),
-        ("tests/run_local_tests.sh", "local"),
-        ("deploy.sh", "deploy"),
-        ("tests/run_tests.sh", "tests"),
-    ] {
-        world.script(&format!("bin/{name}"), &note(name));
-        let up = if link.contains('/') { "../" } else { "" };
-        std::fs::create_dir_all(tree.join("tests")).unwrap();
-        symlink(format!("{up}bin/{name}"), tree.join(link)).unwrap();
-    }
-    let first = world.commit("Links").await;
-    let deployment = world.deploy(&first).await;
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
-    let ran = || std::fs::read_to_string(&proof).unwrap();
-    assert_eq!(ran(), "predeploy\nlocal\ndeploy\ntests\n");
-    assert!(world.home(1, "dev/shop/bin/deploy").exists());
-    assert!(!world.home(1, "dev/shop/deploy.sh").is_symlink());
-
-    world.repository.write("f", "2");
-    let second = world.commit("More").await;
-    world.deploy(&second).await;
-    std::fs::write(&proof, "").unwrap();
-    let mut request = World::request(&first);
-    request.kind = deployer::domain::Kind::Rollback;
-    let id = world.ask(request).await;
-    let back = world.end(id).await;
-    assert_eq!(back.state, DeploymentState::Succeeded, "{}", world.log(id).await);
-    assert_eq!(ran(), "deploy\ntests\n");
-
-    for script in ["predeploy.sh", "deploy.sh"] {
-        std::fs::remove_file(tree.join(script)).unwrap();
-        symlink("/bin/true", tree.join(script)).unwrap();
-        let outside = world.commit("Outside").await;
-        let deployment = world.deploy(&outside).await;
-        let log = world.log(deployment.id).await;
-        assert_eq!(deployment.state, DeploymentState::Failed, "{log}");
-        assert!(
-            log.contains(&format!("{script} is a symbolic link that leads out of the tree")),
-            "{log}"
-        );
-        std::fs::remove_file(tree.join(script)).unwrap();
-    }
 }

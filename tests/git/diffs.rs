@@ -95,7 +95,7 @@ async fn every_kind_of_change_is_named() {
 }
 
 #[tokio::test]
-async fn a_huge_difference_is_cut_and_one_file_can_be_asked_for() {
+async fn a_huge_diff_is_cut_and_one_file_can_be_requested() {
     let mut origin = Origin::new();
     let empty: CommitId = origin.commit("empty").parse().unwrap();
     for n in 0..30 {

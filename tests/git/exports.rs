@@ -131,7 +131,7 @@ fn hostile(origin: &Origin, entries: &[(&str, &[u8], &str)]) -> String {
 }
 
 #[tokio::test]
-async fn a_hostile_tree_is_refused_and_nothing_stays() {
+async fn a_hostile_tree_is_refused_and_leaves_nothing_behind() {
     let mut origin = Origin::new();
     origin.write("file", "x");
     origin.write("dir/passwd", "x");
@@ -216,7 +216,7 @@ async fn a_cancelled_export_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_to_be_held_whole_has_a_limit() {
+async fn a_file_that_must_fit_in_memory_has_a_size_limit() {
     let mut origin = Origin::new();
     let mut noise = noise();
     origin.write("img/large", &noise);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::support::{Origin, Sshd, fetch};
 
 #[tokio::test]
-async fn a_fetch_tells_what_came_moved_and_went() {
+async fn a_fetch_reports_new_moved_and_deleted_branches() {
     let mut origin = Origin::new();
     let first = origin.commit("one");
     origin.git(&["branch", "old"]);
@@ -75,7 +75,7 @@ async fn a_commit_that_runs_somewhere_outlives_a_force_push() {
 }
 
 #[tokio::test]
-async fn an_empty_repository_and_a_missing_one_are_told_apart() {
+async fn empty_and_missing_repositories_are_different_errors() {
     let origin = Origin::new();
     let mirror = origin.fetched().await;
     let error = mirror
@@ -130,7 +130,7 @@ async fn ssh_fetches_probes_and_goes_on() {
 }
 
 #[tokio::test]
-async fn an_agent_is_asked_after_the_key_files() {
+async fn the_agent_is_tried_after_the_key_files() {
     let mut origin = Origin::new();
     origin.commit("one");
     let sshd = Sshd::start(origin.dir.path());
@@ -166,7 +166,7 @@ async fn an_agent_is_asked_after_the_key_files() {
 }
 
 #[tokio::test]
-async fn strangers_are_refused_with_what_to_do() {
+async fn visitors_without_login_are_refused_with_advice() {
     let mut origin = Origin::new();
     origin.commit("one");
     let sshd = Sshd::start(origin.dir.path());
@@ -241,7 +241,7 @@ pub async fn is_let_go(mirror: &Mirror) -> bool {
 }
 
 #[tokio::test]
-async fn a_silent_host_costs_the_time_limit_and_no_more() {
+async fn a_silent_host_costs_only_its_time_limit() {
     let origin = Origin::new();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();

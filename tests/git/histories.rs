@@ -12,7 +12,7 @@ fn main_branch() -> BranchName {
 }
 
 #[tokio::test]
-async fn a_commit_is_found_by_what_people_type_and_nothing_else_is_tried() {
+async fn a_commit_is_found_by_branch_or_hash_and_by_nothing_else() {
     let mut origin = Origin::new();
     let first = origin.commit("Title\n\nBody");
     origin.git(&["branch", "feature/x"]);
@@ -84,7 +84,7 @@ async fn branches_come_newest_first() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf8_is_shown_lossily() {
+async fn text_that_is_not_utf8_is_shown_with_replacements() {
     let origin = Origin::new();
     let input = b"commit refs/heads/main\nauthor M\xfcller <m\xfc@example.com> 1700000000 +0000\n\
                   committer X <x@example.com> 1700000000 +0000\ndata 5\nGr\xfc\xdfe\n";
@@ -155,7 +155,7 @@ async fn pages_of_a_long_history_are_what_git_log_says() {
 }
 
 #[tokio::test]
-async fn a_search_takes_text_author_and_hash_and_goes_on() {
+async fn a_search_matches_text_author_and_hash_and_can_be_continued() {
     let origin = Origin::new();
     long_history(&origin, 5_000);
     let mirror = origin.fetched().await;
@@ -205,7 +205,7 @@ async fn a_search_takes_text_author_and_hash_and_goes_on() {
 }
 
 #[tokio::test]
-async fn what_would_be_deployed_is_what_the_other_side_lacks() {
+async fn a_range_of_commits_is_what_the_other_side_lacks() {
     let mut origin = Origin::new();
     let base = origin.commit("base").parse().unwrap();
     let two = origin.commit("two").parse().unwrap();

@@ -21,14 +21,10 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::fetches::is_let_go;
 use super::support::{Origin, fetch};
+use crate::support::tls::Identity;
 
 /// `ada:a token`, as a request carries it.
 const LOGIN: &str = "Basic YWRhOmEgdG9rZW4=";
@@ -54,7 +50,8 @@ impl Drop for GitHost {
 
 impl GitHost {
     async fn serving(origin: &Origin) -> Self {
-        let (acceptor, certificate) = identity(origin.dir.path());
+        let identity = Identity::new(origin.dir.path(), "DNS:localhost,IP:127.0.0.1");
+        let acceptor = identity.acceptor();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, root) = (Arc::new(Mutex::new(Vec::new())), origin.dir.path().to_owned());
@@ -79,7 +76,7 @@ impl GitHost {
         });
         Self {
             port,
-            certificate,
+            certificate: identity.certificate,
             asked,
             serving: serving.abort_handle(),
         }
@@ -111,41 +108,6 @@ impl GitHost {
     fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
-}
-
-/// A key, and a certificate for the loopback that nobody signed.
-fn identity(dir: &Path) -> (TlsAcceptor, PathBuf) {
-    let (key, certificate) = (dir.join("key.pem"), dir.join("certificate.pem"));
-    let made = std::process::Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ])
-        .args(["-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_file(&certificate).unwrap()],
-            PrivateKeyDer::from_pem_file(&key).unwrap(),
-        )
-        .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), certificate)
 }
 
 fn short(status: StatusCode) -> Answer {
@@ -251,6 +213,7 @@ async fn a_private_repository_is_fetched_with_the_login_stored_for_its_host_and_
         asked[0].ends_with("service=git-upload-pack "),
         "it is not sent before somebody asks for it: {asked:?}"
     );
+    assert!(asked.len() > 1, "{asked:?}");
     assert!(asked[1..].iter().all(|one| one.ends_with(LOGIN)), "{asked:?}");
 
     origin.write(
@@ -268,7 +231,7 @@ async fn a_private_repository_is_fetched_with_the_login_stored_for_its_host_and_
 }
 
 #[tokio::test]
-async fn a_redirect_is_followed_to_https_and_takes_no_login_along() {
+async fn a_redirect_is_followed_to_https_without_the_login() {
     let mut origin = Origin::new();
     let first = origin.commit("one");
     let host = GitHost::serving(&origin).await;
@@ -299,7 +262,7 @@ async fn a_redirect_is_followed_to_https_and_takes_no_login_along() {
 }
 
 #[tokio::test]
-async fn what_the_host_does_not_give_is_told_plainly() {
+async fn what_the_git_host_refuses_is_reported_plainly() {
     let mut origin = Origin::new();
     origin.commit("one");
     let host = GitHost::serving(&origin).await;
@@ -344,7 +307,7 @@ async fn what_the_host_does_not_give_is_told_plainly() {
 }
 
 #[tokio::test]
-async fn a_host_that_falls_silent_holds_neither_the_thread_nor_the_mirror() {
+async fn a_silent_host_blocks_neither_its_thread_nor_its_mirror() {
     let mut origin = Origin::new();
     origin.commit("one");
     let host = GitHost::serving(&origin).await;

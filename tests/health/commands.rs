@@ -8,7 +8,7 @@ use super::*;
 const EVERYWHERE: [AskedFrom; 2] = [AskedFrom::Deployer, AskedFrom::Server];
 
 #[tokio::test]
-async fn a_command_is_well_when_it_ends_with_zero() {
+async fn a_command_is_healthy_when_it_exits_with_zero() {
     let server = Server::start().await;
     for from in EVERYWHERE {
         let (outcome, _) = server.ask(&check(command("true"), from, 1)).await;
@@ -31,7 +31,7 @@ async fn a_command_is_well_when_it_ends_with_zero() {
 }
 
 #[tokio::test]
-async fn a_command_finds_its_variables_and_its_directory_and_its_output_is_kept() {
+async fn a_command_gets_its_variables_and_directory_and_its_output_is_kept() {
     let server = Server::start().await;
     for from in EVERYWHERE {
         let line = "echo $DEPLOYER_SERVER \"$COLOUR\"; pwd >&2";

@@ -35,7 +35,7 @@ async fn a_service_that_comes_up_is_healthy_after_some_attempts() {
 }
 
 #[tokio::test]
-async fn good_answers_may_be_wanted_in_a_row() {
+async fn several_healthy_answers_in_a_row_can_be_required() {
     let server = Server::start().await;
     let backend = Backend::start(|number, _| page(if number == 2 { 500 } else { 200 }, "")).await;
     let mut wanted = check(Probe::Http(http(backend.port)), AskedFrom::Deployer, 5);
@@ -51,7 +51,7 @@ async fn good_answers_may_be_wanted_in_a_row() {
 }
 
 #[tokio::test]
-async fn a_page_has_to_have_the_status_and_the_text() {
+async fn a_page_must_have_the_expected_status_and_text() {
     let server = Server::start().await;
     let backend = Backend::start(|_, _| page(204, "all is well")).await;
     for from in EVERYWHERE {
@@ -79,7 +79,7 @@ async fn a_page_has_to_have_the_status_and_the_text() {
 }
 
 #[tokio::test]
-async fn the_host_header_is_the_one_that_was_written() {
+async fn the_host_header_is_the_configured_one() {
     let server = Server::start().await;
     let backend = Backend::start(|_, request| {
         let asked = request.to_lowercase().contains("\r\nhost: shop.example\r\n");
@@ -99,7 +99,7 @@ async fn the_host_header_is_the_one_that_was_written() {
 }
 
 #[tokio::test]
-async fn redirects_are_answers_unless_they_are_to_be_followed() {
+async fn redirects_are_answers_unless_they_should_be_followed() {
     let server = Server::start().await;
     let backend = Backend::start(|_, request| match request.split(' ').nth(1) {
         Some("/up") => redirect("/in/there?a=b"),
@@ -123,7 +123,7 @@ async fn redirects_are_answers_unless_they_are_to_be_followed() {
 }
 
 #[tokio::test]
-async fn redirecting_for_ever_and_leading_away_are_told() {
+async fn endless_and_foreign_redirects_are_reported() {
     let server = Server::start().await;
     let circle = Backend::start(|number, _| redirect(&format!("/up?{number}"))).await;
     for (backend, from, ending) in [

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_port_is_well_when_it_accepts_connections() {
+async fn a_port_is_healthy_when_it_accepts_connections() {
     let server = Server::start().await;
     let backend = Backend::start(|_, _| String::new()).await;
     let dead = dead_port().await;
@@ -27,7 +27,7 @@ async fn a_port_is_well_when_it_accepts_connections() {
 }
 
 #[tokio::test]
-async fn a_server_asks_itself_where_the_deployer_reaches_nothing() {
+async fn a_server_checks_itself_where_the_deployer_cannot_reach_it() {
     let mut server = Server::start().await;
     server.address = "127.0.0.9";
     let backend = Backend::start(|_, _| page(200, "")).await;
@@ -48,7 +48,7 @@ async fn a_server_asks_itself_where_the_deployer_reaches_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_forbids_forwarding_is_told_at_once() {
+async fn a_server_that_forbids_forwarding_is_reported_at_once() {
     let server = Server::with(Sshd::builder().line("AllowTcpForwarding no")).await;
     let backend = Backend::start(|_, _| page(200, "")).await;
     for probe in [Probe::Http(http(backend.port)), tcp(backend.port)] {
@@ -65,7 +65,7 @@ async fn a_server_that_forbids_forwarding_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_connection_through_sshd_leaves_no_room_taken() {
+async fn connections_through_sshd_free_their_channels() {
     let server = Server::start().await;
     let backend = Backend::start(|_, _| page(200, &"x".repeat(3_000_000))).await;
     // Far more than there are channels, one after the other and cut off in the middle.

@@ -1,57 +1,15 @@
 //! Pages over TLS, with a certificate that no public authority signed.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "openssl makes a certificate before the test begins"
-)]
-
-use std::process::Command;
 
 use deployer::http::{Host, Limits, Request, Tls};
 use tempfile::TempDir;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
+use crate::support::tls::Identity;
 
 /// A backend that speaks TLS as `shop.example`, and its certificate's file.
 async fn secure_backend(dir: &TempDir) -> (u16, std::path::PathBuf, JoinHandle<()>) {
-    let (key, certificate) = (dir.path().join("key.pem"), dir.path().join("certificate.pem"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ])
-        .args(["-days", "2", "-subj", "/CN=shop.example"])
-        .args([
-            "-addext",
-            "subjectAltName=DNS:shop.example",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-        ])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{made:?}");
-    let chain = vec![CertificateDer::from_pem_file(&certificate).expect("a certificate")];
-    let key = PrivateKeyDer::from_pem_file(&key).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a pair");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let identity = Identity::new(dir.path(), "DNS:shop.example");
+    let acceptor = identity.acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     let task = tokio::spawn(async move {
@@ -64,11 +22,11 @@ async fn secure_backend(dir: &TempDir) -> (u16, std::path::PathBuf, JoinHandle<(
             });
         }
     });
-    (port, certificate, task)
+    (port, identity.certificate, task)
 }
 
 #[tokio::test]
-async fn a_certificate_is_looked_at_unless_told_otherwise() {
+async fn a_certificate_is_verified_unless_switched_off() {
     let dir = TempDir::new().expect("a directory");
     let (port, _, _task) = secure_backend(&dir).await;
     let server = Server::start().await;
@@ -90,7 +48,7 @@ async fn a_certificate_is_looked_at_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn certificates_from_a_file_are_trusted_for_their_names_only() {
+async fn certificates_from_a_file_are_trusted_only_for_their_names() {
     let dir = TempDir::new().expect("a directory");
     let (port, certificate, _task) = secure_backend(&dir).await;
     let host = Host {

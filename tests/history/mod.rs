@@ -2,6 +2,7 @@
 //! and rights, the activity page, and the live streams.
 
 mod activity;
+mod large;
 mod pages;
 mod streams;
 pub mod support;

@@ -32,7 +32,8 @@ async fn walk(site: &TestSite, path: &str) -> Vec<Vec<i64>> {
         let text = page(site, &path).await;
         pages.push(listed(&text));
         next = link(&text, "next");
-        if let (Some(back), Some(before)) = (link(&text, "prev"), pages.len().checked_sub(2)) {
+        if let Some(before) = pages.len().checked_sub(2) {
+            let back = link(&text, "prev").expect("a way back");
             assert_eq!(
                 listed(&page(site, &back).await),
                 pages[before],
@@ -75,7 +76,7 @@ async fn a_reader_sees_full_pages_of_what_they_may_see_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_may_see_nothing_is_told_so() {
+async fn a_user_who_may_see_nothing_reads_so() {
     let site = site_for("eve").await;
     busy(&site).await;
     for path in ["/history", "/history.csv", "/activity", "/live"] {
@@ -84,7 +85,7 @@ async fn who_may_see_nothing_is_told_so() {
 }
 
 #[tokio::test]
-async fn each_field_narrows_and_all_together_do() {
+async fn each_filter_narrows_the_list_and_so_do_all_together() {
     let site = site_for("admin").await;
     busy(&site).await;
     type Takes = fn(i64) -> bool;
@@ -121,7 +122,7 @@ async fn an_empty_list_says_why() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_understood_is_said_in_the_form() {
+async fn invalid_filters_are_reported_in_the_form() {
     let site = site_for("admin").await;
     busy(&site).await;
     for (query, sentence) in [
@@ -150,7 +151,7 @@ async fn titles_are_text_whatever_they_hold() {
 }
 
 #[tokio::test]
-async fn a_download_holds_all_that_matches() {
+async fn a_download_contains_everything_that_matches() {
     let site = site_for("alice").await;
     busy(&site).await;
     let answer = site.get("/history.csv?state=failed").await;
@@ -170,7 +171,7 @@ async fn a_download_holds_all_that_matches() {
 }
 
 #[tokio::test]
-async fn what_was_deployed_stays_in_the_history_of_who_may_see_it_after_its_place_is_gone() {
+async fn deployments_of_a_deleted_environment_stay_in_the_history_of_those_who_may_see_it() {
     let site = site_for("alice").await;
     let (shop, places) = project(&site, "shop", &["beta"]).await;
     past(&site, vec![(asked(&shop, &places[0], 2), S::Succeeded)]).await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deployer::domain::{Chunk, DeploymentState, Line, Stream};
+use deployer::domain::{Chunk, DeploymentId, DeploymentState, Line, Stream};
 use deployer::engine::live::Hub;
 use deployer::store::{Lease, Store, deployments, log, queue};
 use reqwest::{Client, Response};
@@ -19,14 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STREAMS: usize = 100;
 
 /// A deployment that runs, and what its worker would hold.
-struct Work {
+pub(super) struct Work {
     store: Store,
     hub: Hub,
     lease: Lease,
 }
 
 impl Work {
-    async fn begin(site: &TestSite) -> Self {
+    pub(super) async fn begin(site: &TestSite) -> Self {
         let host = server(site, "web1").await;
         let (shop, places) = project(site, "shop", &["beta"]).await;
         queued(site, &deployment(&shop, &places[0], &[host])).await;
@@ -41,15 +41,24 @@ impl Work {
         }
     }
 
+    pub(super) fn deployment(&self) -> DeploymentId {
+        self.lease.deployment
+    }
+
     fn path(&self) -> String {
-        format!("/deployments/{}/events", self.lease.deployment)
+        format!("/deployments/{}/events", self.deployment())
     }
 
     /// Prints lines `from..to` as a worker would: stored, then told.
-    async fn print(&self, from: usize, to: usize) {
+    pub(super) async fn print(&self, from: usize, to: usize) {
+        self.print_long(from, to, 0).await;
+    }
+
+    /// The same, with so many bytes in each line.
+    async fn print_long(&self, from: usize, to: usize, bytes: usize) {
         let line = |number| Line {
             stream: Stream::Stdout,
-            text: format!("line-{number};"),
+            text: format!("line-{number};{}", "x".repeat(bytes)),
         };
         let chunk = Chunk {
             step: None,
@@ -111,6 +120,12 @@ impl Seen {
         id.unwrap_or("0").to_owned()
     }
 
+    /// The most lines that came in one message.
+    fn most_at_once(&self) -> usize {
+        let messages = self.text.split("\n\n");
+        messages.map(|one| one.matches("line-").count()).max().unwrap()
+    }
+
     fn has_ended(&self) -> bool {
         self.text.contains("event: end\n")
     }
@@ -127,7 +142,7 @@ async fn open(browser: &Client, url: &str, cookie: &str, last_id: &str) -> Respo
 }
 
 #[tokio::test]
-async fn who_loses_the_connection_over_and_over_sees_every_line_once() {
+async fn a_viewer_who_reconnects_again_and_again_sees_every_line_once() {
     let site = site_for("alice").await;
     let work = Arc::new(Work::begin(&site).await);
     let url = format!("{}{}", site.url, work.path());
@@ -166,7 +181,7 @@ async fn who_loses_the_connection_over_and_over_sees_every_line_once() {
 }
 
 #[tokio::test]
-async fn who_logs_out_sees_nothing_more() {
+async fn logging_out_ends_open_streams() {
     let options = Options {
         judge_every: Some(Duration::from_millis(300)),
         ..Options::default()
@@ -196,7 +211,7 @@ async fn who_logs_out_sees_nothing_more() {
 }
 
 #[tokio::test]
-async fn who_claims_to_have_seen_more_than_there_is_sees_what_comes() {
+async fn a_viewer_with_an_impossible_position_sees_new_lines() {
     let site = site_for("alice").await;
     let work = Work::begin(&site).await;
     work.print(0, 5).await;
@@ -250,4 +265,48 @@ async fn five_hundred_viewers_all_see_every_line_once() {
         assert_eq!(reader.await.unwrap(), (0..200).collect::<Vec<_>>());
     }
     drop(asleep);
+}
+
+/// Lines per write, bytes per line and writes: far more than the rings, the channel and the sockets
+/// between a worker and a viewer hold.
+const WRITE: usize = 80;
+const LINE: usize = 1000;
+const WRITES: usize = 250;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_viewers_are_cut_over_to_the_store_and_hold_nobody_up() {
+    let site = site_for("alice").await;
+    let work = Work::begin(&site).await;
+    let (url, cookie) = (format!("{}{}", site.url, work.path()), site.session_cookie());
+    let mut asleep = Vec::new();
+    for _ in 0..2 {
+        asleep.push(open(&site.browser, &url, &cookie, "0").await);
+    }
+    let mut awake = open(&site.browser, &url, &cookie, "0").await;
+    let mut seen = Seen::default();
+    seen.read(&mut awake, |seen| seen.text.contains("data:")).await;
+
+    // Whoever is awake has each write before the next one is made.
+    for write in 0..WRITES {
+        let (from, to) = (write * WRITE, (write + 1) * WRITE);
+        work.print_long(from, to, LINE).await;
+        let mut new = Seen::default();
+        new.read(&mut awake, |new| {
+            new.lines_so_far() == WRITE && new.text.ends_with("\n\n")
+        })
+        .await;
+        assert_eq!(new.lines(), (from..to).collect::<Vec<_>>());
+        assert!(new.most_at_once() <= WRITE, "it was not told, but read the store");
+    }
+    work.end().await;
+
+    for mut stream in asleep {
+        let mut seen = Seen::default();
+        seen.read(&mut stream, Seen::has_ended).await;
+        assert_eq!(seen.lines(), (0..WRITES * WRITE).collect::<Vec<_>>());
+        assert!(
+            seen.most_at_once() > WRITE,
+            "what was told was kept for a sleeper"
+        );
+    }
 }

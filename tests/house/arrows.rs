@@ -8,6 +8,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
+    ("terminal", &[]),
     ("process", &["domain"]),
     ("http", &["domain"]),
     ("git", &["domain", "clock", "process", "http"]),
@@ -23,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "engine",
         &[
             "domain", "clock", "process", "access", "store", "git", "ssh", "sync", "balancer", "health",
+            "terminal",
         ],
     ),
     (
@@ -34,7 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "web",
         &[
-            "domain", "clock", "app", "access", "config", "engine", "git", "store",
+            "domain", "clock", "app", "access", "config", "engine", "git", "store", "terminal",
         ],
     ),
     (

@@ -57,7 +57,7 @@ async fn decided(haproxy: &Haproxy) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_drained_taken_out_and_put_back_on_the_page() {
+async fn a_server_is_drained_disabled_and_enabled_on_the_page() {
     let web1 = Backend::start("web1").await;
     let pages = Pages::start(&["dev"], "admin").await;
     let (haproxy, address) = one_server(&pages, &web1).await;

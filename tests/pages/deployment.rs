@@ -5,7 +5,7 @@ use deployer::store::{deployments, environments, projects};
 use reqwest::StatusCode;
 
 use super::support::{Pages, location};
-use crate::support::world::Wishes;
+use crate::support::world::World;
 
 /// The address and the hidden fields of an act's form.
 fn form(page: &str, id: DeploymentId, act: &str) -> (String, Vec<(String, String)>) {
@@ -53,7 +53,7 @@ async fn press_twice(pages: &Pages, id: DeploymentId, act: &str) -> DeploymentId
     let two = location(&send(pages, &form).await);
     assert_eq!(id_of(&two), one, "{act}");
     let page = page_of(pages, one).await;
-    assert!(page.contains("This was asked for already"), "{act}: {page}");
+    assert!(page.contains("Already requested as deployment "), "{act}: {page}");
     one
 }
 
@@ -79,14 +79,7 @@ async fn an_act_sent_twice_is_one_deployment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_and_a_resume_sent_twice_are_one_deployment_each() {
-    let mut pages = Pages::with(
-        Wishes {
-            clusters: vec![1, 1],
-            ..Wishes::default()
-        },
-        "admin",
-    )
-    .await;
+    let mut pages = Pages::with(World::project().clusters(&[1, 1]), "admin").await;
     pages.world.script("deploy.sh", "test ! -e ~/broken");
     let commit = pages.world.commit("First").await;
     std::fs::write(pages.world.home(1, "broken"), "").unwrap();
@@ -99,7 +92,7 @@ async fn a_retry_and_a_resume_sent_twice_are_one_deployment_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
+async fn acts_follow_a_renamed_environment_and_not_the_one_that_took_its_name() {
     let mut pages = Pages::start(&["dev"], "admin").await;
     pages.world.repository.write("a", "1");
     let commit = pages.world.commit("First").await;
@@ -143,16 +136,8 @@ async fn acts_reach_a_place_that_was_renamed_and_not_who_took_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_and_what_runs_is_cancelled_on_its_page() {
-    let mut pages = Pages::with(
-        Wishes {
-            environments: vec!["dev"],
-            workers: 1,
-            ..Wishes::default()
-        },
-        "admin",
-    )
-    .await;
+async fn waiting_and_running_deployments_are_cancelled_on_their_page() {
+    let mut pages = Pages::with(World::project().workers(1), "admin").await;
     pages.world.script("deploy.sh", "touch ~/begun; sleep 50");
     let commit = pages.world.commit("First").await;
     let running = pages
@@ -171,9 +156,9 @@ async fn what_waits_and_what_runs_is_cancelled_on_its_page() {
         .await;
     let page = page_of(&pages, waiting).await;
     assert!(
-        page.contains("It is the first in the queue.")
+        page.contains("First in the queue.")
             && page.contains(&format!(
-                "It waits for <a href=\"/deployments/{running}\">deployment {running}</a> of shop/dev to end."
+                "Waiting for <a href=\"/deployments/{running}\">deployment {running}</a> of shop/dev to finish."
             )),
         "{page}"
     );
@@ -184,7 +169,7 @@ async fn what_waits_and_what_runs_is_cancelled_on_its_page() {
             format!("/deployments/{id}")
         );
         let page = page_of(&pages, id).await;
-        let told = ["has cancelled it.", "It was cancelled."];
+        let told = ["Cancelled by ", "Cancelled."];
         assert!(told.iter().any(|words| page.contains(words)), "{page}");
         let ended = pages.world.end(id).await;
         assert_eq!(ended.state, DeploymentState::Cancelled);
@@ -200,7 +185,7 @@ fn lines(page: &str) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_is_sifted_and_downloaded() {
+async fn a_log_is_filtered_and_downloaded() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     pages.world.script("predeploy.sh", "echo made here");
     pages
@@ -225,7 +210,7 @@ async fn a_log_is_sifted_and_downloaded() {
             (here, there),
             "{query}: {lines}"
         );
-        assert_eq!(page.contains("No line matches."), !here && !there, "{query}");
+        assert_eq!(page.contains("No matching line."), !here && !there, "{query}");
     }
     let (status, text) = pages.get(&format!("/deployments/{id}/log")).await;
     assert_eq!(status, StatusCode::OK);
@@ -260,7 +245,7 @@ fn phases(page: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_drawn_where_it_did_and_undone_only_where_something_was_done() {
+async fn failures_are_drawn_where_they_happened_and_rollback_covers_only_changed_servers() {
     let mut pages = Pages::start(&["dev"], "admin").await;
     pages.world.repository.write("a", "1");
     let good = pages.world.commit("Good").await;

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use super::support::Pages;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_two_commits_are_compared_and_hostile_text_is_text() {
+async fn any_two_commits_can_be_compared_and_their_text_is_escaped() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     pages.world.repository.write("keep.txt", "one\ntwo\nthree\n");
     pages.world.repository.write("logo.png", [0_u8, 159, 146, 150]);
@@ -27,7 +27,7 @@ async fn any_two_commits_are_compared_and_hostile_text_is_text() {
         !page.contains("<script>alert(1)") && !page.contains("<b>.html"),
         "{page}"
     );
-    assert!(page.contains("Show it alone, at length") && !page.contains("line 999"));
+    assert!(page.contains("Show this file alone") && !page.contains("line 999"));
     let alone = pages
         .page("/projects/shop/diff?from=&to=main&only=long.txt")
         .await;
@@ -37,13 +37,13 @@ async fn any_two_commits_are_compared_and_hostile_text_is_text() {
     let back = pages
         .page(&format!("/projects/shop/diff?from=main&to={first}"))
         .await;
-    assert!(back.contains("1 commit of the first one"), "{back}");
+    assert!(back.contains("Removes 1 commit."), "{back}");
     let same = pages.page("/projects/shop/diff?from=main&to=main").await;
     assert!(same.contains("Both are the same commit"), "{same}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_found_is_said_beside_its_field() {
+async fn errors_about_missing_things_appear_at_their_field() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     pages.world.repository.write("a", "1");
     pages.world.commit("First").await;

@@ -14,7 +14,7 @@ async fn two_commits(pages: &mut Pages) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_previewed_is_what_is_deployed_once() {
+async fn a_preview_shows_what_is_deployed_and_deploys_once() {
     let mut pages = Pages::start(&["dev"], "dora").await;
     let (first, second) = two_commits(&mut pages).await;
 
@@ -47,14 +47,14 @@ async fn what_is_previewed_is_what_is_deployed_once() {
     let back = pages
         .page(&format!("/projects/shop/dev?commit={}", &first[..8]))
         .await;
-    assert!(back.contains("it is a way back"), "{back}");
+    assert!(back.contains("deploying it removes newer changes"), "{back}");
     let plan = pages.fragment("/projects/shop/dev/plan?commit=main").await;
     assert!(plan.trim_start().starts_with("<div id=\"plan\""), "{plan}");
-    assert!(plan.contains("run this commit already"), "{plan}");
+    assert!(plan.contains("already run this commit"), "{plan}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_input_is_answered_beside_its_field() {
+async fn invalid_input_is_reported_beside_its_field() {
     let mut pages = Pages::start(&["dev", "prod"], "admin").await;
     let (_, second) = two_commits(&mut pages).await;
     let token = value(&pages.page("/projects/shop/dev").await, "csrf");
@@ -106,7 +106,7 @@ async fn wrong_input_is_answered_beside_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_deploy_is_told_why_and_is_refused() {
+async fn a_visitor_who_may_not_deploy_sees_why_and_is_refused() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     let (_, second) = two_commits(&mut pages).await;
     let page = pages.page("/projects/shop/dev").await;
@@ -125,12 +125,12 @@ async fn who_may_not_deploy_is_told_why_and_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_asked_what_it_runs() {
+async fn a_servers_release_is_read_from_the_server() {
     let mut pages = Pages::start(&["dev"], "rita").await;
     let (first, _) = two_commits(&mut pages).await;
     let live = pages.fragment("/projects/shop/dev/servers/web1").await;
     assert!(
-        live.contains("The server says so itself") && live.contains(&first),
+        live.contains("Confirmed by the server") && live.contains(&first),
         "{live}"
     );
     let address = "/projects/shop/dev/servers/web1";
@@ -141,7 +141,7 @@ async fn a_server_is_asked_what_it_runs() {
     );
     let whole = pages.page(address).await;
     assert!(
-        whole.contains("</html>") && whole.contains("The server says so itself") && !live.contains("</html>"),
+        whole.contains("</html>") && whole.contains("Confirmed by the server") && !live.contains("</html>"),
         "{whole}"
     );
 
@@ -151,7 +151,7 @@ async fn a_server_is_asked_what_it_runs() {
         .replace(&first, &"e".repeat(40));
     std::fs::write(&marker, other).unwrap();
     let live = pages.fragment("/projects/shop/dev/servers/web1").await;
-    assert!(live.contains("Not what we know"), "{live}");
+    assert!(live.contains("Differs from our record"), "{live}");
     assert_eq!(
         pages.get("/projects/shop/dev/servers/web9").await.0,
         StatusCode::NOT_FOUND
@@ -167,7 +167,7 @@ async fn a_server_is_asked_what_it_runs() {
     crate::support::store::bring_in(tx).await;
     let live = pages.fragment("/projects/shop/dev/servers/web1").await;
     assert!(
-        live.contains("as far as we know") && live.contains("t-bad"),
+        live.contains("according to our record") && live.contains("t-bad"),
         "{live}"
     );
 }

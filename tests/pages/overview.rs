@@ -3,6 +3,7 @@
 use deployer::domain::ProjectId;
 
 use super::support::Pages;
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_what_runs_where_and_finds_it() {
@@ -37,13 +38,8 @@ async fn shows_what_runs_where_and_finds_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_differ_are_called_drift() {
-    use crate::support::world::Wishes;
     use deployer::app::deployments::Choice;
-    let wishes = Wishes {
-        clusters: vec![2],
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, "rita").await;
+    let mut pages = Pages::with(World::project().clusters(&[2]), "rita").await;
     pages.world.repository.write("a", "1");
     let first = pages.world.commit("First").await;
     pages.world.deploy(&first).await;
@@ -51,7 +47,7 @@ async fn servers_that_differ_are_called_drift() {
     let second = pages.world.commit("Second").await;
     let store = &pages.world.store;
     let server = deployer::store::servers::by_name(store, "web2").await.unwrap().id;
-    let mut request = crate::support::world::World::request(&second);
+    let mut request = World::request(&second);
     request.choice = Choice::Server(server);
     let id = pages.world.ask(request).await;
     pages.world.end(id).await;
@@ -63,7 +59,7 @@ async fn servers_that_differ_are_called_drift() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_see_nothing_is_told_so_and_an_admin_what_to_do() {
+async fn a_user_who_may_see_nothing_reads_so_and_an_admin_reads_what_to_do() {
     let pages = Pages::start(&["dev"], "nobody").await;
     let page = pages.page("/").await;
     assert!(

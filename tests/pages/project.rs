@@ -14,7 +14,7 @@ async fn shows_the_chain_and_what_may_be_promoted() {
     let page = pages.page("/projects/shop?env=prod").await;
     assert!(page.contains("1 commit behind main"), "{page}");
     assert!(page.contains(&format!("Promote {}", &first[..8])), "{page}");
-    assert!(page.contains("Not yet deployed to dev with success"), "{page}");
+    assert!(page.contains("Not yet deployed to dev successfully"), "{page}");
     assert!(page.contains("With a body"), "{page}");
     let found = pages.page("/projects/shop?q=second").await;
     assert!(
@@ -74,7 +74,7 @@ async fn a_reader_has_no_buttons_and_cannot_fetch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_is_down_leaves_the_page_standing() {
+async fn the_page_opens_while_the_git_host_is_down() {
     let pages = Pages::start(&["dev"], "dora").await;
     let path = pages.world.repository.path();
     std::fs::rename(&path, path.with_extension("away")).unwrap();
@@ -114,7 +114,7 @@ async fn commits_come_150_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_of_a_project_is_locked_on_its_page() {
+async fn a_whole_project_is_locked_on_its_page() {
     let mut pages = Pages::start(&["dev"], "admin").await;
     pages.world.repository.write("a", "1");
     let commit = pages.world.commit("First").await;

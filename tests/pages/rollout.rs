@@ -1,12 +1,14 @@
 //! What people see of rollouts: lanes and what is where, the acts, the plan before the deed, locks.
 
+use deployer::app::deployments::DeployRequest;
 use deployer::domain::{
-    CommitId, DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions, Share, Strategy,
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions,
+    Share, Strategy,
 };
 use reqwest::StatusCode;
 
 use super::support::{Pages, location, value};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// The text of the first element with this class, without its tags.
 fn text(page: &str, mark: &str) -> String {
@@ -42,13 +44,8 @@ fn rolling() -> EnvironmentOptions {
 }
 
 async fn two_servers(who: &str) -> (Pages, CommitId) {
-    let wishes = Wishes {
-        clusters: vec![2],
-        options: rolling(),
-        workers: 0,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, who).await;
+    let project = World::project().clusters(&[2]).options(rolling()).workers(0);
+    let mut pages = Pages::with(project, who).await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     (pages, commit.parse().unwrap())
@@ -56,21 +53,11 @@ async fn two_servers(who: &str) -> (Pages, CommitId) {
 
 /// An environment of two servers; the first deployment there is done.
 async fn deployed(options: EnvironmentOptions) -> Pages {
-    let wishes = Wishes {
-        clusters: vec![2],
-        options,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, "admin").await;
+    let project = World::project().clusters(&[2]).options(options);
+    let mut pages = Pages::with(project, "admin").await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
-    let first = pages.world.ask(World::request(&commit)).await;
-    pages
-        .world
-        .until(first, "it waits or is done", |deployment| {
-            deployment.pause.is_some() || deployment.state.is_final()
-        })
-        .await;
+    pages.world.deploy(&commit).await;
     pages
 }
 
@@ -79,7 +66,7 @@ async fn failing(pages: &mut Pages, state: DeploymentState) -> DeploymentId {
     pages.world.script("deploy.sh", "[ \"$2\" != web1 ] || exit 3");
     let commit = pages.world.commit("Break web1").await;
     let id = pages.world.ask(World::request(&commit)).await;
-    let reached = |deployment: &deployer::domain::Deployment| deployment.state == state;
+    let reached = |deployment: &Deployment| deployment.state == state;
     pages.world.until(id, "it has failed on web1", reached).await;
     id
 }
@@ -92,18 +79,14 @@ async fn after_a_failure_the_page_says_what_is_where_and_what_to_do() {
     let id = failing(&mut pages, DeploymentState::Failed).await;
     let page = pages.page(&format!("/deployments/{id}")).await;
     assert_eq!(page.matches("class=\"lane\"").count(), 1);
-    let what = text(&page, "class=\"stands\"");
+    let what = text(&page, "class=\"findings\"");
     assert!(
-        what.contains("deploy.sh ended with") && what.contains("Not touched: it runs"),
+        what.contains("deploy.sh ended with")
+            && what.contains("Not touched, because another server failed: it runs"),
         "{what}"
     );
     let acts = text(&page, "id=\"acts\"");
-    let order = [
-        "It failed. What now?",
-        "Retry the 1 failed",
-        "Resume the",
-        "Roll back to",
-    ];
+    let order = ["Failed.", "Retry web1", "Resume ", "Roll back to"];
     let places: Vec<Option<usize>> = order.iter().map(|words| acts.find(words)).collect();
     assert!(
         places.iter().all(Option::is_some) && places.is_sorted(),
@@ -118,28 +101,37 @@ async fn a_failure_that_pauses_is_a_question_with_its_answers() {
     let page = pages.page(&format!("/deployments/{id}")).await;
     let acts = text(&page, "id=\"acts\"");
     assert!(
-        acts.contains("web1 failed. What now?") && acts.contains("Skip them"),
+        acts.contains("web1 failed.") && acts.contains("Skip them"),
         "{acts}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canary_is_a_question_with_its_answers() {
-    let mut options = rolling();
-    options.rollout.strategy = Strategy::Canary {
+    let mut pages = deployed(rolling()).await;
+    pages.world.repository.write("index.html", "good day");
+    let commit = pages.world.commit("Greet people formally").await;
+    let canary = Strategy::Canary {
         first: 1,
         wait: None,
         batch: Share::Count(1),
         keep: None,
     };
-    let pages = deployed(options).await;
-    let page = pages.page("/deployments/1").await;
+    let request = DeployRequest {
+        strategy: Some(canary),
+        ..World::request(&commit)
+    };
+    let id = pages.world.ask(request).await;
+    let paused = |deployment: &Deployment| deployment.state == DeploymentState::Paused;
+    pages.world.until(id, "the canary is done", paused).await;
+    let page = pages.page(&format!("/deployments/{id}")).await;
     let acts = text(&page, "id=\"acts\"");
     assert!(
-        acts.contains("The canaries are done. Do they look well?"),
+        acts.contains("Canary deployed. Is it healthy?")
+            && acts.contains("Continue deploys the other server; Roll back returns web1 to"),
         "{acts}"
     );
-    for answer in ["Go on", "Roll back", "Stop here"] {
+    for answer in ["Continue", "Roll back", "Stop here"] {
         assert!(acts.contains(answer), "{answer}: {acts}");
     }
     assert!(page.contains("name=\"answer\" value=\"resume\""));
@@ -156,28 +148,24 @@ async fn what_needs_a_second_person_says_so() {
         approval_hours: Some(24),
         ..rolling()
     };
-    let wishes = Wishes {
-        options,
-        workers: 0,
-        ..Wishes::default()
-    };
-    let mut pages = Pages::with(wishes, "admin").await;
+    let project = World::project().options(options).workers(0);
+    let mut pages = Pages::with(project, "admin").await;
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     let id = pages.world.ask(World::request(&commit)).await;
     let page = pages.page(&format!("/deployments/{id}")).await;
-    assert!(text(&page, "id=\"acts\"").contains("It waits for a second person."));
+    assert!(text(&page, "id=\"acts\"").contains("Waiting for approval."));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_will_happen_is_told_before_the_deed() {
+async fn a_confirmation_says_what_will_happen() {
     let (pages, commit) = two_servers("admin").await;
     let address = format!("/projects/shop/dev?commit={commit}");
     let page = pages.page(&address).await;
     let will = text(&page, "class=\"card-body will\"");
     assert!(will.contains("Rolling, one server at a time"), "{will}");
     assert!(
-        will.contains("Batch 1 1 server: web1") && will.contains("Batch 2 1 server: web2"),
+        will.contains("Batch 1 · 1 server: web1") && will.contains("Batch 2 · 1 server: web2"),
         "{will}"
     );
 
@@ -185,7 +173,7 @@ async fn what_will_happen_is_told_before_the_deed() {
         .page(&format!("{address}&strategy=canary&first=1&batch=1&keep=&wait="))
         .await;
     let will = text(&other, "class=\"card-body will\"");
-    assert!(will.contains("pause until somebody says so"), "{will}");
+    assert!(will.contains("waits for someone to continue"), "{will}");
     assert!(other.contains("<input type=\"hidden\" name=\"strategy\" value=\"canary\""));
 
     let wrong = pages.page(&format!("{address}&strategy=rolling&batch=0")).await;
@@ -196,7 +184,7 @@ async fn what_will_happen_is_told_before_the_deed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployment_is_asked_for_a_later_time() {
+async fn a_deployment_can_be_scheduled() {
     let (pages, commit) = two_servers("admin").await;
     let page = pages.page(&format!("/projects/shop/dev?commit={commit}")).await;
     let (token, key) = (value(&page, "csrf"), value(&page, "request_key"));
@@ -225,13 +213,13 @@ async fn a_deployment_is_asked_for_a_later_time() {
     let page = pages.page(&location(&asked)).await;
     let acts = text(&page, "id=\"acts\"");
     assert!(
-        acts.contains("It waits for its time.") && acts.contains("Cancel"),
+        acts.contains("Scheduled for ") && acts.contains("Cancel"),
         "{acts}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_is_made_seen_and_lifted_on_the_page() {
+async fn a_lock_is_set_shown_and_removed_on_the_page() {
     let (pages, _) = two_servers("admin").await;
     let page = pages.page("/projects/shop/dev").await;
     let token = value(&page, "csrf");
@@ -252,7 +240,7 @@ async fn a_lock_is_made_seen_and_lifted_on_the_page() {
             .contains("admin has locked shop/dev: Stock-taking until noon")
     );
     assert!(
-        page.contains("Why the lock does not stop this"),
+        page.contains("Reason for overriding the lock"),
         "whoever may lock may override"
     );
 
@@ -262,11 +250,11 @@ async fn a_lock_is_made_seen_and_lifted_on_the_page() {
         .send(&lift, &[("csrf", &token), ("next", "/projects/shop/dev")])
         .await;
     let page = pages.page(&location(&lifted)).await;
-    assert!(page.contains("The lock is lifted.") && !page.contains("has locked"));
+    assert!(page.contains("Lock lifted.") && !page.contains("has locked"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_form_of_an_environment_keeps_its_rollout_and_complains_per_field() {
+async fn the_environment_form_keeps_its_rollout_and_shows_errors_per_field() {
     let (pages, _) = two_servers("admin").await;
     let address = "/admin/projects/shop/environments/dev";
     let page = pages.page(address).await;
@@ -353,7 +341,7 @@ async fn a_balancer_that_cannot_be_reached_says_so_on_its_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_a_server_is_left_alone_can_be_read() {
+async fn the_reason_for_skipping_a_server_is_shown() {
     let (pages, commit) = two_servers("admin").await;
     let store = &pages.world.store;
     let mut web2 = deployer::store::servers::by_name(store, "web2").await.unwrap();

@@ -7,7 +7,8 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::support::world::{Wishes, World};
+use crate::support::setup::Setup;
+use crate::support::world::World;
 use crate::web::support::{PASSWORD, browser, operator};
 
 /// Who may what, beside the shipped lines.
@@ -24,19 +25,11 @@ pub struct Pages {
 impl Pages {
     /// One project `shop` with these environments on one server; `who` is logged in.
     pub async fn start(environments: &[&'static str], who: &str) -> Self {
-        let wishes = Wishes {
-            environments: environments.to_vec(),
-            ..Wishes::default()
-        };
-        Self::with(wishes, who).await
+        Self::with(World::project().environments(environments), who).await
     }
 
-    pub async fn with(wishes: Wishes, who: &str) -> Self {
-        let world = World::with(Wishes {
-            policy: Some(POLICY),
-            ..wishes
-        })
-        .await;
+    pub async fn with(project: Setup, who: &str) -> Self {
+        let world = project.policy(POLICY).start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();

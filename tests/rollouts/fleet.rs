@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use deployer::app::deployments::DeployRequest;
 use deployer::balancer::{Balancer, Options, Slot};
-use deployer::domain::{
-    Deployment, DeploymentState, EnvironmentOptions, Plan, RolloutOptions, Strategy, SyncMethod,
-};
+use deployer::domain::{Deployment, Plan, Strategy, SyncMethod};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::haproxy::{self, Haproxy, free_ports};
-use crate::support::world::{Wishes, World};
+use crate::support::world::World;
 
 /// What nothing here should take, on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
@@ -66,25 +64,14 @@ impl Fleet {
             builder = builder.backend(backend, &own);
         }
         let haproxy = builder.start().await;
-        let mut world = World::with(Wishes {
-            method,
-            clusters: clusters.iter().map(|(size, _)| *size).collect(),
-            options: EnvironmentOptions {
-                rollout: RolloutOptions {
-                    strategy: Strategy::AllAtOnce,
-                    drain_limit: 10,
-                    up_limit: 20,
-                    ..RolloutOptions::default()
-                },
-                ..EnvironmentOptions::default()
-            },
-            balancers: Options {
-                credentials: Some(haproxy.credentials()),
-                ..Options::default()
-            },
-            ..Wishes::default()
-        })
-        .await;
+        let sizes: Vec<usize> = clusters.iter().map(|(size, _)| *size).collect();
+        let project = World::project().method(method).clusters(&sizes);
+        let project = project.strategy(Strategy::AllAtOnce).drain_limit(10).up_limit(20);
+        let balancers = Options {
+            credentials: Some(haproxy.credentials()),
+            ..Options::default()
+        };
+        let mut world = project.balancers(balancers).start().await;
         for (number, port) in (1..).zip(&ports) {
             fs::write(world.home(number, "port"), port.to_string()).unwrap();
         }
@@ -101,7 +88,7 @@ impl Fleet {
             ports,
         };
         let deployment = fleet.world.deploy(&first).await;
-        fleet.assert_succeeded(&deployment).await;
+        fleet.world.assert_succeeded(&deployment).await;
         let calm = CancellationToken::new();
         fleet.balancer.wait_up(&fleet.slots(), LONG, &calm).await.unwrap();
         fleet
@@ -159,6 +146,7 @@ impl Fleet {
                     fewest = fewest.min(state.servers.iter().filter(|one| one.up).count());
                 }
             }
+            assert_ne!(fewest, usize::MAX, "the balancer was never asked");
             fewest
         });
         Watch { done, watching }
@@ -178,7 +166,7 @@ impl Fleet {
         };
         let id = self.world.ask(request).await;
         let deployment = self.world.end(id).await;
-        self.assert_succeeded(&deployment).await;
+        self.world.assert_succeeded(&deployment).await;
         deployment
     }
 
@@ -197,16 +185,6 @@ impl Fleet {
         let store = &self.world.store;
         let plan = deployer::store::deployments::plan(store, deployment.id).await;
         plan.unwrap().unwrap()
-    }
-
-    async fn assert_succeeded(&self, deployment: &Deployment) {
-        assert_eq!(
-            deployment.state,
-            DeploymentState::Succeeded,
-            "{}\n{}",
-            deployment.outcome,
-            self.world.log(deployment.id).await
-        );
     }
 }
 

@@ -84,7 +84,7 @@ nobody_notices! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clusters_with_a_backend_each_go_unnoticed_too() {
+async fn clusters_with_their_own_backends_roll_out_without_downtime() {
     let clusters = [(4, "shop"), (4, "search")];
     unnoticed(clusters, "runtime", Strategy::ClusterByCluster, 4).await;
 }

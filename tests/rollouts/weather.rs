@@ -7,14 +7,12 @@ use chrono::{TimeDelta, TimeZone as _, Utc};
 use deployer::app::deployments::{self, Choice, DeployRequest, answer, cancel};
 use deployer::clock::Clock;
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{
-    Actor, Answer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, PauseReason, RolloutOptions,
-    Share, Strategy, SyncMethod,
-};
+use deployer::domain::{Actor, Answer, ErrorKind, PauseReason, Share, Strategy, SyncMethod};
 
 use super::fleet::Fleet;
 use super::load::Load;
-use crate::support::world::{Wishes, World, admin};
+use crate::support::setup::Setup;
+use crate::support::world::{World, admin};
 
 const ONE: Strategy = rolling(Share::Count(1));
 
@@ -22,34 +20,8 @@ const fn rolling(batch: Share) -> Strategy {
     Strategy::Rolling { batch, keep: None }
 }
 
-fn wishes(clusters: &[usize], strategy: Strategy) -> Wishes {
-    Wishes {
-        clusters: clusters.to_vec(),
-        options: EnvironmentOptions {
-            rollout: RolloutOptions {
-                strategy,
-                ..RolloutOptions::default()
-            },
-            ..EnvironmentOptions::default()
-        },
-        ..Wishes::default()
-    }
-}
-
-async fn until_it_says(world: &World, id: DeploymentId, text: &str) {
-    let begun = Instant::now();
-    while !world.log(id).await.contains(text) {
-        assert!(
-            begun.elapsed() < Duration::from_secs(40),
-            "{}",
-            world.log(id).await
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn states(world: &World, id: DeploymentId) -> Vec<ServerState> {
-    world.parts(id).await.iter().map(|part| part.state).collect()
+fn rollout(clusters: &[usize], strategy: Strategy) -> Setup {
+    World::project().clusters(clusters).strategy(strategy)
 }
 
 /// Changes a server's row.
@@ -64,8 +36,8 @@ async fn deactivate(world: &World, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_larger_than_its_cluster_is_the_cluster() {
-    let mut world = World::with(wishes(&[2, 1], rolling(Share::Count(10)))).await;
+async fn a_batch_is_at_most_its_whole_cluster() {
+    let mut world = rollout(&[2, 1], rolling(Share::Count(10))).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
 
@@ -84,8 +56,8 @@ async fn a_batch_larger_than_its_cluster_is_the_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_without_an_active_server_is_left_alone_and_cannot_be_meant() {
-    let mut world = World::with(wishes(&[1, 1], Strategy::ClusterByCluster)).await;
+async fn a_cluster_without_an_active_server_is_skipped_and_cannot_be_a_target() {
+    let mut world = rollout(&[1, 1], Strategy::ClusterByCluster).start().await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     deactivate(&world, "web1").await;
@@ -114,7 +86,7 @@ async fn a_cluster_without_an_active_server_is_left_alone_and_cannot_be_meant() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_in_two_clusters_is_deployed_to_once_and_unnoticed() {
+async fn a_server_in_two_clusters_is_deployed_to_once_without_downtime() {
     use deployer::store::clusters;
     let mut fleet = Fleet::start(&[(2, "shop"), (2, "shop")], "runtime", SyncMethod::Symlink).await;
     fleet.stand_behind().await;
@@ -139,13 +111,13 @@ async fn a_server_in_two_clusters_is_deployed_to_once_and_unnoticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_is_deaf_to_sigterm_is_ended_by_a_cancel_all_the_same() {
+async fn a_cancel_ends_even_a_script_that_ignores_sigterm() {
     let mut world = World::simple().await;
     let deaf = "trap '' TERM HUP INT; echo $$ > ~/pid; echo begun; while :; do sleep 0.2; done";
     world.script("deploy.sh", deaf);
     let commit = world.commit("Deaf").await;
     let id = world.ask(World::request(&commit)).await;
-    until_it_says(&world, id, "begun").await;
+    world.until_it_says(id, "begun").await;
     let pid = world.read(1, "pid");
     let process = format!("/proc/{}", pid.trim());
     assert!(fs::exists(&process).unwrap(), "it runs");
@@ -159,21 +131,21 @@ async fn a_script_that_is_deaf_to_sigterm_is_ended_by_a_cancel_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_reboots_in_the_middle_fails_alone_and_is_retried_when_it_is_back() {
-    let mut world = World::with(wishes(&[2], ONE)).await;
+    let mut world = rollout(&[2], ONE).start().await;
     world.script(
         "deploy.sh",
         "[ -e ~/back ] || [ \"$2\" = web2 ] || { echo begun; sleep 30; }",
     );
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
-    until_it_says(&world, id, "begun").await;
+    world.until_it_says(id, "begun").await;
 
     world.servers[0].go_down();
 
     let failed = world.end(id).await;
     assert_eq!(failed.outcome, "Failed on web1. Left 1 server untouched.");
     assert_eq!(
-        states(&world, id).await,
+        world.states(id).await,
         [ServerState::Failed, ServerState::Skipped]
     );
     let detail = &world.parts(id).await[0].detail;
@@ -186,25 +158,16 @@ async fn a_server_that_reboots_in_the_middle_fails_alone_and_is_retried_when_it_
     world.servers[0].come_back();
     fs::write(world.home(1, "back"), "").unwrap();
     let deployment = world.deploy(&commit).await;
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_outcome(&deployment, "2 servers deployed.").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs_with_its_connection_open_is_given_up() {
-    let mut world = World::with(Wishes {
-        keepalive: Duration::from_secs(1),
-        ..wishes(&[2], ONE)
-    })
-    .await;
+async fn a_server_that_hangs_with_its_connection_open_fails() {
+    let mut world = rollout(&[2], ONE).keepalive(Duration::from_secs(1)).start().await;
     world.script("deploy.sh", "[ \"$2\" = web2 ] || { echo begun; sleep 60; }");
     let commit = world.commit("First").await;
     let id = world.ask(World::request(&commit)).await;
-    until_it_says(&world, id, "begun").await;
+    world.until_it_says(id, "begun").await;
 
     world.servers[0].hang();
 
@@ -213,14 +176,14 @@ async fn a_server_that_hangs_with_its_connection_open_is_given_up() {
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert_eq!(failed.outcome, "Failed on web1. Left 1 server untouched.");
     assert_eq!(
-        states(&world, id).await,
+        world.states(id).await,
         [ServerState::Failed, ServerState::Skipped]
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_people_who_press_deploy_at_once_get_one_after_the_other() {
-    let mut world = World::with(wishes(&[2], ONE)).await;
+async fn two_simultaneous_deployments_run_one_after_the_other() {
+    let mut world = rollout(&[2], ONE).start().await;
     world.script("deploy.sh", "mkdir ~/lock || exit 9; sleep 0.3; rmdir ~/lock");
     let one = world.commit("One").await;
     world.repository.write("a", "2");
@@ -230,12 +193,7 @@ async fn two_people_who_press_deploy_at_once_get_one_after_the_other() {
 
     let (one, two) = (world.end(ids.0).await, world.end(ids.1).await);
     for deployment in [&one, &two] {
-        assert_eq!(
-            deployment.outcome,
-            "2 servers deployed.",
-            "{}",
-            world.log(deployment.id).await
-        );
+        world.assert_outcome(&deployment, "2 servers deployed.").await;
     }
     let (first, second) = if one.id < two.id { (one, two) } else { (two, one) };
     assert!(second.started_at >= first.finished_at, "both ran at once");
@@ -244,12 +202,12 @@ async fn two_people_who_press_deploy_at_once_get_one_after_the_other() {
 /// Olaf's hours are those of business; the clock stands where the test puts it.
 async fn by_olaf(strategy: Strategy) -> (World, Actor) {
     let monday = Utc.with_ymd_and_hms(2026, 11, 23, 10, 0, 0).unwrap();
-    let world = World::with(Wishes {
-        policy: Some("p, olaf, shop, *, deploy, business-hours, allow"),
-        clock: Clock::set_to(monday),
-        ..wishes(&[2], strategy)
-    })
-    .await;
+    let world = rollout(&[2], strategy)
+        .policy("p, olaf, shop, *, deploy, business-hours, allow")
+        .clock(Clock::set_to(monday))
+        .start()
+        .await;
+    world.account("olaf").await;
     (world, Actor::user("olaf", "192.0.2.7"))
 }
 
@@ -259,27 +217,22 @@ fn hours_pass(world: &World, hours: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_runs_when_its_window_closes_goes_on() {
+async fn a_running_rollout_continues_when_its_window_closes() {
     let (mut world, olaf) = by_olaf(ONE).await;
     world.script("deploy.sh", "echo begun on $2; sleep 1");
     let commit = world.commit("First").await;
     let asked = deployments::request(&world.app, &olaf, World::request(&commit)).await;
     let id = asked.unwrap().id();
-    until_it_says(&world, id, "begun on web1").await;
+    world.until_it_says(id, "begun on web1").await;
 
     hours_pass(&world, 12);
 
     let deployment = world.end(id).await;
-    assert_eq!(
-        deployment.outcome,
-        "2 servers deployed.",
-        "{}",
-        world.log(id).await
-    );
+    world.assert_outcome(&deployment, "2 servers deployed.").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_pauses_when_its_window_closes_asks_again() {
+async fn a_rollout_that_pauses_checks_permission_again() {
     let canary = Strategy::Canary {
         first: 1,
         wait: None,
@@ -291,9 +244,7 @@ async fn what_pauses_when_its_window_closes_asks_again() {
     let commit = world.commit("First").await;
     let asked = deployments::request(&world.app, &olaf, World::request(&commit)).await;
     let id = asked.unwrap().id();
-    world
-        .until(id, "it pauses", |d| d.state == DeploymentState::Paused)
-        .await;
+    world.until_paused(id).await;
 
     hours_pass(&world, 12);
     answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();

@@ -19,7 +19,7 @@ async fn every_type_of_client_key_is_let_in() {
 }
 
 #[tokio::test]
-async fn a_server_with_several_host_keys_is_known_by_whichever_is_pinned() {
+async fn any_host_key_of_a_server_can_be_the_pinned_one() {
     for choice in 0..3 {
         let sshd = Sshd::builder()
             .host_keys(&["ed25519", "ecdsa", "rsa"], choice)
@@ -41,7 +41,7 @@ async fn the_fetched_key_is_the_one_to_pin() {
 }
 
 #[tokio::test]
-async fn an_unknown_host_key_is_told_and_nothing_is_sent() {
+async fn an_unknown_host_key_is_reported_and_nothing_is_sent() {
     let sshd = Sshd::start().await;
     let endpoint = Endpoint {
         host_key: None,
@@ -57,7 +57,7 @@ async fn an_unknown_host_key_is_told_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn a_changed_host_key_stops_everything_loudly() {
+async fn a_changed_host_key_is_an_error() {
     let sshd = Sshd::start().await;
     let other = pinned(&keygen(sshd.dir(), "other", "ed25519").with_extension("pub"));
     let endpoint = Endpoint {
@@ -93,7 +93,7 @@ async fn replacing_the_pinned_key_does_not_reuse_the_old_connection() {
 }
 
 #[tokio::test]
-async fn a_key_nobody_accepts_is_a_refusal_that_names_it() {
+async fn a_rejected_key_is_named_in_the_error() {
     let sshd = Sshd::start().await;
     let wrong = keygen(sshd.dir(), "wrong", "ed25519");
     let pool = Pool::new(Options {
@@ -120,7 +120,7 @@ async fn the_second_key_is_tried_when_the_first_is_refused() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_used_say_why() {
+async fn unusable_keys_say_why() {
     let sshd = Sshd::start().await;
     let locked = keygen(sshd.dir(), "locked", "ed25519");
     lock(&locked);
@@ -215,7 +215,7 @@ impl Drop for Agent {
 }
 
 #[tokio::test]
-async fn without_any_key_the_way_out_is_named() {
+async fn without_any_key_the_error_says_what_to_do() {
     let sshd = Sshd::start().await;
     let error = Pool::new(Options::default())
         .session(&sshd.endpoint())

@@ -75,7 +75,7 @@ fn endpoint(server: &Listening) -> Endpoint {
 }
 
 #[tokio::test]
-async fn each_target_is_a_home_of_its_own_with_a_key_of_its_own() {
+async fn each_target_has_its_own_home_and_key() {
     let demo = Demo::start(&["web1", "web2"]).await;
     let pool = demo.pool();
     for (number, name) in ["web1", "web2"].into_iter().enumerate() {
@@ -233,7 +233,7 @@ fn is_gone(number: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn it_connects_to_ports_of_this_machine_only() {
+async fn the_demo_server_connects_only_to_ports_of_this_machine() {
     let demo = Demo::start(&["web1"]).await;
     let session = demo.pool().session(&demo.endpoint(0)).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

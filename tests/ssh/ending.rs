@@ -44,7 +44,7 @@ pub fn is_gone(number: &str) -> bool {
 }
 
 #[tokio::test]
-async fn cancelling_ends_the_whole_group_even_those_deaf_to_term() {
+async fn cancelling_ends_the_whole_group_even_if_it_ignores_sigterm() {
     let sshd = Sshd::start().await;
     let session = sshd.pool().session(&sshd.endpoint()).await.unwrap();
     let file = sshd.dir().join("numbers");
@@ -186,7 +186,7 @@ fn tokio_test_reader() -> tokio::fs::File {
 }
 
 #[tokio::test]
-async fn what_was_cancelled_before_it_began_does_not_begin() {
+async fn a_deployment_cancelled_before_it_starts_never_starts() {
     let sshd = Sshd::start().await;
     let session = sshd.pool().session(&sshd.endpoint()).await.unwrap();
     let cancel = CancellationToken::new();
@@ -206,7 +206,7 @@ async fn what_was_cancelled_before_it_began_does_not_begin() {
 }
 
 #[tokio::test]
-async fn a_server_that_opens_no_channel_is_waited_for_once() {
+async fn the_channel_limit_of_a_server_is_waited_for_once() {
     let sshd = Sshd::start().await;
     let pool = Pool::new(Options {
         open_timeout: Duration::from_millis(400),

@@ -9,7 +9,7 @@ use super::{ENOUGH, Seen, printed, sh};
 use crate::support::sshd::Sshd;
 
 #[tokio::test]
-async fn standard_output_and_error_come_apart_with_the_exit_status() {
+async fn standard_output_error_and_exit_status_are_separate() {
     let sshd = Sshd::start().await;
     let session = sshd.pool().session(&sshd.endpoint()).await.unwrap();
     let done = sh(&session, "echo to out; echo to err >&2; exit 7", &[])
@@ -99,7 +99,7 @@ async fn a_command_may_end_without_reading_all_its_input() {
 }
 
 #[tokio::test]
-async fn a_hundred_megabytes_pass_without_being_kept() {
+async fn a_hundred_megabytes_stream_without_being_buffered() {
     struct Count {
         bytes: usize,
         most_memory: usize,
@@ -151,7 +151,7 @@ async fn capturing_too_much_stops_the_command() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_keeps_the_output_open_does_not_hold_us() {
+async fn a_daemon_that_keeps_the_output_open_does_not_block_the_step() {
     let sshd = Sshd::start().await;
     let session = sshd.pool().session(&sshd.endpoint()).await.unwrap();
     let mut seen = Seen::default();

@@ -3,10 +3,11 @@
 use deployer::domain::{AuditId, Outcome};
 use deployer::store::{Page, audit, projects};
 
+use crate::support::databases::{Database, on_every_database};
 use crate::support::store::{TestStore, append, event, project};
 
-async fn with_events(count: i64) -> TestStore {
-    let store = TestStore::new().await;
+async fn with_events(on: Database, count: i64) -> TestStore {
+    let store = TestStore::on(on).await;
     for number in 0..count {
         let mut event = event(["alice", "bob"][number as usize % 2], "deployment.requested");
         if number % 3 == 0 {
@@ -18,11 +19,10 @@ async fn with_events(count: i64) -> TestStore {
     store
 }
 
-#[tokio::test]
-async fn an_untouched_chain_is_whole() {
-    let store = with_events(0).await;
+async fn an_untouched_chain_is_whole(on: Database) {
+    let store = with_events(on, 0).await;
     assert_eq!(audit::verify(&store.store).await.unwrap(), None);
-    let store = with_events(10).await;
+    let store = with_events(on, 10).await;
     assert_eq!(audit::verify(&store.store).await.unwrap(), None);
     let page = audit::list(&store.store, &audit::Filter::default(), Page::Newest, 3)
         .await
@@ -35,8 +35,7 @@ async fn an_untouched_chain_is_whole() {
     assert_eq!(page.older, Some(8));
 }
 
-#[tokio::test]
-async fn what_somebody_did_to_the_table_is_found_where_they_did_it() {
+async fn what_somebody_did_to_the_table_is_found_where_they_did_it(on: Database) {
     let forged = "INSERT INTO audit_events SELECT 11, happened_at, actor, impersonator, address, action, \
                   resource, outcome, permit, detail, hash, 'made up' FROM audit_events WHERE id = 10";
     let cases = [
@@ -57,12 +56,12 @@ async fn what_somebody_did_to_the_table_is_found_where_they_did_it() {
         ),
     ];
     for (sql, expected) in cases {
-        let store = with_events(10).await;
+        let store = with_events(on, 10).await;
         store.tamper(sql).await;
         let found = audit::verify(&store.store).await.unwrap().expect(sql);
         assert_eq!(found.event, expected.map(AuditId), "{sql}: {found:?}");
     }
-    let store = with_events(10).await;
+    let store = with_events(on, 10).await;
     store.tamper(forged).await;
     let found = audit::verify(&store.store)
         .await
@@ -71,9 +70,8 @@ async fn what_somebody_did_to_the_table_is_found_where_they_did_it() {
     assert_eq!(found.event, Some(AuditId(11)));
 }
 
-#[tokio::test]
-async fn a_change_that_is_taken_back_leaves_no_event() {
-    let store = with_events(1).await;
+async fn a_change_that_is_taken_back_leaves_no_event(on: Database) {
+    let store = with_events(on, 1).await;
     let tx = crate::support::store::change(&store).await;
     projects::insert(&tx, &project("shop")).await.unwrap();
     drop(tx);
@@ -82,9 +80,8 @@ async fn a_change_that_is_taken_back_leaves_no_event() {
     assert_eq!(audit::verify(&store.store).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn events_appended_at_once_are_one_chain() {
-    let store = with_events(0).await;
+async fn events_appended_at_once_are_one_chain(on: Database) {
+    let store = with_events(on, 0).await;
     let mut people = tokio::task::JoinSet::new();
     for _ in 0..30 {
         let store = store.store.clone();
@@ -99,9 +96,8 @@ async fn events_appended_at_once_are_one_chain() {
     assert_eq!(store.rows("audit_events").await, 30);
 }
 
-#[tokio::test]
-async fn events_are_filtered() {
-    let store = with_events(12).await;
+async fn events_are_filtered(on: Database) {
+    let store = with_events(on, 12).await;
     let count = async |filter: audit::Filter| {
         let page = audit::list(&store.store, &filter, Page::Newest, 100)
             .await
@@ -149,4 +145,12 @@ async fn events_are_filtered() {
         .await,
         0
     );
+}
+
+on_every_database! {
+    an_untouched_chain_is_whole,
+    what_somebody_did_to_the_table_is_found_where_they_did_it,
+    a_change_that_is_taken_back_leaves_no_event,
+    events_appended_at_once_are_one_chain,
+    events_are_filtered,
 }

@@ -1,9 +1,12 @@
 //! History: filters, pages, and what the overview asks.
 
-use deployer::domain::{Deployment, DeploymentState as S, Environment, Kind, Project, ServerId, Target};
+use deployer::domain::{
+    Deployment, DeploymentId, DeploymentState as S, Environment, Kind, Project, Server, ServerId, Target,
+};
 use deployer::store::deployments::{self, Filter};
-use deployer::store::{Page, Store};
+use deployer::store::{Page, Store, servers};
 
+use crate::support::databases::{Database, on_every_database};
 use crate::support::store::{TestStore, after, commit, deployment, noon};
 
 /// 60 deployments of two projects by three people, a minute apart.
@@ -119,9 +122,8 @@ fn filters() -> [Filter; 9] {
     ]
 }
 
-#[tokio::test]
-async fn pages_of_any_filter_are_complete_in_both_directions() {
-    let store = TestStore::new().await;
+async fn pages_of_any_filter_are_complete_in_both_directions(on: Database) {
+    let store = TestStore::on(on).await;
     let (_, all) = busy(&store).await;
     let place = |project: &str, environment: &str| (project.to_owned(), environment.to_owned());
     let seen = [
@@ -165,18 +167,14 @@ async fn pages_of_any_filter_are_complete_in_both_directions() {
     }
 }
 
-#[tokio::test]
-async fn the_overview_knows_the_last_of_every_environment() {
-    let store = TestStore::new().await;
+async fn the_overview_knows_the_last_of_every_environment(on: Database) {
+    let store = TestStore::on(on).await;
     let (places, all) = busy(&store).await;
     let latest = deployments::latest(&store.store).await.unwrap();
-    let succeeded = deployments::latest_succeeded(&store.store).await.unwrap();
     assert_eq!(latest.len(), 4);
     for (project, environment) in &places {
         let own = |one: &&Deployment| one.environment_id == Some(environment.id);
         assert_eq!(Some(&latest[&environment.id]), all.iter().find(own));
-        let good = all.iter().filter(own).find(|one| one.state == S::Succeeded);
-        assert_eq!(Some(&succeeded[&environment.id]), good);
         let last = deployments::last_for_project(&store.store, project.id, 5)
             .await
             .unwrap();
@@ -189,9 +187,8 @@ async fn the_overview_knows_the_last_of_every_environment() {
     assert_eq!(deployments::active(&store.store).await.unwrap().len(), 10);
 }
 
-#[tokio::test]
-async fn it_is_known_which_commits_succeeded_where() {
-    let store = TestStore::new().await;
+async fn it_is_known_which_commits_succeeded_where(on: Database) {
+    let store = TestStore::on(on).await;
     let (places, all) = busy(&store).await;
     let beta = &places[0].1;
     let asked: Vec<_> = (0..2000).map(commit).collect();
@@ -235,32 +232,107 @@ async fn it_is_known_which_commits_succeeded_where() {
     assert_eq!(Some(&back), good.clone().find(|one| one.commit != newest.commit));
 }
 
-#[tokio::test]
-async fn the_last_deployments_of_a_server_are_found() {
-    let store = TestStore::new().await;
-    let shop = store.project("shop").await;
-    let prod = store.environment(&shop, "prod", &[]).await;
-    let hosts = store.servers("web", 2).await;
-    let both = store.deployment(&deployment(&shop, &prod, &hosts)).await;
-    store.deployment(&deployment(&shop, &prod, &hosts[..1])).await;
-    let found = deployments::last_for_server(&store.store, hosts[1].id, 9)
+/// Deploys a commit to one server, with success.
+async fn deploy_to(
+    store: &TestStore,
+    place: &(Project, Environment),
+    server: &Server,
+    number: u64,
+) -> Deployment {
+    let mut new = deployment(&place.0, &place.1, std::slice::from_ref(server));
+    new.commit = commit(number);
+    new.target = target(server);
+    let made = store.deployment(&new).await;
+    let claimed = store.claim().await;
+    assert_eq!(claimed.deployment.id, made.id);
+    store.end(claimed.lease, S::Succeeded).await;
+    made
+}
+
+fn target(server: &Server) -> Target {
+    Target::Server {
+        id: server.id,
+        name: server.name.to_string(),
+    }
+}
+
+async fn what_succeeded_on_a_server_stays_so_when_it_is_renamed(on: Database) {
+    let store = TestStore::on(on).await;
+    let project = store.project("shop").await;
+    let place = (project.clone(), store.environment(&project, "prod", &[]).await);
+    let [mut server, mut other] = <[Server; 2]>::try_from(store.servers("web", 2).await).unwrap();
+    let first = deploy_to(&store, &place, &server, 1).await;
+    deploy_to(&store, &place, &other, 2).await;
+    let tx = crate::support::store::change(&store).await;
+    server.name = "shop-front".parse().unwrap();
+    servers::update(&tx, &server).await.unwrap();
+    // The other one gets the name that the first one had.
+    other.name = "web1".parse().unwrap();
+    servers::update(&tx, &other).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    let second = deploy_to(&store, &place, &server, 3).await;
+
+    let before = deployments::previous_succeeded(&store.store, second.id)
         .await
         .unwrap();
-    assert_eq!(found, [both]);
-    assert_eq!(
-        deployments::last_for_server(&store.store, hosts[0].id, 9)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(
-        deployments::running_for(&store.store, prod.id).await.unwrap(),
-        None
-    );
-    let running = store.claim().await.deployment;
-    assert_eq!(
-        deployments::running_for(&store.store, prod.id).await.unwrap(),
-        Some(running)
-    );
+    assert_eq!(before.map(|one| one.id), Some(first.id));
+    let commits: Vec<_> = (1..=3).map(commit).collect();
+    let on = async |server: &Server| {
+        let reaching = [target(server)];
+        let environment = place.1.id;
+        let found = deployments::succeeded_commits(&store.store, environment, None, &commits, &reaching);
+        found.await.unwrap()
+    };
+    assert_eq!(on(&server).await, [commit(1), commit(3)].into());
+    assert_eq!(on(&other).await, [commit(2)].into());
+    let took = deployments::durations(&store.store, place.1.id, &target(&server), false, 9).await;
+    assert_eq!(took.unwrap().len(), 2);
+}
+
+async fn a_target_written_by_the_version_before_is_read_and_compared(on: Database) {
+    let store = TestStore::on(on).await;
+    let project = store.project("shop").await;
+    let place = (project.clone(), store.environment(&project, "prod", &[]).await);
+    let hosts = store.servers("web", 3).await;
+    let mut new = deployment(&place.0, &place.1, &hosts);
+    new.target = Target::Servers {
+        ids: hosts.iter().rev().map(|host| host.id).collect(),
+        names: hosts.iter().rev().map(|host| host.name.to_string()).collect(),
+    };
+    let several = store.deployment(&new).await;
+    assert!(several.target.is_same(&new.target));
+    assert_eq!(several.target.to_string(), "servers web1, web2, web3");
+    store.claim().await;
+    let first = deploy_as_before(&store, &place, &hosts[0]).await;
+    let found = deployments::by_id(&store.store, first).await.unwrap();
+    assert_eq!(found.target, target(&hosts[0]));
+    let (commits, reaching) = ([commit(1)], [target(&hosts[0])]);
+    let found = deployments::succeeded_commits(&store.store, place.1.id, None, &commits, &reaching);
+    assert_eq!(found.await.unwrap().len(), 1);
+}
+
+/// A successful deployment whose row has only the columns that the version before knows.
+async fn deploy_as_before(
+    store: &TestStore,
+    place: &(Project, Environment),
+    server: &Server,
+) -> DeploymentId {
+    let mut new = deployment(&place.0, &place.1, &[]);
+    new.target = target(server);
+    let id = store.deployment(&new).await.id;
+    store
+        .tamper(&format!(
+            "UPDATE deployments SET target_kind = NULL, target_server_id = NULL, target_name = NULL, \
+             state = 'succeeded' WHERE id = {id}"
+        ))
+        .await;
+    id
+}
+
+on_every_database! {
+    pages_of_any_filter_are_complete_in_both_directions,
+    the_overview_knows_the_last_of_every_environment,
+    it_is_known_which_commits_succeeded_where,
+    what_succeeded_on_a_server_stays_so_when_it_is_renamed,
+    a_target_written_by_the_version_before_is_read_and_compared,
 }

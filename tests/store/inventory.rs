@@ -3,17 +3,20 @@
 use deployer::domain::{BranchName, DeploymentState, ErrorKind, HostKey, SyncMethod};
 use deployer::store::{clusters, deployments, environments, projects, releases, servers, steps};
 
+use crate::support::databases::{Database, on_every_database};
 use crate::support::store::{TestStore, after, cluster, commit, deployment, noon, project, server};
 
-#[tokio::test]
-async fn a_name_is_taken_in_whatever_case() {
-    let store = TestStore::new().await;
+async fn a_name_is_taken_in_whatever_case(on: Database) {
+    let store = TestStore::on(on).await;
     store.project("shop").await;
     store.servers("web", 1).await;
     let tx = crate::support::store::change(&store).await;
     let error = projects::insert(&tx, &project("Shop")).await.unwrap_err();
     assert_eq!(error.field_errors()[0].field, "name");
     assert_eq!(error.message(), "There is already a project “Shop”.");
+    // PostgreSQL does no more in a transaction that has failed.
+    drop(tx);
+    let tx = crate::support::store::change(&store).await;
     let error = servers::insert(&tx, &server("WEB1")).await.unwrap_err();
     assert_eq!(error.message(), "There is already a server “WEB1”.");
     drop(tx);
@@ -27,9 +30,8 @@ async fn a_name_is_taken_in_whatever_case() {
     );
 }
 
-#[tokio::test]
-async fn what_is_stored_comes_back_the_same() {
-    let store = TestStore::new().await;
+async fn what_is_stored_comes_back_the_same(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     assert_eq!(projects::by_id(&store.store, shop.id).await.unwrap(), shop);
     let hosts = store.servers("web", 3).await;
@@ -59,9 +61,8 @@ async fn what_is_stored_comes_back_the_same() {
     assert_eq!(projects::list(&store.store).await.unwrap(), [changed]);
 }
 
-#[tokio::test]
-async fn what_does_not_exist_cannot_be_pointed_at() {
-    let store = TestStore::new().await;
+async fn what_does_not_exist_cannot_be_pointed_at(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     let mut ghost = server("ghost");
     ghost.id = deployer::domain::ServerId(99);
@@ -76,9 +77,8 @@ async fn what_does_not_exist_cannot_be_pointed_at() {
     assert!(environments::insert(&tx, &lost).await.is_err());
 }
 
-#[tokio::test]
-async fn a_replaced_host_key_is_remembered_and_not_trusted() {
-    let store = TestStore::new().await;
+async fn a_replaced_host_key_is_remembered_and_not_trusted(on: Database) {
+    let store = TestStore::on(on).await;
     let web1 = store.servers("web", 1).await.remove(0);
     let key = |name: &str, at| HostKey {
         openssh: format!("ssh-ed25519 {name}"),
@@ -102,9 +102,8 @@ async fn a_replaced_host_key_is_remembered_and_not_trusted() {
     assert_eq!(history, [(new, None), (old, Some(after(60)))]);
 }
 
-#[tokio::test]
-async fn deleting_everything_keeps_the_history() {
-    let store = TestStore::new().await;
+async fn deleting_everything_keeps_the_history(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     let hosts = store.servers("web", 1).await;
     let web = store.cluster("web", &hosts).await;
@@ -164,4 +163,12 @@ async fn deleting_everything_keeps_the_history() {
     );
     assert_eq!(store.rows("releases").await, 1);
     assert!(releases::all_current(&store.store).await.unwrap().is_empty());
+}
+
+on_every_database! {
+    a_name_is_taken_in_whatever_case,
+    what_is_stored_comes_back_the_same,
+    what_does_not_exist_cannot_be_pointed_at,
+    a_replaced_host_key_is_remembered_and_not_trusted,
+    deleting_everything_keeps_the_history,
 }

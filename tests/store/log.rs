@@ -4,6 +4,7 @@ use deployer::domain::{Chunk, DeploymentId, Line, LogLine, StepKind, Stream};
 use deployer::store::{Lease, log};
 use proptest::prelude::*;
 
+use crate::support::databases::{Database, on_every_database};
 use crate::support::store::{TestStore, deployment, noon};
 
 fn chunk(server: &str, kind: StepKind, lines: impl IntoIterator<Item = String>) -> Chunk {
@@ -63,9 +64,8 @@ async fn mixed(store: &TestStore) -> (DeploymentId, Vec<LogLine>) {
     (lease.deployment, all)
 }
 
-#[tokio::test]
-async fn lines_of_steps_that_print_at_once_are_numbered_without_gaps() {
-    let store = TestStore::new().await;
+async fn lines_of_steps_that_print_at_once_are_numbered_without_gaps(on: Database) {
+    let store = TestStore::on(on).await;
     let lease = running(&store).await;
     let mut steps = tokio::task::JoinSet::new();
     for step in 0..10 {
@@ -102,9 +102,8 @@ async fn lines_of_steps_that_print_at_once_are_numbered_without_gaps() {
     assert_eq!(web3, said.collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn every_window_is_what_filtering_the_whole_would_give() {
-    let store = TestStore::new().await;
+async fn every_window_is_what_filtering_the_whole_would_give(on: Database) {
+    let store = TestStore::on(on).await;
     let (id, all) = mixed(&store).await;
     let filters = [
         (None, None, None),
@@ -159,9 +158,8 @@ async fn every_window_is_what_filtering_the_whole_would_give() {
     }
 }
 
-#[tokio::test]
-async fn the_end_is_found_and_lines_are_counted() {
-    let store = TestStore::new().await;
+async fn the_end_is_found_and_lines_are_counted(on: Database) {
+    let store = TestStore::on(on).await;
     let (id, all) = mixed(&store).await;
     let end = log::last(&store.store, id, 3, &log::Filter::default())
         .await
@@ -185,11 +183,10 @@ async fn the_end_is_found_and_lines_are_counted() {
     }
 }
 
-#[tokio::test]
-async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line() {
-    let store = TestStore::new().await;
+async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line(on: Database) {
+    let store = TestStore::on(on).await;
     let lease = running(&store).await;
-    let odd = ["", "a\nb", "é😀\r", "o", "\u{1b}[31mred\u{1b}[0m"].map(String::from);
+    let odd = ["", "a\nb", "é😀\r", "\0", "\u{1b}[31mred\u{1b}[0m"].map(String::from);
     let long = (0..1200).map(|line| format!("line {line}"));
     let huge = std::iter::once("x".repeat(200_000));
     append(
@@ -207,14 +204,13 @@ async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line() {
         .unwrap();
     assert_eq!(numbers(&all), (1..=1206).collect::<Vec<_>>());
     let texts: Vec<&str> = all[..5].iter().map(|line| line.text.as_str()).collect();
-    assert_eq!(texts, ["", "a b", "é😀\r", "o", "\u{1b}[31mred\u{1b}[0m"]);
+    assert_eq!(texts, ["", "a b", "é😀\r", "\u{fffd}", "\u{1b}[31mred\u{1b}[0m"]);
     assert_eq!(all[1205].text.len(), 200_000);
     assert_eq!(store.rows("log_chunks").await, 5);
 }
 
-#[tokio::test]
-async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on() {
-    let store = TestStore::new().await;
+async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on(on: Database) {
+    let store = TestStore::on(on).await;
     let (id, _) = mixed(&store).await;
     let filter = log::Filter {
         text: Some("needle".into()),
@@ -249,7 +245,7 @@ async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn whatever_is_printed_comes_back(texts in prop::collection::vec("[^\n]{0,40}", 1..60)) {
+    fn whatever_is_printed_comes_back(texts in prop::collection::vec("[^\n\0]{0,40}", 1..60)) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let back = runtime.block_on(async {
             let store = TestStore::new().await;
@@ -260,4 +256,12 @@ proptest! {
         let back: Vec<String> = back.into_iter().map(|line| line.text).collect();
         prop_assert_eq!(back, texts);
     }
+}
+
+on_every_database! {
+    lines_of_steps_that_print_at_once_are_numbered_without_gaps,
+    every_window_is_what_filtering_the_whole_would_give,
+    the_end_is_found_and_lines_are_counted,
+    a_big_batch_is_cut_and_an_odd_line_stays_one_line,
+    a_search_gives_up_after_its_budget_and_says_where_it_goes_on,
 }

@@ -1,8 +1,10 @@
-//! The store on real SQLite files.
+//! The store on real databases: each test runs on SQLite, PostgreSQL and MariaDB.
 
 mod audit;
+mod away;
 mod history;
 mod inventory;
+mod jobs;
 mod log;
 mod people;
 mod queue;

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 
+use crate::support::databases::{Database, on_every_database};
 use crate::support::store::{TestStore, after, noon};
 
 fn alice() -> User {
@@ -22,18 +23,19 @@ fn alice() -> User {
     }
 }
 
-#[tokio::test]
-async fn a_change_of_a_user_leaves_the_password_alone() {
-    let store = TestStore::new().await;
+async fn a_change_of_a_user_leaves_the_password_alone(on: Database) {
+    let store = TestStore::on(on).await;
     assert_eq!(users::count(&store.store).await.unwrap(), 0);
     let tx = crate::support::store::change(&store).await;
     let mut user = users::insert(&tx, &alice(), Some("hash")).await.unwrap();
     user.disabled = true;
     users::update(&tx, &user).await.unwrap();
     users::logged_in(&tx, user.id, after(9)).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    let tx = crate::support::store::change(&store).await;
     let taken = users::insert(&tx, &alice(), None).await.unwrap_err();
     assert_eq!(taken.message(), "There is already a user “alice”.");
-    crate::support::store::bring_in(tx).await;
+    drop(tx);
     let (found, hash) = users::with_password_hash(&store.store, "Alice").await.unwrap();
     assert_eq!(hash.as_deref(), Some("hash"));
     assert!(found.disabled);
@@ -42,9 +44,8 @@ async fn a_change_of_a_user_leaves_the_password_alone() {
     assert_eq!(nobody.message(), "There is no user “bob”.");
 }
 
-#[tokio::test]
-async fn a_token_is_found_by_its_hash_and_ends_with_its_user() {
-    let store = TestStore::new().await;
+async fn a_token_is_found_by_its_hash_and_ends_with_its_user(on: Database) {
+    let store = TestStore::on(on).await;
     let tx = crate::support::store::change(&store).await;
     let user = users::insert(&tx, &alice(), None).await.unwrap();
     let token = Token {
@@ -75,9 +76,8 @@ async fn a_token_is_found_by_its_hash_and_ends_with_its_user() {
     assert_eq!(tokens::by_hash(&store.store, "h1").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_session_lives_until_it_expires() {
-    let store = TestStore::new().await;
+async fn a_session_lives_until_it_expires(on: Database) {
+    let store = TestStore::on(on).await;
     let clock = Clock::set_to(noon());
     let sessions = SessionRows::new(store.store.clone(), clock.clone());
     let end = OffsetDateTime::from_unix_timestamp(after(60).timestamp()).unwrap();
@@ -107,9 +107,8 @@ async fn a_session_lives_until_it_expires() {
     assert_eq!(store.rows("sessions").await, 0);
 }
 
-#[tokio::test]
-async fn a_lock_stops_what_it_covers_until_it_ends() {
-    let store = TestStore::new().await;
+async fn a_lock_stops_what_it_covers_until_it_ends(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     let beta = store.environment(&shop, "beta", &[]).await;
     let prod = store.environment(&shop, "prod", &[]).await;
@@ -137,4 +136,11 @@ async fn a_lock_stops_what_it_covers_until_it_ends() {
     locks::delete(&tx, one.id).await.unwrap();
     crate::support::store::bring_in(tx).await;
     assert_eq!(stopping(prod.id, after(60)).await, 0);
+}
+
+on_every_database! {
+    a_change_of_a_user_leaves_the_password_alone,
+    a_token_is_found_by_its_hash_and_ends_with_its_user,
+    a_session_lives_until_it_expires,
+    a_lock_stops_what_it_covers_until_it_ends,
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use deployer::domain::{DeploymentId, DeploymentState, ServerId};
+use deployer::domain::{DeploymentId, DeploymentState, Event, EventKind, ServerId};
 use deployer::store::{deployments, queue};
 
-use crate::support::store::{LEASE, TestStore, deployment, noon};
+use crate::support::databases::{Database, on_every_database};
+use crate::support::store::{LEASE, TestStore, after, change, deployment, noon};
 
 /// 200 deployments to 10 environments and 12 servers, overlapping in every way.
 async fn fill(store: &TestStore) {
@@ -31,15 +33,14 @@ async fn fill(store: &TestStore) {
     crate::support::store::bring_in(tx).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn eight_workers_share_two_hundred_deployments() {
-    let store = TestStore::new().await;
+async fn eight_workers_share_two_hundred_deployments(on: Database) {
+    let store = TestStore::on(on).await;
     fill(&store).await;
     let done = Arc::new(Mutex::new(Vec::<DeploymentId>::new()));
     let held = Arc::new(Mutex::new(HashSet::<ServerId>::new()));
     let mut workers = tokio::task::JoinSet::new();
     for number in 0..8 {
-        let (store, done, held) = (store.store.clone(), Arc::clone(&done), Arc::clone(&held));
+        let (store, done, held) = (store.instance().await, Arc::clone(&done), Arc::clone(&held));
         workers.spawn(async move {
             let name = format!("worker {number}");
             while done.lock().unwrap().len() < 200 {
@@ -57,16 +58,17 @@ async fn eight_workers_share_two_hundred_deployments() {
                     );
                 }
                 tokio::task::yield_now().await;
-                for server in &mine {
-                    held.lock().unwrap().remove(server);
-                }
-                done.lock().unwrap().push(id);
                 let tx = store.change_leased(claimed.lease, noon()).await.unwrap();
                 let (from, to) = (DeploymentState::Running, DeploymentState::Succeeded);
                 deployments::set_state(&tx, id, from, to, noon(), "")
                     .await
                     .unwrap();
+                // Nobody else may take them before this commit.
+                for server in &mine {
+                    held.lock().unwrap().remove(server);
+                }
                 tx.commit(crate::support::store::reached(to)).await.unwrap();
+                done.lock().unwrap().push(id);
             }
         });
     }
@@ -85,9 +87,8 @@ async fn eight_workers_share_two_hundred_deployments() {
     );
 }
 
-#[tokio::test]
-async fn what_shares_a_server_or_an_environment_waits_and_says_for_whom() {
-    let store = TestStore::new().await;
+async fn what_shares_a_server_or_an_environment_waits_and_says_for_whom(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     let hosts = store.servers("web", 3).await;
     let beta = store.environment(&shop, "beta", &[]).await;
@@ -121,9 +122,8 @@ async fn what_shares_a_server_or_an_environment_waits_and_says_for_whom() {
     assert_eq!(holders, HashMap::from([(hosts[0].id, big), (hosts[1].id, big)]));
 }
 
-#[tokio::test]
-async fn a_server_that_is_left_alone_is_not_held() {
-    let store = TestStore::new().await;
+async fn a_server_that_is_left_alone_is_not_held(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     let hosts = store.servers("web", 2).await;
     let prod = store.environment(&shop, "prod", &[]).await;
@@ -137,9 +137,8 @@ async fn a_server_that_is_left_alone_is_not_held() {
     );
 }
 
-#[tokio::test]
-async fn what_is_urgent_goes_first() {
-    let store = TestStore::new().await;
+async fn what_is_urgent_goes_first(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     let prod = store.environment(&shop, "prod", &[]).await;
     store.deployment(&deployment(&shop, &prod, &[])).await;
@@ -149,21 +148,103 @@ async fn what_is_urgent_goes_first() {
     assert_eq!(store.claim().await.deployment.id, urgent.id);
 }
 
-#[tokio::test]
-async fn what_was_running_at_the_end_of_the_only_instance_is_found_at_its_next_start() {
-    let store = TestStore::new().await;
+async fn what_a_dead_instance_left_is_taken_and_what_a_living_one_has_is_not(on: Database) {
+    let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
     let hosts = store.servers("web", 1).await;
     let prod = store.environment(&shop, "prod", &[]).await;
     let id = store.deployment(&deployment(&shop, &prod, &hosts)).await.id;
     store.claim().await;
-    let taken = queue::take_over(&store.store, queue::Abandoned::All, "new", noon(), LEASE)
+    let second = store.instance().await;
+    let start = queue::Abandoned::AtStart { now: noon() };
+    let mut taken = queue::take_over(&second, start, "new", noon(), LEASE)
         .await
         .unwrap();
+    if on.is_server() {
+        assert!(taken.is_empty(), "its instance may well be at work");
+        store.let_leases_end().await;
+        taken = queue::take_over(&second, start, "new", noon(), LEASE)
+            .await
+            .unwrap();
+    }
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].deployment.id, id);
     // Its server stays reserved until it is closed with the truth.
     assert_eq!(queue::holders(&store.store).await.unwrap()[&hosts[0].id], id);
     store.end(taken[0].lease, DeploymentState::Failed).await;
     assert!(queue::holders(&store.store).await.unwrap().is_empty());
+}
+
+async fn a_lease_is_taken_over_by_one_of_many(on: Database) {
+    let store = TestStore::on(on).await;
+    let shop = store.project("shop").await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    store.deployment(&deployment(&shop, &prod, &[])).await;
+    store.claim().await;
+    store.let_leases_end().await;
+    let mut instances = tokio::task::JoinSet::new();
+    for number in 0..6 {
+        let store = store.instance().await;
+        instances.spawn(async move {
+            let which = queue::Abandoned::LeaseEnded {
+                now: after(40),
+                ago: Duration::ZERO,
+            };
+            let name = format!("instance {number}");
+            queue::take_over(&store, which, &name, after(40), LEASE)
+                .await
+                .unwrap()
+                .len()
+        });
+    }
+    let taken = instances.join_all().await;
+    assert_eq!(taken.iter().sum::<usize>(), 1, "{taken:?}");
+}
+
+async fn transactions_that_collide_are_run_again(on: Database) {
+    let store = TestStore::on(on).await;
+    if !on.is_server() {
+        // One writer at a time collides with nobody.
+        return;
+    }
+    let shop = store.project("shop").await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    let one = store.deployment(&deployment(&shop, &prod, &[])).await.id;
+    let other = store.deployment(&deployment(&shop, &prod, &[])).await.id;
+    let both_began = Arc::new(tokio::sync::Barrier::new(2));
+    let mut people = tokio::task::JoinSet::new();
+    for (name, ids) in [("alice", [one, other]), ("bob", [other, one])] {
+        let (store, both_began) = (store.store.clone(), Arc::clone(&both_began));
+        people.spawn(async move {
+            let tries = std::sync::atomic::AtomicU32::new(0);
+            let done = deployer::store::again(|| async {
+                let tx = change(&store).await;
+                deployments::request_pause(&tx, ids[0], Some(name)).await?;
+                if tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+                    both_began.wait().await;
+                }
+                deployments::request_pause(&tx, ids[1], Some(name)).await?;
+                tx.commit(Event::new(EventKind::HistoryBroughtIn, serde_json::json!({})))
+                    .await
+            });
+            done.await.unwrap();
+            tries.into_inner()
+        });
+    }
+    let tries = people.join_all().await;
+    assert_eq!(
+        tries.iter().sum::<u32>(),
+        3,
+        "one of the two began anew: {tries:?}"
+    );
+}
+
+on_every_database! {
+    eight_workers_share_two_hundred_deployments,
+    what_shares_a_server_or_an_environment_waits_and_says_for_whom,
+    a_server_that_is_left_alone_is_not_held,
+    what_is_urgent_goes_first,
+    what_a_dead_instance_left_is_taken_and_what_a_living_one_has_is_not,
+    a_lease_is_taken_over_by_one_of_many,
+    transactions_that_collide_are_run_again,
 }

@@ -26,15 +26,13 @@ use deployer::balancer::{Balancer, Limits, Options};
 use deployer::domain::{self, BalancerId};
 use tempfile::TempDir;
 
+use super::tls::Identity;
+
 /// How long HAProxy may take to listen on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often to look whether it does.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// A certificate for 127.0.0.1 that only those trust who are told to.
-const CERTIFICATE: &str = "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN=localhost\n\
-    [ext]\nbasicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
 
 /// Who may see the statistics page.
 pub const USER: &str = "ops";
@@ -335,33 +333,11 @@ fn scheme(tls: bool) -> &'static str {
     if tls { "https" } else { "http" }
 }
 
-/// Makes `certificate.pem` and, with its key, `both.pem` with `openssl`.
+/// Makes `certificate.pem` and, with its key, `both.pem`.
 fn make_certificate(dir: &Path) {
-    let file = |name: &str| dir.join(name);
-    fs::write(file("openssl.cnf"), CERTIFICATE).expect("written");
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .arg("-config")
-        .arg(file("openssl.cnf"))
-        .arg("-keyout")
-        .arg(file("key.pem"))
-        .arg("-out")
-        .arg(file("certificate.pem"))
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let parts = ["certificate.pem", "key.pem"].map(|name| fs::read_to_string(file(name)).expect("made"));
-    fs::write(file("both.pem"), parts.concat()).expect("written");
+    let made = Identity::new(dir, "IP:127.0.0.1");
+    let parts = [made.certificate, made.key].map(|file| fs::read_to_string(file).expect("made"));
+    fs::write(dir.join("both.pem"), parts.concat()).expect("written");
 }
 
 /// Ports that are free now, below those the system gives out by itself: what is started between the

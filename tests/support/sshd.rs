@@ -7,9 +7,10 @@
     reason = "a test's server is a plain child that lives as long as its handle"
 )]
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt as _};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub struct Builder {
     shared_client_key: Option<PathBuf>,
     listeners: usize,
     lines: Vec<String>,
+    within: Vec<OsString>,
 }
 
 /// A running sshd.
@@ -50,6 +52,7 @@ pub struct Sshd {
     pub user: String,
     dir: TempDir,
     child: Child,
+    within: Vec<OsString>,
 }
 
 impl Builder {
@@ -84,23 +87,10 @@ impl Builder {
         self
     }
 
-    /// Runs every command through `wrapper`, which ends with what takes a program and its arguments.
-    pub fn wrapped(self, wrapper: &str) -> Self {
-        self.line(&format!("ForceCommand {wrapper} sh -c \"$SSH_ORIGINAL_COMMAND\""))
-    }
-
-    /// Runs every command as an account of its own that may write below [`Sshd::dir`] and is not
-    /// root, under the umask `umask`. Tests run as root, who may do everything.
-    pub async fn start_as(self, account: u32, umask: &str) -> Sshd {
-        let switch =
-            format!("umask {umask}; exec setpriv --reuid={account} --regid={account} --clear-groups");
-        let sshd = self.wrapped(&switch).start().await;
-        let dir = sshd.dir().to_owned();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let work = dir.join("srv");
-        fs::create_dir(&work).expect("it is new");
-        std::os::unix::fs::chown(&work, Some(account), Some(account)).expect("tests run as root");
-        sshd
+    /// Starts it by a program that prepares its surroundings and then becomes sshd.
+    pub fn within(mut self, program: Vec<OsString>) -> Self {
+        self.within = program;
+        self
     }
 
     /// Starts it and waits until it listens.
@@ -139,8 +129,8 @@ impl Builder {
         text.extend(self.lines.iter().map(|line| format!("{line}\n")));
         fs::write(&config, text).expect("the configuration is written");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("a log file");
-        let child = listen(&config, log);
-        let sshd = Sshd {
+        let child = listen(&self.within, &config, log);
+        let mut sshd = Sshd {
             port: ports[0],
             host_key: pinned(&host_keys[self.pinned].with_extension("pub")),
             client_key,
@@ -148,6 +138,7 @@ impl Builder {
             dir,
             child,
             ports,
+            within: self.within,
         };
         sshd.wait_until_it_listens();
         sshd
@@ -169,6 +160,7 @@ impl Sshd {
             shared_client_key: None,
             listeners: 1,
             lines: Vec::new(),
+            within: Vec::new(),
         }
     }
 
@@ -232,7 +224,7 @@ impl Sshd {
     /// And on again.
     pub fn come_back(&mut self) {
         let log = fs::File::create(self.dir.path().join("sshd.log")).expect("a log file");
-        self.child = listen(&self.dir.path().join("sshd_config"), log);
+        self.child = listen(&self.within, &self.dir.path().join("sshd_config"), log);
         self.wait_until_it_listens();
     }
 
@@ -253,15 +245,16 @@ impl Sshd {
         descendants(self.child.id()).len()
     }
 
-    fn wait_until_it_listens(&self) {
+    fn wait_until_it_listens(&mut self) {
         let start = Instant::now();
         while !self
             .ports
             .iter()
             .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
         {
+            let ended = self.child.try_wait().expect("a child of ours");
             assert!(
-                start.elapsed() < START_LIMIT,
+                ended.is_none() && start.elapsed() < START_LIMIT,
                 "sshd does not listen: {}",
                 self.log()
             );
@@ -271,14 +264,20 @@ impl Sshd {
 }
 
 impl Drop for Sshd {
+    /// The power is off, and no process of a script is left behind.
     fn drop(&mut self) {
         self.go_down();
+        if !std::thread::panicking() {
+            super::leftovers::assert_none(self.dir.path());
+        }
     }
 }
 
-fn listen(config: &Path, log: fs::File) -> Child {
-    Command::new("/usr/sbin/sshd")
-        .args(["-D", "-e", "-f"])
+fn listen(within: &[OsString], config: &Path, log: fs::File) -> Child {
+    let sshd = ["/usr/sbin/sshd", "-D", "-e", "-f"].map(OsString::from);
+    let mut words = within.iter().chain(&sshd);
+    Command::new(words.next().expect("a program"))
+        .args(words)
         .arg(config)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

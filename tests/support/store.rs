@@ -1,4 +1,4 @@
-//! A store on a real file in a directory of its own, and the rows tests begin with.
+//! A store on a real database of its own, and the rows tests begin with.
 
 use std::time::Duration;
 
@@ -9,11 +9,10 @@ use deployer::domain::{
     Server, ServerId, SyncMethod, Target,
 };
 use deployer::store::deployments::{NewDeployment, NewPart, Terms};
-use deployer::store::{
-    Lease, Right, Store, StoreOptions, clusters, deployments, environments, projects, queue, servers,
-};
+use deployer::store::{Lease, Right, Store, clusters, deployments, environments, projects, queue, servers};
 
-pub use super::world::{bring_in, change};
+use super::databases::{Database, TestDatabase};
+pub use super::databases::{bring_in, change};
 
 /// How long tests hold a lease.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -22,8 +21,8 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub struct TestStore {
     /// The store.
     pub store: Store,
-    /// Where its file lies.
-    pub directory: tempfile::TempDir,
+    /// What it keeps its data in.
+    pub database: TestDatabase,
 }
 
 impl std::ops::Deref for TestStore {
@@ -35,18 +34,41 @@ impl std::ops::Deref for TestStore {
 }
 
 impl TestStore {
-    /// An empty store with the whole schema.
+    /// An empty store with the whole schema, on SQLite.
     pub async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = url_in(&directory);
-        let store = Store::open(&url, StoreOptions::default()).await.unwrap();
-        store.migrate().await.unwrap();
-        Self { store, directory }
+        Self::on(Database::Sqlite).await
     }
 
-    /// The URL it is opened by.
+    /// The same on any database.
+    pub async fn on(kind: Database) -> Self {
+        let database = TestDatabase::prepared(kind).await;
+        let store = database.open().await;
+        store.migrate().await.unwrap();
+        Self { store, database }
+    }
+
+    /// The address it is opened by.
     pub fn url(&self) -> String {
-        url_in(&self.directory)
+        self.database.url.clone()
+    }
+
+    /// What another instance has: connections of its own to a database server, the same store on
+    /// SQLite.
+    pub async fn instance(&self) -> Store {
+        match self.database.kind.is_server() {
+            true => self.database.open().await,
+            false => self.store.clone(),
+        }
+    }
+
+    /// Lets the time of every lease of [`LEASE`] pass, where the database's own clock decides. On SQLite
+    /// the time is an argument.
+    pub async fn let_leases_end(&self) {
+        if self.database.kind.is_server() {
+            let micros = LEASE.as_micros();
+            let sql = format!("UPDATE deployments SET lease_until_at = lease_until_at - {micros}");
+            self.tamper(&sql).await;
+        }
     }
 
     /// A project of this name.
@@ -123,23 +145,13 @@ impl TestStore {
 
     /// One number, past the store's own functions.
     pub async fn number(&self, sql: &str) -> i64 {
-        use sea_orm::{ConnectionTrait, Database, Statement};
-        let raw = Database::connect(self.url()).await.unwrap();
-        let statement = Statement::from_string(raw.get_database_backend(), sql);
-        let row = raw.query_one_raw(statement).await.unwrap().unwrap();
-        row.try_get_by_index(0).unwrap()
+        self.database.number(sql).await
     }
 
-    /// Runs a statement past the store's own functions, as somebody with the file could.
+    /// Runs a statement past the store's own functions, as somebody with the database could.
     pub async fn tamper(&self, sql: &str) {
-        use sea_orm::{ConnectionTrait, Database};
-        let raw = Database::connect(self.url()).await.unwrap();
-        raw.execute_unprepared(sql).await.unwrap();
+        self.database.tamper(sql).await;
     }
-}
-
-fn url_in(directory: &tempfile::TempDir) -> String {
-    format!("sqlite://{}", directory.path().join("test.db").display())
 }
 
 /// An instant to build others from: 22 November 2026, 12:00 UTC.

@@ -1,26 +1,26 @@
 //! A whole installation for one test: real sshd targets with homes of their own, a real Git
-//! repository, a store, policy files, and the engine at work.
+//! repository, a store, policy files, and the engine at work. `setup` builds it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deployer::access::Access;
 use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::{self, App};
 use deployer::clock::Clock;
-use deployer::config::Config;
-use deployer::domain::deployment::ServerPart;
+use deployer::domain::deployment::{ServerPart, ServerState};
 use deployer::domain::{
-    Actor, Cluster, ClusterId, Deployment, DeploymentId, Environment, EnvironmentId, EnvironmentOptions,
-    Event, EventKind, LogLine, Project, ProjectId, Server, ServerId, Step, SyncMethod, server::Member,
+    Actor, Deployment, DeploymentId, DeploymentState, LogLine, PauseReason, Step, User, UserId,
 };
-use deployer::engine::{Engine, Parts, Settings};
-use deployer::git::{GitOptions, Mirrors};
 use deployer::ssh::Pool;
-use deployer::store::{Change, Store, StoreOptions, log};
+use deployer::store::{Store, log};
 use tempfile::TempDir;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::databases::TestDatabase;
+pub use super::databases::{bring_in, change};
+use super::leftovers;
+use super::setup::Setup;
 use super::sshd::Sshd;
 use crate::git::support::Origin;
 
@@ -38,146 +38,19 @@ pub struct World {
     pub repository: Origin,
     pub servers: Vec<Sshd>,
     pub dir: TempDir,
-}
-
-/// What a test wants.
-pub struct Wishes {
-    pub method: SyncMethod,
-    /// Servers per cluster.
-    pub clusters: Vec<usize>,
-    pub environments: Vec<&'static str>,
-    pub options: EnvironmentOptions,
-    pub fail_on_failed_tests: bool,
-    pub policy: Option<&'static str>,
-    /// How many deployments run at once; with none the queue stands still.
-    pub workers: usize,
-    /// How balancers are spoken to.
-    pub balancers: deployer::balancer::Options,
-    /// How long a silent server is left alone before it is asked whether it is there.
-    pub keepalive: Duration,
-    pub clock: Clock,
-}
-
-impl Default for Wishes {
-    fn default() -> Self {
-        Self {
-            method: SyncMethod::Symlink,
-            clusters: vec![1],
-            environments: vec!["dev"],
-            options: EnvironmentOptions::default(),
-            fail_on_failed_tests: true,
-            policy: None,
-            workers: 4,
-            balancers: Default::default(),
-            keepalive: deployer::ssh::Options::default().keepalive,
-            clock: Clock::System,
-        }
-    }
+    /// What it is kept in, where that is not an SQLite file in `dir`. Goes last.
+    pub database: Option<TestDatabase>,
 }
 
 impl World {
-    /// One server, one environment, symlink releases.
+    /// The project `shop` with the environment `dev` on one server, to be changed and started.
+    pub fn project() -> Setup {
+        Setup::default()
+    }
+
+    /// The same, started as it is.
     pub async fn simple() -> Self {
-        Self::with(Wishes::default()).await
-    }
-
-    pub async fn with(wishes: Wishes) -> Self {
-        let dir = TempDir::new().unwrap();
-        let key = super::sshd::keygen(dir.path(), "deployer", "ed25519");
-        let mut servers = Vec::new();
-        // Each has a home of its own, so that `~/shop` is another place on each.
-        for _ in 0..wishes.clusters.iter().sum() {
-            servers.push(Sshd::builder().accept(&key).start().await);
-        }
-        let repository = Origin::new();
-        let (app, parts) = app(dir.path(), &key, &wishes).await;
-        let world = Self {
-            app,
-            store: parts.store.clone(),
-            ssh: parts.ssh.clone(),
-            clock: parts.clock.clone(),
-            parts,
-            repository,
-            servers,
-            dir,
-        };
-        world.fill(wishes).await;
-        world
-    }
-
-    async fn fill(&self, wishes: Wishes) {
-        use deployer::store::{clusters, environments, projects, servers};
-        let tx = change(&self.store).await;
-        let project = Project {
-            id: ProjectId(0),
-            name: "shop".parse().unwrap(),
-            description: String::new(),
-            git_url: self.repository.url(),
-            method: wishes.method,
-            notify: Vec::new(),
-        };
-        let project = projects::insert(&tx, &project).await.unwrap();
-        let (mut ids, mut next) = (Vec::new(), 0);
-        for (number, &size) in wishes.clusters.iter().enumerate() {
-            let mut members = Vec::new();
-            for _ in 0..size {
-                let sshd = &self.servers[next];
-                next += 1;
-                let server = Server {
-                    id: ServerId(0),
-                    name: format!("web{next}").parse().unwrap(),
-                    address: "127.0.0.1".into(),
-                    port: sshd.port,
-                    active: true,
-                    host_key: None,
-                };
-                let server = servers::insert(&tx, &server).await.unwrap();
-                servers::pin_host_key(&tx, server.id, &sshd.host_key)
-                    .await
-                    .unwrap();
-                members.push(Member {
-                    server: server.id,
-                    balancer_name: None,
-                });
-            }
-            let name = format!("cluster{}", number + 1).parse().unwrap();
-            let cluster = Cluster {
-                id: ClusterId(0),
-                name,
-                balancer: None,
-                backends: Vec::new(),
-                members,
-            };
-            ids.push(clusters::insert(&tx, &cluster).await.unwrap().id);
-        }
-        for (name, position) in wishes.environments.iter().zip(1..) {
-            let environment = self.environment(&wishes, project.id, &ids, name, position);
-            environments::insert(&tx, &environment).await.unwrap();
-        }
-        bring_in(tx).await;
-    }
-
-    fn environment(
-        &self,
-        wishes: &Wishes,
-        project_id: ProjectId,
-        clusters: &[ClusterId],
-        name: &str,
-        position: i32,
-    ) -> Environment {
-        Environment {
-            id: EnvironmentId(0),
-            project_id,
-            name: name.parse().unwrap(),
-            branch: "main".parse().unwrap(),
-            target_path: format!("~/{name}/shop").parse().unwrap(),
-            remote_user: self.servers[0].user.clone(),
-            position,
-            auto_deploy: false,
-            fail_on_failed_tests: wishes.fail_on_failed_tests,
-            clusters: clusters.to_vec(),
-            options: wishes.options.clone(),
-        }
+        Self::project().start().await
     }
 
     /// Commits what lies in the repository's work tree and brings the mirror up to date.
@@ -206,8 +79,29 @@ impl World {
         }
     }
 
-    /// Asks for a deployment as `admin`, who may everything.
+    /// Gives `name` an account, unless it has one.
+    pub async fn account(&self, name: &str) {
+        use deployer::store::users;
+        if users::by_name(&self.store, name).await.is_ok() {
+            return;
+        }
+        let user = User {
+            id: UserId(0),
+            name: name.parse().unwrap(),
+            display_name: String::new(),
+            email: String::new(),
+            disabled: false,
+            created_at: self.clock.now(),
+            last_login_at: None,
+        };
+        let tx = change(&self.store).await;
+        users::insert(&tx, &user, None).await.unwrap();
+        bring_in(tx).await;
+    }
+
+    /// Requests a deployment as `admin`, who may do everything.
     pub async fn ask(&self, request: DeployRequest) -> DeploymentId {
+        self.account("admin").await;
         deployments::request(&self.app, &admin(), request)
             .await
             .unwrap()
@@ -260,6 +154,13 @@ impl World {
         deployer::store::steps::list(&self.store, id).await.unwrap()
     }
 
+    /// Every step of a deployment has ended, and there are some.
+    pub async fn assert_steps_ended(&self, id: DeploymentId) {
+        let steps = self.steps(id).await;
+        assert!(!steps.is_empty(), "{}", self.log(id).await);
+        assert!(steps.iter().all(|step| step.state.is_final()), "{steps:#?}");
+    }
+
     pub async fn lines(&self, id: DeploymentId) -> Vec<LogLine> {
         log::read(&self.store, id, 1, 100_000, &log::Filter::default())
             .await
@@ -302,68 +203,63 @@ impl World {
         self.servers[server - 1].home().join(path)
     }
 
+    /// How the servers of a deployment stand, in their order.
+    pub async fn states(&self, id: DeploymentId) -> Vec<ServerState> {
+        self.parts(id).await.iter().map(|part| part.state).collect()
+    }
+
+    /// Waits until a deployment pauses, and tells why it does.
+    pub async fn until_paused(&self, id: DeploymentId) -> PauseReason {
+        let paused = |one: &Deployment| one.state == DeploymentState::Paused;
+        let deployment = self.until(id, "it pauses", paused).await;
+        deployment.pause.expect("a pause has a reason").reason
+    }
+
+    /// A deployment has succeeded; its log is shown otherwise.
+    pub async fn assert_succeeded(&self, deployment: &Deployment) {
+        assert_eq!(
+            deployment.state,
+            DeploymentState::Succeeded,
+            "{}\n{}",
+            deployment.outcome,
+            self.log(deployment.id).await
+        );
+    }
+
+    /// A deployment has ended so; its log is shown otherwise.
+    pub async fn assert_outcome(&self, deployment: &Deployment, outcome: &str) {
+        assert_eq!(deployment.outcome, outcome, "{}", self.log(deployment.id).await);
+    }
+
     /// What a file on a server says; empty when it is not there.
     pub fn read(&self, server: usize, path: &str) -> String {
         std::fs::read_to_string(self.home(server, path)).unwrap_or_default()
     }
 }
 
+impl Drop for World {
+    /// Ends what runs, and fails a test that leaves processes behind.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let engine = self.parts.engine.clone();
+        let is_shared =
+            Handle::try_current().is_ok_and(|one| one.runtime_flavor() == RuntimeFlavor::MultiThread);
+        // On a runtime of one thread, its tasks would never run while this waits.
+        if is_shared {
+            let over = async { tokio::time::timeout(END_LIMIT, engine.shutdown()).await };
+            let over = tokio::task::block_in_place(|| Handle::current().block_on(over));
+            over.expect("the engine ends what it runs");
+        }
+        self.servers.clear();
+        leftovers::assert_none(self.dir.path());
+    }
+}
+
 /// The user that the shipped policy lets do everything.
 pub fn admin() -> Actor {
     Actor::user("admin", "127.0.0.1")
-}
-
-/// The use cases over an empty store, with no key to log in anywhere.
-pub async fn bare_app(dir: &Path) -> App {
-    let wishes = Wishes {
-        workers: 0,
-        ..Wishes::default()
-    };
-    app(dir, &dir.join("no-key"), &wishes).await.0
-}
-
-async fn app(dir: &Path, key: &Path, wishes: &Wishes) -> (App, app::Parts) {
-    let url = format!("sqlite://{}", dir.join("deployer.db").display());
-    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
-    store.migrate().await.unwrap();
-    let access = Arc::new(match wishes.policy {
-        None => Access::builtin(),
-        Some(policy) => access(dir, policy),
-    });
-    let mirrors = Mirrors::new(dir.join("mirrors"), GitOptions::default());
-    let ssh = Pool::new(deployer::ssh::Options {
-        key_files: vec![key.to_owned()],
-        keepalive: wishes.keepalive,
-        ..Default::default()
-    });
-    let clock = wishes.clock.clone();
-    let settings = Settings {
-        instance: "test".into(),
-        workers: wishes.workers,
-        work_dir: dir.join("work"),
-        lease: Duration::from_secs(20),
-        secrets: Vec::new(),
-    };
-    let engine = Engine::new(Parts {
-        store: store.clone(),
-        access: Arc::clone(&access),
-        mirrors: mirrors.clone(),
-        ssh: ssh.clone(),
-        clock: clock.clone(),
-        balancers: wishes.balancers.clone(),
-        settings,
-    });
-    engine.start().await.unwrap();
-    let parts = app::Parts {
-        store,
-        access,
-        mirrors,
-        ssh,
-        engine,
-        clock,
-        config: Arc::new(Config::default()),
-    };
-    (App::new(parts.clone()), parts)
 }
 
 /// The shipped policy with further lines.
@@ -377,16 +273,4 @@ pub fn access(dir: &Path, lines: &str) -> Access {
     let policy = std::fs::read_to_string(shipped.join("policy.csv")).unwrap();
     std::fs::write(policies.join("policy.csv"), format!("{policy}\n{lines}\n")).unwrap();
     Access::load(&policies).unwrap()
-}
-
-/// A change that the host's command line makes.
-pub async fn change(store: &Store) -> Change {
-    let operator = Access::local_operator("test", Clock::System.now());
-    store.change(&operator, Clock::System.now()).await.unwrap()
-}
-
-/// Makes a change durable, as history that was brought in.
-pub async fn bring_in(change: Change) {
-    let event = Event::new(EventKind::HistoryBroughtIn, serde_json::json!({}));
-    change.commit(event).await.unwrap();
 }

@@ -10,7 +10,7 @@ use deployer::domain::SyncMethod;
 use super::{Site, put};
 
 #[tokio::test]
-async fn a_marker_that_claims_more_than_is_true_costs_a_second_try_and_no_more() {
+async fn a_false_marker_costs_one_more_attempt() {
     let mut site = Site::in_place().await;
     for n in 0..20 {
         site.write(&format!("d{n}/f"), "1");
@@ -39,7 +39,7 @@ async fn a_marker_that_claims_more_than_is_true_costs_a_second_try_and_no_more()
 }
 
 #[tokio::test]
-async fn a_tree_is_known_by_the_order_of_its_walk_and_a_changed_one_is_found_all_the_same() {
+async fn an_unchanged_tree_is_recognised_and_a_changed_one_is_not() {
     let mut site = Site::new(SyncMethod::InPlace, &["kept/", "var/*/log"], &[]).await;
     for n in 0..20 {
         site.write(&format!("d{n}/f"), "1");

@@ -181,7 +181,7 @@ async fn excluded_paths_are_never_sent_changed_or_removed() {
 }
 
 #[tokio::test]
-async fn patterns_mean_the_same_here_and_there() {
+async fn exclusion_patterns_mean_the_same_locally_and_remotely() {
     let patterns = [
         "a+b/(x)",
         "[z]*",
@@ -301,7 +301,7 @@ async fn a_full_check_finds_what_sizes_and_times_hide() {
 }
 
 #[tokio::test]
-async fn a_home_relative_target_is_in_the_users_home() {
+async fn a_target_relative_to_home_is_in_the_home_of_the_user() {
     let sshd = crate::support::sshd::Sshd::start().await;
     let home = sshd.home();
     let mut site = Site::at(sshd, "~/shop".as_ref(), SyncMethod::InPlace, &[], &[]).await;

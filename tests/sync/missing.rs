@@ -10,7 +10,7 @@ use super::Site;
 use crate::support::sshd::Sshd;
 
 #[tokio::test]
-async fn a_target_that_vanishes_after_it_was_looked_at_is_made_anew_or_told() {
+async fn a_target_that_vanishes_after_its_inspection_is_recreated_or_reported() {
     let mut site = Site::in_place().await;
     site.write("a", "1");
     site.deploy().await;
@@ -40,10 +40,9 @@ async fn a_target_that_vanishes_after_it_was_looked_at_is_made_anew_or_told() {
 }
 
 #[tokio::test]
-async fn a_release_that_vanishes_before_the_next_one_begins_as_its_copy_is_told() {
+async fn a_release_that_vanishes_before_it_is_copied_is_reported() {
     let mut site = Site::symlink().await;
     site.write("a", "1");
-    site.write("b", "1");
     let first = site.deploy().await;
     site.write("a", "2");
     let looked = site.inspect().await;
@@ -65,7 +64,7 @@ async fn a_release_that_vanishes_before_the_next_one_begins_as_its_copy_is_told(
 }
 
 #[tokio::test]
-async fn every_tool_that_is_missing_is_named_beforehand() {
+async fn every_missing_tool_is_named_before_anything_starts() {
     let bin = tempfile::TempDir::new().unwrap();
     let tools = [
         "sh", "find", "sort", "tar", "stat", "mv", "cp", "head", "readlink", "gzip",

@@ -2,26 +2,24 @@
 
 mod drift;
 mod fleet;
-mod foreign;
 mod in_place;
-mod login_shells;
 mod missing;
-mod modes;
 mod ownership;
+mod random;
 mod releases;
-mod survival;
 mod trouble;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use deployer::domain::{DeploymentId, EnvironmentOptions, SyncMethod};
+use deployer::domain::{DeploymentId, EnvironmentOptions, Instant, SyncMethod};
 use deployer::ssh::{Pool, Session};
 use deployer::sync::{
-    Activated, Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules,
-    Source, Stamp, Trust, activate, go_back, inspect,
+    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules, Source,
+    Stamp, Trust, activate, inspect,
 };
 use tempfile::TempDir;
 
@@ -40,6 +38,8 @@ struct Site {
     trust: Trust,
     limits: Limits,
     on_progress: OnProgress,
+    /// The root directory of the server, as the test sees it.
+    root: PathBuf,
 }
 
 type OnProgress = Box<dyn Fn(Progress) + Send + Sync>;
@@ -81,6 +81,7 @@ impl Site {
             trust: Trust::Times,
             limits: Limits::default(),
             on_progress: Box::new(|_| {}),
+            root: "/".into(),
         }
     }
 
@@ -97,7 +98,18 @@ impl Site {
     }
 
     fn target(&self) -> PathBuf {
-        self.layout.target.as_str().into()
+        self.seen(self.layout.target.as_str())
+    }
+
+    /// Where the test sees a file of the server.
+    fn seen(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.join(path.as_ref().strip_prefix("/").unwrap())
+    }
+
+    /// What is in service there.
+    fn served(&self) -> PathBuf {
+        let target = self.target();
+        fs::read_link(&target).map_or(target, |release| self.seen(release))
     }
 
     /// Writes a file of the tree that is deployed.
@@ -135,9 +147,8 @@ impl Site {
 
     async fn scan(&self) -> Arc<Manifest> {
         let known = KnownTrees::new(self.known.iter().rev().cloned());
-        let time = format!("2026-11-{:02}T10:00:00Z", self.deployments + 1)
-            .parse()
-            .unwrap();
+        let first: Instant = "2026-11-01T10:00:00Z".parse().unwrap();
+        let time = first + chrono::TimeDelta::days(self.deployments);
         Arc::new(
             Manifest::scan(self.tree(), self.layout.rules.clone(), time, known)
                 .await
@@ -172,32 +183,47 @@ impl Site {
         Ok(delivered)
     }
 
-    /// [`Self::deliver`], in service afterwards.
+    /// [`Self::put_in_service`], which has to succeed and to be true.
     async fn deploy(&mut self) -> Delivered {
-        let delivered = self.deliver().await.unwrap();
-        if self.layout.method == SyncMethod::Symlink {
-            self.switch(&delivered.directory).await.unwrap();
-        }
+        let delivered = self.put_in_service().await.unwrap();
         self.assert_same();
         delivered
     }
 
-    /// Puts a release in service, as the last deployment.
-    async fn switch(&self, release: &str) -> Result<Activated, Error> {
-        let id = DeploymentId(self.deployments);
-        activate(&self.session, &self.layout, release, id, &self.limits).await
-    }
-
-    /// Goes back to a release.
-    async fn roll_back(&mut self, release: &str) -> Result<Activated, Error> {
-        self.deployments += 1;
-        let id = DeploymentId(self.deployments);
-        go_back(&self.session, &self.layout, release, id, &self.limits).await
+    /// [`Self::deliver`], in service afterwards.
+    async fn put_in_service(&mut self) -> Result<Delivered, Error> {
+        let delivered = self.deliver().await?;
+        if self.layout.method == SyncMethod::Symlink {
+            let id = DeploymentId(self.deployments);
+            activate(
+                &self.session,
+                &self.layout,
+                &delivered.directory,
+                id,
+                &self.limits,
+            )
+            .await?;
+        }
+        Ok(delivered)
     }
 
     /// [`Self::deploy`] without a look at the contents.
     async fn deploy_quietly(&mut self) -> Delivered {
         self.deliver().await.unwrap()
+    }
+
+    /// Cancels the next delivery so many milliseconds after its progress `is_there`.
+    fn cancel_after(&mut self, wait: u64, is_there: fn(Progress) -> bool) {
+        let cancel = self.limits.cancel.clone();
+        self.on_progress = Box::new(move |progress| {
+            if is_there(progress) {
+                let cancel = cancel.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                    cancel.cancel();
+                });
+            }
+        });
     }
 
     /// After a cancel: nothing is cancelled any more.
@@ -208,11 +234,11 @@ impl Site {
 
     /// What is in service is the tree, by names, kinds, bits and contents.
     fn assert_same(&self) {
-        pretty_eq(&shape(&self.target()), &shape(&self.tree()));
+        pretty_eq(&shape(&self.served()), &shape(&self.tree()));
     }
 
     fn marker(&self) -> String {
-        fs::read_to_string(self.target().join(".git_release")).unwrap_or_default()
+        fs::read_to_string(self.served().join(".git_release")).unwrap_or_default()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Site, put};
 use crate::support::sshd::Sshd;
 
 #[tokio::test]
-async fn what_nobody_deployed_is_not_deleted_unasked() {
+async fn files_that_nobody_deployed_are_not_deleted() {
     let excluded = ["kept/", "var/log", "**/cache-*"];
     let mut site = Site::new(SyncMethod::InPlace, &excluded, &["uploads/"]).await;
     site.write("f", "1");
@@ -94,7 +94,7 @@ async fn what_is_kept_from_now_on_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_doubted_is_noted_only_where_nobody_has_deployed_since() {
+async fn doubts_about_a_server_are_stored_only_if_nobody_deployed_since() {
     let mut site = Site::in_place().await;
     site.write("f", "1");
     site.deliver().await.unwrap();
@@ -115,7 +115,7 @@ async fn what_is_doubted_is_noted_only_where_nobody_has_deployed_since() {
 }
 
 #[tokio::test]
-async fn an_account_that_runs_no_commands_is_told_as_one() {
+async fn an_account_that_cannot_run_commands_is_reported() {
     let sshd = Sshd::builder()
         .line("ForceCommand echo This account is currently not available.; exit 1")
         .start()

@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,46 +11,8 @@ use deployer::domain::{Release, SyncMethod};
 use deployer::sync::{Changed, Error, Portion, Progress, Trouble};
 
 use super::{Site, put};
+use crate::support::disk::SmallDisk;
 use crate::support::sshd::Sshd;
-
-/// A small file system of its own, unmounted when dropped.
-pub(super) struct Mount(PathBuf);
-
-impl Mount {
-    /// `None`, said loudly, where mounting is not allowed.
-    #[allow(clippy::print_stderr, reason = "a test that did not run should be seen")]
-    pub(super) fn small(at: &Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let done = mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], at);
-        if !done {
-            eprintln!("SKIPPED: a tmpfs cannot be mounted here (are we root?)");
-        }
-        done.then(|| Self(at.to_owned()))
-    }
-
-    fn make_read_only(&self) {
-        assert!(mount(&["-o", "remount,ro"], &self.0));
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        run("umount", &["-l"], &self.0);
-    }
-}
-
-fn mount(args: &[&str], at: &Path) -> bool {
-    run("mount", args, at)
-}
-
-#[allow(clippy::disallowed_methods, reason = "a test prepares its machine")]
-fn run(program: &str, args: &[&str], at: &Path) -> bool {
-    Command::new(program)
-        .args(args)
-        .arg(at)
-        .status()
-        .is_ok_and(|status| status.success())
-}
 
 /// Text that does not compress away.
 fn noise(bytes: usize) -> String {
@@ -63,19 +24,18 @@ fn noise(bytes: usize) -> String {
     (0..bytes).map(|_| next()).collect()
 }
 
-async fn on_small_disk(method: SyncMethod) -> Option<(Site, Mount)> {
-    let sshd = Sshd::start().await;
-    let disk = sshd.dir().join("disk");
-    let mount = Mount::small(&disk)?;
-    let target = disk.join("srv/shop");
-    Some((Site::at(sshd, &target, method, &[], &[]).await, mount))
+/// A target on a disk of one megabyte.
+async fn on_small_disk(method: SyncMethod) -> (Site, SmallDisk) {
+    let disk = SmallDisk::new();
+    let sshd = Sshd::builder().within(disk.program()).start().await;
+    let mut site = Site::at(sshd, &disk.path().join("srv/shop"), method, &[], &[]).await;
+    site.root = disk.root();
+    (site, disk)
 }
 
 #[tokio::test]
 async fn a_tree_too_big_for_the_disk_is_refused_before_anything_is_sent() {
-    let Some((mut site, _disk)) = on_small_disk(SyncMethod::InPlace).await else {
-        return;
-    };
+    let (mut site, _disk) = on_small_disk(SyncMethod::InPlace).await;
     site.write("a", "1");
     site.deploy().await;
     site.write("big", &noise(3_000_000));
@@ -95,14 +55,13 @@ async fn a_tree_too_big_for_the_disk_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
     for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
-        let Some((mut site, disk)) = on_small_disk(method).await else {
-            return;
-        };
+        let (mut site, disk) = on_small_disk(method).await;
         site.write("a", "1");
         site.deploy().await;
         let before = site.marker();
         let looked = site.inspect().await;
-        put(&disk.0, "filler", &noise(900_000));
+        let filler = site.seen(disk.path()).join("filler");
+        fs::write(&filler, noise(900_000)).unwrap();
         site.write("big", &noise(300_000));
         let error = site.deliver_after(&looked).await.unwrap_err();
         assert!(
@@ -127,22 +86,20 @@ async fn a_disk_that_fills_up_leaves_the_files_in_service_as_they_were() {
         assert_eq!(site.marker(), before);
         site.remove("big");
         site.assert_same();
-        fs::remove_file(disk.0.join("filler")).unwrap();
+        fs::remove_file(filler).unwrap();
         site.write("a", "2");
         site.deploy().await;
     }
 }
 
 #[tokio::test]
-async fn a_read_only_target_is_told_plainly() {
+async fn a_read_only_target_is_reported_as_such() {
     for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
-        let Some((mut site, disk)) = on_small_disk(method).await else {
-            return;
-        };
+        let (mut site, disk) = on_small_disk(method).await;
         site.write("a", "1");
         site.deploy().await;
         let looked = site.inspect().await;
-        disk.make_read_only();
+        disk.become_read_only();
         site.write("a", "2");
         let error = site.deliver().await.unwrap_err();
         assert!(
@@ -166,7 +123,7 @@ async fn a_read_only_target_is_told_plainly() {
 }
 
 #[tokio::test]
-async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
+async fn a_failure_halfway_lists_exactly_what_changed() {
     let mut site = Site::new(SyncMethod::InPlace, &["z/f/kept", "var/*.db"], &[]).await;
     site.write("a/f", "1");
     site.write("old", "1");
@@ -208,7 +165,7 @@ async fn a_failure_in_the_middle_says_exactly_what_was_changed() {
 }
 
 #[tokio::test]
-async fn permission_bits_that_were_set_are_told_too() {
+async fn changed_permission_bits_are_reported() {
     let mut site = Site::new(SyncMethod::InPlace, &["kept"], &[]).await;
     site.write("run", "1");
     site.write("other", "1");
@@ -250,63 +207,63 @@ async fn permission_bits_that_were_set_are_told_too() {
 
 #[tokio::test]
 async fn cancelling_leaves_the_running_release_and_nothing_beside_it() {
+    let cancelled = futures_util::future::join_all([0, 10, 30, 60].map(cancel_a_release)).await;
+    assert!(cancelled.contains(&true), "each was done before it was cancelled");
+}
+
+/// Cancels so many milliseconds after files began to be sent; tells whether that came in time.
+async fn cancel_a_release(wait: u64) -> bool {
     let mut site = Site::symlink().await;
     for n in 0..300 {
         site.write(&format!("d{n}/f"), "1");
     }
     let first = site.deploy().await;
     site.write("d1/f", "2");
-    let cancel = site.limits.cancel.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        cancel.cancel();
-    });
-    // Whenever it hits, one of two things is true.
-    match site.deliver().await {
+    site.cancel_after(wait, |progress| matches!(progress, Progress::Sending { .. }));
+    let delivered = site.deliver().await;
+    match &delivered {
         Ok(second) => assert!(Path::new(&second.directory).join(".git_release").exists()),
         Err(error) => {
             assert!(error.to_string().contains("cancelled"), "{error}");
-            let store = Path::new(&first.directory).parent().unwrap().to_owned();
+            let store = Path::new(&first.directory).parent().unwrap();
             let in_store = fs::read_dir(store).unwrap().count();
             assert!(in_store <= 2, "{in_store}");
         }
     }
     site.write("d1/f", "1");
     site.assert_same();
+    delivered.is_err()
 }
+
+const FILES: usize = 400;
 
 /// The content of each of many files, which are all changed at once.
 fn many(site: &Site, content: &str) {
-    for n in 0..400 {
+    for n in 0..FILES {
         site.write(&format!("d{n}/f"), content);
     }
 }
 
 #[tokio::test]
-async fn cancelling_in_place_tells_the_truth_about_each_file() {
-    futures_util::future::join_all([5, 15, 30, 60, 120, 180, 240].map(cancel_in_place)).await;
+async fn cancelling_in_place_reports_each_file_truthfully() {
+    let put = futures_util::future::join_all([0, 5, 15, 30, 60, 120, 180, 240].map(cancel_in_place)).await;
+    assert!(
+        put.iter().any(|&files| files < FILES),
+        "each was done before it was cancelled"
+    );
 }
 
-/// Cancels so many milliseconds after files began to be put in place.
-async fn cancel_in_place(wait: u64) {
+/// Cancels so many milliseconds after files began to be put in place; tells how many were.
+async fn cancel_in_place(wait: u64) -> usize {
     let mut site = Site::in_place().await;
     many(&site, "old");
     site.deploy().await;
     many(&site, "new");
-    let cancel = site.limits.cancel.clone();
-    site.on_progress = Box::new(move |progress| {
-        if progress == Progress::Placing {
-            let cancel = cancel.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(wait)).await;
-                cancel.cancel();
-            });
-        }
-    });
+    site.cancel_after(wait, |progress| progress == Progress::Placing);
     let target = site.target();
     let is_new = |n| fs::read_to_string(target.join(format!("d{n}/f"))).unwrap() == "new";
     let done: Vec<String> = match site.deliver().await {
-        Ok(_) => (0..400).map(|n| format!("d{n}/f")).collect(),
+        Ok(_) => (0..FILES).map(|n| format!("d{n}/f")).collect(),
         Err(Error::Server {
             changed: Changed::Partly(partial),
             ..
@@ -317,7 +274,7 @@ async fn cancel_in_place(wait: u64) {
         }) => Vec::new(),
         Err(other) => panic!("{other}"),
     };
-    for n in 0..400 {
+    for n in 0..FILES {
         assert_eq!(
             is_new(n),
             done.contains(&format!("d{n}/f")),
@@ -331,6 +288,7 @@ async fn cancel_in_place(wait: u64) {
     );
     site.heal();
     site.deploy().await;
+    done.len()
 }
 
 #[tokio::test]
@@ -341,16 +299,7 @@ async fn cancelling_while_files_are_sent_changes_nothing() {
         site.deploy().await;
         let before = site.marker();
         site.write("big", &noise(20_000_000));
-        let cancel = site.limits.cancel.clone();
-        site.on_progress = Box::new(move |progress| {
-            if let Progress::Sending { .. } = progress {
-                let cancel = cancel.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(30)).await;
-                    cancel.cancel();
-                });
-            }
-        });
+        site.cancel_after(30, |progress| matches!(progress, Progress::Sending { .. }));
         let error = site.deliver().await.unwrap_err();
         assert!(error.to_string().contains("cancelled"), "{error}");
         assert_eq!(site.marker(), before);
@@ -361,7 +310,7 @@ async fn cancelling_while_files_are_sent_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_told_and_the_next_deployment_sets_it_right() {
+async fn a_lost_connection_is_reported_and_the_next_deployment_repairs_the_target() {
     let mut site = Site::in_place().await;
     site.write("a", "1");
     site.deploy().await;
@@ -369,17 +318,20 @@ async fn a_lost_connection_is_told_and_the_next_deployment_sets_it_right() {
     let looked = site.inspect().await;
     site.sshd.kill_connections();
     // The session connects anew or tells; both are fine, a silent half is not.
-    if let Err(error) = site.deliver_after(&looked).await {
-        assert!(error.to_string().contains("lost"), "{error}");
-        site.remove("big");
-        site.assert_same();
+    match site.deliver_after(&looked).await {
+        Ok(_) => site.assert_same(),
+        Err(error) => {
+            assert!(error.to_string().contains("lost"), "{error}");
+            site.remove("big");
+            site.assert_same();
+        }
     }
     site.write("big", "2");
     site.deploy().await;
 }
 
 #[tokio::test]
-async fn a_target_that_is_a_file_or_hangs_in_the_air_is_refused() {
+async fn a_target_that_is_a_file_or_a_dangling_link_is_refused() {
     let mut site = Site::in_place().await;
     site.write("a", "1");
     put(site.target().parent().unwrap(), "shop", "a file");

@@ -33,7 +33,7 @@ async fn a_body_without_a_length_is_cut_off_like_any_other() {
 }
 
 #[tokio::test]
-async fn an_address_with_a_number_that_is_none_leads_nowhere() {
+async fn an_invalid_number_in_an_address_is_not_found() {
     let site = site().await;
     site.log_in("admin", PASSWORD).await;
     for path in [
@@ -53,7 +53,26 @@ async fn an_address_with_a_number_that_is_none_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn who_may_not_roll_back_is_not_told_what_there_is_to_go_back_to() {
+async fn a_nul_is_refused_before_any_database_sees_it() {
+    let site = site().await;
+    site.log_in("admin", PASSWORD).await;
+    assert_eq!(site.get("/projects/a%00b").await.status(), 404);
+    for path in ["/history?user=%00", "/audit?actor=a%00b"] {
+        let response = site.get(path).await;
+        assert_eq!(response.status(), 422, "{path}");
+        let page = response.text().await.unwrap();
+        assert!(page.contains("holds a NUL character"), "{page}");
+    }
+    let response = site
+        .post("/login", &[("name", "ad\0min"), ("password", PASSWORD)])
+        .await;
+    assert_eq!(response.status(), 422);
+    // What only looks like one, as it is sent twice encoded, is a text like others.
+    assert_eq!(site.get("/history?user=%2500").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_visitor_who_may_not_roll_back_does_not_see_earlier_releases() {
     let site = site().await;
     let (shop, places) = project(&site, "shop", &["beta"]).await;
     past(
@@ -71,7 +90,7 @@ async fn who_may_not_roll_back_is_not_told_what_there_is_to_go_back_to() {
 }
 
 #[tokio::test]
-async fn a_missing_picture_does_not_make_the_login_form_too_old() {
+async fn a_missing_picture_does_not_expire_the_login_form() {
     let site = site().await;
     let token = site.token("/login").await;
     assert_eq!(site.get("/static/missing.css").await.status(), 404);

@@ -30,7 +30,7 @@ async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
     let logins = Logins::default();
     let app = super::support::app(
         &store,
-        store.directory.path(),
+        store.database.directory.path(),
         false,
         deployer::access::Access::builtin(),
     );
@@ -55,7 +55,7 @@ async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_present_password_are_written_down_and_slowed_down() {
+async fn guesses_at_the_current_password_are_audited_and_slowed_down() {
     let site = TestSite::start().await;
     site.add_user("alice").await;
     site.log_in("alice", PASSWORD).await;
@@ -138,7 +138,7 @@ async fn behind_a_proxy_with_https_forms_work_and_the_session_is_bound_to_it() {
 }
 
 #[tokio::test]
-async fn what_the_policy_gives_to_everybody_needs_no_login() {
+async fn what_the_policy_allows_everybody_needs_no_login() {
     let site = TestSite::start_with(Options {
         policy: Some("p, role:passer-by, shop, *, view, always, allow\ng, default, role:passer-by"),
         ..Options::default()
@@ -185,7 +185,7 @@ async fn sessions_that_have_run_out_are_swept_away() {
     }
     clock.move_to(after(3600));
     let config = Config {
-        data_dir: store.directory.path().to_owned(),
+        data_dir: store.database.directory.path().to_owned(),
         ..Config::default()
     };
     let app = start::assemble(config, store.store.clone(), Access::builtin(), clock);

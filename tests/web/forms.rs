@@ -31,7 +31,7 @@ async fn a_form_without_our_token_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_its_own_visitor_only() {
+async fn a_form_token_works_only_for_its_own_visitor() {
     let site = TestSite::start().await;
     let token = site.token("/login").await;
     let other = browser();
@@ -102,7 +102,7 @@ async fn htmx_sends_the_token_in_a_header() {
 }
 
 #[tokio::test]
-async fn a_form_beyond_reason_is_not_read() {
+async fn an_oversized_form_is_not_read() {
     let site = TestSite::start().await;
     let form = [("theme", "x".repeat(1_100_000))];
     let answer = site

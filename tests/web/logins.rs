@@ -41,7 +41,7 @@ async fn over_https_the_cookie_is_bound_to_it_and_to_the_host() {
     let answer = site.get("/login").await;
     let set = cookies(&answer);
     assert!(
-        set[0].starts_with("__Host-deployer_form=") && set[0].ends_with("; Secure"),
+        set[0].starts_with("__Host-deployer_form=") && set[0].contains("; Secure"),
         "{set:?}"
     );
     assert_eq!(header(&answer, "strict-transport-security"), "max-age=31536000");
@@ -54,7 +54,7 @@ async fn looking_at_the_login_form_opens_no_session() {
 }
 
 #[tokio::test]
-async fn a_session_id_from_before_the_login_is_worth_nothing_after_it() {
+async fn a_login_replaces_the_session_id() {
     let site = TestSite::start().await;
     site.add_user("alice").await;
     let id = |answer: &reqwest::Response| {
@@ -87,7 +87,7 @@ async fn a_session_id_from_before_the_login_is_worth_nothing_after_it() {
         "/login?next=%2Fprofile"
     );
     let page = site.get("/profile").await.text().await.unwrap();
-    assert!(page.contains("Your password is changed"), "{page}");
+    assert!(page.contains("Password changed."), "{page}");
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_wrong_name_and_a_wrong_password_read_the_same() {
         let answer = site.log_in(name, password).await;
         assert_eq!(answer.status(), 422);
         let page = answer.text().await.unwrap();
-        assert!(page.contains("The name or the password is not right."), "{page}");
+        assert!(page.contains("Wrong name or password."), "{page}");
         assert!(!page.contains("<b>"), "{page}");
     }
     assert_eq!(
@@ -123,7 +123,7 @@ async fn guessing_is_slowed_down_even_with_the_right_password() {
     for _ in 0..2 {
         let answer = site.log_in("ALICE", PASSWORD).await;
         assert_eq!(answer.status(), 429);
-        assert!(answer.text().await.unwrap().contains("too many tries"));
+        assert!(answer.text().await.unwrap().contains("Too many attempts"));
     }
     let audited = site.audited().await;
     let throttled = audited.iter().filter(|line| line.starts_with("login.throttled"));
@@ -157,7 +157,7 @@ async fn logging_out_ends_the_session_on_the_server() {
 }
 
 #[tokio::test]
-async fn a_disabled_account_and_a_changed_password_end_what_was_open() {
+async fn disabling_an_account_or_changing_its_password_ends_its_sessions() {
     let site = TestSite::start().await;
     site.add_user("alice").await;
     site.log_in("alice", PASSWORD).await;
@@ -192,4 +192,23 @@ async fn the_login_returns_to_local_pages_only() {
         site.browser = browser();
         assert_eq!(header(&site.post("/login", &fields).await, "location"), place);
     }
+}
+
+#[tokio::test]
+async fn a_request_with_an_authorization_header_is_never_taken_by_its_cookie() {
+    let site = TestSite::start().await;
+    site.add_user("alice").await;
+    site.log_in("alice", PASSWORD).await;
+    for accept in ["text/html", "application/json"] {
+        let request = site.browser.get(format!("{}/profile", site.url));
+        let request = request.header("authorization", "Bearer abc");
+        let answer = request.header("accept", accept).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{accept}");
+        assert!(header(&answer, "www-authenticate").starts_with("Bearer"));
+        assert_eq!(cookies(&answer), Vec::<String>::new());
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("holds no token of this installation"), "{text}");
+        assert!(!text.contains("alice"), "{text}");
+    }
+    assert_eq!(site.get("/profile").await.status(), 200, "the session stands");
 }

@@ -3,7 +3,7 @@
 use super::support::{TestSite, header};
 
 #[tokio::test]
-async fn every_answer_forbids_what_pages_do_not_need() {
+async fn every_answer_carries_a_strict_content_policy() {
     let site = TestSite::start().await;
     for path in ["/login", "/nowhere", "/static/missing"] {
         let answer = site.get(path).await;
@@ -22,7 +22,7 @@ async fn every_answer_forbids_what_pages_do_not_need() {
 }
 
 #[tokio::test]
-async fn an_address_without_a_page_is_told_as_page_fragment_and_json() {
+async fn not_found_is_answered_as_page_fragment_or_json() {
     let site = TestSite::start().await;
     let page = site.get("/a%22%3Cscript%3E").await;
     assert_eq!(page.status(), 404);
@@ -111,7 +111,7 @@ async fn style_sheets_are_kept_for_ever_under_the_hash_of_their_content() {
 }
 
 #[tokio::test]
-async fn pages_are_packed_for_who_unpacks() {
+async fn pages_are_compressed_for_clients_that_accept_it() {
     let site = TestSite::start().await;
     let request = site
         .browser

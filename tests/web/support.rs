@@ -45,6 +45,8 @@ pub struct Options {
     pub policy: Option<&'static str>,
     /// How often open streams are judged, where a test cannot wait.
     pub judge_every: Option<Duration>,
+    /// Where the database is, when it is not an SQLite file of the site's own.
+    pub database: Option<String>,
 }
 
 impl Default for Options {
@@ -53,6 +55,7 @@ impl Default for Options {
             https: false,
             policy: None,
             judge_every: None,
+            database: None,
         }
     }
 }
@@ -78,7 +81,8 @@ impl TestSite {
     pub async fn start_with(options: Options) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("deployer.db");
-        let url = format!("sqlite://{}", file.display());
+        let own = || format!("sqlite://{}", file.display());
+        let url = options.database.clone().unwrap_or_else(own);
         let store = Store::open(&url, StoreOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
         let access = match options.policy {
@@ -100,7 +104,7 @@ impl TestSite {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let mut site = Site::new(app);
-        site.settings.judge_streams_every = options.judge_every.unwrap_or(site.settings.judge_streams_every);
+        site.settings.check_viewers_every = options.judge_every.unwrap_or(site.settings.check_viewers_every);
         tokio::spawn(web::serve(Arc::new(site), listener, async {
             let _ = stopped.await;
         }));

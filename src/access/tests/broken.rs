@@ -107,6 +107,41 @@ fn doubts_are_told_and_the_policy_takes_effect() {
 }
 
 #[test]
+fn a_policy_from_before_an_action_existed_gives_it_to_administrators_and_warns() {
+    let policy: String = shipped(POLICY)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.contains("audit") && !line.contains("run"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
+    let access = Access::load(dir.path()).unwrap();
+    let warnings: Vec<String> = access.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "policy.csv:0: warning: No g2 line implies “audit”, so “administer” does. Add the line “g2, administer, audit”.",
+            "policy.csv:0: warning: No g2 line implies “run”, so “administer” does. Add the line “g2, administer, run”.",
+        ]
+    );
+    let now = at("2026-11-23 10:00");
+    for action in [Action::Audit, Action::Run] {
+        assert!(
+            access.may(&user("admin"), action, &Resource::Everything, now),
+            "{action}"
+        );
+        let releaser = Actor {
+            groups: vec!["releasers".to_owned()],
+            ..user("somebody")
+        };
+        assert!(
+            !access.may(&releaser, action, &Resource::Everything, now),
+            "{action}"
+        );
+    }
+}
+
+#[test]
 fn roles_too_deep_for_casbin_are_an_error() {
     let chain: String = (0..10)
         .map(|n| format!("g, role:r{n}, role:r{}\n", n + 1))

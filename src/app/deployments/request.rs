@@ -8,6 +8,7 @@ use super::proof::{check_commit, check_way_back};
 use super::target::{Choice, resolve};
 use super::terms::{self, Allowed};
 use super::{approval, place};
+use crate::app::commits::about_commit;
 use crate::app::{App, places};
 use crate::domain::{
     Actor, Approval, CommitId, Deployment, DeploymentId, DeploymentState, Environment, EnvironmentId, Error,
@@ -143,7 +144,7 @@ pub(super) async fn order(
         None => resolve(app, &environment, wanted.choice.into()).await?,
     };
     let mirror = app.mirror(&project)?;
-    let commit = mirror.resolve(wanted.commit.trim()).await?;
+    let commit = mirror.resolve(wanted.commit.trim()).await.map_err(about_commit)?;
     if wanted.kind == Kind::Rollback {
         check_way_back(app, &environment, &commit.id, &target).await?;
     } else {
@@ -209,7 +210,7 @@ async fn twin(on: &impl Reader, wanted: &DeployRequest, wish: &Wish) -> Result<O
     let alike = |other: &&Deployment| {
         waits(other.state)
             && other.environment_id == Some(wish.environment.id)
-            && other.target == wish.target
+            && other.target.is_same(&wish.target)
             && other.commit == wish.commit.id
             && other.scheduled_at == wanted.at
             && other.strategy == wanted.strategy

@@ -225,28 +225,43 @@ impl Writer<'_> {
         if let Some(script) = script(kind).filter(|_| lacks) {
             step.detail = format!("There is no {script}.");
         }
-        let took = if lacks { (5, 20) } else { text.took };
-        let took = took.0 + self.chance.below(took.1 - took.0);
+        let numbers = match kind {
+            StepKind::Sync => (1 + self.chance.below(9), 900 + self.chance.below(9000)),
+            _ => (0, 0),
+        };
+        let bad_end = self.bad_end(server, kind).filter(|_| !self.over);
+        let took = match (bad_end, kind) {
+            (None, _) => self.usual_time(text, lacks),
+            (Some(_), StepKind::Export) => self.usual_time(text, lacks) + self.chance.seconds(1, 3),
+            (Some(_), StepKind::LocalTests) => self.chance.seconds(2, 4) + self.chance.seconds(1, 3),
+            (Some(_), _) => self.chance.seconds(1, 3),
+        };
         if !self.over {
-            let end = self.clock + Duration::milliseconds(i64::try_from(took).unwrap_or_default());
+            let end = self.clock + took;
             step.times = Some((self.clock, end));
             self.clock = end;
-            match self.bad_end(server, kind) {
-                Some(state) => self.end_badly(&mut step, state, text),
-                None if lacks => {}
-                None => {
-                    step.state = StepState::Succeeded;
-                    step.exit_code = script(kind).map(|_| 0);
-                    let own = text.of_project.get(&self.place.project);
-                    step.lines = self.filled(own.unwrap_or(&text.lines), server);
-                    if !text.each_server.is_empty() {
-                        let line = |server: &PastServer| text.each_server.replace("{server}", server.name);
-                        step.lines.extend(self.servers.iter().map(line));
-                    }
+        }
+        match bad_end {
+            Some(state) => self.end_badly(&mut step, state, text),
+            None if self.over || lacks => {}
+            None => {
+                step.state = StepState::Succeeded;
+                step.exit_code = script(kind).map(|_| 0);
+                let own = text.of_project.get(&self.place.project);
+                step.lines = self.filled(own.unwrap_or(&text.lines), server, numbers);
+                if !text.each_server.is_empty() {
+                    let line = |server: &PastServer| text.each_server.replace("{server}", server.name);
+                    step.lines.extend(self.servers.iter().map(line));
                 }
             }
         }
         self.steps.push(step);
+    }
+
+    fn usual_time(&mut self, text: &StepText, lacks: bool) -> Duration {
+        let (least, most) = if lacks { (5, 20) } else { text.took };
+        let took = least + self.chance.below(most - least);
+        Duration::milliseconds(i64::try_from(took).unwrap_or_default())
     }
 
     /// How this step ends when the deployment ends with it.
@@ -275,7 +290,7 @@ impl Writer<'_> {
         } else {
             step.detail = text.failed.replace("{server}", server);
             step.exit_code = script(step.kind).map(|_| 1);
-            step.lines = self.filled(&text.failed_lines, step.server);
+            step.lines = self.filled(&text.failed_lines, step.server, (0, 0));
         }
         step.lines.push(step.detail.clone());
         self.over = true;
@@ -298,9 +313,8 @@ impl Writer<'_> {
         }
     }
 
-    /// The lines with what their placeholders stand for.
-    fn filled(&mut self, lines: &[String], server: Option<&str>) -> Vec<String> {
-        let (files, bytes) = (1 + self.chance.below(9), 900 + self.chance.below(9000));
+    /// The lines with their placeholders replaced; the numbers are files and bytes.
+    fn filled(&self, lines: &[String], server: Option<&str>, (files, bytes): (u64, u64)) -> Vec<String> {
         let fill = |line: &String| {
             line.replace("{environment}", &self.place.name)
                 .replace("{branch}", &self.place.branch)

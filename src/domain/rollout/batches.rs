@@ -1,48 +1,47 @@
-//! Cutting the servers of a rollout into batches, so that no backend ever has too few in service.
+//! Divides the servers of a rollout into batches so that no backend ever has too few in service.
 
 use std::collections::HashSet;
 
-use super::plan::{Batch, Candidate, Hold, Planned, Pool};
+use super::plan::{Batch, Hold, Planned, Pool};
 use super::{Share, Strategy};
-use crate::domain::{Result, ServerId};
+use crate::domain::ServerId;
 
 /// The batches of a strategy over the servers meant, in order.
 pub(super) fn of(
     strategy: Strategy,
-    meant: &[Candidate],
+    meant: &[Planned],
     pools: &[Pool],
     notes: &mut Vec<String>,
-) -> Result<Vec<Batch>> {
+) -> Vec<Batch> {
     note_lonely(meant, pools, notes);
-    let batches = match strategy {
+    match strategy {
         Strategy::ClusterByCluster => cluster_by_cluster(meant, pools, notes),
         Strategy::Rolling { batch, .. } => rolling(meant, batch, pools, 0),
         Strategy::Canary {
             first, wait, batch, ..
         } => canary(meant, first, wait, batch, pools, notes),
         Strategy::AllAtOnce => all_at_once(meant, pools, notes),
-    };
-    Ok(batches)
+    }
 }
 
-/// A backend with one server has nobody else to serve meanwhile; that is said, not hidden.
-fn note_lonely(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<String>) {
+/// Notes backends with a single server: no other serves while it is deployed to.
+fn note_lonely(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) {
     for pool in pools {
         if let [only] = pool.serving.as_slice()
             && let Some(one) = meant.iter().find(|one| one.server == *only)
         {
             notes.push(format!(
-                "{} is the only server in service in {} of balancer {}: while it is deployed to, nobody serves there.",
+                "{} is the only server in service in {} of balancer {}: no other serves there while it is deployed to.",
                 one.name, pool.backend, pool.balancer_name
             ));
         }
     }
 }
 
-/// Takes servers from the front of `rest`, at most `most`, as long as each pool keeps what it has
-/// to keep; at least one, or nothing would ever happen.
-fn fill<'a>(rest: &mut Vec<&'a Candidate>, most: usize, pools: &[Pool]) -> Vec<&'a Candidate> {
-    let mut taken: Vec<&Candidate> = Vec::new();
+/// Takes servers from the front of `rest`, at most `most`, as long as each pool keeps enough. It takes at
+/// least one, or the rollout would never proceed.
+fn fill<'a>(rest: &mut Vec<&'a Planned>, most: usize, pools: &[Pool]) -> Vec<&'a Planned> {
+    let mut taken: Vec<&Planned> = Vec::new();
     while taken.len() < most && !rest.is_empty() {
         let next = rest[0];
         let fits = pools
@@ -64,15 +63,15 @@ fn fill<'a>(rest: &mut Vec<&'a Candidate>, most: usize, pools: &[Pool]) -> Vec<&
     taken
 }
 
-fn clusters(meant: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
+fn clusters(meant: &[Planned]) -> impl Iterator<Item = &[Planned]> {
     meant.chunk_by(|a, b| a.cluster == b.cluster)
 }
 
-fn rolling(meant: &[Candidate], batch: Share, pools: &[Pool], before: usize) -> Vec<Batch> {
+fn rolling(meant: &[Planned], batch: Share, pools: &[Pool], before: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for cluster in clusters(meant) {
         let most = batch.batch_of(cluster.len());
-        let mut rest: Vec<&Candidate> = cluster.iter().collect();
+        let mut rest: Vec<&Planned> = cluster.iter().collect();
         while !rest.is_empty() {
             let taken = fill(&mut rest, most, pools);
             let title = format!("Batch {}", before + batches.len() + 1);
@@ -83,7 +82,7 @@ fn rolling(meant: &[Candidate], batch: Share, pools: &[Pool], before: usize) -> 
 }
 
 fn canary(
-    meant: &[Candidate],
+    meant: &[Planned],
     first: u32,
     wait: Option<u64>,
     batch: Share,
@@ -95,7 +94,7 @@ fn canary(
         notes.push("All servers are canaries, so there is no pause.".to_owned());
     }
     let (ahead, rest) = meant.split_at(first.min(meant.len()));
-    let mut canaries: Vec<&Candidate> = ahead.iter().collect();
+    let mut canaries: Vec<&Planned> = ahead.iter().collect();
     let mut batches = Vec::new();
     while !canaries.is_empty() {
         let taken = fill(&mut canaries, first, pools);
@@ -112,14 +111,14 @@ fn canary(
     batches
 }
 
-fn all_at_once(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
-    let mut rest: Vec<&Candidate> = meant.iter().collect();
+fn all_at_once(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
+    let mut rest: Vec<&Planned> = meant.iter().collect();
     let mut batches = Vec::new();
     while !rest.is_empty() {
-        // A later server may fit where an earlier one does not, as they may stand in other backends.
-        let mut wave: Vec<&Candidate> = Vec::new();
+        // A later server may fit where an earlier one does not, as it may be in other backends.
+        let mut wave: Vec<&Planned> = Vec::new();
         rest.retain(|one| {
-            let tried: Vec<&Candidate> = wave.iter().copied().chain([*one]).collect();
+            let tried: Vec<&Planned> = wave.iter().copied().chain([*one]).collect();
             let fits = fill(&mut tried.clone(), tried.len(), pools).len() == tried.len();
             if fits {
                 wave.push(one);
@@ -137,21 +136,21 @@ fn all_at_once(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<String>) -> 
     }
     if waves > 1 {
         notes.push(format!(
-            "Behind a balancer all at once goes in {waves} waves, so that half of each backend stays in service."
+            "Behind a balancer, all at once means {waves} waves, so that half of each backend stays in service."
         ));
     }
     batches
 }
 
-/// The original's order: the first cluster; then, with everything that is still old out of service,
-/// each further one. A backend that would be left with nobody is done in parts instead.
-fn cluster_by_cluster(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
+/// The first cluster; then each further one, with all servers of the old release out of service. A cluster
+/// whose backend would be left with no server is done in parts.
+fn cluster_by_cluster(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut updated: HashSet<ServerId> = HashSet::new();
     let mut taken_out: HashSet<ServerId> = HashSet::new();
     for cluster in clusters(meant) {
         let name = &cluster[0].cluster;
-        let mut rest: Vec<&Candidate> = cluster.iter().collect();
+        let mut rest: Vec<&Planned> = cluster.iter().collect();
         let begin = batches.len();
         while !rest.is_empty() {
             let most = whole_or_half(&rest, pools, &taken_out);
@@ -174,7 +173,7 @@ fn cluster_by_cluster(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<Strin
         let parts = batches.len() - begin;
         if parts > 1 {
             notes.push(format!(
-                "Cluster {name} goes in {parts} parts, as nobody else serves in its backend meanwhile."
+                "Cluster {name} is deployed in {parts} parts, as no other servers are in its backend."
             ));
             for (batch, number) in batches[begin..].iter_mut().zip(1..) {
                 batch.title = format!("{name}, part {number}");
@@ -184,38 +183,37 @@ fn cluster_by_cluster(meant: &[Candidate], pools: &[Pool], notes: &mut Vec<Strin
     batches
 }
 
-/// How many of `rest` may go together: all of them, unless that leaves a backend of several with
-/// nobody.
-fn whole_or_half(rest: &[&Candidate], pools: &[Pool], taken_out: &HashSet<ServerId>) -> usize {
-    let leaves_nobody = pools.iter().any(|pool| {
+/// How many of `rest` may go together: all, unless that leaves a backend of several servers with none.
+fn whole_or_half(rest: &[&Planned], pools: &[Pool], taken_out: &HashSet<ServerId>) -> usize {
+    let leaves_none = pools.iter().any(|pool| {
         let stays = |server: &&ServerId| {
             !taken_out.contains(*server) && rest.iter().all(|one| one.server != **server)
         };
         let concerned = rest.iter().any(|one| pool.serving.contains(&one.server));
         concerned && pool.serving.len() > 1 && !pool.serving.iter().any(|server| stays(&server))
     });
-    if leaves_nobody && rest.len() > 1 {
+    if leaves_none && rest.len() > 1 {
         rest.len().div_ceil(2)
     } else {
         rest.len()
     }
 }
 
-/// The servers of later batches that go out of service now: those whose backends all have
-/// something updated to serve from.
+/// The servers of later batches that go out of service now: those whose backends all have an updated
+/// server.
 fn old_ones(
-    meant: &[Candidate],
-    batch: &[&Candidate],
+    meant: &[Planned],
+    batch: &[&Planned],
     pools: &[Pool],
     updated: &HashSet<ServerId>,
     taken_out: &HashSet<ServerId>,
 ) -> Vec<ServerId> {
-    let is_old = |one: &&Candidate| {
+    let is_old = |one: &&Planned| {
         !updated.contains(&one.server)
             && !taken_out.contains(&one.server)
             && batch.iter().all(|other| other.server != one.server)
     };
-    let may_go = |one: &&Candidate| {
+    let may_go = |one: &&Planned| {
         let mut own = pools
             .iter()
             .filter(|pool| pool.serving.contains(&one.server))
@@ -230,29 +228,10 @@ fn old_ones(
         .collect()
 }
 
-fn batch_of(title: String, servers: &[&Candidate]) -> Batch {
-    let planned = |one: &&Candidate| {
-        let (by_hand, slots): (Vec<_>, Vec<_>) = one
-            .slots
-            .iter()
-            .partition(|(_, standing)| *standing == super::Standing::ByHand);
-        let slots_of = |pairs: Vec<&(super::Slot, super::Standing)>| {
-            pairs.into_iter().map(|(slot, _)| slot.clone()).collect()
-        };
-        let is_left_out =
-            |(_, standing): &&(super::Slot, super::Standing)| *standing == super::Standing::LeftOut;
-        Planned {
-            left_out: slots.iter().any(is_left_out),
-            server: one.server,
-            name: one.name.clone(),
-            cluster: one.cluster.clone(),
-            slots: slots_of(slots),
-            by_hand: slots_of(by_hand),
-        }
-    };
+fn batch_of(title: String, servers: &[&Planned]) -> Batch {
     Batch {
         title,
-        servers: servers.iter().map(planned).collect(),
+        servers: servers.iter().copied().cloned().collect(),
         hold: None,
         take_out: Vec::new(),
     }

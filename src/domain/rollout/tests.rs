@@ -14,7 +14,7 @@ fn cluster(name: &str, backend: Option<&str>, first: i64, n: i64) -> Vec<Candida
             server: ServerId(id),
             name: format!("web{id}"),
             cluster: name.to_owned(),
-            left_alone: None,
+            active: true,
             meant: true,
             slots: backend
                 .map(|backend| (slot(backend, id), Standing::InService))
@@ -180,7 +180,7 @@ fn all_at_once_keeps_half_of_every_backend() {
 #[test]
 fn what_is_inactive_or_not_meant_is_left_alone_and_still_serves() {
     let mut all = two_clusters();
-    all[0].left_alone = Some("It is not active.".to_owned());
+    all[0].active = false;
     all[1].meant = false;
     let plan = plan(Strategy::ClusterByCluster, &all).unwrap();
     assert_eq!(told(&plan), ["b: 3 4 | "]);
@@ -190,7 +190,7 @@ fn what_is_inactive_or_not_meant_is_left_alone_and_still_serves() {
 #[test]
 fn nothing_active_is_a_sentence() {
     let mut all = cluster("a", None, 1, 1);
-    all[0].left_alone = Some("It is not active.".to_owned());
+    all[0].active = false;
     assert!(
         plan(ROLLING, &all)
             .unwrap_err()

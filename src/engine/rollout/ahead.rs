@@ -1,9 +1,8 @@
-//! Bringing the files to servers whose turn has not come yet.
+//! Sends the files to servers whose turn has not come yet.
 //!
-//! Where releases are switched, a new one that lies beside the running one harms nobody. So all
-//! servers get theirs from the beginning, several at once, in the order of the plan, and when the
-//! turn of one comes, it is out of service only for the switch and the scripts. What goes wrong
-//! here is told when its turn comes.
+//! Where releases are switched, a new one beside the running one harms nobody. So all servers get it
+//! from the start, several at the same time, in the order of the plan, and a server is out of service
+//! only for the switch and the scripts. A failure here is reported when the server's turn comes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,32 +14,33 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Hand, Rollout, Supply};
+use super::hand::{Hand, Rollout, Supply};
 use crate::domain::{ServerId, SyncMethod};
-use crate::engine::steps::check::{self, Reached};
-use crate::engine::steps::{StepResult, transfer};
+use crate::engine::ending::StepResult;
+use crate::engine::found::Reached;
+use crate::engine::steps::{check, transfer};
 
-/// What was found on a server is believed for so long; what comes later looks again, as somebody
-/// may have worked on it meanwhile.
+/// How long a look at a server counts. After that it is looked at again, as somebody may have worked on
+/// it meanwhile.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// A tree that lies on a server.
+/// A tree that was sent to a server.
 pub(super) struct Brought {
-    /// What was found there just before.
+    /// What was seen there just before.
     pub reached: Arc<Reached>,
-    /// The directory it is in.
+    /// Its directory there.
     pub directory: String,
 }
 
-/// The results to come, by server.
+/// The results to come, for each server.
 #[derive(Default)]
 pub(super) struct Ahead(Mutex<HashMap<ServerId, oneshot::Receiver<StepResult<Brought>>>>);
 
-/// The work to do for them.
+/// The transfers to do.
 pub(super) type Errands<'a> = Vec<(&'a Hand<'a>, oneshot::Sender<StepResult<Brought>>)>;
 
 impl Ahead {
-    /// Errands for every server in order, where releases are switched.
+    /// Plans a transfer to every server in order, where releases are switched.
     pub fn plan<'a>(rollout: &'a Rollout<'a>) -> (Self, Errands<'a>) {
         let ahead = Self::default();
         let mut errands = Vec::new();
@@ -54,7 +54,7 @@ impl Ahead {
         (ahead, errands)
     }
 
-    /// The tree on one server: what was brought ahead, or else brought now.
+    /// The tree on a server: sent ahead, or else sent now.
     pub async fn take(&self, rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<Brought> {
         let coming = self.0.lock().remove(&hand.id());
         if let Some(coming) = coming
@@ -66,24 +66,25 @@ impl Ahead {
     }
 }
 
-/// Runs the errands, as many at once as the environment allows, until the rollout is `halted`.
+/// Does the transfers, as many at the same time as the environment allows, until the rollout is
+/// `halted`.
 pub(super) async fn run(rollout: &Rollout<'_>, errands: Errands<'_>, halted: &AtomicBool) {
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::with_capacity(errands.len());
     for (hand, sender) in errands {
         jobs.push(Box::pin(async move {
             if !halted.load(Ordering::SeqCst) && rollout.run.stop.reason().is_none() {
-                // Nobody waits any more when the rollout has ended meanwhile.
+                // The receiver is gone when the rollout has ended meanwhile.
                 let _ = sender.send(bring(rollout, hand).await);
             }
         }));
     }
     stream::iter(jobs)
-        .buffer_unordered(rollout.parallel())
+        .buffer_unordered(rollout.run.parallel())
         .for_each(async |()| {})
         .await;
 }
 
-/// Brings the tree to a server now.
+/// Sends the tree to a server now.
 pub(super) async fn bring(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<Brought> {
     let known = hand.reached();
     let reached = match known.at.elapsed() > FRESH {

@@ -1,5 +1,5 @@
-//! One batch after the other: what is waited for, what goes out of service beforehand, the servers
-//! several at once, and back into service.
+//! One batch: takes servers out of service beforehand where the strategy wants that, works on several
+//! at the same time, and puts them back.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,99 +9,17 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
 use super::ahead::Ahead;
-use super::failure::{self, Halt, Next};
-use super::{Fate, Hand, Rollout, by_hand, server};
-use crate::domain::rollout::{Batch, Hold, Restore};
-use crate::domain::{Answer, PauseReason, ServerId, Strategy};
-use crate::engine::pause;
-use crate::engine::steps::{Failure, StepResult};
+use super::hand::{Fate, Hand, Rollout};
+use super::{by_hand, server};
+use crate::domain::rollout::Restore;
+use crate::domain::{ServerId, Strategy};
+use crate::engine::ending::{Failure, StepResult};
 
-/// How often it is asked whether enough serve again.
+/// How often the balancers are asked whether enough servers are in service again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Walks the plan to its end, or to where it had to halt.
-pub(super) async fn walk(rollout: &Rollout<'_>, ahead: &Ahead) -> Option<Halt> {
-    for (number, batch) in rollout.plan.batches.iter().enumerate() {
-        match Box::pin(one(rollout, ahead, number, batch)).await {
-            Ok(None) => {}
-            Ok(Some(halt)) => return Some(halt),
-            Err(failure) => {
-                let why = format!("Stopped before {}: {}", batch.title, failure.message);
-                return Some(failure::halt_of(rollout, Some(why)));
-            }
-        }
-    }
-    None
-}
-
-async fn one(rollout: &Rollout<'_>, ahead: &Ahead, number: usize, batch: &Batch) -> StepResult<Option<Halt>> {
-    if rollout.run.stop.reason().is_some() {
-        return Ok(Some(Halt::default()));
-    }
-    if let Some(halt) = hold(rollout, batch).await? {
-        return Ok(Some(halt));
-    }
-    let mut todo: Vec<&Hand<'_>> = batch
-        .servers
-        .iter()
-        .filter_map(|one| rollout.hand(one.server))
-        .collect();
-    while !todo.is_empty() {
-        make_room(rollout, number, &todo).await?;
-        work(rollout, ahead, &todo).await;
-        match failure::next(rollout, &todo).await? {
-            Next::GoOn(rest) => todo = rest,
-            Next::Halt(halt) => return Ok(Some(halt)),
-        }
-    }
-    Ok(None)
-}
-
-/// Waits for whoever or whatever has to let this batch begin.
-async fn hold(rollout: &Rollout<'_>, batch: &Batch) -> StepResult<Option<Halt>> {
-    let run = rollout.run;
-    let wanted = match batch.hold {
-        Some(Hold::Person) => Some((PauseReason::Canary, None)),
-        Some(Hold::Seconds { seconds }) => {
-            let length = i64::try_from(seconds)
-                .ok()
-                .and_then(chrono::TimeDelta::try_seconds);
-            Some((
-                PauseReason::Canary,
-                length.and_then(|length| run.now().checked_add_signed(length)),
-            ))
-        }
-        None => None,
-    };
-    let wanted = match wanted {
-        Some(wanted) => Some(wanted),
-        None => pause::requested(run)
-            .await
-            .map(|by| (PauseReason::Person { by }, None)),
-    };
-    let Some((reason, until)) = wanted else {
-        return Ok(None);
-    };
-    // However long it takes, nobody is missed meanwhile.
-    failure::put_back_idle(rollout).await;
-    let answered = pause::hold(run, reason, until).await?;
-    Ok(match answered.answer {
-        Answer::Resume | Answer::Retry | Answer::Skip => None,
-        Answer::RollBack => Some(Halt {
-            why: Some(format!("{} had it rolled back.", answered.by)),
-            undo: Some(format!("rolled back by {}", answered.by)),
-            by_person: true,
-        }),
-        Answer::Stop => Some(Halt {
-            why: Some(format!("Stopped by {}.", answered.by)),
-            undo: None,
-            by_person: true,
-        }),
-    })
-}
-
-/// Takes out what still has the old release where the strategy wants that, once enough serves.
-async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Hand<'_>]) -> StepResult<()> {
+/// Takes servers with the old release out where the strategy wants that, once enough others serve.
+pub(super) async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Hand<'_>]) -> StepResult<()> {
     if rollout.plan.pools.is_empty() {
         return Ok(());
     }
@@ -131,13 +49,13 @@ async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Hand<'_>]) -> 
         jobs.push(Box::pin(by_hand::take_out(rollout, hand)));
     }
     let taken: Vec<StepResult<()>> = stream::iter(jobs)
-        .buffer_unordered(rollout.parallel())
+        .buffer_unordered(rollout.run.parallel())
         .collect()
         .await;
     taken.into_iter().collect()
 }
 
-/// Waits until so many serve that `going` may go out; not for ever.
+/// Waits until enough servers are in service for `going` to go out; gives up after a limit.
 async fn enough_stay(rollout: &Rollout<'_>, going: &[ServerId]) -> StepResult<()> {
     let begun = Instant::now();
     loop {
@@ -172,14 +90,14 @@ async fn enough_stay(rollout: &Rollout<'_>, going: &[ServerId]) -> StepResult<()
     }
 }
 
-/// Works on servers, several at once, and puts them back: each when it is done, or all together.
-async fn work(rollout: &Rollout<'_>, ahead: &Ahead, todo: &[&Hand<'_>]) {
+/// Works on several servers at the same time and puts them back: each when it is done, or all together.
+pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, todo: &[&Hand<'_>]) {
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::with_capacity(todo.len());
     for hand in todo {
         jobs.push(Box::pin(server::work(rollout, ahead, hand)));
     }
     stream::iter(jobs)
-        .buffer_unordered(rollout.parallel())
+        .buffer_unordered(rollout.run.parallel())
         .for_each(async |()| {})
         .await;
     if rollout.plan.restore == Restore::Together {
@@ -189,7 +107,7 @@ async fn work(rollout: &Rollout<'_>, ahead: &Ahead, todo: &[&Hand<'_>]) {
             jobs.push(Box::pin(server::bring_back(rollout, hand)));
         }
         stream::iter(jobs)
-            .buffer_unordered(rollout.parallel())
+            .buffer_unordered(rollout.run.parallel())
             .for_each(async |()| {})
             .await;
     }

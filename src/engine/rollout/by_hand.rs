@@ -1,18 +1,18 @@
-//! What somebody takes out of service by hand while a rollout goes on: hours may lie between the plan
-//! and a server's turn. There it stays out, as it would have had it been so before the plan was made.
+//! Servers that somebody takes out of service by hand during a rollout: hours may pass between the plan
+//! and a server's turn. They stay out there, as they would if it had happened before the plan.
 
-use super::{Hand, Rollout};
+use super::hand::{Hand, Rollout};
 use crate::domain::StepKind;
 use crate::domain::deployment::Service;
 use crate::domain::rollout::Slot;
+use crate::engine::ending::StepResult;
 use crate::engine::journal::Note;
 use crate::engine::output::StepName;
-use crate::engine::steps::StepResult;
 
-/// Takes a server out where it serves, or makes sure that it still is out.
+/// Takes a server out where it is in service, or makes sure that it is still out.
 pub(super) async fn take_out(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<()> {
     let (run, gate) = (rollout.run, rollout.gate);
-    // What we or an earlier deployment took out stands there as if a hand had done it.
+    // What we or an earlier deployment took out looks at the balancer as if done by hand.
     if !gate.was_taken(hand.id()) && !hand.planned.left_out {
         let out = gate.out_by_hand(&hand.slots()).await?;
         if !out.is_empty() {
@@ -33,8 +33,8 @@ pub(super) async fn take_out(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResu
     }
 }
 
-/// Leaves places to whoever took the server out there. The plan says so from now on, for whoever
-/// has to put right what a killed deployer left.
+/// Leaves places to whoever took the server out there. The stored plan says so from now on, for the
+/// recovery after a killed deployer.
 async fn leave(rollout: &Rollout<'_>, hand: &Hand<'_>, out: Vec<Slot>) -> StepResult<()> {
     let run = rollout.run;
     let places: Vec<String> = out.iter().map(ToString::to_string).collect();

@@ -1,78 +1,60 @@
-//! Taking servers out of service at their balancers, and putting them back.
+//! Takes the servers of a rollout out of service at their balancers, and puts them back.
 //!
-//! What is out because of us is known to the [`Gate`] at every moment, and it sees to it that it
-//! stays out: a HAProxy that is restarted forgets everything and would send users to a server whose
-//! scripts are running. Before every act the intent is in the store, and so is the proof that the
-//! deployment is still ours; afterwards the outcome is.
-
-mod watch;
+//! The [`Gate`] knows at every moment what is out because of us, and takes it out again when a restarted
+//! HAProxy, which forgets everything, has brought it back: users would meet a server whose scripts are
+//! running. Before every act the intent is in the store, which also proves that the deployment is still
+//! ours; after it the outcome is.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::balancer::{self, Admin, Balancer};
+use crate::balancer::{self, Balancer};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Plan, ServerId, StepKind};
+use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::journal::Note;
-use crate::engine::output::StepLog;
+use crate::engine::out_of_service::{Entry, Held, OutOfService, Seen, Visit, wait_for};
+use crate::engine::output::{StepLog, StepName};
 use crate::engine::planning::Balancers;
 use crate::engine::run::{Member, Run};
-use crate::engine::steps::{Done, Failure, StepResult};
 
-/// How long a balancer that is away is left alone before it is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// How long a server that was put back is waited for after somebody has cancelled: that somebody
-/// waits too.
+/// How long a server that was put back is waited for after a cancel: whoever cancelled waits too.
 const LAST_WAIT: Duration = Duration::from_secs(15);
+/// How often it is looked whether what is out still is. A restart of HAProxy is rare, and until it is
+/// noticed users may meet a server that is being worked on.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is done with a server that was put back and does not come up.
+/// What to do with a server that was put back and does not come up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfDown {
-    /// It has the new release, which may be why: it goes out again.
+    /// Take it out again: it has the new release, which may be the cause.
     TakeOut,
-    /// It has what it had before: it was so before us.
+    /// Leave it: it runs the old release, so it was down before.
     Leave,
-}
-
-/// How far a server is let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
-    /// Checked, without requests.
-    Drained,
-    Ready,
 }
 
 /// The balancers of a rollout, and what is out there because of us.
 pub(super) struct Gate {
-    balancers: Balancers,
-    /// Where every server of the environment stands.
+    service: OutOfService,
+    /// The places of every server of the environment.
     places: HashMap<ServerId, Vec<Slot>>,
-    /// Held over every act that brings something back in or keeps it out, so that the two don't
-    /// cross.
-    held: Mutex<HashMap<ServerId, Vec<Slot>>>,
-    /// What we began to take out, whether it got there or not, and have not put back.
+    /// Servers that we began to take out, with success or not, and have not put back.
     taken: parking_lot::Mutex<HashSet<ServerId>>,
     drain_limit: Duration,
     up_limit: Duration,
 }
 
-/// Places at one balancer.
-type Visit<'a> = (&'a Balancer, Vec<balancer::Slot>);
-
 impl Gate {
     pub fn new(run: &Run, balancers: Balancers, places: HashMap<ServerId, Vec<Slot>>) -> Self {
         let options = &run.environment.options.rollout;
         Self {
-            balancers,
+            service: OutOfService::new(balancers),
             places,
-            held: Mutex::default(),
             taken: parking_lot::Mutex::default(),
             drain_limit: Duration::from_secs(options.drain_limit),
             up_limit: Duration::from_secs(options.up_limit),
@@ -85,7 +67,7 @@ impl Gate {
 
     /// Whether we have it out.
     pub async fn is_out(&self, server: ServerId) -> bool {
-        self.held.lock().await.contains_key(&server)
+        self.service.holds(server).await
     }
 
     /// Whether we began to take it out and have not put it back.
@@ -95,21 +77,11 @@ impl Gate {
 
     /// Which of `slots` somebody has taken out.
     pub async fn out_by_hand(&self, slots: &[Slot]) -> StepResult<Vec<Slot>> {
-        let mut out = Vec::new();
-        for (balancer, _) in self.visits(slots)? {
-            let state = balancer.state().await?;
-            let is_out = |wanted: &balancer::Slot| {
-                let now = state.of(wanted);
-                now.is_some_and(|now| now.per_endpoint.iter().any(|line| line.admin != Admin::Ready))
-            };
-            let here = slots.iter().filter(|slot| slot.balancer_name == balancer.name());
-            out.extend(here.filter(|slot| is_out(&balancer::Slot::from(*slot))).cloned());
-        }
-        Ok(out)
+        Ok(self.service.already_out(slots).await?)
     }
 
     /// Takes a server out: no new sessions, the present ones may end within the limit, then
-    /// maintenance. When it fails, what has become of it is not known: put it back.
+    /// maintenance. After a failure its state is not known, so it has to be put back.
     pub async fn take_out(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
         let intent = [Note::Service(Service::TakingOut)];
         let mut step = run.begin_noting(StepKind::Drain, Some(member), &intent).await?;
@@ -120,28 +92,21 @@ impl Gate {
             Err(_) => &[],
         };
         if result.is_ok() {
-            self.held.lock().await.insert(member.server.id, slots.to_vec());
+            self.service.hold(member.server.id, slots).await;
         }
         run.end_noting(step, result, outcome).await.map(drop)
     }
 
     /// Takes a server out once more if a balancer has it in service again.
     pub async fn keep_out(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
-        for (balancer, places) in self.visits(slots)? {
-            let state = balancer.state().await?;
-            let is_back = |place: &balancer::Slot| {
-                let now = state.of(place);
-                now.is_none_or(|now| now.per_endpoint.iter().any(|line| line.admin != Admin::Maint))
-            };
-            if places.iter().any(is_back) {
-                return self.take_out(run, member, slots).await;
-            }
+        match self.service.are_shut(slots).await? {
+            true => Ok(()),
+            false => self.take_out(run, member, slots).await,
         }
-        Ok(())
     }
 
     async fn drain(&self, run: &Run, slots: &[Slot], log: &mut StepLog) -> StepResult {
-        let visits = self.visits(slots)?;
+        let visits = self.service.visits(slots)?;
         for (balancer, places) in &visits {
             balancer.drain(places).await?;
             let gone = words(places);
@@ -170,11 +135,11 @@ impl Gate {
         let how = match left {
             0 => "All its sessions have ended.".to_owned(),
             1 => format!(
-                "1 session had not ended within {} s; it goes on all the same.",
+                "1 session had not ended within {} s; continuing.",
                 self.drain_limit.as_secs()
             ),
             _ => format!(
-                "{left} sessions had not ended within {} s; it goes on all the same.",
+                "{left} sessions had not ended within {} s; continuing.",
                 self.drain_limit.as_secs()
             ),
         };
@@ -186,8 +151,8 @@ impl Gate {
         Ok(Done::well(how))
     }
 
-    /// Puts a server back and waits until the balancers call it up, cancelled or not: what it runs
-    /// is whole. `done` is what is noted of it then.
+    /// Puts a server back and waits until the balancers report it up, even after a cancel, as its
+    /// release is complete. `done` is recorded together with that.
     pub async fn put_back(
         &self,
         run: &Run,
@@ -226,8 +191,8 @@ impl Gate {
         run.end_noting(step, result, &notes).await.map(drop)
     }
 
-    /// Puts a server back everywhere and waits until it is up. The flag says whether that much was
-    /// done that it may be in service.
+    /// Puts a server back everywhere and waits until it is up. The flag of a failure says whether the
+    /// server may be in service.
     async fn open(
         &self,
         run: &Run,
@@ -236,8 +201,11 @@ impl Gate {
         if_down: IfDown,
         log: &mut StepLog,
     ) -> Result<(), (Failure, bool)> {
-        let visits = self.visits(slots).map_err(|failure| (failure, false))?;
-        // What was restarted may not answer yet, and leaving maintenance it would get traffic at once.
+        let visits = self
+            .service
+            .visits(slots)
+            .map_err(|error| (error.into(), false))?;
+        // A restarted server may not answer yet, and out of maintenance it gets traffic at once.
         if if_down == IfDown::TakeOut {
             self.set(run, member, &visits, Entry::Drained).await?;
             log.say("Waiting until it passes the balancer's checks, before it gets requests.")
@@ -246,14 +214,14 @@ impl Gate {
         }
         self.set(run, member, &visits, Entry::Ready).await?;
         self.taken.lock().remove(&member.server.id);
-        log.say("Put back; waiting until the balancer calls it up.").await;
+        log.say("Put back; waiting until the balancer reports it up.")
+            .await;
         self.wait_for(run, &visits, Entry::Ready).await?;
         log.say("In service again.").await;
         Ok(())
     }
 
-    /// Lets a server in at all its balancers. One that is away is asked again until the limit: a
-    /// restart may take a while, and what it would serve is right.
+    /// Lets a server in at all its balancers.
     async fn set(
         &self,
         run: &Run,
@@ -266,44 +234,25 @@ impl Gate {
             Some(_) => self.up_limit.min(LAST_WAIT),
         };
         let end = Instant::now() + limit;
-        loop {
-            let set = visits.iter().map(|(balancer, places)| match entry {
-                Entry::Drained => balancer.drain(places).boxed(),
-                Entry::Ready => balancer.ready(places).boxed(),
-            });
-            let set: Vec<_> = {
-                let mut held = self.held.lock().await;
-                held.remove(&member.server.id);
-                // All of them, even when one is away.
-                join_all(set.collect::<Vec<_>>()).await
+        let set = self.service.let_in(member.server.id, visits, entry, end).await;
+        set.map_err(|error| {
+            let partly = error.is_partly_done();
+            let last = match partly {
+                true => "",
+                false => " When the balancer last answered, the server was out of service.",
             };
-            let Some(error) = set.into_iter().find_map(Result::err) else {
-                return Ok(());
-            };
-            if !error.is_absence() || Instant::now() >= end {
-                let partly = error.is_partly_done();
-                let last = match partly {
-                    true => "",
-                    false => " When the balancer was last heard, the server was out of service.",
-                };
-                let message = Failure::from(error).message;
-                return Err((Failure::new(format!("{message}{last}")), partly));
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
+            let message = Failure::from(error).message;
+            (Failure::new(format!("{message}{last}")), partly)
+        })
     }
 
-    /// Waits until all balancers have a server as far as it was let in, cancelled or not.
+    /// Waits until a server is in at all balancers as far as it was let in, even after a cancel.
     async fn wait_for(&self, run: &Run, visits: &[Visit<'_>], entry: Entry) -> Result<(), (Failure, bool)> {
         let (token, calm) = (run.stop.token(), CancellationToken::new());
-        for (balancer, places) in visits {
-            let wait = async |limit, token| match entry {
-                Entry::Drained => balancer.wait_passing(places, limit, token).await,
-                Entry::Ready => balancer.wait_up(places, limit, token).await,
-            };
-            let mut done = wait(self.up_limit, token).await;
+        for visit in visits {
+            let mut done = wait_for(visit, entry, self.up_limit, token).await;
             if matches!(done, Err(balancer::Error::Cancelled)) {
-                done = wait(self.up_limit.min(LAST_WAIT), &calm).await;
+                done = wait_for(visit, entry, self.up_limit.min(LAST_WAIT), &calm).await;
             }
             done.map_err(|error| (error.into(), true))?;
         }
@@ -312,30 +261,24 @@ impl Gate {
 
     async fn close(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
         still_ours(run).await?;
-        let mut held = self.held.lock().await;
-        // What could not be closed is tried again by the watch.
-        held.insert(member.server.id, slots.to_vec());
         self.taken.lock().insert(member.server.id);
-        let visits = self.visits(slots)?;
-        let closing = visits.iter().map(|(balancer, places)| balancer.keep_out(places));
-        for closed in join_all(closing).await {
-            closed?;
-        }
+        self.service.shut(member.server.id, slots, Instant::now()).await?;
         Ok(())
     }
 
-    /// Waits until servers that were put back are up: nothing further goes out before.
+    /// Waits until servers that were put back are up. No other goes out before.
     pub async fn wait_up(&self, run: &Run, slots: &[Slot]) -> StepResult<()> {
-        for (balancer, places) in self.visits(slots)? {
+        for (balancer, places) in self.service.visits(slots)? {
             balancer.wait_up(&places, self.up_limit, run.stop.token()).await?;
         }
         Ok(())
     }
 
-    /// Which of the servers that served when the plan was made do not at this moment.
+    /// Servers that were in service when the plan was made and are not now.
     pub async fn out_now(&self, plan: &Plan) -> StepResult<HashSet<ServerId>> {
         let asked = self
-            .balancers
+            .service
+            .balancers()
             .iter()
             .map(async |(id, balancer)| (*id, balancer.state().await));
         let mut states = HashMap::new();
@@ -361,17 +304,54 @@ impl Gate {
         Ok(out)
     }
 
-    /// The balancers to speak to about `slots`.
-    fn visits(&self, slots: &[Slot]) -> StepResult<Vec<Visit<'_>>> {
-        let visit = |(id, here): (BalancerId, Vec<&Slot>)| {
-            let balancer = self.balancers.get(&id).ok_or_else(|| {
-                let name = here.first().map_or("", |slot| slot.balancer_name.as_str());
-                Failure::new(format!("Balancer {name} was not asked before."))
-            })?;
-            Ok((balancer, here.into_iter().map(Into::into).collect()))
-        };
-        Slot::by_balancer(slots).into_iter().map(visit).collect()
+    /// Until `done`, takes out again whatever a restarted balancer has brought back in.
+    pub async fn watch(&self, run: &Run, done: &CancellationToken) {
+        if self.service.balancers().is_empty() {
+            return;
+        }
+        while done
+            .run_until_cancelled(tokio::time::sleep(WATCH_PAUSE))
+            .await
+            .is_some()
+        {
+            let held = self.service.held().await;
+            if held.is_empty() {
+                continue;
+            }
+            // One that cannot be changed keeps no other from being looked at.
+            for (id, balancer) in self.service.balancers() {
+                if let Err(failure) = watch_one(run, *id, balancer, &held).await {
+                    tracing::warn!(deployment = run.deployment.id.0, "{}", failure.message);
+                }
+            }
+        }
     }
+}
+
+async fn watch_one(run: &Run, id: BalancerId, balancer: &Balancer, held: &Held) -> StepResult<()> {
+    let seen = Seen::at(balancer).await;
+    for (server, slots) in held {
+        let back = seen.in_service(slots.iter().filter(|slot| slot.balancer == id));
+        if back.is_empty() {
+            continue;
+        }
+        still_ours(run).await?;
+        balancer.keep_out(&back).await?;
+        let name = run.members.iter().find(|one| one.server.id == *server);
+        let name = name.map(|one| one.server.name.to_string()).unwrap_or_default();
+        let mut log = run.log.step(StepName {
+            id: None,
+            server: name,
+            kind: StepKind::Drain,
+        });
+        log.say(format!(
+            "Balancer {} had {} in service again, as after a restart; it was taken out again.",
+            balancer.name(),
+            words(&back)
+        ))
+        .await;
+    }
+    Ok(())
 }
 
 fn words(places: &[balancer::Slot]) -> String {

@@ -1,48 +1,26 @@
-//! The steps of one server, and what is said of it when they don't get to their end.
+//! The steps of one server, and what is reported when they fail.
 
 use std::sync::atomic::Ordering;
 
 use super::ahead::{self, Ahead, Brought};
+use super::by_hand;
 use super::gate::IfDown;
-use super::{Fate, Hand, Rollout, Supply, by_hand, failure};
+use super::hand::{Fate, Hand, Progress, Rollout, Supply};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Restore;
 use crate::domain::{StepKind, SyncMethod};
+use crate::engine::ending::{Failure, StepResult};
 use crate::engine::journal::Note;
-use crate::engine::recovery::before_words;
 use crate::engine::run::Run;
 use crate::engine::steps::script::{self, Place};
-use crate::engine::steps::{Failure, StepResult, health, reuse, transfer};
+use crate::engine::steps::{health, reuse, transfer};
 use crate::engine::stop::StopReason;
+use crate::engine::words::{self, OnServer};
 
-/// How far a server has come; decides what is said of it, and whether it may serve, when it goes no
-/// further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    Untouched,
-    /// The files are on their way. The release in use is still the old one, entirely.
-    Syncing,
-    /// Files in use may be of two releases.
-    Half,
-    /// The switch was asked for, and the server could not be asked what became of it.
-    Switching,
-    /// The files in use are the new ones; scripts and checks are not done.
-    Active,
-    /// Everything is done; it is put back into service.
-    Done,
-}
-
-impl Progress {
-    /// Whether it runs what it ran before, entirely.
-    pub fn is_old(self) -> bool {
-        matches!(self, Self::Untouched | Self::Syncing)
-    }
-}
-
-/// Carries a server through its steps. Where servers go back together, it is left out of service
-/// in the end, [`Fate::AtWork`].
+/// Carries a server through its steps. Where servers of a batch go back together, it stays out of
+/// service at the end, as [`Fate::AtWork`].
 pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) {
-    // A server that failed before is begun anew by whoever decided so.
+    // `failure` resets the count when a person decides to go on.
     if !rollout.may_begin() {
         return;
     }
@@ -65,14 +43,14 @@ pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) 
     }
 }
 
-/// Puts a server whose steps are done back into service, and says that it is deployed.
+/// Puts a server back into service after its last step, and records that it is deployed.
 pub(super) async fn bring_back(rollout: &Rollout<'_>, hand: &Hand<'_>) {
     let (run, slots) = (rollout.run, hand.slots());
     let detail = by_hand_words(hand);
     if slots.is_empty() {
         if hand.member.balanced {
             let why = "Taken out of service by hand, so it stays out.";
-            // The part says so too.
+            // Losing this line is harmless: the server's row has it too.
             let _ = run.nothing(StepKind::Restore, hand.member, why).await;
         }
         run.set_part(hand.member, ServerState::Succeeded, &detail).await;
@@ -121,7 +99,7 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
     Ok(())
 }
 
-/// The new release in use, where releases are switched.
+/// Puts the new release in use, where releases are switched; returns its directory.
 async fn switched(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> StepResult<(Brought, String)> {
     hand.set_progress(Progress::Syncing);
     let brought = ahead.take(rollout, hand).await?;
@@ -131,7 +109,7 @@ async fn switched(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
     let dir = match switched {
         Ok(dir) => dir,
         Err(failure) => {
-            // The switch may have been made all the same, when only the answer was lost.
+            // If only the answer was lost, the switch was made.
             hand.set_progress(match transfer::is_in_use(reached, directory).await {
                 Some(true) => Progress::Active,
                 Some(false) => Progress::Syncing,
@@ -143,23 +121,49 @@ async fn switched(rollout: &Rollout<'_>, ahead: &Ahead, hand: &Hand<'_>) -> Step
     Ok((brought, dir))
 }
 
-/// A server goes no further: it serves again if it is whole, and its row says how it is.
+/// Ends the work on a server that failed: it goes back into service if its release is complete, and its
+/// row says what is on it.
 pub(super) async fn give_up(rollout: &Rollout<'_>, hand: &Hand<'_>, failure: &Failure) {
     let run = rollout.run;
-    let progress = hand.progress();
     let lost = run.stop.reason() == Some(StopReason::LeaseLost);
     let whole = !hand.is_touched() && !hand.slots().is_empty() && !lost;
     let service = match whole {
-        true => failure::put_back_whole(rollout, hand).await,
+        true => put_back_whole(rollout, hand).await,
         false => service_words(rollout, hand).await,
     };
-    let detail = format!("{}{service}", truth(run, hand, progress, failure));
+    let detail = format!("{}{service}", truth(run, hand, failure));
     rollout.failures.fetch_add(1, Ordering::SeqCst);
     hand.set_fate(Fate::Failed);
     run.set_part(hand.member, end_state(run), &detail).await;
 }
 
-/// The state of a server that goes no further.
+/// Puts a server back that still runs the old release; returns a sentence about it, after a blank.
+pub(super) async fn put_back_whole(rollout: &Rollout<'_>, hand: &Hand<'_>) -> String {
+    let (gate, slots) = (rollout.gate, hand.slots());
+    if slots.is_empty() || !gate.was_taken(hand.id()) {
+        return String::new();
+    }
+    // An earlier deployment left it out, because what it ran before is not complete.
+    if hand.planned.left_out {
+        let out = [Note::Service(Service::Out)];
+        if let Err(error) = rollout.run.note(hand.member, &out).await {
+            tracing::warn!(server = hand.name(), "{error}");
+        }
+        return format!(" {}", words::STAYS_LEFT_OUT);
+    }
+    match gate
+        .put_back(rollout.run, hand.member, &slots, IfDown::Leave, None)
+        .await
+    {
+        Ok(()) => format!(" {}", words::BACK),
+        Err(failure) => format!(
+            " It was to be put back into service, but: {} Look at the balancer, and put it back by hand.",
+            failure.message
+        ),
+    }
+}
+
+/// The final state of a server that failed.
 fn end_state(run: &Run) -> ServerState {
     match run.stop.reason() {
         None => ServerState::Failed,
@@ -168,7 +172,7 @@ fn end_state(run: &Run) -> ServerState {
     }
 }
 
-/// Whether a server that is not whole gets traffic.
+/// Whether a server with an incomplete release gets traffic.
 async fn service_words(rollout: &Rollout<'_>, hand: &Hand<'_>) -> String {
     if hand.slots().is_empty() {
         let words = by_hand_words(hand);
@@ -179,12 +183,12 @@ async fn service_words(rollout: &Rollout<'_>, hand: &Hand<'_>) -> String {
         };
     }
     match rollout.gate.is_out(hand.id()).await {
-        true => " It is out of service until then.".to_owned(),
+        true => format!(" {}", words::OUT_UNTIL_THEN),
         false => " Whether it is out of service is not known: look at the balancer.".to_owned(),
     }
 }
 
-/// What is said of places where somebody took the server out by hand.
+/// A sentence about the places where somebody took the server out by hand; may be empty.
 fn by_hand_words(hand: &Hand<'_>) -> String {
     let places: Vec<String> = hand.by_hand().iter().map(ToString::to_string).collect();
     match places.as_slice() {
@@ -196,36 +200,21 @@ fn by_hand_words(hand: &Hand<'_>) -> String {
     }
 }
 
-/// What is on a server that did not get through, and what to do.
-fn truth(run: &Run, hand: &Hand<'_>, progress: Progress, failure: &Failure) -> String {
-    let (why, commit) = (&failure.message, run.deployment.commit.short());
-    let before = before_words(hand.before.as_deref());
-    let what_now = match hand.before {
-        Some(_) => "Deploy again, or roll back.",
-        None => "Deploy again.",
+/// What is on a server that failed, and what to do.
+fn truth(run: &Run, hand: &Hand<'_>, failure: &Failure) -> String {
+    let (why, progress) = (&failure.message, hand.progress());
+    let there = OnServer::new(&run.deployment.commit, hand.before.as_deref());
+    let there = match progress {
+        _ if progress.is_old() && hand.withdrawn.load(Ordering::SeqCst) => there.withdrawn(),
+        _ if progress.is_old() && hand.is_tainted() => there.tried_before(),
+        Progress::Untouched => there.untouched(),
+        // In place, the failure of the sync itself names the files that it had changed.
+        Progress::Syncing if run.project.method == SyncMethod::InPlace => there.runs_old(),
+        Progress::Syncing => there.still_runs_old(),
+        Progress::Half => return why.clone(),
+        Progress::Switching => there.switching(),
+        Progress::Active => there.in_use(),
+        Progress::Done => there.all_done(),
     };
-    match progress {
-        _ if progress.is_old() && hand.withdrawn.load(Ordering::SeqCst) => format!(
-            "{why} Nothing is in use there: an attempt before this one had put {commit} on it, and was taken back. Deploy again."
-        ),
-        _ if progress.is_old() && hand.is_tainted() => {
-            format!("{why} An attempt before this one had put {commit} on it. {what_now}")
-        }
-        Progress::Untouched => format!("{why} Not touched: it runs {before}."),
-        // In place, the sync says itself which files it had changed.
-        Progress::Syncing if run.project.method == SyncMethod::InPlace => {
-            format!("{why} It runs {before}.")
-        }
-        Progress::Half => why.clone(),
-        Progress::Syncing => format!("{why} It still runs {before}."),
-        Progress::Switching => format!(
-            "{why} The switch to {commit} was being made: it runs either that or {before}. Deploy again to be sure."
-        ),
-        Progress::Active => {
-            format!("{why} The files of {commit} are in use there. {what_now}")
-        }
-        Progress::Done => format!(
-            "{why} All steps of {commit} are done there. Find out what is wrong between it and the balancer, then deploy again or put it back by hand."
-        ),
-    }
+    format!("{why} {there}")
 }

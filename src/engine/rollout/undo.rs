@@ -1,40 +1,17 @@
-//! Undoing a rollout that failed: deployments of their own bring the servers it touched back to
-//! what each ran before.
+//! Undoing a rollout that failed: which servers go back to which commit.
 //!
-//! They are worked out while the servers are still known and stored in the transaction that closes
-//! the failed one, so that neither is there without the other. They go through the queue like every
-//! other, and policy is asked again when they begin.
+//! It is worked out here while the servers are still known; the deployments that do it are queued when
+//! this one is closed.
 
 use std::collections::BTreeMap;
 
-use super::{Hand, Rollout, servers};
-use crate::domain::{
-    Action, CommitId, Deployment, Event, Instant, Kind, PolicyLine, Resource, Result, Strategy, Target,
-};
-use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
-use crate::store::{Change, Leased, Right};
+use super::hand::{Hand, Rollout};
+use crate::domain::{Action, CommitId, Target};
+use crate::engine::ending::{Undo, UndoGroup};
+use crate::engine::permission::{self, Permission};
+use crate::store::deployments::{self, NewPart};
 
-/// Who undoes something is in trouble: that goes before what merely waits.
-const PRIORITY: i32 = 10;
-
-/// What is to be undone.
-pub(in crate::engine) struct Undo {
-    reason: String,
-    permit: Option<PolicyLine>,
-    groups: Vec<Group>,
-    /// What cannot be, and why, as sentences.
-    not: Vec<String>,
-}
-
-/// Servers that go back to the same commit.
-struct Group {
-    commit: CommitId,
-    title: String,
-    target: Target,
-    parts: Vec<NewPart>,
-}
-
-/// Works out where each touched server goes back to. What stands in the way becomes a sentence.
+/// Works out which commit each touched server goes back to. What prevents it becomes a sentence.
 pub(super) async fn work_out(rollout: &Rollout<'_>, reason: String) -> Undo {
     let run = rollout.run;
     let mut undo = Undo {
@@ -50,17 +27,14 @@ pub(super) async fn work_out(rollout: &Rollout<'_>, reason: String) -> Undo {
         return undo;
     }
     let deployment = &run.deployment;
-    let actor = deployment.requester("engine");
-    let resource = Resource::Environment(deployment.project.clone(), deployment.environment.clone());
-    match run
-        .parts()
-        .access
-        .permit(&actor, Action::Rollback, &resource, run.now())
-    {
-        Ok(permit) => undo.permit = Some(permit.line().clone()),
-        Err(refusal) => {
-            undo.not
-                .push(format!("It was not rolled back: {}", refusal.sentence()));
+    match permission::ask(run.parts(), deployment, Action::Rollback).await {
+        Ok(Permission::Granted(line)) => undo.permit = Some(line),
+        Ok(Permission::Refused(why)) => {
+            undo.not.push(format!("It was not rolled back: {why}"));
+            return undo;
+        }
+        Err(error) => {
+            undo.not.push(format!("It was not rolled back: {error}"));
             return undo;
         }
     }
@@ -78,7 +52,7 @@ pub(super) async fn work_out(rollout: &Rollout<'_>, reason: String) -> Undo {
     undo
 }
 
-/// The servers by the commit each had before; those that had none are told of in `not`.
+/// The servers by the commit each had before. Those that cannot go back get a sentence in `not`.
 fn sort<'h, 'a>(
     touched: &[&'h Hand<'a>],
     failed: &CommitId,
@@ -101,7 +75,7 @@ fn sort<'h, 'a>(
     by_commit
 }
 
-/// Whether a commit ever succeeded where it would go back to.
+/// Whether a commit was ever deployed with success where it would go back to.
 async fn was_here(rollout: &Rollout<'_>, commit: &CommitId, hands: &[&Hand<'_>]) -> bool {
     let run = rollout.run;
     let mut reaching = vec![Target::Environment, run.deployment.target.clone()];
@@ -126,7 +100,7 @@ fn server_target(hand: &Hand<'_>) -> Target {
     }
 }
 
-async fn group(rollout: &Rollout<'_>, commit: CommitId, hands: &[&Hand<'_>]) -> Group {
+async fn group(rollout: &Rollout<'_>, commit: CommitId, hands: &[&Hand<'_>]) -> UndoGroup {
     let run = rollout.run;
     let title = match run.mirror() {
         Ok(mirror) => mirror
@@ -146,76 +120,12 @@ async fn group(rollout: &Rollout<'_>, commit: CommitId, hands: &[&Hand<'_>]) -> 
         cluster: hand.planned.cluster.clone(),
         skipped: None,
     };
-    Group {
+    UndoGroup {
         commit,
         title,
         target,
         parts: hands.iter().map(part).collect(),
     }
-}
-
-/// Queues what is to be undone; returns what was, as sentences.
-pub(in crate::engine) async fn queue(
-    change: &mut Leased<Change>,
-    failed: &Deployment,
-    undo: &Undo,
-    now: Instant,
-) -> Result<String> {
-    let mut said = Vec::new();
-    for group in &undo.groups {
-        let (Some(project_id), Some(environment_id)) = (failed.project_id, failed.environment_id) else {
-            continue;
-        };
-        let new = NewDeployment {
-            project_id,
-            environment_id,
-            project: failed.project.clone(),
-            environment: failed.environment.clone(),
-            target: group.target.clone(),
-            branch: failed.branch.clone(),
-            commit: group.commit.clone(),
-            commit_title: group.title.clone(),
-            previous_commit: Some(failed.commit.clone()),
-            kind: Kind::Rollback,
-            actor: failed.actor.clone(),
-            groups: failed.groups.clone(),
-            impersonator: failed.impersonator.clone(),
-            reason: format!(
-                "Automatic: deployment {} was taken back, as {}.",
-                failed.id, undo.reason
-            ),
-            permit: undo.permit.clone(),
-            queued_at: now,
-            scheduled_at: None,
-            terms: Terms {
-                origin: Some(failed.id),
-                strategy: failed.strategy.and_then(without_pause),
-                lock_override: failed.lock_override.clone(),
-                ..Terms::default()
-            },
-            priority: PRIORITY,
-            request_key: None,
-            servers: group.parts.clone(),
-        };
-        let undoing = deployments::insert(change, &new).await?;
-        let id = undoing.id;
-        change.also_by(Right::of_engine(&undoing), Event::requested(&undoing));
-        said.push(format!(
-            "Deployment {id} brings {} back to {}.",
-            servers(group.parts.len()),
-            group.commit.short()
-        ));
-    }
-    said.extend(undo.not.iter().cloned());
-    Ok(said.join(" "))
-}
-
-/// Nobody is asked half-way through a way back.
-fn without_pause(strategy: Strategy) -> Option<Strategy> {
-    Some(match strategy {
-        Strategy::Canary { batch, keep, .. } => Strategy::Rolling { batch, keep },
-        other => other,
-    })
 }
 
 fn names(hands: &[&Hand<'_>]) -> String {

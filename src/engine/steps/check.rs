@@ -1,5 +1,5 @@
-//! Everything that can be known to go wrong is looked at before anything is touched: policy at this
-//! instant, each server's reachability and host key, the tools and the room it has.
+//! Looks for everything that can go wrong before anything is touched: permission now, the plan, and on
+//! each server reachability, host key, tools and free disk.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,58 +8,40 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::{Done, Failure, StepResult, reuse, transfer};
+use super::{reuse, transfer};
 use crate::domain::deployment::ServerState;
-use crate::domain::rollout::Slot;
-use crate::domain::{
-    Action, Error, ErrorKind, Event, EventKind, Kind, Lock, Outcome, Plan, Resource, Server, ServerId,
-    StepKind,
-};
+use crate::domain::{Event, EventKind, Outcome, Plan, Server, ServerId, StepKind};
+use crate::engine::ending::{Done, Failure, StepResult};
+use crate::engine::found::{Checked, Reached};
 use crate::engine::journal::Note;
 use crate::engine::output::StepLog;
-use crate::engine::planning::{self, Asking, Balancers, Prospect, Roster};
+use crate::engine::permission::{self, Permission};
+use crate::engine::planning::{self, Asking, Prospect, Roster};
 use crate::engine::run::{Member, Run};
-use crate::engine::{Parts, rollout};
-use crate::ssh::{Endpoint, Session};
-use crate::store::{clusters, deployments, environments, locks, projects, users};
+use crate::engine::shared::Parts;
+use crate::ssh::Endpoint;
+use crate::store::{clusters, deployments, environments, projects};
 use crate::sync::{self, Ground, Inspection, Layout};
 
-/// A server that was reached, and what was found on it.
-pub struct Reached {
-    pub session: Session,
-    pub layout: Layout,
-    pub found: Inspection,
-    /// The releases that lie there, where one of them may be gone back to.
-    pub releases: Option<sync::Looked>,
-    /// When it was looked at.
-    pub at: tokio::time::Instant,
-}
-
-/// What the check found out.
-pub struct Checked {
-    /// What will be done.
-    pub plan: Plan,
-    /// The balancers it needs.
-    pub balancers: Balancers,
-    /// Where servers stand behind them.
-    pub places: HashMap<ServerId, Vec<Slot>>,
-    /// What was found on each server.
-    pub inspections: HashMap<ServerId, Arc<Reached>>,
-}
-
-/// Asks policy again, makes the plan, then looks at all servers at once. Whatever is wrong ends the
-/// deployment here, where nothing has changed yet.
+/// Checks permission again, makes the plan, and looks at all servers at the same time. Any failure ends
+/// the deployment here, where nothing has changed yet.
 pub async fn check(run: &Run) -> StepResult<Checked> {
     let mut step = run.begin(StepKind::Check, None).await?;
-    match permitted(run).await {
-        Ok(line) => {
-            let (who, action) = (&run.deployment.actor, action(run));
+    let action = permission::action(&run.deployment);
+    match permission::ask(run.parts(), &run.deployment, action).await {
+        Ok(Permission::Granted(line)) => {
+            let who = &run.deployment.actor;
             step.log.say(format!("{who} may {action} by {line}")).await;
         }
-        Err(failure) => {
-            // It gives the failure back, which is told more fully.
-            let _ = run.end(step, Err(failure.clone())).await;
-            return Err(refused(run, &failure).await?);
+        Ok(Permission::Refused(why)) => {
+            // It returns this failure; the deployment's own says more.
+            let _ = run.end(step, Err(Failure::new(&why))).await;
+            return Err(refused(run, &why).await?);
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            run.end(step, Err(failure.clone())).await?;
+            return Err(failure);
         }
     }
     let prospect = match make_plan(run, &mut step.log).await {
@@ -69,7 +51,7 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
             return Err(failure);
         }
     };
-    let (result, inspections) = match look_at_all(run, &mut step.log).await {
+    let (result, servers) = match look_at_all(run, &mut step.log).await {
         Ok(found) => (
             Ok(Done::well(format!("{} servers are ready.", found.len()))),
             found,
@@ -77,24 +59,14 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
         Err(failure) => (Err(failure), HashMap::new()),
     };
     run.end(step, result).await?;
-    let Prospect {
-        plan,
-        balancers,
-        places,
-    } = prospect;
-    Ok(Checked {
-        plan,
-        balancers,
-        places,
-        inspections,
-    })
+    Ok(Checked { prospect, servers })
 }
 
-/// Makes the plan, keeps it, and says what a person should know of it.
+/// Makes the plan, stores it, and logs what a person should know about it.
 async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let Parts { store, balancers, .. } = run.parts();
     let strategy = Roster::strategy(run.deployment.strategy, &run.environment);
-    let asking = Asking::Deed;
+    let asking = Asking::Rollout;
     let how = (strategy, run.deployment.kind);
     let prospect = planning::prospect(store, balancers, &run.roster, how, &run.meant, asking).await?;
     let plan = &prospect.plan;
@@ -108,9 +80,9 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let approval = run.deployment.approval.as_ref();
     if let Some(approval) = approval.filter(|approval| approval.given.is_some()) {
         let approved = deployments::plan(store, run.deployment.id).await?;
-        let same_deed = approved.is_none_or(|approved| approved.is_same_deed(plan));
+        let same_plan = approved.is_none_or(|approved| approved.does_the_same_as(plan));
         let same_terms = approval.terms.is_empty() || approval.terms == run.environment.terms();
-        if !same_deed || !same_terms {
+        if !same_plan || !same_terms {
             return Err(planning::changed_since_approval().into());
         }
     }
@@ -147,7 +119,7 @@ async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerI
     for member in &run.members {
         looks.push(Box::pin(look(run, member, taken.get(&member.server.id))));
     }
-    let parallel = rollout::parallel(run);
+    let parallel = run.parallel();
     let looked: Vec<(&Member, StepResult<Reached>)> =
         stream::iter(looks).buffer_unordered(parallel).collect().await;
     let (mut reached, mut missing) = (HashMap::new(), Vec::new());
@@ -171,59 +143,16 @@ async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerI
     }
 }
 
-fn action(run: &Run) -> Action {
-    match run.deployment.kind {
-        Kind::Rollback => Action::Rollback,
-        _ => Action::Deploy,
-    }
-}
-
-/// Records that it may not be done any more, and says so of the whole deployment.
-async fn refused(run: &Run, failure: &Failure) -> StepResult<Failure> {
-    let sentence = format!("It may not be done any more: {}", failure.message);
+/// Records the refusal; returns what the whole deployment fails with.
+async fn refused(run: &Run, why: &str) -> StepResult<Failure> {
+    let sentence = format!("No longer allowed: {why}");
     let event = Event::by_engine(EventKind::DeploymentRefused, &run.deployment, &sentence);
     run.change().await?.commit(event.ended(Outcome::Refused)).await?;
     Ok(Failure::new(format!("{sentence} No server was touched.")))
 }
 
-/// Whether the account of who asked was disabled meanwhile. Who asked may have none: `auto` and the
-/// guest have none.
-async fn demand_account(run: &Run) -> StepResult<()> {
-    let name = &run.deployment.actor;
-    match users::by_name(&run.parts().store, name).await {
-        Ok(user) if user.disabled => Err(Failure::new(format!("The account of {name} is disabled."))),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Asks policy at this instant whether who asked for the deployment still may; the line that says
-/// so, or why not.
-pub async fn permitted(run: &Run) -> StepResult<String> {
-    demand_account(run).await?;
-    let deployment = &run.deployment;
-    let actor = deployment.requester("engine");
-    let resource = Resource::Environment(deployment.project.clone(), deployment.environment.clone());
-    let permit = run
-        .parts()
-        .access
-        .permit(&actor, action(run), &resource, run.now())
-        .map_err(Error::from)?;
-    let locks = locks::stopping(&run.parts().store, run.project.id, run.environment.id, run.now()).await?;
-    // A reason given for one lock says nothing about those that came later.
-    let stops = |lock: &&Lock| deployment.lock_override.is_none() || lock.created_at > deployment.queued_at;
-    if let Some(lock) = locks.iter().find(stops) {
-        return Err(Failure::new(format!(
-            "{} has locked this: {}",
-            lock.author, lock.reason
-        )));
-    }
-    Ok(permit.line().to_string())
-}
-
-/// The servers where another environment changes the same directories, with a complaint each: the
-/// two would delete each other's files. Refused, whichever comes second.
+/// The servers where another environment changes the same directories, with a complaint for each. The
+/// two would delete each other's files, so the second one is refused.
 async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
     let (store, mine) = (&run.parts().store, &run.environment);
     let ground = Ground::of(&run.project, mine)?;
@@ -233,7 +162,7 @@ async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
         let Some(project) = projects.iter().find(|one| one.id == other.project_id) else {
             continue;
         };
-        // One whose options make no sense any more is deployed nowhere.
+        // An environment with invalid options is deployed nowhere.
         let theirs = Ground::of(project, &other).ok().filter(|_| other.id != mine.id);
         let Some(overlap) = theirs.and_then(|theirs| ground.overlap(&theirs)) else {
             continue;
@@ -248,8 +177,8 @@ async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
     Ok(taken)
 }
 
-/// Servers of the deployment that are one machine under two names, with a complaint each: both
-/// would change the same files at once.
+/// Servers of the deployment that are one machine under two names, with a complaint for each: the same
+/// files would be changed twice at the same time.
 async fn twins(run: &Run) -> HashMap<ServerId, String> {
     let mut twins = HashMap::new();
     for (number, one) in run.members.iter().enumerate() {
@@ -269,8 +198,8 @@ async fn twins(run: &Run) -> HashMap<ServerId, String> {
     twins
 }
 
-/// Whether two servers are the same sshd. Names are looked up only where the host keys are the same:
-/// machines made from one image may share those, one machine has no two on a port.
+/// Whether two servers are the same sshd. Names are resolved only where the host keys are equal: machines
+/// made from one image may share a key, but one machine never has two keys on a port.
 async fn is_one_machine(one: &Server, other: &Server) -> bool {
     if one.shares_address(other) {
         return true;
@@ -327,7 +256,7 @@ async fn look_at(run: &Run, member: &Member, taken: Option<&String>) -> StepResu
     }
 }
 
-/// Looks at a server anew before another attempt; what was on it before the first is kept.
+/// Looks at a server before another attempt. The record of what was on it before the first one stays.
 pub async fn look_once_more(run: &Run, member: &Member) -> StepResult<Reached> {
     let mut step = run.begin(StepKind::Inspect, Some(member)).await?;
     match look_again(run, member).await {
@@ -358,7 +287,7 @@ fn short(commit: &str) -> &str {
     commit.get(..8).unwrap_or(commit)
 }
 
-/// Looks at what is on a server now.
+/// Looks at a server now.
 pub async fn look_again(run: &Run, member: &Member) -> StepResult<Reached> {
     let server = &member.server;
     let endpoint = Endpoint::of(server, &run.environment.remote_user);

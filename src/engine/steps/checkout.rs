@@ -1,4 +1,4 @@
-//! From the commit's name to a tree on this host that can be sent.
+//! Makes a tree on this host from the commit, ready to be sent.
 //!
 //! Each deployment has a directory of its own below the work directory, made by it and removed
 //! with it; a leftover of a killed process is recognised by its name and replaced.
@@ -6,14 +6,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Done, Failure, StepResult};
 use crate::domain::{CommitId, Instant, Kind, StepKind};
-use crate::engine::Settings;
+use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::Run;
+use crate::engine::shared::Settings;
 use crate::git::{self, CommitFile, Mirror};
 
-/// What is done once per deployment before servers are touched, in order.
+/// The steps before servers are touched, once per deployment, in order.
 pub const STEPS: [StepKind; 5] = [
     StepKind::Check,
     StepKind::Fetch,
@@ -39,12 +39,17 @@ impl Tree {
     pub fn is_executable(&self, script: &str) -> bool {
         std::fs::metadata(self.home.join(script)).is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
     }
+
+    /// Whether the tree has `script` as a file of its own.
+    pub fn has_script(&self, script: &str) -> bool {
+        std::fs::symlink_metadata(self.home.join(script)).is_ok_and(|found| found.is_file())
+    }
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
         let home = std::mem::take(&mut self.home);
-        // A large tree takes a while to remove; nobody waits for it.
+        // Removing a large tree takes a while, so nobody waits for it.
         std::thread::spawn(move || {
             if let Err(error) = std::fs::remove_dir_all(&home) {
                 tracing::warn!(path = %home.display(), %error, "an exported tree could not be removed");
@@ -76,19 +81,19 @@ pub async fn fetch_and_export(run: &Run) -> StepResult<Tree> {
 async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
     let mirror = run.mirror()?;
     let commit = &run.deployment.commit;
-    // The commit was there when the deployment was asked for; a Git host that is down at night must
-    // not keep a rollback from happening.
+    // The commit was there at the request. A Git host that is down at night must not prevent a
+    // rollback.
     match mirror.fetch(run.stop.token()).await {
         Ok(_) => {
             log.say("The mirror is up to date.").await;
-            // Going back is going back: also to what is on no branch any more.
+            // A rollback may go to a commit that is no longer on any branch.
             if run.deployment.kind != Kind::Rollback {
                 demand_on_branch(run, &mirror).await?;
             }
         }
         Err(error) if mirror.commit(commit).await.is_ok() => {
             log.say(format!(
-                "{error} The commit is in the mirror already, so the deployment goes on."
+                "{error} The commit is in the mirror already, so the deployment continues."
             ))
             .await;
         }
@@ -98,7 +103,7 @@ async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
     Ok(Done::well(""))
 }
 
-/// The commit is on the branch still that it was picked from.
+/// Demands that the commit is still on the branch it was picked from.
 async fn demand_on_branch(run: &Run, mirror: &Mirror) -> StepResult<()> {
     let (commit, branch) = (&run.deployment.commit, &run.deployment.branch);
     let is_on = match branch.parse() {
@@ -138,7 +143,7 @@ async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
     Ok((Done::well(summary), tree))
 }
 
-/// A tree that holds nothing but some scripts, as Git has them.
+/// A tree with nothing but these scripts.
 pub async fn scripts_alone(run: &Run, scripts: &[(&str, CommitFile)]) -> StepResult<Tree> {
     let info = run.mirror()?.commit(&run.deployment.commit).await?;
     let tree = Tree {
@@ -162,7 +167,7 @@ pub async fn scripts_alone(run: &Run, scripts: &[(&str, CommitFile)]) -> StepRes
     Ok(tree)
 }
 
-/// Where the deployment's tree goes: nothing is there yet, but what it is in.
+/// The path for the deployment's tree: its parent exists, and nothing is at the path itself.
 async fn fresh_home(run: &Run) -> StepResult<PathBuf> {
     let trees = trees(&run.parts().settings);
     let home = trees.join(format!("deployment-{}", run.deployment.id));

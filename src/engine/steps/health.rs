@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use super::script::Place;
-use super::{Done, Failure, StepResult};
 use crate::domain::StepKind;
+use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Member, Run};
 use crate::health::{self, Attempt, Watch};

@@ -1,9 +1,9 @@
-//! Going back to what still lies on the servers: nothing is fetched, exported or sent.
+//! Rolling back to a release that is still on the servers: nothing is fetched, exported or sent.
 //!
-//! A rollback is wanted fast, and where releases are switched the old ones stay on the servers for
-//! a while. When each server still has the release whole, only its scripts are taken out of the
-//! mirror, as `deploy.sh` was deleted there once it had run. Should one server lack it, the rollback
-//! goes the way of every deployment.
+//! A rollback has to be fast, and where releases are switched the old ones stay on the servers for a
+//! while. If every server still has the complete release, only its scripts are read from the mirror, as
+//! `deploy.sh` was deleted on the server after it had run. If one server lacks it, the rollback takes the
+//! way of any deployment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::check::{Checked, Reached};
 use super::checkout::{self, Tree};
 use super::script::{DEPLOY, Place, REMOTE_TESTS};
-use super::{Done, Failure, StepResult};
 use crate::domain::health::{AskedFrom, Probe};
 use crate::domain::{Kind, ServerId, StepKind, SyncMethod};
+use crate::engine::ending::{Done, Failure, StepResult};
+use crate::engine::found::{Checked, Reached};
 use crate::engine::run::{Member, Run};
 use crate::ssh;
 
@@ -28,10 +28,10 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// What it may complain, in bytes.
 const WRITE_OUTPUT: usize = 4096;
 
-/// The release that is gone back to, by server.
+/// The directory of the release to go back to, on each server.
 pub struct Kept(HashMap<ServerId, String>);
 
-/// Whether this is a rollback that may find on the servers what it goes back to.
+/// Whether this is a rollback whose release may still be on the servers.
 pub fn may_be_kept(run: &Run) -> bool {
     // A command on this host may need any file of the tree.
     let needs_tree =
@@ -41,18 +41,18 @@ pub fn may_be_kept(run: &Run) -> bool {
     run.deployment.kind == Kind::Rollback && run.project.method == SyncMethod::Symlink && !needs_tree
 }
 
-/// Where the release lies on every server, if each of them still has it.
+/// The release on every server, if each of them still has it.
 pub fn kept(run: &Run, checked: &Checked) -> Option<Kept> {
     let lies = |(id, reached): (&ServerId, &Arc<Reached>)| {
         let releases = reached.releases.as_ref()?;
         Some((*id, releases.holding(&run.deployment.commit)?))
     };
-    let found: Option<HashMap<ServerId, String>> = checked.inspections.iter().map(lies).collect();
+    let found: Option<HashMap<ServerId, String>> = checked.servers.iter().map(lies).collect();
     found.map(Kept)
 }
 
-/// In place of fetch, export and local scripts: the steps say why there is nothing to do, and the
-/// tree holds the scripts that run on servers, nothing else.
+/// Replaces fetch, export and local scripts: the steps say why there is nothing to do, and the tree has
+/// only the scripts that run on servers.
 pub async fn prepare(run: &Run) -> StepResult<Tree> {
     let mirror = run.mirror()?;
     let commit = &run.deployment.commit;
@@ -91,7 +91,7 @@ impl Kept {
     }
 }
 
-/// Puts `deploy.sh` into the release again, from where it was deleted after it had run.
+/// Writes `deploy.sh` into the release again; it was deleted there after it had run.
 pub async fn bring_deploy_script(tree: &Tree, there: &Place<'_>) -> StepResult<()> {
     let file = tree.dir().join(DEPLOY);
     let Ok(bytes) = tokio::fs::read(&file).await else {

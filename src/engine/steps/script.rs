@@ -1,17 +1,17 @@
-//! The scripts a repository brings along, run here or on a server with the original's arguments.
+//! Runs the scripts of a repository, on the deployer's host or on a server.
 //!
 //! A script that is not there is skipped with a line in the log. An executable one is run as it is,
 //! another one by `sh`.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::checkout::Tree;
-use super::{Done, Failure, StepResult};
 use crate::domain::{StepKind, StepState, Stream};
+use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Member, Run};
 use crate::{process, ssh};
@@ -34,22 +34,6 @@ const RUN_REMOTE: &str = r#"cd -- "$1" || exit 126; script=./$2; shift 2; if [ -
 
 /// Removes a script below a directory of a server: `$1` the directory, `$2` the script.
 const REMOVE_REMOTE: &str = r#"cd -- "$1" && rm -f -- "./$2""#;
-
-/// The path of `script` in the tree at `dir`; `None` when it has none. It may be a link to another
-/// file of the tree. One that leads out of it would run a program that is none of the repository's.
-pub fn find(dir: &Path, script: &str) -> StepResult<Option<PathBuf>> {
-    let path = dir.join(script);
-    let Ok(found) = path.symlink_metadata() else {
-        return Ok(None);
-    };
-    let refused = |why: &str| Err(Failure::new(format!("{script} is a symbolic link that {why}.")));
-    match (dir.canonicalize(), path.canonicalize()) {
-        (Ok(top), Ok(real)) if !real.starts_with(&top) => refused("leads out of the tree"),
-        (Ok(_), Ok(real)) if real.is_file() => Ok(Some(path)),
-        _ if found.is_symlink() => refused("leads to no file"),
-        _ => Ok(None),
-    }
-}
 
 /// `predeploy.sh ENV COMMIT`, then deletes it: it is not for the servers.
 pub async fn predeploy(run: &Run, tree: &Tree) -> StepResult {
@@ -74,13 +58,7 @@ pub async fn local_tests(run: &Run, tree: &Tree) -> StepResult {
 
 async fn local(run: &Run, tree: &Tree, kind: StepKind, script: &str, arguments: &[&str]) -> StepResult {
     let mut step = run.begin(kind, None).await?;
-    let mut result = run_local(run, tree.dir(), kind, script, arguments, &mut step.log).await;
-    // The tree is as the servers get it now, and none was touched yet.
-    if kind == StepKind::LocalTests && result.is_ok() {
-        let remote = [DEPLOY, REMOTE_TESTS];
-        let refused = remote.iter().find_map(|script| find(tree.dir(), script).err());
-        result = refused.map_or(result, Err);
-    }
+    let result = run_local(run, tree.dir(), kind, script, arguments, &mut step.log).await;
     run.end(step, result).await
 }
 
@@ -92,13 +70,18 @@ async fn run_local(
     arguments: &[&str],
     log: &mut StepLog,
 ) -> StepResult {
-    let Some(path) = find(dir, script)? else {
+    let path = dir.join(script);
+    // A link could lead out of the tree, to a program that is not the repository's.
+    let Ok(metadata) = tokio::fs::symlink_metadata(&path)
+        .await
+        .and_then(|found| match found.is_file() {
+            true => Ok(found),
+            false => Err(std::io::ErrorKind::NotFound.into()),
+        })
+    else {
         log.say(format!("There is no {script}; nothing to run.")).await;
         return Ok(Done::nothing(format!("There is no {script}.")));
     };
-    let metadata = tokio::fs::metadata(&path)
-        .await
-        .map_err(|error| Failure::new(format!("{script} cannot be read: {error}.")))?;
     let executable = metadata.permissions().mode() & 0o111 != 0;
     let command = match executable {
         true => process::Command::new(&path),
@@ -172,7 +155,7 @@ async fn remote(
     script: &str,
     arguments: &[&str],
 ) -> StepResult {
-    if find(tree.dir(), script)?.is_none() {
+    if !tree.has_script(script) {
         let why = format!("There is no {script}; nothing to run.");
         run.nothing(kind, member, &why).await?;
         return Ok(Done::nothing(why));
@@ -215,7 +198,7 @@ async fn run_remote(
     judge(run, kind, script, &how, code)
 }
 
-/// Deletes a script from a server, however it ended: a cancel or a time limit leaves none either.
+/// Deletes a script from a server, however it ended; also after a cancel or a time limit.
 async fn remove(there: &Place<'_>, script: &str, log: &mut StepLog) {
     let remove = ssh::Command::script(REMOVE_REMOTE).arg(there.dir).arg(script);
     let limits = ssh::Run {
@@ -237,7 +220,7 @@ const REMOVE_LIMIT: Duration = Duration::from_secs(30);
 /// What `rm` may complain, in bytes.
 const REMOVE_OUTPUT: usize = 4096;
 
-/// What a script's end means. Tests fail the deployment only where the environment says so.
+/// The result of a script. Failed tests fail the deployment only where the environment says so.
 fn judge(run: &Run, kind: StepKind, script: &str, how: &str, code: Option<i32>) -> StepResult {
     if code == Some(0) {
         return Ok(Done::exited(0));
@@ -245,7 +228,7 @@ fn judge(run: &Run, kind: StepKind, script: &str, how: &str, code: Option<i32>) 
     let message = format!("{script} ended with {how}.");
     let tests = matches!(kind, StepKind::LocalTests | StepKind::Tests);
     if tests && !run.environment.fail_on_failed_tests {
-        let detail = format!("{message} This environment goes on all the same.");
+        let detail = format!("{message} This environment continues after failed tests.");
         return Ok(Done {
             state: StepState::Warned,
             detail,

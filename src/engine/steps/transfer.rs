@@ -1,5 +1,5 @@
-//! Bringing the tree to the servers: the manifest made once, then per server sync and activate;
-//! afterwards the record of what lies where, and the pruning of old releases.
+//! Sends the tree to the servers: makes the manifest once, then syncs and activates on each server,
+//! records the releases and removes old ones.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,23 +9,22 @@ use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::check::Reached;
 use super::checkout::Tree;
 use super::script::DEPLOY;
-use super::{Done, StepResult};
-use crate::domain::{EnvironmentId, Kind, StepKind, SyncMethod};
+use crate::domain::{EnvironmentId, StepKind, SyncMethod};
+use crate::engine::ending::{Done, Failure, StepResult};
+use crate::engine::found::Reached;
 use crate::engine::output::StepLog;
-use crate::engine::rollout;
 use crate::engine::run::{Member, Run};
 use crate::ssh::Session;
 use crate::store::releases::{self, NewRelease};
 use crate::sync::{
-    self, Activated, Changed, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Pruned,
-    Retention, Source, Stamp, Trust,
+    self, Changed, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Retention, Source,
+    Stamp, Trust,
 };
 
-/// Manifests kept per environment: what servers may start from without being listed. More than a
-/// rollback or two back is rare, and a listing is only slower.
+/// Manifests kept per environment. A server that has one of these trees need not be listed. Older ones are
+/// rarely needed, and a listing is only slower.
 const KEPT_MANIFESTS: usize = 6;
 
 /// How long a server may take to say what is in use on it: somebody waits for a cancel.
@@ -54,7 +53,7 @@ pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
     )
     .await?;
     if manifest.is_bare() {
-        return Err(super::Failure::new(
+        return Err(Failure::new(
             "There is nothing to deploy: the commit has no file that is not excluded, and deploying it would delete all that is on the servers.",
         ));
     }
@@ -101,25 +100,18 @@ pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reach
         Ok(delivered) => {
             let what = describe(&delivered);
             step.log.say(&what).await;
-            for path in &delivered.left {
-                step.log
-                    .say(format!(
-                        "{path} is not part of the release and could not be removed; the next deployment tries again."
-                    ))
-                    .await;
-            }
             (Ok(Done::well(what)), Ok(delivered))
         }
         Err(error) => {
-            // The sentence names some of it; whoever has to mend the server needs all.
+            // The sentence names only some files; whoever repairs the server needs all.
             let lines = error.changed().map(Changed::lines).unwrap_or_default();
             step.log.say(lines.join("\n")).await;
             let half = matches!(error.changed(), Some(Changed::Partly(_) | Changed::Unknown));
-            // Beside the release in use nothing can be half.
+            // A release beside the one in use cannot be half in use.
             let half = half && run.project.method == SyncMethod::InPlace;
-            let failure = super::Failure {
+            let failure = Failure {
                 half,
-                ..super::Failure::from(error)
+                ..Failure::from(error)
             };
             (Err(failure.clone()), Err(failure))
         }
@@ -159,18 +151,10 @@ pub async fn activate(run: &Run, member: &Member, reached: &Reached, release: &s
         return Ok(release.to_owned());
     }
     let mut step = run.begin(StepKind::Activate, Some(member)).await?;
-    let (session, layout, limits) = (&reached.session, &reached.layout, limits(run));
     let id = run.deployment.id;
-    let switched = match run.deployment.kind {
-        Kind::Rollback => sync::go_back(session, layout, release, id, &limits).await,
-        _ => sync::activate(session, layout, release, id, &limits).await,
-    };
-    let result = match switched {
-        Ok(Activated { previous, moved }) => {
-            for sentence in &moved {
-                step.log.say(sentence).await;
-            }
-            let from = previous.map(|dir| format!(", from {dir}")).unwrap_or_default();
+    let result = match sync::activate(&reached.session, &reached.layout, release, id, &limits(run)).await {
+        Ok(before) => {
+            let from = before.map(|dir| format!(", from {dir}")).unwrap_or_default();
             step.log.say(format!("Switched to {release}{from}.")).await;
             Ok(Done::well(format!("Switched to {release}.")))
         }
@@ -193,9 +177,9 @@ pub async fn is_in_use(reached: &Reached, release: &str) -> Option<bool> {
     Some(found.resolved.as_deref() == Some(release))
 }
 
-/// Puts the release that was in use before this deployment in use again.
+/// Switches back to the release that was in use before this deployment.
 pub async fn switch_back(run: &Run, reached: &Reached, release: &str) -> StepResult<()> {
-    sync::go_back(
+    sync::activate(
         &reached.session,
         &reached.layout,
         release,
@@ -206,14 +190,14 @@ pub async fn switch_back(run: &Run, reached: &Reached, release: &str) -> StepRes
     Ok(())
 }
 
-/// Takes the release of this deployment out of use again where there was none before it.
+/// Takes the release of this deployment out of use, where there was none before it.
 pub async fn withdraw(run: &Run, reached: &Reached) -> StepResult<()> {
     let (session, layout) = (&reached.session, &reached.layout);
     sync::withdraw(session, layout, run.deployment.id, &limits(run)).await?;
     Ok(())
 }
 
-/// Writes down that the new release is on a server.
+/// Records that the new release is on a server.
 pub async fn record(run: &Run, member: &Member, directory: &str) -> StepResult<()> {
     let record = run.record().await?;
     let release = NewRelease {
@@ -240,8 +224,8 @@ impl Package {
     }
 }
 
-/// Removes old releases from servers that got the new one. What goes wrong is said and left: the
-/// deployment has done what it was asked for.
+/// Removes old releases from servers that got the new one. Errors are only logged: the deployment has
+/// done its work.
 pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)]) -> StepResult {
     if run.project.method == SyncMethod::InPlace {
         return Ok(Done::well(""));
@@ -263,16 +247,7 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)])
                 now: run.now(),
             };
             match sync::prune(session, layout, &retention, &limits(run)).await {
-                Ok(Pruned { removed, left }) => {
-                    let name = &member.server.name;
-                    for path in left {
-                        log.say(format!(
-                            "{name}: could not be removed: {path}. The next pruning tries again."
-                        ))
-                        .await;
-                    }
-                    Ok(removed.len())
-                }
+                Ok(gone) => Ok(gone.len()),
                 Err(error) => {
                     let name = &member.server.name;
                     log.say(format!("{name}: old releases were not removed: {error}"))
@@ -282,7 +257,7 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)])
             }
         }));
     }
-    let parallel = rollout::parallel(run);
+    let parallel = run.parallel();
     let counts: Vec<StepResult<usize>> = stream::iter(jobs).buffer_unordered(parallel).collect().await;
     let mut removed = 0;
     for count in counts {
@@ -304,8 +279,8 @@ fn manifests_dir(work_dir: &Path, environment: EnvironmentId) -> PathBuf {
     work_dir.join("manifests").join(environment.to_string())
 }
 
-/// What the tree with this digest was made of, as it lies on servers once its `deploy.sh` has run
-/// and is deleted; `None` when it is not kept any more.
+/// The manifest of the tree with this digest, as it is on servers after `deploy.sh` has run and is
+/// deleted; `None` when it is no longer kept.
 pub async fn kept(work_dir: &Path, environment: EnvironmentId, digest: &str) -> Option<Manifest> {
     // The digest comes from a file on a server: only digits name a file of ours.
     if digest.is_empty() || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -322,7 +297,7 @@ pub async fn kept(work_dir: &Path, environment: EnvironmentId, digest: &str) -> 
 }
 
 impl Manifests {
-    /// Newest first. What cannot be read is left out: it costs time, never correctness.
+    /// Newest first. Unreadable ones are left out: that costs time, never correctness.
     async fn load(&self) -> KnownTrees {
         let manifests = self.clone();
         let load = move || {

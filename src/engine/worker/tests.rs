@@ -157,7 +157,7 @@ async fn a_panic_closes_its_deployment_and_leaves_the_worker() {
     );
     assert!(engine.0.running.lock().is_empty());
     assert_eq!(engine.0.turns.available_permits(), 1, "its turn is lost for ever");
-    let extended = queue::extend(store, lease, engine.0.parts.clock.now()).await;
+    let extended = queue::extend(store, lease, engine.0.parts.clock.now(), Duration::ZERO).await;
     assert!(
         Fenced::is(&extended.unwrap_err()),
         "its lease is kept alive for ever"

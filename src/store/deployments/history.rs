@@ -199,7 +199,7 @@ fn among(places: &[Place]) -> Condition {
         });
     }
     if places.is_empty() {
-        any = any.add(Column::Id.lt(0));
+        any = any.add(Column::Id.lt(0_i64));
     }
     any
 }

@@ -2,7 +2,8 @@
 //!
 //! `history` pages through all of them, `overview` answers what the pages about projects and
 //! environments ask, `states` is the only place that changes a state, `rollouts` keeps plan, pauses and
-//! where servers stand, `left_out` knows what was left out of service.
+//! where servers stand, `left_out` knows what was left out of service,
+//! `target` writes and compares targets.
 
 mod history;
 mod left_out;
@@ -10,12 +11,13 @@ mod overview;
 mod past;
 mod rollouts;
 mod states;
+mod target;
 
 pub use history::{Filter, Place, history, places};
 pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, settle};
 pub use overview::{
-    active, by_ids, durations, last_for_environment, last_for_project, last_for_server, latest,
-    latest_succeeded, previous_succeeded, progress, running_for, succeeded_commits,
+    active, by_ids, durations, last_for_environment, last_for_project, latest, previous_succeeded, progress,
+    succeeded_commits,
 };
 pub use past::{PastDeployment, PastPart, PastStep, insert_past};
 pub use rollouts::{
@@ -227,7 +229,7 @@ fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
         (_, Some(_)) => DeploymentState::Scheduled,
         (_, None) => DeploymentState::Queued,
     };
-    Ok(ActiveModel {
+    let row = ActiveModel {
         id: NotSet,
         project_id: Set(Some(new.project_id.0)),
         environment_id: Set(Some(new.environment_id.0)),
@@ -254,7 +256,6 @@ fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
         fence: Set(0),
         last_line: Set(0),
         request_key: Set(new.request_key.clone()),
-        target: Set(to_json(&new.target)?),
         commit_title: Set(new.commit_title.clone()),
         reason: Set(new.reason.clone()),
         permit: Set(new.permit.as_ref().map(to_json).transpose()?),
@@ -267,17 +268,19 @@ fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
         pause_requested_by: Set(None),
         pause: Set(None),
         answer: Set(None),
-    })
+        ..Default::default()
+    };
+    target::write(row, &new.target)
 }
 
 pub(super) fn from_row(row: Model) -> Result<Deployment> {
     Ok(Deployment {
         id: DeploymentId(row.id),
+        target: target::read(&row)?,
         project_id: row.project_id.map(ProjectId),
         environment_id: row.environment_id.map(EnvironmentId),
         project: row.project,
         environment: row.environment,
-        target: from_json("a target", &row.target)?,
         branch: row.branch,
         commit: checked("a commit", &row.commit_hash)?,
         commit_title: row.commit_title,

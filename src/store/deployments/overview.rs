@@ -6,13 +6,13 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::Reader;
-use super::super::columns::{checked, instant, to_json};
+use super::super::columns::{checked, instant};
 use super::super::entities::deployments::{Column, Entity, Model};
 use super::super::entities::{deployment_servers as parts, environments};
-use super::{OPEN, by_id, from_row};
+use super::{OPEN, by_id, from_row, target};
 use crate::domain::{
-    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerId,
-    ServerState, Target,
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerState,
+    Target,
 };
 
 /// How many rows are asked for in one statement; databases limit the parameters of one.
@@ -34,18 +34,6 @@ pub async fn active(on: &impl Reader) -> Result<Vec<Deployment>> {
     Ok(deployments)
 }
 
-/// What is being done in an environment now.
-pub async fn running_for(on: &impl Reader, environment: EnvironmentId) -> Result<Option<Deployment>> {
-    let at_work = [DeploymentState::Running, DeploymentState::Paused];
-    let row = Entity::find()
-        .filter(Column::EnvironmentId.eq(environment.0))
-        .filter(Column::State.is_in(at_work.map(DeploymentState::as_str)))
-        .order_by_desc(Column::Id)
-        .one(on.db())
-        .await?;
-    row.map(from_row).transpose()
-}
-
 /// How long the last successful deployments of a target took, newest first; rollbacks are compared
 /// with rollbacks, as they are quicker.
 pub async fn durations(
@@ -62,7 +50,7 @@ pub async fn durations(
         .column(Column::FinishedAt)
         .filter(Column::EnvironmentId.eq(environment.0))
         .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
-        .filter(Column::Target.eq(to_json(target)?))
+        .filter(target::one_of(std::slice::from_ref(target))?)
         .filter(if is_rollback {
             Column::Kind.eq(rollback)
         } else {
@@ -77,35 +65,20 @@ pub async fn durations(
     Ok(rows.into_iter().filter_map(took).collect())
 }
 
-/// The last deployment of every environment of every project, however it ended.
+/// The last deployment of every environment of every project, however it ended: one look into an
+/// index per environment, instead of a pass over all deployments.
 pub async fn latest(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
-    latest_where(on, None).await
-}
-
-/// The last successful deployment of every environment of every project.
-pub async fn latest_succeeded(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
-    latest_where(on, Some(DeploymentState::Succeeded)).await
-}
-
-/// One look into an index per environment, instead of a pass over all deployments.
-async fn latest_where(
-    on: &impl Reader,
-    state: Option<DeploymentState>,
-) -> Result<HashMap<EnvironmentId, Deployment>> {
     let inner = Alias::new("d");
-    let mut last = Query::select()
+    let last = Query::select()
         .column((inner.clone(), Column::Id))
         .from_as(Entity, inner.clone())
         .and_where(
             Expr::col((inner.clone(), Column::EnvironmentId))
                 .equals((environments::Entity, environments::Column::Id)),
         )
-        .order_by((inner.clone(), Column::Id), sea_orm::Order::Desc)
+        .order_by((inner, Column::Id), sea_orm::Order::Desc)
         .limit(1)
         .to_owned();
-    if let Some(state) = state {
-        last.and_where(Expr::col((inner, Column::State)).eq(state.as_str()));
-    }
     let ids = Query::select()
         .expr(Expr::SubQuery(None, Box::new(last.into())))
         .from(environments::Entity)
@@ -180,22 +153,6 @@ pub async fn last_for_environment(
     all(rows.order_by_desc(Column::Id).limit(n).all(on.db()).await?)
 }
 
-/// The last `n` that had to do with a server, newest first.
-pub async fn last_for_server(on: &impl Reader, server: ServerId, n: u64) -> Result<Vec<Deployment>> {
-    let ids: Vec<i64> = parts::Entity::find()
-        .select_only()
-        .column(parts::Column::DeploymentId)
-        .distinct()
-        .filter(parts::Column::ServerId.eq(server.0))
-        .order_by_desc(parts::Column::DeploymentId)
-        .limit(n)
-        .into_tuple()
-        .all(on.db())
-        .await?;
-    let rows = Entity::find().filter(Column::Id.is_in(ids));
-    all(rows.order_by_desc(Column::Id).all(on.db()).await?)
-}
-
 /// The last successful deployment to the same environment before `than` that had another
 /// commit: where “roll back” goes. It reached every server that `than` was for: one that was tried
 /// out on a single server is not where the others were.
@@ -204,13 +161,13 @@ pub async fn previous_succeeded(on: &impl Reader, than: DeploymentId) -> Result<
     let Some(environment) = than.environment_id else {
         return Ok(None);
     };
-    let reaching = [to_json(&Target::Environment)?, to_json(&than.target)?];
+    let reaching = [Target::Environment, than.target];
     let row = Entity::find()
         .filter(Column::EnvironmentId.eq(environment.0))
         .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
         .filter(Column::Id.lt(than.id.0))
         .filter(Column::CommitHash.ne(than.commit.as_str()))
-        .filter(Column::Target.is_in(reaching))
+        .filter(target::one_of(&reaching)?)
         .order_by_desc(Column::Id)
         .one(on.db())
         .await?;
@@ -226,7 +183,7 @@ pub async fn succeeded_commits(
     commits: &[CommitId],
     reaching: &[Target],
 ) -> Result<HashSet<CommitId>> {
-    let reaching = reaching.iter().map(to_json).collect::<Result<Vec<_>>>()?;
+    let reaching = target::one_of(reaching)?;
     let mut found = HashSet::new();
     for some in commits.chunks(ROWS_AT_ONCE) {
         let mut rows = Entity::find()
@@ -235,7 +192,7 @@ pub async fn succeeded_commits(
             .distinct()
             .filter(Column::EnvironmentId.eq(environment.0))
             .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
-            .filter(Column::Target.is_in(reaching.iter().map(String::as_str)))
+            .filter(reaching.clone())
             .filter(Column::CommitHash.is_in(some.iter().map(CommitId::as_str)));
         if let Some(branch) = branch {
             rows = rows.filter(Column::Branch.eq(branch));

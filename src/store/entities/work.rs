@@ -29,6 +29,11 @@ entity!(deployments, "deployments" {
     last_line: i64,
     request_key: Option<String>,
     target: String,
+    target_kind: Option<String>,
+    target_cluster_id: Option<i64>,
+    target_server_id: Option<i64>,
+    target_server_ids: Option<String>,
+    target_name: Option<String>,
     commit_title: String,
     reason: String,
     permit: Option<String>,
@@ -99,6 +104,14 @@ entity!(releases, "releases" {
     released_at: i64,
     current: bool,
     verified_at: Option<i64>,
+});
+
+entity!(jobs, "jobs" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    name: String,
+    holder: Option<String>,
+    until_at: i64,
+    fence: i64,
 });
 
 entity!(reservations, "reservations" {

@@ -118,6 +118,15 @@ fn cut(chunk: Chunk) -> Vec<Chunk> {
     pieces.into_iter().map(whole).collect()
 }
 
+/// A line end inside a line would shift every number behind it; PostgreSQL stores no NUL.
+fn storable(c: char) -> char {
+    match c {
+        '\n' => ' ',
+        '\0' => char::REPLACEMENT_CHARACTER,
+        other => other,
+    }
+}
+
 fn to_row(deployment: i64, piece: &NumberedChunk) -> ActiveModel {
     let chunk = &piece.chunk;
     let mut lines = String::with_capacity(chunk.lines.iter().map(|line| line.text.len() + 2).sum());
@@ -126,8 +135,7 @@ fn to_row(deployment: i64, piece: &NumberedChunk) -> ActiveModel {
             lines.push('\n');
         }
         lines.push(line.stream.letter());
-        // A line end inside a line would shift every number behind it.
-        lines.extend(line.text.chars().map(|c| if c == '\n' { ' ' } else { c }));
+        lines.extend(line.text.chars().map(storable));
     }
     ActiveModel {
         id: NotSet,

@@ -3,8 +3,8 @@
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
-use super::super::Reader;
 use super::super::entities::log_chunks::{Column, Entity};
+use super::super::{Reader, backend};
 use super::from_row;
 use crate::domain::{DeploymentId, LogLine, NumberedChunk, Result, StepKind};
 
@@ -159,7 +159,12 @@ pub async fn count(on: &impl Reader, deployment: DeploymentId, filter: &Filter) 
     let sum: Option<Option<i64>> = filter
         .narrow(Entity::find())
         .select_only()
-        .column_as(Expr::col(Column::LineCount).sum().cast_as("bigint"), "lines")
+        .column_as(
+            Expr::col(Column::LineCount)
+                .sum()
+                .cast_as(backend::whole_number(on.db())),
+            "lines",
+        )
         .filter(Column::DeploymentId.eq(deployment.0))
         .into_tuple()
         .one(on.db())

@@ -1,4 +1,4 @@
-//! Tells pages about everything that something has changed.
+//! Tells pages that something has changed, whatever it is.
 //!
 //! What may be seen differs from viewer to viewer, so no content is sent: the message `changed` only
 //! makes a page ask for its fragment again, which is judged and rendered as any page. Changes come
@@ -6,11 +6,11 @@
 //!
 //! Changes are counted. A page is rendered with the count from before it was read (by
 //! [`Changes::count`]), and its stream begins there: what happened in between, or while the
-//! connection was lost, is told at once. Nothing is kept per viewer but that number, so a slow one
+//! connection was lost, is sent at once. Nothing is kept per viewer but that number, so a slow one
 //! costs nothing.
 //!
-//! **In a page**: a field `live: String` of [`crate::web::visitor::Visitor::live_url`], asked for
-//! *before* `app` is, and
+//! **In a page**: a field `live: String` of [`super::Live::page_url`], asked for *before* `app` is,
+//! and
 //! ```text
 //! <div id="live" hx-sse:connect="{{ live }}" hx-sse:close="end" hx-swap="none"></div>
 //! <div hidden hx-get="{{ here }}" hx-trigger="changed from:#live" hx-target="#list" hx-swap="outerMorph"></div>
@@ -30,7 +30,7 @@ use crate::app::App;
 
 /// Between two messages: what people see as at once, and four renderings a second at most.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A quiet connection says so this often; proxies close silent ones after 30 to 60 seconds.
+/// How often a quiet connection sends a comment; proxies close silent ones after 30 to 60 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The count of changes. Cloning shares it.
@@ -49,7 +49,7 @@ impl Drop for Counter {
 }
 
 impl Changes {
-    /// Begins to count what the engine of `app` tells.
+    /// Begins to count the events of the engine of `app`.
     pub fn begin(app: &App) -> Self {
         // After a restart no page may take an old count for the present one.
         let (sender, count) = watch::channel(u64::from(rand::random::<u32>()) << 20);
@@ -72,7 +72,7 @@ impl Changes {
                 return Some((Ok(message(now)), (changes, count, now)));
             }
             match timeout(KEEP_ALIVE, count.changed()).await {
-                Err(_) => Some((Ok(super::frame::keep_alive()), (changes, count, seen))),
+                Err(_) => Some((Ok(super::message::keep_alive()), (changes, count, seen))),
                 Ok(Ok(())) => {
                     let now = *count.borrow_and_update();
                     Some((Ok(message(now)), (changes, count, now)))
@@ -95,7 +95,7 @@ async fn tally(mut events: broadcast::Receiver<()>, sender: watch::Sender<u64>) 
         }
         while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
         sender.send_modify(|count| *count += 1);
-        // What comes meanwhile waits in the ring, and is told together.
+        // Events that come meanwhile wait in the ring, and count as one change.
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -1,4 +1,4 @@
-//! One renderer per watched deployment: it turns what the engine tells into messages and sends each
+//! One renderer per watched deployment: it turns the engine's events into messages and sends each
 //! to all viewers. It lives as long as somebody watches.
 
 use std::collections::HashMap;
@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until};
 
-use super::frame::{self, Frame};
+use super::message::{self, Message};
 use crate::app::App;
 use crate::domain::{DeploymentId, NumberedChunk, Result};
 use crate::engine::live::Event;
-use crate::web::pages::deployment::{LinesView, StateView};
+use crate::web::views::lines::LinesView;
+use crate::web::views::state::StateView;
 
 /// Messages a viewer may be behind before it reads the store instead. One can hold half a megabyte of
 /// lines made ready for browsers, so a loud script's memory is made of these too.
@@ -27,13 +28,13 @@ pub struct Channels(Arc<Mutex<HashMap<DeploymentId, Weak<Channel>>>>);
 
 /// The messages of one deployment.
 pub struct Channel {
-    sender: broadcast::Sender<Frame>,
+    sender: broadcast::Sender<Message>,
     task: tokio::task::AbortHandle,
 }
 
 impl Channel {
     /// The messages from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Frame> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Message> {
         self.sender.subscribe()
     }
 }
@@ -65,7 +66,7 @@ async fn render(
     app: App,
     id: DeploymentId,
     mut events: broadcast::Receiver<Event>,
-    sender: broadcast::Sender<Frame>,
+    sender: broadcast::Sender<Message>,
 ) {
     let mut state_due: Option<Instant> = None;
     let mut last_state = Instant::now() - STATE_PAUSE;
@@ -96,13 +97,13 @@ async fn render(
 }
 
 /// Sends the present state; `true` when it is the last one.
-async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Frame>) -> bool {
+async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Message>) -> bool {
     match state(app, id).await {
-        Ok((frame, is_final)) => {
+        Ok((message, is_final)) => {
             // No viewer is no fault.
-            let _ = sender.send(frame);
+            let _ = sender.send(message);
             if is_final {
-                let _ = sender.send(Frame::End);
+                let _ = sender.send(Message::End);
             }
             is_final
         }
@@ -114,24 +115,24 @@ async fn send_state(app: &App, id: DeploymentId, sender: &broadcast::Sender<Fram
 }
 
 /// The state message, and whether the deployment has ended.
-pub async fn state(app: &App, id: DeploymentId) -> Result<(Frame, bool)> {
+pub async fn state(app: &App, id: DeploymentId) -> Result<(Message, bool)> {
     let view = StateView::load(app, id).await?;
     Ok((
-        Frame::State {
+        Message::State {
             acts: view.acts.clone(),
-            bytes: frame::message(None, &view.fragments()?),
+            bytes: message::page_update(None, &view.fragments()?),
         },
         view.is_final(),
     ))
 }
 
 /// The message for stored lines.
-pub fn lines(chunk: &NumberedChunk) -> Frame {
-    Frame::Lines {
+pub fn lines(chunk: &NumberedChunk) -> Message {
+    Message::Lines {
         first: chunk.first_line,
         last: chunk.last_line(),
         server: chunk.chunk.server.clone(),
         kind: chunk.chunk.kind,
-        bytes: frame::message(Some(chunk.last_line()), &LinesView::of_chunk(chunk).html()),
+        bytes: message::page_update(Some(chunk.last_line()), &LinesView::of_chunk(chunk).html()),
     }
 }

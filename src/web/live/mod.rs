@@ -10,19 +10,76 @@
 //!
 //! `changes` is the stream of everything that changes, for pages about more than one deployment.
 //!
-//! Whoever watches is asked again now and then whether they still may (`standing`).
+//! Every now and then each viewer's permission is checked again (`allowed`).
 //!
 //! Every message carries the number of the last line that its receiver has seen with it, which the
 //! browser sends back as `Last-Event-ID` when it reconnects.
 
+mod allowed;
 mod changes;
 mod channel;
-mod frame;
-mod standing;
+mod message;
 mod viewer;
 
-pub use changes::Changes;
-pub use channel::Channels;
-pub use frame::Filter;
-pub use standing::while_allowed;
-pub use viewer::{Seen, stream};
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use poem::{Body, Response};
+
+pub use self::allowed::while_allowed;
+use self::changes::Changes;
+use self::channel::Channels;
+pub use self::message::Filter;
+pub use self::viewer::Seen;
+use super::urls;
+use crate::app::App;
+use crate::domain::DeploymentId;
+
+/// What all streams share. Handlers take it as `Data<&Arc<Live>>`.
+pub struct Live {
+    app: App,
+    channels: Channels,
+    changes: OnceLock<Changes>,
+}
+
+impl Live {
+    /// The streams of what happens in `app`.
+    pub fn new(app: App) -> Self {
+        Self {
+            app,
+            channels: Channels::default(),
+            changes: OnceLock::new(),
+        }
+    }
+
+    /// The count of changes, begun when it is first asked for.
+    pub fn changes(&self) -> &Changes {
+        self.changes.get_or_init(|| Changes::begin(&self.app))
+    }
+
+    /// Where a page listens for changes from now on. Ask for it before you read what the page
+    /// shows, so that nothing falls in between; see `live/changes.rs`.
+    pub fn page_url(&self) -> String {
+        urls::live_after(self.changes().count())
+    }
+
+    /// The messages about deployment `id` for a viewer who has `seen` so much of it.
+    pub fn deployment(
+        &self,
+        id: DeploymentId,
+        seen: Seen,
+        filter: Filter,
+    ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+        viewer::stream(self.app.clone(), &self.channels, id, seen, filter)
+    }
+}
+
+/// A stream of messages as an answer.
+pub fn answer(messages: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static) -> Response {
+    Response::builder()
+        .content_type("text/event-stream")
+        .header("cache-control", "no-store")
+        .header("x-accel-buffering", "no")
+        .body(Body::from_bytes_stream(messages))
+}

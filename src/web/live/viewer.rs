@@ -9,13 +9,13 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::channel::{self, Channel, Channels};
-use super::frame::{self, Filter, Frame};
+use super::message::{self, Filter, Message};
 use crate::app::{App, watch};
 use crate::domain::{DeploymentId, Result};
 use crate::store::log;
-use crate::web::pages::deployment::LinesView;
+use crate::web::views::lines::LinesView;
 
-/// A quiet connection says so this often; proxies close silent ones after 30 to 60 seconds.
+/// How often a quiet connection sends a comment; proxies close silent ones after 30 to 60 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Lines read from the store at once while catching up.
 const CATCH_UP: usize = 500;
@@ -41,7 +41,7 @@ pub fn stream(
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let channel = channels.open(&app, id);
     // Subscribed before the store is read, so that nothing falls in between.
-    let frames = channel.subscribe();
+    let messages = channel.subscribe();
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     tokio::spawn(async move {
         let mut viewer = Viewer {
@@ -53,7 +53,7 @@ pub fn stream(
             sender,
             _channel: channel,
         };
-        if let Err(Stop::Failed(error)) = viewer.follow(frames).await {
+        if let Err(Stop::Failed(error)) = viewer.follow(messages).await {
             tracing::warn!(deployment = id.0, "a live stream ended early: {error}");
         }
     });
@@ -83,19 +83,19 @@ impl From<crate::domain::Error> for Stop {
 }
 
 impl Viewer {
-    async fn follow(&mut self, mut frames: broadcast::Receiver<Frame>) -> Result<(), Stop> {
+    async fn follow(&mut self, mut messages: broadcast::Receiver<Message>) -> Result<(), Stop> {
         self.catch_up(i64::MAX).await?;
         if self.send_state().await? {
             return self.end().await;
         }
         loop {
             let received = tokio::select! {
-                received = tokio::time::timeout(KEEP_ALIVE, frames.recv()) => received,
+                received = tokio::time::timeout(KEEP_ALIVE, messages.recv()) => received,
                 () = self.sender.closed() => return Err(Stop::Gone),
             };
             match received {
-                Err(_) => self.send(frame::keep_alive()).await?,
-                Ok(Ok(Frame::Lines {
+                Err(_) => self.send(message::keep_alive()).await?,
+                Ok(Ok(Message::Lines {
                     first,
                     last,
                     server,
@@ -114,15 +114,15 @@ impl Viewer {
                         self.send(bytes).await?;
                     }
                 }
-                Ok(Ok(Frame::State { acts, bytes })) => self.show_state(acts, bytes).await?,
-                Ok(Ok(Frame::End)) => return self.end().await,
+                Ok(Ok(Message::State { acts, bytes })) => self.show_state(acts, bytes).await?,
+                Ok(Ok(Message::End)) => return self.end().await,
                 Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
                     self.catch_up(i64::MAX).await?;
                     if self.send_state().await? {
                         return self.end().await;
                     }
                 }
-                // The renderer has gone: the last state says why.
+                // The renderer has gone: the last state shows why.
                 Ok(Err(broadcast::error::RecvError::Closed)) => {
                     self.send_state().await?;
                     return self.end().await;
@@ -147,8 +147,11 @@ impl Viewer {
             let Some(last) = lines.last().map(|line| line.number) else {
                 break;
             };
-            self.send(frame::message(Some(last), &LinesView::of_lines(&lines).html()))
-                .await?;
+            self.send(message::page_update(
+                Some(last),
+                &LinesView::of_lines(&lines).html(),
+            ))
+            .await?;
             self.seen = last;
         }
         if until != i64::MAX {
@@ -158,27 +161,27 @@ impl Viewer {
     }
 
     async fn send_state(&mut self) -> Result<bool, Stop> {
-        let (frame, is_final) = channel::state(&self.app, self.id).await?;
-        if let Frame::State { acts, bytes } = frame {
+        let (state, is_final) = channel::state(&self.app, self.id).await?;
+        if let Message::State { acts, bytes } = state {
             self.show_state(acts, bytes).await?;
         }
         Ok(is_final)
     }
 
-    /// The state, and a word when the acts on the page are for another one.
+    /// Sends the state, and a word when the acts on the page are for another one.
     async fn show_state(&mut self, acts: String, bytes: Bytes) -> Result<(), Stop> {
         self.send(bytes).await?;
         if acts != self.acts {
-            self.send(frame::acts(&acts)).await?;
+            self.send(message::acts(&acts)).await?;
             self.acts = acts;
         }
         Ok(())
     }
 
-    /// The last lines may have been stored just before the end was told.
+    /// Ends the stream; the last lines may have been stored just before.
     async fn end(&mut self) -> Result<(), Stop> {
         self.catch_up(i64::MAX).await?;
-        self.send(frame::end()).await
+        self.send(message::end()).await
     }
 
     async fn send(&self, bytes: Bytes) -> Result<(), Stop> {

@@ -1,18 +1,20 @@
-//! What goes on: running, queued, failed lately. The page renews itself as things change (the
-//! stream of `live/changes.rs`); without scripts it is complete at every reload.
+//! What is running, queued or failed recently. The page updates itself by the stream of
+//! `live/changes.rs`; without JavaScript it is complete at every reload.
+
+use std::sync::Arc;
 
 use askama::Template;
-use poem::web::Query;
-use poem::{Body, Response, handler};
+use poem::web::{Data, Query};
+use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::history::Row;
 use crate::app::activity::{self, Obstacle, Running};
 use crate::app::history;
 use crate::domain::{Instant, Result};
 use crate::web::frame::{Frame, Section, html};
-use crate::web::live;
+use crate::web::live::{self, Live};
 use crate::web::urls;
+use crate::web::views::row::DeploymentRow;
 use crate::web::visitor::Visitor;
 
 /// The contract of `templates/activity/index.html`.
@@ -24,8 +26,8 @@ struct ActivityPage {
     tabs: Vec<(String, String, bool)>,
     running: Vec<RunningRow>,
     waiting: Vec<WaitingRow>,
-    failed: Vec<Row>,
-    ended: Vec<Row>,
+    failed: Vec<DeploymentRow>,
+    ended: Vec<DeploymentRow>,
     failed_url: String,
     here: String,
     live: String,
@@ -33,13 +35,13 @@ struct ActivityPage {
 }
 
 struct RunningRow {
-    row: Row,
+    row: DeploymentRow,
     done: usize,
     total: usize,
 }
 
 struct WaitingRow {
-    row: Row,
+    row: DeploymentRow,
     position: Option<usize>,
     behind: Vec<ObstacleView>,
 }
@@ -66,7 +68,7 @@ impl ObstacleView {
     }
 }
 
-/// Which part is looked at.
+/// The part that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Tab {
@@ -84,7 +86,7 @@ impl Tab {
     }
 }
 
-/// Which part is asked for.
+/// Which part is requested.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
@@ -124,13 +126,13 @@ impl ActivityPage {
             waiting: waiting
                 .into_iter()
                 .map(|one| WaitingRow {
-                    row: Row::new(one.deployment),
+                    row: DeploymentRow::new(one.deployment),
                     position: one.position,
                     behind: one.behind.into_iter().map(ObstacleView::new).collect(),
                 })
                 .collect(),
-            failed: failed.into_iter().map(Row::new).collect(),
-            ended: ended.into_iter().map(Row::new).collect(),
+            failed: failed.into_iter().map(DeploymentRow::new).collect(),
+            ended: ended.into_iter().map(DeploymentRow::new).collect(),
             failed_url: urls::with_query(urls::history(), &[("state", "failed")]),
             live,
             now,
@@ -140,7 +142,7 @@ impl ActivityPage {
 
 fn running_row(one: Running) -> RunningRow {
     RunningRow {
-        row: Row::new(one.deployment),
+        row: DeploymentRow::new(one.deployment),
         done: one.done,
         total: one.total,
     }
@@ -148,8 +150,8 @@ fn running_row(one: Running) -> RunningRow {
 
 /// `GET /activity`
 #[handler]
-pub async fn show(visitor: Visitor, asked: Query<Asked>) -> Result<Response> {
-    let live = visitor.live_url();
+pub async fn show(visitor: Visitor, asked: Query<Asked>, live: Data<&Arc<Live>>) -> Result<Response> {
+    let live = live.page_url();
     let activity = activity::now(visitor.app(), visitor.actor()).await?;
     let frame = visitor.frame("Activity", Section::Activity).await?;
     let page = ActivityPage::new(frame, asked.show, live, activity);
@@ -166,29 +168,26 @@ pub struct EventsQuery {
     after: u64,
 }
 
-/// `GET /live`: says when anything changed. Carries no content, yet only those who may see something
-/// are told.
+/// `GET /live`: an event whenever anything has changed. It carries no content; still it is only for
+/// visitors who may see something.
 #[handler]
 pub async fn events(
     visitor: Visitor,
     query: Query<EventsQuery>,
+    live: Data<&Arc<Live>>,
     request: &poem::Request,
 ) -> Result<Response> {
     history::visible(visitor.app(), visitor.actor()).await?;
     let resumed = request
         .header("last-event-id")
         .and_then(|text| text.parse::<u64>().ok());
-    let stream = visitor.changes().stream(resumed.unwrap_or(query.after));
-    let period = visitor.site().settings.judge_streams_every;
-    let stream = live::while_allowed(stream, period, move || {
+    let messages = live.changes().stream(resumed.unwrap_or(query.after));
+    let period = visitor.site().settings.check_viewers_every;
+    let messages = live::while_allowed(messages, period, move || {
         let visitor = visitor.clone();
         async move {
             visitor.still_stands().await && history::visible(visitor.app(), visitor.actor()).await.is_ok()
         }
     });
-    Ok(Response::builder()
-        .content_type("text/event-stream")
-        .header("cache-control", "no-store")
-        .header("x-accel-buffering", "no")
-        .body(Body::from_bytes_stream(stream)))
+    Ok(live::answer(messages))
 }

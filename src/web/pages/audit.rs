@@ -150,7 +150,7 @@ fn whole_noun(action: String) -> String {
 
 async fn may_view(visitor: &Visitor) -> Result<Permit> {
     let app = visitor.app();
-    app.permit(visitor.actor(), Action::View, &Resource::Everything)
+    app.permit(visitor.actor(), Action::Audit, &Resource::Everything)
         .await
 }
 
@@ -235,7 +235,7 @@ pub async fn verify(visitor: Visitor) -> Result<Response> {
     let flash = match audit::verify(visitor.app(), &permit).await? {
         Chain::Whole { last: 0, .. } => Flash::done("The audit log is empty."),
         Chain::Whole { last, hash } => Flash::done(format!(
-            "The audit log is whole: every event up to number {} is as it was recorded. Keep its hash elsewhere to prove that later: {hash}",
+            "The audit log is intact: every event up to number {} is as it was recorded. Keep its hash elsewhere to prove that later: {hash}",
             format::number(last)
         )),
         Chain::Broken(reason) => Flash::failed(format!(

@@ -1,7 +1,7 @@
-//! What lies between two commits: the commits, and the files line by line.
+//! Two commits compared: the commits between them, and the files line by line.
 //!
 //! Any two of a project can be compared, typed as hashes, their first digits, branches or tags.
-//! What is too long for a page is cut, and each file can be asked for alone.
+//! What is too long for a page is truncated, and each file can be shown alone.
 
 use askama::Template;
 use poem::web::{Path, Query};
@@ -14,9 +14,10 @@ use crate::app::places;
 use crate::domain::{Error, ErrorKind, Project, Result};
 use crate::git::{ChangedFile, DiffOptions, FileDiff, FileStatus, LineOrigin};
 use crate::web::errors::status_of;
+use crate::web::format::count;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, html};
-use crate::web::pages::count;
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -24,15 +25,15 @@ use crate::web::visitor::Visitor;
 const FILES: usize = 60;
 /// Lines shown per file there.
 const LINES: usize = 300;
-/// Lines shown on a page of a file that was asked for alone.
+/// Lines per page of a file that is shown alone.
 const LINES_ALONE: usize = 5_000;
-/// Where a file that was asked for alone ends at last: what is read for a page grows with its offset.
+/// The last line of a file that is shown alone: the cost of a page grows with its offset.
 const LINES_READ: usize = 1_000_000;
 /// Paths listed; more than this nobody reads.
 const PATHS: usize = 20_000;
 /// Squares that show how much of a change came and went.
 const SQUARES: usize = 5;
-/// Files with more lines than this are folded at first, unless they stand alone.
+/// Files with more lines than this are folded at first, unless shown alone.
 const FOLDED_FROM: usize = 150;
 
 /// The contract of `templates/projects/diff.html`.
@@ -40,7 +41,7 @@ const FOLDED_FROM: usize = 150;
 #[template(path = "projects/diff.html")]
 struct Page {
     frame: Frame,
-    trail: Vec<(String, String)>,
+    trail: Trail,
     url: String,
     wanted: Wanted,
     complaints: Complaints,
@@ -51,7 +52,7 @@ struct Page {
 struct Found {
     comparison: Comparison,
     files: Vec<FileView>,
-    /// The one file that was asked for.
+    /// The one file to show.
     only: String,
     /// Back from one file to all.
     all: String,
@@ -163,10 +164,7 @@ pub async fn show(
         frame: visitor
             .frame(format!("Compare · {project}"), Section::Overview)
             .await?,
-        trail: vec![
-            ("Overview".to_owned(), urls::overview().to_owned()),
-            (project.clone(), urls::project(&project)),
-        ],
+        trail: trail::project(&project),
         url: urls::diff(&project, "", ""),
         found,
         complaints: error.as_ref().map(Complaints::of_error).unwrap_or_default(),

@@ -1,5 +1,5 @@
-//! The history: all deployments, newest first, narrowed by a form whose answer is an address that
-//! can be kept or sent to somebody; and the same as CSV.
+//! The history: all deployments, newest first, filtered by a form whose answer is an address that
+//! can be bookmarked or shared; and the same as CSV.
 
 use askama::Template;
 use bytes::Bytes;
@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::app::history::{self, Filter, Found, Visible};
-use crate::domain::deployment::Target;
 use crate::domain::{Deployment, DeploymentState, Error, FieldError, Instant, Kind, Result};
 use crate::store::{Page, Paged};
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, html};
 use crate::web::urls;
+use crate::web::views::row::DeploymentRow;
 use crate::web::visitor::Visitor;
 
 /// Deployments on one page: two screens of a desk, and no more to lay out than is felt.
@@ -31,7 +31,7 @@ struct HistoryPage {
     asked: Asked,
     choices: Choices,
     complaints: Complaints,
-    rows: Vec<Row>,
+    rows: Vec<DeploymentRow>,
     newer: String,
     older: String,
     csv: String,
@@ -57,49 +57,6 @@ impl Choices {
                 .map(|one| (one.as_str(), one.title()))
                 .collect(),
             kinds: Kind::ALL.iter().map(|one| (one.as_str(), one.title())).collect(),
-        }
-    }
-}
-
-/// A deployment as lists show it.
-pub struct Row {
-    pub deployment: Deployment,
-    pub url: String,
-    /// Empty where it is deleted.
-    pub project_url: String,
-    /// Empty where it is deleted.
-    pub environment_url: String,
-}
-
-impl Row {
-    pub fn new(deployment: Deployment) -> Self {
-        Self {
-            url: urls::deployment(deployment.id),
-            project_url: match deployment.project_id {
-                Some(_) => urls::project(&deployment.project),
-                None => String::new(),
-            },
-            environment_url: match deployment.environment_id {
-                Some(_) => urls::environment(&deployment.project, &deployment.environment),
-                None => String::new(),
-            },
-            deployment,
-        }
-    }
-
-    /// The deployment it goes on from: what it is to this one, and its address.
-    pub fn origin(&self) -> Option<(String, String)> {
-        let id = self.deployment.origin?;
-        let words = super::deployment::origin_words(&self.deployment, id);
-        Some((words, urls::deployment(id)))
-    }
-
-    /// The servers meant, when they are not all of the environment.
-    pub fn part(&self) -> Option<String> {
-        match &self.deployment.target {
-            Target::Environment => None,
-            Target::Cluster { name, .. } | Target::Server { name, .. } => Some(name.clone()),
-            some @ Target::Servers { .. } => Some(some.to_string()),
         }
     }
 }
@@ -249,7 +206,7 @@ pub async fn show(visitor: Visitor, asked: Query<Asked>) -> Result<Response> {
         newer: asked.page_url("after", found.page.newer),
         older: asked.page_url("before", found.page.older),
         csv: asked.url(urls::history_csv(), ("", "")),
-        rows: found.page.items.into_iter().map(Row::new).collect(),
+        rows: found.page.items.into_iter().map(DeploymentRow::new).collect(),
         asked,
     };
     let mut response = if visitor.wants_fragment() {

@@ -7,15 +7,12 @@ pub mod audit;
 pub mod deployment;
 pub mod diff;
 pub mod environment;
+mod follow;
+pub mod health;
 pub mod history;
+pub mod locks;
+pub mod login;
 pub mod overview;
+pub mod preferences;
+pub mod profile;
 pub mod project;
-
-use std::borrow::Borrow;
-
-use crate::web::format;
-
-/// `1 commit`, `1,204 commits`: for templates, which hold counts as `usize`.
-pub fn count(amount: impl Borrow<usize>, noun: &str) -> String {
-    format::count(i64::try_from(*amount.borrow()).unwrap_or(i64::MAX), noun)
-}

@@ -1,19 +1,22 @@
-//! What runs where: a matrix of projects and environments, or, where environments have too many
+//! What runs where: a matrix of projects and environments or, where environments have too many
 //! names for columns, their cells one after the other.
 //!
-//! The search box above filters while somebody types; the matrix asks for itself again when
-//! something has changed.
+//! The search box above filters while one types; the matrix loads itself again when something has
+//! changed.
+
+use std::sync::Arc;
 
 use askama::Template;
-use poem::web::Query;
+use poem::web::{Data, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::app::overview::{Overview, Row, overview};
 use crate::app::places::Place;
 use crate::domain::{Deployment, DeploymentState, Result};
+use crate::web::format::count;
 use crate::web::frame::{Frame, Section, html};
-use crate::web::pages::count;
+use crate::web::live::Live;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -32,7 +35,7 @@ struct Page {
     may_configure: bool,
     summary: String,
     here: String,
-    /// Where changes are told; empty where there is nothing to see.
+    /// The stream of changes; empty where there is nothing to see.
     live: String,
 }
 
@@ -51,7 +54,7 @@ pub struct CellView {
 }
 
 impl CellView {
-    /// The last deployment where nothing is under way.
+    /// The last deployment, where none is open.
     fn last(&self) -> Option<&Deployment> {
         self.place.last.as_ref().filter(|_| self.place.open.is_empty())
     }
@@ -80,14 +83,18 @@ pub struct Search {
 
 /// `GET /`
 #[handler]
-pub async fn index(visitor: Visitor, Query(query): Query<Search>) -> Result<Response> {
-    let live = visitor.live_url();
+pub async fn index(
+    visitor: Visitor,
+    Query(query): Query<Search>,
+    live: Data<&Arc<Live>>,
+) -> Result<Response> {
+    let live = live.page_url();
     let found = overview(visitor.app(), visitor.actor(), &query.q).await?;
     let mut frame = visitor.frame("Overview", Section::Overview).await?;
     frame.search.clone_from(&query.q);
     let columns = columns(&found.rows);
     let has_places = found.rows.iter().any(|row| !row.places.is_empty());
-    // A search that finds nothing says nothing about what there is.
+    // That a search finds nothing does not mean that there is nothing.
     let sees_something = has_places || (found.rows.is_empty() && found.total > 0);
     let page = Page {
         frame,
@@ -153,23 +160,24 @@ fn row_view(row: Row, columns: &[String]) -> RowView {
     }
 }
 
-/// `12 projects · 2 at work · 1 failed · 1 drifts`.
+/// `12 projects · 2 running · last deployment failed in 1 · 1 drifting`.
 fn summary(found: &Overview) -> String {
     let places = || found.rows.iter().flat_map(|row| &row.places);
+    let running: usize = places().map(|place| place.open.len()).sum();
+    let failed = places().filter(|place| failed(place)).count();
+    let drifting = places().filter(|place| place.drifts()).count();
+    let left_out: usize = places().map(|place| place.left_out().len()).sum();
+    let locked = places().filter(|place| place.lock.is_some()).count();
+    let parts = [
+        (running, format!("{running} running")),
+        (failed, format!("last deployment failed in {failed}")),
+        (drifting, format!("{drifting} drifting")),
+        (left_out, format!("{left_out} out of service")),
+        (locked, format!("{locked} locked")),
+    ];
+    let parts = parts.into_iter().filter(|(amount, _)| *amount > 0);
     let mut words = vec![count(found.rows.len(), "project")];
-    let mut add = |amount: usize, word: &str| {
-        if amount > 0 {
-            words.push(format!("{amount} {word}"));
-        }
-    };
-    add(places().map(|place| place.open.len()).sum(), "under way");
-    add(places().filter(|place| failed(place)).count(), "failed last");
-    add(places().filter(|place| place.drifts()).count(), "drifting");
-    add(
-        places().map(|place| place.left_out().len()).sum(),
-        "out of service",
-    );
-    add(places().filter(|place| place.lock.is_some()).count(), "locked");
+    words.extend(parts.map(|(_, part)| part));
     words.join(" · ")
 }
 

@@ -10,7 +10,7 @@ use crate::app::locks;
 use crate::domain::{Action, Resource, Result};
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
-use crate::web::pages::environment::{LockForm, LockLine, lock_lines};
+use crate::web::pages::locks::{LockForm, LockLine, lines as lock_lines};
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 

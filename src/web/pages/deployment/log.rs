@@ -2,14 +2,15 @@
 
 use serde::Deserialize;
 
-use super::LineView;
 use crate::app::watch::{self, Watched, Window};
 use crate::domain::{DeploymentId, LogLine, Result, StepKind};
 use crate::store::log::Filter;
+use crate::web::views::lines::LineView;
+use crate::web::views::state::acts_key;
 use crate::web::visitor::Visitor;
-use crate::web::{ansi, format, urls};
+use crate::web::{format, terminal, urls};
 
-/// Lines on one page: what a browser lays out without being felt.
+/// Lines on one page: what a browser lays out without delay.
 const WINDOW: usize = 400;
 /// Lines read at once for a download.
 const DOWNLOAD_WINDOW: usize = 2_000;
@@ -23,7 +24,7 @@ pub(super) struct LogView {
     pub earlier: String,
     pub later: String,
     pub newest: String,
-    /// Whether a search for text stopped before it had looked at everything.
+    /// Whether a search for text stopped before the end of the log.
     pub gave_up: bool,
     /// Whether it looked forward.
     pub forward: bool,
@@ -35,7 +36,7 @@ pub(super) struct LogView {
     pub total: String,
 }
 
-/// Which part of the log is asked for.
+/// Which part of the log is requested.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct LogQuery {
@@ -89,16 +90,19 @@ impl LogQuery {
     }
 }
 
-/// The servers whose lines can be looked at alone.
+/// The servers that lines can be filtered by.
 fn server_choices(watched: &Watched) -> Vec<(String, String)> {
     let own = watched.servers.iter().map(|part| part.server.clone());
-    [(String::new(), "All".into()), ("here".into(), "Here".into())]
-        .into_iter()
-        .chain(own.map(|name| (name.clone(), name)))
-        .collect()
+    [
+        (String::new(), "All".into()),
+        ("here".into(), "On the deployer".into()),
+    ]
+    .into_iter()
+    .chain(own.map(|name| (name.clone(), name)))
+    .collect()
 }
 
-/// The steps whose lines can be looked at alone.
+/// The steps that lines can be filtered by.
 fn step_choices(watched: &Watched) -> Vec<(String, String)> {
     let mut kinds: Vec<StepKind> = watched.steps.iter().map(|step| step.kind).collect();
     kinds.sort_unstable();
@@ -119,7 +123,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     let lines = &found.lines;
     let total = watched.deployment.last_line;
     let shown = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-    // Without a line, what comes before and after is told by what was asked for.
+    // Where there is no line, the request tells what comes before and after.
     let ends = query.before.unwrap_or(1).saturating_sub(1);
     let last = lines.last().map_or(ends, |line| line.number);
     let first = lines.first().map_or(query.from.unwrap_or(0), |line| line.number);
@@ -128,11 +132,11 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     let forward = matches!(query.window(), Window::From(_));
     let shows_end = matches!(query.window(), Window::Last) || (forward && all);
     let live = shows_end && !watched.deployment.state.is_final() && query.text.is_empty();
-    // A stream without a filter goes on after the newest line; with one, what the filter passed
-    // over must not be sent again either.
+    // A stream begins after the newest line, also behind a filter: what the filter dropped must not
+    // be read again.
     let after = last.max(total).to_string();
-    let acts = super::state::acts_key(watched);
-    // Where the search goes on that gave up here.
+    let acts = acts_key(watched);
+    // Where a search that gave up continues.
     let (back, on) = match found.stopped {
         Some(line) if forward => (first, line),
         Some(line) => (line, last + 1),
@@ -177,7 +181,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
 }
 
 impl LogView {
-    /// How many lines one look searches, in words.
+    /// How many lines one request searches, in words.
     pub fn searched(&self) -> String {
         format::number(i64::try_from(watch::SEARCHED).unwrap_or(i64::MAX))
     }
@@ -242,6 +246,6 @@ fn text_line(line: &LogLine) -> String {
         "{} {server} {}: {}\n",
         line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
         line.kind.map_or("", StepKind::as_str),
-        ansi::to_text(&line.text)
+        terminal::to_text(&line.text)
     )
 }

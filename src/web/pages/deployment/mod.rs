@@ -4,36 +4,27 @@
 //! The page is complete as it is served. With scripts it opens the stream of [`crate::web::live`],
 //! which appends lines and replaces the state.
 
-mod act;
-pub mod deeds;
-mod lanes;
-mod lines;
+pub mod acts;
 mod log;
-mod panel;
-mod stand;
-mod state;
-mod tile;
-mod turn;
 
-use std::borrow::Borrow;
+use std::sync::Arc;
 
 use askama::Template;
-use poem::web::{Path, Query};
+use poem::web::{Data, Path, Query};
 use poem::{Body, Response, handler};
 use serde::Deserialize;
 
-pub use lanes::hold_words;
-pub use lines::{LineView, LinesView};
-use log::{LogQuery, LogView};
-use panel::ActsView;
-pub use state::StateView;
-
+use self::acts::ActsView;
+use self::log::{LogQuery, LogView};
 use crate::app::deployments;
 use crate::app::watch::{self, Acts, Watched};
-use crate::domain::{Action, CommitId, Deployment, DeploymentId, Kind, Result, Share, Strategy};
+use crate::domain::{Action, CommitId, DeploymentId, Result};
 use crate::web::frame::{Frame, Section, html};
-use crate::web::live;
+use crate::web::live::{self, Live};
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
+use crate::web::views::state::StateView;
+use crate::web::views::words::{origin_words, strategy_words};
 use crate::web::visitor::Visitor;
 
 /// The contract of `templates/deployments/show.html`.
@@ -42,12 +33,12 @@ use crate::web::visitor::Visitor;
 struct Page {
     frame: Frame,
     urls: Urls,
-    trail: Vec<(String, String)>,
+    trail: Trail,
     state: StateView,
     acts: ActsView,
-    /// The deployment it goes on from: what it is to this one, and its address.
+    /// The deployment that it follows from: how, and its address.
     origin: Option<(String, String)>,
-    /// How it goes over the servers; empty until it is planned.
+    /// The strategy in words; empty until it is planned.
     strategy: String,
     log: LogView,
 }
@@ -57,7 +48,7 @@ struct Urls {
     page: String,
     log: String,
     acts: String,
-    /// Empty while it is not known what was there before.
+    /// Empty while the previous release is not known.
     diff: String,
 }
 
@@ -80,13 +71,7 @@ impl Urls {
 }
 
 impl Page {
-    fn new(
-        frame: Frame,
-        trail: Vec<(String, String)>,
-        watched: Watched,
-        allowed: &Acts,
-        log: LogView,
-    ) -> Self {
+    fn new(frame: Frame, trail: Trail, watched: Watched, allowed: &Acts, log: LogView) -> Self {
         let one = &watched.deployment;
         let strategy = watched.plan.as_ref().map(|plan| plan.strategy).or(one.strategy);
         Self {
@@ -102,37 +87,6 @@ impl Page {
     }
 }
 
-/// What the deployment it goes on from is to this one.
-pub fn origin_words(deployment: &Deployment, origin: DeploymentId) -> String {
-    match deployment.kind {
-        Kind::Rollback => format!("rolls back {origin}"),
-        Kind::Promotion => format!("promotes {origin}"),
-        _ => format!("goes on from {origin}"),
-    }
-}
-
-/// A strategy with its numbers.
-pub fn strategy_words(strategy: impl Borrow<Strategy>) -> String {
-    let batch = |share: Share| match share {
-        Share::Count(1) => "one server at a time".to_owned(),
-        share => format!("{share} of a cluster at a time"),
-    };
-    let kept = |keep: Option<Share>| {
-        keep.map(|keep| format!(", {keep} stay in service"))
-            .unwrap_or_default()
-    };
-    match *strategy.borrow() {
-        strategy @ (Strategy::ClusterByCluster | Strategy::AllAtOnce) => strategy.title().to_owned(),
-        Strategy::Rolling { batch: share, keep } => format!("Rolling, {}{}", batch(share), kept(keep)),
-        Strategy::Canary {
-            first,
-            batch: share,
-            keep,
-            ..
-        } => format!("Canary, {first} first, then {}{}", batch(share), kept(keep)),
-    }
-}
-
 /// `GET /deployments/{id}`
 #[handler]
 pub async fn show(
@@ -145,11 +99,8 @@ pub async fn show(
     let log = log::log_view(&visitor, &watched, query.0).await?;
     let (project, environment) = watched.names();
     let trail = match &watched.place {
-        Some(_) => vec![
-            (project.to_owned(), urls::project(project)),
-            (environment.to_owned(), urls::environment(project, environment)),
-        ],
-        // Deleted: nothing is left to be looked at there but what was done.
+        Some(_) => trail::environment(project, environment),
+        // The environment is deleted: its history is all that is left of it.
         None => vec![("History".to_owned(), urls::project_history(project))],
     };
     let title = format!("Deployment {id} · {project} {environment}");
@@ -157,9 +108,9 @@ pub async fn show(
     html(&Page::new(frame, trail, watched, &allowed, log))
 }
 
-/// `GET /deployments/{id}/acts`: the buttons, asked for again when the deployment has ended.
+/// `GET /deployments/{id}/acts`: the buttons, loaded again when the deployment's state changes.
 #[handler]
-pub async fn acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
+pub async fn show_acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     let (watched, allowed) = watch::see(visitor.app(), visitor.actor(), id).await?;
     let frame = visitor.frame(String::new(), Section::Activity).await?;
     let page = Page::new(frame, Vec::new(), watched, &allowed, LogView::empty());
@@ -183,6 +134,7 @@ pub async fn events(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
     query: Query<EventsQuery>,
+    live: Data<&Arc<Live>>,
     request: &poem::Request,
 ) -> Result<Response> {
     let app = visitor.app();
@@ -200,7 +152,7 @@ pub async fn events(
         server: wanted.server,
         kind: wanted.kind,
     };
-    // Who claims to have seen more than there is has seen what there is.
+    // A browser that claims to have seen more lines than there are has seen them all.
     let after = resumed
         .unwrap_or(query.0.after)
         .clamp(0, watched.deployment.last_line);
@@ -208,18 +160,14 @@ pub async fn events(
         line: after,
         acts: query.0.acts,
     };
-    let stream = live::stream(app.clone(), visitor.channels(), id, seen, filter);
-    let period = visitor.site().settings.judge_streams_every;
+    let messages = live.deployment(id, seen, filter);
+    let period = visitor.site().settings.check_viewers_every;
     let place = deployments::resource(&watched.deployment);
-    let stream = live::while_allowed(stream, period, move || {
+    let messages = live::while_allowed(messages, period, move || {
         let (visitor, place) = (visitor.clone(), place.clone());
         async move { visitor.app().may(visitor.actor(), Action::View, &place) && visitor.still_stands().await }
     });
-    Ok(Response::builder()
-        .content_type("text/event-stream")
-        .header("cache-control", "no-store")
-        .header("x-accel-buffering", "no")
-        .body(Body::from_bytes_stream(stream)))
+    Ok(live::answer(messages))
 }
 
 /// `GET /deployments/{id}/log`: the whole log as text, read from the store as it is sent.

@@ -1,17 +1,17 @@
-//! What a server really runs: every file read there and compared with what was put there.
+//! What a server really runs: every file there is read and compared with what was deployed.
 
 use askama::Template;
 use poem::web::Path;
 use poem::{Response, handler};
 
-use super::trail;
 use crate::app::live_release::{Really, really};
 use crate::domain::{Error, ErrorKind, Result};
 use crate::web::frame::{Frame, Section, html};
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
-/// How many paths of a kind are listed; who has more differing files wants to deploy again.
+/// How many paths of a kind are listed; with more of them, deploying again helps more than a list.
 const LISTED: usize = 200;
 
 /// The contract of `templates/environments/check.html`.
@@ -19,7 +19,7 @@ const LISTED: usize = 200;
 #[template(path = "environments/check.html")]
 struct CheckPage {
     frame: Frame,
-    trail: Vec<(String, String)>,
+    trail: Trail,
     title: String,
     back: String,
     really: Result<Really>,
@@ -55,12 +55,12 @@ pub async fn read_files(
     html(&CheckPage {
         frame: visitor
             .frame(
-                format!("What {server} really runs · {project} {environment}"),
+                format!("Files on {server} · {project} {environment}"),
                 Section::Overview,
             )
             .await?,
-        trail: trail(&project, &environment),
-        title: format!("What {server} really runs"),
+        trail: trail::environment(&project, &environment),
+        title: format!("Files on {server}"),
         kinds: really.as_ref().map(kinds).unwrap_or_default(),
         back,
         really,
@@ -79,7 +79,7 @@ fn kinds(really: &Really) -> Vec<Kind> {
     [
         kind("Changed", &findings.modified),
         kind("Missing", &findings.missing),
-        kind("Not ours", &findings.extra),
+        kind("Foreign", &findings.extra),
     ]
     .into_iter()
     .filter(|kind| kind.total > 0)

@@ -1,4 +1,4 @@
-//! The servers of an environment, each with what we know to be on it.
+//! The servers of an environment, each with the release we know of.
 
 use super::plan::PlanView;
 use crate::app::places::{EnvironmentView, PlaceServer};
@@ -10,30 +10,30 @@ use crate::web::urls;
 /// One server.
 pub struct ServerRow {
     pub one: PlaceServer,
-    /// The title of the commit on it, where somebody remembers it.
+    /// The title of the commit on it, where known.
     pub title: String,
-    /// Where the server itself is asked.
+    /// The address that asks the server itself.
     pub live: String,
-    /// What lies between it and the chosen commit; empty when there is nothing to compare.
+    /// The diff to the chosen commit; empty when there is nothing to compare.
     pub diff: String,
     /// The form that deploys to it alone.
     pub deploy: String,
-    /// The deployment that has the server now, and how far it is there.
+    /// The deployment that holds the server now, and its state there.
     pub work: Option<(DeploymentId, ServerState)>,
 }
 
 impl ServerRow {
-    /// Whether it is worked on at this moment: then it is not asked what it runs.
+    /// Whether a deployment is working on it; it is not asked for its release meanwhile.
     pub fn is_busy(&self) -> bool {
         matches!(self.work, Some((_, ServerState::Running)))
     }
 
-    /// How far the deployment is there that has it: the class of a tone, and words.
+    /// The state of the deployment that holds it: the class of a tone, and words.
     pub fn work_words(&self) -> Option<(&'static str, &'static str)> {
         let (_, state) = self.work?;
         let words = match state {
             ServerState::Running => "Deploying",
-            ServerState::Waiting => "To come",
+            ServerState::Waiting => "Pending",
             ServerState::Succeeded => "Done",
             state => state.title(),
         };
@@ -41,7 +41,7 @@ impl ServerRow {
     }
 }
 
-/// All of them, in the order they are deployed to.
+/// All servers, in the order of deployment.
 pub fn rows(view: &EnvironmentView, plan: &PlanView) -> Vec<ServerRow> {
     let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
     let chosen = plan.preview.as_ref().map(|preview| preview.commit.id.as_str());

@@ -1,10 +1,10 @@
-//! The promotion chain as cards: what is in each environment and how far behind.
+//! The promotion chain as cards: what each environment runs and how far behind it is.
 
 use crate::app::App;
 use crate::app::commits::{Distance, distance};
 use crate::app::places::{Place, ProjectView, resource};
 use crate::domain::{Action, Actor};
-use crate::web::pages::count;
+use crate::web::format::count;
 use crate::web::urls;
 
 /// One environment of the chain.
@@ -13,9 +13,9 @@ pub struct Link {
     pub url: String,
     /// How far it is from the one before and from its branch, in words; some may be unknown.
     pub distances: Vec<String>,
-    /// Where its deploy form is, for who may use it.
+    /// Its deploy form, for whoever may use it.
     pub deploy: Option<String>,
-    /// The form that brings it to what the one before it runs: label and address.
+    /// The form that promotes what the environment before it runs: label and address.
     pub promote: Option<(String, String)>,
 }
 

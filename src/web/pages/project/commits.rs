@@ -1,6 +1,7 @@
-//! The commits of a branch, each with where it is and whether it may go on.
+//! The commits of a branch: where each runs, and whether it can be deployed.
 
-use super::Wanted;
+use serde::Deserialize;
+
 use crate::app::App;
 use crate::app::commits::{CommitList, CommitsWanted, branches, list};
 use crate::app::places::{Place, ProjectView, resource};
@@ -8,26 +9,36 @@ use crate::domain::{Action, Actor, BranchName, ErrorKind, Result};
 use crate::git::CommitInfo;
 use crate::web::urls;
 
+/// Which commits are shown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CommitsQuery {
+    env: String,
+    branch: String,
+    q: String,
+    from: String,
+}
+
 /// What the page shows of commits.
 pub struct CommitsView {
-    /// The environment whose marks they carry.
+    /// The environment that the marks refer to.
     pub environment: String,
     pub branch: String,
     pub search: String,
     /// One per environment: its name, this list for it, whether it is the one shown.
     pub tabs: Vec<(String, String, bool)>,
-    /// All branches that can be looked at.
+    /// All branches.
     pub branches: Vec<String>,
     pub rows: Vec<CommitView>,
     /// Where older ones are; empty at the end.
     pub older: String,
     /// The first page, when this is not it.
     pub newest: String,
-    /// How many commits were looked at, when searched.
+    /// How many commits were searched.
     pub searched: Option<usize>,
-    /// Why there are none: a sentence of the mirror.
+    /// Why there are none.
     pub trouble: String,
-    /// Whether whoever looks may deploy to the environment.
+    /// Whether the visitor may deploy to the environment.
     pub may_deploy: bool,
     /// Whether the branch is not the environment's own, so that nothing of it can be deployed.
     pub foreign: bool,
@@ -49,12 +60,12 @@ pub struct CommitView {
     pub diff: String,
 }
 
-/// The commits that are asked for; `None` when the project has no environments.
+/// The commits to show; `None` when the project has no environments.
 pub async fn commits(
     app: &App,
     actor: &Actor,
     view: &ProjectView,
-    wanted: &Wanted,
+    wanted: &CommitsQuery,
 ) -> Result<Option<CommitsView>> {
     let named = |place: &&Place| place.environment.name.as_str() == wanted.env;
     let Some(place) = view.places.iter().find(named).or(view.places.first()) else {
@@ -101,7 +112,7 @@ pub async fn commits(
     shown.searched = found.searched;
     let obstacle = |commit: &CommitInfo| match &found.first_in {
         _ if shown.foreign => format!("Not on {own}, which {name} deploys"),
-        Some(first) if !found.is_proven(&commit.id) => format!("Not yet deployed to {first} with success"),
+        Some(first) if !found.is_proven(&commit.id) => format!("Not yet deployed to {first} successfully"),
         _ => String::new(),
     };
     shown.rows = found
@@ -127,7 +138,7 @@ async fn read(
     view: &ProjectView,
     place: &Place,
     branch: &str,
-    wanted: &Wanted,
+    wanted: &CommitsQuery,
 ) -> Result<CommitList> {
     let parsed = |why: String| crate::domain::Error::invalid(why);
     let branch: BranchName = branch.parse().map_err(parsed)?;

@@ -1,9 +1,9 @@
-//! A project: its chain of environments with what is where, the commits that could go there, and
-//! what was deployed last.
+//! A project: its chain of environments and what they run, the commits that could be deployed, and
+//! the last deployments.
 //!
 //! Everything about Git comes from the mirror; where it cannot be read (never fetched, empty, no
-//! such branch) the rest of the page stands, and a sentence says what is missing. A visit to an
-//! old mirror starts a fetch behind the page, which looks again until that has ended.
+//! such branch) the rest of the page is shown, with a sentence about what is missing. A visit to an
+//! old mirror starts a fetch in the background, and the page reloads itself until that has ended.
 
 mod chain;
 mod commits;
@@ -11,10 +11,9 @@ mod commits;
 use askama::Template;
 use poem::web::{Form, Path, Query};
 use poem::{Response, handler};
-use serde::Deserialize;
 
 use self::chain::Link;
-use self::commits::CommitsView;
+use self::commits::{CommitsQuery, CommitsView};
 use crate::app::commits::{Fetched, fetch as fetch_now, refresh};
 use crate::app::locks::{self, LockView};
 use crate::app::places::{self, ProjectView};
@@ -23,7 +22,8 @@ use crate::git::Freshness;
 use crate::web::errors::status_of;
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
-use crate::web::pages::environment::{LockForm, LockLine, lock_lines};
+use crate::web::pages::locks::{self as lock_views, LockForm, LockLine};
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -32,31 +32,21 @@ use crate::web::visitor::Visitor;
 #[template(path = "projects/show.html", blocks = ["live"])]
 struct Page {
     frame: Frame,
-    trail: Vec<(String, String)>,
+    trail: Trail,
     view: ProjectView,
     url: String,
     freshness: Freshness,
     chain: Vec<Link>,
     commits: Option<CommitsView>,
-    /// What stops deployments to all of it.
+    /// Locks of the whole project.
     locks: Vec<LockLine>,
     lock_form: LockForm,
     lock_action: String,
     lock_what: &'static str,
-    /// Whether whoever looks may lock all of it.
+    /// Whether the visitor may lock all of it.
     may_lock: bool,
-    /// This page with its query, to look again.
+    /// The address of this page, to load it again.
     here: String,
-}
-
-/// Which commits are shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Wanted {
-    env: String,
-    branch: String,
-    q: String,
-    from: String,
 }
 
 /// `GET /projects/{project}`
@@ -64,7 +54,7 @@ pub struct Wanted {
 pub async fn show(
     visitor: Visitor,
     Path(name): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<CommitsQuery>,
 ) -> Result<Response> {
     let page = page(&visitor, &name, &wanted).await?;
     if visitor.wants_fragment() {
@@ -73,7 +63,7 @@ pub async fn show(
     html(&page)
 }
 
-async fn page(visitor: &Visitor, name: &str, wanted: &Wanted) -> Result<Page> {
+async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery) -> Result<Page> {
     let app = visitor.app();
     let view = places::project(app, visitor.actor(), name).await?;
     let freshness = refresh(app, &view.project);
@@ -83,7 +73,7 @@ async fn page(visitor: &Visitor, name: &str, wanted: &Wanted) -> Result<Page> {
     };
     let whole = Resource::Project(view.project.name.to_string());
     Ok(Page {
-        locks: lock_lines(visitor, of_all).await?,
+        locks: lock_views::lines(visitor, of_all).await?,
         lock_form: LockForm::default(),
         lock_action: urls::lock_project(view.project.name.as_str()),
         lock_what: "the whole project",
@@ -93,7 +83,7 @@ async fn page(visitor: &Visitor, name: &str, wanted: &Wanted) -> Result<Page> {
         frame: visitor
             .frame(view.project.name.as_str(), Section::Overview)
             .await?,
-        trail: vec![("Overview".to_owned(), urls::overview().to_owned())],
+        trail: trail::overview(),
         url: urls::project(view.project.name.as_str()),
         here: visitor.path().to_owned(),
         view,
@@ -101,7 +91,7 @@ async fn page(visitor: &Visitor, name: &str, wanted: &Wanted) -> Result<Page> {
     })
 }
 
-/// `POST /locks/projects/{project}`: stops deployments to all of it.
+/// `POST /locks/projects/{project}`: locks all of it.
 #[handler]
 pub async fn lock_all(
     visitor: Visitor,
@@ -119,8 +109,8 @@ pub async fn lock_all(
         return Ok(go_to(&urls::project(&name)));
     };
     let lock_form = form.complaining(error)?;
-    let mut page = page(&visitor, &name, &Wanted::default()).await?;
-    // The fragments of this page are asked for where it lives, not where the form was sent.
+    let mut page = page(&visitor, &name, &CommitsQuery::default()).await?;
+    // Fragments are loaded from the page's own address, not from where the form was sent.
     page.here.clone_from(&page.url);
     page.lock_form = lock_form;
     let mut response = html(&page)?;
@@ -132,16 +122,18 @@ pub async fn lock_all(
 #[handler]
 pub async fn fetch(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
     let outcome = fetch_now(visitor.app(), visitor.actor(), &name).await;
-    visitor.flash(told(outcome)?).await?;
+    visitor.flash(flash_of(outcome)?).await?;
     Ok(go_to(&urls::project(&name)))
 }
 
-fn told(outcome: Result<Fetched>) -> Result<Flash, Error> {
+fn flash_of(outcome: Result<Fetched>) -> Result<Flash, Error> {
     match outcome {
         Ok(Fetched::Done(0)) => Ok(Flash::done("Fetched. Nothing new.")),
         Ok(Fetched::Done(1)) => Ok(Flash::done("Fetched. 1 branch or tag moved.")),
         Ok(Fetched::Done(moved)) => Ok(Flash::done(format!("Fetched. {moved} branches or tags moved."))),
-        Ok(Fetched::GoesOn) => Ok(Flash::warning("Fetching takes a while and goes on by itself.")),
+        Ok(Fetched::GoesOn) => Ok(Flash::warning(
+            "Fetching takes a while; it continues in the background.",
+        )),
         Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict) => {
             Ok(Flash::failed(format!("Nothing was fetched. {}", error.message())))
         }

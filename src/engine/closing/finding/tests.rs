@@ -1,0 +1,150 @@
+//! What follows from the journal and a server's answer.
+
+use super::*;
+use crate::domain::deployment::{ServerPart, ServerState};
+use crate::domain::{DeploymentId, Release, ServerId, StepId};
+use StepKind::{Activate, Deploy, Drain, Health, Inspect, Restore, Sync, Tests};
+
+const OLD: &str = "1111111111111111111111111111111111111111";
+const NEW: &str = "2222222222222222222222222222222222222222";
+
+/// The steps of a server; those before `at` are done, and `at` is being done.
+fn journal(kinds: &[StepKind], at: StepKind) -> Vec<Step> {
+    let place = kinds.iter().position(|kind| *kind == at).unwrap();
+    let step = |(position, kind): (usize, &StepKind)| Step {
+        id: StepId(0),
+        deployment_id: DeploymentId(7),
+        server_id: Some(ServerId(1)),
+        server_name: "web1".into(),
+        kind: *kind,
+        position: i32::try_from(position).unwrap(),
+        state: match position.cmp(&place) {
+            std::cmp::Ordering::Less => StepState::Succeeded,
+            std::cmp::Ordering::Equal => StepState::Running,
+            std::cmp::Ordering::Greater => StepState::Waiting,
+        },
+        started_at: (position <= place).then(|| "2026-11-22T10:00:00Z".parse().unwrap()),
+        finished_at: None,
+        exit_code: None,
+        detail: String::new(),
+    };
+    kinds.iter().enumerate().map(step).collect()
+}
+
+fn seen(commit: &str, dir: &str, in_progress: bool) -> Reply {
+    let release = Release {
+        branch: "main".into(),
+        commit: commit.into(),
+        at: "2026-11-22T10:00:00Z".parse().unwrap(),
+        path: dir.into(),
+        in_progress,
+    };
+    Reply::Seen(Box::new(Looked {
+        resolved: Some(dir.into()),
+        release: Some(release),
+        ..Looked::default()
+    }))
+}
+
+fn judge(method: SyncMethod, steps: &[Step], reply: &Reply) -> Finding {
+    let part = ServerPart {
+        server_id: Some(ServerId(1)),
+        server: "web1".into(),
+        cluster: "web".into(),
+        position: 0,
+        state: ServerState::Running,
+        batch: Some(0),
+        left_alone: false,
+        service: Service::Out,
+        previous_commit: Some(OLD.parse().unwrap()),
+        detail: String::new(),
+    };
+    let commit = NEW.parse().unwrap();
+    let server = ServerHistory {
+        deployment: DeploymentId(7),
+        commit: &commit,
+        method: Some(method),
+        part: &part,
+        steps: steps.iter().collect(),
+    };
+    server.judge(reply)
+}
+
+#[test]
+fn a_switched_server_is_judged_by_what_its_link_leads_to() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Health, Restore];
+    let (old, new) = (seen(OLD, "/r/x_6", false), seen(NEW, "/r/x_7", false));
+    let at = |kind, reply: &Reply| judge(SyncMethod::Symlink, &journal(&kinds, kind), reply);
+    assert_eq!(at(Sync, &old), Finding::Old);
+    assert_eq!(at(Drain, &old), Finding::Old);
+    assert_eq!(at(Activate, &old), Finding::Old);
+    assert_eq!(at(Activate, &new), Finding::Mixed);
+    assert_eq!(at(Deploy, &new), Finding::Mixed);
+    assert_eq!(at(Health, &new), Finding::Mixed);
+    assert_eq!(at(Restore, &new), Finding::New);
+    let by_hand = at(Restore, &old);
+    assert_eq!(by_hand, Finding::Mixed, "somebody switched it back by hand");
+    assert_eq!(at(Restore, &Reply::Silent(String::new())), Finding::Unknown);
+}
+
+#[test]
+fn one_that_is_silent_is_whole_where_nothing_was_begun_that_changes_it() {
+    let silent = Reply::Silent("it is away.".to_owned());
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
+    let at = |kind| judge(SyncMethod::Symlink, &journal(&kinds, kind), &silent);
+    assert_eq!((at(Drain), at(Activate)), (Finding::Old, Finding::Unknown));
+    let kinds = [Inspect, Drain, Sync, Deploy, Restore];
+    let at = |kind| judge(SyncMethod::InPlace, &journal(&kinds, kind), &silent);
+    assert_eq!((at(Drain), at(Sync)), (Finding::Old, Finding::Unknown));
+}
+
+#[test]
+fn one_that_was_taken_out_again_as_it_was_down_is_not_put_back() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
+    let mut steps = journal(&kinds, Restore);
+    steps[5].state = StepState::Failed;
+    let new = seen(NEW, "/r/x_7", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), Finding::Mixed);
+}
+
+#[test]
+fn what_an_attempt_before_has_done_does_not_count_for_the_next() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Restore];
+    let mut steps = journal(&kinds, Restore);
+    // Begun anew, and torn off after the switch.
+    for step in &mut steps[4..] {
+        step.state = StepState::Waiting;
+    }
+    let new = seen(NEW, "/r/x_7", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), Finding::Mixed);
+    // Switched back for the next attempt, and torn off before it began: deploy.sh had run all the same.
+    for step in &mut steps {
+        step.state = StepState::Waiting;
+    }
+    let old = seen(OLD, "/r/x_6", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), Finding::Mixed);
+}
+
+#[test]
+fn the_same_commit_again_is_told_by_the_directory() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
+    let steps = journal(&kinds, Activate);
+    let old = seen(OLD, "/r/x_6", false);
+    let ours = seen(OLD, "/r/x_7", false);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), Finding::Old);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &ours), Finding::Mixed);
+}
+
+#[test]
+fn files_in_place_are_judged_by_the_marker() {
+    let kinds = [Inspect, Drain, Sync, Deploy, Tests, Restore];
+    let at = |kind, reply: &Reply| judge(SyncMethod::InPlace, &journal(&kinds, kind), reply);
+    let (old, new) = (seen(OLD, "/t", false), seen(NEW, "/t", false));
+    let half = seen(NEW, "/t", true);
+    assert_eq!(at(Drain, &old), Finding::Old);
+    assert_eq!(at(Sync, &old), Finding::Old);
+    assert_eq!(at(Sync, &half), Finding::Mixed);
+    assert_eq!(at(Sync, &new), Finding::Mixed, "its scripts were not run");
+    assert_eq!(at(Deploy, &new), Finding::Mixed);
+    assert_eq!(at(Restore, &new), Finding::New);
+}

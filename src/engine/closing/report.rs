@@ -1,0 +1,166 @@
+//! Finds out what is on the servers of an abandoned deployment, and corrects their balancers: a server
+//! with a complete release goes back into service, any other stays out.
+//!
+//! All servers are visited at the same time, each within a limit, so that one that is gone delays no
+//! other. The balancers of a server that does not answer are left as they are.
+
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use tokio::time::{Instant, timeout_at};
+
+use super::finding::{Finding, Reply};
+use super::history::{History, ServerHistory};
+use super::service::{self, Placed};
+use crate::domain::deployment::{ServerState, Service};
+use crate::engine::shared::Shared;
+use crate::engine::steps::script;
+use crate::ssh::Endpoint;
+use crate::store::{Lease, servers};
+use crate::sync::{self, Layout, Limits};
+
+/// For the questions to one server: connecting, waiting for the end of what still runs there (its
+/// guard grants it five seconds), looking, clearing away.
+const ASK_LIMIT: Duration = Duration::from_secs(14);
+/// For everything: what is not known by then is closed as not known, so that a deployment is closed
+/// within half a minute of the start.
+const LIMIT: Duration = Duration::from_secs(24);
+
+/// What is stored about a server in the end.
+pub(super) struct Report {
+    pub state: ServerState,
+    pub detail: String,
+    /// `None`: as it was.
+    pub service: Option<Service>,
+}
+
+/// Visits every server that the deployment may have changed; a report on each, by its position.
+pub(super) async fn all(engine: &Shared, lease: Lease, history: &History) -> Vec<(i32, Report)> {
+    let end = Instant::now() + LIMIT;
+    // Boxed, as the compiler cannot see that the bare futures may move between threads.
+    let mut visits: Vec<BoxFuture<'_, (i32, Report)>> = Vec::new();
+    for part in &history.parts {
+        let server = history.server(part);
+        if server.may_be_changed() {
+            visits.push(Box::pin(async move {
+                (part.position, visit(engine, lease, history, &server, end).await)
+            }));
+        }
+    }
+    join_all(visits).await
+}
+
+async fn visit(
+    engine: &Shared,
+    lease: Lease,
+    history: &History,
+    server: &ServerHistory<'_>,
+    end: Instant,
+) -> Report {
+    let limit = end.min(Instant::now() + ASK_LIMIT);
+    let asked = match timeout_at(limit, ask(engine, history, server)).await {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(why)) => Asked::silent(why),
+        Err(_) => Asked::silent("it did not answer in time.".to_owned()),
+    };
+    let finding = server.judge(&asked.reply);
+    let mut words = format!(
+        "{}{}",
+        server.words(finding, &asked.reply),
+        history.service_words(server.part)
+    );
+    if let Some(note) = asked.note {
+        words = format!("{words} {note}");
+    }
+    let placed = service::place(engine, lease, history.plan.as_ref(), server, finding, end).await;
+    report(server, finding, words, placed)
+}
+
+fn report(server: &ServerHistory<'_>, finding: Finding, words: String, placed: Placed) -> Report {
+    let mut state = match server.part.state {
+        ServerState::Waiting => ServerState::Skipped,
+        ServerState::Running if finding == Finding::New => ServerState::Succeeded,
+        ServerState::Running => ServerState::Interrupted,
+        ended => ended,
+    };
+    if !placed.well && state == ServerState::Succeeded {
+        state = ServerState::Interrupted;
+    }
+    // The detail of a server that had ended before stays: it was written by who knew more.
+    let words = match server.is_final() {
+        true => server.part.detail.clone(),
+        false => words,
+    };
+    Report {
+        state,
+        detail: format!("{words} {}", placed.words).trim().to_owned(),
+        service: placed.service,
+    }
+}
+
+/// What a server replied, and what else there is to say about it.
+struct Asked {
+    reply: Reply,
+    note: Option<String>,
+}
+
+impl Asked {
+    fn silent(why: String) -> Self {
+        Self {
+            reply: Reply::Silent(why),
+            note: None,
+        }
+    }
+}
+
+/// Waits for the programs of the deployment that still run on a server, clears its leftovers away
+/// and looks.
+///
+/// # Errors
+/// Why it could not be asked, as a sentence.
+async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> Result<Asked, String> {
+    let (Some(project), Some(environment)) = (&history.project, &history.environment) else {
+        return Err("its environment was deleted meanwhile.".to_owned());
+    };
+    let id = server.part.server_id.ok_or("the server was deleted meanwhile.")?;
+    let sentence = |error: &dyn std::fmt::Display| error.to_string();
+    let row = servers::by_id(&engine.parts.store, id)
+        .await
+        .map_err(|error| sentence(&error))?;
+    let endpoint = Endpoint::of(&row, &environment.remote_user);
+    let session = engine
+        .parts
+        .ssh
+        .session(&endpoint)
+        .await
+        .map_err(|error| sentence(&error))?;
+    let layout = Layout::new(project, environment).map_err(|error| sentence(&error))?;
+    let limits = Limits {
+        question: ASK_LIMIT,
+        ..Limits::default()
+    };
+    let scripts = [script::DEPLOY, script::REMOTE_TESTS].map(|script| format!("./{script}"));
+    let cleared = sync::clear_leftovers(&session, &layout, server.deployment, &scripts, &limits)
+        .await
+        .map_err(|error| sentence(&error))?;
+    if !cleared.running.is_empty() {
+        return Err(format!(
+            "process {} of this deployment still runs there and cannot be ended.",
+            cleared.running.join(", ")
+        ));
+    }
+    let note = match cleared.left.as_slice() {
+        [] => None,
+        left => Some(format!(
+            "Left behind there: {}. Remove it by hand.",
+            left.join(", ")
+        )),
+    };
+    let looked = sync::look(&session, &layout, &limits)
+        .await
+        .map_err(|error| sentence(&error))?;
+    Ok(Asked {
+        reply: Reply::Seen(Box::new(looked)),
+        note,
+    })
+}

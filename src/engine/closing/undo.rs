@@ -1,0 +1,78 @@
+//! Queues the deployments that undo a rollout which failed.
+//!
+//! They are stored in the transaction that closes the failed one, so that neither is there without the
+//! other. They go through the queue like any other deployment, and their permission is checked again
+//! when they begin.
+
+use crate::domain::{Deployment, Event, Instant, Kind, Result, Strategy};
+use crate::engine::ending::Undo;
+use crate::engine::words;
+use crate::store::deployments::{self, NewDeployment, Terms};
+use crate::store::{Change, Leased, Right};
+
+/// A rollback goes before deployments that merely wait.
+const PRIORITY: i32 = 10;
+
+/// Queues what is to be undone; returns what was, as sentences.
+pub(super) async fn queue(
+    change: &mut Leased<Change>,
+    failed: &Deployment,
+    undo: &Undo,
+    now: Instant,
+) -> Result<String> {
+    let mut said = Vec::new();
+    for group in &undo.groups {
+        let (Some(project_id), Some(environment_id)) = (failed.project_id, failed.environment_id) else {
+            continue;
+        };
+        let new = NewDeployment {
+            project_id,
+            environment_id,
+            project: failed.project.clone(),
+            environment: failed.environment.clone(),
+            target: group.target.clone(),
+            branch: failed.branch.clone(),
+            commit: group.commit.clone(),
+            commit_title: group.title.clone(),
+            previous_commit: Some(failed.commit.clone()),
+            kind: Kind::Rollback,
+            actor: failed.actor.clone(),
+            groups: failed.groups.clone(),
+            impersonator: failed.impersonator.clone(),
+            reason: format!(
+                "Automatic: deployment {} was taken back, as {}.",
+                failed.id, undo.reason
+            ),
+            permit: undo.permit.clone(),
+            queued_at: now,
+            scheduled_at: None,
+            terms: Terms {
+                origin: Some(failed.id),
+                strategy: failed.strategy.and_then(without_pause),
+                lock_override: failed.lock_override.clone(),
+                ..Terms::default()
+            },
+            priority: PRIORITY,
+            request_key: None,
+            servers: group.parts.clone(),
+        };
+        let undoing = deployments::insert(change, &new).await?;
+        let id = undoing.id;
+        change.also_by(Right::of_engine(&undoing), Event::requested(&undoing));
+        said.push(format!(
+            "Deployment {id} brings {} back to {}.",
+            words::servers(group.parts.len()),
+            group.commit.short()
+        ));
+    }
+    said.extend(undo.not.iter().cloned());
+    Ok(said.join(" "))
+}
+
+/// Nobody is asked half-way through a way back.
+fn without_pause(strategy: Strategy) -> Option<Strategy> {
+    Some(match strategy {
+        Strategy::Canary { batch, keep, .. } => Strategy::Rolling { batch, keep },
+        other => other,
+    })
+}

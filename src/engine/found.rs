@@ -1,0 +1,27 @@
+//! What was seen on the servers of a running deployment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::planning::Prospect;
+use crate::domain::ServerId;
+use crate::ssh::Session;
+use crate::sync::{Inspection, Layout, Looked};
+
+/// A server that was reached, and what was seen on it.
+pub(super) struct Reached {
+    pub session: Session,
+    pub layout: Layout,
+    pub found: Inspection,
+    /// Its releases, where the deployment may go back to one of them.
+    pub releases: Option<Looked>,
+    /// When.
+    pub at: tokio::time::Instant,
+}
+
+/// What the check of a deployment found out.
+pub(super) struct Checked {
+    pub prospect: Prospect,
+    /// What was seen on each server.
+    pub servers: HashMap<ServerId, Arc<Reached>>,
+}

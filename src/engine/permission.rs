@@ -1,0 +1,98 @@
+//! Whether a deployment may go on now.
+//!
+//! It is asked when a scheduled time has come, before servers are touched, after every pause and before
+//! an automatic rollback. What was true at the request does not count: the accounts have to exist and
+//! be enabled, policy decides by the present names of the place, and a lock stops the deployment
+//! unless its override is the newer of the two.
+
+use super::shared::Parts;
+use super::words;
+use crate::domain::access::{AUTO, GUEST};
+use crate::domain::event::Author;
+use crate::domain::{
+    Action, Deployment, Environment, Error, ErrorKind, Kind, Lock, PolicyLine, Project, Resource, Result,
+};
+use crate::store::{Store, environments, locks, projects, users};
+
+/// The answer.
+pub(super) enum Permission {
+    /// By this line of policy.
+    Granted(PolicyLine),
+    /// Why not, as a sentence.
+    Refused(String),
+}
+
+/// The action that carrying a deployment out needs permission for.
+pub(super) fn action(deployment: &Deployment) -> Action {
+    match deployment.kind {
+        Kind::Rollback => Action::Rollback,
+        _ => Action::Deploy,
+    }
+}
+
+/// Asks whether the people behind `deployment` may do `action` in its environment now.
+///
+/// # Errors
+/// Of the store.
+pub(super) async fn ask(parts: &Parts, deployment: &Deployment, action: Action) -> Result<Permission> {
+    let Parts {
+        store, access, clock, ..
+    } = parts;
+    let now = clock.now();
+    for name in [Some(&deployment.actor), deployment.impersonator.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        if let Some(why) = account_refusal(store, name).await? {
+            return Ok(Permission::Refused(why));
+        }
+    }
+    let Some((project, environment)) = place(store, deployment).await? else {
+        let why = "Its project or environment was deleted meanwhile.";
+        return Ok(Permission::Refused(why.to_owned()));
+    };
+    let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
+    let permit = match access.permit(&deployment.requester(Author::ENGINE), action, &resource, now) {
+        Ok(permit) => permit,
+        Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
+    };
+    // The reason given for overriding one lock says nothing about a lock made later.
+    let stops = |lock: &Lock| deployment.lock_override.is_none() || lock.created_at > deployment.queued_at;
+    let locks = locks::stopping(store, project.id, environment.id, now).await?;
+    Ok(match locks.into_iter().find(stops) {
+        Some(lock) => Permission::Refused(words::locked(&lock)),
+        None => Permission::Granted(permit.line().clone()),
+    })
+}
+
+/// Why the account `name` may not act any more.
+async fn account_refusal(store: &Store, name: &str) -> Result<Option<String>> {
+    // These two act without an account.
+    if name == GUEST || name == AUTO {
+        return Ok(None);
+    }
+    match users::by_name(store, name).await {
+        Ok(user) if user.disabled => Ok(Some(format!("The account of {name} is disabled."))),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Ok(Some(format!("There is no account of {name} any more.")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The place as it is now; `None` when it was deleted.
+async fn place(store: &Store, deployment: &Deployment) -> Result<Option<(Project, Environment)>> {
+    let (Some(project), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
+        return Ok(None);
+    };
+    let found = async {
+        let project = projects::by_id(store, project).await?;
+        Ok::<_, Error>((project, environments::by_id(store, environment).await?))
+    };
+    match found.await {
+        Ok(place) => Ok(Some(place)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,232 @@
+//! A rollout under way, and each server on its way through it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::gate::Gate;
+use crate::domain::rollout::{Planned, Slot};
+use crate::domain::{Kind, OnFailure, Plan, ServerId};
+use crate::engine::ending::{Failure, StepResult};
+use crate::engine::found::{Checked, Reached};
+use crate::engine::run::{Member, Run};
+use crate::engine::steps::checkout::Tree;
+use crate::engine::steps::reuse::Kept;
+use crate::engine::steps::transfer::Package;
+
+/// A rollout while it is walked.
+pub(super) struct Rollout<'a> {
+    pub run: &'a Run,
+    pub tree: &'a Tree,
+    pub supply: &'a Supply,
+    pub plan: &'a Plan,
+    pub gate: &'a Gate,
+    /// In the order of the plan.
+    pub hands: Vec<Hand<'a>>,
+    places: HashMap<ServerId, usize>,
+    /// Failures since a person last decided about them.
+    pub failures: AtomicUsize,
+}
+
+/// Where the files of the release come from.
+pub(super) enum Supply {
+    /// They are sent.
+    Sent(Box<Package>),
+    /// They are on the servers already.
+    Kept(Kept),
+}
+
+/// A server on its way through the rollout.
+pub(super) struct Hand<'a> {
+    pub member: &'a Member,
+    pub planned: &'a Planned,
+    /// The commit that was on it before the rollout.
+    pub before: Option<String>,
+    /// The release directory that was in use then.
+    pub before_dir: Option<String>,
+    reached: Mutex<Arc<Reached>>,
+    fate: Mutex<Fate>,
+    progress: Mutex<Progress>,
+    /// Whether an earlier attempt has put the new release on it.
+    pub tainted: AtomicBool,
+    /// Whether that release was taken out of use again, so that now none is in use.
+    pub withdrawn: AtomicBool,
+    /// Places where somebody has taken it out by hand since the plan was made.
+    by_hand_since: Mutex<Vec<Slot>>,
+}
+
+/// What became of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Its turn has not come.
+    Waiting,
+    /// It is being worked on.
+    AtWork,
+    /// All steps succeeded, and it is in service unless somebody took it out by hand.
+    Deployed,
+    Failed,
+}
+
+/// How far a server has come. When it fails, this decides whether it may serve and what is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    Untouched,
+    /// Files are being sent. The release in use is still the old one, complete.
+    Syncing,
+    /// The files in use may be of two releases.
+    Half,
+    /// The switch was requested, and the server did not tell whether it was made.
+    Switching,
+    /// The new files are in use; scripts and checks are not finished.
+    Active,
+    /// Every step succeeded; it goes back into service.
+    Done,
+}
+
+impl Progress {
+    /// Whether it still runs the old release, complete.
+    pub fn is_old(self) -> bool {
+        matches!(self, Self::Untouched | Self::Syncing)
+    }
+}
+
+impl Hand<'_> {
+    pub fn id(&self) -> ServerId {
+        self.planned.server
+    }
+
+    pub fn name(&self) -> &str {
+        self.member.server.name.as_str()
+    }
+
+    pub fn reached(&self) -> Arc<Reached> {
+        Arc::clone(&self.reached.lock())
+    }
+
+    pub fn set_reached(&self, reached: Arc<Reached>) {
+        *self.reached.lock() = reached;
+    }
+
+    pub fn fate(&self) -> Fate {
+        *self.fate.lock()
+    }
+
+    pub fn set_fate(&self, fate: Fate) {
+        *self.fate.lock() = fate;
+    }
+
+    pub fn progress(&self) -> Progress {
+        *self.progress.lock()
+    }
+
+    pub fn set_progress(&self, progress: Progress) {
+        *self.progress.lock() = progress;
+    }
+
+    /// Places where it is taken out and put back.
+    pub fn slots(&self) -> Vec<Slot> {
+        let left = self.by_hand_since.lock();
+        let own = self.planned.slots.iter().filter(|slot| !left.contains(slot));
+        own.cloned().collect()
+    }
+
+    /// Places where somebody took it out by hand, before the plan was made or since.
+    pub fn by_hand(&self) -> Vec<Slot> {
+        let since = self.by_hand_since.lock();
+        self.planned.by_hand.iter().chain(since.iter()).cloned().collect()
+    }
+
+    /// Leaves places to whoever took it out there by hand.
+    pub fn leave_by_hand(&self, places: Vec<Slot>) {
+        self.by_hand_since.lock().extend(places);
+    }
+
+    /// Whether the release on it has changed, or may have.
+    pub fn is_touched(&self) -> bool {
+        !self.progress().is_old() || self.is_tainted()
+    }
+
+    /// Whether an earlier attempt has put the new release on it.
+    pub fn is_tainted(&self) -> bool {
+        self.tainted.load(Ordering::SeqCst)
+    }
+}
+
+impl<'a> Rollout<'a> {
+    pub fn new(
+        run: &'a Run,
+        tree: &'a Tree,
+        supply: &'a Supply,
+        checked: &'a Checked,
+        gate: &'a Gate,
+    ) -> StepResult<Self> {
+        let plan = &checked.prospect.plan;
+        let (mut hands, mut places) = (Vec::new(), HashMap::new());
+        let members: HashMap<ServerId, &Member> =
+            run.members.iter().map(|one| (one.server.id, one)).collect();
+        for planned in plan.servers() {
+            let unknown = || Failure::new(format!("{} was not looked at.", planned.name));
+            let member = members.get(&planned.server).ok_or_else(unknown)?;
+            let reached = checked.servers.get(&planned.server).ok_or_else(unknown)?;
+            places.insert(planned.server, hands.len());
+            hands.push(Hand {
+                member,
+                planned,
+                before: reached
+                    .found
+                    .release
+                    .as_ref()
+                    .map(|release| release.commit.clone()),
+                before_dir: reached.found.resolved.clone(),
+                reached: Mutex::new(Arc::clone(reached)),
+                fate: Mutex::new(Fate::Waiting),
+                progress: Mutex::new(Progress::Untouched),
+                tainted: AtomicBool::new(false),
+                withdrawn: AtomicBool::new(false),
+                by_hand_since: Mutex::default(),
+            });
+        }
+        Ok(Self {
+            run,
+            tree,
+            supply,
+            plan,
+            gate,
+            hands,
+            places,
+            failures: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn hands(&self) -> impl Iterator<Item = &Hand<'a>> {
+        self.hands.iter()
+    }
+
+    pub fn hand(&self, id: ServerId) -> Option<&Hand<'a>> {
+        self.places.get(&id).and_then(|place| self.hands.get(*place))
+    }
+
+    /// Whether the failures so far allow to begin another server.
+    pub fn may_begin(&self) -> bool {
+        self.run.stop.reason().is_none() && self.failures.load(Ordering::SeqCst) <= self.failures_allowed()
+    }
+
+    /// What the environment does about failures. A rollback is not undone itself, or two commits
+    /// that both fail would follow each other for ever.
+    pub fn on_failure(&self) -> OnFailure {
+        match self.run.environment.options.rollout.on_failure {
+            OnFailure::RollBack if self.run.deployment.kind == Kind::Rollback => OnFailure::Stop,
+            configured => configured,
+        }
+    }
+
+    /// How many servers may have failed while another one begins.
+    fn failures_allowed(&self) -> usize {
+        match self.on_failure() {
+            OnFailure::Continue { up_to } => usize::try_from(up_to).unwrap_or(usize::MAX),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether a viewer may go on watching.
+//!
+//! Permission is checked when a stream is opened, and it may stay open for days: meanwhile its viewer
+//! may have logged out, been disabled, or lost the right to see. So the check is repeated every now
+//! and then, and a stream that would not be opened any more is ended for good.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::message;
+
+type Messages = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+
+struct Checked<J> {
+    messages: Messages,
+    again: Interval,
+    may_go_on: J,
+}
+
+/// `messages` for as long as `may_go_on` is true; it is asked once per `period`.
+pub fn while_allowed<J, F>(
+    messages: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    period: Duration,
+    may_go_on: J,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static
+where
+    J: Fn() -> F + Send + 'static,
+    F: Future<Output = bool> + Send,
+{
+    let mut again = interval_at(Instant::now() + period, period);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let start = Checked {
+        messages: Box::pin(messages),
+        again,
+        may_go_on,
+    };
+    futures_util::stream::unfold(Some(start), |checked| async move {
+        let mut checked = checked?;
+        loop {
+            tokio::select! {
+                biased;
+                _ = checked.again.tick() => {
+                    if !(checked.may_go_on)().await {
+                        return Some((Ok(message::end()), None));
+                    }
+                }
+                message = checked.messages.next() => return message.map(|one| (one, Some(checked))),
+            }
+        }
+    })
+}

@@ -1,0 +1,55 @@
+//! The button of an act: its label, what it sends, and the question it asks first.
+
+use crate::web::csrf;
+
+/// A button.
+pub struct Button {
+    pub label: String,
+    pub icon: &'static str,
+    pub url: String,
+    /// Sent along: names and values.
+    pub fields: Vec<(&'static str, String)>,
+    /// Asked for together with the question: name and label.
+    pub wants: Option<(&'static str, &'static str)>,
+    /// A class: `btn-primary` for the recommended one.
+    pub class: &'static str,
+    /// Asked first; empty: it acts at once.
+    pub question: String,
+    /// The label of the button that answers the question.
+    pub yes: &'static str,
+}
+
+impl Button {
+    /// One that acts at once.
+    pub fn new(label: impl Into<String>, icon: &'static str, url: String) -> Self {
+        Self {
+            label: label.into(),
+            icon,
+            url,
+            fields: Vec::new(),
+            wants: None,
+            class: "",
+            question: String::new(),
+            yes: "",
+        }
+    }
+
+    /// With a value that is sent along.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// One that requests a new deployment: sent twice, it is one request.
+    pub fn once(self) -> Self {
+        self.with("request_key", csrf::new_secret())
+    }
+
+    /// One that asks first.
+    pub fn asks(mut self, question: impl Into<String>, yes: &'static str) -> Self {
+        self.question = question.into();
+        self.yes = yes;
+        self.class = "btn-outline-danger";
+        self
+    }
+}

@@ -1,0 +1,30 @@
+//! `GET /health`: for monitoring, without a login. 200 when all is well, 500 with the reasons when
+//! it is not.
+
+use poem::http::StatusCode;
+use poem::web::Json;
+use poem::{IntoResponse, Response, handler};
+use serde_json::json;
+
+use crate::app::health::reasons;
+use crate::web::visitor::Visitor;
+
+/// `GET /health`
+#[handler]
+pub async fn show(visitor: Visitor) -> Response {
+    let reasons = reasons(visitor.app(), visitor.actor())
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "health cannot be found out"
+            );
+            vec!["The database cannot be read.".to_owned()]
+        });
+    if reasons.is_empty() {
+        return Json(json!({ "status": "ok" })).into_response();
+    }
+    let body = Json(json!({ "status": "degraded", "reasons": reasons }));
+    body.with_status(StatusCode::INTERNAL_SERVER_ERROR)
+        .into_response()
+}

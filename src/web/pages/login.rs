@@ -1,0 +1,100 @@
+//! Logging in and out.
+
+use askama::Template;
+use poem::web::{Form, Query};
+use poem::{Response, handler};
+use serde::Deserialize;
+
+use crate::app::logins;
+use crate::domain::{ErrorKind, Result};
+use crate::web::errors::status_of;
+use crate::web::forms::Complaints;
+use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::visitor::Visitor;
+use crate::web::{session, urls};
+
+/// The contract of `templates/login/index.html`.
+#[derive(Template)]
+#[template(path = "login/index.html")]
+struct LoginPage {
+    frame: Frame,
+    name: String,
+    next: String,
+    left: bool,
+    complaints: Complaints,
+}
+
+#[derive(Deserialize)]
+struct LoginQuery {
+    #[serde(default)]
+    next: String,
+    /// Present after a logout.
+    left: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LoginForm {
+    name: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// The form; whoever is logged in already continues at once.
+#[handler]
+pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<Response> {
+    let next = urls::local_or_overview(&query.next);
+    if visitor.user().is_some() {
+        return Ok(go_to(next));
+    }
+    html(&LoginPage {
+        frame: visitor.frame("Log in", Section::Elsewhere).await?,
+        name: String::new(),
+        next: next.to_owned(),
+        left: query.left.is_some(),
+        complaints: Complaints::default(),
+    })
+}
+
+/// Tries the name and the password, and continues where the visitor was going.
+#[handler]
+pub async fn log_in(visitor: Visitor, Form(form): Form<LoginForm>) -> Result<Response> {
+    let site = visitor.site();
+    let next = urls::local_or_overview(&form.next);
+    let address = &visitor.actor().address;
+    let tried = site
+        .logins
+        .attempt(&site.app, &form.name, &form.password, address, visitor.now());
+    let error = match tried.await {
+        Ok(known) => {
+            session::sign_in(visitor.session(), &known, visitor.now()).await?;
+            return Ok(go_to(next));
+        }
+        Err(error) => error,
+    };
+    if !matches!(
+        error.kind(),
+        ErrorKind::Invalid | ErrorKind::Throttled | ErrorKind::Forbidden
+    ) {
+        return Err(error);
+    }
+    let mut response = html(&LoginPage {
+        frame: visitor.frame("Log in", Section::Elsewhere).await?,
+        name: form.name,
+        next: next.to_owned(),
+        left: false,
+        complaints: Complaints::of_error(&error),
+    })?;
+    response.set_status(status_of(error.kind()));
+    Ok(response)
+}
+
+/// Ends the session.
+#[handler]
+pub async fn log_out(visitor: Visitor) -> Result<Response> {
+    if visitor.user().is_some() {
+        logins::logged_out(visitor.app(), visitor.actor(), visitor.now()).await?;
+        session::sign_out(visitor.session()).await?;
+    }
+    Ok(go_to(&urls::with_query(urls::login(), &[("left", "yes")])))
+}

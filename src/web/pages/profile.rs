@@ -1,0 +1,97 @@
+//! A person's own page: their account and their password.
+
+use askama::Template;
+use poem::http::StatusCode;
+use poem::web::Form;
+use poem::{Response, handler};
+use serde::Deserialize;
+
+use crate::domain::user::User;
+use crate::domain::{Error, ErrorKind, Result};
+use crate::web::flash::Flash;
+use crate::web::forms::Complaints;
+use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::visitor::Visitor;
+use crate::web::{session, urls};
+
+/// The contract of `templates/profile/index.html`.
+#[derive(Template)]
+#[template(path = "profile/index.html")]
+struct ProfilePage<'a> {
+    frame: Frame,
+    user: &'a User,
+    /// The roles that policy gives them.
+    roles: String,
+    complaints: Complaints,
+}
+
+#[derive(Deserialize)]
+struct PasswordForm {
+    old: String,
+    password: String,
+    again: String,
+}
+
+fn user(visitor: &Visitor) -> Result<&User> {
+    let nobody = || Error::new(ErrorKind::Unauthenticated, "Log in to see your profile.");
+    visitor.user().ok_or_else(nobody)
+}
+
+fn roles(visitor: &Visitor) -> String {
+    visitor.app().policy().roles_of(&visitor.actor().name).join(", ")
+}
+
+/// The page.
+#[handler]
+pub async fn show(visitor: Visitor) -> Result<Response> {
+    let user = user(&visitor)?;
+    html(&ProfilePage {
+        frame: visitor.frame("Profile", Section::Elsewhere).await?,
+        roles: roles(&visitor),
+        user,
+        complaints: Complaints::default(),
+    })
+}
+
+/// Changes the password, which ends all other sessions.
+#[handler]
+pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -> Result<Response> {
+    let user = user(&visitor)?;
+    let site = visitor.site();
+    let changed = if form.password == form.again {
+        let logins = &site.logins;
+        logins
+            .change_password(
+                &site.app,
+                visitor.actor(),
+                &form.old,
+                &form.password,
+                visitor.now(),
+            )
+            .await
+    } else {
+        Err(Error::field(
+            "again",
+            "The two new passwords differ. Type the same one twice.",
+        ))
+    };
+    match changed {
+        Ok(known) => {
+            session::sign_in(visitor.session(), &known, visitor.now()).await?;
+            let done = "Password changed. You are logged out everywhere else.";
+            visitor.flash(Flash::done(done)).await?;
+            Ok(go_to(urls::profile()))
+        }
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            let mut response = html(&ProfilePage {
+                frame: visitor.frame("Profile", Section::Elsewhere).await?,
+                roles: roles(&visitor),
+                user,
+                complaints: Complaints::of_error(&error),
+            })?;
+            response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
+            Ok(response)
+        }
+        Err(error) => Err(error),
+    }
+}

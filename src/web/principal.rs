@@ -1,0 +1,199 @@
+//! Who asks, and how that is known.
+//!
+//! The gate makes one [`Principal`] for each request, before anything else looks at it. A request
+//! proves itself in one way only: with an `Authorization` header it is taken by that or refused,
+//! and its cookies count for nothing.
+
+use std::net::IpAddr;
+
+use poem::Request;
+use poem::http::{HeaderMap, header};
+use tower_sessions::Session;
+
+use super::session::{self, SignedIn};
+use super::settings::Settings;
+use super::site::Site;
+use crate::app::logins;
+use crate::config::Network;
+use crate::domain::user::User;
+use crate::domain::{Actor, Error, ErrorKind, Instant, Result};
+
+/// Who asks, and how that is known.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    proof: Proof,
+    actor: Actor,
+}
+
+/// How it is known who asks.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// There is no proof: a guest.
+    Guest,
+    /// By the cookie of a session that began with a login.
+    Session {
+        /// The account.
+        user: Box<User>,
+        /// The secret behind the tokens of this session's forms.
+        form_secret: String,
+    },
+}
+
+impl Principal {
+    /// A guest at `address`.
+    pub fn guest(address: &str) -> Self {
+        Self {
+            proof: Proof::Guest,
+            actor: Actor::guest(address),
+        }
+    }
+
+    /// The sender of `request`, which came with `session`.
+    ///
+    /// # Errors
+    /// Unauthenticated for an `Authorization` header, unavailable where sessions cannot be read.
+    pub async fn of(site: &Site, request: &Request, session: &Session, now: Instant) -> Result<Self> {
+        if has_authorization(request.headers()) {
+            return Err(unknown_token());
+        }
+        let address = address(request, &site.settings);
+        let known = of_session(site, session, &address, now).await?;
+        Ok(known.unwrap_or_else(|| Self::guest(&address)))
+    }
+
+    /// Who asks, for `access` and the audit log.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The account of who is logged in.
+    pub fn user(&self) -> Option<&User> {
+        match &self.proof {
+            Proof::Session { user, .. } => Some(user),
+            Proof::Guest => None,
+        }
+    }
+
+    /// The secret that the tokens of this principal's forms are made from, where it has one of its
+    /// own.
+    pub fn form_secret(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Session { form_secret, .. } => Some(form_secret),
+            Proof::Guest => None,
+        }
+    }
+
+    /// Whether another site's page could make a browser send this proof, so that a form has to show
+    /// that it comes from a page of ours. A guest's form has to as well: a login form sent from
+    /// elsewhere would log somebody in as somebody else.
+    pub fn needs_form_token(&self) -> bool {
+        match &self.proof {
+            Proof::Guest | Proof::Session { .. } => true,
+        }
+    }
+
+    /// Whether by now, long after the request began, the same person is still logged in. Guests
+    /// stay guests; what cannot be found out changes nothing.
+    pub async fn still_stands(&self, site: &Site, session: &Session) -> bool {
+        let Proof::Session { user, .. } = &self.proof else {
+            return true;
+        };
+        let session = session::again(session, &site.sessions, &site.settings);
+        match of_session(site, &session, &self.actor.address, site.app.now()).await {
+            Ok(found) => found.is_some_and(|found| found.user().map(|one| one.id) == Some(user.id)),
+            Err(_) => true,
+        }
+    }
+}
+
+/// Whoever is logged in with this session. A session whose account is gone, disabled or has another
+/// password by now is ended.
+async fn of_session(
+    site: &Site,
+    session: &Session,
+    address: &str,
+    now: Instant,
+) -> Result<Option<Principal>> {
+    let Some(signed_in) = session::signed_in(session, now).await? else {
+        return Ok(None);
+    };
+    let SignedIn { id, name, stamp, .. } = &signed_in;
+    let Some(user) = logins::still_known(&site.app, *id, name, stamp).await? else {
+        session::sign_out(session).await?;
+        return Ok(None);
+    };
+    Ok(Some(Principal {
+        actor: Actor {
+            groups: signed_in.groups,
+            ..Actor::user(user.name.as_str(), address)
+        },
+        proof: Proof::Session {
+            user: Box::new(user),
+            form_secret: signed_in.csrf,
+        },
+    }))
+}
+
+/// Whether a request carries a proof of its own, beside cookies.
+pub fn has_authorization(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION)
+}
+
+fn unknown_token() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        "The Authorization header holds no token of this installation. Nothing was done. Leave the \
+         header out and log in with your name and password.",
+    )
+}
+
+/// The address the request came from: the socket's, or the one that trusted proxies name.
+pub fn address(request: &Request, settings: &Settings) -> String {
+    let Some(peer) = request
+        .remote_addr()
+        .as_socket_addr()
+        .map(|socket| socket.ip().to_canonical())
+    else {
+        return "local".to_owned();
+    };
+    let forwarded = request.headers().get_all("x-forwarded-for");
+    let named: Vec<&str> = forwarded
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .collect();
+    client_of(peer, &named, &settings.trusted_proxies).to_string()
+}
+
+/// Walks from the socket outwards for as long as each hop is a proxy we trust.
+fn client_of(peer: IpAddr, named: &[&str], trusted: &[Network]) -> IpAddr {
+    let mut client = peer;
+    for hop in named.iter().rev() {
+        if !trusted.iter().any(|network| network.contains(client)) {
+            break;
+        }
+        match hop.trim().parse::<IpAddr>() {
+            Ok(address) => client = address.to_canonical(),
+            Err(_) => break,
+        }
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_may_name_the_client() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let trusted = ["10.0.0.0/24".parse::<Network>().unwrap()];
+        let claims = ["6.6.6.6", " 203.0.113.9", "10.0.0.2"];
+        assert_eq!(client_of(ip("10.0.0.1"), &claims, &trusted), ip("203.0.113.9"));
+        assert_eq!(
+            client_of(ip("198.51.100.7"), &claims, &trusted),
+            ip("198.51.100.7")
+        );
+        assert_eq!(client_of(ip("10.0.0.1"), &["nonsense"], &trusted), ip("10.0.0.1"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Every address, and what answers there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::listener::TcpAcceptor;
+use poem::{Endpoint, EndpointExt, Response, Server};
+
+use super::gate::Gate;
+use super::live::Live;
+use super::pages::{
+    self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
+    project,
+};
+use super::site::Site;
+use super::table::{Entry, Table, get, post};
+use super::{assets, urls};
+
+/// How long open streams may last once the server shuts down; browsers reconnect by themselves.
+const GRACE: Duration = Duration::from_secs(3);
+
+fn table() -> Table {
+    let routes = Table::default()
+        .at("/static/*path", get(assets::serve))
+        .at(urls::login(), get(login::show).post(login::log_in))
+        .at(urls::logout(), post(login::log_out))
+        .at(urls::profile(), get(profile::show).post(profile::change_password))
+        .at(urls::theme(), post(preferences::theme))
+        .at(urls::health(), get(health::show))
+        .at(urls::activity(), get(activity::show))
+        .at(urls::live(), get(activity::events))
+        .at(urls::history(), get(history::show))
+        .at(urls::history_csv(), get(history::csv))
+        .at("/deployments/:id", get(deployment::show))
+        .at("/deployments/:id/acts", get(deployment::show_acts))
+        .at("/deployments/:id/events", get(deployment::events))
+        .at("/deployments/:id/log", get(deployment::download))
+        .at("/deployments/:id/cancel", post(deployment::acts::cancel))
+        .at("/deployments/:id/pause", post(deployment::acts::pause))
+        .at("/deployments/:id/unpause", post(deployment::acts::unpause))
+        .at("/deployments/:id/answer", post(deployment::acts::answer))
+        .at("/deployments/:id/approve", post(deployment::acts::approve))
+        .at("/deployments/:id/reject", post(deployment::acts::reject))
+        .at("/deployments/:id/retry", post(deployment::acts::retry))
+        .at("/deployments/:id/resume", post(deployment::acts::resume))
+        .at("/deployments/:id/promote", post(deployment::acts::promote))
+        .at("/deployments/:id/again", post(deployment::acts::again))
+        .at("/deployments/:id/rollback", post(deployment::acts::roll_back))
+        .at(urls::overview(), get(overview::index))
+        .at("/projects/:project", get(project::show).post(project::fetch))
+        .at("/projects/:project/diff", get(diff::show))
+        .at(
+            "/projects/:project/:environment",
+            get(environment::show).post(environment::deploy),
+        )
+        .at(
+            "/projects/:project/:environment/lock",
+            post(environment::lock_here),
+        )
+        .at("/locks/projects/:project", post(project::lock_all))
+        .at("/locks/:id/lift", post(pages::locks::lift))
+        .at(
+            "/projects/:project/:environment/plan",
+            get(environment::show_plan),
+        )
+        .at(
+            "/projects/:project/:environment/servers/:server",
+            get(environment::live_release).post(environment::read_files),
+        );
+    pages::admin::routes(routes)
+        .at(urls::audit(), get(pages::audit::show))
+        .at(urls::audit_verify(), post(pages::audit::verify))
+}
+
+/// Method and pattern of every route, for those who check that none is forgotten.
+pub fn entries() -> Vec<Entry> {
+    table().into_entries()
+}
+
+/// All routes, behind the gate.
+pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
+    let live = Arc::new(Live::new(site.app.clone()));
+    Gate::new(site, table().into_endpoint().data(live))
+}
+
+/// Serves the pages on `listener` until `shutdown` comes true.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub async fn serve(
+    site: Arc<Site>,
+    listener: tokio::net::TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let acceptor = TcpAcceptor::from_tokio(listener)?;
+    Server::new_with_acceptor(acceptor)
+        .run_with_graceful_shutdown(routes(site), shutdown, Some(GRACE))
+        .await
+}

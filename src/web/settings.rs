@@ -1,0 +1,47 @@
+//! What the web part takes from the configuration.
+
+use std::time::Duration;
+
+use crate::config::{Config, Network};
+
+/// How long somebody who may no longer see a stream goes on seeing it, at most. Each question takes
+/// two reads of the store, and there may be hundreds of viewers.
+const CHECK_VIEWERS_EVERY: Duration = Duration::from_secs(30);
+
+/// What the web part takes from the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether people reach us by https (through a proxy): cookies then demand it.
+    pub https: bool,
+    /// What browsers send as `Origin` from the configured public address.
+    pub public_origin: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Days after which an unused session ends.
+    pub session_days: u32,
+    /// How often an open stream is asked whether its viewer may still see it.
+    pub check_viewers_every: Duration,
+}
+
+impl Settings {
+    /// The settings of `config`.
+    pub fn of(config: &Config) -> Self {
+        let origin = |url: &url::Url| url.origin().ascii_serialization();
+        Self {
+            https: config.is_https(),
+            public_origin: config.http.public_url.as_ref().map(origin),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            session_days: config.http.session_days,
+            check_viewers_every: CHECK_VIEWERS_EVERY,
+        }
+    }
+
+    /// `name` as a cookie of this site is called: bound to the host where https allows that.
+    pub fn cookie_name(&self, name: &str) -> String {
+        if self.https {
+            format!("__Host-{name}")
+        } else {
+            name.to_owned()
+        }
+    }
+}

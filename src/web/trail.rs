@@ -1,0 +1,25 @@
+//! The way from the overview to a page: labels and addresses above its title.
+
+use super::urls;
+
+/// Labels and addresses, from the top.
+pub type Trail = Vec<(String, String)>;
+
+/// To what lies below the overview.
+pub fn overview() -> Trail {
+    vec![("Overview".to_owned(), urls::overview().to_owned())]
+}
+
+/// To what lies below a project.
+pub fn project(project: &str) -> Trail {
+    let mut trail = overview();
+    trail.push((project.to_owned(), urls::project(project)));
+    trail
+}
+
+/// To what lies below an environment.
+pub fn environment(project: &str, environment: &str) -> Trail {
+    let mut trail = self::project(project);
+    trail.push((environment.to_owned(), urls::environment(project, environment)));
+    trail
+}

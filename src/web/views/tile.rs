@@ -1,0 +1,207 @@
+//! A server of a deployment as a tile: its state in one word, and whether it gets traffic.
+
+use std::collections::HashMap;
+
+use super::step::StepView;
+use crate::domain::deployment::{ServerPart, ServerState, Service};
+use crate::domain::rollout::Planned;
+use crate::domain::{Deployment, Plan, Step, StepKind, StepState};
+use crate::web::look::{Look, Tone};
+use crate::web::urls;
+
+/// An icon, a tone and a word.
+#[derive(Clone, Copy)]
+pub struct Sign {
+    icon: &'static str,
+    tone: Tone,
+    word: &'static str,
+}
+
+impl Look for Sign {
+    fn icon(&self) -> &'static str {
+        self.icon
+    }
+
+    fn tone(&self) -> Tone {
+        self.tone
+    }
+
+    fn word(&self) -> &'static str {
+        self.word
+    }
+}
+
+const fn sign(icon: &'static str, tone: Tone, word: &'static str) -> Sign {
+    Sign { icon, tone, word }
+}
+
+/// One server.
+pub struct ServerView {
+    pub part: ServerPart,
+    /// Its state now.
+    pub sign: Sign,
+    /// Whether it gets traffic, where that was changed.
+    pub service: Option<Sign>,
+    /// Its steps, in order.
+    pub steps: Vec<StepView>,
+    /// Its part of the log.
+    pub log_url: String,
+    /// Whether a balancer sends it traffic, as far as the plan knows.
+    pub is_balanced: bool,
+    /// Length of the end of its name that all of them share: `.example.org`.
+    shared: usize,
+}
+
+impl ServerView {
+    /// All servers of a deployment, in its order.
+    pub fn all(
+        deployment: &Deployment,
+        parts: Vec<ServerPart>,
+        steps: Vec<Step>,
+        plan: Option<&Plan>,
+    ) -> Vec<Self> {
+        let mut by_server: HashMap<String, Vec<StepView>> = HashMap::new();
+        for step in steps {
+            let of_server = by_server.entry(step.server_name.clone()).or_default();
+            of_server.push(StepView::new(deployment.id, step));
+        }
+        let planned: HashMap<i64, &Planned> = plan
+            .map(|plan| plan.servers().map(|one| (one.server.0, one)).collect())
+            .unwrap_or_default();
+        let shared = shared_end(&parts);
+        let view = |part: ServerPart| {
+            let steps = by_server.remove(&part.server).unwrap_or_default();
+            let place = part.server_id.and_then(|id| planned.get(&id.0));
+            Self {
+                sign: standing(&part, &steps, deployment.state.is_final()),
+                service: service(part.service, deployment.state.is_final()),
+                is_balanced: place.is_some_and(|one| !one.slots.is_empty()),
+                log_url: urls::deployment_log_of(deployment.id, &part.server, ""),
+                shared,
+                steps,
+                part,
+            }
+        };
+        parts.into_iter().map(view).collect()
+    }
+
+    /// Its name without the domain that all of them share.
+    pub fn short(&self) -> &str {
+        let name = self.part.server.as_str();
+        name.get(..name.len() - self.shared).unwrap_or(name)
+    }
+
+    /// For people who hover or listen.
+    pub fn title(&self) -> String {
+        let mut title = format!("{}: {}", self.part.server, self.sign.word);
+        if let Some(service) = self.service.filter(|service| service.word != self.sign.word) {
+            title.push_str(&format!(", {}", service.word.to_lowercase()));
+        }
+        if !self.part.detail.is_empty() {
+            title.push_str(&format!(". {}", self.part.detail));
+        }
+        title
+    }
+
+    /// Whether it needs attention.
+    pub fn is_bad(&self) -> bool {
+        matches!(
+            self.part.state,
+            ServerState::Failed | ServerState::Interrupted | ServerState::Cancelled
+        )
+    }
+
+    /// The class of `deployment.css` that the filter above the tiles selects it by.
+    pub fn sort(&self) -> &'static str {
+        match self.part.state {
+            _ if self.is_bad() => "is-bad",
+            ServerState::Running => "is-now",
+            ServerState::Succeeded => "is-done",
+            _ => "is-next",
+        }
+    }
+}
+
+/// The length of the domain that all names end in; 0 where there is none, or one server only.
+fn shared_end(parts: &[ServerPart]) -> usize {
+    let domain = |part: &ServerPart| part.server.split_once('.').map(|(_, domain)| domain.to_owned());
+    let [first, others @ ..] = parts else { return 0 };
+    match domain(first) {
+        Some(shared)
+            if !others.is_empty() && others.iter().all(|one| domain(one).as_ref() == Some(&shared)) =>
+        {
+            shared.len() + 1
+        }
+        _ => 0,
+    }
+}
+
+/// A server's state in one word.
+fn standing(part: &ServerPart, steps: &[StepView], is_final: bool) -> Sign {
+    let has = |kind, state| {
+        steps
+            .iter()
+            .any(|one| one.step.kind == kind && one.step.state == state)
+    };
+    match part.state {
+        ServerState::Failed => sign("circle-x", Tone::Bad, "Failed"),
+        ServerState::Skipped if part.is_untouched() => sign("circle-minus", Tone::Quiet, "Not touched"),
+        ServerState::Skipped => sign("circle-minus", Tone::Quiet, "Left alone"),
+        ServerState::Cancelled => sign("ban", Tone::Warn, "Cancelled"),
+        ServerState::Interrupted => sign("plug-connected-x", Tone::Warn, "Interrupted"),
+        ServerState::Waiting if is_final => sign("circle-minus", Tone::Quiet, "Not touched"),
+        ServerState::Waiting if matches!(part.service, Service::Out | Service::TakingOut) => {
+            sign("door-exit", Tone::Later, "Out of service, waiting")
+        }
+        ServerState::Waiting if has(StepKind::Sync, StepState::Running) => {
+            sign("cloud-upload", Tone::Later, "Sending files")
+        }
+        ServerState::Waiting if has(StepKind::Sync, StepState::Succeeded) => {
+            sign("circle-dashed", Tone::Quiet, "Files sent")
+        }
+        ServerState::Waiting => sign("circle-dotted", Tone::Quiet, "Waiting"),
+        ServerState::Running => at_work(part.service, steps),
+        ServerState::Succeeded => match part.service {
+            Service::Back => sign("circle-check", Tone::Good, "In service"),
+            Service::PuttingBack => sign("door-enter", Tone::Busy, "Putting back"),
+            Service::Out | Service::TakingOut => sign("door-exit", Tone::Warn, "Deployed, out of service"),
+            Service::ByHand | Service::Untouched => sign("circle-check", Tone::Good, "Deployed"),
+        },
+    }
+}
+
+/// What is being done on a server.
+fn at_work(service: Service, steps: &[StepView]) -> Sign {
+    let running = steps.iter().find(|one| one.step.state == StepState::Running);
+    let (icon, word) = match running.map(|one| one.step.kind) {
+        Some(StepKind::Inspect) => ("eye", "Inspecting"),
+        Some(StepKind::Sync) => ("cloud-upload", "Syncing"),
+        Some(StepKind::Drain) => ("door-exit", "Taking out"),
+        Some(StepKind::Activate) => ("arrows-split-2", "Activating"),
+        Some(StepKind::Deploy) => ("terminal-2", "Running scripts"),
+        Some(StepKind::Tests) => ("progress-check", "Running tests"),
+        Some(StepKind::Health) => ("heartbeat", "Health check"),
+        Some(StepKind::Restore) => ("door-enter", "Putting back"),
+        Some(_) => ("loader-2", "Working"),
+        None => match service {
+            Service::TakingOut => ("door-exit", "Taking out"),
+            Service::PuttingBack => ("door-enter", "Putting back"),
+            Service::Out => ("door-exit", "Out of service"),
+            _ => ("loader-2", "Working"),
+        },
+    };
+    sign(icon, Tone::Busy, word)
+}
+
+fn service(service: Service, is_final: bool) -> Option<Sign> {
+    Some(match (service, is_final) {
+        (Service::Untouched, _) => return None,
+        (Service::TakingOut, false) => sign("door-exit", Tone::Busy, "Being taken out"),
+        (Service::TakingOut, true) => sign("door-exit", Tone::Warn, "Service state unknown"),
+        (Service::Out, _) => sign("door-exit", Tone::Warn, "Out of service"),
+        (Service::PuttingBack, false) => sign("door-enter", Tone::Busy, "Being put back"),
+        (Service::PuttingBack, true) => sign("door-enter", Tone::Warn, "Service state unknown"),
+        (Service::Back, _) => sign("plug-connected", Tone::Good, "In service"),
+        (Service::ByHand, _) => sign("hand-stop", Tone::Info, "Out by hand"),
+    })
+}
