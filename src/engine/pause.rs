@@ -11,14 +11,14 @@ use chrono::TimeDelta;
 
 use super::run::Run;
 use super::steps::{Failure, StepResult, check};
-use crate::domain::{Answer, Answered, DeploymentState, Event, EventKind, Instant, Pause, PauseReason};
+use crate::domain::{
+    Answer, Answered, Answerer, DeploymentState, Event, EventKind, Instant, Pause, PauseReason,
+};
 use crate::store::deployments;
 
 /// How often an answer given to another process is looked for: one small read, and a person does
 /// not notice the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Who answered, where no person did.
-const TIME: &str = "time";
 
 /// Pauses the deployment until somebody answers, or until `until` has passed: then it goes on.
 ///
@@ -110,7 +110,7 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
     )
     .await?;
     deployments::set_pause(&change, None).await?;
-    let sentence = if answered.by == TIME {
+    let sentence = if answered.by == Answerer::Time {
         "Its time to wait was over.".to_owned()
     } else {
         format!("{} answered: {}.", answered.by, answered.answer.title())
@@ -120,7 +120,7 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
     tracing::info!(
         deployment = id.0,
         answer = answered.answer.as_str(),
-        by = answered.by,
+        by = %answered.by,
         "deployment goes on"
     );
     Ok(())
@@ -142,7 +142,7 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
         if until.is_some_and(|until| until <= now) {
             return Ok(Answered {
                 answer: Answer::Resume,
-                by: TIME.to_owned(),
+                by: Answerer::Time,
                 at: now,
             });
         }

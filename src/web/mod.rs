@@ -54,6 +54,7 @@ mod pages;
 mod preferences;
 mod profile;
 pub mod session;
+pub mod strategy_form;
 pub mod table;
 pub mod urls;
 pub mod visitor;

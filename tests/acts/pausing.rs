@@ -69,7 +69,7 @@ async fn what_waits_or_has_ended_cannot_be_paused() {
     let early = deployments::pause(&world.app, &person("dora"), id)
         .await
         .unwrap_err();
-    assert!(early.message().contains("does not run yet"), "{early}");
+    assert!(early.message().contains("is not running yet"), "{early}");
     deployments::cancel(&world.app, &person("dora"), id)
         .await
         .unwrap();

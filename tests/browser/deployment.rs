@@ -154,14 +154,14 @@ async fn browser_renews_the_activity_page() {
         .goto(&format!("{}/activity", site.url))
         .await
         .unwrap();
-    browser.until_text("#now", "Nothing runs").await;
+    browser.until_text("#now", "Nothing is running").await;
     browser.ask("window.kept = 'yes'").await;
     running(&mut world).await;
     browser.until_text("#now", "Greet people").await;
     browser.until_text("#now", "Running (1)").await;
     browser.picture("activity-running").await;
     go(&world);
-    browser.until_text("#now", "Ended lately").await;
+    browser.until_text("#now", "Recently finished").await;
     assert_eq!(
         browser.ask("window.kept").await,
         "yes",

@@ -44,7 +44,10 @@ async fn what_waits_says_for_what_and_hides_what_may_not_be_seen() {
     let failed = past(&site, vec![(failed, S::Failed)]).await[0];
 
     let page = text(&site, "/activity").await;
-    assert!(page.contains("Nothing runs"), "the blog is not alice's to see");
+    assert!(
+        page.contains("Nothing is running"),
+        "the blog is not alice's to see"
+    );
     assert!(page.contains(&format!("deployment {}", running.id)));
     assert!(!page.contains(&format!("/deployments/{}\"", running.id)) && !page.contains("blog"));
     assert!(page.contains(&format!(

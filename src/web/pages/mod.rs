@@ -7,13 +7,30 @@ pub mod audit;
 pub mod deployment;
 pub mod diff;
 pub mod environment;
+mod filter;
 pub mod history;
 pub mod overview;
 pub mod project;
 
 use std::borrow::Borrow;
 
+use askama::Template;
+use poem::Response;
+use poem::http::StatusCode;
+
+use crate::domain::Result;
 use crate::web::format;
+use crate::web::forms::Complaints;
+use crate::web::frame::html;
+
+/// A page with a form; status 422 when there are complaints about it.
+fn form_page(page: &impl Template, complaints: &Complaints) -> Result<Response> {
+    let mut response = html(page)?;
+    if !complaints.is_empty() {
+        response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    Ok(response)
+}
 
 /// `1 commit`, `1,204 commits`: for templates, which hold counts as `usize`.
 pub fn count(amount: impl Borrow<usize>, noun: &str) -> String {

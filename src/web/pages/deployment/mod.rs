@@ -28,7 +28,7 @@ use log::{LogQuery, LogView};
 use panel::ActsView;
 pub use state::StateView;
 
-use crate::app::deployments;
+use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
 use crate::domain::{Action, CommitId, Deployment, DeploymentId, Kind, Result, Share, Strategy};
 use crate::web::frame::{Frame, Section, html};
@@ -210,7 +210,7 @@ pub async fn events(
     };
     let stream = live::stream(app.clone(), visitor.channels(), id, seen, filter);
     let period = visitor.site().settings.judge_streams_every;
-    let place = deployments::resource(&watched.deployment);
+    let place = resource_then(&watched.deployment);
     let stream = live::while_allowed(stream, period, move || {
         let (visitor, place) = (visitor.clone(), place.clone());
         async move { visitor.app().may(visitor.actor(), Action::View, &place) && visitor.still_stands().await }

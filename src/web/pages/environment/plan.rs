@@ -7,11 +7,11 @@ use crate::app::App;
 use crate::app::commits::{Change, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
 use crate::app::places::{EnvironmentView, Leave};
-use crate::app::strategies::StrategyForm;
 use crate::domain::{Actor, ClusterId, Error, ErrorKind, Instant, Kind, Refusal, Result, ServerId};
 use crate::git::CommitInfo;
 use crate::web::forms::Complaints;
 use crate::web::pages::count;
+use crate::web::strategy_form::StrategyForm;
 use crate::web::{csrf, urls};
 
 /// What the address of the page chooses.
@@ -44,7 +44,7 @@ pub struct Given {
     request_key: String,
     /// A strategy other than the environment's; empty: its own.
     pub strategy: String,
-    /// See [`crate::app::strategies::StrategyForm`].
+    /// See [`crate::web::strategy_form::StrategyForm`].
     pub batch: String,
     /// See there.
     pub keep: String,

@@ -8,11 +8,11 @@ use crate::app::App;
 use crate::app::deployments::Choice;
 use crate::app::places::EnvironmentView;
 use crate::app::plans;
-use crate::app::strategies::StrategyForm;
 use crate::domain::rollout::Batch;
 use crate::domain::{Actor, Error, Instant, Kind, Plan, Result, ServerId, Strategy};
 use crate::web::pages::count;
 use crate::web::pages::deployment::{hold_words, strategy_words};
+use crate::web::strategy_form::StrategyForm;
 
 /// Names shown at once; the rest unfolds.
 const NAMES: usize = 12;
