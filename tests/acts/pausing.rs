@@ -120,7 +120,8 @@ async fn who_may_deploy_may_answer_and_nobody_twice() {
         .unwrap();
 
     let stored = rows::take_answer(&world.store, id).await.unwrap().unwrap();
-    assert_eq!((stored.answer, stored.by.as_str()), (Answer::Skip, "dora"));
+    let dora = Answerer::Person("dora".to_owned());
+    assert_eq!((stored.answer, stored.by), (Answer::Skip, dora));
     let twice = deployments::answer(&world.app, &person("admin"), id, Answer::Stop).await;
     assert!(twice.unwrap_err().message().contains("answered already"));
     assert_eq!(
