@@ -135,8 +135,8 @@ impl FormData {
     ///
     /// # Errors
     /// The complaints of all fields that cannot be read.
-    pub fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T> {
-        let mut reader = Reader {
+    pub fn read<T>(&self, read: impl FnOnce(&mut FormReader<'_>) -> Option<T>) -> Result<T> {
+        let mut reader = FormReader {
             form: self,
             wrong: Vec::new(),
         };
@@ -166,13 +166,13 @@ impl FormData {
 
 /// Reads the fields of a form and gathers complaints.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct FormReader<'a> {
     /// The form.
     pub form: &'a FormData,
     wrong: Vec<FieldError>,
 }
 
-impl Reader<'_> {
+impl FormReader<'_> {
     /// Complains about a field.
     pub fn complain(&mut self, field: &str, message: impl Into<String>) {
         self.wrong.push(FieldError {

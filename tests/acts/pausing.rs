@@ -3,8 +3,8 @@
 use deployer::app::deployments;
 use deployer::app::watch;
 use deployer::domain::{
-    Action, Answer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Pause, PauseReason,
-    ServerState,
+    Action, Answer, Answerer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Pause,
+    PauseReason, ServerState,
 };
 use deployer::store::Lease;
 use deployer::store::deployments as rows;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::app::filter::Filter;
 use crate::domain::{DeploymentState, Instant, Kind, Outcome, Result};
 use crate::store::Page;
-use crate::web::forms::{Complaints, FormData, Reader};
+use crate::web::forms::{Complaints, FormData, FormReader};
 use crate::web::urls;
 
 /// The place in a list, as the address has it.
@@ -147,7 +147,7 @@ pub fn read(sent: &FormData) -> Result<Filter> {
     sent.read(filter)
 }
 
-fn filter(form: &mut Reader) -> Option<Filter> {
+fn filter(form: &mut FormReader) -> Option<Filter> {
     let (from, to) = (day(form, "from", 0), day(form, "to", 1));
     let state = word(form, "state", DeploymentState::parse);
     let kind = word(form, "kind", Kind::parse);
@@ -182,7 +182,7 @@ fn whole_noun(action: &str) -> String {
 }
 
 /// The beginning of a day, or of one some days later.
-fn day(form: &mut Reader, field: &str, later: u64) -> Option<Instant> {
+fn day(form: &mut FormReader, field: &str, later: u64) -> Option<Instant> {
     let text = form.form.text(field).trim();
     if text.is_empty() {
         return None;
@@ -197,7 +197,7 @@ fn day(form: &mut Reader, field: &str, later: u64) -> Option<Instant> {
     instant
 }
 
-fn word<T>(form: &mut Reader, field: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+fn word<T>(form: &mut FormReader, field: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
     let text = form.form.text(field);
     let found = parse(text);
     if found.is_none() && !text.is_empty() {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Part, Tabs, may_configure, saved, settle, tabs};
 use crate::app::balancers::{self, BalancerKind, BalancerSpec, BalancerView, ByHand};
 use crate::domain::{Balancer, BalancerId, Error, Result};
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::urls;
@@ -118,7 +118,7 @@ pub async fn edit(
     saved(&visitor, said, &urls::admin_balancer(id)).await
 }
 
-fn spec(form: &mut Reader) -> Option<BalancerSpec> {
+fn spec(form: &mut FormReader) -> Option<BalancerSpec> {
     let (name, kind) = (form.parse("name"), form.parse("kind"));
     Some(BalancerSpec {
         name: name?,

@@ -11,7 +11,7 @@ use crate::app::admin::clusters::{self, ClusterSpec};
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::balancers;
 use crate::domain::{Balancer, Cluster, Member, Result, Server, ServerId};
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::urls;
@@ -163,7 +163,7 @@ fn name_field(server: ServerId) -> String {
     format!("balancer-name-{server}")
 }
 
-fn spec(form: &mut Reader) -> Option<ClusterSpec> {
+fn spec(form: &mut FormReader) -> Option<ClusterSpec> {
     let name = form.parse("name");
     let unknown = || "Choose a balancer from the list, or none.".to_owned();
     let balancer = match form.form.text("balancer") {

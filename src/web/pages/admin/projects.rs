@@ -9,7 +9,7 @@ use crate::access::Permit;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::projects::{self, ProjectSpec};
 use crate::domain::{Environment, Project, Result, SyncMethod};
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
@@ -171,7 +171,7 @@ pub async fn edit(
     saved(&visitor, said, &urls::admin_project(changed.name.as_str())).await
 }
 
-fn spec(form: &mut Reader) -> Option<ProjectSpec> {
+fn spec(form: &mut FormReader) -> Option<ProjectSpec> {
     let (name, description, git_url) = (
         form.parse("name"),
         form.parse("description"),

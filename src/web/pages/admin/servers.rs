@@ -12,7 +12,7 @@ use crate::app::admin::host_keys;
 use crate::app::admin::inventory::{self, Inventory, Running};
 use crate::app::admin::servers::{self, ServerSpec, Tried};
 use crate::domain::{HostKey, Instant, Result, Server, ServerId};
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
 use crate::web::urls;
@@ -173,7 +173,7 @@ fn filled(server: &Server) -> FormData {
         .with_tick("active", server.active)
 }
 
-fn spec(form: &mut Reader) -> Option<ServerSpec> {
+fn spec(form: &mut FormReader) -> Option<ServerSpec> {
     let (name, address, port) = (form.parse("name"), form.parse("address"), form.parse("port"));
     Some(ServerSpec {
         name: name?,

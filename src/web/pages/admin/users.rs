@@ -9,7 +9,7 @@ use super::{Part, Tabs, may_administer, saved, settle, tabs};
 use crate::app::accounts::{self, NewUser};
 use crate::app::admin::users::{self, UserSpec};
 use crate::domain::{Result, User};
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::urls;
@@ -144,7 +144,7 @@ fn filled(user: &User) -> FormData {
         .with("email", &user.email)
 }
 
-fn spec(form: &mut Reader) -> Option<UserSpec> {
+fn spec(form: &mut FormReader) -> Option<UserSpec> {
     let display_name = form.check(accounts::check_title(form.form.text("display_name")));
     let email = form.check(accounts::check_email(form.form.text("email")));
     Some(UserSpec {
@@ -153,7 +153,7 @@ fn spec(form: &mut Reader) -> Option<UserSpec> {
     })
 }
 
-fn new_user(form: &mut Reader) -> Option<NewUser> {
+fn new_user(form: &mut FormReader) -> Option<NewUser> {
     let (name, spec, password) = (form.parse("name"), spec(form), password(form));
     let spec = spec?;
     Some(NewUser {
@@ -165,7 +165,7 @@ fn new_user(form: &mut Reader) -> Option<NewUser> {
 }
 
 /// The password as typed; `None`: one is to be generated.
-fn password(form: &mut Reader) -> Option<Option<String>> {
+fn password(form: &mut FormReader) -> Option<Option<String>> {
     match form.form.text("password") {
         "" => Some(None),
         typed => {

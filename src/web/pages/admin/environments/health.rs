@@ -8,7 +8,7 @@ use crate::domain::HealthCheck;
 use crate::domain::health::{
     AskedFrom, CommandProbe, HttpProbe, LONGEST_INTERVAL, LONGEST_LIMIT, MOST_ATTEMPTS, Probe, TcpProbe,
 };
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 
 /// The kinds of check, as the form names them.
 pub(super) const KINDS: &[(&str, &str)] = &[
@@ -84,7 +84,7 @@ pub(super) fn fill(form: FormData, check: Option<&HealthCheck>) -> FormData {
 }
 
 /// The check, where one is chosen and nothing is wrong with it.
-pub(super) fn read(form: &mut Reader) -> Option<Option<HealthCheck>> {
+pub(super) fn read(form: &mut FormReader) -> Option<Option<HealthCheck>> {
     let before = form.complaints();
     let probe = match form.form.text("health_kind") {
         "" => return Some(None),
@@ -125,7 +125,7 @@ pub(super) fn read(form: &mut Reader) -> Option<Option<HealthCheck>> {
     (form.complaints() == before).then_some(Some(check))
 }
 
-fn http(form: &mut Reader) -> HttpProbe {
+fn http(form: &mut FormReader) -> HttpProbe {
     let status = form.parse("health_status");
     HttpProbe {
         port: port(form),
@@ -139,7 +139,7 @@ fn http(form: &mut Reader) -> HttpProbe {
     }
 }
 
-fn port(form: &mut Reader) -> u16 {
+fn port(form: &mut FormReader) -> u16 {
     // As above: any other port than none.
     form.parse::<Within<1, 65_535>>("health_port")
         .map_or(1, Within::get)

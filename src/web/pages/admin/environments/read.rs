@@ -4,7 +4,7 @@ use super::{health, rollout};
 use crate::app::admin::environments::EnvironmentSpec;
 use crate::app::admin::variables::{VariablesSpec, plain_lines};
 use crate::domain::{Environment, EnvironmentOptions};
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 
 /// The form of an environment as it is; without the values of secrets.
 pub(super) fn filled(environment: &Environment) -> FormData {
@@ -54,7 +54,7 @@ pub(super) fn complete(form: &mut FormData, options: &EnvironmentOptions) {
 }
 
 /// The command that the fields make.
-pub(super) fn spec(form: &mut Reader) -> Option<EnvironmentSpec> {
+pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
     let (name, branch, target_path) = (
         form.parse("name"),
         form.parse("branch"),
@@ -97,7 +97,7 @@ pub(super) fn spec(form: &mut Reader) -> Option<EnvironmentSpec> {
 }
 
 /// Plain variables are lines; secret ones are pairs of fields, where an empty value keeps the old.
-fn variables(form: &mut Reader) -> Option<VariablesSpec> {
+fn variables(form: &mut FormReader) -> Option<VariablesSpec> {
     let mut spec = VariablesSpec::default();
     let plain = read_plain(form.form.text("variables"), &mut spec);
     let plain = form.take("variables", plain);

@@ -2,7 +2,7 @@
 
 use crate::app::admin::environments::MostFailed;
 use crate::domain::{EnvironmentOptions, Error, OnFailure, Strategy};
-use crate::web::forms::{FormData, Reader};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::strategy_form::StrategyForm;
 
 /// The strategies, as the form names them.
@@ -71,11 +71,11 @@ pub(super) fn strategy(form: &FormData) -> StrategyForm {
     }
 }
 
-pub(super) fn read_strategy(form: &mut Reader) -> Option<Strategy> {
+pub(super) fn read_strategy(form: &mut FormReader) -> Option<Strategy> {
     form.check(strategy(form.form).read().map_err(Error::fields))
 }
 
-pub(super) fn read_on_failure(form: &mut Reader) -> Option<OnFailure> {
+pub(super) fn read_on_failure(form: &mut FormReader) -> Option<OnFailure> {
     match form.form.text("on_failure") {
         "stop" => Some(OnFailure::Stop),
         "roll-back" => Some(OnFailure::RollBack),
