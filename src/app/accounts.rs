@@ -1,6 +1,6 @@
-//! Local users: adding them, their passwords, shutting them out, and whether a password fits.
+//! Local accounts: adding users, their passwords, disabling them, checking a password.
 //!
-//! What a user may do is not decided here but by the policy. Passwords are kept as argon2id hashes
+//! What a user may do is decided by policy. Passwords are kept as argon2id hashes
 //! with the parameters of the `argon2` crate (those OWASP names); each takes some 20 MB and tens of
 //! milliseconds, so hashing runs on threads that may block.
 
@@ -9,7 +9,7 @@ use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use serde_json::json;
 
-use super::admin::{Wrongs, mail_address};
+use super::admin::mail_address;
 use crate::access::Permit;
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Error, Event, EventKind, Name, Resource, Result, User, UserId};
@@ -21,7 +21,7 @@ pub const SHORTEST_PASSWORD: usize = 10;
 /// Longer ones only make hashing slow.
 pub const LONGEST_PASSWORD: usize = 1000;
 
-/// Where a password is compared when there is no such user, so that the answer takes as long.
+/// The hash to compare with when there is no such user, so that the answer takes as long.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$l6t8mWT8sQf3gXrGj1O9y0bVd6q0v4HkM5f2n6rZbqM";
 
@@ -49,15 +49,11 @@ pub struct NewUser {
 pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     demand(permit)?;
     if new.name.as_str() == GUEST {
-        let message = format!("“{GUEST}” is who acts without login; take another name.");
+        let message = format!("“{GUEST}” is the account of visitors without login; choose another name.");
         return Err(Error::field("name", message));
     }
-    let mut wrong = Wrongs::default();
-    let display_name = wrong.take("display_name", check_title(&new.display_name));
-    let email = wrong.take("email", check_email(&new.email));
-    let Some((display_name, email)) = display_name.zip(email) else {
-        return Err(wrong.into_error());
-    };
+    let display_name = check_title(&new.display_name)?;
+    let email = check_email(&new.email)?;
     let hash = match new.password {
         Some(password) => Some(hashed(password).await?),
         None => None,
@@ -82,7 +78,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     Ok(user)
 }
 
-/// Gives a user another password.
+/// Sets the password of a user.
 ///
 /// # Errors
 /// Not found; a complaint about the field `password`.
@@ -99,7 +95,7 @@ pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: 
     Ok(user)
 }
 
-/// Shuts a user out, or lets them in again. Nothing happens to one who is so already.
+/// Disables or enables an account; does nothing when it already is.
 ///
 /// # Errors
 /// Not found.
@@ -160,20 +156,27 @@ pub fn check_password(password: &str) -> Result<()> {
     Ok(())
 }
 
-/// A name for people as typed, which may be empty; or what is wrong with it.
-pub(super) fn check_title(text: &str) -> Result<String, String> {
+/// A display name without spaces around it; may be empty.
+///
+/// # Errors
+/// A complaint about the field `display_name`.
+pub fn check_title(text: &str) -> Result<String> {
     let text = text.trim();
     if text.chars().count() > TITLE_LIMIT || text.chars().any(char::is_control) {
-        return Err(format!("Keep it under {TITLE_LIMIT} characters, on one line."));
+        let message = format!("Keep it under {TITLE_LIMIT} characters, on one line.");
+        return Err(Error::field("display_name", message));
     }
     Ok(text.to_owned())
 }
 
-/// A mail address as typed, which may be missing; or what is wrong with it.
-pub(super) fn check_email(text: &str) -> Result<String, String> {
+/// An e-mail address without spaces around it; may be empty.
+///
+/// # Errors
+/// A complaint about the field `email`.
+pub fn check_email(text: &str) -> Result<String> {
     match text.trim() {
         "" => Ok(String::new()),
-        text => mail_address(text),
+        text => mail_address(text).map_err(|message| Error::field("email", message)),
     }
 }
 
@@ -193,7 +196,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 
-/// A permit for something else is a fault of the caller, not of the person.
+/// A permit for something else is a fault of the caller, not of the user.
 fn demand(permit: &Permit) -> Result<()> {
     if permit.covers(Action::Administer, &Resource::Everything) {
         return Ok(());

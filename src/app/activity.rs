@@ -1,69 +1,69 @@
-//! What goes on now: what runs, what waits and for what, what failed lately.
+//! Activity: what is running, what waits and for what, what failed recently.
 
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
 
 use super::App;
-use super::deployments::resource;
-use super::history::{self, Filter, Visible};
+use super::filter::Filter;
+use super::history::{self, Visible};
+use super::naming::resource_then;
 use crate::domain::deployment::ServerState;
 use crate::domain::{Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, Result};
 use crate::store::{Page, deployments, queue};
 
-/// Failures shown: more than anybody mends in a day.
+/// Failures shown: more than anybody fixes in a day.
 const FAILURES: u64 = 20;
-/// What failed before this is history, not news.
+/// What failed earlier is history, not news.
 const LATELY: TimeDelta = TimeDelta::days(7);
-/// Deployments shown that ended well, to see that something moves.
+/// Finished deployments shown.
 const ENDED: usize = 10;
-/// The newest deployments looked at to find those: most of them ended well.
+/// Newest deployments searched for them: most of them did not fail.
 const LATEST: u64 = 40;
 
-/// What goes on, as far as somebody may see it.
+/// The activity that a user may see.
 #[derive(Debug, Clone)]
 pub struct Activity {
-    /// What runs or waits for a person, oldest first.
+    /// Running or paused, oldest first.
     pub running: Vec<Running>,
-    /// What waits, in the order in which it will begin; what waits for its time or for an approval
-    /// comes last.
+    /// Waiting, in the order in which they will begin; those scheduled or awaiting approval come last.
     pub waiting: Vec<Waiting>,
-    /// What failed in the last days, newest first.
+    /// Failed in the last days, newest first.
     pub failed: Vec<Deployment>,
-    /// What ended otherwise in the last days, newest first.
+    /// Finished otherwise in the last days, newest first.
     pub ended: Vec<Deployment>,
     /// When this was read.
     pub at: Instant,
 }
 
-/// A deployment that runs.
+/// A running deployment.
 #[derive(Debug, Clone)]
 pub struct Running {
     /// Itself.
     pub deployment: Deployment,
-    /// Servers that are through.
+    /// Servers that are done.
     pub done: usize,
-    /// All of its servers that are not left alone.
+    /// All its servers that are not skipped.
     pub total: usize,
 }
 
-/// A deployment that waits.
+/// A waiting deployment.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     /// Itself.
     pub deployment: Deployment,
-    /// Place in the queue, from 1; `None` while it waits for its time or for an approval.
+    /// Position in the queue, from 1; `None` while it is scheduled or awaits approval.
     pub position: Option<usize>,
-    /// What has to end first; empty when only a worker is missing.
+    /// What has to end first; empty when it only waits for a worker.
     pub behind: Vec<Obstacle>,
 }
 
-/// Where a deployment stands in the queue.
+/// The position of a deployment in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// Its place, from 1.
+    /// From 1.
     pub position: usize,
-    /// What has to end first; empty when only a worker is missing.
+    /// What has to end first; empty when it only waits for a worker.
     pub behind: Vec<Obstacle>,
 }
 
@@ -76,7 +76,7 @@ pub struct Obstacle {
     pub place: Option<(String, String)>,
 }
 
-/// What goes on, for somebody.
+/// The present activity.
 ///
 /// # Errors
 /// Forbidden, when `actor` may see nothing at all.
@@ -106,7 +106,8 @@ pub async fn now(app: &App, actor: &Actor) -> Result<Activity> {
     })
 }
 
-/// Where a deployment stands in the queue, as far as somebody may know; `None` when it is not in it.
+/// The position of a deployment in the queue, with what `actor` may know of those before it; `None`
+/// when it is not queued.
 ///
 /// # Errors
 /// Of the store.
@@ -118,7 +119,7 @@ pub async fn turn(app: &App, actor: &Actor, id: DeploymentId) -> Result<Option<T
     let mut behind = Vec::new();
     for &id in others {
         let other = deployments::by_id(&app.store, id).await?;
-        let seen = app.may(actor, Action::View, &resource(&other));
+        let seen = app.may(actor, Action::View, &resource_then(&other));
         behind.push(Obstacle {
             id,
             place: seen.then_some((other.project, other.environment)),

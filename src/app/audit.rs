@@ -1,9 +1,10 @@
 //! The audit log, as auditors read it.
 
 use super::App;
+use super::filter::Filter;
 use crate::access::Permit;
 use crate::domain::{Action, AuditEvent, Error, Resource, Result};
-use crate::store::audit::{self, Filter};
+use crate::store::audit;
 use crate::store::{Page, Paged};
 
 /// A page of `limit` events, newest first. Needs a permit for [`Action::Audit`].
@@ -15,7 +16,7 @@ pub async fn browse(
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {
     demand_audit(permit)?;
-    audit::list(&app.store, filter, page, limit).await
+    audit::list(&app.store, &filter.events(), page, limit).await
 }
 
 /// What a check of the chain found.

@@ -1,70 +1,82 @@
-//! Balancers: added, edited, deleted; what they say of their servers; taking one out and putting it
+//! Balancers: added, changed, deleted; the state of their servers; taking a server out and putting it
 //! back by hand.
+
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::admin::{Wrongs, changes, demand_everything, name};
+use super::admin::{changes, demand_everything};
 use super::{App, start};
 use crate::access::Permit;
 use crate::balancer::{self, Admin, Merged, Reading, Slot};
 use crate::domain::{Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
 use crate::store::{balancers, clusters, deployments};
 
-/// The form of a balancer, as typed.
-#[derive(Debug, Clone, Default)]
-pub struct BalancerForm {
-    /// See [`Balancer::name`].
-    pub name: String,
-    /// `runtime` or `stats`.
-    pub kind: String,
-    /// One address per line.
-    pub endpoints: String,
+/// How a balancer is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BalancerKind {
+    /// Through HAProxy's runtime socket.
+    Runtime,
+    /// Through HAProxy's statistics page.
+    Stats,
 }
 
-impl BalancerForm {
-    /// The form of a balancer as it is.
-    pub fn of(balancer: &Balancer) -> Self {
-        Self {
-            name: balancer.name.to_string(),
-            kind: balancer.kind.clone(),
-            endpoints: balancer.endpoints.join("\n"),
+impl BalancerKind {
+    /// As the store writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Runtime => "runtime",
+            Self::Stats => "stats",
         }
     }
+}
 
-    fn check(&self, app: &App, before: Option<&Balancer>) -> Result<Balancer> {
-        let mut wrong = Wrongs::default();
-        let name = wrong.take("name", name(&self.name));
-        if !matches!(self.kind.as_str(), "runtime" | "stats") {
-            wrong.add("kind", "Choose how it is spoken to from the list.");
-        }
-        let lines = self.endpoints.lines().map(str::trim);
-        let endpoints: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        let Some(name) = name.filter(|_| wrong.is_empty()) else {
-            return Err(wrong.into_error());
-        };
+impl FromStr for BalancerKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Runtime, Self::Stats].into_iter();
+        let mut found = known.filter(|kind| kind.as_str() == text);
+        found
+            .next()
+            .ok_or_else(|| "Choose a connection from the list.".to_owned())
+    }
+}
+
+/// A balancer as it is to be: the command to add or change one.
+#[derive(Debug, Clone)]
+pub struct BalancerSpec {
+    /// See [`Balancer::name`].
+    pub name: Name,
+    /// See [`Balancer::kind`].
+    pub kind: BalancerKind,
+    /// See [`Balancer::endpoints`].
+    pub endpoints: Vec<String>,
+}
+
+impl BalancerSpec {
+    fn check(self, app: &App, id: BalancerId, settings: Value) -> Result<Balancer> {
         let balancer = Balancer {
-            id: before.map_or(BalancerId(0), |one| one.id),
-            name,
-            kind: self.kind.clone(),
-            endpoints,
-            settings: before.map_or(Value::Null, |one| one.settings.clone()),
+            id,
+            name: self.name,
+            kind: self.kind.as_str().to_owned(),
+            endpoints: self.endpoints,
+            settings,
         };
-        // Whoever opens it says best what is wrong with its addresses.
-        if let Err(error) = balancer::Balancer::open(&balancer, &start::balancer_options(&app.config)) {
-            wrong.add("endpoints", error.to_string());
-            return Err(wrong.into_error());
-        }
+        // Opening it finds every fault of its addresses; nothing is connected to.
+        let opened = balancer::Balancer::open(&balancer, &start::balancer_options(&app.config));
+        opened.map_err(|error| Error::field("endpoints", error.to_string()))?;
         Ok(balancer)
     }
 }
 
-/// All of them, by name.
+/// All balancers, by name.
 pub async fn list(app: &App, permit: &Permit) -> Result<Vec<Balancer>> {
     demand_everything(permit)?;
     balancers::list(&app.store).await
 }
 
-/// One of them.
+/// A balancer by its id.
 ///
 /// # Errors
 /// Not found.
@@ -77,9 +89,9 @@ pub async fn by_id(app: &App, permit: &Permit, id: BalancerId) -> Result<Balance
 ///
 /// # Errors
 /// Complaints about fields.
-pub async fn add(app: &App, permit: &Permit, form: &BalancerForm) -> Result<Balancer> {
+pub async fn add(app: &App, permit: &Permit, spec: BalancerSpec) -> Result<Balancer> {
     demand_everything(permit)?;
-    let balancer = form.check(app, None)?;
+    let balancer = spec.check(app, BalancerId(0), Value::Null)?;
     let change = app.store.change(permit, app.now()).await?;
     let balancer = balancers::insert(&change, &balancer).await?;
     let resource = resource(&balancer.name);
@@ -89,15 +101,15 @@ pub async fn add(app: &App, permit: &Permit, form: &BalancerForm) -> Result<Bala
     Ok(balancer)
 }
 
-/// Changes a balancer. A form sent twice changes nothing the second time.
+/// Changes a balancer; the same command again changes nothing.
 ///
 /// # Errors
 /// Complaints about fields; not found.
-pub async fn edit(app: &App, permit: &Permit, id: BalancerId, form: &BalancerForm) -> Result<Balancer> {
+pub async fn edit(app: &App, permit: &Permit, id: BalancerId, spec: BalancerSpec) -> Result<Balancer> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
     let before = balancers::by_id(&change, id).await?;
-    let changed = form.check(app, Some(&before))?;
+    let changed = spec.check(app, id, before.settings.clone())?;
     if before != changed {
         balancers::update(&change, &changed).await?;
         let detail = changes(&told(&before), &told(&changed));
@@ -132,7 +144,7 @@ pub async fn delete(app: &App, permit: &Permit, id: BalancerId) -> Result<Balanc
     Ok(balancer)
 }
 
-/// What is done to a server by hand.
+/// What a person does to a server by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByHand {
     /// No new sessions; those it has may end.
@@ -144,7 +156,7 @@ pub enum ByHand {
 }
 
 impl ByHand {
-    /// Reads what a form sends.
+    /// The act of this name.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "drain" => Some(Self::Drain),
@@ -154,7 +166,7 @@ impl ByHand {
         }
     }
 
-    /// How the server stands afterwards.
+    /// The state of the server afterwards.
     fn service(self) -> Service {
         match self {
             Self::Drain | Self::Maint => Service::ByHand,
@@ -171,23 +183,23 @@ impl ByHand {
     }
 }
 
-/// What a balancer says now.
+/// The present state of a balancer.
 #[derive(Debug, Clone)]
 pub struct BalancerView {
     /// Itself.
     pub balancer: Balancer,
     /// Its backends in its order, each with its servers.
     pub backends: Vec<(String, Vec<SlotView>)>,
-    /// Endpoints that could not be asked, and why not.
+    /// Endpoints that did not answer, and why not.
     pub failures: Vec<(String, String)>,
 }
 
-/// A server in a backend, as all endpoints tell it.
+/// A server in a backend, as all endpoints report it.
 #[derive(Debug, Clone)]
 pub struct SlotView {
     /// The balancer's name for it.
     pub server: String,
-    /// `ready`, `drain` or `maint`: what was decided about it.
+    /// `ready`, `drain` or `maint`: the administrative state.
     pub decided: &'static str,
     /// Takes new sessions on every endpoint.
     pub up: bool,
@@ -201,10 +213,11 @@ pub struct SlotView {
     pub last_check: String,
 }
 
-/// Asks a balancer what it sees. An endpoint that is away is told with the others.
+/// Asks a balancer for the state of its servers. Endpoints that do not answer are reported with the
+/// others.
 ///
 /// # Errors
-/// Not found. What is wrong with its settings is told as a failure.
+/// Not found. Wrong settings are reported as a failure.
 pub async fn look(app: &App, permit: &Permit, id: BalancerId) -> Result<BalancerView> {
     let row = by_id(app, permit, id).await?;
     let opened = balancer::Balancer::open(&row, &start::balancer_options(&app.config));
@@ -267,8 +280,8 @@ fn slot_view(merged: &Merged) -> SlotView {
     }
 }
 
-/// Takes a server out or puts it back, on every endpoint. It is written down before it is done, as
-/// what was asked for, and a failure with what came of it.
+/// Takes a server out or puts it back, on every endpoint. The act is recorded before it is done, and
+/// a failure afterwards.
 ///
 /// # Errors
 /// Not found; a slot the balancer does not know; a balancer that cannot be reached or refuses.
@@ -285,7 +298,7 @@ pub async fn act(
     let slot = Slot::new(backend, server)?;
     let change = app.store.change(permit, app.now()).await?;
     let detail = json!({ "backend": backend, "server": server });
-    // What a deployment had left out there is theirs who decided about it last.
+    // Whoever decided last is responsible: the keeper no longer puts back what a deployment left out.
     deployments::decided_by_hand(&change, id, (backend, server), act.service()).await?;
     let event = Event::new(act.event(), detail).about(resource(&row.name));
     change.commit(event).await?;

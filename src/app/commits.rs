@@ -1,5 +1,4 @@
-//! Commits as people look at them: a branch page by page, what would change; and keeping the mirror
-//! they are read from fresh.
+//! Commits: a branch page by page, what a deployment would change, and keeping the mirror fresh.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,8 +7,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use super::deployments::{Choice, promotion_source, proven};
-use super::places::{Place, resource};
+use super::deployments::{promotion_source, proven};
+use super::naming::{Choice, resource};
+use super::places::Place;
 use crate::domain::{
     Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Project, Resource, Result,
 };
@@ -22,12 +22,12 @@ pub const PAGE: usize = 150;
 const RECENT: usize = 12;
 /// How old a mirror may be before a visit fetches it: people push and look at once.
 const STALE_AFTER: Duration = Duration::from_secs(60);
-/// How long a person waits for a fetch before it goes on without them.
+/// How long a person waits for a fetch, which then continues in the background.
 const FETCH_PATIENCE: Duration = Duration::from_secs(8);
 /// Commits and files listed in a preview; the diff page shows all.
 const PREVIEW: usize = 40;
 
-/// Fetches in the background when nobody has for a while. Whoever reads never waits for it.
+/// Fetches in the background when the last fetch is a while ago. No reader waits for it.
 pub fn refresh(app: &App, project: &Project) -> Freshness {
     let Ok(mirror) = app.mirror(project) else {
         return Freshness::default();
@@ -60,19 +60,19 @@ pub async fn freshness(app: &App, actor: &Actor, project: &str) -> Result<Freshn
         .unwrap_or_default())
 }
 
-/// What became of an explicit fetch.
+/// The result of an explicit fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// It is done, and so many branches and tags moved.
+    /// Done; so many branches and tags moved.
     Done(usize),
-    /// It takes longer than a person waits, and goes on.
+    /// It continues in the background.
     GoesOn,
 }
 
 /// Fetches a project's repository now, for somebody who may deploy it somewhere.
 ///
 /// # Errors
-/// Not found; forbidden; what kept the repository from being fetched.
+/// Not found; forbidden; a failed fetch.
 pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
     let project = viewed(app, actor, project).await?;
     let places = environments::list(&app.store, project.id).await?;
@@ -80,7 +80,7 @@ pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
         .iter()
         .map(|environment| resource(&project, environment))
         .find(|place| app.may(actor, Action::Deploy, place));
-    // Without one the first place refuses, with its reason.
+    // Without one, the first environment gives the refusal.
     let fallback = || match places.first() {
         Some(first) => (Action::Deploy, resource(&project, first)),
         None => (Action::Configure, Resource::Project(project.name.to_string())),
@@ -124,9 +124,9 @@ pub struct CommitsWanted {
 pub struct CommitList {
     /// Newest first.
     pub commits: Vec<CommitInfo>,
-    /// Where the next page begins.
+    /// The beginning of the next page.
     pub next: Option<Cursor>,
-    /// How many were looked at, when searched.
+    /// How many commits a search looked at.
     pub searched: Option<usize>,
     /// Those that may be deployed to the environment; `None`: all of them.
     pub proven: Option<HashSet<CommitId>>,
@@ -135,16 +135,16 @@ pub struct CommitList {
 }
 
 impl CommitList {
-    /// Whether policy of promotion lets `commit` be deployed.
+    /// Whether the promotion chain allows `commit`.
     pub fn is_proven(&self, commit: &CommitId) -> bool {
         self.proven.as_ref().is_none_or(|proven| proven.contains(commit))
     }
 }
 
-/// Commits of a branch, with the marks of one environment. The caller has been let see both.
+/// Commits of a branch, with the marks of one environment. The caller checked that both may be seen.
 ///
 /// # Errors
-/// What the mirror has to say: not fetched, empty, no such branch.
+/// Not fetched, empty, no such branch.
 pub async fn list(
     app: &App,
     project: &Project,
@@ -197,23 +197,23 @@ pub async fn branches(app: &App, project: &Project) -> Result<Vec<Branch>> {
     Ok(app.mirror(project)?.branches().await?)
 }
 
-/// How far what runs in an environment is from something else.
+/// How far the commit of an environment is from another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Distance {
-    /// Commits it has that the other has not.
+    /// Commits only it has.
     pub ahead: usize,
-    /// Commits the other has.
+    /// Commits only the other has.
     pub behind: usize,
 }
 
-/// How far `place` is from `other`; `None` where that cannot be told.
+/// How far `place` is from `other`; `None` when unknown.
 pub async fn distance(app: &App, project: &Project, place: &Place, other: &CommitId) -> Option<Distance> {
     let mirror = app.mirror(project).ok()?;
     let (ahead, behind) = mirror.ahead_behind(&place.current()?.commit, other).await.ok()?;
     Some(Distance { ahead, behind })
 }
 
-/// What a commit would change on the servers that run another one now.
+/// What a commit would change on the servers that run the same commit now.
 #[derive(Debug, Clone)]
 pub struct Change {
     /// What they run; `None`: nothing yet.
@@ -222,9 +222,9 @@ pub struct Change {
     pub servers: Vec<String>,
     /// The commits they would get.
     pub coming: Commits,
-    /// How many commits they would lose: more than none is a way back.
+    /// How many commits it would remove.
     pub going: usize,
-    /// The files that would change; `None` when what they run is gone from the repository.
+    /// The files that would change; `None` when their commit is gone from the repository.
     pub files: Option<ChangedFiles>,
 }
 
@@ -247,10 +247,10 @@ pub struct Preview {
 }
 
 /// What deploying `wanted` (a hash, its first digits, a branch or a tag) would change on the
-/// servers that `choice` means. The caller has been let see the environment.
+/// servers of `choice`. The caller checked that the environment may be seen.
 ///
 /// # Errors
-/// Complaints about the field `commit`; what the mirror has to say.
+/// Complaints about the field `commit`; those of the mirror.
 pub async fn preview(
     app: &App,
     project: &Project,

@@ -1,23 +1,22 @@
-//! Looking back: all deployments that somebody may see, filtered, page by page.
+//! The history: all deployments that a user may see, filtered, page by page.
 //!
-//! What may be seen is worked out before the rows are read, place by place (a project and an
-//! environment, by the names they had), and becomes part of the query. So a page is full whoever
-//! reads it, and the one after it begins where it ended.
+//! What a user may see is computed first, per project and environment (by the names they had), and
+//! becomes part of the query. So every page is full for every reader, and the next one begins where
+//! it ended.
 
 use super::App;
+use super::filter::Filter;
 use crate::domain::{Action, Actor, Deployment, Instant, Resource, Result};
 use crate::store::deployments::{self, Place};
 use crate::store::environments;
 use crate::store::{Page, Paged, projects};
 
-pub use crate::store::deployments::Filter;
-
-/// The places somebody may see.
+/// The projects and environments a user may see.
 #[derive(Debug, Clone, Default)]
 pub struct Visible {
-    /// Projects and environments that exist or were ever deployed to, in order.
+    /// Those that exist or were ever deployed to, in order.
     pub places: Vec<Place>,
-    /// Whether that is all there is.
+    /// Whether they are all there are.
     pub is_all: bool,
 }
 
@@ -51,22 +50,19 @@ impl Visible {
         names
     }
 
-    /// `filter` held to what may be seen.
-    fn hold(&self, filter: &Filter) -> Filter {
-        let mut held = filter.clone();
-        if !self.is_all {
-            let is = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|one| one == name);
-            let fits = |place: &&Place| is(&filter.project, &place.0) && is(&filter.environment, &place.1);
-            held.places = Some(self.places.iter().filter(fits).cloned().collect());
-        }
-        held
+    /// `filter` within what may be seen.
+    fn hold(&self, filter: &Filter) -> deployments::Filter {
+        let is = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|one| one == name);
+        let fits = |place: &&Place| is(&filter.project, &place.0) && is(&filter.environment, &place.1);
+        let places = || self.places.iter().filter(fits).cloned().collect();
+        filter.deployments((!self.is_all).then(places))
     }
 }
 
 /// What `actor` may see now.
 ///
 /// # Errors
-/// Forbidden, when there is something and nothing of it may be seen.
+/// Forbidden, when there are some and `actor` may see none.
 pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
     let mut places = deployments::places(&app.store).await?;
     let projects = projects::list(&app.store).await?;
@@ -92,13 +88,13 @@ pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
 pub struct Found {
     /// The deployments, newest first.
     pub page: Paged<Deployment>,
-    /// What the reader may see at all: for choosing from.
+    /// What the reader may see at all, to choose from.
     pub visible: Visible,
     /// When this was read.
     pub at: Instant,
 }
 
-/// The deployments that `filter` takes and `actor` may see.
+/// The deployments that match `filter` and that `actor` may see.
 ///
 /// # Errors
 /// Forbidden, when `actor` may see nothing at all.
@@ -112,7 +108,7 @@ pub async fn find(app: &App, actor: &Actor, filter: &Filter, page: Page, limit: 
     })
 }
 
-/// The deployments that `filter` takes among those that may be seen.
+/// The deployments that match `filter` among those that may be seen.
 ///
 /// # Errors
 /// Of the store.

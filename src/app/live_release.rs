@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::App;
-use super::places::resource;
+use super::naming::{place, resource};
 use crate::domain::{Action, Actor, Environment, EnvironmentId, Error, Release, Result, ServerId};
 use crate::engine;
 use crate::ssh::Endpoint;
@@ -115,7 +115,7 @@ async fn door(
     action: Action,
     [project, environment, server]: [&str; 3],
 ) -> Result<Door> {
-    let (project, environment) = super::deployments::place(app, project, environment).await?;
+    let (project, environment) = place(app, project, environment).await?;
     app.permit(actor, action, &resource(&project, &environment))
         .await?;
     let server = servers::by_name(&app.store, server).await?;

@@ -1,27 +1,27 @@
-//! Locks: stopping deployments to an environment, a project or everything, with a reason that
-//! whoever runs into it reads. Whoever may `lock` a place may lift what locks it, whoever made it.
+//! Locks: they stop deployments to an environment, a project or everything, and give the reason.
+//! Whoever may `lock` there may lift any lock there.
 
 use serde_json::json;
 
 use super::App;
-use super::deployments::{REASON_LIMIT, place};
+use super::naming::{REASON_LIMIT, place};
 use crate::domain::{
     Action, Actor, Error, Event, EventKind, FieldError, Instant, Lock, LockId, Resource, Result,
 };
 use crate::store::{environments, locks, projects};
 
-/// A lock that somebody wants.
+/// The command to create a lock.
 #[derive(Debug, Clone)]
 pub struct NewLock {
     /// What is locked.
     pub over: Resource,
     /// Why; needed.
     pub reason: String,
-    /// When it ends by itself; `None`: when somebody lifts it.
+    /// When it expires; `None`: it has to be lifted.
     pub ends_at: Option<Instant>,
 }
 
-/// A lock in force, for a reader.
+/// A lock in force, as a reader sees it.
 #[derive(Debug, Clone)]
 pub struct LockView {
     /// Itself.
@@ -32,8 +32,7 @@ pub struct LockView {
     pub may_lift: bool,
 }
 
-/// What has to be allowed to lock this, and to lift that: everything at once is for those who
-/// administer it.
+/// The action that a lock, and lifting it, needs: locking everything takes an administrator.
 pub fn action_over(over: &Resource) -> Action {
     match over {
         Resource::Everything => Action::Administer,
@@ -41,7 +40,7 @@ pub fn action_over(over: &Resource) -> Action {
     }
 }
 
-/// Locks a place.
+/// Creates a lock.
 ///
 /// # Errors
 /// Forbidden; unknown project or environment; complaints about the fields `reason` and `ends_at`.
@@ -81,10 +80,7 @@ fn check(wanted: &NewLock, now: Instant) -> Result<()> {
         });
     };
     if wanted.reason.trim().is_empty() {
-        complain(
-            "reason",
-            "Say why, for whoever wants to deploy and cannot.".to_owned(),
-        );
+        complain("reason", "Give a reason for those who want to deploy.".to_owned());
     }
     if wanted.reason.chars().count() > REASON_LIMIT {
         complain(
@@ -118,7 +114,7 @@ pub async fn lift(app: &App, actor: &Actor, id: LockId) -> Result<()> {
     change.commit(event(EventKind::LockLifted, &lock)).await
 }
 
-/// The locks in force that somebody may know of, oldest first.
+/// The locks in force that `actor` may see, oldest first.
 ///
 /// # Errors
 /// Of the store.
@@ -126,7 +122,7 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<LockView>> {
     let mut seen = Vec::new();
     for lock in locks::in_force(&app.store, app.now()).await? {
         let over = over(app, &lock).await?;
-        // What stops everybody is everybody's business, as far as they may see anything.
+        // A lock of everything concerns every user.
         let shown = match &over {
             Resource::Everything => !actor.is_guest() || app.may(actor, Action::View, &over),
             place => app.may(actor, Action::View, place),
@@ -142,7 +138,7 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<LockView>> {
     Ok(seen)
 }
 
-/// The locks that stop deployments to an environment at `at`, with what each is over.
+/// The locks that stop deployments to an environment at `at`, each with its resource.
 pub(super) async fn over_place(app: &App, place: &Resource, at: Instant) -> Result<Vec<(Lock, Resource)>> {
     let mut found = Vec::new();
     for lock in locks::in_force(&app.store, at).await? {

@@ -1,7 +1,8 @@
 //! What runs where: all projects and all their environments at one glance.
 
 use super::App;
-use super::places::{Known, Place, resource};
+use super::naming::resource;
+use super::places::{Known, Place};
 use crate::domain::{Action, Actor, Project, Resource, Result};
 use crate::store::{environments, projects};
 

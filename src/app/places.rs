@@ -1,8 +1,8 @@
-//! What is where: an environment with its servers, what they run, what was last deployed there,
-//! what is on its way and what stands in its way.
+//! Environments as pages show them: servers, what they run, the last and the running deployments,
+//! locks.
 //!
-//! Pages show many environments at once, so everything is read in a handful of queries ([`Known`])
-//! and put together here; no query is asked per project or per server.
+//! Pages show many environments at once, so everything is read in a few queries ([`Known`]) and
+//! combined here; there is no query per project or per server.
 
 mod known;
 
@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) use known::Known;
 
 use super::App;
-use super::deployments::Choice;
+use super::naming::{Choice, place as find, resource};
 use crate::domain::deployment::ServerState;
 use crate::domain::{
     Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name,
@@ -22,37 +22,37 @@ use crate::store::{deployments, environments, projects};
 /// How many past deployments a project's page lists.
 const LAST_DEPLOYMENTS: u64 = 10;
 
-/// An environment as it is now.
+/// The present state of an environment.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Itself.
+    /// The environment.
     pub environment: Environment,
-    /// Its servers in the order they are deployed to, each once.
+    /// Its servers in rollout order, each once.
     pub servers: Vec<PlaceServer>,
-    /// What its active servers run, most servers first. More than one entry is drift.
+    /// The commits its active servers run, most servers first. More than one entry is drift.
     pub runs: Vec<Runs>,
-    /// Active servers that nothing was deployed to yet.
+    /// Active servers without a release.
     pub empty: usize,
-    /// The last deployment, however it ended.
+    /// The last deployment, whatever its outcome.
     pub last: Option<Deployment>,
-    /// What runs or waits, what runs first.
+    /// Deployments that run or wait, running ones first.
     pub open: Vec<Coming>,
-    /// What stops deployments to it.
+    /// The lock that stops deployments to it.
     pub lock: Option<Lock>,
 }
 
 /// A server of an environment.
 #[derive(Debug, Clone)]
 pub struct PlaceServer {
-    /// Itself.
+    /// The server.
     pub server: Server,
     /// The cluster it is reached through.
     pub cluster: Name,
-    /// That cluster's row.
+    /// The id of that cluster.
     pub cluster_id: ClusterId,
-    /// What was put there last, as far as we know.
+    /// The release deployed there last.
     pub release: Option<ServerRelease>,
-    /// What it said when it was last asked.
+    /// The last observation.
     pub observed: Option<Observation>,
     /// The deployment that left it out of service, if one did.
     pub left_out: Option<DeploymentId>,
@@ -139,12 +139,12 @@ impl PlaceServer {
         match &seen.release {
             Some(release) if release.commit == placed.commit.as_str() => None,
             Some(release) => Some(format!(
-                "It says that it runs {}, not {} that was deployed to it.",
+                "Runs {}, though {} was deployed to it.",
                 release.commit.get(..8).unwrap_or(&release.commit),
                 placed.commit.short()
             )),
             None => Some(format!(
-                "The release {} that was deployed to it is gone.",
+                "The deployed release {} is missing.",
                 placed.commit.short()
             )),
         }
@@ -236,7 +236,7 @@ pub struct EnvironmentView {
 /// # Errors
 /// Not found; forbidden.
 pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) -> Result<EnvironmentView> {
-    let (project, environment) = super::deployments::place(app, project, name).await?;
+    let (project, environment) = find(app, project, name).await?;
     let here = resource(&project, &environment);
     app.permit(actor, Action::View, &here).await?;
     let before = super::deployments::promotion_source(app, &environment).await?;
@@ -294,9 +294,4 @@ pub fn leave(app: &App, actor: &Actor, action: Action, resource: &Resource) -> L
         Ok(_) => Leave::Given,
         Err(refusal) => Leave::Refused(refusal),
     }
-}
-
-/// An environment, for policy.
-pub fn resource(project: &Project, environment: &Environment) -> Resource {
-    Resource::Environment(project.name.to_string(), environment.name.to_string())
 }

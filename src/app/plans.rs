@@ -3,8 +3,8 @@
 //! see it.
 
 use super::App;
-use super::deployments::{Choice, place, resolve};
-use super::places::resource;
+use super::deployments::resolve;
+use super::naming::{Choice, place, resource};
 use crate::domain::{Action, Actor, Environment, ErrorKind, Kind, Plan, Result, Strategy};
 
 /// The plan of a request, or what stands in its way.

@@ -1,179 +1,28 @@
-//! A strategy as a form holds it: the fields of every kind at once, as a page without scripts
-//! cannot exchange them; only those of the chosen kind are read and complained about.
+//! The rules of a strategy, for an environment or for one deployment.
 
-use crate::domain::{FieldError, Share, Strategy};
+use super::admin::Wrongs;
+use crate::domain::{Result, Strategy};
 
-/// A day: who wants to look longer lets a person say when to go on.
+/// The longest pause after canaries, a day: beyond it, let a person continue.
 const LONGEST_WAIT: u64 = 24 * 3600;
 
-/// As typed.
-#[derive(Debug, Clone)]
-pub struct StrategyForm {
-    /// As [`Strategy::as_str`] writes it.
-    pub kind: String,
-    /// How many of a cluster at a time: `2`, `25 %`.
-    pub batch: String,
-    /// How many stay in service; may be empty.
-    pub keep: String,
-    /// How many canaries.
-    pub first: String,
-    /// Seconds of the pause after them; empty: until a person says so.
-    pub wait: String,
-}
-
-impl Default for StrategyForm {
-    /// Cluster by cluster, and sensible values for whoever chooses another.
-    fn default() -> Self {
-        Self::of(Strategy::default())
+/// Whether a rollout can follow the strategy.
+///
+/// # Errors
+/// Complaints about the fields `first` and `wait`.
+pub fn check(strategy: Strategy) -> Result<()> {
+    let Strategy::Canary { first, wait, .. } = strategy else {
+        return Ok(());
+    };
+    let mut wrong = Wrongs::default();
+    if first == 0 {
+        wrong.add("first", "Write how many servers go first: 1 or more.");
     }
-}
-
-impl StrategyForm {
-    /// The form of a strategy as it is.
-    pub fn of(strategy: Strategy) -> Self {
-        let text = |keep: Option<Share>| keep.map(|keep| keep.to_string()).unwrap_or_default();
-        let mut form = Self {
-            kind: strategy.as_str().to_owned(),
-            batch: "1".to_owned(),
-            keep: String::new(),
-            first: "1".to_owned(),
-            wait: String::new(),
-        };
-        match strategy {
-            Strategy::ClusterByCluster | Strategy::AllAtOnce => {}
-            Strategy::Rolling { batch, keep } => {
-                form.batch = batch.to_string();
-                form.keep = text(keep);
-            }
-            Strategy::Canary {
-                first,
-                wait,
-                batch,
-                keep,
-            } => {
-                form.first = first.to_string();
-                form.wait = wait.map(|seconds| seconds.to_string()).unwrap_or_default();
-                form.batch = batch.to_string();
-                form.keep = text(keep);
-            }
-        }
-        form
+    if wait.is_some_and(|seconds| !(1..=LONGEST_WAIT).contains(&seconds)) {
+        wrong.add(
+            "wait",
+            format!("Write seconds from 1 to {LONGEST_WAIT}, or leave it empty to wait for a person."),
+        );
     }
-
-    /// The strategy, or what is wrong with which field.
-    ///
-    /// # Errors
-    /// Complaints about the fields `strategy`, `batch`, `keep`, `first` and `wait`.
-    pub fn read(&self) -> Result<Strategy, Vec<FieldError>> {
-        let mut wrong = Vec::new();
-        let mut complain = |field: &str, message: String| {
-            wrong.push(FieldError {
-                field: field.to_owned(),
-                message,
-            });
-        };
-        let kind = self.kind.as_str();
-        let (mut batch, mut keep) = (Share::Count(1), None);
-        if matches!(kind, "rolling" | "canary") {
-            match self.batch.parse() {
-                Ok(share) => batch = share,
-                Err(message) => complain("batch", message),
-            }
-            if !self.keep.trim().is_empty() {
-                match self.keep.parse() {
-                    Ok(share) => keep = Some(share),
-                    Err(message) => complain("keep", message),
-                }
-            }
-        }
-        let (mut first, mut wait) = (1, None);
-        if kind == "canary" {
-            match self.first.trim().parse::<u32>() {
-                Ok(count) if count > 0 => first = count,
-                _ => complain("first", "Write how many servers go first: 1 or more.".to_owned()),
-            }
-            if !self.wait.trim().is_empty() {
-                match self.wait.trim().parse() {
-                    Ok(seconds) if (1..=LONGEST_WAIT).contains(&seconds) => wait = Some(seconds),
-                    _ => complain(
-                        "wait",
-                        format!(
-                            "Write seconds from 1 to {LONGEST_WAIT}, or leave it empty for a person to say when."
-                        ),
-                    ),
-                }
-            }
-        }
-        let strategy = match kind {
-            "cluster-by-cluster" => Strategy::ClusterByCluster,
-            "rolling" => Strategy::Rolling { batch, keep },
-            "canary" => Strategy::Canary {
-                first,
-                wait,
-                batch,
-                keep,
-            },
-            "all-at-once" => Strategy::AllAtOnce,
-            _ => {
-                complain("strategy", "Choose a strategy from the list.".to_owned());
-                Strategy::default()
-            }
-        };
-        if wrong.is_empty() {
-            Ok(strategy)
-        } else {
-            Err(wrong)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_gives_back_what_it_was_made_of() {
-        for strategy in [
-            Strategy::ClusterByCluster,
-            Strategy::AllAtOnce,
-            Strategy::Rolling {
-                batch: Share::Percent(25),
-                keep: Some(Share::Count(2)),
-            },
-            Strategy::Canary {
-                first: 2,
-                wait: Some(90),
-                batch: Share::Count(3),
-                keep: None,
-            },
-        ] {
-            assert_eq!(StrategyForm::of(strategy).read(), Ok(strategy));
-        }
-    }
-
-    #[test]
-    fn only_fields_of_the_chosen_kind_are_complained_about() {
-        let wrong = StrategyForm {
-            kind: "canary".into(),
-            batch: "0".into(),
-            keep: "all".into(),
-            first: "none".into(),
-            wait: "a while".into(),
-        };
-        let fields = |form: &StrategyForm| -> Vec<String> {
-            let wrong = form.read().unwrap_err();
-            wrong.into_iter().map(|one| one.field).collect()
-        };
-        assert_eq!(fields(&wrong), ["batch", "keep", "first", "wait"]);
-        let rolling = StrategyForm {
-            kind: "rolling".into(),
-            ..wrong.clone()
-        };
-        assert_eq!(fields(&rolling), ["batch", "keep"]);
-        let plain = StrategyForm {
-            kind: "all-at-once".into(),
-            ..wrong
-        };
-        assert_eq!(plain.read(), Ok(Strategy::AllAtOnce));
-    }
+    wrong.none()
 }

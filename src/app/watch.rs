@@ -1,12 +1,11 @@
-//! Looking at one deployment: its state, its steps, its log.
+//! One deployment: its state, its steps, its log, and the acts it offers.
 
 use chrono::TimeDelta;
 
 use super::App;
 use super::activity::{self, Turn};
-use super::deployments::{
-    action_for, action_of, approval_obstacle, next_environments, open_servers, place_of, resource,
-};
+use super::deployments::{approval_obstacle, next_environments, open_servers};
+use super::naming::{action_for, action_of, place_of, resource_then};
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
     Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
@@ -15,32 +14,32 @@ use crate::domain::{
 use crate::store::log::{self, Filter, Found};
 use crate::store::{deployments, environments, steps};
 
-/// How many earlier deployments say how long one takes: enough that one odd one does not count,
-/// few enough that they are recent.
+/// Earlier deployments that give the usual duration: enough to ignore an outlier, few enough to be
+/// recent.
 const COMPARED: u64 = 7;
 
 /// A deployment with everything that belongs to it.
 #[derive(Debug, Clone)]
 pub struct Watched {
-    /// Itself.
+    /// The deployment.
     pub deployment: Deployment,
     /// Its servers, in order.
     pub servers: Vec<ServerPart>,
-    /// Its steps, in order; empty until a worker has taken it.
+    /// Its steps, in order; empty until a worker starts it.
     pub steps: Vec<Step>,
-    /// What is done in which order; `None` until it is planned.
+    /// Its plan; `None` until there is one.
     pub plan: Option<Plan>,
-    /// How long such deployments usually take: the median of the last ones that succeeded.
-    /// `None`: there is too little to go by, or it has ended.
+    /// The usual duration: the median of the last ones that succeeded. `None`: there are none, or it
+    /// has ended.
     pub usual: Option<TimeDelta>,
-    /// Its project and environment by the names of today; `None` when they are gone.
+    /// Its project and environment by their present names; `None` when they were deleted.
     pub place: Option<(String, String)>,
     /// When this was read.
     pub at: Instant,
 }
 
 impl Watched {
-    /// Its project and environment by the names of today, or those it had where they are gone.
+    /// Its project and environment by their present names, or by the former ones when deleted.
     pub fn names(&self) -> (&str, &str) {
         match &self.place {
             Some((project, environment)) => (project, environment),
@@ -48,7 +47,7 @@ impl Watched {
         }
     }
 
-    /// Whether a batch is to come before which it could pause.
+    /// Whether another batch follows before which it could pause.
     pub fn may_pause(&self) -> bool {
         let parts = || self.servers.iter();
         let begun = parts().filter(|part| part.is_begun());
@@ -61,39 +60,39 @@ impl Watched {
     }
 }
 
-/// What somebody may do with a deployment now.
+/// The acts that a user may do on a deployment now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Acts {
-    /// End it.
+    /// Cancel it.
     pub cancel: bool,
-    /// Ask for the same once more.
+    /// Redeploy.
     pub again: bool,
-    /// Go back to what the environment had before it.
+    /// Roll back to this commit.
     pub roll_back_to: Option<CommitId>,
-    /// Have it pause after the current batch.
+    /// Pause after the current batch.
     pub pause: bool,
-    /// Take the wish for a pause back.
+    /// Withdraw the pause.
     pub unpause: bool,
-    /// What may be said to the present pause.
+    /// Answers to the present pause.
     pub answers: Vec<Answer>,
-    /// Do this many failed servers again.
+    /// Retry so many failed servers.
     pub retry: usize,
-    /// Go on with this many servers that it has left undone, where that is more than a retry.
+    /// Resume so many unfinished servers, where they are more than the failed ones.
     pub resume: usize,
-    /// Bring its commit to these environments, which come next.
+    /// Promote to these environments.
     pub promote_to: Vec<String>,
     /// Approve it.
     pub approve: bool,
-    /// Why this reader, whom policy lets approve, may not approve this one.
+    /// Why the user, whom policy allows to approve, may not approve this one.
     pub approve_obstacle: Option<String>,
     /// Reject it.
     pub reject: bool,
-    /// Where it stands in the queue, while it does.
+    /// Its position in the queue, while it is queued.
     pub turn: Option<Turn>,
 }
 
-/// The deployment as it is now, without asking who wants to know: for what is rendered once and
-/// sent to viewers who were asked when they came.
+/// The present deployment, without a permission check: for what is rendered once and sent to viewers
+/// who were checked when they connected.
 ///
 /// # Errors
 /// Not found.
@@ -105,7 +104,7 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
     for part in &mut servers {
         part.left_alone = match &plan {
             Some(plan) => plan.left_alone.iter().any(|one| one.name == part.server),
-            // Where all went well, nothing was left undone but what was to be.
+            // After a success, only servers that were to be skipped are unfinished.
             None => deployment.state == DeploymentState::Succeeded,
         };
     }
@@ -128,7 +127,7 @@ async fn place(app: &App, deployment: &Deployment) -> Result<Option<(String, Str
     Ok(Some((project.name.to_string(), environment.name.to_string())))
 }
 
-/// What an act on it is about, for policy.
+/// The resource of acts on it, for policy.
 fn resource_of(watched: &Watched) -> Resource {
     let (project, environment) = watched.names();
     Resource::Environment(project.to_owned(), environment.to_owned())
@@ -146,13 +145,13 @@ async fn usual(app: &App, deployment: &Deployment) -> Result<Option<TimeDelta>> 
     Ok(took.get(took.len() / 2).copied())
 }
 
-/// The deployment for somebody who may view it.
+/// The deployment, for whoever may view it.
 ///
 /// # Errors
 /// Not found; forbidden.
 pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched, Acts)> {
     let watched = now(app, id).await?;
-    app.permit(actor, Action::View, &resource(&watched.deployment))
+    app.permit(actor, Action::View, &resource_then(&watched.deployment))
         .await?;
     let acts = acts(app, actor, &watched).await?;
     Ok((watched, acts))
@@ -169,7 +168,7 @@ async fn acts(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     Ok(acts)
 }
 
-/// What may be done with a deployment that waits or runs. Asks nothing but the policy in memory.
+/// The acts on a deployment that waits or runs. Asks only the policy in memory.
 fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     use DeploymentState::{Awaiting, Paused, Running};
     let deployment = &watched.deployment;
@@ -201,7 +200,7 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
     acts
 }
 
-/// What may be done with what an ended deployment has left.
+/// The acts on an ended deployment.
 async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     let deployment = &watched.deployment;
     let resource = resource_of(watched);
@@ -248,7 +247,7 @@ async fn promote_to(app: &App, actor: &Actor, project: &str, here: &Environment)
     Ok(names.filter(may).collect())
 }
 
-/// The commit that the environment ran with success before this deployment, if it is another one.
+/// The last other commit that succeeded in the environment before this deployment.
 ///
 /// # Errors
 /// Of the store.
@@ -257,19 +256,18 @@ pub async fn before(app: &App, deployment: &Deployment) -> Result<Option<CommitI
     Ok(found.map(|deployment| deployment.commit))
 }
 
-/// Which part of a log is wanted.
+/// A part of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
     /// From this line on.
     From(i64),
-    /// What ends before this line.
+    /// The lines before this one.
     Before(i64),
     /// The last lines.
     Last,
 }
 
-/// How many lines one look searches for a text: a quarter of a second's work; further on there is a
-/// link.
+/// How many lines one request searches for a text, a quarter of a second's work; a link continues.
 pub const SEARCHED: usize = 100_000;
 
 /// At most `limit` lines of a deployment's log from line `from` on, for a stream whose viewer was
@@ -287,7 +285,7 @@ pub async fn lines(
     log::read(&app.store, id, from, limit, filter).await
 }
 
-/// At most `limit` lines of a deployment's log, in order, for somebody who may view it.
+/// At most `limit` lines of a deployment's log, in order, for whoever may view it.
 ///
 /// # Errors
 /// Not found; forbidden.
@@ -300,7 +298,8 @@ pub async fn log_window(
     filter: &Filter,
 ) -> Result<Found> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    app.permit(actor, Action::View, &resource(&deployment)).await?;
+    app.permit(actor, Action::View, &resource_then(&deployment))
+        .await?;
     let before = match window {
         Window::From(line) => return log::search(&app.store, id, line, limit, filter, SEARCHED).await,
         Window::Before(line) => line,

@@ -38,7 +38,7 @@ pub use lock::Lock;
 pub use log::{Chunk, Line, LogLine, NumberedChunk, Stream};
 pub use names::{BranchName, CommitId, Name, TargetPath};
 pub use network::Network;
-pub use pause::{Answer, Answered, Approval, Pause, PauseReason};
+pub use pause::{Answer, Answered, Answerer, Approval, Pause, PauseReason};
 pub use project::{Environment, EnvironmentOptions, Project, SyncMethod, Variable};
 pub use release::{Observation, Release, ServerRelease};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};

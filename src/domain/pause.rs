@@ -1,5 +1,7 @@
 //! What a deployment waits for when it waits for a person, and what the person says.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Instant;
@@ -59,13 +61,32 @@ words! {
     }
 }
 
-/// An answer with who gave it.
+/// An answer and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
-    /// What was said.
+    /// The answer.
     pub answer: Answer,
-    pub by: String,
+    pub by: Answerer,
     pub at: Instant,
+}
+
+/// Who answered a pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answerer {
+    /// The user of this name.
+    Person(String),
+    /// Nobody: the time of the pause was over.
+    Time,
+}
+
+impl fmt::Display for Answerer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Person(name) => name,
+            Self::Time => "the end of the pause",
+        })
+    }
 }
 
 /// The second opinion a deployment needs, or has.
@@ -79,4 +100,18 @@ pub struct Approval {
     /// [`Environment::terms`](super::Environment::terms).
     #[serde(default)]
     pub terms: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_may_be_named_time() {
+        let stored = serde_json::json!({ "answer": "resume", "by": "time", "at": "2026-11-22T12:00:00Z" });
+        let answered: Answered = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(answered.by, Answerer::Person("time".to_owned()));
+        assert_ne!(answered.by, Answerer::Time);
+        assert_eq!(serde_json::to_value(answered).unwrap(), stored);
+    }
 }

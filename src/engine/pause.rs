@@ -13,14 +13,14 @@ use super::ending::{Failure, StepResult};
 use super::permission::{self, Permission};
 use super::run::Run;
 use super::words;
-use crate::domain::{Answer, Answered, DeploymentState, Event, EventKind, Instant, Pause, PauseReason};
+use crate::domain::{
+    Answer, Answered, Answerer, DeploymentState, Event, EventKind, Instant, Pause, PauseReason,
+};
 use crate::store::deployments;
 
 /// How often the store is asked for an answer given to another process: one small read, and a person
 /// does not notice the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Who answers when the time has passed.
-const TIME: &str = "time";
 
 /// Pauses the deployment until somebody answers or `until` has passed, which continues it.
 ///
@@ -115,7 +115,7 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
     )
     .await?;
     deployments::set_pause(&change, None).await?;
-    let sentence = if answered.by == TIME {
+    let sentence = if answered.by == Answerer::Time {
         "The waiting time has passed.".to_owned()
     } else {
         format!("{} answered: {}.", answered.by, answered.answer.title())
@@ -125,7 +125,7 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
     tracing::info!(
         deployment = id.0,
         answer = answered.answer.as_str(),
-        by = answered.by,
+        by = %answered.by,
         "deployment goes on"
     );
     Ok(())
@@ -147,7 +147,7 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
         if until.is_some_and(|until| until <= now) {
             return Ok(Answered {
                 answer: Answer::Resume,
-                by: TIME.to_owned(),
+                by: Answerer::Time,
                 at: now,
             });
         }

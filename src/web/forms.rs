@@ -1,16 +1,25 @@
-//! What forms have in common: complaints about their fields, as `templates/components/forms.html`
-//! shows them, and dates.
+//! Forms: what was typed, how it becomes a typed command, what is wrong with it field by field.
+//!
+//! A [`FormData`] is filled from a thing that exists or from a request. [`FormData::read`] makes a
+//! command of it and gathers the complaints of all fields; [`FormData::accept`] takes the answer of
+//! `app` and keeps its complaints, so that the same form can be shown again. Templates get values
+//! by [`FormData::text`] and complaints through `complaints`, as `templates/components/forms.html`
+//! shows them.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use chrono::NaiveDateTime;
+use serde::Deserialize;
 
-use crate::domain::{Error, FieldError, Instant, Result};
+use crate::domain::{Error, ErrorKind, FieldError, Instant, Result};
 
 /// The complaints about a form; empty when it is shown for the first time.
 #[derive(Debug, Clone, Default)]
 pub struct Complaints(Vec<FieldError>);
 
 impl Complaints {
-    /// The complaints of `error`; an error about no field in particular is kept under none.
+    /// The complaints of `error`; one about no field in particular is kept under none.
     pub fn of_error(error: &Error) -> Self {
         if error.field_errors().is_empty() {
             return Self(vec![FieldError {
@@ -40,6 +49,175 @@ impl Complaints {
     }
 }
 
+/// The fields of a form in the order of the page, with the complaints about them. A name may come
+/// several times.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Vec<(String, String)>")]
+pub struct FormData {
+    fields: Vec<(String, String)>,
+    /// What is wrong with them.
+    pub complaints: Complaints,
+}
+
+impl From<Vec<(String, String)>> for FormData {
+    fn from(fields: Vec<(String, String)>) -> Self {
+        Self {
+            fields,
+            complaints: Complaints::default(),
+        }
+    }
+}
+
+impl FormData {
+    /// Adds a field with its value.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Display) -> Self {
+        self.fields.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Adds a ticked box, if it is.
+    #[must_use]
+    pub fn with_tick(self, name: &str, is_ticked: bool) -> Self {
+        if is_ticked { self.with(name, "yes") } else { self }
+    }
+
+    /// Takes the fields `names` from `kept` where they were not sent.
+    pub fn keep(&mut self, names: &[&str], kept: &Self) {
+        for name in names.iter().filter(|name| !self.has(name)).collect::<Vec<_>>() {
+            let values = kept
+                .all(name)
+                .map(|value| ((*name).to_string(), value.to_owned()));
+            self.fields.extend(values.collect::<Vec<_>>());
+        }
+    }
+
+    /// Forgets the values of the fields called `name`: they are not shown again.
+    pub fn forget(&mut self, name: &str) {
+        self.fields.retain(|(field, _)| field != name);
+    }
+
+    /// The value of the first field called `name`; empty when there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// Whether there is a field called `name`: a box that is not ticked is not sent.
+    pub fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// The values of all fields called `name`.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let own = self.fields.iter().filter(move |(field, _)| field == name);
+        own.map(|(_, value)| value.as_str())
+    }
+
+    /// The lines of a text area that are not blank.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        let lines = self.text(name).lines().map(str::trim);
+        lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// What was ticked under `name`, by the numbers beside the boxes; without one, at the end.
+    pub fn chosen<T: FromStr>(&self, name: &str) -> Vec<T> {
+        let mut chosen: Vec<(u32, T)> = self
+            .all(name)
+            .filter_map(|value| {
+                let place = self.text(&format!("{name}-place-{value}")).trim().parse();
+                Some((place.unwrap_or(u32::MAX), value.parse().ok()?))
+            })
+            .collect();
+        chosen.sort_by_key(|(place, _)| *place);
+        chosen.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The command that `read` makes of the fields.
+    ///
+    /// # Errors
+    /// The complaints of all fields that cannot be read.
+    pub fn read<T>(&self, read: impl FnOnce(&mut FormReader<'_>) -> Option<T>) -> Result<T> {
+        let mut reader = FormReader {
+            form: self,
+            wrong: Vec::new(),
+        };
+        let command = read(&mut reader);
+        match command.filter(|_| reader.wrong.is_empty()) {
+            Some(command) => Ok(command),
+            None if reader.wrong.is_empty() => Err(Error::internal("a form was refused without a complaint")),
+            None => Err(Error::fields(reader.wrong)),
+        }
+    }
+
+    /// What came of a command: its value, or nothing when the form has to be shown again.
+    ///
+    /// # Errors
+    /// Everything but complaints about the input.
+    pub fn accept<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                self.complaints = Complaints::of_error(&error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Reads the fields of a form and gathers complaints.
+#[derive(Debug)]
+pub struct FormReader<'a> {
+    /// The form.
+    pub form: &'a FormData,
+    wrong: Vec<FieldError>,
+}
+
+impl FormReader<'_> {
+    /// Complains about a field.
+    pub fn complain(&mut self, field: &str, message: impl Into<String>) {
+        self.wrong.push(FieldError {
+            field: field.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// The value, or its complaint kept.
+    pub fn take<T>(&mut self, field: &str, outcome: Result<T, String>) -> Option<T> {
+        outcome.map_err(|message| self.complain(field, message)).ok()
+    }
+
+    /// The value of a check of `app`, or its complaints kept.
+    pub fn check<T>(&mut self, outcome: Result<T>) -> Option<T> {
+        outcome
+            .map_err(|error| self.wrong.extend(error.field_errors().iter().cloned()))
+            .ok()
+    }
+
+    /// A field as a value; spaces around it do not count.
+    pub fn parse<T: FromStr<Err = String>>(&mut self, field: &str) -> Option<T> {
+        self.take(field, self.form.text(field).trim().parse())
+    }
+
+    /// A field that may be empty.
+    pub fn parse_opt<T: FromStr<Err = String>>(&mut self, field: &str) -> Option<Option<T>> {
+        if self.form.text(field).trim().is_empty() {
+            return Some(None);
+        }
+        self.parse(field).map(Some)
+    }
+
+    /// The lines of a text area as a value.
+    pub fn lines<T: TryFrom<Vec<String>, Error = String>>(&mut self, field: &str) -> Option<T> {
+        self.take(field, self.form.lines(field).try_into())
+    }
+
+    /// How many complaints there are so far.
+    pub fn complaints(&self) -> usize {
+        self.wrong.len()
+    }
+}
+
 /// Whether a choice is the chosen one, however the two are held.
 pub fn same(value: impl AsRef<str>, chosen: impl AsRef<str>) -> bool {
     value.as_ref() == chosen.as_ref()
@@ -65,4 +243,55 @@ pub fn instant(field: &str, text: &str) -> Result<Option<Instant>> {
 pub fn instant_value(at: Instant) -> String {
     let rounded = at + chrono::TimeDelta::seconds(59);
     rounded.format("%Y-%m-%dT%H:%M").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(pairs: &[(&str, &str)]) -> FormData {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        pairs.collect::<Vec<_>>().into()
+    }
+
+    #[test]
+    fn ticked_boxes_come_in_the_order_of_their_numbers() {
+        let form = form(&[
+            ("c", "7"),
+            ("c-place-7", "2"),
+            ("c-place-8", "1"),
+            ("c", "9"),
+            ("c-place-9", ""),
+            ("c", "5"),
+            ("c-place-5", "1"),
+            ("c", "odd"),
+        ]);
+        assert_eq!(form.chosen::<i64>("c"), [5, 7, 9]);
+    }
+
+    #[test]
+    fn fields_that_were_not_sent_are_kept() {
+        let mut sent = form(&[("a", "1")]);
+        sent.keep(&["a", "b", "c"], &form(&[("a", "2"), ("b", "3")]));
+        assert_eq!((sent.text("a"), sent.text("b"), sent.has("c")), ("1", "3", false));
+    }
+
+    #[test]
+    fn all_fields_are_complained_about_at_once() {
+        let form = form(&[("name", "a/b"), ("branch", "-x")]);
+        let wrong = form.read(|reader| {
+            let name = reader.parse::<crate::domain::Name>("name");
+            let branch = reader.parse::<crate::domain::BranchName>("branch");
+            name.zip(branch)
+        });
+        let fields = wrong.unwrap_err();
+        let fields: Vec<&str> = fields
+            .field_errors()
+            .iter()
+            .map(|one| one.field.as_str())
+            .collect();
+        assert_eq!(fields, ["name", "branch"]);
+    }
 }

@@ -62,6 +62,7 @@ pub mod routes;
 pub mod session;
 pub mod settings;
 pub mod site;
+pub mod strategy_form;
 pub mod table;
 pub mod terminal;
 pub mod trail;

@@ -42,8 +42,8 @@ async fn a_retry_redeploys_failed_servers_and_a_resume_the_remaining_ones() {
     assert_eq!(
         left,
         [
-            format!("web1: Has it already, since deployment {}.", whole.id),
-            "web3: Left as it is: only the servers that failed are done again.".to_owned(),
+            format!("web1: Has this commit since deployment {}.", whole.id),
+            "web3: Not part of a retry: it did not fail.".to_owned(),
         ]
     );
     assert!(!world.home(3, "dev/shop").exists());

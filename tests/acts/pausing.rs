@@ -3,8 +3,8 @@
 use deployer::app::deployments;
 use deployer::app::watch;
 use deployer::domain::{
-    Action, Answer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Pause, PauseReason,
-    ServerState,
+    Action, Answer, Answerer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Pause,
+    PauseReason, ServerState,
 };
 use deployer::store::Lease;
 use deployer::store::deployments as rows;
@@ -69,7 +69,7 @@ async fn only_a_running_deployment_can_be_paused() {
     let early = deployments::pause(&world.app, &person("dora"), id)
         .await
         .unwrap_err();
-    assert!(early.message().contains("does not run yet"), "{early}");
+    assert!(early.message().contains("is not running yet"), "{early}");
     deployments::cancel(&world.app, &person("dora"), id)
         .await
         .unwrap();
@@ -120,7 +120,8 @@ async fn whoever_may_deploy_can_answer_a_pause_once() {
         .unwrap();
 
     let stored = rows::take_answer(&world.store, id).await.unwrap().unwrap();
-    assert_eq!((stored.answer, stored.by.as_str()), (Answer::Skip, "dora"));
+    let dora = Answerer::Person("dora".to_owned());
+    assert_eq!((stored.answer, stored.by), (Answer::Skip, dora));
     let twice = deployments::answer(&world.app, &person("admin"), id, Answer::Stop).await;
     assert!(twice.unwrap_err().message().contains("answered already"));
     assert_eq!(

@@ -71,10 +71,14 @@ async fn events_are_found_by_actor_action_outcome_and_time() {
         assert!(!shown.contains("<web1>"), "{query}");
     }
     assert!(page(&site, "/audit?actor=carol").await.contains("22 → 2222"));
+    let refused = site.get("/audit?from=tomorrow").await;
+    assert_eq!(refused.status(), 422);
     assert!(
-        page(&site, "/audit?from=tomorrow")
+        refused
+            .text()
             .await
-            .contains("is not a date")
+            .unwrap()
+            .contains("Write a day as 2026-11-22.")
     );
 }
 

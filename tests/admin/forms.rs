@@ -12,7 +12,6 @@ async fn each_field_shows_its_own_error_and_keeps_its_value() {
         ("name", "a/b🚀"),
         ("git_url", "http://git.example/x"),
         ("method", "magic"),
-        ("notify", "ops@shop.example\nnobody"),
     ];
     let (status, _, said) = send(&site, new, new, &fields).await;
     assert_eq!(status, 422);
@@ -20,12 +19,11 @@ async fn each_field_shows_its_own_error_and_keeps_its_value() {
         "cannot be a name",
         "is not encrypted",
         "Choose how a release",
-        "“nobody” is not a mail address",
         "value=\"http://git.example/x\"",
     ] {
         assert!(said.contains(told), "{told}: {said}");
     }
-    assert_eq!(said.matches("aria-invalid").count(), 4, "{said}");
+    assert_eq!(said.matches("aria-invalid").count(), 3, "{said}");
 
     let new = "/admin/new/server";
     let fields = [("name", "web1"), ("address", "10.0.0.1"), ("port", "22")];
@@ -329,7 +327,7 @@ async fn a_project_that_shares_files_between_releases_keeps_its_name() {
 
     let (status, _, said) = send(&site, path, path, &form).await;
     assert_eq!(status, 422, "{said}");
-    assert!(said.contains("lies on its servers in “shop_shared”"), "{said}");
+    assert!(said.contains("lie on its servers in “shop_shared”"), "{said}");
 
     let mut prod = environments::by_name(store, shop.id, "prod").await.unwrap();
     prod.options.shared.clear();

@@ -33,7 +33,7 @@ async fn add_project(site: &TestSite, url: &str) {
     ];
     let (status, _, found) = send(site, new, new, &fields).await;
     assert!(
-        status == 200 && found.contains("The repository answers"),
+        status == 200 && found.contains("The repository can be reached"),
         "{status}: {found}"
     );
     assert!(projects::by_name(&site.store, "books").await.is_err());
@@ -164,7 +164,7 @@ async fn only_the_key_that_was_shown_can_be_trusted() {
     // Between the look and the trust, another server answers at that place.
     send(&site, &server, &server, &fields(&ports[1])).await;
     send(&site, &server, &trust, &[("openssh", &seen)]).await;
-    assert!(page(&site, &server).await.contains("Nothing was trusted"));
+    assert!(page(&site, &server).await.contains("Not trusted: server"));
     assert!(
         servers::by_name(&site.store, "web1")
             .await

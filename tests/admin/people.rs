@@ -71,7 +71,7 @@ async fn a_reader_is_refused_and_the_refusal_is_audited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_made_up_password_is_shown_once_and_works() {
+async fn a_generated_password_is_shown_once_and_works() {
     let (_world, mut site) = site().await;
     let new = "/admin/new/user";
     let (status, _, said) = send(&site, new, new, &[("name", "bob"), ("password", "short")]).await;
@@ -107,7 +107,7 @@ async fn nobody_can_disable_their_own_account() {
     assert!(
         page(&site, "/admin/users/admin")
             .await
-            .contains("You cannot shut yourself out.")
+            .contains("You cannot disable your own account.")
     );
     send(&site, "/admin/users/bob", "/admin/users/bob/disabled", &off).await;
     let all = users::list(&site.store).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_deleted_user_is_gone_and_their_history_stays() {
     assert!(
         page(&site, &to)
             .await
-            .contains("User “bob” is deleted. Their history stays.")
+            .contains("User “bob” was deleted. Their history stays.")
     );
     let (_, to, _) = send(&site, "/admin/users", "/admin/users/bob/delete", &[]).await;
     assert!(

@@ -65,7 +65,7 @@ async fn a_release_switched_by_hand_is_reported_with_both_commits() {
         assert_eq!(wrong.len(), 2, "{wrong:#?}");
         assert!(wrong[0].contains("01234567 on web2"), "{wrong:#?}");
         assert!(
-            wrong[1].contains("web2: It says that it runs 01234567") && wrong[1].contains(&commit[..8]),
+            wrong[1].contains("web2: Runs 01234567") && wrong[1].contains(&commit[..8]),
             "{wrong:#?}"
         );
         let view = places::environment(&app, &admin(), "shop", "dev").await.unwrap();

@@ -127,10 +127,13 @@ async fn invalid_filters_are_reported_in_the_form() {
     busy(&site).await;
     for (query, sentence) in [
         ("from=yesterday", "Write a day as 2026-11-22."),
-        ("state=%3Cscript%3E", "There is no state of that name; pick one."),
+        (
+            "state=%3Cscript%3E",
+            "There is no state of that name; choose one.",
+        ),
         (
             "from=2026-11-23&to=2026-11-22",
-            "The last day has to be the first or a later one.",
+            "Choose the same day as “From” or a later one.",
         ),
     ] {
         let answer = site.get(&format!("/history?{query}")).await;

@@ -25,7 +25,6 @@ const EVERY_ROOM: &[(&str, &str)] = &[
 /// Names with several meanings that are not sorted out yet.
 const EXCUSED: &[&str] = &[
     "Answer",
-    "Asked",
     "Balancer",
     "Branch",
     "Change",
@@ -56,7 +55,6 @@ const EXCUSED: &[&str] = &[
     "Row",
     "Running",
     "Seen",
-    "Sent",
     "Slot",
     "Source",
     "Target",

@@ -1,98 +1,61 @@
-//! Clusters: added, edited, deleted.
-
-use std::collections::BTreeMap;
+//! Clusters: added, changed, deleted.
 
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand_everything, lines, name};
+use super::{Wrongs, demand_everything};
 use crate::access::Permit;
 use crate::app::App;
 use crate::balancer::Slot;
-use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, Member, Name, Result, ServerId};
+use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, Member, Name, Result};
 use crate::store::{Reader, balancers, clusters, servers};
 
-/// The form of a cluster, as typed.
-#[derive(Debug, Clone, Default)]
-pub struct ClusterForm {
+/// A cluster as it is to be: the command to add or change one.
+#[derive(Debug, Clone)]
+pub struct ClusterSpec {
     /// See [`Cluster::name`].
-    pub name: String,
-    /// The servers chosen, in the order wanted.
-    pub members: Vec<ServerId>,
-    /// The number of the balancer it stands behind; empty: none.
-    pub balancer: String,
-    /// The balancer's backends, one per line.
-    pub backends: String,
-    /// What the balancer calls a server, where it is not what we call it.
-    pub balancer_names: BTreeMap<ServerId, String>,
+    pub name: Name,
+    /// See [`Cluster::members`].
+    pub members: Vec<Member>,
+    /// See [`Cluster::balancer`].
+    pub balancer: Option<BalancerId>,
+    /// See [`Cluster::backends`].
+    pub backends: Vec<String>,
 }
 
-impl ClusterForm {
-    /// The form of a cluster as it is.
-    pub fn of(cluster: &Cluster) -> Self {
-        Self {
-            name: cluster.name.to_string(),
-            members: cluster.members.iter().map(|member| member.server).collect(),
-            balancer: cluster.balancer.map(|id| id.to_string()).unwrap_or_default(),
-            backends: cluster.backends.join("\n"),
-            balancer_names: cluster
-                .members
-                .iter()
-                .filter_map(|member| Some((member.server, member.balancer_name.clone()?)))
-                .collect(),
-        }
-    }
-
-    fn check(&self, before: Option<&Cluster>) -> Result<Cluster> {
+impl ClusterSpec {
+    fn check(self, id: ClusterId) -> Result<Cluster> {
         let mut wrong = Wrongs::default();
-        let name = wrong.take("name", name(&self.name));
-        let backends = lines(&self.backends);
-        let balancer = match self.balancer.as_str() {
-            "" => None,
-            id => {
-                let unknown = || "Choose a balancer from the list, or none.".to_owned();
-                wrong.take("balancer", id.parse::<BalancerId>().map_err(|_| unknown()))
-            }
-        };
-        if balancer.is_some() && backends.is_empty() {
+        if self.balancer.is_some() && self.backends.is_empty() {
             wrong.add(
                 "backends",
-                "Say which of the balancer's backends its servers are in.",
+                "Enter the balancer's backends that its servers are in.",
             );
         }
-        let mut members = Vec::new();
-        for &server in &self.members {
-            let called = self.balancer_names.get(&server).map(|text| text.trim());
-            let called = called.filter(|text| !text.is_empty()).map(str::to_owned);
-            let probe = called.as_deref().unwrap_or("server");
+        for member in &self.members {
+            let slot = member.balancer_name.as_deref().unwrap_or("server");
             // “backend,server” names both.
-            let (own, probe) = match probe.split_once(',') {
+            let (own, slot) = match slot.split_once(',') {
                 Some((own, server)) => (own.trim(), server.trim()),
-                None => ("backend", probe),
+                None => ("backend", slot),
             };
-            for backend in backends.iter().map(String::as_str).chain([own]) {
-                if let Err(error) = Slot::new(backend, probe) {
+            for backend in self.backends.iter().map(String::as_str).chain([own]) {
+                if let Err(error) = Slot::new(backend, slot) {
                     wrong.add("backends", error.to_string());
                 }
             }
-            members.push(Member {
-                server,
-                balancer_name: called,
-            });
         }
-        let Some(name) = name.filter(|_| wrong.is_empty()) else {
-            return Err(wrong.into_error());
-        };
+        wrong.none()?;
         Ok(Cluster {
-            id: before.map_or(ClusterId(0), |cluster| cluster.id),
-            name,
-            balancer,
-            backends,
-            members,
+            id,
+            name: self.name,
+            balancer: self.balancer,
+            backends: self.backends,
+            members: self.members,
         })
     }
 }
 
-/// One by its name, to be changed.
+/// A cluster by its name.
 ///
 /// # Errors
 /// Not found.
@@ -105,9 +68,9 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<Cluster> 
 ///
 /// # Errors
 /// Complaints about fields.
-pub async fn add(app: &App, permit: &Permit, form: &ClusterForm) -> Result<Cluster> {
+pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluster> {
     demand_everything(permit)?;
-    let cluster = form.check(None)?;
+    let cluster = spec.check(ClusterId(0))?;
     let change = app.store.change(permit, app.now()).await?;
     let cluster = clusters::insert(&change, &cluster).await?;
     let detail = told(&change, &cluster).await?;
@@ -117,15 +80,15 @@ pub async fn add(app: &App, permit: &Permit, form: &ClusterForm) -> Result<Clust
     Ok(cluster)
 }
 
-/// Changes a cluster. A form sent twice changes nothing the second time.
+/// Changes a cluster; the same command again changes nothing.
 ///
 /// # Errors
 /// Complaints about fields; not found.
-pub async fn edit(app: &App, permit: &Permit, id: ClusterId, form: &ClusterForm) -> Result<Cluster> {
+pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) -> Result<Cluster> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
     let before = clusters::by_id(&change, id).await?;
-    let changed = form.check(Some(&before))?;
+    let changed = spec.check(id)?;
     if before != changed {
         let told_before = told(&change, &before).await?;
         clusters::update(&change, &changed).await?;

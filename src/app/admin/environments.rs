@@ -1,207 +1,152 @@
-//! Environments of a project: added, edited, moved along the chain, deleted.
+//! Environments of a project: added, changed, moved along the chain, deleted.
 
-pub mod health;
-pub mod rollout;
 mod told;
 
 use serde_json::json;
 
-use self::health::HealthForm;
-use self::rollout::RolloutForm;
 use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
-use super::servers::remote_user;
-use super::variables::{self, SecretField};
-use super::{Wrongs, demand_project, lines, name_but};
+use super::values::{Excluded, RemoteUser, Shared, Within};
+use super::variables::VariablesSpec;
+use super::{demand_other_name, demand_project};
 use crate::access::Permit;
-use crate::app::App;
+use crate::app::{App, strategies};
 use crate::domain::{
-    BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, Event, EventKind, Project,
-    ProjectId, Result, SyncMethod, TargetPath,
+    BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, Event, EventKind,
+    HealthCheck, Name, OnFailure, Project, ProjectId, Result, RolloutOptions, Strategy, TargetPath,
 };
 use crate::store::{environments, projects};
-use crate::sync::{Ground, Rules};
+use crate::sync::Ground;
 
-/// A day: what takes longer hangs.
-const LONGEST_TIMEOUT: u64 = 24 * 3600;
-/// More at once than this exhausts this host before it saves time.
-const MOST_PARALLEL: u64 = 200;
-/// Old releases cost disk on every server.
-const MOST_RELEASES: u64 = 100;
-/// A chain of promotion nobody would walk.
-const LAST_POSITION: u64 = 1000;
+/// Seconds of a script, up to a day: what takes longer hangs.
+pub type Timeout = Within<1, 86_400>;
+/// Servers at once: more exhaust this host before they save time.
+pub type Parallel = Within<1, 200>;
+/// Old releases: each costs disk on every server.
+pub type KeptReleases = Within<0, 100>;
+/// Days of a release, up to ten years.
+pub type KeptDays = Within<0, 3650>;
+/// A position in the promotion chain.
+pub type Position = Within<1, 1000>;
+/// Seconds of draining, up to an hour: sessions that last longer do not end by waiting.
+pub type DrainLimit = Within<0, 3600>;
+/// Seconds of coming up, up to an hour: what is not up by then will not be.
+pub type UpLimit = Within<1, 3600>;
+/// Servers that may fail: no fleet has more.
+pub type MostFailed = Within<1, 10_000>;
+/// Hours of an approval, up to a fortnight: what nobody approved by then nobody remembers.
+pub type ApprovalHours = Within<1, 336>;
 
-/// The form of an environment, as typed.
-#[derive(Debug, Clone, Default)]
-pub struct EnvironmentForm {
+/// An environment as it is to be: the command to add or change one.
+#[derive(Debug, Clone)]
+pub struct EnvironmentSpec {
     /// See [`Environment::name`].
-    pub name: String,
+    pub name: Name,
     /// See [`Environment::branch`].
-    pub branch: String,
+    pub branch: BranchName,
     /// See [`Environment::target_path`].
-    pub target_path: String,
+    pub target_path: TargetPath,
     /// See [`Environment::remote_user`].
-    pub remote_user: String,
+    pub remote_user: RemoteUser,
     /// See [`Environment::position`].
-    pub position: String,
-    /// See [`Environment::auto_deploy`].
-    pub auto_deploy: bool,
+    pub position: Position,
     /// See [`Environment::fail_on_failed_tests`].
     pub fail_on_failed_tests: bool,
-    /// The clusters chosen, in the order wanted.
+    /// See [`Environment::clusters`].
     pub clusters: Vec<ClusterId>,
-    /// One per line.
-    pub excluded: String,
-    /// One per line.
-    pub shared: String,
-    /// `NAME=value`, one per line.
-    pub variables: String,
-    /// The secret ones.
-    pub secrets: Vec<SecretField>,
-    /// Seconds.
-    pub local_timeout: String,
-    /// Seconds.
-    pub remote_timeout: String,
+    /// See [`EnvironmentOptions::excluded`].
+    pub excluded: Excluded,
+    /// See [`EnvironmentOptions::shared`].
+    pub shared: Shared,
+    /// See [`EnvironmentOptions::variables`].
+    pub variables: VariablesSpec,
+    /// See [`EnvironmentOptions::local_timeout`].
+    pub local_timeout: Timeout,
+    /// See [`EnvironmentOptions::remote_timeout`].
+    pub remote_timeout: Timeout,
     /// See [`EnvironmentOptions::parallel`].
-    pub parallel: String,
+    pub parallel: Parallel,
     /// See [`EnvironmentOptions::keep_releases`].
-    pub keep_releases: String,
+    pub keep_releases: KeptReleases,
+    /// See [`EnvironmentOptions::keep_days`].
+    pub keep_days: KeptDays,
     /// See [`EnvironmentOptions::health`].
-    pub health: HealthForm,
-    /// See [`EnvironmentOptions::rollout`] and what belongs to it.
-    pub rollout: RolloutForm,
+    pub health: Option<HealthCheck>,
+    /// See [`RolloutOptions::strategy`].
+    pub strategy: Strategy,
+    /// See [`RolloutOptions::on_failure`].
+    pub on_failure: OnFailure,
+    /// See [`RolloutOptions::drain_limit`].
+    pub drain_limit: DrainLimit,
+    /// See [`RolloutOptions::up_limit`].
+    pub up_limit: UpLimit,
+    /// See [`EnvironmentOptions::approval_hours`].
+    pub approval_hours: Option<ApprovalHours>,
+    /// See [`EnvironmentOptions::watch_drift`].
+    pub watch_drift: bool,
 }
 
-impl EnvironmentForm {
-    /// The form of a new environment of a project that has `existing` ones.
-    pub fn new(existing: &[Environment]) -> Self {
-        let last = existing.iter().max_by_key(|one| one.position);
-        let plain = EnvironmentOptions::default();
-        Self {
-            branch: last.map_or("main", |one| one.branch.as_str()).to_owned(),
-            remote_user: last.map(|one| one.remote_user.clone()).unwrap_or_default(),
-            position: last.map_or(1, |one| one.position.saturating_add(1)).to_string(),
-            fail_on_failed_tests: true,
-            ..Self::of_options(&plain)
+impl EnvironmentSpec {
+    /// The environment, once it keeps the rules that concern several fields.
+    fn check(self, before: Environment) -> Result<Environment> {
+        demand_other_name(&self.name, "diff", "the comparison of commits")?;
+        if let Some(health) = &self.health {
+            health.validate()?;
         }
-    }
-
-    /// The form of an environment as it is; without the values of secrets.
-    pub fn of(environment: &Environment) -> Self {
-        Self {
-            name: environment.name.to_string(),
-            branch: environment.branch.to_string(),
-            target_path: environment.target_path.to_string(),
-            remote_user: environment.remote_user.clone(),
-            position: environment.position.to_string(),
-            auto_deploy: environment.auto_deploy,
-            fail_on_failed_tests: environment.fail_on_failed_tests,
-            clusters: environment.clusters.clone(),
-            ..Self::of_options(&environment.options)
+        strategies::check(self.strategy)?;
+        if let OnFailure::Continue { up_to } = self.on_failure {
+            let checked = MostFailed::try_from(up_to);
+            checked.map_err(|message| Error::field("up_to", message))?;
         }
-    }
-
-    fn of_options(options: &EnvironmentOptions) -> Self {
-        Self {
-            excluded: options.excluded.join("\n"),
-            shared: options.shared.join("\n"),
-            variables: variables::plain_lines(options),
-            secrets: variables::secret_fields(options),
-            local_timeout: options.local_timeout.to_string(),
-            remote_timeout: options.remote_timeout.to_string(),
-            parallel: options.parallel.to_string(),
-            keep_releases: options.keep_releases.to_string(),
-            health: HealthForm::of(options.health.as_ref()),
-            rollout: RolloutForm::of(options),
-            ..Self::default()
-        }
-    }
-
-    fn check(
-        &self,
-        id: EnvironmentId,
-        project_id: ProjectId,
-        before: &EnvironmentOptions,
-    ) -> Result<Environment> {
-        let mut wrong = Wrongs::default();
-        let name = name_but(&self.name, "diff", "the comparison of commits");
-        let name = wrong.take("name", name);
-        let branch = wrong.take("branch", self.branch.trim().parse::<BranchName>());
-        let target_path = wrong.take("target_path", self.target_path.trim().parse::<TargetPath>());
-        let remote_user = wrong.take("remote_user", remote_user(&self.remote_user));
-        let position = wrong.number("position", &self.position, 1..=LAST_POSITION);
-        let position = position.and_then(|number| i32::try_from(number).ok());
-        let options = self.options(before, &mut wrong);
-        match (name, branch, target_path, remote_user, position, options) {
-            (
-                Some(name),
-                Some(branch),
-                Some(target_path),
-                Some(remote_user),
-                Some(position),
-                Some(options),
-            ) => Ok(Environment {
-                id,
-                project_id,
-                name,
-                branch,
-                target_path,
-                remote_user,
-                position,
-                auto_deploy: self.auto_deploy,
-                fail_on_failed_tests: self.fail_on_failed_tests,
-                clusters: self.clusters.clone(),
-                options,
-            }),
-            _ => Err(wrong.into_error()),
-        }
-    }
-
-    fn options(&self, before: &EnvironmentOptions, wrong: &mut Wrongs) -> Option<EnvironmentOptions> {
-        let excluded = wrong.take("excluded", excluded(&self.excluded));
-        let shared = wrong.take("shared", shared(&self.shared));
-        let variables = variables::read(&self.variables, &self.secrets, before, wrong);
-        let local_timeout = wrong.number("local_timeout", &self.local_timeout, 1..=LONGEST_TIMEOUT);
-        let remote_timeout = wrong.number("remote_timeout", &self.remote_timeout, 1..=LONGEST_TIMEOUT);
-        let small = |number: u64| u32::try_from(number).ok();
-        let parallel = wrong
-            .number("parallel", &self.parallel, 1..=MOST_PARALLEL)
-            .and_then(small);
-        let keep = wrong
-            .number("keep_releases", &self.keep_releases, 0..=MOST_RELEASES)
-            .and_then(small);
-        let health = self.health.read(wrong);
-        let rest = self.rollout.fill(before.clone(), wrong);
-        Some(EnvironmentOptions {
-            excluded: excluded?,
-            shared: shared?,
-            variables: variables?,
-            local_timeout: local_timeout?,
-            remote_timeout: remote_timeout?,
-            parallel: parallel?,
-            keep_releases: keep?,
-            health: health?,
-            ..rest?
+        let options = EnvironmentOptions {
+            excluded: self.excluded.0,
+            shared: self.shared.0,
+            variables: self.variables.over(&before.options)?,
+            local_timeout: self.local_timeout.get(),
+            remote_timeout: self.remote_timeout.get(),
+            parallel: self.parallel.get(),
+            keep_releases: self.keep_releases.get(),
+            keep_days: self.keep_days.get(),
+            health: self.health,
+            rollout: RolloutOptions {
+                strategy: self.strategy,
+                on_failure: self.on_failure,
+                drain_limit: self.drain_limit.get(),
+                up_limit: self.up_limit.get(),
+            },
+            approval_hours: self.approval_hours.map(Within::get),
+            watch_drift: self.watch_drift,
+        };
+        Ok(Environment {
+            name: self.name,
+            branch: self.branch,
+            target_path: self.target_path,
+            remote_user: self.remote_user.into(),
+            position: self.position.get(),
+            fail_on_failed_tests: self.fail_on_failed_tests,
+            clusters: self.clusters,
+            options,
+            ..before
         })
     }
-}
 
-fn excluded(text: &str) -> Result<Vec<String>, String> {
-    let options = EnvironmentOptions {
-        excluded: lines(text),
-        ..EnvironmentOptions::default()
-    };
-    Rules::new(&options, SyncMethod::InPlace).map_err(|error| error.to_string())?;
-    Ok(options.excluded)
-}
-
-fn shared(text: &str) -> Result<Vec<String>, String> {
-    let options = EnvironmentOptions {
-        shared: lines(text),
-        ..EnvironmentOptions::default()
-    };
-    Rules::new(&options, SyncMethod::Symlink).map_err(|error| error.to_string())?;
-    Ok(options.shared)
+    /// A new environment of `project`.
+    fn new_in(self, project: ProjectId) -> Result<Environment> {
+        let blank = Environment {
+            id: EnvironmentId(0),
+            project_id: project,
+            name: self.name.clone(),
+            branch: self.branch.clone(),
+            target_path: self.target_path.clone(),
+            remote_user: String::new(),
+            position: 1,
+            auto_deploy: false,
+            fail_on_failed_tests: true,
+            clusters: Vec::new(),
+            options: EnvironmentOptions::default(),
+        };
+        self.check(blank)
+    }
 }
 
 /// The environments of a project, in order.
@@ -210,7 +155,7 @@ pub async fn list(app: &App, permit: &Permit, project: &Project) -> Result<Vec<E
     environments::list(&app.store, project.id).await
 }
 
-/// One of a project by its name.
+/// An environment of a project by its name.
 ///
 /// # Errors
 /// Not found.
@@ -227,9 +172,9 @@ pub async fn add(
     app: &App,
     permit: &Permit,
     project: ProjectId,
-    form: &EnvironmentForm,
+    spec: EnvironmentSpec,
 ) -> Result<Environment> {
-    let environment = form.check(EnvironmentId(0), project, &EnvironmentOptions::default())?;
+    let environment = spec.new_in(project)?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
@@ -244,7 +189,7 @@ pub async fn add(
     Ok(environment)
 }
 
-/// Changes an environment. A form sent twice changes nothing the second time.
+/// Changes an environment; the same command again changes nothing.
 ///
 /// # Errors
 /// Complaints about fields; not found.
@@ -252,13 +197,13 @@ pub async fn edit(
     app: &App,
     permit: &Permit,
     id: EnvironmentId,
-    form: &EnvironmentForm,
+    spec: EnvironmentSpec,
 ) -> Result<Environment> {
     let change = app.store.change(permit, app.now()).await?;
     let before = environments::by_id(&change, id).await?;
     let project = projects::by_id(&change, before.project_id).await?;
     demand_project(permit, &project.name)?;
-    let changed = form.check(id, before.project_id, &before.options)?;
+    let changed = spec.check(before.clone())?;
     if before != changed {
         let inventory = Inventory::load(&change).await?;
         not_on_top_of_another(&inventory, &changed)?;
@@ -314,7 +259,7 @@ pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -
 /// Deletes an environment. Its history stays, and so does what is on the servers.
 ///
 /// # Errors
-/// A conflict while one of its deployments is at work; not found.
+/// A conflict while one of its deployments runs; not found.
 pub async fn delete(app: &App, permit: &Permit, id: EnvironmentId) -> Result<()> {
     let change = app.store.change(permit, app.now()).await?;
     let environment = environments::by_id(&change, id).await?;
@@ -340,7 +285,7 @@ fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Re
         .iter()
         .filter(|one| one.id != environment.id)
     {
-        // One whose options make no sense any more is deployed nowhere.
+        // Nothing is deployed to one whose options are invalid by now.
         let Some(overlap) = ground(other)
             .and_then(Result::ok)
             .and_then(|other| mine.overlap(&other))

@@ -1,8 +1,8 @@
-//! The key a server must show: looked at, compared by a person, trusted.
+//! Host keys: fetched, compared by a person, trusted.
 //!
-//! Two acts, on purpose. [`fetch`] asks the server for its key and shows it; nothing is believed.
-//! [`trust`] is given back the key that the person looked at, asks the server once more, and pins
-//! it only when both are the same: what was shown is what is trusted.
+//! Two steps, on purpose. [`fetch`] asks the server for its key and shows it. [`trust`] gets back the
+//! key that the person compared, asks the server once more, and pins the key only when both are the
+//! same: what was shown is what is trusted.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::store::servers;
 /// How long a person waits for a server to show its key.
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
 
-/// A key as a server shows it now, beside the one it is trusted by.
+/// The key that a server shows now, beside its trusted one.
 #[derive(Debug, Clone)]
 pub struct Shown {
     /// The server, with its pinned key.
@@ -32,7 +32,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Whether it is the key that is trusted already.
+    /// Whether it is the trusted key.
     pub fn is_pinned(&self) -> bool {
         let pinned = self.server.host_key.as_ref();
         pinned.is_some_and(|key| key.openssh == self.openssh)
@@ -59,19 +59,18 @@ async fn show(server: Server) -> Result<Shown> {
     })
 }
 
-/// Trusts the key `seen` of a server, if it is the one it shows now too. Trusting the trusted one
-/// again changes nothing.
+/// Trusts the key `seen` of a server if the server still shows it. Trusting the same key again
+/// changes nothing.
 ///
 /// # Errors
-/// A conflict when the server shows another key than the one that was looked at; when it cannot
-/// be reached; not found.
+/// A conflict when the server shows another key; when it cannot be reached; not found.
 pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Result<Shown> {
     demand_everything(permit)?;
     let server = servers::by_id(&app.store, id).await?;
     let shown = show(server).await?;
     if shown.openssh != seen.trim() {
         return Err(Error::conflict(format!(
-            "Nothing was trusted: server “{}” now shows {}, which is not the key you looked at. Fetch it again and compare; if it keeps changing, something stands between you and the server.",
+            "Not trusted: server “{}” now shows {}, which is not the key you compared. Fetch and compare again; if it keeps changing, something intercepts the connection.",
             shown.server.name, shown.fingerprint
         )));
     }
@@ -99,7 +98,7 @@ pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Resu
     Ok(shown)
 }
 
-/// Takes the trust back: nothing connects to the server until a key is trusted again.
+/// Revokes trust: nothing connects to the server until a key is trusted again.
 ///
 /// # Errors
 /// Not found.
@@ -118,7 +117,7 @@ pub async fn forget(app: &App, permit: &Permit, id: ServerId) -> Result<()> {
         .await
 }
 
-/// Every key the server was ever trusted by, newest first, with the time it was replaced.
+/// All keys trusted so far, newest first, with the time each was replaced.
 pub async fn history(app: &App, permit: &Permit, id: ServerId) -> Result<Vec<(HostKey, Option<Instant>)>> {
     demand_everything(permit)?;
     servers::host_key_history(&app.store, id).await

@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::store::{Reader, clusters, environments, projects, queue, releases, servers};
 
-/// Everything that is configured, read in one go.
+/// The whole configuration, read at once.
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// By name.
@@ -40,7 +40,7 @@ impl Twice {
     /// One sentence.
     pub fn sentence(&self) -> String {
         format!(
-            "Server “{}” is in several clusters of {}/{} ({}): it is deployed to once, with the first of them.",
+            "Server “{}” is in several clusters of {}/{} ({}): it is deployed once, with the first of them.",
             self.server,
             self.project,
             self.environment,
@@ -49,21 +49,21 @@ impl Twice {
     }
 }
 
-/// What runs on servers, and who works on them, as far as is known here.
+/// What runs on servers, and which deployments use them.
 #[derive(Debug, Default)]
 pub struct Running {
     /// The releases in use.
     pub releases: Vec<ServerRelease>,
-    /// The deployment that holds a server.
+    /// The deployment that uses a server.
     pub holders: HashMap<ServerId, DeploymentId>,
 }
 
-/// Reads the inventory for somebody who may configure something.
+/// The inventory, for whoever may configure something.
 pub async fn read(app: &App, _permit: &Permit) -> Result<Inventory> {
     Inventory::load(&app.store).await
 }
 
-/// Reads what runs, for somebody who may configure something.
+/// What runs, for whoever may configure something.
 pub async fn running(app: &App, _permit: &Permit) -> Result<Running> {
     Ok(Running {
         releases: releases::all_current(&app.store).await?,
@@ -82,17 +82,17 @@ impl Inventory {
         })
     }
 
-    /// A project by its row.
+    /// A project by its id.
     pub fn project(&self, id: ProjectId) -> Option<&Project> {
         self.projects.iter().find(|project| project.id == id)
     }
 
-    /// A server by its row.
+    /// A server by its id.
     pub fn server(&self, id: ServerId) -> Option<&Server> {
         self.servers.iter().find(|server| server.id == id)
     }
 
-    /// A cluster by its row.
+    /// A cluster by its id.
     pub fn cluster(&self, id: ClusterId) -> Option<&Cluster> {
         self.clusters.iter().find(|cluster| cluster.id == id)
     }
@@ -110,7 +110,7 @@ impl Inventory {
         Some((self.project(environment.project_id)?, environment))
     }
 
-    /// The environments that are deployed to a cluster.
+    /// The environments that use a cluster.
     pub fn places_of_cluster(&self, id: ClusterId) -> Vec<(&Project, &Environment)> {
         let own = self.environments.iter().filter(|one| one.clusters.contains(&id));
         own.filter_map(|one| self.place(one.id)).collect()
@@ -122,7 +122,7 @@ impl Inventory {
         self.clusters.iter().filter(holds).collect()
     }
 
-    /// The environments that are deployed to a server.
+    /// The environments that use a server.
     pub fn places_of(&self, id: ServerId) -> Vec<(&Project, &Environment)> {
         let reaches = |one: &&Environment| self.servers_of(one).iter().any(|server| server.id == id);
         let own = self.environments.iter().filter(reaches);

@@ -1,10 +1,10 @@
-//! Configuration by people: what is deployed, where to, and by whom it may be asked.
+//! Configuration: projects, environments, servers, clusters, users.
 //!
-//! One file per noun. Each has a form as a person fills it in (everything text), a check that
-//! turns it into a thing of the domain or into one complaint per field, and the acts: add, edit,
-//! delete. An act takes the [`Permit`] for it and stores the change together with its audit
-//! event. [`inventory`] reads everything at once, for pages that show how things hang together;
-//! [`overview`] tells what of it needs a person.
+//! One file per noun. Commands (`ServerSpec`, `EnvironmentSpec`, …) are typed, and their values
+//! ([`values`]) keep the rules of each field, whether they came from a form or from a program. A
+//! command takes the [`Permit`] for it and stores the change together with its audit event.
+//! [`inventory`] reads everything at once, for pages that show how things hang together;
+//! [`overview`] lists what needs a person.
 
 pub mod clusters;
 pub mod environments;
@@ -14,6 +14,7 @@ pub mod overview;
 pub mod projects;
 pub mod servers;
 pub mod users;
+pub mod values;
 pub mod variables;
 
 use serde_json::Value;
@@ -21,10 +22,7 @@ use serde_json::Value;
 use crate::access::Permit;
 use crate::domain::{Action, Error, FieldError, Name, Resource, Result};
 
-/// The longest description, in characters: a sentence or two.
-const DESCRIPTION_LIMIT: usize = 500;
-
-/// Complaints about a form, gathered so that a person sees all of them at once.
+/// Complaints about fields, gathered so that all are answered at once.
 #[derive(Debug, Default)]
 pub(super) struct Wrongs(Vec<FieldError>);
 
@@ -37,77 +35,31 @@ impl Wrongs {
         });
     }
 
-    /// The value, or its complaint kept.
-    pub(super) fn take<T>(&mut self, field: &str, outcome: Result<T, String>) -> Option<T> {
-        outcome.map_err(|message| self.add(field, message)).ok()
-    }
-
-    /// A whole number within `range`.
-    pub(super) fn number(
-        &mut self,
-        field: &str,
-        text: &str,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Option<u64> {
-        let (least, most) = (range.start(), range.end());
-        let number = text.trim().parse().ok().filter(|number| range.contains(number));
-        let sentence = || format!("Write a whole number from {least} to {most}.");
-        self.take(field, number.ok_or_else(sentence))
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many there are.
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The error that carries them.
-    pub(super) fn into_error(self) -> Error {
+    /// Goes on when nothing is wrong.
+    ///
+    /// # Errors
+    /// The complaints.
+    pub(super) fn none(self) -> Result<()> {
         if self.0.is_empty() {
-            return Error::internal("a form was refused without a complaint");
+            return Ok(());
         }
-        Error::fields(self.0)
+        Err(Error::fields(self.0))
     }
 }
 
-/// A name as typed: spaces around it are no part of it.
-pub(super) fn name(text: &str) -> Result<Name, String> {
-    text.trim().parse()
-}
-
-/// A name as typed, which is not the `word` that addresses need for `what`.
-fn name_but(text: &str, word: &str, what: &str) -> Result<Name, String> {
-    let name = name(text)?;
+/// Refuses a name that is the `word` which addresses need for `what`.
+fn demand_other_name(name: &Name, word: &str, what: &str) -> Result<()> {
     if name.as_str().eq_ignore_ascii_case(word) {
-        return Err(format!("“{word}” stands for {what}; take another name."));
+        let message = format!("“{word}” stands for {what}; choose another name.");
+        return Err(Error::field("name", message));
     }
-    Ok(name)
+    Ok(())
 }
 
-/// The lines of a text area that say something.
-fn lines(text: &str) -> Vec<String> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
-
-fn description(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.chars().count() > DESCRIPTION_LIMIT {
-        return Err(format!("Keep it under {DESCRIPTION_LIMIT} characters."));
-    }
-    Ok(text.to_owned())
-}
-
-/// A mail address as far as it can be told without writing to it.
+/// An e-mail address, as far as its form shows.
 pub(super) fn mail_address(text: &str) -> Result<String, String> {
     let text = text.trim();
-    let wrong = || format!("“{}” is not a mail address.", text.escape_debug());
+    let wrong = || format!("“{}” is not an e-mail address.", text.escape_debug());
     let (name, host) = text.rsplit_once('@').ok_or_else(wrong)?;
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
     if name.is_empty() || host.is_empty() || text.len() > 254 || text.contains(odd) || name.contains('@') {
@@ -116,7 +68,7 @@ pub(super) fn mail_address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A permit for something else is a fault of the caller, not of the person.
+/// A permit for something else is a fault of the caller, not of the user.
 fn demand(permit: &Permit, action: Action, resource: &Resource) -> Result<()> {
     if permit.covers(action, resource) {
         return Ok(());
@@ -127,12 +79,12 @@ fn demand(permit: &Permit, action: Action, resource: &Resource) -> Result<()> {
     )))
 }
 
-/// Whether the permit is one to change servers, clusters and the list of projects.
+/// Demands the permit to change servers, clusters and the list of projects.
 pub(super) fn demand_everything(permit: &Permit) -> Result<()> {
     demand(permit, Action::Configure, &Resource::Everything)
 }
 
-/// Whether the permit is one to change `project`.
+/// Demands a permit to change `project`.
 fn demand_project(permit: &Permit, project: &Name) -> Result<()> {
     if permit.covers(Action::Configure, &Resource::Everything) {
         return Ok(());
@@ -140,7 +92,7 @@ fn demand_project(permit: &Permit, project: &Name) -> Result<()> {
     demand(permit, Action::Configure, &Resource::Project(project.to_string()))
 }
 
-/// What an edit changed, by name: `{"port": {"from": 22, "to": 2222}}`.
+/// What a change changed, by name: `{"port": {"from": 22, "to": 2222}}`.
 pub(super) fn changes(before: &Value, after: &Value) -> Value {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
         return Value::Null;

@@ -1,4 +1,4 @@
-//! How much is configured, and what of it needs a person.
+//! How much is configured, and what needs attention.
 
 use super::inventory::{Inventory, Twice};
 use crate::access::Permit;
@@ -21,13 +21,13 @@ pub struct Overview {
     pub clusters: usize,
     /// How many users there are.
     pub users: usize,
-    /// How many of them are shut out.
+    /// How many accounts are disabled.
     pub disabled_users: usize,
-    /// What needs a person, the gravest first.
+    /// What needs attention, the most serious first.
     pub attention: Vec<Attention>,
 }
 
-/// Something that needs a person.
+/// Something that needs attention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attention {
     /// A policy file has an error or a warning.
@@ -37,14 +37,14 @@ pub enum Attention {
         /// Whether it keeps the policy from taking effect.
         is_error: bool,
     },
-    /// Nobody trusted its host key, so nothing connects to it.
+    /// A server without a trusted host key, so nothing connects to it.
     NoHostKey {
         /// Its row.
         id: ServerId,
         /// Its name.
         server: String,
     },
-    /// An environment that has nowhere to be deployed to.
+    /// An environment without active servers.
     NoServers {
         /// The project's name.
         project: String,
@@ -67,7 +67,7 @@ pub enum Attention {
     },
 }
 
-/// Looks at everything.
+/// The whole overview.
 pub async fn look(app: &App, _permit: &Permit) -> Result<Overview> {
     let inventory = Inventory::load(&app.store).await?;
     let users = users::list(&app.store).await?;

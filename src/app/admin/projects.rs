@@ -1,11 +1,11 @@
-//! Projects: added, edited, deleted; and whether their repository can be reached.
+//! Projects: added, changed, deleted; and whether their repository can be reached.
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand_everything, demand_project, description, lines, mail_address, name};
+use super::values::{Description, GitUrl};
+use super::{demand_everything, demand_project};
 use crate::access::Permit;
 use crate::app::{App, start};
 use crate::domain::{
@@ -14,66 +14,37 @@ use crate::domain::{
 use crate::git;
 use crate::store::{Change, environments, projects};
 
-/// How long a person waits for a repository to tell its branches; a fetch may take longer.
+/// How long a person waits for the list of branches; a fetch may take longer.
 const PROBE_LIMIT: Duration = Duration::from_secs(20);
 
-/// The form of a project, as typed.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct ProjectForm {
+/// A project as it is to be: the command to add or change one.
+#[derive(Debug, Clone)]
+pub struct ProjectSpec {
     /// See [`Project::name`].
-    pub name: String,
+    pub name: Name,
     /// See [`Project::description`].
-    pub description: String,
+    pub description: Description,
     /// See [`Project::git_url`].
-    pub git_url: String,
-    /// [`SyncMethod::as_str`].
-    pub method: String,
-    /// Mail addresses, one per line.
-    pub notify: String,
+    pub git_url: GitUrl,
+    /// See [`Project::method`].
+    pub method: SyncMethod,
 }
 
-impl ProjectForm {
-    /// The form of a project as it is.
-    pub fn of(project: &Project) -> Self {
-        Self {
-            name: project.name.to_string(),
-            description: project.description.clone(),
-            git_url: project.git_url.clone(),
-            method: project.method.as_str().to_owned(),
-            notify: project.notify.join("\n"),
-        }
-    }
-
-    fn check(&self, id: ProjectId) -> Result<Project> {
-        let mut wrong = Wrongs::default();
-        let name = wrong.take("name", name(&self.name));
-        let description = wrong.take("description", description(&self.description));
-        let url = git::check_url(self.git_url.trim()).map(|url| url.to_string());
-        let git_url = wrong.take("git_url", url);
-        let method =
-            SyncMethod::parse(&self.method).ok_or_else(|| "Choose how a release is put in place.".to_owned());
-        let method = wrong.take("method", method);
-        let notify: Result<Vec<String>, String> = lines(&self.notify)
-            .iter()
-            .map(|line| mail_address(line))
-            .collect();
-        let notify = wrong.take("notify", notify);
-        match (name, description, git_url, method, notify) {
-            (Some(name), Some(description), Some(git_url), Some(method), Some(notify)) => Ok(Project {
-                id,
-                name,
-                description,
-                git_url,
-                method,
-                notify,
-            }),
-            _ => Err(wrong.into_error()),
+impl ProjectSpec {
+    /// The project, with what no command changes as `notify` has it.
+    fn project(self, id: ProjectId, notify: Vec<String>) -> Project {
+        Project {
+            id,
+            name: self.name,
+            description: self.description.into(),
+            git_url: self.git_url.into(),
+            method: self.method,
+            notify,
         }
     }
 }
 
-/// One by its name, with the permit of `actor` to change it and its environments.
+/// A project by its name, with the permit of `actor` to change it and its environments.
 ///
 /// # Errors
 /// Not found; forbidden.
@@ -88,9 +59,9 @@ pub async fn open(app: &App, actor: &Actor, name: &str) -> Result<(Project, Perm
 ///
 /// # Errors
 /// Complaints about fields.
-pub async fn add(app: &App, permit: &Permit, form: &ProjectForm) -> Result<Project> {
+pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Project> {
     demand_everything(permit)?;
-    let project = form.check(ProjectId(0))?;
+    let project = spec.project(ProjectId(0), Vec::new());
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::insert(&change, &project).await?;
     let resource = resource(&project.name);
@@ -100,15 +71,15 @@ pub async fn add(app: &App, permit: &Permit, form: &ProjectForm) -> Result<Proje
     Ok(project)
 }
 
-/// Changes a project. A form sent twice changes nothing the second time.
+/// Changes a project; the same command again changes nothing.
 ///
 /// # Errors
 /// Complaints about fields; not found.
-pub async fn edit(app: &App, permit: &Permit, id: ProjectId, form: &ProjectForm) -> Result<Project> {
-    let changed = form.check(id)?;
+pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) -> Result<Project> {
     let change = app.store.change(permit, app.now()).await?;
     let before = projects::by_id(&change, id).await?;
     demand_project(permit, &before.name)?;
+    let changed = spec.project(id, before.notify.clone());
     if before != changed {
         demand_name(&change, &before, &changed).await?;
         projects::update(&change, &changed).await?;
@@ -120,8 +91,8 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, form: &ProjectForm)
     Ok(changed)
 }
 
-/// What is shared between releases lies on the servers in a directory that bears the project's name:
-/// under another name it would be looked for in vain, and be begun anew.
+/// Shared paths are stored on the servers in a directory that bears the project's name: after a
+/// rename they would start empty.
 async fn demand_name(change: &Change, before: &Project, changed: &Project) -> Result<()> {
     if before.name == changed.name || before.method != SyncMethod::Symlink {
         return Ok(());
@@ -133,8 +104,8 @@ async fn demand_name(change: &Change, before: &Project, changed: &Project) -> Re
         Some(one) => Err(Error::field(
             "name",
             format!(
-                "What {} shares between its releases lies on its servers in “{}_shared”, so the project keeps its name. \
-                 Take out the shared paths first, and move the files yourself.",
+                "The shared paths of {} lie on its servers in “{}_shared”, so the project cannot be renamed. \
+                 Remove the shared paths first, and move the files by hand.",
                 one.name, before.name
             ),
         )),
@@ -158,11 +129,10 @@ pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
 /// Asks the repository at `url` for its branches, with the keys that deployments use.
 ///
 /// # Errors
-/// A complaint about the field `git_url`: what is wrong with the address, or why it cannot be
-/// reached.
-pub async fn probe(app: &App, _permit: &Permit, url: &str) -> Result<Vec<String>> {
+/// A complaint about the field `git_url` that says why the repository cannot be reached.
+pub async fn probe(app: &App, _permit: &Permit, url: GitUrl) -> Result<Vec<String>> {
     let complaint = |message: String| Error::field("git_url", message);
-    let remote = git::check_url(url.trim()).map_err(complaint)?;
+    let remote = git::check_url(&String::from(url)).map_err(complaint)?;
     let mut options = start::git_options(&app.config);
     options.fetch_timeout = options.fetch_timeout.min(PROBE_LIMIT);
     let branches = git::probe(&remote, &options).await;

@@ -1,13 +1,13 @@
-//! Servers: added, edited, switched on and off, deleted, tried out.
+//! Servers: added, changed, switched on and off, deleted; and a test of the connection.
 
 use std::time::{Duration, Instant as Stopwatch};
 
 use futures_util::future::join_all;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::inventory::Inventory;
-use super::{Wrongs, demand_everything, name_but};
+use super::values::{Address, RemoteUser, Within};
+use super::{demand_everything, demand_other_name};
 use crate::access::Permit;
 use crate::app::App;
 use crate::domain::{self, Error, Event, EventKind, Name, Result, Server, ServerId};
@@ -15,117 +15,41 @@ use crate::ssh::{Command, Endpoint, Run};
 use crate::store::{Change, servers};
 use crate::sync::{self, Limits};
 
-/// What a host name can hold at most (RFC 1035).
-const ADDRESS_LIMIT: usize = 253;
 /// How long the test's command may take once connected: it does next to nothing.
 const TEST_LIMIT: Duration = Duration::from_secs(15);
 /// How much of what it prints is kept.
 const TEST_OUTPUT: usize = 16 * 1024;
 /// Says which system it is.
 const TEST_SCRIPT: &str = "uname -sr";
-/// The longest name of a login on a server (Linux: 32; directories of large houses have longer).
-const USER_LIMIT: usize = 64;
 
-/// The form of a server, as typed.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub struct ServerForm {
+/// A server as it is to be: the command to add or change one.
+#[derive(Debug, Clone)]
+pub struct ServerSpec {
     /// See [`Server::name`].
-    pub name: String,
+    pub name: Name,
     /// See [`Server::address`].
-    pub address: String,
+    pub address: Address,
     /// See [`Server::port`].
-    pub port: String,
-    /// `yes` when it is to be deployed to.
-    pub active: String,
+    pub port: Within<1, 65_535>,
+    /// See [`Server::active`].
+    pub active: bool,
 }
 
-impl Default for ServerForm {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            address: String::new(),
-            port: "22".to_owned(),
-            active: String::new(),
-        }
-    }
-}
-
-impl ServerForm {
-    /// The form of a server as it is.
-    pub fn of(server: &Server) -> Self {
-        Self {
-            name: server.name.to_string(),
-            address: server.address.clone(),
-            port: server.port.to_string(),
-            active: if server.active { "yes" } else { "" }.to_owned(),
-        }
-    }
-
-    fn check(&self, id: ServerId) -> Result<Server> {
-        let mut wrong = Wrongs::default();
-        let name = wrong.take(
-            "name",
-            name_but(&self.name, "here", "the host of Deployer itself"),
-        );
-        let address = wrong.take("address", address(&self.address));
-        let port = wrong.number("port", &self.port, 1..=65_535);
-        let port = port.and_then(|port| u16::try_from(port).ok());
-        match (name, address, port) {
-            (Some(name), Some(address), Some(port)) => Ok(Server {
-                id,
-                name,
-                address,
-                port,
-                active: self.active == "yes",
-                host_key: None,
-            }),
-            _ => Err(wrong.into_error()),
-        }
+impl ServerSpec {
+    fn check(self, id: ServerId) -> Result<Server> {
+        demand_other_name(&self.name, "here", "the host of Deployer itself")?;
+        Ok(Server {
+            id,
+            name: self.name,
+            address: self.address.into(),
+            port: self.port.get(),
+            active: self.active,
+            host_key: None,
+        })
     }
 }
 
-fn address(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("Give its host name or IP address.".to_owned());
-    }
-    let plain = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || ".-_:%".contains(c));
-    if !plain || text.starts_with('-') || text.len() > ADDRESS_LIMIT {
-        return Err(format!(
-            "“{}” is neither a host name nor an IP address. Name no user and no port here.",
-            text.escape_debug()
-        ));
-    }
-    let looks_like_port = text.matches(':').count() == 1;
-    if looks_like_port {
-        return Err("Write the port into its own field.".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-/// Whom to log in as on a server.
-pub(super) fn remote_user(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("Name the user to log in as on the servers.".to_owned());
-    }
-    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let plain = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "._-@$".contains(c));
-    if !starts_well || !plain || text.len() > USER_LIMIT {
-        return Err(format!(
-            "“{}” cannot be a user: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
-            text.escape_debug()
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-/// One by its row, to be changed.
+/// A server by its id.
 ///
 /// # Errors
 /// Not found.
@@ -138,9 +62,9 @@ pub async fn by_id(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
 ///
 /// # Errors
 /// Complaints about fields.
-pub async fn add(app: &App, permit: &Permit, form: &ServerForm) -> Result<Server> {
+pub async fn add(app: &App, permit: &Permit, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
-    let server = form.check(ServerId(0))?;
+    let server = spec.check(ServerId(0))?;
     let change = app.store.change(permit, app.now()).await?;
     demand_own_address(&change, &server).await?;
     let server = servers::insert(&change, &server).await?;
@@ -150,7 +74,7 @@ pub async fn add(app: &App, permit: &Permit, form: &ServerForm) -> Result<Server
     Ok(server)
 }
 
-/// Two names for one machine would be deployed to at the same time, each over the other.
+/// Deployments to two names of one machine would overwrite each other.
 async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
     let all = servers::list(change).await?;
     let is_there = |other: &&Server| other.id != server.id && other.shares_address(server);
@@ -159,20 +83,20 @@ async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
         Some(other) => Err(Error::field(
             "address",
             format!(
-                "Server {} has this address and port already. Two names for one machine would be deployed to side by side, each over the other.",
+                "Server {} has this address and port already. Deployments to two names of one machine would overwrite each other.",
                 other.name
             ),
         )),
     }
 }
 
-/// Changes a server. The host key it must show stays the same, also at another address.
+/// Changes a server. Its trusted host key stays, also at another address.
 ///
 /// # Errors
 /// Complaints about fields; not found.
-pub async fn edit(app: &App, permit: &Permit, id: ServerId, form: &ServerForm) -> Result<Server> {
+pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
-    let changed = form.check(id)?;
+    let changed = spec.check(id)?;
     let change = app.store.change(permit, app.now()).await?;
     let before = servers::by_id(&change, id).await?;
     let detail = super::changes(&told(&before), &told(&changed));
@@ -188,7 +112,7 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, form: &ServerForm) -
     Ok(changed)
 }
 
-/// Switches a server on or off for deployments. Nothing happens to one that is so already.
+/// Switches a server on or off for deployments; does nothing when it already is.
 ///
 /// # Errors
 /// Not found.
@@ -214,7 +138,7 @@ pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) 
 /// Deletes a server and takes it out of its clusters. What was deployed to it stays in the history.
 ///
 /// # Errors
-/// A conflict while a deployment holds it; not found.
+/// A conflict while a deployment uses it; not found.
 pub async fn delete(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
@@ -226,13 +150,12 @@ pub async fn delete(app: &App, permit: &Permit, id: ServerId) -> Result<Server> 
     Ok(server)
 }
 
-/// How a connection went.
+/// The result of a connection test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// Who was logged in as.
+    /// The user it logged in as.
     pub user: String,
-    /// What the server said of itself, and how long a command took; or the sentence that says why
-    /// it did not work.
+    /// The answer, or a sentence that says why there was none.
     pub outcome: Result<Answer, String>,
 }
 
@@ -243,32 +166,31 @@ pub struct Answer {
     pub system: String,
     /// From connecting to the end of the command.
     pub took: Duration,
-    /// Programs that deploying needs and that are not there.
+    /// Programs that deploying needs and the server lacks.
     pub missing: Vec<String>,
 }
 
-/// Connects as `user`, or when that is empty as each user that environments log in as there.
+/// Connects as `user`, or else as every user that environments log in as there.
 ///
 /// # Errors
-/// A complaint about the field `user`; not found. What goes wrong with the server is no error
-/// here but in [`Tried::outcome`].
-pub async fn test(app: &App, permit: &Permit, id: ServerId, user: &str) -> Result<Vec<Tried>> {
+/// A complaint about the field `user`; not found. A failed connection is no error here but a
+/// [`Tried::outcome`].
+pub async fn test(app: &App, permit: &Permit, id: ServerId, user: Option<RemoteUser>) -> Result<Vec<Tried>> {
     demand_everything(permit)?;
     let inventory = Inventory::load(&app.store).await?;
     let server = servers::by_id(&app.store, id).await?;
-    let users = if user.trim().is_empty() {
-        users_of(&inventory, id)
-    } else {
-        vec![remote_user(user).map_err(|message| Error::field("user", message))?]
+    let users = match user {
+        Some(user) => vec![user.into()],
+        None => users_of(&inventory, id),
     };
     if users.is_empty() {
-        let message = "No environment is deployed to this server yet: name the user to try.";
+        let message = "No environment uses this server yet: enter the user to log in as.";
         return Err(Error::field("user", message));
     }
     Ok(join_all(users.iter().map(|user| attempt(app, &server, user))).await)
 }
 
-/// Whom environments log in as on a server, each once.
+/// The users that environments log in as on a server, each once.
 pub fn users_of(inventory: &Inventory, id: ServerId) -> Vec<String> {
     let places = inventory.places_of(id);
     let mut users: Vec<String> = places.iter().map(|(_, one)| one.remote_user.clone()).collect();
@@ -299,11 +221,11 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<Answer> {
     let took = started.elapsed();
     if !said.exit.success() {
         return Err(Error::unavailable(format!(
-            "Logged in, but a shell command did not work there: {}",
+            "Logged in, but a shell command failed there: {}",
             String::from_utf8_lossy(&said.stderr)
                 .lines()
                 .next()
-                .unwrap_or("it said nothing.")
+                .unwrap_or("it printed nothing.")
         )));
     }
     let limits = Limits {
@@ -329,37 +251,4 @@ fn told(server: &Server) -> Value {
         "port": server.port,
         "active": server.active,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_host_and_nothing_more() {
-        for good in ["web1", "web1.shop.example", "10.0.0.1", "::1", "fe80::1%eth0"] {
-            assert!(address(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "web1:22",
-            "deploy@web1",
-            "-oProxyCommand=x",
-            "web 1",
-            "wéb",
-            "$(id)",
-        ] {
-            assert!(address(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_remote_user_is_plain() {
-        for good in ["deploy", "_www", "ops@corp.example"] {
-            assert!(remote_user(good).is_ok(), "{good}");
-        }
-        for bad in ["", "-l", "a b", "root;id", "é"] {
-            assert!(remote_user(bad).is_err(), "{bad}");
-        }
-    }
 }

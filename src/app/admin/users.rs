@@ -1,52 +1,28 @@
-//! Users as administrators see them. Adding, passwords and shutting out are
-//! [`crate::app::accounts`]; here is what only pages offer.
+//! Users as administrators see them: [`crate::app::accounts`] with generated passwords, changes and
+//! deletion.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand, name};
+use super::demand;
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::accounts::{self, NewUser};
 use crate::domain::{Action, Error, Event, EventKind, Resource, Result, User};
 use crate::store::users;
 
-/// Characters of a made-up password, without those that look alike; 32 of them, so that each
+/// Characters of a generated password, without those that look alike; 32 of them, so that each
 /// byte picks one evenly.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789W";
 /// Groups of five letters: 100 bits.
 const PASSWORD_GROUPS: usize = 4;
 
-/// The form of a user, as typed.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct UserForm {
-    /// See [`User::name`]; only for new ones.
-    pub name: String,
+/// What an administrator may change about a user; never the name, which policy refers to.
+#[derive(Debug, Clone)]
+pub struct UserSpec {
     /// See [`User::display_name`].
     pub display_name: String,
     /// See [`User::email`].
     pub email: String,
-    /// Only for new ones; empty: made up.
-    pub password: String,
-}
-
-impl UserForm {
-    /// The form of a user as they are.
-    pub fn of(user: &User) -> Self {
-        Self {
-            name: user.name.to_string(),
-            display_name: user.display_name.clone(),
-            email: user.email.clone(),
-            password: String::new(),
-        }
-    }
-
-    fn check(&self, wrong: &mut Wrongs) -> Option<(String, String)> {
-        let title = wrong.take("display_name", accounts::check_title(&self.display_name));
-        let email = wrong.take("email", accounts::check_email(&self.email));
-        title.zip(email)
-    }
 }
 
 /// All users, for somebody who may administer them.
@@ -55,7 +31,7 @@ pub async fn list(app: &App, permit: &Permit) -> Result<Vec<User>> {
     users::list(&app.store).await
 }
 
-/// One by name.
+/// A user by name.
 ///
 /// # Errors
 /// Not found.
@@ -64,44 +40,25 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<User> {
     users::by_name(&app.store, name).await
 }
 
-/// Adds a user; gives back the password that was made up when none was typed.
+/// Adds a user; returns the password that was generated when `new` has none.
 ///
 /// # Errors
 /// Complaints about fields.
-pub async fn add(app: &App, permit: &Permit, form: &UserForm) -> Result<(User, Option<String>)> {
+pub async fn add(app: &App, permit: &Permit, mut new: NewUser) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
-    let mut wrong = Wrongs::default();
-    let name = wrong.take("name", name(&form.name));
-    let rest = form.check(&mut wrong);
-    let made_up = form.password.is_empty().then(new_password);
-    let password = made_up.clone().unwrap_or_else(|| form.password.clone());
-    if let Err(error) = accounts::check_password(&password) {
-        wrong.add("password", error.message());
-    }
-    match (name, rest) {
-        (Some(name), Some((display_name, email))) if wrong.is_empty() => {
-            let new = NewUser {
-                name,
-                display_name,
-                email,
-                password: Some(password),
-            };
-            Ok((accounts::add(&app.store, permit, new).await?, made_up))
-        }
-        _ => Err(wrong.into_error()),
-    }
+    let generated = new.password.is_none().then(new_password);
+    new.password = new.password.or_else(|| generated.clone());
+    Ok((accounts::add(&app.store, permit, new).await?, generated))
 }
 
-/// Changes what a user is called and their e-mail address; never their name, which policy knows.
+/// Changes the display name and e-mail address of a user.
 ///
 /// # Errors
 /// Complaints about fields; not found.
-pub async fn edit(app: &App, permit: &Permit, name: &str, form: &UserForm) -> Result<User> {
+pub async fn edit(app: &App, permit: &Permit, name: &str, spec: UserSpec) -> Result<User> {
     demand_administer(permit)?;
-    let mut wrong = Wrongs::default();
-    let Some((display_name, email)) = form.check(&mut wrong) else {
-        return Err(wrong.into_error());
-    };
+    let display_name = accounts::check_title(&spec.display_name)?;
+    let email = accounts::check_email(&spec.email)?;
     let change = app.store.change(permit, app.now()).await?;
     let before = users::by_name(&change, name).await?;
     let changed = User {
@@ -120,14 +77,14 @@ pub async fn edit(app: &App, permit: &Permit, name: &str, form: &UserForm) -> Re
     Ok(changed)
 }
 
-/// Shuts a user out, or lets them in again.
+/// Disables or enables an account.
 ///
 /// # Errors
 /// A conflict for oneself; not found.
 pub async fn set_disabled(app: &App, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
     let user = by_name(app, permit, name).await?;
     if disabled && is_own(permit, &user) {
-        let message = "You cannot shut yourself out. Another administrator can.";
+        let message = "You cannot disable your own account. Another administrator can.";
         return Err(Error::conflict(message));
     }
     accounts::set_disabled(&app.store, permit, name, disabled).await
@@ -160,7 +117,7 @@ fn is_own(permit: &Permit, user: &User) -> bool {
     own(&actor.name) || actor.impersonator.as_deref().is_some_and(own)
 }
 
-/// Gives a user another password; gives it back when it was made up because none was typed.
+/// Sets the password of a user; returns it when it was generated because none was given.
 ///
 /// # Errors
 /// A complaint about the field `password`; not found.
@@ -168,13 +125,13 @@ pub async fn set_password(
     app: &App,
     permit: &Permit,
     name: &str,
-    typed: String,
+    password: Option<String>,
 ) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
-    let made_up = typed.is_empty().then(new_password);
-    let password = made_up.clone().unwrap_or(typed);
+    let generated = password.is_none().then(new_password);
+    let password = password.or_else(|| generated.clone()).unwrap_or_default();
     let user = accounts::set_password(&app.store, permit, name, password).await?;
-    Ok((user, made_up))
+    Ok((user, generated))
 }
 
 /// A password nobody can guess and anybody can type: `k3mfa-9qwxz-…`.
@@ -201,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_up_passwords_are_long_enough_and_differ() {
+    fn generated_passwords_are_long_enough_and_differ() {
         let (one, other) = (new_password(), new_password());
         assert_eq!(one.len(), 23);
         assert!(accounts::check_password(&one).is_ok());

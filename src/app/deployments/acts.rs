@@ -1,17 +1,17 @@
-//! What a person tells a deployment that waits or runs: end, pause, go on, and the answers to a
-//! pause. The wish is stored with its audit event; the worker that has the deployment sees it.
+//! Acts on a deployment that waits or runs: cancel, pause, and the answers to a pause. An act is
+//! stored with its audit event; the worker that runs the deployment sees it.
 
 use serde_json::json;
 
-use super::{action_for, resource_now};
+use crate::app::naming::{action_of, resource_now};
 use crate::app::{App, watch};
 use crate::domain::{
-    Action, Actor, Answer, Answered, Deployment, DeploymentId, DeploymentState, Error, Event, EventKind,
-    Kind, Result,
+    Action, Actor, Answer, Answered, Answerer, Deployment, DeploymentId, DeploymentState, Error, Event,
+    EventKind, Result,
 };
 use crate::store::deployments;
 
-/// Ends a deployment: one that waits at once, a running one as soon as its programs are ended.
+/// Cancels a deployment: a waiting one at once, a running one as soon as its programs are stopped.
 ///
 /// # Errors
 /// Forbidden; unknown; ended already.
@@ -48,25 +48,25 @@ fn ended(id: DeploymentId, state: DeploymentState) -> Error {
     ))
 }
 
-/// Wishes that a running deployment pauses after its current batch.
+/// Has a running deployment pause after its current batch.
 ///
 /// # Errors
-/// Forbidden; unknown; a conflict when it does not run.
+/// Forbidden; unknown; a conflict when it is not running.
 pub async fn pause(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     set_pause_wish(app, actor, id, true).await
 }
 
-/// Takes the wish back, as long as the deployment has not paused yet.
+/// Withdraws a pause that has not begun yet.
 ///
 /// # Errors
-/// As [`pause`]; a conflict when nobody wishes so.
+/// As [`pause`]; a conflict when no pause was requested.
 pub async fn unpause_request(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     set_pause_wish(app, actor, id, false).await
 }
 
 async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    // Who may end it may hold it.
+    // Whoever may cancel it may pause it.
     let permit = app
         .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
         .await?;
@@ -80,23 +80,23 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
         }
         DeploymentState::Paused => {
             return Err(Error::conflict(format!(
-                "Deployment {id} is paused by now. Let it go on from there."
+                "Deployment {id} is paused already. Continue it instead."
             )));
         }
         state if state.is_final() => return Err(ended(id, state)),
         _ => {
             return Err(Error::conflict(format!(
-                "Deployment {id} does not run yet. Cancel it, if it shall not."
+                "Deployment {id} is not running yet. Cancel it instead."
             )));
         }
     }
     if is_last {
         return Err(Error::conflict(format!(
-            "Deployment {id} is at its last batch, so there is nothing to pause before."
+            "Deployment {id} is in its last batch, so it cannot pause any more."
         )));
     }
     if wish == present.pause_requested_by.is_some() {
-        let why = if wish { "already" } else { "no longer" };
+        let why = if wish { "already" } else { "not" };
         return Err(Error::conflict(format!(
             "Deployment {id} is {why} about to pause."
         )));
@@ -111,21 +111,11 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
     change.commit(Event::deployment(act, id, json!({}))).await
 }
 
-/// What policy is asked for when somebody answers a paused deployment so: going on is doing it,
-/// stopping is ending it.
-pub fn action_of(answer: Answer, kind: Kind) -> Action {
-    match answer {
-        Answer::Resume | Answer::Retry | Answer::Skip => action_for(kind),
-        Answer::RollBack => Action::Rollback,
-        Answer::Stop => Action::Cancel,
-    }
-}
-
-/// Tells a paused deployment what to do.
+/// Answers a paused deployment.
 ///
 /// # Errors
-/// Forbidden; unknown; a conflict when it is not paused any more, does not take this answer, or
-/// has one already.
+/// Forbidden; unknown; a conflict when it is no longer paused, the pause does not offer this answer,
+/// or was answered already.
 pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let action = action_of(answer, deployment.kind);
@@ -136,7 +126,7 @@ pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) 
     let change = app.store.change(&permit, now).await?;
     let answered = Answered {
         answer,
-        by: permit.actor().name.clone(),
+        by: Answerer::Person(permit.actor().name.clone()),
         at: now,
     };
     deployments::answer(&change, id, &answered).await?;

@@ -1,22 +1,20 @@
-//! The second person's part: approving or rejecting what somebody else asked for; and what a newer
-//! automatic deployment makes pointless.
+//! Approving or rejecting what somebody else requested; and superseding older automatic deployments.
 
 use serde_json::json;
 
-use super::resource_now;
-use super::terms::check_length;
 use crate::app::App;
+use crate::app::naming::{check_reason, resource_now};
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind,
     Instant, Kind, Result, Target,
 };
 use crate::store::{Change, deployments};
 
-/// Approves a deployment: it waits for its time, or for its turn.
+/// Approves a deployment: it becomes scheduled or queued.
 ///
 /// # Errors
-/// Forbidden, by policy or because it is one's own; unknown; a conflict when it does not await
-/// approval any more.
+/// Forbidden, by policy or because it is one's own; unknown; a conflict when it no longer awaits
+/// approval.
 pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let permit = app
@@ -48,17 +46,17 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     change.commit(event).await
 }
 
-/// Ends a deployment that awaits approval, with a reason that may be empty.
+/// Rejects a deployment that awaits approval; the reason may be empty.
 ///
 /// # Errors
-/// Forbidden; unknown; a conflict when it does not await approval any more.
+/// Forbidden; unknown; a conflict when it no longer awaits approval.
 pub async fn reject(app: &App, actor: &Actor, id: DeploymentId, reason: &str) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let permit = app
         .permit(actor, Action::Approve, &resource_now(app, &deployment).await?)
         .await?;
     let reason = reason.trim();
-    check_length("reason", reason)?;
+    check_reason("reason", reason)?;
     let (now, who) = (app.now(), &permit.actor().name);
     let change = app.store.change(&permit, now).await?;
     awaited(&deployments::by_id(&change, id).await?)?;
@@ -85,9 +83,9 @@ fn awaited(deployment: &Deployment) -> Result<Approval> {
     })
 }
 
-/// Why somebody whom policy lets approve may not approve this one; `None`: nothing stands in the
-/// way. Two people have to be behind it, so nobody who sat at the request counts, under their own
-/// name or another's.
+/// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may.
+/// It takes two people, so whoever made the request does not count, under their own name or while
+/// acting as somebody else.
 pub(in crate::app) fn obstacle(deployment: &Deployment, actor: &Actor, now: Instant) -> Option<String> {
     if actor.is_guest() {
         return Some("Log in first: an approval needs a name.".to_owned());
@@ -96,23 +94,22 @@ pub(in crate::app) fn obstacle(deployment: &Deployment, actor: &Actor, now: Inst
     let approves = [Some(&actor.name), actor.impersonator.as_ref()];
     if approves.iter().flatten().any(|one| asked.contains(&Some(*one))) {
         return Some(format!(
-            "Deployment {} needs a second person: who asked for it cannot approve it.",
+            "Deployment {} needs a second person: its requester cannot approve it.",
             deployment.id
         ));
     }
     let expires_at = deployment.approval.as_ref()?.expires_at;
     (now >= expires_at).then(|| {
         format!(
-            "The time to approve deployment {} ended at {}. Ask for it again.",
+            "The approval deadline of deployment {} was {}. Request it again.",
             deployment.id,
             expires_at.format("%Y-%m-%d %H:%M UTC")
         )
     })
 }
 
-/// Ends older automatic deployments to the same environment that wait, as this newer one brings
-/// what they would have brought and more. One that only awaits approval itself leaves alone what
-/// is through with that.
+/// Cancels waiting automatic deployments to the same environment, whose changes this newer one
+/// includes. A newer one that awaits approval leaves alone those already approved.
 pub(super) async fn supersede(change: &mut Change, newer: &Deployment) -> Result<()> {
     let states: &[DeploymentState] = match newer.state {
         DeploymentState::Queued => &[DeploymentState::Queued, DeploymentState::Awaiting],

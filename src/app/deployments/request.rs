@@ -1,106 +1,41 @@
-//! The one way in: a request is looked at, decided on, and stored with its audit event.
+//! The one way in: a request is permitted, checked, and stored with its audit event.
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::json;
 
+use super::approval;
+use super::deploy_request::{DeployRequest, Requested};
 use super::proof::{check_commit, check_way_back};
-use super::target::{Choice, resolve};
-use super::terms::{self, Allowed};
-use super::{approval, place};
+use super::rights::{self, Rights};
+use super::target::resolve;
+use crate::app::App;
 use crate::app::commits::about_commit;
-use crate::app::{App, places};
+use crate::app::naming::{place, resource};
 use crate::domain::{
     Actor, Approval, CommitId, Deployment, DeploymentId, DeploymentState, Environment, EnvironmentId, Error,
-    Event, EventKind, Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Strategy, Target,
+    Event, EventKind, Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Target,
 };
 use crate::git::CommitInfo;
 use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
 use crate::store::{Reader, locks, releases};
 
-/// The longest reason, in characters: a paragraph, not a document.
-pub const REASON_LIMIT: usize = 2_000;
-/// Who rolls back is in trouble: that goes before what merely waits.
+/// A rollback means trouble, so it overtakes what merely waits.
 const ROLLBACK_PRIORITY: i32 = 10;
 
-/// What somebody wants deployed.
-#[derive(Debug, Clone)]
-pub struct DeployRequest {
-    /// The project's name.
-    pub project: String,
-    /// The environment's name.
-    pub environment: String,
-    /// Which servers.
-    pub choice: Choice,
-    /// A commit's hash, whole or shortened.
-    pub commit: String,
-    /// Why; may be empty.
-    pub reason: String,
-    /// How it came about.
-    pub kind: Kind,
-    /// A token of the form it came from: a form sent twice is one request.
-    pub request_key: Option<String>,
-    /// A strategy other than the environment's; for whoever may `configure` it.
-    pub strategy: Option<Strategy>,
-    /// When it shall begin; `None`: as soon as it can.
-    pub at: Option<Instant>,
-    /// Why a lock does not stop it; for whoever may `lock` there.
-    pub lock_override: Option<String>,
-}
-
-impl DeployRequest {
-    /// A regular request for everything in an environment, with nothing special about it.
-    pub fn new(
-        project: impl Into<String>,
-        environment: impl Into<String>,
-        commit: impl Into<String>,
-    ) -> Self {
-        Self {
-            project: project.into(),
-            environment: environment.into(),
-            choice: Choice::All,
-            commit: commit.into(),
-            reason: String::new(),
-            kind: Kind::Regular,
-            request_key: None,
-            strategy: None,
-            at: None,
-            lock_override: None,
-        }
-    }
-}
-
-/// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requested {
-    /// A new deployment.
-    Queued(DeploymentId),
-    /// The same was asked for before: by the same form, or it is still waiting.
-    AlreadyQueued(DeploymentId),
-}
-
-impl Requested {
-    /// The deployment, new or not.
-    pub fn id(self) -> DeploymentId {
-        match self {
-            Self::Queued(id) | Self::AlreadyQueued(id) => id,
-        }
-    }
-}
-
-/// Asks for a deployment: it is queued, or scheduled for its time, or waits for an approval.
+/// Requests a deployment: it is queued, scheduled, or waits for an approval.
 ///
 /// # Errors
-/// Forbidden by policy, now or at the time it is for (the refusal knows the next instant at which
-/// it would not be); unknown project, environment, target or commit; a commit that is not on
+/// Forbidden by policy, now or at the scheduled time (the refusal knows the next instant at which
+/// it would be allowed); unknown project, environment, target or commit; a commit that is not on
 /// the environment's branch or may not be promoted yet; a lock; no active server.
 pub async fn request(app: &App, actor: &Actor, wanted: DeployRequest) -> Result<Requested> {
-    Box::pin(order(app, actor, wanted, Onward::default())).await
+    Box::pin(submit(app, actor, wanted, FollowUp::default())).await
 }
 
-/// What a request brings with it that goes on from an earlier deployment.
+/// What a request inherits from an earlier deployment.
 #[derive(Debug, Default)]
-pub(super) struct Onward {
+pub(super) struct FollowUp {
     /// That deployment.
     pub origin: Option<DeploymentId>,
     /// Its servers; `None`: as the request chooses.
@@ -109,8 +44,8 @@ pub(super) struct Onward {
     pub approval: Option<Approval>,
 }
 
-/// A request that has been looked at.
-struct Wish {
+/// A request that keeps all rules, with everything it names looked up.
+struct Checked {
     project: Project,
     environment: Environment,
     target: Target,
@@ -121,25 +56,25 @@ struct Wish {
     plan: Option<Plan>,
 }
 
-impl Wish {
-    /// The servers that are deployed to.
+impl Checked {
+    /// The servers to deploy to.
     fn to_do(&self) -> HashSet<ServerId> {
         let to_do = self.servers.iter().filter(|part| part.skipped.is_none());
         to_do.map(|part| part.server_id).collect()
     }
 }
 
-/// [`request`], for one that may go on from an earlier deployment.
-pub(super) async fn order(
+/// [`request`], for one that may follow an earlier deployment.
+pub(super) async fn submit(
     app: &App,
     actor: &Actor,
     wanted: DeployRequest,
-    onward: Onward,
+    follow_up: FollowUp,
 ) -> Result<Requested> {
     let (project, environment) = place(app, &wanted.project, &wanted.environment).await?;
-    let resource = places::resource(&project, &environment);
-    let allowed = terms::allow(app, actor, &resource, &wanted).await?;
-    let (target, servers) = match onward.servers {
+    let resource = resource(&project, &environment);
+    let rights = rights::demand(app, actor, &resource, &wanted).await?;
+    let (target, servers) = match follow_up.servers {
         Some(servers) => servers,
         None => resolve(app, &environment, wanted.choice.into()).await?,
     };
@@ -150,46 +85,47 @@ pub(super) async fn order(
     } else {
         check_commit(app, &project, &environment, &commit.id).await?;
     }
-    let mut wish = Wish {
+    let mut checked = Checked {
         target,
         servers,
         commit,
-        origin: onward.origin,
-        approval: onward
+        origin: follow_up.origin,
+        approval: follow_up
             .approval
-            .or_else(|| terms::approval(&environment, wanted.kind, app.now())),
+            .or_else(|| rights::approval(&environment, wanted.kind, app.now())),
         plan: None,
         project,
         environment,
     };
-    // Who approves approves exactly this, and a strategy of one's own has to work at all.
-    if wish.approval.is_some() || wanted.strategy.is_some() {
-        let (environment, to_do) = (&wish.environment, wish.to_do());
+    // An approval is for exactly this plan, and a strategy chosen for once may not work at all.
+    if checked.approval.is_some() || wanted.strategy.is_some() {
+        let (environment, to_do) = (&checked.environment, checked.to_do());
         let how = (wanted.strategy, wanted.kind);
-        wish.plan = Some(app.engine.preview(environment, how, &to_do).await?);
+        checked.plan = Some(app.engine.preview(environment, how, &to_do).await?);
     }
-    store(app, allowed, wanted, wish).await
+    store(app, rights, wanted, checked).await
 }
 
-async fn store(app: &App, allowed: Allowed, wanted: DeployRequest, wish: Wish) -> Result<Requested> {
+async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checked) -> Result<Requested> {
     let now = app.now();
-    let mut change = app.store.change(&allowed.permit, now).await?;
-    // First of all: what was asked for before is so, whatever would stand in its way by now.
+    let mut change = app.store.change(&rights.permit, now).await?;
+    // Before all rules: a form sent twice gets the same answer, even when a lock came meanwhile.
     if let Some(key) = &wanted.request_key
         && let Some(earlier) = deployments::by_request_key(&change, key).await?
     {
         return Ok(Requested::AlreadyQueued(earlier.id));
     }
-    let stopping = locks::stopping(&change, wish.project.id, wish.environment.id, allowed.begins).await?;
-    if let Some(lock) = allowed.stopped_by(&stopping) {
+    let stopping =
+        locks::stopping(&change, checked.project.id, checked.environment.id, rights.begins).await?;
+    if let Some(lock) = rights.stopped_by(&stopping) {
         return Err(Error::conflict(locked(lock)));
     }
-    if let Some(twin) = twin(&change, &wanted, &wish).await? {
+    if let Some(twin) = twin(&change, &wanted, &checked).await? {
         return Ok(Requested::AlreadyQueued(twin));
     }
-    let new = new_deployment(&change, &allowed, wanted, wish, now).await?;
+    let new = new_deployment(&change, &rights, wanted, checked, now).await?;
     let deployment = deployments::insert(&change, &new).await?;
-    if let Some(passed) = &allowed.lock_override {
+    if let Some(passed) = &rights.lock_override {
         let detail = json!({ "reason": passed.reason, "locks": passed.locks });
         let event = Event::deployment(EventKind::LockOverridden, deployment.id, detail);
         change.also_by(&passed.permit, event);
@@ -199,8 +135,8 @@ async fn store(app: &App, allowed: Allowed, wanted: DeployRequest, wish: Wish) -
     Ok(Requested::Queued(deployment.id))
 }
 
-/// A deployment that waits to do the same under the same terms.
-async fn twin(on: &impl Reader, wanted: &DeployRequest, wish: &Wish) -> Result<Option<DeploymentId>> {
+/// A waiting deployment that would do the same in the same way.
+async fn twin(on: &impl Reader, wanted: &DeployRequest, checked: &Checked) -> Result<Option<DeploymentId>> {
     let waits = |state| {
         matches!(
             state,
@@ -209,9 +145,9 @@ async fn twin(on: &impl Reader, wanted: &DeployRequest, wish: &Wish) -> Result<O
     };
     let alike = |other: &&Deployment| {
         waits(other.state)
-            && other.environment_id == Some(wish.environment.id)
-            && other.target.is_same(&wish.target)
-            && other.commit == wish.commit.id
+            && other.environment_id == Some(checked.environment.id)
+            && other.target.is_same(&checked.target)
+            && other.commit == checked.commit.id
             && other.scheduled_at == wanted.at
             && other.strategy == wanted.strategy
             && other.lock_override.is_some() == wanted.lock_override.is_some()
@@ -221,7 +157,7 @@ async fn twin(on: &impl Reader, wanted: &DeployRequest, wish: &Wish) -> Result<O
         let parts = deployments::servers(on, other.id).await?;
         let to_do = parts.iter().filter(|part| part.state == ServerState::Waiting);
         let to_do: HashSet<ServerId> = to_do.filter_map(|part| part.server_id).collect();
-        if to_do == wish.to_do() {
+        if to_do == checked.to_do() {
             return Ok(Some(other.id));
         }
     }
@@ -230,40 +166,40 @@ async fn twin(on: &impl Reader, wanted: &DeployRequest, wish: &Wish) -> Result<O
 
 async fn new_deployment(
     on: &impl Reader,
-    allowed: &Allowed,
+    rights: &Rights,
     wanted: DeployRequest,
-    wish: Wish,
+    checked: Checked,
     now: Instant,
 ) -> Result<NewDeployment> {
-    let actor = allowed.permit.actor();
+    let actor = rights.permit.actor();
     let kind = match (wanted.kind, wanted.at) {
         (Kind::Regular, Some(_)) => Kind::Scheduled,
         (kind, _) => kind,
     };
     Ok(NewDeployment {
-        previous_commit: previous_commit(on, wish.environment.id, &wish.servers).await?,
-        project_id: wish.project.id,
-        environment_id: wish.environment.id,
-        project: wish.project.name.to_string(),
-        environment: wish.environment.name.to_string(),
-        target: wish.target,
-        branch: wish.environment.branch.to_string(),
-        commit: wish.commit.id,
-        commit_title: wish.commit.title,
+        previous_commit: previous_commit(on, checked.environment.id, &checked.servers).await?,
+        project_id: checked.project.id,
+        environment_id: checked.environment.id,
+        project: checked.project.name.to_string(),
+        environment: checked.environment.name.to_string(),
+        target: checked.target,
+        branch: checked.environment.branch.to_string(),
+        commit: checked.commit.id,
+        commit_title: checked.commit.title,
         kind,
         actor: actor.name.clone(),
         groups: actor.groups.clone(),
         impersonator: actor.impersonator.clone(),
         reason: wanted.reason.trim().to_owned(),
-        permit: Some(allowed.permit.line().clone()),
+        permit: Some(rights.permit.line().clone()),
         queued_at: now,
         scheduled_at: wanted.at,
         terms: Terms {
-            origin: wish.origin,
+            origin: checked.origin,
             strategy: wanted.strategy,
-            lock_override: allowed.lock_override.as_ref().map(|passed| passed.reason.clone()),
-            approval: wish.approval,
-            plan: wish.plan,
+            lock_override: rights.lock_override.as_ref().map(|passed| passed.reason.clone()),
+            approval: checked.approval,
+            plan: checked.plan,
         },
         priority: if kind == Kind::Rollback {
             ROLLBACK_PRIORITY
@@ -271,7 +207,7 @@ async fn new_deployment(
             0
         },
         request_key: wanted.request_key,
-        servers: wish.servers,
+        servers: checked.servers,
     })
 }
 

@@ -3,22 +3,12 @@
 use std::collections::HashMap;
 
 use crate::app::App;
+use crate::app::naming::Choice;
 use crate::domain::{ClusterId, Environment, Error, Result, Server, ServerId, Target};
 use crate::store::deployments::NewPart;
 use crate::store::{clusters, servers};
 
-/// Which servers are meant, as a person chose it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// All of the environment's.
-    All,
-    /// Those of one cluster.
-    Cluster(ClusterId),
-    /// One.
-    Server(ServerId),
-}
-
-/// Which servers are meant, as a person chose it or an earlier deployment had it.
+/// Which servers of an environment are wanted: chosen by a person, or as an earlier deployment had them.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::app) enum Meant<'a> {
     /// What a person chose.
@@ -45,7 +35,7 @@ impl<'a> From<&'a Target> for Meant<'a> {
 }
 
 impl Meant<'_> {
-    /// Whether a server of this cluster is meant.
+    /// Whether a server of this cluster is wanted.
     fn means(self, cluster: ClusterId, server: ServerId) -> bool {
         match self {
             Self::Chosen(Choice::All) => true,
@@ -56,8 +46,7 @@ impl Meant<'_> {
     }
 }
 
-/// The servers that are meant, checked to belong to the environment, in the order they are
-/// deployed to.
+/// The wanted servers, in rollout order, checked to belong to the environment.
 ///
 /// # Errors
 /// Complaints about the field `target`: it is not of this environment, or none of it is active.

@@ -1,26 +1,25 @@
-//! The audit log: who did what to what, why they were allowed, and whether anybody rewrote it.
+//! The audit log: who did what to what, why it was allowed, and whether the log was rewritten.
 
 use askama::Template;
-use chrono::{NaiveDate, TimeDelta};
 use poem::web::Query;
 use poem::{Response, handler};
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::filter::{self, Cut, FilterForm, Input};
 use crate::access::Permit;
 use crate::app::audit::{self, Chain};
 use crate::domain::{Action, AuditEvent, Instant, Outcome, Resource, Result};
-use crate::store::Page as Cut;
-use crate::store::audit::Filter;
 use crate::web::flash::Flash;
-use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::forms::{Complaints, FormData};
+use crate::web::frame::{Frame, Section, go_to};
+use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
 /// Events on one page.
 const ON_A_PAGE: u64 = 50;
-/// What acts are about, offered while typing.
-const NOUNS: [&str; 9] = [
+/// Actions, offered while typing.
+const NOUNS: &[&str] = &[
     "deployment.",
     "login.",
     "logout",
@@ -37,15 +36,10 @@ const NOUNS: [&str; 9] = [
 #[template(path = "audit/index.html")]
 struct Page {
     frame: Frame,
-    query: AuditQuery,
-    /// What of the filter could not be understood.
-    complaints: Vec<String>,
-    nouns: [&'static str; 9],
-    outcomes: [(&'static str, &'static str); 4],
+    filter: FilterForm,
     rows: Vec<Row>,
     newer: String,
     older: String,
-    is_filtered: bool,
 }
 
 struct Row {
@@ -65,89 +59,6 @@ struct Row {
     hash: String,
 }
 
-/// The filter form, and the place in the log.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct AuditQuery {
-    /// A user's name.
-    actor: String,
-    /// `server.added`, or a noun (`server.`) for all of its acts.
-    action: String,
-    /// `server web1`, `webshop/prod`.
-    resource: String,
-    /// [`Outcome::as_str`].
-    outcome: String,
-    /// A date: events of this day or later.
-    from: String,
-    /// A date: events of this day or earlier.
-    to: String,
-    /// Older than this event.
-    before: Option<i64>,
-    /// Newer than this event.
-    after: Option<i64>,
-}
-
-impl AuditQuery {
-    fn filter(&self) -> (Filter, Vec<String>) {
-        let mut complaints = Vec::new();
-        let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let mut date = |text: &str| {
-            let text = text.trim();
-            let date = text.parse::<NaiveDate>();
-            if date.is_err() && !text.is_empty() {
-                complaints.push(format!(
-                    "“{}” is not a date; write it like 2026-11-22.",
-                    text.escape_debug()
-                ));
-            }
-            date.ok()
-        };
-        let start = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN).and_utc();
-        let (from, to) = (date(&self.from), date(&self.to));
-        let next_day = |date: NaiveDate| date.checked_add_signed(TimeDelta::days(1));
-        let filter = Filter {
-            actor: text(&self.actor),
-            action: text(&self.action).map(whole_noun),
-            resource: text(&self.resource),
-            outcome: Outcome::parse(&self.outcome),
-            from: from.map(start),
-            to: to.and_then(next_day).map(start),
-        };
-        (filter, complaints)
-    }
-
-    fn cut(&self) -> Cut {
-        match (self.before, self.after) {
-            (Some(event), _) => Cut::Before(event),
-            (None, Some(event)) => Cut::After(event),
-            (None, None) => Cut::Newest,
-        }
-    }
-
-    fn url(&self, further: &[(&str, &str)]) -> String {
-        let mut pairs = vec![
-            ("actor", self.actor.as_str()),
-            ("action", &self.action),
-            ("resource", &self.resource),
-            ("outcome", &self.outcome),
-            ("from", &self.from),
-            ("to", &self.to),
-        ];
-        pairs.retain(|(name, _)| !further.iter().any(|(other, _)| other == name));
-        pairs.extend_from_slice(further);
-        urls::with_query(urls::audit(), &pairs)
-    }
-}
-
-/// `server` means all acts on servers; `logout` is an act of its own.
-fn whole_noun(action: String) -> String {
-    if action.contains('.') || action == "logout" {
-        action
-    } else {
-        format!("{action}.")
-    }
-}
-
 async fn may_view(visitor: &Visitor) -> Result<Permit> {
     let app = visitor.app();
     app.permit(visitor.actor(), Action::Audit, &Resource::Everything)
@@ -156,43 +67,54 @@ async fn may_view(visitor: &Visitor) -> Result<Permit> {
 
 /// `GET /audit`
 #[handler]
-pub async fn show(visitor: Visitor, Query(query): Query<AuditQuery>) -> Result<Response> {
+pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> Result<Response> {
+    let mut sent = sent.0;
     let permit = may_view(&visitor).await?;
-    let (filter, complaints) = query.filter();
-    let found = audit::browse(visitor.app(), &permit, &filter, query.cut(), ON_A_PAGE).await?;
-    let link = |name, event: Option<i64>| {
-        event
-            .map(|event| query.url(&[(name, &event.to_string())]))
-            .unwrap_or_default()
+    let found = match sent.accept(filter::read(&sent))? {
+        Some(filter) => {
+            let found = audit::browse(visitor.app(), &permit, &filter, cut.page(), ON_A_PAGE).await?;
+            (found.items, found.newer, found.older)
+        }
+        None => (Vec::new(), None, None),
     };
-    html(&Page {
+    let (events, newer, older) = found;
+    let complaints = std::mem::take(&mut sent.complaints);
+    let filter = filter_form(sent, complaints);
+    let page = Page {
         frame: visitor.frame("Audit log", Section::Audit).await?,
-        complaints,
-        nouns: NOUNS,
-        outcomes: [
-            ("", "Any"),
-            (Outcome::Allowed.as_str(), Outcome::Allowed.title()),
-            (Outcome::Refused.as_str(), Outcome::Refused.title()),
-            (Outcome::Failed.as_str(), Outcome::Failed.title()),
-        ],
-        rows: found.items.into_iter().map(|event| row(&query, event)).collect(),
-        newer: link("after", found.newer),
-        older: link("before", found.older),
-        is_filtered: filter != Filter::default(),
-        query,
-    })
+        rows: events.into_iter().map(|event| row(&filter, event)).collect(),
+        newer: filter.page_url("after", newer),
+        older: filter.page_url("before", older),
+        filter,
+    };
+    form_page(&page, &page.filter.complaints)
 }
 
-fn row(query: &AuditQuery, AuditEvent { id, event, hash, .. }: AuditEvent) -> Row {
+fn filter_form(sent: FormData, complaints: Complaints) -> FilterForm {
+    let outcomes = Outcome::ALL.iter().map(|one| (one.as_str(), one.title()));
+    let action = Input::Text {
+        example: "server. or server.added",
+        offered: NOUNS,
+    };
+    let fields = vec![
+        ("actor", "User", Input::text("User name")),
+        ("action", "Action", action),
+        ("resource", "Resource", Input::text("server web1")),
+        ("outcome", "Outcome", Input::choice("Any", outcomes)),
+    ];
+    FilterForm::new(urls::audit(), sent, complaints, fields)
+}
+
+fn row(filter: &FilterForm, AuditEvent { id, event, hash, .. }: AuditEvent) -> Row {
     Row {
         id: id.to_string(),
         at: event.at,
-        actor_url: query.url(&[("actor", &event.actor)]),
+        actor_url: filter.url_with(urls::audit(), "actor", &event.actor),
         actor: event.actor,
         impersonator: event.impersonator.unwrap_or_default(),
         address: event.address,
         action: event.action,
-        resource_url: query.url(&[("resource", &event.resource)]),
+        resource_url: filter.url_with(urls::audit(), "resource", &event.resource),
         resource: event.resource,
         tone: match event.outcome {
             Outcome::Allowed => "t-good",
@@ -239,7 +161,7 @@ pub async fn verify(visitor: Visitor) -> Result<Response> {
             format::number(last)
         )),
         Chain::Broken(reason) => Flash::failed(format!(
-            "The audit log was tampered with or damaged. {reason} Keep a copy of the database and find out who had access to it."
+            "The audit log was tampered with or damaged. {reason} Keep a copy of the database and find out who could access it."
         )),
     };
     visitor.flash(flash).await?;

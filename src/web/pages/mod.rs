@@ -7,6 +7,7 @@ pub mod audit;
 pub mod deployment;
 pub mod diff;
 pub mod environment;
+mod filter;
 mod follow;
 pub mod health;
 pub mod history;
@@ -16,3 +17,20 @@ pub mod overview;
 pub mod preferences;
 pub mod profile;
 pub mod project;
+
+use askama::Template;
+use poem::Response;
+use poem::http::StatusCode;
+
+use crate::domain::Result;
+use crate::web::forms::Complaints;
+use crate::web::frame::html;
+
+/// A page with a form; status 422 when there are complaints about it.
+fn form_page(page: &impl Template, complaints: &Complaints) -> Result<Response> {
+    let mut response = html(page)?;
+    if !complaints.is_empty() {
+        response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    Ok(response)
+}

@@ -1,11 +1,11 @@
-//! What the audit log is told of an environment: everything but the values of secrets.
+//! An environment in the audit log: everything but the values of secrets.
 
 use serde_json::{Value, json};
 
-use super::health;
 use crate::app::admin::inventory::Inventory;
 use crate::app::admin::variables;
-use crate::domain::{ClusterId, Environment, EnvironmentOptions};
+use crate::domain::health::Probe;
+use crate::domain::{ClusterId, Environment, EnvironmentOptions, HealthCheck};
 
 /// Everything but the values of secrets.
 pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
@@ -37,7 +37,7 @@ pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
         "rollout": options.rollout,
         "approval_hours": options.approval_hours,
         "watch_drift": options.watch_drift,
-        "health": health::told(options.health.as_ref()),
+        "health": health(options.health.as_ref()),
     })
 }
 
@@ -48,4 +48,65 @@ pub(super) fn changed_secrets(before: &EnvironmentOptions, after: &EnvironmentOp
         variable.secret && old.is_some_and(|old| old.secret && old.value != variable.value)
     });
     changed.map(|(name, _)| name.clone()).collect()
+}
+
+/// Everything about a check in one line, for the audit log.
+fn health(check: Option<&HealthCheck>) -> String {
+    let Some(check) = check else {
+        return "none".to_owned();
+    };
+    let mut told = check.to_string();
+    if let Probe::Http(http) = &check.probe {
+        told.push_str(&format!(", wants {}", http.status));
+        for (what, value) in [("host", &http.host), ("text", &http.text)] {
+            if !value.is_empty() {
+                told.push_str(&format!(", {what} “{value}”"));
+            }
+        }
+        for (said, what) in [
+            (http.redirects, "follows redirects"),
+            (http.tls && !http.verify, "takes any certificate"),
+        ] {
+            if said {
+                told.push_str(&format!(", {what}"));
+            }
+        }
+    }
+    let HealthCheck {
+        interval,
+        attempts,
+        successes,
+        limit,
+        ..
+    } = check;
+    told.push_str(&format!(
+        "; at most {attempts} times, {interval} s apart, each within {limit} s, {successes} well in a row"
+    ));
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::health::HttpProbe;
+
+    #[test]
+    fn a_health_check_is_told_whole() {
+        let check = HealthCheck {
+            probe: Probe::Http(HttpProbe {
+                text: "well".to_owned(),
+                tls: true,
+                verify: false,
+                redirects: true,
+                ..HttpProbe::default()
+            }),
+            ..HealthCheck::default()
+        };
+        assert_eq!(
+            health(Some(&check)),
+            "GET / on port 80 with TLS, asked by the deployer, wants 200-399, text “well”, follows \
+             redirects, takes any certificate; at most 15 times, 2 s apart, each within 5 s, 1 well in a row"
+        );
+        assert_eq!(health(None), "none");
+    }
 }

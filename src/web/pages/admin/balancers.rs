@@ -1,28 +1,25 @@
-//! Balancers: the list, one to change, and its servers as it says they are, to be taken out and put
-//! back by hand.
+//! Balancers: the list, and one with its form and the state of its servers, which can be taken out
+//! and put back by hand.
 //!
-//! What a balancer says is asked for anew every two seconds where scripts run; without them the page
-//! is loaded again. The answer is the same page's block, asked for at its own address.
+//! With scripts the state is fetched every two seconds, as a block of the same page at the same
+//! address; without them, reload the page.
 
 use askama::Template;
 use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::{Part, Tabs, may_configure, refused, settle, tabs};
-use crate::app::balancers::{self, BalancerForm, BalancerView, ByHand};
-use crate::domain::{Balancer, BalancerId, Error, ErrorKind, Result};
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
+use super::{Part, Tabs, may_configure, saved, settle, tabs};
+use crate::app::balancers::{self, BalancerKind, BalancerSpec, BalancerView, ByHand};
+use crate::domain::{Balancer, BalancerId, Error, Result};
+use crate::web::forms::{FormData, FormReader};
+use crate::web::frame::{Frame, Section, html};
+use crate::web::pages::form_page;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
-/// The kinds, with what a person reads.
-const KINDS: &[(&str, &str)] = &[
-    ("runtime", "Its runtime socket"),
-    ("stats", "Its statistics page"),
-];
+/// The kinds of connection, as the form names them.
+const KINDS: &[(&str, &str)] = &[("runtime", "Runtime socket"), ("stats", "Statistics page")];
 
 /// The contract of `templates/admin/balancers.html`.
 #[derive(Template)]
@@ -45,8 +42,7 @@ struct BalancerPage {
     servers_url: String,
     act_url: String,
     delete: String,
-    form: BalancerForm,
-    complaints: Complaints,
+    form: FormData,
     kinds: &'static [(&'static str, &'static str)],
     view: Option<BalancerView>,
 }
@@ -72,22 +68,21 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
     may_configure(&visitor).await?;
-    let form = BalancerForm {
-        kind: "runtime".to_owned(),
-        ..BalancerForm::default()
-    };
-    html(&page(&visitor, None, form, Complaints::default(), None).await?)
+    let form = FormData::default().with("kind", BalancerKind::Runtime.as_str());
+    html(&page(&visitor, None, form, None).await?)
 }
 
 /// `POST /admin/new/balancer`
 #[handler]
-pub async fn add(visitor: Visitor, Form(sent): Form<Sent>) -> Result<Response> {
+pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let form = BalancerForm::from(sent);
-    match balancers::add(visitor.app(), &permit, &form).await {
-        Ok(balancer) => saved(&visitor, &balancer, "added").await,
-        Err(error) => shown_again(&visitor, None, form, error).await,
-    }
+    let outcome = async { balancers::add(visitor.app(), &permit, form.read(spec)?).await }.await;
+    let Some(balancer) = form.accept(outcome)? else {
+        let page = page(&visitor, None, form, None).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("Balancer “{}” was added.", balancer.name);
+    saved(&visitor, said, &urls::admin_balancer(balancer.id)).await
 }
 
 /// `GET /admin/balancers/{id}`
@@ -95,8 +90,11 @@ pub async fn add(visitor: Visitor, Form(sent): Form<Sent>) -> Result<Response> {
 pub async fn show(visitor: Visitor, Path(id): Path<BalancerId>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let view = balancers::look(visitor.app(), &permit, id).await?;
-    let form = BalancerForm::of(&view.balancer);
-    let page = page(&visitor, Some(id), form, Complaints::default(), Some(view)).await?;
+    let form = FormData::default()
+        .with("name", &view.balancer.name)
+        .with("kind", &view.balancer.kind)
+        .with("endpoints", view.balancer.endpoints.join("\n"));
+    let page = page(&visitor, Some(id), form, Some(view)).await?;
     if visitor.wants_fragment() {
         return html(&page.as_servers());
     }
@@ -105,13 +103,28 @@ pub async fn show(visitor: Visitor, Path(id): Path<BalancerId>) -> Result<Respon
 
 /// `POST /admin/balancers/{id}`
 #[handler]
-pub async fn edit(visitor: Visitor, Path(id): Path<BalancerId>, Form(sent): Form<Sent>) -> Result<Response> {
+pub async fn edit(
+    visitor: Visitor,
+    Path(id): Path<BalancerId>,
+    Form(mut form): Form<FormData>,
+) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let form = BalancerForm::from(sent);
-    match balancers::edit(visitor.app(), &permit, id, &form).await {
-        Ok(balancer) => saved(&visitor, &balancer, "saved").await,
-        Err(error) => shown_again(&visitor, Some(id), form, error).await,
-    }
+    let outcome = async { balancers::edit(visitor.app(), &permit, id, form.read(spec)?).await }.await;
+    let Some(balancer) = form.accept(outcome)? else {
+        let page = page(&visitor, Some(id), form, None).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("Balancer “{}” was saved.", balancer.name);
+    saved(&visitor, said, &urls::admin_balancer(id)).await
+}
+
+fn spec(form: &mut FormReader) -> Option<BalancerSpec> {
+    let (name, kind) = (form.parse("name"), form.parse("kind"));
+    Some(BalancerSpec {
+        name: name?,
+        kind: kind?,
+        endpoints: form.form.lines("endpoints"),
+    })
 }
 
 /// `POST /admin/balancers/{id}/delete`
@@ -119,7 +132,7 @@ pub async fn edit(visitor: Visitor, Path(id): Path<BalancerId>, Form(sent): Form
 pub async fn delete(visitor: Visitor, Path(id): Path<BalancerId>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let outcome = balancers::delete(visitor.app(), &permit, id).await;
-    let outcome = outcome.map(|one| format!("Balancer “{}” is deleted.", one.name));
+    let outcome = outcome.map(|one| format!("Balancer “{}” was deleted.", one.name));
     settle(
         &visitor,
         outcome,
@@ -129,7 +142,7 @@ pub async fn delete(visitor: Visitor, Path(id): Path<BalancerId>) -> Result<Resp
     .await
 }
 
-/// A server, and what is to be done to it.
+/// A server, and the act on it.
 #[derive(Deserialize)]
 pub struct Wanted {
     #[serde(default)]
@@ -154,9 +167,9 @@ pub async fn act(
     let outcome = balancers::act(visitor.app(), &permit, id, slot, act).await;
     let outcome = outcome.map(|()| {
         let done = match act {
-            ByHand::Drain => "gets no new sessions; those it has may end",
+            ByHand::Drain => "gets no new sessions; present ones may end",
             ByHand::Maint => "is out of service",
-            ByHand::Ready => "is back, as soon as its checks pass",
+            ByHand::Ready => "is back in service once its checks pass",
         };
         format!("{}/{} {done}.", wanted.backend, wanted.server)
     });
@@ -164,54 +177,17 @@ pub async fn act(
     settle(&visitor, outcome, &back, &back).await
 }
 
-/// What the form of a balancer sends.
-#[derive(Deserialize)]
-pub struct Sent {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    endpoints: String,
-}
-
-impl From<Sent> for BalancerForm {
-    fn from(sent: Sent) -> Self {
-        Self {
-            name: sent.name,
-            kind: sent.kind,
-            endpoints: sent.endpoints,
-        }
-    }
-}
-
-async fn saved(visitor: &Visitor, balancer: &Balancer, what: &str) -> Result<Response> {
-    let said = format!("Balancer “{}” is {what}.", balancer.name);
-    visitor.flash(Flash::done(said)).await?;
-    Ok(go_to(&urls::admin_balancer(balancer.id)))
-}
-
-async fn shown_again(
-    visitor: &Visitor,
-    existing: Option<BalancerId>,
-    form: BalancerForm,
-    error: Error,
-) -> Result<Response> {
-    if error.kind() != ErrorKind::Invalid {
-        return Err(error);
-    }
-    refused(&page(visitor, existing, form, Complaints::of_error(&error), None).await?)
-}
-
 async fn page(
     visitor: &Visitor,
     existing: Option<BalancerId>,
-    form: BalancerForm,
-    complaints: Complaints,
+    form: FormData,
     view: Option<BalancerView>,
 ) -> Result<BalancerPage> {
     let (title, action) = match existing {
-        Some(id) => (format!("Balancer {}", form.name), urls::admin_balancer(id)),
+        Some(id) => (
+            format!("Balancer {}", form.text("name")),
+            urls::admin_balancer(id),
+        ),
         None => ("Add a balancer".to_owned(), urls::admin_new_balancer().to_owned()),
     };
     Ok(BalancerPage {
@@ -227,7 +203,6 @@ async fn page(
         delete: urls::admin_act(&action, "delete"),
         action,
         form,
-        complaints,
         kinds: KINDS,
         view,
     })

@@ -4,16 +4,16 @@ use askama::Template;
 use poem::web::{Form, Path};
 use poem::{Response, handler};
 
-use super::fields::{Fields, Pick, picks};
-use super::{Part, Tabs, may_configure, refused, settle, tabs};
+use super::picks::{Pick, picks};
+use super::{Part, Tabs, may_configure, saved, settle, tabs};
 use crate::access::Permit;
-use crate::app::admin::clusters::{self, ClusterForm};
+use crate::app::admin::clusters::{self, ClusterSpec};
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::balancers;
-use crate::domain::{Balancer, Cluster, Error, ErrorKind, Result, Server};
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
+use crate::domain::{Balancer, Cluster, Member, Result, Server, ServerId};
+use crate::web::forms::{FormData, FormReader};
+use crate::web::frame::{Frame, Section, html};
+use crate::web::pages::form_page;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -45,17 +45,12 @@ struct ClusterPage {
     action: String,
     delete: String,
     question: String,
-    /// The name as typed.
-    called: String,
+    form: FormData,
     servers: Vec<Pick>,
-    /// Number and name of every balancer, and none.
+    /// Id and name of every balancer, and none.
     balancers: Vec<(String, String)>,
-    /// The chosen one.
-    balancer: String,
-    backends: String,
-    /// What a balancer calls each server: number, our name, its name.
+    /// The balancer's name of each server: id, our name, its name.
     balancer_names: Vec<(String, String, String)>,
-    complaints: Complaints,
     warnings: Vec<String>,
     places: Vec<(String, String)>,
 }
@@ -101,27 +96,20 @@ fn places(inventory: &Inventory, cluster: &Cluster) -> Vec<(String, String)> {
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    html(
-        &page(
-            &visitor,
-            &permit,
-            None,
-            ClusterForm::default(),
-            Complaints::default(),
-        )
-        .await?,
-    )
+    html(&page(&visitor, &permit, None, FormData::default()).await?)
 }
 
 /// `POST /admin/new/cluster`
 #[handler]
-pub async fn add(visitor: Visitor, Form(pairs): Form<Vec<(String, String)>>) -> Result<Response> {
+pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let form = read(&pairs.into());
-    match clusters::add(visitor.app(), &permit, &form).await {
-        Ok(cluster) => saved(&visitor, &cluster, "added").await,
-        Err(error) => shown_again(&visitor, &permit, None, form, error).await,
-    }
+    let outcome = async { clusters::add(visitor.app(), &permit, form.read(spec)?).await }.await;
+    let Some(cluster) = form.accept(outcome)? else {
+        let page = page(&visitor, &permit, None, form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("Cluster “{}” was added.", cluster.name);
+    saved(&visitor, said, &urls::admin_cluster(cluster.name.as_str())).await
 }
 
 /// `GET /admin/clusters/{cluster}`
@@ -129,8 +117,7 @@ pub async fn add(visitor: Visitor, Form(pairs): Form<Vec<(String, String)>>) -> 
 pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let cluster = clusters::by_name(visitor.app(), &permit, &name).await?;
-    let form = ClusterForm::of(&cluster);
-    html(&page(&visitor, &permit, Some(&cluster), form, Complaints::default()).await?)
+    html(&page(&visitor, &permit, Some(&cluster), filled(&cluster)).await?)
 }
 
 /// `POST /admin/clusters/{cluster}`
@@ -138,15 +125,65 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response
 pub async fn edit(
     visitor: Visitor,
     Path(name): Path<String>,
-    Form(pairs): Form<Vec<(String, String)>>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let cluster = clusters::by_name(visitor.app(), &permit, &name).await?;
-    let form = read(&pairs.into());
-    match clusters::edit(visitor.app(), &permit, cluster.id, &form).await {
-        Ok(changed) => saved(&visitor, &changed, "saved").await,
-        Err(error) => shown_again(&visitor, &permit, Some(&cluster), form, error).await,
+    let outcome = async { clusters::edit(visitor.app(), &permit, cluster.id, form.read(spec)?).await };
+    let outcome = outcome.await;
+    let Some(changed) = form.accept(outcome)? else {
+        let page = page(&visitor, &permit, Some(&cluster), form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("Cluster “{}” was saved.", changed.name);
+    saved(&visitor, said, &urls::admin_cluster(changed.name.as_str())).await
+}
+
+/// The form of a cluster as it is.
+fn filled(cluster: &Cluster) -> FormData {
+    let balancer = cluster.balancer.map(|id| id.to_string());
+    let mut form = FormData::default()
+        .with("name", &cluster.name)
+        .with("balancer", balancer.unwrap_or_default())
+        .with("backends", cluster.backends.join("\n"));
+    for (member, place) in cluster.members.iter().zip(1..) {
+        let id = member.server;
+        form = form
+            .with("members", id)
+            .with(format!("members-place-{id}"), place);
+        if let Some(name) = &member.balancer_name {
+            form = form.with(name_field(id), name);
+        }
     }
+    form
+}
+
+/// The field for the balancer's name of a server.
+fn name_field(server: ServerId) -> String {
+    format!("balancer-name-{server}")
+}
+
+fn spec(form: &mut FormReader) -> Option<ClusterSpec> {
+    let name = form.parse("name");
+    let unknown = || "Choose a balancer from the list, or none.".to_owned();
+    let balancer = match form.form.text("balancer") {
+        "" => Some(None),
+        id => form.take("balancer", id.parse().map(Some).map_err(|_| unknown())),
+    };
+    let member = |server| {
+        let called = form.form.text(&name_field(server)).trim();
+        let balancer_name = (!called.is_empty()).then(|| called.to_owned());
+        Member {
+            server,
+            balancer_name,
+        }
+    };
+    Some(ClusterSpec {
+        name: name?,
+        members: form.form.chosen("members").into_iter().map(member).collect(),
+        balancer: balancer?,
+        backends: form.form.lines("backends"),
+    })
 }
 
 /// `POST /admin/clusters/{cluster}/delete`
@@ -157,7 +194,7 @@ pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Respon
         let cluster = clusters::by_name(visitor.app(), &permit, &name).await?;
         clusters::delete(visitor.app(), &permit, cluster.id).await?;
         Ok(format!(
-            "Cluster “{}” is deleted. Its servers stay.",
+            "Cluster “{}” was deleted. Its servers stay.",
             cluster.name
         ))
     };
@@ -171,45 +208,11 @@ pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Respon
     .await
 }
 
-fn read(fields: &Fields) -> ClusterForm {
-    ClusterForm {
-        name: fields.text("name"),
-        members: fields.chosen("members"),
-        balancer: fields.text("balancer"),
-        backends: fields.text("backends"),
-        balancer_names: fields
-            .numbered("balancer-name-")
-            .filter_map(|(id, name)| Some((id.parse().ok()?, name.to_owned())))
-            .collect(),
-    }
-}
-
-async fn saved(visitor: &Visitor, cluster: &Cluster, what: &str) -> Result<Response> {
-    visitor
-        .flash(Flash::done(format!("Cluster “{}” is {what}.", cluster.name)))
-        .await?;
-    Ok(go_to(&urls::admin_cluster(cluster.name.as_str())))
-}
-
-async fn shown_again(
-    visitor: &Visitor,
-    permit: &Permit,
-    existing: Option<&Cluster>,
-    form: ClusterForm,
-    error: Error,
-) -> Result<Response> {
-    if error.kind() != ErrorKind::Invalid {
-        return Err(error);
-    }
-    refused(&page(visitor, permit, existing, form, Complaints::of_error(&error)).await?)
-}
-
 async fn page(
     visitor: &Visitor,
     permit: &Permit,
     existing: Option<&Cluster>,
-    form: ClusterForm,
-    complaints: Complaints,
+    form: FormData,
 ) -> Result<ClusterPage> {
     let inventory = inventory::read(visitor.app(), permit).await?;
     let all_balancers = balancers::list(visitor.app(), permit).await?;
@@ -227,7 +230,7 @@ async fn page(
     let question = if used.is_empty() {
         "No environment uses it. Its servers stay.".to_owned()
     } else {
-        format!("It is taken out of {}; its servers stay.", used.join(", "))
+        format!("It is removed from {}; its servers stay.", used.join(", "))
     };
     let twice = inventory.twice().into_iter();
     let own = twice.filter(|twice| {
@@ -252,28 +255,25 @@ async fn page(
         delete: urls::admin_act(&action, "delete"),
         question,
         action,
-        servers: picks(all, &form.members),
+        servers: picks(all, &form.chosen("members")),
         balancer_names: names_there(&inventory, &form),
         balancers: choices(&all_balancers),
-        balancer: form.balancer,
-        backends: form.backends,
-        called: form.name,
-        complaints,
+        form,
         warnings: own.map(|twice| twice.sentence()).collect(),
         places,
     })
 }
 
-/// Every server with what the balancer calls it: number, our name, its name.
-fn names_there(inventory: &Inventory, form: &ClusterForm) -> Vec<(String, String, String)> {
+/// Every server with its name at the balancer: id, our name, its name.
+fn names_there(inventory: &Inventory, form: &FormData) -> Vec<(String, String, String)> {
     let row = |server: &Server| {
-        let called = form.balancer_names.get(&server.id).cloned().unwrap_or_default();
+        let called = form.text(&name_field(server.id)).to_owned();
         (server.id.to_string(), server.name.to_string(), called)
     };
     inventory.servers.iter().map(row).collect()
 }
 
-/// Number and name of every balancer, and none.
+/// Id and name of every balancer, and none.
 fn choices(all: &[Balancer]) -> Vec<(String, String)> {
     let none = (String::new(), "None".to_owned());
     let all = all.iter().map(|one| (one.id.to_string(), one.name.to_string()));

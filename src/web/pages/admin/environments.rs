@@ -1,6 +1,7 @@
-//! One environment of a project: where it goes, how, and with which variables.
+//! The page of one environment: where it is deployed to, how, and with which variables.
 
 mod health;
+mod read;
 pub mod rollout;
 
 use askama::Template;
@@ -8,17 +9,18 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::fields::{Fields, Pick, picks};
-use super::{refused, settle};
+use self::read::{complete, filled, options_form, spec};
+use super::picks::{Pick, picks};
+use super::{saved, settle};
 use crate::access::Permit;
-use crate::app::admin::environments::{self, EnvironmentForm};
+use crate::app::admin::environments;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::projects;
-use crate::app::admin::variables::SecretField;
-use crate::domain::{Environment, Error, ErrorKind, Project, Result, SyncMethod};
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
+use crate::domain::{Environment, EnvironmentOptions, Project, Result, SyncMethod};
+use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::form_page;
+use crate::web::strategy_form::StrategyForm;
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
@@ -32,13 +34,14 @@ struct Page {
     frame: Frame,
     trail: Vec<(String, String)>,
     title: String,
-    /// Whether it exists; otherwise it is about to be added.
+    /// Whether it exists, or is about to be added.
     exists: bool,
     action: String,
     delete: String,
     question: String,
-    form: EnvironmentForm,
-    complaints: Complaints,
+    form: FormData,
+    /// The strategy as typed, for the fields shared with the deploy form.
+    strategy: StrategyForm,
     clusters: Vec<Pick>,
     secrets: Vec<SecretRow>,
     health_kinds: &'static [(&'static str, &'static str)],
@@ -46,7 +49,7 @@ struct Page {
     strategies: &'static [(&'static str, &'static str)],
     failures: &'static [(&'static str, &'static str)],
     warnings: Vec<String>,
-    /// Shared paths mean something with the symlink method only.
+    /// Shared paths have a meaning with the symlink method only.
     is_symlink: bool,
 }
 
@@ -62,8 +65,13 @@ struct SecretRow {
 pub async fn new(visitor: Visitor, Path(project): Path<String>) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &project).await?;
     let existing = environments::list(visitor.app(), &permit, &project).await?;
-    let form = EnvironmentForm::new(&existing);
-    html(&page(&visitor, &permit, &project, None, form, Complaints::default()).await?)
+    let last = existing.iter().max_by_key(|one| one.position);
+    let form = options_form(&EnvironmentOptions::default())
+        .with("branch", last.map_or("main", |one| one.branch.as_str()))
+        .with("remote_user", last.map_or("", |one| one.remote_user.as_str()))
+        .with("position", last.map_or(1, |one| one.position.saturating_add(1)))
+        .with_tick("fail_on_failed_tests", true);
+    html(&page(&visitor, &permit, &project, None, form).await?)
 }
 
 /// `POST /admin/projects/{project}/new`
@@ -71,14 +79,17 @@ pub async fn new(visitor: Visitor, Path(project): Path<String>) -> Result<Respon
 pub async fn add(
     visitor: Visitor,
     Path(project): Path<String>,
-    Form(pairs): Form<Vec<(String, String)>>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &project).await?;
-    let form = read(&pairs.into(), EnvironmentForm::default());
-    match environments::add(visitor.app(), &permit, project.id, &form).await {
-        Ok(added) => saved(&visitor, &project, &added, "added").await,
-        Err(error) => shown_again(&visitor, &permit, &project, None, form, error).await,
-    }
+    complete(&mut form, &EnvironmentOptions::default());
+    let outcome = async { environments::add(visitor.app(), &permit, project.id, form.read(spec)?).await };
+    let outcome = outcome.await;
+    let Some(added) = form.accept(outcome)? else {
+        let page = page(&visitor, &permit, &project, None, form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    done(&visitor, &project, &added, "added").await
 }
 
 /// `GET /admin/projects/{project}/environments/{environment}`
@@ -88,9 +99,8 @@ pub async fn show(
     Path((project, environment)): Path<(String, String)>,
 ) -> Result<Response> {
     let (project, permit, environment) = open(&visitor, &project, &environment).await?;
-    let form = EnvironmentForm::of(&environment);
-    let complaints = Complaints::default();
-    html(&page(&visitor, &permit, &project, Some(&environment), form, complaints).await?)
+    let form = filled(&environment);
+    html(&page(&visitor, &permit, &project, Some(&environment), form).await?)
 }
 
 /// `POST /admin/projects/{project}/environments/{environment}`
@@ -98,14 +108,29 @@ pub async fn show(
 pub async fn edit(
     visitor: Visitor,
     Path((project, environment)): Path<(String, String)>,
-    Form(pairs): Form<Vec<(String, String)>>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let (project, permit, environment) = open(&visitor, &project, &environment).await?;
-    let form = read(&pairs.into(), EnvironmentForm::of(&environment));
-    match environments::edit(visitor.app(), &permit, environment.id, &form).await {
-        Ok(changed) => saved(&visitor, &project, &changed, "saved").await,
-        Err(error) => shown_again(&visitor, &permit, &project, Some(&environment), form, error).await,
-    }
+    complete(&mut form, &environment.options);
+    let outcome =
+        async { environments::edit(visitor.app(), &permit, environment.id, form.read(spec)?).await };
+    let outcome = outcome.await;
+    let Some(changed) = form.accept(outcome)? else {
+        let page = page(&visitor, &permit, &project, Some(&environment), form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    done(&visitor, &project, &changed, "saved").await
+}
+
+async fn done(
+    visitor: &Visitor,
+    project: &Project,
+    environment: &Environment,
+    what: &str,
+) -> Result<Response> {
+    let (project, environment) = (project.name.as_str(), environment.name.as_str());
+    let said = format!("{project}/{environment} was {what}.");
+    saved(visitor, said, &urls::admin_environment(project, environment)).await
 }
 
 #[derive(Deserialize)]
@@ -138,7 +163,7 @@ pub async fn delete(
         let (_, permit, found) = open(&visitor, &project, &environment).await?;
         environments::delete(visitor.app(), &permit, found.id).await?;
         Ok(format!(
-            "Environment “{}” is deleted. What is on its servers stays there.",
+            "Environment “{}” was deleted. Everything on its servers stays.",
             found.name
         ))
     };
@@ -153,74 +178,12 @@ async fn open(visitor: &Visitor, project: &str, environment: &str) -> Result<(Pr
     Ok((project, permit, environment))
 }
 
-/// What was sent; the parts that are not in it stay as `kept` has them.
-fn read(fields: &Fields, kept: EnvironmentForm) -> EnvironmentForm {
-    let gone: Vec<&str> = fields.all("secret-gone").collect();
-    let secrets = fields.all("secret-name").zip(fields.all("secret-value"));
-    EnvironmentForm {
-        name: fields.text("name"),
-        branch: fields.text("branch"),
-        target_path: fields.text("target_path"),
-        remote_user: fields.text("remote_user"),
-        position: fields.text("position"),
-        auto_deploy: fields.is_ticked("auto_deploy"),
-        fail_on_failed_tests: fields.is_ticked("fail_on_failed_tests"),
-        clusters: fields.chosen("clusters"),
-        excluded: fields.text("excluded"),
-        shared: fields.text("shared"),
-        variables: fields.text("variables"),
-        secrets: secrets
-            .map(|(name, value)| SecretField {
-                name: name.to_owned(),
-                value: value.to_owned(),
-                gone: gone.contains(&name),
-            })
-            .collect(),
-        local_timeout: fields.text("local_timeout"),
-        remote_timeout: fields.text("remote_timeout"),
-        parallel: fields.text("parallel"),
-        keep_releases: fields.text("keep_releases"),
-        health: health::read(fields, kept.health),
-        rollout: rollout::read(fields, kept.rollout),
-    }
-}
-
-async fn saved(
-    visitor: &Visitor,
-    project: &Project,
-    environment: &Environment,
-    what: &str,
-) -> Result<Response> {
-    let said = format!("{}/{} is {what}.", project.name, environment.name);
-    visitor.flash(Flash::done(said)).await?;
-    Ok(go_to(&urls::admin_environment(
-        project.name.as_str(),
-        environment.name.as_str(),
-    )))
-}
-
-async fn shown_again(
-    visitor: &Visitor,
-    permit: &Permit,
-    project: &Project,
-    existing: Option<&Environment>,
-    form: EnvironmentForm,
-    error: Error,
-) -> Result<Response> {
-    if error.kind() != ErrorKind::Invalid {
-        return Err(error);
-    }
-    let complaints = Complaints::of_error(&error);
-    refused(&page(visitor, permit, project, existing, form, complaints).await?)
-}
-
 async fn page(
     visitor: &Visitor,
     permit: &Permit,
     project: &Project,
     existing: Option<&Environment>,
-    mut form: EnvironmentForm,
-    complaints: Complaints,
+    form: FormData,
 ) -> Result<Page> {
     let inventory = inventory::read(visitor.app(), permit).await?;
     let name = project.name.as_str();
@@ -234,9 +197,8 @@ async fn page(
             urls::admin_new_environment(name),
         ),
     };
-    let question = format!(
-        "Delete {title}? Its releases stay on the servers and its deployments in the history; nothing can be deployed there any more."
-    );
+    let question =
+        format!("Delete {title}? Its releases stay on the servers and its deployments in the history.");
     Ok(Page {
         frame: visitor.frame(title.clone(), Section::Admin).await?,
         trail: vec![
@@ -250,7 +212,8 @@ async fn page(
         question,
         action,
         clusters: cluster_picks(&inventory, &form),
-        secrets: secret_rows(existing, std::mem::take(&mut form.secrets)),
+        secrets: secret_rows(existing, &form),
+        strategy: rollout::strategy(&form),
         warnings: existing
             .map(|one| warnings(&inventory, project, one))
             .unwrap_or_default(),
@@ -259,12 +222,11 @@ async fn page(
         strategies: rollout::STRATEGIES,
         failures: rollout::ON_FAILURE,
         form,
-        complaints,
         is_symlink: project.method == SyncMethod::Symlink,
     })
 }
 
-fn cluster_picks(inventory: &Inventory, form: &EnvironmentForm) -> Vec<Pick> {
+fn cluster_picks(inventory: &Inventory, form: &FormData) -> Vec<Pick> {
     let all = inventory.clusters.iter().map(|cluster| {
         let size = i64::try_from(cluster.members.len()).unwrap_or(i64::MAX);
         (
@@ -273,33 +235,28 @@ fn cluster_picks(inventory: &Inventory, form: &EnvironmentForm) -> Vec<Pick> {
             format::count(size, "server"),
         )
     });
-    picks(all, &form.clusters)
+    picks(all, &form.chosen("clusters"))
 }
 
-/// Names only: values stay where they are, and what was just typed has to be typed again.
-fn secret_rows(existing: Option<&Environment>, fields: Vec<SecretField>) -> Vec<SecretRow> {
+/// Names only: values stay in the store, and what was just typed has to be typed again.
+fn secret_rows(existing: Option<&Environment>, form: &FormData) -> Vec<SecretRow> {
     let is_kept = |name: &str| {
         let variable = existing.and_then(|one| one.options.variables.get(name));
         variable.is_some_and(|variable| variable.secret)
     };
-    let mut rows: Vec<SecretRow> = fields
-        .into_iter()
-        .filter(|field| !field.name.trim().is_empty())
-        .map(|field| SecretRow {
-            is_kept: is_kept(&field.name),
-            name: field.name,
-            gone: field.gone,
-        })
-        .collect();
-    rows.extend(
-        std::iter::repeat_with(|| SecretRow {
-            name: String::new(),
-            is_kept: false,
-            gone: false,
-        })
-        .take(NEW_SECRETS),
-    );
-    rows
+    let names = form.all("secret-name").filter(|name| !name.trim().is_empty());
+    let rows = names.map(|name| SecretRow {
+        is_kept: is_kept(name),
+        name: name.to_owned(),
+        gone: form.all("secret-gone").any(|gone| gone == name),
+    });
+    let blank = || SecretRow {
+        name: String::new(),
+        is_kept: false,
+        gone: false,
+    };
+    rows.chain(std::iter::repeat_with(blank).take(NEW_SECRETS))
+        .collect()
 }
 
 fn warnings(inventory: &Inventory, project: &Project, environment: &Environment) -> Vec<String> {
@@ -310,7 +267,7 @@ fn warnings(inventory: &Inventory, project: &Project, environment: &Environment)
     let keyless = inventory.servers_of(environment).into_iter();
     for server in keyless.filter(|server| server.active && server.host_key.is_none()) {
         warnings.push(format!(
-            "Nobody has trusted the host key of server “{}” yet: deployments here will stop at it.",
+            "The host key of server “{}” is not trusted yet: deployments here will fail.",
             server.name
         ));
     }

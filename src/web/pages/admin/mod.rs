@@ -1,30 +1,28 @@
 //! The pages where an installation is configured: projects with their environments, servers with
 //! their host keys, clusters, users; and the policy files, read only.
 //!
-//! Each handler asks for a permit, calls one act of [`crate::app::admin`] and answers with a page
-//! or a redirect. A form that cannot be accepted is shown again with status 422, the values kept
-//! and the complaints beside their fields. Whatever is deleted asks first, and deleting it twice
-//! says that it is gone.
+//! Each handler asks for a permit, calls one command of [`crate::app::admin`] and answers with a
+//! page or a redirect. All forms go one way: [`FormData`](crate::web::forms::FormData) is read into the typed command; when that
+//! or the command fails, the form is shown again with status 422, the values kept and the complaints
+//! beside their fields. Deleting asks first, and deleting twice says that the thing is gone.
 
 pub mod balancers;
 pub mod clusters;
 pub mod environments;
-pub mod fields;
 pub mod host_keys;
 pub mod overview;
+pub mod picks;
 pub mod policy;
 pub mod projects;
 pub mod servers;
 pub mod users;
 
-use askama::Template;
 use poem::Response;
-use poem::http::StatusCode;
 
 use crate::access::Permit;
 use crate::domain::{Action, ErrorKind, Resource, Result};
 use crate::web::flash::Flash;
-use crate::web::frame::{go_to, html};
+use crate::web::frame::go_to;
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
@@ -64,7 +62,7 @@ fn tabs(visitor: &Visitor, current: Part) -> Tabs {
         .collect()
 }
 
-/// The routes of this part.
+/// The routes of these pages.
 pub fn routes(routes: Table) -> Table {
     routes
         .at(urls::admin(), get(overview::show))
@@ -142,15 +140,14 @@ async fn may_administer(visitor: &Visitor) -> Result<Permit> {
         .await
 }
 
-/// A form shown again, with what is wrong with it.
-fn refused(page: &impl Template) -> Result<Response> {
-    let mut response = html(page)?;
-    response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
-    Ok(response)
+/// After a form was saved: says so and goes on to `url`.
+async fn saved(visitor: &Visitor, said: String, url: &str) -> Result<Response> {
+    visitor.flash(Flash::done(said)).await?;
+    Ok(go_to(url))
 }
 
-/// After an act that no form shows again: says what was done and goes to `done_at`, or says what
-/// stands in the way and goes `back`.
+/// After a command without a form: says what was done and goes to `done_at`, or says why not and
+/// goes `back`.
 async fn settle(visitor: &Visitor, outcome: Result<String>, done_at: &str, back: &str) -> Result<Response> {
     let (flash, to) = match outcome {
         Ok(said) => (Flash::done(said), done_at),

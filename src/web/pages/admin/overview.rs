@@ -1,15 +1,16 @@
-//! Where configuration begins: how much there is, and what of it needs a person.
+//! The start page of the configuration: how much there is, and what needs attention.
 
 use askama::Template;
 use poem::web::Form;
 use poem::{Response, handler};
 
-use super::{Part, Tabs, may_configure, refused, tabs};
+use super::{Part, Tabs, may_configure, tabs};
 use crate::app::admin::overview::{self, Attention};
 use crate::app::locks;
 use crate::domain::{Action, Resource, Result};
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::form_page;
 use crate::web::pages::locks::{LockForm, LockLine, lines as lock_lines};
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
@@ -27,7 +28,7 @@ struct Page {
     lock_form: LockForm,
     lock_action: &'static str,
     lock_what: &'static str,
-    /// Whether whoever asks may lock everything.
+    /// Whether the visitor may lock everything.
     may_lock: bool,
 }
 
@@ -63,11 +64,14 @@ pub async fn lock(visitor: Visitor, Form(form): Form<LockForm>) -> Result<Respon
     };
     match outcome {
         Ok(_) => {
-            let text = "Everything is locked: nothing new begins until the lock is lifted or ends.";
+            let text = "Everything is locked: no deployment begins until the lock is lifted or ends.";
             visitor.flash(Flash::warning(text)).await?;
             Ok(go_to(urls::admin()))
         }
-        Err(error) => refused(&page(&visitor, form.complaining(error)?).await?),
+        Err(error) => {
+            let page = page(&visitor, form.complaining(error)?).await?;
+            form_page(&page, &page.lock_form.complaints)
+        }
     }
 }
 
@@ -147,7 +151,7 @@ fn notice(attention: Attention) -> Notice {
         }
         Attention::NoHostKey { id, server } => new(
             "t-bad",
-            format!("Nobody has trusted the host key of server “{server}” yet, so nothing connects to it."),
+            format!("The host key of server “{server}” is not trusted yet, so nothing connects to it."),
             format!("{}#host-key", urls::admin_server(id)),
             "Fetch and compare",
         ),

@@ -1,5 +1,5 @@
-//! The policy in force: its lines, what is wrong with its files, and which windows are open.
-//! Read only; the files belong to a sysadmin's editor.
+//! The policy in force: its lines, the problems of its files, and which windows are open. Read only;
+//! sysadmins edit the files.
 
 use askama::Template;
 use poem::{Response, handler};
@@ -132,7 +132,7 @@ fn words(window: &Window) -> String {
     parts.push(
         match window.holidays {
             OnHolidays::Closed => "closed on holidays",
-            OnHolidays::Open => "holidays are days like others",
+            OnHolidays::Open => "holidays are ordinary days",
             OnHolidays::Added => "and on holidays",
         }
         .to_owned(),

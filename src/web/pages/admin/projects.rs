@@ -3,20 +3,19 @@
 use askama::Template;
 use poem::web::{Form, Path};
 use poem::{Response, handler};
-use serde::Deserialize;
 
-use super::{Part, Tabs, may_configure, refused, settle, tabs};
+use super::{Part, Tabs, may_configure, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::inventory::{self, Inventory};
-use crate::app::admin::projects::{self, ProjectForm};
-use crate::domain::{Environment, ErrorKind, Project, Result, SyncMethod};
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
+use crate::app::admin::projects::{self, ProjectSpec};
+use crate::domain::{Environment, Project, Result, SyncMethod};
+use crate::web::forms::{FormData, FormReader};
+use crate::web::frame::{Frame, Section, html};
+use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
-/// What the methods are called in the form.
+/// The methods as the form names them.
 const METHODS: [(&str, &str); 2] = [
     (
         "symlink",
@@ -52,13 +51,12 @@ struct Row {
 struct ProjectPage {
     frame: Frame,
     trail: Vec<(&'static str, String)>,
-    /// The name as it is; empty for one to be added.
+    /// The present name; empty for a new project.
     name: String,
     action: String,
     delete: String,
     new_environment: String,
-    form: ProjectForm,
-    complaints: Complaints,
+    form: FormData,
     methods: [(&'static str, &'static str); 2],
     /// The branches that a test of the repository found.
     branches: Vec<String>,
@@ -73,20 +71,10 @@ struct EnvironmentRow {
     target: String,
     clusters: String,
     servers: String,
-    /// Nothing can be deployed there.
+    /// Without an active server.
     is_bare: bool,
-    auto_deploy: bool,
     is_first: bool,
     is_last: bool,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Sent {
-    #[serde(flatten)]
-    form: ProjectForm,
-    /// Which button; `probe` only tries the repository.
-    #[serde(default)]
-    act: String,
 }
 
 /// `GET /admin/projects`
@@ -127,90 +115,95 @@ fn method_word(method: SyncMethod) -> &'static str {
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
     may_configure(&visitor).await?;
-    let form = ProjectForm {
-        method: SyncMethod::Symlink.as_str().to_owned(),
-        ..ProjectForm::default()
-    };
+    let form = FormData::default().with("method", SyncMethod::Symlink.as_str());
     html(&page(&visitor, None, form).await?)
 }
 
 /// `POST /admin/new/project`
 #[handler]
-pub async fn add(visitor: Visitor, Form(sent): Form<Sent>) -> Result<Response> {
+pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    if sent.act == "probe" {
-        return probe(&visitor, &permit, None, sent.form).await;
+    if form.text("act") == "probe" {
+        return probe(&visitor, &permit, None, form).await;
     }
-    match projects::add(visitor.app(), &permit, &sent.form).await {
-        Ok(project) => {
-            let said = format!(
-                "Project “{}” is added. Now say where it is deployed to.",
-                project.name
-            );
-            visitor.flash(Flash::done(said)).await?;
-            Ok(go_to(&urls::admin_project(project.name.as_str())))
-        }
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            let page = page(&visitor, None, sent.form).await?;
-            refused(&ProjectPage {
-                complaints: Complaints::of_error(&error),
-                ..page
-            })
-        }
-        Err(error) => Err(error),
-    }
+    let outcome = async { projects::add(visitor.app(), &permit, form.read(spec)?).await }.await;
+    let Some(project) = form.accept(outcome)? else {
+        let page = page(&visitor, None, form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!(
+        "Project “{}” was added. Now add the environments to deploy it to.",
+        project.name
+    );
+    saved(&visitor, said, &urls::admin_project(project.name.as_str())).await
 }
 
 /// `GET /admin/projects/{project}`
 #[handler]
 pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &name).await?;
-    let form = ProjectForm::of(&project);
+    let form = FormData::default()
+        .with("name", &project.name)
+        .with("description", &project.description)
+        .with("git_url", &project.git_url)
+        .with("method", project.method.as_str());
     html(&page(&visitor, Some((&project, &permit)), form).await?)
 }
 
 /// `POST /admin/projects/{project}`
 #[handler]
-pub async fn edit(visitor: Visitor, Path(name): Path<String>, Form(sent): Form<Sent>) -> Result<Response> {
+pub async fn edit(
+    visitor: Visitor,
+    Path(name): Path<String>,
+    Form(mut form): Form<FormData>,
+) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &name).await?;
-    if sent.act == "probe" {
-        return probe(&visitor, &permit, Some(&project), sent.form).await;
+    if form.text("act") == "probe" {
+        return probe(&visitor, &permit, Some(&project), form).await;
     }
-    match projects::edit(visitor.app(), &permit, project.id, &sent.form).await {
-        Ok(changed) => {
-            visitor
-                .flash(Flash::done(format!("Project “{}” is saved.", changed.name)))
-                .await?;
-            Ok(go_to(&urls::admin_project(changed.name.as_str())))
-        }
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            let page = page(&visitor, Some((&project, &permit)), sent.form).await?;
-            refused(&ProjectPage {
-                complaints: Complaints::of_error(&error),
-                ..page
-            })
-        }
-        Err(error) => Err(error),
-    }
+    let outcome = async { projects::edit(visitor.app(), &permit, project.id, form.read(spec)?).await };
+    let outcome = outcome.await;
+    let Some(changed) = form.accept(outcome)? else {
+        let page = page(&visitor, Some((&project, &permit)), form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("Project “{}” was saved.", changed.name);
+    saved(&visitor, said, &urls::admin_project(changed.name.as_str())).await
 }
 
-/// Tries the repository and shows the form as it was sent, with what was found.
+fn spec(form: &mut FormReader) -> Option<ProjectSpec> {
+    let (name, description, git_url) = (
+        form.parse("name"),
+        form.parse("description"),
+        form.parse("git_url"),
+    );
+    let method = SyncMethod::parse(form.form.text("method"));
+    let method = method.ok_or_else(|| "Choose how a release is put in place.".to_owned());
+    let method = form.take("method", method);
+    Some(ProjectSpec {
+        name: name?,
+        description: description?,
+        git_url: git_url?,
+        method: method?,
+    })
+}
+
+/// Tries the repository and shows the form as it was sent, with the branches found.
 async fn probe(
     visitor: &Visitor,
     permit: &Permit,
     existing: Option<&Project>,
-    form: ProjectForm,
+    mut form: FormData,
 ) -> Result<Response> {
-    let found = projects::probe(visitor.app(), permit, &form.git_url).await;
+    let outcome = async {
+        let url = form.read(|form| form.parse("git_url"))?;
+        projects::probe(visitor.app(), permit, url).await
+    };
+    let outcome = outcome.await;
+    let branches = form.accept(outcome)?.unwrap_or_default();
     let page = page(visitor, existing.map(|project| (project, permit)), form).await?;
-    match found {
-        Ok(branches) => html(&ProjectPage { branches, ..page }),
-        Err(error) if error.kind() == ErrorKind::Invalid => refused(&ProjectPage {
-            complaints: Complaints::of_error(&error),
-            ..page
-        }),
-        Err(error) => Err(error),
-    }
+    let page = ProjectPage { branches, ..page };
+    form_page(&page, &page.form.complaints)
 }
 
 /// `POST /admin/projects/{project}/delete`
@@ -221,7 +214,7 @@ pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Respon
         let (project, permit) = projects::open(app, visitor.actor(), &name).await?;
         projects::delete(app, &permit, project.id).await?;
         Ok(format!(
-            "Project “{}” is deleted. Its history stays; what is on the servers stays too.",
+            "Project “{}” was deleted. Its history stays, and so does everything on the servers.",
             project.name
         ))
     };
@@ -238,7 +231,7 @@ pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Respon
 async fn page(
     visitor: &Visitor,
     existing: Option<(&Project, &Permit)>,
-    form: ProjectForm,
+    form: FormData,
 ) -> Result<ProjectPage> {
     let name = existing
         .map(|(project, _)| project.name.to_string())
@@ -268,7 +261,6 @@ async fn page(
         name,
         action,
         form,
-        complaints: Complaints::default(),
         methods: METHODS,
         branches: Vec::new(),
         environments,
@@ -296,7 +288,6 @@ fn rows(inventory: &Inventory, project: &Project) -> Vec<EnvironmentRow> {
             clusters: clusters.join(", "),
             servers: format::count(i64::try_from(active).unwrap_or(i64::MAX), "active server"),
             is_bare: active == 0,
-            auto_deploy: environment.auto_deploy,
             is_first: place == 0,
             is_last: place == last,
         }

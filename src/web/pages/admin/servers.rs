@@ -6,15 +6,15 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::{Part, Tabs, may_configure, refused, settle, tabs};
+use super::{Part, Tabs, may_configure, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::host_keys;
 use crate::app::admin::inventory::{self, Inventory, Running};
-use crate::app::admin::servers::{self, ServerForm, Tried};
-use crate::domain::{ErrorKind, HostKey, Instant, Result, Server, ServerId};
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
+use crate::app::admin::servers::{self, ServerSpec, Tried};
+use crate::domain::{HostKey, Instant, Result, Server, ServerId};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::form_page;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -32,7 +32,7 @@ struct Row {
     url: String,
     clusters: Vec<(String, String)>,
     runs: Vec<Runs>,
-    /// The deployment that works on it.
+    /// The deployment that uses it.
     holder: Option<(String, String)>,
 }
 
@@ -51,10 +51,9 @@ struct ServerPage {
     frame: Frame,
     trail: Vec<(&'static str, String)>,
     title: String,
-    form: ServerForm,
-    complaints: Complaints,
+    form: FormData,
     action: String,
-    /// What there is beside the form, for one that exists.
+    /// What stands beside the form of an existing server.
     known: Option<Known>,
 }
 
@@ -118,35 +117,24 @@ fn row(inventory: &Inventory, running: &Running, server: &Server) -> Row {
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
     may_configure(&visitor).await?;
-    let form = ServerForm {
-        active: "yes".to_owned(),
-        ..ServerForm::default()
-    };
+    let form = FormData::default().with("port", 22).with_tick("active", true);
     html(&page(&visitor, None, form).await?)
 }
 
 /// `POST /admin/new/server`
 #[handler]
-pub async fn add(visitor: Visitor, Form(form): Form<ServerForm>) -> Result<Response> {
+pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    match servers::add(visitor.app(), &permit, &form).await {
-        Ok(server) => {
-            let said = format!(
-                "Server “{}” is added. Now fetch its host key and compare it.",
-                server.name
-            );
-            visitor.flash(Flash::done(said)).await?;
-            Ok(go_to(&urls::admin_server(server.id)))
-        }
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            let page = page(&visitor, None, form).await?;
-            refused(&ServerPage {
-                complaints: Complaints::of_error(&error),
-                ..page
-            })
-        }
-        Err(error) => Err(error),
-    }
+    let outcome = async { servers::add(visitor.app(), &permit, form.read(spec)?).await }.await;
+    let Some(server) = form.accept(outcome)? else {
+        let page = page(&visitor, None, form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!(
+        "Server “{}” was added. Now fetch its host key and compare it.",
+        server.name
+    );
+    saved(&visitor, said, &urls::admin_server(server.id)).await
 }
 
 /// `GET /admin/servers/{id}`
@@ -154,7 +142,7 @@ pub async fn add(visitor: Visitor, Form(form): Form<ServerForm>) -> Result<Respo
 pub async fn show(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    let form = ServerForm::of(&server);
+    let form = filled(&server);
     html(&page(&visitor, Some((&permit, &server)), form).await?)
 }
 
@@ -163,26 +151,36 @@ pub async fn show(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Response
 pub async fn edit(
     visitor: Visitor,
     Path(id): Path<ServerId>,
-    Form(form): Form<ServerForm>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    match servers::edit(visitor.app(), &permit, id, &form).await {
-        Ok(changed) => {
-            visitor
-                .flash(Flash::done(format!("Server “{}” is saved.", changed.name)))
-                .await?;
-            Ok(go_to(&urls::admin_server(id)))
-        }
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            let page = page(&visitor, Some((&permit, &server)), form).await?;
-            refused(&ServerPage {
-                complaints: Complaints::of_error(&error),
-                ..page
-            })
-        }
-        Err(error) => Err(error),
-    }
+    let outcome = async { servers::edit(visitor.app(), &permit, id, form.read(spec)?).await }.await;
+    let Some(changed) = form.accept(outcome)? else {
+        let page = page(&visitor, Some((&permit, &server)), form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("Server “{}” was saved.", changed.name);
+    saved(&visitor, said, &urls::admin_server(id)).await
+}
+
+/// The form of a server as it is.
+fn filled(server: &Server) -> FormData {
+    FormData::default()
+        .with("name", &server.name)
+        .with("address", &server.address)
+        .with("port", server.port)
+        .with_tick("active", server.active)
+}
+
+fn spec(form: &mut FormReader) -> Option<ServerSpec> {
+    let (name, address, port) = (form.parse("name"), form.parse("address"), form.parse("port"));
+    Some(ServerSpec {
+        name: name?,
+        address: address?,
+        port: port?,
+        active: form.form.text("active") == "yes",
+    })
 }
 
 #[derive(Deserialize)]
@@ -201,9 +199,9 @@ pub async fn set_active(
     let outcome = servers::set_active(visitor.app(), &permit, id, wanted.active == "yes").await;
     let outcome = outcome.map(|server| {
         if server.active {
-            format!("Server “{}” is deployed to again.", server.name)
+            format!("Server “{}” takes part in deployments again.", server.name)
         } else {
-            format!("Server “{}” is left out of deployments from now on.", server.name)
+            format!("Server “{}” is skipped by deployments from now on.", server.name)
         }
     });
     let url = urls::admin_server(id);
@@ -217,17 +215,11 @@ pub async fn delete(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Respon
     let outcome = servers::delete(visitor.app(), &permit, id).await;
     let outcome = outcome.map(|server| {
         format!(
-            "Server “{}” is deleted. Its history stays; nothing on it was touched.",
+            "Server “{}” was deleted. Its history stays; nothing on it was touched.",
             server.name
         )
     });
     settle(&visitor, outcome, urls::admin_servers(), &urls::admin_server(id)).await
-}
-
-#[derive(Deserialize)]
-pub(super) struct TestForm {
-    #[serde(default)]
-    user: String,
 }
 
 /// `POST /admin/servers/{id}/test`
@@ -235,43 +227,32 @@ pub(super) struct TestForm {
 pub async fn test(
     visitor: Visitor,
     Path(id): Path<ServerId>,
-    Form(wanted): Form<TestForm>,
+    Form(mut wanted): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    let outcome = servers::test(visitor.app(), &permit, id, &wanted.user).await;
-    let form = ServerForm::of(&server);
-    let mut page = page(&visitor, Some((&permit, &server)), form).await?;
-    match outcome {
-        Ok(tried) => {
-            if let Some(known) = &mut page.known {
-                known.tried = tried;
-                known.user = wanted.user;
-            }
-            html(&page)
-        }
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            if let Some(known) = &mut page.known {
-                known.user = wanted.user;
-            }
-            page.complaints = Complaints::of_error(&error);
-            refused(&page)
-        }
-        Err(error) => Err(error),
+    let outcome = async {
+        let user = wanted.read(|form| form.parse_opt("user"))?;
+        servers::test(visitor.app(), &permit, id, user).await
+    };
+    let outcome = outcome.await;
+    let tried = wanted.accept(outcome)?.unwrap_or_default();
+    let mut page = page(&visitor, Some((&permit, &server)), filled(&server)).await?;
+    page.form.complaints = wanted.complaints.clone();
+    if let Some(known) = &mut page.known {
+        known.tried = tried;
+        known.user = wanted.text("user").to_owned();
     }
+    form_page(&page, &page.form.complaints)
 }
 
-/// What was shown after a form and asked for again by itself: back to the server.
+/// The answer to a form, reloaded without the form: back to the server.
 #[handler]
 pub fn back(Path(id): Path<ServerId>) -> Response {
     go_to(&urls::admin_server(id))
 }
 
-async fn page(
-    visitor: &Visitor,
-    existing: Option<(&Permit, &Server)>,
-    form: ServerForm,
-) -> Result<ServerPage> {
+async fn page(visitor: &Visitor, existing: Option<(&Permit, &Server)>, form: FormData) -> Result<ServerPage> {
     let (title, action, known) = match existing {
         Some((permit, server)) => (
             server.name.to_string(),
@@ -292,7 +273,6 @@ async fn page(
         ],
         title,
         form,
-        complaints: Complaints::default(),
         action,
         known,
     })

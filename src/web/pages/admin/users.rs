@@ -1,16 +1,17 @@
-//! Users: the list, and one with their password, their roles, and the door.
+//! Users: the list, and one with their account, password and roles.
 
 use askama::Template;
 use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::{Part, Tabs, may_administer, refused, settle, tabs};
-use crate::app::admin::users::{self, UserForm};
-use crate::domain::{ErrorKind, Result, User};
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
+use super::{Part, Tabs, may_administer, saved, settle, tabs};
+use crate::app::accounts::{self, NewUser};
+use crate::app::admin::users::{self, UserSpec};
+use crate::domain::{Result, User};
+use crate::web::forms::{FormData, FormReader};
+use crate::web::frame::{Frame, Section, html};
+use crate::web::pages::form_page;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -37,11 +38,10 @@ struct UserPage {
     trail: Vec<(&'static str, String)>,
     title: String,
     action: String,
-    form: UserForm,
-    complaints: Complaints,
-    /// Where to have one that exists deleted.
+    form: FormData,
+    /// The address that deletes an existing user.
     delete: String,
-    /// For one that exists.
+    /// An existing user.
     known: Option<Row>,
     /// Whether it is the visitor's own account.
     is_own: bool,
@@ -92,30 +92,21 @@ fn trail() -> Vec<(&'static str, String)> {
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
     may_administer(&visitor).await?;
-    html(&page(&visitor, None, UserForm::default(), Complaints::default()).await?)
+    html(&page(&visitor, None, FormData::default()).await?)
 }
 
 /// `POST /admin/new/user`
 #[handler]
-pub async fn add(visitor: Visitor, Form(form): Form<UserForm>) -> Result<Response> {
+pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    match users::add(visitor.app(), &permit, &form).await {
-        Ok((user, None)) => {
-            visitor
-                .flash(Flash::done(format!("User “{}” is added.", user.name)))
-                .await?;
-            Ok(go_to(&urls::admin_user(user.name.as_str())))
-        }
-        Ok((user, Some(password))) => shown_once(&visitor, user, password).await,
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            let form = UserForm {
-                password: String::new(),
-                ..form
-            };
-            refused(&page(&visitor, None, form, Complaints::of_error(&error)).await?)
-        }
-        Err(error) => Err(error),
-    }
+    let outcome = async { users::add(visitor.app(), &permit, form.read(new_user)?).await }.await;
+    let Some((user, generated)) = form.accept(outcome)? else {
+        form.forget("password");
+        let page = page(&visitor, None, form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("User “{}” was added.", user.name);
+    password_set(&visitor, user, generated, said).await
 }
 
 /// `GET /admin/users/{user}`
@@ -123,8 +114,8 @@ pub async fn add(visitor: Visitor, Form(form): Form<UserForm>) -> Result<Respons
 pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
     let user = users::by_name(visitor.app(), &permit, &name).await?;
-    let form = UserForm::of(&user);
-    html(&page(&visitor, Some(user), form, Complaints::default()).await?)
+    let form = filled(&user);
+    html(&page(&visitor, Some(user), form).await?)
 }
 
 /// `POST /admin/users/{user}`
@@ -132,21 +123,55 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response
 pub async fn edit(
     visitor: Visitor,
     Path(name): Path<String>,
-    Form(form): Form<UserForm>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    match users::edit(visitor.app(), &permit, &name, &form).await {
-        Ok(user) => {
-            visitor
-                .flash(Flash::done(format!("User “{}” is saved.", user.name)))
-                .await?;
-            Ok(go_to(&urls::admin_user(user.name.as_str())))
+    let outcome = async { users::edit(visitor.app(), &permit, &name, form.read(spec)?).await }.await;
+    let Some(user) = form.accept(outcome)? else {
+        let user = users::by_name(visitor.app(), &permit, &name).await?;
+        let page = page(&visitor, Some(user), form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!("User “{}” was saved.", user.name);
+    saved(&visitor, said, &urls::admin_user(user.name.as_str())).await
+}
+
+/// The form of a user as they are.
+fn filled(user: &User) -> FormData {
+    FormData::default()
+        .with("name", &user.name)
+        .with("display_name", &user.display_name)
+        .with("email", &user.email)
+}
+
+fn spec(form: &mut FormReader) -> Option<UserSpec> {
+    let display_name = form.check(accounts::check_title(form.form.text("display_name")));
+    let email = form.check(accounts::check_email(form.form.text("email")));
+    Some(UserSpec {
+        display_name: display_name?,
+        email: email?,
+    })
+}
+
+fn new_user(form: &mut FormReader) -> Option<NewUser> {
+    let (name, spec, password) = (form.parse("name"), spec(form), password(form));
+    let spec = spec?;
+    Some(NewUser {
+        name: name?,
+        display_name: spec.display_name,
+        email: spec.email,
+        password: password?,
+    })
+}
+
+/// The password as typed; `None`: one is to be generated.
+fn password(form: &mut FormReader) -> Option<Option<String>> {
+    match form.form.text("password") {
+        "" => Some(None),
+        typed => {
+            form.check(accounts::check_password(typed))?;
+            Some(Some(typed.to_owned()))
         }
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            let user = users::by_name(visitor.app(), &permit, &name).await?;
-            refused(&page(&visitor, Some(user), form, Complaints::of_error(&error)).await?)
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -166,9 +191,12 @@ pub async fn set_disabled(
     let outcome = users::set_disabled(visitor.app(), &permit, &name, wanted.disabled == "yes").await;
     let outcome = outcome.map(|user| {
         if user.disabled {
-            format!("User “{}” is shut out, and logged out everywhere.", user.name)
+            format!(
+                "The account of “{}” is disabled, and logged out everywhere.",
+                user.name
+            )
         } else {
-            format!("User “{}” may log in again.", user.name)
+            format!("The account of “{}” is enabled.", user.name)
         }
     });
     let url = urls::admin_user(&name);
@@ -180,14 +208,8 @@ pub async fn set_disabled(
 pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
     let outcome = users::delete(visitor.app(), &permit, &name).await;
-    let outcome = outcome.map(|user| format!("User “{}” is deleted. Their history stays.", user.name));
+    let outcome = outcome.map(|user| format!("User “{}” was deleted. Their history stays.", user.name));
     settle(&visitor, outcome, urls::admin_users(), &urls::admin_user(&name)).await
-}
-
-#[derive(Deserialize)]
-pub(super) struct PasswordForm {
-    #[serde(default)]
-    password: String,
 }
 
 /// `POST /admin/users/{user}/password`
@@ -195,46 +217,51 @@ pub(super) struct PasswordForm {
 pub async fn set_password(
     visitor: Visitor,
     Path(name): Path<String>,
-    Form(sent): Form<PasswordForm>,
+    Form(mut sent): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    match users::set_password(visitor.app(), &permit, &name, sent.password).await {
-        Ok((user, None)) => {
-            let said = format!(
-                "User “{}” has another password, and is logged out everywhere.",
-                user.name
-            );
-            visitor.flash(Flash::done(said)).await?;
-            Ok(go_to(&urls::admin_user(user.name.as_str())))
-        }
-        Ok((user, Some(password))) => shown_once(&visitor, user, password).await,
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            let user = users::by_name(visitor.app(), &permit, &name).await?;
-            let form = UserForm::of(&user);
-            refused(&page(&visitor, Some(user), form, Complaints::of_error(&error)).await?)
-        }
-        Err(error) => Err(error),
-    }
+    let outcome = async {
+        let password = sent.read(password)?;
+        users::set_password(visitor.app(), &permit, &name, password).await
+    };
+    let outcome = outcome.await;
+    let Some((user, generated)) = sent.accept(outcome)? else {
+        let user = users::by_name(visitor.app(), &permit, &name).await?;
+        let mut form = filled(&user);
+        form.complaints = sent.complaints;
+        let page = page(&visitor, Some(user), form).await?;
+        return form_page(&page, &page.form.complaints);
+    };
+    let said = format!(
+        "The password of “{}” was changed; they are logged out everywhere.",
+        user.name
+    );
+    password_set(&visitor, user, generated, said).await
 }
 
-async fn shown_once(visitor: &Visitor, user: User, password: String) -> Result<Response> {
+/// After a password was set: shows a generated one, this once.
+async fn password_set(
+    visitor: &Visitor,
+    user: User,
+    generated: Option<String>,
+    said: String,
+) -> Result<Response> {
+    let url = urls::admin_user(user.name.as_str());
+    let Some(password) = generated else {
+        return saved(visitor, said, &url).await;
+    };
     html(&PasswordPage {
         frame: visitor
             .frame(format!("Password of {}", user.name), Section::Admin)
             .await?,
         trail: trail(),
-        url: urls::admin_user(user.name.as_str()),
+        url,
         user,
         password,
     })
 }
 
-async fn page(
-    visitor: &Visitor,
-    existing: Option<User>,
-    form: UserForm,
-    complaints: Complaints,
-) -> Result<UserPage> {
+async fn page(visitor: &Visitor, existing: Option<User>, form: FormData) -> Result<UserPage> {
     let (title, action) = match &existing {
         Some(user) => (user.title().to_owned(), urls::admin_user(user.name.as_str())),
         None => ("Add a user".to_owned(), urls::admin_new_user().to_owned()),
@@ -247,7 +274,6 @@ async fn page(
         delete: urls::admin_act(&action, "delete"),
         action,
         form,
-        complaints,
         is_own: existing.as_ref().is_some_and(own),
         known: existing.map(|user| row(visitor, user)),
     })

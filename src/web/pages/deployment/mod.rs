@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use self::acts::ActsView;
 use self::log::{LogQuery, LogView};
-use crate::app::deployments;
+use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
 use crate::domain::{Action, CommitId, DeploymentId, Result};
 use crate::web::frame::{Frame, Section, html};
@@ -162,7 +162,7 @@ pub async fn events(
     };
     let messages = live.deployment(id, seen, filter);
     let period = visitor.site().settings.check_viewers_every;
-    let place = deployments::resource(&watched.deployment);
+    let place = resource_then(&watched.deployment);
     let messages = live::while_allowed(messages, period, move || {
         let (visitor, place) = (visitor.clone(), place.clone());
         async move { visitor.app().may(visitor.actor(), Action::View, &place) && visitor.still_stands().await }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use crate::app::deployments::Choice;
-use crate::app::strategies::StrategyForm;
 use crate::domain::{ClusterId, Error, Instant, Kind, Result, ServerId, Strategy};
+use crate::web::strategy_form::StrategyForm;
 use crate::web::{csrf, forms};
 
 /// The choice in the page's address.
@@ -37,7 +37,7 @@ pub struct DeployForm {
     request_key: String,
     /// A strategy other than the environment's; empty: its own.
     pub strategy: String,
-    /// See [`crate::app::strategies::StrategyForm`].
+    /// See [`crate::web::strategy_form::StrategyForm`].
     pub batch: String,
     /// See there.
     pub keep: String,

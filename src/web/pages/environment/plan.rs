@@ -6,11 +6,11 @@ use crate::app::App;
 use crate::app::commits::{Change, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
 use crate::app::places::{EnvironmentView, Leave};
-use crate::app::strategies::StrategyForm;
 use crate::domain::{Actor, ClusterId, ErrorKind, Instant, Kind, Refusal, Result};
 use crate::git::CommitInfo;
 use crate::web::format::count;
 use crate::web::forms::{self, Complaints};
+use crate::web::strategy_form::StrategyForm;
 use crate::web::{csrf, urls};
 
 /// The deploy form and what it would do.

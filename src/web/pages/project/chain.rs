@@ -2,7 +2,8 @@
 
 use crate::app::App;
 use crate::app::commits::{Distance, distance};
-use crate::app::places::{Place, ProjectView, resource};
+use crate::app::naming::resource;
+use crate::app::places::{Place, ProjectView};
 use crate::domain::{Action, Actor};
 use crate::web::format::count;
 use crate::web::urls;

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::app::commits::{CommitList, CommitsWanted, branches, list};
-use crate::app::places::{Place, ProjectView, resource};
+use crate::app::naming::resource;
+use crate::app::places::{Place, ProjectView};
 use crate::domain::{Action, Actor, BranchName, ErrorKind, Result};
 use crate::git::CommitInfo;
 use crate::web::urls;

@@ -1,10 +1,11 @@
-//! The part of an environment's form about its rollouts: its fields and their choices.
+//! The part of an environment's form about its rollouts.
 
-use crate::app::admin::environments::rollout::RolloutForm;
-use crate::app::strategies::StrategyForm;
-use crate::web::pages::admin::fields::Fields;
+use crate::app::admin::environments::MostFailed;
+use crate::domain::{EnvironmentOptions, Error, OnFailure, Strategy};
+use crate::web::forms::{FormData, FormReader};
+use crate::web::strategy_form::StrategyForm;
 
-/// The strategies, with what a person reads.
+/// The strategies, as the form names them.
 pub const STRATEGIES: &[(&str, &str)] = &[
     ("cluster-by-cluster", "Cluster by cluster"),
     ("rolling", "Rolling: a few at a time"),
@@ -12,37 +13,80 @@ pub const STRATEGIES: &[(&str, &str)] = &[
     ("all-at-once", "All at once"),
 ];
 
-/// What happens when a server fails, with what a person reads.
+/// The reactions to a failed server, as the form names them.
 pub(super) const ON_FAILURE: &[(&str, &str)] = &[
-    ("stop", "Stop: no further server is begun"),
-    ("ask", "Ask: pause, and a person chooses"),
-    ("continue", "Go on while only a few have failed"),
-    ("roll-back", "Roll back what was done"),
+    ("stop", "Stop: leave the other servers as they are"),
+    ("ask", "Ask: pause until someone chooses"),
+    ("continue", "Continue while only a few fail"),
+    ("roll-back", "Roll back the servers that were deployed"),
 ];
 
-/// What was sent; a field that is not there keeps what `kept` says.
-pub(super) fn read(fields: &Fields, kept: RolloutForm) -> RolloutForm {
-    // An unticked box is not sent: its neighbours tell whether it was there at all.
-    let was_there = fields.is_ticked("strategy");
-    let text = |name, kept| fields.text_or(name, kept);
-    RolloutForm {
-        strategy: StrategyForm {
-            kind: text("strategy", kept.strategy.kind),
-            batch: text("batch", kept.strategy.batch),
-            keep: text("keep", kept.strategy.keep),
-            first: text("first", kept.strategy.first),
-            wait: text("wait", kept.strategy.wait),
-        },
-        on_failure: text("on_failure", kept.on_failure),
-        up_to: text("up_to", kept.up_to),
-        drain_limit: text("drain_limit", kept.drain_limit),
-        up_limit: text("up_limit", kept.up_limit),
-        approval_hours: text("approval_hours", kept.approval_hours),
-        watch_drift: if was_there {
-            fields.is_ticked("watch_drift")
-        } else {
-            kept.watch_drift
-        },
-        keep_days: text("keep_days", kept.keep_days),
+/// The fields of this part without its checkbox, which is not sent when it is not ticked.
+pub(super) const FIELDS: &[&str] = &[
+    "strategy",
+    "batch",
+    "keep",
+    "first",
+    "wait",
+    "on_failure",
+    "up_to",
+    "drain_limit",
+    "up_limit",
+    "approval_hours",
+    "keep_days",
+];
+
+/// Adds the fields as `options` has them.
+pub(super) fn fill(form: FormData, options: &EnvironmentOptions) -> FormData {
+    let rollout = &options.rollout;
+    let strategy = StrategyForm::of(rollout.strategy);
+    let hours = options.approval_hours.map(|hours| hours.to_string());
+    let up_to = match rollout.on_failure {
+        OnFailure::Continue { up_to } => up_to,
+        _ => 1,
+    };
+    form.with("strategy", strategy.kind)
+        .with("batch", strategy.batch)
+        .with("keep", strategy.keep)
+        .with("first", strategy.first)
+        .with("wait", strategy.wait)
+        .with("on_failure", rollout.on_failure.as_str())
+        .with("up_to", up_to)
+        .with("drain_limit", rollout.drain_limit)
+        .with("up_limit", rollout.up_limit)
+        .with("approval_hours", hours.unwrap_or_default())
+        .with("keep_days", options.keep_days)
+        .with_tick("watch_drift", options.watch_drift)
+}
+
+/// The strategy as typed.
+pub(super) fn strategy(form: &FormData) -> StrategyForm {
+    let text = |name| form.text(name).to_owned();
+    StrategyForm {
+        kind: text("strategy"),
+        batch: text("batch"),
+        keep: text("keep"),
+        first: text("first"),
+        wait: text("wait"),
+    }
+}
+
+pub(super) fn read_strategy(form: &mut FormReader) -> Option<Strategy> {
+    form.check(strategy(form.form).read().map_err(Error::fields))
+}
+
+pub(super) fn read_on_failure(form: &mut FormReader) -> Option<OnFailure> {
+    match form.form.text("on_failure") {
+        "stop" => Some(OnFailure::Stop),
+        "roll-back" => Some(OnFailure::RollBack),
+        "ask" => Some(OnFailure::Ask),
+        "continue" => {
+            let up_to = form.parse::<MostFailed>("up_to")?.get();
+            Some(OnFailure::Continue { up_to })
+        }
+        _ => {
+            form.complain("on_failure", "Choose a reaction from the list.");
+            None
+        }
     }
 }

@@ -1,23 +1,24 @@
-//! Requests made out of earlier deployments: the same again, only what failed, only what is left,
-//! the way back, the way on. Each is a new deployment that keeps every rule of a request.
+//! Requests made out of earlier deployments: redeploy, retry, resume, roll back, promote. Each is a
+//! new deployment and keeps every rule of a request.
 
 use std::collections::HashSet;
 
+use super::deploy_request::{DeployRequest, Requested};
 use super::proof::source_of;
-use super::request::{DeployRequest, Onward, Requested, order};
+use super::request::{FollowUp, submit};
 use super::target::{of_parts, resolve};
-use super::{action_for, gone, place_of, resource_now};
 use crate::app::App;
+use crate::app::naming::{action_for, gone, place_of, resource_now};
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind, Project,
     Resource, Result, ServerId, ServerPart, ServerState, Target,
 };
 use crate::store::{deployments, environments, releases, servers};
 
-/// The deployment that somebody goes on from.
+/// The deployment that a request follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Earlier {
-    /// Itself.
+    /// Its number.
     pub id: DeploymentId,
     /// See [`DeployRequest::request_key`].
     pub request_key: Option<String>,
@@ -32,21 +33,21 @@ impl From<DeploymentId> for Earlier {
     }
 }
 
-/// It with all that a new request takes from it.
-struct Start {
+/// The earlier deployment, with what a new request takes from it.
+struct Origin {
     deployment: Deployment,
-    /// Where it belongs, by the names of today.
+    /// By its present name, as all that follows.
     project: Project,
     environment: Environment,
     resource: Resource,
     request_key: Option<String>,
-    /// What the same form has brought about when it was sent before.
-    same: Option<Requested>,
+    /// The deployment that the same form requested before.
+    repeated: Option<Requested>,
 }
 
-/// Looks at it, once policy lets `actor` do what `action` makes of its kind. The request asks
-/// again; here so that how it stands is told to nobody else.
-async fn start(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Action) -> Result<Start> {
+/// Reads it, once policy allows `actor` the action for its kind. The request asks again; asking
+/// here keeps its state from everybody else.
+async fn open(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Action) -> Result<Origin> {
     let Earlier { id, request_key } = earlier;
     let deployment = deployments::by_id(&app.store, id).await?;
     let resource = resource_now(app, &deployment).await?;
@@ -56,8 +57,8 @@ async fn start(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> A
         None => None,
     };
     let (project, environment) = place_of(app, &deployment).await?;
-    Ok(Start {
-        same: same.map(|same| Requested::AlreadyQueued(same.id)),
+    Ok(Origin {
+        repeated: same.map(|same| Requested::AlreadyQueued(same.id)),
         deployment,
         project,
         environment,
@@ -66,14 +67,14 @@ async fn start(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> A
     })
 }
 
-/// What an ended deployment has left undone.
+/// What a finished deployment left undone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Open {
-    /// Active servers that failed and don't have its commit since.
+    /// Active servers that failed and still do not run its commit.
     pub failed: HashSet<ServerId>,
-    /// All active servers of it that don't have its commit, the failed ones among them.
+    /// All its active servers that do not run its commit, the failed ones included.
     pub unfinished: HashSet<ServerId>,
-    /// Why nothing can be done about it; a sentence.
+    /// Why it cannot be retried or resumed; a sentence.
     pub obstacle: Option<String>,
 }
 
@@ -86,7 +87,7 @@ impl Open {
     }
 }
 
-/// What `deployment`, whose servers are `parts`, has left undone, by what its servers run now.
+/// What `deployment`, whose servers are `parts`, left undone, judged by what its servers run now.
 ///
 /// # Errors
 /// Of the store.
@@ -102,18 +103,18 @@ pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPar
             state => format!("is {}", state.title().to_lowercase()),
         };
         return Ok(Open::hindered(format!(
-            "Deployment {id} {state}, so there is nothing of it to take up again."
+            "Deployment {id} {state}, so there is nothing to retry or resume."
         )));
     }
     if deployment.started_at.is_none() {
         return Ok(Open::hindered(format!(
-            "Deployment {id} never began. Ask for the same again instead."
+            "Deployment {id} never began. Redeploy it instead."
         )));
     }
     let store = &app.store;
     if let Some(newer) = releases::changed_since(store, environment, id, &deployment.commit).await? {
         return Ok(Open::hindered(format!(
-            "Deployment {newer} has put another commit there since. Deploy anew instead, so that not both are mixed."
+            "Deployment {newer} has deployed another commit since. Start a new deployment, so that the two are not mixed."
         )));
     }
     let complete = releases::complete(store, environment).await?;
@@ -137,7 +138,7 @@ pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPar
     Ok(open)
 }
 
-/// Does the servers that failed again, and no others.
+/// Deploys again to the servers that failed, and to no others.
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when none has failed or the environment has moved on.
@@ -145,8 +146,8 @@ pub async fn retry(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Res
     take_up(app, actor, earlier.into(), true).await
 }
 
-/// Goes on with an interrupted, cancelled or failed deployment from its first unfinished server:
-/// servers that have the commit are left alone.
+/// Resumes an interrupted, cancelled or failed deployment at its first unfinished server; skips
+/// servers that have the commit.
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when nothing is left or the environment has moved on.
@@ -155,62 +156,62 @@ pub async fn resume(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Re
 }
 
 async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) -> Result<Requested> {
-    let start = start(app, actor, earlier, action_for).await?;
-    if let Some(same) = start.same {
+    let origin = open(app, actor, earlier, action_for).await?;
+    if let Some(same) = origin.repeated {
         return Ok(same);
     }
-    let (deployment, id) = (&start.deployment, start.deployment.id);
+    let (deployment, id) = (&origin.deployment, origin.deployment.id);
     let parts = deployments::servers(&app.store, id).await?;
     let open = open_servers(app, deployment, &parts).await?;
     if let Some(obstacle) = open.obstacle {
         return Err(Error::conflict(obstacle));
     }
-    let (target, mut servers) = same_servers(app, &start).await?;
-    let complete = releases::complete(&app.store, start.environment.id).await?;
+    let (target, mut servers) = same_servers(app, &origin).await?;
+    let complete = releases::complete(&app.store, origin.environment.id).await?;
     let mut is_whole = true;
     for part in servers.iter_mut().filter(|part| part.skipped.is_none()) {
         let has = complete.get(&part.server_id);
         if let Some((_, since)) = has.filter(|(commit, _)| *commit == deployment.commit) {
-            part.skipped = Some(format!("Has it already, since deployment {since}."));
+            part.skipped = Some(format!("Has this commit since deployment {since}."));
         } else if only_failed && !open.failed.contains(&part.server_id) {
             is_whole = false;
-            part.skipped = Some("Left as it is: only the servers that failed are done again.".to_owned());
+            part.skipped = Some("Not part of a retry: it did not fail.".to_owned());
         }
     }
     let to_do = of_parts(servers.iter().filter(|part| part.skipped.is_none()));
     let Some(to_do) = to_do else {
         return Err(Error::conflict(if only_failed {
-            format!("None of the servers of deployment {id} is left failed.")
+            format!("Deployment {id} has no failed server left.")
         } else {
-            format!("Every active server of deployment {id} has its commit by now.")
+            format!("Every active server of deployment {id} has its commit already.")
         }));
     };
     let reason = if only_failed {
-        format!("The failed servers of deployment {id} again")
+        format!("Retry of deployment {id}")
     } else {
-        format!("What deployment {id} left undone")
+        format!("Resumes deployment {id}")
     };
-    let onward = Onward {
+    let follow_up = FollowUp {
         origin: Some(id),
         servers: Some((if is_whole { target } else { to_do }, servers)),
         approval: still_approved(app, actor, deployment),
     };
     let wanted = DeployRequest {
-        // What somebody with the right to had asked for stays so, for those with the same right.
+        // A privilege used in the earlier request is inherited only by whoever has it too.
         strategy: deployment
             .strategy
-            .filter(|_| app.may(actor, Action::Configure, &start.resource)),
+            .filter(|_| app.may(actor, Action::Configure, &origin.resource)),
         lock_override: deployment
             .lock_override
             .clone()
-            .filter(|_| app.may(actor, Action::Lock, &start.resource)),
-        ..start.like(reason)
+            .filter(|_| app.may(actor, Action::Lock, &origin.resource)),
+        ..origin.like(reason)
     };
-    Box::pin(order(app, actor, wanted, onward)).await
+    Box::pin(submit(app, actor, wanted, follow_up)).await
 }
 
-/// The approval of the deployment that is taken up, while it counts: what is left was part of what
-/// was approved. Never that of who takes it up.
+/// The approval of the earlier deployment, while it counts: the rest was part of what was approved.
+/// Nobody can use their own approval.
 fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Option<Approval> {
     let approval = deployment.approval.clone()?;
     let (by, _) = approval.given.as_ref()?;
@@ -218,8 +219,8 @@ fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Option<A
     (app.now() < approval.expires_at && !own).then_some(approval)
 }
 
-impl Start {
-    /// The request for what the deployment was for.
+impl Origin {
+    /// A request for the same commit in the same environment.
     fn like(&self, reason: String) -> DeployRequest {
         DeployRequest {
             reason,
@@ -237,60 +238,59 @@ impl Start {
     }
 }
 
-/// Asks for what an ended deployment asked for once more: same commit, same target.
+/// Redeploys: same commit, same target.
 ///
 /// # Errors
 /// As [`super::request`]; the project, environment or target may be gone.
 pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
-    let start = start(app, actor, earlier.into(), action_for).await?;
-    if let Some(same) = start.same {
+    let origin = open(app, actor, earlier.into(), action_for).await?;
+    if let Some(same) = origin.repeated {
         return Ok(same);
     }
-    let wanted = start.like(format!("Once more: deployment {}", start.deployment.id));
-    let onward = Onward {
-        servers: Some(same_servers(app, &start).await?),
-        ..Onward::default()
+    let wanted = origin.like(format!("Redeploys deployment {}", origin.deployment.id));
+    let follow_up = FollowUp {
+        servers: Some(same_servers(app, &origin).await?),
+        ..FollowUp::default()
     };
-    Box::pin(order(app, actor, wanted, onward)).await
+    Box::pin(submit(app, actor, wanted, follow_up)).await
 }
 
-/// Brings what a deployment was for back to the last commit that succeeded there before it and is
-/// not its own.
+/// Rolls the deployment's target back to the last other commit that succeeded there before it.
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when there is no such commit.
 pub async fn roll_back(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
-    let start = start(app, actor, earlier.into(), |_| Action::Rollback).await?;
-    if let Some(same) = start.same {
+    let origin = open(app, actor, earlier.into(), |_| Action::Rollback).await?;
+    if let Some(same) = origin.repeated {
         return Ok(same);
     }
-    let id = start.deployment.id;
+    let id = origin.deployment.id;
     let before = deployments::previous_succeeded(&app.store, id)
         .await?
         .ok_or_else(|| {
             Error::conflict(
-                "Nothing else has succeeded in this environment before, so there is nothing to go back to.",
+                "No other commit has succeeded in this environment before, so there is nothing to roll back to.",
             )
         })?;
     let wanted = DeployRequest {
         commit: before.commit.to_string(),
         kind: Kind::Rollback,
-        ..start.like(format!("Back from deployment {id}"))
+        ..origin.like(format!("Rolls back deployment {id}"))
     };
-    let onward = Onward {
+    let follow_up = FollowUp {
         origin: Some(id),
-        servers: Some(same_servers(app, &start).await?),
-        ..Onward::default()
+        servers: Some(same_servers(app, &origin).await?),
+        ..FollowUp::default()
     };
-    Box::pin(order(app, actor, wanted, onward)).await
+    Box::pin(submit(app, actor, wanted, follow_up)).await
 }
 
-async fn same_servers(app: &App, start: &Start) -> Result<(Target, Vec<deployments::NewPart>)> {
-    resolve(app, &start.environment, (&start.deployment.target).into()).await
+async fn same_servers(app: &App, origin: &Origin) -> Result<(Target, Vec<deployments::NewPart>)> {
+    resolve(app, &origin.environment, (&origin.deployment.target).into()).await
 }
 
-/// Brings what succeeded in one environment to `environment`, which has to come right after it in
-/// the promotion chain.
+/// Promotes what succeeded in one environment to `environment`, the next one in the promotion
+/// chain.
 ///
 /// # Errors
 /// As [`super::request`]; a conflict when it has not succeeded, or when that is not what comes next.
@@ -300,29 +300,29 @@ pub async fn promote(
     earlier: impl Into<Earlier>,
     environment: &str,
 ) -> Result<Requested> {
-    let start = start(app, actor, earlier.into(), |_| Action::View).await?;
-    if let Some(same) = start.same {
+    let origin = open(app, actor, earlier.into(), |_| Action::View).await?;
+    if let Some(same) = origin.repeated {
         return Ok(same);
     }
-    let (id, here) = (start.deployment.id, &start.environment);
-    if start.deployment.state != DeploymentState::Succeeded {
+    let (id, here) = (origin.deployment.id, &origin.environment);
+    if origin.deployment.state != DeploymentState::Succeeded {
         return Err(Error::conflict(format!(
-            "Deployment {id} has not succeeded, so its commit cannot go on from there."
+            "Deployment {id} has not succeeded, so its commit cannot be promoted."
         )));
     }
     let next = next_environments(app, here).await?;
     if !next.iter().any(|one| one.name.as_str() == environment) {
         return Err(Error::conflict(format!(
-            "What comes after {} is not “{environment}”.",
+            "“{environment}” does not come after {} in the promotion chain.",
             here.name
         )));
     }
     let wanted = DeployRequest {
         environment: environment.to_owned(),
         kind: Kind::Promotion,
-        ..start.like(format!("On from {}, deployment {id}", here.name))
+        ..origin.like(format!("Promoted from {} (deployment {id})", here.name))
     };
-    Box::pin(order(app, actor, wanted, Onward::default())).await
+    Box::pin(submit(app, actor, wanted, FollowUp::default())).await
 }
 
 /// The environments that come right after this one in the promotion chain of its branch.

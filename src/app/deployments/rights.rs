@@ -1,41 +1,41 @@
-//! What is special about a request: the time it is for, a strategy of its own, a lock that does
-//! not stop it, the second opinion it needs. Each costs a right of its own.
+//! The rights that a request needs: to deploy at its time, to use another strategy, to override a
+//! lock; and the approval that it needs in addition.
 
 use chrono::TimeDelta;
 
-use super::request::DeployRequest;
-use super::{REASON_LIMIT, action_for};
+use super::deploy_request::DeployRequest;
 use crate::access::Permit;
-use crate::app::{App, locks};
+use crate::app::naming::{action_for, check_reason};
+use crate::app::{App, locks, strategies};
 use crate::domain::{
     Action, Actor, Approval, Environment, Error, Instant, Kind, Lock, LockId, Resource, Result,
 };
 
-/// How far ahead something may be scheduled. What is further away nobody remembers having asked
-/// for when it happens.
+/// How far ahead a deployment may be scheduled. Nobody remembers having requested what is further
+/// away.
 pub const SCHEDULE_LIMIT: TimeDelta = TimeDelta::days(60);
 
-/// What policy has allowed of a request.
-pub(super) struct Allowed {
-    /// To deploy, or roll back, at the time it is for.
+/// What policy allowed for a request.
+pub(super) struct Rights {
+    /// To deploy, or roll back, at the requested time.
     pub permit: Permit,
-    /// To override locks, where that is wanted.
+    /// To override locks, if requested.
     pub lock_override: Option<Override>,
-    /// When it begins at the earliest.
+    /// The earliest time at which it begins.
     pub begins: Instant,
 }
 
-/// What lets a request pass locks.
+/// The right to override locks.
 pub(super) struct Override {
-    /// The right to.
+    /// Of the widest lock.
     pub permit: Permit,
-    /// Why they do not stop it.
+    /// The reason given.
     pub reason: String,
-    /// The locks it was asked about.
+    /// The locks it covers; one made later still stops the request.
     pub locks: Vec<LockId>,
 }
 
-impl Allowed {
+impl Rights {
     /// The first of `locks` that stops the request.
     pub fn stopped_by<'a>(&self, locks: &'a [Lock]) -> Option<&'a Lock> {
         let passed = self.lock_override.as_ref();
@@ -45,14 +45,14 @@ impl Allowed {
     }
 }
 
-/// Asks policy for everything a request needs. What is asked for a later time is decided as of
-/// then; the engine asks again when it comes.
-pub(super) async fn allow(
+/// Asks policy for every right a request needs. A scheduled request is decided as of its time; the
+/// engine asks again when the time comes.
+pub(super) async fn demand(
     app: &App,
     actor: &Actor,
     resource: &Resource,
     wanted: &DeployRequest,
-) -> Result<Allowed> {
+) -> Result<Rights> {
     let now = app.now();
     if let Some(at) = wanted.at {
         check_time(at, now)?;
@@ -61,32 +61,33 @@ pub(super) async fn allow(
     let permit = app
         .permit_at(actor, action_for(wanted.kind), resource, begins)
         .await?;
-    check_length("reason", &wanted.reason)?;
-    if wanted.strategy.is_some() {
+    check_reason("reason", &wanted.reason)?;
+    if let Some(strategy) = wanted.strategy {
         app.permit(actor, Action::Configure, resource).await?;
+        strategies::check(strategy)?;
     }
     let reason = wanted.lock_override.as_deref().map(str::trim);
     let lock_override = match reason {
         Some("") => {
             return Err(Error::field(
                 "lock_override",
-                "Say why the lock does not stop this.",
+                "Give a reason for overriding the lock.",
             ));
         }
         Some(reason) => {
-            check_length("lock_override", reason)?;
+            check_reason("lock_override", reason)?;
             Some(override_locks(app, actor, resource, begins, reason).await?)
         }
         None => None,
     };
-    Ok(Allowed {
+    Ok(Rights {
         permit,
         lock_override,
         begins,
     })
 }
 
-/// Whether somebody may pass every lock that stops deployments to `resource`: whoever may lift it may.
+/// The right to override every lock over `resource`: whoever may lift a lock may override it.
 async fn override_locks(
     app: &App,
     actor: &Actor,
@@ -95,17 +96,17 @@ async fn override_locks(
     reason: &str,
 ) -> Result<Override> {
     let mut permit = app.permit(actor, Action::Lock, resource).await?;
-    let mut passed = Vec::new();
+    let mut overridden = Vec::new();
     for (lock, over) in locks::over_place(app, resource, at).await? {
         if over == Resource::Everything {
             permit = app.permit(actor, locks::action_over(&over), &over).await?;
         }
-        passed.push(lock.id);
+        overridden.push(lock.id);
     }
     Ok(Override {
         permit,
         reason: reason.to_owned(),
-        locks: passed,
+        locks: overridden,
     })
 }
 
@@ -126,18 +127,8 @@ fn check_time(at: Instant, now: Instant) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_length(field: &str, text: &str) -> Result<()> {
-    if text.chars().count() <= REASON_LIMIT {
-        return Ok(());
-    }
-    Err(Error::field(
-        field,
-        format!("Keep the reason under {REASON_LIMIT} characters."),
-    ))
-}
-
-/// The second opinion that a deployment of this kind needs in an environment. A way back needs
-/// none: what it goes back to was approved when it came, and whoever goes back is in trouble.
+/// The approval that a deployment of this kind needs in an environment. A rollback needs none: its
+/// commit was approved before, and a rollback is urgent.
 pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> Option<Approval> {
     let hours = environment
         .options
@@ -150,9 +141,9 @@ pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> O
     })
 }
 
-/// The next instant at which policy would let `actor` do what it refuses now: for offering “deploy
-/// then”. `None` when it is allowed now, or never within the time that is looked ahead. Nothing is
-/// recorded, as nothing was tried.
+/// The next instant at which policy would allow `actor` what it refuses now, for offering to
+/// schedule it. `None` when it is allowed now, or not within the time looked ahead. Records no
+/// refusal, as nothing was tried.
 pub fn next_allowed(app: &App, actor: &Actor, resource: &Resource, action: Action) -> Option<Instant> {
     let refusal = app.access.permit(actor, action, resource, app.now()).err()?;
     refusal.next_allowed

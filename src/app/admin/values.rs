@@ -1,0 +1,212 @@
+//! Values that keep the rules of their field, however they came in: once made, they are right.
+
+use std::str::FromStr;
+
+use crate::domain::{EnvironmentOptions, SyncMethod};
+use crate::git;
+use crate::sync::Rules;
+
+/// What a host name can hold at most (RFC 1035).
+const ADDRESS_LIMIT: usize = 253;
+/// The longest name of a login on a server (Linux: 32; directories of large houses have longer).
+const USER_LIMIT: usize = 64;
+/// The longest description, in characters: a sentence or two.
+const DESCRIPTION_LIMIT: usize = 500;
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within<const MIN: u32, const MAX: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32> Within<MIN, MAX> {
+    /// The number, in a type that holds all of the range.
+    pub fn get<T: TryFrom<u32> + Default>(self) -> T {
+        T::try_from(self.0).unwrap_or_default()
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> TryFrom<u32> for Within<MIN, MAX> {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if (MIN..=MAX).contains(&number) {
+            return Ok(Self(number));
+        }
+        Err(format!("Write a whole number from {MIN} to {MAX}."))
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> FromStr for Within<MIN, MAX> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().parse::<u32>().ok();
+        let outside = || format!("Write a whole number from {MIN} to {MAX}.");
+        number.ok_or_else(outside).and_then(Self::try_from)
+    }
+}
+
+/// Declares a text that a check lets through.
+macro_rules! checked {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                let text = text.trim();
+                $check(text).map(|()| Self(text.to_owned()))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+    };
+}
+
+checked! {
+    /// A host name or an IP address, without user and port.
+    Address, address
+}
+checked! {
+    /// The user to log in as on servers.
+    RemoteUser, remote_user
+}
+checked! {
+    /// A sentence about something; may be empty.
+    Description, description
+}
+checked! {
+    /// The address of a Git repository.
+    GitUrl, git_url
+}
+
+fn address(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("Enter a host name or IP address.".to_owned());
+    }
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-_:%".contains(c));
+    if !plain || text.starts_with('-') || text.len() > ADDRESS_LIMIT {
+        return Err(format!(
+            "“{}” is neither a host name nor an IP address. Enter no user and no port here.",
+            text.escape_debug()
+        ));
+    }
+    let looks_like_port = text.matches(':').count() == 1;
+    if looks_like_port {
+        return Err("Enter the port in its own field.".to_owned());
+    }
+    Ok(())
+}
+
+fn remote_user(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("Enter the user to log in as on the servers.".to_owned());
+    }
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "._-@$".contains(c));
+    if !starts_well || !plain || text.len() > USER_LIMIT {
+        return Err(format!(
+            "“{}” cannot be a user: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
+            text.escape_debug()
+        ));
+    }
+    Ok(())
+}
+
+fn description(text: &str) -> Result<(), String> {
+    if text.chars().count() > DESCRIPTION_LIMIT {
+        return Err(format!("Keep it under {DESCRIPTION_LIMIT} characters."));
+    }
+    Ok(())
+}
+
+fn git_url(text: &str) -> Result<(), String> {
+    git::check_url(text).map(drop)
+}
+
+/// Paths that are never sent and never deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excluded(pub(super) Vec<String>);
+
+impl TryFrom<Vec<String>> for Excluded {
+    type Error = String;
+
+    fn try_from(excluded: Vec<String>) -> Result<Self, String> {
+        let options = EnvironmentOptions {
+            excluded,
+            ..EnvironmentOptions::default()
+        };
+        Rules::new(&options, SyncMethod::InPlace).map_err(|error| error.to_string())?;
+        Ok(Self(options.excluded))
+    }
+}
+
+/// Paths that releases share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared(pub(super) Vec<String>);
+
+impl TryFrom<Vec<String>> for Shared {
+    type Error = String;
+
+    fn try_from(shared: Vec<String>) -> Result<Self, String> {
+        let options = EnvironmentOptions {
+            shared,
+            ..EnvironmentOptions::default()
+        };
+        Rules::new(&options, SyncMethod::Symlink).map_err(|error| error.to_string())?;
+        Ok(Self(options.shared))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_nothing_more() {
+        for good in ["web1", "web1.shop.example", "10.0.0.1", "::1", "fe80::1%eth0"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "web1:22",
+            "deploy@web1",
+            "-oProxyCommand=x",
+            "web 1",
+            "wéb",
+            "$(id)",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_remote_user_is_plain() {
+        for good in ["deploy", "_www", "ops@corp.example"] {
+            assert!(remote_user(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-l", "a b", "root;id", "é"] {
+            assert!(remote_user(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_keep_to_their_range() {
+        let read = |text: &str| text.parse::<Within<1, 5>>().map(Within::get::<u16>);
+        assert_eq!(read(" 5 "), Ok(5));
+        for bad in ["0", "6", "", "-1", "1.5", "many"] {
+            let wrong = "Write a whole number from 1 to 5.".to_owned();
+            assert_eq!(read(bad), Err(wrong), "{bad}");
+        }
+    }
+}

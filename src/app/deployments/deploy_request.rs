@@ -1,0 +1,69 @@
+//! A request for a deployment as a person or a program states it, and the answer.
+
+use crate::app::naming::Choice;
+use crate::domain::{DeploymentId, Instant, Kind, Strategy};
+
+/// What somebody wants deployed, and how.
+#[derive(Debug, Clone)]
+pub struct DeployRequest {
+    /// The project's name.
+    pub project: String,
+    /// The environment's name.
+    pub environment: String,
+    /// Which servers.
+    pub choice: Choice,
+    /// A commit's hash, whole or shortened.
+    pub commit: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Why there is such a request: a click, a schedule, a promotion, ….
+    pub kind: Kind,
+    /// A token of the form it came from: a form sent twice makes one request.
+    pub request_key: Option<String>,
+    /// A strategy other than the environment's; for whoever may `configure` it.
+    pub strategy: Option<Strategy>,
+    /// When to begin; `None`: as soon as possible.
+    pub at: Option<Instant>,
+    /// The reason for overriding a lock; for whoever may `lock` there.
+    pub lock_override: Option<String>,
+}
+
+impl DeployRequest {
+    /// A regular request for all servers of an environment.
+    pub fn new(
+        project: impl Into<String>,
+        environment: impl Into<String>,
+        commit: impl Into<String>,
+    ) -> Self {
+        Self {
+            project: project.into(),
+            environment: environment.into(),
+            choice: Choice::All,
+            commit: commit.into(),
+            reason: String::new(),
+            kind: Kind::Regular,
+            request_key: None,
+            strategy: None,
+            at: None,
+            lock_override: None,
+        }
+    }
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requested {
+    /// A new deployment.
+    Queued(DeploymentId),
+    /// The same was requested before: by the same form, or it still waits.
+    AlreadyQueued(DeploymentId),
+}
+
+impl Requested {
+    /// The deployment, new or not.
+    pub fn id(self) -> DeploymentId {
+        match self {
+            Self::Queued(id) | Self::AlreadyQueued(id) => id,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What names a place and an act: the ground that every use case of a deployment stands on.
+//!
+//! Places are looked up by name once, when a request comes in, and are followed by id from then on,
+//! so that a rename never makes a deployment somebody else's. Policy is asked by names of today.
+
+use super::App;
+use crate::domain::{
+    Action, Answer, ClusterId, Deployment, Environment, Error, Kind, Project, Resource, Result, ServerId,
+};
+use crate::store::{environments, projects};
+
+/// The longest reason, in characters: a paragraph, not a document.
+pub const REASON_LIMIT: usize = 2_000;
+
+/// Which servers of an environment a person chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// All of them.
+    All,
+    /// Those of one cluster.
+    Cluster(ClusterId),
+    /// One server.
+    Server(ServerId),
+}
+
+/// The project and environment of these names.
+///
+/// # Errors
+/// Not found.
+pub async fn place(app: &App, project: &str, environment: &str) -> Result<(Project, Environment)> {
+    let project = projects::by_name(&app.store, project).await?;
+    let environment = environments::by_name(&app.store, project.id, environment).await?;
+    Ok((project, environment))
+}
+
+/// The project and environment of a deployment under their present names.
+///
+/// # Errors
+/// A conflict when they were deleted.
+pub async fn place_of(app: &App, deployment: &Deployment) -> Result<(Project, Environment)> {
+    let (Some(project), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
+        return Err(Error::conflict(gone(deployment)));
+    };
+    let project = projects::by_id(&app.store, project).await?;
+    let environment = environments::by_id(&app.store, environment).await?;
+    Ok((project, environment))
+}
+
+/// Says that the environment of a deployment was deleted.
+pub(super) fn gone(deployment: &Deployment) -> String {
+    format!("The environment of deployment {} was deleted.", deployment.id)
+}
+
+/// An environment, for policy.
+pub fn resource(project: &Project, environment: &Environment) -> Resource {
+    Resource::Environment(project.name.to_string(), environment.name.to_string())
+}
+
+/// The environment of a deployment, for policy, by the names it had when the deployment was
+/// requested: whoever may see those may see its history.
+pub fn resource_then(deployment: &Deployment) -> Resource {
+    Resource::Environment(deployment.project.clone(), deployment.environment.clone())
+}
+
+/// The environment of a deployment, for policy, by its present names; by the former ones when it
+/// was deleted.
+///
+/// # Errors
+/// Of the store.
+pub async fn resource_now(app: &App, deployment: &Deployment) -> Result<Resource> {
+    if deployment.environment_id.is_none() || deployment.project_id.is_none() {
+        return Ok(resource_then(deployment));
+    }
+    let (project, environment) = place_of(app, deployment).await?;
+    Ok(resource(&project, &environment))
+}
+
+/// The action that a deployment of this kind needs.
+pub fn action_for(kind: Kind) -> Action {
+    match kind {
+        Kind::Rollback => Action::Rollback,
+        Kind::Regular | Kind::Automatic | Kind::Promotion | Kind::Scheduled => Action::Deploy,
+    }
+}
+
+/// The action that an answer to a paused deployment of this kind needs: to continue is to deploy,
+/// to stop is to cancel.
+pub fn action_of(answer: Answer, kind: Kind) -> Action {
+    match answer {
+        Answer::Resume | Answer::Retry | Answer::Skip => action_for(kind),
+        Answer::RollBack => Action::Rollback,
+        Answer::Stop => Action::Cancel,
+    }
+}
+
+/// Complains about `field` when a reason is too long.
+pub(super) fn check_reason(field: &str, reason: &str) -> Result<()> {
+    if reason.chars().count() <= REASON_LIMIT {
+        return Ok(());
+    }
+    let message = format!("Keep the reason under {REASON_LIMIT} characters.");
+    Err(Error::field(field, message))
+}

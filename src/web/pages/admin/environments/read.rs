@@ -1,0 +1,177 @@
+//! The form of an environment: how one fills it, and the command read from it.
+
+use super::{health, rollout};
+use crate::app::admin::environments::EnvironmentSpec;
+use crate::app::admin::variables::{VariablesSpec, plain_lines};
+use crate::domain::{Environment, EnvironmentOptions};
+use crate::web::forms::{FormData, FormReader};
+
+/// The form of an environment as it is; without the values of secrets.
+pub(super) fn filled(environment: &Environment) -> FormData {
+    let mut form = options_form(&environment.options)
+        .with("name", &environment.name)
+        .with("branch", &environment.branch)
+        .with("target_path", &environment.target_path)
+        .with("remote_user", &environment.remote_user)
+        .with("position", environment.position)
+        .with_tick("fail_on_failed_tests", environment.fail_on_failed_tests);
+    for (cluster, place) in environment.clusters.iter().zip(1..) {
+        form = form
+            .with("clusters", cluster)
+            .with(format!("clusters-place-{cluster}"), place);
+    }
+    form
+}
+
+/// The fields of its options.
+pub(super) fn options_form(options: &EnvironmentOptions) -> FormData {
+    let mut form = FormData::default()
+        .with("excluded", options.excluded.join("\n"))
+        .with("shared", options.shared.join("\n"))
+        .with("variables", plain_lines(options))
+        .with("local_timeout", options.local_timeout)
+        .with("remote_timeout", options.remote_timeout)
+        .with("parallel", options.parallel)
+        .with("keep_releases", options.keep_releases);
+    let secret = options.variables.iter().filter(|(_, variable)| variable.secret);
+    for (name, _) in secret {
+        form = form.with("secret-name", name);
+    }
+    rollout::fill(health::fill(form, options.health.as_ref()), options)
+}
+
+/// Adds the fields of the health check and the rollout that a program left out, as `options` has
+/// them.
+pub(super) fn complete(form: &mut FormData, options: &EnvironmentOptions) {
+    let kept = options_form(options);
+    if !form.has("health_kind") {
+        form.keep(health::FIELDS, &kept);
+    }
+    if !form.has("strategy") {
+        form.keep(&["watch_drift"], &kept);
+    }
+    form.keep(rollout::FIELDS, &kept);
+}
+
+/// The command that the fields make.
+pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
+    let (name, branch, target_path) = (
+        form.parse("name"),
+        form.parse("branch"),
+        form.parse("target_path"),
+    );
+    let (remote_user, position) = (form.parse("remote_user"), form.parse("position"));
+    let (excluded, shared) = (form.lines("excluded"), form.lines("shared"));
+    let variables = variables(form);
+    let (local_timeout, remote_timeout) = (form.parse("local_timeout"), form.parse("remote_timeout"));
+    let (parallel, keep_releases) = (form.parse("parallel"), form.parse("keep_releases"));
+    let health = health::read(form);
+    let strategy = rollout::read_strategy(form);
+    let on_failure = rollout::read_on_failure(form);
+    let (drain_limit, up_limit) = (form.parse("drain_limit"), form.parse("up_limit"));
+    let (approval_hours, keep_days) = (form.parse_opt("approval_hours"), form.parse("keep_days"));
+    Some(EnvironmentSpec {
+        name: name?,
+        branch: branch?,
+        target_path: target_path?,
+        remote_user: remote_user?,
+        position: position?,
+        fail_on_failed_tests: form.form.has("fail_on_failed_tests"),
+        clusters: form.form.chosen("clusters"),
+        excluded: excluded?,
+        shared: shared?,
+        variables: variables?,
+        local_timeout: local_timeout?,
+        remote_timeout: remote_timeout?,
+        parallel: parallel?,
+        keep_releases: keep_releases?,
+        keep_days: keep_days?,
+        health: health?,
+        strategy: strategy?,
+        on_failure: on_failure?,
+        drain_limit: drain_limit?,
+        up_limit: up_limit?,
+        approval_hours: approval_hours?,
+        watch_drift: form.form.has("watch_drift"),
+    })
+}
+
+/// Plain variables are lines; secret ones are pairs of fields, where an empty value keeps the old.
+fn variables(form: &mut FormReader) -> Option<VariablesSpec> {
+    let mut spec = VariablesSpec::default();
+    let plain = read_plain(form.form.text("variables"), &mut spec);
+    let plain = form.take("variables", plain);
+    let secret = read_secrets(form.form, &mut spec);
+    let secret = form.take("secrets", secret);
+    plain.and(secret).map(|()| spec)
+}
+
+fn read_plain(text: &str, spec: &mut VariablesSpec) -> Result<(), String> {
+    for line in text
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.trim().is_empty())
+    {
+        // The line is not shown: it may be a secret in the wrong field.
+        let Some((name, value)) = line.split_once('=') else {
+            return Err("Write each variable as NAME=value, one per line.".to_owned());
+        };
+        spec.plain(name.trim(), value.trim_end())?;
+    }
+    Ok(())
+}
+
+fn read_secrets(form: &FormData, spec: &mut VariablesSpec) -> Result<(), String> {
+    for (name, value) in form.all("secret-name").zip(form.all("secret-value")) {
+        let is_gone = form.all("secret-gone").any(|gone| gone == name);
+        let name = name.trim();
+        if is_gone || (name.is_empty() && value.is_empty()) {
+            continue;
+        }
+        if name.is_empty() {
+            return Err("One secret has a value and no name.".to_owned());
+        }
+        spec.secret(name, Some(value).filter(|value| !value.is_empty()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables_of(fields: &[(&str, &str)]) -> Result<String, String> {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let form = FormData::from(fields.collect::<Vec<_>>());
+        let read = form.read(variables).map(|spec| format!("{spec:?}"));
+        read.map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_tick_removes_a_secret_and_empty_lines_are_none() {
+        let fields = [
+            ("variables", "A=1=2\n\n B = x "),
+            ("secret-name", "TOKEN"),
+            ("secret-value", ""),
+            ("secret-name", ""),
+            ("secret-value", ""),
+        ];
+        assert_eq!(variables_of(&fields).unwrap(), "{\"A\", \"B\", \"TOKEN\"}");
+        let gone = [&fields[1..], &[("secret-gone", "TOKEN")]].concat();
+        assert_eq!(variables_of(&gone).unwrap(), "{}");
+    }
+
+    #[test]
+    fn complaints_about_variables_do_not_show_values() {
+        for fields in [
+            vec![("variables", "verysecret")],
+            vec![("variables", "A=verysecret\nA=2")],
+            vec![("secret-name", ""), ("secret-value", "verysecret")],
+        ] {
+            let message = variables_of(&fields).unwrap_err();
+            assert!(!message.contains("verysecret"), "{message}");
+        }
+    }
+}

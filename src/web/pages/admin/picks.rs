@@ -1,0 +1,60 @@
+//! Lists to choose from in order.
+//!
+//! Without scripts nothing can be dragged: a ticked box says that something is chosen, a small
+//! number beside it says where it stands. [`FormData::chosen`](crate::web::forms::FormData::chosen)
+//! reads them.
+
+use std::fmt::Display;
+
+/// Something to choose from.
+#[derive(Debug, Clone)]
+pub struct Pick {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub label: String,
+    /// A note beside it.
+    pub note: String,
+    /// Whether it is chosen.
+    pub is_chosen: bool,
+    /// Its place, from 1; empty when it is not chosen.
+    pub place: String,
+}
+
+/// All there is to choose from: what is chosen in its order, then the rest.
+pub fn picks<T: PartialEq + Display>(
+    all: impl IntoIterator<Item = (T, String, String)>,
+    chosen: &[T],
+) -> Vec<Pick> {
+    let mut picks: Vec<(usize, Pick)> = all
+        .into_iter()
+        .map(|(id, label, note)| {
+            let place = chosen.iter().position(|one| *one == id);
+            let pick = Pick {
+                id: id.to_string(),
+                label,
+                note,
+                is_chosen: place.is_some(),
+                place: place.map(|place| (place + 1).to_string()).unwrap_or_default(),
+            };
+            (place.unwrap_or(usize::MAX), pick)
+        })
+        .collect();
+    picks.sort_by_key(|(place, _)| *place);
+    picks.into_iter().map(|(_, pick)| pick).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_chosen_comes_first_and_is_numbered() {
+        let all = [(7, "a"), (8, "b"), (5, "c")].map(|(id, name)| (id, name.to_owned(), String::new()));
+        let shown: Vec<String> = picks(all, &[5, 7])
+            .iter()
+            .map(|pick| format!("{}{}", pick.label, pick.place))
+            .collect();
+        assert_eq!(shown, ["c1", "a2", "b"]);
+    }
+}

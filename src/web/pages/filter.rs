@@ -1,0 +1,253 @@
+//! The filter of a list: read from the address, shown as a form, and kept by the links to other
+//! pages of the list, so that an address can be kept or sent to somebody.
+
+use chrono::{Days, NaiveDate, NaiveTime};
+use serde::Deserialize;
+
+use crate::app::filter::Filter;
+use crate::domain::{DeploymentState, Instant, Kind, Outcome, Result};
+use crate::store::Page;
+use crate::web::forms::{Complaints, FormData, FormReader};
+use crate::web::urls;
+
+/// The place in a list, as the address has it.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub struct Cut {
+    before: Option<i64>,
+    after: Option<i64>,
+}
+
+impl Cut {
+    /// The page of the list.
+    pub fn page(self) -> Page {
+        match (self.before, self.after) {
+            (Some(row), _) => Page::Before(row),
+            (None, Some(row)) => Page::After(row),
+            (None, None) => Page::Newest,
+        }
+    }
+}
+
+/// A field of a filter form.
+pub struct Field {
+    /// Its name in the address.
+    pub name: &'static str,
+    /// Its label.
+    pub label: &'static str,
+    /// How it is filled in.
+    pub input: Input,
+    /// The present value.
+    pub value: String,
+    /// What is wrong with it; empty if nothing.
+    pub complaint: String,
+}
+
+/// How a field is filled in.
+pub enum Input {
+    /// One of these values, each with its label.
+    Choice(Vec<(String, String)>),
+    /// A text, with an example and values offered while typing.
+    Text {
+        /// Shown while it is empty.
+        example: &'static str,
+        /// The values.
+        offered: &'static [&'static str],
+    },
+    /// A day, UTC.
+    Day,
+}
+
+impl Input {
+    /// A choice that may be left open.
+    pub fn choice<V: Into<String>, L: Into<String>>(
+        open: &str,
+        choices: impl IntoIterator<Item = (V, L)>,
+    ) -> Self {
+        let choices = choices
+            .into_iter()
+            .map(|(value, label)| (value.into(), label.into()));
+        Self::Choice(
+            std::iter::once((String::new(), open.to_owned()))
+                .chain(choices)
+                .collect(),
+        )
+    }
+
+    /// A text.
+    pub fn text(example: &'static str) -> Self {
+        Self::Text {
+            example,
+            offered: &[],
+        }
+    }
+}
+
+/// The form of `templates/components/_filter.html`.
+pub struct FilterForm {
+    /// The address of the list.
+    pub url: &'static str,
+    /// Its fields.
+    pub fields: Vec<Field>,
+    /// What is wrong with them.
+    pub complaints: Complaints,
+    /// Whether anything is filled in.
+    pub is_narrowed: bool,
+    names: Vec<&'static str>,
+    sent: FormData,
+}
+
+impl FilterForm {
+    /// The form of the list at `url`, with the fields a list has beside the days.
+    pub fn new(
+        url: &'static str,
+        sent: FormData,
+        complaints: Complaints,
+        fields: Vec<(&'static str, &'static str, Input)>,
+    ) -> Self {
+        let days = [("from", "From (UTC)", Input::Day), ("to", "To (UTC)", Input::Day)];
+        let field = |(name, label, input)| Field {
+            value: sent.text(name).to_owned(),
+            complaint: complaints.of(name).to_owned(),
+            name,
+            label,
+            input,
+        };
+        let fields: Vec<Field> = fields.into_iter().chain(days).map(field).collect();
+        Self {
+            url,
+            is_narrowed: fields.iter().any(|field| !field.value.trim().is_empty()),
+            names: fields.iter().map(|field| field.name).collect(),
+            fields,
+            complaints,
+            sent,
+        }
+    }
+
+    /// The address `path` with this filter, `name` being `value`.
+    pub fn url_with(&self, path: &str, name: &str, value: &str) -> String {
+        let own = self.names.iter().filter(|own| **own != name);
+        let mut pairs: Vec<(&str, &str)> = own.map(|own| (*own, self.sent.text(own))).collect();
+        pairs.push((name, value));
+        urls::with_query(path, &pairs)
+    }
+
+    /// The address of another page of the list; empty where there is none.
+    pub fn page_url(&self, name: &str, row: Option<i64>) -> String {
+        row.map(|row| self.url_with(self.url, name, &row.to_string()))
+            .unwrap_or_default()
+    }
+}
+
+/// Reads a filter.
+///
+/// # Errors
+/// A complaint for each field that cannot be understood.
+pub fn read(sent: &FormData) -> Result<Filter> {
+    sent.read(filter)
+}
+
+fn filter(form: &mut FormReader) -> Option<Filter> {
+    let (from, to) = (day(form, "from", 0), day(form, "to", 1));
+    let state = word(form, "state", DeploymentState::parse);
+    let kind = word(form, "kind", Kind::parse);
+    let outcome = word(form, "outcome", Outcome::parse);
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        form.complain("to", "Choose the same day as “From” or a later one.");
+    }
+    let text = |name| Some(form.form.text(name).trim()).filter(|text| !text.is_empty());
+    Some(Filter {
+        project: text("project").map(str::to_owned),
+        environment: text("environment").map(str::to_owned),
+        actor: text("user").or(text("actor")).map(str::to_owned),
+        states: state.into_iter().collect(),
+        kinds: kind.into_iter().collect(),
+        action: text("action").map(whole_noun),
+        resource: text("resource").map(str::to_owned),
+        outcome,
+        from,
+        to,
+    })
+}
+
+/// `server` means all actions on servers; `logout` is an action of its own.
+fn whole_noun(action: &str) -> String {
+    if action.contains('.') || action == "logout" {
+        action.to_owned()
+    } else {
+        format!("{action}.")
+    }
+}
+
+/// The beginning of a day, or of one some days later.
+fn day(form: &mut FormReader, field: &str, later: u64) -> Option<Instant> {
+    let text = form.form.text(field).trim();
+    if text.is_empty() {
+        return None;
+    }
+    let date = text.parse::<NaiveDate>().ok();
+    let instant = date
+        .and_then(|date| date.checked_add_days(Days::new(later)))
+        .map(|date| date.and_time(NaiveTime::MIN).and_utc());
+    if instant.is_none() {
+        form.complain(field, "Write a day as 2026-11-22.");
+    }
+    instant
+}
+
+fn word<T>(form: &mut FormReader, field: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let text = form.form.text(field);
+    let found = parse(text);
+    if found.is_none() && !text.is_empty() {
+        form.complain(field, format!("There is no {field} of that name; choose one."));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(pairs: &[(&str, &str)]) -> FormData {
+        pairs
+            .iter()
+            .fold(FormData::default(), |form, (name, value)| form.with(*name, value))
+    }
+
+    #[test]
+    fn the_last_day_is_included() {
+        let filter = read(&sent(&[("from", "2026-11-22"), ("to", "2026-11-22")])).unwrap();
+        assert_eq!((filter.to.unwrap() - filter.from.unwrap()).num_hours(), 24);
+    }
+
+    #[test]
+    fn every_field_that_is_not_understood_is_told() {
+        let odd = sent(&[
+            ("from", "yesterday"),
+            ("to", "+262142-12-31"),
+            ("state", "odd"),
+            ("kind", "odd"),
+            ("outcome", "odd"),
+        ]);
+        assert_eq!(read(&odd).unwrap_err().field_errors().len(), 5);
+    }
+
+    #[test]
+    fn links_keep_the_filter() {
+        let sent = sent(&[("user", "alice"), ("to", "2026-11-22"), ("odd", "1")]);
+        let fields = vec![("user", "Requested by", Input::text("User name"))];
+        let form = FilterForm::new("/history", sent, Complaints::default(), fields);
+        assert!(form.is_narrowed);
+        assert_eq!(
+            form.page_url("before", Some(7)),
+            "/history?user=alice&to=2026-11-22&before=7"
+        );
+        assert_eq!(form.page_url("before", None), "");
+        assert_eq!(
+            form.url_with("/history", "user", "bob"),
+            "/history?to=2026-11-22&user=bob"
+        );
+    }
+}
