@@ -3,12 +3,12 @@
 use super::files::{CALENDAR, MODEL, POLICY, Source, TESTS};
 use super::judge::Judge;
 use super::policy::Policy;
-use super::problem::{Problem, Report};
+use super::problem::{PolicyReport, Problem};
 use super::{calendar_file, expectations, lines, model, roles};
 
 /// Loads the policy of `source`: `None` when the report has an error.
-pub(super) fn load(source: &Source) -> (Option<Policy>, Report) {
-    let mut report = Report::default();
+pub(super) fn load(source: &Source) -> (Option<Policy>, PolicyReport) {
+    let mut report = PolicyReport::default();
     let policy = read(source, &mut report).filter(|_| report.is_good());
     report
         .problems
@@ -16,7 +16,7 @@ pub(super) fn load(source: &Source) -> (Option<Policy>, Report) {
     (policy, report)
 }
 
-fn read(source: &Source, report: &mut Report) -> Option<Policy> {
+fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
     let problems = &mut report.problems;
     let mut text = |file| {
         source

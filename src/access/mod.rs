@@ -33,7 +33,7 @@ use parking_lot::RwLock;
 
 pub use files::SHIPPED;
 pub use permit::Permit;
-pub use problem::{Problem, Report, Severity};
+pub use problem::{PolicyReport, Problem, Severity};
 
 use self::files::Source;
 use self::policy::{Policy, Verdict};
@@ -199,7 +199,7 @@ impl Access {
 }
 
 /// Looks at the policy directory `dir` as [`Access::load`] would, and tells everything found.
-pub fn check(dir: &Path) -> Report {
+pub fn check(dir: &Path) -> PolicyReport {
     load::load(&Source::Directory(dir.to_owned())).1
 }
 

@@ -61,14 +61,14 @@ impl fmt::Display for Problem {
 
 /// What looking at a policy directory found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct PolicyReport {
     /// By file, then by line.
     pub problems: Vec<Problem>,
     /// How many expectations of `tests.toml` were tried.
     pub tests_run: usize,
 }
 
-impl Report {
+impl PolicyReport {
     /// Whether the policy would take effect.
     pub fn is_good(&self) -> bool {
         !self.problems.iter().any(Problem::is_error)

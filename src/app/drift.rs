@@ -18,7 +18,7 @@ use super::App;
 use super::places::{Known, Place, PlaceServer};
 use crate::domain::{Environment, Error, Instant, Observation, Project, Release, Result, Server};
 use crate::ssh::Endpoint;
-use crate::store::jobs::{Candidate, Job};
+use crate::store::jobs::{Applicant, Job};
 use crate::store::{environments, observations, projects};
 use crate::sync::{self, Layout, Limits};
 
@@ -45,7 +45,7 @@ pub async fn watch(app: App, stop: CancellationToken) {
     }
     let every = app.config.drift.every;
     // Longer than a round, so that the holder stays the same.
-    let mut candidate = Candidate::new(Job::Drift, app.engine.instance(), every * 2);
+    let mut applicant = Applicant::new(Job::Drift, app.engine.instance(), every * 2);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -53,17 +53,17 @@ pub async fn watch(app: App, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => break,
-            looked = look_if_mine(&app, &mut candidate) => if let Err(error) = looked {
+            looked = look_if_mine(&app, &mut applicant) => if let Err(error) = looked {
                 tracing::warn!(error = &error as &dyn std::error::Error, "servers could not be asked what they run");
             },
         }
     }
-    candidate.resign(&app.store).await;
+    applicant.resign(&app.store).await;
 }
 
 /// Several instances need not ask the same servers.
-async fn look_if_mine(app: &App, candidate: &mut Candidate) -> Result<()> {
-    match candidate.lease(&app.store, app.now()).await? {
+async fn look_if_mine(app: &App, applicant: &mut Applicant) -> Result<()> {
+    match applicant.lease(&app.store, app.now()).await? {
         Some(_) => look(app).await,
         None => Ok(()),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::store::jobs::{Candidate, Job};
+use crate::store::jobs::{Applicant, Job};
 
 /// An expired session is refused anyway, so an hour more in the table is harmless.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -14,9 +14,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 pub async fn watch(app: App, stop: CancellationToken) {
     let sessions = app.sessions();
     // One sweep an hour is enough, whichever instance does it.
-    let mut candidate = Candidate::new(Job::Sessions, app.engine.instance(), SWEEP_EVERY);
+    let mut applicant = Applicant::new(Job::Sessions, app.engine.instance(), SWEEP_EVERY);
     loop {
-        let swept = match candidate.lease(&app.store, app.now()).await {
+        let swept = match applicant.lease(&app.store, app.now()).await {
             Ok(Some(_)) => sessions.sweep().await,
             Ok(None) => Ok(0),
             Err(error) => Err(error),

@@ -18,7 +18,7 @@ use crate::balancer;
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
-use crate::store::jobs::{Candidate, Job};
+use crate::store::jobs::{Applicant, Job};
 use crate::store::{Right, queue};
 
 /// How often it looks. Until a restart is noticed, users may reach a server that was left out. With nothing
@@ -36,11 +36,11 @@ type Memory = HashMap<BalancerId, Instant>;
 pub(super) async fn watch(engine: Arc<Shared>) {
     let mut memory = Memory::new();
     let store = &engine.parts.store;
-    let mut candidate = Candidate::new(Job::Keeper, &engine.parts.settings.instance, LEASE);
+    let mut applicant = Applicant::new(Job::Keeper, &engine.parts.settings.instance, LEASE);
     let watching = async {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
-            let looked = match candidate.lease(store, engine.parts.clock.now()).await {
+            let looked = match applicant.lease(store, engine.parts.clock.now()).await {
                 Ok(Some(_)) => look(&engine, &mut memory).await,
                 // What another instance saw meanwhile is not known here.
                 Ok(None) => {
@@ -58,7 +58,7 @@ pub(super) async fn watch(engine: Arc<Shared>) {
         }
     };
     engine.shutdown.run_until_cancelled(Box::pin(watching)).await;
-    candidate.resign(store).await;
+    applicant.resign(store).await;
 }
 
 async fn look(engine: &Shared, memory: &mut Memory) -> Result<()> {

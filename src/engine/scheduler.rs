@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::permission::{self, Permission};
 use super::shared::Shared;
 use crate::domain::{Deployment, DeploymentState, Event, EventKind, Instant, Outcome, Result};
-use crate::store::jobs::{Candidate, Job};
+use crate::store::jobs::{Applicant, Job};
 use crate::store::{Right, deployments};
 
 /// How often the store is asked for due deployments. Times are chosen to the minute.
@@ -22,9 +22,9 @@ const NOT_APPROVED: &str = "Nobody approved it in time; no server was touched.";
 
 /// Looks again and again, until the engine is shut down.
 pub(super) async fn watch(engine: Arc<Shared>) {
-    let mut candidate = Candidate::new(Job::Scheduler, &engine.parts.settings.instance, LEASE);
+    let mut applicant = Applicant::new(Job::Scheduler, &engine.parts.settings.instance, LEASE);
     loop {
-        if let Err(error) = look_if_mine(&engine, &mut candidate).await {
+        if let Err(error) = look_if_mine(&engine, &mut applicant).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "what is due could not be read"
@@ -35,12 +35,12 @@ pub(super) async fn watch(engine: Arc<Shared>) {
             () = engine.shutdown.cancelled() => break,
         }
     }
-    candidate.resign(&engine.parts.store).await;
+    applicant.resign(&engine.parts.store).await;
 }
 
-async fn look_if_mine(engine: &Shared, candidate: &mut Candidate) -> Result<()> {
+async fn look_if_mine(engine: &Shared, applicant: &mut Applicant) -> Result<()> {
     let (store, now) = (&engine.parts.store, engine.parts.clock.now());
-    match candidate.lease(store, now).await? {
+    match applicant.lease(store, now).await? {
         Some(_) => look(engine).await,
         None => Ok(()),
     }

@@ -54,14 +54,14 @@ pub struct JobLease {
 
 /// An instance that wants to do a job, and does it while it holds the lease.
 #[derive(Debug)]
-pub struct Candidate {
+pub struct Applicant {
     job: Job,
     holder: String,
     length: Duration,
     held: Option<(JobLease, tokio::time::Instant)>,
 }
 
-impl Candidate {
+impl Applicant {
     /// `holder` wants to do `job`; when it is gone, another one may after `length`.
     pub fn new(job: Job, holder: impl Into<String>, length: Duration) -> Self {
         Self {

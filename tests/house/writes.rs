@@ -11,6 +11,7 @@ const RECORDED: &[(&str, &str)] = &[
         "deployments",
         "the journal of a deployment: phase, plan, pause and the worker's lease",
     ),
+    ("jobs", "which instance does a periodic job"),
     ("log_chunks", "log lines"),
     ("observations", "what was seen on servers"),
     (
@@ -26,7 +27,7 @@ const RECORDED: &[(&str, &str)] = &[
 /// Functions on which both ways to write stand, by file.
 const GROUND: &[(&str, &str)] = &[
     ("src/store/audit.rs", "append"),
-    ("src/store/backend.rs", "one_migration_at_a_time"),
+    ("src/store/backend.rs", "unlock_migrations"),
 ];
 
 /// Calls of the database that change something.

@@ -9,7 +9,7 @@ use crate::domain::{Deployment, DeploymentState};
 const NAMES: usize = 8;
 
 /// Servers with the same finding.
-pub struct Finding {
+pub struct FindingView {
     pub sign: Sign,
     /// Names, each with its part of the log.
     pub names: Vec<(String, String)>,
@@ -23,8 +23,8 @@ pub struct Finding {
 }
 
 /// All findings, the worst first.
-pub fn findings(deployment: &Deployment, servers: &[ServerView]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+pub fn findings(deployment: &Deployment, servers: &[ServerView]) -> Vec<FindingView> {
+    let mut findings: Vec<FindingView> = Vec::new();
     for one in servers {
         let Some(rank) = rank(deployment, one) else {
             continue;
@@ -37,7 +37,7 @@ pub fn findings(deployment: &Deployment, servers: &[ServerView]) -> Vec<Finding>
         match same {
             Some(finding) if finding.names.len() < NAMES => finding.names.push(name),
             Some(finding) => finding.more.push(name),
-            None => findings.push(Finding {
+            None => findings.push(FindingView {
                 sign: one.sign,
                 names: vec![name],
                 more: Vec::new(),

@@ -4,7 +4,7 @@
 use askama::Template;
 use chrono::TimeDelta;
 
-use super::finding::{Finding, findings};
+use super::finding::{FindingView, findings};
 use super::lanes::{BatchView, Lane, lanes};
 use super::step::StepView;
 use super::tile::ServerView;
@@ -32,7 +32,7 @@ pub struct StateView {
     /// The clusters, each with its servers.
     pub lanes: Vec<Lane>,
     /// The servers that need attention.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<FindingView>,
     /// Servers that have the new release, and all that shall get it.
     pub done: usize,
     pub total: usize,
