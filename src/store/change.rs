@@ -79,7 +79,7 @@ pub struct Change {
     record: Record,
     right: Right,
     now: Instant,
-    before: Vec<(Author, String, Instant, Event)>,
+    further: Vec<(Author, String, Instant, Event)>,
 }
 
 impl Change {
@@ -88,34 +88,40 @@ impl Change {
         self.now
     }
 
-    /// Tells of one more event, which is recorded before the one it is committed with.
+    /// Tells of one more event, which is recorded after the one it is committed with.
     pub fn also(&mut self, event: Event) {
         let Right { author, place } = self.right.clone();
-        self.before.push((author, place, self.now, event));
+        self.further.push((author, place, self.now, event));
     }
 
     /// The same, of what another right allowed.
     pub fn also_by(&mut self, right: impl Into<Right>, event: Event) {
         let Right { author, place } = right.into();
-        self.before.push((author, place, self.now, event));
+        self.further.push((author, place, self.now, event));
     }
 
     /// The same, of what somebody did at another time: for history that is brought in.
     pub fn also_then(&mut self, author: Author, then: Instant, event: Event) {
         let place = self.right.place.clone();
-        self.before.push((author, place, then, event));
+        self.further.push((author, place, then, event));
     }
 
     /// Makes everything done in it durable, together with `event`, and rings whoever listens.
-    pub async fn commit(mut self, event: Event) -> Result<()> {
-        self.also(event);
-        let Self { record, before, .. } = self;
-        for (author, place, at, event) in &before {
+    pub async fn commit(self, event: Event) -> Result<()> {
+        let Self {
+            record,
+            right,
+            now,
+            further,
+        } = self;
+        let mut all = vec![(right.author, right.place, now, event)];
+        all.extend(further);
+        for (author, place, at, event) in &all {
             audit::append(&record.tx, &event.recorded(author, place, *at)).await?;
         }
         let Record { tx, bell } = record;
         tx.commit().await?;
-        for (_, _, _, event) in &before {
+        for (_, _, _, event) in &all {
             bell.ring(Ring::Event(event));
         }
         Ok(())
@@ -145,7 +151,7 @@ impl Record {
             record: self,
             right: right.into(),
             now,
-            before: Vec::new(),
+            further: Vec::new(),
         }
     }
 

@@ -32,7 +32,7 @@ async fn a_deployment_gets_through_and_back(on: Database) {
         deployment.outcome
     );
     assert!(world.log(deployment.id).await.contains("deployed: two \u{1f680}"));
-    assert_eq!(world.read(2, "dev/shop/current/page.html"), "two \u{1f680}");
+    assert_eq!(world.read(2, "dev/shop/page.html"), "two \u{1f680}");
 
     let back = deployer::app::deployments::DeployRequest {
         kind: Kind::Rollback,
@@ -46,7 +46,7 @@ async fn a_deployment_gets_through_and_back(on: Database) {
         "{}",
         deployment.outcome
     );
-    assert_eq!(world.read(1, "dev/shop/current/page.html"), "one");
+    assert_eq!(world.read(1, "dev/shop/page.html"), "one");
     let audited = deployer::store::audit::verify(&world.store).await.unwrap();
     assert_eq!(audited, None);
 }

@@ -181,7 +181,18 @@ impl Setup {
             database,
         };
         self.fill(&world).await;
+        for name in self.people() {
+            world.account(name).await;
+        }
         world
+    }
+
+    /// Those whom lines of the policy name: who requests a deployment has an account.
+    fn people(&self) -> impl Iterator<Item = &str> {
+        let lines = self.policy.into_iter().flat_map(str::lines);
+        let named = lines.filter_map(|line| line.split(',').nth(1));
+        let is_person = |name: &&str| !name.contains([':', '*']) && !["auto", "default"].contains(name);
+        named.map(str::trim).filter(is_person)
     }
 
     async fn fill(&self, world: &World) {

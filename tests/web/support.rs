@@ -180,6 +180,12 @@ pub async fn add_user_to(store: &Store, permit: &Permit, name: &str) -> User {
         email: String::new(),
         password: Some(PASSWORD.to_owned()),
     };
+    // A world makes accounts for the people of its policy, without passwords.
+    if deployer::store::users::by_name(store, name).await.is_ok() {
+        return accounts::set_password(store, permit, name, PASSWORD.to_owned())
+            .await
+            .unwrap();
+    }
     accounts::add(store, permit, new).await.unwrap()
 }
 

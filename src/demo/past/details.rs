@@ -10,7 +10,7 @@ use super::super::data;
 use super::super::fleet::{SampleEnvironment, method};
 use super::super::moments::Chance;
 use super::super::repositories::SampleCommit;
-use super::{Fate, Past, PastDeployment, PastServer, PastStep};
+use super::shapes::{Fate, Past, PastDeployment, PastServer, PastStep};
 use crate::domain::deployment::ServerState;
 use crate::domain::{CommitId, DeploymentState, Instant, Phase, StepKind, StepState, SyncMethod};
 

@@ -6,86 +6,17 @@
 //! there. These are plain values; `seed` stores them.
 
 mod details;
+mod shapes;
 
 use chrono::{Datelike, Duration, Timelike, Weekday};
 
 use super::fleet::{FLEET, SampleEnvironment};
 use super::moments::Chance;
 use super::repositories::{Sample, SampleCommit};
-use crate::domain::deployment::ServerState;
-use crate::domain::{CommitId, DeploymentState, Instant, Kind, Phase, StepKind, StepState};
+use crate::domain::{CommitId, DeploymentState, Instant, Kind, StepKind};
 use details::TEXTS;
-
-/// A made-up deployment.
-#[derive(Debug, Clone)]
-pub struct PastDeployment {
-    pub place: &'static SampleEnvironment,
-    /// The only server it went to; `None`: all of them.
-    pub only: Option<&'static str>,
-    pub commit: SampleCommit,
-    /// What most servers had before.
-    pub previous: Option<CommitId>,
-    pub kind: Kind,
-    pub state: DeploymentState,
-    /// The phase it ended in.
-    pub phase: Phase,
-    pub actor: &'static str,
-    /// May be empty.
-    pub reason: &'static str,
-    pub queued_at: Instant,
-    pub started_at: Instant,
-    pub finished_at: Instant,
-    pub cancelled_by: Option<&'static str>,
-    /// How it ended, in a sentence.
-    pub outcome: String,
-    pub servers: Vec<PastServer>,
-    pub steps: Vec<PastStep>,
-}
-
-/// What a deployment did to one server.
-#[derive(Debug, Clone)]
-pub struct PastServer {
-    pub name: &'static str,
-    pub cluster: &'static str,
-    pub state: ServerState,
-    /// What was on it before.
-    pub previous: Option<CommitId>,
-    /// What is on it and what to do; may be empty.
-    pub detail: String,
-    /// Whether the commit's files have been in use there since.
-    pub released: bool,
-}
-
-/// A step, done or skipped.
-#[derive(Debug, Clone)]
-pub struct PastStep {
-    /// `None`: on the deployer's host.
-    pub server: Option<&'static str>,
-    pub kind: StepKind,
-    pub state: StepState,
-    /// Start and end; `None` when it was never begun.
-    pub times: Option<(Instant, Instant)>,
-    /// A script's.
-    pub exit_code: Option<i32>,
-    /// A sentence; may be empty.
-    pub detail: String,
-    /// What it printed.
-    pub lines: Vec<String>,
-}
-
-/// How a deployment is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Good,
-    /// A server does not answer: no server is touched.
-    Unreachable,
-    /// Tests on the deployer's host fail: no server is touched.
-    LocalTests,
-    /// Tests on the last server fail, after its files were switched.
-    LastServer,
-    /// A person ends it before servers are touched.
-    Cancelled,
-}
+use shapes::{Fate, Past};
+pub use shapes::{PastDeployment, PastServer};
 
 /// The environment in which one server has a newer commit than the other.
 pub const DRIFTING: (&str, &str) = ("site", "beta");
@@ -276,16 +207,6 @@ impl Life {
         self.free_from = deployment.finished_at + Duration::minutes(2);
         self.done.push(deployment);
     }
-}
-
-/// What is decided about a deployment before it begins.
-struct Past {
-    kind: Kind,
-    actor: &'static str,
-    reason: &'static str,
-    at: Instant,
-    fate: Fate,
-    only: Option<&'static str>,
 }
 
 /// The commits that may go to `place`, each with the instant from which it may: when it was made,
