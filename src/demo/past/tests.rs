@@ -3,6 +3,7 @@
 use super::super::fleet::SampleProject;
 use super::super::repositories;
 use super::*;
+use crate::domain::StepState;
 
 fn lived(now: &str) -> (Vec<Sample>, Vec<PastDeployment>) {
     let dir = tempfile::tempdir().unwrap();
