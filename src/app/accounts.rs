@@ -52,8 +52,14 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         let message = format!("“{GUEST}” is the account of visitors without login; choose another name.");
         return Err(Error::field("name", message));
     }
-    let display_name = check_title(&new.display_name)?;
-    let email = check_email(&new.email)?;
+    let (display_name, email) = match (check_title(&new.display_name), check_email(&new.email)) {
+        (Ok(display_name), Ok(email)) => (display_name, email),
+        (Err(title), Err(email)) => {
+            let both = [title.field_errors(), email.field_errors()].concat();
+            return Err(Error::fields(both));
+        }
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
+    };
     let hash = match new.password {
         Some(password) => Some(hashed(password).await?),
         None => None,

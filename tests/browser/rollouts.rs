@@ -27,6 +27,6 @@ async fn browser_answers_a_pause_and_sees_the_rest_roll_out() {
     browser.ask(go_on).await;
     browser.until_text("#state .deployment-state", "Succeeded").await;
     browser.until_text("#lanes", "2 of 2").await;
-    browser.until_text("#acts", "Deploy").await;
+    browser.until_text("#acts", "Redeploy").await;
     browser.close().await;
 }

@@ -120,6 +120,14 @@ async fn an_account_that_cannot_run_commands_is_a_failure() {
     ));
     told.badly("was let in, but the command “uname -a” exited with status 7.");
     told.badly("It said: “This account is not available.”. See that the account's login shell");
-    let nobody = here.run(&format!("ssh-check 127.0.0.1 --port {} --user nobody", sshd.port));
+    let other = Sshd::builder()
+        .line("Match User nobody")
+        .line("AuthorizedKeysFile none")
+        .start()
+        .await;
+    let nobody = here.run(&format!(
+        "ssh-check 127.0.0.1 --port {} --user nobody",
+        other.port
+    ));
     nobody.badly("refused every key for user “nobody”");
 }

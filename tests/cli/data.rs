@@ -22,15 +22,15 @@ fn users_are_added_listed_disabled_and_given_passwords() {
         .badly("There is no terminal to ask for a password.");
     here.run("user add b*b --generate").badly("deployer: ");
     here.run("user add default --generate")
-        .badly("who acts without login");
+        .badly("is the account of visitors without login");
     here.run("user passwd bob --generate")
         .badly("There is no user “bob”.");
     let given = here.run("user passwd alice --generate");
     given.well("User “alice” has a new password.\nPassword: ");
-    here.run("user disable alice").well("User “alice” is shut out.");
+    here.run("user disable alice").well("User “alice” is disabled.");
     here.run("user list")
         .well("alice\tdisabled\tnever\t\talice@example.org\n");
-    here.run("user enable alice").well("User “alice” is let in.");
+    here.run("user enable alice").well("User “alice” is enabled.");
     here.run("user list").well("alice\tactive\t");
     here.run("user disable bob").badly("There is no user “bob”.");
 }

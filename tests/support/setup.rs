@@ -192,7 +192,7 @@ impl Setup {
         let lines = self.policy.into_iter().flat_map(str::lines);
         let named = lines.filter_map(|line| line.split(',').nth(1));
         let is_person = |name: &&str| !name.contains([':', '*']) && !["auto", "default"].contains(name);
-        named.map(str::trim).filter(is_person)
+        named.map(str::trim).filter(is_person).chain(["admin"])
     }
 
     async fn fill(&self, world: &World) {

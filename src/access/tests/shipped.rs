@@ -89,16 +89,16 @@ fn the_shipped_roles_may_exactly_this() {
     releasers shop/prod view:dnf deploy:d rollback:dnf cancel:dnf lock:dnf approve:dnf
     releasers shop view:dnf approve:dnf
     releasers everything view:dnf approve:dnf
-    auditors shop/dev view:dnf
-    auditors shop/beta view:dnf
-    auditors shop/prod view:dnf
-    auditors shop view:dnf
-    auditors everything view:dnf
-    sysadmins shop/dev view:dnf deploy:dnf rollback:dnf cancel:dnf lock:dnf approve:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins shop/beta view:dnf deploy:dnf rollback:dnf cancel:dnf lock:dnf approve:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins shop/prod view:dnf deploy:dn rollback:dnf cancel:dnf lock:dnf approve:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins shop view:dnf deploy:dn rollback:dnf cancel:dnf lock:dnf approve:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins everything view:dnf deploy:dnf rollback:dnf cancel:dnf lock:dnf approve:dnf configure:dnf impersonate:dnf administer:dnf
+    auditors shop/dev view:dnf audit:dnf
+    auditors shop/beta view:dnf audit:dnf
+    auditors shop/prod view:dnf audit:dnf
+    auditors shop view:dnf audit:dnf
+    auditors everything view:dnf audit:dnf
+    sysadmins shop/dev view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins shop/beta view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins shop/prod view:dnf deploy:dn rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins shop view:dnf deploy:dn rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins everything view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
     ");
 }
 
