@@ -135,7 +135,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
 async fn switch(name: &str, config: &ConfigArgs, disabled: bool) -> Result<(), CommandFailure> {
     let store = data::open_current(&config.load()?).await?;
     let user = accounts::set_disabled(&store, &data::operator(), name, disabled).await?;
-    let state = if disabled { "shut out" } else { "let in" };
+    let state = if disabled { "disabled" } else { "enabled" };
     say(format_args!("User “{}” is {state}.", user.name));
     Ok(())
 }
