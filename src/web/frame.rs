@@ -110,7 +110,7 @@ pub struct Frame {
 
 /// What decides about the navigation.
 #[derive(Debug, Clone, Copy)]
-pub struct Rights {
+pub struct NavRights {
     /// Whether they may read the audit log.
     pub audits: bool,
     /// Whether they may configure everything.
@@ -118,7 +118,7 @@ pub struct Rights {
 }
 
 /// The navigation for whoever has `rights`, on a page of `section`.
-pub fn nav(section: Section, rights: Rights) -> Vec<NavItem> {
+pub fn nav(section: Section, rights: NavRights) -> Vec<NavItem> {
     let item = |label, icon, url, of| NavItem {
         label,
         icon,

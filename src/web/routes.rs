@@ -67,7 +67,7 @@ fn table() -> Table {
             "/projects/:project/:environment/servers/:server",
             get(environment::live_release).post(environment::read_files),
         );
-    pages::admin::routes(routes)
+    pages::admin::routes::routes(routes)
         .at(urls::audit(), get(pages::audit::show))
         .at(urls::audit_verify(), post(pages::audit::verify))
 }

@@ -12,7 +12,7 @@ use poem::{FromRequest, Request, RequestBody};
 use tower_sessions::Session;
 
 use super::flash::Flash;
-use super::frame::{Banner, Frame, Rights, Section, Theme, nav};
+use super::frame::{Banner, Frame, NavRights, Section, Theme, nav};
 use super::principal::{self, Principal};
 use super::settings::Settings;
 use super::site::Site;
@@ -217,7 +217,7 @@ impl Visitor {
             let policy = self.app().policy();
             policy.may(self.actor(), action, &Resource::Everything, self.now())
         };
-        let rights = Rights {
+        let rights = NavRights {
             audits: may(Action::Audit),
             configures: may(Action::Configure),
         };

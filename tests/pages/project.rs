@@ -123,7 +123,7 @@ async fn a_whole_project_is_locked_on_its_page() {
     assert!(page.contains("action=\"/locks/projects/shop\""), "{page}");
     let refused = pages.send("/locks/projects/shop", &[("csrf", &token)]).await;
     assert_eq!(refused.status(), 422);
-    assert!(refused.text().await.unwrap().contains("Say why"));
+    assert!(refused.text().await.unwrap().contains("Give a reason"));
     let form = [("csrf", token.as_str()), ("reason", "Moving house")];
     let locked = pages.send("/locks/projects/shop", &form).await;
     let page = pages.page(&location(&locked)).await;

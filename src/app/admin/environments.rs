@@ -6,7 +6,7 @@ use serde_json::json;
 
 use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
-use super::values::{Excluded, RemoteUser, Shared, Within};
+use super::values::{Excluded, RemoteUser, SharedPaths, Within};
 use super::variables::VariablesSpec;
 use super::{demand_other_name, demand_project};
 use crate::access::Permit;
@@ -57,7 +57,7 @@ pub struct EnvironmentSpec {
     /// See [`EnvironmentOptions::excluded`].
     pub excluded: Excluded,
     /// See [`EnvironmentOptions::shared`].
-    pub shared: Shared,
+    pub shared: SharedPaths,
     /// See [`EnvironmentOptions::variables`].
     pub variables: VariablesSpec,
     /// See [`EnvironmentOptions::local_timeout`].

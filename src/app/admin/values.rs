@@ -153,9 +153,9 @@ impl TryFrom<Vec<String>> for Excluded {
 
 /// Paths that releases share.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shared(pub(super) Vec<String>);
+pub struct SharedPaths(pub(super) Vec<String>);
 
-impl TryFrom<Vec<String>> for Shared {
+impl TryFrom<Vec<String>> for SharedPaths {
     type Error = String;
 
     fn try_from(shared: Vec<String>) -> Result<Self, String> {

@@ -10,7 +10,7 @@ use super::super::data;
 use super::super::fleet::{SampleEnvironment, method};
 use super::super::moments::Chance;
 use super::super::repositories::SampleCommit;
-use super::shapes::{Fate, Past, PastDeployment, PastServer, PastStep};
+use super::shapes::{Past, PastDeployment, PastServer, PastStep, PlannedEnd};
 use crate::domain::deployment::ServerState;
 use crate::domain::{CommitId, DeploymentState, Instant, Phase, StepKind, StepState, SyncMethod};
 
@@ -136,41 +136,41 @@ pub(super) fn write(
         queued_at: past.at,
         started_at,
         finished_at: clock,
-        cancelled_by: (past.fate == Fate::Cancelled).then_some(past.actor),
+        cancelled_by: (past.fate == PlannedEnd::Cancelled).then_some(past.actor),
         outcome,
         servers,
         steps,
     }
 }
 
-fn ending(fate: Fate, actor: &str, servers: &[PastServer]) -> (DeploymentState, Phase, String) {
+fn ending(fate: PlannedEnd, actor: &str, servers: &[PastServer]) -> (DeploymentState, Phase, String) {
     let count = |number: usize| match number {
         1 => "1 server".to_owned(),
         number => format!("{number} servers"),
     };
     let last = servers.last().map_or("", |server| server.name);
     match fate {
-        Fate::Good => (
+        PlannedEnd::Good => (
             DeploymentState::Succeeded,
             Phase::Finish,
             format!("{} deployed.", count(servers.len())),
         ),
-        Fate::Unreachable => (
+        PlannedEnd::Unreachable => (
             DeploymentState::Failed,
             Phase::Check,
             format!("{last} could not be reached. No server was touched."),
         ),
-        Fate::LocalTests => (
+        PlannedEnd::LocalTests => (
             DeploymentState::Failed,
             Phase::Prepare,
             "tests/run_local_tests.sh ended with exit code 1. No server was touched.".to_owned(),
         ),
-        Fate::LastServer => (
+        PlannedEnd::LastServer => (
             DeploymentState::Failed,
             Phase::RollOut,
             format!("Failed on {last}. Deployed to {}.", count(servers.len() - 1)),
         ),
-        Fate::Cancelled => (
+        PlannedEnd::Cancelled => (
             DeploymentState::Cancelled,
             Phase::Prepare,
             format!("Cancelled by {actor}."),
@@ -182,7 +182,7 @@ fn ending(fate: Fate, actor: &str, servers: &[PastServer]) -> (DeploymentState, 
 struct Writer<'a> {
     place: &'static SampleEnvironment,
     commit: &'a SampleCommit,
-    fate: Fate,
+    fate: PlannedEnd,
     /// The server that fails, if one does.
     last: &'static str,
     servers: Vec<PastServer>,
@@ -272,11 +272,11 @@ impl Writer<'_> {
             StepKind::Predeploy
         };
         match (self.fate, kind) {
-            (Fate::Unreachable, StepKind::Check) | (Fate::LocalTests, StepKind::LocalTests) => {
+            (PlannedEnd::Unreachable, StepKind::Check) | (PlannedEnd::LocalTests, StepKind::LocalTests) => {
                 Some(StepState::Failed)
             }
-            (Fate::LastServer, StepKind::Tests) if server == Some(self.last) => Some(StepState::Failed),
-            (Fate::Cancelled, _) if kind == cancelled_in => Some(StepState::Cancelled),
+            (PlannedEnd::LastServer, StepKind::Tests) if server == Some(self.last) => Some(StepState::Failed),
+            (PlannedEnd::Cancelled, _) if kind == cancelled_in => Some(StepState::Cancelled),
             _ => None,
         }
     }

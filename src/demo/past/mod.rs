@@ -15,7 +15,7 @@ use super::moments::Chance;
 use super::repositories::{Sample, SampleCommit};
 use crate::domain::{CommitId, DeploymentState, Instant, Kind, StepKind};
 use details::TEXTS;
-use shapes::{Fate, Past};
+use shapes::{Past, PlannedEnd};
 pub use shapes::{PastDeployment, PastServer};
 
 /// The environment in which one server has a newer commit than the other.
@@ -73,11 +73,11 @@ impl Life {
             let is_newest = Some(&commit.id) == newest.as_ref();
             match (place.project.as_str(), place.name.as_str()) {
                 ("orders-api", "dev") if is_newest => {
-                    self.deploy(commit, ready + Duration::minutes(9), Fate::LocalTests);
+                    self.deploy(commit, ready + Duration::minutes(9), PlannedEnd::LocalTests);
                 }
                 ("mobile-backend", "preview") if is_newest => {
                     let at = (ready + Duration::minutes(20)).max(self.now - Duration::hours(5));
-                    self.deploy(commit, at, Fate::LastServer);
+                    self.deploy(commit, at, PlannedEnd::LastServer);
                 }
                 // What nobody has deployed yet waits for the visitor.
                 ("mobile-backend" | "handbook", "dev") if is_newest => {}
@@ -88,7 +88,7 @@ impl Life {
         if let Some((commit, ready)) = strays.into_iter().rev().nth(1) {
             let at = (ready + Duration::minutes(10)).max(self.now - Duration::minutes(200));
             let only = place.active_servers().next().map(|(server, _)| server);
-            self.deploy_to(commit, at, Fate::Good, only);
+            self.deploy_to(commit, at, PlannedEnd::Good, only);
         }
     }
 
@@ -112,26 +112,26 @@ impl Life {
         }
         self.deploy(commit, at, fate);
         let bad_luck = self.place.name == "prod" && self.chance.percent(18);
-        if bad_luck && fate == Fate::Good {
+        if bad_luck && fate == PlannedEnd::Good {
             self.roll_back();
         }
     }
 
-    fn fate(&mut self) -> Fate {
+    fn fate(&mut self) -> PlannedEnd {
         match self.chance.below(100) {
-            _ if self.on_servers.is_empty() => Fate::Good,
-            0..=4 => Fate::Unreachable,
-            5..=10 if !details::lacks(&self.place.project, StepKind::LocalTests) => Fate::LocalTests,
-            11..=15 => Fate::Cancelled,
-            _ => Fate::Good,
+            _ if self.on_servers.is_empty() => PlannedEnd::Good,
+            0..=4 => PlannedEnd::Unreachable,
+            5..=10 if !details::lacks(&self.place.project, StepKind::LocalTests) => PlannedEnd::LocalTests,
+            11..=15 => PlannedEnd::Cancelled,
+            _ => PlannedEnd::Good,
         }
     }
 
-    fn deploy(&mut self, commit: SampleCommit, at: Instant, fate: Fate) {
+    fn deploy(&mut self, commit: SampleCommit, at: Instant, fate: PlannedEnd) {
         self.deploy_to(commit, at, fate, None);
     }
 
-    fn deploy_to(&mut self, commit: SampleCommit, at: Instant, fate: Fate, only: Option<&'static str>) {
+    fn deploy_to(&mut self, commit: SampleCommit, at: Instant, fate: PlannedEnd, only: Option<&'static str>) {
         let kind = match (self.place.auto_deploy, self.place.source()) {
             (true, _) => Kind::Automatic,
             (false, Some(_)) => Kind::Promotion,
@@ -191,7 +191,7 @@ impl Life {
             actor: "ines",
             reason: &TEXTS.rolled_back,
             at,
-            fate: Fate::Good,
+            fate: PlannedEnd::Good,
             only: None,
         };
         let commit = before.commit.clone();

@@ -64,7 +64,7 @@ pub struct PastStep {
 
 /// How a deployment is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum PlannedEnd {
     Good,
     /// A server does not answer: no server is touched.
     Unreachable,
@@ -82,6 +82,6 @@ pub(super) struct Past {
     pub actor: &'static str,
     pub reason: &'static str,
     pub at: Instant,
-    pub fate: Fate,
+    pub fate: PlannedEnd,
     pub only: Option<&'static str>,
 }

@@ -1,0 +1,69 @@
+//! The addresses of the pages where an installation is configured.
+
+use super::{balancers, clusters, environments, host_keys, overview, policy, projects, servers, users};
+use crate::web::table::{Table, get, post};
+use crate::web::urls;
+
+/// The routes of these pages.
+pub fn routes(routes: Table) -> Table {
+    routes
+        .at(urls::admin(), get(overview::show))
+        .at(urls::admin_lock(), post(overview::lock))
+        .at(urls::admin_policy(), get(policy::show))
+        .at(urls::admin_projects(), get(projects::list))
+        .at(urls::admin_new_project(), get(projects::new).post(projects::add))
+        .at(
+            "/admin/projects/:project",
+            get(projects::show).post(projects::edit),
+        )
+        .at("/admin/projects/:project/delete", post(projects::delete))
+        .at(
+            "/admin/projects/:project/new",
+            get(environments::new).post(environments::add),
+        )
+        .at(
+            "/admin/projects/:project/environments/:environment",
+            get(environments::show).post(environments::edit),
+        )
+        .at(
+            "/admin/projects/:project/environments/:environment/move",
+            post(environments::shift),
+        )
+        .at(
+            "/admin/projects/:project/environments/:environment/delete",
+            post(environments::delete),
+        )
+        .at(urls::admin_servers(), get(servers::list))
+        .at(urls::admin_new_server(), get(servers::new).post(servers::add))
+        .at("/admin/servers/:id", get(servers::show).post(servers::edit))
+        .at("/admin/servers/:id/active", post(servers::set_active))
+        .at("/admin/servers/:id/test", get(servers::back).post(servers::test))
+        .at("/admin/servers/:id/delete", post(servers::delete))
+        .at(
+            "/admin/servers/:id/key",
+            get(servers::back).post(host_keys::fetch),
+        )
+        .at("/admin/servers/:id/trust", post(host_keys::trust))
+        .at("/admin/servers/:id/forget", post(host_keys::forget))
+        .at(urls::admin_balancers(), get(balancers::list))
+        .at(
+            urls::admin_new_balancer(),
+            get(balancers::new).post(balancers::add),
+        )
+        .at("/admin/balancers/:id", get(balancers::show).post(balancers::edit))
+        .at("/admin/balancers/:id/act", post(balancers::act))
+        .at("/admin/balancers/:id/delete", post(balancers::delete))
+        .at(urls::admin_clusters(), get(clusters::list))
+        .at(urls::admin_new_cluster(), get(clusters::new).post(clusters::add))
+        .at(
+            "/admin/clusters/:cluster",
+            get(clusters::show).post(clusters::edit),
+        )
+        .at("/admin/clusters/:cluster/delete", post(clusters::delete))
+        .at(urls::admin_users(), get(users::list))
+        .at(urls::admin_new_user(), get(users::new).post(users::add))
+        .at("/admin/users/:user", get(users::show).post(users::edit))
+        .at("/admin/users/:user/disabled", post(users::set_disabled))
+        .at("/admin/users/:user/password", post(users::set_password))
+        .at("/admin/users/:user/delete", post(users::delete))
+}
