@@ -64,9 +64,10 @@ async fn a_nul_is_refused_before_any_database_sees_it() {
         assert!(page.contains("holds a NUL character"), "{page}");
     }
     let response = site
-        .post("/login", &[("name", "ad\0min"), ("password", PASSWORD)])
+        .post("/profile", &[("old", "ad\0min"), ("password", PASSWORD)])
         .await;
     assert_eq!(response.status(), 422);
+    assert!(response.text().await.unwrap().contains("holds a NUL character"));
     // What only looks like one, as it is sent twice encoded, is a text like others.
     assert_eq!(site.get("/history?user=%2500").await.status(), 200);
 }
