@@ -5,160 +5,23 @@
 //! combined here; there is no query per project or per server.
 
 mod known;
+mod place;
 
 use std::collections::{HashMap, HashSet};
 
 pub(super) use known::Known;
+pub use place::{Coming, Place, PlaceServer, Runs};
 
 use super::App;
-use super::naming::{Choice, place as find, resource};
+use super::naming::{place as find, resource};
 use crate::domain::deployment::ServerState;
 use crate::domain::{
-    Action, Actor, ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name,
-    Observation, Project, Refusal, Resource, Result, Server, ServerId, ServerRelease,
+    Action, Actor, Deployment, DeploymentId, Environment, Project, Refusal, Resource, Result, ServerId,
 };
 use crate::store::{deployments, environments, projects};
 
 /// How many past deployments a project's page lists.
 const LAST_DEPLOYMENTS: u64 = 10;
-
-/// The present state of an environment.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The environment.
-    pub environment: Environment,
-    /// Its servers in rollout order, each once.
-    pub servers: Vec<PlaceServer>,
-    /// The commits its active servers run, most servers first. More than one entry is drift.
-    pub runs: Vec<Runs>,
-    /// Active servers without a release.
-    pub empty: usize,
-    /// The last deployment, whatever its outcome.
-    pub last: Option<Deployment>,
-    /// Deployments that run or wait, running ones first.
-    pub open: Vec<Coming>,
-    /// The lock that stops deployments to it.
-    pub lock: Option<Lock>,
-}
-
-/// A server of an environment.
-#[derive(Debug, Clone)]
-pub struct PlaceServer {
-    /// The server.
-    pub server: Server,
-    /// The cluster it is reached through.
-    pub cluster: Name,
-    /// The id of that cluster.
-    pub cluster_id: ClusterId,
-    /// The release deployed there last.
-    pub release: Option<ServerRelease>,
-    /// The last observation.
-    pub observed: Option<Observation>,
-    /// The deployment that left it out of service, if one did.
-    pub left_out: Option<DeploymentId>,
-}
-
-/// A commit that runs on some servers of an environment.
-#[derive(Debug, Clone)]
-pub struct Runs {
-    /// The commit.
-    pub commit: CommitId,
-    /// The first line of its message; empty when nobody remembers.
-    pub title: String,
-    /// Who deployed it; empty when nobody remembers.
-    pub actor: String,
-    /// How many servers run it.
-    pub servers: usize,
-    /// When it came to the last of them.
-    pub at: Instant,
-}
-
-/// A deployment that runs or waits.
-#[derive(Debug, Clone)]
-pub struct Coming {
-    /// Itself.
-    pub deployment: Deployment,
-    /// How many servers it is through with.
-    pub done: usize,
-    /// How many there are.
-    pub total: usize,
-}
-
-impl Place {
-    /// Its active servers that a deployment left out of service.
-    pub fn left_out(&self) -> Vec<&PlaceServer> {
-        let active = self.servers.iter().filter(|one| one.server.active);
-        active.filter(|one| one.left_out.is_some()).collect()
-    }
-
-    /// What most of its servers run.
-    pub fn current(&self) -> Option<&Runs> {
-        self.runs.first()
-    }
-
-    /// How many of its servers are deployed to at all.
-    pub fn active(&self) -> usize {
-        self.servers.iter().filter(|one| one.server.active).count()
-    }
-
-    /// Whether its servers run different commits.
-    pub fn drifts(&self) -> bool {
-        self.runs.len() > 1
-    }
-
-    /// Its server of this name.
-    pub fn server(&self, name: &str) -> Option<&PlaceServer> {
-        self.servers.iter().find(|one| one.server.name.as_str() == name)
-    }
-}
-
-impl PlaceServer {
-    /// What it said when it was asked after the last release was put there, if it could be asked.
-    pub fn seen(&self) -> Option<&Observation> {
-        let placed = self.release.as_ref().map(|release| release.at);
-        let is_newer = |seen: &&Observation| placed.is_none_or(|placed| seen.at > placed);
-        self.observed
-            .as_ref()
-            .filter(is_newer)
-            .filter(|seen| seen.trouble.is_empty())
-    }
-
-    /// What runs there and since when: as it said itself, or else as we put it there.
-    pub fn runs(&self) -> Option<(String, Instant)> {
-        if let Some(release) = self.seen().and_then(|seen| seen.release.as_ref()) {
-            return Some((release.commit.clone(), release.at));
-        }
-        let release = self.release.as_ref()?;
-        Some((release.commit.to_string(), release.at))
-    }
-
-    /// How what it says differs from what was put there, as a sentence.
-    pub fn differs(&self) -> Option<String> {
-        let seen = self.seen()?;
-        let placed = self.release.as_ref()?;
-        match &seen.release {
-            Some(release) if release.commit == placed.commit.as_str() => None,
-            Some(release) => Some(format!(
-                "Runs {}, though {} was deployed to it.",
-                release.commit.get(..8).unwrap_or(&release.commit),
-                placed.commit.short()
-            )),
-            None => Some(format!(
-                "The deployed release {} is missing.",
-                placed.commit.short()
-            )),
-        }
-    }
-
-    /// Whether a choice of servers means it.
-    pub fn is_meant(&self, choice: Choice) -> bool {
-        match choice {
-            Choice::All => true,
-            Choice::Cluster(id) => self.cluster_id == id,
-            Choice::Server(id) => self.server.id == id,
-        }
-    }
-}
 
 /// A project with its environments, as somebody may see them.
 #[derive(Debug, Clone)]

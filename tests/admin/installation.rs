@@ -215,7 +215,10 @@ async fn a_server_that_does_not_answer_is_reported_in_a_sentence() {
     );
     let test = format!("{server}/test");
     let (status, _, said) = send(&site, &server, &test, &[]).await;
-    assert!(status == 422 && said.contains("name the user to try"), "{said}");
+    assert!(
+        status == 422 && said.contains("enter the user to log in as"),
+        "{said}"
+    );
     let (status, _, said) = send(&site, &server, &test, &[("user", "deploy")]).await;
     assert!(status == 200 && said.contains("cannot be reached"), "{said}");
 }

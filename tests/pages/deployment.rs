@@ -132,7 +132,7 @@ async fn acts_follow_a_renamed_environment_and_not_the_one_that_took_its_name() 
         .send(&format!("/deployments/{}/again", old.id), &[("csrf", &token)])
         .await;
     assert_eq!(refused.status(), StatusCode::CONFLICT);
-    assert!(refused.text().await.unwrap().contains("is gone"));
+    assert!(refused.text().await.unwrap().contains("was deleted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Coming, Place, PlaceServer, Runs};
+use super::place::{Coming, Place, PlaceServer, Runs};
 use crate::app::App;
 use crate::domain::{
     Cluster, ClusterId, CommitId, Deployment, DeploymentId, Environment, EnvironmentId, Instant, Lock,
