@@ -64,7 +64,6 @@ words! {
 /// An answer and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
-    /// What the deployment is to do now.
     pub answer: Answer,
     pub by: Answerer,
     pub at: Instant,

@@ -108,7 +108,11 @@ async fn an_approval_comes_in_time_or_not_at_all() {
         .await
         .unwrap_err();
 
-    assert!(late.message().contains("was 2026-11-22 14:00 UTC"), "{late}");
+    assert!(
+        late.message()
+            .contains("deadline of deployment 1 was 2026-11-22 14:00 UTC"),
+        "{late}"
+    );
     assert_eq!(state(&world, id).await, DeploymentState::Awaiting);
 }
 

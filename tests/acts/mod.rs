@@ -57,6 +57,7 @@ fn wanted(commit: &str) -> DeployRequest {
 }
 
 async fn ask(world: &World, who: &str, wanted: DeployRequest) -> Result<Requested> {
+    world.account(who).await;
     deployments::request(&world.app, &person(who), wanted).await
 }
 

@@ -1,4 +1,4 @@
-//! What is known of one environment at present: its servers, what they run, what is coming.
+//! The present state of an environment and of its servers.
 
 use crate::app::naming::Choice;
 use crate::domain::{
