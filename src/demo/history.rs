@@ -22,7 +22,7 @@ pub enum GitEvent {
     /// A branch is merged into another one, with a merge commit.
     Merge(Merge),
     /// A commit; the first one begins [`MAIN`].
-    Commit(Commit),
+    Commit(Box<Commit>),
 }
 
 /// A branch begins where another one stands.
