@@ -13,12 +13,8 @@
 )]
 
 #[allow(dead_code)]
-#[path = "../tests/support/databases.rs"]
-mod databases;
-#[allow(dead_code)]
 #[path = "../tests/git/support.rs"]
 mod git_support;
-#[allow(dead_code)]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -15,6 +15,7 @@
 #[allow(dead_code)]
 #[path = "../tests/support/leftovers.rs"]
 mod leftovers;
+#[allow(dead_code)]
 #[path = "../tests/support/sshd.rs"]
 mod sshd;
 

@@ -331,7 +331,7 @@ async fn a_project_that_shares_files_between_releases_keeps_its_name() {
 
     let mut prod = environments::by_name(store, shop.id, "prod").await.unwrap();
     prod.options.shared.clear();
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     environments::update(&tx, &prod).await.unwrap();
     crate::support::store::bring_in(tx).await;
     assert_eq!(send(&site, path, path, &form).await.0, 303);

@@ -40,7 +40,7 @@ fn the_command_line_refuses_the_same_user_names_as_the_form() {
     let here = Installation::new();
     let mut command = here.command("user add bob --generate");
     let told = run(command.args(["--display-name", "Bob\tthe builder", "--email", "nowhere"]));
-    told.badly("on one line. “nowhere” is not a mail address.");
+    told.badly("on one line. “nowhere” is not an e-mail address.");
     let mut command = here.command("user add bob --generate");
     run(command.args(["--display-name", " Bob ", "--email", " bob@example.org "]))
         .well("User “bob” was added.");

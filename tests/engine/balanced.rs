@@ -137,7 +137,7 @@ async fn a_server_in_two_clusters_is_deployed_to_once_and_an_inactive_cluster_is
         .unwrap();
     let mut lonely = deployer::store::servers::by_name(store, "web3").await.unwrap();
     lonely.active = false;
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     deployer::store::servers::update(&tx, &lonely).await.unwrap();
     second.members.push(first.members[1].clone());
     deployer::store::clusters::update(&tx, &second).await.unwrap();

@@ -250,7 +250,7 @@ async fn check_pages_of(fleet: &Fleet, port: u16) {
         attempts: 2,
         ..HealthCheck::default()
     });
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     environments::update(&tx, &environment).await.unwrap();
     crate::support::store::bring_in(tx).await;
 }

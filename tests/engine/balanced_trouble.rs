@@ -78,7 +78,7 @@ async fn a_balancer_that_does_not_know_a_server_stops_a_deployment_before_anythi
         .await
         .unwrap();
     cluster.members[1].balancer_name = Some("other".into());
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     deployer::store::clusters::update(&tx, &cluster).await.unwrap();
     crate::support::store::bring_in(tx).await;
     fleet.world.script("deploy.sh", "exit 0");
@@ -98,7 +98,7 @@ async fn a_balancer_that_does_not_know_a_server_stops_a_deployment_before_anythi
     // By the name the balancer has, it goes.
     cluster.members.swap(0, 1);
     cluster.members[0].balancer_name = Some("web2".into());
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     deployer::store::clusters::update(&tx, &cluster).await.unwrap();
     crate::support::store::bring_in(tx).await;
     assert_eq!(

@@ -73,7 +73,7 @@ impl Fleet {
         use deployer::store::{balancers, clusters};
         let store = &self.world.store;
         let row = crate::support::haproxy::row("runtime", &[self.haproxy.endpoint("runtime")]);
-        let tx = crate::support::store::change(&store).await;
+        let tx = crate::support::store::change(store).await;
         let row = balancers::insert(&tx, &row).await.unwrap();
         for mut cluster in clusters::list(store).await.unwrap() {
             cluster.balancer = Some(row.id);

@@ -310,7 +310,7 @@ async fn two_environments_never_write_to_the_same_directory() {
         dev.remote_user = dev_user.map_or(dev.remote_user, str::to_owned);
         let mut beta = environments::by_name(store, project.id, "beta").await.unwrap();
         beta.target_path = beta_path.parse().unwrap();
-        let tx = crate::support::store::change(&store).await;
+        let tx = crate::support::store::change(store).await;
         environments::update(&tx, &dev).await.unwrap();
         environments::update(&tx, &beta).await.unwrap();
         crate::support::store::bring_in(tx).await;

@@ -24,7 +24,7 @@ async fn deployments_that_share_a_server_never_run_at_once() {
     world.repository.git(&["branch", "side"]);
     world.commit("Side").await;
     other.branch = "side".parse().unwrap();
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     deployer::store::environments::update(&tx, &other).await.unwrap();
     crate::support::store::bring_in(tx).await;
 

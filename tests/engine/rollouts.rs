@@ -260,7 +260,7 @@ async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
     let store = &world.store;
     let mut server = deployer::store::servers::by_name(store, "web2").await.unwrap();
     server.active = false;
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     deployer::store::servers::update(&tx, &server).await.unwrap();
     crate::support::store::bring_in(tx).await;
 

@@ -102,7 +102,7 @@ async fn acts_follow_a_renamed_environment_and_not_the_one_that_took_its_name() 
     let mut shop = projects::by_name(store, "shop").await.unwrap();
     let mut dev = environments::by_name(store, shop.id, "dev").await.unwrap();
     let (mut other, mut others) = (shop.clone(), dev.clone());
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     shop.name = "store".parse().unwrap();
     projects::update(&tx, &shop).await.unwrap();
     dev.name = "stage".parse().unwrap();
@@ -122,7 +122,7 @@ async fn acts_follow_a_renamed_environment_and_not_the_one_that_took_its_name() 
     );
     assert_eq!(again.environment_id, old.environment_id);
 
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     projects::delete(&tx, shop.id).await.unwrap();
     crate::support::store::bring_in(tx).await;
     let page = page_of(&pages, old.id).await;

@@ -346,7 +346,7 @@ async fn the_reason_for_skipping_a_server_is_shown() {
     let store = &pages.world.store;
     let mut web2 = deployer::store::servers::by_name(store, "web2").await.unwrap();
     web2.active = false;
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     deployer::store::servers::update(&tx, &web2).await.unwrap();
     crate::support::store::bring_in(tx).await;
     let page = pages.page(&format!("/projects/shop/dev?commit={commit}")).await;

@@ -101,7 +101,7 @@ impl Fleet {
         let row = haproxy::row(self.kind, &[self.haproxy.endpoint(self.kind)]);
         let mut backends = self.backends.iter();
         let all = clusters::list(store).await.unwrap();
-        let tx = crate::support::store::change(&store).await;
+        let tx = crate::support::store::change(store).await;
         let row = balancers::insert(&tx, &row).await.unwrap();
         for mut cluster in all {
             cluster.balancer = Some(row.id);

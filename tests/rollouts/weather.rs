@@ -30,7 +30,7 @@ async fn deactivate(world: &World, name: &str) {
     let store = &world.store;
     let mut server = servers::by_name(store, name).await.unwrap();
     server.active = false;
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     servers::update(&tx, &server).await.unwrap();
     crate::support::store::bring_in(tx).await;
 }
@@ -193,7 +193,7 @@ async fn two_simultaneous_deployments_run_one_after_the_other() {
 
     let (one, two) = (world.end(ids.0).await, world.end(ids.1).await);
     for deployment in [&one, &two] {
-        world.assert_outcome(&deployment, "2 servers deployed.").await;
+        world.assert_outcome(deployment, "2 servers deployed.").await;
     }
     let (first, second) = if one.id < two.id { (one, two) } else { (two, one) };
     assert!(second.started_at >= first.finished_at, "both ran at once");

@@ -19,7 +19,7 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
             places.push((project.clone(), environment));
         }
     }
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     for number in 0..60_u64 {
         let (project, environment) = &places[number as usize % 4];
         let mut new = deployment(project, environment, &[]);

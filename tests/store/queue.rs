@@ -18,7 +18,7 @@ async fn fill(store: &TestStore) {
     for number in 0..10 {
         environments.push(store.environment(&shop, &format!("e{number}"), &[]).await);
     }
-    let tx = crate::support::store::change(&store).await;
+    let tx = crate::support::store::change(store).await;
     for number in 0..200 {
         // Each wants two servers; neighbours and environments overlap in every way.
         let servers = [hosts[number % 12].clone(), hosts[(number * 5 + 1) % 12].clone()];

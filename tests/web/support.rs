@@ -39,6 +39,7 @@ pub struct TestSite {
 }
 
 /// What makes one test's site differ from another's.
+#[derive(Default)]
 pub struct Options {
     pub https: bool,
     /// Lines beside those of the shipped policy.
@@ -47,17 +48,6 @@ pub struct Options {
     pub judge_every: Option<Duration>,
     /// Where the database is, when it is not an SQLite file of the site's own.
     pub database: Option<String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            https: false,
-            policy: None,
-            judge_every: None,
-            database: None,
-        }
-    }
 }
 
 /// A browser with an empty cookie jar.
