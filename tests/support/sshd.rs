@@ -10,7 +10,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -115,6 +115,8 @@ impl Builder {
         fs::create_dir(&home).expect("a home");
         let accepted = dir.path().join("authorized_keys");
         fs::copy(client_key.with_extension("pub"), &accepted).expect("the public key is beside it");
+        // Whoever else logs in is refused, also where everybody may look into this directory.
+        fs::set_permissions(&accepted, fs::Permissions::from_mode(0o600)).expect("it is ours");
         let ports = free_ports(self.listeners);
         let config = dir.path().join("sshd_config");
         let mut text = format!(
