@@ -2,15 +2,11 @@
 
 mod drift;
 mod fleet;
-mod foreign;
 mod in_place;
-mod login_shells;
 mod missing;
-mod modes;
 mod ownership;
 mod random;
 mod releases;
-mod survival;
 mod trouble;
 
 use std::fs;
@@ -22,8 +18,8 @@ use std::time::Duration;
 use deployer::domain::{DeploymentId, EnvironmentOptions, Instant, SyncMethod};
 use deployer::ssh::{Pool, Session};
 use deployer::sync::{
-    Activated, Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules,
-    Source, Stamp, Trust, activate, go_back, inspect,
+    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules, Source,
+    Stamp, Trust, activate, inspect,
 };
 use tempfile::TempDir;
 
@@ -198,22 +194,17 @@ impl Site {
     async fn put_in_service(&mut self) -> Result<Delivered, Error> {
         let delivered = self.deliver().await?;
         if self.layout.method == SyncMethod::Symlink {
-            self.switch(&delivered.directory).await?;
+            let id = DeploymentId(self.deployments);
+            activate(
+                &self.session,
+                &self.layout,
+                &delivered.directory,
+                id,
+                &self.limits,
+            )
+            .await?;
         }
         Ok(delivered)
-    }
-
-    /// Puts a release in service, as the last deployment.
-    async fn switch(&self, release: &str) -> Result<Activated, Error> {
-        let id = DeploymentId(self.deployments);
-        activate(&self.session, &self.layout, release, id, &self.limits).await
-    }
-
-    /// Goes back to a release.
-    async fn roll_back(&mut self, release: &str) -> Result<Activated, Error> {
-        self.deployments += 1;
-        let id = DeploymentId(self.deployments);
-        go_back(&self.session, &self.layout, release, id, &self.limits).await
     }
 
     /// [`Self::deploy`] without a look at the contents.
