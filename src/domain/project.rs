@@ -96,11 +96,11 @@ impl Environment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EnvironmentOptions {
-    /// Paths (relative, `/` separated, `*` and `?` within a name) kept on the server as they are:
-    /// never sent, never deleted, never part of the digest.
+    /// Paths (relative, `/` separated, `*` and `?` within a name) that are never sent. In place they
+    /// are left alone; with releases, one without wildcards is kept beside them and linked into each.
     pub excluded: Vec<String>,
-    /// Paths that live beside the releases and are linked into each one; in place, where there are
-    /// no releases, they are kept as excluded ones are.
+    /// Paths kept beside the releases and linked into each one, in common with the project's other
+    /// environments there; in place they are left alone.
     pub shared: Vec<String>,
     /// Environment variables for every script.
     pub variables: BTreeMap<String, Variable>,

@@ -1,8 +1,8 @@
 //! One file of a commit, without exporting the others.
 
-use std::path::Path;
+use std::collections::VecDeque;
 
-use git2::{ErrorCode, ObjectType};
+use git2::{Oid, Repository, Tree};
 
 use super::error::Result;
 use super::export::within;
@@ -20,11 +20,19 @@ pub struct CommitFile {
 
 /// Git's mode of a file that may be run.
 const EXECUTABLE: i32 = 0o100_755;
-/// Git's kind of a plain file, in the mode's upper bits.
+/// Where a mode has the kind, and the kinds.
+const KIND: i32 = 0o170_000;
 const PLAIN: i32 = 0o100_000;
+const DIRECTORY: i32 = 0o040_000;
+const LINK: i32 = 0o120_000;
+/// As many links on the way to one file as Linux follows.
+const MOST_LINKS: usize = 40;
+/// The longest path that Linux takes, and so the longest target of a link.
+const LONGEST_LINK: usize = 4096;
 
 impl Mirror {
-    /// The file at `path` (relative, `/` separated) of `commit`; `None` when there is no plain file.
+    /// The file at `path` (relative, `/` separated) of `commit`, also through symbolic links inside
+    /// its tree; `None` when there is no plain file.
     ///
     /// # Errors
     /// [`super::Error::Vanished`], [`super::Error::TooLarge`]; a mirror that cannot be read.
@@ -32,18 +40,12 @@ impl Mirror {
         let commit = commit.clone();
         self.read(move |repository, inner| {
             let tree = find_commit(repository, &commit)?.tree()?;
-            let entry = match tree.get_path(Path::new(path)) {
-                Ok(entry) => entry,
-                Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            let mode = entry.filemode();
-            if entry.kind() != Some(ObjectType::Blob) || mode & 0o170_000 != PLAIN {
+            let Some((id, mode)) = find(repository, tree, path)? else {
                 return Ok(None);
-            }
-            let (size, _) = repository.odb()?.read_header(entry.id())?;
+            };
+            let (size, _) = repository.odb()?.read_header(id)?;
             within(inner.options.whole_file_limit, size, || path.to_owned())?;
-            let blob = repository.find_blob(entry.id())?;
+            let blob = repository.find_blob(id)?;
             Ok(Some(CommitFile {
                 bytes: blob.content().to_vec(),
                 executable: mode == EXECUTABLE,
@@ -51,4 +53,45 @@ impl Mirror {
         })
         .await
     }
+}
+
+/// The object and mode of the plain file at `path` below `tree`, through links that stay inside.
+fn find<'r>(repository: &'r Repository, tree: Tree<'r>, path: &str) -> Result<Option<(Oid, i32)>> {
+    let names =
+        |path: &[u8]| -> Vec<Vec<u8>> { path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect() };
+    let mut rest: VecDeque<Vec<u8>> = names(path.as_bytes()).into();
+    let (mut above, mut links) = (vec![tree], 0);
+    while let Some(name) = rest.pop_front() {
+        match name.as_slice() {
+            b"" | b"." => continue,
+            b".." if above.len() > 1 => {
+                above.pop();
+                continue;
+            }
+            b".." => return Ok(None),
+            _ => {}
+        }
+        let entry = above
+            .last()
+            .and_then(|here| here.iter().find(|entry| entry.name_bytes() == name));
+        let Some((id, mode)) = entry.map(|entry| (entry.id(), entry.filemode())) else {
+            return Ok(None);
+        };
+        match mode & KIND {
+            DIRECTORY => above.push(repository.find_tree(id)?),
+            PLAIN if rest.is_empty() => return Ok(Some((id, mode))),
+            LINK if links < MOST_LINKS && repository.odb()?.read_header(id)?.0 <= LONGEST_LINK => {
+                links += 1;
+                let blob = repository.find_blob(id)?;
+                if blob.content().starts_with(b"/") {
+                    return Ok(None);
+                }
+                for name in names(blob.content()).into_iter().rev() {
+                    rest.push_front(name);
+                }
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(None)
 }

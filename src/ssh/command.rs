@@ -1,13 +1,12 @@
 //! A remote command as a value: a program, its arguments, environment and directory.
 //!
-//! sshd hands one string to the user's login shell, so somewhere words have to become a string.
-//! That is [`Command::to_shell`], and [`quote`] is the only place in the program where a word is
+//! A shell on the server reads it, so somewhere words have to become a string. That is [`Command::to_shell`], and [`quote`] is the only place in the program where a word is
 //! quoted. Everything variable is an argument, never part of a script: a script is a
 //! `&'static str` of ours ([`Command::script`]) that gets its data as `$1`, `$2`, ….
 //!
 //! sshd accepts environment variables only by its own list (`AcceptEnv`), hence `export`s. A command
-//! line can be read by everybody on a server (`ps`), and variables may be secret: so they are no part
-//! of it, but are sent ahead of the command's input ([`Command::exports`]; `guard` takes them there).
+//! line can be read by everybody on a server (`ps`), and variables may be secret: so they are part of
+//! the program that `guard` sends to a shell's input, and of no command line.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,8 +14,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::error::Error;
 
-/// Linux refuses a single argument of 128 KiB or more, and the whole command is one argument to
-/// the login shell; the rest is room for what the guard around it adds.
+/// Linux refuses a single argument of 128 KiB or more, and a script is one; the rest is room for what
+/// is added around it.
 pub const MAX_LENGTH: usize = 120 * 1024;
 
 /// What to run on a server.

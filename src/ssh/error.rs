@@ -103,6 +103,16 @@ pub enum Error {
         /// Short words, without a full stop.
         reason: String,
     },
+    /// Something else was run than the command.
+    #[error(
+        "Server “{server}” did not run the command ({said}). Check that the deploy user's login shell runs commands (nologin does not), and that no ForceCommand stands in the way."
+    )]
+    NotRun {
+        /// Name of the server.
+        server: String,
+        /// The last line it printed.
+        said: String,
+    },
     /// The server holds the connection but does not open a channel.
     #[error(
         "Server “{server}” is connected but did not begin what it was asked for within {limit:?}. Look whether it is overloaded, and try again."

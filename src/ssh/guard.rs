@@ -1,10 +1,19 @@
-//! How a process group on the other side is ended.
+//! How a command is started on the other side, and how its process group is ended.
+//!
+//! sshd hands one string to the account's login shell, and login shells differ: fish reads a
+//! backslash inside quotes, csh ends a quoted text at a newline, and a profile may print a greeting
+//! before anything runs. So the string only starts `/bin/sh`, in words that all of them read alike;
+//! the program comes in by the input, and what it prints begins after a mark of its own ([`Mark`]). A
+//! program that arrives in part is no complete command, so none of it is run.
 //!
 //! Closing an SSH channel does not end what runs there: sshd goes on waiting for it, and refuses
 //! the protocol's own `signal` request for root. So every command without input of its own runs
-//! beside a watcher, a second shell in the same process group that reads the channel's input. We
-//! never send anything there; the input ends when we cancel, when the channel is closed and when
-//! the connection breaks. Then the watcher ends the group: `TERM`, a grace, `KILL`.
+//! beside a watcher, a second shell in the same process group that reads the channel's input. After
+//! the program we send nothing there; the input ends when we cancel, when the channel is closed and
+//! when the connection breaks. Then the watcher ends the group: `TERM`, a grace, `KILL`.
+//!
+//! A command with input of its own is not watched. There the shell must not read one byte past the
+//! program, which only `head` promises.
 //!
 //! The command replaces the first shell (`exec`), so that its exit status and its signal reach us
 //! as sshd sees them, unchanged. When it has ended, sshd ends the watcher's input as well; the
@@ -13,17 +22,13 @@
 //! have been given to another process meanwhile, since it is also the number of the group that
 //! the watcher itself is in.
 //!
-//! The command's variables come first through that input, so that no command line shows them: so
-//! many lines, which `read` takes from a pipe byte by byte and not one byte further. A command with
-//! input of its own gets them the same way, before it.
-//!
 //! sshd (and our own demo server) makes each command a leader of its group. Where something else
 //! does not, `kill -- -$$` finds no such group and does nothing: never the wrong group.
 //! Needs only POSIX sh; tried with dash, bash and busybox.
 
 use std::time::Duration;
 
-use super::command::{Command, quote};
+use super::command::Command;
 
 /// Time between `TERM` and `KILL`: enough to remove a lock file, short enough for a person waiting.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
@@ -32,28 +37,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// the news of its end to reach us. What is not over by then is given up.
 pub(super) const END_LIMIT: Duration = Duration::from_secs(10);
 
-/// Takes the variables. `$1`: the command, quoted for a shell. `$2`: how many lines they are. Leaves
-/// them in `$3`.
-macro_rules! take_variables {
-    () => {
-        r#"set -- "$1" "$2" ''
-while [ "$2" -gt 0 ]; do
-  IFS= read -r DEPLOYER_LINE || exit 126
-  set -- "$1" $(($2 - 1)) "$3$DEPLOYER_LINE
-"
-done
-unset DEPLOYER_LINE
-"#
-    };
-}
-
-/// For a command with input of its own.
-const UNGUARDED: &str = concat!(take_variables!(), r#"eval "$3$1""#);
-
-/// With the watcher. `GRACE` stands for the grace in seconds.
-const GUARD: &str = concat!(
-    take_variables!(),
-    r#"exec 3<&0 </dev/null
+/// The watcher. `GRACE` stands for the grace in seconds.
+const WATCH: &str = r#"exec 3<&0 </dev/null
 (
   trap '' HUP INT TERM PIPE
   while read -r _; do :; done <&3
@@ -62,26 +47,58 @@ const GUARD: &str = concat!(
   sleep GRACE
   kill -KILL -"$$"
 ) >/dev/null 2>&1 &
-eval "$3exec 3<&-; $1""#
-);
+exec 3<&-
+"#;
 
-/// The line that makes a login shell run `command` under the guard, once its variables were sent.
-pub(super) fn guarded(command: &Command) -> Vec<u8> {
-    let guard = GUARD.replace("GRACE", &GRACE.as_secs().to_string());
-    wrapped(&guard, command)
+/// What the server prints right before a command's own output: until then it is the login shell and
+/// the profile that speak.
+#[derive(Debug, Clone)]
+pub(super) struct Mark(String);
+
+impl Mark {
+    /// One that nobody has printed before.
+    pub(super) fn new() -> Self {
+        Self(format!("deployer-{:032x}", rand::random::<u128>()))
+    }
+
+    /// As it is printed.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        format!("{}\n", self.0).into_bytes()
+    }
 }
 
-/// The line that makes a login shell run `command`, once its variables were sent.
-pub(super) fn unguarded(command: &Command) -> Vec<u8> {
-    wrapped(UNGUARDED, command)
+/// A command as it is sent: the line for the login shell, and what goes first into its input.
+pub(super) struct Program {
+    pub(super) line: Vec<u8>,
+    pub(super) input: Vec<u8>,
 }
 
-fn wrapped(script: &str, command: &Command) -> Vec<u8> {
-    let mut line = b"exec sh -c ".to_vec();
-    quote(script.as_bytes(), &mut line);
-    line.extend_from_slice(b" sh ");
-    quote(&command.to_shell(), &mut line);
-    let lines = command.exports().iter().filter(|byte| **byte == b'\n').count();
-    line.extend_from_slice(format!(" {lines}").as_bytes());
-    line
+/// `command` under the guard.
+pub(super) fn guarded(command: &Command, mark: &Mark) -> Program {
+    let watch = WATCH.replace("GRACE", &GRACE.as_secs().to_string());
+    Program {
+        line: b"exec /bin/sh".to_vec(),
+        input: program(command, mark, &watch),
+    }
+}
+
+/// `command` without a guard: what follows in its input is its own.
+pub(super) fn unguarded(command: &Command, mark: &Mark) -> Program {
+    let input = program(command, mark, "");
+    // No shell reads anything into these quotes: there is no “!”, backslash or newline in them.
+    let line = format!("exec /bin/sh -c 'eval \"$(head -c {})\"'", input.len());
+    Program {
+        line: line.into_bytes(),
+        input,
+    }
+}
+
+/// One compound command, which no shell begins before it has read all of it.
+fn program(command: &Command, mark: &Mark, watch: &str) -> Vec<u8> {
+    let begin = format!("{{\necho {}\n{watch}", mark.0);
+    let mut program = begin.into_bytes();
+    program.extend_from_slice(&command.exports());
+    program.extend_from_slice(&command.to_shell());
+    program.extend_from_slice(b"\nexit\n}\n");
+    program
 }

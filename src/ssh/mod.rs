@@ -11,7 +11,8 @@
 //! key in order to trust it.
 //!
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
-//! keys), [`pool`], `channel`, [`run`], `guard` (how a remote process group is ended), [`forward`]
+//! keys), [`pool`], `channel`, [`run`], `guard` (how a command is started
+//! and its process group ended), `mark` (where its output begins), [`forward`]
 //! (connections that a server makes for us), [`error`].
 
 mod auth;
@@ -24,6 +25,8 @@ pub mod error;
 pub mod forward;
 mod guard;
 mod handler;
+mod mark;
+mod output;
 pub mod pool;
 pub mod run;
 
@@ -33,8 +36,9 @@ pub use connect::{FetchedKey, fetch_host_key};
 pub use endpoint::{Endpoint, Options};
 pub use error::Error;
 pub use forward::Forward;
+pub use output::{Exit, Output};
 pub use pool::{Pool, Session};
-pub use run::{Captured, Exit, Output, Run, Stdin};
+pub use run::{Captured, Run, Stdin};
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{Channel, Incoming};
-use super::guard::{END_LIMIT, guarded, unguarded};
+use super::guard::{END_LIMIT, Mark, guarded, unguarded};
+use super::mark::AfterMark;
+use super::output::{Exit, Output};
 use super::{Command, Error, Session};
 
 /// The exit status can overtake the last output, so we go on reading after it; but a daemon that a
@@ -29,16 +31,6 @@ const LINGER: Duration = Duration::from_secs(3);
 
 /// Size of pieces in which input is read: two full packets.
 const CHUNK: usize = 64 * 1024;
-
-/// Where a command's output goes. The command is read no faster than these futures finish.
-///
-/// Chunks break anywhere, also inside a line or a character.
-pub trait Output: Send {
-    /// Takes a piece of standard output.
-    fn stdout(&mut self, data: Bytes) -> impl Future<Output = ()> + Send;
-    /// Takes a piece of standard error.
-    fn stderr(&mut self, data: Bytes) -> impl Future<Output = ()> + Send;
-}
 
 /// What a command reads.
 #[derive(Default)]
@@ -64,22 +56,6 @@ pub struct Run {
     pub cancel: CancellationToken,
     /// What it reads.
     pub stdin: Stdin,
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// It exited with this status.
-    Code(u32),
-    /// A signal ended it: `TERM`, `KILL`, … without `SIG`.
-    Signal(String),
-}
-
-impl Exit {
-    /// Whether it exited with status 0.
-    pub fn success(&self) -> bool {
-        *self == Self::Code(0)
-    }
 }
 
 /// All that a short command printed.
@@ -108,11 +84,10 @@ impl Session {
             cancel,
             stdin,
         } = how;
-        let is_guarded = matches!(stdin, Stdin::Empty);
-        let line = if is_guarded {
-            guarded(command)
-        } else {
-            unguarded(command)
+        let mark = Mark::new();
+        let program = match stdin {
+            Stdin::Empty => guarded(command, &mark),
+            _ => unguarded(command, &mark),
         };
         let stop = Stop {
             server: &self.endpoint().name,
@@ -120,7 +95,7 @@ impl Session {
             limit: timeout,
             start: Instant::now(),
         };
-        let mut channel = self.start_or(line, &stop).await?;
+        let mut channel = self.start_or(program.line, &stop).await?;
 
         let (incoming, write) = channel.split();
         let reason = OnceLock::new();
@@ -133,22 +108,20 @@ impl Session {
             sleep(END_LIMIT).await;
         };
         let feed = async {
-            match fed
-                .run_until_cancelled(feed(write, command.exports(), stdin))
-                .await
-            {
+            match fed.run_until_cancelled(feed(write, program.input, stdin)).await {
                 Some(Err(cause)) => cause,
                 _ => std::future::pending().await,
             }
         };
+        let mut answer = AfterMark::new(&mark, output);
         let ended = tokio::select! {
-            ended = receive(incoming, output, stop.server) => ended,
+            ended = receive(incoming, &mut answer, stop.server) => ended,
             () = conduct => Err(self.lost()),
             cause = feed => Err(Error::Input { server: stop.server.to_owned(), cause }),
         };
         match reason.into_inner() {
             Some(reason) => Err(reason),
-            None => ended,
+            None => answer.demand(ended?, stop.server),
         }
     }
 
@@ -287,9 +260,9 @@ fn name(signal: Sig) -> String {
     }
 }
 
-/// Sends the command its variables, then its input. A command may end without reading all of it, which is no error.
-async fn feed(write: &ChannelWriteHalf<Msg>, variables: Vec<u8>, stdin: Stdin) -> std::io::Result<()> {
-    if !variables.is_empty() && write.data_bytes(Bytes::from(variables)).await.is_err() {
+/// Sends the program, then its input. A command may end without reading all of it, which is no error.
+async fn feed(write: &ChannelWriteHalf<Msg>, program: Vec<u8>, stdin: Stdin) -> std::io::Result<()> {
+    if write.data_bytes(Bytes::from(program)).await.is_err() {
         return Ok(());
     }
     let mut reader = match stdin {

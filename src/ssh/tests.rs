@@ -16,16 +16,30 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::command::Command;
-use super::guard::{guarded, unguarded};
+use super::guard::{Mark, Program, guarded, unguarded};
 use super::{Endpoint, Error};
 use crate::domain;
 
 /// Long enough for a shell to have done what it does next.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// The shells a server's account may log in with or call `sh`, as far as this machine has them.
+/// The shells that read POSIX sh.
+fn posix_shells() -> Vec<&'static [&'static str]> {
+    let mut shells = shells();
+    shells.retain(|shell| !["fish", "tcsh"].contains(&shell[0]));
+    shells
+}
+
+/// The shells a server's account may log in with, as far as this machine has them.
 fn shells() -> Vec<&'static [&'static str]> {
-    let known: [&[&str]; 4] = [&["sh"], &["dash"], &["bash"], &["busybox", "sh"]];
+    let known: [&[&str]; 6] = [
+        &["sh"],
+        &["dash"],
+        &["bash"],
+        &["busybox", "sh"],
+        &["fish"],
+        &["tcsh"],
+    ];
     let works = |shell: &&[&str]| {
         let tried = Local::new(shell[0])
             .args(&shell[1..])
@@ -67,9 +81,8 @@ proptest! {
         let expected: Vec<u8> =
             [&value].into_iter().chain(&args).flat_map(|word| [&word[..], &[0]].concat()).collect();
         for shell in shells() {
-            for line in [guarded(&command), unguarded(&command)] {
-                let mut child = in_group(in_shell(shell, line));
-                child.stdin.as_mut().unwrap().write_all(&command.exports()).unwrap();
+            for how in [guarded, unguarded] {
+                let mut child = started(shell, &command, how);
                 let printed = output(&mut child);
                 prop_assert!(printed == expected, "{shell:?} {command}: {printed:?}");
                 prop_assert!(status(child).success());
@@ -87,7 +100,7 @@ proptest! {
         std::fs::write(dir.join("here"), "yes").unwrap();
         for place in [dir.as_os_str(), &os(&name)] {
             let line = Command::new("cat").arg("here").dir(place).to_shell();
-            for shell in shells() {
+            for shell in posix_shells() {
                 let done = in_shell(shell, line.clone()).current_dir(parent.path()).output().unwrap();
                 prop_assert_eq!(&done.stdout[..], b"yes", "{:?} {:?}", shell, done);
             }
@@ -97,8 +110,7 @@ proptest! {
     #[test]
     fn under_the_guard_words_stay_what_they_are(arg in word()) {
         for shell in shells() {
-            let line = guarded(&Command::new("printf").arg("%s").arg(os(&arg)));
-            let mut child = in_group(in_shell(shell, line));
+            let mut child = started(shell, &Command::new("printf").arg("%s").arg(os(&arg)), guarded);
             prop_assert_eq!(&output(&mut child), &arg);
             prop_assert!(status(child).success());
         }
@@ -112,6 +124,18 @@ fn in_group(mut local: Local) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// As sshd starts it, once the mark has come.
+fn started(shell: &[&str], command: &Command, how: fn(&Command, &Mark) -> Program) -> Child {
+    let mark = Mark::new();
+    let program = how(command, &mark);
+    let mut child = in_group(in_shell(shell, program.line));
+    child.stdin.as_mut().unwrap().write_all(&program.input).unwrap();
+    let mut printed = vec![0; mark.bytes().len()];
+    child.stdout.as_mut().unwrap().read_exact(&mut printed).unwrap();
+    assert_eq!(printed, mark.bytes());
+    child
 }
 
 fn output(child: &mut Child) -> Vec<u8> {
@@ -167,7 +191,7 @@ fn what_no_shell_can_be_given_is_refused_and_never_sent() {
 fn the_guard_passes_exit_status_and_signal_through() {
     for shell in shells() {
         let run = |script| {
-            let mut child = in_group(in_shell(shell, guarded(&Command::script(script))));
+            let mut child = started(shell, &Command::script(script), guarded);
             output(&mut child);
             status(child)
         };
@@ -181,7 +205,7 @@ fn the_guard_passes_exit_status_and_signal_through() {
 fn the_end_of_input_ends_the_group() {
     for shell in shells() {
         let command = Command::script("trap 'echo bye; exit 5' TERM; (sleep 305) & echo hi; wait");
-        let mut child = in_group(in_shell(shell, guarded(&command)));
+        let mut child = started(shell, &command, guarded);
         let mut first = [0; 3];
         child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
         // A subshell that was only just forked may lose a signal.
@@ -198,7 +222,7 @@ fn the_end_of_input_ends_the_group() {
 fn the_guard_leaves_a_daemon_alone_when_its_script_has_ended() {
     for shell in shells() {
         let command = Command::script("sleep 306 >/dev/null 2>&1 & echo $!");
-        let mut child = in_group(in_shell(shell, guarded(&command)));
+        let mut child = started(shell, &command, guarded);
         let daemon = String::from_utf8(output(&mut child))
             .unwrap()
             .trim()

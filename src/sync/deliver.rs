@@ -10,17 +10,14 @@
 //! They are two because a command that reads its input cannot be ended as a whole group, and it is
 //! the second that must not go on when it was cancelled.
 
-use std::collections::HashSet;
-
-use super::changed::{Changed, Partial, Portion};
-use super::delivery::{Delivery, Progress};
-use super::difference::Difference;
+use super::aftermath::aftermath;
+use super::changed::Changed;
+use super::delivery::{Delivery, Progress, staging};
+use super::difference::{Difference, parent};
 use super::digest::Digest;
 use super::error::{Error, Trouble, readable};
 use super::listing::Path;
-use super::manifest::{Entry, Manifest};
-use super::remote::{AFTERMATH, APPLY, Answer, Limits, MARK, STAGE, ask};
-use super::rules::STAGING;
+use super::remote::{APPLY, MARK, STAGE, ask};
 use super::source::{Prepared, Source, Start};
 use crate::domain::SyncMethod;
 
@@ -43,6 +40,9 @@ pub struct Delivered {
     pub previous: Option<String>,
     /// The digest that the server answered with.
     pub digest: Digest,
+    /// What is there against the manifest because it could not be removed. The next deployment tries
+    /// again.
+    pub left: Vec<String>,
 }
 
 /// What came of one try.
@@ -52,6 +52,7 @@ enum Attempt {
     Missed {
         done: Option<Delivered>,
         changed: Changed,
+        stuck: Vec<Path>,
     },
 }
 
@@ -67,14 +68,14 @@ impl Source {
         delivery.inspection.check(delivery.layout.method)?;
         let (done, before) = match self.attempt(delivery, true).await? {
             Attempt::Reached(delivered) => return Ok(delivered),
-            Attempt::Missed { done, changed } => (done, changed),
+            Attempt::Missed { done, changed, .. } => (done, changed),
         };
         tracing::info!(
             target = delivery.inspection.target,
             "the tree there is not the one we left"
         );
-        match self.attempt(delivery, false).await {
-            Ok(Attempt::Reached(mut delivered)) => {
+        match self.settle(delivery).await {
+            Ok(mut delivered) => {
                 if let Some(done) = done {
                     delivered.sent_files += done.sent_files;
                     delivered.sent_bytes += done.sent_bytes;
@@ -83,12 +84,45 @@ impl Source {
                 }
                 Ok(delivered)
             }
-            Ok(Attempt::Missed { changed, .. }) => {
-                Err(Error::from(Trouble::Verification).after(before.and(changed)))
-            }
             Err(Error::Server { trouble, changed }) => Err(Error::from(trouble).after(before.and(changed))),
             Err(other) => Err(other),
         }
+    }
+
+    /// From what the server lists.
+    async fn settle(&self, delivery: &Delivery<'_>) -> Result<Delivered, Error> {
+        let (done, changed, stuck) = match self.attempt(delivery, false).await? {
+            Attempt::Reached(delivered) => return Ok(delivered),
+            Attempt::Missed { done, changed, stuck } => (done, changed, self.with_ancestors(stuck)),
+        };
+        let missed = |changed| Error::from(Trouble::Verification).after(changed);
+        let Some(done) = done.filter(|_| !stuck.is_empty()) else {
+            return Err(missed(changed));
+        };
+        // Everything may be right but for what could not be removed.
+        let start = Start::restless();
+        match self.mark(delivery, &start, &done.directory, &stuck).await {
+            Ok(Attempt::Reached(_)) => Ok(Delivered {
+                deleted: done.deleted.saturating_sub(stuck.len() as u64),
+                left: stuck.iter().map(|path| readable(path)).collect(),
+                ..done
+            }),
+            Ok(Attempt::Missed { .. }) => Err(missed(changed)),
+            Err(error) => Err(error.after(changed)),
+        }
+    }
+
+    /// `stuck`, and the directories above that are there only because of it.
+    fn with_ancestors(&self, mut stuck: Vec<Path>) -> Vec<Path> {
+        for at in 0..stuck.len() {
+            let above = std::iter::successors(parent(&stuck[at]), |path| parent(path));
+            let above: Vec<Path> = above.map(<[u8]>::to_vec).collect();
+            stuck.extend(above);
+        }
+        stuck.retain(|path| !self.goal.entries().contains_key(path));
+        stuck.sort();
+        stuck.dedup();
+        stuck
     }
 
     /// Once, from what the marker claims (`believe`) or from what the server lists.
@@ -100,9 +134,9 @@ impl Source {
         let start = self.start(delivery, believe).await?;
         let is_right = layout.method == SyncMethod::InPlace && start.key == Some(self.goal.digest());
         if let (true, Some(root)) = (is_right, &inspection.resolved) {
-            return self.mark(delivery, &start, root).await;
+            return self.mark(delivery, &start, root, &[]).await;
         }
-        let prepared = self.prepare(&start, inspection.gzip).await?;
+        let prepared = self.prepare(&start, layout.method, inspection.gzip).await?;
         if !inspection.room.copies_are_free && inspection.base().is_some() {
             let all = prepared.pack.content_bytes.max(self.goal.bytes());
             inspection.room.holds(all, self.goal.entries().len() as u64)?;
@@ -115,7 +149,7 @@ impl Source {
         (delivery.progress)(Progress::Placing);
         let applied = self.apply(delivery, &start, &root).await;
         let delivered = self.outcome(delivery, &root, Some(&prepared));
-        if let Ok(true) = applied {
+        if let Ok(None) = applied {
             return Ok(Attempt::Reached(delivered));
         }
         let data = self.data(delivery, &start);
@@ -132,9 +166,10 @@ impl Source {
                 Err(Error::from(trouble).after(changed))
             }
             // Also when, say, a directory stands where a file should go.
-            _ => Ok(Attempt::Missed {
+            other => Ok(Attempt::Missed {
                 done: Some(delivered),
                 changed,
+                stuck: other.ok().flatten().unwrap_or_default(),
             }),
         }
     }
@@ -151,12 +186,20 @@ impl Source {
             directory: root.to_owned(),
             previous: previous(delivery),
             digest: self.goal.digest(),
+            left: Vec::new(),
         }
     }
 
-    /// Writes the markers of a tree that is right already, if it is.
-    async fn mark(&self, delivery: &Delivery<'_>, start: &Start, root: &str) -> Result<Attempt, Error> {
-        let [kept, above, names] = delivery.layout.rules.expressions();
+    /// Writes the markers of a tree that is right already, if it is; what is `stuck` there does not
+    /// count.
+    async fn mark(
+        &self,
+        delivery: &Delivery<'_>,
+        start: &Start,
+        root: &str,
+        stuck: &[Path],
+    ) -> Result<Attempt, Error> {
+        let [kept, above, names] = delivery.layout.rules.expressions_without(stuck);
         let (marker, data) = (delivery.stamp.marker(root, false), self.data(delivery, start));
         let goal = self.goal.digest().to_string();
         let before = delivery.inspection.data.as_ref();
@@ -172,6 +215,7 @@ impl Source {
             Attempt::Missed {
                 done: None,
                 changed: Changed::Nothing,
+                stuck: Vec::new(),
             }
         })
     }
@@ -220,8 +264,13 @@ impl Source {
         }
     }
 
-    /// Whether the tree there is the right one afterwards.
-    async fn apply(&self, delivery: &Delivery<'_>, start: &Start, root: &str) -> Result<bool, Trouble> {
+    /// `None` when the tree there is the right one afterwards; otherwise what could not be removed.
+    async fn apply(
+        &self,
+        delivery: &Delivery<'_>,
+        start: &Start,
+        root: &str,
+    ) -> Result<Option<Vec<Path>>, Trouble> {
         let Delivery {
             session,
             layout,
@@ -237,21 +286,21 @@ impl Source {
         let goal = self.goal.digest().to_string();
         let [kept, above, names] = layout.rules.expressions();
         let (during, after) = (stamp.marker(root, true), stamp.marker(root, false));
-        let parent = inspection
+        let beside = inspection
             .target
             .rsplit_once('/')
             .map_or("", |(parent, _)| parent);
-        let shared = format!("{parent}/{}", layout.shared());
         let (staging, data) = (staging(delivery), self.data(delivery, start));
+        let stored = layout.stored_words();
         let mut args = vec![
-            root, &staging, base, &goal, &kept, &above, &names, &during, &after, &data, &shared,
+            root, &staging, base, &goal, &kept, &above, &names, &during, &after, &data, beside,
         ];
-        if layout.method == SyncMethod::Symlink {
-            args.extend(layout.rules.shared().iter().map(String::as_str));
-        }
+        args.extend(stored.iter().map(String::as_str));
         let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
         let how = limits.transfer(crate::ssh::Stdin::Empty);
-        Ok(ask(session, APPLY, &args, how).await?.ended())
+        let answer = ask(session, APPLY, &args, how).await?;
+        let stuck = || answer.all("stuck").map(<[u8]>::to_vec).collect();
+        Ok((!answer.ended()).then(stuck))
     }
 
     fn data(&self, delivery: &Delivery<'_>, start: &Start) -> String {
@@ -270,81 +319,4 @@ fn previous(delivery: &Delivery<'_>) -> Option<String> {
         SyncMethod::InPlace => None,
         SyncMethod::Symlink => inspection.resolved.clone(),
     }
-}
-
-fn staging(delivery: &Delivery<'_>) -> String {
-    format!("{STAGING}{}", delivery.stamp.deployment)
-}
-
-/// Finds out what a failed attempt has changed, and clears away what it left. `None`: all was done, the
-/// tree seen to be right and everything cleared up or about to be.
-async fn aftermath(
-    delivery: &Delivery<'_>,
-    root: &str,
-    data: &str,
-    prepared: &Prepared,
-    goal: &Manifest,
-) -> Option<Changed> {
-    let Delivery { session, layout, .. } = *delivery;
-    let method = layout.method;
-    let kind = if method == SyncMethod::Symlink {
-        "release"
-    } else {
-        ""
-    };
-    let staging = staging(delivery);
-    let args = [root, &staging, layout.target.as_str(), kind, data].map(str::as_bytes);
-    // Of its own time and not to be cancelled: it is what makes the cancelling true.
-    let answer = ask(session, AFTERMATH, &args, Limits::cleaning_up()).await;
-    Some(match (method, answer) {
-        (SyncMethod::Symlink, _) => Changed::OnlyBeside,
-        (SyncMethod::InPlace, Ok(answer)) if answer.text("finished").is_some() => return None,
-        (SyncMethod::InPlace, Ok(answer)) if answer.text("gone").is_some() => Changed::Unknown,
-        (SyncMethod::InPlace, Ok(answer)) if answer.ended() => partly(&answer, prepared, goal),
-        (SyncMethod::InPlace, _) => Changed::Unknown,
-    })
-}
-
-fn partly(answer: &Answer, prepared: &Prepared, goal: &Manifest) -> Changed {
-    let work = &prepared.work;
-    if answer.text("unfinished").is_none() {
-        return Changed::Nothing;
-    }
-    let told = |key| {
-        let paths = answer
-            .all(key)
-            .map(|path| path.strip_prefix(b"./").unwrap_or(path));
-        paths.collect::<HashSet<&[u8]>>()
-    };
-    let (left, missing, set, still) = (told("left"), told("missing"), told("set"), told("still"));
-    let entry = |path: &Path| goal.entries().get(path);
-    let leaves = work
-        .send
-        .iter()
-        .filter(|path| !matches!(entry(path), Some(Entry::Directory { .. })));
-    // Whether one that does not count was there before, nobody knows.
-    let directories = work
-        .directories
-        .iter()
-        .filter(|path| matches!(entry(path), Some(Entry::Directory { counted: true, .. })));
-    let removals = [&work.clear, &work.delete]
-        .into_iter()
-        .flat_map(|removal| removal.files.iter().chain(&removal.directories));
-    Changed::Partly(Box::new(Partial {
-        put: portion(leaves, |path| !left.contains(path)),
-        made: portion(directories, |path| !missing.contains(path)),
-        modes: portion(work.modes.values().flatten(), |path| set.contains(path)),
-        removed: portion(removals, |path| !still.contains(path)),
-    }))
-}
-
-fn portion<'a>(all: impl Iterator<Item = &'a Path>, is_done: impl Fn(&[u8]) -> bool) -> Portion {
-    let mut portion = Portion::default();
-    for path in all {
-        portion.of += 1;
-        if is_done(path) {
-            portion.done.push(readable(path));
-        }
-    }
-    portion
 }

@@ -4,6 +4,7 @@ use super::Trust;
 use super::inspection::Inspection;
 use super::layout::{Layout, Stamp};
 use super::remote::Limits;
+use super::rules::STAGING;
 use crate::ssh::Session;
 
 /// How far a delivery is.
@@ -38,4 +39,9 @@ pub struct Delivery<'a> {
     pub limits: &'a Limits,
     /// Is told how far it is.
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+/// The name of its staging directory.
+pub(super) fn staging(delivery: &Delivery<'_>) -> String {
+    format!("{STAGING}{}", delivery.stamp.deployment)
 }

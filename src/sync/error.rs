@@ -73,7 +73,7 @@ pub enum Trouble {
         detail: String,
     },
     /// The remote user may not write there.
-    #[error("The remote user may not do this on the server ({detail}). Give it the target directory.")]
+    #[error("The deploy user may not do this on the server ({detail}). Give it the target directory.")]
     NoPermission {
         /// What the tool said.
         detail: String,
@@ -129,13 +129,13 @@ pub enum Trouble {
         /// What is in it.
         names: Vec<String>,
     },
-    /// The remote user's shell runs no commands.
+    /// What the running release has at a stored path is not where it could be renamed into the store.
     #[error(
-        "The server did not run the command ({detail}). See that the remote user's login shell runs commands (nologin does not), and that no ForceCommand stands in the way."
+        "What the running release has at an excluded or shared path belongs into the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, run “{command}” on the server as root, and deploy again."
     )]
-    NoShell {
-        /// What it said.
-        detail: String,
+    Apart {
+        /// What to run there.
+        command: String,
     },
     /// A release of this deployment is in service already.
     #[error("This deployment's release is in service on the server already; deploy anew to build another.")]
@@ -230,6 +230,9 @@ impl Trouble {
                 .find(|line| phrases.iter().any(|phrase| line.contains(phrase)));
             line.map(|line| line.trim().to_owned())
         };
+        if word == "apart" {
+            return Self::Apart { command: detail };
+        }
         // “Wrote only” is tar's way of saying it.
         if let Some(detail) = says(&["No space left on device", "Disk quota exceeded", "Wrote only"]) {
             return Self::DiskFull { detail };
@@ -240,7 +243,10 @@ impl Trouble {
         if let Some(tools) = says(&["command not found", ": not found", "unrecognized: -printf"]) {
             return Self::MissingTool { tools };
         }
-        if let Some(detail) = says(&["Permission denied", "Operation not permitted"]) {
+        // A file of the release before that cannot be read is sent instead.
+        if let Some(detail) = says(&["Permission denied", "Operation not permitted"])
+            && word != "copy"
+        {
             return Self::NoPermission { detail };
         }
         let doing = match word {
@@ -283,6 +289,7 @@ impl From<Error> for domain::Error {
                     | Trouble::LinkToRelease { .. }
                     | Trouble::NotADirectory { .. }
                     | Trouble::InService
+                    | Trouble::Apart { .. }
                     | Trouble::Unfinished { .. },
                 ..
             } => ErrorKind::Conflict,

@@ -16,6 +16,23 @@ pub fn escaped(glob: &[u8]) -> String {
     String::from_utf8_lossy(&regex).into_owned()
 }
 
+/// The expression for `path` alone. A byte that no text has is written as any byte.
+pub fn literal(path: &[u8]) -> String {
+    let mut regex = String::new();
+    for byte in path {
+        match byte {
+            byte if byte.is_ascii_alphanumeric() || b"/_-".contains(byte) => regex.push(char::from(*byte)),
+            byte if byte.is_ascii_graphic() && *byte != b'^' => {
+                regex.push('[');
+                regex.push(char::from(*byte));
+                regex.push(']');
+            }
+            _ => regex.push('.'),
+        }
+    }
+    regex
+}
+
 /// Whether a whole name is one that `glob` means.
 pub fn glob_matches(glob: &[u8], name: &[u8]) -> bool {
     let (mut g, mut n) = (0, 0);

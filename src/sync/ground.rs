@@ -2,10 +2,10 @@
 //! would change each other's.
 //!
 //! In place, that is the target with all that is in it. With releases it is the link, the
-//! directory of releases beside it and the directory of shared paths. One directory inside another
-//! is as bad as the same one: whoever owns the outer deletes what is not in its tree. The one way out
-//! is that the outer keeps its hands off: an excluded path in place, a shared one with releases,
-//! where everything else is left behind by the next switch.
+//! directory of releases beside it and the stores of shared and excluded paths. One directory inside
+//! another is as bad as the same one: whoever owns the outer deletes what is not in its tree. The one
+//! way out is that the outer excludes or shares the path of the inner. With releases no pattern does:
+//! everything that is not stored is left behind by the next switch.
 //!
 //! Paths are compared as they are written. Where `~` is only the server knows, so a path in a home
 //! is compared with those of the same user that are written so too, and links that lead from one
@@ -13,7 +13,6 @@
 
 use super::error::Error;
 use super::layout::Layout;
-use super::rules::Rules;
 use crate::domain::{Environment, Project, SyncMethod};
 
 /// What one environment changes on each of its servers.
@@ -55,6 +54,7 @@ enum Role {
     Target,
     Releases,
     Shared,
+    Kept,
 }
 
 impl Ground {
@@ -87,7 +87,10 @@ impl Ground {
         pairs.find_map(|(own, their)| {
             if own.path == their.path {
                 // Environments of one project keep their releases side by side.
-                let together = own.role == their.role && own.role != Role::Target;
+                let is_store = |role| matches!(role, Role::Shared | Role::Kept);
+                let stores =
+                    is_store(own.role) && is_store(their.role) && self.layout.project == other.layout.project;
+                let together = own.role == their.role && own.role != Role::Target || stores;
                 return (!together).then(|| Overlap::Same(own.path.clone()));
             }
             if let Some(below) = below(&own.path, &their.path) {
@@ -112,6 +115,9 @@ impl Ground {
         if self.layout.method == SyncMethod::Symlink {
             places.push(place(beside(self.layout.releases()), Role::Releases));
             places.push(place(beside(self.layout.shared()), Role::Shared));
+            if self.layout.rules.stored().iter().any(|stored| !stored.is_shared) {
+                places.push(place(beside(self.layout.kept()), Role::Kept));
+            }
         }
         places
     }
@@ -121,18 +127,11 @@ impl Ground {
         let rules = &self.layout.rules;
         match (role, self.layout.method) {
             (Role::Releases, _) => false,
-            (Role::Shared, _) => true,
+            (Role::Shared | Role::Kept, _) => true,
             (Role::Target, SyncMethod::InPlace) => rules.keeps(below),
-            (Role::Target, SyncMethod::Symlink) => shares(rules, below),
+            (Role::Target, SyncMethod::Symlink) => rules.stored().iter().any(|stored| stored.holds(below)),
         }
     }
-}
-
-fn shares(rules: &Rules, path: &str) -> bool {
-    rules.shared().iter().any(|shared| {
-        let shared = shared.trim_end_matches('/');
-        path == shared || below(path, shared).is_some()
-    })
 }
 
 /// The rest of `path` where it lies inside `directory`.
@@ -148,10 +147,10 @@ impl Overlap {
                 "goes to {path} as well; the two would overwrite each other. Give each environment a target path of its own."
             ),
             Self::Inside { own, around } => format!(
-                "goes to {around}, and {own} lies inside it; the two would overwrite each other. Give each environment a target path of its own, or let the outer one keep the inner path: excluded where it is changed in place, shared where it has releases."
+                "goes to {around}, and {own} lies inside it; the two would overwrite each other. Give each environment a target path of its own, or exclude the inner path from the outer one."
             ),
             Self::Around { own, inside } => format!(
-                "goes to {inside}, which lies inside {own}; the two would overwrite each other. Give each environment a target path of its own, or let the outer one keep the inner path: excluded where it is changed in place, shared where it has releases."
+                "goes to {inside}, which lies inside {own}; the two would overwrite each other. Give each environment a target path of its own, or exclude the inner path from the outer one."
             ),
         }
     }
@@ -161,6 +160,7 @@ impl Overlap {
 mod tests {
     use super::*;
     use crate::domain::EnvironmentOptions;
+    use crate::sync::rules::Rules;
 
     fn ground(project: &str, method: SyncMethod, user: &str, target: &str, kept: &[&str]) -> Ground {
         let kept: Vec<String> = kept.iter().map(|path| (*path).to_owned()).collect();
@@ -238,6 +238,18 @@ mod tests {
         }
         assert!(outer(SyncMethod::InPlace, &["apps/ap"]).overlap(&inner).is_some());
         assert_eq!(outer(SyncMethod::Symlink, &["apps/api/"]).overlap(&inner), None);
+        let mut excluding = outer(SyncMethod::Symlink, &[]);
+        let rules = |excluded: &str| {
+            let options = EnvironmentOptions {
+                excluded: vec![excluded.to_owned()],
+                ..Default::default()
+            };
+            Rules::new(&options, SyncMethod::Symlink).unwrap()
+        };
+        excluding.layout.rules = rules("apps/api");
+        assert_eq!(excluding.overlap(&inner), None);
+        excluding.layout.rules = rules("apps/*");
+        assert!(excluding.overlap(&inner).is_some(), "a pattern is not kept");
         // Its releases would still lie in the open.
         let linked = releases("api", "/srv/shop/apps/api");
         assert!(

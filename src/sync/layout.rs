@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Digest;
 use super::error::Error;
 use super::rules::Rules;
+use super::stored::Stored;
 use crate::domain::{
     BranchName, CommitId, DeploymentId, Environment, Instant, Name, Project, Release, SyncMethod, TargetPath,
 };
@@ -60,6 +61,10 @@ pub struct ReleaseData {
     /// next deployment compares contents.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubted: bool,
+    /// The stored paths that it was made with links for. Scripts on the server look for `"linked":[`:
+    /// no list stands before it in this file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<String>,
     /// The sum over the tree's records in the order in which `find` there came upon them when
     /// their digest was `digest`: the server adds it. The same sum again proves the same tree
     /// without sorting.
@@ -92,6 +97,12 @@ impl Layout {
         format!("{}_shared", self.project)
     }
 
+    /// The name of the directory, beside the target, that holds its excluded paths.
+    pub fn kept(&self) -> String {
+        let name = self.target.as_str().rsplit('/').next().unwrap_or_default();
+        format!("{name}_shared")
+    }
+
     pub(super) fn data(&self, stamp: &Stamp, digest: Digest, restless: bool) -> ReleaseData {
         ReleaseData {
             deployment: stamp.deployment,
@@ -100,8 +111,36 @@ impl Layout {
             environment: self.environment.to_string(),
             restless,
             doubted: false,
+            linked: self.linked(),
             walk: None,
         }
+    }
+}
+
+impl Layout {
+    /// What the scripts are told of each stored path, four words each: its kind, where it is kept
+    /// (relative to the directory of the target), the path, and the path as it stands in our data.
+    pub(super) fn stored_words(&self) -> Vec<String> {
+        let words = |stored: &Stored| {
+            let (kind, store) = match stored.is_shared {
+                true => ("shared", self.shared()),
+                false => ("excluded", self.kept()),
+            };
+            [
+                kind.to_owned(),
+                format!("{store}/{}", stored.plain()),
+                stored.path.clone(),
+                // A string always has a JSON form.
+                serde_json::to_string(stored.plain()).unwrap_or_default(),
+            ]
+        };
+        self.rules.stored().iter().flat_map(words).collect()
+    }
+
+    /// The stored paths, as our data names them.
+    pub(super) fn linked(&self) -> Vec<String> {
+        let stored = self.rules.stored().iter();
+        stored.map(|stored| stored.plain().to_owned()).collect()
     }
 }
 

@@ -9,8 +9,8 @@
 //!    is the goal's needs no files. Files arrive in a staging directory on the same file system and
 //!    go into place by rename, deletions last; then the server sums its tree again, and unless that
 //!    is the manifest's digest the delivery has failed.
-//! 3. [`activate`] switches the link to the new release (symlink method). With an older directory,
-//!    which [`look`] finds without reading any tree, it is the rollback.
+//! 3. [`activate`] switches the link to the new release (symlink method); [`go_back`] to an older one,
+//!    which [`look`] finds without reading any tree.
 //! 4. [`prune`] removes releases that nobody will go back to, by number and age.
 //!
 //! [`clear_leftovers`] removes what a deployment left that was torn off in the middle.
@@ -24,13 +24,17 @@
 //!
 //! What is on a server stays within the target: no directory there is entered through a symbolic
 //! link, excluded and shared paths ([`rules`]) are neither read nor touched, and the remote side is
-//! fixed scripts (`scripts/`) whose data are arguments. A release starts as a copy of the one
-//! before, not as hard links to it, since a script that edits a file in place would change both.
+//! fixed scripts (`scripts/`) whose data are arguments. A release takes the unchanged files of its
+//! manifest from the one before and nothing else: what applications, scripts and other accounts put
+//! there is never opened, and what has to survive is in a store ([`stored`]). The files are copies,
+//! not hard links, since a script that edits a file in place would change both.
 //!
-//! Reading order: [`rules`], `glob`, [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
-//! [`layout`], [`ground`], [`inspection`], [`source`], [`deliver`], [`release`], [`check`],
+//! Reading order: [`rules`], [`stored`], `glob`, [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
+//! [`layout`], [`ground`], [`inspection`], [`source`], [`deliver`], `aftermath`, [`activate`], [`release`], [`check`],
 //! [`error`], [`changed`].
 
+pub mod activate;
+mod aftermath;
 pub mod changed;
 pub mod check;
 pub mod deliver;
@@ -51,11 +55,13 @@ mod remote;
 pub mod rules;
 mod scan;
 pub mod source;
+pub mod stored;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+pub use activate::{Activated, activate, go_back};
 pub use changed::{Changed, Partial, Portion};
 pub use check::{Findings, doubt, full_check};
 pub use deliver::Delivered;
@@ -67,7 +73,7 @@ pub use inspection::{Inspection, TargetKind, inspect, missing_tools, survey};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};
-pub use release::{Looked, ReleaseDirectory, Retention, activate, look, prune, releases, withdraw};
+pub use release::{Looked, Pruned, ReleaseDirectory, Retention, look, prune, releases, withdraw};
 pub use remote::Limits;
 pub use rules::Rules;
 pub use source::Source;

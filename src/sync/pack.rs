@@ -1,12 +1,12 @@
 //! A difference as one stream: a tar archive, compressed once, sent to every server that starts
 //! from the same tree.
 //!
-//! Inside: `lists/…` says what to remove, which directories are new and which permission bits to
-//! set, as NUL-ended paths; `tree/…` holds the new files with their times and bits, and the
+//! Inside: `lists/…` says what to remove or, for a new release, what to take from the one before; which
+//! directories are new and which permission bits to set, as NUL-ended paths; `tree/…` holds the new files with their times and bits, and the
 //! directories above them; `swap/…` those that take the place of something that is no file. `complete` comes last, so that a stream
 //! that broke off, whatever tar thinks of it, is never taken for whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -21,6 +21,7 @@ use super::difference::{Difference, Removal, parent};
 use super::error::Error;
 use super::local_path;
 use super::manifest::{Entry, Manifest};
+use crate::domain::SyncMethod;
 use crate::ssh::Stdin;
 
 /// Packs with less content than this stay in memory: a few of them are nothing, and most
@@ -28,6 +29,8 @@ use crate::ssh::Stdin;
 const MEMORY_LIMIT: u64 = 8 * 1024 * 1024;
 /// Below this, starting gzip on the server costs more than it saves.
 const WORTH_COMPRESSING: u64 = 64 * 1024;
+/// Bits that a new directory has where nothing else is said: those of our umask.
+const PLAIN_DIRECTORY: u32 = 0o755;
 /// What a tar header's link field holds.
 const LINK_FIELD: usize = 100;
 /// Bytes gathered per write to a pack on disk.
@@ -49,6 +52,9 @@ pub struct Pack {
     pub inodes: u64,
 }
 
+/// NUL-ended paths, by the name of the list.
+type Lists = BTreeMap<String, Vec<u8>>;
+
 #[derive(Debug)]
 enum Body {
     Memory(Bytes),
@@ -66,8 +72,14 @@ impl Pack {
         spool: &LocalPath,
         goal: &Manifest,
         work: &Difference,
+        method: SyncMethod,
         may_gzip: bool,
     ) -> Result<Self, Error> {
+        let lists = match method {
+            SyncMethod::InPlace => changes(work),
+            SyncMethod::Symlink => taken(work, goal),
+        };
+        let listed: u64 = lists.values().map(|list| list.len() as u64).sum();
         let entries = || {
             work.send
                 .iter()
@@ -77,18 +89,18 @@ impl Pack {
         let files = entries()
             .filter(|(_, entry)| !matches!(entry, Entry::Directory { .. }))
             .count() as u64;
-        let gzip = may_gzip && content_bytes > WORTH_COMPRESSING;
+        let gzip = may_gzip && content_bytes + listed > WORTH_COMPRESSING;
         let write = |out: &mut dyn Write| {
             if gzip {
                 let mut zipped = GzEncoder::new(out, Compression::fast());
-                archive(root, goal, work, &mut zipped)?;
+                archive(root, goal, work, &lists, &mut zipped)?;
                 zipped
                     .finish()
                     .map_err(Error::Spool)?
                     .flush()
                     .map_err(Error::Spool)
             } else {
-                archive(root, goal, work, &mut *out)?;
+                archive(root, goal, work, &lists, &mut *out)?;
                 out.flush().map_err(Error::Spool)
             }
         };
@@ -136,9 +148,17 @@ pub fn spool_for(root: &LocalPath) -> PathBuf {
         .map_or_else(std::env::temp_dir, LocalPath::to_path_buf)
 }
 
-fn archive(root: &LocalPath, goal: &Manifest, work: &Difference, out: impl Write) -> Result<(), Error> {
+fn archive(
+    root: &LocalPath,
+    goal: &Manifest,
+    work: &Difference,
+    lists: &Lists,
+    out: impl Write,
+) -> Result<(), Error> {
     let mut tar = Builder::new(out);
-    lists(work, &mut tar).map_err(Error::Spool)?;
+    for (name, list) in lists {
+        append_bytes(&format!("lists/{name}"), list, &mut tar).map_err(Error::Spool)?;
+    }
     // Directories and links get the newest time of all: theirs counts for nothing, but should not
     // look as if they were made in 1970.
     let newest = goal.entries().values().filter_map(|entry| match entry {
@@ -168,26 +188,51 @@ fn archive(root: &LocalPath, goal: &Manifest, work: &Difference, out: impl Write
     tar.finish().map_err(Error::Spool)
 }
 
-fn lists(work: &Difference, tar: &mut Builder<impl Write>) -> io::Result<()> {
-    let joined = |paths: &[Vec<u8>]| {
-        let mut text = Vec::new();
-        for path in paths {
-            // Anchored, so that no name reads as an option.
-            text.extend_from_slice(b"./");
-            text.extend_from_slice(path);
-            text.push(0);
-        }
-        text
-    };
+/// What is done to a tree that is changed in place.
+fn changes(work: &Difference) -> Lists {
+    let mut lists = Lists::new();
     for (name, Removal { files, directories }) in [("clear", &work.clear), ("delete", &work.delete)] {
-        append_bytes(&format!("lists/{name}"), &joined(files), tar)?;
-        append_bytes(&format!("lists/{name}-directories"), &joined(directories), tar)?;
+        list(&mut lists, name, files);
+        list(&mut lists, &format!("{name}-directories"), directories);
     }
-    append_bytes("lists/directories", &joined(&work.directories), tar)?;
+    list(&mut lists, "directories", &work.directories);
     for (mode, paths) in &work.modes {
-        append_bytes(&format!("lists/mode-{mode:o}"), &joined(paths), tar)?;
+        list(&mut lists, &format!("mode-{mode:o}"), paths);
     }
-    Ok(())
+    lists
+}
+
+/// What a new release takes from the one before: everything that is not sent.
+fn taken(work: &Difference, goal: &Manifest) -> Lists {
+    let mut lists = Lists::new();
+    list(&mut lists, "directories", &work.directories);
+    for (mode, paths) in &work.modes {
+        list(&mut lists, &format!("mode-{mode:o}"), paths);
+    }
+    let sent: BTreeSet<&Vec<u8>> = work.send.iter().collect();
+    for (path, entry) in goal.entries().iter().filter(|(path, _)| !sent.contains(path)) {
+        let name = match entry {
+            Entry::Directory { mode, .. } => {
+                if *mode != PLAIN_DIRECTORY {
+                    list(&mut lists, &format!("mode-{mode:o}"), [path]);
+                }
+                "hold"
+            }
+            _ => "take",
+        };
+        list(&mut lists, name, [path]);
+    }
+    lists
+}
+
+fn list<'a>(lists: &mut Lists, name: &str, paths: impl IntoIterator<Item = &'a Vec<u8>>) {
+    for path in paths {
+        let text = lists.entry(name.to_owned()).or_default();
+        // Anchored, so that no name reads as an option.
+        text.extend_from_slice(b"./");
+        text.extend_from_slice(path);
+        text.push(0);
+    }
 }
 
 fn append_bytes(name: &str, bytes: &[u8], tar: &mut Builder<impl Write>) -> io::Result<()> {

@@ -1,10 +1,10 @@
-//! Releases of the symlink method: looking at them, switching to one, and removing old ones.
+//! Releases of the symlink method: looking at them, and removing old ones.
 
 use chrono::TimeDelta;
 
-use super::error::{Error, Trouble};
+use super::error::{Error, readable};
 use super::layout::{Layout, ReleaseData, deployment_of};
-use super::remote::{ACTIVATE, Answer, Limits, PRUNE, RELEASES, WITHDRAW, ask};
+use super::remote::{Answer, Limits, PRUNE, RELEASES, WITHDRAW, ask};
 use crate::domain::{CommitId, DeploymentId, Instant, Release};
 use crate::ssh::Session;
 
@@ -19,34 +19,6 @@ pub struct ReleaseDirectory {
     pub release: Option<Release>,
     /// Whether a link beside the target leads to it.
     pub in_service: bool,
-}
-
-/// Puts `release` in service by one rename; a rollback is the same call with an older one.
-/// Returns the directory that was in service before.
-///
-/// # Errors
-/// [`Error::Server`]: what was in service still is.
-pub async fn activate(
-    session: &Session,
-    layout: &Layout,
-    release: &str,
-    deployment: DeploymentId,
-    limits: &Limits,
-) -> Result<Option<String>, Error> {
-    let id = deployment.to_string();
-    let args = [layout.target.as_str(), release, &id].map(str::as_bytes);
-    let answer = ask(session, ACTIVATE, &args, limits.question())
-        .await
-        .map_err(|trouble| match trouble {
-            Trouble::Unfinished { .. } => Trouble::Unfinished {
-                release: release.to_owned(),
-            },
-            Trouble::NotALink { .. } => Trouble::NotALink {
-                target: layout.target.to_string(),
-            },
-            other => other,
-        })?;
-    Ok(answer.text("previous").filter(|path| !path.is_empty()))
 }
 
 /// Lists the releases on a server, of every environment of the project.
@@ -88,8 +60,8 @@ impl Looked {
         }
     }
 
-    /// The newest complete release that holds `commit`, as an absolute path: what [`activate`] puts
-    /// in service without anything being sent.
+    /// The newest complete release that holds `commit`, as an absolute path: what [`super::activate`]
+    /// puts in service without anything being sent.
     pub fn holding(&self, commit: &CommitId) -> Option<String> {
         let holds = |release: &&ReleaseDirectory| {
             release.is_complete()
@@ -178,35 +150,46 @@ pub struct Retention<'a> {
     pub now: Instant,
 }
 
+/// What became of old releases.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The names of those that are gone.
+    pub removed: Vec<String>,
+    /// The paths that could not be removed, each with the reason, those of earlier prunings too.
+    pub left: Vec<String>,
+}
+
 /// Removes old releases of this environment, as `retention` says. One that a link leads to or that
 /// a process still works in stays too. Releases that were never completed are not worth keeping.
-/// Directories that we did not make are never touched. Returns the names of what was removed.
+/// Directories that we did not make are never touched. What cannot be removed is left for the next
+/// pruning.
 ///
 /// # Errors
-/// [`Error::Server`]; what was removed by then was old.
+/// [`Error::Server`] when the server cannot be asked; what was removed by then was old.
 pub async fn prune(
     session: &Session,
     layout: &Layout,
     retention: &Retention<'_>,
     limits: &Limits,
-) -> Result<Vec<String>, Error> {
+) -> Result<Pruned, Error> {
     let answer = ask_releases(session, layout, limits).await?;
     let Some(directory) = answer.text("directory") else {
-        return Ok(Vec::new());
+        return Ok(Pruned::default());
     };
     let old = to_prune(&read(&answer), layout, retention);
-    if old.is_empty() {
-        return Ok(Vec::new());
+    if old.is_empty() && answer.text("remains").is_none() {
+        return Ok(Pruned::default());
     }
     let args: Vec<&[u8]> = std::iter::once(&directory)
         .chain(&old)
         .map(String::as_bytes)
         .collect();
     let answer = ask(session, PRUNE, &args, limits.transfer(crate::ssh::Stdin::Empty)).await?;
-    let removed = answer.all("removed");
-    Ok(removed
-        .map(|name| String::from_utf8_lossy(name).into_owned())
-        .collect())
+    let all = |key| answer.all(key).map(readable).collect();
+    Ok(Pruned {
+        removed: all("removed"),
+        left: all("left"),
+    })
 }
 
 impl ReleaseDirectory {
@@ -263,6 +246,7 @@ mod tests {
             environment: environment.into(),
             restless: false,
             doubted: false,
+            linked: Vec::new(),
             walk: None,
         });
         let release = Release {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Trouble;
-use crate::ssh::{Command, Exit, Run, Session, Stdin};
+use crate::ssh::{Command, Run, Session, Stdin};
 
 /// The most a server may answer: a listing of half a million files. More is no source tree.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
@@ -153,20 +153,5 @@ pub(super) async fn ask(
     let stderr = String::from_utf8_lossy(&captured.stderr);
     let word = answer.text("error").unwrap_or_default();
     tracing::warn!(exit = ?captured.exit, word, %stderr, "a sync script refused");
-    let has_exited = matches!(captured.exit, Exit::Code(_));
-    // Every record of ours ends with NUL; what a login shell says instead does not.
-    if has_exited && !answer.raw().contains(&0) && !matches!(script, AFTERMATH | APPLY | MARK) {
-        let said = String::from_utf8_lossy(answer.raw());
-        let mut lines = said.lines().chain(stderr.lines()).map(str::trim);
-        if let Some(detail) = lines.rfind(|line| !line.is_empty()) {
-            let trouble = Trouble::from_script("", &stderr);
-            return Err(match trouble {
-                Trouble::Other { .. } => Trouble::NoShell {
-                    detail: detail.to_owned(),
-                },
-                known => known,
-            });
-        }
-    }
     Err(Trouble::from_script(&word, &stderr))
 }

@@ -12,7 +12,9 @@
 use std::collections::BTreeSet;
 
 use super::error::Error;
-use super::glob::{escaped, glob_matches};
+use super::glob::{escaped, glob_matches, literal};
+use super::listing::Path;
+use super::stored::{Stored, outermost};
 use crate::domain::{EnvironmentOptions, SyncMethod};
 
 /// Our staging directories begin so; never part of a tree.
@@ -21,6 +23,8 @@ pub const STAGING: &str = ".deployer-staging-";
 pub const EXTRA_MARKER: &str = ".deployer_release";
 /// A regular expression that no path below `.` matches.
 const NOTHING: &str = "none";
+/// What makes an excluded path a pattern.
+const WILDCARDS: [char; 2] = ['*', '?'];
 /// The whole expression is one argument of a remote command, which has a length limit.
 const PATTERNS_LIMIT: usize = 16 * 1024;
 
@@ -39,7 +43,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
     kept: Vec<Pattern>,
-    shared: Vec<String>,
+    stored: Vec<Stored>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,43 +59,53 @@ enum Name {
 
 impl Rules {
     /// Reads the patterns of `options`. In place, where there is one tree only, a shared path is
-    /// kept as an excluded one is.
+    /// kept as an excluded one is. With releases, an excluded path without wildcards is stored
+    /// beside them and linked, as a shared one is.
     ///
     /// # Errors
     /// [`Error::Pattern`] for a path that is empty, absolute, climbs with `..`, holds control
     /// characters, or is shared and has wildcards, lies inside another shared one or is ours.
     pub fn new(options: &EnvironmentOptions, method: SyncMethod) -> Result<Self, Error> {
         let mut rules = Self::default();
-        for text in &options.excluded {
-            rules.kept.push(Pattern::parse(text)?);
-        }
+        let mut stored: Vec<Stored> = Vec::new();
         for text in &options.shared {
             let pattern = Pattern::parse(text)?;
-            if text.contains(['*', '?']) {
+            if text.contains(WILDCARDS) {
                 return Err(Error::pattern(
                     text,
                     "a shared path is one path, without “*” and “?”",
                 ));
             }
-            let path = text.trim_start_matches("./");
-            if Self::default().keeps(path.trim_end_matches('/')) {
+            let path = text.trim_start_matches("./").to_owned();
+            if is_own(&path) {
                 return Err(Error::pattern(text, "that name is the deployer's own, or Git's"));
             }
-            let nests = |other: &String| {
-                let [one, other] = [path, other].map(|path| format!("{}/", path.trim_end_matches('/')));
-                one.starts_with(&other) || other.starts_with(&one)
+            let one = Stored {
+                path,
+                is_shared: true,
             };
-            if rules.shared.iter().any(nests) {
+            let nests = |other: &Stored| one.holds(&other.path) || other.holds(&one.path);
+            if stored.iter().any(nests) {
                 return Err(Error::pattern(
                     text,
                     "it is, lies inside or holds another shared path",
                 ));
             }
             rules.kept.push(pattern);
-            rules.shared.push(path.to_owned());
+            stored.push(one);
         }
-        if method == SyncMethod::InPlace {
-            rules.shared.clear();
+        for text in &options.excluded {
+            rules.kept.push(Pattern::parse(text)?);
+            let path = text.trim_start_matches("./").to_owned();
+            if !text.contains(WILDCARDS) && !is_own(&path) {
+                stored.push(Stored {
+                    path,
+                    is_shared: false,
+                });
+            }
+        }
+        if method == SyncMethod::Symlink {
+            rules.stored = outermost(&stored);
         }
         if rules.kept.iter().map(|p| p.regex(p.0.len()).len()).sum::<usize>() > PATTERNS_LIMIT {
             return Err(Error::pattern(
@@ -102,9 +116,9 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Shared paths; with a slash at the end where the option had one.
-    pub fn shared(&self) -> &[String] {
-        &self.shared
+    /// The paths that are linked into each release; none in place.
+    pub fn stored(&self) -> &[Stored] {
+        &self.stored
     }
 
     /// What `path` (relative, `/` separated) is to us. Ask for a directory before what is in it:
@@ -151,6 +165,16 @@ impl Rules {
         [self.kept_regex(), self.above_regex(), self.kept_names()]
     }
 
+    /// The same, when `stuck` and everything below it does not count either.
+    pub(super) fn expressions_without(&self, stuck: &[Path]) -> [String; 3] {
+        let [kept, above, names] = self.expressions();
+        if stuck.is_empty() {
+            return [kept, above, names];
+        }
+        let stuck: Vec<String> = stuck.iter().map(|path| literal(path)).collect();
+        [format!(r"{kept}|\./({})", stuck.join("|")), above, "*".to_owned()]
+    }
+
     fn kept_regex(&self) -> String {
         let own = format!(
             r"(.*/)?\.git|{}|{}|{}[^/]*",
@@ -186,6 +210,11 @@ impl Rules {
         }
         format!(r"\./({})", all.join("|"))
     }
+}
+
+/// Whether `path` is never part of a tree, whatever the options say.
+fn is_own(path: &str) -> bool {
+    Rules::default().keeps(path.trim_end_matches('/'))
 }
 
 impl Pattern {

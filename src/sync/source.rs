@@ -20,6 +20,7 @@ use super::manifest::{KnownTrees, Manifest};
 use super::pack::{Pack, spool_for};
 use super::remote::{LIST, Limits, ask};
 use super::{Digest, Trust};
+use crate::domain::SyncMethod;
 use crate::ssh::Session;
 
 /// Made by whoever asks first.
@@ -62,6 +63,25 @@ pub(super) struct Start {
     pub(super) is_restless: bool,
 }
 
+impl Start {
+    pub(super) fn nothing() -> Self {
+        Self {
+            key: None,
+            listing: Arc::default(),
+            is_sure: true,
+            is_restless: false,
+        }
+    }
+
+    /// A tree that nobody should believe next time.
+    pub(super) fn restless() -> Self {
+        Self {
+            is_restless: true,
+            ..Self::nothing()
+        }
+    }
+}
+
 impl Source {
     /// The tree at `root`, of which `manifest` was made; it must not change any more.
     pub fn open(root: PathBuf, manifest: Arc<Manifest>, known: KnownTrees) -> Self {
@@ -98,12 +118,7 @@ impl Source {
             ..
         } = *delivery;
         let Some(root) = inspection.tree(layout.method) else {
-            return Ok(Start {
-                key: None,
-                listing: Arc::default(),
-                is_sure: true,
-                is_restless: false,
-            });
+            return Ok(Start::nothing());
         };
         let claim = inspection.claim();
         if let (Some(claim), true, Trust::Times) = (claim, believe, trust) {
@@ -195,13 +210,18 @@ impl Source {
     }
 
     /// The difference from `start`, packed; made once per starting point.
-    pub(super) async fn prepare(&self, start: &Start, may_gzip: bool) -> Result<Arc<Prepared>, Error> {
+    pub(super) async fn prepare(
+        &self,
+        start: &Start,
+        method: SyncMethod,
+        may_gzip: bool,
+    ) -> Result<Arc<Prepared>, Error> {
         let once = Arc::clone(self.prepared.lock().entry((start.key, may_gzip)).or_default());
         let (goal, root) = (Arc::clone(&self.goal), self.root.clone());
         let listing = Arc::clone(&start.listing);
         let build = move || {
             let work = Difference::between(&listing, &goal);
-            let pack = Pack::build(&root, &spool_for(&root), &goal, &work, may_gzip)?;
+            let pack = Pack::build(&root, &spool_for(&root), &goal, &work, method, may_gzip)?;
             Ok::<_, Error>(Arc::new(Prepared { work, pack }))
         };
         let prepared = once

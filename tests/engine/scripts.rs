@@ -230,3 +230,60 @@ async fn a_script_that_exceeds_its_limit_is_ended_with_its_children() {
         .unwrap();
     assert!(!sleeping.status.success(), "something of the script still runs");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_is_a_link_inside_the_tree_runs_and_one_that_leads_out_is_refused() {
+    use std::os::unix::fs::symlink;
+    let mut world = World::simple().await;
+    let tree = world.repository.path();
+    let proof = world.dir.path().join("proof");
+    let note = |name: &str| format!("echo {name} >> {}", proof.display());
+    for (link, name) in [
+        ("predeploy.sh", "predeploy"),
+        ("tests/run_local_tests.sh", "local"),
+        ("deploy.sh", "deploy"),
+        ("tests/run_tests.sh", "tests"),
+    ] {
+        world.script(&format!("bin/{name}"), &note(name));
+        let up = if link.contains('/') { "../" } else { "" };
+        std::fs::create_dir_all(tree.join("tests")).unwrap();
+        symlink(format!("{up}bin/{name}"), tree.join(link)).unwrap();
+    }
+    let first = world.commit("Links").await;
+    let deployment = world.deploy(&first).await;
+    assert_eq!(
+        deployment.state,
+        DeploymentState::Succeeded,
+        "{}",
+        world.log(deployment.id).await
+    );
+    let ran = || std::fs::read_to_string(&proof).unwrap();
+    assert_eq!(ran(), "predeploy\nlocal\ndeploy\ntests\n");
+    assert!(world.home(1, "dev/shop/bin/deploy").exists());
+    assert!(!world.home(1, "dev/shop/deploy.sh").is_symlink());
+
+    world.repository.write("f", "2");
+    let second = world.commit("More").await;
+    world.deploy(&second).await;
+    std::fs::write(&proof, "").unwrap();
+    let mut request = World::request(&first);
+    request.kind = deployer::domain::Kind::Rollback;
+    let id = world.ask(request).await;
+    let back = world.end(id).await;
+    assert_eq!(back.state, DeploymentState::Succeeded, "{}", world.log(id).await);
+    assert_eq!(ran(), "deploy\ntests\n");
+
+    for script in ["predeploy.sh", "deploy.sh"] {
+        std::fs::remove_file(tree.join(script)).unwrap();
+        symlink("/bin/true", tree.join(script)).unwrap();
+        let outside = world.commit("Outside").await;
+        let deployment = world.deploy(&outside).await;
+        let log = world.log(deployment.id).await;
+        assert_eq!(deployment.state, DeploymentState::Failed, "{log}");
+        assert!(
+            log.contains(&format!("{script} is a symbolic link that leads out of the tree")),
+            "{log}"
+        );
+        std::fs::remove_file(tree.join(script)).unwrap();
+    }
+}

@@ -127,7 +127,7 @@ impl Seen {
     }
 
     fn has_ended(&self) -> bool {
-        self.text.contains("event: end\n")
+        self.text.ends_with("event: end\ndata: end\n\n")
     }
 }
 
@@ -267,20 +267,31 @@ async fn five_hundred_viewers_all_see_every_line_once() {
     drop(asleep);
 }
 
-/// Lines per write, bytes per line and writes: far more than the rings, the channel and the sockets
+/// Lines per write, bytes per line and writes: far more than the rings, the channel and the connection
 /// between a worker and a viewer hold.
-const WRITE: usize = 80;
+const WRITE: usize = 25;
 const LINE: usize = 1000;
-const WRITES: usize = 250;
+const WRITES: usize = 150;
+
+/// A browser whose streams hold little that nobody reads.
+fn narrow_browser() -> Client {
+    Client::builder()
+        .http2_prior_knowledge()
+        .http2_initial_stream_window_size(65_535)
+        .http2_initial_connection_window_size(65_535 * 4)
+        .build()
+        .unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_viewers_are_cut_over_to_the_store_and_hold_nobody_up() {
     let site = site_for("alice").await;
     let work = Work::begin(&site).await;
     let (url, cookie) = (format!("{}{}", site.url, work.path()), site.session_cookie());
+    let browser = narrow_browser();
     let mut asleep = Vec::new();
     for _ in 0..2 {
-        asleep.push(open(&site.browser, &url, &cookie, "0").await);
+        asleep.push(open(&browser, &url, &cookie, "0").await);
     }
     let mut awake = open(&site.browser, &url, &cookie, "0").await;
     let mut seen = Seen::default();

@@ -10,7 +10,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -93,6 +93,20 @@ impl Builder {
         self
     }
 
+    /// Runs every command as another account, which is not root and may write below `srv` in
+    /// [`Sshd::dir`], under the umask `umask`. Only root can do that.
+    pub async fn start_as(self, account: u32, umask: &str) -> Sshd {
+        let switch = format!("setpriv --reuid={account} --regid={account} --clear-groups");
+        let command = format!("umask {umask}; exec {switch} sh -c \"$SSH_ORIGINAL_COMMAND\"");
+        let sshd = self.line(&format!("ForceCommand {command}")).start().await;
+        let dir = sshd.dir().to_owned();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let work = dir.join("srv");
+        fs::create_dir(&work).expect("it is new");
+        std::os::unix::fs::chown(&work, Some(account), Some(account)).expect("this is root");
+        sshd
+    }
+
     /// Starts it and waits until it listens.
     pub async fn start(self) -> Sshd {
         tokio::task::spawn_blocking(|| self.start_now())
@@ -115,6 +129,8 @@ impl Builder {
         fs::create_dir(&home).expect("a home");
         let accepted = dir.path().join("authorized_keys");
         fs::copy(client_key.with_extension("pub"), &accepted).expect("the public key is beside it");
+        // Whoever else logs in is refused, also where everybody may look into this directory.
+        fs::set_permissions(&accepted, fs::Permissions::from_mode(0o600)).expect("it is ours");
         let ports = free_ports(self.listeners);
         let config = dir.path().join("sshd_config");
         let mut text = format!(
@@ -284,6 +300,16 @@ fn listen(within: &[OsString], config: &Path, log: fs::File) -> Child {
         .stderr(log)
         .spawn()
         .expect("sshd is installed")
+}
+
+/// Whether commands can be run as another account here; said where they cannot.
+#[allow(clippy::print_stderr, reason = "a test that did not run should be seen")]
+pub fn is_root() -> bool {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    if !is_root {
+        eprintln!("SKIPPED: only root can run commands as another account");
+    }
+    is_root
 }
 
 /// Makes a key pair `dir/name` and `dir/name.pub` with `ssh-keygen`.

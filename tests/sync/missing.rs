@@ -43,6 +43,7 @@ async fn a_target_that_vanishes_after_its_inspection_is_recreated_or_reported() 
 async fn a_release_that_vanishes_before_it_is_copied_is_reported() {
     let mut site = Site::symlink().await;
     site.write("a", "1");
+    site.write("b", "1");
     let first = site.deploy().await;
     site.write("a", "2");
     let looked = site.inspect().await;

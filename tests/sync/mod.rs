@@ -2,11 +2,15 @@
 
 mod drift;
 mod fleet;
+mod foreign;
 mod in_place;
+mod login_shells;
 mod missing;
+mod modes;
 mod ownership;
 mod random;
 mod releases;
+mod survival;
 mod trouble;
 
 use std::fs;
@@ -18,8 +22,8 @@ use std::time::Duration;
 use deployer::domain::{DeploymentId, EnvironmentOptions, Instant, SyncMethod};
 use deployer::ssh::{Pool, Session};
 use deployer::sync::{
-    Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules, Source,
-    Stamp, Trust, activate, inspect,
+    Activated, Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules,
+    Source, Stamp, Trust, activate, go_back, inspect,
 };
 use tempfile::TempDir;
 
@@ -194,17 +198,22 @@ impl Site {
     async fn put_in_service(&mut self) -> Result<Delivered, Error> {
         let delivered = self.deliver().await?;
         if self.layout.method == SyncMethod::Symlink {
-            let id = DeploymentId(self.deployments);
-            activate(
-                &self.session,
-                &self.layout,
-                &delivered.directory,
-                id,
-                &self.limits,
-            )
-            .await?;
+            self.switch(&delivered.directory).await?;
         }
         Ok(delivered)
+    }
+
+    /// Puts a release in service, as the last deployment.
+    async fn switch(&self, release: &str) -> Result<Activated, Error> {
+        let id = DeploymentId(self.deployments);
+        activate(&self.session, &self.layout, release, id, &self.limits).await
+    }
+
+    /// Goes back to a release.
+    async fn roll_back(&mut self, release: &str) -> Result<Activated, Error> {
+        self.deployments += 1;
+        let id = DeploymentId(self.deployments);
+        go_back(&self.session, &self.layout, release, id, &self.limits).await
     }
 
     /// [`Self::deploy`] without a look at the contents.

@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use deployer::domain::{DeploymentId, SyncMethod};
-use deployer::sync::{Looked, Retention, Trouble, activate, look, prune, releases};
+use deployer::sync::{Looked, Pruned, Retention, Trouble, activate, look, prune, releases};
 
 use super::{Site, put};
 
 impl Site {
-    async fn prune(&self, keep: u32, never: &[String]) -> Vec<String> {
+    pub(super) async fn prune(&self, keep: u32, never: &[String]) -> Pruned {
         let retention = Retention {
             keep,
             keep_for: None,
@@ -70,11 +70,14 @@ async fn a_release_is_built_beside_the_running_one_and_switched_to_at_once() {
         .await
     };
     assert_eq!(
-        switch(&second.directory).await.unwrap(),
+        switch(&second.directory).await.unwrap().previous,
         Some(first.directory.clone())
     );
     site.assert_same();
-    assert_eq!(switch(&first.directory).await.unwrap(), Some(second.directory));
+    assert_eq!(
+        switch(&first.directory).await.unwrap().previous,
+        Some(second.directory)
+    );
     assert_eq!(
         fs::read_to_string(site.target().join("a")).unwrap(),
         "1",
@@ -98,7 +101,7 @@ async fn files_edited_in_one_release_do_not_change_others() {
 }
 
 #[tokio::test]
-async fn shared_paths_are_linked_into_each_release_and_excluded_ones_carried_over() {
+async fn shared_and_excluded_paths_are_linked_into_each_release() {
     let mut site = Site::new(
         SyncMethod::Symlink,
         &["venv"],
@@ -209,7 +212,7 @@ async fn pruning_removes_old_releases_of_ours_and_nothing_else() {
     put(&store, "backup/a", "theirs");
     // Another environment of the project keeps a release of ours in service.
     symlink(&made[1], site.target().parent().unwrap().join("shop-beta")).unwrap();
-    let removed = site.prune(1, &[made[4].clone()]).await;
+    let removed = site.prune(1, &[made[4].clone()]).await.removed;
     let names: Vec<_> = made.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(removed, [names[2], names[0]]);
     let mut left: Vec<_> = releases(&site.session, &site.layout, &site.limits)
@@ -250,9 +253,9 @@ async fn a_release_that_a_process_works_in_is_not_pruned() {
         .spawn()
         .unwrap();
     let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-    assert_eq!(site.prune(0, &[]).await, [name(&made[1])]);
+    assert_eq!(site.prune(0, &[]).await.removed, [name(&made[1])]);
     worker.kill().await.unwrap();
-    assert_eq!(site.prune(0, &[]).await, [name(&made[0])]);
+    assert_eq!(site.prune(0, &[]).await.removed, [name(&made[0])]);
     site.assert_same();
 }
 
@@ -287,7 +290,7 @@ async fn an_inspection_finds_earlier_releases_and_a_rollback_to_one_copies_nothi
 
     let id = DeploymentId(9);
     let before = activate(&site.session, &site.layout, &first, id, &site.limits).await;
-    assert_eq!(before.unwrap(), Some(second));
+    assert_eq!(before.unwrap().previous, Some(second));
     assert_eq!(fs::read_to_string(site.target().join("a")).unwrap(), "1");
     assert_eq!(site.look().await.resolved, Some(first));
 }

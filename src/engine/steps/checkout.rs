@@ -39,11 +39,6 @@ impl Tree {
     pub fn is_executable(&self, script: &str) -> bool {
         std::fs::metadata(self.home.join(script)).is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
     }
-
-    /// Whether the tree has `script` as a file of its own.
-    pub fn has_script(&self, script: &str) -> bool {
-        std::fs::symlink_metadata(self.home.join(script)).is_ok_and(|found| found.is_file())
-    }
 }
 
 impl Drop for Tree {

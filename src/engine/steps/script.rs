@@ -4,7 +4,7 @@
 //! another one by `sh`.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +35,22 @@ const RUN_REMOTE: &str = r#"cd -- "$1" || exit 126; script=./$2; shift 2; if [ -
 /// Removes a script below a directory of a server: `$1` the directory, `$2` the script.
 const REMOVE_REMOTE: &str = r#"cd -- "$1" && rm -f -- "./$2""#;
 
+/// The path of `script` in the tree at `dir`; `None` when it has none. It may be a link to another
+/// file of the tree. One that leads out of it would run a program that is none of the repository's.
+pub fn find(dir: &Path, script: &str) -> StepResult<Option<PathBuf>> {
+    let path = dir.join(script);
+    let Ok(found) = path.symlink_metadata() else {
+        return Ok(None);
+    };
+    let refused = |why: &str| Err(Failure::new(format!("{script} is a symbolic link that {why}.")));
+    match (dir.canonicalize(), path.canonicalize()) {
+        (Ok(top), Ok(real)) if !real.starts_with(&top) => refused("leads out of the tree"),
+        (Ok(_), Ok(real)) if real.is_file() => Ok(Some(path)),
+        _ if found.is_symlink() => refused("leads to no file"),
+        _ => Ok(None),
+    }
+}
+
 /// `predeploy.sh ENV COMMIT`, then deletes it: it is not for the servers.
 pub async fn predeploy(run: &Run, tree: &Tree) -> StepResult {
     let arguments = [
@@ -58,7 +74,13 @@ pub async fn local_tests(run: &Run, tree: &Tree) -> StepResult {
 
 async fn local(run: &Run, tree: &Tree, kind: StepKind, script: &str, arguments: &[&str]) -> StepResult {
     let mut step = run.begin(kind, None).await?;
-    let result = run_local(run, tree.dir(), kind, script, arguments, &mut step.log).await;
+    let mut result = run_local(run, tree.dir(), kind, script, arguments, &mut step.log).await;
+    // The tree is as the servers get it now, and none was touched yet.
+    if kind == StepKind::LocalTests && result.is_ok() {
+        let remote = [DEPLOY, REMOTE_TESTS];
+        let refused = remote.iter().find_map(|script| find(tree.dir(), script).err());
+        result = refused.map_or(result, Err);
+    }
     run.end(step, result).await
 }
 
@@ -70,18 +92,13 @@ async fn run_local(
     arguments: &[&str],
     log: &mut StepLog,
 ) -> StepResult {
-    let path = dir.join(script);
-    // A link could lead out of the tree, to a program that is not the repository's.
-    let Ok(metadata) = tokio::fs::symlink_metadata(&path)
-        .await
-        .and_then(|found| match found.is_file() {
-            true => Ok(found),
-            false => Err(std::io::ErrorKind::NotFound.into()),
-        })
-    else {
+    let Some(path) = find(dir, script)? else {
         log.say(format!("There is no {script}; nothing to run.")).await;
         return Ok(Done::nothing(format!("There is no {script}.")));
     };
+    let metadata = tokio::fs::metadata(&path)
+        .await
+        .map_err(|error| Failure::new(format!("{script} cannot be read: {error}.")))?;
     let executable = metadata.permissions().mode() & 0o111 != 0;
     let command = match executable {
         true => process::Command::new(&path),
@@ -155,7 +172,7 @@ async fn remote(
     script: &str,
     arguments: &[&str],
 ) -> StepResult {
-    if !tree.has_script(script) {
+    if find(tree.dir(), script)?.is_none() {
         let why = format!("There is no {script}; nothing to run.");
         run.nothing(kind, member, &why).await?;
         return Ok(Done::nothing(why));

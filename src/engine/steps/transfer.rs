@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::checkout::Tree;
 use super::script::DEPLOY;
-use crate::domain::{EnvironmentId, StepKind, SyncMethod};
+use crate::domain::{EnvironmentId, Kind, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::Reached;
 use crate::engine::output::StepLog;
@@ -19,8 +19,8 @@ use crate::engine::run::{Member, Run};
 use crate::ssh::Session;
 use crate::store::releases::{self, NewRelease};
 use crate::sync::{
-    self, Changed, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Retention, Source,
-    Stamp, Trust,
+    self, Activated, Changed, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Pruned,
+    Retention, Source, Stamp, Trust,
 };
 
 /// Manifests kept per environment. A server that has one of these trees need not be listed. Older ones are
@@ -100,6 +100,13 @@ pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reach
         Ok(delivered) => {
             let what = describe(&delivered);
             step.log.say(&what).await;
+            for path in &delivered.left {
+                step.log
+                    .say(format!(
+                        "{path} is not part of the release and could not be removed; the next deployment tries again."
+                    ))
+                    .await;
+            }
             (Ok(Done::well(what)), Ok(delivered))
         }
         Err(error) => {
@@ -151,10 +158,18 @@ pub async fn activate(run: &Run, member: &Member, reached: &Reached, release: &s
         return Ok(release.to_owned());
     }
     let mut step = run.begin(StepKind::Activate, Some(member)).await?;
+    let (session, layout, limits) = (&reached.session, &reached.layout, limits(run));
     let id = run.deployment.id;
-    let result = match sync::activate(&reached.session, &reached.layout, release, id, &limits(run)).await {
-        Ok(before) => {
-            let from = before.map(|dir| format!(", from {dir}")).unwrap_or_default();
+    let switched = match run.deployment.kind {
+        Kind::Rollback => sync::go_back(session, layout, release, id, &limits).await,
+        _ => sync::activate(session, layout, release, id, &limits).await,
+    };
+    let result = match switched {
+        Ok(Activated { previous, moved }) => {
+            for sentence in &moved {
+                step.log.say(sentence).await;
+            }
+            let from = previous.map(|dir| format!(", from {dir}")).unwrap_or_default();
             step.log.say(format!("Switched to {release}{from}.")).await;
             Ok(Done::well(format!("Switched to {release}.")))
         }
@@ -179,7 +194,7 @@ pub async fn is_in_use(reached: &Reached, release: &str) -> Option<bool> {
 
 /// Switches back to the release that was in use before this deployment.
 pub async fn switch_back(run: &Run, reached: &Reached, release: &str) -> StepResult<()> {
-    sync::activate(
+    sync::go_back(
         &reached.session,
         &reached.layout,
         release,
@@ -247,7 +262,16 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)])
                 now: run.now(),
             };
             match sync::prune(session, layout, &retention, &limits(run)).await {
-                Ok(gone) => Ok(gone.len()),
+                Ok(Pruned { removed, left }) => {
+                    let name = &member.server.name;
+                    for path in left {
+                        log.say(format!(
+                            "{name}: could not be removed: {path}. The next pruning tries again."
+                        ))
+                        .await;
+                    }
+                    Ok(removed.len())
+                }
                 Err(error) => {
                     let name = &member.server.name;
                     log.say(format!("{name}: old releases were not removed: {error}"))

@@ -7,7 +7,7 @@ stage=./$2
 if [ "$4" = release ]; then
     here=$(pwd -P)
     [ "$(cd -P -- "$t" 2>/dev/null && pwd -P)" != "$here" ] || die current
-    cd / && rm -rf -- "$here" || die cleanup
+    cd / && discard "$here" || die cleanup
     say end -
     exit 0
 fi

@@ -1,8 +1,12 @@
 # Makes a tree what it should be, from what was staged in it, and checks that it is.
 # $1 root, $2 name of the staging directory, $3 base to copy from or “”, $4 digest to reach,
 # $5 kept, $6 above, $7 names, $8 marker while it lasts, $9 marker afterwards, ${10} our own data,
-# ${11} directory of shared paths, the rest: shared paths.
+# ${11} the target's directory, the rest: paths that are kept in a store, as “activate” has them.
+# A new release is made of what was sent and of the base's files in list “take”: nothing else of the
+# base is opened. When the tree is another one in the end, answers “stuck PATH” for what could not be
+# deleted.
 cd -P -- "$1" || die vanished
+root=$PWD
 stage=./$2
 base=$3
 goal=$4
@@ -11,17 +15,10 @@ above=$6
 names=$7
 marker=$9
 extra=${10}
-shared=${11}
 [ -d "$stage" ] && [ ! -h "$stage" ] && [ -f "$stage/complete" ] || die incomplete
 
-if [ -n "$base" ]; then
-    cp -a --reflink=auto -- "$base/." . || die copy
-    for other in ./.deployer-staging-*; do
-        [ "$other" = "$stage" ] || rm -rf -- "$other"
-    done
-fi
-if [ -n "$base" ]; then put .deployer_release "$extra" || die marker; fi
 put .git_release "$8" || die marker
+beside=${11%/}
 shift 11
 
 # No parent of $1 may be a symbolic link: what is behind one is not ours.
@@ -36,26 +33,48 @@ safe='safe() {
     done
 }
 '
-remove_files="$safe"'
+# Makes a directory writable that is ours, and that a script made read-only.
+open='open() {
+    [ -w "$1" ] || chmod u+rwx -- "$1"
+}
+'
+remove_files="$safe$open"'
 n=$#
 while [ $n -gt 0 ]; do
     p=$1; shift; n=$((n - 1))
     if safe "$p"; then set -- "$@" "$p"; fi
 done
-[ $# -eq 0 ] || rm -f -- "$@"'
-remove_directories="$safe"'
+[ $# -eq 0 ] || rm -f -- "$@" 2>/dev/null || {
+    failed=0
+    for p do
+        if [ -e "$p" ] || [ -h "$p" ]; then
+            open "${p%/*}"
+            rm -f -- "$p" || failed=1
+        fi
+    done
+    exit $failed
+}'
+remove_directories="$safe$open"'
+failed=0
 for p do
     if safe "$p" && [ -d "$p" ] && [ ! -h "$p" ]; then
-        rmdir --ignore-fail-on-non-empty -- "$p" || exit 255
+        open "${p%/*}"
+        rmdir --ignore-fail-on-non-empty -- "$p" || failed=1
     fi
-done'
-set_modes="$safe"'
-m=$1; shift; n=$#
+done
+exit $failed'
+# A file that belongs to somebody else is replaced by a copy of ours.
+set_modes="$safe$open"'
+m=$1; copy=$2/copy; shift 2; n=$#
 while [ $n -gt 0 ]; do
     p=$1; shift; n=$((n - 1))
     if safe "$p" && [ ! -h "$p" ]; then set -- "$@" "$p"; fi
 done
-[ $# -eq 0 ] || chmod "$m" -- "$@"'
+[ $# -eq 0 ] || chmod "$m" -- "$@" 2>/dev/null || for p do
+    chmod "$m" -- "$p" 2>/dev/null && continue
+    open "${p%/*}"
+    cp --preserve=timestamps -- "$p" "$copy" && chmod "$m" -- "$copy" && mv -fT -- "$copy" "$p" || exit 255
+done'
 refuse='refuse() {
     echo "$p: a symbolic link stands where a directory should" >&2
     exit 255
@@ -63,7 +82,7 @@ refuse='refuse() {
 '
 # Directories that are missing here are moved as a whole; those at the top, which are most of them
 # the first time, in one go. One that is here after all is left for “link”.
-move_directories="$safe$refuse"'
+move_directories="$safe$open$refuse"'
 tree=$1; shift; n=$#
 while [ $n -gt 0 ]; do
     p=$1; shift; n=$((n - 1))
@@ -71,13 +90,16 @@ while [ $n -gt 0 ]; do
     if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then rm -f -- "$p" || exit 255; fi
     if [ -d "$p" ]; then continue; fi
     case $p in
-    ./*/*) mv -T -- "$tree/$p" "$p" || exit 255 ;;
+    ./*/*)
+        open "${p%/*}"
+        mv -T -- "$tree/$p" "$p" || exit 255
+        ;;
     *) set -- "$@" "$tree/$p" ;;
     esac
 done
 [ $# -eq 0 ] || mv -t . -- "$@" || exit 255'
 # One directory at a time. They come sorted, so that each is settled before what is in it.
-place="$safe$refuse"'
+place="$safe$open$refuse"'
 # Moves to $1 what follows and is no directory.
 move() {
     to=$1
@@ -95,9 +117,11 @@ for p do
     safe "$p" || refuse
     if [ -h "$p" ] || { [ -e "$p" ] && [ ! -d "$p" ]; }; then rm -f -- "$p" || exit 255; fi
     if [ ! -d "$p" ]; then
+        open "${p%/*}"
         mv -T -- "$tree/$p" "$p" || exit 255
         continue
     fi
+    open "$p"
     set -- "$tree/$p"/* "$tree/$p"/.[!.]* "$tree/$p"/..?*
     if [ $# -lt 500 ]; then
         move "$p" "$@" || exit 255
@@ -105,6 +129,22 @@ for p do
         find "$tree/$p" -mindepth 1 -maxdepth 1 ! -type d -print0 | xargs -0r mv -f -t "$p" -- || exit 255
     fi
 done'
+
+# Directories that the base has too. What is behind a link is not the base's.
+make_directories='base=$1; shift
+for p do
+    if [ -h "$base/$p" ]; then
+        echo "$p: a symbolic link stands where a directory should" >&2
+        exit 255
+    fi
+done
+exec mkdir -p -- "$@"'
+
+# Copies files of the base, with their bits and times.
+take() {
+    (cd -P -- "$base" && umask 0 &&
+        exec xargs -0r cp -P --preserve=timestamps --reflink=auto --parents -t "$root" --)
+}
 
 # Moves what is in directory $1 of the stage into place.
 place_all() {
@@ -117,7 +157,11 @@ place_all() {
 # symbolic link. Where there are no second names (another file system, one without), mv does it.
 # Without the umask, directories get the permission bits that they have in the stage.
 link() {
-    (umask 0 && unset POSIXLY_CORRECT && exec cp -rPlf -- "$stage/tree/." . 2>/dev/null) || place_all tree
+    (umask 0 && unset POSIXLY_CORRECT && exec cp -rPlf -- "$stage/tree/." . 2>/dev/null) || {
+        # What cp came to is in place: mv refuses to move it onto itself.
+        find "$stage/tree" ! -type d -links +1 -delete
+        place_all tree
+    }
 }
 
 # Runs script $2, with the arguments that follow, over the paths in list $1.
@@ -132,37 +176,25 @@ over clear-directories "$remove_directories" sh || die clear
 over directories "$move_directories" sh "$stage/tree" || die move
 if [ -d "$stage/tree" ]; then link || die move; fi
 place_all swap || die move
+over hold "$make_directories" sh "$base" || die copy
+if [ -s "$stage/lists/take" ]; then take <"$stage/lists/take" || die copy; fi
 for modes in "$stage"/lists/mode-*; do
     [ -f "$modes" ] || continue
-    over "${modes##*/}" "$set_modes" sh "${modes##*/mode-}" || die modes
+    over "${modes##*/}" "$set_modes" sh "${modes##*/mode-}" "$stage" || die modes
 done
-over delete "$remove_files" sh || die delete
-over delete-directories "$remove_directories" sh || die delete
+# What cannot be deleted is told below.
+over delete "$remove_files" sh
+over delete-directories "$remove_directories" sh
 
 eval "$safe"
-for path do
-    p=${path%/}
-    safe "./$p" || die shared
-    from=$shared/$p
-    mkdir -p -- "$(dirname "./$p")" "$(dirname "$from")" || die shared
-    if [ ! -e "$from" ] && [ ! -h "$from" ]; then
-        if [ -e "./$p" ] && [ ! -h "./$p" ]; then
-            # It was kept inside the releases until now: the copy begins the shared one.
-            mv -T -- "./$p" "$from" || die shared
-        else
-            # A name with a dot and no slash after it reads as a file, which its owner will put there.
-            case $path in
-            */) mkdir -- "$from" || die shared ;;
-            *)
-                case ${p##*/} in
-                *.*) ;;
-                *) mkdir -- "$from" || die shared ;;
-                esac
-                ;;
-            esac
-        fi
+while [ $# -gt 0 ]; do
+    p=./${3%/}
+    if safe "$p" && mkdir -p -- "${p%/*}"; then
+        ln -sT -- "$beside/$2" "$p" || die shared
+    elif [ "$1" = shared ]; then
+        die shared
     fi
-    rm -rf -- "./$p" && ln -s -- "$from" "./$p" || die shared
+    shift 4
 done
 
 digest "$kept" "$above" "$names" "$stage/walk"
@@ -174,4 +206,21 @@ if [ "$sum" = "$goal" ]; then
     # In this order: without “complete” it is known that what is left is being cleared up.
     rm -rf -- "$stage/complete" "$stage"
     say end -
+    exit 0
 fi
+# What another account keeps us from deleting; what somebody has made anew is none of it.
+for list in delete delete-directories; do
+    over "$list" 'for p do
+        if [ -h "$p" ] || [ -e "$p" ]; then
+            free=yes
+            [ -w "${p%/*}" ] || free=
+            [ -h "$p" ] || [ -w "$p" ] || free=
+            if [ -d "$p" ] && [ ! -h "$p" ] && { [ ! -r "$p" ] || [ ! -x "$p" ]; }; then
+                free=
+                # One of ours can be listed the next time.
+                chmod u+rwx -- "$p" 2>/dev/null
+            fi
+            [ -n "$free" ] || printf "stuck %s\0" "${p#./}"
+        fi
+    done' sh
+done

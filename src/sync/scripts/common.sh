@@ -4,6 +4,8 @@
 LC_ALL=C
 export LC_ALL
 unset CDPATH
+# What we make can be read by every account, whatever this one's profile says.
+umask 022
 
 say() {
     printf '%s %s\0' "$1" "$2"
@@ -26,11 +28,13 @@ resolve() {
 
 # The records of the tree in the current directory, as find comes upon them. $1: kept, $2: above,
 # $3: names of what is kept (expressions).
-# $as is “exec” where a process of its own runs this.
+# $as is “exec” where a process of its own runs this. $private: an expression that comes first.
 as=
+private=
 records() {
     $as find . -mindepth 1 -regextype posix-extended \
         -name "$3" -regex "$1" -prune -o \
+        $private \
         -type f -printf 'f %m %s %T@ %P\0' -o \
         -type d \( -regex "$2" -o -printf 'd %P\0' \) -o \
         -type l -printf 'l %P//%l\0' -o \
@@ -85,6 +89,24 @@ exists() {
 put() {
     if exists ./.deployer-staging-marker; then rm -rf ./.deployer-staging-marker; fi
     printf '%s' "$2" >./.deployer-staging-marker && mv -fT ./.deployer-staging-marker "./$1"
+}
+
+# Removes $1 and everything in it. Directories of ours that a script made read-only are made
+# writable first.
+remove() {
+    rm -rf -- "$1" 2>/dev/null || {
+        find "$1" -type d ! -perm -700 -exec chmod u+rwx -- {} \; 2>/dev/null
+        rm -rf -- "$1"
+    }
+}
+
+# Removes release $1. It is renamed first: what is half removed must never be taken for a release.
+# What cannot be removed stays under that name, for the next pruning.
+discard() {
+    discarded=${1%/*}/.deleted_${1##*/}
+    while exists "$discarded"; do discarded=${discarded}_; done
+    mv -T -- "$1" "$discarded" || return 1
+    remove "$discarded" 2>/dev/null || :
 }
 
 # Says which of the programs that these scripts need are not there.

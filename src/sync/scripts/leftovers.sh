@@ -77,11 +77,11 @@ for root in "$above_t/$2"/${day}_*_${commit}_"$3"; do
     # a release begins as a copy of another.
     set -- "$1" "$2" "$3" "$root"/.deployer-staging-*
     if exists "$4"; then
-        rm -rf -- "$root"
+        discard "$root"
         gone "$root"
     elif grep -sq "\"deployment\":$3[,}]" "$root/.deployer_release"; then
         if [ ! -f "$root/.git_release" ] || [ -n "$(sed -n 5p "$root/.git_release")" ]; then
-            rm -rf -- "$root"
+            discard "$root"
             gone "$root"
         fi
     elif rmdir -- "$root" 2>/dev/null; then
@@ -90,7 +90,7 @@ for root in "$above_t/$2"/${day}_*_${commit}_"$3"; do
 done
 for stage in "$t/.deployer-staging-$3" "$t/.deployer-staging-marker"; do
     if exists "$stage"; then
-        rm -rf -- "$stage"
+        remove "$stage"
         gone "$stage"
     fi
 done

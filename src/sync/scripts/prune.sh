@@ -1,10 +1,12 @@
 # Removes releases. $1 the releases' directory, the rest: names in it, which have no newlines.
 # One that a process works in or runs from stays: it would lose files that it has yet to open.
-# A rename first: what is half removed can never be taken for a release.
+# Answers “removed NAME”, and “left PATH (WHY)” for what the next pruning has to try again.
 cd -P -- "$1" || die vanished
 here=$PWD
 shift
-rm -rf ./.deleted_*
+for old in "$here"/.deleted_*; do
+    if exists "$old"; then remove "$old" 2>/dev/null; fi
+done
 used=$(find /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/exe -maxdepth 0 -printf '%l/\n' 2>/dev/null)
 for name do
     case "
@@ -12,7 +14,13 @@ $used" in
     *"
 $here/$name/"*) continue ;;
     esac
-    mv -T -- "./$name" "./.deleted_$name" && rm -rf -- "./.deleted_$name" || die delete
-    say removed "$name"
+    if why=$(discard "$here/$name" 2>&1); then
+        say removed "$name"
+    else
+        say left "$here/$name ($why)"
+    fi
+done
+for old in "$here"/.deleted_*; do
+    if exists "$old"; then say left "$old ($(rm -rf -- "$old" 2>&1 | head -n 1))"; fi
 done
 say end -

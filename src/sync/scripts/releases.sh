@@ -1,6 +1,6 @@
 # What is in service, and what is in the releases' directory. $1 target, $2 its name.
-# Answers “release NAME”, “data …” and “marker …” for each directory there, and “current NAME” for
-# each link beside the target that leads to one.
+# Answers “release NAME”, “data …” and “marker …” for each directory there, “current NAME” for each
+# link beside the target that leads to one, and “remains NAME” when a release was only half removed.
 resolve "$1"
 if cd -P -- "$t" 2>/dev/null; then
     say resolved "$PWD"
@@ -19,6 +19,12 @@ for name in *; do
     say data "$text"
     content "$name/.git_release"
     say marker "$text"
+done
+for name in .deleted_*; do
+    if exists "./$name"; then
+        say remains "$name"
+        break
+    fi
 done
 for link in "$above_t"/* "$above_t"/.[!.]*; do
     if [ -h "$link" ] && real=$(cd -P -- "$link" 2>/dev/null && pwd -P) && [ "${real%/*}" = "$here" ]; then

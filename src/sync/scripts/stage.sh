@@ -11,7 +11,7 @@ if [ "$2" = symlink ]; then
         if [ "$(cd -P -- "$t" 2>/dev/null && pwd -P)" = "$(cd -P -- "$root" 2>/dev/null && pwd -P)" ]; then
             die current
         fi
-        rm -rf -- "$root" || die create
+        discard "$root" || die create
     fi
     mkdir -- "$root" || die create
     made=$root
@@ -22,8 +22,8 @@ fi
 
 undo() {
     cd /
-    rm -rf -- "$root/$5"
-    [ -z "$made" ] || rm -rf -- "$made"
+    remove "$root/$5"
+    [ -z "$made" ] || remove "$made"
     # Takes the rest, so that the sender hears the reason and not a broken pipe.
     cat >/dev/null
     die "$6"
@@ -33,7 +33,7 @@ cd -P -- "$root" || die vanished
 say root "$PWD"
 # Servers are reserved: nobody else stages here now.
 for left in ./.deployer-staging-*; do
-    if exists "$left"; then rm -rf -- "$left"; fi
+    if exists "$left"; then remove "$left"; fi
 done
 [ -z "$made" ] || put .deployer_release "$7" || undo "$1" "$2" "$3" "$4" "$5" create
 mkdir -m 700 -- "$5" || undo "$1" "$2" "$3" "$4" "$5" create
