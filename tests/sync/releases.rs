@@ -86,6 +86,17 @@ async fn a_release_is_built_beside_the_running_one_and_switched_to_at_once() {
 }
 
 #[tokio::test]
+async fn a_new_directory_inside_an_old_one_arrives() {
+    let mut site = Site::symlink().await;
+    site.write("a/kept", "1");
+    site.put_in_service().await.unwrap();
+    site.write("a/b/c/new", "2");
+    site.write("-rf/new", "3");
+    site.put_in_service().await.unwrap();
+    site.assert_same();
+}
+
+#[tokio::test]
 async fn files_edited_in_one_release_do_not_change_others() {
     let mut site = Site::symlink().await;
     site.write("a", "1");

@@ -173,10 +173,11 @@ over() {
 
 over clear "$remove_files" sh || die clear
 over clear-directories "$remove_directories" sh || die clear
+# First of all, as new directories may be inside these.
+over hold "$make_directories" sh "$base" || die copy
 over directories "$move_directories" sh "$stage/tree" || die move
 if [ -d "$stage/tree" ]; then link || die move; fi
 place_all swap || die move
-over hold "$make_directories" sh "$base" || die copy
 if [ -s "$stage/lists/take" ]; then take <"$stage/lists/take" || die copy; fi
 for modes in "$stage"/lists/mode-*; do
     [ -f "$modes" ] || continue
