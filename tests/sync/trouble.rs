@@ -3,9 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use deployer::domain::{Release, SyncMethod};
 use deployer::sync::{Changed, Error, Portion, Progress, Trouble};
@@ -166,28 +163,33 @@ async fn a_failure_halfway_lists_exactly_what_changed() {
 
 #[tokio::test]
 async fn changed_permission_bits_are_reported() {
-    let mut site = Site::new(SyncMethod::InPlace, &["kept"], &[]).await;
+    // Each time the tree is listed somebody has just written there, so that it never becomes the one
+    // that was sent.
+    let bin = tempfile::TempDir::new().unwrap();
+    let path = format!("PATH={}:/usr/bin:/bin", bin.path().display());
+    let sshd = Sshd::builder()
+        .line(&format!(
+            "ForceCommand {path} exec sh -c \"$SSH_ORIGINAL_COMMAND\""
+        ))
+        .start()
+        .await;
+    let target = sshd.dir().join("srv/shop");
+    let mut site = Site::at(sshd, &target, SyncMethod::InPlace, &["kept"], &[]).await;
     site.write("run", "1");
     site.write("other", "1");
     site.deploy().await;
     fs::set_permissions(site.tree().join("run"), fs::Permissions::from_mode(0o755)).unwrap();
-    // Somebody writes there all the time, so that the tree never becomes the one that was sent.
-    let target = site.target();
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = std::thread::spawn({
-        let stop = Arc::clone(&stop);
-        move || {
-            while !stop.load(Ordering::Relaxed) {
-                for n in 0..20 {
-                    put(&target, &format!("stranger{n}"), "");
-                }
-                std::thread::park_timeout(Duration::from_micros(200));
-            }
-        }
-    });
+    let find = bin.path().join("find");
+    put(
+        bin.path(),
+        "find",
+        &format!(
+            "#!/bin/sh\n: >'{}'/stranger$$\nexec /usr/bin/find \"$@\"\n",
+            target.display()
+        ),
+    );
+    fs::set_permissions(&find, fs::Permissions::from_mode(0o755)).unwrap();
     let error = site.deliver().await.unwrap_err();
-    stop.store(true, Ordering::Relaxed);
-    writer.join().unwrap();
     assert!(
         matches!(
             &error,
