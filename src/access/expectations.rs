@@ -21,7 +21,7 @@ struct File {
     expect: Vec<Spanned<String>>,
 }
 
-/// One expectation.
+/// What the policy has to answer to one question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expectation {
     pub names: Vec<String>,

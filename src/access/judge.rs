@@ -13,8 +13,8 @@ use casbin::{CoreApi, DefaultModel, Enforcer, EventData, Model as _, NullAdapter
 use futures_util::FutureExt;
 
 use super::files::MODEL;
-use super::lines::{ANY, Lines, Rule};
-use super::model::Model;
+use super::lines::{ANY, PolicyLines, Rule};
+use super::model::PolicyModel;
 use super::problem::Problem;
 use crate::domain::access::GUEST;
 
@@ -48,7 +48,7 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Gives `lines` to casbin, and tries it out.
-    pub fn build(model: &Model, lines: &Lines) -> Result<Self, Problem> {
+    pub fn build(model: &PolicyModel, lines: &PolicyLines) -> Result<Self, Problem> {
         let unusable = |trouble: casbin::Error| {
             Problem::error(
                 MODEL,
@@ -66,7 +66,7 @@ impl Judge {
                     .rules
                     .iter()
                     .filter(|rule| rule.project == ANY || rule.project == name);
-                let mut own = enforcer(model, &Lines::default(), own).map_err(unusable)?;
+                let mut own = enforcer(model, &PolicyLines::default(), own).map_err(unusable)?;
                 own.enable_auto_build_role_links(false);
                 own.set_role_manager(others.get_role_manager())
                     .map_err(unusable)?;
@@ -116,7 +116,7 @@ impl Judge {
     }
 
     /// Asks what the lines themselves say, and what a stranger may.
-    fn probe(&self, lines: &Lines) -> Result<(), String> {
+    fn probe(&self, lines: &PolicyLines) -> Result<(), String> {
         for rule in lines.rules.iter().take(PROBES) {
             let or = |text, instead| if text == ANY { instead } else { text };
             let question = |subject| Question {
@@ -147,8 +147,8 @@ impl Judge {
 
 /// An enforcer for `rules`, with the role and action links of `lines`.
 fn enforcer<'a>(
-    model: &Model,
-    lines: &Lines,
+    model: &PolicyModel,
+    lines: &PolicyLines,
     rules: impl Iterator<Item = &'a Rule>,
 ) -> Result<Enforcer, casbin::Error> {
     let mut definitions = DefaultModel::default();

@@ -46,7 +46,7 @@ impl Rule {
 
 /// A `g` line (who has which role) or a `g2` line (which action implies which).
 #[derive(Debug, Clone)]
-pub(super) struct Link {
+pub(super) struct PolicyLink {
     pub from: String,
     pub to: String,
     pub line: u32,
@@ -54,15 +54,15 @@ pub(super) struct Link {
 
 /// The lines of a policy, each of them sound by itself.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lines {
+pub(super) struct PolicyLines {
     pub rules: Vec<Rule>,
-    pub roles: Vec<Link>,
-    pub implications: Vec<Link>,
+    pub roles: Vec<PolicyLink>,
+    pub implications: Vec<PolicyLink>,
 }
 
 /// Reads the lines of `text`; what is wrong is added to `problems`.
-pub(super) fn read(text: &str, calendar: &Calendar, problems: &mut Vec<Problem>) -> Lines {
-    let mut lines = Lines::default();
+pub(super) fn read(text: &str, calendar: &Calendar, problems: &mut Vec<Problem>) -> PolicyLines {
+    let mut lines = PolicyLines::default();
     let mut seen: HashMap<Vec<&str>, u32> = HashMap::new();
     for (number, whole) in (1..).zip(text.lines()) {
         let whole = whole.trim();
@@ -86,7 +86,7 @@ pub(super) fn read(text: &str, calendar: &Calendar, problems: &mut Vec<Problem>)
     lines
 }
 
-impl Lines {
+impl PolicyLines {
     /// Lets `administer` imply the newer actions that no `g2` line gives to anything, so that
     /// administrators lose nothing when only the program is updated.
     fn complete(&mut self, problems: &mut Vec<Problem>) {
@@ -99,7 +99,7 @@ impl Lines {
                 "No g2 line implies “{action}”, so “{administer}” does. Add the line “g2, {administer}, {action}”."
             );
             problems.push(Problem::warning(POLICY, 0, message));
-            self.implications.push(Link {
+            self.implications.push(PolicyLink {
                 from: administer.to_owned(),
                 to: action.to_owned(),
                 line: 0,
@@ -203,7 +203,7 @@ fn rule(columns: [&str; 6], line: PolicyLine, calendar: &Calendar) -> Result<Rul
     })
 }
 
-fn role(from: &str, to: &str, line: u32) -> Result<Link, String> {
+fn role(from: &str, to: &str, line: u32) -> Result<PolicyLink, String> {
     if from == ANY {
         return Err(
             "What everybody has is given to the user “default”: write “g, default, role:…”.".to_owned(),
@@ -217,17 +217,17 @@ fn role(from: &str, to: &str, line: u32) -> Result<Link, String> {
         ));
     }
     check_subject(to)?;
-    Ok(Link {
+    Ok(PolicyLink {
         from: from.to_owned(),
         to: to.to_owned(),
         line,
     })
 }
 
-fn implication(from: &str, to: &str, line: u32) -> Result<Link, String> {
+fn implication(from: &str, to: &str, line: u32) -> Result<PolicyLink, String> {
     check_action(from)?;
     check_action(to)?;
-    Ok(Link {
+    Ok(PolicyLink {
         from: from.to_owned(),
         to: to.to_owned(),
         line,

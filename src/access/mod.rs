@@ -38,7 +38,7 @@ pub use problem::{PolicyReport, Problem, Severity};
 use self::files::Source;
 use self::policy::{Policy, Verdict};
 use crate::domain::access::GUEST;
-use crate::domain::{Action, Actor, Calendar, Freeze, Instant, PolicyLine, Refusal, Resource};
+use crate::domain::{Action, Actor, Calendar, Instant, PolicyLine, Refusal, Resource};
 
 /// The policy in force.
 pub struct Access {
@@ -156,12 +156,6 @@ impl Access {
         self.in_force()
             .decide(&names_of(actor), action, resource, at)
             .is_allowed()
-    }
-
-    /// The freeze in force for `resource` at `at`, with its reason and its end, for pages. Whether
-    /// it stops anybody is for the policy's lines to say.
-    pub fn freeze_for(&self, resource: &Resource, at: Instant) -> Option<Freeze> {
-        self.in_force().calendar.freeze_for(resource, at).cloned()
     }
 
     /// The calendar in force.

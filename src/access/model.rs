@@ -30,10 +30,9 @@ const DEFINITIONS: [(&str, &str, Option<&str>); 6] = [
 
 /// A model as casbin takes it.
 #[derive(Debug, Clone)]
-pub(super) struct Model {
+pub(super) struct PolicyModel {
     /// Section letter, key, value.
     pub definitions: Vec<(String, String, String)>,
-    /// The line of the matcher.
     pub matcher_line: u32,
     /// Whether the matcher is the shipped one, of which is known that it compares projects and
     /// environments by nothing but their names; so lines of other projects can be left out.
@@ -41,7 +40,7 @@ pub(super) struct Model {
 }
 
 /// Reads a model; what is wrong is added to `problems`.
-pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Model> {
+pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<PolicyModel> {
     let before = problems.len();
     let (mut section, mut found) = (String::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
@@ -83,7 +82,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<Model> {
     let definitions = found
         .into_iter()
         .map(|(key, value, _)| (key[..1].to_owned(), key.to_owned(), value));
-    Some(Model {
+    Some(PolicyModel {
         definitions: definitions.collect(),
         matcher_line,
         standard: is_shipped(&matcher),

@@ -36,11 +36,6 @@ impl Permit {
         &self.actor
     }
 
-    /// What they may do.
-    pub fn action(&self) -> Action {
-        self.action
-    }
-
     /// To what.
     pub fn resource(&self) -> &Resource {
         &self.resource

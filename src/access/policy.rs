@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::judge::{Judge, Question};
-use super::lines::{ANY, Lines, Rule};
+use super::lines::{ANY, PolicyLines, Rule};
 use crate::domain::calendar::{ALWAYS, FREEZE};
 use crate::domain::{Action, Calendar, Instant, PolicyLine, Resource};
 
@@ -87,8 +87,8 @@ impl Named {
 }
 
 impl Policy {
-    pub fn new(calendar: Calendar, text: String, lines: Lines, judge: Judge, standard: bool) -> Self {
-        let Lines { rules, roles, .. } = lines;
+    pub fn new(calendar: Calendar, text: String, lines: PolicyLines, judge: Judge, standard: bool) -> Self {
+        let PolicyLines { rules, roles, .. } = lines;
         let subjects = rules
             .iter()
             .map(|rule| &rule.subject)

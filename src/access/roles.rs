@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::POLICY;
-use super::lines::{Lines, Link};
+use super::lines::{PolicyLines, PolicyLink};
 use super::problem::Problem;
 
 /// How far casbin follows roles of roles; what lies deeper is silently not granted there, so it is
@@ -11,7 +11,7 @@ use super::problem::Problem;
 const DEPTH_LIMIT: usize = 9;
 
 /// Adds to `problems` what is wrong between the lines.
-pub(super) fn check(lines: &Lines, problems: &mut Vec<Problem>) {
+pub(super) fn check(lines: &PolicyLines, problems: &mut Vec<Problem>) {
     circles(&lines.roles, "role", problems);
     circles(&lines.implications, "action", problems);
 
@@ -42,7 +42,7 @@ pub(super) fn check(lines: &Lines, problems: &mut Vec<Problem>) {
 type Next<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 /// Finds links that lead back to where they began, and chains that are too long.
-fn circles(links: &[Link], what: &str, problems: &mut Vec<Problem>) {
+fn circles(links: &[PolicyLink], what: &str, problems: &mut Vec<Problem>) {
     let mut next = Next::new();
     for link in links {
         if reaches(&next, &link.to, &link.from) {

@@ -9,10 +9,10 @@ use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use serde_json::json;
 
-use super::admin::mail_address;
+use super::admin::{demand_administer, mail_address};
 use crate::access::Permit;
 use crate::domain::access::GUEST;
-use crate::domain::{Action, Error, Event, EventKind, Name, Resource, Result, User, UserId};
+use crate::domain::{Error, Event, EventKind, Name, Result, User, UserId};
 use crate::store::{Store, users};
 
 /// Shorter passwords can be guessed when a copy of the database gets lost.
@@ -27,6 +27,12 @@ const NOBODY: &str =
 
 /// The longest name for people, in characters.
 const TITLE_LIMIT: usize = 100;
+
+/// Characters of a generated password, without those that look alike; 32 of them, so that each
+/// byte picks one evenly.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// Groups of five letters: 100 bits.
+const PASSWORD_GROUPS: usize = 4;
 
 /// A user to be added.
 #[derive(Debug)]
@@ -47,7 +53,7 @@ pub struct NewUser {
 /// Complaints about the fields `name` (taken, or the guest's), `display_name`, `email` and
 /// `password`.
 pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
-    demand(permit)?;
+    demand_administer(permit)?;
     if new.name.as_str() == GUEST {
         let message = format!("“{GUEST}” is the account of visitors without login; choose another name.");
         return Err(Error::field("name", message));
@@ -89,7 +95,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
 /// # Errors
 /// Not found; a complaint about the field `password`.
 pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: String) -> Result<User> {
-    demand(permit)?;
+    demand_administer(permit)?;
     users::by_name(store, name).await?;
     let hash = hashed(password).await?;
     let change = store.change(permit, permit.at()).await?;
@@ -106,7 +112,7 @@ pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: 
 /// # Errors
 /// Not found.
 pub async fn set_disabled(store: &Store, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
-    demand(permit)?;
+    demand_administer(permit)?;
     let change = store.change(permit, permit.at()).await?;
     let mut user = users::by_name(&change, name).await?;
     if user.disabled != disabled {
@@ -140,6 +146,17 @@ pub async fn password_fits(hash: Option<String>, password: String) -> Result<boo
         Ok(known && fits)
     })
     .await
+}
+
+/// A password that nobody can guess and anybody can type: `k3mfa-9qwxz-…`.
+pub fn generated_password() -> String {
+    let group = || {
+        let bytes = rand::random::<[u8; 5]>();
+        let letters = bytes.iter().map(|byte| LETTERS[usize::from(byte % 32)]);
+        letters.map(char::from).collect::<String>()
+    };
+    let groups: Vec<String> = std::iter::repeat_with(group).take(PASSWORD_GROUPS).collect();
+    groups.join("-")
 }
 
 /// Whether `password` may become one.
@@ -202,16 +219,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 
-/// A permit for something else is a fault of the caller, not of the user.
-fn demand(permit: &Permit) -> Result<()> {
-    if permit.covers(Action::Administer, &Resource::Everything) {
-        return Ok(());
-    }
-    Err(Error::internal(
-        "users were to be changed with a permit for something else",
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,7 +267,7 @@ mod tests {
         assert!(!password_fits(hash, "correct horse".into()).await.unwrap());
         let page = crate::store::audit::list(
             &store,
-            &crate::store::audit::Filter::default(),
+            &crate::store::HistoryFilter::default(),
             crate::store::Page::Newest,
             10,
         )
@@ -285,6 +292,14 @@ mod tests {
     async fn without_a_user_no_password_fits_and_the_comparison_is_made() {
         assert!(PasswordHash::new(NOBODY).is_ok_and(|hash| hash.hash.is_some()));
         assert!(!password_fits(None, "correct horse".into()).await.unwrap());
+    }
+
+    #[test]
+    fn generated_passwords_are_long_enough_and_differ() {
+        let (one, other) = (generated_password(), generated_password());
+        assert_eq!(one.len(), 23);
+        assert!(check_password(&one).is_ok());
+        assert_ne!(one, other);
     }
 
     #[test]

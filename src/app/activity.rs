@@ -1,16 +1,15 @@
-//! Activity: what is running, what waits and for what, what failed recently.
+//! Activity: what runs, what waits and for what, what failed recently.
 
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
 
 use super::App;
-use super::filter::Filter;
 use super::history::{self, Visible};
 use super::naming::resource_then;
-use crate::domain::deployment::ServerState;
+use super::places::OpenDeployment;
 use crate::domain::{Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, Result};
-use crate::store::{Page, deployments, queue};
+use crate::store::{HistoryFilter, Page, deployments, queue};
 
 /// Failures shown: more than anybody fixes in a day.
 const FAILURES: u64 = 20;
@@ -25,7 +24,7 @@ const LATEST: u64 = 40;
 #[derive(Debug, Clone)]
 pub struct Activity {
     /// Running or paused, oldest first.
-    pub running: Vec<Running>,
+    pub running: Vec<OpenDeployment>,
     /// Waiting, in the order in which they will begin; those scheduled or awaiting approval come last.
     pub waiting: Vec<Waiting>,
     /// Failed in the last days, newest first.
@@ -36,21 +35,9 @@ pub struct Activity {
     pub at: Instant,
 }
 
-/// A running deployment.
-#[derive(Debug, Clone)]
-pub struct Running {
-    /// Itself.
-    pub deployment: Deployment,
-    /// Servers that are done.
-    pub done: usize,
-    /// All its servers that are not skipped.
-    pub total: usize,
-}
-
 /// A waiting deployment.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// Itself.
     pub deployment: Deployment,
     /// Position in the queue, from 1; `None` while it is scheduled or awaits approval.
     pub position: Option<usize>,
@@ -85,11 +72,11 @@ pub async fn now(app: &App, actor: &Actor) -> Result<Activity> {
     let open = deployments::active(&app.store).await?;
     let order = queue::waiting(&app.store).await?;
     let at = app.now();
-    let since = Filter {
+    let since = HistoryFilter {
         from: Some(at - LATELY),
-        ..Filter::default()
+        ..HistoryFilter::default()
     };
-    let failures = Filter {
+    let failures = HistoryFilter {
         states: vec![DeploymentState::Failed, DeploymentState::Interrupted],
         ..since.clone()
     };
@@ -135,18 +122,9 @@ fn is_at_work(deployment: &Deployment) -> bool {
     )
 }
 
-async fn running(app: &App, visible: &Visible, open: &[Deployment]) -> Result<Vec<Running>> {
-    let mut running = Vec::new();
-    for deployment in open.iter().filter(|one| is_at_work(one) && visible.shows(one)) {
-        let servers = deployments::servers(&app.store, deployment.id).await?;
-        let count = |state| servers.iter().filter(|part| part.state == state).count();
-        running.push(Running {
-            done: count(ServerState::Succeeded),
-            total: servers.len() - count(ServerState::Skipped),
-            deployment: deployment.clone(),
-        });
-    }
-    Ok(running)
+async fn running(app: &App, visible: &Visible, open: &[Deployment]) -> Result<Vec<OpenDeployment>> {
+    let shown = |one: &&Deployment| is_at_work(one) && visible.shows(one);
+    OpenDeployment::with_progress(app, open.iter().filter(shown).cloned().collect()).await
 }
 
 fn waiting(

@@ -1,22 +1,21 @@
 //! The audit log, as auditors read it.
 
 use super::App;
-use super::filter::Filter;
+use super::admin::demand;
 use crate::access::Permit;
-use crate::domain::{Action, AuditEvent, Error, Resource, Result};
-use crate::store::audit;
-use crate::store::{Page, Paged};
+use crate::domain::{Action, AuditEvent, Resource, Result};
+use crate::store::{HistoryFilter, Page, Paged, audit};
 
 /// A page of `limit` events, newest first. Needs a permit for [`Action::Audit`].
 pub async fn browse(
     app: &App,
     permit: &Permit,
-    filter: &Filter,
+    filter: &HistoryFilter,
     page: Page,
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {
-    demand_audit(permit)?;
-    audit::list(&app.store, &filter.events(), page, limit).await
+    demand(permit, Action::Audit, &Resource::Everything)?;
+    audit::list(&app.store, filter, page, limit).await
 }
 
 /// What a check of the chain found.
@@ -35,19 +34,10 @@ pub enum Chain {
 
 /// Walks the whole log and compares every hash.
 pub async fn verify(app: &App, permit: &Permit) -> Result<Chain> {
-    demand_audit(permit)?;
+    demand(permit, Action::Audit, &Resource::Everything)?;
     if let Some(found) = audit::verify(&app.store).await? {
         return Ok(Chain::Broken(found.reason));
     }
     let (last, hash) = audit::tip(&app.store).await?;
     Ok(Chain::Whole { last, hash })
-}
-
-fn demand_audit(permit: &Permit) -> Result<()> {
-    if permit.covers(Action::Audit, &Resource::Everything) {
-        return Ok(());
-    }
-    Err(Error::internal(
-        "the audit log was to be read with a permit for something else",
-    ))
 }

@@ -63,7 +63,7 @@ impl BalancerSpec {
             endpoints: self.endpoints,
             settings,
         };
-        // Opening it finds every fault of its addresses; nothing is connected to.
+        // Opening checks every address and connects to nothing.
         let opened = balancer::Balancer::open(&balancer, &start::balancer_options(&app.config));
         opened.map_err(|error| Error::field("endpoints", error.to_string()))?;
         Ok(balancer)
@@ -186,7 +186,6 @@ impl ByHand {
 /// The present state of a balancer.
 #[derive(Debug, Clone)]
 pub struct BalancerView {
-    /// Itself.
     pub balancer: Balancer,
     /// Its backends in its order, each with its servers.
     pub backends: Vec<(String, Vec<SlotView>)>,
@@ -205,7 +204,7 @@ pub struct SlotView {
     pub up: bool,
     /// On all endpoints together.
     pub sessions: u64,
-    /// Whether all endpoints say the same.
+    /// Whether all endpoints agree.
     pub agree: bool,
     /// The balancer's own words, one per endpoint where they differ.
     pub status: String,
@@ -298,7 +297,7 @@ pub async fn act(
     let slot = Slot::new(backend, server)?;
     let change = app.store.change(permit, app.now()).await?;
     let detail = json!({ "backend": backend, "server": server });
-    // Whoever decided last is responsible: the keeper no longer puts back what a deployment left out.
+    // The last decision counts: the keeper no longer handles what a deployment left out here.
     deployments::decided_by_hand(&change, id, (backend, server), act.service()).await?;
     let event = Event::new(act.event(), detail).about(resource(&row.name));
     change.commit(event).await?;

@@ -1,5 +1,5 @@
-//! Once a day, what this host keeps and nobody needs any more is removed: mirrors of projects that
-//! were deleted or have another address now.
+//! Removes unused mirrors once a day: those of projects that were deleted or have another address
+//! now.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::domain::{Error, Result};
 use crate::git::{KeptMirror, check_url};
 use crate::store::projects;
 
-/// How often.
+/// How often it cleans.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How long a mirror lies unused before it goes: a deleted project may be added again, and a
 /// deployment that waits for somebody still needs the mirror it began with.
 const UNUSED: TimeDelta = TimeDelta::days(20);
 
-/// Cleans again and again until `stop`.
+/// Cleans once a day until `stop`.
 pub async fn watch(app: App, stop: CancellationToken) {
     loop {
         if let Err(error) = clean(&app).await {
@@ -33,7 +33,7 @@ pub async fn watch(app: App, stop: CancellationToken) {
     }
 }
 
-/// Cleans once.
+/// Removes the mirrors that no project needs.
 ///
 /// # Errors
 /// Of the store, or when the directory of mirrors cannot be read.

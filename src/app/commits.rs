@@ -27,7 +27,7 @@ const FETCH_PATIENCE: Duration = Duration::from_secs(8);
 /// Commits and files listed in a preview; the diff page shows all.
 const PREVIEW: usize = 40;
 
-/// Fetches in the background when the last fetch is a while ago. No reader waits for it.
+/// Fetches in the background when the mirror is stale. No reader waits for it.
 pub fn refresh(app: &App, project: &Project) -> Freshness {
     let Ok(mirror) = app.mirror(project) else {
         return Freshness::default();
@@ -46,18 +46,6 @@ pub fn refresh(app: &App, project: &Project) -> Freshness {
         });
     }
     freshness
-}
-
-/// How fresh a project's mirror is, for somebody who may view it.
-///
-/// # Errors
-/// Not found; forbidden.
-pub async fn freshness(app: &App, actor: &Actor, project: &str) -> Result<Freshness> {
-    let project = viewed(app, actor, project).await?;
-    Ok(app
-        .mirror(&project)
-        .map(|mirror| mirror.freshness())
-        .unwrap_or_default())
 }
 
 /// The result of an explicit fetch.
@@ -108,14 +96,14 @@ pub(super) async fn viewed(app: &App, actor: &Actor, name: &str) -> Result<Proje
     Ok(project)
 }
 
-/// Which commits are wanted.
+/// Which commits to list.
 #[derive(Debug, Clone)]
 pub struct CommitsWanted {
     /// Of this branch.
     pub branch: BranchName,
     /// With this text, by this author or with this hash; empty: all.
     pub search: String,
-    /// From here on.
+    /// Where the page begins; `None`: at the newest.
     pub from: Option<Cursor>,
 }
 
@@ -215,10 +203,9 @@ pub async fn distance(app: &App, project: &Project, place: &Place, other: &Commi
 
 /// What a commit would change on the servers that run the same commit now.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct CommitEffect {
     /// What they run; `None`: nothing yet.
     pub from: Option<CommitId>,
-    /// Which servers.
     pub servers: Vec<String>,
     /// The commits they would get.
     pub coming: Commits,
@@ -228,7 +215,7 @@ pub struct Change {
     pub files: Option<ChangedFiles>,
 }
 
-impl Change {
+impl CommitEffect {
     /// Whether the servers run it already.
     pub fn is_none(&self, commit: &CommitId) -> bool {
         self.from.as_ref() == Some(commit)
@@ -238,10 +225,9 @@ impl Change {
 /// What deploying a commit would change.
 #[derive(Debug, Clone)]
 pub struct Preview {
-    /// The commit.
     pub commit: CommitInfo,
     /// Per commit that runs now.
-    pub changes: Vec<Change>,
+    pub changes: Vec<CommitEffect>,
     /// Why it cannot be deployed there as a regular deployment.
     pub obstacle: Option<String>,
 }
@@ -287,7 +273,7 @@ async fn change(
     from: Option<CommitId>,
     servers: Vec<String>,
     to: &CommitId,
-) -> Result<Change> {
+) -> Result<CommitEffect> {
     let known = match &from {
         Some(from) => mirror.commit(from).await.is_ok(),
         None => true,
@@ -297,7 +283,7 @@ async fn change(
             commits: Vec::new(),
             more: false,
         };
-        return Ok(Change {
+        return Ok(CommitEffect {
             from,
             servers,
             coming,
@@ -309,7 +295,7 @@ async fn change(
         Some(from) => mirror.ahead_behind(from, to).await?.0,
         None => 0,
     };
-    Ok(Change {
+    Ok(CommitEffect {
         coming: mirror.between(from.as_ref(), to, PREVIEW).await?,
         files: Some(mirror.changed_files(from.as_ref(), to, PREVIEW).await?),
         from,

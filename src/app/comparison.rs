@@ -1,11 +1,11 @@
-//! Two commits compared: the commits that lie between them, and the files that differ.
+//! Compares two commits: the commits between them, and the files that differ.
 
 use super::App;
 use super::commits::viewed;
 use crate::domain::{Actor, Error, ErrorKind, Project, Result};
 use crate::git::{ChangedFiles, CommitInfo, Commits, Diff, DiffOptions};
 
-/// Commits listed on either side: what matters here are the files.
+/// Commits listed on either side; the files matter more here.
 const LISTED: usize = 50;
 
 /// Two commits compared.
@@ -70,7 +70,7 @@ pub async fn compare(
 /// The first `limit` files that differ between two compared commits, without their lines.
 ///
 /// # Errors
-/// What the mirror has to say.
+/// Those of the mirror.
 pub async fn changed_files(
     app: &App,
     project: &Project,

@@ -1,10 +1,9 @@
-//! Whether servers run what they should: every so often each is asked what is on it, and what
-//! differs is told.
+//! Drift: whether servers run what they should.
 //!
-//! A server is asked by one cheap command for its marker ([`look`]); its answer is kept
-//! ([`observations`]), shown wherever servers are shown, and judged by [`report`]: more than one
-//! commit in an environment, a release nobody here put there, files that were left half changed.
-//! What is new, inactive, being deployed to or out of reach is not drift.
+//! [`look`] asks each server for its marker by one cheap command and stores the answer
+//! ([`observations`]) for every page that shows servers. [`report`] finds drift in it: several commits
+//! in one environment, a release that we did not deploy, files left half changed. Servers that are
+//! new, inactive, being deployed to or out of reach do not count.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,12 +18,12 @@ use super::places::{Known, Place, PlaceServer};
 use crate::domain::{Environment, Error, Instant, Observation, Project, Release, Result, Server};
 use crate::ssh::Endpoint;
 use crate::store::jobs::{Applicant, Job};
-use crate::store::{environments, observations, projects};
+use crate::store::{again, environments, observations, projects};
 use crate::sync::{self, Layout, Limits};
 
 /// How long one server may take; the next round asks again.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Servers asked at once: the round is in no hurry, and deployments need the connections more.
+/// Servers asked at once; deployments need the connections more.
 const AT_ONCE: usize = 8;
 
 /// What is wrong in one environment.
@@ -44,7 +43,7 @@ pub async fn watch(app: App, stop: CancellationToken) {
         return;
     }
     let every = app.config.drift.every;
-    // Longer than a round, so that the holder stays the same.
+    // Longer than a round, so that the holder keeps the job.
     let mut applicant = Applicant::new(Job::Drift, app.engine.instance(), every * 2);
     loop {
         tokio::select! {
@@ -61,7 +60,7 @@ pub async fn watch(app: App, stop: CancellationToken) {
     applicant.resign(&app.store).await;
 }
 
-/// Several instances need not ask the same servers.
+/// Looks, if no other instance does.
 async fn look_if_mine(app: &App, applicant: &mut Applicant) -> Result<()> {
     match applicant.lease(&app.store, app.now()).await? {
         Some(_) => look(app).await,
@@ -69,10 +68,10 @@ async fn look_if_mine(app: &App, applicant: &mut Applicant) -> Result<()> {
     }
 }
 
-/// Asks every active server of every watched environment once, and keeps what it says.
+/// Asks every active server of every watched environment once, and stores the answers.
 ///
 /// # Errors
-/// Of the store. A server that does not answer is an answer, too.
+/// Of the store. A server that does not answer is stored as such.
 pub async fn look(app: &App) -> Result<()> {
     let mut known = Known::of_all(app).await?;
     let projects = projects::list(&app.store).await?;
@@ -85,7 +84,7 @@ pub async fn look(app: &App) -> Result<()> {
             continue;
         }
         let place = known.place(environment);
-        // While a deployment works there, what is seen is only on its way.
+        // While a deployment runs there, its servers are in between.
         if place
             .open
             .iter()
@@ -104,11 +103,14 @@ pub async fn look(app: &App) -> Result<()> {
                 observe(app, &project, &environment, &server).await
             });
     let seen: Vec<Observation> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
-    let record = app.store.record().await?;
-    for one in &seen {
-        observations::put(&record, one).await?;
-    }
-    record.commit().await
+    again(|| async {
+        let record = app.store.record().await?;
+        for one in &seen {
+            observations::put(&record, one).await?;
+        }
+        record.commit().await
+    })
+    .await
 }
 
 async fn observe(app: &App, project: &Project, environment: &Environment, server: &Server) -> Observation {
@@ -148,7 +150,7 @@ async fn ask(
     Ok(sync::look(&session, &layout, &limits).await?.release)
 }
 
-/// What is wrong now, environment by environment; without a word where all is well.
+/// The environments that drift now.
 ///
 /// # Errors
 /// Of the store.
@@ -209,13 +211,13 @@ fn sentences(app: &App, place: &Place) -> Vec<String> {
     sentences
 }
 
-/// Whether a release that came into use at `since` has been there for `settled`. The time may be
-/// out of a file on a server: one that has yet to come is nonsense and excuses nothing.
+/// Whether a release that came into use at `since` has been there for `settled`. The time may come
+/// from a file on a server: one in the future is wrong, so it excuses nothing.
 fn is_settled(since: Instant, settled: TimeDelta, now: Instant) -> bool {
     since > now || now.signed_duration_since(since) >= settled
 }
 
-/// What a server says that does not fit what was put there.
+/// What is wrong on one server, if anything.
 fn strange(one: &PlaceServer) -> Option<String> {
     let seen = one.seen()?;
     let (name, release) = (&one.server.name, seen.release.as_ref());

@@ -1,4 +1,4 @@
-//! Whether all is well here, for monitoring.
+//! Whether the installation is healthy, for monitoring.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use super::{App, drift};
 use crate::domain::{Action, Actor, Resource, Result};
 use crate::store::{deployments, queue};
 
-/// How long after its lease a deployment that nobody carries on is told of: by then one that was only
-/// lost has been taken over and closed.
+/// How long after the end of its lease an abandoned deployment is reported: by then another instance
+/// has usually taken it over.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// What is not well; nothing: all is.
+/// Why the installation is not healthy; empty when it is.
 ///
-/// Whoever asks is told of environments they may see; of the others only that there is something.
+/// Names environments that `actor` may see, and counts the others.
 ///
 /// # Errors
-/// When the store cannot be read: that is not well either, and is the caller's to tell.
+/// When the store cannot be read, which the caller reports as not healthy.
 pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
     let mut reasons = Vec::new();
     let administers = app.may(actor, Action::Administer, &Resource::Everything);
@@ -49,7 +49,7 @@ pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
     Ok(reasons)
 }
 
-/// Servers that deployments left out of service, each in a sentence.
+/// A sentence for each server that a deployment left out of service.
 async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
     let (mut sentences, mut hidden) = (Vec::new(), 0);
     for one in deployments::left_out(&app.store).await? {
@@ -75,7 +75,7 @@ async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
     Ok(sentences)
 }
 
-/// Deployments that nobody carries on: their worker gave no sign of life for too long.
+/// Deployments whose worker gave no sign of life for too long.
 async fn stuck(app: &App) -> Result<Vec<String>> {
     let ended = queue::Abandoned::LeaseEnded {
         now: app.now(),

@@ -5,17 +5,14 @@
 //! it ended.
 
 use super::App;
-use super::filter::Filter;
-use crate::domain::{Action, Actor, Deployment, Instant, Resource, Result};
-use crate::store::deployments::{self, Place};
-use crate::store::environments;
-use crate::store::{Page, Paged, projects};
+use crate::domain::{Action, Actor, Deployment, Resource, Result};
+use crate::store::{HistoryFilter, Page, Paged, PlaceNames, deployments, environments, projects};
 
 /// The projects and environments a user may see.
 #[derive(Debug, Clone, Default)]
 pub struct Visible {
     /// Those that exist or were ever deployed to, in order.
-    pub places: Vec<Place>,
+    pub places: Vec<PlaceNames>,
     /// Whether they are all there are.
     pub is_all: bool,
 }
@@ -38,7 +35,7 @@ impl Visible {
 
     /// The names of the environments, each once; those of one project where one is given.
     pub fn environments(&self, project: Option<&str>) -> Vec<&str> {
-        let of = |place: &&Place| project.is_none_or(|wanted| place.0 == wanted);
+        let of = |place: &&PlaceNames| project.is_none_or(|wanted| place.0 == wanted);
         let mut names: Vec<&str> = self
             .places
             .iter()
@@ -51,11 +48,14 @@ impl Visible {
     }
 
     /// `filter` within what may be seen.
-    fn hold(&self, filter: &Filter) -> deployments::Filter {
+    fn hold(&self, filter: &HistoryFilter) -> HistoryFilter {
         let is = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|one| one == name);
-        let fits = |place: &&Place| is(&filter.project, &place.0) && is(&filter.environment, &place.1);
+        let fits = |place: &&PlaceNames| is(&filter.project, &place.0) && is(&filter.environment, &place.1);
         let places = || self.places.iter().filter(fits).cloned().collect();
-        filter.deployments((!self.is_all).then(places))
+        HistoryFilter {
+            places: (!self.is_all).then(places),
+            ..filter.clone()
+        }
     }
 }
 
@@ -85,27 +85,27 @@ pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
 
 /// One page of the history.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct PastDeployments {
     /// The deployments, newest first.
     pub page: Paged<Deployment>,
     /// What the reader may see at all, to choose from.
     pub visible: Visible,
-    /// When this was read.
-    pub at: Instant,
 }
 
 /// The deployments that match `filter` and that `actor` may see.
 ///
 /// # Errors
 /// Forbidden, when `actor` may see nothing at all.
-pub async fn find(app: &App, actor: &Actor, filter: &Filter, page: Page, limit: u64) -> Result<Found> {
+pub async fn find(
+    app: &App,
+    actor: &Actor,
+    filter: &HistoryFilter,
+    page: Page,
+    limit: u64,
+) -> Result<PastDeployments> {
     let visible = visible(app, actor).await?;
     let page = within(app, &visible, filter, page, limit).await?;
-    Ok(Found {
-        page,
-        visible,
-        at: app.now(),
-    })
+    Ok(PastDeployments { page, visible })
 }
 
 /// The deployments that match `filter` among those that may be seen.
@@ -115,7 +115,7 @@ pub async fn find(app: &App, actor: &Actor, filter: &Filter, page: Page, limit: 
 pub async fn within(
     app: &App,
     visible: &Visible,
-    filter: &Filter,
+    filter: &HistoryFilter,
     page: Page,
     limit: u64,
 ) -> Result<Paged<Deployment>> {

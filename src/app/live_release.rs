@@ -1,4 +1,4 @@
-//! What a server really runs, asked of the server itself.
+//! Asks a server which release it really runs.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::ssh::Endpoint;
 use crate::store::{clusters, servers};
 use crate::sync::{self, Findings, Layout, Limits};
 
-/// How long a page waits for one server; one that is slower is as good as gone for who looks.
+/// How long a page waits for one server; to a reader a slower one is as good as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long reading every file of a large tree may take before a browser gives up.
 const READING: Duration = Duration::from_secs(100);
 
-/// What a server said.
+/// A server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRelease {
     /// What its marker says; `None`: nothing was deployed there.
     pub release: Option<Release>,
-    /// What would stand in the way of a deployment, if anything does.
+    /// What would stop a deployment there, if anything.
     pub obstacle: Option<String>,
 }
 
@@ -32,8 +32,8 @@ pub struct LiveRelease {
 pub struct Really {
     /// What its marker says.
     pub release: Option<Release>,
-    /// How its files differ from what was put there; `None`: what was put there is not known any
-    /// more, so there is nothing to compare with.
+    /// How its files differ from what was deployed; `None`: the manifest is no longer known, so there
+    /// is nothing to compare with.
     pub findings: Option<Findings>,
 }
 
@@ -62,9 +62,9 @@ pub async fn ask(
     })
 }
 
-/// Reads every file on a server and compares it with what was put there. That is work for the
-/// server, so it is for those who may deploy to it. Where files differ, that is noted there, and the
-/// next deployment compares contents, so that it puts them right.
+/// Reads every file on a server and compares it with what was deployed. That is work for the server,
+/// so it takes the right to deploy. Where files differ, a note on the server makes the next
+/// deployment compare contents and correct them.
 ///
 /// # Errors
 /// As [`ask`].
@@ -90,7 +90,7 @@ pub async fn really(
             }
             None => None,
         };
-        // Sizes and times did not tell: the next deployment has to look at contents.
+        // Sizes and times did not show it, so the next deployment has to compare contents.
         if findings.as_ref().is_some_and(|found| !found.modified.is_empty()) {
             sync::doubt(&session, &door.layout, &found, &limits).await?;
         }

@@ -1,5 +1,5 @@
-//! Locks: they stop deployments to an environment, a project or everything, and give the reason.
-//! Whoever may `lock` there may lift any lock there.
+//! Locks stop deployments to an environment, a project or everything, for a stated reason. Whoever may
+//! `lock` there may lift any lock there.
 
 use serde_json::json;
 
@@ -24,7 +24,6 @@ pub struct NewLock {
 /// A lock in force, as a reader sees it.
 #[derive(Debug, Clone)]
 pub struct LockView {
-    /// Itself.
     pub lock: Lock,
     /// What it locks.
     pub over: Resource,

@@ -1,10 +1,9 @@
-//! Logins with a name and a password, and what keeps guessers out.
+//! Logins with a name and a password, throttled against guessing.
 //!
-//! Checking a password takes the same work whether the account exists or not, so that its time reveals
-//! nothing, and only a few are checked at once, so that guessing cannot use up the machine's memory.
-//! Attempts are counted per account and per address before any work is done, also those at the
-//! current password by somebody who changes it. Every login and failure is in the audit
-//! log, and so is a refusal to even look, once a minute for each address.
+//! Checking a password takes the same time whether the account exists or not, so the time reveals
+//! nothing. Only a few passwords are checked at once, so guessing cannot exhaust memory. Attempts are
+//! counted per account and per address before any check, and so are attempts to change a password.
+//! The audit log has every login and failure, and for each address one throttled attempt a minute.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -19,28 +18,28 @@ use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
 use crate::store::{Right, Store, users};
 
-/// Tries for one account in a row; then one each [`ACCOUNT_PAUSE`]. A person mistypes less often.
+/// Attempts for one account in a row, then one per [`ACCOUNT_PAUSE`]. People mistype less often.
 const ACCOUNT_TRIES: u32 = 10;
-/// Seconds until one more try for an account.
+/// Seconds until one more attempt for an account.
 const ACCOUNT_PAUSE: u64 = 15;
-/// Tries from one address in a row: an office may share one.
+/// Attempts from one address in a row; an office may share one.
 const ADDRESS_TRIES: u32 = 40;
-/// Seconds until one more try from an address.
+/// Seconds until one more attempt from an address.
 const ADDRESS_PAUSE: u64 = 5;
-/// Seconds between two audit events about one throttled address: the log is not for flooding.
+/// Seconds between two audit events about one throttled address, so that nobody floods the log.
 const TELL_PAUSE: u64 = 60;
 /// Passwords checked at once; each takes 19 MiB.
 const CHECKS_AT_ONCE: usize = 4;
 /// Counters kept before those that have run out are dropped.
 const COUNTERS: usize = 10_000;
-/// How much of the password's hash marks a session: enough to change with the password.
+/// Bytes of the password hash's digest in a session's stamp: enough to change with the password.
 const STAMP_BYTES: usize = 12;
 
 const WRONG: &str = "Wrong name or password.";
 
 type Counter = DefaultKeyedRateLimiter<String>;
 
-/// The door: counts tries and checks passwords. One for the whole process.
+/// Counts attempts and checks passwords. One for the whole process.
 pub struct Logins {
     by_account: Counter,
     by_address: Counter,
@@ -59,9 +58,9 @@ impl Default for Logins {
     }
 }
 
-/// Somebody who has just proved who they are.
+/// Somebody who has just logged in.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct LoggedIn {
     /// The account.
     pub user: User,
     /// The groups that the login told. A password tells none.
@@ -71,7 +70,7 @@ pub struct Known {
 }
 
 impl Logins {
-    /// Lets `name` in from `address` if the password fits.
+    /// Logs `name` in from `address` if the password is right.
     ///
     /// # Errors
     /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
@@ -83,7 +82,7 @@ impl Logins {
         password: &str,
         address: &str,
         now: Instant,
-    ) -> Result<Known> {
+    ) -> Result<LoggedIn> {
         let (store, name) = (&app.store, name.trim());
         if !self.may_try(name, address) {
             let refusal = refused(name, address, EventKind::LoginThrottled);
@@ -111,14 +110,14 @@ impl Logins {
         users::logged_in(&change, user.id, now).await?;
         change.commit(event).await?;
         let stamp = stamp(&hash);
-        Ok(Known {
+        Ok(LoggedIn {
             user,
             groups: Vec::new(),
             stamp,
         })
     }
 
-    /// Gives `actor` another password, if `old` is the present one. Counts as a try.
+    /// Gives `actor` another password, if `old` is the present one. Counts as an attempt.
     ///
     /// # Errors
     /// Invalid with the field (`old`, `password`) that is wrong; throttled.
@@ -129,7 +128,7 @@ impl Logins {
         old: &str,
         new: &str,
         now: Instant,
-    ) -> Result<Known> {
+    ) -> Result<LoggedIn> {
         let store = &app.store;
         if !self.may_try(&actor.name, &actor.address) {
             let (right, event) = done(actor, EventKind::PasswordChangeThrottled);
@@ -148,14 +147,14 @@ impl Logins {
         users::set_password_hash(&change, user.id, Some(&hash)).await?;
         change.commit(event).await?;
         let stamp = stamp(&hash);
-        Ok(Known {
+        Ok(LoggedIn {
             user,
             groups: actor.groups.clone(),
             stamp,
         })
     }
 
-    /// Refuses without checking, and records that unless it was recorded of this address just now.
+    /// Refuses without checking the password. Records that at most once a minute per address.
     async fn throttled<T>(
         &self,
         store: &Store,
@@ -172,7 +171,7 @@ impl Logins {
         ))
     }
 
-    /// Whether another try may be made at all. Counts it.
+    /// Whether another attempt is allowed. Counts it.
     fn may_try(&self, name: &str, address: &str) -> bool {
         for counter in [&self.by_account, &self.by_address, &self.told] {
             if counter.len() > COUNTERS {
@@ -189,14 +188,14 @@ impl Logins {
         by_address && by_account
     }
 
-    /// Whether the password belongs to the hash, once it is this check's turn.
+    /// Whether the password belongs to the hash. Waits for its turn.
     async fn fits(&self, password: &str, hash: Option<String>) -> Result<bool> {
         let _turn = self.checks.acquire().await.map_err(Error::internal)?;
         accounts::password_fits(hash, password.to_owned()).await
     }
 }
 
-/// The account a session was opened for, as it is now. `None` when it is gone, disabled, or its
+/// The present account of a session. `None` when the account was deleted or disabled, or its
 /// password was changed since.
 ///
 /// # Errors

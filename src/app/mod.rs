@@ -1,4 +1,4 @@
-//! The use cases: ask for a permit, decide, store, tell. One file per noun.
+//! The use cases: ask for a permit, decide, store, report. One file per noun.
 //!
 //! Everything that speaks to people or programs (`web`, `cli`) comes through here, so that a rule
 //! holds for every way in. A function that changes something asks for a [`Permit`] through
@@ -14,7 +14,6 @@ pub mod commits;
 pub mod comparison;
 pub mod deployments;
 pub mod drift;
-pub mod filter;
 pub mod health;
 pub mod history;
 pub mod live_release;
@@ -42,27 +41,20 @@ use crate::ssh::Pool;
 use crate::store::Store;
 use crate::store::sessions::SessionRows;
 
-/// Everything use cases work with. Cheap to clone.
+/// What use cases work with. Cheap to clone.
 #[derive(Clone)]
-pub struct Parts {
-    /// Remembers.
+pub struct AppParts {
     pub store: Store,
-    /// Says who may.
     pub access: Arc<Access>,
-    /// Where commits come from.
     pub mirrors: Mirrors,
-    /// The way to servers.
     pub ssh: Pool,
-    /// Does what deployments ask for.
     pub engine: Engine,
-    /// The present instant.
     pub clock: Clock,
-    /// How this installation is set up.
     pub config: Arc<Config>,
 }
 
-/// The use cases' common ground. What it works with is reached by use cases alone, so whoever
-/// speaks to people or programs changes nothing past them. Cheap to clone.
+/// The use cases' common ground. Only use cases reach its parts, so `web` and `cli` change nothing
+/// past them. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     store: Store,
@@ -76,8 +68,8 @@ pub struct App {
 
 impl App {
     /// Use cases over these parts.
-    pub fn new(parts: Parts) -> Self {
-        let Parts {
+    pub fn new(parts: AppParts) -> Self {
+        let AppParts {
             store,
             access,
             mirrors,
@@ -102,13 +94,13 @@ impl App {
         &self.config
     }
 
-    /// What happens, for whoever watches.
+    /// The live events, for pages that watch.
     pub fn hub(&self) -> &Hub {
         self.engine.hub()
     }
 
-    /// The policy in force, for pages that show it. Whoever wants to do something asks
-    /// [`Self::permit`], which records refusals.
+    /// The policy in force, for pages that show it. To do something, ask [`Self::permit`], which records
+    /// refusals.
     pub fn policy(&self) -> &Access {
         &self.access
     }
@@ -118,7 +110,7 @@ impl App {
         SessionRows::new(self.store.clone(), self.clock.clone())
     }
 
-    /// Begins to carry out deployments.
+    /// Starts to carry out deployments.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -126,7 +118,7 @@ impl App {
         self.engine.start().await
     }
 
-    /// Ends what runs, here and on the servers, and waits until each of it is closed in the store.
+    /// Stops what runs, here and on the servers, and waits until every deployment is closed in the store.
     pub async fn stop_engine(&self) {
         self.engine.shutdown().await;
     }
@@ -154,7 +146,7 @@ impl App {
         self.permit_at(actor, action, resource, self.now()).await
     }
 
-    /// As [`Self::permit`], for something that is asked for now and begins `at` another time.
+    /// As [`Self::permit`], for something requested now that begins `at` another time.
     ///
     /// # Errors
     /// As [`Self::permit`].
@@ -179,13 +171,13 @@ impl App {
     /// The mirror of a project.
     ///
     /// # Errors
-    /// Invalid, when its address is none of Git's.
+    /// Invalid, when its address is not a Git URL.
     pub fn mirror(&self, project: &Project) -> Result<Mirror> {
         let url = git::check_url(&project.git_url).map_err(Error::invalid)?;
         Ok(self.mirrors.mirror(project.id, &url))
     }
 
-    /// Whether `actor` may do `action` on `resource` now: for showing or hiding, never for doing.
+    /// Whether `actor` may do `action` on `resource` now: to show or hide a button, never to act.
     pub fn may(&self, actor: &Actor, action: Action, resource: &Resource) -> bool {
         self.access.may(actor, action, resource, self.now())
     }

@@ -1,7 +1,7 @@
-//! What names a place and an act: the ground that every use case of a deployment stands on.
+//! Finds projects and environments by name, and names resources and actions for policy.
 //!
-//! Places are looked up by name once, when a request comes in, and are followed by id from then on,
-//! so that a rename never makes a deployment somebody else's. Policy is asked by names of today.
+//! An environment is looked up by name once, when a request comes in, and by id from then on, so that
+//! a rename never moves a deployment elsewhere. Policy is asked by present names.
 
 use super::App;
 use crate::domain::{
@@ -19,7 +19,6 @@ pub enum Choice {
     All,
     /// Those of one cluster.
     Cluster(ClusterId),
-    /// One server.
     Server(ServerId),
 }
 
@@ -51,19 +50,19 @@ pub(super) fn gone(deployment: &Deployment) -> String {
     format!("The environment of deployment {} was deleted.", deployment.id)
 }
 
-/// An environment, for policy.
+/// The resource of an environment.
 pub fn resource(project: &Project, environment: &Environment) -> Resource {
     Resource::Environment(project.name.to_string(), environment.name.to_string())
 }
 
-/// The environment of a deployment, for policy, by the names it had when the deployment was
-/// requested: whoever may see those may see its history.
+/// The resource of a deployment by the names at its request: whoever may see those may see its
+/// history.
 pub fn resource_then(deployment: &Deployment) -> Resource {
     Resource::Environment(deployment.project.clone(), deployment.environment.clone())
 }
 
-/// The environment of a deployment, for policy, by its present names; by the former ones when it
-/// was deleted.
+/// The resource of a deployment by its present names; by the former ones when its environment was
+/// deleted.
 ///
 /// # Errors
 /// Of the store.

@@ -1,4 +1,4 @@
-//! What runs where: all projects and all their environments at one glance.
+//! The overview: which commits run in all environments of all projects.
 
 use super::App;
 use super::naming::resource;
@@ -23,7 +23,6 @@ pub struct Overview {
 /// A project with those of its environments that somebody may see.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Itself.
     pub project: Project,
     /// Its environments, in the order of the promotion chain.
     pub places: Vec<Place>,

@@ -10,7 +10,7 @@ mod place;
 use std::collections::{HashMap, HashSet};
 
 pub(super) use known::Known;
-pub use place::{Coming, Place, PlaceServer, Runs};
+pub use place::{OpenDeployment, Place, PlaceServer, Runs};
 
 use super::App;
 use super::naming::{place as find, resource};
@@ -26,7 +26,6 @@ const LAST_DEPLOYMENTS: u64 = 10;
 /// A project with its environments, as somebody may see them.
 #[derive(Debug, Clone)]
 pub struct ProjectView {
-    /// Itself.
     pub project: Project,
     /// The environments that may be seen, in the order of the promotion chain.
     pub places: Vec<Place>,
@@ -74,15 +73,13 @@ pub async fn project(app: &App, actor: &Actor, name: &str) -> Result<ProjectView
 /// An environment, as somebody may see it.
 #[derive(Debug, Clone)]
 pub struct EnvironmentView {
-    /// Its project.
     pub project: Project,
-    /// Itself.
     pub place: Place,
     /// The environment that comes before it in the chain of its branch, if there is one.
     pub before: Option<Place>,
     /// The last deployments to it, newest first.
     pub deployments: Vec<Deployment>,
-    /// What deployments that have begun have come to on its servers.
+    /// How far running deployments are on its servers.
     pub work: HashMap<ServerId, (DeploymentId, ServerState)>,
     /// Whether whoever asked may deploy to it now.
     pub deploy: Leave,
@@ -134,24 +131,24 @@ async fn work(app: &App, place: &Place) -> Result<HashMap<ServerId, (DeploymentI
     Ok(work)
 }
 
-/// What stands between somebody and an act on an environment.
+/// Whether policy lets somebody act on an environment.
 #[derive(Debug, Clone)]
 pub enum Leave {
     /// Nothing.
     Given,
-    /// Policy, now or for ever.
+    /// Policy refuses, now or at all times.
     Refused(Box<Refusal>),
 }
 
 impl Leave {
-    /// Whether nothing stands in the way.
+    /// Whether policy allows it.
     pub fn is_given(&self) -> bool {
         matches!(self, Self::Given)
     }
 }
 
-/// What policy would say now, with its reasons, for a page that tells before anybody presses.
-/// Nothing is recorded, as nothing was tried.
+/// What policy would answer now, for a page that shows it before anybody presses. Records nothing,
+/// because nothing was tried.
 pub fn leave(app: &App, actor: &Actor, action: Action, resource: &Resource) -> Leave {
     match app.access.permit(actor, action, resource, app.now()) {
         Ok(_) => Leave::Given,

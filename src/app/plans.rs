@@ -1,13 +1,12 @@
-//! What will happen, shown before anybody presses Deploy: batches, servers left alone and why,
-//! what a person should know. The engine works it out as it will when it begins; here is who may
-//! see it.
+//! The plan shown before anybody presses Deploy: batches, servers left alone and why, notes. The
+//! engine makes it by the same rules as when the deployment begins.
 
 use super::App;
 use super::deployments::resolve;
 use super::naming::{Choice, place, resource};
 use crate::domain::{Action, Actor, Environment, ErrorKind, Kind, Plan, Result, Strategy};
 
-/// The plan of a request, or what stands in its way.
+/// The plan of a request, or why there is none.
 #[derive(Debug, Clone)]
 pub struct PlanPreview {
     /// What would be done; `None` when there is an obstacle.
@@ -16,8 +15,8 @@ pub struct PlanPreview {
     pub obstacle: Option<String>,
 }
 
-/// What deploying to the servers of `choice` would do, by `strategy` or the environment's own, for
-/// somebody who may view it.
+/// The plan for deploying to the servers of `choice`, by `strategy` or the environment's own, for
+/// somebody who may view the environment.
 ///
 /// # Errors
 /// Not found; forbidden.

@@ -10,7 +10,7 @@ use crate::store::jobs::{Applicant, Job};
 /// An expired session is refused anyway, so an hour more in the table is harmless.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
-/// Deletes them now and then until `stop`.
+/// Deletes expired sessions every hour until `stop`.
 pub async fn watch(app: App, stop: CancellationToken) {
     let sessions = app.sessions();
     // One sweep an hour is enough, whichever instance does it.

@@ -1,4 +1,4 @@
-//! From a configuration to an [`App`]: what each part is told, and in which order they begin.
+//! Makes an [`App`] from a configuration and starts its background work.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{self, Pool};
 use crate::store::Store;
 
-/// Puts an application together over an open store whose schema is up to date. Its engine does
-/// nothing before [`App::start`].
+/// Assembles an application over an open store whose schema is up to date. Its engine does nothing
+/// before [`App::start`].
 pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> App {
     let access = Arc::new(access);
     let mirrors = Mirrors::new(config.mirror_dir(), git_options(&config));
@@ -30,7 +30,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
         balancers: balancer_options(&config),
         settings: engine_settings(&config),
     });
-    App::new(super::Parts {
+    App::new(super::AppParts {
         store,
         access,
         mirrors,
@@ -41,7 +41,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
     })
 }
 
-/// Begins what goes on beside requests and deployments; it ends when the guard is dropped.
+/// Starts the periodic work beside requests and deployments. It ends when the guard is dropped.
 pub fn watch(app: &App) -> DropGuard {
     let stop = CancellationToken::new();
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
@@ -104,7 +104,8 @@ fn engine_settings(config: &Config) -> engine::Settings {
     }
 }
 
-/// A name that no other start of an instance has: containers share host names and process numbers.
+/// A name that no other start of an instance has. The random part is needed because containers share
+/// host names and process numbers.
 fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let start = hex::encode(rand::random::<[u8; 4]>());

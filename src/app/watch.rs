@@ -11,7 +11,7 @@ use crate::domain::{
     Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
     LogLine, Phase, Plan, Resource, Result, Step, StepKind, Target,
 };
-use crate::store::log::{self, Filter, Found};
+use crate::store::log::{self, FoundLines, LogFilter, LogWindow};
 use crate::store::{deployments, environments, steps};
 
 /// Earlier deployments that give the usual duration: enough to ignore an outlier, few enough to be
@@ -21,7 +21,6 @@ const COMPARED: u64 = 7;
 /// A deployment with everything that belongs to it.
 #[derive(Debug, Clone)]
 pub struct Watched {
-    /// The deployment.
     pub deployment: Deployment,
     /// Its servers, in order.
     pub servers: Vec<ServerPart>,
@@ -63,7 +62,6 @@ impl Watched {
 /// The acts that a user may do on a deployment now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Acts {
-    /// Cancel it.
     pub cancel: bool,
     /// Redeploy.
     pub again: bool,
@@ -81,11 +79,9 @@ pub struct Acts {
     pub resume: usize,
     /// Promote to these environments.
     pub promote_to: Vec<String>,
-    /// Approve it.
     pub approve: bool,
     /// Why the user, whom policy allows to approve, may not approve this one.
     pub approve_obstacle: Option<String>,
-    /// Reject it.
     pub reject: bool,
     /// Its position in the queue, while it is queued.
     pub turn: Option<Turn>,
@@ -256,17 +252,6 @@ pub async fn before(app: &App, deployment: &Deployment) -> Result<Option<CommitI
     Ok(found.map(|deployment| deployment.commit))
 }
 
-/// A part of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Window {
-    /// From this line on.
-    From(i64),
-    /// The lines before this one.
-    Before(i64),
-    /// The last lines.
-    Last,
-}
-
 /// How many lines one request searches for a text, a quarter of a second's work; a link continues.
 pub const SEARCHED: usize = 100_000;
 
@@ -280,7 +265,7 @@ pub async fn lines(
     id: DeploymentId,
     from: i64,
     limit: usize,
-    filter: &Filter,
+    filter: &LogFilter,
 ) -> Result<Vec<LogLine>> {
     log::read(&app.store, id, from, limit, filter).await
 }
@@ -293,17 +278,12 @@ pub async fn log_window(
     app: &App,
     actor: &Actor,
     id: DeploymentId,
-    window: Window,
+    window: LogWindow,
     limit: usize,
-    filter: &Filter,
-) -> Result<Found> {
+    filter: &LogFilter,
+) -> Result<FoundLines> {
     let deployment = deployments::by_id(&app.store, id).await?;
     app.permit(actor, Action::View, &resource_then(&deployment))
         .await?;
-    let before = match window {
-        Window::From(line) => return log::search(&app.store, id, line, limit, filter, SEARCHED).await,
-        Window::Before(line) => line,
-        Window::Last => i64::MAX,
-    };
-    log::search_before(&app.store, id, before, limit, filter, SEARCHED).await
+    log::search(&app.store, id, window, limit, filter, SEARCHED).await
 }

@@ -3,7 +3,6 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use clap::Subcommand;
-use rand::RngExt;
 
 use super::config_args::ConfigArgs;
 use super::data;
@@ -143,7 +142,7 @@ async fn switch(name: &str, config: &ConfigArgs, disabled: bool) -> Result<(), C
 impl PasswordArgs {
     fn get(&self) -> Result<String> {
         let password = match self {
-            Self { generate: true, .. } => made_up(),
+            Self { generate: true, .. } => accounts::generated_password(),
             Self {
                 password_stdin: true, ..
             } => from_stdin()?,
@@ -185,31 +184,4 @@ fn asked() -> Result<String> {
         return Err(Error::invalid("The two passwords differ. Nothing was changed."));
     }
     Ok(password)
-}
-
-/// What made-up passwords are made of: no letters or digits that look alike.
-const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-
-/// 100 bits, in groups that can be read out.
-fn made_up() -> String {
-    let mut random = rand::rng();
-    let mut group = || -> String {
-        (0..5)
-            .map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]))
-            .collect()
-    };
-    [group(), group(), group(), group()].join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn made_up_passwords_are_long_and_differ() {
-        let (one, other) = (made_up(), made_up());
-        assert_ne!(one, other);
-        assert_eq!(one.len(), 23);
-        assert!(accounts::check_password(&one).is_ok());
-    }
 }

@@ -44,7 +44,7 @@ use crate::web;
 use home::{Home, unusable};
 use people::Credentials;
 use repositories::Sample;
-use ssh_server::{Listening, Servers, Target};
+use ssh_server::{DemoServer, Listening, Servers};
 
 /// Who pinned the host keys and made the accounts.
 const AUTHOR: &str = "demo";
@@ -284,7 +284,7 @@ async fn start_servers(home: &Home, stop: &CancellationToken) -> Result<Servers>
     for name in fleet::servers() {
         let home = targets::home(&home.join("servers"), name);
         std::fs::create_dir_all(&home).map_err(failed)?;
-        wanted.push(Target {
+        wanted.push(DemoServer {
             name: name.to_owned(),
             home,
             port: None,

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::fleet::{FLEET, REMOTE_USER, SampleEnvironment};
-use super::past::{PastDeployment, PastServer};
+use super::past::{SampleDeployment, SampleServer};
 use super::policy;
 use super::repositories::Sample;
 use super::ssh_server::Listening;
@@ -21,7 +21,9 @@ use crate::domain::{
     Actor, Author, BalancerId, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Error, Event,
     EventKind, HostKey, Project, ProjectId, Result, Server, ServerId, Target,
 };
-use crate::store::deployments::{self, NewDeployment, NewPart, PastPart, PastStep, Terms, insert_past};
+use crate::store::deployments::{
+    NewDeployment, NewPart, PastDeployment, PastPart, PastStep, Terms, insert_past,
+};
 use crate::store::releases::NewRelease;
 use crate::store::{Change, Store, clusters, environments, projects, servers};
 
@@ -43,7 +45,7 @@ pub async fn fill(
     (store, operator): (&Store, &Permit),
     listening: &[Listening],
     samples: &[Sample],
-    past: &[PastDeployment],
+    past: &[SampleDeployment],
     homes: &Path,
 ) -> Result<Vec<Laid>> {
     let mut change = store.change(operator, operator.at()).await?;
@@ -190,7 +192,7 @@ async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
     Ok(())
 }
 
-fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployments::PastDeployment> {
+fn to_store(past: &SampleDeployment, rows: &Rows, homes: &Path) -> Result<PastDeployment> {
     let unknown = || Error::internal("the demo's history names something that the demo does not have");
     let place = past.place;
     let project_id = *rows.projects.get(place.project.as_str()).ok_or_else(unknown)?;
@@ -212,7 +214,7 @@ fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployme
             releases.push(release(past, server, id, environment_id, homes));
         }
     }
-    Ok(deployments::PastDeployment {
+    Ok(PastDeployment {
         asked: NewDeployment {
             project_id,
             environment_id,
@@ -248,7 +250,7 @@ fn to_store(past: &PastDeployment, rows: &Rows, homes: &Path) -> Result<deployme
     })
 }
 
-fn new_part(server: &PastServer, server_id: ServerId) -> NewPart {
+fn new_part(server: &SampleServer, server_id: ServerId) -> NewPart {
     NewPart {
         server_id,
         server: server.name.to_owned(),
@@ -257,7 +259,7 @@ fn new_part(server: &PastServer, server_id: ServerId) -> NewPart {
     }
 }
 
-fn part(server: &PastServer) -> PastPart {
+fn part(server: &SampleServer) -> PastPart {
     PastPart {
         state: server.state,
         previous_commit: server.previous.clone(),
@@ -266,8 +268,8 @@ fn part(server: &PastServer) -> PastPart {
 }
 
 fn release(
-    past: &PastDeployment,
-    server: &PastServer,
+    past: &SampleDeployment,
+    server: &SampleServer,
     server_id: ServerId,
     environment_id: EnvironmentId,
     homes: &Path,
@@ -285,7 +287,7 @@ fn release(
     }
 }
 
-fn steps(past: &PastDeployment) -> Vec<PastStep> {
+fn steps(past: &SampleDeployment) -> Vec<PastStep> {
     let place_of = |server: &str| past.servers.iter().position(|part| part.name == server);
     past.steps
         .iter()
@@ -315,7 +317,7 @@ fn brought_in(deployments: usize) -> Event {
 }
 
 /// Who asked for a past deployment, and the event of it.
-fn requested(past: &PastDeployment, id: DeploymentId) -> (Author, Event) {
+fn requested(past: &SampleDeployment, id: DeploymentId) -> (Author, Event) {
     let line = policy::line_for(past.actor, past.kind, past.place);
     let author = Author::new(
         &Actor::user(past.actor, "127.0.0.1"),

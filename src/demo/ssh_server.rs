@@ -40,7 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A server to be.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct DemoServer {
     /// What the demo calls it.
     pub name: String,
     /// An existing directory: its commands' home.
@@ -102,7 +102,7 @@ fn new_key() -> io::Result<PrivateKey> {
 /// # Errors
 /// When a port is taken or the key is none.
 pub async fn start(
-    targets: Vec<Target>,
+    targets: Vec<DemoServer>,
     authorized_key: &str,
     stop: CancellationToken,
 ) -> io::Result<Servers> {

@@ -25,11 +25,9 @@ const GONE: [&str; 3] = ["predeploy.sh", "deploy.sh", "tests/run_local_tests.sh"
 /// What was put on a server last, of one environment.
 #[derive(Debug, Clone)]
 pub struct Laid {
-    /// The server.
     pub server: &'static str,
     /// The environment.
     pub place: &'static SampleEnvironment,
-    /// The commit.
     pub commit: CommitId,
     /// By which deployment.
     pub deployment: DeploymentId,

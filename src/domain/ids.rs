@@ -47,8 +47,6 @@ ids! {
     ReleaseId;
     /// A local user.
     UserId;
-    /// An API token of a user.
-    TokenId;
     /// An entry of the audit log.
     AuditId;
     /// A lock on an environment or on everything.

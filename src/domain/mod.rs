@@ -44,7 +44,7 @@ pub use release::{Observation, Release, ServerRelease};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use server::{Balancer, Cluster, HostKey, Member, Server};
 pub use step::{Step, StepKind, StepState};
-pub use user::{Token, User};
+pub use user::User;
 
 /// An instant, always in UTC; a page turns it into the viewer's zone.
 pub type Instant = chrono::DateTime<chrono::Utc>;

@@ -112,7 +112,8 @@ pub struct EnvironmentOptions {
     pub parallel: u32,
     /// How many old releases stay on a server beside the current and the previous one.
     pub keep_releases: u32,
-    /// Days for which an old release stays even beyond that number; 0 leaves it to the number.
+    /// Old releases younger than this many days stay even beyond that number; 0: only the number
+    /// counts.
     pub keep_days: u32,
     /// The health check after a release was activated; `None`: no check.
     pub health: Option<HealthCheck>,

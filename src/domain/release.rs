@@ -90,8 +90,6 @@ pub struct ServerRelease {
     pub at: Instant,
     /// Whether it is the one in use, as far as we know.
     pub current: bool,
-    /// When the server was last asked and said so.
-    pub verified_at: Option<Instant>,
 }
 
 /// What a server said when it was last asked what it runs.

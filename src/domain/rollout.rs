@@ -9,7 +9,7 @@ mod batches;
 mod plan;
 mod planning;
 
-pub use plan::{Batch, Hold, LeftAlone, Plan, Planned, Pool, Restore, Slot};
+pub use plan::{BackendPool, Batch, Hold, LeftAlone, Plan, Planned, Restore, Slot};
 pub use planning::{Candidate, Standing, plan, plan_back};
 
 use std::fmt;

@@ -18,7 +18,7 @@ use crate::balancer;
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
-use crate::store::jobs::{Applicant, Job};
+use crate::store::jobs::{Applicant, Job, JobLease};
 use crate::store::{Right, queue};
 
 /// How often it looks. Until a restart is noticed, users may reach a server that was left out. With nothing
@@ -41,7 +41,7 @@ pub(super) async fn watch(engine: Arc<Shared>) {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
             let looked = match applicant.lease(store, engine.parts.clock.now()).await {
-                Ok(Some(_)) => look(&engine, &mut memory).await,
+                Ok(Some(lease)) => look(&engine, lease, &mut memory).await,
                 // What another instance saw meanwhile is not known here.
                 Ok(None) => {
                     memory.clear();
@@ -61,7 +61,7 @@ pub(super) async fn watch(engine: Arc<Shared>) {
     applicant.resign(store).await;
 }
 
-async fn look(engine: &Shared, memory: &mut Memory) -> Result<()> {
+async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<()> {
     let mut left = deployments::left_out(&engine.parts.store).await?;
     left.retain(|one| one.service == Service::Out);
     let mut by_balancer: HashMap<BalancerId, Vec<LeftOut>> = HashMap::new();
@@ -90,7 +90,7 @@ async fn look(engine: &Shared, memory: &mut Memory) -> Result<()> {
             if !back.is_empty() {
                 all_out = false;
                 let out_until = memory.get(&id).copied();
-                settle(engine, &seen, one, &back, out_until).await?;
+                settle((engine, lease), &seen, one, &back, out_until).await?;
             }
         }
         if all_out {
@@ -102,7 +102,7 @@ async fn look(engine: &Shared, memory: &mut Memory) -> Result<()> {
 
 /// Takes a server out again that a restart brought back, or leaves it to whoever put it back.
 async fn settle(
-    engine: &Shared,
+    (engine, lease): (&Shared, JobLease),
     seen: &Seen<'_>,
     one: &LeftOut,
     back: &[balancer::Slot],
@@ -138,7 +138,9 @@ async fn settle(
         ),
     };
     tracing::warn!(deployment = one.deployment.0, server = one.name, "{sentence}");
-    let change = store.change(Right::of_engine_itself(&deployment), now).await?;
+    let change = store
+        .change_by_job(lease, Right::of_engine_itself(&deployment), now)
+        .await?;
     if !restarted {
         deployments::settle(&change, one, Service::Back).await?;
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::permission::{self, Permission};
 use super::shared::Shared;
 use crate::domain::{Deployment, DeploymentState, Event, EventKind, Instant, Outcome, Result};
-use crate::store::jobs::{Applicant, Job};
+use crate::store::jobs::{Applicant, Job, JobLease};
 use crate::store::{Right, deployments};
 
 /// How often the store is asked for due deployments. Times are chosen to the minute.
@@ -41,19 +41,19 @@ pub(super) async fn watch(engine: Arc<Shared>) {
 async fn look_if_mine(engine: &Shared, applicant: &mut Applicant) -> Result<()> {
     let (store, now) = (&engine.parts.store, engine.parts.clock.now());
     match applicant.lease(store, now).await? {
-        Some(_) => look(engine).await,
+        Some(lease) => look(engine, lease).await,
         None => Ok(()),
     }
 }
 
-async fn look(engine: &Shared) -> Result<()> {
+async fn look(engine: &Shared, lease: JobLease) -> Result<()> {
     let now = engine.parts.clock.now();
     for deployment in deployments::due(&engine.parts.store, now).await? {
         let Some((to, sentence)) = next(engine, &deployment, now).await? else {
             continue;
         };
         // Somebody may just have cancelled or approved it; the next look shows.
-        match advance(engine, &deployment, to, &sentence, now).await {
+        match advance(engine, lease, &deployment, (to, &sentence), now).await {
             Ok(()) => {}
             Err(error) => tracing::info!(deployment = deployment.id.0, "{error}"),
         }
@@ -94,13 +94,13 @@ async fn next(
 
 async fn advance(
     engine: &Shared,
+    lease: JobLease,
     deployment: &Deployment,
-    to: DeploymentState,
-    sentence: &str,
+    (to, sentence): (DeploymentState, &str),
     now: Instant,
 ) -> Result<()> {
-    let right = Right::of_engine(deployment);
-    let change = engine.parts.store.change(right, now).await?;
+    let (store, right) = (&engine.parts.store, Right::of_engine(deployment));
+    let change = store.change_by_job(lease, right, now).await?;
     deployments::set_state(&change, deployment.id, deployment.state, to, now, sentence).await?;
     let how = match to {
         DeploymentState::Failed => Outcome::Failed,

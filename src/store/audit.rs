@@ -2,9 +2,9 @@
 //!
 //! Each event carries the hash of the one before and a hash over itself, so that a changed,
 //! missing or inserted row breaks the chain where it happened. The end of the chain is kept in
-//! a row of its own, written in the same transaction: rows cut off at the end are noticed too,
-//! and appenders take turns on it on databases with several writers. Whoever can rewrite the
-//! whole table can also hash it anew; keeping the tip elsewhere from time to time answers that.
+//! a row of its own, written in the same transaction, so that missing rows at the end show too, and
+//! appenders take turns. Whoever can rewrite the whole table can hash it anew; a copy of the tip
+//! kept elsewhere reveals that.
 
 use sea_orm::ActiveValue::NotSet;
 use sea_orm::sea_query::Expr;
@@ -16,9 +16,10 @@ use super::columns::{from_json, instant, micros, to_json, word};
 use super::entities::audit_events::{ActiveModel, Column, Entity, Model};
 use super::entities::settings;
 use super::error::unreadable;
+use super::filter::HistoryFilter;
 use super::page::{self, Page, Paged};
 use super::tx::Tx;
-use crate::domain::{AuditEvent, AuditId, Error, Instant, NewAuditEvent, Outcome, Result};
+use crate::domain::{AuditEvent, AuditId, NewAuditEvent, Outcome, Result};
 
 /// The row of `settings` that holds the end of the chain: the last row and its hash.
 const TIP: &str = "audit_tip";
@@ -28,27 +29,10 @@ const ROWS_AT_ONCE: u64 = 1000;
 /// Where the chain is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Break {
-    /// The first event that cannot be believed; `None`: events are missing at the end.
+    /// The first event that is wrong; `None`: events are missing at the end.
     pub event: Option<AuditId>,
     /// What is wrong, in a sentence.
     pub reason: String,
-}
-
-/// Which events; the default is all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// By this user.
-    pub actor: Option<String>,
-    /// This action, or all of a noun when it ends with a dot (`deployment.`).
-    pub action: Option<String>,
-    /// Of this resource.
-    pub resource: Option<String>,
-    /// With this outcome.
-    pub outcome: Option<Outcome>,
-    /// At this instant or later.
-    pub from: Option<Instant>,
-    /// Before this instant.
-    pub to: Option<Instant>,
 }
 
 /// Appends an event, in the transaction of the change it tells of.
@@ -85,7 +69,12 @@ pub(super) async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent>
 }
 
 /// A page of `limit` events, newest first.
-pub async fn list(on: &impl Reader, filter: &Filter, page: Page, limit: u64) -> Result<Paged<AuditEvent>> {
+pub async fn list(
+    on: &impl Reader,
+    filter: &HistoryFilter,
+    page: Page,
+    limit: u64,
+) -> Result<Paged<AuditEvent>> {
     let mut rows = Entity::find();
     if let Some(actor) = &filter.actor {
         rows = rows.filter(Column::Actor.eq(actor));
@@ -111,12 +100,6 @@ pub async fn list(on: &impl Reader, filter: &Filter, page: Page, limit: u64) -> 
     }
     let paged = page::cut(on, rows, (Column::Id, |row| row.id), page, limit).await?;
     paged.try_map(from_row)
-}
-
-/// One by its row.
-pub async fn by_id(on: &impl Reader, id: AuditId) -> Result<AuditEvent> {
-    let row = Entity::find_by_id(id.0).one(on.db()).await?;
-    row.map_or_else(|| Err(Error::not_found(format!("audit event {id}"))), from_row)
 }
 
 /// Walks the chain from the beginning to the end; `None` when it is whole. Reads every event, a
@@ -171,7 +154,7 @@ pub async fn tip(on: &impl Reader) -> Result<(i64, String)> {
     read_tip(settings::Entity::find_by_id(TIP).one(on.db()).await?)
 }
 
-/// The same for whoever appends, who keeps the next one waiting.
+/// [`tip`], locked: the next appender waits.
 async fn tip_for_appending(tx: &Tx) -> Result<(i64, String)> {
     let row = settings::Entity::find_by_id(TIP)
         .lock_exclusive()

@@ -16,15 +16,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::columns;
 use crate::domain::{self, DatabaseUrl, Error, Result};
 
-/// How long a statement waits for another process (an administrative command, a backup) that
-/// holds the SQLite file. Writers of our own queue before they get here.
+/// How long a statement waits while another process (an administrative command, a backup) holds the
+/// SQLite file. Our own writers take turns before that.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a page waits for a free connection to the SQLite file before it gives up with an error.
 const FILE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same for a database server: one that is away shows on a page within five seconds, even if
-/// the page asks for a connection twice.
+/// The same for a database server. A page that asks for two connections then reports within five
+/// seconds that the server is away.
 const SERVER_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a database server may take to let us in at the start.
+/// How long a database server may take to accept the first connection.
 const REACH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries.
 const REACH_PAUSE: Duration = Duration::from_millis(500);
@@ -32,11 +32,11 @@ const REACH_PAUSE: Duration = Duration::from_millis(500);
 const CACHE_KIB: u32 = 16 * 1024;
 /// How much of the SQLite file is read through memory mapping, in bytes.
 const MAPPED_BYTES: u32 = 256 * 1024 * 1024;
-/// The number under which PostgreSQL keeps our migration lock; any number nobody else uses.
+/// The number of our migration lock on PostgreSQL; any number nobody else uses.
 const MIGRATION_LOCK: i64 = 0x6465_706c_6f79;
-/// MariaDB's name of the same; there it is one of the server, not of the database.
+/// The lock's name on MariaDB, where locks belong to the server and not to the database.
 const MYSQL_MIGRATION_LOCK: &str = "CONCAT('deployer_migration_', MD5(DATABASE()))";
-/// Between two tries to get it.
+/// Between two tries to get the migration lock.
 const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
 
 /// How the store is opened.
@@ -59,13 +59,13 @@ impl Default for StoreOptions {
 }
 
 /// Where the database is.
-pub struct Place {
+pub struct DatabaseLocation {
     url: String,
     file: Option<PathBuf>,
 }
 
-impl Place {
-    /// Looks at a URL before anything is opened.
+impl DatabaseLocation {
+    /// Reads a URL. Opens nothing.
     pub fn parse(url: &str) -> Result<Self> {
         let told = |what: String| Error::invalid(format!("The address of the database {what}."));
         Ok(match url.parse().map_err(told)? {
@@ -77,7 +77,7 @@ impl Place {
         })
     }
 
-    /// Complains if the SQLite file cannot be made for want of a directory.
+    /// Refuses an SQLite file whose directory does not exist.
     pub fn can_be_made(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let directory = file.parent().unwrap_or(file);
@@ -91,7 +91,7 @@ impl Place {
         )))
     }
 
-    /// Whether there is a database already. What a database server has is seen at opening it.
+    /// Whether the SQLite file exists. A database server shows on opening what it has.
     pub fn is_there(&self) -> Result<bool> {
         let Some(file) = &self.file else { return Ok(true) };
         file.try_exists().map_err(|cause| {
@@ -117,14 +117,14 @@ impl Place {
         }
     }
 
-    /// How long a writer waits for its turn. Behind one SQLite file nobody is in a hurry: a turn takes
-    /// milliseconds, and a disk that stands still is no reason to give up.
+    /// How long a writer waits for its turn. With SQLite it waits as long as it takes: a turn takes
+    /// milliseconds, and a slow disk is no reason to give up.
     pub fn longest_turn(&self) -> Option<Duration> {
         self.file.is_none().then_some(SERVER_ACQUIRE_TIMEOUT)
     }
 
-    /// How transactions begin. On SQLite as writing ones. MariaDB's usual isolation would show a
-    /// transaction what was true before it waited for a lock, and lock the gaps between rows.
+    /// How transactions begin: on SQLite as writing ones. MariaDB's default isolation would show a
+    /// transaction the rows from before it waited for a lock, and lock the gaps between rows.
     pub fn transaction_options(&self) -> TransactionOptions {
         match self.file {
             Some(_) => TransactionOptions {
@@ -138,8 +138,8 @@ impl Place {
         }
     }
 
-    /// What the pool is made with, to `make` an SQLite file that is not there, or else to change
-    /// nothing about the one that is.
+    /// How the pool connects. With `make`, an SQLite file is created; without, an existing one stays
+    /// as it is.
     pub fn connect_options(&self, options: &StoreOptions, make: bool) -> ConnectOptions {
         let mut connect = ConnectOptions::new(self.url.clone());
         connect
@@ -159,8 +159,8 @@ impl Place {
                 let sqlite = sqlite.filename(&file).create_if_missing(make);
                 let sqlite = match make {
                     true => sqlite.journal_mode(SqliteJournalMode::Wal),
-                    // Who may write and is the last to close folds the log into the file and removes
-                    // it; who may not would leave an empty log where there was none.
+                    // The last writer to close folds the log into the file and removes it; a reader
+                    // would leave an empty log behind.
                     false => sqlite.read_only(log_of(&file).exists()),
                 };
                 sqlite
@@ -175,11 +175,11 @@ impl Place {
         connect
     }
 
-    /// Waits until a database server lets us in; it may be starting beside us. A pool would ask it
-    /// again and again until its time is over, too, but tells no more than that.
+    /// Waits until a database server accepts a connection; it may still be starting. A pool would
+    /// retry too, but reports only a timeout.
     ///
     /// # Errors
-    /// Why it does not let us in.
+    /// Why the server refuses.
     pub async fn reach(&self) -> Result<()> {
         if self.file.is_some() {
             return Ok(());
@@ -219,11 +219,11 @@ impl Place {
     }
 }
 
-/// Whether a connection that comes back to the pool may be used again. When a disk is full SQLite
-/// ends a transaction by itself; the pool then counts it as open for ever, takes the next one for a
-/// part of it, and what is “committed” there is neither durable nor lets anybody else write.
+/// Whether a connection that comes back to the pool may be used again. On a full disk SQLite ends the
+/// transaction by itself. The pool still counts it as open and makes the next transaction a part of
+/// it: what is “committed” there is lost, and nobody else can write.
 async fn is_out_of_its_transaction(connection: &mut SqliteConnection) -> Result<bool, SqlxError> {
-    // Waits for a rollback that is still on its way.
+    // Waits for a rollback that is still running.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
@@ -235,8 +235,8 @@ fn log_of(file: &Path) -> PathBuf {
     name.into()
 }
 
-/// The clock that decides about leases: a database server's own, as instances on several hosts never
-/// agree about the time. On SQLite `now`, the clock of the one instance there is.
+/// The clock that decides about leases: the database server's own, because the clocks of several
+/// hosts differ. On SQLite, with one instance, it is `now`.
 pub async fn lease_clock(on: &impl ConnectionTrait, now: domain::Instant) -> Result<domain::Instant, DbErr> {
     let backend = on.get_database_backend();
     let clock = match backend {
@@ -249,17 +249,9 @@ pub async fn lease_clock(on: &impl ConnectionTrait, now: domain::Instant) -> Res
     Ok(micros.map_or(now, columns::instant))
 }
 
-/// The type that a sum of whole numbers is cast to, as `CAST` spells it.
-pub fn whole_number(on: &impl ConnectionTrait) -> &'static str {
-    match on.get_database_backend() {
-        DbBackend::MySql => "signed",
-        _ => "bigint",
-    }
-}
-
-/// Lets one process migrate while others wait, for as long as `wait`. SQLite's writing transaction is
-/// such a lock by itself; PostgreSQL gives one that ends with the transaction; MariaDB one that ends
-/// with the connection, which is why it is taken on the transaction's and given back.
+/// Lets one process migrate while others wait, for at most `wait`. On SQLite the writing transaction
+/// is the lock. PostgreSQL's lock ends with the transaction. MariaDB's ends with the connection, so
+/// it is taken on the transaction's connection and released by [`unlock_migrations`].
 pub async fn lock_migrations(tx: &DatabaseTransaction, wait: Duration) -> Result<()> {
     let lock = match tx.get_database_backend() {
         DbBackend::Postgres => {
@@ -294,7 +286,8 @@ pub async fn lock_migrations(tx: &DatabaseTransaction, wait: Duration) -> Result
     }
 }
 
-/// Ends what [`lock_migrations`] began: on MariaDB only after the changes are there for everybody.
+/// Releases the lock of [`lock_migrations`]; on MariaDB after the commit, so that others see the
+/// changes.
 pub async fn unlock_migrations(tx: &DatabaseTransaction, succeeded: bool) -> Result<(), DbErr> {
     if tx.get_database_backend() != DbBackend::MySql {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Balancers.
+//! Balancers and how to reach them.
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ActiveModelTrait, EntityTrait, QueryOrder};

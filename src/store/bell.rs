@@ -1,7 +1,7 @@
-//! Rings whoever listens after something was written: the hub that pages watch, the engine.
+//! Wakes the listener after a commit: the hub that pages watch, and the engine.
 //!
-//! Ringing is part of the commit, so nobody can forget it. A listener is called on the writer's
-//! task: it only wakes somebody.
+//! Ringing is part of the commit, so nobody can forget it. The listener runs on the writer's task, so
+//! it only wakes others.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub enum Ring<'a> {
 
 type Listener = Arc<dyn Fn(Ring<'_>) + Send + Sync>;
 
-/// Who listens. Cloning shares it.
+/// The listener. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Bell(Arc<RwLock<Option<Listener>>>);
 

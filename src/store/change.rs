@@ -1,17 +1,17 @@
 //! The two ways to write.
 //!
-//! [`Change`] is for what matters. It is opened with a right ([`Right`]: a permit, the lease of a
-//! deployment, a job of the engine, somebody at the gate), it is what functions that change
-//! something take, and it is committed only together with an [`Event`]: from that, in the same
-//! transaction, the audit row is made, and after it everybody who listens is rung. The head of the
-//! audit chain is locked at the very end, so that writers wait for each other for one insert only.
+//! [`Change`] is for what matters. A [`Right`] opens it (a permit, the lease of a deployment or of a
+//! job, somebody at the gate); store functions that change something take it; it is committed only
+//! together with an [`Event`]. The audit row is made from that event in the same transaction, and
+//! listeners are woken after it. The head of the audit chain is locked last, so that writers wait for
+//! each other for one insert only.
 //!
-//! [`Record`] is for what is noted along the way: log lines, the journal of steps and servers,
-//! heartbeats, observations, sessions, counters. It makes no audit event, and reaches only the
-//! tables that the house's test lists.
+//! [`Record`] is for notes along the way: log lines, the journal of steps and servers, heartbeats,
+//! observations, sessions. It makes no audit event and reaches only the tables that a test of the
+//! house lists.
 //!
-//! A worker's write is [`Leased`]: it has proved that the deployment is still the worker's, and
-//! nobody can take it over before the write ends.
+//! A worker writes through [`Leased`], which proves that the deployment is still the worker's. Nobody
+//! can take the deployment over before that write ends.
 
 use std::ops::Deref;
 
@@ -35,7 +35,7 @@ pub struct Right {
 }
 
 impl Right {
-    /// Of somebody at the gate who logs in or out, or is turned away: they act on `what`.
+    /// The right of somebody who logs in or out, or is refused: they act on `what`.
     pub fn at_the_gate(actor: &Actor, what: impl Into<String>) -> Self {
         Self {
             author: Author::new(actor, ""),
@@ -43,7 +43,7 @@ impl Right {
         }
     }
 
-    /// Of the engine, in the name of whoever asked for `deployment`.
+    /// The engine's right, in the name of whoever requested `deployment`.
     pub fn of_engine(deployment: &Deployment) -> Self {
         Self {
             author: Author::of(deployment),
@@ -51,7 +51,7 @@ impl Right {
         }
     }
 
-    /// The engine's, in nobody's name: it keeps up what a deployment left.
+    /// The engine's right in its own name, for work on what `deployment` left behind.
     pub fn of_engine_itself(deployment: &Deployment) -> Self {
         let mut right = Self::of_engine(deployment);
         Author::ENGINE.clone_into(&mut right.author.actor);
@@ -88,25 +88,25 @@ impl Change {
         self.now
     }
 
-    /// Tells of one more event, which is recorded after the one it is committed with.
+    /// Adds an event, recorded after the one given to [`Self::commit`].
     pub fn also(&mut self, event: Event) {
         let Right { author, place } = self.right.clone();
         self.further.push((author, place, self.now, event));
     }
 
-    /// The same, of what another right allowed.
+    /// Adds an event that another right allowed.
     pub fn also_by(&mut self, right: impl Into<Right>, event: Event) {
         let Right { author, place } = right.into();
         self.further.push((author, place, self.now, event));
     }
 
-    /// The same, of what somebody did at another time: for history that is brought in.
+    /// Adds an event of another time, for history that is imported.
     pub fn also_then(&mut self, author: Author, then: Instant, event: Event) {
         let place = self.right.place.clone();
         self.further.push((author, place, then, event));
     }
 
-    /// Makes everything done in it durable, together with `event`, and rings whoever listens.
+    /// Commits the transaction together with `event`, then wakes listeners.
     pub async fn commit(self, event: Event) -> Result<()> {
         let Self {
             record,
@@ -135,17 +135,17 @@ pub struct Record {
 }
 
 impl Record {
-    /// Makes everything noted in it durable.
+    /// Commits the transaction.
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await
     }
 
-    /// Takes back everything noted in it, now rather than at some time after the drop.
+    /// Rolls back now, rather than at some time after the drop.
     pub async fn rollback(self) -> Result<()> {
         self.tx.rollback().await
     }
 
-    /// The same transaction as one that changes what matters.
+    /// Turns the transaction into a change.
     pub(super) fn into_change(self, right: impl Into<Right>, now: Instant) -> Change {
         Change {
             record: self,
@@ -183,7 +183,7 @@ impl<W> Deref for Leased<W> {
 }
 
 impl Leased<Record> {
-    /// The same transaction as one that changes what matters.
+    /// Turns the transaction into a change.
     pub(super) fn into_change(self, right: impl Into<Right>, now: Instant) -> Leased<Change> {
         Leased {
             write: self.write.into_change(right, now),
@@ -191,7 +191,7 @@ impl Leased<Record> {
         }
     }
 
-    /// Makes everything noted in it durable, and tells whoever watches the deployment.
+    /// Commits the transaction, then wakes whoever watches the deployment.
     pub async fn commit(self) -> Result<()> {
         let Record { tx, bell } = self.write;
         tx.commit().await?;
@@ -199,7 +199,7 @@ impl Leased<Record> {
         Ok(())
     }
 
-    /// The same after log lines, which go out to whoever watches as they are.
+    /// Commits log lines, then sends them to whoever watches the deployment.
     pub async fn commit_lines(self, lines: Vec<NumberedChunk>) -> Result<()> {
         let Record { tx, bell } = self.write;
         tx.commit().await?;
@@ -207,18 +207,13 @@ impl Leased<Record> {
         Ok(())
     }
 
-    /// The same of what nobody sees: a sign of life.
+    /// Commits a sign of life, which no page shows.
     pub(super) async fn commit_silently(self) -> Result<()> {
         self.write.commit().await
     }
 }
 
 impl Leased<Change> {
-    /// As [`Change::also`].
-    pub fn also(&mut self, event: Event) {
-        self.write.also(event);
-    }
-
     /// As [`Change::also_by`].
     pub fn also_by(&mut self, right: impl Into<Right>, event: Event) {
         self.write.also_by(right, event);
@@ -230,7 +225,7 @@ impl Leased<Change> {
     }
 }
 
-/// Either way to write, for what may be noted in both.
+/// Either way to write, for notes that both may hold.
 pub trait Write: Connected<Connection = DatabaseTransaction> + Reader {}
 
 impl Write for Record {}
@@ -238,7 +233,7 @@ impl Write for Change {}
 impl Write for Leased<Record> {}
 impl Write for Leased<Change> {}
 
-/// A write that has proved a deployment to be its worker's.
+/// A write with the proof that the deployment is still the worker's.
 pub trait Journal: Write {
     /// The proof.
     fn lease(&self) -> Lease;
@@ -288,12 +283,12 @@ impl<W: Connected<Connection = DatabaseTransaction>> Connected for Leased<W> {
 }
 
 impl Store {
-    /// Opens a change that `right` allows, made `now`, once it is this caller's turn.
+    /// Opens a change that `right` allows, made `now`. Waits for its turn.
     pub async fn change(&self, right: impl Into<Right>, now: Instant) -> Result<Change> {
         Ok(self.record().await?.into_change(right, now))
     }
 
-    /// Opens a record, once it is this caller's turn.
+    /// Opens a record. Waits for its turn.
     pub async fn record(&self) -> Result<Record> {
         Ok(Record {
             tx: self.begin().await?,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::unreadable;
 use crate::domain::{Instant, Result};
 
-/// An instant from its column. Microseconds beyond the calendar cannot have been stored by us.
+/// An instant from its column. We never store microseconds beyond the calendar.
 pub fn instant(micros: i64) -> Instant {
     DateTime::<Utc>::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH)
 }
@@ -20,7 +20,7 @@ pub fn micros(instant: Instant) -> i64 {
     instant.timestamp_micros()
 }
 
-/// A name for its `name_key` column: what counts when two are compared.
+/// A name for its `name_key` column, by which names are compared.
 pub fn key(name: &str) -> String {
     name.to_ascii_lowercase()
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::ServeLock;
-use super::backend::{self, Place, StoreOptions};
+use super::backend::{self, DatabaseLocation, StoreOptions};
 use super::bell::{Bell, Ring};
 use super::tx::sealed::Connected;
 use super::tx::{Reader, Tx};
@@ -19,7 +19,7 @@ use crate::domain::{Error, Result};
 #[derive(Clone)]
 pub struct Store {
     db: DatabaseConnection,
-    place: Arc<Place>,
+    place: Arc<DatabaseLocation>,
     turns: Arc<Semaphore>,
     migration_wait: Duration,
     bell: Bell,
@@ -33,25 +33,25 @@ impl Store {
     /// A URL that is no database's, a directory that does not exist, a file that cannot be
     /// opened: each with a sentence that says what to do.
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
-        let place = Place::parse(url)?;
+        let place = DatabaseLocation::parse(url)?;
         place.can_be_made()?;
         Self::connect(place, &options, true).await
     }
 
-    /// Opens the database at `url` to read from it, if it is there: makes no file and brings no
-    /// setting of its own into one.
+    /// Opens the database at `url` for reading, if it exists. Creates no file and changes no setting
+    /// of one.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_existing(url: &str, options: StoreOptions) -> Result<Option<Self>> {
-        let place = Place::parse(url)?;
+        let place = DatabaseLocation::parse(url)?;
         if !place.is_there()? {
             return Ok(None);
         }
         Self::connect(place, &options, false).await.map(Some)
     }
 
-    async fn connect(place: Place, options: &StoreOptions, make: bool) -> Result<Self> {
+    async fn connect(place: DatabaseLocation, options: &StoreOptions, make: bool) -> Result<Self> {
         place.reach().await?;
         let db = Database::connect(place.connect_options(options, make))
             .await
@@ -66,8 +66,7 @@ impl Store {
         })
     }
 
-    /// Opens a writing transaction, once it is this caller's turn. What is not committed is
-    /// rolled back when the `Tx` is dropped.
+    /// Opens a writing transaction. Waits for its turn.
     ///
     /// # Errors
     /// Unavailable when the database is away, or so busy that no turn comes.
@@ -89,11 +88,11 @@ impl Store {
         Ok(Tx::new(transaction, turn.map_err(Error::internal)?))
     }
 
-    /// Brings the schema up to date. Safe to call from several processes at once: they take
-    /// turns, and on databases that can, all changes are made or none.
+    /// Brings the schema up to date. Several processes may call it at once: they take turns. Where
+    /// the database can, all changes are made or none.
     ///
     /// # Errors
-    /// Unavailable when another process is at it for longer than [`StoreOptions::migration_wait`].
+    /// Unavailable when another process migrates for longer than [`StoreOptions::migration_wait`].
     pub async fn migrate(&self) -> Result<()> {
         let tx = self.begin().await?;
         backend::lock_migrations(tx.connection(), self.migration_wait).await?;
@@ -108,7 +107,7 @@ impl Store {
         self.place.file().is_some()
     }
 
-    /// The names of the schema changes this database has not got yet, oldest first. Reads only.
+    /// The schema changes that this database lacks, oldest first. Reads only.
     pub async fn pending_migrations(&self) -> Result<Vec<String>> {
         let pending = Migrator::get_pending_migrations_read_only(&self.db).await?;
         Ok(pending.iter().map(|one| one.name().to_owned()).collect())
@@ -123,8 +122,7 @@ impl Store {
         ServeLock::take(self.place.file())
     }
 
-    /// Has `listener` called after every write that somebody may wait for, in this process. The
-    /// engine is the one that listens.
+    /// Calls `listener` after every write of this process that somebody may wait for.
     pub fn listen(&self, listener: impl Fn(Ring<'_>) + Send + Sync + 'static) {
         self.bell.set(Arc::new(listener));
     }
@@ -141,11 +139,6 @@ impl Store {
     /// close folds the write-ahead log into the file.
     pub async fn close(self) -> Result<()> {
         Ok(self.db.close().await?)
-    }
-
-    /// Asks the database for nothing, to see whether it answers.
-    pub async fn ping(&self) -> Result<()> {
-        Ok(self.db.ping().await?)
     }
 }
 

@@ -12,7 +12,7 @@ use super::error::unless_taken;
 use super::{Change, Reader};
 use crate::domain::{ClusterId, Environment, EnvironmentId, Error, ProjectId, Result};
 
-/// All of all projects: by project, then in the order of the promotion chain.
+/// The environments of all projects: by project, then in the order of the promotion chain.
 pub async fn all(on: &impl Reader) -> Result<Vec<Environment>> {
     let rows = Entity::find()
         .order_by_asc(Column::ProjectId)

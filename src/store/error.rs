@@ -1,7 +1,7 @@
-//! Turns what the database says into what a person can read.
+//! Turns database errors into sentences for people.
 //!
-//! A name that is taken, a disk that is full, a database that is busy or away have a remedy and so a
-//! sentence of their own. Everything else is a fault of ours: the log gets the cause.
+//! A taken name, a full disk, a busy or missing database have a remedy, and so a sentence of their
+//! own. Everything else is a fault of ours, and its cause goes to the log.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -14,16 +14,15 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 use crate::domain::{Error, Result};
 
-/// PostgreSQL's codes for a transaction that was undone because of another one: a serialization
-/// failure, a deadlock.
+/// PostgreSQL's codes for a transaction that collided with another: serialization failure, deadlock.
 const COLLISIONS: [&str; 2] = ["40001", "40P01"];
-/// The same of MariaDB and MySQL: a lock waited for too long, a deadlock.
+/// The same for MariaDB and MySQL: lock wait timeout, deadlock.
 const MYSQL_COLLISIONS: [u16; 2] = [1205, 1213];
-/// PostgreSQL's codes for a server that ends, begins, or takes no more connections.
+/// PostgreSQL's codes for a server that stops, starts, or has no connections left.
 const AWAY: [&str; 5] = ["57P01", "57P02", "57P03", "53300", "08006"];
-/// The same of MariaDB and MySQL: too many connections, shutting down, connection killed.
+/// The same for MariaDB and MySQL: too many connections, shutting down, connection killed.
 const MYSQL_AWAY: [u16; 3] = [1040, 1053, 1927];
-/// How often a transaction is tried that other ones collide with.
+/// How often a transaction is tried that collides with others.
 const TRIES: u32 = 6;
 /// The longest pause before the second try; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -56,7 +55,7 @@ impl From<DbErr> for Error {
     }
 }
 
-/// What a database error is about.
+/// The kinds of database errors that people can do something about.
 enum Trouble {
     Away,
     Collision,
@@ -88,7 +87,7 @@ impl Trouble {
         }
     }
 
-    /// What the database itself says.
+    /// Reads the database's own error code.
     fn told(error: &dyn DatabaseError) -> Self {
         if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
             return match error.number() {
@@ -115,24 +114,24 @@ impl Trouble {
     }
 }
 
-/// The database undid a transaction because it collided with another one; run again, it may succeed.
-/// Found as the source of the error.
+/// The database rolled a transaction back because it collided with another one; run again, it may
+/// succeed. It is the source of the error.
 #[derive(Debug, thiserror::Error)]
 #[error("collided with another transaction: {0}")]
 pub struct Collided(DbErr);
 
 impl Collided {
-    /// Whether `error` says so.
+    /// Whether `error` means a collision.
     pub fn is(error: &Error) -> bool {
         std::error::Error::source(error).is_some_and(|source| source.is::<Self>())
     }
 }
 
-/// Runs a whole transaction, and again when it collided with another one. `run` opens and commits it,
-/// and does nothing else that must not be done twice.
+/// Runs a whole transaction, and again while it collides with others. `run` opens and commits it, and
+/// does nothing else that must not happen twice.
 ///
 /// # Errors
-/// Those of `run`; of collisions only the last one.
+/// Those of `run`; a collision only after the last try.
 pub async fn again<T, F>(run: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
@@ -151,7 +150,7 @@ where
     run().await
 }
 
-/// The complaint about a name that is taken: “There is already a server “web1”.”
+/// “There is already a server “web1”.”
 pub fn name_taken(noun: &str, name: impl Display) -> Error {
     let article = if noun.starts_with(['a', 'e', 'i', 'o']) {
         "an"
@@ -161,7 +160,7 @@ pub fn name_taken(noun: &str, name: impl Display) -> Error {
     Error::field("name", format!("There is already {article} {noun} “{name}”."))
 }
 
-/// Passes a write on, with a sentence for a name that is taken.
+/// Replaces a violated unique name by a sentence for people.
 pub fn unless_taken<T>(written: Result<T, DbErr>, noun: &str, name: impl Display) -> Result<T> {
     written.map_err(|cause| match cause.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(_)) => name_taken(noun, name).because(cause),
@@ -169,8 +168,7 @@ pub fn unless_taken<T>(written: Result<T, DbErr>, noun: &str, name: impl Display
     })
 }
 
-/// A stored value that this program cannot read: the database was changed by something else, or
-/// by a later version.
+/// A stored value that this program cannot read: something else, or a later version, wrote it.
 pub fn unreadable(what: &str, value: impl Display) -> Error {
     Error::internal(format!("the database holds “{value}” as {what}"))
 }

@@ -1,8 +1,8 @@
-//! Which instance does what only one of several should do.
+//! Jobs that only one of several instances should do.
 //!
-//! Each job is a row with a holder, an end and a fence. An instance that finds the lease free or ended
-//! takes it by one statement, so exactly one succeeds; the holder renews its lease by taking it again.
-//! Database servers decide by their own clock, SQLite by that of the one instance that serves.
+//! Each job is a row with a holder, an end and a fence. An instance takes a free or ended lease by one
+//! statement, so exactly one succeeds; the holder renews its lease by taking it again. Database
+//! servers decide by their own clock, SQLite by the clock of its one instance.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use super::columns::micros;
 use super::entities::jobs::{Column, Entity};
 use super::error::again;
-use super::{Store, Write, backend};
-use crate::domain::{Error, ErrorKind, Instant, Result};
+use super::{Change, Record, Right, Store, backend};
+use crate::domain::{Error, Instant, Result};
 
-/// The row that claims of deployments take turns on.
+/// The row whose lock lets claims of deployments take turns.
 const CLAIMS: &str = "claims";
 
-/// What only one instance should do.
+/// A job that only one instance should do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Job {
-    /// Begins what was scheduled, ends what nobody approved.
+    /// Queues scheduled deployments and ends those that nobody approved.
     Scheduler,
-    /// Keeps out of service what deployments left out.
+    /// Keeps servers out of service that deployments left out.
     Keeper,
-    /// Asks servers what they run.
+    /// Asks servers which release they run.
     Drift,
     /// Deletes sessions that have expired.
     Sessions,
 }
 
 impl Job {
-    /// The name of its row.
+    /// The name of the job's row.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scheduler => "scheduler",
@@ -46,13 +46,12 @@ impl Job {
 /// An instance's claim on a job. Each new holder has a higher fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobLease {
-    /// What was claimed.
     pub job: Job,
-    /// Counts the holders and renewals.
+    /// Counts holders and renewals.
     pub fence: i64,
 }
 
-/// An instance that wants to do a job, and does it while it holds the lease.
+/// An instance that applies for a job and does it while it holds the lease.
 #[derive(Debug)]
 pub struct Applicant {
     job: Job,
@@ -62,7 +61,7 @@ pub struct Applicant {
 }
 
 impl Applicant {
-    /// `holder` wants to do `job`; when it is gone, another one may after `length`.
+    /// `holder` applies for `job`. Once it is gone, another instance may take over after `length`.
     pub fn new(job: Job, holder: impl Into<String>, length: Duration) -> Self {
         Self {
             job,
@@ -72,8 +71,7 @@ impl Applicant {
         }
     }
 
-    /// The lease, when the job is this instance's now. Asked often, it writes only when half of the
-    /// lease has passed.
+    /// The lease, while this instance has the job. Writes only when half of the lease has passed.
     pub async fn lease(&mut self, store: &Store, now: Instant) -> Result<Option<JobLease>> {
         if let Some((lease, since)) = self.held
             && since.elapsed() < self.length / 2
@@ -81,14 +79,14 @@ impl Applicant {
             return Ok(Some(lease));
         }
         self.held = None;
-        // Taken at the earliest when it is asked for.
+        // The lease begins no earlier than this.
         let since = tokio::time::Instant::now();
         let lease = take(store, self.job, &self.holder, now, self.length).await?;
         self.held = lease.map(|lease| (lease, since));
         Ok(lease)
     }
 
-    /// Gives the job back, so that another instance need not wait for the lease to end.
+    /// Releases the job, so that another instance need not wait for the lease to end.
     pub async fn resign(&mut self, store: &Store) {
         let Some((lease, _)) = self.held.take() else {
             return;
@@ -99,8 +97,8 @@ impl Applicant {
     }
 }
 
-/// Frees every job on SQLite, where the lock on serving proves every earlier holder dead. On database
-/// servers nothing: there leases end by themselves.
+/// Frees every job on SQLite, where the serve lock proves every earlier holder dead. On database
+/// servers leases end by themselves.
 pub async fn free_at_start(store: &Store) -> Result<()> {
     if !store.is_for_one_instance() {
         return Ok(());
@@ -114,8 +112,8 @@ pub async fn free_at_start(store: &Store) -> Result<()> {
     record.commit().await
 }
 
-/// Takes `job` for `holder`, for `length` from now on, unless another instance has it: then `None`. Whoever
-/// holds it already renews it.
+/// Takes `job` for `holder` until `length` from now; the present holder renews its lease so. `None` while
+/// another instance holds it.
 pub async fn take(
     store: &Store,
     job: Job,
@@ -123,42 +121,35 @@ pub async fn take(
     now: Instant,
     length: Duration,
 ) -> Result<Option<JobLease>> {
-    again(|| take_once(store, job, holder, now, length)).await
-}
-
-async fn take_once(
-    store: &Store,
-    job: Job,
-    holder: &str,
-    now: Instant,
-    length: Duration,
-) -> Result<Option<JobLease>> {
-    let record = store.record().await?;
-    let now = backend::lease_clock(record.connection(), now).await?;
     let length = chrono::Duration::from_std(length).map_err(Error::internal)?;
-    let done = Entity::update_many()
-        .col_expr(Column::Holder, Expr::value(holder))
-        .col_expr(Column::UntilAt, Expr::value(micros(now + length)))
-        .col_expr(Column::Fence, Expr::col(Column::Fence).add(1))
-        .filter(Column::Name.eq(job.as_str()))
-        .filter(Column::UntilAt.lte(micros(now)).or(Column::Holder.eq(holder)))
-        .exec(record.connection())
-        .await?;
-    if done.rows_affected == 0 {
-        record.rollback().await?;
-        return Ok(None);
-    }
-    let fence: Option<i64> = Entity::find_by_id(job.as_str())
-        .select_only()
-        .column(Column::Fence)
-        .into_tuple()
-        .one(record.connection())
-        .await?;
-    record.commit().await?;
-    Ok(fence.map(|fence| JobLease { job, fence }))
+    again(|| async {
+        let record = store.record().await?;
+        let now = backend::lease_clock(record.connection(), now).await?;
+        let done = Entity::update_many()
+            .col_expr(Column::Holder, Expr::value(holder))
+            .col_expr(Column::UntilAt, Expr::value(micros(now + length)))
+            .col_expr(Column::Fence, Expr::col(Column::Fence).add(1))
+            .filter(Column::Name.eq(job.as_str()))
+            .filter(Column::UntilAt.lte(micros(now)).or(Column::Holder.eq(holder)))
+            .exec(record.connection())
+            .await?;
+        if done.rows_affected == 0 {
+            record.rollback().await?;
+            return Ok(None);
+        }
+        let fence: Option<i64> = Entity::find_by_id(job.as_str())
+            .select_only()
+            .column(Column::Fence)
+            .into_tuple()
+            .one(record.connection())
+            .await?;
+        record.commit().await?;
+        Ok(fence.map(|fence| JobLease { job, fence }))
+    })
+    .await
 }
 
-/// Gives a job back before its lease ends. Does nothing when it is somebody else's by now.
+/// Releases a job before its lease ends, unless another instance has it by now.
 pub async fn release(store: &Store, lease: JobLease) -> Result<()> {
     again(|| async {
         let record = store.record().await?;
@@ -174,35 +165,44 @@ pub async fn release(store: &Store, lease: JobLease) -> Result<()> {
     .await
 }
 
-/// Makes sure that `lease` is still the last one, until the transaction ends.
-///
-/// # Errors
-/// A conflict when the job is somebody else's by now.
-pub async fn check(tx: &impl Write, lease: JobLease) -> Result<()> {
-    let fence: Option<i64> = Entity::find_by_id(lease.job.as_str())
-        .select_only()
-        .column(Column::Fence)
-        .lock_exclusive()
-        .into_tuple()
-        .one(tx.db())
-        .await?;
-    if fence == Some(lease.fence) {
-        return Ok(());
+impl Store {
+    /// Opens a change of the instance that holds a job's `lease`, made `now` in the name that `right`
+    /// gives. Nobody can take the job over before the change ends.
+    ///
+    /// # Errors
+    /// A conflict when another instance has taken the job over.
+    pub async fn change_by_job(
+        &self,
+        lease: JobLease,
+        right: impl Into<Right>,
+        now: Instant,
+    ) -> Result<Change> {
+        let record = self.record().await?;
+        if lock(&record, lease.job.as_str()).await? != Some(lease.fence) {
+            let job = lease.job.as_str();
+            return Err(Error::conflict(format!(
+                "Another instance has taken over the job {job}."
+            )));
+        }
+        Ok(record.into_change(right, now))
     }
-    let message = format!("Another instance has taken over the job {}.", lease.job.as_str());
-    Err(Error::new(ErrorKind::Conflict, message))
 }
 
 /// Waits until no other instance claims deployments, and keeps the next one waiting until the
-/// transaction ends: what may begin is decided from what everybody sees.
-pub(super) async fn turn_to_claim(tx: &impl Write) -> Result<()> {
-    let row: Option<i64> = Entity::find_by_id(CLAIMS)
+/// transaction ends: each claim is decided from what the one before it left.
+pub(super) async fn turn_to_claim(record: &Record) -> Result<()> {
+    let row = lock(record, CLAIMS).await?;
+    row.map(drop)
+        .ok_or_else(|| Error::internal("the table of jobs has no row for claims"))
+}
+
+/// The fence of a row, which nobody else can change before the transaction ends.
+async fn lock(record: &Record, name: &str) -> Result<Option<i64>> {
+    Ok(Entity::find_by_id(name)
         .select_only()
         .column(Column::Fence)
         .lock_exclusive()
         .into_tuple()
-        .one(tx.db())
-        .await?;
-    row.map(drop)
-        .ok_or_else(|| Error::internal("the table of jobs has no row for claims"))
+        .one(record.connection())
+        .await?)
 }

@@ -11,7 +11,7 @@ use crate::domain::{EnvironmentId, Error, Instant, Lock, LockId, ProjectId, Resu
 /// All that are in force at `now`, oldest first.
 pub async fn in_force(on: &impl Reader, now: Instant) -> Result<Vec<Lock>> {
     let rows = Entity::find().order_by_asc(Column::Id).all(on.db()).await?;
-    // There are a handful; one rule in `domain` decides for the pages and for the queue.
+    // There are a handful, so the rule in `domain` decides instead of a second one in SQL.
     Ok(rows
         .into_iter()
         .map(from_row)

@@ -14,7 +14,7 @@
 //!
 //! Reading order: [`projects`], [`environments`], [`servers`], [`clusters`], [`balancers`] are
 //! the inventory; [`deployments`], [`steps`], [`log`], [`releases`] what happened; [`queue`] is
-//! how workers share the work, [`jobs`] how instances share theirs; [`users`], [`tokens`],
+//! how workers share the work, [`jobs`] how instances share theirs; [`users`] and
 //! [`sessions`] the people; [`audit`] and [`locks`] the rest. `backend` is the one file that knows which database it talks to.
 
 mod backend;
@@ -24,6 +24,7 @@ mod columns;
 mod database;
 mod entities;
 mod error;
+mod filter;
 mod page;
 mod serve_lock;
 mod tx;
@@ -43,7 +44,6 @@ pub mod releases;
 pub mod servers;
 pub mod sessions;
 pub mod steps;
-pub mod tokens;
 pub mod users;
 
 pub use backend::StoreOptions;
@@ -51,7 +51,7 @@ pub use bell::Ring;
 pub use change::{Change, Journal, Leased, Record, Right, Write};
 pub use database::Store;
 pub use error::{Collided, again};
-pub use jobs::{Job, JobLease};
+pub use filter::{HistoryFilter, PlaceNames};
 pub use page::{Page, Paged};
 pub use serve_lock::ServeLock;
 pub use tx::{Fenced, Lease, Reader};

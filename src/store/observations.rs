@@ -1,4 +1,4 @@
-//! What servers said when they were last asked what they run.
+//! What each server reported when it was last asked which release it runs.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
@@ -19,7 +19,7 @@ pub async fn all(on: &impl Reader) -> Result<Vec<Observation>> {
     Ok(rows.into_iter().map(from_row).collect())
 }
 
-/// Keeps the last word of a server about an environment.
+/// Stores the latest report of a server about an environment.
 pub async fn put(tx: &impl Write, seen: &Observation) -> Result<()> {
     let release = seen.release.as_ref();
     let row = ActiveModel {

@@ -8,26 +8,25 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 use super::Reader;
 use crate::domain::Result;
 
-/// Which page.
+/// Which part of a long list to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Page {
-    /// The first one: the newest rows.
+    /// The newest rows.
     #[default]
     Newest,
-    /// What is older than this row.
+    /// Rows older than this one.
     Before(i64),
-    /// What is next newer than this row.
+    /// The next rows newer than this one.
     After(i64),
 }
 
 /// One page, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paged<T> {
-    /// What is on it.
     pub items: Vec<T>,
-    /// Ask [`Page::Before`] this for the next older page; `None`: there is none.
+    /// The row for [`Page::Before`] to get the next older page; `None`: there is none.
     pub older: Option<i64>,
-    /// Ask [`Page::After`] this for the next newer page; `None`: there is none, as far as known.
+    /// The row for [`Page::After`] to get the next newer page; `None`: there is none.
     pub newer: Option<i64>,
 }
 

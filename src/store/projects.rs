@@ -1,4 +1,4 @@
-//! Projects.
+//! Projects, each with its repository.
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};

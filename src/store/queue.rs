@@ -1,16 +1,14 @@
-//! How workers share the work.
+//! The queue of deployments that workers claim from.
 //!
-//! A worker claims the oldest deployment that can begin: nothing else runs in its environment
-//! and nobody holds a server of it. The claim, the reservation of its servers and the state
-//! change are one transaction. What came earlier and still waits goes first: a later deployment
-//! never takes a server that an earlier one waits for, or a big one would wait for ever while
-//! small ones pass.
+//! A worker claims the oldest deployment that can begin: nothing else runs in its environment and
+//! no other deployment holds one of its servers. Claim, reservation of the servers and change of
+//! state are one transaction. A later deployment never takes a server that an earlier one waits
+//! for, or a big one would wait for ever while small ones pass.
 //!
-//! A claim is a [`Lease`]: it ends unless it is extended, and its number tells a worker that
-//! lost it from the one that has it. Everything a worker writes goes through
-//! [`Store::record_leased`] and [`Store::change_leased`], which check that number. Database servers decide by their own clock
-//! whether a lease has ended, and claims of several instances take turns, so that each decides from
-//! what the one before it left.
+//! A claim is a [`Lease`]: it ends unless it is extended, and its number shows which worker has the
+//! deployment. Workers write through [`Store::record_leased`] and [`Store::change_leased`], which
+//! check that number. Database servers decide by their own clock whether a lease has ended, and
+//! claims of several instances take turns, so that each sees the result of the one before.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -32,29 +30,28 @@ use crate::domain::{
     ServerState,
 };
 
-/// How many waiting deployments a claim looks at. Behind so many, the next look is soon enough.
+/// How many waiting deployments a claim looks at; later ones can wait for the next claim.
 const WINDOW: u64 = 500;
 
-/// A deployment a worker has just been given.
+/// A deployment that a worker has claimed.
 #[derive(Debug, Clone)]
 pub struct Claimed {
-    /// What to do.
     pub deployment: Deployment,
-    /// The proof that it is this worker's to do.
+    /// The proof of the claim.
     pub lease: Lease,
 }
 
-/// Which of the running deployments have nobody working on them.
+/// Which running deployments count as abandoned by their worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abandoned {
     /// Those whose lease ended at least `ago` before `now`.
     LeaseEnded {
         /// The time; database servers go by their own.
         now: Instant,
-        /// For how long nobody has worked on them.
+        /// How long ago the lease ended at least.
         ago: Duration,
     },
-    /// Those that an instance which starts `now` may take: on SQLite all, because holding the
+    /// Those that an instance which starts `now` may take over: on SQLite all, because the
     /// [`super::ServeLock`] proves every earlier instance dead; on database servers those whose lease
     /// has ended, because other instances work beside this one.
     AtStart {
@@ -79,8 +76,7 @@ impl Store {
 /// Gives `worker` the next deployment that can begin, for `lease` from `now` on. `None` when there is
 /// none, or when another instance was quicker.
 pub async fn claim(store: &Store, worker: &str, now: Instant, lease: Duration) -> Result<Option<Claimed>> {
-    // Workers look often and mostly in vain; looking without the right to write costs nobody
-    // a turn.
+    // Workers look often and mostly in vain; reading first takes no turn from writers.
     if next(store).await?.is_none() {
         return Ok(None);
     }
@@ -136,7 +132,7 @@ async fn claim_once(store: &Store, worker: &str, now: Instant, lease: Duration) 
     Ok(Some(Claimed { deployment, lease }))
 }
 
-/// A server that somebody else holds is a lost claim, not a fault.
+/// A server that another deployment holds is a lost claim, not a fault.
 fn unless_held(cause: DbErr) -> Error {
     match cause.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(_)) => {
@@ -146,7 +142,7 @@ fn unless_held(cause: DbErr) -> Error {
     }
 }
 
-/// Keeps the lease for `length` from `now` on.
+/// Extends the lease to `length` from `now`.
 ///
 /// # Errors
 /// [`super::Fenced`] when it was lost.
@@ -169,8 +165,8 @@ async fn lease_end(tx: &impl Write, now: Instant, length: Duration) -> Result<In
     Ok(backend::lease_clock(tx.db(), now).await? + length)
 }
 
-/// Gives `worker` the deployments that run with nobody working on them, so that it can close
-/// them with the truth. They keep their servers until then; whoever had them is fenced off.
+/// Gives `worker` the abandoned deployments, so that it can carry them on or close them. They keep
+/// their servers; the worker that had them is fenced off.
 pub async fn take_over(
     store: &Store,
     which: Abandoned,
@@ -195,8 +191,7 @@ pub async fn take_over(
     .await
 }
 
-/// The deployments that run, or are paused, with nobody working on them: a paused one keeps its
-/// lease as well.
+/// The abandoned deployments. Paused ones count too, because they keep their lease.
 pub async fn abandoned(on: &impl Reader, which: Abandoned) -> Result<Vec<Deployment>> {
     let at_work = [DeploymentState::Running, DeploymentState::Paused];
     let mut rows = Entity::find().filter(Column::State.is_in(at_work.map(DeploymentState::as_str)));
@@ -220,7 +215,7 @@ pub async fn cancel_requested(on: &impl Reader, id: DeploymentId) -> Result<bool
     Ok(by_id(on, id).await?.cancelled_by.is_some())
 }
 
-/// Who holds which server.
+/// Which deployment holds which server.
 pub async fn holders(on: &impl Reader) -> Result<HashMap<ServerId, DeploymentId>> {
     let rows = reservations::Entity::find().all(on.db()).await?;
     Ok(rows
@@ -229,9 +224,9 @@ pub async fn holders(on: &impl Reader) -> Result<HashMap<ServerId, DeploymentId>
         .collect())
 }
 
-/// What each waiting deployment waits for: the ones that hold a server of it, run in its
-/// environment, or came before it and want the same. Empty when only a worker is missing. In
-/// the order in which they will begin.
+/// What each queued deployment waits for, in the order in which they will begin: deployments that
+/// hold one of its servers, run in its environment, or are ahead of it and want the same. Empty when
+/// only a worker is missing.
 pub async fn waiting(on: &impl Reader) -> Result<Vec<(DeploymentId, Vec<DeploymentId>)>> {
     let mut field = Field::look(on).await?;
     let queued = queued(on).await?;
@@ -245,21 +240,21 @@ pub async fn waiting(on: &impl Reader) -> Result<Vec<(DeploymentId, Vec<Deployme
         .collect())
 }
 
-/// A deployment that waits, as far as choosing needs to know it.
+/// A waiting deployment with what it will occupy.
 struct Queued {
     id: DeploymentId,
     environment: Option<i64>,
     servers: Vec<ServerId>,
 }
 
-/// Who occupies which environment and server.
+/// Which deployment occupies which environment and server.
 struct Field {
     environments: HashMap<i64, DeploymentId>,
     servers: HashMap<ServerId, DeploymentId>,
 }
 
 impl Field {
-    /// What is occupied now by those at work.
+    /// What running deployments occupy now.
     async fn look(on: &impl Reader) -> Result<Self> {
         let at_work = [DeploymentState::Running, DeploymentState::Paused];
         let running: Vec<(Option<i64>, i64)> = Entity::find()
@@ -281,7 +276,7 @@ impl Field {
         })
     }
 
-    /// Which deployments stand in the way of `one`, by number.
+    /// The deployments that `one` has to wait for, by number.
     fn obstacles(&self, one: &Queued) -> Vec<DeploymentId> {
         let environment = one.environment.and_then(|id| self.environments.get(&id));
         let servers = one.servers.iter().filter_map(|server| self.servers.get(server));
@@ -291,7 +286,7 @@ impl Field {
         found
     }
 
-    /// Lets `one` stand in the way of those behind it.
+    /// Makes those behind `one` wait for it.
     fn occupy(&mut self, one: &Queued) {
         if let Some(environment) = one.environment {
             self.environments.entry(environment).or_insert(one.id);
@@ -302,7 +297,7 @@ impl Field {
     }
 }
 
-/// The first deployment that nothing stands in the way of, with its servers.
+/// The first deployment that can begin, with its servers.
 async fn next(on: &impl Reader) -> Result<Option<(DeploymentId, Vec<ServerId>)>> {
     let queued = queued(on).await?;
     if queued.is_empty() {
@@ -318,7 +313,7 @@ async fn next(on: &impl Reader) -> Result<Option<(DeploymentId, Vec<ServerId>)>>
     Ok(None)
 }
 
-/// What waits, in the order in which it is to begin.
+/// What waits, in the order in which it will begin.
 async fn queued(on: &impl Reader) -> Result<Vec<Queued>> {
     let rows: Vec<(i64, Option<i64>)> = Entity::find()
         .select_only()
@@ -359,7 +354,7 @@ async fn queued(on: &impl Reader) -> Result<Vec<Queued>> {
     Ok(queued.collect())
 }
 
-/// Makes `worker` the one that works on a deployment; returns its proof.
+/// Assigns a deployment to `worker`; returns the proof.
 async fn take(
     tx: &impl Write,
     id: DeploymentId,

@@ -1,4 +1,4 @@
-//! What was put on which server, and what is in use there as far as we know.
+//! Which releases were deployed to which server, and which is in use there as far as we know.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,11 +24,9 @@ pub struct NewRelease {
     pub server_id: ServerId,
     /// The server's name.
     pub server: String,
-    /// Of which environment.
     pub environment_id: EnvironmentId,
     /// The branch the commit was picked from.
     pub branch: String,
-    /// The commit.
     pub commit: CommitId,
     /// The directory on the server.
     pub path: String,
@@ -70,16 +68,6 @@ pub(super) async fn write(
     from_row(row.insert(tx.db()).await?)
 }
 
-/// Notes that the server was asked at `now` and has this release in use.
-pub async fn verified(tx: &impl Write, id: ReleaseId, now: Instant) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::VerifiedAt, Expr::value(micros(now)))
-        .filter(Column::Id.eq(id.0))
-        .exec(tx.db())
-        .await?;
-    Ok(())
-}
-
 /// What is in use on every server of every environment.
 pub async fn all_current(on: &impl Reader) -> Result<Vec<ServerRelease>> {
     let rows = Entity::find()
@@ -104,8 +92,8 @@ pub async fn current(on: &impl Reader, environment: EnvironmentId) -> Result<Vec
     rows.into_iter().map(from_row).collect()
 }
 
-/// What each server of an environment runs since a deployment that got through on it. A server on
-/// which the files are in use, but a script or test failed, has nothing here.
+/// What each server of an environment runs, with the deployment that succeeded on it. Leaves out
+/// servers whose files are in use although a script or test failed.
 pub async fn complete(
     on: &impl Reader,
     environment: EnvironmentId,
@@ -153,35 +141,8 @@ pub async fn changed_since(
     Ok(id.flatten().map(DeploymentId))
 }
 
-/// The last `n` on one server, of whatever environment, newest first.
-pub async fn of_server(on: &impl Reader, server: ServerId, n: u64) -> Result<Vec<ServerRelease>> {
-    let rows = Entity::find()
-        .filter(Column::ServerId.eq(server.0))
-        .order_by_desc(Column::Id)
-        .limit(n)
-        .all(on.db())
-        .await?;
-    rows.into_iter().map(from_row).collect()
-}
-
-/// What was in use on a server of an environment before the one now.
-pub async fn previous(
-    on: &impl Reader,
-    environment: EnvironmentId,
-    server: ServerId,
-) -> Result<Option<ServerRelease>> {
-    let row = Entity::find()
-        .filter(Column::ServerId.eq(server.0))
-        .filter(Column::EnvironmentId.eq(environment.0))
-        .filter(Column::Current.eq(false))
-        .order_by_desc(Column::Id)
-        .one(on.db())
-        .await?;
-    row.map(from_row).transpose()
-}
-
-/// The directories on a server of an environment that a rollback leads to: what was in use before
-/// the one now, and the last before it whose deployment succeeded.
+/// The directories that a rollback on a server may need: the release in use before the present one,
+/// and the last earlier one whose deployment succeeded.
 pub async fn to_return_to(
     on: &impl Reader,
     environment: EnvironmentId,
@@ -219,6 +180,5 @@ fn from_row(row: Model) -> Result<ServerRelease> {
         path: row.path,
         at: instant(row.released_at),
         current: row.current,
-        verified_at: row.verified_at.map(instant),
     })
 }

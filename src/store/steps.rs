@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use super::columns::{instant, micros, word};
 use super::entities::steps::{ActiveModel, Column, Entity, Model};
 use super::{Journal, Reader};
-use crate::domain::{DeploymentId, Error, Instant, Result, ServerId, Step, StepId, StepKind, StepState};
+use crate::domain::{DeploymentId, Instant, Result, ServerId, Step, StepId, StepKind, StepState};
 
 /// How many rows are written by one statement; databases limit the parameters of one.
 const ROWS_AT_ONCE: usize = 500;
@@ -66,13 +66,7 @@ pub async fn list(on: &impl Reader, deployment: DeploymentId) -> Result<Vec<Step
     rows.into_iter().map(from_row).collect()
 }
 
-/// One by its row.
-pub async fn by_id(on: &impl Reader, id: StepId) -> Result<Step> {
-    let row = Entity::find_by_id(id.0).one(on.db()).await?;
-    row.map_or_else(|| Err(Error::not_found(format!("step {id}"))), from_row)
-}
-
-/// Notes that a step has begun; what an earlier attempt left is forgotten.
+/// Notes that a step has begun, and clears the outcome of an earlier attempt.
 pub async fn start(tx: &impl Journal, id: StepId, now: Instant) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::State, Expr::value(StepState::Running.as_str()))
@@ -108,8 +102,8 @@ pub async fn finish(
     Ok(())
 }
 
-/// Notes that the steps of a server are to be done once more: each waits again. When it was last
-/// begun stays, since what it may have done there is there still.
+/// Makes the steps of a server wait again, to be repeated. Their start time stays, because what they
+/// did on the server is still there.
 pub async fn forget_outcomes(tx: &impl Journal, server: ServerId) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::State, Expr::value(StepState::Waiting.as_str()))

@@ -1,5 +1,5 @@
-//! The ground of reading and writing: what can be read from, the transaction that both ways to
-//! write stand on, and the lease by which a worker proves that a deployment is still its own.
+//! The ground of reading and writing: what can be read from, the transaction below both ways to
+//! write, and the lease by which a worker proves that a deployment is still its own.
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
 use tokio::sync::OwnedSemaphorePermit;
@@ -7,8 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::entities::deployments;
 use crate::domain::{DeploymentId, Error, ErrorKind, Result};
 
-/// A writing transaction. Everything done in it is done together, at [`Self::commit`], or not
-/// at all.
+/// A writing transaction.
 pub struct Tx {
     // Declared before the turn: the transaction has ended when the next writer is let in.
     transaction: DatabaseTransaction,
@@ -24,7 +23,6 @@ impl Tx {
         &self.transaction
     }
 
-    /// Makes everything done in it durable and visible.
     pub(super) async fn commit(self) -> Result<()> {
         let Self { transaction, turn } = self;
         transaction.commit().await?;
@@ -32,7 +30,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes back everything done in it, now rather than at some time after the drop.
+    /// Rolls back now, rather than at some time after the drop.
     pub(super) async fn rollback(self) -> Result<()> {
         let Self { transaction, turn } = self;
         transaction.rollback().await?;
@@ -41,24 +39,23 @@ impl Tx {
     }
 }
 
-/// A worker's claim on a deployment. Each claim of the same deployment has a higher `fence`, so
-/// that a worker whose claim was taken over is recognised by its lower one.
+/// A worker's claim on a deployment. Each further claim has a higher `fence`, so a lower one shows
+/// that another worker has taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// What was claimed.
     pub deployment: DeploymentId,
-    /// Counts the claims of it.
+    /// Counts the claims of the deployment.
     pub fence: i64,
 }
 
-/// The lease was lost: another worker has the deployment now, or it was closed. Found as the
-/// source of the error that [`Store::record_leased`] gives.
+/// The lease was lost: another worker has the deployment now, or it was closed. It is the source
+/// of the error.
 #[derive(Debug, thiserror::Error)]
 #[error("deployment {} was taken over: claim {} is not the last", .0.deployment, .0.fence)]
 pub struct Fenced(pub Lease);
 
 impl Fenced {
-    /// Whether `error` says that a lease was lost; the worker then stops touching servers.
+    /// Whether `error` means a lost lease; the worker then stops touching servers.
     pub fn is(error: &Error) -> bool {
         std::error::Error::source(error).is_some_and(|source| source.is::<Self>())
     }
@@ -66,7 +63,7 @@ impl Fenced {
 
 impl Tx {
     /// Proves that the worker which holds `lease` still has the deployment. Nobody can take it over
-    /// before the transaction ends, so what is written in it is fenced as a whole.
+    /// before the transaction ends.
     ///
     /// # Errors
     /// [`Fenced`], as the source of a conflict, when the lease was lost.
@@ -94,11 +91,8 @@ pub trait Reader: sealed::Connected + Sync {}
 pub(super) mod sealed {
     use sea_orm::{ConnectionTrait, StreamTrait};
 
-    /// Has a connection.
     pub trait Connected {
-        /// Its type.
         type Connection: ConnectionTrait + StreamTrait;
-        /// The connection.
         fn db(&self) -> &Self::Connection;
     }
 }

@@ -1,8 +1,8 @@
-//! Users. What a password hash is, and whether one fits, is not known here.
+//! Users. Hashing and checking passwords is left to the caller.
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::columns::{checked, instant, key, micros};
 use super::entities::users::{ActiveModel, Column, Entity, Model};
@@ -14,11 +14,6 @@ use crate::domain::{Error, Instant, Result, User, UserId};
 pub async fn list(on: &impl Reader) -> Result<Vec<User>> {
     let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
     rows.into_iter().map(from_row).collect()
-}
-
-/// How many there are: none means that nobody can log in yet.
-pub async fn count(on: &impl Reader) -> Result<u64> {
-    Ok(Entity::find().count(on.db()).await?)
 }
 
 /// The one called `name`, in whatever case.
@@ -83,7 +78,7 @@ pub async fn logged_in(change: &Change, id: UserId, now: Instant) -> Result<()> 
     Ok(())
 }
 
-/// Deletes one with their tokens. What they did stays in the history under their name.
+/// Deletes one. What they did stays in the history under their name.
 pub async fn delete(change: &Change, id: UserId) -> Result<()> {
     by_id(change, id).await?;
     Entity::delete_by_id(id.0).exec(change.connection()).await?;

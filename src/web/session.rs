@@ -16,7 +16,7 @@ use tower_sessions::{Expiry, Session};
 use super::flash::Flash;
 use super::settings::Settings;
 use super::{cookies, csrf};
-use crate::app::logins::Known;
+use crate::app::logins::LoggedIn;
 use crate::domain::{Error, Instant, Result, UserId};
 use crate::store::sessions::SessionRows;
 
@@ -41,7 +41,7 @@ pub struct SignedIn {
     /// The groups that the login told.
     #[serde(default)]
     pub groups: Vec<String>,
-    /// Changes with the password; see [`Known::stamp`].
+    /// Changes with the password; see [`LoggedIn::stamp`].
     pub stamp: String,
     /// The secret behind this session's form tokens.
     pub csrf: String,
@@ -81,7 +81,7 @@ pub async fn signed_in(session: &Session, now: Instant) -> Result<Option<SignedI
 }
 
 /// Makes the session that of `known`, under a new id, so that an id known before is worth nothing.
-pub async fn sign_in(session: &Session, known: &Known, now: Instant) -> Result<()> {
+pub async fn sign_in(session: &Session, known: &LoggedIn, now: Instant) -> Result<()> {
     session.clear().await;
     session.cycle_id().await.map_err(unavailable)?;
     let signed_in = SignedIn {

@@ -1,7 +1,7 @@
 //! Who may configure, and how users come and go.
 
 use deployer::domain::DeploymentState;
-use deployer::store::audit::{self, Filter};
+use deployer::store::{HistoryFilter, audit};
 use deployer::store::{Page, users};
 
 use super::{page, send, site};
@@ -53,10 +53,10 @@ async fn a_reader_is_refused_and_the_refusal_is_audited() {
     for path in posts {
         assert_eq!(send(&site, "/profile", path, &fields).await.0, 403, "{path}");
     }
-    let refused = Filter {
+    let refused = HistoryFilter {
         actor: Some("mallory".into()),
         outcome: Some(deployer::domain::Outcome::Refused),
-        ..Filter::default()
+        ..HistoryFilter::default()
     };
     let told = audit::list(&site.store, &refused, Page::Newest, 100)
         .await

@@ -106,7 +106,7 @@ async fn the_history_tells_the_truth_about_each_server() {
     assert!(!inactive.active);
     let history = rows::history(
         store,
-        &rows::Filter::default(),
+        &deployer::store::HistoryFilter::default(),
         deployer::store::Page::Newest,
         200,
     )
@@ -238,7 +238,7 @@ async fn deploy(demo: &Demo, who: &str, project: &str, environment: &str) -> (De
     loop {
         let deployment = rows::by_id(store, id).await.unwrap();
         if deployment.state.is_final() {
-            let lines = deployer::store::log::last(store, id, 500, &Default::default())
+            let lines = deployer::store::log::read(store, id, 1, 10_000, &Default::default())
                 .await
                 .unwrap();
             let text: Vec<String> = lines.into_iter().map(|line| line.text).collect();

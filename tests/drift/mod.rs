@@ -32,7 +32,7 @@ fn judging_after(world: &World, settled: Duration) -> App {
         },
         ..Config::default()
     };
-    App::new(deployer::app::Parts {
+    App::new(deployer::app::AppParts {
         config: Arc::new(config),
         ..world.parts.clone()
     })

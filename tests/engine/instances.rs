@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deployer::app::Parts;
+use deployer::app::AppParts;
 use deployer::domain::{DeploymentState, Kind, Target};
 use deployer::store::{deployments, queue, servers};
 
@@ -86,7 +86,7 @@ async fn a_second_start_leaves_the_deployments_of_the_first_instance_alone(on: D
 }
 
 /// Starts another instance over the same database server, with a directory of its own.
-async fn second_instance(world: &World) -> Parts {
+async fn second_instance(world: &World) -> AppParts {
     let url = world.database.as_ref().map(|database| database.url.clone());
     let dir = world.dir.path().join("second");
     std::fs::create_dir(&dir).unwrap();

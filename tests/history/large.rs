@@ -61,7 +61,7 @@ async fn every_window_of_a_large_log_is_right() {
         .chain((0..rounds(20, 2_000)).map(|_| dice.below(last)));
     for begin in begins.collect::<Vec<_>>() {
         let start = Instant::now();
-        let window = log::read(store, id, begin as i64 + 1, LINES, &log::Filter::default()).await;
+        let window = log::read(store, id, begin as i64 + 1, LINES, &log::LogFilter::default()).await;
         let took = start.elapsed();
         let texts: Vec<String> = window.unwrap().into_iter().map(|line| line.text).collect();
         let printed: Vec<String> = (begin..begin + LINES).map(|n| format!("line-{n};")).collect();

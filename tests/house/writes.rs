@@ -21,7 +21,6 @@ const RECORDED: &[(&str, &str)] = &[
     ("reservations", "which deployment holds a server"),
     ("sessions", "who is logged in, and when they were last here"),
     ("steps", "the journal of steps"),
-    ("tokens", "when a token was last used"),
 ];
 
 /// Functions on which both ways to write stand, by file.
@@ -99,7 +98,8 @@ fn writes(body: &str) -> bool {
 fn way(function: &Function<'_>) -> Way {
     let (head, body) = (function.head, function.body);
     let any = |text: &str, signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
-    if any(head, &["&Change", "&mut Change", "Leased<Change>"]) || any(body, &[".change(", ".change_leased("])
+    if any(head, &["&Change", "&mut Change", "Leased<Change>"])
+        || any(body, &[".change(", ".change_leased(", ".change_by_job("])
     {
         Way::Change
     } else if any(head, &["impl Write", "impl Journal", "&Record", "Leased<Record>"])

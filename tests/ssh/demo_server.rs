@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use deployer::demo::ssh_server::{Listening, Servers, Target, new_client_key, start};
+use deployer::demo::ssh_server::{DemoServer, Listening, Servers, new_client_key, start};
 use deployer::domain::HostKey;
 use deployer::ssh::{Command, Endpoint, Error, Exit, Options, Pool, Run, Stdin, fetch_host_key};
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ impl Demo {
             .map(|name| {
                 let home = dir.path().join(name);
                 std::fs::create_dir(&home).unwrap();
-                Target {
+                DemoServer {
                     name: (*name).to_owned(),
                     home,
                     port: None,

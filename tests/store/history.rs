@@ -3,7 +3,7 @@
 use deployer::domain::{
     Deployment, DeploymentId, DeploymentState as S, Environment, Kind, Project, Server, ServerId, Target,
 };
-use deployer::store::deployments::{self, Filter};
+use deployer::store::{HistoryFilter, deployments};
 use deployer::store::{Page, Store, servers};
 
 use crate::support::databases::{Database, on_every_database};
@@ -43,7 +43,7 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
         }
     }
     crate::support::store::bring_in(tx).await;
-    let all = deployments::history(&store.store, &Filter::default(), Page::Newest, 1000)
+    let all = deployments::history(&store.store, &HistoryFilter::default(), Page::Newest, 1000)
         .await
         .unwrap();
     assert_eq!(all.items.len(), 60);
@@ -51,7 +51,7 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
 }
 
 /// Walks down all pages, then up again; both have to see the same.
-async fn walk(store: &Store, filter: &Filter, limit: u64) -> Vec<Deployment> {
+async fn walk(store: &Store, filter: &HistoryFilter, limit: u64) -> Vec<Deployment> {
     let mut seen = Vec::new();
     let mut pages = Vec::new();
     let mut page = Page::Newest;
@@ -80,44 +80,44 @@ async fn walk(store: &Store, filter: &Filter, limit: u64) -> Vec<Deployment> {
     seen
 }
 
-fn filters() -> [Filter; 9] {
+fn filters() -> [HistoryFilter; 9] {
     let shop = Some("shop".to_owned());
     [
-        Filter::default(),
-        Filter {
+        HistoryFilter::default(),
+        HistoryFilter {
             project: shop.clone(),
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
-        Filter {
+        HistoryFilter {
             project: shop,
             environment: Some("prod".into()),
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
-        Filter {
+        HistoryFilter {
             actor: Some("bob".into()),
             states: vec![S::Failed],
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
-        Filter {
+        HistoryFilter {
             states: vec![S::Failed, S::Queued],
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
-        Filter {
+        HistoryFilter {
             kinds: vec![Kind::Rollback],
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
-        Filter {
+        HistoryFilter {
             from: Some(after(60 * 10)),
             to: Some(after(60 * 31)),
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
-        Filter {
+        HistoryFilter {
             from: Some(after(60 * 1000)),
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
-        Filter {
+        HistoryFilter {
             to: Some(noon()),
-            ..Filter::default()
+            ..HistoryFilter::default()
         },
     ]
 }
@@ -138,7 +138,7 @@ async fn pages_of_any_filter_are_complete_in_both_directions(on: Database) {
     ];
     let filters = filters();
     let filters = filters.iter().flat_map(|filter| {
-        seen.iter().map(|places| Filter {
+        seen.iter().map(|places| HistoryFilter {
             places: places.clone(),
             ..filter.clone()
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deployer::access::Access;
 use deployer::store::jobs::{self, Job};
 use tokio::sync::Barrier;
 
@@ -71,9 +72,10 @@ async fn a_job_stays_with_its_holder_until_its_lease_ends(on: Database) {
             .await;
     }
     let taken = take("two", 51).await.expect("its holder is gone");
-    let tx = store.record().await.unwrap();
-    jobs::check(&tx, taken).await.unwrap();
-    let lost = jobs::check(&tx, renewed).await.unwrap_err();
+    let operator = Access::local_operator("root", noon());
+    drop(store.change_by_job(taken, &operator, noon()).await.unwrap());
+    let lost = store.change_by_job(renewed, &operator, noon()).await;
+    let lost = lost.err().expect("the lease was lost");
     assert!(lost.message().contains("taken over the job drift"), "{lost}");
 }
 

@@ -1,7 +1,8 @@
 //! Logs: numbered without gaps, read in windows from anywhere.
 
 use deployer::domain::{Chunk, DeploymentId, Line, LogLine, StepKind, Stream};
-use deployer::store::{Lease, log};
+use deployer::store::Lease;
+use deployer::store::log::{self, LogWindow};
 use proptest::prelude::*;
 
 use crate::support::databases::{Database, on_every_database};
@@ -58,9 +59,15 @@ async fn mixed(store: &TestStore) -> (DeploymentId, Vec<LogLine>) {
         )
         .await;
     }
-    let all = log::read(&store.store, lease.deployment, 1, 10_000, &log::Filter::default())
-        .await
-        .unwrap();
+    let all = log::read(
+        &store.store,
+        lease.deployment,
+        1,
+        10_000,
+        &log::LogFilter::default(),
+    )
+    .await
+    .unwrap();
     (lease.deployment, all)
 }
 
@@ -84,9 +91,15 @@ async fn lines_of_steps_that_print_at_once_are_numbered_without_gaps(on: Databas
     while let Some(step) = steps.join_next().await {
         step.unwrap();
     }
-    let all = log::read(&store.store, lease.deployment, 1, 10_000, &log::Filter::default())
-        .await
-        .unwrap();
+    let all = log::read(
+        &store.store,
+        lease.deployment,
+        1,
+        10_000,
+        &log::LogFilter::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(numbers(&all), (1..=1400).collect::<Vec<_>>());
     let found = deployer::store::deployments::by_id(&store.store, lease.deployment)
         .await
@@ -115,7 +128,7 @@ async fn every_window_is_what_filtering_the_whole_would_give(on: Database) {
         (Some("nobody"), None, None),
     ];
     for (server, kind, text) in filters {
-        let filter = log::Filter {
+        let filter = log::LogFilter {
             server: server.map(Into::into),
             kind,
             text: text.map(Into::into),
@@ -147,40 +160,20 @@ async fn every_window_is_what_filtering_the_whole_would_give(on: Database) {
                     .cloned()
                     .collect();
                 back.reverse();
-                assert_eq!(
-                    log::read_before(&store.store, id, at, limit, &filter)
-                        .await
-                        .unwrap(),
-                    back
-                );
+                let window = LogWindow::Before(at);
+                let found = log::search(&store.store, id, window, limit, &filter, usize::MAX);
+                assert_eq!(found.await.unwrap().lines, back);
             }
         }
     }
 }
 
-async fn the_end_is_found_and_lines_are_counted(on: Database) {
+async fn the_end_is_found(on: Database) {
     let store = TestStore::on(on).await;
     let (id, all) = mixed(&store).await;
-    let end = log::last(&store.store, id, 3, &log::Filter::default())
-        .await
-        .unwrap();
-    assert_eq!(end, all[all.len() - 3..]);
-    for (server, kind) in [
-        (None, None),
-        (Some("web1"), None),
-        (Some("web1"), Some(StepKind::Sync)),
-    ] {
-        let filter = log::Filter {
-            server: server.map(Into::into),
-            kind,
-            text: None,
-        };
-        let passes = |line: &&LogLine| {
-            server.is_none_or(|name| line.server == name) && (kind.is_none() || line.kind == kind)
-        };
-        let count = all.iter().filter(passes).count() as i64;
-        assert_eq!(log::count(&store.store, id, &filter).await.unwrap(), count);
-    }
+    let filter = log::LogFilter::default();
+    let end = log::search(&store.store, id, LogWindow::Last, 3, &filter, usize::MAX).await;
+    assert_eq!(end.unwrap().lines, all[all.len() - 3..]);
 }
 
 async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line(on: Database) {
@@ -199,9 +192,15 @@ async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line(on: Database) {
         ],
     )
     .await;
-    let all = log::read(&store.store, lease.deployment, 1, 10_000, &log::Filter::default())
-        .await
-        .unwrap();
+    let all = log::read(
+        &store.store,
+        lease.deployment,
+        1,
+        10_000,
+        &log::LogFilter::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(numbers(&all), (1..=1206).collect::<Vec<_>>());
     let texts: Vec<&str> = all[..5].iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts, ["", "a b", "é😀\r", "\u{fffd}", "\u{1b}[31mred\u{1b}[0m"]);
@@ -212,14 +211,14 @@ async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line(on: Database) {
 async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on(on: Database) {
     let store = TestStore::on(on).await;
     let (id, _) = mixed(&store).await;
-    let filter = log::Filter {
+    let filter = log::LogFilter {
         text: Some("needle".into()),
-        ..log::Filter::default()
+        ..log::LogFilter::default()
     };
     let all = log::read(&store.store, id, 1, 10_000, &filter).await.unwrap();
     let (mut forward, mut looks, mut next) = (Vec::new(), 0, Some(1));
     while let Some(from) = next {
-        let found = log::search(&store.store, id, from, 10_000, &filter, 10)
+        let found = log::search(&store.store, id, LogWindow::From(from), 10_000, &filter, 10)
             .await
             .unwrap();
         forward.extend(found.lines);
@@ -229,7 +228,7 @@ async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on(on: Databa
     assert_eq!((forward, looks > 2), (all.clone(), true), "{looks} looks");
     let (mut back, mut looks, mut next) = (Vec::new(), 0, Some(i64::MAX));
     while let Some(before) = next {
-        let found = log::search_before(&store.store, id, before, 10_000, &filter, 10)
+        let found = log::search(&store.store, id, LogWindow::Before(before), 10_000, &filter, 10)
             .await
             .unwrap();
         back.splice(0..0, found.lines);
@@ -238,7 +237,15 @@ async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on(on: Databa
     }
     assert_eq!((back, looks > 2), (all, true), "{looks} looks");
     // Without a text to look for there is nothing to give up.
-    let plain = log::search(&store.store, id, 1, 10_000, &log::Filter::default(), 10).await;
+    let plain = log::search(
+        &store.store,
+        id,
+        LogWindow::From(1),
+        10_000,
+        &log::LogFilter::default(),
+        10,
+    )
+    .await;
     assert_eq!(plain.unwrap().stopped, None);
 }
 
@@ -251,7 +258,7 @@ proptest! {
             let store = TestStore::new().await;
             let lease = running(&store).await;
             append(&store, lease, vec![chunk("web1", StepKind::Deploy, texts.clone())]).await;
-            log::read(&store.store, lease.deployment, 1, 1000, &log::Filter::default()).await.unwrap()
+            log::read(&store.store, lease.deployment, 1, 1000, &log::LogFilter::default()).await.unwrap()
         });
         let back: Vec<String> = back.into_iter().map(|line| line.text).collect();
         prop_assert_eq!(back, texts);
@@ -261,7 +268,7 @@ proptest! {
 on_every_database! {
     lines_of_steps_that_print_at_once_are_numbered_without_gaps,
     every_window_is_what_filtering_the_whole_would_give,
-    the_end_is_found_and_lines_are_counted,
+    the_end_is_found,
     a_big_batch_is_cut_and_an_odd_line_stays_one_line,
     a_search_gives_up_after_its_budget_and_says_where_it_goes_on,
 }

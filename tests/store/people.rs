@@ -1,9 +1,9 @@
-//! Users, tokens, sessions, locks.
+//! Users, sessions, locks.
 
 use deployer::clock::Clock;
-use deployer::domain::{ErrorKind, Lock, LockId, Token, TokenId, User, UserId};
+use deployer::domain::{Lock, LockId, User, UserId};
 use deployer::store::sessions::SessionRows;
-use deployer::store::{locks, tokens, users};
+use deployer::store::{locks, users};
 use time::OffsetDateTime;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
@@ -25,7 +25,6 @@ fn alice() -> User {
 
 async fn a_change_of_a_user_leaves_the_password_alone(on: Database) {
     let store = TestStore::on(on).await;
-    assert_eq!(users::count(&store.store).await.unwrap(), 0);
     let tx = crate::support::store::change(&store).await;
     let mut user = users::insert(&tx, &alice(), Some("hash")).await.unwrap();
     user.disabled = true;
@@ -42,38 +41,6 @@ async fn a_change_of_a_user_leaves_the_password_alone(on: Database) {
     assert_eq!(found.last_login_at, Some(after(9)));
     let nobody = users::by_name(&store.store, "bob").await.unwrap_err();
     assert_eq!(nobody.message(), "There is no user “bob”.");
-}
-
-async fn a_token_is_found_by_its_hash_and_ends_with_its_user(on: Database) {
-    let store = TestStore::on(on).await;
-    let tx = crate::support::store::change(&store).await;
-    let user = users::insert(&tx, &alice(), None).await.unwrap();
-    let token = Token {
-        id: TokenId(0),
-        user_id: user.id,
-        name: "ci".into(),
-        scopes: vec!["deploy:shop/beta".into()],
-        created_at: noon(),
-        expires_at: Some(after(100)),
-        last_used_at: None,
-        revoked_at: None,
-    };
-    let token = tokens::insert(&tx, &token, "h1").await.unwrap();
-    assert!(token.is_valid(after(99)) && !token.is_valid(after(100)));
-    tokens::used(&tx, token.id, after(5)).await.unwrap();
-    let other = tokens::revoke(&tx, UserId(77), token.id, after(6))
-        .await
-        .unwrap_err();
-    assert_eq!(other.kind(), ErrorKind::NotFound);
-    tokens::revoke(&tx, user.id, token.id, after(6)).await.unwrap();
-    crate::support::store::bring_in(tx).await;
-    let found = tokens::by_hash(&store.store, "h1").await.unwrap().unwrap();
-    assert!(!found.is_valid(after(7)));
-    assert_eq!(found.last_used_at, Some(after(5)));
-    let tx = crate::support::store::change(&store).await;
-    users::delete(&tx, user.id).await.unwrap();
-    crate::support::store::bring_in(tx).await;
-    assert_eq!(tokens::by_hash(&store.store, "h1").await.unwrap(), None);
 }
 
 async fn a_session_lives_until_it_expires(on: Database) {
@@ -140,7 +107,6 @@ async fn a_lock_stops_what_it_covers_until_it_ends(on: Database) {
 
 on_every_database! {
     a_change_of_a_user_leaves_the_password_alone,
-    a_token_is_found_by_its_hash_and_ends_with_its_user,
     a_session_lives_until_it_expires,
     a_lock_stops_what_it_covers_until_it_ends,
 }

@@ -200,17 +200,9 @@ async fn only_the_newest_release_of_a_server_is_in_use(on: Database) {
         current.iter().map(|one| &one.commit).collect::<Vec<_>>(),
         [&commit(3)]
     );
-    let before = releases::previous(&store.store, prod.id, hosts[0].id)
-        .await
-        .unwrap();
-    assert_eq!(before.unwrap().commit, commit(2));
-    assert_eq!(
-        releases::of_server(&store.store, hosts[0].id, 10)
-            .await
-            .unwrap()
-            .len(),
-        3
-    );
+    let before = releases::to_return_to(&store.store, prod.id, hosts[0].id).await;
+    assert_eq!(before.unwrap(), ["/srv/shop/releases/2"]);
+    assert_eq!(store.rows("releases").await, 3);
 }
 
 on_every_database! {

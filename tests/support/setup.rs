@@ -242,7 +242,7 @@ impl Setup {
     }
 
     /// An installation of its own in `dir`, over the database at `url` or an SQLite file.
-    pub async fn parts(&self, dir: &Path, key: &Path, url: Option<String>, instance: &str) -> app::Parts {
+    pub async fn parts(&self, dir: &Path, key: &Path, url: Option<String>, instance: &str) -> app::AppParts {
         let url = url.unwrap_or_else(|| format!("sqlite://{}", dir.join("deployer.db").display()));
         let store = Store::open(&url, StoreOptions::default()).await.unwrap();
         store.migrate().await.unwrap();
@@ -273,7 +273,7 @@ impl Setup {
             settings,
         });
         engine.start().await.unwrap();
-        app::Parts {
+        app::AppParts {
             store,
             access,
             mirrors,

@@ -34,7 +34,7 @@ pub struct World {
     pub ssh: Pool,
     pub clock: Clock,
     /// What `app` was made of.
-    pub parts: app::Parts,
+    pub parts: app::AppParts,
     pub repository: Origin,
     pub servers: Vec<Sshd>,
     pub dir: TempDir,
@@ -162,7 +162,7 @@ impl World {
     }
 
     pub async fn lines(&self, id: DeploymentId) -> Vec<LogLine> {
-        log::read(&self.store, id, 1, 100_000, &log::Filter::default())
+        log::read(&self.store, id, 1, 100_000, &log::LogFilter::default())
             .await
             .unwrap()
     }

@@ -22,9 +22,9 @@ use crate::sync::Ground;
 pub type Timeout = Within<1, 86_400>;
 /// Servers at once: more exhaust this host before they save time.
 pub type Parallel = Within<1, 200>;
-/// Old releases: each costs disk on every server.
+/// Old releases kept: each costs disk on every server.
 pub type KeptReleases = Within<0, 100>;
-/// Days of a release, up to ten years.
+/// Days that old releases stay at least, up to ten years.
 pub type KeptDays = Within<0, 3650>;
 /// A position in the promotion chain.
 pub type Position = Within<1, 1000>;

@@ -1,4 +1,4 @@
-//! Projects, environments, clusters and servers read at once, and how they hang together.
+//! Projects, environments, clusters and servers read at once, and how they relate.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,6 @@ pub struct Twice {
 }
 
 impl Twice {
-    /// One sentence.
     pub fn sentence(&self) -> String {
         format!(
             "Server “{}” is in several clusters of {}/{} ({}): it is deployed once, with the first of them.",
@@ -51,7 +50,7 @@ impl Twice {
 
 /// What runs on servers, and which deployments use them.
 #[derive(Debug, Default)]
-pub struct Running {
+pub struct InUse {
     /// The releases in use.
     pub releases: Vec<ServerRelease>,
     /// The deployment that uses a server.
@@ -64,8 +63,8 @@ pub async fn read(app: &App, _permit: &Permit) -> Result<Inventory> {
 }
 
 /// What runs, for whoever may configure something.
-pub async fn running(app: &App, _permit: &Permit) -> Result<Running> {
-    Ok(Running {
+pub async fn running(app: &App, _permit: &Permit) -> Result<InUse> {
+    Ok(InUse {
         releases: releases::all_current(&app.store).await?,
         holders: queue::holders(&app.store).await?,
     })

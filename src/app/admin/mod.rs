@@ -27,7 +27,7 @@ use crate::domain::{Action, Error, FieldError, Name, Resource, Result};
 pub(super) struct Wrongs(Vec<FieldError>);
 
 impl Wrongs {
-    /// `message` is wrong with `field`.
+    /// Complains about `field`.
     pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
         self.0.push(FieldError {
             field: field.to_owned(),
@@ -35,10 +35,7 @@ impl Wrongs {
         });
     }
 
-    /// Goes on when nothing is wrong.
-    ///
-    /// # Errors
-    /// The complaints.
+    /// Returns the complaints as an error, if there are any.
     pub(super) fn none(self) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());
@@ -69,19 +66,24 @@ pub(super) fn mail_address(text: &str) -> Result<String, String> {
 }
 
 /// A permit for something else is a fault of the caller, not of the user.
-fn demand(permit: &Permit, action: Action, resource: &Resource) -> Result<()> {
+pub(super) fn demand(permit: &Permit, action: Action, resource: &Resource) -> Result<()> {
     if permit.covers(action, resource) {
         return Ok(());
     }
     let held = permit.resource();
     Err(Error::internal(format!(
-        "{resource} was to be changed with a permit for {held}"
+        "{action} on {resource} was to be done with a permit for {held}"
     )))
 }
 
 /// Demands the permit to change servers, clusters and the list of projects.
 pub(super) fn demand_everything(permit: &Permit) -> Result<()> {
     demand(permit, Action::Configure, &Resource::Everything)
+}
+
+/// Demands the permit to change users.
+pub(super) fn demand_administer(permit: &Permit) -> Result<()> {
+    demand(permit, Action::Administer, &Resource::Everything)
 }
 
 /// Demands a permit to change `project`.
@@ -92,7 +94,7 @@ fn demand_project(permit: &Permit, project: &Name) -> Result<()> {
     demand(permit, Action::Configure, &Resource::Project(project.to_string()))
 }
 
-/// What a change changed, by name: `{"port": {"from": 22, "to": 2222}}`.
+/// The fields that differ: `{"port": {"from": 22, "to": 2222}}`.
 pub(super) fn changes(before: &Value, after: &Value) -> Value {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
         return Value::Null;

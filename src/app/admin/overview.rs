@@ -8,7 +8,7 @@ use crate::store::users;
 
 /// The start page of configuration.
 #[derive(Debug)]
-pub struct Overview {
+pub struct ConfigurationOverview {
     /// How many projects there are.
     pub projects: usize,
     /// How many environments they have together.
@@ -39,7 +39,6 @@ pub enum Attention {
     },
     /// A server without a trusted host key, so nothing connects to it.
     NoHostKey {
-        /// Its row.
         id: ServerId,
         /// Its name.
         server: String,
@@ -68,7 +67,7 @@ pub enum Attention {
 }
 
 /// The whole overview.
-pub async fn look(app: &App, _permit: &Permit) -> Result<Overview> {
+pub async fn look(app: &App, _permit: &Permit) -> Result<ConfigurationOverview> {
     let inventory = Inventory::load(&app.store).await?;
     let users = users::list(&app.store).await?;
     let problems = app.access.problems();
@@ -80,7 +79,7 @@ pub async fn look(app: &App, _permit: &Permit) -> Result<Overview> {
         })
         .collect();
     attention.extend(of(&inventory));
-    Ok(Overview {
+    Ok(ConfigurationOverview {
         projects: inventory.projects.len(),
         environments: inventory.environments.len(),
         servers: inventory.servers.len(),

@@ -31,7 +31,7 @@ pub struct ProjectSpec {
 }
 
 impl ProjectSpec {
-    /// The project, with what no command changes as `notify` has it.
+    /// The project; `notify`, which no command changes, is passed along.
     fn project(self, id: ProjectId, notify: Vec<String>) -> Project {
         Project {
             id,

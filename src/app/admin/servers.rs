@@ -19,7 +19,7 @@ use crate::sync::{self, Limits};
 const TEST_LIMIT: Duration = Duration::from_secs(15);
 /// How much of what it prints is kept.
 const TEST_OUTPUT: usize = 16 * 1024;
-/// Says which system it is.
+/// Prints the operating system.
 const TEST_SCRIPT: &str = "uname -sr";
 
 /// A server as it is to be: the command to add or change one.
@@ -156,13 +156,13 @@ pub struct Tried {
     /// The user it logged in as.
     pub user: String,
     /// The answer, or a sentence that says why there was none.
-    pub outcome: Result<Answer, String>,
+    pub outcome: Result<ServerReply, String>,
 }
 
 /// A server that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What it runs: `Linux 6.1`.
+pub struct ServerReply {
+    /// The operating system: `Linux 6.1`.
     pub system: String,
     /// From connecting to the end of the command.
     pub took: Duration,
@@ -207,7 +207,7 @@ async fn attempt(app: &App, server: &Server, user: &str) -> Tried {
     }
 }
 
-async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<Answer> {
+async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<ServerReply> {
     let started = Stopwatch::now();
     let endpoint = Endpoint::of(server, user);
     let session = app.ssh.session(&endpoint).await?;
@@ -233,7 +233,7 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<Answer> {
         ..Limits::default()
     };
     let text = String::from_utf8_lossy(&said.stdout);
-    Ok(Answer {
+    Ok(ServerReply {
         system: text.lines().last().unwrap_or_default().to_owned(),
         took,
         missing: sync::missing_tools(&session, &limits).await?,

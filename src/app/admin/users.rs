@@ -3,18 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::demand;
+use super::demand_administer;
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::accounts::{self, NewUser};
-use crate::domain::{Action, Error, Event, EventKind, Resource, Result, User};
+use crate::domain::{Error, Event, EventKind, Result, User};
 use crate::store::users;
-
-/// Characters of a generated password, without those that look alike; 32 of them, so that each
-/// byte picks one evenly.
-const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789W";
-/// Groups of five letters: 100 bits.
-const PASSWORD_GROUPS: usize = 4;
 
 /// What an administrator may change about a user; never the name, which policy refers to.
 #[derive(Debug, Clone)]
@@ -46,7 +40,7 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<User> {
 /// Complaints about fields.
 pub async fn add(app: &App, permit: &Permit, mut new: NewUser) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
-    let generated = new.password.is_none().then(new_password);
+    let generated = new.password.is_none().then(accounts::generated_password);
     new.password = new.password.or_else(|| generated.clone());
     Ok((accounts::add(&app.store, permit, new).await?, generated))
 }
@@ -128,40 +122,12 @@ pub async fn set_password(
     password: Option<String>,
 ) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
-    let generated = password.is_none().then(new_password);
+    let generated = password.is_none().then(accounts::generated_password);
     let password = password.or_else(|| generated.clone()).unwrap_or_default();
     let user = accounts::set_password(&app.store, permit, name, password).await?;
     Ok((user, generated))
 }
 
-/// A password nobody can guess and anybody can type: `k3mfa-9qwxz-…`.
-fn new_password() -> String {
-    let group = || {
-        let bytes = rand::random::<[u8; 5]>();
-        let letters = bytes.iter().map(|byte| LETTERS[usize::from(byte % 32)]);
-        letters.map(char::from).collect::<String>()
-    };
-    let groups: Vec<String> = std::iter::repeat_with(group).take(PASSWORD_GROUPS).collect();
-    groups.join("-")
-}
-
-fn demand_administer(permit: &Permit) -> Result<()> {
-    demand(permit, Action::Administer, &Resource::Everything)
-}
-
 fn told(user: &User) -> Value {
     json!({ "display_name": user.display_name, "email": user.email })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generated_passwords_are_long_enough_and_differ() {
-        let (one, other) = (new_password(), new_password());
-        assert_eq!(one.len(), 23);
-        assert!(accounts::check_password(&one).is_ok());
-        assert_ne!(one, other);
-    }
 }

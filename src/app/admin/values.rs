@@ -1,4 +1,4 @@
-//! Values that keep the rules of their field, however they came in: once made, they are right.
+//! Types whose values keep the rules of their field, whether a form or a program made them.
 
 use std::str::FromStr;
 
@@ -45,7 +45,7 @@ impl<const MIN: u32, const MAX: u32> FromStr for Within<MIN, MAX> {
     }
 }
 
-/// Declares a text that a check lets through.
+/// Declares a text type that only a check can make.
 macro_rules! checked {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*

@@ -1,7 +1,7 @@
 //! The environment variables of an environment.
 //!
-//! Plain ones are told with their values. The values of secret ones are written here and never read
-//! back: a command names each secret, with a new value or without one to keep the old.
+//! Plain values are shown. Secret values are written and never read back: a command names each secret,
+//! with a new value, or without one to keep the old.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct VariablesSpec(BTreeMap<String, Given>);
 #[derive(Clone)]
 enum Given {
     Plain(String),
-    /// Without a value: as it is.
+    /// `None` keeps the old value.
     Secret(Option<String>),
 }
 
@@ -68,7 +68,7 @@ impl VariablesSpec {
         }
     }
 
-    /// The variables with their values, where `before` has those that are kept.
+    /// The variables with their values; `before` has the kept ones.
     pub(super) fn over(self, before: &EnvironmentOptions) -> Result<BTreeMap<String, Variable>> {
         let value = |(name, given): (String, Given)| {
             let variable = match given {

@@ -26,7 +26,6 @@ pub use follow_up::{
 pub(super) use proof::check_commit;
 pub use proof::{promotion_source, proven, was_here};
 pub use request::request;
-pub use rights::{SCHEDULE_LIMIT, next_allowed};
 pub(super) use target::resolve;
 
 pub use super::naming::Choice;

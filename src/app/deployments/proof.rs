@@ -1,9 +1,9 @@
-//! Which commits may go where.
+//! Which commits may be deployed where.
 //!
-//! A commit goes forward only after the environment before has it *as a whole*: one request for
-//! all its servers ended well with it (what a retry or resume completed counts, as those end well
-//! only when nothing is missing any more), or every active server of it runs the commit now, put
-//! there by deployments that got through. That it ran on one server of several proves nothing.
+//! A commit is promoted only after the environment before has it *as a whole*: a deployment to all
+//! its servers succeeded with it (a retry or resume that completed one counts), or every active
+//! server runs the commit now, from deployments that succeeded. A success on one of several servers
+//! proves nothing.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::domain::{CommitId, Environment, Error, Project, Result, Server, Target};
 use crate::store::{clusters, deployments, environments, releases, servers};
 
-/// The rules a commit has to keep: it is on the environment's branch, and the environment before
-/// this one of the same branch, where there is one, has had it as a whole.
+/// Checks that a commit is on the environment's branch, and that the environment before on the same
+/// branch, if there is one, has had it as a whole.
 pub(in crate::app) async fn check_commit(
     app: &App,
     project: &Project,
@@ -44,7 +44,7 @@ pub(in crate::app) async fn check_commit(
     Err(Error::field("commit", message))
 }
 
-/// Those of `commits` that an environment has had as a whole, picked from its branch.
+/// Those of `commits` that an environment has had as a whole, from its branch.
 ///
 /// # Errors
 /// Of the store.
@@ -86,9 +86,9 @@ async fn everywhere(app: &App, environment: &Environment) -> Result<Option<Commi
     Ok(first.filter(|_| commits.next().is_none()))
 }
 
-/// Whether the environment has ever had a commit as a whole: only then going there is a way back.
-/// Whoever may roll back may do so at hours and from branches that deploying is not allowed at,
-/// so nothing new may come in under that name.
+/// Whether the environment has ever had a commit as a whole. Only then is deploying it a rollback:
+/// policy may allow rollbacks at times and from branches where it forbids deployments, so nothing new
+/// may be deployed as one.
 ///
 /// # Errors
 /// Of the store.
@@ -109,7 +109,7 @@ async fn is_way_back(
     Ok(found.await?.contains(commit))
 }
 
-/// Refuses a way back to where the target never was.
+/// Refuses a rollback to a commit that the target never had.
 pub(super) async fn check_way_back(
     app: &App,
     environment: &Environment,

@@ -13,7 +13,7 @@ use crate::domain::{
 
 /// How far ahead a deployment may be scheduled. Nobody remembers having requested what is further
 /// away.
-pub const SCHEDULE_LIMIT: TimeDelta = TimeDelta::days(60);
+const SCHEDULE_LIMIT: TimeDelta = TimeDelta::days(60);
 
 /// What policy allowed for a request.
 pub(super) struct Rights {
@@ -139,12 +139,4 @@ pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> O
         given: None,
         terms: environment.terms(),
     })
-}
-
-/// The next instant at which policy would allow `actor` what it refuses now, for offering to
-/// schedule it. `None` when it is allowed now, or not within the time looked ahead. Records no
-/// refusal, as nothing was tried.
-pub fn next_allowed(app: &App, actor: &Actor, resource: &Resource, action: Action) -> Option<Instant> {
-    let refusal = app.access.permit(actor, action, resource, app.now()).err()?;
-    refusal.next_allowed
 }

@@ -8,12 +8,12 @@ use crate::domain::{ClusterId, Environment, Error, Result, Server, ServerId, Tar
 use crate::store::deployments::NewPart;
 use crate::store::{clusters, servers};
 
-/// Which servers of an environment are wanted: chosen by a person, or as an earlier deployment had them.
+/// Which servers of an environment a request is for: chosen by a person, or those of an earlier
+/// deployment.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::app) enum Meant<'a> {
     /// What a person chose.
     Chosen(Choice),
-    /// These.
     These(&'a [ServerId]),
 }
 

@@ -1,8 +1,8 @@
-//! Everything that environments are put together from, read in a handful of queries.
+//! Reads the parts of many environments in a handful of queries and assembles them.
 
 use std::collections::{HashMap, HashSet};
 
-use super::place::{Coming, Place, PlaceServer, Runs};
+use super::place::{OpenDeployment, Place, PlaceServer, Runs};
 use crate::app::App;
 use crate::domain::{
     Cluster, ClusterId, CommitId, Deployment, DeploymentId, Environment, EnvironmentId, Instant, Lock,
@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::store::{clusters, deployments, locks, observations, releases, servers};
 
-/// What environments are put together from.
+/// The parts that environments are assembled from.
 pub struct Known {
     clusters: HashMap<ClusterId, Cluster>,
     servers: HashMap<ServerId, Server>,
@@ -18,20 +18,20 @@ pub struct Known {
     observed: HashMap<(EnvironmentId, ServerId), Observation>,
     placed: HashMap<DeploymentId, Deployment>,
     last: HashMap<EnvironmentId, Deployment>,
-    open: HashMap<EnvironmentId, Vec<Coming>>,
+    open: HashMap<EnvironmentId, Vec<OpenDeployment>>,
     locks: Vec<Lock>,
     left_out: HashMap<(EnvironmentId, ServerId), DeploymentId>,
 }
 
 impl Known {
-    /// About all environments of all projects.
+    /// For all environments of all projects.
     pub async fn of_all(app: &App) -> Result<Self> {
         let releases = releases::all_current(&app.store).await?;
         let last = deployments::latest(&app.store).await?;
         Self::with(app, releases, last).await
     }
 
-    /// About some environments.
+    /// For some environments.
     pub async fn of(app: &App, environments: &[Environment]) -> Result<Self> {
         let (mut current, mut last) = (Vec::new(), HashMap::new());
         for environment in environments {
@@ -52,25 +52,17 @@ impl Known {
         let servers = servers::list(store).await?;
         let placed: HashSet<DeploymentId> = current.iter().filter_map(|one| one.deployment_id).collect();
         let active = deployments::active(store).await?;
-        let at_work: Vec<DeploymentId> = active.iter().map(|one| one.id).collect();
-        let progress = deployments::progress(store, &at_work).await?;
         let mut releases: HashMap<EnvironmentId, Vec<ServerRelease>> = HashMap::new();
         for release in current {
             if let Some(environment) = release.environment_id {
                 releases.entry(environment).or_default().push(release);
             }
         }
-        let mut open: HashMap<EnvironmentId, Vec<Coming>> = HashMap::new();
-        for deployment in active {
-            let Some(environment) = deployment.environment_id else {
-                continue;
-            };
-            let (done, total) = progress.get(&deployment.id).copied().unwrap_or_default();
-            open.entry(environment).or_default().push(Coming {
-                deployment,
-                done,
-                total,
-            });
+        let mut open: HashMap<EnvironmentId, Vec<OpenDeployment>> = HashMap::new();
+        for one in OpenDeployment::with_progress(app, active).await? {
+            if let Some(environment) = one.deployment.environment_id {
+                open.entry(environment).or_default().push(one);
+            }
         }
         let observed = observations::all(store).await?;
         let left_out = deployments::left_out(store).await?;
@@ -93,7 +85,7 @@ impl Known {
         })
     }
 
-    /// Puts one environment together.
+    /// Assembles one environment.
     pub fn place(&mut self, environment: Environment) -> Place {
         let servers = self.servers_of(&environment);
         let (mut runs, mut empty) = (Vec::new(), 0);
@@ -148,7 +140,7 @@ impl Known {
             run.at = run.at.max(at);
             return;
         }
-        // What a server says may be anything; what is no commit is not shown as one.
+        // A server may report anything; only a commit counts.
         let Ok(commit) = commit.parse::<CommitId>() else {
             return;
         };

@@ -1,15 +1,16 @@
 //! The present state of an environment and of its servers.
 
+use crate::app::App;
 use crate::app::naming::Choice;
 use crate::domain::{
-    ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name, Observation, Server,
-    ServerRelease,
+    ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name, Observation, Result,
+    Server, ServerRelease,
 };
+use crate::store::deployments;
 
 /// The present state of an environment.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The environment.
     pub environment: Environment,
     /// Its servers in rollout order, each once.
     pub servers: Vec<PlaceServer>,
@@ -20,7 +21,7 @@ pub struct Place {
     /// The last deployment, whatever its outcome.
     pub last: Option<Deployment>,
     /// Deployments that run or wait, running ones first.
-    pub open: Vec<Coming>,
+    pub open: Vec<OpenDeployment>,
     /// The lock that stops deployments to it.
     pub lock: Option<Lock>,
 }
@@ -28,11 +29,9 @@ pub struct Place {
 /// A server of an environment.
 #[derive(Debug, Clone)]
 pub struct PlaceServer {
-    /// The server.
     pub server: Server,
     /// The cluster it is reached through.
     pub cluster: Name,
-    /// The id of that cluster.
     pub cluster_id: ClusterId,
     /// The release deployed there last.
     pub release: Option<ServerRelease>,
@@ -45,7 +44,6 @@ pub struct PlaceServer {
 /// A commit that runs on some servers of an environment.
 #[derive(Debug, Clone)]
 pub struct Runs {
-    /// The commit.
     pub commit: CommitId,
     /// The first line of its message; empty when nobody remembers.
     pub title: String,
@@ -59,13 +57,29 @@ pub struct Runs {
 
 /// A deployment that runs or waits.
 #[derive(Debug, Clone)]
-pub struct Coming {
-    /// The deployment.
+pub struct OpenDeployment {
     pub deployment: Deployment,
-    /// How many servers it is through with.
+    /// How many of its servers are done.
     pub done: usize,
-    /// How many there are.
+    /// How many servers it deploys to.
     pub total: usize,
+}
+
+impl OpenDeployment {
+    /// Counts the servers of `open` deployments.
+    pub(in crate::app) async fn with_progress(app: &App, open: Vec<Deployment>) -> Result<Vec<Self>> {
+        let ids: Vec<DeploymentId> = open.iter().map(|one| one.id).collect();
+        let progress = deployments::progress(&app.store, &ids).await?;
+        let counted = open.into_iter().map(|deployment| {
+            let (done, total) = progress.get(&deployment.id).copied().unwrap_or_default();
+            Self {
+                deployment,
+                done,
+                total,
+            }
+        });
+        Ok(counted.collect())
+    }
 }
 
 impl Place {
@@ -75,12 +89,12 @@ impl Place {
         active.filter(|one| one.left_out.is_some()).collect()
     }
 
-    /// What most of its servers run.
+    /// The commit that most of its servers run.
     pub fn current(&self) -> Option<&Runs> {
         self.runs.first()
     }
 
-    /// How many of its servers are deployed to at all.
+    /// How many of its servers are active.
     pub fn active(&self) -> usize {
         self.servers.iter().filter(|one| one.server.active).count()
     }
@@ -97,7 +111,7 @@ impl Place {
 }
 
 impl PlaceServer {
-    /// What it said when it was asked after the last release was put there, if it could be asked.
+    /// Its last observation, if it answered and the last release was deployed before.
     pub fn seen(&self) -> Option<&Observation> {
         let placed = self.release.as_ref().map(|release| release.at);
         let is_newer = |seen: &&Observation| placed.is_none_or(|placed| seen.at > placed);
@@ -107,7 +121,7 @@ impl PlaceServer {
             .filter(|seen| seen.trouble.is_empty())
     }
 
-    /// What runs there and since when: as it said itself, or else as we put it there.
+    /// The commit it runs and since when: by its own word, or else as we deployed it.
     pub fn runs(&self) -> Option<(String, Instant)> {
         if let Some(release) = self.seen().and_then(|seen| seen.release.as_ref()) {
             return Some((release.commit.clone(), release.at));
@@ -116,7 +130,7 @@ impl PlaceServer {
         Some((release.commit.to_string(), release.at))
     }
 
-    /// How what it says differs from what was put there, as a sentence.
+    /// How its own word differs from what was deployed, in a sentence.
     pub fn differs(&self) -> Option<String> {
         let seen = self.seen()?;
         let placed = self.release.as_ref()?;
@@ -134,7 +148,7 @@ impl PlaceServer {
         }
     }
 
-    /// Whether a choice of servers means it.
+    /// Whether `choice` includes it.
     pub fn is_meant(&self, choice: Choice) -> bool {
         match choice {
             Choice::All => true,

@@ -10,7 +10,7 @@ use super::super::data;
 use super::super::fleet::{SampleEnvironment, method};
 use super::super::moments::Chance;
 use super::super::repositories::SampleCommit;
-use super::shapes::{Past, PastDeployment, PastServer, PastStep, PlannedEnd};
+use super::shapes::{Past, PlannedEnd, SampleDeployment, SampleServer, SampleStep};
 use crate::domain::deployment::ServerState;
 use crate::domain::{CommitId, DeploymentState, Instant, Phase, StepKind, StepState, SyncMethod};
 
@@ -88,17 +88,17 @@ pub(super) fn write(
     past: Past,
     before: &[(&'static str, CommitId)],
     chance: &mut Chance,
-) -> PastDeployment {
+) -> SampleDeployment {
     let there = |server: &str| {
         before
             .iter()
             .find(|(name, _)| *name == server)
             .map(|(_, commit)| commit.clone())
     };
-    let servers: Vec<PastServer> = place
+    let servers: Vec<SampleServer> = place
         .active_servers()
         .filter(|(server, _)| past.only.is_none_or(|only| only == *server))
-        .map(|(name, cluster)| PastServer {
+        .map(|(name, cluster)| SampleServer {
             name,
             cluster,
             state: ServerState::Succeeded,
@@ -123,7 +123,7 @@ pub(super) fn write(
     let (servers, steps, clock) = (writer.servers, writer.steps, writer.clock);
     let (state, phase, outcome) = ending(past.fate, past.actor, &servers);
     let previous = servers.first().and_then(|server| server.previous.clone());
-    PastDeployment {
+    SampleDeployment {
         place,
         only: past.only,
         commit,
@@ -143,7 +143,7 @@ pub(super) fn write(
     }
 }
 
-fn ending(fate: PlannedEnd, actor: &str, servers: &[PastServer]) -> (DeploymentState, Phase, String) {
+fn ending(fate: PlannedEnd, actor: &str, servers: &[SampleServer]) -> (DeploymentState, Phase, String) {
     let count = |number: usize| match number {
         1 => "1 server".to_owned(),
         number => format!("{number} servers"),
@@ -185,8 +185,8 @@ struct Writer<'a> {
     fate: PlannedEnd,
     /// The server that fails, if one does.
     last: &'static str,
-    servers: Vec<PastServer>,
-    steps: Vec<PastStep>,
+    servers: Vec<SampleServer>,
+    steps: Vec<SampleStep>,
     clock: Instant,
     chance: &'a mut Chance,
     /// It has ended; what follows is skipped.
@@ -212,7 +212,7 @@ impl Writer<'_> {
 
     fn step(&mut self, server: Option<&'static str>, kind: StepKind) {
         let text = TEXTS.steps.get(&kind).expect("every kind of step has its text");
-        let mut step = PastStep {
+        let mut step = SampleStep {
             server,
             kind,
             state: StepState::Skipped,
@@ -250,7 +250,7 @@ impl Writer<'_> {
                 let own = text.of_project.get(&self.place.project);
                 step.lines = self.filled(own.unwrap_or(&text.lines), server, numbers);
                 if !text.each_server.is_empty() {
-                    let line = |server: &PastServer| text.each_server.replace("{server}", server.name);
+                    let line = |server: &SampleServer| text.each_server.replace("{server}", server.name);
                     step.lines.extend(self.servers.iter().map(line));
                 }
             }
@@ -282,7 +282,7 @@ impl Writer<'_> {
     }
 
     /// Ends the deployment with `step`.
-    fn end_badly(&mut self, step: &mut PastStep, state: StepState, text: &StepText) {
+    fn end_badly(&mut self, step: &mut SampleStep, state: StepState, text: &StepText) {
         step.state = state;
         let server = step.server.unwrap_or(self.last);
         if state == StepState::Cancelled {

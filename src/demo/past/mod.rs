@@ -16,7 +16,7 @@ use super::repositories::{Sample, SampleCommit};
 use crate::domain::{CommitId, DeploymentState, Instant, Kind, StepKind};
 use details::TEXTS;
 use shapes::{Past, PlannedEnd};
-pub use shapes::{PastDeployment, PastServer};
+pub use shapes::{SampleDeployment, SampleServer};
 
 /// The environment in which one server has a newer commit than the other.
 pub const DRIFTING: (&str, &str) = ("site", "beta");
@@ -27,8 +27,8 @@ const FIRST_DEPLOYABLE: usize = 3;
 const QUIET: Duration = Duration::minutes(6);
 
 /// All deployments until `now`, in the order of their requests.
-pub fn live_through(samples: &[Sample], now: Instant) -> Vec<PastDeployment> {
-    let mut all: Vec<PastDeployment> = Vec::new();
+pub fn live_through(samples: &[Sample], now: Instant) -> Vec<SampleDeployment> {
+    let mut all: Vec<SampleDeployment> = Vec::new();
     for (place, number) in FLEET.environments.iter().zip(1..) {
         let Some(sample) = samples.iter().find(|sample| sample.project.name == place.project) else {
             continue;
@@ -55,11 +55,11 @@ struct Life {
     chance: Chance,
     on_servers: Vec<(&'static str, CommitId)>,
     free_from: Instant,
-    done: Vec<PastDeployment>,
+    done: Vec<SampleDeployment>,
 }
 
 impl Life {
-    fn live(&mut self, commits: &[SampleCommit], before: &[PastDeployment]) {
+    fn live(&mut self, commits: &[SampleCommit], before: &[SampleDeployment]) {
         let place = self.place;
         let drifts = place.is(DRIFTING.0, DRIFTING.1);
         let mut candidates = candidates(place, commits, before);
@@ -214,7 +214,7 @@ impl Life {
 fn candidates(
     place: &'static SampleEnvironment,
     commits: &[SampleCommit],
-    before: &[PastDeployment],
+    before: &[SampleDeployment],
 ) -> Vec<(SampleCommit, Instant)> {
     let deployable = commits.iter().skip(FIRST_DEPLOYABLE.min(commits.len() / 3));
     let Some(source) = place.source() else {

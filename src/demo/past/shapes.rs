@@ -7,7 +7,7 @@ use crate::domain::{CommitId, DeploymentState, Instant, Kind, Phase, StepKind, S
 
 /// A made-up deployment.
 #[derive(Debug, Clone)]
-pub struct PastDeployment {
+pub struct SampleDeployment {
     pub place: &'static SampleEnvironment,
     /// The only server it went to; `None`: all of them.
     pub only: Option<&'static str>,
@@ -27,13 +27,13 @@ pub struct PastDeployment {
     pub cancelled_by: Option<&'static str>,
     /// How it ended, in a sentence.
     pub outcome: String,
-    pub servers: Vec<PastServer>,
-    pub steps: Vec<PastStep>,
+    pub servers: Vec<SampleServer>,
+    pub steps: Vec<SampleStep>,
 }
 
 /// What a deployment did to one server.
 #[derive(Debug, Clone)]
-pub struct PastServer {
+pub struct SampleServer {
     pub name: &'static str,
     pub cluster: &'static str,
     pub state: ServerState,
@@ -47,7 +47,7 @@ pub struct PastServer {
 
 /// A step, done or skipped.
 #[derive(Debug, Clone)]
-pub struct PastStep {
+pub struct SampleStep {
     /// `None`: on the deployer's host.
     pub server: Option<&'static str>,
     pub kind: StepKind,

@@ -5,7 +5,7 @@ use super::super::repositories;
 use super::*;
 use crate::domain::StepState;
 
-fn lived(now: &str) -> (Vec<Sample>, Vec<PastDeployment>) {
+fn lived(now: &str) -> (Vec<Sample>, Vec<SampleDeployment>) {
     let dir = tempfile::tempdir().unwrap();
     let now: Instant = now.parse().unwrap();
     let make = |project: &'static SampleProject| {
@@ -25,7 +25,7 @@ fn the_past_has_everything_worth_showing() {
         "2026-03-06T15:00:00Z",
     ] {
         let (_, past) = lived(now);
-        let count = |wanted: &dyn Fn(&PastDeployment) -> bool| past.iter().filter(|p| wanted(p)).count();
+        let count = |wanted: &dyn Fn(&SampleDeployment) -> bool| past.iter().filter(|p| wanted(p)).count();
         assert!(past.len() > 60, "{now}: {}", past.len());
         assert!(count(&|p| p.state == DeploymentState::Failed) >= 3, "{now}");
         assert!(count(&|p| p.state == DeploymentState::Cancelled) >= 1, "{now}");

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::plan::{Batch, Hold, Planned, Pool};
+use super::plan::{BackendPool, Batch, Hold, Planned};
 use super::{Share, Strategy};
 use crate::domain::ServerId;
 
@@ -10,7 +10,7 @@ use crate::domain::ServerId;
 pub(super) fn of(
     strategy: Strategy,
     meant: &[Planned],
-    pools: &[Pool],
+    pools: &[BackendPool],
     notes: &mut Vec<String>,
 ) -> Vec<Batch> {
     note_lonely(meant, pools, notes);
@@ -25,7 +25,7 @@ pub(super) fn of(
 }
 
 /// Notes backends with a single server: no other serves while it is deployed to.
-fn note_lonely(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) {
+fn note_lonely(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<String>) {
     for pool in pools {
         if let [only] = pool.serving.as_slice()
             && let Some(one) = meant.iter().find(|one| one.server == *only)
@@ -40,7 +40,7 @@ fn note_lonely(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) {
 
 /// Takes servers from the front of `rest`, at most `most`, as long as each pool keeps enough. It takes at
 /// least one, or the rollout would never proceed.
-fn fill<'a>(rest: &mut Vec<&'a Planned>, most: usize, pools: &[Pool]) -> Vec<&'a Planned> {
+fn fill<'a>(rest: &mut Vec<&'a Planned>, most: usize, pools: &[BackendPool]) -> Vec<&'a Planned> {
     let mut taken: Vec<&Planned> = Vec::new();
     while taken.len() < most && !rest.is_empty() {
         let next = rest[0];
@@ -67,7 +67,7 @@ fn clusters(meant: &[Planned]) -> impl Iterator<Item = &[Planned]> {
     meant.chunk_by(|a, b| a.cluster == b.cluster)
 }
 
-fn rolling(meant: &[Planned], batch: Share, pools: &[Pool], before: usize) -> Vec<Batch> {
+fn rolling(meant: &[Planned], batch: Share, pools: &[BackendPool], before: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for cluster in clusters(meant) {
         let most = batch.batch_of(cluster.len());
@@ -86,7 +86,7 @@ fn canary(
     first: u32,
     wait: Option<u64>,
     batch: Share,
-    pools: &[Pool],
+    pools: &[BackendPool],
     notes: &mut Vec<String>,
 ) -> Vec<Batch> {
     let first = usize::try_from(first).unwrap_or(usize::MAX).max(1);
@@ -111,7 +111,7 @@ fn canary(
     batches
 }
 
-fn all_at_once(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
+fn all_at_once(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<String>) -> Vec<Batch> {
     let mut rest: Vec<&Planned> = meant.iter().collect();
     let mut batches = Vec::new();
     while !rest.is_empty() {
@@ -144,7 +144,7 @@ fn all_at_once(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Ve
 
 /// The first cluster; then each further one, with all servers of the old release out of service. A cluster
 /// whose backend would be left with no server is done in parts.
-fn cluster_by_cluster(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>) -> Vec<Batch> {
+fn cluster_by_cluster(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<String>) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut updated: HashSet<ServerId> = HashSet::new();
     let mut taken_out: HashSet<ServerId> = HashSet::new();
@@ -184,7 +184,7 @@ fn cluster_by_cluster(meant: &[Planned], pools: &[Pool], notes: &mut Vec<String>
 }
 
 /// How many of `rest` may go together: all, unless that leaves a backend of several servers with none.
-fn whole_or_half(rest: &[&Planned], pools: &[Pool], taken_out: &HashSet<ServerId>) -> usize {
+fn whole_or_half(rest: &[&Planned], pools: &[BackendPool], taken_out: &HashSet<ServerId>) -> usize {
     let leaves_none = pools.iter().any(|pool| {
         let stays = |server: &&ServerId| {
             !taken_out.contains(*server) && rest.iter().all(|one| one.server != **server)
@@ -204,7 +204,7 @@ fn whole_or_half(rest: &[&Planned], pools: &[Pool], taken_out: &HashSet<ServerId
 fn old_ones(
     meant: &[Planned],
     batch: &[&Planned],
-    pools: &[Pool],
+    pools: &[BackendPool],
     updated: &HashSet<ServerId>,
     taken_out: &HashSet<ServerId>,
 ) -> Vec<ServerId> {

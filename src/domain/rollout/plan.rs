@@ -101,7 +101,7 @@ pub struct LeftAlone {
 
 /// A backend of a balancer, with the servers in service there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pool {
+pub struct BackendPool {
     pub balancer: BalancerId,
     pub balancer_name: String,
     pub backend: String,
@@ -123,7 +123,7 @@ pub struct Plan {
     /// Servers that are left alone.
     pub left_alone: Vec<LeftAlone>,
     /// The backends concerned.
-    pub pools: Vec<Pool>,
+    pub pools: Vec<BackendPool>,
     /// Sentences that a person should read before pressing the button.
     pub notes: Vec<String>,
 }
@@ -145,7 +145,7 @@ impl Plan {
         &'a self,
         out: &'a HashSet<ServerId>,
         more: &'a [ServerId],
-    ) -> impl Iterator<Item = &'a Pool> {
+    ) -> impl Iterator<Item = &'a BackendPool> {
         self.pools.iter().filter(move |pool| {
             let stays = |server: &&ServerId| !out.contains(*server) && !more.contains(*server);
             let concerned = pool.serving.iter().any(|server| more.contains(server));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Strategy;
 use super::batches;
-use super::plan::{LeftAlone, Plan, Planned, Pool, Restore, Slot};
+use super::plan::{BackendPool, LeftAlone, Plan, Planned, Restore, Slot};
 use crate::domain::{Error, Result, ServerId};
 
 /// Why a server is left alone.
@@ -180,13 +180,13 @@ fn demand_up(candidates: &[Candidate]) -> Result<()> {
 }
 
 /// Every backend that a candidate is in, with the servers in service there.
-fn pools(strategy: Strategy, candidates: &[Candidate]) -> Result<Vec<Pool>> {
-    let mut pools: BTreeMap<(i64, String), Pool> = BTreeMap::new();
+fn pools(strategy: Strategy, candidates: &[Candidate]) -> Result<Vec<BackendPool>> {
+    let mut pools: BTreeMap<(i64, String), BackendPool> = BTreeMap::new();
     for one in candidates {
         for (slot, standing) in &one.slots {
             let pool = pools
                 .entry((slot.balancer.0, slot.backend.clone()))
-                .or_insert_with(|| Pool {
+                .or_insert_with(|| BackendPool {
                     balancer: slot.balancer,
                     balancer_name: slot.balancer_name.clone(),
                     backend: slot.backend.clone(),
@@ -198,7 +198,7 @@ fn pools(strategy: Strategy, candidates: &[Candidate]) -> Result<Vec<Pool>> {
             }
         }
     }
-    let mut pools: Vec<Pool> = pools.into_values().collect();
+    let mut pools: Vec<BackendPool> = pools.into_values().collect();
     for pool in &mut pools {
         pool.keep = keep(strategy, pool)?;
     }
@@ -206,7 +206,7 @@ fn pools(strategy: Strategy, candidates: &[Candidate]) -> Result<Vec<Pool>> {
 }
 
 /// How many of a pool have to stay in service. One of several at least, whatever the strategy.
-fn keep(strategy: Strategy, pool: &Pool) -> Result<usize> {
+fn keep(strategy: Strategy, pool: &BackendPool) -> Result<usize> {
     let serving = pool.serving.len();
     let least = usize::from(serving > 1);
     let (Strategy::Rolling { keep: Some(keep), .. } | Strategy::Canary { keep: Some(keep), .. }) = strategy

@@ -1,10 +1,10 @@
 //! All deployments, newest first, filtered and cut into pages.
 //!
-//! Numbers grow with time, so a span of time is turned into a span of numbers first: the page
-//! is then cut along one index, whatever else it is filtered by.
+//! Numbers grow with time, so a span of time becomes a span of numbers first, and the page is cut
+//! along one index whatever the other filters.
 //!
-//! Somebody who may see some places only gets a page that is put together from one of each place:
-//! asked for all of them at once, databases fetch everything that is visible and sort it.
+//! For somebody who may see only some places, the page is merged from one page of each place: asked
+//! for all places at once, databases fetch everything visible and sort it.
 
 use std::collections::BTreeMap;
 
@@ -17,40 +17,17 @@ use sea_orm::{
 use super::super::Reader;
 use super::super::columns::micros;
 use super::super::entities::deployments::{Column, Entity};
+use super::super::filter::{HistoryFilter, PlaceNames};
 use super::super::page::{self, Page, Paged};
 use super::from_row;
-use crate::domain::{Deployment, DeploymentState, Instant, Kind, Result};
+use crate::domain::{Deployment, Instant, Result};
 
-/// Which deployments; the default is all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of this project, by the name it had.
-    pub project: Option<String>,
-    /// To this environment, by the name it had.
-    pub environment: Option<String>,
-    /// Asked for by this user.
-    pub actor: Option<String>,
-    /// In one of these states; empty: in any.
-    pub states: Vec<DeploymentState>,
-    /// Of one of these kinds; empty: of any.
-    pub kinds: Vec<Kind>,
-    /// Asked for at this instant or later.
-    pub from: Option<Instant>,
-    /// Asked for before this instant.
-    pub to: Option<Instant>,
-    /// Only in these projects and environments, by the names they had; `None`: anywhere.
-    pub places: Option<Vec<Place>>,
-}
-
-/// A project and an environment, by the names they had.
-pub type Place = (String, String);
-
-/// As many places as are asked one by one: SQLite takes no more than 500 parts in a statement, and no
-/// more than some thousands of values.
+/// The most places that are queried one by one: SQLite takes at most 500 parts in a statement, and
+/// some thousands of values.
 const PLACES_ONE_BY_ONE: usize = 200;
 
-/// Every pair of project and environment that was ever deployed to. Steps through an index from
-/// pair to pair, so that it costs as much as there are pairs, however many deployments there are.
+/// Every pair of project and environment that was ever deployed to. It steps through an index from
+/// pair to pair, so the cost depends on the pairs and not on the deployments.
 const PLACES: &str = "WITH RECURSIVE \
     named(project) AS ( \
         SELECT MIN(project) FROM deployments \
@@ -69,7 +46,7 @@ const PLACES: &str = "WITH RECURSIVE \
     ORDER BY project, environment";
 
 /// Every project and environment that was ever deployed to, in order of their names.
-pub async fn places(on: &impl Reader) -> Result<Vec<Place>> {
+pub async fn places(on: &impl Reader) -> Result<Vec<PlaceNames>> {
     let statement = Statement::from_string(on.db().get_database_backend(), PLACES);
     let rows = on.db().query_all_raw(statement).await?;
     let pair = |row: sea_orm::QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
@@ -77,7 +54,12 @@ pub async fn places(on: &impl Reader) -> Result<Vec<Place>> {
 }
 
 /// A page of `limit` deployments.
-pub async fn history(on: &impl Reader, filter: &Filter, page: Page, limit: u64) -> Result<Paged<Deployment>> {
+pub async fn history(
+    on: &impl Reader,
+    filter: &HistoryFilter,
+    page: Page,
+    limit: u64,
+) -> Result<Paged<Deployment>> {
     let mut rows = narrowed(filter);
     if let Some(from) = filter.from {
         match first_since(on, from).await? {
@@ -108,17 +90,17 @@ pub async fn history(on: &impl Reader, filter: &Filter, page: Page, limit: u64) 
     paged.try_map(from_row)
 }
 
-/// Whether there is an index that leads to the newest of each place. For a kind, and for one of
-/// several states, there is none, and walking all of those is the shorter way.
-fn is_cut_along_places(filter: &Filter, places: &[Place]) -> bool {
+/// Whether an index leads to the newest deployments of each place. There is none for kinds or for
+/// several states; then one query over all places is faster.
+fn is_cut_along_places(filter: &HistoryFilter, places: &[PlaceNames]) -> bool {
     (1..=PLACES_ONE_BY_ONE).contains(&places.len()) && filter.kinds.is_empty() && filter.states.len() < 2
 }
 
-/// The numbers of those among `rows` that a page of `limit` over all `places` may hold.
+/// The numbers of those `rows` that a page of `limit` over all `places` may hold.
 async fn newest_in_each(
     on: &impl Reader,
     rows: &Select<Entity>,
-    places: &[Place],
+    places: &[PlaceNames],
     page: Page,
     limit: u64,
 ) -> Result<Vec<i64>> {
@@ -127,7 +109,7 @@ async fn newest_in_each(
         Page::Before(row) => rows.clone().filter(Column::Id.lt(row)).order_by_desc(Column::Id),
         Page::After(row) => rows.clone().filter(Column::Id.gt(row)).order_by_asc(Column::Id),
     };
-    let of = |(project, environment): &Place| {
+    let of = |(project, environment): &PlaceNames| {
         let rows = rows
             .clone()
             .select_only()
@@ -155,12 +137,12 @@ async fn newest_in_each(
     if !matches!(page, Page::After(_)) {
         ids.reverse();
     }
-    // One more than the page holds, by which it is seen whether there is another.
+    // One more than the page holds shows whether there is another page.
     ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1));
     Ok(ids)
 }
 
-fn narrowed(filter: &Filter) -> Select<Entity> {
+fn narrowed(filter: &HistoryFilter) -> Select<Entity> {
     let mut rows = Entity::find();
     if let Some(project) = &filter.project {
         rows = rows.filter(Column::Project.eq(project));
@@ -185,7 +167,7 @@ fn narrowed(filter: &Filter) -> Select<Entity> {
 }
 
 /// In one of `places`; in none of them where there are none.
-fn among(places: &[Place]) -> Condition {
+fn among(places: &[PlaceNames]) -> Condition {
     let mut projects: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (project, environment) in places {
         projects.entry(project).or_default().push(environment);

@@ -1,8 +1,8 @@
-//! Servers that a deployment took out of service and left so, as what is on them may not be whole.
+//! Servers that a deployment left out of service, because their release may be incomplete.
 //!
-//! Such a server stands at its balancer as if somebody had taken it out by hand, so only the store
-//! tells the two apart. The last deployment of the same environment that moved it has the word:
-//! what another environment left out is no business of this one's.
+//! At the balancer such a server looks as if somebody had taken it out by hand; only the store knows
+//! the difference. The last deployment of the same environment that moved the server counts; other
+//! environments do not.
 
 use std::collections::HashMap;
 
@@ -15,13 +15,12 @@ use super::plan;
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, DeploymentId, DeploymentState, EnvironmentId, Result, ServerId, Service};
 
-/// Where a part says that we have the server out, or do not know better.
+/// States in which a deployment has the server out of service, or may have.
 const OURS: [Service; 3] = [Service::TakingOut, Service::Out, Service::PuttingBack];
 
 /// A server that a deployment left out of service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The server.
     pub server: ServerId,
     /// Its name at the time.
     pub name: String,
@@ -31,9 +30,8 @@ pub struct LeftOut {
     pub position: i32,
     /// The environment of that deployment.
     pub environment: EnvironmentId,
-    /// What was being done with it last.
     pub service: Service,
-    /// Where it stands.
+    /// The balancer slots it is in.
     pub slots: Vec<Slot>,
 }
 
@@ -42,7 +40,7 @@ pub async fn left_out(on: &impl Reader) -> Result<Vec<LeftOut>> {
     find(on, candidates()).await
 }
 
-/// Those among `servers` that the last deployment to `environment` left out, with their places.
+/// Those among `servers` that the last deployment to `environment` left out, with their slots.
 pub async fn left_out_in(
     on: &impl Reader,
     environment: EnvironmentId,
@@ -55,8 +53,8 @@ pub async fn left_out_in(
     Ok(found.into_iter().map(|one| (one.server, one.slots)).collect())
 }
 
-/// Notes that somebody has decided about a place at a balancer: whatever a deployment had left out
-/// there is theirs from now on. Returns those servers.
+/// Notes that a person decided about a slot of a balancer: servers that deployments left out there
+/// are that person's from now on. Returns those servers.
 pub async fn decided_by_hand(
     change: &Change,
     balancer: BalancerId,
@@ -72,7 +70,7 @@ pub async fn decided_by_hand(
     Ok(found)
 }
 
-/// Notes where a server stands that a deployment had left out.
+/// Notes whether a server that a deployment left out gets traffic now.
 pub async fn settle(change: &Change, one: &LeftOut, service: Service) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::Service, Expr::value(service.as_str()))
@@ -83,7 +81,7 @@ pub async fn settle(change: &Change, one: &LeftOut, service: Service) -> Result<
     Ok(())
 }
 
-/// Parts of ended deployments that say so, newest first.
+/// Servers of ended deployments that may be left out, newest first.
 fn candidates() -> Select<parts::Entity> {
     let ended = DeploymentState::ALL.iter().filter(|state| state.is_final());
     with_deployment()
@@ -92,7 +90,7 @@ fn candidates() -> Select<parts::Entity> {
         .order_by_desc(parts::Column::DeploymentId)
 }
 
-/// Parts, joined with their deployments.
+/// Servers of deployments, joined with the deployments.
 fn with_deployment() -> Select<parts::Entity> {
     let relation = parts::Entity::belongs_to(deployments::Entity)
         .from(parts::Column::DeploymentId)
@@ -121,7 +119,7 @@ async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec
         let (Some(server), Some(environment)) = (server, environment) else {
             continue;
         };
-        // Newest first: an older word of the same place counts no more.
+        // Newest first: an older deployment of the same environment no longer counts.
         if seen.contains(&(server, environment)) {
             continue;
         }

@@ -1,9 +1,8 @@
-//! Deployments: asking for one, reading them, moving them from state to state.
+//! Deployments: stored, read, moved from state to state.
 //!
-//! `history` pages through all of them, `overview` answers what the pages about projects and
-//! environments ask, `states` is the only place that changes a state, `rollouts` keeps plan, pauses and
-//! where servers stand, `left_out` knows what was left out of service,
-//! `target` writes and compares targets.
+//! `history` pages through all of them; `overview` has the queries of the pages about projects and
+//! environments; `states` alone changes states; `rollouts` keeps the plan, pauses and whether servers
+//! get traffic; `left_out` finds servers left out of service; `target` writes and compares targets.
 
 mod history;
 mod left_out;
@@ -13,7 +12,7 @@ mod rollouts;
 mod states;
 mod target;
 
-pub use history::{Filter, Place, history, places};
+pub use history::{history, places};
 pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, settle};
 pub use overview::{
     active, by_ids, durations, last_for_environment, last_for_project, latest, previous_succeeded, progress,
@@ -50,9 +49,7 @@ pub const OPEN: [DeploymentState; 5] = [
 /// A deployment about to be asked for. Names are copied, because history outlives what they name.
 #[derive(Debug, Clone)]
 pub struct NewDeployment {
-    /// The project.
     pub project_id: ProjectId,
-    /// The environment.
     pub environment_id: EnvironmentId,
     /// The project's name.
     pub project: String,
@@ -62,7 +59,6 @@ pub struct NewDeployment {
     pub target: Target,
     /// The branch the commit was picked from.
     pub branch: String,
-    /// The commit.
     pub commit: CommitId,
     /// The first line of its message.
     pub commit_title: String,
@@ -112,7 +108,6 @@ pub struct Terms {
 /// A server of a [`NewDeployment`].
 #[derive(Debug, Clone)]
 pub struct NewPart {
-    /// The server.
     pub server_id: ServerId,
     /// Its name.
     pub server: String,

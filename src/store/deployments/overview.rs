@@ -1,4 +1,4 @@
-//! What the pages about projects, environments and servers ask of the deployments.
+//! Queries of the pages about projects, environments and servers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -65,8 +65,8 @@ pub async fn durations(
     Ok(rows.into_iter().filter_map(took).collect())
 }
 
-/// The last deployment of every environment of every project, however it ended: one look into an
-/// index per environment, instead of a pass over all deployments.
+/// The last deployment of every environment, however it ended: one index lookup per environment,
+/// instead of a pass over all deployments.
 pub async fn latest(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
     let inner = Alias::new("d");
     let last = Query::select()
@@ -153,9 +153,9 @@ pub async fn last_for_environment(
     all(rows.order_by_desc(Column::Id).limit(n).all(on.db()).await?)
 }
 
-/// The last successful deployment to the same environment before `than` that had another
-/// commit: where “roll back” goes. It reached every server that `than` was for: one that was tried
-/// out on a single server is not where the others were.
+/// The last successful deployment to the same environment before `than` with another commit: the
+/// target of “roll back”. It reached every server of `than`; a commit that ran on a single server is
+/// not what the others ran.
 pub async fn previous_succeeded(on: &impl Reader, than: DeploymentId) -> Result<Option<Deployment>> {
     let than = by_id(on, than).await?;
     let Some(environment) = than.environment_id else {

@@ -1,5 +1,5 @@
-//! What a rollout keeps beside its state: the plan, the pauses and what was answered, where each
-//! server stands at the balancers.
+//! What a rollout keeps beside its state: the plan, pauses and answers, and whether each server gets
+//! traffic.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -45,7 +45,7 @@ pub async fn set_plan(tx: &impl Journal, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Notes in the plan that somebody has taken a server out by hand at `places`, so that it is left so.
+/// Notes in the plan that somebody took a server out by hand at `places`, so the rollout leaves it out.
 pub async fn leave_by_hand(tx: &impl Journal, server: ServerId, places: &[Slot]) -> Result<()> {
     let Some(mut plan) = plan(tx, tx.deployment()).await? else {
         return Ok(());
@@ -99,7 +99,7 @@ pub async fn set_pause(tx: &impl Journal, pause: Option<&Pause>) -> Result<()> {
     Ok(())
 }
 
-/// Tells a paused deployment what to do; its worker will see it.
+/// Answers a paused deployment; its worker sees the answer.
 ///
 /// # Errors
 /// A conflict when it is not paused, does not take this answer, or has one already.
@@ -152,8 +152,8 @@ pub async fn approve(change: &Change, id: DeploymentId, approval: &Approval) -> 
     Ok(())
 }
 
-/// Those that wait for their time, or for an approval: what is due or has expired at `now` is for
-/// the caller to see.
+/// Deployments that await an approval, or whose scheduled time has come at `now`. The caller checks
+/// whether an approval has expired.
 pub async fn due(on: &impl Reader, now: Instant) -> Result<Vec<Deployment>> {
     let rows = Entity::find()
         .filter(

@@ -1,4 +1,4 @@
-//! The only place that changes how far a deployment is.
+//! Changes the state of deployments; nothing else does.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -70,7 +70,7 @@ async fn free_servers(change: &Change, id: DeploymentId) -> Result<()> {
     Ok(())
 }
 
-/// Notes what the running deployment is at.
+/// Notes the phase of a running deployment.
 pub async fn set_phase(tx: &impl Journal, phase: Phase) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::Phase, Expr::value(phase.as_str()))
@@ -80,8 +80,8 @@ pub async fn set_phase(tx: &impl Journal, phase: Phase) -> Result<()> {
     Ok(())
 }
 
-/// Notes that `by` wants it ended; the worker that has it will see that. Asked twice, the first
-/// stays. Returns whether this was the first.
+/// Notes that `by` wants the deployment ended; its worker sees that. The first request stays. Returns
+/// whether this was the first.
 pub async fn request_cancel(change: &Change, id: DeploymentId, by: &str, now: Instant) -> Result<bool> {
     let done = Entity::update_many()
         .col_expr(Column::CancelledBy, Expr::value(by))
@@ -93,7 +93,7 @@ pub async fn request_cancel(change: &Change, id: DeploymentId, by: &str, now: In
     Ok(done.rows_affected > 0)
 }
 
-/// Notes what is on the server at `position` now and what to do about it.
+/// Notes the state of the server at `position`, and a sentence on what is there and what to do.
 pub async fn set_server(tx: &impl Journal, position: i32, state: ServerState, detail: &str) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::State, Expr::value(state.as_str()))

@@ -1,5 +1,5 @@
-//! How a deployment's target is written and compared: by the rows it refers to. Names are copies for
-//! reading; renaming a server changes nothing about what ran on it.
+//! Writes and compares the targets of deployments, by row ids. Names are copies for reading, so
+//! renaming a server does not change what ran on it.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::ExprTrait;
@@ -10,7 +10,7 @@ use super::super::entities::deployments::{ActiveModel, Column, Model};
 use super::super::error::unreadable;
 use crate::domain::{ClusterId, Result, ServerId, Target};
 
-/// What the columns hold.
+/// A target in columns.
 #[derive(Default)]
 struct Columns {
     kind: &'static str,
@@ -60,7 +60,7 @@ impl Columns {
     }
 }
 
-/// `row` with its target, which versions before read from the JSON column.
+/// `row` with its target. Earlier versions read the JSON column.
 pub(super) fn write(row: ActiveModel, target: &Target) -> Result<ActiveModel> {
     let columns = Columns::of(target);
     Ok(ActiveModel {

@@ -1,8 +1,8 @@
-//! The tables as sea-orm sees them, row for row; the columns are described where the migrations
-//! make them. Nothing outside the store sees these.
+//! The tables as sea-orm sees them. The migrations describe the columns. Nothing outside the store
+//! sees these types.
 //!
-//! The macro writes what every table says alike. Relations are not declared: the queries join
-//! where they need to, and the foreign keys are in the schema.
+//! The macro writes what all tables have in common. Relations are not declared: queries join where
+//! they need to, and the foreign keys are in the schema.
 
 macro_rules! entity {
     ($module:ident, $table:literal { $($(#[$attribute:meta])* $field:ident: $kind:ty,)* }) => {

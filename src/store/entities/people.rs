@@ -13,19 +13,6 @@ entity!(users, "users" {
     last_login_at: Option<i64>,
 });
 
-entity!(tokens, "tokens" {
-    #[sea_orm(primary_key)]
-    id: i64,
-    user_id: i64,
-    name: String,
-    hash: String,
-    scopes: String,
-    created_at: i64,
-    expires_at: Option<i64>,
-    last_used_at: Option<i64>,
-    revoked_at: Option<i64>,
-});
-
 entity!(sessions, "sessions" {
     #[sea_orm(primary_key, auto_increment = false)]
     id: String,

@@ -5,12 +5,12 @@
 //! led by the letter of its stream. Lines are numbered from 1 per deployment, without gaps:
 //! the number is what a viewer resumes by.
 //!
-//! [`append`] is the only way in; `read` is how windows come out, from any place of a log of any
-//! length at the price of the window.
+//! [`append`] is the only way in. `read` takes windows out, from any place of a log of any length, at
+//! the cost of the window alone.
 
 mod read;
 
-pub use read::{Filter, Found, count, last, read, read_before, search, search_before};
+pub use read::{FoundLines, LogFilter, LogWindow, read, search};
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait};

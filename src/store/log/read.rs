@@ -1,10 +1,9 @@
-//! Windows into logs.
+//! Reads windows of logs, by line number and by text.
 
-use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
+use super::super::Reader;
 use super::super::entities::log_chunks::{Column, Entity};
-use super::super::{Reader, backend};
 use super::from_row;
 use crate::domain::{DeploymentId, LogLine, NumberedChunk, Result, StepKind};
 
@@ -13,7 +12,7 @@ const CHUNKS_AT_ONCE: u64 = 16;
 
 /// Which lines; the default is all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct LogFilter {
     /// From this server; an empty name is the deployer's host.
     pub server: Option<String>,
     /// Of this kind of step.
@@ -22,7 +21,7 @@ pub struct Filter {
     pub text: Option<String>,
 }
 
-impl Filter {
+impl LogFilter {
     fn narrow(&self, chunks: Select<Entity>) -> Select<Entity> {
         let chunks = match &self.server {
             Some(server) => chunks.filter(Column::ServerName.eq(server)),
@@ -43,13 +42,24 @@ impl Filter {
     }
 }
 
-/// Some lines, and how far was looked for them.
+/// A part of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogWindow {
+    /// From this line on.
+    From(i64),
+    /// The lines before this one.
+    Before(i64),
+    /// The last lines.
+    Last,
+}
+
+/// The lines that a search found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundLines {
     /// The lines, in order.
     pub lines: Vec<LogLine>,
-    /// Where a search gave up before it had them all: forward, the first line that it has not
-    /// looked at; backward, the last one it has.
+    /// Where the search gave up: going forward, the first line it did not look at; going backward, the
+    /// last line it did.
     pub stopped: Option<i64>,
 }
 
@@ -59,23 +69,39 @@ pub async fn read(
     deployment: DeploymentId,
     from: i64,
     limit: usize,
-    filter: &Filter,
+    filter: &LogFilter,
 ) -> Result<Vec<LogLine>> {
-    let found = search(on, deployment, from, limit, filter, usize::MAX).await?;
+    let found = forward(on, deployment, from, limit, filter, usize::MAX).await?;
     Ok(found.lines)
 }
 
-/// [`read`], which gives up a search for text after about `budget` lines.
+/// At most `limit` lines of `window` that pass `filter`, in order. Gives up a search for text after
+/// about `budget` lines.
 pub async fn search(
+    on: &impl Reader,
+    deployment: DeploymentId,
+    window: LogWindow,
+    limit: usize,
+    filter: &LogFilter,
+    budget: usize,
+) -> Result<FoundLines> {
+    match window {
+        LogWindow::From(line) => forward(on, deployment, line, limit, filter, budget).await,
+        LogWindow::Before(line) => backward(on, deployment, line, limit, filter, budget).await,
+        LogWindow::Last => backward(on, deployment, i64::MAX, limit, filter, budget).await,
+    }
+}
+
+async fn forward(
     on: &impl Reader,
     deployment: DeploymentId,
     from: i64,
     limit: usize,
-    filter: &Filter,
+    filter: &LogFilter,
     budget: usize,
-) -> Result<Found> {
+) -> Result<FoundLines> {
     let needle = filter.needle();
-    let (mut found, mut seen) = (Found::default(), 0);
+    let (mut found, mut seen) = (FoundLines::default(), 0);
     let mut next = chunk_with(on, deployment, from, filter).await?;
     while found.lines.len() < limit {
         if needle.is_some() && seen >= budget {
@@ -95,29 +121,16 @@ pub async fn search(
     Ok(found)
 }
 
-/// The last `limit` lines that pass `filter` and have a number lower than `before`, in order.
-pub async fn read_before(
+async fn backward(
     on: &impl Reader,
     deployment: DeploymentId,
     before: i64,
     limit: usize,
-    filter: &Filter,
-) -> Result<Vec<LogLine>> {
-    let found = search_before(on, deployment, before, limit, filter, usize::MAX).await?;
-    Ok(found.lines)
-}
-
-/// [`read_before`], which gives up a search for text after about `budget` lines.
-pub async fn search_before(
-    on: &impl Reader,
-    deployment: DeploymentId,
-    before: i64,
-    limit: usize,
-    filter: &Filter,
+    filter: &LogFilter,
     budget: usize,
-) -> Result<Found> {
+) -> Result<FoundLines> {
     let needle = filter.needle();
-    let (mut found, mut seen) = (Found::default(), 0);
+    let (mut found, mut seen) = (FoundLines::default(), 0);
     let mut end = before;
     while found.lines.len() < limit {
         if needle.is_some() && seen >= budget {
@@ -144,40 +157,17 @@ pub async fn search_before(
     Ok(found)
 }
 
-/// The last `limit` lines that pass `filter`, in order.
-pub async fn last(
-    on: &impl Reader,
-    deployment: DeploymentId,
-    limit: usize,
-    filter: &Filter,
-) -> Result<Vec<LogLine>> {
-    read_before(on, deployment, i64::MAX, limit, filter).await
-}
-
-/// How many lines come from the server and step `filter` names; its text is not looked at.
-pub async fn count(on: &impl Reader, deployment: DeploymentId, filter: &Filter) -> Result<i64> {
-    let sum: Option<Option<i64>> = filter
-        .narrow(Entity::find())
-        .select_only()
-        .column_as(
-            Expr::col(Column::LineCount)
-                .sum()
-                .cast_as(backend::whole_number(on.db())),
-            "lines",
-        )
-        .filter(Column::DeploymentId.eq(deployment.0))
-        .into_tuple()
-        .one(on.db())
-        .await?;
-    Ok(sum.flatten().unwrap_or(0))
-}
-
 fn has(line: &LogLine, needle: Option<&str>) -> bool {
     needle.is_none_or(|needle| line.text.to_lowercase().contains(needle))
 }
 
 /// The number with which the chunk begins that holds line `from`, or the first one after it.
-async fn chunk_with(on: &impl Reader, deployment: DeploymentId, from: i64, filter: &Filter) -> Result<i64> {
+async fn chunk_with(
+    on: &impl Reader,
+    deployment: DeploymentId,
+    from: i64,
+    filter: &LogFilter,
+) -> Result<i64> {
     let first: Option<i64> = filter
         .narrow(Entity::find())
         .select_only()
@@ -196,7 +186,7 @@ async fn chunks_from(
     on: &impl Reader,
     deployment: DeploymentId,
     first: i64,
-    filter: &Filter,
+    filter: &LogFilter,
 ) -> Result<Vec<NumberedChunk>> {
     let rows = filter
         .narrow(Entity::find())

@@ -134,10 +134,10 @@ impl Viewer {
     /// Sends what the store has beyond the last line sent, up to line `until`.
     async fn catch_up(&mut self, until: i64) -> Result<(), Stop> {
         while self.seen < until {
-            let wanted = log::Filter {
+            let wanted = log::LogFilter {
                 server: self.filter.server.clone(),
                 kind: self.filter.kind,
-                ..log::Filter::default()
+                ..log::LogFilter::default()
             };
             let lines = watch::lines(&self.app, self.id, self.seen + 1, CATCH_UP, &wanted).await?;
             let lines: Vec<_> = lines

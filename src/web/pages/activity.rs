@@ -8,8 +8,9 @@ use poem::web::{Data, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use crate::app::activity::{self, Obstacle, Running};
+use crate::app::activity::{self, Obstacle};
 use crate::app::history;
+use crate::app::places::OpenDeployment;
 use crate::domain::{Instant, Result};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::live::{self, Live};
@@ -140,7 +141,7 @@ impl ActivityPage {
     }
 }
 
-fn running_row(one: Running) -> RunningRow {
+fn running_row(one: OpenDeployment) -> RunningRow {
     RunningRow {
         row: DeploymentRow::new(one.deployment),
         done: one.done,

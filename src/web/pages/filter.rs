@@ -4,8 +4,8 @@
 use chrono::{Days, NaiveDate, NaiveTime};
 use serde::Deserialize;
 
-use crate::app::filter::Filter;
 use crate::domain::{DeploymentState, Instant, Kind, Outcome, Result};
+use crate::store::HistoryFilter;
 use crate::store::Page;
 use crate::web::forms::{Complaints, FormData, FormReader};
 use crate::web::urls;
@@ -143,11 +143,11 @@ impl FilterForm {
 ///
 /// # Errors
 /// A complaint for each field that cannot be understood.
-pub fn read(sent: &FormData) -> Result<Filter> {
+pub fn read(sent: &FormData) -> Result<HistoryFilter> {
     sent.read(filter)
 }
 
-fn filter(form: &mut FormReader) -> Option<Filter> {
+fn filter(form: &mut FormReader) -> Option<HistoryFilter> {
     let (from, to) = (day(form, "from", 0), day(form, "to", 1));
     let state = word(form, "state", DeploymentState::parse);
     let kind = word(form, "kind", Kind::parse);
@@ -158,7 +158,7 @@ fn filter(form: &mut FormReader) -> Option<Filter> {
         form.complain("to", "Choose the same day as “From” or a later one.");
     }
     let text = |name| Some(form.form.text(name).trim()).filter(|text| !text.is_empty());
-    Some(Filter {
+    Some(HistoryFilter {
         project: text("project").map(str::to_owned),
         environment: text("environment").map(str::to_owned),
         actor: text("user").or(text("actor")).map(str::to_owned),
@@ -169,6 +169,7 @@ fn filter(form: &mut FormReader) -> Option<Filter> {
         outcome,
         from,
         to,
+        places: None,
     })
 }
 

@@ -7,7 +7,7 @@ use poem::{Body, Response, handler};
 
 use super::filter::{self, Cut, FilterForm, Input};
 use crate::app::App;
-use crate::app::history::{self, Found, Visible};
+use crate::app::history::{self, PastDeployments, Visible};
 use crate::domain::{Deployment, DeploymentState, Instant, Kind, Result};
 use crate::store::{Page, Paged};
 use crate::web::forms::{Complaints, FormData};
@@ -83,16 +83,15 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
     form_page(&page, &page.filter.complaints)
 }
 
-async fn nothing(app: &App, actor: &crate::domain::Actor) -> Result<Found> {
+async fn nothing(app: &App, actor: &crate::domain::Actor) -> Result<PastDeployments> {
     let page = Paged {
         items: Vec::new(),
         older: None,
         newer: None,
     };
-    Ok(Found {
+    Ok(PastDeployments {
         page,
         visible: history::visible(app, actor).await?,
-        at: app.now(),
     })
 }
 

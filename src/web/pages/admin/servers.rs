@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Part, Tabs, may_configure, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::host_keys;
-use crate::app::admin::inventory::{self, Inventory, Running};
+use crate::app::admin::inventory::{self, InUse, Inventory};
 use crate::app::admin::servers::{self, ServerSpec, Tried};
 use crate::domain::{HostKey, Instant, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
@@ -84,7 +84,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
     })
 }
 
-fn row(inventory: &Inventory, running: &Running, server: &Server) -> Row {
+fn row(inventory: &Inventory, running: &InUse, server: &Server) -> Row {
     let link = |name: &str| (name.to_owned(), urls::admin_cluster(name));
     let own = running
         .releases

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::app::watch::{self, Watched, Window};
+use crate::app::watch::{self, Watched};
 use crate::domain::{DeploymentId, LogLine, Result, StepKind};
-use crate::store::log::Filter;
+use crate::store::log::{LogFilter, LogWindow};
 use crate::web::views::lines::LineView;
 use crate::web::views::state::acts_key;
 use crate::web::visitor::Visitor;
@@ -53,14 +53,14 @@ pub struct LogQuery {
 }
 
 impl LogQuery {
-    pub fn filter(&self) -> Filter {
+    pub fn filter(&self) -> LogFilter {
         let server = match self.server.as_str() {
             "" => None,
             "here" => Some(String::new()),
             name => Some(name.to_owned()),
         };
         let text = (!self.text.is_empty()).then(|| self.text.clone());
-        Filter {
+        LogFilter {
             server,
             kind: StepKind::parse(&self.step),
             text,
@@ -71,11 +71,11 @@ impl LogQuery {
         !(self.server.is_empty() && self.step.is_empty() && self.text.is_empty())
     }
 
-    fn window(&self) -> Window {
+    fn window(&self) -> LogWindow {
         match (self.from, self.before) {
-            (Some(line), _) => Window::From(line.max(1)),
-            (None, Some(line)) => Window::Before(line),
-            (None, None) => Window::Last,
+            (Some(line), _) => LogWindow::From(line.max(1)),
+            (None, Some(line)) => LogWindow::Before(line),
+            (None, None) => LogWindow::Last,
         }
     }
 
@@ -129,8 +129,8 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     let first = lines.first().map_or(query.from.unwrap_or(0), |line| line.number);
     let full = lines.len() >= WINDOW;
     let all = !full && found.stopped.is_none();
-    let forward = matches!(query.window(), Window::From(_));
-    let shows_end = matches!(query.window(), Window::Last) || (forward && all);
+    let forward = matches!(query.window(), LogWindow::From(_));
+    let shows_end = matches!(query.window(), LogWindow::Last) || (forward && all);
     let live = shows_end && !watched.deployment.state.is_final() && query.text.is_empty();
     // A stream begins after the newest line, also behind a filter: what the filter dropped must not
     // be read again.
@@ -208,7 +208,7 @@ pub(super) fn as_text(
     app: crate::app::App,
     actor: crate::domain::Actor,
     id: DeploymentId,
-    filter: Filter,
+    filter: LogFilter,
     last: i64,
 ) -> impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static {
     futures_util::stream::unfold(Some(1_i64), move |next| {
@@ -219,7 +219,7 @@ pub(super) fn as_text(
                 if from > last {
                     return None;
                 }
-                let window = Window::From(from);
+                let window = LogWindow::From(from);
                 let found = watch::log_window(&app, &actor, id, window, DOWNLOAD_WINDOW, &filter).await;
                 let found = match found {
                     Ok(found) => found,

@@ -3,7 +3,7 @@
 use super::form::{DeployForm, choice};
 use super::rollout::{self, RolloutView};
 use crate::app::App;
-use crate::app::commits::{Change, Preview, preview, recent};
+use crate::app::commits::{CommitEffect, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
 use crate::app::places::{EnvironmentView, Leave};
 use crate::domain::{Actor, ClusterId, ErrorKind, Instant, Kind, Refusal, Result};
@@ -179,7 +179,7 @@ impl PlanView {
         let servers: usize = preview.changes.iter().map(|change| change.servers.len()).sum();
         self.reach = count(servers, "server");
         self.is_there = servers > 0 && preview.changes.iter().all(|change| change.is_none(commit));
-        let passed = |change: &Change| {
+        let passed = |change: &CommitEffect| {
             change.is_none(commit) || (change.going > 0 && change.coming.commits.is_empty())
         };
         self.is_back = servers > 0 && !self.is_there && preview.changes.iter().all(passed);
