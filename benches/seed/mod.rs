@@ -7,13 +7,11 @@ use std::process::Command;
 use chrono::{TimeDelta, TimeZone, Utc};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    Cluster, ClusterId, CommitId, DeploymentState, Environment, EnvironmentId, EnvironmentOptions, Instant,
-    Kind, Line, Member, Phase, Project, ProjectId, Server, ServerId, StepKind, StepState, Stream, SyncMethod,
-    Target,
+    Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
+    EnvironmentOptions, Instant, Kind, Line, Member, Phase, Project, ProjectId, Server, ServerId, StepKind,
+    StepState, Stream, SyncMethod,
 };
-use deployer::store::deployments::{
-    NewDeployment, NewPart, PastDeployment, PastPart, PastStep, Terms, insert_past,
-};
+use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastStep, insert_past};
 use deployer::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
 
 const PROJECTS: usize = 20;
@@ -168,65 +166,41 @@ impl Inventory {
         } else {
             amount.short_lines()
         };
-        let asked = self.asked(pick, (project, environment), at);
-        let past_part = |_: &Server| PastPart {
-            state: end,
-            previous_commit: None,
-            detail: String::new(),
-        };
         PastDeployment {
-            state,
-            phase: Phase::Finish,
-            started_at: Some(at),
-            finished_at: at + TimeDelta::seconds(42),
-            cancelled_by: None,
-            outcome: "It ended.".into(),
-            parts: self.servers.iter().map(past_part).collect(),
+            ended: self.ended(pick, (project, environment), at, (state, end)),
             steps: (0..SERVERS).map(|server| step(server, at, lines / 4)).collect(),
             releases: Vec::new(),
-            asked,
         }
     }
 
-    fn asked(
+    fn ended(
         &self,
         pick: usize,
         (project, environment): (&Project, &Environment),
         at: Instant,
+        (state, end): (DeploymentState, ServerState),
     ) -> NewDeployment {
         let part = |server: &Server| NewPart {
-            server_id: server.id,
-            server: server.name.to_string(),
-            cluster: "web".into(),
-            skipped: None,
+            state: end,
+            ..NewPart::new(server.id, server.name.as_str(), "web")
         };
-        NewDeployment {
-            project_id: project.id,
-            environment_id: environment.id,
-            project: project.name.to_string(),
-            environment: environment.name.to_string(),
-            target: Target::Environment,
-            branch: "main".into(),
-            commit: self.commits[pick % self.commits.len()].clone(),
+        let commit = self.commits[pick % self.commits.len()].clone();
+        let actor = Actor::user(format!("user-{}", pick % PEOPLE), "127.0.0.1");
+        let deployment = Deployment {
             commit_title: format!("Change number {pick}, which says what it is about"),
-            previous_commit: None,
             kind: if pick.is_multiple_of(97) {
                 Kind::Rollback
             } else {
                 Kind::Regular
             },
-            actor: format!("user-{}", pick % PEOPLE),
-            groups: Vec::new(),
-            impersonator: None,
-            reason: String::new(),
-            permit: None,
-            queued_at: at,
-            terms: Terms::default(),
-            scheduled_at: None,
-            priority: 0,
-            request_key: None,
-            servers: self.servers.iter().map(part).collect(),
-        }
+            state,
+            phase: Phase::Finish,
+            started_at: Some(at),
+            finished_at: Some(at + TimeDelta::seconds(42)),
+            outcome: "It ended.".into(),
+            ..Deployment::new(project, environment, commit, &actor, at)
+        };
+        NewDeployment::new(deployment, self.servers.iter().map(part).collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads `tests.toml`, and holds a policy to it before it takes effect.
+//! Reads `tests.toml`, and tests a policy by it before it takes effect.
 
 use chrono::{NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
@@ -57,7 +57,7 @@ pub(super) fn run(text: &str, policy: &Policy, problems: &mut Vec<Problem>) -> u
     tried
 }
 
-/// What the policy says instead, when it does not say what is expected.
+/// What the policy answers instead, when that is not what is expected.
 fn contradiction(expected: &Expectation, policy: &Policy) -> Option<String> {
     let Expectation {
         names,

@@ -12,11 +12,11 @@ pub(super) const MODEL: &str = "model.conf";
 pub(super) const POLICY: &str = "policy.csv";
 /// Windows, holidays, freezes.
 pub(super) const CALENDAR: &str = "calendar.toml";
-/// What the policy has to say.
+/// Expectations of the policy.
 pub(super) const TESTS: &str = "tests.toml";
 
-/// The largest file read, in bytes: some 100,000 policy lines, and no way to fill the memory by
-/// a link to a device.
+/// The largest file read, in bytes: some 100,000 policy lines. A link to a device cannot fill the
+/// memory.
 const FILE_LIMIT: u64 = 8 << 20;
 
 /// Where the files are.

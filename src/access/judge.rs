@@ -24,7 +24,7 @@ const PROBES: usize = 50;
 /// A name that no login can have.
 const STRANGER: &str = "\u{1}";
 
-/// What is asked of one name of an actor.
+/// A question about one name of an actor.
 pub(super) struct Question<'a> {
     /// A user, group or role, as policy lines write it.
     pub subject: &'a str,
@@ -42,7 +42,7 @@ pub(super) struct Question<'a> {
 pub(super) struct Judge {
     projects: HashMap<String, Enforcer>,
     others: Enforcer,
-    /// Which rule a row of casbin's is.
+    /// The index of the rule behind each row of casbin.
     rules: HashMap<Vec<String>, usize>,
 }
 
@@ -96,8 +96,7 @@ impl Judge {
         Ok(judge)
     }
 
-    /// The rules that speak to `question`, by their place: allow rules, and last a deny rule if
-    /// one does.
+    /// The rules that match `question`, by index: allow rules, and last a deny rule if one matches.
     pub fn ask(&self, question: &Question<'_>) -> Result<Vec<usize>, casbin::Error> {
         let Question {
             subject,
@@ -115,7 +114,7 @@ impl Judge {
             .collect())
     }
 
-    /// Asks what the lines themselves say, and what a stranger may.
+    /// Asks a question for each line, and the same for a stranger.
     fn probe(&self, lines: &PolicyLines) -> Result<(), String> {
         for rule in lines.rules.iter().take(PROBES) {
             let or = |text, instead| if text == ANY { instead } else { text };

@@ -1,4 +1,4 @@
-//! Reads `policy.csv` line by line, and says of every bad line what is wrong with it.
+//! Reads `policy.csv` line by line, and reports what is wrong with each bad line.
 //!
 //! The casbin crate's own loader drops lines it does not know and takes short ones that break
 //! every later decision, and it knows no line numbers; so nothing reaches it that was not read
@@ -52,7 +52,7 @@ pub(super) struct PolicyLink {
     pub line: u32,
 }
 
-/// The lines of a policy, each of them sound by itself.
+/// The lines of a policy, each of them valid by itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PolicyLines {
     pub rules: Vec<Rule>,

@@ -2,12 +2,12 @@
 //!
 //! A policy directory holds `model.conf`, `policy.csv`, `calendar.toml` and `tests.toml`
 //! (`policies/README.md` tells a sysadmin about them). Loading goes through each in turn: `model`,
-//! `calendar_file` and `lines` read and complain by line, `roles` looks at the lines together,
-//! `judge` hands them to casbin aside and tries it out, `expectations` holds the whole to its own
-//! tests. Only then it becomes the [`Access`] in force, by exchanging one pointer; a directory that
-//! is broken in any way leaves the last good one where it is.
+//! `calendar_file` and `lines` read and complain by line, `roles` checks the lines together, `judge`
+//! gives them to a new casbin enforcer and tries it out, `expectations` runs the policy's own tests.
+//! Only then it becomes the [`Access`] in force, by exchanging one pointer; a broken directory leaves
+//! the last good policy in force.
 //!
-//! A decision is about an [`Actor`]'s names: the user, the groups that the login told, and the user
+//! A decision is about an [`Actor`]'s names: the user, the groups from the login, and the user
 //! `default`, whose rights everybody has. A deny for one of them overrides everything.
 
 mod calendar_file;
@@ -80,8 +80,8 @@ impl Access {
         })
     }
 
-    /// Looks at the files again. When they are good they take effect as a whole; otherwise the
-    /// policy in force stays in force and [`Access::problems`] tells why.
+    /// Reads the files again. When they are good they take effect as a whole; otherwise the policy in
+    /// force stays, and [`Access::problems`] says why.
     ///
     /// # Errors
     /// The problems found, when at least one of them is an error.
@@ -98,7 +98,7 @@ impl Access {
         Err(report.problems)
     }
 
-    /// What is wrong with the files as last looked at: warnings, or the errors that keep an older
+    /// The problems of the files when they were last read: warnings, or the errors that keep an older
     /// policy in force.
     pub fn problems(&self) -> Vec<Problem> {
         self.problems.read().clone()
@@ -168,7 +168,7 @@ impl Access {
         self.in_force().text.clone()
     }
 
-    /// The roles that policy gives the user `name`, without groups that only a login tells.
+    /// The roles that policy gives the user `name`, without those of groups that a login adds.
     pub fn roles_of(&self, name: &str) -> Vec<String> {
         self.in_force().roles_of(&names_of(&Actor::user(name, "")))
     }
@@ -177,10 +177,9 @@ impl Access {
         Arc::clone(&self.policy.read())
     }
 
-    /// The permit of whoever runs an administrative command on the deployer's own host. That
-    /// person holds the database and the policy files anyway, so policy could not stop them; what
-    /// the permit gives is the record of who it was. Needs no policy loaded, as a broken policy
-    /// must not keep anybody from mending it.
+    /// The permit of whoever runs an administrative command on the deployer's own host. They can
+    /// change the database and the policy files anyway, so policy could not stop them; the permit
+    /// records who it was. It needs no policy, so a broken policy cannot keep anybody from fixing it.
     pub fn local_operator(os_user: &str, at: Instant) -> Permit {
         let line = PolicyLine {
             file: "local".to_owned(),
@@ -192,13 +191,13 @@ impl Access {
     }
 }
 
-/// Looks at the policy directory `dir` as [`Access::load`] would, and tells everything found.
+/// Checks the policy directory `dir` as [`Access::load`] would.
 pub fn check(dir: &Path) -> PolicyReport {
     load::load(&Source::Directory(dir.to_owned())).1
 }
 
-/// The names under which policy knows `actor`. What could be mistaken for something else (a user
-/// who is called like a role) is left out; everybody is `default` too.
+/// The names under which policy knows `actor`. Leaves out a name that policy could mistake (a user
+/// named like a role); everybody is `default` too.
 fn names_of(actor: &Actor) -> Vec<String> {
     let own = Some(&actor.name)
         .filter(|name| lines::is_user(name) && *name != GUEST)

@@ -6,7 +6,7 @@
 use super::files::{MODEL, shipped};
 use super::problem::Problem;
 
-/// What stands where: section, key, and the value it must have (the matcher's is free).
+/// Section, key, and the required value; the matcher is free.
 const DEFINITIONS: [(&str, &str, Option<&str>); 6] = [
     (
         "request_definition",
@@ -34,8 +34,8 @@ pub(super) struct PolicyModel {
     /// Section letter, key, value.
     pub definitions: Vec<(String, String, String)>,
     pub matcher_line: u32,
-    /// Whether the matcher is the shipped one, of which is known that it compares projects and
-    /// environments by nothing but their names; so lines of other projects can be left out.
+    /// Whether the matcher is the shipped one, which compares projects and environments only by name;
+    /// then lines of other projects can be left out.
     pub standard: bool,
 }
 

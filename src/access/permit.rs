@@ -1,4 +1,4 @@
-//! The proof that somebody may do something.
+//! The permit: the proof that somebody may do something.
 
 use crate::domain::{Action, Actor, Instant, PolicyLine, Resource};
 
@@ -51,9 +51,8 @@ impl Permit {
         &self.line
     }
 
-    /// Whether this permit was given for exactly this action on this resource, or was given to
-    /// somebody who may administer everything. For the function that takes it to make sure that
-    /// it was handed the right one.
+    /// Whether this permit is for exactly this action on this resource, or for administering
+    /// everything. A function that takes a permit checks with this that it got the right one.
     pub fn covers(&self, action: Action, resource: &Resource) -> bool {
         let administers = self.action == Action::Administer && self.resource == Resource::Everything;
         administers || (self.action == action && self.resource == *resource)

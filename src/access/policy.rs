@@ -20,14 +20,14 @@ const KEPT_ANSWERS: usize = 100_000;
 /// How far ahead the next instant at which something would be allowed is looked for, in days.
 const DAYS_AHEAD: u16 = 60;
 
-/// What was decided, with the place of the rule that did.
+/// A decision, with the index of the rule behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// This rule allows it.
     Allowed(usize),
     /// No rule allows it.
     Silent,
-    /// This rule denies it; or none could be asked, which is a denial too.
+    /// This rule denies it; `None`: casbin failed, which is a denial too.
     Denied(Option<usize>),
 }
 
@@ -51,8 +51,7 @@ pub(super) struct Policy {
     open: Mutex<(i64, Arc<str>)>,
 }
 
-/// What the policy names. To the shipped matcher all names that it does not name are the same, so
-/// that they share answers.
+/// The names in the policy. The shipped matcher treats all other names alike, so they share answers.
 struct Named {
     all_differ: bool,
     subjects: HashSet<String>,
@@ -219,8 +218,8 @@ impl Policy {
         }
     }
 
-    /// The rules that speak to a question; `None` when casbin failed, which the probing at loading
-    /// makes unlikely.
+    /// The rules that match a question; `None` when casbin failed, which the probes at loading make
+    /// unlikely.
     fn rules_for(&self, name: &str, action: Action, resource: &Resource, open: &str) -> Option<Vec<usize>> {
         let question = Question {
             subject: name,

@@ -1,4 +1,4 @@
-//! What is wrong with a policy directory, told by file and line.
+//! Problems of a policy directory, by file and line.
 //!
 //! Every check adds to one list instead of stopping at the first fault, because a sysadmin who
 //! mends a file wants to see all of it at once.
@@ -28,7 +28,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A fault that keeps the policy from taking effect.
+    /// A problem that keeps the policy from taking effect.
     pub(super) fn error(file: &str, line: u32, message: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
@@ -38,7 +38,7 @@ impl Problem {
         }
     }
 
-    /// A fault that is only told.
+    /// A problem that is only reported.
     pub(super) fn warning(file: &str, line: u32, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
@@ -59,7 +59,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What looking at a policy directory found.
+/// The result of checking a policy directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicyReport {
     /// By file, then by line.

@@ -1,4 +1,4 @@
-//! Looks at the lines of a policy together: circles, roles that nobody has, roles that say nothing.
+//! Checks the lines of a policy together: circles, roles that nobody has, roles without rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ pub(super) fn check(lines: &PolicyLines, problems: &mut Vec<Problem>) {
     }
 }
 
-/// What each name leads to.
+/// The names that each name links to.
 type Next<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 /// Finds links that lead back to where they began, and chains that are too long.

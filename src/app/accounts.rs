@@ -108,9 +108,6 @@ pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: 
 }
 
 /// Disables or enables an account; does nothing when it already is.
-///
-/// # Errors
-/// Not found.
 pub async fn set_disabled(store: &Store, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
     demand_administer(permit)?;
     let change = store.change(permit, permit.at()).await?;

@@ -95,9 +95,6 @@ pub async fn now(app: &App, actor: &Actor) -> Result<Activity> {
 
 /// The position of a deployment in the queue, with what `actor` may know of those before it; `None`
 /// when it is not queued.
-///
-/// # Errors
-/// Of the store.
 pub async fn turn(app: &App, actor: &Actor, id: DeploymentId) -> Result<Option<Turn>> {
     let order = queue::waiting(&app.store).await?;
     let Some((position, (_, others))) = (1..).zip(&order).find(|(_, (one, _))| *one == id) else {

@@ -43,14 +43,11 @@ impl FromStr for BalancerKind {
     }
 }
 
-/// A balancer as it is to be: the command to add or change one.
+/// The command to add or change a balancer. Its fields are those of [`Balancer`].
 #[derive(Debug, Clone)]
 pub struct BalancerSpec {
-    /// See [`Balancer::name`].
     pub name: Name,
-    /// See [`Balancer::kind`].
     pub kind: BalancerKind,
-    /// See [`Balancer::endpoints`].
     pub endpoints: Vec<String>,
 }
 
@@ -77,18 +74,12 @@ pub async fn list(app: &App, permit: &Permit) -> Result<Vec<Balancer>> {
 }
 
 /// A balancer by its id.
-///
-/// # Errors
-/// Not found.
 pub async fn by_id(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer> {
     demand_everything(permit)?;
     balancers::by_id(&app.store, id).await
 }
 
 /// Adds a balancer.
-///
-/// # Errors
-/// Complaints about fields.
 pub async fn add(app: &App, permit: &Permit, spec: BalancerSpec) -> Result<Balancer> {
     demand_everything(permit)?;
     let balancer = spec.check(app, BalancerId(0), Value::Null)?;
@@ -102,9 +93,6 @@ pub async fn add(app: &App, permit: &Permit, spec: BalancerSpec) -> Result<Balan
 }
 
 /// Changes a balancer; the same command again changes nothing.
-///
-/// # Errors
-/// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, id: BalancerId, spec: BalancerSpec) -> Result<Balancer> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;

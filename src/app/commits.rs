@@ -169,18 +169,12 @@ pub async fn list(
 }
 
 /// The newest commits of an environment's branch, to choose from.
-///
-/// # Errors
-/// As [`list`].
 pub async fn recent(app: &App, project: &Project, branch: &BranchName) -> Result<Vec<CommitInfo>> {
     let page = app.mirror(project)?.commits(branch, None, RECENT).await?;
     Ok(page.commits)
 }
 
 /// The branches of a project, the freshest first.
-///
-/// # Errors
-/// Not fetched, empty.
 pub async fn branches(app: &App, project: &Project) -> Result<Vec<Branch>> {
     Ok(app.mirror(project)?.branches().await?)
 }

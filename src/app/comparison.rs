@@ -68,9 +68,6 @@ pub async fn compare(
 }
 
 /// The first `limit` files that differ between two compared commits, without their lines.
-///
-/// # Errors
-/// Those of the mirror.
 pub async fn changed_files(
     app: &App,
     project: &Project,

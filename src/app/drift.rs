@@ -29,11 +29,8 @@ const AT_ONCE: usize = 8;
 /// What is wrong in one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
-    /// The project's name.
     pub project: String,
-    /// The environment's name.
     pub environment: String,
-    /// What is wrong, as sentences.
     pub sentences: Vec<String>,
 }
 
@@ -151,9 +148,6 @@ async fn ask(
 }
 
 /// The environments that drift now.
-///
-/// # Errors
-/// Of the store.
 pub async fn report(app: &App) -> Result<Vec<Drift>> {
     let mut known = Known::of_all(app).await?;
     let projects = projects::list(&app.store).await?;

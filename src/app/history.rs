@@ -109,9 +109,6 @@ pub async fn find(
 }
 
 /// The deployments that match `filter` among those that may be seen.
-///
-/// # Errors
-/// Of the store.
 pub async fn within(
     app: &App,
     visible: &Visible,

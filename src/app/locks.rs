@@ -114,9 +114,6 @@ pub async fn lift(app: &App, actor: &Actor, id: LockId) -> Result<()> {
 }
 
 /// The locks in force that `actor` may see, oldest first.
-///
-/// # Errors
-/// Of the store.
 pub async fn list(app: &App, actor: &Actor) -> Result<Vec<LockView>> {
     let mut seen = Vec::new();
     for lock in locks::in_force(&app.store, app.now()).await? {

@@ -197,9 +197,6 @@ impl Logins {
 
 /// The present account of a session. `None` when the account was deleted or disabled, or its
 /// password was changed since.
-///
-/// # Errors
-/// When the store cannot be read.
 pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Result<Option<User>> {
     let Some((user, Some(hash))) = find(&app.store, name).await? else {
         return Ok(None);
@@ -209,9 +206,6 @@ pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Res
 }
 
 /// Records a logout.
-///
-/// # Errors
-/// When the store cannot be written.
 pub async fn logged_out(app: &App, actor: &Actor, now: Instant) -> Result<()> {
     record(&app.store, done(actor, EventKind::Logout), now).await
 }

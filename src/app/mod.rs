@@ -111,9 +111,6 @@ impl App {
     }
 
     /// Starts to carry out deployments.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub async fn start(&self) -> Result<()> {
         self.engine.start().await
     }

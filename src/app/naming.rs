@@ -23,9 +23,6 @@ pub enum Choice {
 }
 
 /// The project and environment of these names.
-///
-/// # Errors
-/// Not found.
 pub async fn place(app: &App, project: &str, environment: &str) -> Result<(Project, Environment)> {
     let project = projects::by_name(&app.store, project).await?;
     let environment = environments::by_name(&app.store, project.id, environment).await?;
@@ -63,9 +60,6 @@ pub fn resource_then(deployment: &Deployment) -> Resource {
 
 /// The resource of a deployment by its present names; by the former ones when its environment was
 /// deleted.
-///
-/// # Errors
-/// Of the store.
 pub async fn resource_now(app: &App, deployment: &Deployment) -> Result<Resource> {
     if deployment.environment_id.is_none() || deployment.project_id.is_none() {
         return Ok(resource_then(deployment));

@@ -30,9 +30,6 @@ pub struct Row {
 
 /// The projects that `actor` may see and that `search` finds: in their name, their description,
 /// or as the first digits of a commit that runs somewhere. An empty search finds all.
-///
-/// # Errors
-/// Of the store.
 pub async fn overview(app: &App, actor: &Actor, search: &str) -> Result<Overview> {
     let search = search.trim().to_lowercase();
     let mut known = Known::of_all(app).await?;

@@ -38,9 +38,6 @@ pub struct ProjectView {
 }
 
 /// A project for somebody who may view it.
-///
-/// # Errors
-/// Not found; forbidden.
 pub async fn project(app: &App, actor: &Actor, name: &str) -> Result<ProjectView> {
     let project = projects::by_name(&app.store, name).await?;
     let whole = Resource::Project(project.name.to_string());
@@ -92,9 +89,6 @@ pub struct EnvironmentView {
 }
 
 /// An environment for somebody who may view it.
-///
-/// # Errors
-/// Not found; forbidden.
 pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) -> Result<EnvironmentView> {
     let (project, environment) = find(app, project, name).await?;
     let here = resource(&project, &environment);

@@ -17,9 +17,6 @@ pub struct PlanPreview {
 
 /// The plan for deploying to the servers of `choice`, by `strategy` or the environment's own, for
 /// somebody who may view the environment.
-///
-/// # Errors
-/// Not found; forbidden.
 pub async fn preview(
     app: &App,
     actor: &Actor,

@@ -89,9 +89,6 @@ pub struct Acts {
 
 /// The present deployment, without a permission check: for what is rendered once and sent to viewers
 /// who were checked when they connected.
-///
-/// # Errors
-/// Not found.
 pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let mut servers = deployments::servers(&app.store, id).await?;
@@ -142,9 +139,6 @@ async fn usual(app: &App, deployment: &Deployment) -> Result<Option<TimeDelta>> 
 }
 
 /// The deployment, for whoever may view it.
-///
-/// # Errors
-/// Not found; forbidden.
 pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched, Acts)> {
     let watched = now(app, id).await?;
     app.permit(actor, Action::View, &resource_then(&watched.deployment))
@@ -244,9 +238,6 @@ async fn promote_to(app: &App, actor: &Actor, project: &str, here: &Environment)
 }
 
 /// The last other commit that succeeded in the environment before this deployment.
-///
-/// # Errors
-/// Of the store.
 pub async fn before(app: &App, deployment: &Deployment) -> Result<Option<CommitId>> {
     let found = deployments::previous_succeeded(&app.store, deployment.id).await?;
     Ok(found.map(|deployment| deployment.commit))
@@ -257,9 +248,6 @@ pub const SEARCHED: usize = 100_000;
 
 /// At most `limit` lines of a deployment's log from line `from` on, for a stream whose viewer was
 /// judged when it was opened and is judged again while it lasts.
-///
-/// # Errors
-/// Of the store.
 pub async fn lines(
     app: &App,
     id: DeploymentId,
@@ -271,9 +259,6 @@ pub async fn lines(
 }
 
 /// At most `limit` lines of a deployment's log, in order, for whoever may view it.
-///
-/// # Errors
-/// Not found; forbidden.
 pub async fn log_window(
     app: &App,
     actor: &Actor,

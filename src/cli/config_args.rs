@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::outcome::CommandFailure;
 use crate::config::{self, Config, ENV_PREFIX};
 
-/// Read when no `--config` is given and it is there.
+/// The default file, read if it exists.
 const CONFIG_FILE: &str = "/etc/deployer/deployer.toml";
 
 /// Where the configuration is.
@@ -14,7 +14,7 @@ const CONFIG_FILE: &str = "/etc/deployer/deployer.toml";
 pub(super) struct ConfigArgs {
     /// The configuration file [default: /etc/deployer/deployer.toml, if there is one].
     ///
-    /// Variables such as DEPLOYER__HTTP__BIND win over it.
+    /// Variables such as DEPLOYER__HTTP__BIND override it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ impl ConfigArgs {
     }
 }
 
-/// An environment as text. What is not text concerns us only where it would set a key of ours.
+/// The environment as text. A variable that is not text is an error only if it would set a key.
 fn variables(
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, config::Error> {

@@ -1,4 +1,4 @@
-//! The data directory and the store, made ready for a command.
+//! Opens the data directory and the store for a command.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -11,10 +11,10 @@ use crate::config::Config;
 use crate::domain::{Error, Result};
 use crate::store::{Store, StoreOptions};
 
-/// Nobody else's business: mirrors hold sources, the database holds password hashes.
+/// For our user only: mirrors hold sources, the database holds password hashes.
 const PRIVATE: u32 = 0o700;
 
-/// Makes `dir`, private to us, unless it is there. The directory above must exist.
+/// Creates `dir`, private to us, unless it exists. Its parent must exist.
 pub(super) fn make_private(dir: &Path) -> Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -34,13 +34,13 @@ pub(super) async fn open(config: &Config) -> Result<Store> {
     Store::open(config.store_url().expose(), StoreOptions::default()).await
 }
 
-/// Opens the store to read from it, if there is one; makes and changes nothing.
+/// Opens the store for reading, if it exists. Creates and changes nothing.
 pub(super) async fn open_existing(config: &Config) -> Result<Option<Store>> {
     Store::open_existing(config.store_url().expose(), StoreOptions::default()).await
 }
 
-/// Opens the store with its schema up to date. An outdated one is brought up to date, unless a
-/// server is at work on it, which would meet a schema it does not know.
+/// Opens the store and brings its schema up to date. Refuses that while a server uses the store,
+/// because the server would not know the new schema.
 pub(super) async fn open_current(config: &Config) -> Result<Store, CommandFailure> {
     let store = open(config).await?;
     if !store.pending_migrations().await?.is_empty() {
@@ -52,7 +52,7 @@ pub(super) async fn open_current(config: &Config) -> Result<Store, CommandFailur
 
 /// The permit of the person who runs this command, for the audit log.
 pub(super) fn operator() -> Permit {
-    // A person who can run this can read and write the database too, so a check would stop nobody.
+    // Whoever can run this can also write the database, so a check would stop nobody.
     let named = ["SUDO_USER", "LOGNAME", "USER"]
         .iter()
         .find_map(|name| std::env::var(name).ok());

@@ -26,7 +26,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
-    // People who try the demo want to read the logins, not a line per request.
+    // The logins must not drown in a line per request.
     let mut log = Config::default().log;
     log.filter = "warn".to_owned();
     telemetry::start(&log);

@@ -1,4 +1,4 @@
-//! `deployer migrate`: brings the database's schema up to date, or tells whether it is.
+//! `deployer migrate`: brings the database's schema up to date, or checks whether it is.
 
 use super::config_args::ConfigArgs;
 use super::data;
@@ -9,10 +9,10 @@ const UP_TO_DATE: &str = "The schema is up to date.";
 
 /// Bring the database's schema up to date.
 ///
-/// “serve” does this by itself at its start; this command is for doing it beforehand.
+/// “serve” does this at its start; this command does it beforehand.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Change nothing; tell what would be changed, and exit with 1 if that is anything.
+    /// Change nothing; print what would be changed, and exit with 1 if there is anything.
     #[arg(long)]
     check: bool,
     #[command(flatten)]

@@ -1,8 +1,8 @@
 //! The command line: one file per command, each a few lines that call the library and print the
 //! result.
 //!
-//! What was asked for goes to standard output, everything else to standard error. The exit code is
-//! 0 when it went well, 1 when it did not, 2 when the command line or the configuration is wrong.
+//! Results go to standard output, everything else to standard error. The exit code is 0 for success,
+//! 1 for failure, 2 for a wrong command line or configuration.
 
 use std::process::ExitCode;
 
@@ -48,7 +48,7 @@ enum Command {
     SshCheck(ssh_check::Args),
 }
 
-/// Does what the command line says.
+/// Runs the command of the command line.
 pub fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
     let done = tokio::runtime::Runtime::new()
@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
         })
         .and_then(|runtime| {
             let done = runtime.block_on(run(command));
-            // A prompt or a slow disk that is still being read must not keep us from ending.
+            // A prompt or a slow disk that is still being read must not delay the exit.
             runtime.shutdown_background();
             done
         });

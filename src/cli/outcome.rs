@@ -1,4 +1,4 @@
-//! What a command tells: lines on standard output, and why it failed.
+//! The output of commands: results on standard output, and why a command failed.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use crate::config;
 use crate::domain::{Error, ErrorKind};
 
-/// Why a command did not do what it should.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) enum CommandFailure {
     /// The configuration is wrong.
     Config(config::Error),
-    /// It did not work.
+    /// The command failed.
     Failed(Error),
     /// The result is bad, and was printed already.
     Printed,
@@ -53,7 +53,7 @@ impl fmt::Display for CommandFailure {
     }
 }
 
-/// The causes of an error that say more than its sentence. Wrong input has none worth telling.
+/// The causes of an error that say more than its sentence; none for wrong input.
 fn causes(error: &Error) -> Vec<String> {
     if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal) {
         return Vec::new();
@@ -70,7 +70,7 @@ fn causes(error: &Error) -> Vec<String> {
     told.split_off(1)
 }
 
-/// Writes a line to standard output. A reader that went away (`| head`) is no fault of ours.
+/// Writes a line to standard output. Ignores a reader that went away (`| head`).
 pub(super) fn say(line: impl fmt::Display) {
     _ = writeln!(io::stdout(), "{line}");
 }

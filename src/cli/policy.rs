@@ -9,12 +9,12 @@ use super::outcome::{CommandFailure, say};
 use crate::access;
 use crate::domain::Error;
 
-/// Look at the policy files.
+/// Check the policy files.
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Check all policy files and run their tests.
     ///
-    /// Tells every fault as file:line: reason. A policy with faults never takes effect; the one in
+    /// Prints every problem as file:line: reason. A policy with errors never takes effect; the one in
     /// force stays.
     Check {
         /// The directory with model.conf, policy.csv, calendar.toml and tests.toml

@@ -48,7 +48,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     done
 }
 
-/// Tells of keys that cannot be used. No reason not to start: others may do.
+/// Warns about keys that cannot be used. Others may work, so the start goes on.
 async fn tell_of_keys(config: &Config) {
     let files = [
         ("ssh.key_files", &config.ssh.key_files),
@@ -65,8 +65,7 @@ async fn tell_of_keys(config: &Config) {
     }
 }
 
-/// The policy. A broken one stops the start: there is no last good one to fall back on, and a
-/// server nobody may use helps nobody.
+/// Loads the policy. A broken one stops the start, because there is no last good one to fall back on.
 fn access(config: &Config) -> Result<Access, CommandFailure> {
     let Some(dir) = &config.access.policies else {
         return Ok(Access::builtin());

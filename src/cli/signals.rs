@@ -1,14 +1,14 @@
-//! The signals on which the program ends in good order.
+//! The signals on which the program stops cleanly.
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::domain::{Error, Result};
 
-/// Comes true at a SIGTERM (systemd), a SIGINT (Ctrl-C) or a SIGHUP (the terminal is gone). The last
-/// is left alone where whoever started us had that ignored (nohup).
+/// Resolves at a SIGTERM (systemd), a SIGINT (Ctrl-C) or a SIGHUP (the terminal closed). SIGHUP stays
+/// ignored where the parent ignored it (nohup).
 ///
 /// # Errors
-/// When the system does not let us listen.
+/// When signals cannot be listened for.
 pub(super) fn stop() -> Result<impl Future<Output = ()>> {
     let no_signals = |cause| Error::unavailable("The system tells us of no signals.").because(cause);
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
@@ -32,7 +32,7 @@ pub(super) fn stop() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Whether this process was started with the signal ignored, as the kernel tells.
+/// Whether this process was started with the signal ignored, according to the kernel.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

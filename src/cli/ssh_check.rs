@@ -1,4 +1,4 @@
-//! `deployer ssh-check`: reaches a server, holds its host key against the trusted one, and logs in.
+//! `deployer ssh-check`: connects to a server, compares its host key with the trusted one, and logs in.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -13,9 +13,9 @@ use crate::domain::{self, Error, HostKey, Result, Server};
 use crate::ssh::{self, Captured, Command, Endpoint, Exit, Options, Pool, Run};
 use crate::store::servers;
 
-/// How much of what the server prints is kept: a login banner is all there should be.
+/// How much of the server's output is kept; there should be no more than a login banner.
 const MOST_OUTPUT: usize = 64 * 1024;
-/// How much of that is repeated when the command failed.
+/// How much of that an error repeats.
 const TOLD_OUTPUT: usize = 200;
 
 /// Connect to a server as the deployer would: look at its host key, then log in and run a command.
@@ -69,7 +69,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     Ok(())
 }
 
-/// The servers of the store that have this address and port and a key to show, one for each key.
+/// The servers of the store with this address and port and a trusted key, one per key.
 async fn trusted(config: &Config, args: &Args) -> Result<Vec<Server>> {
     let Some(store) = data::open_existing(config).await? else {
         return Ok(Vec::new());
@@ -90,7 +90,7 @@ async fn trusted(config: &Config, args: &Args) -> Result<Vec<Server>> {
     Ok(found)
 }
 
-/// Whether two ways of writing a host are the same one; names are not looked up.
+/// Whether two hosts are written alike. Looks no name up.
 fn is_same_host(one: &str, other: &str) -> bool {
     match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
         (Ok(one), Ok(other)) => one == other,
@@ -98,7 +98,7 @@ fn is_same_host(one: &str, other: &str) -> bool {
     }
 }
 
-/// The way to a server nobody has trusted yet, with the key that it shows now.
+/// The endpoint of a server without a trusted key, with the key that it shows now.
 async fn believed(args: &Args, user: &str, asking: String, options: &Options) -> Result<Endpoint> {
     let key = ssh::fetch_host_key(&args.host, args.port, options.connect_timeout)
         .await
@@ -144,7 +144,7 @@ async fn asked(pool: &Pool, endpoint: &Endpoint, limit: std::time::Duration) -> 
     Err(runs_nothing(endpoint, &captured))
 }
 
-/// The key was accepted, but nothing can be done with the account.
+/// The login succeeded, but the account runs no commands.
 fn runs_nothing(endpoint: &Endpoint, captured: &Captured) -> Error {
     let ended = match &captured.exit {
         Exit::Code(code) => format!("exited with status {code}"),

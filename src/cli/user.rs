@@ -16,7 +16,7 @@ use crate::store;
 /// What they may do is written in the policy files; see “deployer policy check”.
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Add a user; asks for the password unless told otherwise.
+    /// Add a user; asks for the password unless an option gives it.
     Add {
         /// The name they log in with and that policy lines use.
         name: String,
@@ -31,7 +31,7 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Give a user another password; asks for it unless told otherwise.
+    /// Give a user another password; asks for it unless an option gives it.
     Passwd {
         /// Whose.
         name: String,
@@ -45,14 +45,14 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Shut a user out. Their history stays.
+    /// Disable an account. Its history stays.
     Disable {
         /// Whom.
         name: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Let a user in again.
+    /// Enable an account again.
     Enable {
         /// Whom.
         name: String,
@@ -68,7 +68,7 @@ pub(super) struct PasswordArgs {
     /// Read the password from the first line of standard input.
     #[arg(long)]
     password_stdin: bool,
-    /// Make a password up and print it.
+    /// Generate a password and print it.
     #[arg(long)]
     generate: bool,
 }
@@ -152,7 +152,7 @@ impl PasswordArgs {
         Ok(password)
     }
 
-    /// Tells a password that nobody but us knows, once it is the one.
+    /// Prints a generated password.
     fn tell(&self, password: &str) {
         if self.generate {
             say(format_args!("Password: {password}"));

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, told by file and line or by variable.
+//! Problems of a configuration, by file and line or by variable.
 
 use std::fmt;
 use std::io;
@@ -30,7 +30,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigProblem {
     /// Where.
@@ -51,7 +51,7 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// Everything that is wrong; never empty.
+/// All problems; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// By place.

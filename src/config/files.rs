@@ -1,9 +1,8 @@
-//! Reads a configuration from its file and looks whether the directories and files that it names
-//! can be there.
+//! Reads a configuration from its file and checks the directories and files that it names.
 //!
 //! Only settings that are not defaults are checked, and the data directory; the other defaults lie inside it.
-//! Directories of ours are made when needed, so it is their parent that has to exist: a typo in a
-//! path would otherwise quietly begin an empty life elsewhere.
+//! Directories are created when needed, but their parent has to exist: otherwise a typo in a path
+//! would quietly start with an empty database elsewhere.
 
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,12 @@
-//! The configuration: a TOML file, and over it the environment.
+//! The configuration: a TOML file, overridden by the environment.
 //!
 //! There is one struct per concern in `sections`, each key with its type, default and check. The
-//! `reader` takes each key from the environment (`DEPLOYER__HTTP__BIND`) or else from the file or
-//! else its default, and what nobody took afterwards is unknown, which is an error: a typo must not
-//! silently mean the default. All problems are collected and told at once, each with the file and
-//! line or the variable's name.
+//! `reader` takes each key from the environment (`DEPLOYER__HTTP__BIND`), else from the file, else its
+//! default. Keys left over are unknown, which is an error: a typo must not silently mean the default.
+//! All problems are reported at once, each with the file and line or the variable's name.
 //!
 //! `deployer.sample.toml` is the reference documentation. A test loads it, compares it with the
-//! defaults and sees to it that every key stands there.
+//! defaults and checks that it has every key.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +27,7 @@ pub use self::sections::{Access, Balancer, Drift, Engine, Git, Http, Log, Maskin
 pub use self::values::{LogFormat, Secret};
 pub use crate::domain::Network;
 
-/// Where everything lives that the deployer writes, unless set.
+/// The default directory for everything that the deployer writes.
 pub const DATA_DIR: &str = "/var/lib/deployer";
 
 /// Everything that can be configured.
@@ -36,23 +35,23 @@ pub const DATA_DIR: &str = "/var/lib/deployer";
 pub struct Config {
     /// The directory under which mirrors, exports and the SQLite file live unless set.
     pub data_dir: PathBuf,
-    /// Speaking HTTP.
+    /// The HTTP server.
     pub http: Http,
-    /// Remembering.
+    /// The database.
     pub store: Store,
     /// Git remotes and our mirrors of them.
     pub git: Git,
     /// Connections to servers.
     pub ssh: Ssh,
-    /// Speaking to balancers.
+    /// Connections to balancers.
     pub balancer: Balancer,
-    /// Doing deployments.
+    /// Carrying out deployments.
     pub engine: Engine,
-    /// Asking servers what they run.
+    /// Drift: asking servers what they run.
     pub drift: Drift,
-    /// Who may do what.
+    /// Policy.
     pub access: Access,
-    /// What the deployer tells about itself.
+    /// The deployer's own log.
     pub log: Log,
     /// Secrets that no log line may show.
     pub masking: Masking,
@@ -65,7 +64,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// As [`Config::load`] for a file's `text`, without a look at the disk.
+    /// As [`Config::load`] for a file's `text`, without access to the disk.
     ///
     /// # Errors
     /// Every problem found in the text and the variables.
@@ -139,7 +138,7 @@ impl Config {
         }
     }
 
-    /// Whether people reach us over https, and cookies may demand it.
+    /// Whether people use https, so that cookies may demand it.
     pub fn is_https(&self) -> bool {
         self.http
             .public_url
@@ -153,7 +152,7 @@ fn sqlite_in(data_dir: &Path) -> String {
     format!("sqlite://{}", data_dir.join("deployer.sqlite").display())
 }
 
-/// A question mark ends the path in the address of the database that lies in the data directory.
+/// Refuses a question mark, which would end the path in the address of the SQLite file.
 fn within_an_address(data_dir: &Path) -> Result<(), String> {
     match sqlite_in(data_dir).parse::<DatabaseUrl>() {
         Ok(_) => Ok(()),

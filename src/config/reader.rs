@@ -1,4 +1,4 @@
-//! Takes keys out of the environment and a TOML document, and complains about what is left.
+//! Takes keys from the environment and a TOML document, and complains about what is left.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::error::{ConfigProblem, Error, Origin};
 use super::values::Value;
 
-/// What every variable that sets a key begins with. Two underscores separate, because keys have
-/// single ones, and so scripts' variables (`DEPLOYER_COMMIT`) are never mistaken for ours.
+/// The prefix of variables that set keys. Two underscores separate sections, because keys contain
+/// single ones; so variables of scripts (`DEPLOYER_COMMIT`) are no keys.
 pub const ENV_PREFIX: &str = "DEPLOYER__";
 
 /// The sources of a configuration while they are read.
@@ -17,9 +17,9 @@ pub const ENV_PREFIX: &str = "DEPLOYER__";
 pub(super) struct KeyReader<'a> {
     file: String,
     text: &'a str,
-    /// What of the document nobody took yet.
+    /// The rest of the document that no key has taken yet.
     sections: DeTable<'a>,
-    /// What of the environment nobody took yet.
+    /// The rest of the environment that no key has taken yet.
     variables: BTreeMap<String, String>,
     /// Every key asked for, with the place its value came from.
     places: BTreeMap<(String, String), Origin>,
@@ -53,9 +53,9 @@ impl<'a> KeyReader<'a> {
         reader
     }
 
-    /// The value of a key: of its variable, or else of the file, or else `default`. A value that
-    /// cannot be read or that `check` does not like becomes a problem, and the default stands in
-    /// so that reading goes on. The section “” is the top of the document.
+    /// The value of a key: from its variable, else from the file, else `default`. A value that cannot
+    /// be read or fails `check` becomes a problem, and reading continues with the default. The section
+    /// “” is the top of the document.
     pub(super) fn take<T: Value>(
         &mut self,
         section: &str,
@@ -123,7 +123,7 @@ impl<'a> KeyReader<'a> {
         self.places.keys().cloned().collect()
     }
 
-    /// Complains about what nobody took.
+    /// Complains about keys that are left.
     ///
     /// # Errors
     /// All problems, if there is any.

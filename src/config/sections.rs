@@ -1,5 +1,5 @@
-//! One struct per concern. Each key stands here once, with its type, its default and its check;
-//! how to use it is told to sysadmins in `deployer.sample.toml`.
+//! One struct per concern. Each key is here once, with its type, default and check;
+//! `deployer.sample.toml` documents it for sysadmins.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -35,19 +35,19 @@ macro_rules! sections {
 }
 
 sections! {
-    /// Speaking HTTP.
+    /// The HTTP server.
     "http" Http {
         /// Where we listen.
         bind: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080), real_port;
         /// The address people use; decides links in mails and whether cookies demand https.
         public_url: Option<Url> = None, web_address;
-        /// Proxies whose word on the client's address is taken.
+        /// Proxies that are trusted to name the client's address.
         trusted_proxies: Vec<Network> = Vec::new(), any;
         /// Days after which an unused login ends.
         session_days: u32 = 14, within::<1, 365>;
     }
 
-    /// Remembering.
+    /// The database.
     "store" Store {
         /// The database; `None`: an SQLite file in the data directory.
         url: Option<Secret> = None, database;
@@ -79,7 +79,7 @@ sections! {
         use_agent: bool = false, any;
         /// Limit for name lookup, TCP, key exchange and login together.
         connect_timeout: Duration = Duration::from_secs(10), some_time;
-        /// Silence after which a server is asked whether it still lives.
+        /// Silence after which a server is asked for a sign of life.
         keepalive: Duration = Duration::from_secs(15), some_time;
         /// A connection without a running command is closed after this.
         idle_timeout: Duration = Duration::from_secs(300), some_time;
@@ -89,7 +89,7 @@ sections! {
         max_new_connections: u32 = 6, within::<1, 1000>;
     }
 
-    /// Speaking to balancers.
+    /// Connections to balancers.
     "balancer" Balancer {
         /// A file of lines `https://user:password@host:port`, for statistics pages.
         credentials: Option<PathBuf> = None, absolute_if_set;
@@ -97,37 +97,37 @@ sections! {
         certificates: Option<PathBuf> = None, absolute_if_set;
     }
 
-    /// Doing deployments.
+    /// Carrying out deployments.
     "engine" Engine {
-        /// Deployments done at once by this instance.
+        /// Deployments that this instance carries out at once.
         workers: u32 = 4, within::<1, 256>;
         /// Where commits are exported to; `None`: in the data directory.
         work_dir: Option<PathBuf> = None, absolute_if_set;
-        /// How long a deployment stays ours without a sign of life.
+        /// How long a claimed deployment stays this instance's without a sign of life.
         lease: Duration = Duration::from_secs(20), lease;
     }
 
-    /// Asking servers what they run.
+    /// Drift: asking servers what they run.
     "drift" Drift {
         /// Whether they are asked at all.
         watch: bool = true, any;
         /// Time between two rounds.
         every: Duration = Duration::from_secs(300), some_time;
-        /// A release younger than this is not judged yet.
+        /// A release younger than this is not checked yet.
         settled: Duration = Duration::from_secs(1800), some_time;
     }
 
-    /// Who may do what.
+    /// Policy.
     "access" Access {
         /// The directory of the policy files; `None`: the policy shipped inside the program.
         policies: Option<PathBuf> = None, absolute_if_set;
     }
 
-    /// What the deployer tells about itself.
+    /// The deployer's own log.
     "log" Log {
         /// For people or for machines.
         format: LogFormat = LogFormat::Text, any;
-        /// What is told: a level, or `module=level` pairs, separated by commas.
+        /// What is logged: a level, or `module=level` pairs, separated by commas.
         filter: String = "info".to_owned(), filter;
     }
 
@@ -161,13 +161,13 @@ fn web_address(url: &Option<Url>) -> Result<(), String> {
     Ok(())
 }
 
-/// What the store will be able to open.
+/// Refuses an address that the store cannot open.
 fn database(url: &Option<Secret>) -> Result<(), String> {
     url.as_ref()
         .map_or(Ok(()), |url| url.expose().parse::<DatabaseUrl>().map(drop))
 }
 
-/// Another instance takes over within 30 s, so a lease is shorter; and long enough for a busy host.
+/// Shorter than the 30 s within which another instance takes over, and long enough for a busy host.
 fn lease(time: &Duration) -> Result<(), String> {
     if (5..=30).contains(&time.as_secs()) {
         return Ok(());
@@ -175,7 +175,7 @@ fn lease(time: &Duration) -> Result<(), String> {
     Err("must be between 5s and 30s".to_owned())
 }
 
-/// What a filter may say without naming a module.
+/// The levels of a filter.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// A single word is a level: the parser would take a mistyped “inof” for a module's name.

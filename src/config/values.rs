@@ -108,7 +108,7 @@ impl Value for u32 {
     }
 }
 
-/// What a duration may be counted in, with seconds of each.
+/// The units of durations, in seconds.
 const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
 
 impl Value for Duration {
@@ -127,7 +127,7 @@ impl Value for Duration {
     }
 }
 
-/// Nothing is written as empty text.
+/// Empty text means none.
 impl<T: Value> Value for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
@@ -148,7 +148,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-/// A variable separates by commas.
+/// In a variable, commas separate the items.
 impl<T: Value> Value for Vec<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
@@ -236,7 +236,7 @@ impl Value for Network {
     }
 }
 
-/// A path must not depend on where the deployer was started.
+/// A path must not depend on the working directory.
 pub(super) fn absolute(path: &Path) -> Result<(), String> {
     if path.parent().is_none() && path.is_absolute() {
         return Err("must not be “/” itself".to_owned());
@@ -260,7 +260,7 @@ pub(super) fn all_absolute(paths: &[PathBuf]) -> Result<(), String> {
     paths.iter().try_for_each(|path| absolute(path))
 }
 
-/// No time at all is never meant.
+/// A duration of zero is always a mistake.
 pub(super) fn some_time(time: &Duration) -> Result<(), String> {
     if time.is_zero() {
         Err("must be longer than 0".to_owned())
@@ -277,7 +277,7 @@ pub(super) fn within<const LEAST: u32, const MOST: u32>(number: &u32) -> Result<
     Err(format!("must be between {LEAST} and {MOST}, not {number}"))
 }
 
-/// Everything the type holds will do.
+/// Accepts every value of the type.
 pub(super) fn any<T>(_: &T) -> Result<(), String> {
     Ok(())
 }

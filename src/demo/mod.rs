@@ -75,12 +75,12 @@ pub struct Demo {
     _lock: ServeLock,
 }
 
-/// What a demo stands on from its first moment to its last, however far its start came.
+/// What a demo needs from its first moment to its last, even when its start fails halfway.
 struct Ground {
     home: Home,
-    /// Ends what goes on in here.
+    /// Stops everything in the demo.
     stop: CancellationToken,
-    /// What writes into the directory and goes on for a while when nobody waits for it any more.
+    /// Tasks that write into the directory and may run on after nobody waits for them.
     tasks: TaskTracker,
 }
 
@@ -93,7 +93,7 @@ impl Ground {
         }))
     }
 
-    /// Ends what still goes on, and removes what is temporary.
+    /// Stops what still runs, and removes what is temporary.
     async fn clear(&self) -> Result<()> {
         self.stop.cancel();
         self.tasks.close();
@@ -102,8 +102,8 @@ impl Ground {
     }
 }
 
-/// Starts a demo, tells on standard output how to log in, and ends it when `shutdown` is
-/// cancelled, be it in the middle of the start.
+/// Starts a demo, prints how to log in, and stops it when `shutdown` is cancelled, even in the middle
+/// of the start.
 ///
 /// # Errors
 /// As [`Demo::start`]; a temporary directory that cannot be removed.
@@ -147,7 +147,7 @@ impl Demo {
         let ground = Ground::open(options.dir.as_deref())?;
         let begun = Self::begin(listener, &ground).await;
         if begun.is_err() {
-            // Why it did not begin says more than what could not be cleared away after it.
+            // Why it did not start matters more than what could not be removed.
             _ = ground.clear().await;
         }
         begun
@@ -236,7 +236,7 @@ async fn listen(bind: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// What `serve` would read from a file.
+/// The configuration that `serve` would read from a file.
 fn config(home: &Home, bound: SocketAddr) -> Config {
     let mut config = Config {
         data_dir: home.path().to_owned(),
@@ -313,7 +313,7 @@ async fn make_repositories(ground: &Ground, now: Instant) -> Result<Option<Vec<S
     })
 }
 
-/// The first start: people, projects, history, and what it left on the servers.
+/// The first start: people, projects, history, and the releases on the servers.
 async fn set_up(
     (app, store): (&App, &Store),
     ground: &Ground,
@@ -333,7 +333,7 @@ async fn set_up(
         .map_err(|cause| unusable(ground.home.path(), cause))
 }
 
-/// The demo sets itself up as an administrative command on its own host.
+/// The permit under which the demo sets itself up.
 fn operator(now: Instant) -> Permit {
     Access::local_operator(AUTHOR, now)
 }
@@ -370,7 +370,7 @@ async fn fetch_all((app, store): (&App, &Store), ground: &Ground) -> Result<()> 
     Ok(())
 }
 
-/// Whatever goes wrong here must not keep the demo down.
+/// A failure here must not stop the demo.
 async fn fetch(app: App, project: Project, stop: CancellationToken) {
     let fetched = match app.mirror(&project) {
         Ok(mirror) => mirror.fetch(&stop).await.map(drop).map_err(|e| e.to_string()),

@@ -1,7 +1,6 @@
 //! When things happened: moments of working days in the weeks before now.
 //!
-//! The same now gives the same moments; what looks like chance is a small generator with a fixed
-//! seed, so that a demo can be told of and looked at again.
+//! The same now gives the same moments: a small generator with a fixed seed makes demos repeatable.
 
 use chrono::{Datelike, Duration, Weekday};
 

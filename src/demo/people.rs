@@ -22,7 +22,7 @@ const FILE: &str = "passwords.txt";
 /// All of them.
 pub static PEOPLE: LazyLock<People> = LazyLock::new(|| data::read("people.toml"));
 
-/// Who there is.
+/// The people of the demo.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct People {
@@ -76,9 +76,6 @@ pub struct Credentials {
 }
 
 /// The passwords kept in `dir`, or new ones, which are then kept there.
-///
-/// # Errors
-/// When the file cannot be read or written.
 pub fn passwords(dir: &Path) -> io::Result<Vec<Credentials>> {
     let path = dir.join(FILE);
     let kept = match std::fs::read_to_string(&path) {

@@ -24,9 +24,6 @@ const AS_SHIPPED: [(&str, &str); 4] = [
 ];
 
 /// Writes the files to `dir`. What is there stays as it is: somebody may have edited it.
-///
-/// # Errors
-/// When the directory cannot be written to.
 pub fn write(dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let policy = policy();

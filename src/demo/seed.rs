@@ -8,39 +8,36 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::fleet::{FLEET, REMOTE_USER, SampleEnvironment};
+use super::fleet::{FLEET, REMOTE_USER};
 use super::past::{SampleDeployment, SampleServer};
 use super::policy;
 use super::repositories::Sample;
 use super::ssh_server::Listening;
 use super::targets::{self, Laid};
 use crate::access::Permit;
-use crate::domain::log::{Line, Stream};
 use crate::domain::server::Member;
 use crate::domain::{
-    Actor, Author, BalancerId, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Error, Event,
+    Actor, Author, BalancerId, Cluster, ClusterId, Deployment, Environment, EnvironmentId, Error, Event,
     EventKind, HostKey, Project, ProjectId, Result, Server, ServerId, Target,
 };
-use crate::store::deployments::{
-    NewDeployment, NewPart, PastDeployment, PastPart, PastStep, Terms, insert_past,
-};
+use crate::store::deployments::{NewDeployment, NewPart, PastDeployment, insert_past};
 use crate::store::releases::NewRelease;
 use crate::store::{Change, Store, clusters, environments, projects, servers};
 
-/// The ids of what is stored already, by name.
+/// Where servers and people are.
+const HERE: &str = "127.0.0.1";
+
+/// What is stored already, by name.
 #[derive(Default)]
 struct Rows {
     servers: HashMap<String, ServerId>,
     clusters: HashMap<&'static str, ClusterId>,
-    projects: HashMap<&'static str, ProjectId>,
-    environments: HashMap<(&'static str, &'static str), EnvironmentId>,
+    projects: HashMap<&'static str, Project>,
+    environments: HashMap<(&'static str, &'static str), Environment>,
 }
 
 /// Fills the store and returns what has to be on the servers, whose home directories are in
 /// `homes`.
-///
-/// # Errors
-/// Of the store.
 pub async fn fill(
     (store, operator): (&Store, &Permit),
     listening: &[Listening],
@@ -59,9 +56,17 @@ pub async fn fill(
     insert_environments(&change, &mut rows).await?;
     let mut laid: Vec<Laid> = Vec::new();
     for deployment in past {
-        let id = insert_past(&change, &to_store(deployment, &rows, homes)?).await?;
-        let (author, event) = requested(deployment, id);
-        change.also_then(author, deployment.queued_at, event);
+        let stored = to_store(deployment, &rows, homes)?;
+        let id = insert_past(&change, &stored).await?;
+        let stored = Deployment {
+            id,
+            ..stored.ended.deployment
+        };
+        let author = Author {
+            address: HERE.to_owned(),
+            ..Author::of(&stored)
+        };
+        change.also_then(author, stored.queued_at, Event::requested(&stored));
         for server in deployment.servers.iter().filter(|server| server.released) {
             laid.retain(|one| (one.server, &one.place.path) != (server.name, &deployment.place.path));
             laid.push(Laid {
@@ -78,9 +83,6 @@ pub async fn fill(
 }
 
 /// Updates a store that was filled before: the servers' ports and host keys are new at each start.
-///
-/// # Errors
-/// Of the store.
 pub async fn update_servers(store: &Store, operator: &Permit, listening: &[Listening]) -> Result<()> {
     let change = store.change(operator, operator.at()).await?;
     let known = servers::list(&change).await?;
@@ -114,7 +116,7 @@ async fn insert_server(change: &Change, operator: &Permit, listening: &Listening
     let server = Server {
         id: ServerId(0),
         name: name(&listening.name)?,
-        address: "127.0.0.1".to_owned(),
+        address: HERE.to_owned(),
         port: listening.port,
         active: listening.name != FLEET.inactive,
         host_key: None,
@@ -158,20 +160,20 @@ async fn insert_projects(change: &Change, samples: &[Sample], rows: &mut Rows) -
             method: sample.project.method,
             notify: Vec::new(),
         };
-        let id = projects::insert(change, &project).await?.id;
-        rows.projects.insert(&sample.project.name, id);
+        let project = projects::insert(change, &project).await?;
+        rows.projects.insert(&sample.project.name, project);
     }
     Ok(())
 }
 
 async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
     for place in &FLEET.environments {
-        let Some(&project_id) = rows.projects.get(place.project.as_str()) else {
+        let Some(project) = rows.projects.get(place.project.as_str()) else {
             continue;
         };
         let environment = Environment {
             id: EnvironmentId(0),
-            project_id,
+            project_id: project.id,
             name: name(&place.name)?,
             branch: checked(&place.branch)?,
             target_path: checked(&place.path)?,
@@ -186,8 +188,9 @@ async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
                 .collect(),
             options: place.options.clone(),
         };
-        let id = environments::insert(change, &environment).await?.id;
-        rows.environments.insert((&place.project, &place.name), id);
+        let environment = environments::insert(change, &environment).await?;
+        rows.environments
+            .insert((&place.project, &place.name), environment);
     }
     Ok(())
 }
@@ -195,8 +198,9 @@ async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
 fn to_store(past: &SampleDeployment, rows: &Rows, homes: &Path) -> Result<PastDeployment> {
     let unknown = || Error::internal("the demo's history names something that the demo does not have");
     let place = past.place;
-    let project_id = *rows.projects.get(place.project.as_str()).ok_or_else(unknown)?;
-    let environment_id = rows.environment(place).ok_or_else(unknown)?;
+    let project = rows.projects.get(place.project.as_str()).ok_or_else(unknown)?;
+    let names = (place.project.as_str(), place.name.as_str());
+    let environment = rows.environments.get(&names).ok_or_else(unknown)?;
     let server_id = |server: &str| rows.servers.get(server).copied().ok_or_else(unknown);
     let target = match past.only {
         None => Target::Environment,
@@ -209,62 +213,38 @@ fn to_store(past: &SampleDeployment, rows: &Rows, homes: &Path) -> Result<PastDe
     let mut releases = Vec::new();
     for server in &past.servers {
         let id = server_id(server.name)?;
-        servers.push(new_part(server, id));
+        servers.push(NewPart {
+            state: server.state,
+            previous_commit: server.previous.clone(),
+            detail: server.detail.clone(),
+            ..NewPart::new(id, server.name, server.cluster)
+        });
         if server.released {
-            releases.push(release(past, server, id, environment_id, homes));
+            releases.push(release(past, server, id, environment.id, homes));
         }
     }
-    Ok(PastDeployment {
-        asked: NewDeployment {
-            project_id,
-            environment_id,
-            project: place.project.clone(),
-            environment: place.name.clone(),
-            target,
-            branch: place.branch.clone(),
-            commit: past.commit.id.clone(),
-            commit_title: past.commit.title.clone(),
-            previous_commit: past.previous.clone(),
-            kind: past.kind,
-            actor: past.actor.to_owned(),
-            groups: Vec::new(),
-            impersonator: None,
-            reason: past.reason.to_owned(),
-            permit: policy::line_for(past.actor, past.kind, place),
-            queued_at: past.queued_at,
-            terms: Terms::default(),
-            scheduled_at: None,
-            priority: 0,
-            request_key: None,
-            servers,
-        },
+    let actor = Actor::user(past.actor, HERE);
+    let commit = past.commit.id.clone();
+    let deployment = Deployment {
+        target,
+        commit_title: past.commit.title.clone(),
+        previous_commit: past.previous.clone(),
+        kind: past.kind,
+        reason: past.reason.to_owned(),
+        permit: policy::line_for(past.actor, past.kind, place),
         state: past.state,
         phase: past.phase,
         started_at: Some(past.started_at),
-        finished_at: past.finished_at,
+        finished_at: Some(past.finished_at),
         cancelled_by: past.cancelled_by.map(str::to_owned),
         outcome: past.outcome.clone(),
-        parts: past.servers.iter().map(part).collect(),
-        steps: steps(past),
+        ..Deployment::new(project, environment, commit, &actor, past.queued_at)
+    };
+    Ok(PastDeployment {
+        ended: NewDeployment::new(deployment, servers),
+        steps: past.steps.clone(),
         releases,
     })
-}
-
-fn new_part(server: &SampleServer, server_id: ServerId) -> NewPart {
-    NewPart {
-        server_id,
-        server: server.name.to_owned(),
-        cluster: server.cluster.to_owned(),
-        skipped: None,
-    }
-}
-
-fn part(server: &SampleServer) -> PastPart {
-    PastPart {
-        state: server.state,
-        previous_commit: server.previous.clone(),
-        detail: server.detail.clone(),
-    }
 }
 
 fn release(
@@ -287,56 +267,9 @@ fn release(
     }
 }
 
-fn steps(past: &SampleDeployment) -> Vec<PastStep> {
-    let place_of = |server: &str| past.servers.iter().position(|part| part.name == server);
-    past.steps
-        .iter()
-        .map(|step| PastStep {
-            server: step.server.and_then(place_of),
-            kind: step.kind,
-            state: step.state,
-            started_at: step.times.map(|(from, _)| from),
-            finished_at: step.times.map(|(_, to)| to),
-            exit_code: step.exit_code,
-            detail: step.detail.clone(),
-            lines: step
-                .lines
-                .iter()
-                .map(|text| Line {
-                    stream: Stream::Stdout,
-                    text: text.clone(),
-                })
-                .collect(),
-        })
-        .collect()
-}
-
 fn brought_in(deployments: usize) -> Event {
     let detail = json!({ "deployments": deployments });
     Event::new(EventKind::HistoryBroughtIn, detail)
-}
-
-/// Who asked for a past deployment, and the event of it.
-fn requested(past: &SampleDeployment, id: DeploymentId) -> (Author, Event) {
-    let line = policy::line_for(past.actor, past.kind, past.place);
-    let author = Author::new(
-        &Actor::user(past.actor, "127.0.0.1"),
-        line.map(|line| line.to_string()).unwrap_or_default(),
-    );
-    let detail = json!({
-        "commit": past.commit.id.as_str(), "kind": past.kind.as_str(), "reason": past.reason,
-    });
-    let place = format!("{}/{}", past.place.project, past.place.name);
-    let event = Event::deployment(EventKind::DeploymentRequested, id, detail).about(place);
-    (author, event)
-}
-
-impl Rows {
-    fn environment(&self, place: &SampleEnvironment) -> Option<EnvironmentId> {
-        self.environments
-            .get(&(place.project.as_str(), place.name.as_str()))
-            .copied()
-    }
 }
 
 fn name(text: &str) -> Result<crate::domain::Name> {

@@ -1,5 +1,5 @@
-//! Who asks, what is asked, of what: the vocabulary of permission. The decision itself is made
-//! by the `access` module, which alone can make a permit.
+//! The vocabulary of permission: actors, actions, resources. The `access` module decides, and alone
+//! can make a permit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use super::Instant;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
-/// The name under which a push deploys by itself.
+/// The account that deploys automatically on push.
 pub const AUTO: &str = "auto";
 
 /// Who asks.
@@ -18,7 +18,7 @@ pub const AUTO: &str = "auto";
 pub struct Actor {
     /// The user name, as policy lines write it. [`GUEST`] when nobody is logged in.
     pub name: String,
-    /// Groups told by the login (single sign-on); policy writes them as `group:NAME`.
+    /// Groups from the login (single sign-on); policy writes them as `group:NAME`.
     pub groups: Vec<String>,
     /// The account that acts in the name of `name`, if any.
     pub impersonator: Option<String>,
@@ -37,7 +37,7 @@ impl Actor {
         }
     }
 
-    /// Somebody who is not logged in.
+    /// A visitor who is not logged in.
     pub fn guest(address: impl Into<String>) -> Self {
         Self::user(GUEST, address)
     }
@@ -48,7 +48,7 @@ impl Actor {
     }
 }
 
-/// What an actor may want to do.
+/// What policy can allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -62,7 +62,7 @@ pub enum Action {
     Cancel,
     /// Run a task of the project on its servers.
     Run,
-    /// Freeze an environment, or lift that.
+    /// Lock an environment, or lift a lock.
     Lock,
     /// Approve another account's deployment.
     Approve,
@@ -130,7 +130,7 @@ impl FromStr for Action {
     }
 }
 
-/// Of what it is asked.
+/// What an action is done to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Resource {
     /// The installation itself: users, servers, clusters, audit log.
@@ -170,7 +170,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// The line of the policy file that decided.
+/// A line of the policy file, as cited for a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyLine {
     /// File name, without folders.
@@ -187,7 +187,7 @@ impl fmt::Display for PolicyLine {
     }
 }
 
-/// Why somebody may not do something.
+/// A refusal by policy, with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     pub actor: Actor,
@@ -198,7 +198,7 @@ pub struct Refusal {
     pub at: Instant,
     /// The deny line that decided; `None` when no line allows it at all.
     pub line: Option<PolicyLine>,
-    /// The lines that would allow it, were it another time.
+    /// The lines that would allow it at another time.
     pub outside_window: Vec<PolicyLine>,
     /// The next instant at which it would be allowed, if one is near enough to be found.
     pub next_allowed: Option<Instant>,

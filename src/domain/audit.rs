@@ -1,4 +1,4 @@
-//! What is remembered of every act: who did what to what, why they were allowed, what came of it.
+//! Audit events: who did what to what, why it was allowed, how it ended.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,18 +6,18 @@ use super::step::words;
 use super::{AuditId, Instant};
 
 words! {
-    /// How an act ended.
+    /// How an audited action ended.
     Outcome {
         /// Policy allowed it and it was done.
         Allowed = "allowed", "Allowed";
-        /// Policy, or a rule, said no.
+        /// Policy, or a rule, refused it.
         Refused = "refused", "Refused";
-        /// It was allowed and did not work.
+        /// It was allowed and failed.
         Failed = "failed", "Failed";
     }
 }
 
-/// An act about to be recorded.
+/// An event about to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAuditEvent {
     /// When it happened.
@@ -39,7 +39,7 @@ pub struct NewAuditEvent {
     pub detail: serde_json::Value,
 }
 
-/// A recorded act, chained to the one before.
+/// A recorded event, chained to the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
     /// Its row, counted up.

@@ -6,8 +6,7 @@
 //! twice. Hours that cross midnight belong to the day they begin on: Friday `22:00-06:00` holds on
 //! Saturday at 03:00, whether or not Saturday is a day of the window.
 //!
-//! When something changes is found by trying each day's hours in order ([`Calendar::changes`]),
-//! because a person reads "Monday at 08:00" and not the result of an equation.
+//! [`Calendar::changes`] finds the next changes by trying each day's hours in order.
 
 mod changes;
 #[cfg(test)]
@@ -150,7 +149,6 @@ impl Holidays {
 /// A span of time, once, in which the lines of the policy with window `freeze` hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freeze {
-    /// What it is called.
     pub name: String,
     /// From this instant,
     pub from: Instant,
@@ -256,7 +254,7 @@ impl Calendar {
     }
 }
 
-/// The place of a day of the week in arrays from Monday.
+/// The index of a day of the week in arrays from Monday.
 pub fn day_index(day: Weekday) -> usize {
     day.num_days_from_monday() as usize
 }

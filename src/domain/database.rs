@@ -1,4 +1,4 @@
-//! Where the database is, read in one place: what the configuration accepts, the store can open.
+//! Reads database addresses, in one place: what the configuration accepts, the store can open.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,16 +6,16 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// An address of a database, taken apart.
+/// A parsed database address.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// An SQLite file, by its absolute path.
     Sqlite(PathBuf),
-    /// A database server: the address as its driver takes it. It may hold a password.
+    /// A database server, by the address that its driver takes. It may hold a password.
     Server(String),
 }
 
-/// The servers there is a driver for, as an address begins, and what the driver wants to see there.
+/// How addresses of database servers begin, each with the beginning that its driver wants.
 const SERVERS: [(&str, &str); 4] = [
     ("postgres://", "postgres://"),
     ("postgresql://", "postgresql://"),
@@ -24,8 +24,8 @@ const SERVERS: [(&str, &str); 4] = [
 ];
 
 impl FromStr for DatabaseUrl {
-    /// Follows what the address is called, has no full stop, and never repeats the address, which
-    /// may hold a password.
+    /// The rest of a sentence about the address, without a full stop. It never repeats the address,
+    /// which may hold a password.
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -45,8 +45,8 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// Options are refused: how the file is opened is ours to say. A path that depended on where the
-/// deployer was started would begin an empty life elsewhere.
+/// Refuses options, because the store decides how the file is opened, and relative paths, because
+/// another working directory would start with an empty database.
 fn sqlite(file: &str) -> Result<DatabaseUrl, String> {
     let names_a_file = file.starts_with('/') && !file.ends_with('/');
     if names_a_file && !file.contains(|c: char| c == '?' || c.is_control()) {

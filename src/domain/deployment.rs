@@ -1,4 +1,4 @@
-//! A request to bring a target to a commit, and the only table of the states it may go through.
+//! A deployment, and the only table of its state transitions.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::access::Actor;
 use super::names::CommitId;
 use super::pause::{Approval, Pause};
+use super::project::{Environment, Project};
 use super::rollout::Strategy;
 use super::step::words;
 use super::{ClusterId, DeploymentId, EnvironmentId, Instant, PolicyLine, ProjectId, ServerId};
 
 words! {
-    /// Where a deployment stands.
+    /// The state of a deployment.
     DeploymentState {
         /// Waits for a second person.
         Awaiting = "awaiting_approval", "Awaiting approval";
@@ -24,9 +25,9 @@ words! {
         Running = "running", "Running";
         /// Waits for a person.
         Paused = "paused", "Paused";
-        /// Everything asked for is in place.
+        /// Every server has the commit.
         Succeeded = "succeeded", "Succeeded";
-        /// It is not; see each server.
+        /// Something failed; see each server.
         Failed = "failed", "Failed";
         /// A person ended it.
         Cancelled = "cancelled", "Cancelled";
@@ -66,19 +67,19 @@ words! {
     Kind {
         /// A person picked a commit.
         Regular = "regular", "Regular";
-        /// A push did.
+        /// A push started it.
         Automatic = "automatic", "Automatic";
         /// The commit came from the environment before.
         Promotion = "promotion", "Promotion";
         /// Back to an earlier release.
         Rollback = "rollback", "Rollback";
-        /// Asked for at a later time.
+        /// Requested for a later time.
         Scheduled = "scheduled", "Scheduled";
     }
 }
 
 words! {
-    /// What a running deployment is at.
+    /// The phase of a running deployment.
     Phase {
         /// Nothing is touched yet.
         Check = "check", "Check";
@@ -108,7 +109,7 @@ pub enum Target {
         /// Its name at the time.
         name: String,
     },
-    /// Some, of a larger target that an earlier deployment did not get through with.
+    /// Those servers of a larger target that an earlier deployment left undone.
     Servers {
         ids: Vec<ServerId>,
         /// Their names at the time, in the same order.
@@ -117,7 +118,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether both mean the same servers; what those were called when does not matter.
+    /// Whether both are the same servers, whatever their names at the time.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Environment, Self::Environment) => true,
@@ -165,7 +166,6 @@ pub struct Deployment {
     pub project: String,
     /// The environment's name at the time.
     pub environment: String,
-    /// What is brought to the commit.
     pub target: Target,
     /// The branch it was picked from.
     pub branch: String,
@@ -174,51 +174,109 @@ pub struct Deployment {
     pub commit_title: String,
     /// What most servers had before, where known.
     pub previous_commit: Option<CommitId>,
-    /// How it came about.
     pub kind: Kind,
-    /// Where it stands.
     pub state: DeploymentState,
-    /// What it is at, while it runs; where it ended, afterwards.
+    /// The present phase while it runs; the last one afterwards.
     pub phase: Phase,
     pub actor: String,
-    /// The groups that their login told; see [`Actor::groups`].
+    /// The actor's groups; see [`Actor::groups`].
     pub groups: Vec<String>,
-    /// Who really sat there, if that is somebody else.
+    /// The account that acted as the actor, if any.
     pub impersonator: Option<String>,
-    /// Why, in the words of who asked; may be empty.
+    /// Why, in the requester's words; may be empty.
     pub reason: String,
-    /// The policy line that allowed it.
     pub permit: Option<PolicyLine>,
-    /// When it was asked for.
     pub queued_at: Instant,
     /// When it shall begin; `None`: as soon as it can.
     pub scheduled_at: Option<Instant>,
     /// When a worker took it.
     pub started_at: Option<Instant>,
-    /// When it ended.
     pub finished_at: Option<Instant>,
-    /// Who wants it ended, where somebody does.
+    /// Who cancelled it, if anybody.
     pub cancelled_by: Option<String>,
     /// A sentence on how it ended; empty until then.
     pub outcome: String,
-    /// The deployment it goes on from: retried, resumed, rolled back.
+    /// The deployment that it retries, resumes or rolls back.
     pub origin: Option<DeploymentId>,
-    /// The strategy asked for, where it is not the environment's.
+    /// The strategy, where it is not the environment's.
     pub strategy: Option<Strategy>,
-    /// Why a lock does not stop it, in the words of who may override one.
+    /// The reason given for overriding a lock.
     pub lock_override: Option<String>,
-    /// The second opinion it needs or has.
+    /// The approval that it needs or has.
     pub approval: Option<Approval>,
-    /// Who wants it to pause after the current batch, where somebody does.
+    /// Who requested a pause after the current batch, if anybody.
     pub pause_requested_by: Option<String>,
-    /// What it waits for, while it is paused.
+    /// The present pause.
     pub pause: Option<Pause>,
     /// Number of the last stored log line; 0: none yet.
     pub last_line: i64,
 }
 
 impl Deployment {
-    /// Who requested it, as permission is asked for them again at `address`.
+    /// A request of `actor` to deploy `commit` to all servers of an environment, made `at`. Its `id` is
+    /// given when it is stored.
+    pub fn new(
+        project: &Project,
+        environment: &Environment,
+        commit: CommitId,
+        actor: &Actor,
+        at: Instant,
+    ) -> Self {
+        Self {
+            id: DeploymentId(0),
+            project_id: Some(project.id),
+            environment_id: Some(environment.id),
+            project: project.name.to_string(),
+            environment: environment.name.to_string(),
+            target: Target::Environment,
+            branch: environment.branch.to_string(),
+            commit,
+            commit_title: String::new(),
+            previous_commit: None,
+            kind: Kind::Regular,
+            state: DeploymentState::Queued,
+            phase: Phase::Check,
+            actor: actor.name.clone(),
+            groups: actor.groups.clone(),
+            impersonator: actor.impersonator.clone(),
+            reason: String::new(),
+            permit: None,
+            queued_at: at,
+            scheduled_at: None,
+            started_at: None,
+            finished_at: None,
+            cancelled_by: None,
+            outcome: String::new(),
+            origin: None,
+            strategy: None,
+            lock_override: None,
+            approval: None,
+            pause_requested_by: None,
+            pause: None,
+            last_line: 0,
+        }
+    }
+
+    /// The same request made anew `at`: nothing of it has happened yet.
+    pub fn made_anew(&self, at: Instant) -> Self {
+        Self {
+            state: DeploymentState::Queued,
+            phase: Phase::Check,
+            queued_at: at,
+            scheduled_at: None,
+            started_at: None,
+            finished_at: None,
+            cancelled_by: None,
+            outcome: String::new(),
+            approval: None,
+            pause_requested_by: None,
+            pause: None,
+            last_line: 0,
+            ..self.clone()
+        }
+    }
+
+    /// The requester as an actor, for asking permission again; the request came from `address`.
     pub fn requester(&self, address: &str) -> Actor {
         Actor {
             name: self.actor.clone(),
@@ -230,7 +288,7 @@ impl Deployment {
 }
 
 words! {
-    /// What is on one server of a deployment, and so what to do about it.
+    /// How far one server of a deployment is.
     ServerState {
         /// Not touched yet: it runs what it ran before.
         Waiting = "waiting", "Waiting";
@@ -238,7 +296,7 @@ words! {
         Running = "running", "Running";
         /// It runs the new release.
         Succeeded = "succeeded", "Deployed";
-        /// Something did not work; the detail says what is on it.
+        /// Something failed; the detail says what is on it.
         Failed = "failed", "Failed";
         /// Left alone; the detail says why.
         Skipped = "skipped", "Left alone";
@@ -250,7 +308,7 @@ words! {
 }
 
 words! {
-    /// Whether a server of a deployment gets traffic, as far as we made it so.
+    /// Whether a server of a deployment gets traffic, as far as the deployment changed that.
     Service {
         /// It stands behind no balancer, or was not touched there.
         Untouched = "", "";
@@ -260,9 +318,9 @@ words! {
         Out = "out", "Out of service";
         /// It is being put back.
         PuttingBack = "putting_back", "Being put back";
-        /// We put it back, and the balancers called it up.
+        /// We put it back, and the balancers report it up.
         Back = "back", "In service";
-        /// Somebody had taken it out by hand before: it stays so.
+        /// Somebody had taken it out by hand before; it stays out.
         ByHand = "by_hand", "Out by hand";
     }
 }
@@ -278,14 +336,11 @@ pub struct ServerPart {
     pub cluster: String,
     /// Order, from 0.
     pub position: i32,
-    /// How far it is.
     pub state: ServerState,
     /// Its batch, from 0; `None` until there is a plan.
     pub batch: Option<i32>,
-    /// Whether the plan says to leave it alone. Known to [`crate::app::watch`] alone, which has
-    /// the plan; `false` otherwise.
+    /// Whether the plan leaves it alone. Only [`crate::app::watch`], which has the plan, sets it.
     pub left_alone: bool,
-    /// Whether it gets traffic.
     pub service: Service,
     /// What was on it before, where known.
     pub previous_commit: Option<CommitId>,
@@ -294,13 +349,13 @@ pub struct ServerPart {
 }
 
 impl ServerPart {
-    /// Whether the plan left it alone, as for a server that is inactive. One that was planned and
-    /// never reached is another matter: [`Self::is_untouched`].
+    /// Whether the plan left it alone, for instance as inactive. For a planned server that was never
+    /// reached see [`Self::is_untouched`].
     pub fn is_left_alone(&self) -> bool {
         self.state == ServerState::Skipped && self.left_alone
     }
 
-    /// Whether it was meant, and nothing was done to it so far.
+    /// Whether it is part of the plan and nothing was done to it so far.
     pub fn is_untouched(&self) -> bool {
         match self.state {
             ServerState::Waiting => true,

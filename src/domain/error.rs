@@ -1,4 +1,4 @@
-//! What can go wrong, told twice: a public sentence for the person, a cause for the log.
+//! Errors with two sides: a public sentence for the person, a cause for the log.
 //!
 //! An error knows no HTTP. `web` maps [`ErrorKind`] to a status in one place.
 
@@ -10,7 +10,7 @@ use super::access::Refusal;
 /// The result of everything that speaks to a person in the end.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of trouble it is, and so whose turn it is to act.
+/// The kind of error, which decides who has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The thing asked for does not exist (or may not be seen).
@@ -25,7 +25,7 @@ pub enum ErrorKind {
     Unauthenticated,
     /// Too many tries; wait.
     Throttled,
-    /// Something outside (a server, a Git host, a disk) did not do its part.
+    /// Something outside (a server, a Git host, a disk) failed.
     Unavailable,
     /// A fault of this program.
     Internal,
@@ -99,7 +99,7 @@ impl Error {
         Self::new(ErrorKind::Conflict, message)
     }
 
-    /// Something outside did not do its part.
+    /// Something outside failed.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
     }
@@ -119,7 +119,7 @@ impl Error {
         self
     }
 
-    /// The sort of trouble.
+    /// The kind of error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -134,7 +134,7 @@ impl Error {
         &self.fields
     }
 
-    /// Why policy said no, where it did.
+    /// The refusal, where policy refused.
     pub fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_deref()
     }

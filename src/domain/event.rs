@@ -1,8 +1,7 @@
-//! What happened, typed: the audit row and the wake-ups of whoever watches are made from it, and
-//! from nothing else.
+//! Typed events. The audit row and all wake-ups are made from them, and from nothing else.
 //!
-//! An [`Event`] says what happened and to what. Who did it, and what allowed it, is known by the
-//! right with which the change was made: [`Author`].
+//! An [`Event`] says what happened and to what. The right that opened the change knows who did it and
+//! what allowed it: [`Author`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,129 +14,91 @@ use super::{
 words! {
     /// What can happen. The word is noun and verb, as the audit log and its filters write it.
     EventKind {
-        /// Somebody asked for it.
         DeploymentRequested = "deployment.requested", "Deployment requested";
-        /// The second person said yes.
         DeploymentApproved = "deployment.approved", "Deployment approved";
-        /// Somebody who may not approve it tried to.
+        /// Somebody tried to approve it who may not.
         ApprovalRefused = "deployment.approve_refused", "Approval refused";
-        /// The second person said no.
         DeploymentRejected = "deployment.rejected", "Deployment rejected";
         /// A newer automatic deployment made it pointless.
         DeploymentSuperseded = "deployment.superseded", "Deployment superseded";
-        /// Somebody wants it ended.
         CancelRequested = "deployment.cancel_requested", "Cancel requested";
-        /// Somebody wants it to pause after the current batch.
         PauseRequested = "deployment.pause_requested", "Pause requested";
-        /// That wish was taken back.
         PauseWithdrawn = "deployment.pause_withdrawn", "Pause request withdrawn";
-        /// Somebody told a paused deployment what to do.
         DeploymentAnswered = "deployment.answered", "Paused deployment answered";
-        /// Its time came, and it waits for its turn.
+        /// Its time came, and it waits in the queue.
         DeploymentQueued = "deployment.queued", "Deployment queued";
-        /// A worker took it.
         DeploymentStarted = "deployment.started", "Deployment started";
-        /// It waits for a person or a time.
         DeploymentPaused = "deployment.paused", "Deployment paused";
-        /// It goes on after a pause.
         DeploymentResumed = "deployment.resumed", "Deployment resumed";
-        /// It may not be done any more.
+        /// Policy no longer allows it.
         DeploymentRefused = "deployment.refused", "Deployment refused";
         /// It ended well.
         DeploymentSucceeded = "deployment.succeeded", "Deployment succeeded";
         /// It ended badly.
         DeploymentFailed = "deployment.failed", "Deployment failed";
-        /// Somebody ended it.
         DeploymentCancelled = "deployment.cancelled", "Deployment cancelled";
-        /// The deployer went away while it ran.
+        /// The deployer stopped while it ran.
         DeploymentInterrupted = "deployment.interrupted", "Deployment interrupted";
         /// A server that was left out of service came back, and was taken out again.
         ServerKeptOut = "deployment.kept_out", "Server kept out of service";
         /// Somebody put a server back that was left out of service.
         ServerPutBackByHand = "deployment.put_back_by_hand", "Server put back by hand";
-        /// A deployment goes through in spite of a lock.
+        /// A deployment was requested in spite of a lock.
         LockOverridden = "lock.overridden", "Lock overridden";
         /// A place was locked.
         LockCreated = "lock.created", "Lock created";
-        /// A lock was lifted.
         LockLifted = "lock.lifted", "Lock lifted";
         /// A repository was fetched on request.
         CommitsFetched = "commits.fetched", "Commits fetched";
-        /// A project was added.
         ProjectAdded = "project.added", "Project added";
-        /// A project was changed.
         ProjectChanged = "project.changed", "Project changed";
-        /// A project was deleted.
         ProjectDeleted = "project.deleted", "Project deleted";
-        /// An environment was added.
         EnvironmentAdded = "environment.added", "Environment added";
-        /// An environment was changed.
         EnvironmentChanged = "environment.changed", "Environment changed";
         /// An environment got another place in the promotion chain.
         EnvironmentMoved = "environment.moved", "Environment moved";
-        /// An environment was deleted.
         EnvironmentDeleted = "environment.deleted", "Environment deleted";
-        /// A server was added.
         ServerAdded = "server.added", "Server added";
-        /// A server was changed.
         ServerChanged = "server.changed", "Server changed";
         /// A server takes part in deployments again.
         ServerActivated = "server.activated", "Server activated";
         /// A server takes no part in deployments any more.
         ServerDeactivated = "server.deactivated", "Server deactivated";
-        /// A server was deleted.
         ServerDeleted = "server.deleted", "Server deleted";
-        /// A server's host key was trusted.
         HostKeyTrusted = "server.host_key_trusted", "Host key trusted";
-        /// The trust in a server's host key was revoked.
         HostKeyForgotten = "server.host_key_forgotten", "Host key trust revoked";
-        /// A cluster was added.
         ClusterAdded = "cluster.added", "Cluster added";
-        /// A cluster was changed.
         ClusterChanged = "cluster.changed", "Cluster changed";
-        /// A cluster was deleted.
         ClusterDeleted = "cluster.deleted", "Cluster deleted";
-        /// A balancer was added.
         BalancerAdded = "balancer.added", "Balancer added";
-        /// A balancer was changed.
         BalancerChanged = "balancer.changed", "Balancer changed";
-        /// A balancer was deleted.
         BalancerDeleted = "balancer.deleted", "Balancer deleted";
-        /// A person drained a server at its balancer.
         BalancerDrained = "balancer.drained", "Server drained by hand";
-        /// A person took a server out of service at its balancer.
         BalancerTakenOut = "balancer.taken_out", "Server taken out by hand";
-        /// A person put a server back into service at its balancer.
         BalancerPutBack = "balancer.put_back", "Server put back by hand";
-        /// The balancer did not do what a person wanted.
+        /// The balancer did not carry out what a person wanted.
         BalancerActFailed = "balancer.act_failed", "Balancer did not follow";
-        /// An account was added.
         UserAdded = "user.added", "User added";
         /// An account's name for people or mail address was changed.
         UserChanged = "user.changed", "User changed";
-        /// An account was disabled.
         UserDisabled = "user.disabled", "User disabled";
-        /// An account was enabled.
         UserEnabled = "user.enabled", "User enabled";
-        /// An account was deleted.
         UserDeleted = "user.deleted", "User deleted";
         /// An administrator set somebody's password.
         PasswordSet = "user.password_set", "Password set";
         /// Somebody changed their own password.
         PasswordChanged = "user.password_changed", "Password changed";
-        /// Somebody gave a wrong present password.
+        /// Somebody entered a wrong present password.
         PasswordChangeFailed = "user.password_change_failed", "Password change failed";
         /// Somebody tried to change a password too often.
         PasswordChangeThrottled = "user.password_change_throttled", "Password change throttled";
-        /// Somebody logged in.
         LoginSucceeded = "login.succeeded", "Logged in";
         /// Somebody failed to log in.
         LoginFailed = "login.failed", "Login failed";
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
-        /// Somebody logged out.
         Logout = "logout", "Logged out";
-        /// Past deployments and what belongs to them were brought in from outside.
+        /// Past deployments were imported.
         HistoryBroughtIn = "history.brought_in", "History brought in";
         /// Policy refused something; the word names what.
         Refused = "refused", "Refused by policy";
@@ -160,12 +121,12 @@ impl EventKind {
     }
 }
 
-/// Who did something, and what allowed it.
+/// Who made a change, and what allowed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
-    /// In whose name.
+    /// The account in whose name it was done.
     pub actor: String,
-    /// Who really sat there, if that is somebody else.
+    /// The account that acted as the actor, if any.
     pub impersonator: Option<String>,
     /// The IP address it came from, `cli`, or `engine`.
     pub address: String,
@@ -174,7 +135,7 @@ pub struct Author {
 }
 
 impl Author {
-    /// How the engine names itself, as an address and where it acts in nobody's name.
+    /// The engine's name, as an address and as an actor.
     pub const ENGINE: &'static str = "engine";
 
     /// A person or program, allowed by `ground`.
@@ -187,7 +148,7 @@ impl Author {
         }
     }
 
-    /// The engine, in the name of whoever asked for the deployment.
+    /// The engine, in the name of whoever requested the deployment.
     pub fn of(deployment: &Deployment) -> Self {
         let permit = deployment.permit.as_ref();
         Self {
@@ -208,7 +169,7 @@ pub struct Event {
     pub deployment: Option<DeploymentId>,
     /// What was refused, for [`EventKind::Refused`].
     action: Option<Action>,
-    /// To what; `None`: to what the right is about.
+    /// The resource; `None`: that of the right.
     about: Option<String>,
     outcome: Outcome,
     /// The sentence that refused it.
@@ -217,8 +178,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Something that was allowed and done. `detail` is an object: what else is worth knowing, by
-    /// name, without secrets.
+    /// An event that was allowed and done. `detail` is an object with what else is worth knowing,
+    /// without secrets.
     pub fn new(kind: EventKind, detail: Value) -> Self {
         Self {
             kind,
@@ -231,7 +192,7 @@ impl Event {
         }
     }
 
-    /// Something that happened to a deployment, with what else is worth knowing.
+    /// An event of a deployment.
     pub fn deployment(kind: EventKind, id: DeploymentId, mut detail: Value) -> Self {
         detail["deployment"] = json!(id);
         Self {
@@ -240,7 +201,7 @@ impl Event {
         }
     }
 
-    /// A deployment was asked for.
+    /// A deployment was requested.
     pub fn requested(deployment: &Deployment) -> Self {
         let detail = json!({
             "commit": deployment.commit.as_str(), "target": deployment.target.to_string(),
@@ -251,15 +212,15 @@ impl Event {
         Self::deployment(EventKind::DeploymentRequested, deployment.id, detail).about(place(deployment))
     }
 
-    /// Something that the engine did with a deployment, and a sentence about it.
+    /// An event that the engine caused, with a sentence about it.
     pub fn by_engine(kind: EventKind, deployment: &Deployment, sentence: &str) -> Self {
         let detail = json!({ "commit": deployment.commit.as_str(), "outcome": sentence });
         Self::deployment(kind, deployment.id, detail).about(place(deployment))
     }
 
-    /// Policy refused something `now`; it may have been asked for another time.
+    /// A refusal at `now`, possibly of something at another time.
     pub fn refused(refusal: &Refusal, now: Instant) -> Self {
-        // Asking and deciding are moments apart when it was asked for now.
+        // A refusal for now is decided moments before it is recorded.
         let detail = if refusal.at <= now {
             json!({})
         } else {
@@ -273,14 +234,14 @@ impl Event {
         }
     }
 
-    /// The same, about something other than what the right is about: `server web1`.
+    /// The same, about another resource than the right's: `server web1`.
     #[must_use]
     pub fn about(mut self, what: impl Into<String>) -> Self {
         self.about = Some(what.into());
         self
     }
 
-    /// The same, refused by policy or by a rule, with the sentence that people read.
+    /// The same, refused by policy or a rule, with the sentence for people.
     #[must_use]
     pub fn forbidden(mut self, why: impl Into<String>) -> Self {
         self.outcome = Outcome::Refused;
@@ -310,7 +271,7 @@ impl Event {
         }
     }
 
-    /// The record of it. `place` is what the right is about.
+    /// The audit row. `place` is the right's resource.
     pub fn recorded(&self, author: &Author, place: &str, at: Instant) -> NewAuditEvent {
         NewAuditEvent {
             at,

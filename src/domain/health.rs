@@ -1,9 +1,9 @@
-//! How an environment finds out whether a server serves its new release.
+//! The health check: whether a server serves its new release.
 //!
-//! A [`HealthCheck`] is a question ([`Probe`]) asked from somewhere ([`AskedFrom`]) again and
-//! again, as a service needs a while to come up: until it was answered well often enough, or was
-//! asked as often as allowed. Everything has a default, so that stored checks survive new fields.
-//! `health` asks; in here is only what may be asked.
+//! A [`HealthCheck`] sends a [`Probe`] from the deployer or the server ([`AskedFrom`]) repeatedly, as a
+//! service needs a while to come up: until enough answers in a row were good, or the attempts are
+//! used up. Everything has a default, so that stored checks survive new fields. The module `health`
+//! sends the probes; this one only describes them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ const LONGEST_HOST: usize = 259;
 /// How many redirects one attempt follows: a sign-in page and a language are two.
 pub const MOST_REDIRECTS: u32 = 5;
 
-/// The question to a server after its new release was activated.
+/// How a server is checked after its new release was activated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
@@ -41,7 +41,7 @@ pub struct HealthCheck {
     pub from: AskedFrom,
     /// Seconds from the end of an attempt to the beginning of the next.
     pub interval: u64,
-    /// The most times it is asked.
+    /// The most attempts.
     pub attempts: u32,
     /// How many good answers in a row are wanted.
     pub successes: u32,
@@ -49,18 +49,18 @@ pub struct HealthCheck {
     pub limit: u64,
 }
 
-/// Who asks.
+/// Where probes are sent from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AskedFrom {
-    /// The deployer's host asks the server's address, over the network.
+    /// From the deployer's host, over the network.
     #[default]
     Deployer,
-    /// The server asks itself, through the SSH connection.
+    /// From the server itself, through the SSH connection.
     Server,
 }
 
-/// The question.
+/// One question to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Probe {
@@ -72,7 +72,7 @@ pub enum Probe {
     Command(CommandProbe),
 }
 
-/// A page to fetch and what it has to be like.
+/// A page to fetch, and the expected answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HttpProbe {
@@ -154,7 +154,7 @@ impl Default for TcpProbe {
 }
 
 impl Default for Statuses {
-    /// What HAProxy takes for health too: success and redirects.
+    /// Success and redirects, as in HAProxy.
     fn default() -> Self {
         Self { from: 200, to: 399 }
     }

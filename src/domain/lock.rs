@@ -1,4 +1,4 @@
-//! Locks: nobody may deploy to a place for now, for a stated reason.
+//! Locks: they stop deployments, for a stated reason.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct Lock {
     pub project: Option<ProjectId>,
     /// The environment it stops; `None`: all of the project's.
     pub environment: Option<EnvironmentId>,
-    /// The reason that people see who cannot deploy.
+    /// The reason, shown to those it stops.
     pub reason: String,
     /// Who made it.
     pub author: String,

@@ -1,4 +1,4 @@
-//! What steps print: lines, numbered per deployment from 1 without gaps.
+//! The log: what steps print, in lines numbered per deployment from 1 without gaps.
 
 use serde::{Deserialize, Serialize};
 

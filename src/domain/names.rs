@@ -1,6 +1,6 @@
-//! Text from outside that has been looked at: names, branches, commits, paths on servers.
+//! Checked text from outside: names, branches, commits, paths on servers.
 //!
-//! Each type can only be had through a check, and the check says in one sentence what is wrong.
+//! Only a check makes a value of these types; it says in one sentence what is wrong.
 
 use std::fmt;
 use std::str::FromStr;

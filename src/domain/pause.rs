@@ -1,4 +1,4 @@
-//! What a deployment waits for when it waits for a person, and what the person says.
+//! Pauses of deployments, the answers to them, and approvals.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Pause {
     /// Why it pauses.
     pub reason: PauseReason,
     pub since: Instant,
-    /// When it goes on by itself; `None`: when a person says so.
+    /// When it continues automatically; `None`: when a person answers.
     pub until: Option<Instant>,
 }
 
@@ -27,7 +27,7 @@ pub enum PauseReason {
     Canary,
     /// Servers failed, and the environment wants a person to choose.
     Failure { servers: Vec<String> },
-    /// Policy does not allow to go on at this time.
+    /// Policy does not allow it to continue at this time.
     Policy {
         /// What it says.
         why: String,
@@ -35,7 +35,7 @@ pub enum PauseReason {
 }
 
 impl PauseReason {
-    /// What may be answered.
+    /// The possible answers.
     pub fn answers(&self) -> &'static [Answer] {
         use Answer::{Resume, Retry, RollBack, Skip, Stop};
         match self {
@@ -46,17 +46,17 @@ impl PauseReason {
 }
 
 words! {
-    /// What a person tells a paused deployment.
+    /// What a person answers to a pause.
     Answer {
-        /// Go on with the next batch.
+        /// Continue with the next batch.
         Resume = "resume", "Continue";
-        /// Do the failed servers again.
+        /// Deploy to the failed servers again.
         Retry = "retry", "Retry failed servers";
-        /// Leave the failed servers as they are and go on with the others.
+        /// Leave the failed servers as they are and continue with the others.
         Skip = "skip", "Skip them and continue";
-        /// End it, and bring what was done back to what it ran before.
+        /// End it, and roll back the servers that are done.
         RollBack = "roll_back", "Roll back";
-        /// End it; what is done stays.
+        /// End it; servers that are done stay so.
         Stop = "stop", "Stop here";
     }
 }
@@ -75,7 +75,7 @@ pub struct Answered {
 pub enum Answerer {
     /// The user of this name.
     Person(String),
-    /// Nobody: the time of the pause was over.
+    /// The end of the pause.
     Time,
 }
 
@@ -88,14 +88,14 @@ impl fmt::Display for Answerer {
     }
 }
 
-/// The second opinion a deployment needs, or has.
+/// The approval of a second person that a deployment needs, or has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// When nobody's approval counts any more.
+    /// The deadline of the approval.
     pub expires_at: Instant,
-    /// Who approved it, and when; never who asked for it.
+    /// Who approved it, and when; never the requester.
     pub given: Option<(String, Instant)>,
-    /// What the environment was like when it was asked for; see
+    /// The environment's settings at the request; see
     /// [`Environment::terms`](super::Environment::terms).
     #[serde(default)]
     pub terms: String,

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::health::HealthCheck;
 use super::names::{BranchName, Name, TargetPath};
 use super::rollout::RolloutOptions;
+use super::step::words;
 use super::{ClusterId, EnvironmentId, ProjectId};
 
 /// A Git repository that is deployed.
@@ -26,51 +27,33 @@ pub struct Project {
     pub notify: Vec<String>,
 }
 
-/// How a tree is put in place on a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SyncMethod {
-    /// Files are changed inside the target directory.
-    InPlace,
-    /// Each release has a directory; the target is a symlink that is switched at once.
-    Symlink,
-}
-
-impl SyncMethod {
-    /// As the store and forms write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InPlace => "in_place",
-            Self::Symlink => "symlink",
-        }
-    }
-
-    /// The reverse of [`Self::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::InPlace, Self::Symlink]
-            .into_iter()
-            .find(|method| method.as_str() == text)
+words! {
+    /// How a tree is put in place on a server.
+    SyncMethod {
+        /// Files are changed inside the target directory.
+        InPlace = "in_place", "In place";
+        /// Each release has a directory; the target is a symlink that is switched at once.
+        Symlink = "symlink", "Symlink";
     }
 }
 
-/// A place of a project.
+/// An environment of a project: where and how it is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     pub id: EnvironmentId,
-    /// Whose it is.
     pub project_id: ProjectId,
     /// Unique within the project.
     pub name: Name,
-    /// The branch whose commits are offered.
+    /// The branch whose commits can be deployed.
     pub branch: BranchName,
-    /// Where the tree goes on each server.
+    /// The target directory on each server.
     pub target_path: TargetPath,
-    /// Who we log in as there.
+    /// The login on its servers.
     pub remote_user: String,
     /// Place in the promotion chain, from 1; a commit must have succeeded one lower on the same
     /// branch first.
     pub position: i32,
-    /// Whether a push to the branch deploys by itself.
+    /// Whether a push to the branch deploys automatically.
     pub auto_deploy: bool,
     /// Whether failing tests fail the deployment.
     pub fail_on_failed_tests: bool,
@@ -80,11 +63,11 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// A digest of all that decides how a deployment to it goes: equal as long as nobody changes it.
+    /// A digest of all settings that affect a deployment: it changes when one of them does.
     pub fn terms(&self) -> String {
         // Maps here are sorted, and everything has a JSON form.
         let text = serde_json::to_vec(&Self {
-            // Whether pushes deploy by themselves changes no deployment.
+            // This one affects no deployment.
             auto_deploy: false,
             ..self.clone()
         });
@@ -92,7 +75,7 @@ impl Environment {
     }
 }
 
-/// What an environment may tune; each has a default, so stored options survive new ones.
+/// Options of an environment. Each has a default, so stored options survive new ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EnvironmentOptions {
@@ -117,7 +100,7 @@ pub struct EnvironmentOptions {
     pub keep_days: u32,
     /// The health check after a release was activated; `None`: no check.
     pub health: Option<HealthCheck>,
-    /// In which batches it goes out, and what happens when a server fails.
+    /// Strategy, reaction to failures, and limits of the rollout.
     pub rollout: RolloutOptions,
     /// Hours within which a second person must approve each deployment; `None`: nobody has to.
     pub approval_hours: Option<u32>,

@@ -1,4 +1,4 @@
-//! What is on a server, and the marker file that says so in the original deployer's form.
+//! Releases on servers, and the marker file that names the release, in the original deployer's form.
 
 use chrono::{Datelike as _, NaiveDateTime};
 
@@ -14,12 +14,12 @@ const YEARS: std::ops::RangeInclusive<i32> = 1000..=9999;
 /// The marker's time, UTC.
 const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6f";
 
-/// What is on a server, as its marker tells it.
+/// A release as the marker on the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// The branch the commit was picked from.
     pub branch: String,
-    /// The commit's hash. Not checked: the file may be anybody's.
+    /// The commit's hash. Unchecked, because anybody may have written the file.
     pub commit: String,
     /// When it was put there.
     pub at: Instant,
@@ -68,7 +68,7 @@ impl Release {
     }
 }
 
-/// What we put on a server, as the store remembers it.
+/// A release that we deployed to a server, as the store remembers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerRelease {
     /// Its row, counted up.
@@ -79,7 +79,7 @@ pub struct ServerRelease {
     pub server: String,
     /// `None` once the environment is deleted.
     pub environment_id: Option<EnvironmentId>,
-    /// What brought it there.
+    /// The deployment that brought it there.
     pub deployment_id: Option<DeploymentId>,
     /// The branch the commit was picked from.
     pub branch: String,
@@ -92,7 +92,7 @@ pub struct ServerRelease {
     pub current: bool,
 }
 
-/// What a server said when it was last asked what it runs.
+/// What a server answered when it was last asked which release it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     pub environment_id: EnvironmentId,

@@ -83,7 +83,7 @@ impl FromStr for Share {
     }
 }
 
-/// In which order servers are deployed to, and which of them together.
+/// The order in which servers are deployed to, and which of them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Strategy {

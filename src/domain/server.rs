@@ -1,4 +1,4 @@
-//! The hosts that are deployed to, and the named sets they come in.
+//! Servers, clusters and balancers.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use super::{BalancerId, ClusterId, Instant, ServerId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     pub id: ServerId,
-    /// Unique; what people and scripts call it.
+    /// Unique.
     pub name: Name,
     /// Host name or IP address.
     pub address: String,
     /// TCP port of its sshd.
     pub port: u16,
-    /// Whether it is deployed to at all.
+    /// Whether it takes part in deployments.
     pub active: bool,
     /// The key it must show; without one nothing connects to it.
     pub host_key: Option<HostKey>,
@@ -35,7 +35,6 @@ pub struct HostKey {
     pub openssh: String,
     /// `SHA256:…`, as `ssh-keygen -l` prints it.
     pub fingerprint: String,
-    /// When it was trusted.
     pub pinned_at: Instant,
     pub pinned_by: String,
 }
@@ -68,10 +67,10 @@ pub struct Balancer {
     pub id: BalancerId,
     /// Unique.
     pub name: Name,
-    /// How it is spoken to: `runtime` (its socket) or `stats` (its statistics page).
+    /// The connection: `runtime` (its socket) or `stats` (its statistics page).
     pub kind: String,
-    /// Where: one address per HAProxy that shares the backends.
+    /// One address per HAProxy that shares the backends.
     pub endpoints: Vec<String>,
-    /// What that way of speaking needs to know besides; no secrets.
+    /// Further settings of the connection; no secrets.
     pub settings: serde_json::Value,
 }

@@ -1,4 +1,4 @@
-//! The named units of a deployment's work.
+//! Steps: the named units of a deployment's work.
 
 use serde::{Deserialize, Serialize};
 
@@ -66,9 +66,9 @@ words! {
         Deploy = "deploy", "deploy.sh";
         /// `tests/run_tests.sh` on the server.
         Tests = "tests", "Tests";
-        /// Ask whether what was deployed works.
+        /// Check that the new release works.
         Health = "health", "Health check";
-        /// Put the server back into service, and wait until the balancers call it up.
+        /// Put the server back into service, and wait until the balancers report it up.
         Restore = "restore", "Put back";
         /// Record releases, prune old ones, free the servers.
         Finish = "finish", "Finish";
@@ -76,7 +76,7 @@ words! {
 }
 
 words! {
-    /// How far a step is.
+    /// The state of a step.
     StepState {
         /// Not begun.
         Waiting = "waiting", "Waiting";
@@ -108,21 +108,16 @@ impl StepState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub id: StepId,
-    /// Whose it is.
     pub deployment_id: DeploymentId,
     /// The server it is done on; `None`: the deployer's host. Kept when the server is deleted.
     pub server_id: Option<ServerId>,
     /// That server's name at the time; empty for the deployer's host.
     pub server_name: String,
-    /// What it does.
     pub kind: StepKind,
     /// Order within the deployment, from 0.
     pub position: i32,
-    /// How far it is.
     pub state: StepState,
-    /// When it began.
     pub started_at: Option<Instant>,
-    /// When it ended.
     pub finished_at: Option<Instant>,
     /// Of the script, where one ran and ended by itself.
     pub exit_code: Option<i32>,

@@ -1,4 +1,4 @@
-//! The people this installation knows by itself.
+//! Local user accounts.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,7 @@ pub struct User {
     pub email: String,
     /// Whether logging in is refused.
     pub disabled: bool,
-    /// When the account was made.
     pub created_at: Instant,
-    /// When they last logged in.
     pub last_login_at: Option<Instant>,
 }
 

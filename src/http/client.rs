@@ -8,7 +8,7 @@ use super::fetch::Way;
 use super::proxy::Proxies;
 use super::{Error, Guard, Host, Request, Tls};
 
-/// What requests to the internet have in common. Cheap to clone.
+/// A client for requests to the internet. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
     tls: Tls,
@@ -17,7 +17,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that believes `tls`, goes where `guard` allows, and there through `proxies`.
+    /// A client that trusts `tls`, sends only where `guard` allows, and through `proxies`.
     pub fn new(tls: Tls, guard: Guard, proxies: Proxies) -> Self {
         Self { tls, guard, proxies }
     }

@@ -1,7 +1,7 @@
-//! Why there is no answer, one sentence per case.
+//! Why a request got no answer, one sentence per case.
 //!
-//! Each sentence names whom it is about, for it is read beside those about others. The technical
-//! cause, where there is one, is the source and goes to the log.
+//! Each sentence names the host, because it is shown beside sentences about others. The technical
+//! cause, if any, is the source and goes to the log.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::domain;
 
-/// A failure to get an answer. `to` is who was asked: a host, with its port unless that is usual.
+/// A failure to get an answer. `to` is the host that was asked, with its port unless it is the usual one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -37,11 +37,11 @@ pub enum Error {
         /// The first of its addresses.
         address: IpAddr,
     },
-    /// A proxy would not connect us.
+    /// A proxy refused to connect.
     #[error("The proxy {proxy} does not connect to {to}: {reason}.")]
     Proxy {
         proxy: String,
-        /// Who was to be asked.
+        /// The host behind the proxy.
         to: String,
         /// Short words, without a full stop.
         reason: String,
@@ -63,7 +63,7 @@ pub enum Error {
         /// The limit that passed.
         limit: Duration,
     },
-    /// Connected, but no encrypted connection came about.
+    /// Connected, but the TLS handshake failed.
     #[error("There is no secure connection to {to}: {reason}.")]
     Tls {
         to: String,
@@ -104,7 +104,7 @@ pub enum Error {
         #[source]
         cause: hyper::Error,
     },
-    /// The body is longer than the asker can use.
+    /// The body is longer than the limit.
     #[error("{to} answered with more than {limit} bytes.")]
     TooLong {
         to: String,

@@ -1,4 +1,4 @@
-//! One exchange over a stream that stands already: a request out, a whole answer in.
+//! One exchange over an open stream: a request out, a whole answer in.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::{Error, Request};
 /// Room for the status line and all headers of an answer; what common servers allow in all.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
-/// How much of an answer is taken, and for how long it is waited.
+/// How much of an answer is read, and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// For looking up the name and connecting, TLS included.
@@ -27,7 +27,7 @@ pub struct Limits {
     pub total: Duration,
     /// Bytes of the body that are read.
     pub body: usize,
-    /// What becomes of a longer one.
+    /// What happens with a longer one.
     pub longer: Longer,
 }
 
@@ -43,7 +43,7 @@ impl Default for Limits {
     }
 }
 
-/// What becomes of a body that is longer than the limit.
+/// What happens with a body that is longer than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Longer {
     /// [`Error::TooLong`]: half of it would be worse than nothing.
@@ -52,7 +52,7 @@ pub enum Longer {
     Cut,
 }
 
-/// What was answered.
+/// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// The status, such as 200.
@@ -74,8 +74,8 @@ impl Response {
     }
 }
 
-/// Sends `request` over a stream that stands already and reads the whole answer. `to` says who is
-/// at the other end, for messages, and is the `Host` header where the request has none.
+/// Sends `request` over an open stream and reads the whole answer. `to` names the other end in
+/// messages, and is the `Host` header where the request has none.
 ///
 /// # Errors
 /// See [`Error`]; a status of 400 or more is not one.
@@ -94,8 +94,8 @@ where
     within(whole, to, deadline, limits.total, cancel).await
 }
 
-/// Lets `work` go on until it is done, the deadline passes or somebody cancels. What it holds, its
-/// connection too, is dropped then.
+/// Runs `work` until it is done, the deadline passes or somebody cancels. Then its connection is
+/// dropped.
 pub(super) async fn within<T>(
     work: impl Future<Output = Result<T, Error>>,
     to: &str,
@@ -150,7 +150,7 @@ where
     }
 }
 
-/// The body, as far as the limit goes.
+/// Reads the body up to the limit.
 async fn read(mut body: Incoming, to: &str, limits: &Limits) -> Result<Bytes, Error> {
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {

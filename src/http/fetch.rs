@@ -18,7 +18,7 @@ use super::guard::Guard;
 use super::proxy::Proxy;
 use super::{Error, Host, Request, connect};
 
-/// Any stream that HTTP can be spoken over.
+/// Any stream that can carry HTTP.
 pub(super) trait AnyStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> AnyStream for S {}
@@ -71,9 +71,9 @@ impl Host {
         within(whole, &to, deadline, limits.total, cancel).await
     }
 
-    /// Connects within `limit` and sends `request` as it is, for bodies that are passed on piece by
-    /// piece. The connection stands as long as the body of the answer; only connecting has a limit
-    /// of time, so whoever takes the body has to set another one.
+    /// Connects within `limit` and sends `request`, for bodies that are passed on piece by piece. The
+    /// connection lives as long as the body of the answer. `limit` is for connecting alone, so the
+    /// reader of the body sets its own.
     ///
     /// # Errors
     /// See [`Error`]; a status of 400 or more is not one.

@@ -1,8 +1,8 @@
 //! Which addresses a request may go to.
 //!
-//! A URL that somebody types into a form must not make the deployer ask its own host or its
-//! neighbours: what answers there trusts callers for being near. So the address is judged, not the
-//! name: after the name is looked up, and of the very connection that is then made.
+//! A URL from a form must not make the deployer send requests to its own host or its neighbours, which
+//! trust near callers. The guard checks the address and not the name: after the lookup, and of the
+//! very connection that is used.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,8 +37,8 @@ impl Guard {
         self.open || is_public(address) || self.allowed.iter().any(|network| network.contains(address))
     }
 
-    /// Refuses what a proxy must not be asked for. A proxy looks names up itself, so names are left
-    /// to its own rules, except those that always mean the host it runs on.
+    /// Refuses a host that a proxy must not be asked for. A proxy looks names up itself, so names are
+    /// left to its rules, except those that always mean its own host.
     pub(super) fn check_name(&self, name: &str, to: &str) -> Result<(), Error> {
         let lower = name.trim_end_matches('.').to_ascii_lowercase();
         let address = match lower.parse::<IpAddr>() {

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use super::Tls;
 
-/// Who is spoken to over TCP.
+/// Where to connect over TCP.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// A name or an address, IPv6 without brackets.
@@ -17,7 +17,7 @@ pub struct Host {
 }
 
 impl fmt::Display for Host {
-    /// As a `Host` header has it: without a port that goes without saying.
+    /// As in a `Host` header: without the default port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let usual = if self.tls.is_some() { 443 } else { 80 };
         match self.name.parse::<Ipv6Addr>() {

@@ -1,4 +1,4 @@
-//! A request as a value: what is asked, and with which headers and body.
+//! A request as a value: method, target, headers and body.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use url::form_urlencoded;
 use super::Error;
 use super::host::{Host, name_of};
 
-/// What we call ourselves, for those who read access logs.
+/// Our name in access logs.
 const USER_AGENT: &str = concat!("deployer/", env!("CARGO_PKG_VERSION"));
 
 /// One request. It always carries `Connection: close` and our `User-Agent`.
@@ -69,7 +69,7 @@ impl Request {
         self.header("content-type", "application/json")
     }
 
-    /// Sets the `Host` header; unset, it is who the request is sent to.
+    /// Sets the `Host` header; by default it is the host the request goes to.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());

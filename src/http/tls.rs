@@ -3,8 +3,8 @@
 //! Trusted are the public authorities (Mozilla's list, compiled in, so that the result does not
 //! depend on the host we run on), or those and the ones in a file. Where an organisation's own
 //! authority matters, [`Tls::of_system`] takes those that the host trusts instead. For servers that show a
-//! certificate nobody signed there is [`Tls::unverified`]: it keeps out who only listens, not who
-//! answers in the server's place, and is therefore only for asking whether something lives.
+//! self-signed certificate there is [`Tls::unverified`]: it stops eavesdroppers but not impostors, so it
+//! is only for health checks.
 
 use std::fmt;
 use std::io;
@@ -25,7 +25,7 @@ use tokio_rustls::rustls::{
 
 use super::Error;
 
-/// Whom we trust to say who a server is. Cheap to clone.
+/// The certificate authorities we trust. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
@@ -60,7 +60,7 @@ impl Tls {
         Ok(Self::trusting(roots))
     }
 
-    /// Anybody: certificates are not looked at.
+    /// Accepts any certificate.
     pub fn unverified() -> Self {
         let provider = provider();
         let anybody = Arc::new(Anybody(provider.clone()));

@@ -31,7 +31,6 @@ const ROWS_AT_ONCE: u64 = 1000;
 pub struct Break {
     /// The first event that is wrong; `None`: events are missing at the end.
     pub event: Option<AuditId>,
-    /// What is wrong, in a sentence.
     pub reason: String,
 }
 

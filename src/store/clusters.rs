@@ -63,9 +63,6 @@ pub async fn insert(change: &Change, cluster: &Cluster) -> Result<Cluster> {
 }
 
 /// Changes everything but the row of one that exists.
-///
-/// # Errors
-/// As [`insert`]; not found.
 pub async fn update(change: &Change, cluster: &Cluster) -> Result<()> {
     by_id(change, cluster.id).await?;
     let written = to_row(cluster)?.update(change.connection()).await;

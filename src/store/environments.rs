@@ -92,9 +92,6 @@ pub async fn insert(change: &Change, environment: &Environment) -> Result<Enviro
 }
 
 /// Changes everything but the row of one that exists.
-///
-/// # Errors
-/// As [`insert`]; not found.
 pub async fn update(change: &Change, environment: &Environment) -> Result<()> {
     by_id(change, environment.id).await?;
     let written = to_row(environment)?.update(change.connection()).await;

@@ -20,17 +20,12 @@ use crate::domain::{
 /// A release that has just come into use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRelease {
-    /// Where.
     pub server_id: ServerId,
-    /// The server's name.
     pub server: String,
     pub environment_id: EnvironmentId,
-    /// The branch the commit was picked from.
     pub branch: String,
     pub commit: CommitId,
-    /// The directory on the server.
     pub path: String,
-    /// When.
     pub at: Instant,
 }
 

@@ -19,7 +19,6 @@ pub struct NewStep {
     pub server_id: Option<ServerId>,
     /// That server's name; empty for the deployer's host.
     pub server_name: String,
-    /// What it does.
     pub kind: StepKind,
 }
 

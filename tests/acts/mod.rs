@@ -45,7 +45,7 @@ async fn still(options: EnvironmentOptions) -> World {
         .start()
         .await;
     world.clock = Clock::set_to(noon());
-    world.app = deployer::app::App::new(deployer::app::Parts {
+    world.app = deployer::app::App::new(deployer::app::AppParts {
         clock: world.clock.clone(),
         ..world.parts.clone()
     });

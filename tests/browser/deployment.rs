@@ -2,8 +2,8 @@
 //! all without a reload; and the same page without scripts.
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{DeploymentState, Phase, ServerId, StepKind, StepState};
-use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastPart, PastStep, insert_past};
+use deployer::domain::{Deployment, DeploymentState, Phase, ServerId, StepKind, StepState};
+use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastStep, insert_past};
 
 use super::support::Browser;
 use crate::history::support as past;
@@ -180,27 +180,28 @@ async fn browser_without_scripts_has_the_whole_page() {
 
 /// A deployment to two hundred servers, of which a few failed.
 fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
-    asked.servers = (1..=200)
-        .map(|number| NewPart {
-            server_id: host,
-            server: format!("web{number}.example.org"),
-            cluster: "front".into(),
-            skipped: None,
-        })
-        .collect();
     let is_bad = |number: usize| number % 60 == 7;
-    let part = |number| PastPart {
+    let part = |number: usize| NewPart {
         state: if is_bad(number) {
             ServerState::Failed
         } else {
             ServerState::Succeeded
         },
-        previous_commit: None,
         detail: if is_bad(number) {
             "deploy.sh ended with code 3; the release before is in use.".into()
         } else {
             String::new()
         },
+        ..NewPart::new(host, format!("web{}.example.org", number + 1), "front")
+    };
+    asked.servers = (0..200).map(part).collect();
+    asked.deployment = Deployment {
+        state: DeploymentState::Failed,
+        phase: Phase::RollOut,
+        started_at: Some(noon()),
+        finished_at: Some(noon()),
+        outcome: "4 of 200 servers failed; see below what each runs.".into(),
+        ..asked.deployment
     };
     let step = |number: usize, kind| PastStep {
         server: Some(number),
@@ -223,14 +224,7 @@ fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
         StepKind::Deploy,
     ];
     PastDeployment {
-        asked,
-        state: DeploymentState::Failed,
-        phase: Phase::RollOut,
-        started_at: Some(noon()),
-        finished_at: noon(),
-        cancelled_by: None,
-        outcome: "4 of 200 servers failed; see below what each runs.".into(),
-        parts: (0..200).map(part).collect(),
+        ended: asked,
         steps: (0..200)
             .flat_map(|number| kinds.map(|kind| step(number, kind)))
             .collect(),

@@ -32,7 +32,7 @@ async fn a_waiting_deployment_says_for_what_and_hides_what_the_viewer_may_not_se
     let now = deployer::clock::Clock::System.now();
     let on_host = |project, environment| {
         let mut new = deployment(project, environment, std::slice::from_ref(&host));
-        new.queued_at = now;
+        new.deployment.queued_at = now;
         new
     };
     let running = queued(&site, &on_host(&blog, &blogs[0])).await;
@@ -43,7 +43,7 @@ async fn a_waiting_deployment_says_for_what_and_hides_what_the_viewer_may_not_se
     let waiting = queued(&site, &on_host(&shop, &shops[0])).await;
     let behind = queued(&site, &on_host(&shop, &shops[0])).await;
     let mut failed = asked(&shop, &shops[0], 2);
-    failed.queued_at = now;
+    failed.deployment.queued_at = now;
     let failed = past(&site, vec![(failed, S::Failed)]).await[0];
 
     let page = text(&site, "/activity").await;

@@ -4,7 +4,7 @@ use deployer::domain::deployment::ServerState;
 use deployer::domain::{
     Deployment, DeploymentId, DeploymentState, Environment, Kind, Phase, Project, Server,
 };
-use deployer::store::deployments::{self, NewDeployment, PastDeployment, PastPart};
+use deployer::store::deployments::{self, NewDeployment, PastDeployment};
 
 use crate::support::store::{after, commit, deployment};
 use crate::web::support::{Options, PASSWORD, TestSite};
@@ -56,7 +56,8 @@ pub async fn server(site: &TestSite, name: &str) -> Server {
 
 /// What the `number`th deployment of these tests asks for.
 pub fn asked(project: &Project, environment: &Environment, number: i64) -> NewDeployment {
-    NewDeployment {
+    let mut new = deployment(project, environment, &[]);
+    new.deployment = Deployment {
         commit: commit(number.unsigned_abs()),
         commit_title: format!("Change <b>{number}</b>"),
         queued_at: after(60 * number),
@@ -66,31 +67,32 @@ pub fn asked(project: &Project, environment: &Environment, number: i64) -> NewDe
         } else {
             Kind::Regular
         },
-        ..deployment(project, environment, &[])
-    }
+        ..new.deployment
+    };
+    new
 }
 
 /// Stores deployments that are over.
 pub async fn past(site: &TestSite, all: Vec<(NewDeployment, DeploymentState)>) -> Vec<DeploymentId> {
     let tx = crate::support::store::change(&site.store).await;
     let mut ids = Vec::new();
-    for (asked, state) in all {
-        let part = |_: &_| PastPart {
-            state: ServerState::Succeeded,
-            previous_commit: None,
-            detail: String::new(),
-        };
-        let past = PastDeployment {
+    for (mut asked, state) in all {
+        for part in &mut asked.servers {
+            part.state = ServerState::Succeeded;
+        }
+        let requested = asked.deployment.queued_at;
+        asked.deployment = Deployment {
             state,
             phase: Phase::Finish,
-            started_at: Some(asked.queued_at),
-            finished_at: asked.queued_at + chrono::Duration::seconds(42),
-            cancelled_by: None,
+            started_at: Some(requested),
+            finished_at: Some(requested + chrono::Duration::seconds(42)),
             outcome: "It ended.".into(),
-            parts: asked.servers.iter().map(part).collect(),
+            ..asked.deployment
+        };
+        let past = PastDeployment {
+            ended: asked,
             steps: Vec::new(),
             releases: Vec::new(),
-            asked,
         };
         ids.push(deployments::insert_past(&tx, &past).await.unwrap());
     }

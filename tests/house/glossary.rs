@@ -36,6 +36,8 @@ const EXCUSED: &[&str] = &[
     "Group",
     "Member",
     "Next",
+    "Parts",
+    "Place",
     "Progress",
     "Seen",
     "Slot",

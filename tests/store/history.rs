@@ -23,21 +23,21 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
     for number in 0..60_u64 {
         let (project, environment) = &places[number as usize % 4];
         let mut new = deployment(project, environment, &[]);
-        new.commit = commit(number / 8);
-        new.actor = ["alice", "bob", "carol"][number as usize % 3].into();
-        new.kind = if number % 5 == 0 {
+        new.deployment.commit = commit(number / 8);
+        new.deployment.actor = ["alice", "bob", "carol"][number as usize % 3].into();
+        new.deployment.kind = if number % 5 == 0 {
             Kind::Rollback
         } else {
             Kind::Regular
         };
-        new.queued_at = after(60 * number as i64);
+        new.deployment.queued_at = after(60 * number as i64);
         let id = deployments::insert(&tx, &new).await.unwrap().id;
         if number < 50 {
             let end = if number % 6 == 0 { S::Failed } else { S::Succeeded };
-            deployments::set_state(&tx, id, S::Queued, S::Running, new.queued_at, "")
+            deployments::set_state(&tx, id, S::Queued, S::Running, new.deployment.queued_at, "")
                 .await
                 .unwrap();
-            deployments::set_state(&tx, id, S::Running, end, new.queued_at, "")
+            deployments::set_state(&tx, id, S::Running, end, new.deployment.queued_at, "")
                 .await
                 .unwrap();
         }
@@ -240,8 +240,8 @@ async fn deploy_to(
     number: u64,
 ) -> Deployment {
     let mut new = deployment(&place.0, &place.1, std::slice::from_ref(server));
-    new.commit = commit(number);
-    new.target = target(server);
+    new.deployment.commit = commit(number);
+    new.deployment.target = target(server);
     let made = store.deployment(&new).await;
     let claimed = store.claim().await;
     assert_eq!(claimed.deployment.id, made.id);
@@ -295,12 +295,12 @@ async fn a_target_written_by_the_version_before_is_read_and_compared(on: Databas
     let place = (project.clone(), store.environment(&project, "prod", &[]).await);
     let hosts = store.servers("web", 3).await;
     let mut new = deployment(&place.0, &place.1, &hosts);
-    new.target = Target::Servers {
+    new.deployment.target = Target::Servers {
         ids: hosts.iter().rev().map(|host| host.id).collect(),
         names: hosts.iter().rev().map(|host| host.name.to_string()).collect(),
     };
     let several = store.deployment(&new).await;
-    assert!(several.target.is_same(&new.target));
+    assert!(several.target.is_same(&new.deployment.target));
     assert_eq!(several.target.to_string(), "servers web1, web2, web3");
     store.claim().await;
     let first = deploy_as_before(&store, &place, &hosts[0]).await;
@@ -318,7 +318,7 @@ async fn deploy_as_before(
     server: &Server,
 ) -> DeploymentId {
     let mut new = deployment(&place.0, &place.1, &[]);
-    new.target = target(server);
+    new.deployment.target = target(server);
     let id = store.deployment(&new).await.id;
     store
         .tamper(&format!(

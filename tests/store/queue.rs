@@ -128,7 +128,7 @@ async fn a_server_that_is_left_alone_is_not_held(on: Database) {
     let hosts = store.servers("web", 2).await;
     let prod = store.environment(&shop, "prod", &[]).await;
     let mut new = deployment(&shop, &prod, &hosts);
-    new.servers[1].skipped = Some("It is switched off.".into());
+    new.servers[1].skip("It is switched off.");
     let id = store.deployment(&new).await.id;
     store.claim().await;
     assert_eq!(

@@ -80,14 +80,17 @@ async fn texts_of_any_length_are_kept_and_compared_byte_by_byte(on: Database) {
     let shop = store.project("shop").await;
     let prod = store.environment(&shop, "prod", &[]).await;
     let mut new = crate::support::store::deployment(&shop, &prod, &[]);
-    new.reason = "🚀 ".repeat(100_000);
+    new.deployment.reason = "🚀 ".repeat(100_000);
     let branches = ["feature", "Feature", "feature ", "féature"];
     for (number, branch) in branches.into_iter().enumerate() {
-        new.branch = branch.into();
-        new.commit = crate::support::store::commit(number as u64);
+        new.deployment.branch = branch.into();
+        new.deployment.commit = crate::support::store::commit(number as u64);
         let id = store.deployment(&new).await.id;
         let kept = deployments::by_id(&store.store, id).await.unwrap();
-        assert!(kept.reason == new.reason && kept.branch == branch, "{branch}");
+        assert!(
+            kept.reason == new.deployment.reason && kept.branch == branch,
+            "{branch}"
+        );
     }
     for branch in branches {
         // A literal that ends in a blank must find only what does.

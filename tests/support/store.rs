@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use deployer::domain::{
     Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
-    EnvironmentOptions, Event, EventKind, Instant, Kind, Member, NewAuditEvent, Outcome, Project, ProjectId,
-    Server, ServerId, SyncMethod, Target,
+    EnvironmentOptions, Event, EventKind, Instant, Member, NewAuditEvent, Outcome, Project, ProjectId,
+    Server, ServerId, SyncMethod,
 };
-use deployer::store::deployments::{NewDeployment, NewPart, Terms};
+use deployer::store::deployments::{NewDeployment, NewPart};
 use deployer::store::{Lease, Right, Store, clusters, deployments, environments, projects, queue, servers};
 
 use super::databases::{Database, TestDatabase};
@@ -227,35 +227,14 @@ pub fn cluster(name: &str, members: &[Server]) -> Cluster {
 
 /// A deployment that is not stored yet.
 pub fn deployment(project: &Project, environment: &Environment, servers: &[Server]) -> NewDeployment {
-    let part = |server: &Server| NewPart {
-        server_id: server.id,
-        server: server.name.to_string(),
-        cluster: "web".into(),
-        skipped: None,
-    };
-    NewDeployment {
-        project_id: project.id,
-        environment_id: environment.id,
-        project: project.name.to_string(),
-        environment: environment.name.to_string(),
-        target: Target::Environment,
-        branch: "main".into(),
-        commit: commit(1),
+    let part = |server: &Server| NewPart::new(server.id, server.name.as_str(), "web");
+    let alice = Actor::user("alice", "127.0.0.1");
+    let deployment = Deployment {
         commit_title: "Sell more".into(),
-        previous_commit: None,
-        kind: Kind::Regular,
-        actor: "alice".into(),
-        groups: Vec::new(),
-        impersonator: None,
         reason: "It is time.".into(),
-        permit: None,
-        queued_at: noon(),
-        terms: Terms::default(),
-        scheduled_at: None,
-        priority: 0,
-        request_key: None,
-        servers: servers.iter().map(part).collect(),
-    }
+        ..Deployment::new(project, environment, commit(1), &alice, noon())
+    };
+    NewDeployment::new(deployment, servers.iter().map(part).collect())
 }
 
 /// An act that is not recorded yet.

@@ -9,16 +9,12 @@ use crate::balancer::Slot;
 use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, Member, Name, Result};
 use crate::store::{Reader, balancers, clusters, servers};
 
-/// A cluster as it is to be: the command to add or change one.
+/// The command to add or change a cluster. Its fields are those of [`Cluster`].
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
-    /// See [`Cluster::name`].
     pub name: Name,
-    /// See [`Cluster::members`].
     pub members: Vec<Member>,
-    /// See [`Cluster::balancer`].
     pub balancer: Option<BalancerId>,
-    /// See [`Cluster::backends`].
     pub backends: Vec<String>,
 }
 
@@ -56,18 +52,12 @@ impl ClusterSpec {
 }
 
 /// A cluster by its name.
-///
-/// # Errors
-/// Not found.
 pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<Cluster> {
     demand_everything(permit)?;
     clusters::by_name(&app.store, name).await
 }
 
 /// Adds a cluster.
-///
-/// # Errors
-/// Complaints about fields.
 pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluster> {
     demand_everything(permit)?;
     let cluster = spec.check(ClusterId(0))?;
@@ -81,9 +71,6 @@ pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluste
 }
 
 /// Changes a cluster; the same command again changes nothing.
-///
-/// # Errors
-/// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) -> Result<Cluster> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
@@ -101,9 +88,6 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) 
 }
 
 /// Deletes a cluster and takes it out of its environments; its servers stay.
-///
-/// # Errors
-/// Not found.
 pub async fn delete(app: &App, permit: &Permit, id: ClusterId) -> Result<Cluster> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;

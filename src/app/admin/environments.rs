@@ -37,52 +37,30 @@ pub type MostFailed = Within<1, 10_000>;
 /// Hours of an approval, up to a fortnight: what nobody approved by then nobody remembers.
 pub type ApprovalHours = Within<1, 336>;
 
-/// An environment as it is to be: the command to add or change one.
+/// The command to add or change an environment. Its fields are those of [`Environment`] and [`EnvironmentOptions`].
 #[derive(Debug, Clone)]
 pub struct EnvironmentSpec {
-    /// See [`Environment::name`].
     pub name: Name,
-    /// See [`Environment::branch`].
     pub branch: BranchName,
-    /// See [`Environment::target_path`].
     pub target_path: TargetPath,
-    /// See [`Environment::remote_user`].
     pub remote_user: RemoteUser,
-    /// See [`Environment::position`].
     pub position: Position,
-    /// See [`Environment::fail_on_failed_tests`].
     pub fail_on_failed_tests: bool,
-    /// See [`Environment::clusters`].
     pub clusters: Vec<ClusterId>,
-    /// See [`EnvironmentOptions::excluded`].
     pub excluded: Excluded,
-    /// See [`EnvironmentOptions::shared`].
     pub shared: SharedPaths,
-    /// See [`EnvironmentOptions::variables`].
     pub variables: VariablesSpec,
-    /// See [`EnvironmentOptions::local_timeout`].
     pub local_timeout: Timeout,
-    /// See [`EnvironmentOptions::remote_timeout`].
     pub remote_timeout: Timeout,
-    /// See [`EnvironmentOptions::parallel`].
     pub parallel: Parallel,
-    /// See [`EnvironmentOptions::keep_releases`].
     pub keep_releases: KeptReleases,
-    /// See [`EnvironmentOptions::keep_days`].
     pub keep_days: KeptDays,
-    /// See [`EnvironmentOptions::health`].
     pub health: Option<HealthCheck>,
-    /// See [`RolloutOptions::strategy`].
     pub strategy: Strategy,
-    /// See [`RolloutOptions::on_failure`].
     pub on_failure: OnFailure,
-    /// See [`RolloutOptions::drain_limit`].
     pub drain_limit: DrainLimit,
-    /// See [`RolloutOptions::up_limit`].
     pub up_limit: UpLimit,
-    /// See [`EnvironmentOptions::approval_hours`].
     pub approval_hours: Option<ApprovalHours>,
-    /// See [`EnvironmentOptions::watch_drift`].
     pub watch_drift: bool,
 }
 
@@ -156,18 +134,12 @@ pub async fn list(app: &App, permit: &Permit, project: &Project) -> Result<Vec<E
 }
 
 /// An environment of a project by its name.
-///
-/// # Errors
-/// Not found.
 pub async fn by_name(app: &App, permit: &Permit, project: &Project, name: &str) -> Result<Environment> {
     demand_project(permit, &project.name)?;
     environments::by_name(&app.store, project.id, name).await
 }
 
 /// Adds an environment to a project.
-///
-/// # Errors
-/// Complaints about fields; not found.
 pub async fn add(
     app: &App,
     permit: &Permit,
@@ -190,9 +162,6 @@ pub async fn add(
 }
 
 /// Changes an environment; the same command again changes nothing.
-///
-/// # Errors
-/// Complaints about fields; not found.
 pub async fn edit(
     app: &App,
     permit: &Permit,
@@ -222,9 +191,6 @@ pub async fn edit(
 }
 
 /// Moves an environment one place earlier or later in the chain, and numbers the chain anew.
-///
-/// # Errors
-/// Not found.
 pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -> Result<()> {
     let change = app.store.change(permit, app.now()).await?;
     let moved = environments::by_id(&change, id).await?;

@@ -99,9 +99,6 @@ pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Resu
 }
 
 /// Revokes trust: nothing connects to the server until a key is trusted again.
-///
-/// # Errors
-/// Not found.
 pub async fn forget(app: &App, permit: &Permit, id: ServerId) -> Result<()> {
     demand_everything(permit)?;
     let now = app.now();

@@ -26,13 +26,9 @@ pub struct Inventory {
 /// A server that one environment reaches through two clusters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twice {
-    /// The server's name.
     pub server: String,
-    /// The project's name.
     pub project: String,
-    /// The environment's name.
     pub environment: String,
-    /// The clusters' names.
     pub clusters: Vec<String>,
 }
 

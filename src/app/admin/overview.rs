@@ -9,19 +9,12 @@ use crate::store::users;
 /// The start page of configuration.
 #[derive(Debug)]
 pub struct ConfigurationOverview {
-    /// How many projects there are.
     pub projects: usize,
-    /// How many environments they have together.
     pub environments: usize,
-    /// How many servers there are.
     pub servers: usize,
-    /// How many of them are active.
     pub active_servers: usize,
-    /// How many clusters there are.
     pub clusters: usize,
-    /// How many users there are.
     pub users: usize,
-    /// How many accounts are disabled.
     pub disabled_users: usize,
     /// What needs attention, the most serious first.
     pub attention: Vec<Attention>,
@@ -38,32 +31,20 @@ pub enum Attention {
         is_error: bool,
     },
     /// A server without a trusted host key, so nothing connects to it.
-    NoHostKey {
-        id: ServerId,
-        /// Its name.
-        server: String,
-    },
+    NoHostKey { id: ServerId, server: String },
     /// An environment without active servers.
     NoServers {
-        /// The project's name.
         project: String,
-        /// The environment's name.
         environment: String,
         /// Whether it has clusters at all.
         has_clusters: bool,
     },
     /// A project without environments.
-    NoEnvironments {
-        /// Its name.
-        project: String,
-    },
+    NoEnvironments { project: String },
     /// A server in two clusters of one environment.
     Twice(Twice),
     /// A cluster without servers.
-    NoMembers {
-        /// Its name.
-        cluster: String,
-    },
+    NoMembers { cluster: String },
 }
 
 /// The whole overview.

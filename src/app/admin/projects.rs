@@ -17,16 +17,12 @@ use crate::store::{Change, environments, projects};
 /// How long a person waits for the list of branches; a fetch may take longer.
 const PROBE_LIMIT: Duration = Duration::from_secs(20);
 
-/// A project as it is to be: the command to add or change one.
+/// The command to add or change a project. Its fields are those of [`Project`].
 #[derive(Debug, Clone)]
 pub struct ProjectSpec {
-    /// See [`Project::name`].
     pub name: Name,
-    /// See [`Project::description`].
     pub description: Description,
-    /// See [`Project::git_url`].
     pub git_url: GitUrl,
-    /// See [`Project::method`].
     pub method: SyncMethod,
 }
 
@@ -45,9 +41,6 @@ impl ProjectSpec {
 }
 
 /// A project by its name, with the permit of `actor` to change it and its environments.
-///
-/// # Errors
-/// Not found; forbidden.
 pub async fn open(app: &App, actor: &Actor, name: &str) -> Result<(Project, Permit)> {
     let project = projects::by_name(&app.store, name).await?;
     let resource = Resource::Project(project.name.to_string());
@@ -56,9 +49,6 @@ pub async fn open(app: &App, actor: &Actor, name: &str) -> Result<(Project, Perm
 }
 
 /// Adds a project.
-///
-/// # Errors
-/// Complaints about fields.
 pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Project> {
     demand_everything(permit)?;
     let project = spec.project(ProjectId(0), Vec::new());
@@ -72,9 +62,6 @@ pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Projec
 }
 
 /// Changes a project; the same command again changes nothing.
-///
-/// # Errors
-/// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) -> Result<Project> {
     let change = app.store.change(permit, app.now()).await?;
     let before = projects::by_id(&change, id).await?;

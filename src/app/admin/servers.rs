@@ -22,16 +22,12 @@ const TEST_OUTPUT: usize = 16 * 1024;
 /// Prints the operating system.
 const TEST_SCRIPT: &str = "uname -sr";
 
-/// A server as it is to be: the command to add or change one.
+/// The command to add or change a server. Its fields are those of [`Server`].
 #[derive(Debug, Clone)]
 pub struct ServerSpec {
-    /// See [`Server::name`].
     pub name: Name,
-    /// See [`Server::address`].
     pub address: Address,
-    /// See [`Server::port`].
     pub port: Within<1, 65_535>,
-    /// See [`Server::active`].
     pub active: bool,
 }
 
@@ -50,18 +46,12 @@ impl ServerSpec {
 }
 
 /// A server by its id.
-///
-/// # Errors
-/// Not found.
 pub async fn by_id(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
     demand_everything(permit)?;
     servers::by_id(&app.store, id).await
 }
 
 /// Adds a server, without a host key: see [`super::host_keys`].
-///
-/// # Errors
-/// Complaints about fields.
 pub async fn add(app: &App, permit: &Permit, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
     let server = spec.check(ServerId(0))?;
@@ -91,9 +81,6 @@ async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
 }
 
 /// Changes a server. Its trusted host key stays, also at another address.
-///
-/// # Errors
-/// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
     let changed = spec.check(id)?;
@@ -113,9 +100,6 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) ->
 }
 
 /// Switches a server on or off for deployments; does nothing when it already is.
-///
-/// # Errors
-/// Not found.
 pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) -> Result<Server> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;

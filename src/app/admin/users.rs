@@ -13,9 +13,7 @@ use crate::store::users;
 /// What an administrator may change about a user; never the name, which policy refers to.
 #[derive(Debug, Clone)]
 pub struct UserSpec {
-    /// See [`User::display_name`].
     pub display_name: String,
-    /// See [`User::email`].
     pub email: String,
 }
 
@@ -26,18 +24,12 @@ pub async fn list(app: &App, permit: &Permit) -> Result<Vec<User>> {
 }
 
 /// A user by name.
-///
-/// # Errors
-/// Not found.
 pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<User> {
     demand_administer(permit)?;
     users::by_name(&app.store, name).await
 }
 
 /// Adds a user; returns the password that was generated when `new` has none.
-///
-/// # Errors
-/// Complaints about fields.
 pub async fn add(app: &App, permit: &Permit, mut new: NewUser) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
     let generated = new.password.is_none().then(accounts::generated_password);
@@ -46,9 +38,6 @@ pub async fn add(app: &App, permit: &Permit, mut new: NewUser) -> Result<(User, 
 }
 
 /// Changes the display name and e-mail address of a user.
-///
-/// # Errors
-/// Complaints about fields; not found.
 pub async fn edit(app: &App, permit: &Permit, name: &str, spec: UserSpec) -> Result<User> {
     demand_administer(permit)?;
     let display_name = accounts::check_title(&spec.display_name)?;

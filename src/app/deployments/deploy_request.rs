@@ -6,9 +6,7 @@ use crate::domain::{DeploymentId, Instant, Kind, Strategy};
 /// What somebody wants deployed, and how.
 #[derive(Debug, Clone)]
 pub struct DeployRequest {
-    /// The project's name.
     pub project: String,
-    /// The environment's name.
     pub environment: String,
     /// Which servers.
     pub choice: Choice,

@@ -88,9 +88,6 @@ impl Open {
 }
 
 /// What `deployment`, whose servers are `parts`, left undone, judged by what its servers run now.
-///
-/// # Errors
-/// Of the store.
 pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPart]) -> Result<Open> {
     use DeploymentState::{Cancelled, Failed, Interrupted};
     let id = deployment.id;
@@ -169,16 +166,16 @@ async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) 
     let (target, mut servers) = same_servers(app, &origin).await?;
     let complete = releases::complete(&app.store, origin.environment.id).await?;
     let mut is_whole = true;
-    for part in servers.iter_mut().filter(|part| part.skipped.is_none()) {
+    for part in servers.iter_mut().filter(|part| !part.is_skipped()) {
         let has = complete.get(&part.server_id);
         if let Some((_, since)) = has.filter(|(commit, _)| *commit == deployment.commit) {
-            part.skipped = Some(format!("Has this commit since deployment {since}."));
+            part.skip(format!("Has this commit since deployment {since}."));
         } else if only_failed && !open.failed.contains(&part.server_id) {
             is_whole = false;
-            part.skipped = Some("Not part of a retry: it did not fail.".to_owned());
+            part.skip("Not part of a retry: it did not fail.");
         }
     }
-    let to_do = of_parts(servers.iter().filter(|part| part.skipped.is_none()));
+    let to_do = of_parts(servers.iter().filter(|part| !part.is_skipped()));
     let Some(to_do) = to_do else {
         return Err(Error::conflict(if only_failed {
             format!("Deployment {id} has no failed server left.")
@@ -326,9 +323,6 @@ pub async fn promote(
 }
 
 /// The environments that come right after this one in the promotion chain of its branch.
-///
-/// # Errors
-/// Of the store.
 pub async fn next_environments(app: &App, environment: &Environment) -> Result<Vec<Environment>> {
     let all = environments::list(&app.store, environment.project_id).await?;
     let follows = |one: &&Environment| source_of(&all, one).is_some_and(|source| source.id == environment.id);

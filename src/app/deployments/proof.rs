@@ -45,9 +45,6 @@ pub(in crate::app) async fn check_commit(
 }
 
 /// Those of `commits` that an environment has had as a whole, from its branch.
-///
-/// # Errors
-/// Of the store.
 pub async fn proven(app: &App, environment: &Environment, commits: &[CommitId]) -> Result<HashSet<CommitId>> {
     let branch = Some(environment.branch.as_str());
     let whole = [Target::Environment];
@@ -89,9 +86,6 @@ async fn everywhere(app: &App, environment: &Environment) -> Result<Option<Commi
 /// Whether the environment has ever had a commit as a whole. Only then is deploying it a rollback:
 /// policy may allow rollbacks at times and from branches where it forbids deployments, so nothing new
 /// may be deployed as one.
-///
-/// # Errors
-/// Of the store.
 pub async fn was_here(app: &App, environment: &Environment, commit: &CommitId) -> Result<bool> {
     is_way_back(app, environment, commit, &Target::Environment).await
 }
@@ -129,9 +123,6 @@ pub(super) async fn check_way_back(
 
 /// The environment a commit has to succeed in before it may go to this one: of the same project
 /// and branch, the nearest one lower in order.
-///
-/// # Errors
-/// Of the store.
 pub async fn promotion_source(app: &App, environment: &Environment) -> Result<Option<Environment>> {
     let all = environments::list(&app.store, environment.project_id).await?;
     Ok(source_of(&all, environment).cloned())

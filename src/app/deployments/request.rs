@@ -17,7 +17,7 @@ use crate::domain::{
     Event, EventKind, Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Target,
 };
 use crate::git::CommitInfo;
-use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
+use crate::store::deployments::{self, NewDeployment, NewPart};
 use crate::store::{Reader, locks, releases};
 
 /// A rollback means trouble, so it overtakes what merely waits.
@@ -59,7 +59,7 @@ struct Checked {
 impl Checked {
     /// The servers to deploy to.
     fn to_do(&self) -> HashSet<ServerId> {
-        let to_do = self.servers.iter().filter(|part| part.skipped.is_none());
+        let to_do = self.servers.iter().filter(|part| !part.is_skipped());
         to_do.map(|part| part.server_id).collect()
     }
 }
@@ -171,42 +171,34 @@ async fn new_deployment(
     checked: Checked,
     now: Instant,
 ) -> Result<NewDeployment> {
-    let actor = rights.permit.actor();
     let kind = match (wanted.kind, wanted.at) {
         (Kind::Regular, Some(_)) => Kind::Scheduled,
         (kind, _) => kind,
     };
-    Ok(NewDeployment {
-        previous_commit: previous_commit(on, checked.environment.id, &checked.servers).await?,
-        project_id: checked.project.id,
-        environment_id: checked.environment.id,
-        project: checked.project.name.to_string(),
-        environment: checked.environment.name.to_string(),
+    let (project, environment, commit) = (&checked.project, &checked.environment, checked.commit);
+    let deployment = Deployment {
         target: checked.target,
-        branch: checked.environment.branch.to_string(),
-        commit: checked.commit.id,
-        commit_title: checked.commit.title,
+        commit_title: commit.title,
+        previous_commit: previous_commit(on, environment.id, &checked.servers).await?,
         kind,
-        actor: actor.name.clone(),
-        groups: actor.groups.clone(),
-        impersonator: actor.impersonator.clone(),
         reason: wanted.reason.trim().to_owned(),
         permit: Some(rights.permit.line().clone()),
-        queued_at: now,
         scheduled_at: wanted.at,
-        terms: Terms {
-            origin: checked.origin,
-            strategy: wanted.strategy,
-            lock_override: rights.lock_override.as_ref().map(|passed| passed.reason.clone()),
-            approval: checked.approval,
-            plan: checked.plan,
-        },
+        origin: checked.origin,
+        strategy: wanted.strategy,
+        lock_override: rights.lock_override.as_ref().map(|passed| passed.reason.clone()),
+        approval: checked.approval,
+        ..Deployment::new(project, environment, commit.id, rights.permit.actor(), now)
+    };
+    Ok(NewDeployment {
+        deployment,
         priority: if kind == Kind::Rollback {
             ROLLBACK_PRIORITY
         } else {
             0
         },
         request_key: wanted.request_key,
+        plan: checked.plan,
         servers: checked.servers,
     })
 }

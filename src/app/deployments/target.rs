@@ -84,7 +84,7 @@ pub(in crate::app) async fn resolve(
             "That server or cluster does not belong to this environment.",
         )
     })?;
-    if parts.iter().all(|part| part.skipped.is_some()) {
+    if parts.iter().all(|part| part.is_skipped()) {
         let message = format!(
             "There is no active server in {target} of this environment, so there is nothing to deploy to."
         );
@@ -121,10 +121,9 @@ pub(super) fn of_parts<'a>(parts: impl Iterator<Item = &'a NewPart>) -> Option<T
 }
 
 fn part(server: &Server, cluster: &str) -> NewPart {
-    NewPart {
-        server_id: server.id,
-        server: server.name.to_string(),
-        cluster: cluster.to_owned(),
-        skipped: (!server.active).then(|| "Inactive, so it is left alone.".to_owned()),
+    let mut part = NewPart::new(server.id, server.name.as_str(), cluster);
+    if !server.active {
+        part.skip("Inactive, so it is left alone.");
     }
+    part
 }

@@ -49,7 +49,6 @@ pub struct Runs {
     pub title: String,
     /// Who deployed it; empty when nobody remembers.
     pub actor: String,
-    /// How many servers run it.
     pub servers: usize,
     /// When it came to the last of them.
     pub at: Instant,

@@ -10,9 +10,12 @@ use super::super::data;
 use super::super::fleet::{SampleEnvironment, method};
 use super::super::moments::Chance;
 use super::super::repositories::SampleCommit;
-use super::shapes::{Past, PlannedEnd, SampleDeployment, SampleServer, SampleStep};
+use super::shapes::{Past, PlannedEnd, SampleDeployment, SampleServer};
 use crate::domain::deployment::ServerState;
-use crate::domain::{CommitId, DeploymentState, Instant, Phase, StepKind, StepState, SyncMethod};
+use crate::domain::{
+    CommitId, DeploymentState, Instant, Line, Phase, StepKind, StepState, Stream, SyncMethod,
+};
+use crate::store::deployments::PastStep;
 
 /// What past deployments say.
 pub(super) static TEXTS: LazyLock<Texts> = LazyLock::new(|| data::read("past.toml"));
@@ -112,7 +115,6 @@ pub(super) fn write(
         place,
         commit: &commit,
         fate: past.fate,
-        last: servers.last().map_or("", |server| server.name),
         servers,
         steps: Vec::new(),
         clock: started_at,
@@ -183,10 +185,8 @@ struct Writer<'a> {
     place: &'static SampleEnvironment,
     commit: &'a SampleCommit,
     fate: PlannedEnd,
-    /// The server that fails, if one does.
-    last: &'static str,
     servers: Vec<SampleServer>,
-    steps: Vec<SampleStep>,
+    steps: Vec<PastStep>,
     clock: Instant,
     chance: &'a mut Chance,
     /// It has ended; what follows is skipped.
@@ -198,25 +198,25 @@ impl Writer<'_> {
         for kind in BEFORE {
             self.step(None, kind);
         }
-        let names: Vec<&'static str> = self.servers.iter().map(|server| server.name).collect();
-        for name in names {
+        for server in 0..self.servers.len() {
             for kind in ON_SERVER {
                 let in_place = method(&self.place.project) == SyncMethod::InPlace;
                 if !(in_place && kind == StepKind::Activate) {
-                    self.step(Some(name), kind);
+                    self.step(Some(server), kind);
                 }
             }
         }
         self.step(None, StepKind::Finish);
     }
 
-    fn step(&mut self, server: Option<&'static str>, kind: StepKind) {
+    fn step(&mut self, server: Option<usize>, kind: StepKind) {
         let text = TEXTS.steps.get(&kind).expect("every kind of step has its text");
-        let mut step = SampleStep {
+        let mut step = PastStep {
             server,
             kind,
             state: StepState::Skipped,
-            times: None,
+            started_at: None,
+            finished_at: None,
             exit_code: None,
             detail: String::new(),
             lines: Vec::new(),
@@ -237,9 +237,9 @@ impl Writer<'_> {
             (Some(_), _) => self.chance.seconds(1, 3),
         };
         if !self.over {
-            let end = self.clock + took;
-            step.times = Some((self.clock, end));
-            self.clock = end;
+            step.started_at = Some(self.clock);
+            self.clock += took;
+            step.finished_at = Some(self.clock);
         }
         match bad_end {
             Some(state) => self.end_badly(&mut step, state, text),
@@ -250,7 +250,8 @@ impl Writer<'_> {
                 let own = text.of_project.get(&self.place.project);
                 step.lines = self.filled(own.unwrap_or(&text.lines), server, numbers);
                 if !text.each_server.is_empty() {
-                    let line = |server: &SampleServer| text.each_server.replace("{server}", server.name);
+                    let line =
+                        |server: &SampleServer| printed(text.each_server.replace("{server}", server.name));
                     step.lines.extend(self.servers.iter().map(line));
                 }
             }
@@ -265,7 +266,7 @@ impl Writer<'_> {
     }
 
     /// How this step ends when the deployment ends with it.
-    fn bad_end(&self, server: Option<&str>, kind: StepKind) -> Option<StepState> {
+    fn bad_end(&self, server: Option<usize>, kind: StepKind) -> Option<StepState> {
         let cancelled_in = if lacks(&self.place.project, StepKind::Predeploy) {
             StepKind::Export
         } else {
@@ -275,26 +276,26 @@ impl Writer<'_> {
             (PlannedEnd::Unreachable, StepKind::Check) | (PlannedEnd::LocalTests, StepKind::LocalTests) => {
                 Some(StepState::Failed)
             }
-            (PlannedEnd::LastServer, StepKind::Tests) if server == Some(self.last) => Some(StepState::Failed),
+            (PlannedEnd::LastServer, StepKind::Tests) if server == self.last() => Some(StepState::Failed),
             (PlannedEnd::Cancelled, _) if kind == cancelled_in => Some(StepState::Cancelled),
             _ => None,
         }
     }
 
     /// Ends the deployment with `step`.
-    fn end_badly(&mut self, step: &mut SampleStep, state: StepState, text: &StepText) {
+    fn end_badly(&mut self, step: &mut PastStep, state: StepState, text: &StepText) {
         step.state = state;
-        let server = step.server.unwrap_or(self.last);
+        let failing = step.server.or(self.last());
         if state == StepState::Cancelled {
             step.detail = "Ended by a person.".to_owned();
         } else {
-            step.detail = text.failed.replace("{server}", server);
+            step.detail = text.failed.replace("{server}", self.name(failing));
             step.exit_code = script(step.kind).map(|_| 1);
             step.lines = self.filled(&text.failed_lines, step.server, (0, 0));
         }
-        step.lines.push(step.detail.clone());
+        step.lines.push(printed(step.detail.clone()));
         self.over = true;
-        for one in &mut self.servers {
+        for (at, one) in self.servers.iter_mut().enumerate() {
             if step.server.is_none() {
                 one.state = ServerState::Skipped;
                 one.released = false;
@@ -302,7 +303,7 @@ impl Writer<'_> {
                     Some(commit) => format!("Not touched: it runs {}.", commit.short()),
                     None => "Not touched.".to_owned(),
                 };
-            } else if one.name == server {
+            } else if Some(at) == failing {
                 one.state = ServerState::Failed;
                 one.detail = format!(
                     "{} The files of {} are in use there. Deploy again, or roll back.",
@@ -313,18 +314,37 @@ impl Writer<'_> {
         }
     }
 
+    /// The server that fails, if one does.
+    fn last(&self) -> Option<usize> {
+        self.servers.len().checked_sub(1)
+    }
+
+    fn name(&self, server: Option<usize>) -> &'static str {
+        let server = server.and_then(|at| self.servers.get(at));
+        server.map_or("", |server| server.name)
+    }
+
     /// The lines with their placeholders replaced; the numbers are files and bytes.
-    fn filled(&self, lines: &[String], server: Option<&str>, (files, bytes): (u64, u64)) -> Vec<String> {
+    fn filled(&self, lines: &[String], server: Option<usize>, (files, bytes): (u64, u64)) -> Vec<Line> {
         let fill = |line: &String| {
-            line.replace("{environment}", &self.place.name)
+            let text = line
+                .replace("{environment}", &self.place.name)
                 .replace("{branch}", &self.place.branch)
                 .replace("{commit}", self.commit.id.as_str())
                 .replace("{short}", self.commit.id.short())
                 .replace("{title}", &self.commit.title)
-                .replace("{server}", server.unwrap_or_default())
+                .replace("{server}", self.name(server))
                 .replace("{files}", &files.to_string())
-                .replace("{bytes}", &bytes.to_string())
+                .replace("{bytes}", &bytes.to_string());
+            printed(text)
         };
         lines.iter().map(fill).collect()
+    }
+}
+
+fn printed(text: String) -> Line {
+    Line {
+        stream: Stream::Stdout,
+        text,
     }
 }

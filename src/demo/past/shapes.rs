@@ -3,7 +3,8 @@
 use crate::demo::fleet::SampleEnvironment;
 use crate::demo::repositories::SampleCommit;
 use crate::domain::deployment::ServerState;
-use crate::domain::{CommitId, DeploymentState, Instant, Kind, Phase, StepKind, StepState};
+use crate::domain::{CommitId, DeploymentState, Instant, Kind, Phase};
+use crate::store::deployments::PastStep;
 
 /// A made-up deployment.
 #[derive(Debug, Clone)]
@@ -28,7 +29,8 @@ pub struct SampleDeployment {
     /// How it ended, in a sentence.
     pub outcome: String,
     pub servers: Vec<SampleServer>,
-    pub steps: Vec<SampleStep>,
+    /// Their servers are indices of `servers`.
+    pub steps: Vec<PastStep>,
 }
 
 /// What a deployment did to one server.
@@ -43,23 +45,6 @@ pub struct SampleServer {
     pub detail: String,
     /// Whether the commit's files have been in use there since.
     pub released: bool,
-}
-
-/// A step, done or skipped.
-#[derive(Debug, Clone)]
-pub struct SampleStep {
-    /// `None`: on the deployer's host.
-    pub server: Option<&'static str>,
-    pub kind: StepKind,
-    pub state: StepState,
-    /// Start and end; `None` when it was never begun.
-    pub times: Option<(Instant, Instant)>,
-    /// A script's.
-    pub exit_code: Option<i32>,
-    /// A sentence; may be empty.
-    pub detail: String,
-    /// What it printed.
-    pub lines: Vec<String>,
 }
 
 /// How a deployment is to end.

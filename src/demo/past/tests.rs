@@ -62,7 +62,7 @@ fn steps_tell_a_consistent_story() {
         let mut keys = std::collections::HashSet::new();
         for step in &deployment.steps {
             assert!(keys.insert((step.server, step.kind)), "{:?} twice", step.kind);
-            if let Some((from, to)) = step.times {
+            if let (Some(from), Some(to)) = (step.started_at, step.finished_at) {
                 assert!(from <= to && to <= deployment.finished_at);
             }
         }

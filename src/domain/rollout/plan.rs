@@ -67,7 +67,7 @@ pub struct Batch {
     pub title: String,
     /// Its servers, in order.
     pub servers: Vec<Planned>,
-    /// What is waited for before it begins.
+    /// What has to happen before it begins.
     pub hold: Option<Hold>,
     /// Servers of later batches, still with the old release, that go out of service before it begins.
     pub take_out: Vec<ServerId>,
@@ -111,7 +111,7 @@ pub struct BackendPool {
     pub keep: usize,
 }
 
-/// What will be done.
+/// The plan of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// By which strategy.

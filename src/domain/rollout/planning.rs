@@ -1,5 +1,4 @@
-//! Works out the plan of a rollout from what is known of servers and balancers, before anything is
-//! done.
+//! Makes the plan of a rollout from the states of servers and balancers, before anything is done.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +72,7 @@ impl Candidate {
     }
 }
 
-/// Works out what will be done.
+/// Makes the plan.
 ///
 /// # Errors
 /// A conflict, in a sentence, when no server is meant and active, when the strategy cannot keep as
@@ -85,7 +84,8 @@ pub fn plan(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
     plan_back(strategy, candidates)
 }
 
-/// The same for a rollback. What it takes back may be why a server is down, so none has to be up.
+/// Makes the plan of a rollback. No server has to be up, because the release that is rolled back may be
+/// why it is down.
 ///
 /// # Errors
 /// As [`plan`], but for servers that are down.
@@ -162,7 +162,7 @@ fn note_standings(meant: &[Candidate], notes: &mut Vec<String>) {
     }
 }
 
-/// A server that is down before cannot be told from one that the deployment broke.
+/// Refuses servers that are down, which later could not be told from those that the deployment broke.
 fn demand_up(candidates: &[Candidate]) -> Result<()> {
     let is_down = |one: &&Candidate| one.slots.iter().any(|(_, standing)| *standing == Standing::Down);
     let meant = candidates.iter().filter(|one| one.meant && one.active);

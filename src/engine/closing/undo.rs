@@ -7,7 +7,7 @@
 use crate::domain::{Deployment, Event, Instant, Kind, Result, Strategy};
 use crate::engine::ending::Undo;
 use crate::engine::words;
-use crate::store::deployments::{self, NewDeployment, Terms};
+use crate::store::deployments::{self, NewDeployment};
 use crate::store::{Change, Leased, Right};
 
 /// A rollback goes before deployments that merely wait.
@@ -22,39 +22,27 @@ pub(super) async fn queue(
 ) -> Result<String> {
     let mut said = Vec::new();
     for group in &undo.groups {
-        let (Some(project_id), Some(environment_id)) = (failed.project_id, failed.environment_id) else {
+        if failed.environment_id.is_none() {
             continue;
-        };
-        let new = NewDeployment {
-            project_id,
-            environment_id,
-            project: failed.project.clone(),
-            environment: failed.environment.clone(),
+        }
+        let deployment = Deployment {
             target: group.target.clone(),
-            branch: failed.branch.clone(),
             commit: group.commit.clone(),
             commit_title: group.title.clone(),
             previous_commit: Some(failed.commit.clone()),
             kind: Kind::Rollback,
-            actor: failed.actor.clone(),
-            groups: failed.groups.clone(),
-            impersonator: failed.impersonator.clone(),
             reason: format!(
                 "Automatic: deployment {} was taken back, as {}.",
                 failed.id, undo.reason
             ),
             permit: undo.permit.clone(),
-            queued_at: now,
-            scheduled_at: None,
-            terms: Terms {
-                origin: Some(failed.id),
-                strategy: failed.strategy.and_then(without_pause),
-                lock_override: failed.lock_override.clone(),
-                ..Terms::default()
-            },
+            origin: Some(failed.id),
+            strategy: failed.strategy.and_then(without_pause),
+            ..failed.made_anew(now)
+        };
+        let new = NewDeployment {
             priority: PRIORITY,
-            request_key: None,
-            servers: group.parts.clone(),
+            ..NewDeployment::new(deployment, group.parts.clone())
         };
         let undoing = deployments::insert(change, &new).await?;
         let id = undoing.id;

@@ -114,12 +114,7 @@ async fn group(rollout: &Rollout<'_>, commit: CommitId, hands: &[&Hand<'_>]) -> 
         [one] => server_target(one),
         _ => run.deployment.target.clone(),
     };
-    let part = |hand: &&Hand<'_>| NewPart {
-        server_id: hand.id(),
-        server: hand.name().to_owned(),
-        cluster: hand.planned.cluster.clone(),
-        skipped: None,
-    };
+    let part = |hand: &&Hand<'_>| NewPart::new(hand.id(), hand.name(), hand.planned.cluster.as_str());
     UndoGroup {
         commit,
         title,

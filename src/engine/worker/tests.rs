@@ -6,12 +6,12 @@ use super::*;
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::domain::{
-    Cluster, ClusterId, DeploymentState, Environment, EnvironmentId, Event, EventKind, Kind, Project,
-    ProjectId, Server, ServerId, ServerState, SyncMethod, Target, server::Member,
+    Actor, Cluster, ClusterId, Deployment, DeploymentState, Environment, EnvironmentId, Event, EventKind,
+    Project, ProjectId, Server, ServerId, ServerState, SyncMethod, server::Member,
 };
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{Options, Pool};
-use crate::store::deployments::{self, NewDeployment, NewPart, Terms};
+use crate::store::deployments::{self, NewDeployment, NewPart};
 use crate::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
 
 async fn engine(dir: &std::path::Path) -> Engine {
@@ -90,34 +90,10 @@ async fn claimed(engine: &Engine) -> Claimed {
     let operator = Access::local_operator("test", now);
     let tx = parts.store.change(&operator, now).await.unwrap();
     let (project, environment, server) = inventory(&tx).await;
-    let new = NewDeployment {
-        project_id: project.id,
-        environment_id: environment.id,
-        project: "shop".into(),
-        environment: "dev".into(),
-        target: Target::Environment,
-        branch: "main".into(),
-        commit: "0123456789012345678901234567890123456789".parse().unwrap(),
-        commit_title: "First".into(),
-        kind: Kind::Regular,
-        actor: "alice".into(),
-        groups: Vec::new(),
-        impersonator: None,
-        reason: String::new(),
-        permit: None,
-        queued_at: now,
-        terms: Terms::default(),
-        scheduled_at: None,
-        priority: 0,
-        previous_commit: None,
-        request_key: None,
-        servers: vec![NewPart {
-            server_id: server.id,
-            server: "web1".into(),
-            cluster: "web".into(),
-            skipped: None,
-        }],
-    };
+    let commit = "0123456789012345678901234567890123456789".parse().unwrap();
+    let alice = Actor::user("alice", "test");
+    let deployment = Deployment::new(&project, &environment, commit, &alice, now);
+    let new = NewDeployment::new(deployment, vec![NewPart::new(server.id, "web1", "web")]);
     deployments::insert(&tx, &new).await.unwrap();
     let event = Event::new(EventKind::HistoryBroughtIn, serde_json::json!({}));
     tx.commit(event).await.unwrap();

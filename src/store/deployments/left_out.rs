@@ -28,7 +28,6 @@ pub struct LeftOut {
     pub deployment: DeploymentId,
     /// Its place in that deployment.
     pub position: i32,
-    /// The environment of that deployment.
     pub environment: EnvironmentId,
     pub service: Service,
     /// The balancer slots it is in.

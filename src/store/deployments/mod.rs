@@ -18,7 +18,7 @@ pub use overview::{
     active, by_ids, durations, last_for_environment, last_for_project, latest, previous_succeeded, progress,
     succeeded_commits,
 };
-pub use past::{PastDeployment, PastPart, PastStep, insert_past};
+pub use past::{PastDeployment, PastStep, insert_past};
 pub use rollouts::{
     answer, approve, due, leave_by_hand, plan, request_pause, set_pause, set_plan, set_service, superseded,
     take_answer,
@@ -33,9 +33,12 @@ use super::entities::deployment_servers as parts;
 use super::entities::deployments::{ActiveModel, Column, Entity, Model};
 use super::{Change, Reader};
 use crate::domain::{
-    Approval, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
-    Phase, Plan, PolicyLine, ProjectId, Result, ServerId, ServerPart, ServerState, Service, Strategy, Target,
+    Approval, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Kind, Phase, Plan,
+    ProjectId, Result, ServerId, ServerPart, ServerState, Service,
 };
+
+/// How many rows are written by one statement; databases limit the parameters of one.
+const ROWS_AT_ONCE: usize = 100;
 
 /// The states in which something will still happen.
 pub const OPEN: [DeploymentState; 5] = [
@@ -46,63 +49,32 @@ pub const OPEN: [DeploymentState; 5] = [
     DeploymentState::Paused,
 ];
 
-/// A deployment about to be asked for. Names are copied, because history outlives what they name.
+/// A deployment about to be stored.
 #[derive(Debug, Clone)]
 pub struct NewDeployment {
-    pub project_id: ProjectId,
-    pub environment_id: EnvironmentId,
-    /// The project's name.
-    pub project: String,
-    /// The environment's name.
-    pub environment: String,
-    /// What is brought to the commit.
-    pub target: Target,
-    /// The branch the commit was picked from.
-    pub branch: String,
-    pub commit: CommitId,
-    /// The first line of its message.
-    pub commit_title: String,
-    /// What most servers have now, where known.
-    pub previous_commit: Option<CommitId>,
-    /// How it came about.
-    pub kind: Kind,
-    /// Who asks.
-    pub actor: String,
-    /// The groups that their login told.
-    pub groups: Vec<String>,
-    /// Who really sits there, if that is somebody else.
-    pub impersonator: Option<String>,
-    /// Why; may be empty.
-    pub reason: String,
-    /// The policy line that allowed it.
-    pub permit: Option<PolicyLine>,
-    /// When it is asked for.
-    pub queued_at: Instant,
-    /// When it shall begin; `None`: as soon as it can.
-    pub scheduled_at: Option<Instant>,
-    /// What is special about it.
-    pub terms: Terms,
+    /// The deployment; its `id` is given here, whatever it says.
+    pub deployment: Deployment,
     /// Higher goes first; 0 is usual.
     pub priority: i32,
     /// A token of the form it came from: the same one twice is the same request.
     pub request_key: Option<String>,
+    /// The plan, as the requester was shown it.
+    pub plan: Option<Plan>,
     /// The servers, in the order they are worked on.
     pub servers: Vec<NewPart>,
 }
 
-/// What is special about a request; the default is nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Terms {
-    /// The deployment it goes on from.
-    pub origin: Option<DeploymentId>,
-    /// The strategy asked for, where it is not the environment's.
-    pub strategy: Option<Strategy>,
-    /// Why a lock does not stop it.
-    pub lock_override: Option<String>,
-    /// The second opinion it needs before it may wait for anything else, or has already.
-    pub approval: Option<Approval>,
-    /// What will be done, as it was shown to who asked.
-    pub plan: Option<Plan>,
+impl NewDeployment {
+    /// One of usual priority, from no form.
+    pub fn new(deployment: Deployment, servers: Vec<NewPart>) -> Self {
+        Self {
+            deployment,
+            priority: 0,
+            request_key: None,
+            plan: None,
+            servers,
+        }
+    }
 }
 
 /// A server of a [`NewDeployment`].
@@ -113,17 +85,35 @@ pub struct NewPart {
     pub server: String,
     /// The name of the cluster it is reached through.
     pub cluster: String,
-    /// Why it is left alone, if it is.
-    pub skipped: Option<String>,
+    pub state: ServerState,
+    /// What was on it before, where known.
+    pub previous_commit: Option<CommitId>,
+    /// Why it is left alone, or what is on it; may be empty.
+    pub detail: String,
 }
 
 impl NewPart {
-    fn state(&self) -> ServerState {
-        if self.skipped.is_some() {
-            ServerState::Skipped
-        } else {
-            ServerState::Waiting
+    /// A server to deploy to.
+    pub fn new(server_id: ServerId, server: impl Into<String>, cluster: impl Into<String>) -> Self {
+        Self {
+            server_id,
+            server: server.into(),
+            cluster: cluster.into(),
+            state: ServerState::Waiting,
+            previous_commit: None,
+            detail: String::new(),
         }
+    }
+
+    /// Leaves it alone, and says why.
+    pub fn skip(&mut self, why: impl Into<String>) {
+        self.state = ServerState::Skipped;
+        self.detail = why.into();
+    }
+
+    /// Whether it is left alone.
+    pub fn is_skipped(&self) -> bool {
+        self.state == ServerState::Skipped
     }
 }
 
@@ -134,8 +124,7 @@ pub(super) enum Scope {
     Environment(EnvironmentId),
 }
 
-/// Stores a deployment with its servers: as awaiting an approval that is not given yet, as
-/// scheduled when it has a time, otherwise as queued.
+/// Stores a request with its servers; see [`first_state`] for its state.
 ///
 /// # Errors
 /// A conflict when the same form was sent before; see [`by_request_key`].
@@ -148,33 +137,47 @@ pub async fn insert(change: &Change, new: &NewDeployment) -> Result<Deployment> 
             earlier.id
         )));
     }
-    let row = new_row(new)?.insert(change.connection()).await?;
-    let servers = new
-        .servers
-        .iter()
-        .zip(0..)
-        .map(|(part, position)| parts::ActiveModel {
-            deployment_id: Set(row.id),
+    let row = ActiveModel {
+        state: Set(first_state(&new.deployment).as_str().into()),
+        ..to_row(new)?
+    };
+    let row = row.insert(change.connection()).await?;
+    insert_parts(change, row.id, new).await?;
+    from_row(row)
+}
+
+/// A request begins as awaiting an approval that is not given yet, as scheduled, or as queued.
+fn first_state(request: &Deployment) -> DeploymentState {
+    match (&request.approval, request.scheduled_at) {
+        (Some(Approval { given: None, .. }), _) => DeploymentState::Awaiting,
+        (_, Some(_)) => DeploymentState::Scheduled,
+        (_, None) => DeploymentState::Queued,
+    }
+}
+
+async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> Result<()> {
+    let rows = new.servers.iter().zip(0..).map(|(part, position)| {
+        let batch = new.plan.as_ref().and_then(|plan| batch_of(plan, part.server_id));
+        parts::ActiveModel {
+            deployment_id: Set(deployment),
             position: Set(position),
             server_id: Set(Some(part.server_id.0)),
             server_name: Set(part.server.clone()),
             cluster_name: Set(part.cluster.clone()),
-            state: Set(part.state().as_str().into()),
-            previous_commit: Set(None),
-            detail: Set(part.skipped.clone().unwrap_or_default()),
-            batch: Set(new
-                .terms
-                .plan
-                .as_ref()
-                .and_then(|plan| batch_of(plan, part.server_id))),
+            state: Set(part.state.as_str().into()),
+            previous_commit: Set(part.previous_commit.as_ref().map(CommitId::to_string)),
+            detail: Set(part.detail.clone()),
+            batch: Set(batch),
             service: Set(None),
-        });
-    if !new.servers.is_empty() {
-        parts::Entity::insert_many(servers)
+        }
+    });
+    let rows: Vec<parts::ActiveModel> = rows.collect();
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        parts::Entity::insert_many(some.to_vec())
             .exec_without_returning(change.connection())
             .await?;
     }
-    from_row(row)
+    Ok(())
 }
 
 /// One by its number.
@@ -217,55 +220,50 @@ pub(super) async fn none_at_work(change: &Change, scope: Scope, name: impl std::
     }
 }
 
-fn new_row(new: &NewDeployment) -> Result<ActiveModel> {
-    let needs_approval = |approval: &Approval| approval.given.is_none();
-    let state = match (&new.terms.approval, new.scheduled_at) {
-        (Some(approval), _) if needs_approval(approval) => DeploymentState::Awaiting,
-        (_, Some(_)) => DeploymentState::Scheduled,
-        (_, None) => DeploymentState::Queued,
-    };
+fn to_row(new: &NewDeployment) -> Result<ActiveModel> {
+    let one = &new.deployment;
     let row = ActiveModel {
         id: NotSet,
-        project_id: Set(Some(new.project_id.0)),
-        environment_id: Set(Some(new.environment_id.0)),
-        project: Set(new.project.clone()),
-        environment: Set(new.environment.clone()),
-        state: Set(state.as_str().into()),
-        kind: Set(new.kind.as_str().into()),
-        phase: Set(Phase::Check.as_str().into()),
+        project_id: Set(one.project_id.map(|id| id.0)),
+        environment_id: Set(one.environment_id.map(|id| id.0)),
+        project: Set(one.project.clone()),
+        environment: Set(one.environment.clone()),
+        state: Set(one.state.as_str().into()),
+        kind: Set(one.kind.as_str().into()),
+        phase: Set(one.phase.as_str().into()),
         priority: Set(new.priority),
-        actor: Set(new.actor.clone()),
-        actor_groups: Set(Some(to_json(&new.groups)?)),
-        impersonator: Set(new.impersonator.clone()),
-        branch: Set(new.branch.clone()),
-        commit_hash: Set(new.commit.to_string()),
-        previous_commit: Set(new.previous_commit.as_ref().map(CommitId::to_string)),
-        queued_at: Set(micros(new.queued_at)),
-        scheduled_at: Set(new.scheduled_at.map(micros)),
-        started_at: Set(None),
-        finished_at: Set(None),
-        cancel_requested_at: Set(None),
-        cancelled_by: Set(None),
+        actor: Set(one.actor.clone()),
+        actor_groups: Set(Some(to_json(&one.groups)?)),
+        impersonator: Set(one.impersonator.clone()),
+        branch: Set(one.branch.clone()),
+        commit_hash: Set(one.commit.to_string()),
+        previous_commit: Set(one.previous_commit.as_ref().map(CommitId::to_string)),
+        queued_at: Set(micros(one.queued_at)),
+        scheduled_at: Set(one.scheduled_at.map(micros)),
+        started_at: Set(one.started_at.map(micros)),
+        finished_at: Set(one.finished_at.map(micros)),
+        cancel_requested_at: Set(one.cancelled_by.as_ref().and(one.finished_at).map(micros)),
+        cancelled_by: Set(one.cancelled_by.clone()),
         worker: Set(None),
         lease_until_at: Set(None),
         fence: Set(0),
-        last_line: Set(0),
+        last_line: Set(one.last_line),
         request_key: Set(new.request_key.clone()),
-        commit_title: Set(new.commit_title.clone()),
-        reason: Set(new.reason.clone()),
-        permit: Set(new.permit.as_ref().map(to_json).transpose()?),
-        outcome: Set(String::new()),
-        plan: Set(new.terms.plan.as_ref().map(to_json).transpose()?),
-        origin_id: Set(new.terms.origin.map(|id| id.0)),
-        strategy: Set(new.terms.strategy.as_ref().map(to_json).transpose()?),
-        lock_override: Set(new.terms.lock_override.clone()),
-        approval: Set(new.terms.approval.as_ref().map(to_json).transpose()?),
-        pause_requested_by: Set(None),
-        pause: Set(None),
+        commit_title: Set(one.commit_title.clone()),
+        reason: Set(one.reason.clone()),
+        permit: Set(one.permit.as_ref().map(to_json).transpose()?),
+        outcome: Set(one.outcome.clone()),
+        plan: Set(new.plan.as_ref().map(to_json).transpose()?),
+        origin_id: Set(one.origin.map(|id| id.0)),
+        strategy: Set(one.strategy.as_ref().map(to_json).transpose()?),
+        lock_override: Set(one.lock_override.clone()),
+        approval: Set(one.approval.as_ref().map(to_json).transpose()?),
+        pause_requested_by: Set(one.pause_requested_by.clone()),
+        pause: Set(one.pause.as_ref().map(to_json).transpose()?),
         answer: Set(None),
         ..Default::default()
     };
-    target::write(row, &new.target)
+    target::write(row, &one.target)
 }
 
 pub(super) fn from_row(row: Model) -> Result<Deployment> {

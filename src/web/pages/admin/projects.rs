@@ -87,7 +87,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
         url: urls::admin_project(project.name.as_str()),
         description: project.description.clone(),
         git_url: project.git_url.clone(),
-        method: method_word(project.method),
+        method: project.method.title(),
         environments: inventory
             .environments_of(project.id)
             .map(|one| {
@@ -102,13 +102,6 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
         tabs: tabs(&visitor, Part::Projects),
         rows,
     })
-}
-
-fn method_word(method: SyncMethod) -> &'static str {
-    match method {
-        SyncMethod::InPlace => "In place",
-        SyncMethod::Symlink => "Symlink",
-    }
 }
 
 /// `GET /admin/new/project`
