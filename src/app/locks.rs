@@ -5,9 +5,7 @@ use serde_json::json;
 
 use super::App;
 use super::naming::{REASON_LIMIT, place};
-use crate::domain::{
-    Action, Actor, Error, Event, EventKind, FieldError, Instant, Lock, LockId, Resource, Result,
-};
+use crate::domain::{Action, Actor, Event, EventKind, FieldErrors, Instant, Lock, LockId, Resource, Result};
 use crate::store::{environments, locks, projects};
 
 /// The command to create a lock.
@@ -71,33 +69,19 @@ pub async fn create(app: &App, actor: &Actor, wanted: NewLock) -> Result<LockId>
 }
 
 fn check(wanted: &NewLock, now: Instant) -> Result<()> {
-    let mut complaints = Vec::new();
-    let mut complain = |field: &str, message: String| {
-        complaints.push(FieldError {
-            field: field.to_owned(),
-            message,
-        });
-    };
+    let mut wrong = FieldErrors::default();
     if wanted.reason.trim().is_empty() {
-        complain("reason", "Give a reason for those who want to deploy.".to_owned());
+        wrong.add("reason", "Give a reason for those who want to deploy.");
     }
     if wanted.reason.chars().count() > REASON_LIMIT {
-        complain(
-            "reason",
-            format!("Keep the reason under {REASON_LIMIT} characters."),
-        );
+        let message = format!("Keep the reason under {REASON_LIMIT} characters.");
+        wrong.add("reason", message);
     }
     if wanted.ends_at.is_some_and(|end| end <= now) {
-        complain(
-            "ends_at",
-            "That time has passed. Choose a later one, or leave it empty.".to_owned(),
-        );
+        let message = "That time has passed. Choose a later one, or leave it empty.";
+        wrong.add("ends_at", message);
     }
-    if complaints.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::fields(complaints))
-    }
+    wrong.none()
 }
 
 /// Lifts a lock.

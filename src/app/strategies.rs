@@ -1,7 +1,6 @@
 //! The rules of a strategy, for an environment or for one deployment.
 
-use super::admin::Wrongs;
-use crate::domain::{Result, Strategy};
+use crate::domain::{FieldErrors, Result, Strategy};
 
 /// The longest pause after canaries, a day: beyond it, let a person continue.
 const LONGEST_WAIT: u64 = 24 * 3600;
@@ -14,7 +13,7 @@ pub fn check(strategy: Strategy) -> Result<()> {
     let Strategy::Canary { first, wait, .. } = strategy else {
         return Ok(());
     };
-    let mut wrong = Wrongs::default();
+    let mut wrong = FieldErrors::default();
     if first == 0 {
         wrong.add("first", "Write how many servers go first: 1 or more.");
     }

@@ -40,6 +40,28 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// Complaints about fields, gathered so that all are reported at once.
+#[derive(Debug, Default)]
+pub struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    /// Complains about `field`.
+    pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(FieldError {
+            field: field.into(),
+            message: message.into(),
+        });
+    }
+
+    /// Returns the complaints as an error, if there are any.
+    pub fn none(self) -> Result<()> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(Error::fields(self.0)),
+        }
+    }
+}
+
 /// An error with a sentence for the person who caused it.
 #[derive(Debug)]
 pub struct Error {

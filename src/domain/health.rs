@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, FieldError, Result};
+use super::{FieldErrors, Result};
 
 #[cfg(test)]
 mod tests;
@@ -228,11 +228,10 @@ impl HealthCheck {
     /// # Errors
     /// One complaint per field; the fields are called as here, with `health_` in front.
     pub fn validate(&self) -> Result<()> {
-        let mut wrong = Vec::new();
+        let mut wrong = FieldErrors::default();
         let mut add = |field: &str, complaint: Result<(), String>| {
             if let Err(message) = complaint {
-                let field = format!("health_{field}");
-                wrong.push(FieldError { field, message });
+                wrong.add(format!("health_{field}"), message);
             }
         };
         match &self.probe {
@@ -252,10 +251,7 @@ impl HealthCheck {
             within(self.successes.into(), 1, self.attempts.max(1).into()),
         );
         add("limit", within(self.limit, 1, LONGEST_LIMIT));
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        Err(Error::fields(wrong))
+        wrong.none()
     }
 }
 

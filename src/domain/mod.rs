@@ -30,7 +30,7 @@ pub use audit::{AuditEvent, NewAuditEvent, Outcome};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use database::DatabaseUrl;
 pub use deployment::{Deployment, DeploymentState, Kind, Phase, ServerPart, ServerState, Service, Target};
-pub use error::{Error, ErrorKind, FieldError, Result};
+pub use error::{Error, ErrorKind, FieldError, FieldErrors, Result};
 pub use event::{Author, Event, EventKind};
 pub use health::HealthCheck;
 pub use ids::*;

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Wrongs, demand_everything};
+use super::demand_everything;
 use crate::access::Permit;
 use crate::app::App;
 use crate::balancer::Slot;
-use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, Member, Name, Result};
+use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, FieldErrors, Member, Name, Result};
 use crate::store::{Reader, balancers, clusters, servers};
 
 /// The command to add or change a cluster. Its fields are those of [`Cluster`].
@@ -20,7 +20,7 @@ pub struct ClusterSpec {
 
 impl ClusterSpec {
     fn check(self, id: ClusterId) -> Result<Cluster> {
-        let mut wrong = Wrongs::default();
+        let mut wrong = FieldErrors::default();
         if self.balancer.is_some() && self.backends.is_empty() {
             wrong.add(
                 "backends",

@@ -20,29 +20,7 @@ pub mod variables;
 use serde_json::Value;
 
 use crate::access::Permit;
-use crate::domain::{Action, Error, FieldError, Name, Resource, Result};
-
-/// Complaints about fields, gathered so that all are answered at once.
-#[derive(Debug, Default)]
-pub(super) struct Wrongs(Vec<FieldError>);
-
-impl Wrongs {
-    /// Complains about `field`.
-    pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
-        self.0.push(FieldError {
-            field: field.to_owned(),
-            message: message.into(),
-        });
-    }
-
-    /// Returns the complaints as an error, if there are any.
-    pub(super) fn none(self) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        Err(Error::fields(self.0))
-    }
-}
+use crate::domain::{Action, Error, Name, Resource, Result};
 
 /// Refuses a name that is the `word` which addresses need for `what`.
 fn demand_other_name(name: &Name, word: &str, what: &str) -> Result<()> {
