@@ -30,7 +30,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One problem.
+/// A problem of a configuration, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigProblem {
     /// Where.

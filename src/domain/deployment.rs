@@ -13,7 +13,7 @@ use super::step::words;
 use super::{ClusterId, DeploymentId, EnvironmentId, Instant, PolicyLine, ProjectId, ServerId};
 
 words! {
-    /// The state of a deployment.
+    /// How far a deployment is, from its request to its end.
     DeploymentState {
         /// Waits for a second person.
         Awaiting = "awaiting_approval", "Awaiting approval";

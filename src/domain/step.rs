@@ -76,7 +76,7 @@ words! {
 }
 
 words! {
-    /// The state of a step.
+    /// How far a step is.
     StepState {
         /// Not begun.
         Waiting = "waiting", "Waiting";
