@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
 use super::config_args::ConfigArgs;
@@ -27,6 +28,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
     telemetry::start(&config.log);
+    raise_file_limit();
     let access = access(&config)?;
     tell_of_keys(&config).await;
     let store = data::open(&config).await?;
@@ -46,6 +48,16 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     app.close().await?;
     drop(lock);
     done
+}
+
+/// Lets this process open as many files as the system allows: systems set the soft limit to 1024 for
+/// programs that cannot do with more.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 /// Warns about keys that cannot be used. Others may work, so the start goes on.

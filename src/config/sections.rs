@@ -45,6 +45,10 @@ sections! {
         trusted_proxies: Vec<Network> = Vec::new(), any;
         /// Days after which an unused login ends.
         session_days: u32 = 14, within::<1, 365>;
+        /// Connections at once.
+        max_connections: u32 = 4096, within::<16, 100_000>;
+        /// A connection that we write nothing to for this long is closed.
+        quiet_timeout: Duration = Duration::from_secs(75), longer_than_streams;
     }
 
     /// The database.
@@ -159,6 +163,14 @@ fn web_address(url: &Option<Url>) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Event streams send something every 15 s, and must not end by this.
+fn longer_than_streams(time: &Duration) -> Result<(), String> {
+    if time.as_secs() >= 20 {
+        return Ok(());
+    }
+    Err("must be at least 20s, as live pages send something every 15s".to_owned())
 }
 
 /// Refuses an address that the store cannot open.

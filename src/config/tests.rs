@@ -92,8 +92,8 @@ fn unknown_keys_and_sections_are_named_with_their_line() {
         problems(text),
         "d.toml:1: dat_dir is not a setting: there are data_dir and the sections access, balancer, drift, \
          engine, git, http, log, masking, ssh, store.\n\
-         d.toml:4: http.bnd is not a setting: the settings of [http] are bind, public_url, session_days, \
-         trusted_proxies.\n\
+         d.toml:4: http.bnd is not a setting: the settings of [http] are bind, max_connections, public_url, \
+         quiet_timeout, session_days, trusted_proxies.\n\
          d.toml:5: htp is not a section: there are data_dir and the sections access, balancer, drift, engine, \
          git, http, log, masking, ssh, store."
     );
@@ -152,6 +152,11 @@ const IMPOSSIBLE: &[(&str, &str)] = &[
         "must be an IP address or a range",
     ),
     ("[http]\ntrusted_proxies = '10.0.0.0/8', ", "This is not TOML"),
+    (
+        "[http]\nmax_connections = 3",
+        "must be between 16 and 100000, not 3",
+    ),
+    ("[http]\nquiet_timeout = '15s'", "must be at least 20s"),
     ("[http]\nsession_days = 0", "must be between 1 and 365, not 0"),
     (
         "[http]\nsession_days = -1",

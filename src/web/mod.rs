@@ -46,6 +46,7 @@
 //! vocabulary.
 
 pub mod assets;
+pub mod connections;
 mod cookies;
 pub mod csrf;
 pub mod errors;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use poem::listener::TcpAcceptor;
 use poem::{Endpoint, EndpointExt, Response, Server};
 
+use super::connections::Guarded;
 use super::gate::Gate;
 use super::live::Live;
 use super::pages::{
@@ -92,7 +93,7 @@ pub async fn serve(
     listener: tokio::net::TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let acceptor = TcpAcceptor::from_tokio(listener)?;
+    let acceptor = Guarded::new(TcpAcceptor::from_tokio(listener)?, site.settings.connections);
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(routes(site), shutdown, Some(GRACE))
         .await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::connections::Limits;
 use crate::config::{Config, Network};
 
 /// How long somebody who may no longer see a stream goes on seeing it, at most. Each question takes
@@ -21,6 +22,8 @@ pub struct Settings {
     pub session_days: u32,
     /// How often an open stream is asked whether its viewer may still see it.
     pub check_viewers_every: Duration,
+    /// How many connections there may be, and how long one may stay quiet.
+    pub connections: Limits,
 }
 
 impl Settings {
@@ -33,6 +36,7 @@ impl Settings {
             trusted_proxies: config.http.trusted_proxies.clone(),
             session_days: config.http.session_days,
             check_viewers_every: CHECK_VIEWERS_EVERY,
+            connections: Limits::of(&config.http),
         }
     }
 

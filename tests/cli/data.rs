@@ -149,3 +149,38 @@ async fn one_instance_serves_a_database_and_commands_work_beside_it() {
     let left = names(&here.data());
     assert!(!left.iter().any(|name| name.ends_with("-wal")), "{left:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_opens_as_many_files_as_the_system_allows() {
+    let here = Installation::new();
+    let mut limited = std::process::Command::new("prlimit");
+    let serve = here.command("serve");
+    limited
+        .arg("--nofile=256:700")
+        .arg(serve.get_program())
+        .args(serve.get_args());
+    for (name, value) in serve.get_envs() {
+        limited.env(name, value.unwrap_or_default());
+    }
+    let mut serving = super::Running::start(&mut limited, here.port);
+    serving.answers().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serving.child.id())).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let numbers: Vec<&str> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers, ["700", "700"]);
+    // 384 of them are kept for deployments; these would take all the others.
+    let mut silent = Vec::new();
+    for _ in 0..900 {
+        silent.push(std::net::TcpStream::connect(("127.0.0.1", here.port)).unwrap());
+    }
+    serving.answers().await;
+    let open = std::fs::read_dir(format!("/proc/{}/fd", serving.child.id())).unwrap();
+    let open = open.count();
+    assert!(open < 400, "{open} files are open");
+    serving
+        .end(Signal::SIGTERM)
+        .with(0, "listening on", "fewer connections");
+}

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod away;
+mod connections;
 mod doors;
 mod forms;
 mod logins;

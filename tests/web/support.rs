@@ -14,6 +14,7 @@ use deployer::domain::audit::AuditEvent;
 use deployer::domain::user::User;
 use deployer::engine::live::Hub;
 use deployer::store::{HistoryFilter, Page, Store, StoreOptions, audit};
+use deployer::web::connections::Limits;
 use deployer::web::{self, Site};
 use reqwest::cookie::{CookieStore, Jar};
 use reqwest::redirect::Policy;
@@ -46,6 +47,8 @@ pub struct Options {
     pub policy: Option<&'static str>,
     /// How often open streams are judged, where a test cannot wait.
     pub judge_every: Option<Duration>,
+    /// Limits of connections, where a test cannot open thousands or wait a minute.
+    pub connections: Option<Limits>,
     /// Where the database is, when it is not an SQLite file of the site's own.
     pub database: Option<String>,
 }
@@ -95,6 +98,7 @@ impl TestSite {
         let (stop, stopped) = oneshot::channel();
         let mut site = Site::new(app);
         site.settings.check_viewers_every = options.judge_every.unwrap_or(site.settings.check_viewers_every);
+        site.settings.connections = options.connections.unwrap_or(site.settings.connections);
         tokio::spawn(web::serve(Arc::new(site), listener, async {
             let _ = stopped.await;
         }));
