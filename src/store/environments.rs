@@ -20,23 +20,7 @@ pub async fn all(on: &impl Reader) -> Result<Vec<Environment>> {
         .order_by_asc(Column::NameKey)
         .all(on.db())
         .await?;
-    let mut clusters: HashMap<i64, Vec<ClusterId>> = HashMap::new();
-    for link in links::Entity::find()
-        .order_by_asc(links::Column::Position)
-        .all(on.db())
-        .await?
-    {
-        clusters
-            .entry(link.environment_id)
-            .or_default()
-            .push(ClusterId(link.cluster_id));
-    }
-    rows.into_iter()
-        .map(|row| {
-            let own = clusters.remove(&row.id).unwrap_or_default();
-            from_row(row, own)
-        })
-        .collect()
+    with_clusters(on, rows).await
 }
 
 /// Those of a project, in the order of the promotion chain.
@@ -47,11 +31,7 @@ pub async fn list(on: &impl Reader, project: ProjectId) -> Result<Vec<Environmen
         .order_by_asc(Column::NameKey)
         .all(on.db())
         .await?;
-    let mut environments = Vec::with_capacity(rows.len());
-    for row in rows {
-        environments.push(with_clusters(on, row).await?);
-    }
-    Ok(environments)
+    with_clusters(on, rows).await
 }
 
 /// The one of `project` called `name`, in whatever case.
@@ -61,18 +41,13 @@ pub async fn by_name(on: &impl Reader, project: ProjectId, name: &str) -> Result
         .filter(Column::NameKey.eq(key(name)))
         .one(on.db())
         .await?;
-    match row {
-        Some(row) => with_clusters(on, row).await,
-        None => Err(Error::not_found(format!("environment “{name}” in this project"))),
-    }
+    one(on, row, || format!("environment “{name}” in this project")).await
 }
 
 /// One by its row.
 pub async fn by_id(on: &impl Reader, id: EnvironmentId) -> Result<Environment> {
-    match Entity::find_by_id(id.0).one(on.db()).await? {
-        Some(row) => with_clusters(on, row).await,
-        None => Err(Error::not_found(format!("environment number {id}"))),
-    }
+    let row = Entity::find_by_id(id.0).one(on.db()).await?;
+    one(on, row, || format!("environment number {id}")).await
 }
 
 /// Adds one; its `id` is given here, whatever it says.
@@ -148,13 +123,29 @@ async fn link(change: &Change, environment: i64, wanted: &[ClusterId]) -> Result
     Ok(())
 }
 
-async fn with_clusters(on: &impl Reader, row: Model) -> Result<Environment> {
-    let own = links::Entity::find()
-        .filter(links::Column::EnvironmentId.eq(row.id))
+async fn one(on: &impl Reader, row: Option<Model>, what: impl Fn() -> String) -> Result<Environment> {
+    let found = with_clusters(on, row.into_iter().collect()).await?.pop();
+    found.ok_or_else(|| Error::not_found(what()))
+}
+
+/// The environments of these rows, each with its clusters.
+async fn with_clusters(on: &impl Reader, rows: Vec<Model>) -> Result<Vec<Environment>> {
+    let links = links::Entity::find()
+        .filter(links::Column::EnvironmentId.is_in(rows.iter().map(|row| row.id)))
         .order_by_asc(links::Column::Position)
         .all(on.db())
         .await?;
-    from_row(row, own.iter().map(|link| ClusterId(link.cluster_id)).collect())
+    let mut clusters: HashMap<i64, Vec<ClusterId>> = HashMap::new();
+    for link in links {
+        let own = clusters.entry(link.environment_id).or_default();
+        own.push(ClusterId(link.cluster_id));
+    }
+    let rows = rows.into_iter();
+    rows.map(|row| {
+        let own = clusters.remove(&row.id).unwrap_or_default();
+        from_row(row, own)
+    })
+    .collect()
 }
 
 fn to_row(environment: &Environment) -> Result<ActiveModel> {
