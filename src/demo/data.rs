@@ -1,7 +1,7 @@
 //! The demo's contents, as data: the files of `src/demo/data`, which are compiled in.
 //!
-//! `people.toml` and `fleet.toml` say who and what there is. Each project has a folder with the
-//! history of its repository and the scripts and pictures that its commits bring along.
+//! `people.toml` and `fleet.toml` list people and servers. Each project has a folder with the history of
+//! its repository and the scripts and pictures of its commits.
 
 use std::borrow::Cow;
 

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::data;
 use crate::domain::{EnvironmentOptions, SyncMethod};
 
-/// Who the deployer logs in as on every server.
+/// The login on every server.
 pub const REMOTE_USER: &str = "deploy";
 
-/// All there is.
+/// The whole fleet.
 pub static FLEET: LazyLock<Fleet> = LazyLock::new(|| data::read("fleet.toml"));
 
-/// What there is.
+/// The servers, clusters, projects and environments of the demo.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fleet {
@@ -88,8 +88,8 @@ impl SampleEnvironment {
             .filter(|(server, _)| *server != FLEET.inactive)
     }
 
-    /// The environment a commit has to succeed in before: of the same project and branch, the
-    /// nearest one lower in order.
+    /// The environment that a commit is promoted from: of the same project and branch, the nearest one
+    /// lower in order.
     pub fn source(&self) -> Option<&'static Self> {
         FLEET
             .environments

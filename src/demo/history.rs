@@ -13,7 +13,7 @@ use super::fleet::SampleProject;
 /// The branch every repository begins with.
 pub const MAIN: &str = "main";
 
-/// Something that happened.
+/// An event in a repository.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum GitEvent {
@@ -102,7 +102,7 @@ impl GitEvent {
 }
 
 impl SampleProject {
-    /// What happened in its repository, oldest first.
+    /// The events of its repository, oldest first.
     pub fn history(&self) -> Vec<GitEvent> {
         #[derive(Deserialize)]
         struct File {

@@ -10,12 +10,12 @@ use tempfile::TempDir;
 
 use crate::domain::{Error, Result};
 
-/// Says whose directory it is, so that nobody else's is ever written to.
+/// Marks a demo's directory, so that no other directory is ever written to.
 const MARK: &str = "this-is-a-deployer-demo.txt";
 const MARK_TEXT: &str = "Made by “deployer demo”. Delete the whole directory when you are done with it.\n";
-/// Present once the first start has come to its end.
+/// Present once the first start is complete.
 const READY: &str = "ready";
-/// What the first start makes; a start that was stopped in the middle is begun again.
+/// What the first start makes. A start that was stopped in the middle is repeated.
 const MADE: [&str; 7] = [
     "repositories",
     "servers",
@@ -76,7 +76,7 @@ impl Home {
         self.join(READY).exists()
     }
 
-    /// Notes that everything is there.
+    /// Notes that the first start is complete.
     ///
     /// # Errors
     /// When that cannot be written.
@@ -137,7 +137,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What to say when the demo's directory does not do its part.
+/// The sentence for a directory that cannot be used.
 pub fn unusable(dir: &Path, cause: io::Error) -> Error {
     let sentence = format!("The demo cannot use the directory {}: {cause}.", dir.display());
     Error::unavailable(sentence).because(cause)

@@ -1,7 +1,6 @@
 //! The demo's policy: the files as shipped, with lines for the demo's people.
 //!
-//! They lie in the demo's directory, so that whoever tries the demo can edit them and see what
-//! happens.
+//! They lie in the demo's directory, where visitors can edit them and see what happens.
 
 use std::fmt::Write as _;
 use std::io;
@@ -10,28 +9,22 @@ use std::path::Path;
 use super::data;
 use super::fleet::SampleEnvironment;
 use super::people::PEOPLE;
+use crate::access::SHIPPED;
 use crate::domain::{Kind, PolicyLine};
 
-const POLICY: &str = include_str!("../../policies/policy.csv");
 const POLICY_FILE: &str = "policy.csv";
 
-/// The other files, as shipped.
-const AS_SHIPPED: [(&str, &str); 4] = [
-    ("model.conf", include_str!("../../policies/model.conf")),
-    ("calendar.toml", include_str!("../../policies/calendar.toml")),
-    ("tests.toml", include_str!("../../policies/tests.toml")),
-    ("README.md", include_str!("../../policies/README.md")),
-];
-
-/// Writes the files to `dir`. What is there stays as it is: somebody may have edited it.
+/// Writes the files to `dir`. Existing ones stay as they are: somebody may have edited them.
 pub fn write(dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    let policy = policy();
-    let files = AS_SHIPPED.into_iter().chain([(POLICY_FILE, policy.as_str())]);
-    for (name, text) in files {
+    for (name, shipped) in SHIPPED {
         let path = dir.join(name);
-        if !path.exists() {
-            std::fs::write(path, text)?;
+        if path.exists() {
+            continue;
+        }
+        match name {
+            POLICY_FILE => std::fs::write(path, policy())?,
+            _ => std::fs::write(path, shipped)?,
         }
     }
     Ok(())
@@ -39,13 +32,15 @@ pub fn write(dir: &Path) -> io::Result<()> {
 
 /// The text of the policy file.
 fn policy() -> String {
-    let mut text = POLICY.trim_end().to_owned();
+    let shipped = SHIPPED.into_iter().find(|(name, _)| *name == POLICY_FILE);
+    let shipped = shipped.map_or("", |(_, text)| text);
+    let mut text = shipped.trim_end().to_owned();
     text.push('\n');
     text.push_str(&data::text("policy.csv"));
     for person in &PEOPLE.accounts {
         // Some are known to the shipped policy already.
         let known = |line: &&str| columns(line).starts_with(&["g", &person.name]);
-        if !POLICY.lines().any(|line| known(&line)) {
+        if !shipped.lines().any(|line| known(&line)) {
             let _ = writeln!(text, "g, {}, role:{}", person.name, person.role);
         }
     }

@@ -16,9 +16,9 @@ use super::moments::{Chance, of_commits};
 use super::people::PEOPLE;
 use crate::domain::{CommitId, Instant};
 
-/// Asked before the disk for every object.
+/// Priority of the in-memory store: it is asked before the disk.
 const MEMORY_FIRST: i32 = 1000;
-/// A repository that has been made.
+/// A finished repository.
 #[derive(Debug, Clone)]
 pub struct Sample {
     pub project: &'static SampleProject,

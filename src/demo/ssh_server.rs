@@ -1,13 +1,12 @@
 //! The demo's servers: an SSH server inside this process, one port per target.
 //!
-//! Each target is a directory of its own that commands find as `HOME` and as the place they start
-//! in. Commands are real: `sh -c` on this machine, as this user; so are connections to this machine's
-//! own ports, made on request as sshd does. Nobody gets in but the holder of the one key that
-//! [`new_client_key`] made, and nobody can reach it but from this machine; host keys live as long as
-//! the process.
+//! Each server has a directory of its own: `HOME` and the working directory of its commands. Commands
+//! are real: `sh -c` on this machine, as this user. So are forwarded connections to this machine's
+//! ports, as with sshd. Only the key of [`new_client_key`] is let in, and only from this machine. Host
+//! keys live as long as the process.
 //!
 //! To the deployer these are servers like any other: the same client, the same check of host keys,
-//! the same scripts. That is what makes the demo worth believing.
+//! the same scripts.
 
 mod command;
 
@@ -29,21 +28,20 @@ use tokio_util::task::TaskTracker;
 
 use crate::ssh::FetchedKey;
 
-/// Enough to notice a client that went away without a word.
+/// Notices clients that vanished.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// A wrong key is answered after this; nobody from outside can guess here.
+/// Delay before a wrong key is refused; nobody from outside can guess here.
 const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 
-/// After a failed `accept` (too many open files): a moment for things to improve.
+/// Pause after a failed `accept` (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A server to be.
+/// A server to start.
 #[derive(Debug, Clone)]
 pub struct DemoServer {
-    /// What the demo calls it.
     pub name: String,
-    /// An existing directory: its commands' home.
+    /// The home of its commands; an existing directory.
     pub home: PathBuf,
     /// TCP port on 127.0.0.1; `None`: any free one.
     pub port: Option<u16>,
@@ -52,11 +50,10 @@ pub struct DemoServer {
 /// A server that listens.
 #[derive(Debug, Clone)]
 pub struct Listening {
-    /// What the demo calls it.
     pub name: String,
     /// TCP port on 127.0.0.1.
     pub port: u16,
-    /// What it shows, to be pinned.
+    /// Its host key, to be pinned.
     pub host_key: FetchedKey,
 }
 
@@ -69,7 +66,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Returns when, after the token was cancelled, every connection and every command has ended.
+    /// Waits until every connection and command has ended, after the token was cancelled.
     pub async fn stopped(&self) {
         self.tasks.wait().await;
     }
@@ -100,7 +97,7 @@ fn new_key() -> io::Result<PrivateKey> {
 /// form) under any user name, until `stop` is cancelled.
 ///
 /// # Errors
-/// When a port is taken or the key is none.
+/// When a port is taken or the key is invalid.
 pub async fn start(
     targets: Vec<DemoServer>,
     authorized_key: &str,

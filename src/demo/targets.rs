@@ -1,5 +1,5 @@
-//! What lies on the demo's servers at the start: the files of the commits that the history says
-//! were deployed there, with their markers.
+//! Writes the first files onto the demo's servers: those of the commits that the history says were
+//! deployed there, with their markers.
 //!
 //! A commit's tree is read once and written to every server that has it.
 
@@ -19,10 +19,10 @@ use super::repositories::Sample;
 use crate::domain::release::MARKER;
 use crate::domain::{CommitId, DeploymentId, Instant, Release, SyncMethod};
 
-/// Scripts that are gone from a server once a deployment is over.
+/// Scripts that a deployment removes from a server at its end.
 const GONE: [&str; 3] = ["predeploy.sh", "deploy.sh", "tests/run_local_tests.sh"];
 
-/// What was put on a server last, of one environment.
+/// The last release of one environment on a server.
 #[derive(Debug, Clone)]
 pub struct Laid {
     pub server: &'static str,
@@ -40,7 +40,7 @@ pub fn home(servers: &Path, server: &str) -> PathBuf {
     servers.join(server)
 }
 
-/// Where an environment's files are on a server, as the deployer writes it down.
+/// The target directory of an environment on a server, as the store has it.
 pub fn target(servers: &Path, server: &str, place: &SampleEnvironment) -> PathBuf {
     let below = place.path.trim_start_matches("~/");
     home(servers, server).join(below)
@@ -49,7 +49,7 @@ pub fn target(servers: &Path, server: &str, place: &SampleEnvironment) -> PathBu
 /// Puts everything in `laid` below `servers`, unless `stop` is cancelled on the way.
 ///
 /// # Errors
-/// When the disk or a repository does not do its part; when it was stopped.
+/// When the disk or a repository fails; when it was stopped.
 pub fn lay(servers: &Path, samples: &[Sample], laid: &[Laid], stop: &CancellationToken) -> io::Result<()> {
     let mut trees: HashMap<(&str, &CommitId), Vec<Entry>> = HashMap::new();
     for one in laid {

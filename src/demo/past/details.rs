@@ -1,4 +1,4 @@
-//! What a deployment of the past did, step by step, and what it printed.
+//! Makes the steps of a past deployment and their output.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -17,10 +17,10 @@ use crate::domain::{
 };
 use crate::store::deployments::PastStep;
 
-/// What past deployments say.
+/// The texts of past deployments.
 pub(super) static TEXTS: LazyLock<Texts> = LazyLock::new(|| data::read("past.toml"));
 
-/// Why people asked for deployments, and what steps printed.
+/// Reasons of deployments, and the output of steps.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Texts {
@@ -84,7 +84,7 @@ pub(super) fn lacks(project: &str, kind: StepKind) -> bool {
     script(kind).is_some_and(|script| !data::exists(&format!("{project}/{script}")))
 }
 
-/// Writes down the deployment of `commit` to `place`, with `before` on the servers.
+/// Makes the deployment of `commit` to `place`, with the commits `before` on the servers.
 pub(super) fn write(
     place: &'static SampleEnvironment,
     commit: SampleCommit,
@@ -180,7 +180,7 @@ fn ending(fate: PlannedEnd, actor: &str, servers: &[SampleServer]) -> (Deploymen
     }
 }
 
-/// Writes steps one after the other and moves a clock on.
+/// Makes steps one after the other and advances a clock.
 struct Writer<'a> {
     place: &'static SampleEnvironment,
     commit: &'a SampleCommit,
@@ -189,7 +189,7 @@ struct Writer<'a> {
     steps: Vec<PastStep>,
     clock: Instant,
     chance: &'a mut Chance,
-    /// It has ended; what follows is skipped.
+    /// Whether the deployment has ended; further steps are skipped.
     over: bool,
 }
 

@@ -48,7 +48,7 @@ pub fn live_through(samples: &[Sample], now: Instant) -> Vec<SampleDeployment> {
     all
 }
 
-/// One environment's weeks.
+/// The history of one environment.
 struct Life {
     place: &'static SampleEnvironment,
     now: Instant,
@@ -169,7 +169,7 @@ impl Life {
         TEXTS.reasons.get(which).map_or("", String::as_str)
     }
 
-    /// Back to what was there before, a little later.
+    /// Rolls back a little later.
     fn roll_back(&mut self) {
         let at = self.free_from + self.chance.seconds(15 * 60, 50 * 60);
         let mut good = self

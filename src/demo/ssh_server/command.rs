@@ -79,7 +79,7 @@ async fn run(
     let conduct = async {
         tokio::join!(output, async {
             let exited = exited(group.pid).await;
-            // Whatever still holds the output open would keep us from its end.
+            // A process that still holds the output open would delay its end.
             group.kill();
             exited
         })
@@ -202,7 +202,7 @@ async fn send(pipe: Option<impl AsyncRead + Unpin>, stream: Option<u32>, write: 
     }
 }
 
-/// Tells the client how its command ended, after all that it printed.
+/// Sends the client the exit status, after all output.
 async fn tell(session: &Handle, write: &ChannelWriteHalf<Msg>, status: ExitStatus) {
     // Each of these fails only when the connection is gone.
     let _ = write.eof().await;
