@@ -10,14 +10,11 @@ use crate::app::start;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{self, Error, HostKey, Result, Server};
-use crate::ssh::{self, Captured, Command, Endpoint, Exit, Options, Pool, Run};
+use crate::ssh::{self, Command, Endpoint, Exit, Options, Pool, Run};
 use crate::store::servers;
 
 /// How much of the server's output is kept; there should be no more than a login banner.
 const MOST_OUTPUT: usize = 64 * 1024;
-/// How much of that an error repeats.
-const TOLD_OUTPUT: usize = 200;
-
 /// Connect to a server as the deployer would: look at its host key, then log in and run a command.
 ///
 /// Where the deployer trusts a key for this address and port already, the server has to show that
@@ -137,32 +134,19 @@ async fn asked(pool: &Pool, endpoint: &Endpoint, limit: std::time::Duration) -> 
     let captured = session
         .capture(&Command::new("uname").arg("-a"), how, MOST_OUTPUT)
         .await?;
-    if captured.exit.success() {
-        let system = String::from_utf8_lossy(&captured.stdout);
-        return Ok(format!("Logged in as “{}”: {}", endpoint.user, system.trim()));
+    let user = &endpoint.user;
+    match &captured.exit {
+        Exit::Code(0) => {
+            let system = String::from_utf8_lossy(&captured.stdout);
+            Ok(format!("Logged in as “{user}”: {}", system.trim()))
+        }
+        Exit::Code(code) => Err(Error::unavailable(format!(
+            "Logged in as “{user}”, but “uname -a” exited with status {code}."
+        ))),
+        Exit::Signal(signal) => Err(Error::unavailable(format!(
+            "Logged in as “{user}”, but the signal {signal} ended “uname -a”."
+        ))),
     }
-    Err(runs_nothing(endpoint, &captured))
-}
-
-/// The login succeeded, but the account runs no commands.
-fn runs_nothing(endpoint: &Endpoint, captured: &Captured) -> Error {
-    let ended = match &captured.exit {
-        Exit::Code(code) => format!("exited with status {code}"),
-        Exit::Signal(signal) => format!("was ended by the signal {signal}"),
-    };
-    let printed = [&captured.stdout, &captured.stderr]
-        .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
-        .join(" ");
-    let shown: String = printed.trim().chars().take(TOLD_OUTPUT).collect();
-    let said = match shown.is_empty() {
-        true => String::new(),
-        false => format!(" It said: “{}”.", shown.escape_debug()),
-    };
-    Error::unavailable(format!(
-        "“{}” was let in, but the command “uname -a” {ended}.{said} See that the account's login shell runs \
-         commands (nologin does not), and that no ForceCommand stands in the way.",
-        endpoint.user
-    ))
 }
 
 #[cfg(test)]

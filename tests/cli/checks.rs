@@ -118,8 +118,7 @@ async fn an_account_that_cannot_run_commands_is_a_failure() {
         "ssh-check 127.0.0.1 --port {} --user {}",
         sshd.port, sshd.user
     ));
-    told.badly("was let in, but the command “uname -a” exited with status 7.");
-    told.badly("It said: “This account is not available.”. See that the account's login shell");
+    told.badly("did not run the command (This account is not available.). Check that the deploy user's");
     let other = Sshd::builder()
         .line("Match User nobody")
         .line("AuthorizedKeysFile none")
