@@ -59,8 +59,8 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 /// Bytes read at once from a pipe: what a pipe holds by default on Linux.
 const CHUNK: usize = 64 * 1024;
 
-/// Where the bytes go that a process prints. As long as one of these futures is not done, nothing
-/// more is read and the process waits.
+/// Where the output of a program goes, here or on a server. Nothing more is read before these futures
+/// are done, so the program waits.
 pub trait Output: Send {
     /// Takes the next piece of standard output, cut anywhere, also inside a line or a character.
     fn stdout(&mut self, data: Bytes) -> impl Future<Output = ()> + Send;

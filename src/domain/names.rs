@@ -2,11 +2,6 @@
 //!
 //! Only a check makes a value of these types; it says in one sentence what is wrong.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 /// The longest name of a project, environment, server, cluster, user or balancer, in characters:
 /// what fits a column of a page and, twice, a file name.
 pub const NAME_LIMIT: usize = 64;
@@ -15,10 +10,13 @@ pub const BRANCH_LIMIT: usize = 240;
 /// The longest path on a server, in bytes (Linux takes 4,096 with room for names below it).
 pub const PATH_LIMIT: usize = 1024;
 
+/// Declares a text type whose values only a check can make.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -29,7 +27,7 @@ macro_rules! checked_text {
             }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -59,13 +57,14 @@ macro_rules! checked_text {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
     };
 }
+pub(crate) use checked_text;
 
 checked_text! {
     /// The name of a project, environment, server, cluster, balancer or user: ASCII letters,

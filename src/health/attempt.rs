@@ -34,7 +34,7 @@ impl std::fmt::Display for Attempt {
 }
 
 /// Follows a check. Commands print into it.
-pub trait Watch: process::Output + ssh::Output {
+pub trait Watch: process::Output {
     /// Called after each attempt.
     fn attempt(&mut self, attempt: &Attempt) -> impl Future<Output = ()> + Send;
 }

@@ -1,16 +1,6 @@
 //! What comes of a command: what it prints, and how it ends.
 
-use bytes::Bytes;
-
-/// Where a command's output goes. The command is read no faster than these futures finish.
-///
-/// Chunks break anywhere, also inside a line or a character.
-pub trait Output: Send {
-    /// Takes a piece of standard output.
-    fn stdout(&mut self, data: Bytes) -> impl Future<Output = ()> + Send;
-    /// Takes a piece of standard error.
-    fn stderr(&mut self, data: Bytes) -> impl Future<Output = ()> + Send;
-}
+pub use crate::process::Output;
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

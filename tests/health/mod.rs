@@ -14,8 +14,8 @@ use bytes::Bytes;
 use deployer::domain::HealthCheck;
 use deployer::domain::health::{AskedFrom, CommandProbe, HttpProbe, Probe, TcpProbe};
 use deployer::health::{self, Attempt, Healthy, ProbedServer, Unhealthy, Watch};
+use deployer::process;
 use deployer::ssh::{Pool, Session};
-use deployer::{process, ssh};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -103,16 +103,6 @@ impl process::Output for Seen {
 
     async fn stderr(&mut self, data: Bytes) {
         self.printed.push_str(&String::from_utf8_lossy(&data));
-    }
-}
-
-impl ssh::Output for Seen {
-    async fn stdout(&mut self, data: Bytes) {
-        process::Output::stdout(self, data).await;
-    }
-
-    async fn stderr(&mut self, data: Bytes) {
-        process::Output::stderr(self, data).await;
     }
 }
 

@@ -119,7 +119,7 @@ pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
 /// A complaint about the field `git_url` that says why the repository cannot be reached.
 pub async fn probe(app: &App, _permit: &Permit, url: GitUrl) -> Result<Vec<String>> {
     let complaint = |message: String| Error::field("git_url", message);
-    let remote = git::check_url(&String::from(url)).map_err(complaint)?;
+    let remote = git::check_url(url.as_str()).map_err(complaint)?;
     let mut options = start::git_options(&app.config);
     options.fetch_timeout = options.fetch_timeout.min(PROBE_LIMIT);
     let branches = git::probe(&remote, &options).await;

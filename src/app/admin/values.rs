@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::domain::names::checked_text;
 use crate::domain::{EnvironmentOptions, SyncMethod};
 use crate::git;
 use crate::sync::Rules;
@@ -45,43 +46,19 @@ impl<const MIN: u32, const MAX: u32> FromStr for Within<MIN, MAX> {
     }
 }
 
-/// Declares a text type that only a check can make.
-macro_rules! checked {
-    ($(#[$doc:meta])* $name:ident, $check:path) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $name(String);
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                let text = text.trim();
-                $check(text).map(|()| Self(text.to_owned()))
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.0
-            }
-        }
-    };
-}
-
-checked! {
+checked_text! {
     /// A host name or an IP address, without user and port.
     Address, address
 }
-checked! {
+checked_text! {
     /// The user to log in as on servers.
     RemoteUser, remote_user
 }
-checked! {
+checked_text! {
     /// A sentence about something; may be empty.
     Description, description
 }
-checked! {
+checked_text! {
     /// The address of a Git repository.
     GitUrl, git_url
 }

@@ -267,13 +267,3 @@ impl process::Output for StepLog {
         self.print(Stream::Stderr, &data).await;
     }
 }
-
-impl ssh::Output for StepLog {
-    async fn stdout(&mut self, data: Bytes) {
-        self.print(Stream::Stdout, &data).await;
-    }
-
-    async fn stderr(&mut self, data: Bytes) {
-        self.print(Stream::Stderr, &data).await;
-    }
-}
