@@ -16,36 +16,47 @@ use crate::domain::{Error, ErrorKind, FieldError, Instant, Result};
 
 /// The complaints about a form; empty when it is shown for the first time.
 #[derive(Debug, Clone, Default)]
-pub struct Complaints(Vec<FieldError>);
+pub struct Complaints {
+    kind: Option<ErrorKind>,
+    about: Vec<FieldError>,
+}
 
 impl Complaints {
     /// The complaints of `error`; one about no field in particular is kept under none.
     pub fn of_error(error: &Error) -> Self {
-        if error.field_errors().is_empty() {
-            return Self(vec![FieldError {
-                field: String::new(),
-                message: error.message().to_owned(),
-            }]);
+        let whole = || FieldError {
+            field: String::new(),
+            message: error.message().to_owned(),
+        };
+        let about = match error.field_errors() {
+            [] => vec![whole()],
+            fields => fields.to_vec(),
+        };
+        Self {
+            kind: Some(error.kind()),
+            about,
         }
-        Self(error.field_errors().to_vec())
+    }
+
+    /// The kind of the error, where there is one.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        self.kind
     }
 
     /// What is wrong with `field`; empty if nothing.
     pub fn of(&self, field: &str) -> &str {
-        self.0
+        self.about
             .iter()
             .find(|complaint| complaint.field == field)
             .map_or("", |complaint| complaint.message.as_str())
     }
 
-    /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.about.is_empty()
     }
 
-    /// All the sentences.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|complaint| complaint.message.as_str())
+        self.about.iter().map(|complaint| complaint.message.as_str())
     }
 }
 
@@ -55,7 +66,6 @@ impl Complaints {
 #[serde(from = "Vec<(String, String)>")]
 pub struct FormData {
     fields: Vec<(String, String)>,
-    /// What is wrong with them.
     pub complaints: Complaints,
 }
 
@@ -69,14 +79,13 @@ impl From<Vec<(String, String)>> for FormData {
 }
 
 impl FormData {
-    /// Adds a field with its value.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Display) -> Self {
         self.fields.push((name.into(), value.to_string()));
         self
     }
 
-    /// Adds a ticked box, if it is.
+    /// Adds a box that is ticked, or nothing: browsers do not send an empty one.
     #[must_use]
     pub fn with_tick(self, name: &str, is_ticked: bool) -> Self {
         if is_ticked { self.with(name, "yes") } else { self }
@@ -92,6 +101,12 @@ impl FormData {
         }
     }
 
+    /// Gives the field `name` another value.
+    pub fn set(&mut self, name: &str, value: impl Display) {
+        self.forget(name);
+        self.fields.push((name.to_owned(), value.to_string()));
+    }
+
     /// Forgets the values of the fields called `name`: they are not shown again.
     pub fn forget(&mut self, name: &str) {
         self.fields.retain(|(field, _)| field != name);
@@ -102,7 +117,7 @@ impl FormData {
         self.all(name).next().unwrap_or_default()
     }
 
-    /// Whether there is a field called `name`: a box that is not ticked is not sent.
+    /// Whether a field called `name` was sent; a box that is not ticked is not.
     pub fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
     }
@@ -119,7 +134,8 @@ impl FormData {
         lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
-    /// What was ticked under `name`, by the numbers beside the boxes; without one, at the end.
+    /// What was ticked under `name`, in the order of the numbers beside the boxes; those without a
+    /// number come last.
     pub fn chosen<T: FromStr>(&self, name: &str) -> Vec<T> {
         let mut chosen: Vec<(u32, T)> = self
             .all(name)
@@ -149,10 +165,11 @@ impl FormData {
         }
     }
 
-    /// What came of a command: its value, or nothing when the form has to be shown again.
+    /// The value of a command, or nothing when it had complaints about the input: then they are
+    /// kept, and the form has to be shown again.
     ///
     /// # Errors
-    /// Everything but complaints about the input.
+    /// Every other error of the command.
     pub fn accept<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
         match outcome {
             Ok(value) => Ok(Some(value)),
@@ -168,13 +185,11 @@ impl FormData {
 /// Reads the fields of a form and gathers complaints.
 #[derive(Debug)]
 pub struct FormReader<'a> {
-    /// The form.
     pub form: &'a FormData,
     wrong: Vec<FieldError>,
 }
 
 impl FormReader<'_> {
-    /// Complains about a field.
     pub fn complain(&mut self, field: &str, message: impl Into<String>) {
         self.wrong.push(FieldError {
             field: field.to_owned(),
@@ -182,12 +197,12 @@ impl FormReader<'_> {
         });
     }
 
-    /// The value, or its complaint kept.
+    /// The value; a complaint is kept.
     pub fn take<T>(&mut self, field: &str, outcome: Result<T, String>) -> Option<T> {
         outcome.map_err(|message| self.complain(field, message)).ok()
     }
 
-    /// The value of a check of `app`, or its complaints kept.
+    /// The value of a check of `app`; its complaints are kept.
     pub fn check<T>(&mut self, outcome: Result<T>) -> Option<T> {
         outcome
             .map_err(|error| self.wrong.extend(error.field_errors().iter().cloned()))
@@ -218,7 +233,7 @@ impl FormReader<'_> {
     }
 }
 
-/// Whether a choice is the chosen one, however the two are held.
+/// Whether two texts are the same; templates hold them in different types.
 pub fn same(value: impl AsRef<str>, chosen: impl AsRef<str>) -> bool {
     value.as_ref() == chosen.as_ref()
 }

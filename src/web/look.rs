@@ -5,10 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::deployment::ServerState;
 use crate::domain::{DeploymentState, StepState};
 
-/// What a colour means.
+/// The meaning of a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
@@ -53,114 +52,65 @@ impl Tone {
     }
 }
 
+/// How a state is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sign {
+    pub icon: &'static str,
+    pub tone: Tone,
+    pub word: &'static str,
+}
+
+/// Short for constructing a [`Sign`] in a table of them.
+pub const fn sign(icon: &'static str, tone: Tone, word: &'static str) -> Sign {
+    Sign { icon, tone, word }
+}
+
 /// Something that is drawn as a state badge.
 pub trait Look {
-    /// The icon's name.
-    fn icon(&self) -> &'static str;
-    /// The meaning of its colour.
-    fn tone(&self) -> Tone;
-    /// The word beside the icon.
-    fn word(&self) -> &'static str;
+    fn sign(&self) -> Sign;
+}
+
+impl Look for Sign {
+    fn sign(&self) -> Sign {
+        *self
+    }
 }
 
 impl Look for DeploymentState {
-    fn icon(&self) -> &'static str {
-        match self {
-            Self::Awaiting => "user-check",
-            Self::Scheduled => "calendar-time",
-            Self::Queued => "hourglass",
-            Self::Running => "loader-2",
-            Self::Paused => "player-pause",
-            Self::Succeeded => "circle-check",
-            Self::Failed => "circle-x",
-            Self::Cancelled => "ban",
-            Self::Interrupted => "plug-connected-x",
-        }
-    }
-
-    fn tone(&self) -> Tone {
-        match self {
-            Self::Scheduled => Tone::Later,
-            Self::Queued | Self::Cancelled => Tone::Quiet,
-            Self::Running => Tone::Busy,
-            Self::Paused | Self::Awaiting => Tone::Warn,
-            Self::Succeeded => Tone::Good,
-            Self::Failed | Self::Interrupted => Tone::Bad,
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        self.title()
+    fn sign(&self) -> Sign {
+        let (icon, tone) = match self {
+            Self::Awaiting => ("user-check", Tone::Warn),
+            Self::Scheduled => ("calendar-time", Tone::Later),
+            Self::Queued => ("hourglass", Tone::Quiet),
+            Self::Running => ("loader-2", Tone::Busy),
+            Self::Paused => ("player-pause", Tone::Warn),
+            Self::Succeeded => ("circle-check", Tone::Good),
+            Self::Failed => ("circle-x", Tone::Bad),
+            Self::Cancelled => ("ban", Tone::Quiet),
+            Self::Interrupted => ("plug-connected-x", Tone::Bad),
+        };
+        sign(icon, tone, self.title())
     }
 }
 
 impl Look for StepState {
-    fn icon(&self) -> &'static str {
-        match self {
-            Self::Waiting => "circle-dotted",
-            Self::Running => "loader-2",
-            Self::Succeeded => "circle-check",
-            Self::Warned => "alert-triangle",
-            Self::Failed => "circle-x",
-            Self::Skipped => "circle-minus",
-            Self::Cancelled => "ban",
-            Self::Interrupted => "bolt",
-        }
-    }
-
-    fn tone(&self) -> Tone {
-        match self {
-            Self::Waiting | Self::Skipped | Self::Cancelled => Tone::Quiet,
-            Self::Running => Tone::Busy,
-            Self::Succeeded => Tone::Good,
-            Self::Warned | Self::Interrupted => Tone::Warn,
-            Self::Failed => Tone::Bad,
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        self.title()
-    }
-}
-
-impl Look for ServerState {
-    fn icon(&self) -> &'static str {
-        match self {
-            Self::Waiting => "circle-dotted",
-            Self::Running => "loader-2",
-            Self::Succeeded => "circle-check",
-            Self::Failed => "circle-x",
-            Self::Skipped => "circle-minus",
-            Self::Cancelled => "ban",
-            Self::Interrupted => "bolt",
-        }
-    }
-
-    fn tone(&self) -> Tone {
-        match self {
-            Self::Waiting | Self::Skipped | Self::Cancelled => Tone::Quiet,
-            Self::Running => Tone::Busy,
-            Self::Succeeded => Tone::Good,
-            Self::Interrupted => Tone::Warn,
-            Self::Failed => Tone::Bad,
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        self.title()
+    fn sign(&self) -> Sign {
+        let (icon, tone) = match self {
+            Self::Waiting => ("circle-dotted", Tone::Quiet),
+            Self::Running => ("loader-2", Tone::Busy),
+            Self::Succeeded => ("circle-check", Tone::Good),
+            Self::Warned => ("alert-triangle", Tone::Warn),
+            Self::Failed => ("circle-x", Tone::Bad),
+            Self::Skipped => ("circle-minus", Tone::Quiet),
+            Self::Cancelled => ("ban", Tone::Quiet),
+            Self::Interrupted => ("bolt", Tone::Warn),
+        };
+        sign(icon, tone, self.title())
     }
 }
 
 impl<T: Look + ?Sized> Look for &T {
-    fn icon(&self) -> &'static str {
-        (**self).icon()
-    }
-
-    fn tone(&self) -> Tone {
-        (**self).tone()
-    }
-
-    fn word(&self) -> &'static str {
-        (**self).word()
+    fn sign(&self) -> Sign {
+        (**self).sign()
     }
 }

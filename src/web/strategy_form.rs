@@ -1,116 +1,72 @@
-//! A strategy as a form holds it: the fields of every kind at once, as a page without scripts cannot
-//! exchange them; only those of the chosen kind are read and complained about.
+//! A strategy in a form. The fields of every kind are there at once, as a page without scripts
+//! cannot exchange them; only those of the chosen kind are read and complained about.
 
+use super::forms::{FormData, FormReader};
 use crate::app::strategies;
-use crate::domain::{FieldError, Share, Strategy};
+use crate::domain::{Share, Strategy};
 
-/// As typed.
-#[derive(Debug, Clone)]
-pub struct StrategyForm {
-    /// As [`Strategy::as_str`] writes it.
-    pub kind: String,
-    /// How many of a cluster at a time: `2`, `25 %`.
-    pub batch: String,
-    /// How many stay in service; may be empty.
-    pub keep: String,
-    /// How many canaries.
-    pub first: String,
-    /// Seconds of the pause after them; empty: until a person says so.
-    pub wait: String,
+/// The strategies, as forms name them.
+pub const STRATEGIES: &[(&str, &str)] = &[
+    ("cluster-by-cluster", "Cluster by cluster"),
+    ("rolling", "Rolling: a few at a time"),
+    ("canary", "Canary: a few first, a pause, then the rest"),
+    ("all-at-once", "All at once"),
+];
+
+/// The fields beside the choice of a strategy, `strategy`.
+pub const FIELDS: &[&str] = &["batch", "keep", "first", "wait"];
+
+/// Adds the fields of a strategy; those that it does not have get defaults.
+pub fn fill(form: FormData, strategy: Strategy) -> FormData {
+    let (batch, keep, first, wait) = match strategy {
+        Strategy::ClusterByCluster | Strategy::AllAtOnce => (Share::Count(1), None, 1, None),
+        Strategy::Rolling { batch, keep } => (batch, keep, 1, None),
+        Strategy::Canary {
+            first,
+            wait,
+            batch,
+            keep,
+        } => (batch, keep, first, wait),
+    };
+    let keep = keep.map(|keep| keep.to_string()).unwrap_or_default();
+    let wait = wait.map(|seconds| seconds.to_string()).unwrap_or_default();
+    form.with("strategy", strategy.as_str())
+        .with("batch", batch)
+        .with("keep", keep)
+        .with("first", first)
+        .with("wait", wait)
 }
 
-impl Default for StrategyForm {
-    /// Cluster by cluster, and sensible values for whoever chooses another.
-    fn default() -> Self {
-        Self::of(Strategy::default())
+/// The chosen strategy.
+pub fn read(form: &mut FormReader) -> Option<Strategy> {
+    let before = form.complaints();
+    let kind = form.form.text("strategy");
+    let (mut batch, mut keep) = (Share::Count(1), None);
+    if matches!(kind, "rolling" | "canary") {
+        batch = form.parse("batch").unwrap_or(batch);
+        keep = form.parse_opt("keep").flatten();
     }
-}
-
-impl StrategyForm {
-    /// The form of a strategy as it is.
-    pub fn of(strategy: Strategy) -> Self {
-        let text = |keep: Option<Share>| keep.map(|keep| keep.to_string()).unwrap_or_default();
-        let mut form = Self {
-            kind: strategy.as_str().to_owned(),
-            batch: "1".to_owned(),
-            keep: String::new(),
-            first: "1".to_owned(),
-            wait: String::new(),
-        };
-        match strategy {
-            Strategy::ClusterByCluster | Strategy::AllAtOnce => {}
-            Strategy::Rolling { batch, keep } => {
-                form.batch = batch.to_string();
-                form.keep = text(keep);
-            }
-            Strategy::Canary {
-                first,
-                wait,
-                batch,
-                keep,
-            } => {
-                form.first = first.to_string();
-                form.wait = wait.map(|seconds| seconds.to_string()).unwrap_or_default();
-                form.batch = batch.to_string();
-                form.keep = text(keep);
-            }
+    // What is no number becomes 0, which no rule accepts.
+    let first = form.form.text("first").trim().parse().unwrap_or(0);
+    let wait = Some(form.form.text("wait").trim()).filter(|wait| !wait.is_empty());
+    let wait = wait.map(|wait| wait.parse().unwrap_or(0));
+    let strategy = match kind {
+        "cluster-by-cluster" => Strategy::ClusterByCluster,
+        "rolling" => Strategy::Rolling { batch, keep },
+        "canary" => Strategy::Canary {
+            first,
+            wait,
+            batch,
+            keep,
+        },
+        "all-at-once" => Strategy::AllAtOnce,
+        _ => {
+            form.complain("strategy", "Choose a strategy from the list.");
+            return None;
         }
-        form
-    }
-
-    /// The strategy, or what is wrong with which field.
-    ///
-    /// # Errors
-    /// Complaints about the fields `strategy`, `batch`, `keep`, `first` and `wait`.
-    pub fn read(&self) -> Result<Strategy, Vec<FieldError>> {
-        let mut wrong = Vec::new();
-        let (mut batch, mut keep) = (Share::Count(1), None);
-        if matches!(self.kind.as_str(), "rolling" | "canary") {
-            batch = share("batch", &self.batch, &mut wrong).unwrap_or(batch);
-            if !self.keep.trim().is_empty() {
-                keep = share("keep", &self.keep, &mut wrong);
-            }
-        }
-        // What is no number becomes 0, which no rule accepts.
-        let first = self.first.trim().parse().unwrap_or(0);
-        let wait = self.wait.trim();
-        let wait = (!wait.is_empty()).then(|| wait.parse().unwrap_or(0));
-        let strategy = match self.kind.as_str() {
-            "cluster-by-cluster" => Strategy::ClusterByCluster,
-            "rolling" => Strategy::Rolling { batch, keep },
-            "canary" => Strategy::Canary {
-                first,
-                wait,
-                batch,
-                keep,
-            },
-            "all-at-once" => Strategy::AllAtOnce,
-            _ => {
-                wrong.push(complaint("strategy", "Choose a strategy from the list."));
-                Strategy::default()
-            }
-        };
-        if let Err(error) = strategies::check(strategy) {
-            wrong.extend(error.field_errors().iter().cloned());
-        }
-        if wrong.is_empty() {
-            Ok(strategy)
-        } else {
-            Err(wrong)
-        }
-    }
-}
-
-fn share(field: &str, text: &str, wrong: &mut Vec<FieldError>) -> Option<Share> {
-    let read = text.parse::<Share>();
-    read.map_err(|message| wrong.push(complaint(field, message))).ok()
-}
-
-fn complaint(field: &str, message: impl Into<String>) -> FieldError {
-    FieldError {
-        field: field.to_owned(),
-        message: message.into(),
-    }
+    };
+    form.check(strategies::check(strategy));
+    (form.complaints() == before).then_some(strategy)
 }
 
 #[cfg(test)]
@@ -133,33 +89,28 @@ mod tests {
                 keep: None,
             },
         ] {
-            assert_eq!(StrategyForm::of(strategy).read(), Ok(strategy));
+            let form = fill(FormData::default(), strategy);
+            assert_eq!(form.read(read).unwrap(), strategy);
         }
     }
 
     #[test]
     fn only_fields_of_the_chosen_kind_are_complained_about() {
-        let wrong = StrategyForm {
-            kind: "canary".into(),
-            batch: "0".into(),
-            keep: "all".into(),
-            first: "none".into(),
-            wait: "a while".into(),
+        let form = |kind: &str| {
+            FormData::default()
+                .with("strategy", kind)
+                .with("batch", "0")
+                .with("keep", "all")
+                .with("first", "none")
+                .with("wait", "a while")
         };
-        let fields = |form: &StrategyForm| -> Vec<String> {
-            let wrong = form.read().unwrap_err();
-            wrong.into_iter().map(|one| one.field).collect()
+        let fields = |kind: &str| -> Vec<String> {
+            let wrong = form(kind).read(read).unwrap_err();
+            wrong.field_errors().iter().map(|one| one.field.clone()).collect()
         };
-        assert_eq!(fields(&wrong), ["batch", "keep", "first", "wait"]);
-        let rolling = StrategyForm {
-            kind: "rolling".into(),
-            ..wrong.clone()
-        };
-        assert_eq!(fields(&rolling), ["batch", "keep"]);
-        let plain = StrategyForm {
-            kind: "all-at-once".into(),
-            ..wrong
-        };
-        assert_eq!(plain.read(), Ok(Strategy::AllAtOnce));
+        assert_eq!(fields("canary"), ["batch", "keep", "first", "wait"]);
+        assert_eq!(fields("rolling"), ["batch", "keep"]);
+        assert_eq!(fields("odd"), ["strategy"]);
+        assert_eq!(form("all-at-once").read(read).unwrap(), Strategy::AllAtOnce);
     }
 }

@@ -13,7 +13,7 @@ use super::message::{self, Message};
 use crate::app::App;
 use crate::domain::{DeploymentId, NumberedChunk, Result};
 use crate::engine::live::Event;
-use crate::web::views::lines::LinesView;
+use crate::web::views::lines;
 use crate::web::views::state::StateView;
 
 /// Messages a viewer may be behind before it reads the store instead. One can hold half a megabyte of
@@ -24,22 +24,22 @@ const STATE_PAUSE: Duration = Duration::from_millis(120);
 
 /// The deployments somebody watches.
 #[derive(Clone, Default)]
-pub struct Channels(Arc<Mutex<HashMap<DeploymentId, Weak<Channel>>>>);
+pub struct Channels(Arc<Mutex<HashMap<DeploymentId, Weak<DeploymentChannel>>>>);
 
 /// The messages of one deployment.
-pub struct Channel {
+pub struct DeploymentChannel {
     sender: broadcast::Sender<Message>,
     task: tokio::task::AbortHandle,
 }
 
-impl Channel {
+impl DeploymentChannel {
     /// The messages from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Message> {
         self.sender.subscribe()
     }
 }
 
-impl Drop for Channel {
+impl Drop for DeploymentChannel {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -47,7 +47,7 @@ impl Drop for Channel {
 
 impl Channels {
     /// The channel of a deployment, with a renderer if it has none yet.
-    pub fn open(&self, app: &App, id: DeploymentId) -> Arc<Channel> {
+    pub fn open(&self, app: &App, id: DeploymentId) -> Arc<DeploymentChannel> {
         let mut channels = self.0.lock();
         channels.retain(|_, channel| channel.strong_count() > 0);
         if let Some(channel) = channels.get(&id).and_then(Weak::upgrade) {
@@ -56,7 +56,7 @@ impl Channels {
         let sender = broadcast::channel(RING).0;
         let events = app.hub().watch(id);
         let task = tokio::spawn(render(app.clone(), id, events, sender.clone())).abort_handle();
-        let channel = Arc::new(Channel { sender, task });
+        let channel = Arc::new(DeploymentChannel { sender, task });
         channels.insert(id, Arc::downgrade(&channel));
         channel
     }
@@ -83,7 +83,7 @@ async fn render(
             }
         };
         match event {
-            Ok(Event::Lines(chunks)) => chunks.iter().for_each(|chunk| drop(sender.send(lines(chunk)))),
+            Ok(Event::Lines(chunks)) => chunks.iter().for_each(|chunk| drop(sender.send(lines_of(chunk)))),
             Ok(Event::Changed) => {
                 state_due.get_or_insert_with(|| (last_state + STATE_PAUSE).max(Instant::now()));
             }
@@ -127,12 +127,12 @@ pub async fn state(app: &App, id: DeploymentId) -> Result<(Message, bool)> {
 }
 
 /// The message for stored lines.
-pub fn lines(chunk: &NumberedChunk) -> Message {
+fn lines_of(chunk: &NumberedChunk) -> Message {
     Message::Lines {
         first: chunk.first_line,
         last: chunk.last_line(),
         server: chunk.chunk.server.clone(),
         kind: chunk.chunk.kind,
-        bytes: message::page_update(Some(chunk.last_line()), &LinesView::of_chunk(chunk).html()),
+        bytes: message::page_update(Some(chunk.last_line()), &lines::message(chunk.clone().lines())),
     }
 }

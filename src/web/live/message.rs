@@ -6,14 +6,14 @@ use crate::domain::StepKind;
 
 /// Which lines are sent to a viewer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct LineFilter {
     /// Only those of this server; an empty name is the deployer's host.
     pub server: Option<String>,
     /// Only those of this kind of step.
     pub kind: Option<StepKind>,
 }
 
-impl Filter {
+impl LineFilter {
     /// Whether lines of `server` and `kind` are sent.
     pub fn takes(&self, server: &str, kind: Option<StepKind>) -> bool {
         self.server.as_deref().is_none_or(|wanted| wanted == server)
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_filter_takes_what_it_names() {
-        let filter = Filter {
+        let filter = LineFilter {
             server: Some("web1".into()),
             kind: None,
         };

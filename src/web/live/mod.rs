@@ -30,8 +30,8 @@ use poem::{Body, Response};
 pub use self::allowed::while_allowed;
 use self::changes::Changes;
 use self::channel::Channels;
-pub use self::message::Filter;
-pub use self::viewer::Seen;
+pub use self::message::LineFilter;
+pub use self::viewer::StreamStart;
 use super::urls;
 use crate::app::App;
 use crate::domain::DeploymentId;
@@ -64,14 +64,14 @@ impl Live {
         urls::live_after(self.changes().count())
     }
 
-    /// The messages about deployment `id` for a viewer who has `seen` so much of it.
+    /// The messages about deployment `id` for a viewer whose page shows what `start` says.
     pub fn deployment(
         &self,
         id: DeploymentId,
-        seen: Seen,
-        filter: Filter,
+        start: StreamStart,
+        filter: LineFilter,
     ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-        viewer::stream(self.app.clone(), &self.channels, id, seen, filter)
+        viewer::stream(self.app.clone(), &self.channels, id, start, filter)
     }
 }
 

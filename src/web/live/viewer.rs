@@ -8,12 +8,12 @@ use futures_util::Stream;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::channel::{self, Channel, Channels};
-use super::message::{self, Filter, Message};
+use super::channel::{self, Channels, DeploymentChannel};
+use super::message::{self, LineFilter, Message};
 use crate::app::{App, watch};
 use crate::domain::{DeploymentId, Result};
 use crate::store::log;
-use crate::web::views::lines::LinesView;
+use crate::web::views::lines;
 
 /// How often a quiet connection sends a comment; proxies close silent ones after 30 to 60 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -23,8 +23,8 @@ const CATCH_UP: usize = 500;
 /// the shared channel passes it by.
 const IN_FLIGHT: usize = 8;
 
-/// What a viewer has seen when the stream begins.
-pub struct Seen {
+/// What the viewer's page shows when the stream begins.
+pub struct StreamStart {
     /// Number of the last line.
     pub line: i64,
     /// The state that the page's acts are for.
@@ -36,8 +36,8 @@ pub fn stream(
     app: App,
     channels: &Channels,
     id: DeploymentId,
-    seen: Seen,
-    filter: Filter,
+    start: StreamStart,
+    filter: LineFilter,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     let channel = channels.open(&app, id);
     // Subscribed before the store is read, so that nothing falls in between.
@@ -47,8 +47,8 @@ pub fn stream(
         let mut viewer = Viewer {
             app,
             id,
-            seen: seen.line,
-            acts: seen.acts,
+            seen: start.line,
+            acts: start.acts,
             filter,
             sender,
             _channel: channel,
@@ -66,9 +66,9 @@ struct Viewer {
     /// Number of the last line sent, or passed over by the filter.
     seen: i64,
     acts: String,
-    filter: Filter,
+    filter: LineFilter,
     sender: mpsc::Sender<std::io::Result<Bytes>>,
-    _channel: Arc<Channel>,
+    _channel: Arc<DeploymentChannel>,
 }
 
 enum Stop {
@@ -139,19 +139,14 @@ impl Viewer {
                 kind: self.filter.kind,
                 ..log::LogFilter::default()
             };
-            let lines = watch::lines(&self.app, self.id, self.seen + 1, CATCH_UP, &wanted).await?;
-            let lines: Vec<_> = lines
-                .into_iter()
-                .take_while(|line| line.number <= until)
-                .collect();
-            let Some(last) = lines.last().map(|line| line.number) else {
+            let found = watch::lines(&self.app, self.id, self.seen + 1, CATCH_UP, &wanted).await?;
+            let found = found.into_iter().take_while(|line| line.number <= until);
+            let found: Vec<_> = found.collect();
+            let Some(last) = found.last().map(|line| line.number) else {
                 break;
             };
-            self.send(message::page_update(
-                Some(last),
-                &LinesView::of_lines(&lines).html(),
-            ))
-            .await?;
+            let html = lines::message(found.into_iter());
+            self.send(message::page_update(Some(last), &html)).await?;
             self.seen = last;
         }
         if until != i64::MAX {

@@ -165,7 +165,7 @@ pub async fn show(visitor: Visitor, asked: Query<Asked>, live: Data<&Arc<Live>>)
 /// Where a stream of changes begins.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct EventsQuery {
+pub struct ChangesQuery {
     after: u64,
 }
 
@@ -174,7 +174,7 @@ pub struct EventsQuery {
 #[handler]
 pub async fn events(
     visitor: Visitor,
-    query: Query<EventsQuery>,
+    query: Query<ChangesQuery>,
     live: Data<&Arc<Live>>,
     request: &poem::Request,
 ) -> Result<Response> {

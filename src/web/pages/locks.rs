@@ -5,47 +5,57 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::app::locks::{self, LockView, NewLock};
-use crate::domain::{Error, ErrorKind, LockId, Resource, Result};
+use crate::domain::{LockId, Resource, Result};
 use crate::web::flash::Flash;
-use crate::web::forms::{self, Complaints};
+use crate::web::forms::{self, FormData};
 use crate::web::frame::go_to;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
-/// The form of a lock, as typed, and what is wrong with it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+/// The form of a new lock.
 pub struct LockForm {
-    pub reason: String,
-    pub ends_at: String,
-    #[serde(skip)]
-    pub complaints: Complaints,
+    /// What it locks, in words.
+    pub what: &'static str,
+    /// Where it is sent to.
+    pub action: String,
+    /// The fields `reason` and `ends_at`.
+    pub form: FormData,
 }
 
 impl LockForm {
-    /// The lock it asks for.
-    ///
-    /// # Errors
-    /// A complaint about `ends_at`.
-    pub fn wanted(&self, over: Resource) -> Result<NewLock> {
-        Ok(NewLock {
-            over,
-            reason: self.reason.clone(),
-            ends_at: forms::instant("ends_at", &self.ends_at)?,
-        })
-    }
-
-    /// The same with its complaints, if a person can correct them.
-    ///
-    /// # Errors
-    /// The error itself otherwise.
-    pub fn complaining(self, error: Error) -> Result<Self> {
-        if error.kind() != ErrorKind::Invalid {
-            return Err(error);
+    pub fn new(what: &'static str, action: String) -> Self {
+        Self {
+            what,
+            action,
+            form: FormData::default(),
         }
-        let complaints = Complaints::of_error(&error);
-        Ok(Self { complaints, ..self })
     }
+}
+
+/// Locks `over` and leaves the message `done`; `false` when the form has to be shown again.
+///
+/// # Errors
+/// Everything but complaints about the form.
+pub async fn lock(
+    visitor: &Visitor,
+    over: Resource,
+    form: &mut FormData,
+    done: impl Into<String>,
+) -> Result<bool> {
+    let outcome = async {
+        let wanted = NewLock {
+            over,
+            reason: form.text("reason").to_owned(),
+            ends_at: forms::instant("ends_at", form.text("ends_at"))?,
+        };
+        locks::create(visitor.app(), visitor.actor(), wanted).await
+    };
+    let outcome = outcome.await;
+    if form.accept(outcome)?.is_none() {
+        return Ok(false);
+    }
+    visitor.flash(Flash::warning(done)).await?;
+    Ok(true)
 }
 
 /// The page that a lock is lifted from.

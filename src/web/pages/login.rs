@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use crate::app::logins;
 use crate::domain::{ErrorKind, Result};
-use crate::web::errors::status_of;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
 use crate::web::{session, urls};
 
@@ -78,15 +78,14 @@ pub async fn log_in(visitor: Visitor, Form(form): Form<LoginForm>) -> Result<Res
     ) {
         return Err(error);
     }
-    let mut response = html(&LoginPage {
+    let page = LoginPage {
         frame: visitor.frame("Log in", Section::Elsewhere).await?,
         name: form.name,
         next: next.to_owned(),
         left: false,
         complaints: Complaints::of_error(&error),
-    })?;
-    response.set_status(status_of(error.kind()));
-    Ok(response)
+    };
+    form_page(&page, &page.complaints)
 }
 
 /// Ends the session.

@@ -20,17 +20,17 @@ pub mod project;
 
 use askama::Template;
 use poem::Response;
-use poem::http::StatusCode;
 
 use crate::domain::Result;
+use crate::web::errors::status_of;
 use crate::web::forms::Complaints;
 use crate::web::frame::html;
 
-/// A page with a form; status 422 when there are complaints about it.
+/// A page with a form, under the status of the complaints about it.
 fn form_page(page: &impl Template, complaints: &Complaints) -> Result<Response> {
     let mut response = html(page)?;
-    if !complaints.is_empty() {
-        response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
+    if let Some(kind) = complaints.kind() {
+        response.set_status(status_of(kind));
     }
     Ok(response)
 }

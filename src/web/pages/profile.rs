@@ -1,7 +1,6 @@
 //! A person's own page: their account and their password.
 
 use askama::Template;
-use poem::http::StatusCode;
 use poem::web::Form;
 use poem::{Response, handler};
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use crate::domain::{Error, ErrorKind, Result};
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
 use crate::web::{session, urls};
 
@@ -37,60 +37,44 @@ fn user(visitor: &Visitor) -> Result<&User> {
     visitor.user().ok_or_else(nobody)
 }
 
-fn roles(visitor: &Visitor) -> String {
-    visitor.app().policy().roles_of(&visitor.actor().name).join(", ")
-}
-
-/// The page.
-#[handler]
-pub async fn show(visitor: Visitor) -> Result<Response> {
-    let user = user(&visitor)?;
-    html(&ProfilePage {
+async fn page<'a>(visitor: &Visitor, user: &'a User, complaints: Complaints) -> Result<ProfilePage<'a>> {
+    Ok(ProfilePage {
         frame: visitor.frame("Profile", Section::Elsewhere).await?,
-        roles: roles(&visitor),
+        roles: visitor.app().policy().roles_of(&visitor.actor().name).join(", "),
         user,
-        complaints: Complaints::default(),
+        complaints,
     })
 }
 
-/// Changes the password, which ends all other sessions.
+/// `GET /profile`
+#[handler]
+pub async fn show(visitor: Visitor) -> Result<Response> {
+    html(&page(&visitor, user(&visitor)?, Complaints::default()).await?)
+}
+
+/// `POST /profile`: changes the password, which ends all other sessions.
 #[handler]
 pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -> Result<Response> {
     let user = user(&visitor)?;
-    let site = visitor.site();
+    let (site, now) = (visitor.site(), visitor.now());
     let changed = if form.password == form.again {
+        let (old, new) = (&form.old, &form.password);
         let logins = &site.logins;
-        logins
-            .change_password(
-                &site.app,
-                visitor.actor(),
-                &form.old,
-                &form.password,
-                visitor.now(),
-            )
-            .await
+        logins.change_password(&site.app, visitor.actor(), old, new, now).await
     } else {
-        Err(Error::field(
-            "again",
-            "The two new passwords differ. Type the same one twice.",
-        ))
+        let differ = "The two new passwords differ. Type the same one twice.";
+        Err(Error::field("again", differ))
     };
     match changed {
         Ok(known) => {
-            session::sign_in(visitor.session(), &known, visitor.now()).await?;
+            session::sign_in(visitor.session(), &known, now).await?;
             let done = "Password changed. You are logged out everywhere else.";
             visitor.flash(Flash::done(done)).await?;
             Ok(go_to(urls::profile()))
         }
         Err(error) if error.kind() == ErrorKind::Invalid => {
-            let mut response = html(&ProfilePage {
-                frame: visitor.frame("Profile", Section::Elsewhere).await?,
-                roles: roles(&visitor),
-                user,
-                complaints: Complaints::of_error(&error),
-            })?;
-            response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
-            Ok(response)
+            let page = page(&visitor, user, Complaints::of_error(&error)).await?;
+            form_page(&page, &page.complaints)
         }
         Err(error) => Err(error),
     }

@@ -1,9 +1,10 @@
 //! The servers that need attention: what each runs and what to do, in the engine's words, and whether
 //! it is in service. Servers with the same finding are listed together.
 
-use super::tile::{ServerView, Sign};
+use super::tile::ServerView;
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::{Deployment, DeploymentState};
+use crate::web::look::Sign;
 
 /// Names shown before “and more”.
 const NAMES: usize = 8;

@@ -8,6 +8,7 @@ use crate::domain::{Deployment, DeploymentState, Plan};
 use crate::web::format::count;
 
 /// A batch in the order of the rollout.
+#[derive(Clone)]
 pub struct BatchView {
     /// From 1.
     pub number: usize,
@@ -30,18 +31,15 @@ pub struct Lane {
     pub total: usize,
     /// How many need attention.
     pub bad: usize,
-    pub groups: Vec<Group>,
+    pub groups: Vec<LaneGroup>,
 }
 
 /// Servers of a cluster that go together.
-pub struct Group {
-    /// Of the batch, from 1; 0: in none.
-    pub number: usize,
+pub struct LaneGroup {
+    /// `None` for those that are left alone, or while there is no plan.
+    pub batch: Option<BatchView>,
     /// Empty where it would only repeat the lane's name.
     pub title: String,
-    pub class: &'static str,
-    pub word: &'static str,
-    pub hold: String,
     pub servers: Vec<ServerView>,
 }
 
@@ -88,7 +86,7 @@ fn lane(name: String, mut servers: Vec<ServerView>, batches: &[BatchView]) -> La
     let total = servers.len() - left_alone;
     // Servers that are left alone have no batch, and come last.
     servers.sort_by_key(|one| (one.part.batch.unwrap_or(i32::MAX), one.part.position));
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<LaneGroup> = Vec::new();
     let mut last = None;
     for server in servers {
         let batch = server.part.batch;
@@ -114,21 +112,18 @@ fn lane(name: String, mut servers: Vec<ServerView>, batches: &[BatchView]) -> La
     }
 }
 
-fn group(batch: Option<i32>, batches: &[BatchView]) -> Group {
-    let known = batch
+fn group(number: Option<i32>, batches: &[BatchView]) -> LaneGroup {
+    let batch = number
         .and_then(|number| usize::try_from(number).ok())
         .and_then(|number| batches.get(number));
-    let title = match known {
-        Some(one) => one.title.clone(),
+    let title = match batch {
+        Some(batch) => batch.title.clone(),
         None if batches.is_empty() => String::new(),
         None => "Left alone".to_owned(),
     };
-    Group {
-        number: known.map_or(0, |one| one.number),
+    LaneGroup {
+        batch: batch.cloned(),
         title,
-        class: known.map_or("", |one| one.class),
-        word: known.map_or("", |one| one.word),
-        hold: known.map_or_else(String::new, |one| one.hold.clone()),
         servers: Vec::new(),
     }
 }

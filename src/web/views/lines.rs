@@ -2,57 +2,34 @@
 
 use askama::Template;
 
-use crate::domain::{LogLine, NumberedChunk, StepKind, Stream};
+use crate::domain::{LogLine, StepKind, Stream};
 use crate::web::{format, terminal};
 
-/// The contract of `templates/deployments/_lines.html`.
-#[derive(Template)]
-#[template(path = "deployments/_lines.html")]
-pub struct Lines {
-    pub lines: Vec<LineView>,
-}
-
+/// One line; `templates/deployments/_lines.html` draws it.
 pub struct LineView {
     pub number: i64,
     /// Time of day, UTC.
     pub at: String,
     /// Where it was printed; `here` for the deployer's host.
     pub server: String,
-    /// Title of its step.
     pub step: &'static str,
-    /// Class of its stream: `out`, `err` or `say`.
+    /// A class: `out`, `err` or `say`.
     pub stream: &'static str,
     /// Safe HTML: the text with its colours as classes.
     pub html: String,
 }
 
-/// Lines to send or show.
-pub struct LinesView(pub Lines);
-
 #[derive(Template)]
 #[template(path = "deployments/_lines_message.html")]
-struct LinesMessage<'a> {
-    lines: &'a [LineView],
+struct LinesMessage {
+    lines: Vec<LineView>,
 }
 
-impl LinesView {
-    pub fn of_chunk(chunk: &NumberedChunk) -> Self {
-        Self(Lines {
-            lines: chunk.clone().lines().map(|line| LineView::new(&line)).collect(),
-        })
-    }
-
-    pub fn of_lines(lines: &[LogLine]) -> Self {
-        Self(Lines {
-            lines: lines.iter().map(LineView::new).collect(),
-        })
-    }
-
-    /// The message that appends them to open pages.
-    pub fn html(&self) -> String {
-        // These templates write into a string, which cannot fail.
-        LinesMessage { lines: &self.0.lines }.render().unwrap_or_default()
-    }
+/// The message that appends lines to open pages.
+pub fn message(lines: impl Iterator<Item = LogLine>) -> String {
+    let lines = lines.map(|line| LineView::new(&line)).collect();
+    // The template writes into a string, which cannot fail.
+    LinesMessage { lines }.render().unwrap_or_default()
 }
 
 impl LineView {

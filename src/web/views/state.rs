@@ -7,14 +7,14 @@ use chrono::TimeDelta;
 use super::finding::{FindingView, findings};
 use super::lanes::{BatchView, Lane, lanes};
 use super::step::StepView;
-use super::tile::ServerView;
+use super::tile::{ServerView, tone};
 use crate::app::{App, watch};
 use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{
     Deployment, DeploymentId, DeploymentState, Error, Instant, Phase, Result, Step, StepKind, StepState,
 };
 use crate::web::format;
-use crate::web::look::{Look, Tone};
+use crate::web::look::Tone;
 
 /// More servers than this get small tiles, and a choice of which are shown.
 const FLEET: usize = 12;
@@ -140,7 +140,7 @@ impl StateView {
                 S::Waiting if is_final => "not touched".to_owned(),
                 state => state.title().to_lowercase(),
             };
-            (Look::tone(&state), title, count(&wanted))
+            (tone(state), title, count(&wanted))
         };
         let alone = (
             Tone::Quiet,

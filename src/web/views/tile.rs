@@ -6,45 +6,16 @@ use super::step::StepView;
 use crate::domain::deployment::{ServerPart, ServerState, Service};
 use crate::domain::rollout::Planned;
 use crate::domain::{Deployment, Plan, Step, StepKind, StepState};
-use crate::web::look::{Look, Tone};
+use crate::web::look::{Sign, Tone, sign};
 use crate::web::urls;
-
-/// An icon, a tone and a word.
-#[derive(Clone, Copy)]
-pub struct Sign {
-    icon: &'static str,
-    tone: Tone,
-    word: &'static str,
-}
-
-impl Look for Sign {
-    fn icon(&self) -> &'static str {
-        self.icon
-    }
-
-    fn tone(&self) -> Tone {
-        self.tone
-    }
-
-    fn word(&self) -> &'static str {
-        self.word
-    }
-}
-
-const fn sign(icon: &'static str, tone: Tone, word: &'static str) -> Sign {
-    Sign { icon, tone, word }
-}
 
 /// One server.
 pub struct ServerView {
     pub part: ServerPart,
-    /// Its state now.
     pub sign: Sign,
     /// Whether it gets traffic, where that was changed.
     pub service: Option<Sign>,
-    /// Its steps, in order.
     pub steps: Vec<StepView>,
-    /// Its part of the log.
     pub log_url: String,
     /// Whether a balancer sends it traffic, as far as the plan knows.
     pub is_balanced: bool,
@@ -119,6 +90,17 @@ impl ServerView {
             ServerState::Succeeded => "is-done",
             _ => "is-next",
         }
+    }
+}
+
+/// The colour of a server's state where it is counted, or mentioned on another page.
+pub fn tone(state: ServerState) -> Tone {
+    match state {
+        ServerState::Waiting | ServerState::Skipped | ServerState::Cancelled => Tone::Quiet,
+        ServerState::Running => Tone::Busy,
+        ServerState::Succeeded => Tone::Good,
+        ServerState::Interrupted => Tone::Warn,
+        ServerState::Failed => Tone::Bad,
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod health;
 mod read;
-pub mod rollout;
+mod rollout;
 
 use askama::Template;
 use poem::web::{Form, Path};
@@ -20,7 +20,7 @@ use crate::domain::{Environment, EnvironmentOptions, Project, Result, SyncMethod
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
-use crate::web::strategy_form::StrategyForm;
+use crate::web::strategy_form::STRATEGIES;
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
@@ -40,8 +40,6 @@ struct Page {
     delete: String,
     question: String,
     form: FormData,
-    /// The strategy as typed, for the fields shared with the deploy form.
-    strategy: StrategyForm,
     clusters: Vec<Pick>,
     secrets: Vec<SecretRow>,
     health_kinds: &'static [(&'static str, &'static str)],
@@ -213,13 +211,12 @@ async fn page(
         action,
         clusters: cluster_picks(&inventory, &form),
         secrets: secret_rows(existing, &form),
-        strategy: rollout::strategy(&form),
         warnings: existing
             .map(|one| warnings(&inventory, project, one))
             .unwrap_or_default(),
         health_kinds: health::KINDS,
         health_askers: health::ASKERS,
-        strategies: rollout::STRATEGIES,
+        strategies: STRATEGIES,
         failures: rollout::ON_FAILURE,
         form,
         is_symlink: project.method == SyncMethod::Symlink,

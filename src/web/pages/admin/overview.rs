@@ -6,12 +6,11 @@ use poem::{Response, handler};
 
 use super::{Part, Tabs, may_configure, tabs};
 use crate::app::admin::overview::{self, Attention};
-use crate::app::locks;
 use crate::domain::{Action, Resource, Result};
-use crate::web::flash::Flash;
+use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
-use crate::web::pages::locks::{LockForm, LockLine, lines as lock_lines};
+use crate::web::pages::locks::{self, LockForm, LockLine};
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
@@ -26,8 +25,6 @@ struct Page {
     /// Every lock in force.
     locks: Vec<LockLine>,
     lock_form: LockForm,
-    lock_action: &'static str,
-    lock_what: &'static str,
     /// Whether the visitor may lock everything.
     may_lock: bool,
 }
@@ -52,33 +49,23 @@ struct Notice {
 /// `GET /admin`
 #[handler]
 pub async fn show(visitor: Visitor) -> Result<Response> {
-    html(&page(&visitor, LockForm::default()).await?)
+    html(&page(&visitor, FormData::default()).await?)
 }
 
 /// `POST /admin/lock`: stops everything.
 #[handler]
-pub async fn lock(visitor: Visitor, Form(form): Form<LockForm>) -> Result<Response> {
-    let outcome = match form.wanted(Resource::Everything) {
-        Ok(wanted) => locks::create(visitor.app(), visitor.actor(), wanted).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(_) => {
-            let text = "Everything is locked: no deployment begins until the lock is lifted or ends.";
-            visitor.flash(Flash::warning(text)).await?;
-            Ok(go_to(urls::admin()))
-        }
-        Err(error) => {
-            let page = page(&visitor, form.complaining(error)?).await?;
-            form_page(&page, &page.lock_form.complaints)
-        }
+pub async fn lock(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
+    let done = "Everything is locked: no deployment begins until the lock is lifted or ends.";
+    if locks::lock(&visitor, Resource::Everything, &mut form, done).await? {
+        return Ok(go_to(urls::admin()));
     }
+    let page = page(&visitor, form).await?;
+    form_page(&page, &page.lock_form.form.complaints)
 }
 
-async fn page(visitor: &Visitor, lock_form: LockForm) -> Result<Page> {
+async fn page(visitor: &Visitor, form: FormData) -> Result<Page> {
     let permit = may_configure(visitor).await?;
     let seen = overview::look(visitor.app(), &permit).await?;
-    let count = |amount: usize, noun: &str| format::count(i64::try_from(amount).unwrap_or(i64::MAX), noun);
     let tabs = tabs(visitor, Part::Overview);
     let sees_users = tabs.iter().any(|(_, url, _)| *url == urls::admin_users());
     let mut cards = vec![
@@ -87,7 +74,7 @@ async fn page(visitor: &Visitor, lock_form: LockForm) -> Result<Page> {
             title: "Projects",
             url: urls::admin_projects(),
             figure: seen.projects.to_string(),
-            sub: count(seen.environments, "environment"),
+            sub: format::count(seen.environments, "environment"),
             add: Some(("Add a project", urls::admin_new_project())),
         },
         Card {
@@ -122,10 +109,11 @@ async fn page(visitor: &Visitor, lock_form: LockForm) -> Result<Page> {
         tabs,
         cards,
         attention: seen.attention.into_iter().map(notice).collect(),
-        locks: lock_lines(visitor, |_| true).await?,
-        lock_form,
-        lock_action: urls::admin_lock(),
-        lock_what: "everything",
+        locks: locks::lines(visitor, |_| true).await?,
+        lock_form: LockForm {
+            form,
+            ..LockForm::new("everything", urls::admin_lock().to_owned())
+        },
         may_lock: visitor
             .app()
             .may(visitor.actor(), Action::Administer, &Resource::Everything),

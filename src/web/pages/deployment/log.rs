@@ -16,6 +16,7 @@ const WINDOW: usize = 400;
 const DOWNLOAD_WINDOW: usize = 2_000;
 
 /// The part of the log that is shown, and the ways to its other parts.
+#[derive(Default)]
 pub(super) struct LogView {
     pub lines: Vec<LineView>,
     pub filter: LogQuery,
@@ -185,25 +186,9 @@ impl LogView {
     pub fn searched(&self) -> String {
         format::number(i64::try_from(watch::SEARCHED).unwrap_or(i64::MAX))
     }
-
-    pub fn empty() -> Self {
-        Self {
-            lines: Vec::new(),
-            filter: LogQuery::default(),
-            steps: Vec::new(),
-            servers: Vec::new(),
-            earlier: String::new(),
-            later: String::new(),
-            newest: String::new(),
-            gave_up: false,
-            forward: false,
-            events: String::new(),
-            is_empty: true,
-            total: String::new(),
-        }
-    }
 }
 
+/// Lines 1 to `last` that `filter` lets through, as text, read while they are sent.
 pub(super) fn as_text(
     app: crate::app::App,
     actor: crate::domain::Actor,

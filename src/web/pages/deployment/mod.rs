@@ -113,7 +113,7 @@ pub async fn show(
 pub async fn show_acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     let (watched, allowed) = watch::see(visitor.app(), visitor.actor(), id).await?;
     let frame = visitor.frame(String::new(), Section::Activity).await?;
-    let page = Page::new(frame, Vec::new(), watched, &allowed, LogView::empty());
+    let page = Page::new(frame, Vec::new(), watched, &allowed, LogView::default());
     html(&page.as_acts())
 }
 
@@ -122,8 +122,6 @@ pub async fn show_acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result
 #[serde(default)]
 pub struct EventsQuery {
     after: i64,
-    server: String,
-    step: String,
     /// The state that the page's acts are for.
     acts: String,
 }
@@ -133,6 +131,7 @@ pub struct EventsQuery {
 pub async fn events(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
+    part: Query<LogQuery>,
     query: Query<EventsQuery>,
     live: Data<&Arc<Live>>,
     request: &poem::Request,
@@ -142,13 +141,8 @@ pub async fn events(
     let resumed = request
         .header("last-event-id")
         .and_then(|text| text.parse::<i64>().ok());
-    let wanted = LogQuery {
-        server: query.0.server.clone(),
-        step: query.0.step.clone(),
-        ..LogQuery::default()
-    }
-    .filter();
-    let filter = live::Filter {
+    let wanted = part.filter();
+    let filter = live::LineFilter {
         server: wanted.server,
         kind: wanted.kind,
     };
@@ -156,11 +150,11 @@ pub async fn events(
     let after = resumed
         .unwrap_or(query.0.after)
         .clamp(0, watched.deployment.last_line);
-    let seen = live::Seen {
+    let start = live::StreamStart {
         line: after,
         acts: query.0.acts,
     };
-    let messages = live.deployment(id, seen, filter);
+    let messages = live.deployment(id, start, filter);
     let period = visitor.site().settings.check_viewers_every;
     let place = resource_then(&watched.deployment);
     let messages = live::while_allowed(messages, period, move || {

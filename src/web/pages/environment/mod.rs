@@ -16,22 +16,19 @@ use poem::web::{Form, Path, Query};
 use poem::{Response, handler};
 
 pub use self::check::read_files;
-use self::form::{DeployForm, DeployQuery};
 pub use self::live::live_release;
 use self::plan::PlanView;
 use self::servers::{ServerRow, rows};
 use super::follow::follow;
-use super::locks::{self as lock_views, LockForm, LockLine};
-use crate::app::deployments::{DeployRequest, Requested, request};
+use super::locks::{self, LockForm, LockLine};
 use crate::app::places::{self, EnvironmentView};
-use crate::app::{commits, locks};
+use crate::app::{commits, deployments};
 use crate::domain::{ErrorKind, Resource, Result};
 use crate::git::Freshness;
-use crate::web::errors::status_of;
-use crate::web::flash::Flash;
-use crate::web::forms::Complaints;
+use crate::web::forms::{Complaints, FormData};
 use crate::web::frame::{Frame, Section, go_to, html};
-use crate::web::pages::admin::environments::rollout::STRATEGIES;
+use crate::web::pages::form_page;
+use crate::web::strategy_form::STRATEGIES;
 use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::views::words::strategy_words;
@@ -53,8 +50,6 @@ struct Page {
     /// What stops deployments here.
     locks: Vec<LockLine>,
     lock_form: LockForm,
-    lock_action: String,
-    lock_what: &'static str,
     /// What may be chosen instead of the environment's own strategy.
     strategies: Vec<(&'static str, String)>,
 }
@@ -64,9 +59,9 @@ struct Page {
 pub async fn show(
     visitor: Visitor,
     Path((project, environment)): Path<(String, String)>,
-    Query(query): Query<DeployQuery>,
+    Query(form): Query<FormData>,
 ) -> Result<Response> {
-    html(&page(&visitor, &project, &environment, DeployForm::of_query(query)).await?)
+    html(&page(&visitor, &project, &environment, form).await?)
 }
 
 /// `GET /projects/{project}/{environment}/plan`: the part of the page below the choice.
@@ -74,23 +69,23 @@ pub async fn show(
 pub async fn show_plan(
     visitor: Visitor,
     Path((project, environment)): Path<(String, String)>,
-    Query(query): Query<DeployQuery>,
+    Query(form): Query<FormData>,
 ) -> Result<Response> {
-    let page = page(&visitor, &project, &environment, DeployForm::of_query(query)).await?;
+    let page = page(&visitor, &project, &environment, form).await?;
     if visitor.wants_fragment() {
         return html(&page.as_plan());
     }
     html(&page)
 }
 
-async fn page(visitor: &Visitor, project: &str, environment: &str, form: DeployForm) -> Result<Page> {
+async fn page(visitor: &Visitor, project: &str, environment: &str, form: FormData) -> Result<Page> {
     let app = visitor.app();
     let view = places::environment(app, visitor.actor(), project, environment).await?;
     let freshness = commits::refresh(app, &view.project);
     let (project, name) = (view.project.name.as_str(), view.place.environment.name.as_str());
     let plan = plan::plan(app, visitor.actor(), &view, form).await?;
     let (in_project, in_environment) = (view.project.id, view.place.environment.id);
-    let locks = lock_views::lines(visitor, |one| one.lock.covers(in_project, in_environment)).await?;
+    let locks = locks::lines(visitor, |one| one.lock.covers(in_project, in_environment)).await?;
     let own = strategy_words(view.place.environment.options.rollout.strategy);
     let others = STRATEGIES.iter().map(|&(value, label)| (value, label.to_owned()));
     Ok(Page {
@@ -103,9 +98,7 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, form: DeployF
         plan_url: urls::deploy_plan(project, name),
         rows: rows(&view, &plan),
         locks,
-        lock_form: LockForm::default(),
-        lock_action: urls::lock_environment(project, name),
-        lock_what: "this environment",
+        lock_form: LockForm::new("this environment", urls::lock_environment(project, name)),
         strategies: std::iter::once(("", format!("Environment's own: {own}")))
             .chain(others)
             .collect(),
@@ -115,48 +108,23 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, form: DeployF
     })
 }
 
-/// The page again, with what is wrong with the form of a lock.
-async fn with_lock_form(
-    visitor: &Visitor,
-    project: &str,
-    environment: &str,
-    form: LockForm,
-) -> Result<Response> {
-    let mut page = page(
-        visitor,
-        project,
-        environment,
-        DeployForm::of_query(DeployQuery::default()),
-    )
-    .await?;
-    page.lock_form = form;
-    let mut response = html(&page)?;
-    response.set_status(status_of(ErrorKind::Invalid));
-    Ok(response)
-}
-
 /// `POST /projects/{project}/{environment}/lock`
 #[handler]
 pub async fn lock_here(
     visitor: Visitor,
     Path((project, environment)): Path<(String, String)>,
-    Form(form): Form<LockForm>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let over = Resource::Environment(project.clone(), environment.clone());
-    let outcome = match form.wanted(over) {
-        Ok(wanted) => locks::create(visitor.app(), visitor.actor(), wanted).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(_) => {
-            let text = format!(
-                "{project}/{environment} is locked: nothing is deployed there until the lock is lifted or ends."
-            );
-            visitor.flash(Flash::warning(text)).await?;
-            Ok(go_to(&urls::environment(&project, &environment)))
-        }
-        Err(error) => with_lock_form(&visitor, &project, &environment, form.complaining(error)?).await,
+    let done = format!(
+        "{project}/{environment} is locked: nothing is deployed there until the lock is lifted or ends."
+    );
+    if locks::lock(&visitor, over, &mut form, done).await? {
+        return Ok(go_to(&urls::environment(&project, &environment)));
     }
+    let mut page = page(&visitor, &project, &environment, FormData::default()).await?;
+    page.lock_form.form = form;
+    form_page(&page, &page.lock_form.form.complaints)
 }
 
 /// `POST /projects/{project}/{environment}`: deploy.
@@ -164,9 +132,13 @@ pub async fn lock_here(
 pub async fn deploy(
     visitor: Visitor,
     Path((project, environment)): Path<(String, String)>,
-    Form(form): Form<DeployForm>,
+    Form(form): Form<FormData>,
 ) -> Result<Response> {
-    let error = match ask(&visitor, &project, &environment, &form).await {
+    let requested = async {
+        let wanted = form::request(&project, &environment, &form)?;
+        deployments::request(visitor.app(), visitor.actor(), wanted).await
+    };
+    let error = match requested.await {
         Ok(requested) => return follow(&visitor, requested).await,
         Err(error) => error,
     };
@@ -177,22 +149,7 @@ pub async fn deploy(
         return Err(error);
     }
     let mut page = page(&visitor, &project, &environment, form).await?;
-    page.plan.complaints = Complaints::of_error(&error);
-    let mut response = html(&page)?;
-    response.set_status(status_of(error.kind()));
-    Ok(response)
-}
-
-async fn ask(visitor: &Visitor, project: &str, environment: &str, form: &DeployForm) -> Result<Requested> {
-    let wanted = DeployRequest {
-        choice: form::choice(&form.target)?,
-        reason: form.reason.clone(),
-        kind: form.kind(),
-        request_key: form.key(),
-        strategy: form.strategy()?,
-        at: form.begins_at()?,
-        lock_override: form.override_reason(),
-        ..DeployRequest::new(project, environment, &form.commit)
-    };
-    request(visitor.app(), visitor.actor(), wanted).await
+    page.plan.was_sent = true;
+    page.plan.form.complaints = Complaints::of_error(&error);
+    form_page(&page, &page.plan.form.complaints)
 }

@@ -1,24 +1,24 @@
 //! The chosen commit and servers, what deploying it would change, and what prevents it.
 
-use super::form::{DeployForm, choice};
+use super::form;
 use super::rollout::{self, RolloutView};
 use crate::app::App;
 use crate::app::commits::{CommitEffect, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
 use crate::app::places::{EnvironmentView, Leave};
-use crate::domain::{Actor, ClusterId, ErrorKind, Instant, Kind, Refusal, Result};
+use crate::domain::{Actor, ClusterId, ErrorKind, Instant, Kind, Refusal, Result, Strategy};
 use crate::git::CommitInfo;
 use crate::web::format::count;
-use crate::web::forms::{self, Complaints};
-use crate::web::strategy_form::StrategyForm;
-use crate::web::{csrf, urls};
+use crate::web::forms::{self, Complaints, FormData};
+use crate::web::{csrf, strategy_form, urls};
 
 /// The deploy form and what it would do.
+#[derive(Default)]
 pub struct PlanView {
-    pub form: DeployForm,
-    /// Whether a person chose `form.commit`.
-    pub chosen: bool,
-    /// Why it was chosen for them otherwise.
+    pub form: FormData,
+    /// Whether the form was sent, and not only previewed.
+    pub was_sent: bool,
+    /// Why the commit was chosen; empty where a person did.
     pub why: String,
     /// Value and label of every target.
     pub targets: Vec<(String, String)>,
@@ -32,7 +32,6 @@ pub struct PlanView {
     /// How many servers would get it, in words.
     pub reach: String,
     pub request_key: String,
-    pub complaints: Complaints,
     /// A problem with the mirror.
     pub trouble: String,
     /// Why policy does not allow it now.
@@ -43,8 +42,6 @@ pub struct PlanView {
     pub ready: bool,
     /// The batches, and the servers that are left alone.
     pub rollout: Option<RolloutView>,
-    /// The fields of a strategy other than the environment's.
-    pub strategy: StrategyForm,
     /// Whether the visitor may choose another strategy.
     pub may_configure: bool,
     /// Whether the visitor may lock here, and so override a lock.
@@ -63,58 +60,42 @@ pub async fn plan(
     app: &App,
     actor: &Actor,
     view: &EnvironmentView,
-    mut form: DeployForm,
+    mut form: FormData,
 ) -> Result<PlanView> {
     let environment = &view.place.environment;
+    let defaults = strategy_form::fill(FormData::default(), Strategy::default());
+    form.keep(strategy_form::FIELDS, &defaults);
     let mut plan = PlanView {
-        chosen: !form.commit.trim().is_empty(),
-        why: String::new(),
         targets: targets(view),
-        recent: Vec::new(),
-        preview: None,
-        is_back: false,
-        is_there: false,
-        reach: String::new(),
         request_key: csrf::new_secret(),
-        complaints: Complaints::default(),
-        trouble: String::new(),
-        refusal: None,
-        rolls_back: false,
-        ready: false,
-        rollout: None,
-        strategy: form.strategy_form(),
         may_configure: view.may_configure,
         may_lock: view.may_lock,
-        approval: None,
-        later: None,
-        form: DeployForm::default(),
+        ..PlanView::default()
     };
     match recent(app, &view.project, &environment.branch).await {
         Ok(commits) => plan.recent = commits.into_iter().map(|one| choosable(view, one)).collect(),
         Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
         Err(error) => error.message().clone_into(&mut plan.trouble),
     }
-    if !plan.chosen {
+    if form.text("commit").trim().is_empty() {
         plan.choose(view, &mut form);
     }
-    let wanted = match choice(&form.target) {
-        Ok(choice) => choice,
-        Err(error) => {
-            plan.complaints = Complaints::of_error(&error);
-            Choice::All
-        }
-    };
+    let choice = form::choice(&form).unwrap_or_else(|error| {
+        form.complaints = Complaints::of_error(&error);
+        Choice::All
+    });
     // Without a mirror there is nothing to look a commit up in.
-    if !form.commit.is_empty() && plan.trouble.is_empty() {
-        match preview(app, &view.project, &view.place, &form.commit, wanted).await {
+    let commit = form.text("commit");
+    if !commit.is_empty() && plan.trouble.is_empty() {
+        match preview(app, &view.project, &view.place, commit, choice).await {
             Ok(found) => {
                 let was_here = was_here(app, environment, &found.commit.id).await?;
-                plan.shows(view, found, form.kind(), was_here);
-                plan.rolls_out(app, actor, view, wanted, &form).await?;
+                plan.shows(view, found, form::kind(&form), was_here);
+                plan.rolls_out(app, actor, view, choice, &mut form).await?;
             }
             Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
             Err(error) if error.kind() == ErrorKind::Invalid => {
-                plan.complaints = Complaints::of_error(&error);
+                form.complaints = Complaints::of_error(&error);
             }
             Err(error) => error.message().clone_into(&mut plan.trouble),
         }
@@ -131,17 +112,17 @@ fn choosable(view: &EnvironmentView, commit: CommitInfo) -> (CommitInfo, String)
 
 impl PlanView {
     /// Chooses for a visitor who has not: what the environment before runs, or else the newest.
-    fn choose(&mut self, view: &EnvironmentView, form: &mut DeployForm) {
+    fn choose(&mut self, view: &EnvironmentView, form: &mut FormData) {
         let proven = view
             .before
             .as_ref()
             .and_then(|before| Some((before, before.current()?)));
         if let Some((before, run)) = proven {
-            form.commit = run.commit.to_string();
-            form.kind = Kind::Promotion.as_str().to_owned();
+            form.set("commit", &run.commit);
+            form.set("kind", Kind::Promotion.as_str());
             self.why = format!("Runs in {}", before.environment.name);
         } else if let Some((newest, _)) = self.recent.first() {
-            form.commit = newest.id.to_string();
+            form.set("commit", &newest.id);
             self.why = format!("Newest on {}", view.place.environment.branch);
         }
     }
@@ -152,8 +133,8 @@ impl PlanView {
         app: &App,
         actor: &Actor,
         view: &EnvironmentView,
-        wanted: Choice,
-        form: &DeployForm,
+        choice: Choice,
+        form: &mut FormData,
     ) -> Result<()> {
         let kind = if self.rolls_back {
             Kind::Rollback
@@ -161,14 +142,11 @@ impl PlanView {
             Kind::Regular
         };
         self.approval = rollout::approval_hours(view, kind);
-        let strategy = match form.strategy() {
-            Ok(strategy) => strategy,
-            Err(error) => {
-                self.complaints = Complaints::of_error(&error);
-                None
-            }
-        };
-        let rollout = rollout::rollout(app, actor, view, wanted, strategy).await?;
+        let strategy = form::strategy(form).unwrap_or_else(|error| {
+            form.complaints = Complaints::of_error(&error);
+            None
+        });
+        let rollout = rollout::rollout(app, actor, view, choice, strategy).await?;
         self.ready &= rollout.obstacle.is_empty();
         self.rollout = Some(rollout);
         Ok(())
@@ -210,7 +188,7 @@ impl PlanView {
     /// The button's label for the commit `short`.
     pub fn button(&self, short: &str) -> String {
         let reach = &self.reach;
-        match (self.rolls_back, self.form.kind()) {
+        match (self.rolls_back, form::kind(&self.form)) {
             (true, _) => format!("Roll {reach} back to {short}"),
             (false, Kind::Promotion) => format!("Promote {short} to {reach}"),
             (false, _) => format!("Deploy {short} to {reach}"),
@@ -219,7 +197,7 @@ impl PlanView {
 
     /// As the form sends it on.
     pub fn kind_word(&self) -> &'static str {
-        let kind = match (self.rolls_back, self.form.kind()) {
+        let kind = match (self.rolls_back, form::kind(&self.form)) {
             (true, _) => Kind::Rollback,
             (false, Kind::Rollback) => Kind::Regular,
             (false, kind) => kind,

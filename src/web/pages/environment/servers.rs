@@ -4,8 +4,8 @@ use super::plan::PlanView;
 use crate::app::places::{EnvironmentView, PlaceServer};
 use crate::domain::DeploymentId;
 use crate::domain::deployment::ServerState;
-use crate::web::look::Look;
 use crate::web::urls;
+use crate::web::views::tile::tone;
 
 /// One server.
 pub struct ServerRow {
@@ -37,7 +37,7 @@ impl ServerRow {
             ServerState::Succeeded => "Done",
             state => state.title(),
         };
-        Some((Look::tone(&state).class(), words))
+        Some((tone(state).class(), words))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::web::format::count;
 use crate::web::urls;
 
 /// One environment of the chain.
-pub struct Link {
+pub struct ChainLink {
     pub place: Place,
     pub url: String,
     /// How far it is from the one before and from its branch, in words; some may be unknown.
@@ -21,7 +21,7 @@ pub struct Link {
 }
 
 /// All environments of the project, in order.
-pub async fn chain(app: &App, actor: &Actor, view: &ProjectView) -> Vec<Link> {
+pub async fn chain(app: &App, actor: &Actor, view: &ProjectView) -> Vec<ChainLink> {
     let mut links = Vec::new();
     for (number, place) in view.places.iter().enumerate() {
         let before = number.checked_sub(1).and_then(|before| view.places.get(before));
@@ -30,7 +30,7 @@ pub async fn chain(app: &App, actor: &Actor, view: &ProjectView) -> Vec<Link> {
     links
 }
 
-async fn link(app: &App, actor: &Actor, view: &ProjectView, place: &Place, before: Option<&Place>) -> Link {
+async fn link(app: &App, actor: &Actor, view: &ProjectView, place: &Place, before: Option<&Place>) -> ChainLink {
     let (project, environment) = (view.project.name.as_str(), &place.environment);
     let may = app.may(actor, Action::Deploy, &resource(&view.project, environment));
     let mut distances = Vec::new();
@@ -58,7 +58,7 @@ async fn link(app: &App, actor: &Actor, view: &ProjectView, place: &Place, befor
     {
         distances.push(words(apart, branch, &format!("At the head of {branch}")));
     }
-    Link {
+    ChainLink {
         url: urls::environment(project, environment.name.as_str()),
         deploy: may.then(|| urls::deploy_form(project, environment.name.as_str(), "", "", "")),
         place: place.clone(),

@@ -12,17 +12,18 @@ use askama::Template;
 use poem::web::{Form, Path, Query};
 use poem::{Response, handler};
 
-use self::chain::Link;
+use self::chain::ChainLink;
 use self::commits::{CommitsQuery, CommitsView};
 use crate::app::commits::{Fetched, fetch as fetch_now, refresh};
-use crate::app::locks::{self, LockView};
+use crate::app::locks::LockView;
 use crate::app::places::{self, ProjectView};
 use crate::domain::{Action, Error, ErrorKind, Resource, Result};
 use crate::git::Freshness;
-use crate::web::errors::status_of;
 use crate::web::flash::Flash;
+use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
-use crate::web::pages::locks::{self as lock_views, LockForm, LockLine};
+use crate::web::pages::form_page;
+use crate::web::pages::locks::{self, LockForm, LockLine};
 use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
@@ -36,13 +37,11 @@ struct Page {
     view: ProjectView,
     url: String,
     freshness: Freshness,
-    chain: Vec<Link>,
+    chain: Vec<ChainLink>,
     commits: Option<CommitsView>,
     /// Locks of the whole project.
     locks: Vec<LockLine>,
     lock_form: LockForm,
-    lock_action: String,
-    lock_what: &'static str,
     /// Whether the visitor may lock all of it.
     may_lock: bool,
     /// The address of this page, to load it again.
@@ -73,10 +72,8 @@ async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery) -> Result<Pa
     };
     let whole = Resource::Project(view.project.name.to_string());
     Ok(Page {
-        locks: lock_views::lines(visitor, of_all).await?,
-        lock_form: LockForm::default(),
-        lock_action: urls::lock_project(view.project.name.as_str()),
-        lock_what: "the whole project",
+        locks: locks::lines(visitor, of_all).await?,
+        lock_form: LockForm::new("the whole project", urls::lock_project(view.project.name.as_str())),
         may_lock: app.may(visitor.actor(), Action::Lock, &whole),
         chain: chain::chain(app, visitor.actor(), &view).await,
         commits: commits::commits(app, visitor.actor(), &view, wanted).await?,
@@ -96,26 +93,17 @@ async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery) -> Result<Pa
 pub async fn lock_all(
     visitor: Visitor,
     Path(name): Path<String>,
-    Form(form): Form<LockForm>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
-    let outcome = match form.wanted(Resource::Project(name.clone())) {
-        Ok(wanted) => locks::create(visitor.app(), visitor.actor(), wanted).await,
-        Err(error) => Err(error),
-    };
-    let Err(error) = outcome else {
-        let text =
-            format!("All of {name} is locked: nothing of it is deployed until the lock is lifted or ends.");
-        visitor.flash(Flash::warning(text)).await?;
+    let done = format!("All of {name} is locked: nothing of it is deployed until the lock is lifted or ends.");
+    if locks::lock(&visitor, Resource::Project(name.clone()), &mut form, done).await? {
         return Ok(go_to(&urls::project(&name)));
-    };
-    let lock_form = form.complaining(error)?;
+    }
     let mut page = page(&visitor, &name, &CommitsQuery::default()).await?;
     // Fragments are loaded from the page's own address, not from where the form was sent.
     page.here.clone_from(&page.url);
-    page.lock_form = lock_form;
-    let mut response = html(&page)?;
-    response.set_status(status_of(ErrorKind::Invalid));
-    Ok(response)
+    page.lock_form.form = form;
+    form_page(&page, &page.lock_form.form.complaints)
 }
 
 /// `POST /projects/{project}`: fetch its repository now.

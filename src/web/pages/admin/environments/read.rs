@@ -5,6 +5,7 @@ use crate::app::admin::environments::EnvironmentSpec;
 use crate::app::admin::variables::{VariablesSpec, plain_lines};
 use crate::domain::{Environment, EnvironmentOptions};
 use crate::web::forms::{FormData, FormReader};
+use crate::web::strategy_form;
 
 /// The form of an environment as it is; without the values of secrets.
 pub(super) fn filled(environment: &Environment) -> FormData {
@@ -66,7 +67,7 @@ pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
     let (local_timeout, remote_timeout) = (form.parse("local_timeout"), form.parse("remote_timeout"));
     let (parallel, keep_releases) = (form.parse("parallel"), form.parse("keep_releases"));
     let health = health::read(form);
-    let strategy = rollout::read_strategy(form);
+    let strategy = strategy_form::read(form);
     let on_failure = rollout::read_on_failure(form);
     let (drain_limit, up_limit) = (form.parse("drain_limit"), form.parse("up_limit"));
     let (approval_hours, keep_days) = (form.parse_opt("approval_hours"), form.parse("keep_days"));

@@ -1,17 +1,9 @@
 //! The part of an environment's form about its rollouts.
 
 use crate::app::admin::environments::MostFailed;
-use crate::domain::{EnvironmentOptions, Error, OnFailure, Strategy};
+use crate::domain::{EnvironmentOptions, OnFailure};
 use crate::web::forms::{FormData, FormReader};
-use crate::web::strategy_form::StrategyForm;
-
-/// The strategies, as the form names them.
-pub const STRATEGIES: &[(&str, &str)] = &[
-    ("cluster-by-cluster", "Cluster by cluster"),
-    ("rolling", "Rolling: a few at a time"),
-    ("canary", "Canary: a few first, a pause, then the rest"),
-    ("all-at-once", "All at once"),
-];
+use crate::web::strategy_form;
 
 /// The reactions to a failed server, as the form names them.
 pub(super) const ON_FAILURE: &[(&str, &str)] = &[
@@ -39,17 +31,12 @@ pub(super) const FIELDS: &[&str] = &[
 /// Adds the fields as `options` has them.
 pub(super) fn fill(form: FormData, options: &EnvironmentOptions) -> FormData {
     let rollout = &options.rollout;
-    let strategy = StrategyForm::of(rollout.strategy);
     let hours = options.approval_hours.map(|hours| hours.to_string());
     let up_to = match rollout.on_failure {
         OnFailure::Continue { up_to } => up_to,
         _ => 1,
     };
-    form.with("strategy", strategy.kind)
-        .with("batch", strategy.batch)
-        .with("keep", strategy.keep)
-        .with("first", strategy.first)
-        .with("wait", strategy.wait)
+    strategy_form::fill(form, rollout.strategy)
         .with("on_failure", rollout.on_failure.as_str())
         .with("up_to", up_to)
         .with("drain_limit", rollout.drain_limit)
@@ -59,22 +46,7 @@ pub(super) fn fill(form: FormData, options: &EnvironmentOptions) -> FormData {
         .with_tick("watch_drift", options.watch_drift)
 }
 
-/// The strategy as typed.
-pub(super) fn strategy(form: &FormData) -> StrategyForm {
-    let text = |name| form.text(name).to_owned();
-    StrategyForm {
-        kind: text("strategy"),
-        batch: text("batch"),
-        keep: text("keep"),
-        first: text("first"),
-        wait: text("wait"),
-    }
-}
-
-pub(super) fn read_strategy(form: &mut FormReader) -> Option<Strategy> {
-    form.check(strategy(form.form).read().map_err(Error::fields))
-}
-
+/// The chosen reaction to a failed server.
 pub(super) fn read_on_failure(form: &mut FormReader) -> Option<OnFailure> {
     match form.form.text("on_failure") {
         "stop" => Some(OnFailure::Stop),
