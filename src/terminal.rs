@@ -1,4 +1,4 @@
-//! What a terminal would make of a line of output: characters it shows, and sequences it obeys.
+//! A line of output as a terminal reads it: characters to show, and sequences to obey.
 //!
 //! Two readers need the same answer. Masking looks for secrets that have escape sequences in
 //! between or inside, and pages draw colours as classes. If they cut a line differently, a page
@@ -15,9 +15,9 @@ const END_OF_MESSAGE: [char; 2] = ['\u{7}', '\u{9c}'];
 pub enum Part<'a> {
     /// One character outside of escape sequences; it may still be a control character.
     Char(char),
-    /// `ESC [`, parameters and a last character, which says what to do. A broken one has none.
+    /// `ESC [`, parameters and a last character, which selects the function. A broken one has none.
     Control {
-        /// Numbers and marks, as they stand.
+        /// Numbers and marks, unparsed.
         parameters: &'a str,
         /// `m` for colours and styles.
         last: Option<char>,
@@ -29,13 +29,11 @@ pub enum Part<'a> {
 }
 
 /// The parts of `line`, each with the position where it begins; a message's is that of its text.
-pub fn parts(line: &str) -> Parts<'_> {
+pub fn parts(line: &str) -> impl Iterator<Item = (usize, Part<'_>)> {
     Parts { line, at: 0 }
 }
 
-/// Iterates over the parts of a line.
-#[derive(Debug, Clone)]
-pub struct Parts<'a> {
+struct Parts<'a> {
     line: &'a str,
     at: usize,
 }

@@ -1,4 +1,4 @@
-//! One attempt: its outcome, and who watches.
+//! One attempt and its outcome, for those who follow a check.
 
 use std::time::Duration;
 
@@ -7,13 +7,12 @@ use crate::{http, process, ssh};
 /// One question to the server, and its answer.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// Which one, from 1.
+    /// From 1.
     pub number: u32,
     /// How many there are at most.
     pub of: u32,
-    /// How long it took.
     pub took: Duration,
-    /// What came of it, as a sentence.
+    /// A sentence either way.
     pub outcome: Result<String, String>,
 }
 
@@ -22,12 +21,12 @@ impl std::fmt::Display for Attempt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { number, of, took, .. } = self;
         let (word, sentence) = match &self.outcome {
-            Ok(said) => ("well", said),
-            Err(why) => ("not yet", why),
+            Ok(answer) => ("passed", answer),
+            Err(why) => ("failed", why),
         };
         write!(
             f,
-            "Attempt {number} of at most {of}: {word}, after {} ms. {sentence}",
+            "Attempt {number} of {of} {word} after {} ms. {sentence}",
             took.as_millis()
         )
     }
@@ -39,7 +38,7 @@ pub trait Watch: process::Output {
     fn attempt(&mut self, attempt: &Attempt) -> impl Future<Output = ()> + Send;
 }
 
-/// Why one attempt did not go well.
+/// Why one attempt failed.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) sentence: String,

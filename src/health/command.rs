@@ -1,6 +1,7 @@
-//! A command as a health check: well when it ends with code 0.
+//! A command as a health check: it passes with exit code 0.
 //!
-//! At its limit, and when the check is cancelled, its whole process group is ended, here as there.
+//! At its limit, and when the check is cancelled, its whole process group is ended, on the deployer's
+//! host as well as on the server.
 
 use std::time::Duration;
 
@@ -75,9 +76,9 @@ fn late(limit: Duration) -> Fault {
     ))
 }
 
-fn judge(is_well: bool, how: &str) -> Result<String, Fault> {
+fn judge(passed: bool, how: &str) -> Result<String, Fault> {
     let sentence = format!("The command ended with {how}.");
-    if is_well {
+    if passed {
         Ok(sentence)
     } else {
         Err(Fault::new(sentence))

@@ -1,17 +1,17 @@
 //! Health checks: asking a server whether it serves its new release.
 //!
-//! [`check`] asks the question of a [`HealthCheck`] again and again, until it was answered well
-//! often enough in a row or was asked as often as allowed, and tells a [`Watch`] of every attempt.
+//! [`check`] repeats a [`HealthCheck`] until it has passed often enough in a row or has used up its
+//! attempts, and calls a [`Watch`] after each attempt.
 //! One attempt is one call of `probe::attempt`: a page fetched (`page`), a connection made, a
 //! command run (`command`), each within the check's limit.
 //!
-//! The deployer asks the server's address over the network, as the balancer does. Where the
-//! server is to ask itself, HTTP and TCP go through the SSH connection that stands already
-//! ([`crate::ssh::Session::forward`]): nothing needs to be installed there, and what listens on its loopback
-//! only can be asked.
+//! The deployer connects to the server's address over the network, as the balancer does. A check
+//! that the server runs itself goes through the open SSH connection
+//! ([`crate::ssh::Session::forward`]): nothing needs to be installed there, and services that listen
+//! on the loopback only can be checked.
 //!
-//! What another attempt cannot mend (an sshd that forbids forwarding, a request that cannot be
-//! written) ends the check at once, so that nobody waits for what will not come.
+//! A failure that another attempt cannot mend (an sshd that forbids forwarding, a request that cannot
+//! be written) ends the check at once.
 
 mod attempt;
 mod command;
@@ -29,18 +29,18 @@ use crate::domain::HealthCheck;
 pub use attempt::{Attempt, Watch};
 pub use target::ProbedServer;
 
-/// It serves.
+/// The outcome of a check that passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Healthy {
     /// How often it was asked.
     pub attempts: u32,
     /// How long it took, pauses included.
     pub took: Duration,
-    /// What it said in the end, as a sentence.
-    pub said: String,
+    /// The last answer, as a sentence.
+    pub answer: String,
 }
 
-/// It does not, as far as we can tell.
+/// The outcome of a check that failed or was cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct Unhealthy {
@@ -83,7 +83,7 @@ pub async fn check(
             return Err(unhealthy(cancelled(), number, true));
         }
         let (outcome, lasting) = match outcome {
-            Ok(said) => (Ok(said), false),
+            Ok(answer) => (Ok(answer), false),
             Err(fault) => (Err(fault.sentence), fault.lasting),
         };
         let attempt = Attempt {
@@ -94,17 +94,17 @@ pub async fn check(
         };
         watch.attempt(&attempt).await;
         match attempt.outcome {
-            Ok(said) => {
+            Ok(answer) => {
                 in_a_row += 1;
                 if in_a_row >= check.successes {
                     return Ok(Healthy {
                         attempts: number,
                         took: begun.elapsed(),
-                        said,
+                        answer,
                     });
                 }
                 last = format!(
-                    "The last answer was good, but {} in a row are wanted and it was {in_a_row}.",
+                    "The last attempts passed, but only {in_a_row} of {} in a row.",
                     check.successes
                 );
             }

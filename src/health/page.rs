@@ -1,7 +1,7 @@
-//! A page fetched from a server, and whether it is as it should be.
+//! A page fetched from a server, and whether its status and text are the expected ones.
 //!
-//! Redirects, where they are to be followed, are asked of the same server and port again: a
-//! balancer's name in a `Location` must not lead the check to the servers that are still well.
+//! Redirects, if they are followed, are requested from the same server and port: a
+//! balancer's name in a `Location` must not lead the check to other, healthy servers.
 //! So they are followed as long as they stay on the host that was asked for.
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ const SEARCHED: usize = 1024 * 1024;
 /// How much of an address is shown, in characters.
 const SHOWN: usize = 200;
 
-/// Fetches the page and what it redirects to; says what was answered.
+/// Fetches the page, following redirects; the answer as a sentence.
 pub(super) async fn ask(
     probe: &HttpProbe,
     from: AskedFrom,
@@ -48,7 +48,7 @@ pub(super) async fn ask(
         if redirects == MOST_REDIRECTS {
             let location = shown(location);
             return Err(Fault::new(format!(
-                "{} redirects again and again: after {MOST_REDIRECTS} redirects it still leads on, to “{location}”.",
+                "{} redirects too often: after {MOST_REDIRECTS} redirects it leads to “{location}”.",
                 target.authority(probe.port, from)
             )));
         }
@@ -88,7 +88,7 @@ impl Asking<'_> {
             }
             AskedFrom::Server => self.fetch_there(&request, &host, &limits).await?,
         };
-        // Told with the whole limit, of which redirects before may have used a part.
+        // The message names the whole limit; earlier redirects may have used a part of it.
         let to = || self.target.authority(probe.port, from);
         let limit = self.limit;
         outcome.map_err(|error| match error {

@@ -85,13 +85,13 @@ impl Guarded {
 }
 
 impl Acceptor for Guarded {
-    type Io = Connection;
+    type Io = ClientConnection;
 
     fn local_addr(&self) -> Vec<LocalAddr> {
         self.inner.local_addr()
     }
 
-    async fn accept(&mut self) -> io::Result<(Connection, LocalAddr, RemoteAddr, Scheme)> {
+    async fn accept(&mut self) -> io::Result<(ClientConnection, LocalAddr, RemoteAddr, Scheme)> {
         loop {
             match self.inner.accept().await {
                 Ok((stream, local, remote, scheme)) => {
@@ -127,7 +127,7 @@ struct State {
 }
 
 impl Open {
-    fn admit(open: &Arc<Self>, stream: TcpStream) -> Connection {
+    fn admit(open: &Arc<Self>, stream: TcpStream) -> ClientConnection {
         let mut states = open.states.lock().unwrap_or_else(PoisonError::into_inner);
         if states.len() >= open.limits.most {
             close_quietest(&states);
@@ -140,7 +140,7 @@ impl Open {
         let id = open.accepted.fetch_add(1, Ordering::Relaxed);
         states.insert(id, Arc::clone(&state));
         drop(states);
-        Connection {
+        ClientConnection {
             stream,
             ended: Box::pin(state.end.clone().cancelled_owned()),
             alarm: Box::pin(tokio::time::sleep(open.limits.quiet)),
@@ -173,7 +173,7 @@ fn close_quietest(states: &HashMap<u64, Arc<State>>) {
 }
 
 /// A connection that ends when it is quiet for too long, or when it has to make room.
-pub struct Connection {
+pub struct ClientConnection {
     stream: TcpStream,
     state: Arc<State>,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -182,7 +182,7 @@ pub struct Connection {
     id: u64,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Fails once the connection has to end, and wakes the task of `context` when that time comes.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.ended.as_mut().poll(context).is_ready() {
@@ -207,14 +207,14 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
         let mut states = self.open.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.remove(&self.id);
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ClientConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -225,7 +225,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ClientConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

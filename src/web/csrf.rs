@@ -49,7 +49,7 @@ fn fits(token: &str, secret: &str) -> bool {
         return false;
     }
     let (mask, masked) = token.split_at(SECRET_BYTES);
-    // All bytes are compared, even when the first ones differ: time tells nothing.
+    // All bytes are compared even when the first ones differ, so that the time taken reveals nothing.
     let difference = mask
         .iter()
         .zip(masked)
@@ -125,7 +125,7 @@ pub fn holds_nul(encoded: &[u8]) -> bool {
     encoded.contains(&0) || encoded.windows(3).any(|three| three == b"%00")
 }
 
-/// What is said of it.
+/// The error for such an address or form.
 pub fn nul_refused() -> Error {
     Error::invalid(
         "The address or form holds a NUL character, which cannot be stored. Nothing was done; remove it and try again.",

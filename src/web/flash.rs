@@ -7,7 +7,6 @@ use super::look::Tone;
 /// A message that is shown once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flash {
-    /// Its colour and icon.
     pub tone: Tone,
     /// One sentence.
     pub text: String,

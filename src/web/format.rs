@@ -97,7 +97,8 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// A whole number with its digits in groups of three: `1,234,567`.
-pub fn number(value: i64) -> String {
+pub fn number(value: impl Amount) -> String {
+    let value = value.whole();
     let digits = value.unsigned_abs().to_string();
     let mut grouped = String::new();
     for (position, digit) in digits.chars().enumerate() {
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(size(512), "512 B");
         assert_eq!(size(1_433), "1.4 KiB");
         assert_eq!(size(80 << 20), "80 MiB");
-        assert_eq!(number(-1_234_567), "-1,234,567");
+        assert_eq!(number(-1_234_567_i64), "-1,234,567");
         assert_eq!(count(1_i64, "server"), "1 server");
         assert_eq!(count(1_000_i64, "line"), "1,000 lines");
     }

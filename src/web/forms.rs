@@ -165,6 +165,26 @@ impl FormData {
         }
     }
 
+    /// Reads a command from the fields and carries it out: its value, or nothing when the form has
+    /// to be shown again with complaints.
+    ///
+    /// # Errors
+    /// Every error but complaints about the input.
+    pub async fn submit<C, T, F>(
+        &mut self,
+        read: impl FnOnce(&mut FormReader<'_>) -> Option<C>,
+        carry_out: impl FnOnce(C) -> F,
+    ) -> Result<Option<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let outcome = match self.read(read) {
+            Ok(command) => carry_out(command).await,
+            Err(error) => Err(error),
+        };
+        self.accept(outcome)
+    }
+
     /// The value of a command, or nothing when it had complaints about the input: then they are
     /// kept, and the form has to be shown again.
     ///

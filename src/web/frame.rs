@@ -13,11 +13,8 @@ use crate::domain::{Error, Instant, Result};
 /// Light, dark, or the system's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
-    /// The system's choice.
     Auto,
-    /// Light.
     Light,
-    /// Dark.
     Dark,
 }
 
@@ -55,20 +52,15 @@ pub enum Section {
     History,
     /// Who did what.
     Audit,
-    /// Configuration.
     Admin,
-    /// None of these.
     Elsewhere,
 }
 
 /// An entry of the navigation.
 #[derive(Debug, Clone)]
 pub struct NavItem {
-    /// The word.
     pub label: &'static str,
-    /// Its icon.
     pub icon: &'static str,
-    /// Where it leads.
     pub url: &'static str,
     /// Whether the page belongs to it.
     pub current: bool,
@@ -92,11 +84,8 @@ pub struct Frame {
     pub user: Option<String>,
     /// For the hidden field of forms and for htmx; see the component `forms::token`.
     pub csrf: String,
-    /// The chosen colours.
     pub theme: Theme,
-    /// The navigation, as far as this visitor may follow it.
     pub nav: Vec<NavItem>,
-    /// Messages shown once.
     pub flashes: Vec<Flash>,
     /// Standing warnings.
     pub banners: Vec<Banner>,
@@ -108,16 +97,14 @@ pub struct Frame {
     pub search: String,
 }
 
-/// What decides about the navigation.
+/// The rights that add entries to the navigation.
 #[derive(Debug, Clone, Copy)]
 pub struct NavRights {
-    /// Whether they may read the audit log.
     pub audits: bool,
-    /// Whether they may configure everything.
     pub configures: bool,
 }
 
-/// The navigation for whoever has `rights`, on a page of `section`.
+/// The navigation of a visitor with `rights`, on a page of `section`.
 pub fn nav(section: Section, rights: NavRights) -> Vec<NavItem> {
     let item = |label, icon, url, of| NavItem {
         label,

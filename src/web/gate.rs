@@ -1,4 +1,4 @@
-//! What every request goes through, in order: a name for the log, who asks, its size, whether the
+//! What every request goes through, in order: an id for the log, its sender, its size, whether the
 //! form is ours, the handler, errors, cookies, headers, compression, and one line in the log.
 //!
 //! One function instead of a stack of middlewares, because the order matters and is read here.
@@ -34,20 +34,19 @@ const SECURITY_HEADERS: [(&str, &str); 7] = [
 /// A year, as browsers' preload lists ask for.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
-/// The gate in front of all pages.
-pub struct Gate<E> {
+/// All pages, behind the gate.
+pub struct Gated<E> {
     site: Arc<Site>,
     inner: E,
 }
 
-impl<E> Gate<E> {
-    /// Puts the gate in front of `inner`.
+impl<E> Gated<E> {
     pub fn new(site: Arc<Site>, inner: E) -> Self {
         Self { site, inner }
     }
 }
 
-impl<E: Endpoint> Endpoint for Gate<E> {
+impl<E: Endpoint> Endpoint for Gated<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
@@ -69,7 +68,7 @@ impl<E: Endpoint> Endpoint for Gate<E> {
     }
 }
 
-impl<E: Endpoint> Gate<E> {
+impl<E: Endpoint> Gated<E> {
     async fn pass(&self, mut request: Request, id: String) -> Response {
         let packs = assets::takes_gzip(&request);
         let (visitor, opened) = Visitor::open(&self.site, &request, id).await;

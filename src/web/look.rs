@@ -11,17 +11,15 @@ use crate::domain::{DeploymentState, StepState};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
-    /// Nothing to say: waiting, left alone.
+    /// Waiting, or left alone.
     Quiet,
     /// Worth knowing.
     Info,
     /// In progress.
     Busy,
-    /// As it should be.
     Good,
     /// Needs attention, or a person.
     Warn,
-    /// Not as it should be.
     Bad,
     /// Later, by the calendar.
     Later,

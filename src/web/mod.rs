@@ -1,16 +1,16 @@
 //! The pages, as browsers see them: poem for HTTP, Askama for HTML, htmx for what moves.
 //!
-//! **The way of a request.** [`gate`] names it, finds out who asks ([`principal`]), refuses forms
-//! that are not ours ([`csrf`]), calls the handler, turns an error into a page, a fragment or JSON
+//! **The way of a request.** [`gate`] gives it an id, identifies its sender ([`principal`]), refuses
+//! forms that are not ours ([`csrf`]), calls the handler, turns an error into a page, a fragment or JSON
 //! ([`errors`]), and adds the security headers. The table of [`mod@routes`] is all there is; a handler
 //! extracts, calls `app` once, and returns a view.
 //!
-//! **The floors**, from the top; no file uses one that stands above it. `routes` knows every page.
-//! `pages` extract, call and answer. `live` streams what happens, `views` holds what pages and
-//! streams both draw. Below them `gate` and `errors` stand around each page, `visitor` is what a
-//! page knows of its request, and `principal`, `session` and `site` are what that is made from.
-//! On the ground are words, addresses and forms: `urls`, `look`, `format`, `terminal`, `frame`,
-//! `forms`, `flash`, `csrf`, `cookies`, `settings`, `trail`, `assets`, `table`.
+//! **The floors**, from the top; no file uses one above it. `routes` knows every page. `pages`
+//! extract, call and answer. `live` streams what happens, `views` holds what pages and streams both
+//! draw. Below them `gate` and `errors` surround each page, `visitor` is what a page knows of its
+//! request, and `principal`, `session` and `site` are what that is made from. On the ground are
+//! words, addresses and forms: `urls`, `look`, `format`, `terminal`, `frame`, `forms`,
+//! `strategy_form`, `flash`, `csrf`, `cookies`, `settings`, `trail`, `assets`, `table`.
 //!
 //! **How to write a page.**
 //! ```text
@@ -36,7 +36,7 @@
 //! child; the handler does its work, leaves a [`flash::Flash`] and answers
 //! [`go_to`](frame::go_to). A form that cannot be accepted is shown again with status 422 and the
 //! complaints beside their fields ([`crate::domain::FieldError`]). htmx sends the same token in a
-//! header by itself.
+//! header.
 //!
 //! **Without JavaScript** everything works: `static/app.js` and htmx only spare reloads.
 //! **Without inline anything**: the content security policy forbids scripts and styles in

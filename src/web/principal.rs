@@ -1,8 +1,8 @@
-//! Who asks, and how that is known.
+//! Who sent a request, and what proves it.
 //!
 //! The gate makes one [`Principal`] for each request, before anything else looks at it. A request
-//! proves itself in one way only: with an `Authorization` header it is taken by that or refused,
-//! and its cookies count for nothing.
+//! proves its sender in one way only: if it has an `Authorization` header, that decides and cookies
+//! are ignored.
 
 use std::net::IpAddr;
 
@@ -18,21 +18,20 @@ use crate::config::Network;
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Instant, Result};
 
-/// Who asks, and how that is known.
+/// The sender of a request, and the proof.
 #[derive(Debug, Clone)]
 pub struct Principal {
     proof: Proof,
     actor: Actor,
 }
 
-/// How it is known who asks.
+/// What proves who the sender is.
 #[derive(Debug, Clone)]
 pub enum Proof {
-    /// There is no proof: a guest.
+    /// Nothing does.
     Guest,
-    /// By the cookie of a session that began with a login.
+    /// The cookie of a session that began with a login.
     Session {
-        /// The account.
         user: Box<User>,
         /// The secret behind the tokens of this session's forms.
         form_secret: String,
@@ -61,7 +60,7 @@ impl Principal {
         Ok(known.unwrap_or_else(|| Self::guest(&address)))
     }
 
-    /// Who asks, for `access` and the audit log.
+    /// The sender, for `access` and the audit log.
     pub fn actor(&self) -> &Actor {
         &self.actor
     }
@@ -74,8 +73,7 @@ impl Principal {
         }
     }
 
-    /// The secret that the tokens of this principal's forms are made from, where it has one of its
-    /// own.
+    /// The secret behind the tokens of this principal's forms, if it has one of its own.
     pub fn form_secret(&self) -> Option<&str> {
         match &self.proof {
             Proof::Session { form_secret, .. } => Some(form_secret),
@@ -83,17 +81,17 @@ impl Principal {
         }
     }
 
-    /// Whether another site's page could make a browser send this proof, so that a form has to show
-    /// that it comes from a page of ours. A guest's form has to as well: a login form sent from
-    /// elsewhere would log somebody in as somebody else.
+    /// Whether another site's page could make a browser send this proof: then forms need a token that
+    /// only our pages hold. Guests' forms need one too, as a forged login form would log its victim
+    /// in to the attacker's account.
     pub fn needs_form_token(&self) -> bool {
         match &self.proof {
             Proof::Guest | Proof::Session { .. } => true,
         }
     }
 
-    /// Whether by now, long after the request began, the same person is still logged in. Guests
-    /// stay guests; what cannot be found out changes nothing.
+    /// Whether the same person is still logged in, long after the request began. True for guests, and
+    /// while the store cannot be read.
     pub async fn still_stands(&self, site: &Site, session: &Session) -> bool {
         let Proof::Session { user, .. } = &self.proof else {
             return true;
@@ -106,8 +104,8 @@ impl Principal {
     }
 }
 
-/// Whoever is logged in with this session. A session whose account is gone, disabled or has another
-/// password by now is ended.
+/// The person who is logged in with this session. A session is ended here if its account was deleted
+/// or disabled, or has got another password.
 async fn of_session(
     site: &Site,
     session: &Session,
@@ -134,7 +132,7 @@ async fn of_session(
     }))
 }
 
-/// Whether a request carries a proof of its own, beside cookies.
+/// Whether a request has an `Authorization` header.
 pub fn has_authorization(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION)
 }

@@ -7,14 +7,14 @@ use poem::listener::TcpAcceptor;
 use poem::{Endpoint, EndpointExt, Response, Server};
 
 use super::connections::Guarded;
-use super::gate::Gate;
+use super::gate::Gated;
 use super::live::Live;
 use super::pages::{
     self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
     project,
 };
 use super::site::Site;
-use super::table::{Entry, Table, get, post};
+use super::table::{RouteEntry, Table, get, post};
 use super::{assets, urls};
 
 /// How long open streams may last once the server shuts down; browsers reconnect by themselves.
@@ -74,14 +74,14 @@ fn table() -> Table {
 }
 
 /// Method and pattern of every route, for those who check that none is forgotten.
-pub fn entries() -> Vec<Entry> {
+pub fn entries() -> Vec<RouteEntry> {
     table().into_entries()
 }
 
 /// All routes, behind the gate.
 pub fn routes(site: Arc<Site>) -> impl Endpoint<Output = Response> {
     let live = Arc::new(Live::new(site.app.clone()));
-    Gate::new(site, table().into_endpoint().data(live))
+    Gated::new(site, table().into_endpoint().data(live))
 }
 
 /// Serves the pages on `listener` until `shutdown` comes true.

@@ -34,11 +34,10 @@ const FLASH_LIMIT: usize = 8;
 /// The person a session belongs to, as of the login.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SignedIn {
-    /// The user's row.
     pub id: UserId,
     /// The user's name in policy lines.
     pub name: String,
-    /// The groups that the login told.
+    /// The groups that came with the login.
     #[serde(default)]
     pub groups: Vec<String>,
     /// Changes with the password; see [`LoggedIn::stamp`].
@@ -80,7 +79,7 @@ pub async fn signed_in(session: &Session, now: Instant) -> Result<Option<SignedI
     Ok(Some(known))
 }
 
-/// Makes the session that of `known`, under a new id, so that an id known before is worth nothing.
+/// Logs `known` in, under a new session id, so that an id that leaked before is worthless.
 pub async fn sign_in(session: &Session, known: &LoggedIn, now: Instant) -> Result<()> {
     session.clear().await;
     session.cycle_id().await.map_err(unavailable)?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::connections::Limits;
 use crate::config::{Config, Network};
 
-/// How long somebody who may no longer see a stream goes on seeing it, at most. Each question takes
-/// two reads of the store, and there may be hundreds of viewers.
+/// How long a viewer who lost the permission may still see a stream. Each check takes two reads of
+/// the store, and there may be hundreds of viewers.
 const CHECK_VIEWERS_EVERY: Duration = Duration::from_secs(30);
 
 /// What the web part takes from the configuration.
@@ -20,14 +20,13 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// Days after which an unused session ends.
     pub session_days: u32,
-    /// How often an open stream is asked whether its viewer may still see it.
+    /// How often the viewer of an open stream is checked.
     pub check_viewers_every: Duration,
     /// How many connections there may be, and how long one may stay quiet.
     pub connections: Limits,
 }
 
 impl Settings {
-    /// The settings of `config`.
     pub fn of(config: &Config) -> Self {
         let origin = |url: &url::Url| url.origin().ascii_serialization();
         Self {

@@ -1,10 +1,11 @@
 //! What all requests share.
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::settings::Settings;
 use crate::app::App;
 use crate::app::logins::Logins;
+use crate::domain::{Error, Result};
 use crate::store::sessions::SessionRows;
 
 /// How many servers pages ask at once for what they run: many people may look at large
@@ -15,16 +16,13 @@ const QUESTIONS: usize = 12;
 pub struct Site {
     /// The use cases and what they work with.
     pub app: App,
-    /// From the configuration.
     pub settings: Settings,
     pub(super) sessions: SessionRows,
     pub(super) logins: Logins,
-    /// Taken while a page asks a server something.
-    pub(super) questions: Semaphore,
+    questions: Semaphore,
 }
 
 impl Site {
-    /// A site over `app`.
     pub fn new(app: App) -> Self {
         Self {
             settings: Settings::of(app.config()),
@@ -33,5 +31,10 @@ impl Site {
             questions: Semaphore::new(QUESTIONS),
             app,
         }
+    }
+
+    /// Waits until a page may ask another server something; hold the permit meanwhile.
+    pub(super) async fn question(&self) -> Result<SemaphorePermit<'_>> {
+        self.questions.acquire().await.map_err(Error::internal)
     }
 }

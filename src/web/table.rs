@@ -9,11 +9,11 @@ use poem::{IntoEndpoint, Route, RouteMethod};
 #[derive(Default)]
 pub struct Table {
     route: Route,
-    entries: Vec<Entry>,
+    entries: Vec<RouteEntry>,
 }
 
 /// Method and pattern: `("GET", "/deployments/:id")`.
-pub type Entry = (&'static str, String);
+pub type RouteEntry = (&'static str, String);
 
 /// What answers at one address, method by method.
 pub struct Methods {
@@ -69,12 +69,10 @@ impl Table {
         self
     }
 
-    /// Every route there is.
-    pub fn into_entries(self) -> Vec<Entry> {
+    pub fn into_entries(self) -> Vec<RouteEntry> {
         self.entries
     }
 
-    /// The router.
     pub fn into_endpoint(self) -> Route {
         self.route
     }

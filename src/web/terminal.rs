@@ -1,9 +1,9 @@
-//! The output of scripts as HTML: colours become classes, everything else a terminal would obey
-//! is taken out.
+//! The output of scripts as HTML: colours become classes, and everything else that a terminal would
+//! obey is removed.
 //!
-//! A log line is hostile until shown otherwise. Of escape sequences only colour and style survive,
+//! A log line is treated as hostile. Of escape sequences only colour and style survive,
 //! other control characters vanish, and the invisible characters that reorder text (which could
-//! make a line read differently from what it says) become visible. No style attribute is ever
+//! make a line read differently from what it holds) become visible. No style attribute is ever
 //! written, only the classes `a-…` of `app.css`.
 
 use crate::terminal::{Part, parts};
@@ -200,7 +200,7 @@ impl Style {
     }
 }
 
-/// The colour that follows 38 or 48, brought down to one of the sixteen.
+/// The colour that follows 38 or 48, as the nearest of the sixteen.
 fn extended(numbers: &mut impl Iterator<Item = u16>) -> Option<u16> {
     match numbers.next()? {
         5 => of_256(numbers.next()?),

@@ -23,3 +23,11 @@ pub fn environment(project: &str, environment: &str) -> Trail {
     trail.push((environment.to_owned(), urls::environment(project, environment)));
     trail
 }
+
+/// To what lies below one of the lists of the configuration.
+pub fn admin(list: &str, url: &str) -> Trail {
+    vec![
+        ("Admin".to_owned(), urls::admin().to_owned()),
+        (list.to_owned(), url.to_owned()),
+    ]
+}

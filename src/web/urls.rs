@@ -92,7 +92,7 @@ fixed! {
     theme = "/theme";
     /// The stream of everything that changes.
     live = "/live";
-    /// Whether all is well, for machines.
+    /// The health of the installation, for monitoring.
     health = "/health";
 }
 
@@ -101,7 +101,7 @@ pub fn login_then(next: &str) -> String {
     with_query(login(), &[("next", if next == overview() { "" } else { next })])
 }
 
-/// A project.
+/// A project: its environments, commits and last deployments.
 pub fn project(project: &str) -> String {
     format!("/projects/{}", encode(project))
 }
@@ -134,19 +134,15 @@ pub fn commits(project_name: &str, env: &str, branch: &str, search: &str, from: 
     with_query(&project(project_name), &pairs)
 }
 
-/// One file of the difference between two commits, at length.
-pub fn diff_file(project: &str, from: &str, to: &str, path: &str) -> String {
+/// One file of the difference between two commits, at length, without its first `offset` lines.
+pub fn diff_file(project: &str, from: &str, to: &str, path: &str, offset: usize) -> String {
+    let offset = if offset > 0 {
+        offset.to_string()
+    } else {
+        String::new()
+    };
     with_query(
-        &format!("/projects/{}/diff", encode(project)),
-        &[("from", from), ("to", to), ("only", path)],
-    )
-}
-
-/// The same from a later line of that file on.
-pub fn diff_file_from(project: &str, from: &str, to: &str, path: &str, offset: usize) -> String {
-    let offset = offset.to_string();
-    with_query(
-        &format!("/projects/{}/diff", encode(project)),
+        &diff(project, "", ""),
         &[("from", from), ("to", to), ("only", path), ("offset", &offset)],
     )
 }
@@ -159,7 +155,7 @@ pub fn diff(project: &str, from: &str, to: &str) -> String {
     )
 }
 
-/// A deployment.
+/// A deployment, its progress and its log.
 pub fn deployment(id: DeploymentId) -> String {
     format!("/deployments/{id}")
 }
@@ -213,7 +209,7 @@ pub fn live_after(count: u64) -> String {
     format!("{}?after={count}", live())
 }
 
-/// The history of one project.
+/// Only the deployments of one project.
 pub fn project_history(project: &str) -> String {
     with_query(history(), &[("project", project)])
 }
@@ -262,8 +258,8 @@ pub fn admin_user(user: &str) -> String {
     format!("/admin/users/{}", encode(user))
 }
 
-/// `wanted` where it is an address on this site, the overview otherwise: what a login form was
-/// given to return to may come from anywhere.
+/// `wanted` if it is an address on this site, else the overview: the address that a login form
+/// returns to may come from anywhere.
 pub fn local_or_overview(wanted: &str) -> &str {
     let mut chars = wanted.chars();
     let local = chars.next() == Some('/')

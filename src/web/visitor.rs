@@ -1,8 +1,8 @@
-//! What a page needs to know about a request and whoever sent it.
+//! What a page needs to know about a request and its sender.
 //!
 //! The gate makes one [`Visitor`] for each request; handlers take it as an argument. It gives the
-//! [`Actor`] for every decision, the instant that the request is judged by, and the frame that a
-//! page stands in. [`Principal`] is how it is known who asks.
+//! [`Actor`] for every decision, the instant that the request is judged by, and the frame around the
+//! page. [`Principal`] proves who the sender is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,12 +47,12 @@ struct Inner {
 }
 
 impl Visitor {
-    /// Finds out who is there. Where that fails the visitor is a guest, and the error says why.
+    /// Identifies the sender. If that fails the visitor is a guest, and the error says why.
     pub(super) async fn open(site: &Arc<Site>, request: &Request, request_id: String) -> (Self, Result<()>) {
         let now = site.app.now();
         let (none, path) = (HeaderMap::new(), request.uri().path());
-        // Style sheets are the same for everybody, so nobody is looked up for them, and a missing one
-        // does not replace the secret of a guest's forms.
+        // Style sheets are the same for everyone: they need no session, and a missing one must not
+        // replace the secret of a guest's forms.
         let is_asset = path.starts_with("/static/");
         let has_authorization = principal::has_authorization(request.headers());
         let headers = if is_asset || has_authorization {
@@ -109,8 +109,8 @@ impl Visitor {
         Ok(())
     }
 
-    /// The secret that form tokens of this request are checked against; `None` when the visitor
-    /// brought none.
+    /// The secret that form tokens of this request are checked against; `None` when the request came
+    /// without one.
     pub(super) fn form_secret(&self) -> Option<&str> {
         (!self.0.form_secret_is_new).then_some(self.0.form_secret.as_str())
     }
@@ -121,17 +121,15 @@ impl Visitor {
         csrf::mask(&self.0.form_secret)
     }
 
-    /// Who asks, and how that is known.
     pub fn principal(&self) -> &Principal {
         &self.0.principal
     }
 
-    /// Who asks, for `access` and the audit log.
+    /// The sender, for `access` and the audit log.
     pub fn actor(&self) -> &Actor {
         self.0.principal.actor()
     }
 
-    /// The account of who is logged in.
     pub fn user(&self) -> Option<&User> {
         self.0.principal.user()
     }
@@ -152,7 +150,6 @@ impl Visitor {
         &self.0.session
     }
 
-    /// The use cases.
     pub fn app(&self) -> &App {
         &self.0.site.app
     }
@@ -167,17 +164,17 @@ impl Visitor {
         &self.0.path
     }
 
-    /// Whether htmx asks, and so for a fragment.
+    /// Whether htmx sent it, to replace a part of the page.
     pub fn wants_fragment(&self) -> bool {
         self.0.htmx
     }
 
-    /// Whether a program asks that reads JSON and no HTML.
+    /// Whether a program sent it that reads JSON and no HTML.
     pub fn wants_json(&self) -> bool {
         self.0.json
     }
 
-    /// Whether the request says by itself who sent it, so that a login form is no answer to it.
+    /// Whether the request has an `Authorization` header: then a login form is no answer to it.
     pub(super) fn has_authorization(&self) -> bool {
         self.0.has_authorization
     }
@@ -202,9 +199,14 @@ impl Visitor {
         session::leave_flash(&self.0.session, flash).await
     }
 
-    /// What surrounds the content of a page: title, navigation, messages. Takes the messages.
+    /// What surrounds the content of a page: title, navigation, messages. Takes the messages, unless
+    /// the answer is a fragment, which does not show them.
     pub async fn frame(&self, title: impl Into<String>, section: Section) -> Result<Frame> {
-        let flashes = session::take_flashes(&self.0.session).await?;
+        let flashes = if self.wants_fragment() {
+            Vec::new()
+        } else {
+            session::take_flashes(&self.0.session).await?
+        };
         Ok(Frame {
             flashes,
             ..self.frame_without_flashes(title, section)
@@ -240,7 +242,7 @@ impl Visitor {
     }
 }
 
-/// What administrators have to know on every page.
+/// Warnings that administrators see on every page.
 fn banners(app: &App) -> Vec<Banner> {
     let problems = app.policy().problems();
     let first = problems.iter().find(|problem| problem.is_error());

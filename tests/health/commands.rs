@@ -13,7 +13,7 @@ async fn a_command_is_healthy_when_it_exits_with_zero() {
     for from in EVERYWHERE {
         let (outcome, _) = server.ask(&check(command("true"), from, 1)).await;
         assert_eq!(
-            outcome.expect("healthy").said,
+            outcome.expect("healthy").answer,
             "The command ended with exit code 0."
         );
         for (line, how) in [

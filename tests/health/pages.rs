@@ -23,7 +23,7 @@ async fn a_service_that_comes_up_is_healthy_after_some_attempts() {
         let healthy = outcome.expect("healthy");
         let who = who(from, backend.port);
         assert_eq!(
-            (healthy.attempts, healthy.said),
+            (healthy.attempts, healthy.answer),
             (3, format!("{who} answered 200."))
         );
         let not_yet = format!("{who} answered 503; 200-399 is expected.");
@@ -46,7 +46,7 @@ async fn several_healthy_answers_in_a_row_can_be_required() {
         Backend::start(|number, _| page(if number.is_multiple_of(2) { 500 } else { 200 }, "")).await;
     wanted.probe = Probe::Http(http(flapping.port));
     let sentence = server.complaint(&wanted).await;
-    let end = "The last answer was good, but 2 in a row are wanted and it was 1.";
+    let end = "The last attempts passed, but only 1 of 2 in a row.";
     assert_eq!(sentence, format!("Not healthy after 5 attempts. {end}"));
 }
 
@@ -70,7 +70,7 @@ async fn a_page_must_have_the_expected_status_and_text() {
         let mut probe = http(backend.port);
         probe.text = "is well".to_owned();
         let (outcome, _) = server.ask(&check(Probe::Http(probe.clone()), from, 1)).await;
-        assert_eq!(outcome.expect("healthy").said, format!("{who} answered 200."));
+        assert_eq!(outcome.expect("healthy").answer, format!("{who} answered 200."));
         probe.text = "is bad".to_owned();
         let sentence = server.complaint(&check(Probe::Http(probe), from, 1)).await;
         let why = format!("{who} answered 200, but “is bad” is not in the page.");
@@ -112,12 +112,12 @@ async fn redirects_are_answers_unless_they_should_be_followed() {
         let mut probe = http(backend.port);
         probe.host = "shop.example".to_owned();
         let (outcome, _) = server.ask(&check(Probe::Http(probe.clone()), from, 1)).await;
-        let said = outcome.expect("a redirect is well by default").said;
+        let said = outcome.expect("a redirect is well by default").answer;
         assert!(said.ends_with("answered 302."), "{said}");
         probe.redirects = true;
         probe.text = "the end".to_owned();
         let (outcome, _) = server.ask(&check(Probe::Http(probe), from, 1)).await;
-        let said = outcome.expect("the page at the end").said;
+        let said = outcome.expect("the page at the end").answer;
         assert!(said.ends_with("answered 200."), "{said}");
     }
 }
@@ -130,12 +130,12 @@ async fn endless_and_foreign_redirects_are_reported() {
         (
             &circle,
             AskedFrom::Deployer,
-            "redirects again and again: after 5 redirects it still leads on, to “/up?6”.",
+            "redirects too often: after 5 redirects it leads to “/up?6”.",
         ),
         (
             &circle,
             AskedFrom::Server,
-            "redirects again and again: after 5 redirects it still leads on, to “/up?12”.",
+            "redirects too often: after 5 redirects it leads to “/up?12”.",
         ),
         (
             &Backend::start(|_, _| redirect("http://elsewhere.example/")).await,

@@ -20,7 +20,7 @@ async fn a_port_is_healthy_when_it_accepts_connections() {
         ),
     ] {
         let (outcome, _) = server.ask(&check(tcp(backend.port), from, 1)).await;
-        assert_eq!(outcome.expect("healthy").said, well);
+        assert_eq!(outcome.expect("healthy").answer, well);
         let sentence = server.complaint(&check(tcp(dead), from, 3)).await;
         assert_eq!(sentence, format!("Not healthy after 3 attempts. {refused}"));
     }

@@ -24,27 +24,17 @@ const EVERY_ROOM: &[(&str, &str)] = &[
 
 /// Names with several meanings that are not sorted out yet.
 const EXCUSED: &[&str] = &[
-    "Balancer",
     "Branch",
-    "Channel",
     "Credentials",
     "Entry",
     "Event",
-    "EventsQuery",
-    "Frame",
-    "Gate",
-    "Group",
     "Member",
-    "Next",
-    "Parts",
     "Place",
     "Progress",
-    "Seen",
     "Slot",
     "Source",
     "Turn",
     "Verdict",
-    "Wanted",
 ];
 
 /// Names that more than one file defines, each with those files.

@@ -1,6 +1,6 @@
 //! What every answer has in common, and what errors look like.
 
-use super::support::{TestSite, header};
+use super::support::{PASSWORD, TestSite, header};
 
 #[tokio::test]
 async fn every_answer_carries_a_strict_content_policy() {
@@ -120,4 +120,22 @@ async fn pages_are_compressed_for_clients_that_accept_it() {
     let answer = request.send().await.unwrap();
     assert_eq!(header(&answer, "content-encoding"), "gzip");
     assert_eq!(header(&answer, "vary"), "Accept-Encoding");
+}
+
+#[tokio::test]
+async fn a_message_waits_for_a_page_that_shows_it() {
+    let site = TestSite::start().await;
+    site.add_user("alice").await;
+    site.log_in("alice", PASSWORD).await;
+    let new = "another long one";
+    site.post(
+        "/profile",
+        &[("old", PASSWORD), ("password", new), ("again", new)],
+    )
+    .await;
+    let fragment = site.browser.get(format!("{}/", site.url));
+    let fragment = fragment.header("hx-request", "true").send().await.unwrap();
+    assert!(!fragment.text().await.unwrap().contains("Password changed."));
+    let page = site.get("/").await.text().await.unwrap();
+    assert!(page.contains("Password changed."), "{page}");
 }

@@ -38,7 +38,7 @@ pub async fn check(run: &Run, member: &Member, there: &Place<'_>, here: Option<&
     step.log.say(format!("Asking for {check}.")).await;
     let outcome = health::check(check, &target, run.stop.token(), &mut step.log).await;
     let result = match outcome {
-        Ok(healthy) => Ok(Done::well(healthy.said)),
+        Ok(healthy) => Ok(Done::well(healthy.answer)),
         Err(unhealthy) => Err(Failure::new(unhealthy.sentence)),
     };
     run.end(step, result).await

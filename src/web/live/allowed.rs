@@ -1,8 +1,8 @@
-//! Whether a viewer may go on watching.
+//! Whether a viewer may keep watching.
 //!
-//! Permission is checked when a stream is opened, and it may stay open for days: meanwhile its viewer
-//! may have logged out, been disabled, or lost the right to see. So the check is repeated every now
-//! and then, and a stream that would not be opened any more is ended for good.
+//! Permission is checked when a stream is opened, and a stream may stay open for days, in which its
+//! viewer may log out, be disabled, or lose the right to see. So the check is repeated, and a stream
+//! that would no longer be opened is ended for good.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,14 +18,14 @@ type Messages = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 struct Checked<J> {
     messages: Messages,
     again: Interval,
-    may_go_on: J,
+    is_allowed: J,
 }
 
-/// `messages` for as long as `may_go_on` is true; it is asked once per `period`.
+/// `messages` for as long as `is_allowed` is true; it is asked once per `period`.
 pub fn while_allowed<J, F>(
     messages: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     period: Duration,
-    may_go_on: J,
+    is_allowed: J,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static
 where
     J: Fn() -> F + Send + 'static,
@@ -36,7 +36,7 @@ where
     let start = Checked {
         messages: Box::pin(messages),
         again,
-        may_go_on,
+        is_allowed,
     };
     futures_util::stream::unfold(Some(start), |checked| async move {
         let mut checked = checked?;
@@ -44,7 +44,7 @@ where
             tokio::select! {
                 biased;
                 _ = checked.again.tick() => {
-                    if !(checked.may_go_on)().await {
+                    if !(checked.is_allowed)().await {
                         return Some((Ok(message::end()), None));
                     }
                 }

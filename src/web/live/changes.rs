@@ -1,7 +1,7 @@
-//! Tells pages that something has changed, whatever it is.
+//! Tells pages that something has changed, without saying what.
 //!
 //! What may be seen differs from viewer to viewer, so no content is sent: the message `changed` only
-//! makes a page ask for its fragment again, which is judged and rendered as any page. Changes come
+//! makes a page ask for its fragment again, which is permitted and rendered like any page. Changes come
 //! in bursts; one message serves all of a burst.
 //!
 //! Changes are counted. A page is rendered with the count from before it was read (by
@@ -77,7 +77,7 @@ impl Changes {
                     let now = *count.borrow_and_update();
                     Some((Ok(message(now)), (changes, count, now)))
                 }
-                // The engine has gone.
+                // The engine has ended.
                 Ok(Err(_)) => None,
             }
         })

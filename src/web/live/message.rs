@@ -37,8 +37,8 @@ pub enum Message {
         /// The whole message.
         bytes: Bytes,
     },
-    /// The deployment's state, steps and servers, as they are now. Carries no line number: it
-    /// stands for itself whenever it comes.
+    /// The deployment's state, steps and servers, as they are now. It replaces the one before, so it
+    /// carries no line number.
     State {
         /// The state that acts depend on; see [`crate::web::views::state::acts_key`].
         acts: String,

@@ -10,7 +10,7 @@
 //!
 //! `changes` is the stream of everything that changes, for pages about more than one deployment.
 //!
-//! Every now and then each viewer's permission is checked again (`allowed`).
+//! Each viewer's permission is checked again from time to time (`allowed`).
 //!
 //! Every message carries the number of the last line that its receiver has seen with it, which the
 //! browser sends back as `Last-Event-ID` when it reconnects.

@@ -8,13 +8,13 @@ use poem::web::{Data, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use crate::app::activity::{self, Obstacle};
+use crate::app::activity;
 use crate::app::history;
-use crate::app::places::OpenDeployment;
 use crate::domain::{Instant, Result};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::live::{self, Live};
 use crate::web::urls;
+use crate::web::views::queue::ObstacleView;
 use crate::web::views::row::DeploymentRow;
 use crate::web::visitor::Visitor;
 
@@ -47,28 +47,6 @@ struct WaitingRow {
     behind: Vec<ObstacleView>,
 }
 
-struct ObstacleView {
-    id: i64,
-    /// Project and environment, where the reader may see them.
-    place: String,
-    /// Empty where the reader may not see it.
-    url: String,
-}
-
-impl ObstacleView {
-    fn new(obstacle: Obstacle) -> Self {
-        let url = urls::deployment(obstacle.id);
-        Self {
-            id: obstacle.id.0,
-            url: obstacle.place.as_ref().map(|_| url).unwrap_or_default(),
-            place: obstacle
-                .place
-                .map(|(project, environment)| format!("{project} / {environment}"))
-                .unwrap_or_default(),
-        }
-    }
-}
-
 /// The part that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -90,7 +68,7 @@ impl Tab {
 /// Which part is requested.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct ActivityQuery {
     show: Tab,
 }
 
@@ -123,13 +101,20 @@ impl ActivityPage {
                 .iter()
                 .map(|(one, label, word)| (label.clone(), address(word), *one == tab))
                 .collect(),
-            running: running.into_iter().map(running_row).collect(),
+            running: running
+                .into_iter()
+                .map(|one| RunningRow {
+                    row: DeploymentRow::new(one.deployment),
+                    done: one.done,
+                    total: one.total,
+                })
+                .collect(),
             waiting: waiting
                 .into_iter()
                 .map(|one| WaitingRow {
                     row: DeploymentRow::new(one.deployment),
                     position: one.position,
-                    behind: one.behind.into_iter().map(ObstacleView::new).collect(),
+                    behind: one.behind.iter().map(ObstacleView::new).collect(),
                 })
                 .collect(),
             failed: failed.into_iter().map(DeploymentRow::new).collect(),
@@ -141,21 +126,13 @@ impl ActivityPage {
     }
 }
 
-fn running_row(one: OpenDeployment) -> RunningRow {
-    RunningRow {
-        row: DeploymentRow::new(one.deployment),
-        done: one.done,
-        total: one.total,
-    }
-}
-
 /// `GET /activity`
 #[handler]
-pub async fn show(visitor: Visitor, asked: Query<Asked>, live: Data<&Arc<Live>>) -> Result<Response> {
+pub async fn show(visitor: Visitor, query: Query<ActivityQuery>, live: Data<&Arc<Live>>) -> Result<Response> {
     let live = live.page_url();
     let activity = activity::now(visitor.app(), visitor.actor()).await?;
     let frame = visitor.frame("Activity", Section::Activity).await?;
-    let page = ActivityPage::new(frame, asked.show, live, activity);
+    let page = ActivityPage::new(frame, query.show, live, activity);
     if visitor.wants_fragment() {
         return html(&page.as_list());
     }

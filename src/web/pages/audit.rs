@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::filter::{self, Cut, FilterForm, Input};
 use crate::access::Permit;
 use crate::app::audit::{self, Chain};
-use crate::domain::{Action, AuditEvent, Instant, Outcome, Resource, Result};
+use crate::domain::{Action, AuditEvent, AuditId, NewAuditEvent, Outcome, Resource, Result};
 use crate::web::flash::Flash;
-use crate::web::forms::{Complaints, FormData};
+use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to};
 use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
@@ -43,20 +43,14 @@ struct Page {
 }
 
 struct Row {
-    id: String,
-    at: Instant,
-    actor: String,
+    event: NewAuditEvent,
+    id: AuditId,
+    hash: String,
     actor_url: String,
-    impersonator: String,
-    address: String,
-    action: String,
-    resource: String,
     resource_url: String,
     tone: &'static str,
-    outcome: &'static str,
-    permit: String,
+    /// Name and value, as plain text.
     detail: Vec<(String, String)>,
-    hash: String,
 }
 
 async fn may_view(visitor: &Visitor) -> Result<Permit> {
@@ -78,8 +72,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
         None => (Vec::new(), None, None),
     };
     let (events, newer, older) = found;
-    let complaints = std::mem::take(&mut sent.complaints);
-    let filter = filter_form(sent, complaints);
+    let filter = filter_form(sent);
     let page = Page {
         frame: visitor.frame("Audit log", Section::Audit).await?,
         rows: events.into_iter().map(|event| row(&filter, event)).collect(),
@@ -87,10 +80,10 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
         older: filter.page_url("before", older),
         filter,
     };
-    form_page(&page, &page.filter.complaints)
+    form_page(&page, &page.filter.sent.complaints)
 }
 
-fn filter_form(sent: FormData, complaints: Complaints) -> FilterForm {
+fn filter_form(sent: FormData) -> FilterForm {
     let outcomes = Outcome::ALL.iter().map(|one| (one.as_str(), one.title()));
     let action = Input::Text {
         example: "server. or server.added",
@@ -102,33 +95,25 @@ fn filter_form(sent: FormData, complaints: Complaints) -> FilterForm {
         ("resource", "Resource", Input::text("server web1")),
         ("outcome", "Outcome", Input::choice("Any", outcomes)),
     ];
-    FilterForm::new(urls::audit(), sent, complaints, fields)
+    FilterForm::new(urls::audit(), sent, fields)
 }
 
 fn row(filter: &FilterForm, AuditEvent { id, event, hash, .. }: AuditEvent) -> Row {
     Row {
-        id: id.to_string(),
-        at: event.at,
+        id,
+        hash,
         actor_url: filter.url_with(urls::audit(), "actor", &event.actor),
-        actor: event.actor,
-        impersonator: event.impersonator.unwrap_or_default(),
-        address: event.address,
-        action: event.action,
         resource_url: filter.url_with(urls::audit(), "resource", &event.resource),
-        resource: event.resource,
         tone: match event.outcome {
             Outcome::Allowed => "t-good",
             Outcome::Refused => "t-bad",
             Outcome::Failed => "t-warn",
         },
-        outcome: event.outcome.title(),
-        permit: event.permit,
         detail: detail(&event.detail),
-        hash,
+        event,
     }
 }
 
-/// Name and value, as plain text.
 fn detail(detail: &Value) -> Vec<(String, String)> {
     let Some(parts) = detail.as_object() else {
         return Vec::new();

@@ -13,10 +13,10 @@ use crate::app::comparison::{Comparison, changed_files, compare};
 use crate::app::places;
 use crate::domain::{Error, ErrorKind, Project, Result};
 use crate::git::{ChangedFile, DiffOptions, FileDiff, FileStatus, LineOrigin};
-use crate::web::errors::status_of;
 use crate::web::format::count;
 use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, html};
+use crate::web::frame::{Frame, Section};
+use crate::web::pages::form_page;
 use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
@@ -29,7 +29,7 @@ const LINES: usize = 300;
 const LINES_ALONE: usize = 5_000;
 /// The last line of a file that is shown alone: the cost of a page grows with its offset.
 const LINES_READ: usize = 1_000_000;
-/// Paths listed; more than this nobody reads.
+/// Paths listed; nobody reads more.
 const PATHS: usize = 20_000;
 /// Squares that show how much of a change came and went.
 const SQUARES: usize = 5;
@@ -43,7 +43,7 @@ struct Page {
     frame: Frame,
     trail: Trail,
     url: String,
-    wanted: Wanted,
+    wanted: DiffQuery,
     complaints: Complaints,
     found: Option<Found>,
     branches: Vec<String>,
@@ -72,8 +72,8 @@ impl Found {
 
     /// How many files are neither shown nor listed.
     fn unlisted(&self) -> Option<usize> {
-        let told = self.files.len() + self.others.len();
-        let rest = self.comparison.diff.files_total.saturating_sub(told);
+        let listed = self.files.len() + self.others.len();
+        let rest = self.comparison.diff.files_total.saturating_sub(listed);
         Some(rest).filter(|rest| *rest > 0)
     }
 
@@ -104,7 +104,7 @@ pub struct FileView {
 /// What is compared.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct DiffQuery {
     from: String,
     to: String,
     only: String,
@@ -112,7 +112,7 @@ pub struct Wanted {
     offset: usize,
 }
 
-impl Wanted {
+impl DiffQuery {
     fn offset(&self) -> usize {
         if self.only.is_empty() {
             return 0;
@@ -126,7 +126,7 @@ impl Wanted {
 pub async fn show(
     visitor: Visitor,
     Path(name): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<DiffQuery>,
 ) -> Result<Response> {
     let app = visitor.app();
     let view = places::project(app, visitor.actor(), &name).await?;
@@ -148,15 +148,16 @@ pub async fn show(
             .await
             .map(Some),
     };
-    let (found, error) = match compared {
+    let (mut found, mut complaints) = (None, Complaints::default());
+    match compared {
         Ok(Some(comparison)) => {
             let others = others(app, &view.project, &comparison).await?;
-            (Some(shown(comparison, others, &project, &wanted)), None)
+            found = Some(shown(comparison, others, &project, &wanted));
         }
-        Ok(None) => (None, None),
+        Ok(None) => {}
         Err(error) if is_ours(&error) => return Err(error),
-        Err(error) => (None, Some(error)),
-    };
+        Err(error) => complaints = Complaints::of_error(&error),
+    }
     let branches = crate::app::commits::branches(app, &view.project)
         .await
         .unwrap_or_default();
@@ -167,18 +168,14 @@ pub async fn show(
         trail: trail::project(&project),
         url: urls::diff(&project, "", ""),
         found,
-        complaints: error.as_ref().map(Complaints::of_error).unwrap_or_default(),
+        complaints,
         branches: branches
             .into_iter()
             .map(|branch| branch.name.to_string())
             .collect(),
         wanted,
     };
-    let mut response = html(&page)?;
-    if let Some(error) = error {
-        response.set_status(status_of(error.kind()));
-    }
-    Ok(response)
+    form_page(&page, &page.complaints)
 }
 
 fn is_ours(error: &Error) -> bool {
@@ -194,7 +191,7 @@ async fn others(app: &App, project: &Project, comparison: &Comparison) -> Result
     Ok(all.files.into_iter().skip(comparison.diff.files.len()).collect())
 }
 
-fn shown(mut comparison: Comparison, others: Vec<ChangedFile>, project: &str, wanted: &Wanted) -> Found {
+fn shown(mut comparison: Comparison, others: Vec<ChangedFile>, project: &str, wanted: &DiffQuery) -> Found {
     let alone = !wanted.only.is_empty();
     let mut files = std::mem::take(&mut comparison.diff.files);
     let skipped = wanted.offset();
@@ -202,9 +199,10 @@ fn shown(mut comparison: Comparison, others: Vec<ChangedFile>, project: &str, wa
     for file in files.iter_mut().filter(|_| skipped > 0) {
         pass_over(file, skipped);
     }
-    let at = |offset: usize| urls::diff_file_from(project, &wanted.from, &wanted.to, &wanted.only, offset);
+    let (from, to) = (wanted.from.as_str(), wanted.to.as_str());
+    let at = |offset: usize| urls::diff_file(project, from, to, &wanted.only, offset);
     let next = skipped + LINES_ALONE;
-    let address = |file: &ChangedFile| urls::diff_file(project, &wanted.from, &wanted.to, &file.path);
+    let address = |file: &ChangedFile| urls::diff_file(project, from, to, &file.path, 0);
     let view = |file: FileDiff| {
         let lines: usize = file.hunks.iter().map(|hunk| hunk.lines.len()).sum();
         FileView {
@@ -216,7 +214,7 @@ fn shown(mut comparison: Comparison, others: Vec<ChangedFile>, project: &str, wa
     };
     Found {
         files: files.into_iter().map(view).collect(),
-        all: urls::diff(project, &wanted.from, &wanted.to),
+        all: urls::diff(project, from, to),
         others: others
             .into_iter()
             .map(|file| (file.clone(), address(&file)))
@@ -298,14 +296,6 @@ fn class(origin: &LineOrigin) -> &'static str {
 }
 
 impl FileView {
-    fn icon(&self) -> &'static str {
-        icon(&self.file.change)
-    }
-
-    fn tone(&self) -> &'static str {
-        tone(&self.file.change)
-    }
-
     /// `100644 → 100755`, where the mode changed.
     fn modes(&self) -> String {
         let change = &self.file.change;

@@ -1,5 +1,5 @@
 //! The filter of a list: read from the address, shown as a form, and kept by the links to other
-//! pages of the list, so that an address can be kept or sent to somebody.
+//! pages of the list, so that an address can be kept or sent to a colleague.
 
 use chrono::{Days, NaiveDate, NaiveTime};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::domain::{DeploymentState, Instant, Kind, Outcome, Result};
 use crate::store::HistoryFilter;
 use crate::store::Page;
-use crate::web::forms::{Complaints, FormData, FormReader};
+use crate::web::forms::{FormData, FormReader};
 use crate::web::urls;
 
 /// The place in a list, as the address has it.
@@ -19,7 +19,6 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// The page of the list.
     pub fn page(self) -> Page {
         match (self.before, self.after) {
             (Some(row), _) => Page::Before(row),
@@ -33,11 +32,8 @@ impl Cut {
 pub struct Field {
     /// Its name in the address.
     pub name: &'static str,
-    /// Its label.
     pub label: &'static str,
-    /// How it is filled in.
     pub input: Input,
-    /// The present value.
     pub value: String,
     /// What is wrong with it; empty if nothing.
     pub complaint: String,
@@ -47,11 +43,9 @@ pub struct Field {
 pub enum Input {
     /// One of these values, each with its label.
     Choice(Vec<(String, String)>),
-    /// A text, with an example and values offered while typing.
+    /// A text, with an example shown while it is empty and values offered while typing.
     Text {
-        /// Shown while it is empty.
         example: &'static str,
-        /// The values.
         offered: &'static [&'static str],
     },
     /// A day, UTC.
@@ -74,7 +68,6 @@ impl Input {
         )
     }
 
-    /// A text.
     pub fn text(example: &'static str) -> Self {
         Self::Text {
             example,
@@ -87,28 +80,20 @@ impl Input {
 pub struct FilterForm {
     /// The address of the list.
     pub url: &'static str,
-    /// Its fields.
     pub fields: Vec<Field>,
-    /// What is wrong with them.
-    pub complaints: Complaints,
     /// Whether anything is filled in.
     pub is_narrowed: bool,
-    names: Vec<&'static str>,
-    sent: FormData,
+    /// The form as it was sent, with what is wrong with it.
+    pub sent: FormData,
 }
 
 impl FilterForm {
     /// The form of the list at `url`, with the fields a list has beside the days.
-    pub fn new(
-        url: &'static str,
-        sent: FormData,
-        complaints: Complaints,
-        fields: Vec<(&'static str, &'static str, Input)>,
-    ) -> Self {
+    pub fn new(url: &'static str, sent: FormData, fields: Vec<(&'static str, &'static str, Input)>) -> Self {
         let days = [("from", "From (UTC)", Input::Day), ("to", "To (UTC)", Input::Day)];
         let field = |(name, label, input)| Field {
             value: sent.text(name).to_owned(),
-            complaint: complaints.of(name).to_owned(),
+            complaint: sent.complaints.of(name).to_owned(),
             name,
             label,
             input,
@@ -117,17 +102,15 @@ impl FilterForm {
         Self {
             url,
             is_narrowed: fields.iter().any(|field| !field.value.trim().is_empty()),
-            names: fields.iter().map(|field| field.name).collect(),
             fields,
-            complaints,
             sent,
         }
     }
 
     /// The address `path` with this filter, `name` being `value`.
     pub fn url_with(&self, path: &str, name: &str, value: &str) -> String {
-        let own = self.names.iter().filter(|own| **own != name);
-        let mut pairs: Vec<(&str, &str)> = own.map(|own| (*own, self.sent.text(own))).collect();
+        let own = self.fields.iter().filter(|field| field.name != name);
+        let mut pairs: Vec<(&str, &str)> = own.map(|field| (field.name, field.value.as_str())).collect();
         pairs.push((name, value));
         urls::with_query(path, &pairs)
     }
@@ -224,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_that_is_not_understood_is_told() {
+    fn every_field_that_is_not_understood_is_complained_about() {
         let odd = sent(&[
             ("from", "yesterday"),
             ("to", "+262142-12-31"),
@@ -239,7 +222,7 @@ mod tests {
     fn links_keep_the_filter() {
         let sent = sent(&[("user", "alice"), ("to", "2026-11-22"), ("odd", "1")]);
         let fields = vec![("user", "Requested by", Input::text("User name"))];
-        let form = FilterForm::new("/history", sent, Complaints::default(), fields);
+        let form = FilterForm::new("/history", sent, fields);
         assert!(form.is_narrowed);
         assert_eq!(
             form.page_url("before", Some(7)),

@@ -1,5 +1,4 @@
-//! `GET /health`: for monitoring, without a login. 200 when all is well, 500 with the reasons when
-//! it is not.
+//! `GET /health`: for monitoring, without a login. Answers 200, or 500 with the reasons.
 
 use poem::http::StatusCode;
 use poem::web::Json;
@@ -17,7 +16,7 @@ pub async fn show(visitor: Visitor) -> Response {
         .unwrap_or_else(|error| {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "health cannot be found out"
+                "the health could not be read"
             );
             vec!["The database cannot be read.".to_owned()]
         });

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::app::history::{self, PastDeployments, Visible};
 use crate::domain::{Deployment, DeploymentState, Instant, Kind, Result};
 use crate::store::{Page, Paged};
-use crate::web::forms::{Complaints, FormData};
+use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section};
 use crate::web::pages::form_page;
 use crate::web::urls;
@@ -35,7 +35,7 @@ struct HistoryPage {
 }
 
 /// The filter form, with what the reader may choose from.
-fn filter_form(visible: &Visible, sent: FormData, complaints: Complaints) -> FilterForm {
+fn filter_form(visible: &Visible, sent: FormData) -> FilterForm {
     let project = visible
         .projects()
         .into_iter()
@@ -55,7 +55,7 @@ fn filter_form(visible: &Visible, sent: FormData, complaints: Complaints) -> Fil
         ("kind", "Kind", Input::choice("Any kind", kinds)),
         ("user", "Requested by", Input::text("User name")),
     ];
-    FilterForm::new(urls::history(), sent, complaints, fields)
+    FilterForm::new(urls::history(), sent, fields)
 }
 
 /// `GET /history`
@@ -67,8 +67,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
         Some(filter) => history::find(app, actor, &filter, cut.page(), PAGE).await?,
         None => nothing(app, actor).await?,
     };
-    let complaints = std::mem::take(&mut sent.complaints);
-    let filter = filter_form(&found.visible, sent, complaints);
+    let filter = filter_form(&found.visible, sent);
     let page = HistoryPage {
         frame: visitor.frame("History", Section::History).await?,
         newer: filter.page_url("after", found.page.newer),
@@ -78,9 +77,9 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
         filter,
     };
     if visitor.wants_fragment() {
-        return form_page(&page.as_list(), &page.filter.complaints);
+        return form_page(&page.as_list(), &page.filter.sent.complaints);
     }
-    form_page(&page, &page.filter.complaints)
+    form_page(&page, &page.filter.sent.complaints)
 }
 
 async fn nothing(app: &App, actor: &crate::domain::Actor) -> Result<PastDeployments> {

@@ -40,7 +40,7 @@ struct LoginForm {
     next: String,
 }
 
-/// The form; whoever is logged in already continues at once.
+/// The form; a visitor who is logged in already is sent on at once.
 #[handler]
 pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<Response> {
     let next = urls::local_or_overview(&query.next);

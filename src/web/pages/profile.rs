@@ -60,7 +60,9 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
     let changed = if form.password == form.again {
         let (old, new) = (&form.old, &form.password);
         let logins = &site.logins;
-        logins.change_password(&site.app, visitor.actor(), old, new, now).await
+        logins
+            .change_password(&site.app, visitor.actor(), old, new, now)
+            .await
     } else {
         let differ = "The two new passwords differ. Type the same one twice.";
         Err(Error::field("again", differ))

@@ -33,7 +33,7 @@ pub struct StateView {
     pub lanes: Vec<Lane>,
     /// The servers that need attention.
     pub findings: Vec<FindingView>,
-    /// Servers that have the new release, and all that shall get it.
+    /// Servers that have the new release, and all that are to get it.
     pub done: usize,
     pub total: usize,
     /// Whether tiles are small.
@@ -44,6 +44,7 @@ pub struct StateView {
     pub acts: String,
 }
 
+/// A phase in the line of all phases.
 pub struct PhaseView {
     pub title: &'static str,
     /// `done`, `now`, `next` or `stopped`: a class of `app.css`.
@@ -215,7 +216,7 @@ fn phases(deployment: &Deployment, steps: impl Iterator<Item = (StepKind, StepSt
         .collect()
 }
 
-/// The remaining time, by what such deployments usually take. Nobody knows how long a pause lasts.
+/// The remaining time, from what such deployments usually take. A pause has no usual length.
 fn estimate(watched: &watch::Watched) -> String {
     let one = &watched.deployment;
     let (Some(usual), Some(start)) = (watched.usual, one.started_at) else {

@@ -9,7 +9,7 @@ use crate::domain::{Deployment, Plan, Step, StepKind, StepState};
 use crate::web::look::{Sign, Tone, sign};
 use crate::web::urls;
 
-/// One server.
+/// One server of a deployment, with its steps.
 pub struct ServerView {
     pub part: ServerPart,
     pub sign: Sign,

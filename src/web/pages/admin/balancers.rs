@@ -15,6 +15,7 @@ use crate::domain::{Balancer, BalancerId, Error, Result};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -35,13 +36,9 @@ struct ListPage {
 #[template(path = "admin/balancer.html", blocks = ["servers"])]
 struct BalancerPage {
     frame: Frame,
-    trail: Vec<(&'static str, String)>,
-    title: String,
+    trail: Trail,
     exists: bool,
     action: String,
-    servers_url: String,
-    act_url: String,
-    delete: String,
     form: FormData,
     kinds: &'static [(&'static str, &'static str)],
     view: Option<BalancerView>,
@@ -76,13 +73,13 @@ pub async fn new(visitor: Visitor) -> Result<Response> {
 #[handler]
 pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let outcome = async { balancers::add(visitor.app(), &permit, form.read(spec)?).await }.await;
-    let Some(balancer) = form.accept(outcome)? else {
+    let added = form.submit(spec, |spec| balancers::add(visitor.app(), &permit, spec));
+    let Some(balancer) = added.await? else {
         let page = page(&visitor, None, form, None).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("Balancer “{}” was added.", balancer.name);
-    saved(&visitor, said, &urls::admin_balancer(balancer.id)).await
+    let done = format!("Balancer “{}” was added.", balancer.name);
+    saved(&visitor, done, &urls::admin_balancer(balancer.id)).await
 }
 
 /// `GET /admin/balancers/{id}`
@@ -109,13 +106,13 @@ pub async fn edit(
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let outcome = async { balancers::edit(visitor.app(), &permit, id, form.read(spec)?).await }.await;
-    let Some(balancer) = form.accept(outcome)? else {
+    let changed = form.submit(spec, |spec| balancers::edit(visitor.app(), &permit, id, spec));
+    let Some(balancer) = changed.await? else {
         let page = page(&visitor, Some(id), form, None).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("Balancer “{}” was saved.", balancer.name);
-    saved(&visitor, said, &urls::admin_balancer(id)).await
+    let done = format!("Balancer “{}” was saved.", balancer.name);
+    saved(&visitor, done, &urls::admin_balancer(id)).await
 }
 
 fn spec(form: &mut FormReader) -> Option<BalancerSpec> {
@@ -144,7 +141,7 @@ pub async fn delete(visitor: Visitor, Path(id): Path<BalancerId>) -> Result<Resp
 
 /// A server, and the act on it.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct ServerAct {
     #[serde(default)]
     backend: String,
     #[serde(default)]
@@ -158,12 +155,12 @@ pub struct Wanted {
 pub async fn act(
     visitor: Visitor,
     Path(id): Path<BalancerId>,
-    Form(wanted): Form<Wanted>,
+    Form(form): Form<ServerAct>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let act = ByHand::parse(&wanted.act)
+    let act = ByHand::parse(&form.act)
         .ok_or_else(|| Error::invalid("Choose drain, maint or ready on the balancer's page."))?;
-    let slot = (wanted.backend.as_str(), wanted.server.as_str());
+    let slot = (form.backend.as_str(), form.server.as_str());
     let outcome = balancers::act(visitor.app(), &permit, id, slot, act).await;
     let outcome = outcome.map(|()| {
         let done = match act {
@@ -171,7 +168,7 @@ pub async fn act(
             ByHand::Maint => "is out of service",
             ByHand::Ready => "is back in service once its checks pass",
         };
-        format!("{}/{} {done}.", wanted.backend, wanted.server)
+        format!("{}/{} {done}.", form.backend, form.server)
     });
     let back = urls::admin_balancer(id);
     settle(&visitor, outcome, &back, &back).await
@@ -191,16 +188,9 @@ async fn page(
         None => ("Add a balancer".to_owned(), urls::admin_new_balancer().to_owned()),
     };
     Ok(BalancerPage {
-        frame: visitor.frame(title.clone(), Section::Admin).await?,
-        trail: vec![
-            ("Admin", urls::admin().to_owned()),
-            ("Balancers", urls::admin_balancers().to_owned()),
-        ],
-        title,
+        frame: visitor.frame(title, Section::Admin).await?,
+        trail: trail::admin("Balancers", urls::admin_balancers()),
         exists: existing.is_some(),
-        servers_url: action.clone(),
-        act_url: urls::admin_act(&action, "act"),
-        delete: urls::admin_act(&action, "delete"),
         action,
         form,
         kinds: KINDS,

@@ -5,7 +5,7 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 
 use super::picks::{Pick, picks};
-use super::{Part, Tabs, may_configure, saved, settle, tabs};
+use super::{Part, Tabs, may_configure, place_link, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterSpec};
 use crate::app::admin::inventory::{self, Inventory};
@@ -14,6 +14,7 @@ use crate::domain::{Balancer, Cluster, Member, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -39,11 +40,9 @@ struct Row {
 #[template(path = "admin/cluster.html")]
 struct ClusterPage {
     frame: Frame,
-    trail: Vec<(&'static str, String)>,
-    title: String,
+    trail: Trail,
     exists: bool,
     action: String,
-    delete: String,
     question: String,
     form: FormData,
     servers: Vec<Pick>,
@@ -82,14 +81,8 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
 
 fn places(inventory: &Inventory, cluster: &Cluster) -> Vec<(String, String)> {
     let own = inventory.places_of_cluster(cluster.id).into_iter();
-    own.map(|(project, environment)| {
-        let (project, environment) = (project.name.as_str(), environment.name.as_str());
-        (
-            format!("{project}/{environment}"),
-            urls::admin_environment(project, environment),
-        )
-    })
-    .collect()
+    own.map(|(project, environment)| place_link(project, environment))
+        .collect()
 }
 
 /// `GET /admin/new/cluster`
@@ -103,13 +96,13 @@ pub async fn new(visitor: Visitor) -> Result<Response> {
 #[handler]
 pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let outcome = async { clusters::add(visitor.app(), &permit, form.read(spec)?).await }.await;
-    let Some(cluster) = form.accept(outcome)? else {
+    let added = form.submit(spec, |spec| clusters::add(visitor.app(), &permit, spec));
+    let Some(cluster) = added.await? else {
         let page = page(&visitor, &permit, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("Cluster “{}” was added.", cluster.name);
-    saved(&visitor, said, &urls::admin_cluster(cluster.name.as_str())).await
+    let done = format!("Cluster “{}” was added.", cluster.name);
+    saved(&visitor, done, &urls::admin_cluster(cluster.name.as_str())).await
 }
 
 /// `GET /admin/clusters/{cluster}`
@@ -129,14 +122,15 @@ pub async fn edit(
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let cluster = clusters::by_name(visitor.app(), &permit, &name).await?;
-    let outcome = async { clusters::edit(visitor.app(), &permit, cluster.id, form.read(spec)?).await };
-    let outcome = outcome.await;
-    let Some(changed) = form.accept(outcome)? else {
+    let changed = form.submit(spec, |spec| {
+        clusters::edit(visitor.app(), &permit, cluster.id, spec)
+    });
+    let Some(changed) = changed.await? else {
         let page = page(&visitor, &permit, Some(&cluster), form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("Cluster “{}” was saved.", changed.name);
-    saved(&visitor, said, &urls::admin_cluster(changed.name.as_str())).await
+    let done = format!("Cluster “{}” was saved.", changed.name);
+    saved(&visitor, done, &urls::admin_cluster(changed.name.as_str())).await
 }
 
 /// The form of a cluster as it is.
@@ -245,14 +239,9 @@ async fn page(
         (server.id, server.name.to_string(), note)
     });
     Ok(ClusterPage {
-        frame: visitor.frame(title.clone(), Section::Admin).await?,
-        trail: vec![
-            ("Admin", urls::admin().to_owned()),
-            ("Clusters", urls::admin_clusters().to_owned()),
-        ],
-        title,
+        frame: visitor.frame(title, Section::Admin).await?,
+        trail: trail::admin("Clusters", urls::admin_clusters()),
         exists: existing.is_some(),
-        delete: urls::admin_act(&action, "delete"),
         question,
         action,
         servers: picks(all, &form.chosen("members")),

@@ -21,6 +21,7 @@ use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
 use crate::web::strategy_form::STRATEGIES;
+use crate::web::trail::{self, Trail};
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
@@ -32,12 +33,10 @@ const NEW_SECRETS: usize = 2;
 #[template(path = "admin/environment.html")]
 struct Page {
     frame: Frame,
-    trail: Vec<(String, String)>,
-    title: String,
+    trail: Trail,
     /// Whether it exists, or is about to be added.
     exists: bool,
     action: String,
-    delete: String,
     question: String,
     form: FormData,
     clusters: Vec<Pick>,
@@ -81,9 +80,10 @@ pub async fn add(
 ) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &project).await?;
     complete(&mut form, &EnvironmentOptions::default());
-    let outcome = async { environments::add(visitor.app(), &permit, project.id, form.read(spec)?).await };
-    let outcome = outcome.await;
-    let Some(added) = form.accept(outcome)? else {
+    let added = form.submit(spec, |spec| {
+        environments::add(visitor.app(), &permit, project.id, spec)
+    });
+    let Some(added) = added.await? else {
         let page = page(&visitor, &permit, &project, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
@@ -110,10 +110,10 @@ pub async fn edit(
 ) -> Result<Response> {
     let (project, permit, environment) = open(&visitor, &project, &environment).await?;
     complete(&mut form, &environment.options);
-    let outcome =
-        async { environments::edit(visitor.app(), &permit, environment.id, form.read(spec)?).await };
-    let outcome = outcome.await;
-    let Some(changed) = form.accept(outcome)? else {
+    let changed = form.submit(spec, |spec| {
+        environments::edit(visitor.app(), &permit, environment.id, spec)
+    });
+    let Some(changed) = changed.await? else {
         let page = page(&visitor, &permit, &project, Some(&environment), form).await?;
         return form_page(&page, &page.form.complaints);
     };
@@ -127,8 +127,8 @@ async fn done(
     what: &str,
 ) -> Result<Response> {
     let (project, environment) = (project.name.as_str(), environment.name.as_str());
-    let said = format!("{project}/{environment} was {what}.");
-    saved(visitor, said, &urls::admin_environment(project, environment)).await
+    let done = format!("{project}/{environment} was {what}.");
+    saved(visitor, done, &urls::admin_environment(project, environment)).await
 }
 
 #[derive(Deserialize)]
@@ -197,16 +197,12 @@ async fn page(
     };
     let question =
         format!("Delete {title}? Its releases stay on the servers and its deployments in the history.");
+    let mut trail = trail::admin("Projects", urls::admin_projects());
+    trail.push((name.to_owned(), urls::admin_project(name)));
     Ok(Page {
-        frame: visitor.frame(title.clone(), Section::Admin).await?,
-        trail: vec![
-            ("Admin".to_owned(), urls::admin().to_owned()),
-            ("Projects".to_owned(), urls::admin_projects().to_owned()),
-            (name.to_owned(), urls::admin_project(name)),
-        ],
-        title,
+        frame: visitor.frame(title, Section::Admin).await?,
+        trail,
         exists: existing.is_some(),
-        delete: urls::admin_act(&action, "delete"),
         question,
         action,
         clusters: cluster_picks(&inventory, &form),
@@ -225,12 +221,8 @@ async fn page(
 
 fn cluster_picks(inventory: &Inventory, form: &FormData) -> Vec<Pick> {
     let all = inventory.clusters.iter().map(|cluster| {
-        let size = i64::try_from(cluster.members.len()).unwrap_or(i64::MAX);
-        (
-            cluster.id,
-            cluster.name.to_string(),
-            format::count(size, "server"),
-        )
+        let size = format::count(cluster.members.len(), "server");
+        (cluster.id, cluster.name.to_string(), size)
     });
     picks(all, &form.chosen("clusters"))
 }

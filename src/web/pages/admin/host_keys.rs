@@ -1,4 +1,4 @@
-//! Fetching a host key, comparing it, trusting it: two forms, so that a person looks in between.
+//! Fetching a host key, comparing it, trusting it: two forms, so that a person compares in between.
 
 use askama::Template;
 use poem::web::{Form, Path};
@@ -11,6 +11,7 @@ use crate::app::admin::servers;
 use crate::domain::{ErrorKind, Result, ServerId};
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -19,7 +20,7 @@ use crate::web::visitor::Visitor;
 #[template(path = "admin/host_key.html")]
 struct Page {
     frame: Frame,
-    trail: Vec<(String, String)>,
+    trail: Trail,
     shown: Shown,
     back: String,
     trust: String,
@@ -39,35 +40,37 @@ pub async fn fetch(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Respons
         Err(error) => return Err(error),
     };
     let name = shown.server.name.to_string();
+    let title = format!("Host key of {name}");
+    let mut trail = trail::admin("Servers", urls::admin_servers());
+    trail.push((name, back.clone()));
     html(&Page {
-        frame: visitor
-            .frame(format!("Host key of {name}"), Section::Admin)
-            .await?,
-        trail: vec![
-            ("Admin".to_owned(), urls::admin().to_owned()),
-            ("Servers".to_owned(), urls::admin_servers().to_owned()),
-            (name, back.clone()),
-        ],
+        frame: visitor.frame(title, Section::Admin).await?,
+        trail,
         trust: urls::admin_act(&back, "trust"),
         back,
         shown,
     })
 }
 
+/// The key that was shown.
 #[derive(Deserialize)]
-pub(super) struct Seen {
+pub(super) struct ShownKey {
     openssh: String,
 }
 
 /// `POST /admin/servers/{id}/trust`: trusts the key that was shown, if it is still the one.
 #[handler]
-pub async fn trust(visitor: Visitor, Path(id): Path<ServerId>, Form(seen): Form<Seen>) -> Result<Response> {
+pub async fn trust(
+    visitor: Visitor,
+    Path(id): Path<ServerId>,
+    Form(shown): Form<ShownKey>,
+) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let outcome = host_keys::trust(visitor.app(), &permit, id, &seen.openssh).await;
+    let outcome = host_keys::trust(visitor.app(), &permit, id, &shown.openssh).await;
     let outcome = outcome.map(|shown| {
         format!(
-            "Server “{}” is trusted by {} from now on.",
-            shown.server.name, shown.fingerprint
+            "The host key {} of server “{}” is trusted now.",
+            shown.fingerprint, shown.server.name
         )
     });
     let url = urls::admin_server(id);

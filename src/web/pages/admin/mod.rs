@@ -2,9 +2,10 @@
 //! their host keys, clusters, users; and the policy files, read only.
 //!
 //! Each handler asks for a permit, calls one command of [`crate::app::admin`] and answers with a
-//! page or a redirect. All forms go one way: [`FormData`](crate::web::forms::FormData) is read into the typed command; when that
-//! or the command fails, the form is shown again with status 422, the values kept and the complaints
-//! beside their fields. Deleting asks first, and deleting twice says that the thing is gone.
+//! page or a redirect. All forms go one way: [`FormData`](crate::web::forms::FormData) is read into
+//! the typed command; when that or the command fails, the form is shown again with status 422, the
+//! values kept and the complaints beside their fields. Deleting asks first, and deleting twice says
+//! that the thing is gone.
 
 pub mod balancers;
 pub mod clusters;
@@ -21,7 +22,7 @@ pub mod users;
 use poem::Response;
 
 use crate::access::Permit;
-use crate::domain::{Action, ErrorKind, Resource, Result};
+use crate::domain::{Action, Environment, ErrorKind, Project, Resource, Result};
 use crate::web::flash::Flash;
 use crate::web::frame::go_to;
 use crate::web::urls;
@@ -76,17 +77,26 @@ async fn may_administer(visitor: &Visitor) -> Result<Permit> {
         .await
 }
 
-/// After a form was saved: says so and goes on to `url`.
-async fn saved(visitor: &Visitor, said: String, url: &str) -> Result<Response> {
-    visitor.flash(Flash::done(said)).await?;
+/// The name and the address of an environment, for a list of links.
+fn place_link(project: &Project, environment: &Environment) -> (String, String) {
+    let (project, environment) = (project.name.as_str(), environment.name.as_str());
+    (
+        format!("{project}/{environment}"),
+        urls::admin_environment(project, environment),
+    )
+}
+
+/// After a form was saved: leaves the message `done` and goes to `url`.
+async fn saved(visitor: &Visitor, done: String, url: &str) -> Result<Response> {
+    visitor.flash(Flash::done(done)).await?;
     Ok(go_to(url))
 }
 
-/// After a command without a form: says what was done and goes to `done_at`, or says why not and
-/// goes `back`.
+/// After a command without a form: leaves its message and goes to `done_at`, or says why nothing
+/// was done and goes `back`.
 async fn settle(visitor: &Visitor, outcome: Result<String>, done_at: &str, back: &str) -> Result<Response> {
     let (flash, to) = match outcome {
-        Ok(said) => (Flash::done(said), done_at),
+        Ok(done) => (Flash::done(done), done_at),
         Err(error) => match error.kind() {
             ErrorKind::NotFound => (
                 Flash::warning(format!("{} Nothing was done.", error.message())),

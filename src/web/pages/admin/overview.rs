@@ -9,6 +9,7 @@ use crate::app::admin::overview::{self, Attention};
 use crate::domain::{Action, Resource, Result};
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::look::Tone;
 use crate::web::pages::form_page;
 use crate::web::pages::locks::{self, LockForm, LockLine};
 use crate::web::visitor::Visitor;
@@ -39,8 +40,7 @@ struct Card {
 }
 
 struct Notice {
-    tone: &'static str,
-    icon: &'static str,
+    tone: Tone,
     text: String,
     url: String,
     way_out: &'static str,
@@ -123,22 +123,17 @@ async fn page(visitor: &Visitor, form: FormData) -> Result<Page> {
 fn notice(attention: Attention) -> Notice {
     let new = |tone, text, url, way_out| Notice {
         tone,
-        icon: if tone == "t-bad" {
-            "exclamation-circle"
-        } else {
-            "alert-triangle"
-        },
         text,
         url,
         way_out,
     };
     match attention {
         Attention::Policy { problem, is_error } => {
-            let tone = if is_error { "t-bad" } else { "t-warn" };
+            let tone = if is_error { Tone::Bad } else { Tone::Warn };
             new(tone, problem, urls::admin_policy().to_owned(), "See the policy")
         }
         Attention::NoHostKey { id, server } => new(
-            "t-bad",
+            Tone::Bad,
             format!("The host key of server “{server}” is not trusted yet, so nothing connects to it."),
             format!("{}#host-key", urls::admin_server(id)),
             "Fetch and compare",
@@ -155,7 +150,7 @@ fn notice(attention: Attention) -> Notice {
             };
             let text = format!("{project}/{environment} has {why}: nothing can be deployed there.");
             new(
-                "t-warn",
+                Tone::Warn,
                 text,
                 urls::admin_environment(&project, &environment),
                 "Choose clusters",
@@ -163,15 +158,15 @@ fn notice(attention: Attention) -> Notice {
         }
         Attention::NoEnvironments { project } => {
             let text = format!("Project “{project}” has no environment yet.");
-            new("t-warn", text, urls::admin_new_environment(&project), "Add one")
+            new(Tone::Warn, text, urls::admin_new_environment(&project), "Add one")
         }
         Attention::Twice(twice) => {
             let url = urls::admin_environment(&twice.project, &twice.environment);
-            new("t-warn", twice.sentence(), url, "Change the environment")
+            new(Tone::Warn, twice.sentence(), url, "Change the environment")
         }
         Attention::NoMembers { cluster } => {
             let text = format!("Cluster “{cluster}” has no server.");
-            new("t-warn", text, urls::admin_cluster(&cluster), "Choose servers")
+            new(Tone::Warn, text, urls::admin_cluster(&cluster), "Choose servers")
         }
     }
 }

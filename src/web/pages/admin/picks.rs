@@ -1,7 +1,7 @@
 //! Lists to choose from in order.
 //!
-//! Without scripts nothing can be dragged: a ticked box says that something is chosen, a small
-//! number beside it says where it stands. [`FormData::chosen`](crate::web::forms::FormData::chosen)
+//! Without scripts nothing can be dragged: a ticked box chooses something, and a small number beside
+//! it gives its position. [`FormData::chosen`](crate::web::forms::FormData::chosen)
 //! reads them.
 
 use std::fmt::Display;
@@ -9,13 +9,9 @@ use std::fmt::Display;
 /// Something to choose from.
 #[derive(Debug, Clone)]
 pub struct Pick {
-    /// Its id.
     pub id: String,
-    /// Its name.
     pub label: String,
-    /// A note beside it.
     pub note: String,
-    /// Whether it is chosen.
     pub is_chosen: bool,
     /// Its place, from 1; empty when it is not chosen.
     pub place: String,

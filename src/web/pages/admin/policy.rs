@@ -5,7 +5,8 @@ use askama::Template;
 use poem::{Response, handler};
 
 use super::{Part, Tabs, may_configure, tabs};
-use crate::domain::{Calendar, Hours, Instant, OnHolidays, Result, Window};
+use crate::access::Problem;
+use crate::domain::{Calendar, Freeze, Hours, Instant, OnHolidays, Result, Window};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::visitor::Visitor;
 
@@ -20,24 +21,12 @@ struct Page {
     frame: Frame,
     tabs: Tabs,
     has_errors: bool,
-    problems: Vec<Trouble>,
-    lines: Vec<PolicyRow>,
+    problems: Vec<Problem>,
+    /// The lines of `policy.csv`.
+    text: String,
     zone: String,
     windows: Vec<WindowRow>,
     freezes: Vec<FreezeRow>,
-}
-
-struct Trouble {
-    tone: &'static str,
-    word: &'static str,
-    at: String,
-    message: String,
-}
-
-struct PolicyRow {
-    number: usize,
-    text: String,
-    is_comment: bool,
 }
 
 struct WindowRow {
@@ -49,11 +38,9 @@ struct WindowRow {
 }
 
 struct FreezeRow {
-    name: String,
-    reason: String,
+    freeze: Freeze,
+    /// What it applies to, in words.
     of: String,
-    from: Instant,
-    until: Instant,
     holds: bool,
 }
 
@@ -63,32 +50,13 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
     may_configure(&visitor).await?;
     let (access, now) = (visitor.app().policy(), visitor.now());
     let calendar = access.calendar();
-    let problems: Vec<Trouble> = access
-        .problems()
-        .into_iter()
-        .map(|problem| Trouble {
-            tone: if problem.is_error() { "t-bad" } else { "t-warn" },
-            word: if problem.is_error() { "Error" } else { "Warning" },
-            at: if problem.line == 0 {
-                problem.file.clone()
-            } else {
-                format!("{}:{}", problem.file, problem.line)
-            },
-            message: problem.message,
-        })
-        .collect();
-    let text = access.policy_text();
-    let line = |(number, text): (usize, &str)| PolicyRow {
-        number,
-        text: text.to_owned(),
-        is_comment: text.trim_start().starts_with('#'),
-    };
+    let problems = access.problems();
     html(&Page {
         frame: visitor.frame("Policy · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Policy),
-        has_errors: problems.iter().any(|problem| problem.tone == "t-bad"),
+        has_errors: problems.iter().any(Problem::is_error),
         problems,
-        lines: (1..).zip(text.lines()).map(line).collect(),
+        text: access.policy_text(),
         zone: calendar.zone.to_string(),
         windows: windows(&calendar, now),
         freezes: freezes(&calendar, now),
@@ -161,17 +129,14 @@ fn freezes(calendar: &Calendar, now: Instant) -> Vec<FreezeRow> {
             names.join(", ")
         }
     };
-    let row = |freeze: &crate::domain::Freeze| FreezeRow {
-        name: freeze.name.clone(),
-        reason: freeze.reason.clone(),
+    let row = |freeze: &Freeze| FreezeRow {
         of: format!(
             "{} of {}",
             listed(&freeze.environments, "all environments"),
             listed(&freeze.projects, "all projects")
         ),
-        from: freeze.from,
-        until: freeze.until,
         holds: freeze.from <= now && now < freeze.until,
+        freeze: freeze.clone(),
     };
     calendar
         .freezes

@@ -12,8 +12,9 @@ use crate::domain::{Environment, Project, Result, SyncMethod};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
+use crate::web::trail::{self, Trail};
+use crate::web::urls;
 use crate::web::visitor::Visitor;
-use crate::web::{format, urls};
 
 /// The methods as the form names them.
 const METHODS: [(&str, &str); 2] = [
@@ -37,11 +38,8 @@ struct ListPage {
 }
 
 struct Row {
-    name: String,
+    project: Project,
     url: String,
-    description: String,
-    git_url: String,
-    method: &'static str,
     environments: Vec<(String, String)>,
 }
 
@@ -50,12 +48,10 @@ struct Row {
 #[template(path = "admin/project.html")]
 struct ProjectPage {
     frame: Frame,
-    trail: Vec<(&'static str, String)>,
+    trail: Trail,
     /// The present name; empty for a new project.
     name: String,
     action: String,
-    delete: String,
-    new_environment: String,
     form: FormData,
     methods: [(&'static str, &'static str); 2],
     /// The branches that a test of the repository found.
@@ -64,17 +60,11 @@ struct ProjectPage {
 }
 
 struct EnvironmentRow {
-    name: String,
+    environment: Environment,
     url: String,
-    shift: String,
-    branch: String,
-    target: String,
     clusters: String,
-    servers: String,
-    /// Without an active server.
-    is_bare: bool,
-    is_first: bool,
-    is_last: bool,
+    /// How many active servers it has.
+    servers: usize,
 }
 
 /// `GET /admin/projects`
@@ -83,11 +73,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let inventory = inventory::read(visitor.app(), &permit).await?;
     let row = |project: &Project| Row {
-        name: project.name.to_string(),
         url: urls::admin_project(project.name.as_str()),
-        description: project.description.clone(),
-        git_url: project.git_url.clone(),
-        method: project.method.title(),
         environments: inventory
             .environments_of(project.id)
             .map(|one| {
@@ -95,6 +81,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
                 (one.name.to_string(), url)
             })
             .collect(),
+        project: project.clone(),
     };
     let rows = inventory.projects.iter().map(row).collect();
     html(&ListPage {
@@ -119,16 +106,16 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
     if form.text("act") == "probe" {
         return probe(&visitor, &permit, None, form).await;
     }
-    let outcome = async { projects::add(visitor.app(), &permit, form.read(spec)?).await }.await;
-    let Some(project) = form.accept(outcome)? else {
+    let added = form.submit(spec, |spec| projects::add(visitor.app(), &permit, spec));
+    let Some(project) = added.await? else {
         let page = page(&visitor, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!(
+    let done = format!(
         "Project “{}” was added. Now add the environments to deploy it to.",
         project.name
     );
-    saved(&visitor, said, &urls::admin_project(project.name.as_str())).await
+    saved(&visitor, done, &urls::admin_project(project.name.as_str())).await
 }
 
 /// `GET /admin/projects/{project}`
@@ -154,14 +141,15 @@ pub async fn edit(
     if form.text("act") == "probe" {
         return probe(&visitor, &permit, Some(&project), form).await;
     }
-    let outcome = async { projects::edit(visitor.app(), &permit, project.id, form.read(spec)?).await };
-    let outcome = outcome.await;
-    let Some(changed) = form.accept(outcome)? else {
+    let changed = form.submit(spec, |spec| {
+        projects::edit(visitor.app(), &permit, project.id, spec)
+    });
+    let Some(changed) = changed.await? else {
         let page = page(&visitor, Some((&project, &permit)), form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("Project “{}” was saved.", changed.name);
-    saved(&visitor, said, &urls::admin_project(changed.name.as_str())).await
+    let done = format!("Project “{}” was saved.", changed.name);
+    saved(&visitor, done, &urls::admin_project(changed.name.as_str())).await
 }
 
 fn spec(form: &mut FormReader) -> Option<ProjectSpec> {
@@ -188,12 +176,11 @@ async fn probe(
     existing: Option<&Project>,
     mut form: FormData,
 ) -> Result<Response> {
-    let outcome = async {
-        let url = form.read(|form| form.parse("git_url"))?;
-        projects::probe(visitor.app(), permit, url).await
-    };
-    let outcome = outcome.await;
-    let branches = form.accept(outcome)?.unwrap_or_default();
+    let found = form.submit(
+        |form| form.parse("git_url"),
+        |url| projects::probe(visitor.app(), permit, url),
+    );
+    let branches = found.await?.unwrap_or_default();
     let page = page(visitor, existing.map(|project| (project, permit)), form).await?;
     let page = ProjectPage { branches, ..page };
     form_page(&page, &page.form.complaints)
@@ -245,12 +232,7 @@ async fn page(
     };
     Ok(ProjectPage {
         frame: visitor.frame(title, Section::Admin).await?,
-        trail: vec![
-            ("Admin", urls::admin().to_owned()),
-            ("Projects", urls::admin_projects().to_owned()),
-        ],
-        delete: urls::admin_act(&action, "delete"),
-        new_environment: urls::admin_new_environment(&name),
+        trail: trail::admin("Projects", urls::admin_projects()),
         name,
         action,
         form,
@@ -261,29 +243,17 @@ async fn page(
 }
 
 fn rows(inventory: &Inventory, project: &Project) -> Vec<EnvironmentRow> {
-    let own: Vec<&Environment> = inventory.environments_of(project.id).collect();
-    let last = own.len().saturating_sub(1);
-    let row = |(place, environment): (usize, &&Environment)| {
-        let clusters = environment
-            .clusters
-            .iter()
-            .filter_map(|id| inventory.cluster(*id));
+    let row = |environment: &Environment| {
+        let clusters = environment.clusters.iter();
+        let clusters = clusters.filter_map(|id| inventory.cluster(*id));
         let clusters: Vec<&str> = clusters.map(|cluster| cluster.name.as_str()).collect();
         let servers = inventory.servers_of(environment);
-        let active = servers.iter().filter(|server| server.active).count();
-        let url = urls::admin_environment(project.name.as_str(), environment.name.as_str());
         EnvironmentRow {
-            name: environment.name.to_string(),
-            shift: urls::admin_act(&url, "move"),
-            url,
-            branch: environment.branch.to_string(),
-            target: format!("{}:{}", environment.remote_user, environment.target_path),
+            url: urls::admin_environment(project.name.as_str(), environment.name.as_str()),
             clusters: clusters.join(", "),
-            servers: format::count(i64::try_from(active).unwrap_or(i64::MAX), "active server"),
-            is_bare: active == 0,
-            is_first: place == 0,
-            is_last: place == last,
+            servers: servers.iter().filter(|server| server.active).count(),
+            environment: environment.clone(),
         }
     };
-    own.iter().enumerate().map(row).collect()
+    inventory.environments_of(project.id).map(row).collect()
 }

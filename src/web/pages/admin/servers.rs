@@ -6,7 +6,7 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::{Part, Tabs, may_configure, saved, settle, tabs};
+use super::{Part, Tabs, may_configure, place_link, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::host_keys;
 use crate::app::admin::inventory::{self, InUse, Inventory};
@@ -15,6 +15,7 @@ use crate::domain::{HostKey, Instant, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -49,11 +50,10 @@ struct Runs {
 #[template(path = "admin/server.html")]
 struct ServerPage {
     frame: Frame,
-    trail: Vec<(&'static str, String)>,
-    title: String,
+    trail: Trail,
     form: FormData,
     action: String,
-    /// What stands beside the form of an existing server.
+    /// What is shown beside the form of an existing server.
     known: Option<Known>,
 }
 
@@ -125,16 +125,16 @@ pub async fn new(visitor: Visitor) -> Result<Response> {
 #[handler]
 pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let outcome = async { servers::add(visitor.app(), &permit, form.read(spec)?).await }.await;
-    let Some(server) = form.accept(outcome)? else {
+    let added = form.submit(spec, |spec| servers::add(visitor.app(), &permit, spec));
+    let Some(server) = added.await? else {
         let page = page(&visitor, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!(
+    let done = format!(
         "Server “{}” was added. Now fetch its host key and compare it.",
         server.name
     );
-    saved(&visitor, said, &urls::admin_server(server.id)).await
+    saved(&visitor, done, &urls::admin_server(server.id)).await
 }
 
 /// `GET /admin/servers/{id}`
@@ -155,13 +155,13 @@ pub async fn edit(
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    let outcome = async { servers::edit(visitor.app(), &permit, id, form.read(spec)?).await }.await;
-    let Some(changed) = form.accept(outcome)? else {
+    let changed = form.submit(spec, |spec| servers::edit(visitor.app(), &permit, id, spec));
+    let Some(changed) = changed.await? else {
         let page = page(&visitor, Some((&permit, &server)), form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("Server “{}” was saved.", changed.name);
-    saved(&visitor, said, &urls::admin_server(id)).await
+    let done = format!("Server “{}” was saved.", changed.name);
+    saved(&visitor, done, &urls::admin_server(id)).await
 }
 
 /// The form of a server as it is.
@@ -183,8 +183,9 @@ fn spec(form: &mut FormReader) -> Option<ServerSpec> {
     })
 }
 
+/// Whether deployments use a server.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct ActiveForm {
     active: String,
 }
 
@@ -193,10 +194,10 @@ pub(super) struct Wanted {
 pub async fn set_active(
     visitor: Visitor,
     Path(id): Path<ServerId>,
-    Form(wanted): Form<Wanted>,
+    Form(form): Form<ActiveForm>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let outcome = servers::set_active(visitor.app(), &permit, id, wanted.active == "yes").await;
+    let outcome = servers::set_active(visitor.app(), &permit, id, form.active == "yes").await;
     let outcome = outcome.map(|server| {
         if server.active {
             format!("Server “{}” takes part in deployments again.", server.name)
@@ -227,22 +228,21 @@ pub async fn delete(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Respon
 pub async fn test(
     visitor: Visitor,
     Path(id): Path<ServerId>,
-    Form(mut wanted): Form<FormData>,
+    Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    let outcome = async {
-        let user = wanted.read(|form| form.parse_opt("user"))?;
-        servers::test(visitor.app(), &permit, id, user).await
-    };
-    let outcome = outcome.await;
-    let tried = wanted.accept(outcome)?.unwrap_or_default();
+    let tried = form.submit(
+        |form| form.parse_opt("user"),
+        |user| servers::test(visitor.app(), &permit, id, user),
+    );
+    let tried = tried.await?.unwrap_or_default();
     let mut page = page(&visitor, Some((&permit, &server)), filled(&server)).await?;
-    page.form.complaints = wanted.complaints.clone();
     if let Some(known) = &mut page.known {
         known.tried = tried;
-        known.user = wanted.text("user").to_owned();
+        known.user = form.text("user").to_owned();
     }
+    page.form.complaints = form.complaints;
     form_page(&page, &page.form.complaints)
 }
 
@@ -266,12 +266,8 @@ async fn page(visitor: &Visitor, existing: Option<(&Permit, &Server)>, form: For
         ),
     };
     Ok(ServerPage {
-        frame: visitor.frame(title.clone(), Section::Admin).await?,
-        trail: vec![
-            ("Admin", urls::admin().to_owned()),
-            ("Servers", urls::admin_servers().to_owned()),
-        ],
-        title,
+        frame: visitor.frame(title, Section::Admin).await?,
+        trail: trail::admin("Servers", urls::admin_servers()),
         form,
         action,
         known,
@@ -282,17 +278,13 @@ async fn known(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<Kn
     let app = visitor.app();
     let inventory = inventory::read(app, permit).await?;
     let running = inventory::running(app, permit).await?;
-    let place = |(project, environment): &(&crate::domain::Project, &crate::domain::Environment)| {
-        let (project, environment) = (project.name.as_str(), environment.name.as_str());
-        (
-            format!("{project}/{environment}"),
-            urls::admin_environment(project, environment),
-        )
-    };
+    let places = inventory.places_of(server.id).into_iter();
     Ok(Known {
         row: row(&inventory, &running, server),
         users: servers::users_of(&inventory, server.id),
-        places: inventory.places_of(server.id).iter().map(place).collect(),
+        places: places
+            .map(|(project, environment)| place_link(project, environment))
+            .collect(),
         keys: host_keys::history(app, permit, server.id).await?,
         tried: Vec::new(),
         user: String::new(),

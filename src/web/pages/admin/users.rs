@@ -12,6 +12,7 @@ use crate::domain::{Result, User};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
+use crate::web::trail::{self, Trail};
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
@@ -35,12 +36,9 @@ struct Row {
 #[template(path = "admin/user.html")]
 struct UserPage {
     frame: Frame,
-    trail: Vec<(&'static str, String)>,
-    title: String,
+    trail: Trail,
     action: String,
     form: FormData,
-    /// The address that deletes an existing user.
-    delete: String,
     /// An existing user.
     known: Option<Row>,
     /// Whether it is the visitor's own account.
@@ -52,7 +50,7 @@ struct UserPage {
 #[template(path = "admin/password.html")]
 struct PasswordPage {
     frame: Frame,
-    trail: Vec<(&'static str, String)>,
+    trail: Trail,
     user: User,
     password: String,
     url: String,
@@ -81,11 +79,8 @@ fn row(visitor: &Visitor, user: User) -> Row {
     }
 }
 
-fn trail() -> Vec<(&'static str, String)> {
-    vec![
-        ("Admin", urls::admin().to_owned()),
-        ("Users", urls::admin_users().to_owned()),
-    ]
+fn trail() -> Trail {
+    trail::admin("Users", urls::admin_users())
 }
 
 /// `GET /admin/new/user`
@@ -99,14 +94,14 @@ pub async fn new(visitor: Visitor) -> Result<Response> {
 #[handler]
 pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    let outcome = async { users::add(visitor.app(), &permit, form.read(new_user)?).await }.await;
-    let Some((user, generated)) = form.accept(outcome)? else {
+    let added = form.submit(new_user, |user| users::add(visitor.app(), &permit, user));
+    let Some((user, generated)) = added.await? else {
         form.forget("password");
         let page = page(&visitor, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("User “{}” was added.", user.name);
-    password_set(&visitor, user, generated, said).await
+    let done = format!("User “{}” was added.", user.name);
+    password_set(&visitor, user, generated, done).await
 }
 
 /// `GET /admin/users/{user}`
@@ -126,14 +121,14 @@ pub async fn edit(
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    let outcome = async { users::edit(visitor.app(), &permit, &name, form.read(spec)?).await }.await;
-    let Some(user) = form.accept(outcome)? else {
+    let changed = form.submit(spec, |spec| users::edit(visitor.app(), &permit, &name, spec));
+    let Some(user) = changed.await? else {
         let user = users::by_name(visitor.app(), &permit, &name).await?;
         let page = page(&visitor, Some(user), form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!("User “{}” was saved.", user.name);
-    saved(&visitor, said, &urls::admin_user(user.name.as_str())).await
+    let done = format!("User “{}” was saved.", user.name);
+    saved(&visitor, done, &urls::admin_user(user.name.as_str())).await
 }
 
 /// The form of a user as they are.
@@ -175,8 +170,9 @@ fn password(form: &mut FormReader) -> Option<Option<String>> {
     }
 }
 
+/// Whether an account is disabled.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct DisabledForm {
     disabled: String,
 }
 
@@ -185,10 +181,10 @@ pub(super) struct Wanted {
 pub async fn set_disabled(
     visitor: Visitor,
     Path(name): Path<String>,
-    Form(wanted): Form<Wanted>,
+    Form(form): Form<DisabledForm>,
 ) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    let outcome = users::set_disabled(visitor.app(), &permit, &name, wanted.disabled == "yes").await;
+    let outcome = users::set_disabled(visitor.app(), &permit, &name, form.disabled == "yes").await;
     let outcome = outcome.map(|user| {
         if user.disabled {
             format!(
@@ -220,23 +216,21 @@ pub async fn set_password(
     Form(mut sent): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    let outcome = async {
-        let password = sent.read(password)?;
-        users::set_password(visitor.app(), &permit, &name, password).await
-    };
-    let outcome = outcome.await;
-    let Some((user, generated)) = sent.accept(outcome)? else {
+    let changed = sent.submit(password, |password| {
+        users::set_password(visitor.app(), &permit, &name, password)
+    });
+    let Some((user, generated)) = changed.await? else {
         let user = users::by_name(visitor.app(), &permit, &name).await?;
         let mut form = filled(&user);
         form.complaints = sent.complaints;
         let page = page(&visitor, Some(user), form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let said = format!(
+    let done = format!(
         "The password of “{}” was changed; they are logged out everywhere.",
         user.name
     );
-    password_set(&visitor, user, generated, said).await
+    password_set(&visitor, user, generated, done).await
 }
 
 /// After a password was set: shows a generated one, this once.
@@ -244,11 +238,11 @@ async fn password_set(
     visitor: &Visitor,
     user: User,
     generated: Option<String>,
-    said: String,
+    done: String,
 ) -> Result<Response> {
     let url = urls::admin_user(user.name.as_str());
     let Some(password) = generated else {
-        return saved(visitor, said, &url).await;
+        return saved(visitor, done, &url).await;
     };
     html(&PasswordPage {
         frame: visitor
@@ -268,10 +262,8 @@ async fn page(visitor: &Visitor, existing: Option<User>, form: FormData) -> Resu
     };
     let own = |user: &User| visitor.user().is_some_and(|own| own.id == user.id);
     Ok(UserPage {
-        frame: visitor.frame(title.clone(), Section::Admin).await?,
+        frame: visitor.frame(title, Section::Admin).await?,
         trail: trail(),
-        title,
-        delete: urls::admin_act(&action, "delete"),
         action,
         form,
         is_own: existing.as_ref().is_some_and(own),

@@ -123,8 +123,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
     let found = watch::log_window(app, visitor.actor(), id, query.window(), WINDOW, &filter).await?;
     let lines = &found.lines;
     let total = watched.deployment.last_line;
-    let shown = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-    // Where there is no line, the request tells what comes before and after.
+    // Without a line to start from, the request gives the ends of the window.
     let ends = query.before.unwrap_or(1).saturating_sub(1);
     let last = lines.last().map_or(ends, |line| line.number);
     let first = lines.first().map_or(query.from.unwrap_or(0), |line| line.number);
@@ -171,7 +170,11 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
         forward,
         lines: lines.iter().map(LineView::new).collect(),
         total: match query.is_narrowed() {
-            true => format!("{} of {}", format::number(shown), format::count(total, "line")),
+            true => format!(
+                "{} of {}",
+                format::number(lines.len()),
+                format::count(total, "line")
+            ),
             false => format::count(total, "line"),
         },
         filter: query,
@@ -184,7 +187,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
 impl LogView {
     /// How many lines one request searches, in words.
     pub fn searched(&self) -> String {
-        format::number(i64::try_from(watch::SEARCHED).unwrap_or(i64::MAX))
+        format::number(watch::SEARCHED)
     }
 }
 

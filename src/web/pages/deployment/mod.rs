@@ -32,7 +32,6 @@ use crate::web::visitor::Visitor;
 #[template(path = "deployments/show.html", blocks = ["acts"])]
 struct Page {
     frame: Frame,
-    urls: Urls,
     trail: Trail,
     state: StateView,
     acts: ActsView,
@@ -41,33 +40,8 @@ struct Page {
     /// The strategy in words; empty until it is planned.
     strategy: String,
     log: LogView,
-}
-
-/// Where the page's links lead.
-struct Urls {
-    page: String,
-    log: String,
-    acts: String,
-    /// Empty while the previous release is not known.
+    /// Compared with the previous release; empty while that is not known.
     diff: String,
-}
-
-impl Urls {
-    fn new(watched: &Watched) -> Self {
-        let (deployment, id) = (&watched.deployment, watched.deployment.id);
-        let (project, _) = watched.names();
-        let diff = |before: &CommitId| urls::diff(project, before.as_str(), deployment.commit.as_str());
-        let before = deployment
-            .previous_commit
-            .as_ref()
-            .filter(|before| **before != deployment.commit && watched.place.is_some());
-        Self {
-            page: urls::deployment(id),
-            log: urls::deployment_log(id),
-            acts: urls::deployment_acts(id),
-            diff: before.map(diff).unwrap_or_default(),
-        }
-    }
 }
 
 impl Page {
@@ -77,7 +51,7 @@ impl Page {
         Self {
             frame,
             trail,
-            urls: Urls::new(&watched),
+            diff: diff_url(&watched),
             acts: ActsView::new(&watched, allowed),
             origin: one.origin.map(|id| (origin_words(one, id), urls::deployment(id))),
             strategy: strategy.map(strategy_words).unwrap_or_default(),
@@ -85,6 +59,15 @@ impl Page {
             log,
         }
     }
+}
+
+fn diff_url(watched: &Watched) -> String {
+    let deployment = &watched.deployment;
+    let before = deployment.previous_commit.as_ref();
+    let before = before.filter(|before| **before != deployment.commit && watched.place.is_some());
+    let (project, _) = watched.names();
+    let diff = |before: &CommitId| urls::diff(project, before.as_str(), deployment.commit.as_str());
+    before.map(diff).unwrap_or_default()
 }
 
 /// `GET /deployments/{id}`

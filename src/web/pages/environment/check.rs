@@ -5,7 +5,7 @@ use poem::web::Path;
 use poem::{Response, handler};
 
 use crate::app::live_release::{Really, really};
-use crate::domain::{Error, ErrorKind, Result};
+use crate::domain::{ErrorKind, Result};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::trail::{self, Trail};
 use crate::web::urls;
@@ -39,30 +39,20 @@ pub async fn read_files(
     visitor: Visitor,
     Path((project, environment, server)): Path<(String, String, String)>,
 ) -> Result<Response> {
-    let _turn = visitor
-        .site()
-        .questions
-        .acquire()
-        .await
-        .map_err(Error::internal)?;
+    let _permit = visitor.site().question().await?;
     let really = really(visitor.app(), visitor.actor(), &project, &environment, &server).await;
     if let Err(error) = &really
         && !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict)
     {
         return really.map(|_| Response::default());
     }
-    let back = urls::environment(&project, &environment);
+    let title = format!("Files on {server} · {project} {environment}");
     html(&CheckPage {
-        frame: visitor
-            .frame(
-                format!("Files on {server} · {project} {environment}"),
-                Section::Overview,
-            )
-            .await?,
+        frame: visitor.frame(title, Section::Overview).await?,
         trail: trail::environment(&project, &environment),
         title: format!("Files on {server}"),
         kinds: really.as_ref().map(kinds).unwrap_or_default(),
-        back,
+        back: urls::environment(&project, &environment),
         really,
     })
 }
@@ -79,7 +69,7 @@ fn kinds(really: &Really) -> Vec<Kind> {
     [
         kind("Changed", &findings.modified),
         kind("Missing", &findings.missing),
-        kind("Foreign", &findings.extra),
+        kind("Extra", &findings.extra),
     ]
     .into_iter()
     .filter(|kind| kind.total > 0)

@@ -7,7 +7,7 @@ use poem::{Response, handler};
 
 use crate::app::live_release as live;
 use crate::app::places;
-use crate::domain::{Error, ErrorKind, Result};
+use crate::domain::{ErrorKind, Instant, Result};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::trail::{self, Trail};
 use crate::web::urls;
@@ -21,7 +21,7 @@ struct LiveFragment {
     /// The commit in our record; empty: none.
     known: String,
     project: String,
-    frame_now: crate::domain::Instant,
+    now: Instant,
 }
 
 /// The contract of `templates/environments/live.html`: the same as a page.
@@ -32,10 +32,7 @@ struct LivePage {
     trail: Trail,
     title: String,
     back: String,
-    answer: Result<live::LiveRelease>,
-    known: String,
-    project: String,
-    frame_now: crate::domain::Instant,
+    live: LiveFragment,
 }
 
 /// `GET /projects/{project}/{environment}/servers/{server}`
@@ -48,12 +45,7 @@ pub async fn live_release(
     let view = places::environment(app, visitor.actor(), &project, &environment).await?;
     let known = view.place.server(&server).and_then(|one| one.release.as_ref());
     let known = known.map(|release| release.commit.to_string());
-    let _turn = visitor
-        .site()
-        .questions
-        .acquire()
-        .await
-        .map_err(Error::internal)?;
+    let _permit = visitor.site().question().await?;
     let answer = live::ask(app, visitor.actor(), &project, &environment, &server).await;
     if let Err(error) = &answer
         && matches!(
@@ -63,29 +55,21 @@ pub async fn live_release(
     {
         return answer.map(|_| Response::default());
     }
-    let (known, project) = (known.unwrap_or_default(), view.project.name.to_string());
+    let live = LiveFragment {
+        answer,
+        known: known.unwrap_or_default(),
+        project: view.project.name.to_string(),
+        now: visitor.now(),
+    };
     if visitor.wants_fragment() {
-        return html(&LiveFragment {
-            answer,
-            known,
-            project,
-            frame_now: visitor.now(),
-        });
+        return html(&live);
     }
-    let back = urls::environment(&project, &environment);
+    let title = format!("Release on {server} · {project} {environment}");
     html(&LivePage {
-        frame: visitor
-            .frame(
-                format!("Release on {server} · {project} {environment}"),
-                Section::Overview,
-            )
-            .await?,
+        frame: visitor.frame(title, Section::Overview).await?,
         trail: trail::environment(&project, &environment),
         title: format!("Release on {server}"),
-        back,
-        answer,
-        known,
-        project,
-        frame_now: visitor.now(),
+        back: urls::environment(&project, &environment),
+        live,
     })
 }

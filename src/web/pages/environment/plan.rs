@@ -56,12 +56,7 @@ pub struct PlanView {
 ///
 /// # Errors
 /// Of the store.
-pub async fn plan(
-    app: &App,
-    actor: &Actor,
-    view: &EnvironmentView,
-    mut form: FormData,
-) -> Result<PlanView> {
+pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut form: FormData) -> Result<PlanView> {
     let environment = &view.place.environment;
     let defaults = strategy_form::fill(FormData::default(), Strategy::default());
     form.keep(strategy_form::FIELDS, &defaults);

@@ -13,6 +13,7 @@ use crate::web::views::words::{hold_words, strategy_words};
 const NAMES: usize = 12;
 
 /// What a deployment would do.
+#[derive(Default)]
 pub struct RolloutView {
     pub strategy: String,
     pub batches: Vec<BatchLine>,
@@ -49,6 +50,7 @@ impl Names {
     }
 }
 
+/// A batch as the preview lists it.
 pub struct BatchLine {
     pub title: String,
     pub size: String,
@@ -76,10 +78,8 @@ pub async fn rollout(
     let Some(plan) = seen.plan else {
         return Ok(RolloutView {
             strategy: strategy_words(wanted),
-            batches: Vec::new(),
-            left_alone: Vec::new(),
-            notes: Vec::new(),
             obstacle: seen.obstacle.unwrap_or_default(),
+            ..RolloutView::default()
         });
     };
     Ok(RolloutView {
@@ -100,8 +100,9 @@ fn left_alone(plan: &Plan) -> Vec<(Names, String)> {
             None => reasons.push((&one.why, vec![&one.name])),
         }
     }
-    let told = reasons.into_iter();
-    told.map(|(why, names)| (Names::of(&names), why.to_owned()))
+    reasons
+        .into_iter()
+        .map(|(why, names)| (Names::of(&names), why.to_owned()))
         .collect()
 }
 

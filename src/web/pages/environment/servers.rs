@@ -7,7 +7,7 @@ use crate::domain::deployment::ServerState;
 use crate::web::urls;
 use crate::web::views::tile::tone;
 
-/// One server.
+/// A row of the table of servers.
 pub struct ServerRow {
     pub one: PlaceServer,
     /// The title of the commit on it, where known.
@@ -23,7 +23,7 @@ pub struct ServerRow {
 }
 
 impl ServerRow {
-    /// Whether a deployment is working on it; it is not asked for its release meanwhile.
+    /// Whether a deployment is working on it: then the page does not ask it for its release.
     pub fn is_busy(&self) -> bool {
         matches!(self.work, Some((_, ServerState::Running)))
     }

@@ -14,7 +14,7 @@ pub struct ChainLink {
     pub url: String,
     /// How far it is from the one before and from its branch, in words; some may be unknown.
     pub distances: Vec<String>,
-    /// Its deploy form, for whoever may use it.
+    /// Its deploy form, if the visitor may use it.
     pub deploy: Option<String>,
     /// The form that promotes what the environment before it runs: label and address.
     pub promote: Option<(String, String)>,
@@ -30,7 +30,13 @@ pub async fn chain(app: &App, actor: &Actor, view: &ProjectView) -> Vec<ChainLin
     links
 }
 
-async fn link(app: &App, actor: &Actor, view: &ProjectView, place: &Place, before: Option<&Place>) -> ChainLink {
+async fn link(
+    app: &App,
+    actor: &Actor,
+    view: &ProjectView,
+    place: &Place,
+    before: Option<&Place>,
+) -> ChainLink {
     let (project, environment) = (view.project.name.as_str(), &place.environment);
     let may = app.may(actor, Action::Deploy, &resource(&view.project, environment));
     let mut distances = Vec::new();

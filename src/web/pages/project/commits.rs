@@ -21,6 +21,7 @@ pub struct CommitsQuery {
 }
 
 /// What the page shows of commits.
+#[derive(Default)]
 pub struct CommitsView {
     /// The environment that the marks refer to.
     pub environment: String,
@@ -28,7 +29,6 @@ pub struct CommitsView {
     pub search: String,
     /// One per environment: its name, this list for it, whether it is the one shown.
     pub tabs: Vec<(String, String, bool)>,
-    /// All branches.
     pub branches: Vec<String>,
     pub rows: Vec<CommitView>,
     /// Where older ones are; empty at the end.
@@ -87,14 +87,9 @@ pub async fn commits(
         may_deploy: app.may(actor, Action::Deploy, &resource(&view.project, environment)),
         branch: branch.to_owned(),
         search: wanted.q.clone(),
-        branches: Vec::new(),
-        rows: Vec::new(),
-        older: String::new(),
-        newest: String::new(),
-        searched: None,
-        trouble: String::new(),
+        branches: branch_names(app, view, branch).await,
+        ..CommitsView::default()
     };
-    shown.branches = branch_names(app, view, branch).await;
     let found = match read(app, view, place, branch, wanted).await {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::Internal => return Err(error),

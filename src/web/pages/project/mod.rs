@@ -73,7 +73,10 @@ async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery) -> Result<Pa
     let whole = Resource::Project(view.project.name.to_string());
     Ok(Page {
         locks: locks::lines(visitor, of_all).await?,
-        lock_form: LockForm::new("the whole project", urls::lock_project(view.project.name.as_str())),
+        lock_form: LockForm::new(
+            "the whole project",
+            urls::lock_project(view.project.name.as_str()),
+        ),
         may_lock: app.may(visitor.actor(), Action::Lock, &whole),
         chain: chain::chain(app, visitor.actor(), &view).await,
         commits: commits::commits(app, visitor.actor(), &view, wanted).await?,
@@ -95,7 +98,8 @@ pub async fn lock_all(
     Path(name): Path<String>,
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
-    let done = format!("All of {name} is locked: nothing of it is deployed until the lock is lifted or ends.");
+    let done =
+        format!("All of {name} is locked: nothing of it is deployed until the lock is lifted or ends.");
     if locks::lock(&visitor, Resource::Project(name.clone()), &mut form, done).await? {
         return Ok(go_to(&urls::project(&name)));
     }

@@ -47,7 +47,7 @@ pub(super) const FIELDS: &[&str] = &[
     "health_limit",
 ];
 
-/// Adds the fields of a check; without one those of no check, with defaults for whoever chooses one.
+/// Adds the fields of a check. Without one, `health_kind` is empty and the others have defaults.
 pub(super) fn fill(form: FormData, check: Option<&HealthCheck>) -> FormData {
     let plain = HealthCheck::default();
     let wanted = check.unwrap_or(&plain);

@@ -2,7 +2,7 @@
 
 use crate::web::csrf;
 
-/// A button.
+/// What a page shows of one act.
 pub struct Button {
     pub label: String,
     pub icon: &'static str,

@@ -1,7 +1,6 @@
 //! Acts on a deployment: what the buttons of its page do, one use case each.
 
 mod button;
-mod queue;
 mod view;
 
 use poem::web::{Form, Path};
@@ -17,6 +16,27 @@ use crate::web::frame::go_to;
 use crate::web::pages::follow::follow;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
+
+/// What the buttons send along, each its own part of it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct ActForm {
+    answer: String,
+    reason: String,
+    /// Where a commit is promoted to.
+    environment: String,
+    /// One per button as it was shown, where it requests a new deployment.
+    request_key: String,
+}
+
+impl ActForm {
+    fn earlier(self, id: DeploymentId) -> Earlier {
+        Earlier {
+            id,
+            request_key: csrf::is_secret(&self.request_key).then_some(self.request_key),
+        }
+    }
+}
 
 /// `POST /deployments/{id}/cancel`
 #[handler]
@@ -40,19 +60,12 @@ pub async fn unpause(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<R
     Ok(go_to(&urls::deployment(id)))
 }
 
-/// An answer to a pause.
-#[derive(Deserialize)]
-pub struct AnswerForm {
-    #[serde(default)]
-    answer: String,
-}
-
 /// `POST /deployments/{id}/answer`
 #[handler]
 pub async fn answer(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
-    Form(form): Form<AnswerForm>,
+    Form(form): Form<ActForm>,
 ) -> Result<Response> {
     let answer = Answer::parse(&form.answer)
         .ok_or_else(|| Error::invalid("Choose one of the answers on the deployment's page."))?;
@@ -72,15 +85,8 @@ pub async fn answer(
 #[handler]
 pub async fn approve(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     deployments::approve(visitor.app(), visitor.actor(), id).await?;
-    visitor.flash(Flash::done("Approved as planned.")).await?;
+    visitor.flash(Flash::done("Approved.")).await?;
     Ok(go_to(&urls::deployment(id)))
-}
-
-/// The reason for a rejection.
-#[derive(Deserialize)]
-pub struct Rejection {
-    #[serde(default)]
-    reason: String,
 }
 
 /// `POST /deployments/{id}/reject`
@@ -88,35 +94,23 @@ pub struct Rejection {
 pub async fn reject(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
-    Form(rejection): Form<Rejection>,
+    Form(form): Form<ActForm>,
 ) -> Result<Response> {
-    deployments::reject(visitor.app(), visitor.actor(), id, &rejection.reason).await?;
+    deployments::reject(visitor.app(), visitor.actor(), id, &form.reason).await?;
     visitor
         .flash(Flash::warning("Rejected: no server is touched."))
         .await?;
     Ok(go_to(&urls::deployment(id)))
 }
 
-/// The key of a form that requests a new deployment.
-#[derive(Deserialize)]
-pub struct Key {
-    #[serde(default)]
-    request_key: String,
-}
-
-impl Key {
-    fn of(self, id: DeploymentId) -> Earlier {
-        Earlier {
-            id,
-            request_key: csrf::is_secret(&self.request_key).then_some(self.request_key),
-        }
-    }
-}
-
 /// `POST /deployments/{id}/retry`
 #[handler]
-pub async fn retry(visitor: Visitor, Path(id): Path<DeploymentId>, Form(key): Form<Key>) -> Result<Response> {
-    let requested = deployments::retry(visitor.app(), visitor.actor(), key.of(id)).await?;
+pub async fn retry(
+    visitor: Visitor,
+    Path(id): Path<DeploymentId>,
+    Form(form): Form<ActForm>,
+) -> Result<Response> {
+    let requested = deployments::retry(visitor.app(), visitor.actor(), form.earlier(id)).await?;
     follow(&visitor, requested).await
 }
 
@@ -125,19 +119,10 @@ pub async fn retry(visitor: Visitor, Path(id): Path<DeploymentId>, Form(key): Fo
 pub async fn resume(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
-    Form(key): Form<Key>,
+    Form(form): Form<ActForm>,
 ) -> Result<Response> {
-    let requested = deployments::resume(visitor.app(), visitor.actor(), key.of(id)).await?;
+    let requested = deployments::resume(visitor.app(), visitor.actor(), form.earlier(id)).await?;
     follow(&visitor, requested).await
-}
-
-/// Where a commit is promoted to.
-#[derive(Deserialize)]
-pub struct Next {
-    #[serde(default)]
-    environment: String,
-    #[serde(flatten)]
-    key: Key,
 }
 
 /// `POST /deployments/{id}/promote`
@@ -145,17 +130,22 @@ pub struct Next {
 pub async fn promote(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
-    Form(next): Form<Next>,
+    Form(mut form): Form<ActForm>,
 ) -> Result<Response> {
-    let Next { environment, key } = next;
-    let requested = deployments::promote(visitor.app(), visitor.actor(), key.of(id), &environment).await?;
+    let environment = std::mem::take(&mut form.environment);
+    let requested =
+        deployments::promote(visitor.app(), visitor.actor(), form.earlier(id), &environment).await?;
     follow(&visitor, requested).await
 }
 
 /// `POST /deployments/{id}/again`
 #[handler]
-pub async fn again(visitor: Visitor, Path(id): Path<DeploymentId>, Form(key): Form<Key>) -> Result<Response> {
-    let requested = deployments::again(visitor.app(), visitor.actor(), key.of(id)).await?;
+pub async fn again(
+    visitor: Visitor,
+    Path(id): Path<DeploymentId>,
+    Form(form): Form<ActForm>,
+) -> Result<Response> {
+    let requested = deployments::again(visitor.app(), visitor.actor(), form.earlier(id)).await?;
     follow(&visitor, requested).await
 }
 
@@ -164,8 +154,8 @@ pub async fn again(visitor: Visitor, Path(id): Path<DeploymentId>, Form(key): Fo
 pub async fn roll_back(
     visitor: Visitor,
     Path(id): Path<DeploymentId>,
-    Form(key): Form<Key>,
+    Form(form): Form<ActForm>,
 ) -> Result<Response> {
-    let requested = deployments::roll_back(visitor.app(), visitor.actor(), key.of(id)).await?;
+    let requested = deployments::roll_back(visitor.app(), visitor.actor(), form.earlier(id)).await?;
     follow(&visitor, requested).await
 }

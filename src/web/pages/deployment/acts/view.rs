@@ -1,14 +1,14 @@
-//! The acts on a deployment as one panel: what has to be decided or what happened, in words, and
-//! below it the buttons, the recommended one first.
+//! The acts on a deployment as one panel: the decision to make, or what happened, and below it the
+//! buttons, the recommended one first.
 
 use super::button::Button;
-use super::queue::QueueView;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Hold;
 use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason, Phase, Plan};
 use crate::web::format::{self, count};
 use crate::web::urls;
+use crate::web::views::queue::QueueView;
 
 /// The contract of the block `acts` of `templates/deployments/show.html`.
 pub struct ActsView {
@@ -19,7 +19,7 @@ pub struct ActsView {
     pub title: String,
     /// A sentence below it; may be empty.
     pub text: String,
-    /// When it starts or continues by itself.
+    /// When it starts or continues automatically.
     pub until: Option<Instant>,
     /// Its position, while it is queued.
     pub queue: Option<QueueView>,
@@ -37,7 +37,7 @@ impl ActsView {
             meanwhile(one, allowed)
         };
         view.queue = allowed.turn.as_ref().map(QueueView::new);
-        view.say_who(one, allowed);
+        view.add_who_can(one, allowed);
         if let Some(first) = view.buttons.first_mut()
             && first.class.is_empty()
             && one.state != DeploymentState::Running
@@ -89,8 +89,8 @@ impl ActsView {
         }
     }
 
-    /// Tells whoever cannot decide who can.
-    fn say_who(&mut self, one: &Deployment, allowed: &Acts) {
+    /// Adds who can decide, for a visitor who cannot.
+    fn add_who_can(&mut self, one: &Deployment, allowed: &Acts) {
         if one.state == DeploymentState::Awaiting {
             if let Some(obstacle) = &allowed.approve_obstacle {
                 self.text = format!("{} {obstacle}", self.text);
@@ -101,7 +101,7 @@ impl ActsView {
         }
         if one.state == DeploymentState::Paused && allowed.answers.is_empty() && one.cancelled_by.is_none() {
             self.text
-                .push_str(" You may not decide here; anyone who may deploy here can.");
+                .push_str(" You may not decide this; anyone who may deploy here can.");
         }
     }
 
@@ -190,7 +190,7 @@ fn choices(watched: &Watched) -> String {
         1 => "the other server".to_owned(),
         some => format!("the other {some} servers"),
     };
-    let back = before.map_or("what was there before", |commit| commit.short());
+    let back = before.map_or("the previous release", |commit| commit.short());
     format!(
         "Continue deploys {others}; Roll back returns {} to {back}.",
         names(&servers)
