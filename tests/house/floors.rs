@@ -53,6 +53,7 @@ pub const ROOMS: &[Room] = &[
                 "session",
             ],
             &[
+                "connections",
                 "cookies",
                 "csrf",
                 "forms",

@@ -24,6 +24,7 @@ const EVERY_ROOM: &[(&str, &str)] = &[
 
 /// Names with several meanings that are not sorted out yet.
 const EXCUSED: &[&str] = &[
+    "Balancer",
     "Branch",
     "Credentials",
     "Entry",
