@@ -10,8 +10,8 @@
 //! draw. Below them `gate` and `errors` surround each page, `visitor` is what a page knows of its
 //! request, and `principal`, `session` and `site` are what that is made from. On the ground are
 //! words, addresses and forms: `urls`, `look`, `format`, `terminal`, `frame`, `forms`,
-//! `strategy_form`, `flash`, `csrf`, `cookies`, `settings`, `trail`, `assets`, `table`; and `connections`, on which requests
-//! come in.
+//! `strategy_form`, `flash`, `csrf`, `cookies`, `settings`, `trail`, `assets`, `table`, and the
+//! `connections` that requests come in on.
 //!
 //! **How to write a page.**
 //! ```text
