@@ -25,6 +25,7 @@
 //! - [`git`], [`ssh`], [`sync`]: one module per thing outside. Mirrors, commits, diffs, exports;
 //!   pooled connections and remote commands as values; the one manifest of a tree and the
 //!   difference that each server needs.
+//! - [`handshake`]: how SSH connections to servers and to Git hosts are encrypted.
 //! - [`http`]: a small client that speaks over any stream, for those who ask servers and balancers.
 //! - [`balancer`]: HAProxy, over its socket or its statistics page: who is in service, taking
 //!   servers out and back in, waiting for sessions to end and for servers to come up.
@@ -94,6 +95,7 @@ pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod git;
+pub mod handshake;
 pub mod health;
 pub mod http;
 pub mod process;

@@ -13,7 +13,7 @@ use super::places::Place;
 use crate::domain::{
     Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Project, Resource, Result,
 };
-use crate::git::{Branch, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Freshness, Mirror};
+use crate::git::{BranchTip, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Freshness, Mirror};
 use crate::store::{environments, projects};
 
 /// Commits on one page.
@@ -175,7 +175,7 @@ pub async fn recent(app: &App, project: &Project, branch: &BranchName) -> Result
 }
 
 /// The branches of a project, the freshest first.
-pub async fn branches(app: &App, project: &Project) -> Result<Vec<Branch>> {
+pub async fn branches(app: &App, project: &Project) -> Result<Vec<BranchTip>> {
     Ok(app.mirror(project)?.branches().await?)
 }
 
@@ -205,8 +205,19 @@ pub struct CommitEffect {
     pub coming: Commits,
     /// How many commits it would remove.
     pub going: usize,
-    /// The files that would change; `None` when their commit is gone from the repository.
-    pub files: Option<ChangedFiles>,
+    /// The files that would change.
+    pub files: PreviewedFiles,
+}
+
+/// The files that a deployment would change.
+#[derive(Debug, Clone)]
+pub enum PreviewedFiles {
+    /// These.
+    Known(ChangedFiles),
+    /// There is no telling: the commit that runs is gone from the repository.
+    CommitGone,
+    /// They are too many to be looked at; the sentence says so.
+    TooMany(String),
 }
 
 impl CommitEffect {
@@ -222,6 +233,8 @@ pub struct Preview {
     pub commit: CommitInfo,
     /// Per commit that runs now.
     pub changes: Vec<CommitEffect>,
+    /// Names in the repository that are not deployed, because the deployer uses them itself.
+    pub reserved: Vec<String>,
     /// Why it cannot be deployed there as a regular deployment.
     pub obstacle: Option<String>,
 }
@@ -254,10 +267,13 @@ pub async fn preview(
     for (from, servers) in starts {
         changes.push(change(&mirror, from, servers, &commit.id).await?);
     }
+    let mut reserved = mirror.top_names(&commit.id).await?;
+    reserved.retain(|name| crate::sync::is_own(name));
     let obstacle = super::deployments::check_commit(app, project, &place.environment, &commit.id).await;
     Ok(Preview {
         commit,
         changes,
+        reserved,
         obstacle: obstacle.err().map(|error| error.message().to_owned()),
     })
 }
@@ -282,7 +298,7 @@ async fn change(
             servers,
             coming,
             going: 0,
-            files: None,
+            files: PreviewedFiles::CommitGone,
         });
     }
     let going = match &from {
@@ -291,7 +307,11 @@ async fn change(
     };
     Ok(CommitEffect {
         coming: mirror.between(from.as_ref(), to, PREVIEW).await?,
-        files: Some(mirror.changed_files(from.as_ref(), to, PREVIEW).await?),
+        files: match mirror.changed_files(from.as_ref(), to, PREVIEW).await {
+            Ok(files) => PreviewedFiles::Known(files),
+            Err(error @ crate::git::Error::TooMuchToCompare) => PreviewedFiles::TooMany(error.to_string()),
+            Err(error) => return Err(error.into()),
+        },
         from,
         servers,
         going,

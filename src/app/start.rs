@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::engine::{self, Engine, Parts};
 use crate::git::{GitOptions, Mirrors};
-use crate::ssh::{self, Pool};
+use crate::ssh::{self, Connections};
 use crate::store::Store;
 
 /// Assembles an application over an open store whose schema is up to date. Its engine does nothing
@@ -20,7 +20,7 @@ use crate::store::Store;
 pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> App {
     let access = Arc::new(access);
     let mirrors = Mirrors::new(config.mirror_dir(), git_options(&config));
-    let ssh = Pool::new(ssh_options(&config));
+    let ssh = Connections::new(ssh_options(&config));
     let engine = Engine::new(Parts {
         store: store.clone(),
         access: Arc::clone(&access),
@@ -71,11 +71,11 @@ pub fn ssh_options(config: &Config) -> ssh::Options {
         use_agent: config.ssh.use_agent,
         agent_socket: None,
         connect_timeout: config.ssh.connect_timeout,
+        open_timeout: config.ssh.open_timeout,
         keepalive: config.ssh.keepalive,
         idle_timeout: config.ssh.idle_timeout,
         max_channels: config.ssh.max_channels as usize,
         max_new_connections: config.ssh.max_new_connections as usize,
-        ..ssh::Options::default()
     }
 }
 

@@ -83,6 +83,8 @@ sections! {
         use_agent: bool = false, any;
         /// Limit for name lookup, TCP, key exchange and login together.
         connect_timeout: Duration = Duration::from_secs(10), some_time;
+        /// How long a connected server may take to open a session and begin a command.
+        open_timeout: Duration = Duration::from_secs(20), some_time;
         /// Silence after which a server is asked for a sign of life.
         keepalive: Duration = Duration::from_secs(15), some_time;
         /// A connection without a running command is closed after this.

@@ -1,5 +1,6 @@
-//! Branches and single commits as people see them. Text that is not UTF-8 is shown lossily.
+//! Branches and single commits as people see them.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use chrono::DateTime;
@@ -18,7 +19,7 @@ const FIELD_LIMIT: usize = 300;
 
 /// A branch and its newest commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Branch {
+pub struct BranchTip {
     pub name: BranchName,
     /// Its newest commit.
     pub commit: CommitId,
@@ -52,7 +53,7 @@ impl Mirror {
     ///
     /// # Errors
     /// [`Error::NotFetched`], [`Error::Empty`].
-    pub async fn branches(&self) -> Result<Vec<Branch>> {
+    pub async fn branches(&self) -> Result<Vec<BranchTip>> {
         self.read(|repository, inner| {
             let mut branches = Vec::new();
             for branch in repository.branches(Some(BranchType::Local))? {
@@ -89,7 +90,8 @@ impl Mirror {
             .await
     }
 
-    /// What a person typed: a branch, a tag, a hash or the first digits of one (four at least).
+    /// What a person typed: a branch, a tag (`refs/heads/…` and `refs/tags/…` where both have the name), a
+    /// hash or the first digits of one (four at least).
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Ambiguous`], [`Error::Vanished`] for a full hash that is not
@@ -101,13 +103,13 @@ impl Mirror {
     }
 }
 
-fn branch_of(branch: &git2::Branch<'_>) -> Option<Branch> {
+fn branch_of(branch: &git2::Branch<'_>) -> Option<BranchTip> {
     let name = std::str::from_utf8(branch.name_bytes().ok()?)
         .ok()?
         .parse()
         .ok()?;
     let tip = CommitInfo::of(&branch.get().peel_to_commit().ok()?);
-    Some(Branch {
+    Some(BranchTip {
         name,
         commit: tip.id,
         time: tip.time,
@@ -120,16 +122,24 @@ fn resolve<'a>(repository: &'a Repository, inner: &Inner, text: &str) -> Result<
     if let Ok(id) = lower.parse::<CommitId>() {
         return find_commit(repository, &id);
     }
+    let places = ["refs/heads/", "refs/tags/"];
+    let whole = places
+        .iter()
+        .find_map(|place| Some((*place, text.strip_prefix(*place)?)));
+    let (places, text) = match &whole {
+        Some((place, name)) => (std::slice::from_ref(place), *name),
+        None => (&places[..], text),
+    };
     // A name that is not a branch name cannot be a tag's either; nothing else reaches libgit2.
     if text.parse::<BranchName>().is_ok() {
-        for place in ["refs/heads/", "refs/tags/"] {
+        for place in places {
             let found = repository.find_reference(&format!("{place}{text}"));
             if let Ok(commit) = found.and_then(|reference| reference.peel_to_commit()) {
                 return Ok(commit);
             }
         }
     }
-    let hexadecimal = lower.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let hexadecimal = whole.is_none() && lower.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hexadecimal && (PREFIX_DIGITS..40).contains(&lower.len()) {
         let found = repository.find_object_by_prefix(&lower, Some(ObjectType::Commit));
         match found.and_then(|object| object.peel_to_commit()) {
@@ -162,8 +172,15 @@ impl CommitInfo {
     pub(super) fn of(commit: &git2::Commit<'_>) -> Self {
         let author = commit.author();
         let message = commit.message_bytes();
-        let message = &message[..message.len().min(MESSAGE_LIMIT)];
-        let message = String::from_utf8_lossy(message).trim().to_owned();
+        let is_within = |at: &usize| message.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
+        let end = message.len().min(MESSAGE_LIMIT);
+        // Not within a character of UTF-8, which has four bytes at most.
+        let end = (end.saturating_sub(3)..=end)
+            .rev()
+            .find(|at| !is_within(at))
+            .unwrap_or(end);
+        let message = &message[..end];
+        let message = text_of(message).trim().to_owned();
         Self {
             id: commit_id(commit.id()),
             author: field(author.name_bytes()),
@@ -176,12 +193,16 @@ impl CommitInfo {
     }
 }
 
+/// What somebody wrote: UTF-8, or else Latin-1, as old commits are.
+pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
 fn field(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .trim()
-        .chars()
-        .take(FIELD_LIMIT)
-        .collect()
+    text_of(bytes).trim().chars().take(FIELD_LIMIT).collect()
 }
 
 /// Seconds since 1970 as an instant; a commit may claim any time, and one that no calendar holds

@@ -4,17 +4,14 @@
 //! the rest. Content is compared as it is stored: no attribute, filter or external diff program of
 //! the repository is obeyed.
 
-use git2::{Delta, DiffDelta, DiffFile, DiffFindOptions, DiffLineType, FileMode, Patch, Repository};
+use git2::{Delta, DiffDelta, DiffFile, DiffLineType, FileMode, Patch};
 
+use super::budget::Budget;
+use super::compare::compare;
 use super::error::Result;
-use super::mirror::{Mirror, find_commit};
+use super::mirror::Mirror;
 use crate::domain::CommitId;
 
-/// The largest file that is compared line by line, in bytes; a bigger one is not source code.
-const FILE_LIMIT: i64 = 8 * 1024 * 1024;
-/// How many added and removed files are compared with each other to find renames; the work grows
-/// with the square.
-const RENAME_LIMIT: usize = 400;
 /// The longest line shown, in characters; minified code has lines of a megabyte.
 const LINE_LIMIT: usize = 2000;
 
@@ -170,7 +167,8 @@ impl Mirror {
     /// Which files differ between two commits; without a `from`, all files of `to`.
     ///
     /// # Errors
-    /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched).
+    /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched),
+    /// [`Error::TooMuchToCompare`](super::Error::TooMuchToCompare).
     pub async fn changed_files(
         &self,
         from: Option<&CommitId>,
@@ -178,8 +176,8 @@ impl Mirror {
         limit: usize,
     ) -> Result<ChangedFiles> {
         let (from, to) = (from.cloned(), to.clone());
-        self.read(move |repository, _| {
-            let diff = compare(repository, from.as_ref(), &to, 0)?;
+        self.read_within_budget(move |repository, budget| {
+            let diff = compare(repository, from.as_ref(), &to, 0, budget)?;
             let files = diff
                 .deltas()
                 .take(limit)
@@ -196,41 +194,18 @@ impl Mirror {
     /// The difference between two commits, line by line; without a `from`, everything in `to`.
     ///
     /// # Errors
-    /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched).
+    /// As [`Self::changed_files`].
     pub async fn diff(&self, from: Option<&CommitId>, to: &CommitId, options: DiffOptions) -> Result<Diff> {
         let (from, to) = (from.cloned(), to.clone());
-        self.read(move |repository, _| {
-            let found = compare(repository, from.as_ref(), &to, options.context)?;
-            show(&found, &options)
+        self.read_within_budget(move |repository, budget| {
+            let found = compare(repository, from.as_ref(), &to, options.context, budget)?;
+            show(&found, &options, budget)
         })
         .await
     }
 }
 
-fn compare<'a>(
-    repository: &'a Repository,
-    from: Option<&CommitId>,
-    to: &CommitId,
-    context: u32,
-) -> Result<git2::Diff<'a>> {
-    let new = find_commit(repository, to)?.tree()?;
-    let old = match from {
-        Some(from) => Some(find_commit(repository, from)?.tree()?),
-        None => None,
-    };
-    let mut options = git2::DiffOptions::new();
-    options
-        .context_lines(context)
-        .max_size(FILE_LIMIT)
-        .include_typechange(true);
-    let mut diff = repository.diff_tree_to_tree(old.as_ref(), Some(&new), Some(&mut options))?;
-    let mut similar = DiffFindOptions::new();
-    similar.renames(true).copies(true).rename_limit(RENAME_LIMIT);
-    diff.find_similar(Some(&mut similar))?;
-    Ok(diff)
-}
-
-fn show(found: &git2::Diff<'_>, options: &DiffOptions) -> Result<Diff> {
+fn show(found: &git2::Diff<'_>, options: &DiffOptions, budget: &Budget) -> Result<Diff> {
     let files_total = found.deltas().len();
     let mut diff = Diff {
         files: Vec::new(),
@@ -244,7 +219,8 @@ fn show(found: &git2::Diff<'_>, options: &DiffOptions) -> Result<Diff> {
         if options.only.as_ref().is_some_and(|only| !change.is_named(only)) {
             continue;
         }
-        if diff.files.len() == options.max_files {
+        budget.check_wanted()?;
+        if diff.files.len() == options.max_files || budget.is_late() {
             diff.cut = true;
             break;
         }

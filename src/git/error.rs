@@ -33,10 +33,10 @@ pub enum Error {
         /// What was tried and what to do.
         why: String,
     },
-    /// The other side said no after it let us in.
+    /// The host refused after the login.
     #[error("The Git host answered: “{0}”")]
     Remote(String),
-    /// No encrypted connection, or it broke off.
+    /// TLS failed, or the connection broke off.
     #[error(transparent)]
     Https(#[from] http::Error),
     /// There is no repository on this host at that path.
@@ -44,6 +44,14 @@ pub enum Error {
     NoRepository {
         /// Where it should be.
         path: PathBuf,
+    },
+    /// A repository of a kind that libgit2 does not read.
+    #[error("The repository {what}, which the deployer cannot fetch from. {advice}")]
+    Unsupported {
+        /// What is special about it, without a full stop.
+        what: &'static str,
+        /// What to do, as a sentence.
+        advice: &'static str,
     },
     /// It took too long.
     #[error("The Git host did not finish within {seconds} s. Try again, or allow more time.")]
@@ -72,7 +80,7 @@ pub enum Error {
     /// A commit that was there, or is said to have been.
     #[error("Commit {} is no longer in the repository. It may have been removed by a force-push; pick another one.", .0.short())]
     Vanished(CommitId),
-    /// Input that cannot be meant.
+    /// Input that makes no sense.
     #[error("{0}")]
     Invalid(String),
     /// A submodule stands in the tree.
@@ -80,7 +88,7 @@ pub enum Error {
         "“{0}” is a submodule, and submodules are not deployed. Put its files into the repository, or fetch them in predeploy.sh of a repository without it."
     )]
     Submodule(String),
-    /// A tree entry that no honest repository has.
+    /// A tree entry that no ordinary repository has.
     #[error("The commit cannot be exported: “{path}” {why}.")]
     BadEntry {
         /// The entry.
@@ -100,6 +108,19 @@ pub enum Error {
         /// What it may have.
         limit: u64,
     },
+    /// A tree, or what differs between two, beyond [`super::budget`].
+    #[error(
+        "There is too much to compare: the trees of these commits are larger than any that is shown. Compare commits that lie closer together, or look at them with git."
+    )]
+    TooMuchToCompare,
+    /// More branches and tags than are mirrored.
+    #[error(
+        "The repository has more than {limit} branches and tags, which is more than a mirror takes. Delete those that nobody needs, and fetch again."
+    )]
+    TooManyRefs {
+        /// How many are taken.
+        limit: usize,
+    },
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
@@ -113,7 +134,7 @@ pub enum Error {
     /// A fetch failed in a way that has no sentence of its own.
     #[error("Fetching failed: {}.", .0.message())]
     Fetch(#[source] git2::Error),
-    /// A fault of this program.
+    /// A bug of ours.
     #[error("Something went wrong here. The log of the deployer says what.")]
     Internal(#[source] tokio::task::JoinError),
 }
@@ -132,9 +153,11 @@ impl From<Error> for domain::Error {
             E::Ambiguous(_) | E::Invalid(_) => ErrorKind::Invalid,
             E::Cancelled | E::NotFetched | E::Empty | E::Vanished(_) => ErrorKind::Conflict,
             E::Submodule(_) | E::BadEntry { .. } | E::TooLarge { .. } => ErrorKind::Conflict,
+            E::TooMuchToCompare | E::TooManyRefs { .. } => ErrorKind::Conflict,
             E::Unreachable { .. } | E::HostKey(_) | E::AuthRefused { .. } | E::Remote(_) => {
                 ErrorKind::Unavailable
             }
+            E::Unsupported { .. } => ErrorKind::Conflict,
             E::NoRepository { .. } | E::Timeout { .. } | E::Disk { .. } => ErrorKind::Unavailable,
             E::Https(_) | E::Mirror(_) | E::Fetch(_) => ErrorKind::Unavailable,
             E::Internal(_) => ErrorKind::Internal,

@@ -19,6 +19,7 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::find_tree;
 use super::error::{Error, Result};
 use super::mirror::{Mirror, find_commit};
 use super::pack;
@@ -87,7 +88,7 @@ impl Mirror {
     }
 }
 
-/// A directory that is removed again unless it was completed.
+/// A directory that is removed again unless the export was completed.
 struct Fresh {
     path: PathBuf,
     complete: bool,
@@ -128,7 +129,7 @@ impl Export<'_> {
         let mut directories = vec![self.root.to_owned()];
         let mut ahead = vec![(tree, self.root.to_owned())];
         while let Some((tree, directory)) = ahead.pop() {
-            let tree = self.repository.find_tree(tree)?;
+            let tree = find_tree(self.repository, tree)?;
             for entry in &tree {
                 let path = self.checked(&directory, &entry)?;
                 match (entry.kind(), entry.filemode()) {

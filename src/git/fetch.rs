@@ -14,6 +14,7 @@ use super::GitOptions;
 use super::error::{Error, Result};
 use super::link::RemoteLink;
 use super::mirror::{Inner, Mirror, commit_id};
+use super::refs::REFS;
 use super::url::RemoteUrl;
 use crate::domain::{BranchName, CommitId};
 
@@ -111,7 +112,7 @@ async fn within<T>(
     }
 }
 
-/// The remote's own complaint says more than libgit2's “unexpected end of file”.
+/// Prefers the remote's own message to libgit2's “unexpected end of file”.
 fn explain(error: Error, link: &RemoteLink) -> Error {
     let said = String::from_utf8_lossy(&link.heard.lock()).trim().to_owned();
     let Error::Fetch(cause) = error else { return error };
@@ -140,7 +141,12 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<FetchReport> {
     let repository = inner.open_or_create()?;
     let before = tips(&repository)?;
     let mut remote = repository.remote_anonymous(&session.url)?;
-    let head = receive(&mut remote, session).map_err(|error| failed(error, session))?;
+    let failed = |error| failed(error, session);
+    remote.connect(Direction::Fetch).map_err(failed)?;
+    if remote.list().map_err(failed)?.len() > REFS {
+        return Err(Error::TooManyRefs { limit: REFS });
+    }
+    let head = receive(&mut remote, session).map_err(failed)?;
     if let Some(head) = head {
         repository.set_head_bytes(&head)?;
     }

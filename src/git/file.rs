@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use git2::{Oid, Repository, Tree};
 
+use super::budget::find_tree;
 use super::error::Result;
 use super::export::within;
 use super::mirror::{Mirror, find_commit};
@@ -39,7 +40,7 @@ impl Mirror {
     pub async fn file(&self, commit: &CommitId, path: &'static str) -> Result<Option<CommitFile>> {
         let commit = commit.clone();
         self.read(move |repository, inner| {
-            let tree = find_commit(repository, &commit)?.tree()?;
+            let tree = find_tree(repository, find_commit(repository, &commit)?.tree_id())?;
             let Some((id, mode)) = find(repository, tree, path)? else {
                 return Ok(None);
             };
@@ -50,6 +51,24 @@ impl Mirror {
                 bytes: blob.content().to_vec(),
                 executable: mode == EXECUTABLE,
             }))
+        })
+        .await
+    }
+}
+
+impl Mirror {
+    /// The names at the top of a commit's tree; those that are not UTF-8 lossily.
+    ///
+    /// # Errors
+    /// [`super::Error::Vanished`]; a mirror that cannot be read.
+    pub async fn top_names(&self, commit: &CommitId) -> Result<Vec<String>> {
+        let commit = commit.clone();
+        self.read(move |repository, _| {
+            let tree = find_tree(repository, find_commit(repository, &commit)?.tree_id())?;
+            let names = tree
+                .iter()
+                .map(|entry| String::from_utf8_lossy(entry.name_bytes()).into_owned());
+            Ok(names.collect())
         })
         .await
     }
@@ -78,7 +97,7 @@ fn find<'r>(repository: &'r Repository, tree: Tree<'r>, path: &str) -> Result<Op
             return Ok(None);
         };
         match mode & KIND {
-            DIRECTORY => above.push(repository.find_tree(id)?),
+            DIRECTORY => above.push(find_tree(repository, id)?),
             PLAIN if rest.is_empty() => return Ok(Some((id, mode))),
             LINK if links < MOST_LINKS && repository.odb()?.read_header(id)?.0 <= LONGEST_LINK => {
                 links += 1;

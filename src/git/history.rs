@@ -1,8 +1,8 @@
 //! The commits of a branch: page by page, searched, compared.
 //!
-//! Newest first by commit time, no commit before all that follow it on the way it was reached. A
-//! walk visits no more of the history than it must; the hashes it passed are kept per newest commit
-//! (`orders`), so paging on to the end of a long history costs one walk, not one per page.
+//! Newest first by commit time; a commit comes after the commit that led to it. A walk reads no more
+//! of the history than it must, and the hashes it passed are kept per newest commit (`orders`), so
+//! paging to the end of a long history costs one walk, not one per page.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use git2::{Oid, Repository, Revwalk};
 
-use super::commits::{CommitInfo, tip};
+use super::commits::{CommitInfo, text_of, tip};
 use super::error::Result;
 use super::mirror::{Mirror, commit_id, find_commit};
 use super::orders::walk;
@@ -21,8 +21,8 @@ const SEARCH_TIME: Duration = Duration::from_secs(2);
 /// The most commits any list returns at once, whatever is asked for.
 const LIST_LIMIT: usize = 1000;
 
-/// Where a page begins: so many commits below a fixed newest one, so that a fetch between two
-/// pages neither doubles nor hides a commit. Written `hash:number` in addresses.
+/// Where a page begins: a number of commits below a fixed newest one, so that a fetch between two
+/// pages neither repeats nor hides a commit. Written `hash:number` in addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     tip: CommitId,
@@ -271,7 +271,7 @@ impl CommitQuery {
     }
 
     fn fits(&self, commit: &git2::Commit<'_>) -> bool {
-        let has = |bytes: &[u8], part: &str| String::from_utf8_lossy(bytes).to_lowercase().contains(part);
+        let has = |bytes: &[u8], part: &str| text_of(bytes).to_lowercase().contains(part);
         let author = commit.author();
         let text = self.text.as_deref();
         let by = self.author.as_deref();

@@ -1,9 +1,10 @@
 //! HTTPS remotes: libgit2 asks a listener of ours on the loopback in plain HTTP, and we ask the host.
 //!
-//! So the certificate, the login and the time are in our hands: when the [`super::link::RemoteLink`] is
+//! So we control the certificate, the login and the time: when the [`super::link::RemoteLink`] is
 //! dropped, every connection of it is closed, and libgit2, which can neither be woken nor given a
-//! time limit, returns at once. What it is to say to the host and what the host answers is passed on
-//! as it comes; nothing is gathered in memory.
+//! time limit, returns at once. Requests and answers are passed on as they come; nothing is collected
+//! in memory. Only the list of refs, which libgit2 holds in memory, may not be longer than
+//! [`REFS_BYTES`].
 //!
 //! A redirect is followed for the first question only, as Git does, and only to HTTPS; another host
 //! gets the login that is stored for it, never the first one's.
@@ -17,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -30,6 +31,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use super::error::{Error, Result};
+use super::refs::{self, REFS, REFS_BYTES};
 use super::{CONNECT_TIMEOUT, GitOptions};
 use crate::http::{self, Tls};
 
@@ -140,7 +142,7 @@ impl Remote {
         if head.method != Method::GET {
             let target = self.target.lock().clone();
             let answer = self.send(&target, rest, &head, body.boxed()).await?;
-            return self.judged(&target, answer);
+            return self.judged(&target, answer, false);
         }
         for _ in 0..TURNS {
             let target = self.target.lock().clone();
@@ -152,7 +154,7 @@ impl Remote {
             } else if status == StatusCode::UNAUTHORIZED && target.login.is_some() && !target.wants_login {
                 self.target.lock().wants_login = true;
             } else {
-                return self.judged(&target, answer);
+                return self.judged(&target, answer, true);
             }
         }
         Err(Error::Remote("it sends us from one address to the next".into()))
@@ -194,7 +196,12 @@ impl Remote {
     }
 
     /// The answer for libgit2, or what is wrong with it.
-    fn judged(&self, target: &Target, answered: Answered) -> Result<Response<BoxBody<Bytes, io::Error>>> {
+    fn judged(
+        &self,
+        target: &Target,
+        answered: Answered,
+        lists_refs: bool,
+    ) -> Result<Response<BoxBody<Bytes, io::Error>>> {
         let Answered { answer, to } = answered;
         match (answer.status(), &target.login) {
             (StatusCode::OK, _) => {}
@@ -218,11 +225,24 @@ impl Remote {
         }
         let (head, body) = answer.into_parts();
         let trouble = Arc::clone(&self.trouble);
-        let broken_off = move |error: http::Error| {
-            trouble.lock().get_or_insert(error.into());
+        let broken_off = move |error: Box<dyn std::error::Error + Send + Sync>| {
+            let error = match error.downcast::<http::Error>() {
+                Ok(error) => Error::Https(*error),
+                Err(_) => Error::TooManyRefs { limit: REFS },
+            };
+            trouble.lock().get_or_insert(error);
             io::ErrorKind::UnexpectedEof.into()
         };
-        let mut passed_on = Response::new(body.map_err(broken_off).boxed());
+        let limit = if lists_refs { REFS_BYTES } else { usize::MAX };
+        let fails = Arc::clone(&self.trouble);
+        let body = body.map_frame(move |frame| {
+            let special = frame.data_ref().filter(|_| lists_refs);
+            if let Some(error) = special.and_then(|data| refs::special(data)) {
+                fails.lock().get_or_insert(error);
+            }
+            frame
+        });
+        let mut passed_on = Response::new(Limited::new(body, limit).map_err(broken_off).boxed());
         if let Some(kind) = head.headers.get(header::CONTENT_TYPE) {
             passed_on.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
         }

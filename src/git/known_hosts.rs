@@ -2,11 +2,18 @@
 //!
 //! A host that no file knows is refused with its fingerprint and what to do; there is no trust on
 //! first use, because the first use would decide what is deployed.
+//!
+//! Lines are read as sshd(8) describes them: names, `[name]:port`, the wildcards `*` and `?`, `!` before
+//! what is not meant, hashed names, `@revoked`, and `@cert-authority` for hosts that show a certificate.
+//! A line that cannot be read means nobody.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use russh::keys::known_hosts::known_host_keys_path;
-use russh::keys::{Algorithm, HashAlg, PublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
+use russh::keys::ssh_key::certificate::CertType;
+use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 
 use super::error::{Error, Result};
 
@@ -16,33 +23,56 @@ pub(super) struct KnownHost {
     port: u16,
     files: Vec<PathBuf>,
     keys: Vec<PublicKey>,
-    revoked: Vec<String>,
+    /// Keys that sign certificates of the host.
+    authorities: Vec<PublicKey>,
+    /// Of every host: a leaked key is nobody's.
+    revoked: Vec<PublicKey>,
 }
 
 impl KnownHost {
     /// Looks `host` up in `files`; a file that is missing knows nobody.
-    ///
-    /// # Errors
-    /// [`Error::HostKey`] when a file has a line for the host that cannot be read.
-    pub(super) fn look_up(host: &str, port: u16, files: &[PathBuf]) -> Result<Self> {
+    pub(super) fn look_up(host: &str, port: u16, files: &[PathBuf]) -> Self {
         let mut known = Self {
             host: host.to_owned(),
             port,
             files: files.to_vec(),
             keys: Vec::new(),
+            authorities: Vec::new(),
             revoked: Vec::new(),
         };
         for file in files {
-            let found = known_host_keys_path(host, port, file).map_err(|error| {
-                Error::HostKey(format!(
-                    "The file {} has an entry for {host} that cannot be read: {error}. Correct it.",
-                    file.display()
-                ))
-            })?;
-            known.keys.extend(found.into_iter().map(|(_, key)| key));
-            known.revoked.extend(revoked_keys(file));
+            let bytes = std::fs::read(file).unwrap_or_default();
+            for line in String::from_utf8_lossy(&bytes).lines() {
+                known.read(line);
+            }
         }
-        Ok(known)
+        known
+    }
+
+    fn read(&mut self, line: &str) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            return;
+        }
+        let mut words = line.split_ascii_whitespace();
+        let marker = line.starts_with('@').then(|| words.next()).flatten();
+        let (Some(hosts), Some(kind), Some(data)) = (words.next(), words.next(), words.next()) else {
+            return;
+        };
+        let is_revoked = marker == Some("@revoked");
+        if !is_revoked && !names(hosts, &self.host, self.port) {
+            return;
+        }
+        let Ok(key) = PublicKey::from_openssh(&format!("{kind} {data}")) else {
+            tracing::warn!(host = self.host, "a line of a known_hosts file cannot be read");
+            return;
+        };
+        match marker {
+            None => self.keys.push(key),
+            Some("@cert-authority") => self.authorities.push(key),
+            Some(_) if is_revoked => self.revoked.push(key),
+            Some(_) => {}
+        }
     }
 
     /// `preferred` with the algorithms that we have a key for first, so that the host shows us one
@@ -60,25 +90,28 @@ impl KnownHost {
         first
     }
 
+    /// The kinds of certificates that we ask for: none where nobody who signs them is known, as a host
+    /// that can show one shows nothing else then.
+    pub(super) fn certificates(&self, preferred: &[Algorithm]) -> Vec<Algorithm> {
+        if self.authorities.is_empty() {
+            return Vec::new();
+        }
+        preferred.to_vec()
+    }
+
     /// Whether `key` is the host's.
     ///
     /// # Errors
     /// [`Error::HostKey`] with the fingerprint and what to do.
     pub(super) fn check(&self, key: &PublicKey) -> Result<()> {
-        let line = key.to_openssh().unwrap_or_default();
-        let revoked = line
-            .split(' ')
-            .nth(1)
-            .is_some_and(|data| self.revoked.iter().any(|r| r == data));
-        let same = |known: &&PublicKey| known.key_data() == key.key_data();
         let (host, port) = (&self.host, self.port);
         let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
-        if revoked {
+        if is_among(&self.revoked, key) {
             return Err(Error::HostKey(format!(
                 "The Git host {host} shows a key that is marked as revoked ({shown}). Nothing was fetched."
             )));
         }
-        if self.keys.iter().find(same).is_some() {
+        if is_among(&self.keys, key) {
             return Ok(());
         }
         let files = self.files_listed();
@@ -93,6 +126,44 @@ impl KnownHost {
         }))
     }
 
+    /// Whether `certificate` is the host's, at `now` in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::HostKey`] with what is wrong with it.
+    pub(super) fn check_certificate(&self, certificate: &Certificate, now: u64) -> Result<()> {
+        let key = PublicKey::from(certificate.public_key().clone());
+        // A host that is known by its key may show a certificate as well.
+        if is_among(&self.keys, &key) && !is_among(&self.revoked, &key) {
+            return Ok(());
+        }
+        let signer = PublicKey::from(certificate.signature_key().clone());
+        let refused = |why: &str| {
+            Err(Error::HostKey(format!(
+                "The Git host {} shows a certificate that {why} (signed by {}). Nothing was fetched. Ask whoever signs certificates there, or add the host's own key to {}.",
+                self.host,
+                signer.fingerprint(HashAlg::Sha256),
+                self.files_listed()
+            )))
+        };
+        if is_among(&self.revoked, &key) || is_among(&self.revoked, &signer) {
+            return refused("is marked as revoked");
+        }
+        if !is_among(&self.authorities, &signer) {
+            return refused("nobody signed whom we know");
+        }
+        let named = |principal: &String| matches(&principal.to_lowercase(), &self.host.to_lowercase());
+        if certificate.cert_type() != CertType::Host || !certificate.critical_options().is_empty() {
+            return refused("is not one for hosts");
+        }
+        if !certificate.valid_principals().iter().any(named) {
+            return refused("is for another host");
+        }
+        match certificate.validate_at(now, [&signer.fingerprint(HashAlg::Sha256)]) {
+            Ok(()) => Ok(()),
+            Err(_) => refused("is not valid now"),
+        }
+    }
+
     fn files_listed(&self) -> String {
         if self.files.is_empty() {
             return "a known_hosts file and name that file in the configuration".into();
@@ -102,12 +173,105 @@ impl KnownHost {
     }
 }
 
-/// The key data of every `@revoked` line, for whichever host: a leaked key is nobody's.
-fn revoked_keys(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let revoked = text.lines().filter(|line| line.starts_with("@revoked"));
-    revoked
-        .filter_map(|line| line.split_whitespace().nth(3))
-        .map(str::to_owned)
-        .collect()
+fn is_among(keys: &[PublicKey], key: &PublicKey) -> bool {
+    keys.iter().any(|known| known.key_data() == key.key_data())
+}
+
+/// Whether the first word of a line means `host` at `port`.
+fn names(patterns: &str, host: &str, port: u16) -> bool {
+    let host = host.to_lowercase();
+    let name = match port {
+        22 => host,
+        port => format!("[{host}]:{port}"),
+    };
+    let mut is_meant = false;
+    for pattern in patterns.split(',') {
+        if let Some(hashed) = pattern.strip_prefix("|1|") {
+            is_meant |= is_hash_of(hashed, &name);
+            continue;
+        }
+        let (pattern, not) = match pattern.strip_prefix('!') {
+            Some(pattern) => (pattern, true),
+            None => (pattern, false),
+        };
+        if matches(&pattern.to_lowercase(), &name) {
+            if not {
+                return false;
+            }
+            is_meant = true;
+        }
+    }
+    is_meant
+}
+
+/// `SALT|HASH`, both in base64, as `ssh-keygen -H` writes names.
+fn is_hash_of(hashed: &str, name: &str) -> bool {
+    let decoded = |text: &str| STANDARD.decode(text).ok();
+    let parts = hashed.split_once('|');
+    let Some((Some(salt), Some(hash))) = parts.map(|(salt, hash)| (decoded(salt), decoded(hash))) else {
+        return false;
+    };
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &salt);
+    hmac::verify(&key, name.as_bytes(), &hash).is_ok()
+}
+
+/// Whether `name` is one that `pattern` means: `*` for anything, `?` for one character.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    // Where to try again when the rest does not match: the last star, and how much it matches.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match (pattern.get(p), star) {
+            (Some(b'*'), _) => {
+                star = Some((p, n));
+                p += 1;
+            }
+            (Some(byte), _) if *byte == b'?' || *byte == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            (_, Some((at, reach))) => {
+                star = Some((at, reach + 1));
+                (p, n) = (at + 1, reach + 1);
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_means_the_hosts_that_openssh_takes_it_for() {
+        for (patterns, host, port) in [
+            ("git.example", "git.example", 22),
+            ("git.example", "GIT.example", 22),
+            ("a,git.example,b", "git.example", 22),
+            ("*.example", "git.example", 22),
+            ("g?t.*", "git.example", 22),
+            ("[git.example]:2222", "git.example", 2222),
+            ("[*.example]:2222", "git.example", 2222),
+            ("[git.example]:*", "git.example", 2222),
+            ("*,!other.example", "git.example", 22),
+            ("*", "git.example", 2222),
+        ] {
+            assert!(names(patterns, host, port), "{patterns} {host} {port}");
+        }
+        for (patterns, host, port) in [
+            ("git.example", "git.example", 2222),
+            ("[git.example]:2222", "git.example", 22),
+            ("*.example,!git.example", "git.example", 22),
+            ("!git.example", "other.example", 22),
+            ("git.exampl", "git.example", 22),
+            ("", "git.example", 22),
+            ("|1|nonsense", "git.example", 22),
+            ("|1|***|***", "git.example", 22),
+        ] {
+            assert!(!names(patterns, host, port), "{patterns} {host} {port}");
+        }
+    }
 }

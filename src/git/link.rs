@@ -12,7 +12,9 @@
 //!
 //! Files need no link.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -24,7 +26,8 @@ use tokio::time::timeout;
 
 use super::error::{Error, Result};
 use super::https::{self, FirstError};
-use super::ssh::{self, Connection};
+use super::refs::{self, REFS, REFS_BYTES};
+use super::ssh::{self, HostConnection};
 use super::url::{Location, RemoteUrl};
 use super::{CONNECT_TIMEOUT, GitOptions};
 
@@ -35,7 +38,7 @@ const HEARD_LIMIT: usize = 2048;
 /// The longest `git://` request, in bytes.
 const HEAD_LIMIT: usize = 8192;
 
-/// What the other side said beside the protocol (its standard error).
+/// What the host printed on its standard error.
 pub(super) type Heard = Arc<Mutex<Vec<u8>>>;
 
 /// An open way to a remote; dropping it closes every connection of it.
@@ -44,7 +47,7 @@ pub(super) struct RemoteLink {
     pub(super) url: String,
     /// What the other side said.
     pub(super) heard: Heard,
-    /// What went wrong on our side of libgit2.
+    /// The first thing that went wrong between us and the host.
     pub(super) trouble: FirstError,
     relay: Option<AbortHandle>,
 }
@@ -67,12 +70,15 @@ impl RemoteLink {
     pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
         match &remote.location {
             Location::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
-            Location::File { path } => Ok(Self {
-                url: path.to_string_lossy().into_owned(),
-                heard: Heard::default(),
-                trouble: FirstError::default(),
-                relay: None,
-            }),
+            Location::File { path } => match special(path) {
+                Some(error) => Err(error),
+                None => Ok(Self {
+                    url: path.to_string_lossy().into_owned(),
+                    heard: Heard::default(),
+                    trouble: FirstError::default(),
+                    relay: None,
+                }),
+            },
             Location::Ssh {
                 user,
                 host,
@@ -102,16 +108,25 @@ impl RemoteLink {
         })
     }
 
-    async fn over_ssh(connection: Connection, path: String) -> Result<Self> {
+    async fn over_ssh(connection: HostConnection, path: String) -> Result<Self> {
         let (listener, address) = listen().await?;
         let word = random_word();
         let url = format!("git://{address}/{word}");
-        let heard = Heard::default();
-        let relay = tokio::spawn(serve_git(listener, word, connection, path, heard.clone()));
+        let (heard, trouble) = (Heard::default(), FirstError::default());
+        let (hears, fails) = (heard.clone(), trouble.clone());
+        let relay = tokio::spawn(async move {
+            let Some(socket) = asked_with(listener, &word).await else {
+                return;
+            };
+            if let Err(error) = pass_on(socket, &connection, &path, (&hears, &fails)).await {
+                note(&hears, error.to_string().as_bytes());
+            }
+            connection.close().await;
+        });
         Ok(Self {
             url,
             heard,
-            trouble: FirstError::default(),
+            trouble,
             relay: Some(relay.abort_handle()),
         })
     }
@@ -133,7 +148,7 @@ async fn reach(host: &str, port: u16) -> Result<TcpStream> {
     }
 }
 
-/// What only libgit2 knows of the address it asks.
+/// The random word that only libgit2 knows.
 fn random_word() -> String {
     hex::encode(rand::random::<[u8; 16]>())
 }
@@ -150,25 +165,29 @@ async fn listen() -> Result<(TcpListener, std::net::SocketAddr)> {
     })
 }
 
-/// Accepts until a client asks for `word`, and connects that client with the remote's `path`.
-async fn serve_git(listener: TcpListener, word: String, connection: Connection, path: String, heard: Heard) {
+/// The connection of the client that asks for `word`. The listener closes then: one fetch, one door.
+async fn asked_with(listener: TcpListener, word: &str) -> Option<TcpStream> {
     loop {
-        let Ok((mut socket, _)) = listener.accept().await else {
-            return;
-        };
+        let (mut socket, _) = listener.accept().await.ok()?;
         match timeout(ASK_TIMEOUT, asked_for(&mut socket)).await {
-            Ok(Some(asked)) if asked == word => {
-                // The listener closes: one fetch, one door.
-                drop(listener);
-                if let Err(error) = pass_on(socket, &connection, &path, &heard).await {
-                    note(&heard, error.to_string().as_bytes());
-                }
-                connection.close().await;
-                return;
-            }
+            Ok(Some(asked)) if asked == word => return Some(socket),
             _ => {}
         }
     }
+}
+
+/// What is special about the repository in this directory of our host.
+fn special(path: &Path) -> Option<Error> {
+    let inside = match path.join(".git").is_dir() {
+        true => path.join(".git"),
+        false => path.to_owned(),
+    };
+    if inside.join("shallow").exists() {
+        return Some(refs::shallow());
+    }
+    let config = git2::Config::open(&inside.join("config")).ok()?;
+    let format = config.get_string("extensions.objectformat").ok()?;
+    (format.to_lowercase() == "sha256").then(refs::sha256)
 }
 
 /// The path of a `git://` request: `0035git-upload-pack /path\0host=…\0`.
@@ -185,22 +204,38 @@ async fn asked_for(socket: &mut TcpStream) -> Option<String> {
     Some(path.to_owned())
 }
 
+/// Connects libgit2 with the remote's `path`. Hangs up, with the reason noted before, when the remote's
+/// list of refs is none to take; until it has heard all of it, libgit2 asks for nothing.
 async fn pass_on(
     socket: TcpStream,
-    connection: &Connection,
+    connection: &HostConnection,
     path: &str,
-    heard: &Heard,
+    (heard, trouble): (&Heard, &FirstError),
 ) -> Result<(), russh::Error> {
     let (mut from_remote, to_remote) = connection.upload_pack(path).await?.split();
     let (mut from_git, mut to_git) = socket.into_split();
+    let has_asked = AtomicBool::new(false);
     let upwards = async {
+        from_git.peek(&mut [0]).await?;
+        has_asked.store(true, Ordering::Relaxed);
         copy(&mut from_git, &mut to_remote.make_writer()).await?;
         to_remote.eof().await
     };
     let downwards = async {
+        let mut listed = 0;
         while let Some(message) = from_remote.wait().await {
             match message {
-                ChannelMsg::Data { data } => to_git.write_all(&data).await?,
+                ChannelMsg::Data { data } => {
+                    if !has_asked.load(Ordering::Relaxed) {
+                        listed += data.len();
+                        let too_many = (listed > REFS_BYTES).then_some(Error::TooManyRefs { limit: REFS });
+                        if let Some(error) = too_many.or_else(|| refs::special(&data)) {
+                            *trouble.lock() = Some(error);
+                            return Ok(());
+                        }
+                    }
+                    to_git.write_all(&data).await?;
+                }
                 ChannelMsg::ExtendedData { data, .. } => note(heard, &data),
                 ChannelMsg::Failure => note(heard, b"the host does not allow git-upload-pack"),
                 ChannelMsg::Close => break,

@@ -8,8 +8,10 @@ use std::time::Duration;
 use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::GitOptions;
+use super::budget::Budget;
 use super::error::{Error, Result};
 use super::orders::Orders;
 use super::url::RemoteUrl;
@@ -19,7 +21,7 @@ use crate::domain::{CommitId, Instant, ProjectId};
 const IDLE_REPOSITORIES: usize = 4;
 /// Bytes of the address's hash in a directory's name: enough that two never meet.
 pub(super) const URL_HASH_BYTES: usize = 8;
-/// Present in a mirror once a fetch has succeeded, so that “empty” and “not fetched” differ.
+/// Exists in a mirror after a successful fetch, to tell “empty” from “not fetched”.
 pub(super) const FETCHED_MARK: &str = "deployer-fetched";
 
 /// All mirrors of this instance.
@@ -40,7 +42,7 @@ pub(super) struct Inner {
     pub(super) path: PathBuf,
     pub(super) remote: RemoteUrl,
     pub(super) options: Arc<GitOptions>,
-    /// Held while the mirror is written to, also in the thread that writes.
+    /// Held while the mirror is being written, by the thread that writes too.
     pub(super) writing: Arc<tokio::sync::Mutex<()>>,
     pub(super) orders: Orders,
     idle: Mutex<Vec<Repository>>,
@@ -108,7 +110,7 @@ impl Mirrors {
     /// Closes the mirror in this directory; `false` when it is in use.
     pub(super) fn forget(&self, path: &Path) -> bool {
         let mut opened = self.opened.lock();
-        // One handle is the map's own; more mean that it is in use.
+        // One handle is the map's own; more mean that somebody uses the mirror.
         let is_free = opened
             .get(path)
             .is_none_or(|mirror| Arc::strong_count(&mirror.inner) == 1);
@@ -185,9 +187,26 @@ impl Mirror {
             };
             let answer = work(&repository, &inner);
             inner.put_back(repository);
-            answer
+            match answer {
+                // Nothing can have vanished from a mirror that never held anything.
+                Err(Error::Vanished(_)) if !inner.path.join(FETCHED_MARK).exists() => Err(Error::NotFetched),
+                answer => answer,
+            }
         });
         reading.await.map_err(Error::Internal)?
+    }
+
+    /// As [`Self::read`], for work whose cost a hostile repository decides: it has a budget, and
+    /// ends soon after nobody waits for it any more.
+    pub(super) async fn read_within_budget<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Repository, &Budget) -> Result<T> + Send + 'static,
+    {
+        let unwanted = CancellationToken::new();
+        let _unwanted_when_dropped = unwanted.clone().drop_guard();
+        self.read(move |repository, _| work(repository, &Budget::new(unwanted)))
+            .await
     }
 }
 

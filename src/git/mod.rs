@@ -13,10 +13,12 @@
 //! same strictness as towards servers, over HTTPS with rustls. A cancelled or late
 //! fetch closes the connection under libgit2, which then ends at once.
 //!
-//! Reading order: `url`, `mirror`, `fetch` with `link`, `ssh`, `known_hosts` and `https`; then `commits`,
-//! `history`, `diff`, `export`, `sweep`.
+//! Reading order: `url`, `mirror`, `fetch` with `link`, `refs`, `ssh`, `known_hosts` and `https`; then `commits`,
+//! `history`, `budget`, `compare`, `diff`, `export`, `sweep`.
 
+mod budget;
 mod commits;
+mod compare;
 mod diff;
 mod error;
 mod export;
@@ -29,6 +31,7 @@ mod link;
 mod mirror;
 mod orders;
 mod pack;
+mod refs;
 mod ssh;
 mod sweep;
 #[cfg(test)]
@@ -38,7 +41,7 @@ mod url;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use commits::{Branch, CommitInfo};
+pub use commits::{BranchTip, CommitInfo};
 pub use diff::{
     ChangedFile, ChangedFiles, Diff, DiffLine, DiffOptions, FileDiff, FileStatus, Hunk, LineOrigin,
 };

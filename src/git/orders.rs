@@ -35,8 +35,8 @@ impl Orders {
         let kept = self.take(start);
         let order = match kept {
             Some(order) if order.whole || order.ids.len() >= count => order,
-            // Twice as far as asked: then each commit is walked over twice on average, however
-            // many pages there are. The first page of all pays for itself alone.
+            // Twice as far as asked, so that each commit is visited twice on average, however many
+            // pages there are. Only the first page walks no further than it shows.
             Some(_) => walked(repository, start, count.saturating_mul(2))?,
             None => walked(repository, start, count)?,
         };

@@ -1,6 +1,7 @@
 //! The SSH connection to a Git host: verified host key, public-key login, one channel that runs
 //! `git-upload-pack`.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use tokio::net::TcpStream;
 use super::GitOptions;
 use super::error::{Error, Result};
 use super::known_hosts::KnownHost;
+use crate::clock::Clock;
+use crate::handshake::{KEY_EXCHANGES, no_common_algorithm};
 
 /// How many keys are offered: sshd closes the connection after six refusals by default.
 const KEY_TRIES: usize = 5;
@@ -23,7 +26,7 @@ const KEY_TRIES: usize = 5;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A connection that let us in.
-pub(super) struct Connection {
+pub(super) struct HostConnection {
     handle: Handle<Guard>,
 }
 
@@ -39,8 +42,10 @@ impl client::Handler for Guard {
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
         let verdict = match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => self.known.check(key),
-            // Never asked for: `Preferred::host_key_certificates` is empty.
-            PublicKeyOrCertificate::Certificate(_) => return Ok(false),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                let now = u64::try_from(Clock::System.now().timestamp()).unwrap_or(0);
+                self.known.check_certificate(certificate, now)
+            }
         };
         let trusted = verdict.is_ok();
         *self.refusal.lock() = verdict.err();
@@ -57,12 +62,15 @@ pub(super) async fn connect(
     (host, port): (&str, u16),
     user: &str,
     options: &GitOptions,
-) -> Result<Connection> {
-    let known = KnownHost::look_up(host, port, &options.known_hosts)?;
+) -> Result<HostConnection> {
+    let known = KnownHost::look_up(host, port, &options.known_hosts);
     let key = known.order(&Preferred::DEFAULT.key).into();
+    let host_key_certificates = known.certificates(&Preferred::DEFAULT.key).into();
     let config = client::Config {
         preferred: Preferred {
+            kex: Cow::Borrowed(KEY_EXCHANGES),
             key,
+            host_key_certificates,
             ..Preferred::DEFAULT
         },
         keepalive_interval: Some(KEEPALIVE),
@@ -79,15 +87,21 @@ pub(super) async fn connect(
         Ok(handle) => handle,
         Err(error) => {
             let refused = refusal.lock().take();
-            let why = format!("it does not speak SSH as we do ({error})");
+            let why = match no_common_algorithm(&error) {
+                Some(why) => format!(
+                    "the deployer and it cannot agree on how to encrypt. {}",
+                    why.trim_end_matches('.')
+                ),
+                None => format!("it does not speak SSH as we do ({error})"),
+            };
             return Err(refused.unwrap_or(Error::Unreachable { host: place, why }));
         }
     };
     log_in(&mut handle, place, user, options).await?;
-    Ok(Connection { handle })
+    Ok(HostConnection { handle })
 }
 
-impl Connection {
+impl HostConnection {
     /// Starts `git-upload-pack` for `path`.
     pub(super) async fn upload_pack(&self, path: &str) -> Result<Channel<client::Msg>, russh::Error> {
         let channel = self.handle.channel_open_session().await?;

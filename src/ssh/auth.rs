@@ -8,6 +8,7 @@ use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
+use russh::{MethodKind, MethodSet};
 
 use super::handler::ConnectionHandler;
 use super::{Endpoint, Error, Options};
@@ -26,6 +27,8 @@ pub(super) async fn log_in(
         handle,
         endpoint,
         tried: Vec::new(),
+        accepted: Vec::new(),
+        methods: None,
         complaint: None,
     };
     if attempt.with_files(options).await? || (options.use_agent && attempt.with_agent(options).await?) {
@@ -39,6 +42,10 @@ struct Attempt<'a> {
     handle: &'a mut Handle<ConnectionHandler>,
     endpoint: &'a Endpoint,
     tried: Vec<String>,
+    /// Those of them that were accepted and did not suffice.
+    accepted: Vec<String>,
+    /// How the server last said that one may go on.
+    methods: Option<MethodSet>,
     /// Why a key of ours was not even offered.
     complaint: Option<Error>,
 }
@@ -116,9 +123,19 @@ impl Attempt<'_> {
         Some(announced.unwrap_or(HashAlg::Sha512))
     }
 
-    fn judge(&self, answer: Result<AuthResult, super::error::Cause>) -> Result<bool, Error> {
+    fn judge(&mut self, answer: Result<AuthResult, super::error::Cause>) -> Result<bool, Error> {
         match answer {
-            Ok(answer) => Ok(answer.success()),
+            Ok(AuthResult::Success) => Ok(true),
+            Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            }) => {
+                if partial_success {
+                    self.accepted.extend(self.tried.last().cloned());
+                }
+                self.methods = Some(remaining_methods);
+                Ok(false)
+            }
             // A server that hangs up after we offered a key has had enough of our keys.
             Err(cause) if self.handle.is_closed() => {
                 tracing::debug!(server = self.endpoint.name, %cause, "hung up during login");
@@ -132,10 +149,38 @@ impl Attempt<'_> {
     }
 
     fn refused(&self) -> Error {
+        let (server, user) = (self.endpoint.name.clone(), self.endpoint.user.clone());
+        let tried = self.tried.join(", ");
+        let takes_keys = self
+            .methods
+            .as_ref()
+            .is_none_or(|methods| methods.contains(&MethodKind::PublicKey));
+        let methods = self.methods.iter().flat_map(|methods| methods.iter());
+        let methods: Vec<&str> = methods.map(|method| method.into()).collect();
+        let methods = match methods.is_empty() {
+            true => "nothing that the deployer knows".to_owned(),
+            false => methods.join(", "),
+        };
+        if !self.accepted.is_empty() {
+            return Error::MoreDemanded {
+                server,
+                user,
+                accepted: self.accepted.join(", "),
+                tried,
+                methods,
+            };
+        }
+        let advice = match takes_keys {
+            true => "Put the deployer's public key into that user's ~/.ssh/authorized_keys; where its sshd takes nothing but certificates, let it take plain keys for that user too (PubkeyAcceptedAlgorithms).".to_owned(),
+            false => format!(
+                "It takes no keys at all for that user, only {methods}. Allow them in its sshd_config (PubkeyAuthentication yes)."
+            ),
+        };
         Error::KeyRefused {
-            server: self.endpoint.name.clone(),
-            user: self.endpoint.user.clone(),
-            tried: self.tried.join(", "),
+            server,
+            user,
+            tried,
+            advice,
         }
     }
 

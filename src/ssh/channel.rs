@@ -1,9 +1,9 @@
 //! One channel of a connection, closed on every way out.
 //!
-//! Whoever drops a running command (a `select!`, a task that is aborted) must not leave it running
-//! on the server, nor leave its room on the connection taken for ever. So a channel that is dropped
-//! before the server closed it is handed to a small task that ends its input, which is the sign for
-//! the guard over there, and waits for the end.
+//! A command that is dropped (a `select!`, an aborted task) must neither run on at the server nor
+//! occupy its place on the connection for ever. So a channel that is dropped before the server closed
+//! it is handed to a small task that ends its input, which tells the guard on the server to stop the
+//! command, and waits for the end.
 //!
 //! Closing comes last and is no substitute for that: sshd goes on counting a closed channel among
 //! its `MaxSessions` until the command has ended, and russh tells nobody of the answer to a close.
@@ -16,19 +16,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::guard::END_LIMIT;
 
-/// How far a command has come, as the server told.
+/// How far a command has come, according to the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It runs, for all we know.
+    /// It runs, as far as we know.
     Running,
     /// It has ended, but something still holds its output open.
     Ended,
-    /// All is over.
+    /// The channel is closed.
     Closed,
 }
 
 /// A channel, the room it takes, and the life of its connection.
-pub(super) struct Channel {
+pub(super) struct CommandChannel {
     /// `None` only after it was handed to the closing task.
     halves: Option<(ChannelReadHalf, ChannelWriteHalf<Msg>)>,
     room: Option<OwnedSemaphorePermit>,
@@ -37,7 +37,7 @@ pub(super) struct Channel {
     pub(super) closed: CancellationToken,
 }
 
-impl Channel {
+impl CommandChannel {
     pub(super) fn new(
         channel: russh::Channel<Msg>,
         closed: CancellationToken,
@@ -95,7 +95,7 @@ impl Incoming<'_> {
     }
 }
 
-impl Drop for Channel {
+impl Drop for CommandChannel {
     fn drop(&mut self) {
         let (Some((mut read, write)), room) = (self.halves.take(), self.room.take()) else {
             return;
@@ -114,8 +114,8 @@ impl Drop for Channel {
     }
 }
 
-/// Ends a command nobody waits for any more. Reading goes on meanwhile, for the connection hands
-/// out messages in order and would wait for this channel.
+/// Ends a command that nobody waits for any more. Reading goes on meanwhile, because an unread
+/// channel blocks the whole connection.
 async fn finish(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>, state: State) {
     if state == State::Running {
         let end = async {

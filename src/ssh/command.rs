@@ -1,7 +1,7 @@
 //! A remote command as a value: a program, its arguments, environment and directory.
 //!
-//! A shell on the server reads it, so somewhere words have to become a string. That is [`Command::to_shell`], and [`quote`] is the only place in the program where a word is
-//! quoted. Everything variable is an argument, never part of a script: a script is a
+//! A shell on the server reads it, so somewhere words have to become a string: in
+//! [`Command::to_shell`]. [`quote`] is the only place in the program where a word is quoted. Everything variable is an argument, never part of a script: a script is a
 //! `&'static str` of ours ([`Command::script`]) that gets its data as `$1`, `$2`, ….
 //!
 //! sshd accepts environment variables only by its own list (`AcceptEnv`), hence `export`s. A command

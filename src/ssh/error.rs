@@ -31,9 +31,9 @@ pub enum Error {
         #[source]
         cause: Option<Cause>,
     },
-    /// It accepted the connection, perhaps, but was not ready in time.
+    /// Connecting, key exchange and login took too long together.
     #[error(
-        "Server “{server}” at {address} did not answer within {limit:?}. Check that it is up and that sshd, not something else, listens there."
+        "Server “{server}” at {address} did not answer and log us in within {limit:?}. Check that it is up and that sshd, not something else, listens there. If logging in takes longer there, raise connect_timeout under [ssh] in the configuration."
     )]
     ConnectTimeout {
         /// Name of the server.
@@ -42,6 +42,14 @@ pub enum Error {
         address: String,
         /// The limit that passed.
         limit: Duration,
+    },
+    /// The server and we have no algorithm in common.
+    #[error("Server “{server}” and the deployer cannot agree on how to encrypt. {why}")]
+    NoCommonAlgorithm {
+        /// Name of the server.
+        server: String,
+        /// Sentences.
+        why: String,
     },
     /// No host key is pinned for this server.
     #[error(
@@ -66,9 +74,7 @@ pub enum Error {
         found: String,
     },
     /// The server accepted none of our keys.
-    #[error(
-        "Server “{server}” refused every key for user “{user}” ({tried}). Put the deployer's public key into that user's ~/.ssh/authorized_keys."
-    )]
+    #[error("Server “{server}” refused every key for user “{user}” ({tried}). {advice}")]
     KeyRefused {
         /// Name of the server.
         server: String,
@@ -76,6 +82,24 @@ pub enum Error {
         user: String,
         /// Which keys were offered.
         tried: String,
+        /// What to do, as a sentence.
+        advice: String,
+    },
+    /// The server accepted a key of ours and wants more.
+    #[error(
+        "Server “{server}” accepted {accepted} for user “{user}”, but demands more ({methods}), and the deployer has nothing but its keys ({tried}). Name another key under [ssh] in the configuration, or let that user log in with one key there (AuthenticationMethods publickey, within “Match User {user}”)."
+    )]
+    MoreDemanded {
+        /// Name of the server.
+        server: String,
+        /// Remote user.
+        user: String,
+        /// The keys that it accepted.
+        accepted: String,
+        /// Which keys were offered.
+        tried: String,
+        /// How it would let us continue.
+        methods: String,
     },
     /// A private key of ours cannot be used.
     #[error("The private key {path} cannot be used: {reason}.", path = path.display())]
@@ -115,7 +139,7 @@ pub enum Error {
     },
     /// The server holds the connection but does not open a channel.
     #[error(
-        "Server “{server}” is connected but did not begin what it was asked for within {limit:?}. Look whether it is overloaded, and try again."
+        "Server “{server}” is connected but did not begin what it was asked for within {limit:?}. Look whether it is overloaded, and try again. If a session takes longer to open there (PAM), raise open_timeout under [ssh] in the configuration."
     )]
     ChannelTimeout {
         /// Name of the server.
@@ -123,7 +147,7 @@ pub enum Error {
         /// The limit that passed.
         limit: Duration,
     },
-    /// The server's sshd makes no connections for us.
+    /// The server's sshd does not forward connections.
     #[error(
         "Server “{server}” does not let us reach {to} through its sshd. Allow it there (AllowTcpForwarding, PermitOpen, and no “restrict” beside the deployer's key), or let the deployer ask the server's address itself."
     )]
@@ -133,7 +157,7 @@ pub enum Error {
         /// Host and port, as seen from there.
         to: String,
     },
-    /// The server's sshd got no connection.
+    /// The server's sshd could not connect.
     #[error("Nothing accepts connections at {to} on server “{server}”.")]
     ForwardFailed {
         /// Name of the server.

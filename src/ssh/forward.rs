@@ -1,8 +1,8 @@
 //! A TCP connection from a server to one of its own ports, carried by its SSH connection.
 //!
-//! It is a channel of the kept connection like a command's, takes room there like one, and gives
-//! it back when it is dropped. Nothing has to be installed on the server for it; sshd connects.
-//! So what listens on the server's loopback only can be asked too.
+//! It is a channel of the kept connection, counts towards the same limit as commands, and is closed
+//! when it is dropped. sshd makes the connection, so nothing has to be installed on the server, and
+//! what listens only on its loopback can be reached too.
 
 use std::io;
 use std::pin::Pin;

@@ -50,13 +50,13 @@ const WATCH: &str = r#"exec 3<&0 </dev/null
 exec 3<&-
 "#;
 
-/// What the server prints right before a command's own output: until then it is the login shell and
-/// the profile that speak.
+/// Printed right before a command's own output; what comes earlier is from the login shell and its
+/// profile.
 #[derive(Debug, Clone)]
 pub(super) struct Mark(String);
 
 impl Mark {
-    /// One that nobody has printed before.
+    /// A new random mark.
     pub(super) fn new() -> Self {
         Self(format!("deployer-{:032x}", rand::random::<u128>()))
     }
@@ -85,7 +85,7 @@ pub(super) fn guarded(command: &Command, mark: &Mark) -> Program {
 /// `command` without a guard: what follows in its input is its own.
 pub(super) fn unguarded(command: &Command, mark: &Mark) -> Program {
     let input = program(command, mark, "");
-    // No shell reads anything into these quotes: there is no “!”, backslash or newline in them.
+    // Safe in every shell: between these quotes is no “!”, backslash or newline.
     let line = format!("exec /bin/sh -c 'eval \"$(head -c {})\"'", input.len());
     Program {
         line: line.into_bytes(),

@@ -82,7 +82,7 @@ impl client::Handler for ConnectionHandler {
     }
 }
 
-/// However the connection's task ends, those who wait for it learn of it.
+/// Tells waiting commands that the connection has ended, however it ended.
 impl Drop for ConnectionHandler {
     fn drop(&mut self) {
         self.closed.cancel();

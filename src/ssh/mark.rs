@@ -1,4 +1,4 @@
-//! Telling what a command prints from what the login shell printed before it.
+//! Separates the output of a command from what the login shell prints before it.
 
 use bytes::{Bytes, BytesMut};
 
@@ -29,10 +29,10 @@ impl<'a, O: Output> AfterMark<'a, O> {
         }
     }
 
-    /// How a command ended that was really run.
+    /// How the command ended, if it was run at all.
     ///
     /// # Errors
-    /// [`Error::NotRun`] when the mark never came, with what came instead.
+    /// [`Error::NotRun`] with what was printed instead, when the mark never came.
     pub(super) fn demand(self, exit: Exit, server: &str) -> Result<Exit, Error> {
         let Some(before) = self.before else {
             return Ok(exit);
@@ -61,7 +61,7 @@ impl<O: Output> Output for AfterMark<'_, O> {
                 self.output.stdout(rest).await;
             }
         } else if before.len() > GREETING_LIMIT {
-            // The mark itself may have come in part.
+            // The last bytes may be the beginning of the mark.
             let _ = before.split_to(before.len() - self.mark.len());
         }
     }

@@ -1,6 +1,6 @@
 //! Commands on other hosts, over SSH.
 //!
-//! A [`Pool`] keeps one connection per server, user and pinned host key, and hands out
+//! A [`Connections`] keeps one connection per server, user and pinned host key, and hands out
 //! [`Session`]s; a session runs [`Command`]s, each on a channel of its own, and streams what they
 //! print into an [`Output`]. Building a command ([`command`]) and running one ([`run`]) are
 //! different places, so that “what would we run” is a comparison of strings.
@@ -18,7 +18,6 @@
 mod auth;
 mod channel;
 pub mod command;
-
 mod connect;
 pub mod endpoint;
 pub mod error;
@@ -37,7 +36,7 @@ pub use endpoint::{Endpoint, Options};
 pub use error::Error;
 pub use forward::Forward;
 pub use output::{Exit, Output};
-pub use pool::{Pool, Session};
+pub use pool::{Connections, Session};
 pub use run::{Captured, Run, Stdin};
 
 #[cfg(test)]

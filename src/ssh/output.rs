@@ -1,4 +1,4 @@
-//! What comes of a command: what it prints, and how it ends.
+//! What a command prints, and how it ends.
 
 pub use crate::process::Output;
 

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::Channel;
+use super::channel::CommandChannel;
 use super::connect::connect;
 use super::handler::ConnectionHandler;
 use super::{Endpoint, Error, Options};
@@ -35,7 +35,7 @@ const REFUSAL_DELAYS: &[Duration] = &[
     Duration::from_millis(1000),
 ];
 
-/// Where a forwarded connection is said to come from. Servers write it into their logs.
+/// The origin that we give for forwarded connections; servers write it into their logs.
 const ORIGIN: (&str, u32) = ("127.0.0.1", 0);
 
 /// Saying goodbye is a courtesy; nobody waits longer for it.
@@ -43,7 +43,7 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All connections of this process; cheap to clone.
 #[derive(Clone)]
-pub struct Pool {
+pub struct Connections {
     shared: Arc<Shared>,
 }
 
@@ -76,8 +76,8 @@ pub struct Session {
     endpoint: Arc<Endpoint>,
 }
 
-impl Pool {
-    /// An empty pool.
+impl Connections {
+    /// No connection yet.
     pub fn new(options: Options) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -88,7 +88,7 @@ impl Pool {
         }
     }
 
-    /// Connects to `endpoint`, or finds the connection that stands already.
+    /// Connects to `endpoint`, or finds the existing connection.
     ///
     /// # Errors
     /// Everything about reaching the server, its host key and our keys.
@@ -101,7 +101,7 @@ impl Pool {
         Ok(session)
     }
 
-    /// Closes every connection; what still runs on them is ended. The pool stays usable.
+    /// Closes every connection and ends what runs on them. New ones can be made afterwards.
     pub async fn shutdown(&self) {
         let slots: Vec<_> = self.shared.slots.lock().drain().map(|(_, slot)| slot).collect();
         let goodbyes = slots.iter().map(|slot| async {
@@ -112,7 +112,7 @@ impl Pool {
         futures_util::future::join_all(goodbyes).await;
     }
 
-    /// How many connections stand at this moment.
+    /// How many connections are open now.
     pub fn connections(&self) -> usize {
         let slots = self.shared.slots.lock();
         let alive = |slot: &&Arc<Slot>| {
@@ -124,9 +124,9 @@ impl Pool {
     }
 }
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
+        f.debug_struct("Connections")
             .field("options", &self.shared.options)
             .finish_non_exhaustive()
     }
@@ -138,7 +138,7 @@ impl Session {
         &self.endpoint
     }
 
-    /// The connection that stands, or a new one.
+    /// The open connection, or a new one.
     async fn connection(&self) -> Result<Arc<Connection>, Error> {
         let slot = self.shared.slot(&self.endpoint);
         let mut place = slot.connection.lock().await;
@@ -177,9 +177,9 @@ impl Session {
     }
 
     /// A fresh channel for a command.
-    pub(super) async fn channel(&self) -> Result<Channel, Error> {
+    pub(super) async fn channel(&self) -> Result<CommandChannel, Error> {
         let opened = self.open(&Opening::Session).await?;
-        Ok(Channel::new(opened.channel, opened.closed, opened.room))
+        Ok(CommandChannel::new(opened.channel, opened.closed, opened.room))
     }
 }
 
@@ -285,7 +285,7 @@ impl Connection {
                 server,
                 cause: Some(error.into()),
             }),
-            // Not tried again: whoever waits has waited long enough.
+            // Not tried again: the caller has waited long enough.
             Err(_) => Err(Error::ChannelTimeout {
                 server,
                 limit: self.open_timeout,

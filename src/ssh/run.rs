@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Channel, Incoming};
+use super::channel::{CommandChannel, Incoming};
 use super::guard::{END_LIMIT, Mark, guarded, unguarded};
 use super::mark::AfterMark;
 use super::output::{Exit, Output};
@@ -41,9 +41,9 @@ pub enum Stdin {
     Empty,
     /// These bytes, then end of file. Such a command is not guarded: it is ended by its input.
     Bytes(Bytes),
-    /// What can be read here, then end of file. Not guarded either. When reading fails, and when
-    /// it is cancelled or out of time, the command sees an early end of file: its input has to be
-    /// such that a part is not taken for the whole.
+    /// What can be read here, then end of file. Not guarded either. When reading fails and when the
+    /// command is cancelled or times out, it sees an early end of file: the input needs a mark at its
+    /// end, so that a part is not taken for the whole.
     Reader(Box<dyn AsyncRead + Send + Unpin>),
 }
 
@@ -161,7 +161,7 @@ impl Session {
     ///
     /// Starting goes on in a task of its own: dropped half-way, an opened channel would belong to
     /// nobody and stay open for the life of the connection.
-    async fn start_or(&self, line: Vec<u8>, stop: &Stop<'_>) -> Result<Channel, Error> {
+    async fn start_or(&self, line: Vec<u8>, stop: &Stop<'_>) -> Result<CommandChannel, Error> {
         let wanted = CancellationToken::new();
         let _unwanted_at_the_latest_when_dropped = wanted.clone().drop_guard();
         let starting = tokio::spawn(self.clone().start(line, wanted));
@@ -172,7 +172,7 @@ impl Session {
         }
     }
 
-    async fn start(self, line: Vec<u8>, unwanted: CancellationToken) -> Result<Channel, Error> {
+    async fn start(self, line: Vec<u8>, unwanted: CancellationToken) -> Result<CommandChannel, Error> {
         let mut channel = self.channel().await?;
         if unwanted.is_cancelled() {
             return Err(self.lost());

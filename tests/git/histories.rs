@@ -40,7 +40,6 @@ async fn a_commit_is_found_by_branch_or_hash_and_by_nothing_else() {
         "main~0",
         "@{0}",
         ":/Title",
-        "refs/heads/main",
         "main:",
         "abc",
         "zzzz",
@@ -84,7 +83,7 @@ async fn branches_come_newest_first() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf8_is_shown_with_replacements() {
+async fn text_that_is_not_utf8_is_read_as_latin_1() {
     let origin = Origin::new();
     let input = b"commit refs/heads/main\nauthor M\xfcller <m\xfc@example.com> 1700000000 +0000\n\
                   committer X <x@example.com> 1700000000 +0000\ndata 5\nGr\xfc\xdfe\n";
@@ -93,7 +92,7 @@ async fn text_that_is_not_utf8_is_shown_with_replacements() {
     let commit = mirror.resolve("main").await.unwrap();
     assert_eq!(
         (commit.author.as_str(), commit.title.as_str()),
-        ("M\u{fffd}ller", "Gr\u{fffd}\u{fffd}e")
+        ("Müller", "Grüße")
     );
 }
 
@@ -226,4 +225,54 @@ async fn a_range_of_commits_is_what_the_other_side_lacks() {
     assert_eq!(mirror.ahead_behind(&three, &side).await.unwrap(), (2, 1));
     assert!(mirror.contains(&main_branch(), &base).await.unwrap());
     assert!(!mirror.contains(&main_branch(), &side).await.unwrap());
+}
+
+#[tokio::test]
+async fn commits_in_latin_1_read_as_they_were_written() {
+    let mut origin = Origin::new();
+    origin.write("file", "x");
+    origin.commit("one");
+    let raw = origin.git(&["cat-file", "commit", "HEAD"]);
+    let raw = raw
+        .replace("Ada <", "Andr\u{e9} <")
+        .replace("\n\none", "\nencoding ISO-8859-1\n\nCaf\u{e9}\n");
+    let latin: Vec<u8> = raw.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let id = origin.git_with(&["hash-object", "-t", "commit", "-w", "--stdin"], &latin);
+    origin.git(&["update-ref", "refs/heads/main", &id]);
+    let mirror = origin.fetched().await;
+    let commit = mirror.resolve("main").await.unwrap();
+    assert_eq!((commit.title.as_str(), commit.author.as_str()), ("Café", "André"));
+}
+
+#[tokio::test]
+async fn a_branch_and_a_tag_of_one_name_are_told_apart_by_their_whole_names() {
+    let mut origin = Origin::new();
+    origin.write("file", "1");
+    let first = origin.commit("one");
+    origin.git(&["tag", "-a", "v1", "-m", "v1"]);
+    origin.write("file", "2");
+    let second = origin.commit("two");
+    origin.git(&["branch", "v1"]);
+    let mirror = origin.fetched().await;
+    for (text, expected) in [
+        ("v1", &second),
+        ("refs/heads/v1", &second),
+        ("refs/tags/v1", &first),
+    ] {
+        let found = mirror.resolve(text).await.map(|commit| commit.id.to_string());
+        assert_eq!(
+            found.map_err(|error| error.to_string()).as_ref(),
+            Ok(expected),
+            "{text}"
+        );
+    }
+    for missing in [
+        "refs/tags/v2",
+        "refs/heads/",
+        "refs/deployed/v1",
+        "refs/tags/abcd",
+    ] {
+        let found = mirror.resolve(missing).await;
+        assert!(matches!(found, Err(Error::NotFound(_))), "{missing}: {found:?}");
+    }
 }

@@ -11,6 +11,8 @@ mod diffs;
 mod exports;
 mod fetches;
 mod histories;
+mod hostile;
+mod hosts;
 mod https;
 pub mod support;
 mod sweeping;

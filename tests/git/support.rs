@@ -152,6 +152,40 @@ pub struct Sshd {
 
 impl Sshd {
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, |_| String::new())
+    }
+
+    /// One that shows a certificate for `principal`, signed by the key `authority` beside its own.
+    pub fn start_with_certificate(dir: &Path, principal: &str, validity: &str) -> Self {
+        Self::start_with(dir, |dir| {
+            for arguments in [
+                vec!["-t", "ed25519", "-N", "", "-f", "authority"],
+                vec![
+                    "-s",
+                    "authority",
+                    "-I",
+                    "host",
+                    "-h",
+                    "-n",
+                    principal,
+                    "-V",
+                    validity,
+                    "host.pub",
+                ],
+            ] {
+                let made = Command::new("ssh-keygen")
+                    .arg("-q")
+                    .args(arguments)
+                    .current_dir(dir)
+                    .status();
+                assert!(made.unwrap().success());
+            }
+            format!("HostCertificate {}/host-cert.pub\n", dir.display())
+        })
+    }
+
+    /// With further lines in its configuration, made when its keys are there.
+    fn start_with(dir: &Path, lines: impl FnOnce(&Path) -> String) -> Self {
         let dir = dir.join("sshd");
         std::fs::create_dir(&dir).unwrap();
         for (kind, name) in [
@@ -180,7 +214,7 @@ impl Sshd {
              AuthorizedKeysFile {path}/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
         );
-        std::fs::write(dir.join("config"), config).unwrap();
+        std::fs::write(dir.join("config"), config + lines(&dir).as_str()).unwrap();
         let mut command = Command::new("/usr/sbin/sshd");
         command
             .args(["-D", "-e", "-f"])

@@ -11,8 +11,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("terminal", &[]),
     ("process", &["domain"]),
     ("http", &["domain"]),
-    ("git", &["domain", "clock", "process", "http"]),
-    ("ssh", &["domain", "clock", "process"]),
+    ("handshake", &[]),
+    ("git", &["domain", "clock", "process", "http", "handshake"]),
+    ("ssh", &["domain", "clock", "process", "handshake"]),
     ("sync", &["domain", "clock", "process", "ssh"]),
     ("balancer", &["domain", "clock", "http"]),
     // A health check asks by HTTP, by TCP or by a command, from here or through a server's sshd.
@@ -72,7 +73,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("askama", &["src/web"]),
     ("casbin", &["src/access"]),
     ("git2", &["src/git", "src/demo"]),
-    ("russh", &["src/ssh", "src/git", "src/demo"]),
+    ("russh", &["src/ssh", "src/git", "src/handshake.rs", "src/demo"]),
     ("clap", &["src/cli", "src/main.rs"]),
     ("anyhow", &["src/main.rs", "tests/", "benches/"]),
 ];

@@ -25,17 +25,13 @@ const EVERY_ROOM: &[(&str, &str)] = &[
 /// Names with several meanings that are not sorted out yet.
 const EXCUSED: &[&str] = &[
     "Balancer",
-    "Branch",
     "Credentials",
     "Entry",
     "Event",
     "Member",
     "Place",
-    "Progress",
     "Slot",
-    "Source",
     "Turn",
-    "Verdict",
 ];
 
 /// Names that more than one file defines, each with those files.

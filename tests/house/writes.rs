@@ -12,6 +12,7 @@ const RECORDED: &[(&str, &str)] = &[
         "the journal of a deployment: phase, plan, pause and the worker's lease",
     ),
     ("jobs", "which instance does a periodic job"),
+    ("leftovers", "what could not be deleted on servers"),
     ("log_chunks", "log lines"),
     ("observations", "what was seen on servers"),
     (

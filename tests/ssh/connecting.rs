@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use deployer::domain::{Error as Public, ErrorKind};
-use deployer::ssh::{Endpoint, Error, Options, Pool, fetch_host_key};
+use deployer::ssh::{Connections, Endpoint, Error, Options, fetch_host_key};
 
 use super::{printed, until};
 use crate::support::sshd::{Sshd, keygen, pinned};
@@ -96,7 +96,7 @@ async fn replacing_the_pinned_key_does_not_reuse_the_old_connection() {
 async fn a_rejected_key_is_named_in_the_error() {
     let sshd = Sshd::start().await;
     let wrong = keygen(sshd.dir(), "wrong", "ed25519");
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         key_files: vec![wrong.clone()],
         ..Options::default()
     });
@@ -112,7 +112,7 @@ async fn the_second_key_is_tried_when_the_first_is_refused() {
     let sshd = Sshd::start().await;
     let wrong = keygen(sshd.dir(), "wrong", "rsa");
     let key_files = vec![wrong, sshd.client_key.clone()];
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         key_files,
         ..Options::default()
     });
@@ -131,7 +131,7 @@ async fn unusable_keys_say_why() {
         (PathBuf::from("/no/such/key"), "cannot be read"),
         (noise, "no private key"),
     ] {
-        let pool = Pool::new(Options {
+        let pool = Connections::new(Options {
             key_files: vec![file],
             ..Options::default()
         });
@@ -154,7 +154,7 @@ async fn the_agent_lends_its_keys_when_no_file_is_accepted() {
             agent_socket: Some(agent.socket.clone()),
             ..Options::default()
         };
-        let pool = Pool::new(options.clone());
+        let pool = Connections::new(options.clone());
         let error = pool.session(&sshd.endpoint()).await.unwrap_err();
         assert!(matches!(error, Error::KeyRefused { .. }), "{error}");
         agent.add(&sshd.client_key);
@@ -165,7 +165,10 @@ async fn the_agent_lends_its_keys_when_no_file_is_accepted() {
         agent_socket: Some("/no/agent".into()),
         ..Options::default()
     };
-    let error = Pool::new(options).session(&sshd.endpoint()).await.unwrap_err();
+    let error = Connections::new(options)
+        .session(&sshd.endpoint())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("ssh-agent does not answer"), "{error}");
 }
 
@@ -217,7 +220,7 @@ impl Drop for Agent {
 #[tokio::test]
 async fn without_any_key_the_error_says_what_to_do() {
     let sshd = Sshd::start().await;
-    let error = Pool::new(Options::default())
+    let error = Connections::new(Options::default())
         .session(&sshd.endpoint())
         .await
         .unwrap_err();
@@ -256,7 +259,7 @@ async fn a_listener_that_never_speaks_runs_into_the_limit() {
         ..sshd.endpoint()
     };
     let limit = Duration::from_millis(500);
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         connect_timeout: limit,
         ..sshd.options()
     });
@@ -303,7 +306,7 @@ async fn a_killed_connection_is_replaced_at_the_next_use() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let sshd = Sshd::start().await;
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         idle_timeout: Duration::from_millis(300),
         ..sshd.options()
     });
@@ -330,7 +333,7 @@ async fn many_sessions_at_once_make_one_connection() {
 async fn a_server_that_drops_a_rush_of_connections_sees_no_rush() {
     // From the third waiting login on, sshd drops every newcomer.
     let sshd = Sshd::builder().line("MaxStartups 3:100:3").start().await;
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         max_new_connections: 2,
         ..sshd.options()
     });
@@ -345,7 +348,7 @@ async fn a_server_that_drops_a_rush_of_connections_sees_no_rush() {
 async fn a_server_that_hangs_up_on_newcomers_is_tried_again() {
     // While one logs in, sshd drops everybody else.
     let sshd = Sshd::builder().line("MaxStartups 1:100:1").start().await;
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         max_new_connections: 3,
         ..sshd.options()
     });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use deployer::demo::ssh_server::{DemoServer, Listening, Servers, new_client_key, start};
 use deployer::domain::HostKey;
-use deployer::ssh::{Command, Endpoint, Error, Exit, Options, Pool, Run, Stdin, fetch_host_key};
+use deployer::ssh::{Command, Connections, Endpoint, Error, Exit, Options, Run, Stdin, fetch_host_key};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
@@ -47,8 +47,8 @@ impl Demo {
         }
     }
 
-    fn pool(&self) -> Pool {
-        Pool::new(Options {
+    fn pool(&self) -> Connections {
+        Connections::new(Options {
             key_files: vec![self.key.clone()],
             ..Options::default()
         })
@@ -137,7 +137,7 @@ async fn commands_stream_end_and_signal_as_on_a_real_server() {
 async fn a_stranger_s_key_is_refused() {
     let demo = Demo::start(&["web1"]).await;
     let wrong = keygen(demo.dir.path(), "wrong", "ed25519");
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         key_files: vec![wrong],
         ..Options::default()
     });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use deployer::ssh::{Command, Error, Options, Pool, Run, Session, Stdin};
+use deployer::ssh::{Command, Connections, Error, Options, Run, Session, Stdin};
 use tokio_util::sync::CancellationToken;
 
 use super::{ENOUGH, Seen, printed, sh, until};
@@ -208,7 +208,7 @@ async fn a_deployment_cancelled_before_it_starts_never_starts() {
 #[tokio::test]
 async fn the_channel_limit_of_a_server_is_waited_for_once() {
     let sshd = Sshd::start().await;
-    let pool = Pool::new(Options {
+    let pool = Connections::new(Options {
         open_timeout: Duration::from_millis(400),
         ..sshd.options()
     });

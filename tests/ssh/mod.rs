@@ -1,5 +1,6 @@
 //! The SSH client against a real OpenSSH server.
 
+mod algorithms;
 mod connecting;
 mod demo_server;
 mod ending;
