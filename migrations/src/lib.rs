@@ -20,6 +20,7 @@ mod m20261128_000007_targets;
 mod m20261128_000008_jobs;
 mod m20261128_000010_groups;
 mod m20261128_000011_texts;
+mod m20261128_000012_leftovers;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000008_jobs::Change),
             Box::new(m20261128_000010_groups::Change),
             Box::new(m20261128_000011_texts::Change),
+            Box::new(m20261128_000012_leftovers::Change),
         ]
     }
 }

@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::places::{Known, Place, PlaceServer};
-use crate::domain::{Environment, Error, Instant, Observation, Project, Release, Result, Server};
+use crate::domain::{Environment, Error, Instant, Observation, Project, Result, Server, SyncMethod};
 use crate::ssh::Endpoint;
 use crate::store::jobs::{Applicant, Job};
-use crate::store::{again, environments, observations, projects};
-use crate::sync::{self, Layout, Limits};
+use crate::store::{again, environments, leftovers, observations, projects};
+use crate::sync::{self, Layout, Limits, Looked};
 
 /// How long one server may take; the next round asks again.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -99,18 +99,28 @@ pub async fn look(app: &App) -> Result<()> {
             .map(|(project, environment, server)| async move {
                 observe(app, &project, &environment, &server).await
             });
-    let seen: Vec<Observation> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+    let seen: Vec<(Observation, Option<Vec<String>>)> =
+        stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
     again(|| async {
         let record = app.store.record().await?;
-        for one in &seen {
+        for (one, remains) in &seen {
             observations::put(&record, one).await?;
+            if let Some(remains) = remains {
+                leftovers::put(&record, one.environment_id, one.server_id, remains).await?;
+            }
         }
         record.commit().await
     })
     .await
 }
 
-async fn observe(app: &App, project: &Project, environment: &Environment, server: &Server) -> Observation {
+/// What the server says, and what remains there of old releases where that could be asked.
+async fn observe(
+    app: &App,
+    project: &Project,
+    environment: &Environment,
+    server: &Server,
+) -> (Observation, Option<Vec<String>>) {
     let asked = timeout(PATIENCE, ask(app, project, environment, server)).await;
     let answer = asked.unwrap_or_else(|_| {
         Err(Error::unavailable(format!(
@@ -118,25 +128,22 @@ async fn observe(app: &App, project: &Project, environment: &Environment, server
             PATIENCE.as_secs()
         )))
     });
-    let (release, trouble) = match answer {
-        Ok(release) => (release, String::new()),
-        Err(error) => (None, error.message().to_owned()),
+    let (looked, trouble) = match answer {
+        Ok(looked) => (looked, String::new()),
+        Err(error) => (Looked::default(), error.message().to_owned()),
     };
-    Observation {
+    let has_releases = project.method == SyncMethod::Symlink && trouble.is_empty();
+    let observation = Observation {
         environment_id: environment.id,
         server_id: server.id,
         at: app.now(),
-        release,
+        release: looked.release,
         trouble,
-    }
+    };
+    (observation, has_releases.then_some(looked.remains))
 }
 
-async fn ask(
-    app: &App,
-    project: &Project,
-    environment: &Environment,
-    server: &Server,
-) -> Result<Option<Release>> {
+async fn ask(app: &App, project: &Project, environment: &Environment, server: &Server) -> Result<Looked> {
     let endpoint = Endpoint::of(server, &environment.remote_user);
     let layout = Layout::new(project, environment)?;
     let limits = Limits {
@@ -144,7 +151,7 @@ async fn ask(
         ..Limits::default()
     };
     let session = app.ssh.session(&endpoint).await?;
-    Ok(sync::look(&session, &layout, &limits).await?.release)
+    Ok(sync::look(&session, &layout, &limits).await?)
 }
 
 /// The environments that drift now.

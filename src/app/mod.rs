@@ -37,7 +37,7 @@ use crate::domain::{Action, Actor, Error, Event, Instant, Project, Resource, Res
 use crate::engine::Engine;
 use crate::engine::live::Hub;
 use crate::git::{self, Mirror, Mirrors};
-use crate::ssh::Pool;
+use crate::ssh::Connections;
 use crate::store::Store;
 use crate::store::sessions::SessionRows;
 
@@ -47,7 +47,7 @@ pub struct AppParts {
     pub store: Store,
     pub access: Arc<Access>,
     pub mirrors: Mirrors,
-    pub ssh: Pool,
+    pub ssh: Connections,
     pub engine: Engine,
     pub clock: Clock,
     pub config: Arc<Config>,
@@ -60,7 +60,7 @@ pub struct App {
     store: Store,
     access: Arc<Access>,
     mirrors: Mirrors,
-    ssh: Pool,
+    ssh: Connections,
     engine: Engine,
     clock: Clock,
     config: Arc<Config>,

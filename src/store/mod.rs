@@ -35,6 +35,7 @@ pub mod clusters;
 pub mod deployments;
 pub mod environments;
 pub mod jobs;
+pub mod leftovers;
 pub mod locks;
 pub mod log;
 pub mod observations;

@@ -1,16 +1,16 @@
-//! Putting a release in service, and before that: what is stored has to be in the store.
+//! Putting a release in service, after moving into the store what belongs there.
 //!
-//! Until a path became a stored one it was in the releases, and what an application writes there goes
-//! on being written until the last moment. So it is moved into the store right before the switch, by
-//! one rename, which leaves it the same directory for whoever has it open, with its owner and bits. A
-//! link stays at its place, also for processes of the old release that still run after the switch.
-//! Nothing is deleted: what two places claim is put aside under a name that tells of the deployment.
-//! What cannot be renamed (it is on another file system, or belongs to somebody else) is for a person
-//! to move; going back to an older release never waits for that.
+//! A path that has only just been listed as shared or excluded still lies in the running release,
+//! where the application goes on writing to it. So it is moved into the store right before the
+//! switch, by one rename: processes that have it open keep the same directory, with its owner and
+//! mode. A link stays at the old place for processes of the old release that outlive the switch.
+//! Nothing is deleted: when both the store and the release have the path, one of them is set aside
+//! under a name with the deployment's number. What cannot be renamed (another file system, another
+//! owner) has to be moved by a person; a rollback never waits for that.
 
 use super::error::{Error, Trouble, readable};
 use super::layout::Layout;
-use super::remote::{ACTIVATE, Answer, Limits, ask};
+use super::remote::{ACTIVATE, Limits, ScriptAnswer, ask};
 use crate::domain::DeploymentId;
 use crate::ssh::Session;
 
@@ -37,7 +37,7 @@ pub async fn activate(
     switch(session, layout, release, deployment, "", limits).await
 }
 
-/// Puts an older `release` in service again, also when not everything can be moved into the store.
+/// Puts an older `release` in service again, even when something cannot be moved into the store.
 ///
 /// # Errors
 /// As [`activate`].
@@ -80,7 +80,7 @@ async fn switch(
     })
 }
 
-fn moved(answer: &Answer) -> Vec<String> {
+fn moved(answer: &ScriptAnswer) -> Vec<String> {
     let mut sentences = Vec::new();
     let mut from: Option<(bool, String)> = None;
     for (key, value) in answer.records() {

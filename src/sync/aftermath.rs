@@ -6,13 +6,13 @@ use super::changed::{Changed, Partial, Portion};
 use super::delivery::{Delivery, staging};
 use super::error::readable;
 use super::listing::Path;
-use super::manifest::{Entry, Manifest};
-use super::remote::{AFTERMATH, Answer, Limits, ask};
+use super::manifest::{Manifest, TreeEntry};
+use super::remote::{AFTERMATH, Limits, ScriptAnswer, ask};
 use super::source::Prepared;
 use crate::domain::SyncMethod;
 
-/// Finds out what a failed attempt has changed, and clears away what it left. `None`: all was done, the
-/// tree seen to be right and everything cleared up or about to be.
+/// Finds out what a failed attempt has changed, and clears away what it left. `None` means that the
+/// attempt succeeded after all: the tree was checked and the staging directory is gone or going.
 pub(super) async fn aftermath(
     delivery: &Delivery<'_>,
     root: &str,
@@ -29,7 +29,7 @@ pub(super) async fn aftermath(
     };
     let staging = staging(delivery);
     let args = [root, &staging, layout.target.as_str(), kind, data].map(str::as_bytes);
-    // Of its own time and not to be cancelled: it is what makes the cancelling true.
+    // Has its own time limit and cannot be cancelled: it cleans up after a cancelled attempt.
     let answer = ask(session, AFTERMATH, &args, Limits::cleaning_up()).await;
     Some(match (method, answer) {
         (SyncMethod::Symlink, _) => Changed::OnlyBeside,
@@ -40,7 +40,7 @@ pub(super) async fn aftermath(
     })
 }
 
-fn partly(answer: &Answer, prepared: &Prepared, goal: &Manifest) -> Changed {
+fn partly(answer: &ScriptAnswer, prepared: &Prepared, goal: &Manifest) -> Changed {
     let work = &prepared.work;
     if answer.text("unfinished").is_none() {
         return Changed::Nothing;
@@ -56,12 +56,12 @@ fn partly(answer: &Answer, prepared: &Prepared, goal: &Manifest) -> Changed {
     let leaves = work
         .send
         .iter()
-        .filter(|path| !matches!(entry(path), Some(Entry::Directory { .. })));
-    // Whether one that does not count was there before, nobody knows.
+        .filter(|path| !matches!(entry(path), Some(TreeEntry::Directory { .. })));
+    // Uncounted directories are left out: nobody knows whether they existed before.
     let directories = work
         .directories
         .iter()
-        .filter(|path| matches!(entry(path), Some(Entry::Directory { counted: true, .. })));
+        .filter(|path| matches!(entry(path), Some(TreeEntry::Directory { counted: true, .. })));
     let removals = [&work.clear, &work.delete]
         .into_iter()
         .flat_map(|removal| removal.files.iter().chain(&removal.directories));

@@ -5,8 +5,8 @@ use std::fmt;
 
 /// How many paths a sentence names before it says how many more there are.
 const NAMED_PATHS: usize = 5;
-/// How many lines tell of all that was changed before the last says how many more there would be:
-/// more than anybody reads, and few enough for a log.
+/// The most lines that list changes; the last one then says how many more there are. More than
+/// anybody reads, and few enough for a log.
 const MOST_LINES: usize = 20_000;
 
 /// What had been changed on a server when something went wrong.
@@ -23,7 +23,7 @@ pub enum Changed {
     Unknown,
 }
 
-/// A change of the files in service that came only so far.
+/// A change of the files in service that stopped halfway.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Partial {
     /// Files and links that were put in place.
@@ -36,7 +36,7 @@ pub struct Partial {
     pub removed: Portion,
 }
 
-/// What was done of something.
+/// How much of one kind of work was done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Portion {
     /// The paths that are done.
@@ -46,7 +46,7 @@ pub struct Portion {
 }
 
 impl Changed {
-    /// This, and then what a second try changed, which only had the rest to do.
+    /// Adds what a second attempt changed, which had only the rest to do.
     pub(super) fn and(self, second: Self) -> Self {
         match (self, second) {
             (Self::Partly(first), Self::Partly(second)) => Self::Partly(Box::new(Partial {
@@ -61,7 +61,7 @@ impl Changed {
         }
     }
 
-    /// All that was changed, a line each; the sentence names only some.
+    /// Every change on a line of its own, where the sentence names only some.
     pub fn lines(&self) -> Vec<String> {
         let Self::Partly(partial) = self else {
             return Vec::new();
@@ -81,7 +81,7 @@ impl Changed {
 }
 
 impl Partial {
-    /// Each portion, what its sentence calls things and what its lines begin with.
+    /// Each portion, with the noun for its sentence and the first word of its lines.
     fn all(&self) -> [(&Portion, &'static str, &'static str); 4] {
         [
             (&self.put, "files put in place", "Put in place"),

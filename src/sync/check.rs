@@ -4,8 +4,8 @@ use super::Trust;
 use super::error::{Error, readable};
 use super::inspection::Inspection;
 use super::layout::{Layout, ReleaseData};
-use super::listing::{Found, Listing};
-use super::manifest::{Entry, Manifest};
+use super::listing::{Listed, Listing};
+use super::manifest::{Manifest, TreeEntry};
 use super::remote::{DOUBT, Limits, ask};
 use super::source::list;
 use crate::ssh::Session;
@@ -34,7 +34,7 @@ impl Findings {
         let mut findings = Self::default();
         for (path, entry) in manifest.entries() {
             match (entry, listing.found.get(path)) {
-                (Entry::Directory { counted: false, .. }, _) => {}
+                (TreeEntry::Directory { counted: false, .. }, _) => {}
                 (_, None) => findings.missing.push(readable(path)),
                 (entry, Some(found)) if is_same(entry, found) => findings.right += 1,
                 _ => findings.modified.push(readable(path)),
@@ -49,13 +49,13 @@ impl Findings {
     }
 }
 
-fn is_same(entry: &Entry, found: &Found) -> bool {
+fn is_same(entry: &TreeEntry, found: &Listed) -> bool {
     match (entry, found) {
-        (Entry::Directory { .. }, Found::Directory) => true,
-        (Entry::Symlink(target), Found::Symlink(there)) => target == there,
+        (TreeEntry::Directory { .. }, Listed::Directory) => true,
+        (TreeEntry::Symlink(target), Listed::Symlink(there)) => target == there,
         (
-            Entry::File { mode, hash, .. },
-            Found::File {
+            TreeEntry::File { mode, hash, .. },
+            Listed::File {
                 mode: bits,
                 hash: Some(there),
                 ..
@@ -83,9 +83,8 @@ pub async fn full_check(
     Ok(Findings::between(&listing, manifest))
 }
 
-/// Notes on a server that its files are not what their sizes and times say, so that the next
-/// deployment believes neither. Does nothing where somebody is deploying, or
-/// has deployed since `inspection`.
+/// Notes on a server that sizes and times there cannot be trusted, so that the next deployment
+/// compares contents. Does nothing while somebody deploys there or has deployed since `inspection`.
 ///
 /// # Errors
 /// [`Error::Server`] when it cannot be noted.

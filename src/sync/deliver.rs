@@ -1,24 +1,23 @@
 //! Putting the tree on one server.
 //!
-//! A walk over a big tree costs a server more than all else, so there is one: the digest of what
-//! stands there afterwards. What stood there before is what its marker claims. Should that not have
-//! been true, because somebody changed files there, then the digest comes out wrong, the tree is
-//! listed, and what is still missing is sent as well.
+//! Walking a big tree costs a server more than everything else, so it is walked once, for the
+//! digest at the end. What was there before is taken from its marker. If somebody has changed files
+//! since, the digest comes out wrong; then the tree is listed and what is still missing is sent too.
 //!
-//! Two commands after the inspection: one takes the pack into a staging directory, and has changed
-//! nothing that anybody sees; the other puts it in place and answers with the digest it reached.
-//! They are two because a command that reads its input cannot be ended as a whole group, and it is
-//! the second that must not go on when it was cancelled.
+//! Two commands follow the inspection. The first unpacks into a staging directory, which nobody
+//! sees; the second puts the files in place and answers with the digest it reached. They are two
+//! because a command that reads its input cannot be ended as a whole process group, and the second
+//! must stop when it is cancelled.
 
 use super::aftermath::aftermath;
 use super::changed::Changed;
-use super::delivery::{Delivery, Progress, staging};
+use super::delivery::{Delivery, DeliveryProgress, staging};
 use super::difference::{Difference, parent};
 use super::digest::Digest;
 use super::error::{Error, Trouble, readable};
 use super::listing::Path;
 use super::remote::{APPLY, MARK, STAGE, ask};
-use super::source::{Prepared, Source, Start};
+use super::source::{Prepared, Start, TreeSource};
 use crate::domain::SyncMethod;
 
 /// What was done on a server.
@@ -40,15 +39,14 @@ pub struct Delivered {
     pub previous: Option<String>,
     /// The digest that the server answered with.
     pub digest: Digest,
-    /// What is there against the manifest because it could not be removed. The next deployment tries
-    /// again.
+    /// What is not in the manifest but could not be removed. The next deployment tries again.
     pub left: Vec<String>,
 }
 
-/// What came of one try.
+/// The outcome of one attempt.
 enum Attempt {
     Reached(Delivered),
-    /// The tree there was not what it was taken for.
+    /// The marker was wrong about the tree.
     Missed {
         done: Option<Delivered>,
         changed: Changed,
@@ -56,7 +54,7 @@ enum Attempt {
     },
 }
 
-impl Source {
+impl TreeSource {
     /// Puts the tree on a server: in place, or as a new release beside the running one, which
     /// [`super::activate`] then puts in service. Returns once the server has confirmed that it has
     /// exactly this tree.
@@ -89,7 +87,7 @@ impl Source {
         }
     }
 
-    /// From what the server lists.
+    /// Starts from a fresh listing of the server.
     async fn settle(&self, delivery: &Delivery<'_>) -> Result<Delivered, Error> {
         let (done, changed, stuck) = match self.attempt(delivery, false).await? {
             Attempt::Reached(delivered) => return Ok(delivered),
@@ -99,7 +97,7 @@ impl Source {
         let Some(done) = done.filter(|_| !stuck.is_empty()) else {
             return Err(missed(changed));
         };
-        // Everything may be right but for what could not be removed.
+        // Perhaps only what cannot be removed makes the difference.
         let start = Start::restless();
         match self.mark(delivery, &start, &done.directory, &stuck).await {
             Ok(Attempt::Reached(_)) => Ok(Delivered {
@@ -130,7 +128,7 @@ impl Source {
         let Delivery {
             layout, inspection, ..
         } = *delivery;
-        (delivery.progress)(Progress::Comparing);
+        (delivery.progress)(DeliveryProgress::Comparing);
         let start = self.start(delivery, believe).await?;
         let is_right = layout.method == SyncMethod::InPlace && start.key == Some(self.goal.digest());
         if let (true, Some(root)) = (is_right, &inspection.resolved) {
@@ -146,7 +144,7 @@ impl Source {
                 .holds(prepared.pack.content_bytes, prepared.pack.inodes)?;
         }
         let root = self.stage(delivery, &start, &prepared).await?;
-        (delivery.progress)(Progress::Placing);
+        (delivery.progress)(DeliveryProgress::Placing);
         let applied = self.apply(delivery, &start, &root).await;
         let delivered = self.outcome(delivery, &root, Some(&prepared));
         if let Ok(None) = applied {
@@ -156,9 +154,9 @@ impl Source {
         let after = aftermath(delivery, &root, &data, &prepared, &self.goal).await;
         let changed = match (after, &applied) {
             (Some(changed), _) => changed,
-            // What ended it from outside came too late.
+            // It was cancelled or ran out of time after the work was done.
             (None, Err(Trouble::Connection(_))) => return Ok(Attempt::Reached(delivered)),
-            // It gave up by itself before it began: that is what an earlier try has left.
+            // It failed before it changed anything, so this comes from an earlier attempt.
             (None, _) => Changed::Nothing,
         };
         match applied {
@@ -190,8 +188,7 @@ impl Source {
         }
     }
 
-    /// Writes the markers of a tree that is right already, if it is; what is `stuck` there does not
-    /// count.
+    /// Writes the markers if the tree is right already, not counting what is `stuck`.
     async fn mark(
         &self,
         delivery: &Delivery<'_>,
@@ -235,7 +232,7 @@ impl Source {
             ..
         } = *delivery;
         let pack = &prepared.pack;
-        (delivery.progress)(Progress::Sending {
+        (delivery.progress)(DeliveryProgress::Sending {
             files: pack.files,
             bytes: pack.wire_bytes,
         });
@@ -264,7 +261,8 @@ impl Source {
         }
     }
 
-    /// `None` when the tree there is the right one afterwards; otherwise what could not be removed.
+    /// Puts the staged files in place. `None` when the tree is right afterwards; otherwise what could
+    /// not be removed.
     async fn apply(
         &self,
         delivery: &Delivery<'_>,

@@ -1,4 +1,4 @@
-//! One delivery as a value: where it goes, and who follows it.
+//! One delivery as a value: which server, what, where, and how far it has come.
 
 use super::Trust;
 use super::inspection::Inspection;
@@ -9,7 +9,7 @@ use crate::ssh::Session;
 
 /// How far a delivery is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum DeliveryProgress {
     /// The tree there is known; the difference is being made.
     Comparing,
     /// It is being sent.
@@ -37,8 +37,8 @@ pub struct Delivery<'a> {
     pub trust: Trust,
     /// How long it may take, and what ends it.
     pub limits: &'a Limits,
-    /// Is told how far it is.
-    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+    /// Called at each new stage.
+    pub progress: &'a (dyn Fn(DeliveryProgress) + Send + Sync),
 }
 
 /// The name of its staging directory.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::listing::{Found, Listing, Path, mtime_text};
-use super::manifest::{Entry, Manifest};
+use super::listing::{Listed, Listing, Path, mtime_text};
+use super::manifest::{Manifest, TreeEntry};
 
 /// The work, in the order in which it is done there: `clear`, put in place `send`, `modes`,
 /// `delete`.
@@ -11,17 +11,17 @@ use super::manifest::{Entry, Manifest};
 pub struct Difference {
     /// Entries of the manifest that are sent: files, links and missing directories.
     pub send: Vec<Path>,
-    /// Those of them that take the place of something of another kind, or are links where links
-    /// were: what only a rename of their own does at once.
+    /// The entries of `send` that replace something of another kind, or replace a link by a link:
+    /// only a rename of their own does that atomically.
     pub swap: BTreeSet<Path>,
-    /// Directories among them that are missing with all that is in them; those inside one are not
-    /// named.
+    /// The directories of `send` that are missing on the server; those inside a missing one are not
+    /// listed.
     pub directories: Vec<Path>,
     /// What is in the way of a file that replaces a directory.
     pub clear: Removal,
     /// Files that need nothing but other permission bits, by those bits.
     pub modes: BTreeMap<u32, Vec<Path>>,
-    /// What the manifest does not have.
+    /// What is on the server but not in the manifest.
     pub delete: Removal,
 }
 
@@ -43,20 +43,23 @@ impl Difference {
             let found = start.found.get(path);
             if !is_same(entry, found) {
                 work.send.push(path.clone());
-                let is_directory = matches!(entry, Entry::Directory { .. });
-                if is_directory && found != Some(&Found::Directory) {
+                let is_directory = matches!(entry, TreeEntry::Directory { .. });
+                if is_directory && found != Some(&Listed::Directory) {
                     if !parent(path).is_some_and(|above| missing.contains(above)) {
                         work.directories.push(path.clone());
                     }
                     missing.insert(path.as_slice());
                 }
-                let both_files = matches!((entry, found), (Entry::File { .. }, Some(Found::File { .. })));
+                let both_files = matches!(
+                    (entry, found),
+                    (TreeEntry::File { .. }, Some(Listed::File { .. }))
+                );
                 if !is_directory && found.is_some() && !both_files {
                     work.swap.insert(path.clone());
                 }
                 continue;
             }
-            if let (Entry::File { mode, .. }, Some(Found::File { mode: there, .. })) = (entry, found)
+            if let (TreeEntry::File { mode, .. }, Some(Listed::File { mode: there, .. })) = (entry, found)
                 && mode != there
             {
                 work.modes.entry(*mode).or_default().push(path.clone());
@@ -64,8 +67,8 @@ impl Difference {
         }
         for (path, found) in &start.found {
             let wanted = goal.entries().get(path);
-            let is_directory = *found == Found::Directory;
-            let blocks = is_directory && wanted.is_some_and(|e| !matches!(e, Entry::Directory { .. }));
+            let is_directory = *found == Listed::Directory;
+            let blocks = is_directory && wanted.is_some_and(|e| !matches!(e, TreeEntry::Directory { .. }));
             let removal = match wanted {
                 // Anything else that stands in the way is replaced as it is met.
                 Some(_) if !blocks => continue,
@@ -100,18 +103,18 @@ impl Difference {
     }
 }
 
-/// Whether the content there is the wanted one; permission bits aside. Where both hashes are
-/// known they decide along with the time, so that the tree's digest comes out right.
-fn is_same(entry: &Entry, found: Option<&Found>) -> bool {
+/// Whether the content is the same, whatever the permission bits. Where both hashes are known they
+/// have to match as well as the time, since the time is part of the tree's digest.
+fn is_same(entry: &TreeEntry, found: Option<&Listed>) -> bool {
     match (entry, found) {
-        // Whether one that does not count exists is not listed; sending it is harmless.
-        (Entry::Directory { counted, .. }, Some(Found::Directory)) => *counted,
-        (Entry::Symlink(target), Some(Found::Symlink(there))) => target == there,
+        // Uncounted directories are not listed; sending one that exists is harmless.
+        (TreeEntry::Directory { counted, .. }, Some(Listed::Directory)) => *counted,
+        (TreeEntry::Symlink(target), Some(Listed::Symlink(there))) => target == there,
         (
-            Entry::File {
+            TreeEntry::File {
                 size, mtime, hash, ..
             },
-            Some(Found::File {
+            Some(Listed::File {
                 size: there,
                 mtime: then,
                 hash: known,
@@ -133,7 +136,7 @@ fn below_a_leaf(path: &[u8], goal: &Manifest) -> bool {
     let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     slashes
         .filter_map(|(at, _)| goal.entries().get(&path[..at]))
-        .any(|entry| !matches!(entry, Entry::Directory { .. }))
+        .any(|entry| !matches!(entry, TreeEntry::Directory { .. }))
 }
 
 #[cfg(test)]
@@ -141,9 +144,9 @@ mod tests {
     use super::super::Digest;
     use super::*;
 
-    fn file(content: &str, mtime: u64, mode: u32) -> Entry {
+    fn file(content: &str, mtime: u64, mode: u32) -> TreeEntry {
         let hash = Digest::of(content.as_bytes());
-        Entry::File {
+        TreeEntry::File {
             mode,
             size: content.len() as u64,
             mtime,
@@ -151,7 +154,7 @@ mod tests {
         }
     }
 
-    fn manifest(entries: &[(&str, Entry)]) -> Manifest {
+    fn manifest(entries: &[(&str, TreeEntry)]) -> Manifest {
         Manifest::new(
             entries
                 .iter()
@@ -164,7 +167,7 @@ mod tests {
         paths.iter().map(|p| std::str::from_utf8(p).unwrap()).collect()
     }
 
-    const DIRECTORY: Entry = Entry::Directory {
+    const DIRECTORY: TreeEntry = TreeEntry::Directory {
         mode: 0o755,
         counted: true,
     };
@@ -174,7 +177,7 @@ mod tests {
         let tree = manifest(&[
             ("d", DIRECTORY),
             ("d/f", file("x", 1, 0o644)),
-            ("l", Entry::Symlink(b"d".to_vec())),
+            ("l", TreeEntry::Symlink(b"d".to_vec())),
         ]);
         assert!(Difference::between(&tree.listing(), &tree).is_empty());
     }
@@ -226,7 +229,7 @@ mod tests {
         let goal = manifest(&[("f", file("y", 1, 0o644))]);
         assert_eq!(paths(&Difference::between(&start.listing(), &goal).send), ["f"]);
         let mut unknown = start.listing();
-        if let Some(Found::File { hash, .. }) = unknown.found.get_mut(&b"f"[..]) {
+        if let Some(Listed::File { hash, .. }) = unknown.found.get_mut(&b"f"[..]) {
             *hash = None;
         }
         assert!(Difference::between(&unknown, &goal).is_empty());

@@ -31,7 +31,7 @@ pub enum Error {
         "The files to send could not be packed on the deployer's host: {0}. Is its disk full? Nothing was changed on the server."
     )]
     Spool(#[source] io::Error),
-    /// A fault of ours.
+    /// A bug of ours.
     #[error("Something went wrong here while a tree was read. The log of the deployer says what.")]
     Task(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A server did not do its part.
@@ -98,38 +98,28 @@ pub enum Trouble {
     #[error(
         "“{target}” on the server is not a symbolic link but this project is deployed by switching one. Move it away (mv {target} {target}.old) and deploy again, or choose the in-place method."
     )]
-    NotALink {
-        /// The target.
-        target: String,
-    },
+    NotALink { target: String },
     /// The in-place method found a release of the symlink method.
     #[error(
         "“{target}” on the server leads into a release of the symlink method, which must not be changed in place. Remove the link, or choose the symlink method."
     )]
-    LinkToRelease {
-        /// The target.
-        target: String,
-    },
+    LinkToRelease { target: String },
     /// There is a file where the target directory should be.
     #[error(
         "“{target}” on the server is neither a directory nor a link to one. Move it away and deploy again."
     )]
-    NotADirectory {
-        /// The target.
-        target: String,
-    },
+    NotADirectory { target: String },
     /// There are files in the target directory and no marker: nobody has deployed there.
     #[error(
         "“{target}” on the server holds what no deployment put there ({}), and deploying would delete it. Move it away, list it under excluded paths, or put an empty file .git_release beside it to say that it may be replaced.",
         some(names)
     )]
     NotOurs {
-        /// The target.
         target: String,
         /// What is in it.
         names: Vec<String>,
     },
-    /// What the running release has at a stored path is not where it could be renamed into the store.
+    /// A stored path of the running release cannot be renamed into the store.
     #[error(
         "What the running release has at an excluded or shared path belongs into the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, run “{command}” on the server as root, and deploy again."
     )]
@@ -195,7 +185,7 @@ impl Error {
         }
     }
 
-    /// Says what had been done.
+    /// Adds what had been changed by then.
     pub(super) fn after(self, changed: Changed) -> Self {
         match self {
             Self::Server { trouble, .. } => Self::Server { trouble, changed },
@@ -210,7 +200,7 @@ impl From<ssh::Error> for Trouble {
     }
 }
 
-/// Trouble before anything was done.
+/// Converts trouble that came before anything was changed.
 impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         Self::Server {
@@ -221,7 +211,7 @@ impl From<Trouble> for Error {
 }
 
 impl Trouble {
-    /// Reads the complaint of a script that refused: the word it gave, and what its tools said.
+    /// Reads why a script gave up: the word it answered with, and what its tools printed.
     pub(super) fn from_script(word: &str, stderr: &str) -> Self {
         let detail = last_line(stderr);
         let says = |phrases: &[&str]| {
@@ -243,7 +233,7 @@ impl Trouble {
         if let Some(tools) = says(&["command not found", ": not found", "unrecognized: -printf"]) {
             return Self::MissingTool { tools };
         }
-        // A file of the release before that cannot be read is sent instead.
+        // A previous release that cannot be read is no reason to stop: its files are sent instead.
         if let Some(detail) = says(&["Permission denied", "Operation not permitted"])
             && word != "copy"
         {
@@ -299,8 +289,8 @@ impl From<Error> for domain::Error {
     }
 }
 
-/// A path for people: whatever is odd in it is escaped, as are characters that change how the rest
-/// reads. Bytes that are no UTF-8 make all that is not ASCII odd.
+/// A path for people. Control characters, backslashes and characters that reverse the direction of
+/// text are escaped; in a path that is not UTF-8, so is everything that is not ASCII.
 pub(super) fn readable(path: &[u8]) -> String {
     let Ok(text) = std::str::from_utf8(path) else {
         let escaped = path.escape_ascii().to_string();

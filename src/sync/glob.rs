@@ -16,7 +16,8 @@ pub fn escaped(glob: &[u8]) -> String {
     String::from_utf8_lossy(&regex).into_owned()
 }
 
-/// The expression for `path` alone. A byte that no text has is written as any byte.
+/// An expression that matches `path`. A byte that cannot stand in a text argument is matched by any
+/// byte.
 pub fn literal(path: &[u8]) -> String {
     let mut regex = String::new();
     for byte in path {
@@ -36,7 +37,7 @@ pub fn literal(path: &[u8]) -> String {
 /// Whether a whole name is one that `glob` means.
 pub fn glob_matches(glob: &[u8], name: &[u8]) -> bool {
     let (mut g, mut n) = (0, 0);
-    // Where to take up again after the last star: its place, and how far it reaches.
+    // Where to try again when the rest does not match: the last star, and how much it matches.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         match glob.get(g) {

@@ -1,15 +1,14 @@
 //! Which directories of a server an environment's deployments change, and whether two environments
 //! would change each other's.
 //!
-//! In place, that is the target with all that is in it. With releases it is the link, the
-//! directory of releases beside it and the stores of shared and excluded paths. One directory inside
-//! another is as bad as the same one: whoever owns the outer deletes what is not in its tree. The one
-//! way out is that the outer excludes or shares the path of the inner. With releases no pattern does:
-//! everything that is not stored is left behind by the next switch.
+//! In place, that is the target and everything in it. With releases it is the link, the directory of
+//! releases beside it and the stores of shared and excluded paths. One directory inside another is as
+//! bad as the same one twice: a deployment to the outer deletes what is not in its tree. It is
+//! allowed only when the outer environment excludes or shares the path of the inner one. With
+//! releases a pattern is not enough: the next switch leaves behind everything that is not stored.
 //!
-//! Paths are compared as they are written. Where `~` is only the server knows, so a path in a home
-//! is compared with those of the same user that are written so too, and links that lead from one
-//! directory into another are not seen.
+//! Paths are compared as they are written. Only the server knows where `~` is, so a path with `~` is
+//! compared only with other `~` paths of the same user. Links between directories are not seen.
 
 use super::error::Error;
 use super::layout::Layout;
@@ -43,7 +42,7 @@ pub enum Overlap {
     },
 }
 
-/// A directory that is changed.
+/// A directory that deployments change.
 struct Place {
     path: String,
     role: Role,
@@ -140,7 +139,7 @@ fn below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
 }
 
 impl Overlap {
-    /// How it is and what to do, as a sentence that follows the other environment's name.
+    /// What overlaps and what to do, to follow the other environment's name in a sentence.
     pub fn sentence(&self) -> String {
         match self {
             Self::Same(path) => format!(
@@ -250,7 +249,7 @@ mod tests {
         assert_eq!(excluding.overlap(&inner), None);
         excluding.layout.rules = rules("apps/*");
         assert!(excluding.overlap(&inner).is_some(), "a pattern is not kept");
-        // Its releases would still lie in the open.
+        // Excluding the link would still leave its releases unprotected.
         let linked = releases("api", "/srv/shop/apps/api");
         assert!(
             outer(SyncMethod::InPlace, &["apps/api"])

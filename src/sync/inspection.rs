@@ -4,7 +4,7 @@ use super::digest::Digest;
 use super::error::{Error, Trouble, readable};
 use super::layout::{Layout, ReleaseData};
 use super::release::Looked;
-use super::remote::{Answer, INSPECT, Limits, SURVEY, TOOLS, ask};
+use super::remote::{INSPECT, Limits, SURVEY, ScriptAnswer, TOOLS, ask};
 use super::rules::EXTRA_MARKER;
 use crate::domain::release::MARKER;
 use crate::domain::{Release, SyncMethod};
@@ -46,7 +46,6 @@ pub struct Inspection {
 pub enum TargetKind {
     /// Nothing yet.
     Missing,
-    /// A directory.
     Directory,
     /// A symbolic link.
     Link,
@@ -54,7 +53,7 @@ pub enum TargetKind {
     Other,
 }
 
-/// Room on a file system. Where it keeps no account of something, that is `u64::MAX`.
+/// Room on a file system; `u64::MAX` where the file system does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Bytes an ordinary user may still write.
@@ -109,7 +108,7 @@ pub async fn survey(
 }
 
 impl Inspection {
-    fn read(answer: &Answer) -> Self {
+    fn read(answer: &ScriptAnswer) -> Self {
         let all = |key| {
             answer
                 .all(key)
@@ -171,8 +170,8 @@ impl Inspection {
         Ok(())
     }
 
-    /// The directory of a tree that we may deploy over or start from. Somebody else's may be
-    /// anything, “/” included.
+    /// The directory of a tree of ours, to deploy over or to start from. Anything else is not
+    /// touched: it could be “/”.
     pub(super) fn tree(&self, method: SyncMethod) -> Option<&str> {
         match method {
             SyncMethod::InPlace => self.resolved.as_deref(),
@@ -180,8 +179,7 @@ impl Inspection {
         }
     }
 
-    /// The digest that the tree had when we put it there; `None` when there is no telling or no
-    /// believing it.
+    /// The digest that the tree had when we put it there; `None` when it is unknown or in doubt.
     pub(super) fn claim(&self) -> Option<Digest> {
         let data = self.data.as_ref().filter(|data| !data.restless)?;
         let is_whole = self.release.as_ref().is_some_and(|release| !release.in_progress);
@@ -208,7 +206,7 @@ impl Room {
             (Some(blocks), Some(size)) => blocks.saturating_mul(size),
             _ => u64::MAX,
         };
-        // Some file systems make inodes as they go and say there are none.
+        // File systems that create inodes as needed report none.
         let free_inodes = match (number(2), number(3)) {
             (Some(1..), Some(free)) => free,
             _ => u64::MAX,

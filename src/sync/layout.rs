@@ -14,18 +14,16 @@ use crate::domain::{
 /// that the whole stays far below what a file name holds.
 const BRANCH_IN_NAME: usize = 60;
 
-/// Where an environment's trees go on a server, and how.
+/// Where on a server an environment's trees go, and by which method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// The project.
     pub project: Name,
-    /// Its environment.
     pub environment: Name,
     /// The directory, or the link, that is in service.
     pub target: TargetPath,
     /// How trees are put there.
     pub method: SyncMethod,
-    /// What is kept there.
+    /// Which paths deployments leave alone.
     pub rules: Rules,
 }
 
@@ -36,7 +34,6 @@ pub struct Stamp {
     pub deployment: DeploymentId,
     /// The branch the commit was picked from.
     pub branch: BranchName,
-    /// The commit.
     pub commit: CommitId,
     /// The present instant.
     pub at: Instant,
@@ -53,21 +50,20 @@ pub struct ReleaseData {
     pub project: String,
     /// The environment's name.
     pub environment: String,
-    /// Whether somebody had changed the tree that was there before: then this one will be looked
-    /// at before its digest is believed.
+    /// Whether somebody had changed the tree before this one. Then the next deployment lists this
+    /// tree instead of believing its digest.
     #[serde(default)]
     pub restless: bool,
-    /// Whether a look at every byte has found files that are not what sizes and times say. Then the
-    /// next deployment compares contents.
+    /// Whether a full check has found files whose sizes and times were right and whose content was
+    /// not. Then the next deployment compares contents.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubted: bool,
-    /// The stored paths that it was made with links for. Scripts on the server look for `"linked":[`:
-    /// no list stands before it in this file.
+    /// The stored paths that this release has links for. Scripts on the server look for `"linked":[`,
+    /// so it has to be the first list in the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub linked: Vec<String>,
-    /// The sum over the tree's records in the order in which `find` there came upon them when
-    /// their digest was `digest`: the server adds it. The same sum again proves the same tree
-    /// without sorting.
+    /// The sum over the tree's records in `find`'s own order, added by the server when the digest
+    /// was `digest`. The same sum again proves the same tree without sorting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub walk: Option<String>,
 }
@@ -118,8 +114,8 @@ impl Layout {
 }
 
 impl Layout {
-    /// What the scripts are told of each stored path, four words each: its kind, where it is kept
-    /// (relative to the directory of the target), the path, and the path as it stands in our data.
+    /// The arguments for scripts, four per stored path: its kind, its place in the store (relative to
+    /// the directory of the target), the path, and the path as JSON.
     pub(super) fn stored_words(&self) -> Vec<String> {
         let words = |stored: &Stored| {
             let (kind, store) = match stored.is_shared {
@@ -145,7 +141,7 @@ impl Layout {
 }
 
 impl Stamp {
-    /// The name of this deployment's release: unique, and telling to people.
+    /// The name of this deployment's release: unique, and readable for people.
     pub fn release_name(&self) -> String {
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || "._-".contains(c) {

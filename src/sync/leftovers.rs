@@ -1,15 +1,15 @@
 //! Clearing away what a deployment left on a server when the deployer itself was killed.
 //!
-//! What it began there may still run: the guard beside every command ends it when the connection
-//! breaks, which takes as long as the command may ignore `TERM`, and for ever where the server has
-//! not noticed that the connection is gone. So it is waited for, and then ended: a tree cannot be
-//! judged while somebody changes it. Scripts are known by the deployment's number among their
-//! variables, by their names and by where they run, so that a service which a script started lives
-//! on; our own commands by the name of their staging directory.
+//! Its commands may still run: the guard beside each of them ends it when the connection breaks,
+//! after the time a command may ignore `TERM`, or never where the server has not noticed that the
+//! connection is gone. So we wait for them and then kill them, since a tree cannot be judged while
+//! somebody changes it. Scripts are recognised by the deployment's number among their variables, by
+//! their names and by their directory, so that a service which a script started lives on; our own
+//! commands by the name of their staging directory.
 //!
-//! A deployment that fails cleans up after itself; one that was torn off can leave a staging
-//! directory, a release that was never completed and a link that was not yet renamed. All carry the
-//! deployment's number in their names. What is in service, and releases that are complete, stay.
+//! A deployment that fails cleans up after itself; one that was interrupted can leave a staging
+//! directory, an incomplete release and a link that was not renamed yet. All have the deployment's
+//! number in their names. What is in service, and complete releases, stay.
 
 use super::error::Error;
 use super::layout::Layout;
@@ -17,7 +17,7 @@ use super::remote::{LEFTOVERS, Limits, ask};
 use crate::domain::DeploymentId;
 use crate::ssh::Session;
 
-/// What became of what was left.
+/// What was cleared away, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
     /// Paths that are gone now.
@@ -30,7 +30,7 @@ pub struct Leftovers {
     pub running: Vec<String>,
 }
 
-/// How long what still runs may take to end by itself: the guard's grace and a little.
+/// How long commands may take to end by themselves: the guard's grace and a little more.
 const PATIENCE_SECONDS: u32 = 6;
 
 /// Ends what `deployment` still runs on a server, `scripts` as they were called (`./deploy.sh`) and

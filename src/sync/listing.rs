@@ -3,7 +3,7 @@
 //! One record per path, ended by NUL because a name can hold everything else:
 //! `f MODE SIZE MTIME PATH`, `d PATH`, `l PATH//TARGET`, `o PATH` (anything else). `//` cannot
 //! occur in a path that `find` prints, so the first one ends it. Sorted by bytes and summed, these
-//! records are the tree's digest; [`Found::record`] writes them for trees we know.
+//! records are the tree's digest; [`Listed::record`] writes them for trees we know.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ pub type Path = Vec<u8>;
 /// A tree on a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// All that is counted there.
-    pub found: BTreeMap<Path, Found>,
+    /// Everything that counts, by path.
+    pub found: BTreeMap<Path, Listed>,
 }
 
-/// One thing in it.
+/// One entry of a tree as a server lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// A directory; its mode and times are the server's business.
+pub enum Listed {
+    /// A directory. Its mode and times do not matter.
     Directory,
     /// A regular file.
     File {
@@ -46,7 +46,7 @@ pub fn mtime_text(seconds: u64) -> String {
     format!("{seconds}.0000000000")
 }
 
-impl Found {
+impl Listed {
     /// The record for this at `path`, without the NUL.
     pub fn record(&self, path: &[u8]) -> Vec<u8> {
         match self {
@@ -95,12 +95,12 @@ impl Listing {
     /// Reads NUL-ended records.
     ///
     /// # Errors
-    /// The first record that is none, made readable.
+    /// The first malformed record, made readable.
     pub fn parse(output: &[u8]) -> Result<Self, String> {
         let mut found = BTreeMap::new();
         for record in output.split(|b| *b == 0).filter(|record| !record.is_empty()) {
             let (path, one) =
-                Found::parse(record).ok_or_else(|| String::from_utf8_lossy(record).into_owned())?;
+                Listed::parse(record).ok_or_else(|| String::from_utf8_lossy(record).into_owned())?;
             found.insert(path, one);
         }
         Ok(Self { found })
@@ -126,7 +126,7 @@ impl Listing {
                 .ok()
                 .and_then(|text| text.parse().ok());
             let path = path.strip_prefix(b"./").unwrap_or(path);
-            if let (Some(sum), Some(Found::File { hash, .. })) = (sum, self.found.get_mut(path)) {
+            if let (Some(sum), Some(Listed::File { hash, .. })) = (sum, self.found.get_mut(path)) {
                 *hash = Some(sum);
             }
         }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_record_reads_back_as_what_it_was() {
-        let file = Found::File {
+        let file = Listed::File {
             mode: 0o755,
             size: 3,
             mtime: mtime_text(7),
@@ -147,15 +147,15 @@ mod tests {
         };
         for (path, found) in [
             (&b"a b\nc"[..], file),
-            (b"d/\xff", Found::Directory),
-            (b"l", Found::Symlink(b"/abs//x/".to_vec())),
-            (b"sock", Found::Other),
+            (b"d/\xff", Listed::Directory),
+            (b"l", Listed::Symlink(b"/abs//x/".to_vec())),
+            (b"sock", Listed::Other),
         ] {
             let record = found.record(path);
-            assert_eq!(Found::parse(&record), Some((path.to_vec(), found)));
+            assert_eq!(Listed::parse(&record), Some((path.to_vec(), found)));
         }
         for bad in [&b""[..], b"f 644 x 1.0 p", b"f 644 1 1.0", b"x y", b"l nolink"] {
-            assert_eq!(Found::parse(bad), None);
+            assert_eq!(Listed::parse(bad), None);
         }
     }
 }

@@ -11,26 +11,25 @@ use std::path::Path as LocalPath;
 use std::sync::Arc;
 
 use super::Digest;
-use super::listing::{Found, Listing, Path, mtime_text};
+use super::listing::{Listed, Listing, Path, mtime_text};
 
-/// First record of a stored manifest; a change of the form changes it.
+/// First record of a stored manifest; change it with the format.
 const FORM: &[u8] = b"deployer manifest 1";
 
 /// A tree with all its contents' hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    entries: BTreeMap<Path, Entry>,
+    entries: BTreeMap<Path, TreeEntry>,
     digest: Digest,
 }
 
-/// One thing in the tree.
+/// One entry of a tree that is to be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// A directory.
+pub enum TreeEntry {
     Directory {
         /// Permission bits it is created with.
         mode: u32,
-        /// Whether the digest counts it; see [`super::rules::Verdict::Above`].
+        /// Whether the digest counts it; see [`super::rules::Ownership::Above`].
         counted: bool,
     },
     /// A regular file.
@@ -50,7 +49,7 @@ pub enum Entry {
 
 impl Manifest {
     /// A manifest of these entries.
-    pub fn new(entries: BTreeMap<Path, Entry>) -> Self {
+    pub fn new(entries: BTreeMap<Path, TreeEntry>) -> Self {
         let records = entries
             .iter()
             .filter_map(|(path, entry)| Some(entry.found()?.record(path)));
@@ -61,7 +60,7 @@ impl Manifest {
     /// Whether there is nothing in it but directories.
     pub fn is_bare(&self) -> bool {
         let mut entries = self.entries.values();
-        entries.all(|entry| matches!(entry, Entry::Directory { .. }))
+        entries.all(|entry| matches!(entry, TreeEntry::Directory { .. }))
     }
 
     /// What a server answers when it has exactly this tree.
@@ -70,7 +69,7 @@ impl Manifest {
     }
 
     /// All entries, sorted by path.
-    pub fn entries(&self) -> &BTreeMap<Path, Entry> {
+    pub fn entries(&self) -> &BTreeMap<Path, TreeEntry> {
         &self.entries
     }
 
@@ -79,13 +78,13 @@ impl Manifest {
         let files = self
             .entries
             .values()
-            .filter(|entry| matches!(entry, Entry::File { .. }));
+            .filter(|entry| matches!(entry, TreeEntry::File { .. }));
         files.count() as u64
     }
 
     /// The sum of all files' sizes in bytes.
     pub fn bytes(&self) -> u64 {
-        self.entries.values().map(Entry::size).sum()
+        self.entries.values().map(TreeEntry::size).sum()
     }
 
     /// This tree as a server that has it would list it, with hashes.
@@ -106,18 +105,18 @@ impl Manifest {
         let mut body = Vec::new();
         for (path, entry) in &self.entries {
             let head = match entry {
-                Entry::Directory { mode, counted } => format!("d {mode:o} {} ", u8::from(*counted)),
-                Entry::File {
+                TreeEntry::Directory { mode, counted } => format!("d {mode:o} {} ", u8::from(*counted)),
+                TreeEntry::File {
                     mode,
                     size,
                     mtime,
                     hash,
                 } => format!("f {mode:o} {size} {mtime} {hash} "),
-                Entry::Symlink(_) => "l ".into(),
+                TreeEntry::Symlink(_) => "l ".into(),
             };
             body.extend_from_slice(head.as_bytes());
             body.extend_from_slice(path);
-            if let Entry::Symlink(target) = entry {
+            if let TreeEntry::Symlink(target) = entry {
                 body.extend_from_slice(b"//");
                 body.extend_from_slice(target);
             }
@@ -151,11 +150,11 @@ impl Manifest {
             return None;
         }
         let records = body.split(|b| *b == 0).filter(|record| !record.is_empty());
-        Some(Self::new(records.map(Entry::read).collect::<Option<_>>()?))
+        Some(Self::new(records.map(TreeEntry::read).collect::<Option<_>>()?))
     }
 }
 
-impl Entry {
+impl TreeEntry {
     /// Bytes of content; 0 for all but files.
     pub fn size(&self) -> u64 {
         match self {
@@ -165,29 +164,29 @@ impl Entry {
     }
 
     /// What a server shows of this; `None` for a directory that does not count.
-    fn found(&self) -> Option<Found> {
+    fn found(&self) -> Option<Listed> {
         Some(match self {
             Self::Directory { counted: false, .. } => return None,
-            Self::Directory { .. } => Found::Directory,
+            Self::Directory { .. } => Listed::Directory,
             Self::File {
                 mode,
                 size,
                 mtime,
                 hash,
-            } => Found::File {
+            } => Listed::File {
                 mode: *mode,
                 size: *size,
                 mtime: mtime_text(*mtime),
                 hash: Some(*hash),
             },
-            Self::Symlink(target) => Found::Symlink(target.clone()),
+            Self::Symlink(target) => Listed::Symlink(target.clone()),
         })
     }
 
     fn read(record: &[u8]) -> Option<(Path, Self)> {
         if record.starts_with(b"l ") {
-            let (path, found) = Found::parse(record)?;
-            let Found::Symlink(target) = found else {
+            let (path, found) = Listed::parse(record)?;
+            let Listed::Symlink(target) = found else {
                 return None;
             };
             return Some((path, Self::Symlink(target)));
@@ -243,7 +242,7 @@ impl KnownTrees {
     pub fn mtime(&self, path: &[u8], size: u64, hash: Digest, fresh: u64) -> u64 {
         let mut floor = fresh;
         for (age, manifest) in self.newest_first.iter().enumerate() {
-            if let Some(Entry::File {
+            if let Some(TreeEntry::File {
                 size: was,
                 mtime,
                 hash: old,
@@ -269,7 +268,7 @@ mod tests {
     fn tree(files: &[(&str, &str, u64)]) -> Arc<Manifest> {
         let entry = |(path, content, mtime): &(&str, &str, u64)| {
             let hash = Digest::of(content.as_bytes());
-            let entry = Entry::File {
+            let entry = TreeEntry::File {
                 mode: 0o644,
                 size: content.len() as u64,
                 mtime: *mtime,
@@ -285,12 +284,12 @@ mod tests {
         let mut entries = tree(&[("a\n\"b", "x", 5)]).entries().clone();
         entries.insert(
             b"d\xff".to_vec(),
-            Entry::Directory {
+            TreeEntry::Directory {
                 mode: 0o755,
                 counted: false,
             },
         );
-        entries.insert(b"l".to_vec(), Entry::Symlink(b"/x//y z".to_vec()));
+        entries.insert(b"l".to_vec(), TreeEntry::Symlink(b"/x//y z".to_vec()));
         let manifest = Manifest::new(entries);
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("m");

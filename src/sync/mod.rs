@@ -1,11 +1,11 @@
 //! Putting a tree onto servers: walk once, send the difference to everyone.
 //!
-//! One deployment makes one [`Manifest`] of its tree and one [`Source`] from that. Then, for every
+//! One deployment makes one [`Manifest`] of its tree and one [`TreeSource`] from that. Then, for every
 //! server on its pooled [`Session`](crate::ssh::Session):
 //!
 //! 1. [`inspect`] asks, in one command, what stands at the target: marker, digest of the tree,
 //!    free room, tools. [`Inspection::check`] says whether it can be deployed to.
-//! 2. [`Source::deliver`] brings the tree there. A digest that is known needs no listing, one that
+//! 2. [`TreeSource::deliver`] brings the tree there. A digest that is known needs no listing, one that
 //!    is the goal's needs no files. Files arrive in a staging directory on the same file system and
 //!    go into place by rename, deletions last; then the server sums its tree again, and unless that
 //!    is the manifest's digest the delivery has failed.
@@ -65,7 +65,7 @@ pub use activate::{Activated, activate, go_back};
 pub use changed::{Changed, Partial, Portion};
 pub use check::{Findings, doubt, full_check};
 pub use deliver::Delivered;
-pub use delivery::{Delivery, Progress};
+pub use delivery::{Delivery, DeliveryProgress};
 pub use digest::Digest;
 pub use error::{Error, Trouble};
 pub use ground::{Ground, Overlap};
@@ -75,8 +75,9 @@ pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};
 pub use release::{Looked, Pruned, ReleaseDirectory, Retention, look, prune, releases, withdraw};
 pub use remote::Limits;
-pub use rules::Rules;
-pub use source::Source;
+pub use rules::{Rules, is_own};
+pub use scan::reserved_names;
+pub use source::TreeSource;
 
 /// Whether the sizes and times that a server lists are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,10 +1,11 @@
 //! A difference as one stream: a tar archive, compressed once, sent to every server that starts
 //! from the same tree.
 //!
-//! Inside: `lists/…` says what to remove or, for a new release, what to take from the one before; which
-//! directories are new and which permission bits to set, as NUL-ended paths; `tree/…` holds the new files with their times and bits, and the
-//! directories above them; `swap/…` those that take the place of something that is no file. `complete` comes last, so that a stream
-//! that broke off, whatever tar thinks of it, is never taken for whole.
+//! `lists/…` holds NUL-ended paths: what to remove or, for a new release, what to copy from the
+//! previous one; new directories; permission bits to set. `tree/…` holds the new files with their
+//! times and bits, and the directories above them; `swap/…` holds the files that replace something
+//! that is not a file. `complete` comes last, so that a stream that broke off is never taken for
+//! whole, whatever tar says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,7 +21,7 @@ use tar::{Builder, EntryType, Header};
 use super::difference::{Difference, Removal, parent};
 use super::error::Error;
 use super::local_path;
-use super::manifest::{Entry, Manifest};
+use super::manifest::{Manifest, TreeEntry};
 use crate::domain::SyncMethod;
 use crate::ssh::Stdin;
 
@@ -29,7 +30,7 @@ use crate::ssh::Stdin;
 const MEMORY_LIMIT: u64 = 8 * 1024 * 1024;
 /// Below this, starting gzip on the server costs more than it saves.
 const WORTH_COMPRESSING: u64 = 64 * 1024;
-/// Bits that a new directory has where nothing else is said: those of our umask.
+/// The mode that new directories get by our umask; other modes are listed.
 const PLAIN_DIRECTORY: u32 = 0o755;
 /// What a tar header's link field holds.
 const LINK_FIELD: usize = 100;
@@ -87,7 +88,7 @@ impl Pack {
         };
         let content_bytes = entries().map(|(_, entry)| entry.size()).sum();
         let files = entries()
-            .filter(|(_, entry)| !matches!(entry, Entry::Directory { .. }))
+            .filter(|(_, entry)| !matches!(entry, TreeEntry::Directory { .. }))
             .count() as u64;
         let gzip = may_gzip && content_bytes + listed > WORTH_COMPRESSING;
         let write = |out: &mut dyn Write| {
@@ -126,7 +127,7 @@ impl Pack {
         })
     }
 
-    /// The stream, once more.
+    /// The stream from its beginning; can be asked for any number of times.
     ///
     /// # Errors
     /// [`Error::Spool`] when the pack's file cannot be opened.
@@ -162,7 +163,7 @@ fn archive(
     // Directories and links get the newest time of all: theirs counts for nothing, but should not
     // look as if they were made in 1970.
     let newest = goal.entries().values().filter_map(|entry| match entry {
-        Entry::File { mtime, .. } => Some(*mtime),
+        TreeEntry::File { mtime, .. } => Some(*mtime),
         _ => None,
     });
     let newest = newest.max().unwrap_or(0);
@@ -173,8 +174,7 @@ fn archive(
         } else {
             "tree/"
         };
-        // Directories above come with their bits, should they be missing there against all
-        // expectation.
+        // Directories above come with their modes, in case they are missing there after all.
         let mut above: Vec<&[u8]> = std::iter::successors(parent(path), |path| parent(path)).collect();
         above.retain(|above| begun.insert((top, *above)));
         begun.insert((top, path));
@@ -188,7 +188,7 @@ fn archive(
     tar.finish().map_err(Error::Spool)
 }
 
-/// What is done to a tree that is changed in place.
+/// The lists for a tree that is changed in place.
 fn changes(work: &Difference) -> Lists {
     let mut lists = Lists::new();
     for (name, Removal { files, directories }) in [("clear", &work.clear), ("delete", &work.delete)] {
@@ -202,7 +202,7 @@ fn changes(work: &Difference) -> Lists {
     lists
 }
 
-/// What a new release takes from the one before: everything that is not sent.
+/// The lists for a new release: it copies everything that is not sent from the previous one.
 fn taken(work: &Difference, goal: &Manifest) -> Lists {
     let mut lists = Lists::new();
     list(&mut lists, "directories", &work.directories);
@@ -212,7 +212,7 @@ fn taken(work: &Difference, goal: &Manifest) -> Lists {
     let sent: BTreeSet<&Vec<u8>> = work.send.iter().collect();
     for (path, entry) in goal.entries().iter().filter(|(path, _)| !sent.contains(path)) {
         let name = match entry {
-            Entry::Directory { mode, .. } => {
+            TreeEntry::Directory { mode, .. } => {
                 if *mode != PLAIN_DIRECTORY {
                     list(&mut lists, &format!("mode-{mode:o}"), [path]);
                 }
@@ -254,28 +254,28 @@ fn append(
     root: &LocalPath,
     top: &str,
     path: &[u8],
-    entry: &Entry,
+    entry: &TreeEntry,
     newest: u64,
     tar: &mut Builder<impl Write>,
 ) -> Result<(), Error> {
     let name = [top.as_bytes(), path].concat();
     let name = LocalPath::new(std::ffi::OsStr::from_bytes(&name));
     match entry {
-        Entry::Directory { mode, .. } => {
+        TreeEntry::Directory { mode, .. } => {
             let mut header = header(EntryType::Directory, *mode, newest);
             tar.append_data(&mut header, name, io::empty())
                 .map_err(Error::Spool)
         }
-        Entry::Symlink(target) => {
+        TreeEntry::Symlink(target) => {
             let mut header = header(EntryType::Symlink, 0o777, newest);
             append_link(name, target, &mut header, tar).map_err(Error::Spool)
         }
-        Entry::File {
+        TreeEntry::File {
             mode, size, mtime, ..
         } => {
             let changed = || Error::tree(path, io::Error::other("its size changed since it was read"));
             let file = File::open(local_path(root, path)).map_err(|e| Error::tree(path, e))?;
-            // Told apart from a pack that cannot be written by looking at the size first.
+            // The size is checked first, to tell this from a pack that cannot be written.
             if file.metadata().map_err(|e| Error::tree(path, e))?.len() != *size {
                 return Err(changed());
             }
@@ -292,8 +292,8 @@ fn append(
     }
 }
 
-/// The crate would tidy up a link's target (`a//b/` to `a/b`); a link is what it is, so this
-/// writes it to the byte, long ones in GNU's own record before.
+/// Writes a link's target byte for byte, a long one in GNU's own record: the crate would normalise it
+/// (`a//b/` to `a/b`).
 fn append_link(
     name: &LocalPath,
     target: &[u8],

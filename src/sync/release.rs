@@ -4,14 +4,13 @@ use chrono::TimeDelta;
 
 use super::error::{Error, readable};
 use super::layout::{Layout, ReleaseData, deployment_of};
-use super::remote::{Answer, Limits, PRUNE, RELEASES, WITHDRAW, ask};
+use super::remote::{Limits, PRUNE, RELEASES, ScriptAnswer, WITHDRAW, ask};
 use crate::domain::{CommitId, DeploymentId, Instant, Release};
 use crate::ssh::Session;
 
 /// A directory among the releases on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseDirectory {
-    /// Its name.
     pub name: String,
     /// What our own file in it says.
     pub data: Option<ReleaseData>,
@@ -33,7 +32,7 @@ pub async fn releases(
     Ok(read(&ask_releases(session, layout, limits).await?))
 }
 
-/// What a server has, without a walk over it: what is in service, and to what one could go back.
+/// What is in service on a server, and which releases one could go back to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Looked {
     /// The directory the target leads to, free of symbolic links; `None` when there is none.
@@ -45,10 +44,12 @@ pub struct Looked {
     /// This environment's releases in it, newest first, unfinished ones too; those of other
     /// environments and of other programs are left out.
     pub releases: Vec<ReleaseDirectory>,
+    /// Old releases that could be removed only in part, as paths.
+    pub remains: Vec<String>,
 }
 
 impl Looked {
-    pub(super) fn read(answer: &Answer, layout: &Layout) -> Self {
+    pub(super) fn read(answer: &ScriptAnswer, layout: &Layout) -> Self {
         let mut releases = read(answer);
         releases.retain(|release| release.is_of(layout));
         releases.sort_by_key(|release| std::cmp::Reverse(deployment_of(&release.name)));
@@ -57,6 +58,7 @@ impl Looked {
             release: answer.text("live").and_then(|text| Release::parse_marker(&text)),
             directory: answer.text("directory"),
             releases,
+            remains: answer.all("remains").map(readable).collect(),
         }
     }
 
@@ -76,8 +78,8 @@ impl Looked {
     }
 }
 
-/// Asks what is in service and what stands beside it, in one command that reads a few small files.
-/// Whether the trees are still what was put there, [`super::inspect`] tells.
+/// Asks what is in service and which releases there are, in one command that reads a few small files.
+/// It does not check whether the trees are still as they were deployed.
 ///
 /// # Errors
 /// [`Error::Server`] when it cannot be asked.
@@ -86,13 +88,13 @@ pub async fn look(session: &Session, layout: &Layout, limits: &Limits) -> Result
     Ok(Looked::read(&answer, layout))
 }
 
-async fn ask_releases(session: &Session, layout: &Layout, limits: &Limits) -> Result<Answer, Error> {
+async fn ask_releases(session: &Session, layout: &Layout, limits: &Limits) -> Result<ScriptAnswer, Error> {
     let name = layout.releases();
     let args = [layout.target.as_str(), &name].map(str::as_bytes);
     Ok(ask(session, RELEASES, &args, limits.question()).await?)
 }
 
-fn read(answer: &Answer) -> Vec<ReleaseDirectory> {
+fn read(answer: &ScriptAnswer) -> Vec<ReleaseDirectory> {
     let mut releases: Vec<ReleaseDirectory> = Vec::new();
     for (key, value) in answer.records() {
         let text = String::from_utf8_lossy(value).into_owned();
@@ -140,11 +142,10 @@ pub async fn withdraw(
 pub struct Retention<'a> {
     /// The newest so many stay, beside those in service and those in `never`.
     pub keep: u32,
-    /// And so does whatever was put there no longer ago than this. A release is removed when it is
-    /// beyond the count and beyond the age; `None` leaves it to the count.
+    /// Releases younger than this stay too: one is removed only when it is beyond both the count and
+    /// the age. `None`: only the count matters.
     pub keep_for: Option<TimeDelta>,
-    /// Directories, or their names, that stay whatever happens: the good one before this, for a
-    /// rollback.
+    /// Directories, or their names, that always stay, such as the one to roll back to.
     pub never: &'a [String],
     /// The present instant.
     pub now: Instant,
@@ -159,10 +160,9 @@ pub struct Pruned {
     pub left: Vec<String>,
 }
 
-/// Removes old releases of this environment, as `retention` says. One that a link leads to or that
-/// a process still works in stays too. Releases that were never completed are not worth keeping.
-/// Directories that we did not make are never touched. What cannot be removed is left for the next
-/// pruning.
+/// Removes old releases of this environment, as `retention` says, and incomplete ones. Releases that
+/// a link leads to or that a process works in stay. Directories that we did not make are never
+/// touched. What cannot be removed is left for the next pruning.
 ///
 /// # Errors
 /// [`Error::Server`] when the server cannot be asked; what was removed by then was old.
@@ -225,7 +225,7 @@ fn to_prune(releases: &[ReleaseDirectory], layout: &Layout, retention: &Retentio
         let at = release.release.as_ref().map(|r| r.at);
         oldest.is_some_and(|oldest| at.is_some_and(|at| at >= oldest))
     };
-    // Nobody can go back to a release that was never completed.
+    // An incomplete release cannot be rolled back to.
     let (whole, broken): (Vec<_>, Vec<_>) = old.into_iter().partition(|release| release.is_complete());
     let beyond = whole.into_iter().skip(retention.keep as usize);
     let old = beyond.filter(|release| !is_young(release)).chain(broken);

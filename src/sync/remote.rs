@@ -11,7 +11,7 @@ use crate::ssh::{Command, Run, Session, Stdin};
 
 /// The most a server may answer: a listing of half a million files. More is no source tree.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
-/// Cleaning up happens after cancelling and after time has run out, so it has a limit of its own.
+/// Cleaning up has its own limit, because it happens after a cancellation or a timeout.
 const CLEANING_UP: Duration = Duration::from_secs(30);
 
 /// How long remote work may take, and what ends it early.
@@ -26,7 +26,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Minutes that a slow disk with a big tree needs, not ones a person would wait for.
+    /// Long enough for a big tree on a slow disk.
     fn default() -> Self {
         Self {
             cancel: CancellationToken::new(),
@@ -61,7 +61,7 @@ impl Limits {
     }
 }
 
-/// Our scripts, each with what all of them begin with.
+/// Our scripts, each with the common part in front.
 macro_rules! scripts {
     ($($name:ident $file:literal;)*) => {$(
         pub(super) const $name: &str =
@@ -96,12 +96,11 @@ scripts! {
 
 /// The records a script answered with.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct ScriptAnswer {
     raw: Vec<u8>,
 }
 
-impl Answer {
-    /// All of it.
+impl ScriptAnswer {
     pub(super) fn raw(&self) -> &[u8] {
         &self.raw
     }
@@ -128,7 +127,7 @@ impl Answer {
             .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// Whether the script came to its last line.
+    /// Whether the script reached its last line.
     pub(super) fn ended(&self) -> bool {
         self.all("end").next().is_some()
     }
@@ -137,16 +136,16 @@ impl Answer {
 /// Runs `script` with `args` on the server.
 ///
 /// # Errors
-/// Those of SSH, and what the script complained of.
+/// Those of SSH, and why the script gave up.
 pub(super) async fn ask(
     session: &Session,
     script: &'static str,
     args: &[&[u8]],
     how: Run,
-) -> Result<Answer, Trouble> {
+) -> Result<ScriptAnswer, Trouble> {
     let command = Command::script(script).args(args.iter().map(|arg| OsStr::from_bytes(arg)));
     let captured = session.capture(&command, how, ANSWER_LIMIT).await?;
-    let answer = Answer { raw: captured.stdout };
+    let answer = ScriptAnswer { raw: captured.stdout };
     if captured.exit.success() {
         return Ok(answer);
     }

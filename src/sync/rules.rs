@@ -5,9 +5,9 @@
 //! for every path, or the digests of equal trees would differ; that is why the pattern language
 //! is small: `*` and `?` within a name, `**` for any number of whole names.
 //!
-//! Directories above a path that may be kept are peculiar: on the server they can hold things
-//! that we must not see, so whether they exist is no property of a release. They are created when
-//! the tree has them but are never counted in a digest.
+//! Directories above a kept path are a special case: the server may need them for the kept path
+//! alone, so whether they exist says nothing about a release. They are created when the tree has
+//! them, but never counted in a digest.
 
 use std::collections::BTreeSet;
 
@@ -25,15 +25,15 @@ pub const EXTRA_MARKER: &str = ".deployer_release";
 const NOTHING: &str = "none";
 /// What makes an excluded path a pattern.
 const WILDCARDS: [char; 2] = ['*', '?'];
-/// The whole expression is one argument of a remote command, which has a length limit.
+/// Bytes of all patterns together: they are one argument of a remote command, whose length is limited.
 const PATTERNS_LIMIT: usize = 16 * 1024;
 
-/// What a path is to us.
+/// Who a path on a server belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Ownership {
     /// Part of the tree.
     Ours,
-    /// A directory that is created if missing, but may hold kept things: not counted.
+    /// A directory above kept paths: created if missing, never counted.
     Above,
     /// Kept on the server with all below it.
     Kept,
@@ -121,9 +121,9 @@ impl Rules {
         &self.stored
     }
 
-    /// What `path` (relative, `/` separated) is to us. Ask for a directory before what is in it:
-    /// of things below a kept directory this knows nothing.
-    pub fn verdict(&self, path: &[u8], is_directory: bool) -> Verdict {
+    /// Who `path` (relative, `/` separated) belongs to. Only `path` itself is matched, not the
+    /// directories above it, so ask for those first.
+    pub fn verdict(&self, path: &[u8], is_directory: bool) -> Ownership {
         let names: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
         let own = |name: &[u8]| {
             name == crate::domain::release::MARKER.as_bytes()
@@ -131,41 +131,40 @@ impl Rules {
                 || name.starts_with(STAGING.as_bytes())
         };
         if names.last() == Some(&&b".git"[..]) || names.len() == 1 && own(names[0]) {
-            return Verdict::Kept;
+            return Ownership::Kept;
         }
         if self.kept.iter().any(|pattern| pattern.matches(&names)) {
-            return Verdict::Kept;
+            return Ownership::Kept;
         }
         if is_directory && self.kept.iter().any(|pattern| pattern.may_be_below(&names)) {
-            return Verdict::Above;
+            return Ownership::Above;
         }
-        Verdict::Ours
+        Ownership::Ours
     }
 
     /// Whether `path` and all below it is kept, be it by a directory above it.
     pub fn keeps(&self, path: &str) -> bool {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.into_iter()
-            .any(|end| self.verdict(&path.as_bytes()[..end], true) == Verdict::Kept)
+            .any(|end| self.verdict(&path.as_bytes()[..end], true) == Ownership::Kept)
     }
 
     /// Whether `path` is part of a tree's digest: neither it nor anything above it is kept.
     pub fn counts(&self, path: &[u8], is_directory: bool) -> bool {
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         let mut above = ends.map(|(at, _)| &path[..at]);
-        above.all(|above| self.verdict(above, true) != Verdict::Kept)
-            && self.verdict(path, is_directory) == Verdict::Ours
+        above.all(|above| self.verdict(above, true) != Ownership::Kept)
+            && self.verdict(path, is_directory) == Ownership::Ours
     }
 
-    /// The three expressions that our scripts give to `find`: what `-regex` (posix-extended) has to
-    /// match to pass over kept paths, the same for directories that are not counted, and what the
-    /// last name of every kept path matches, as `-name` has it: that one is quickly tried, and
-    /// spares most files the regular expression.
+    /// The three patterns that our scripts give to `find`: a `-regex` (posix-extended) for kept
+    /// paths, one for directories that are not counted, and a `-name` that the last name of every
+    /// kept path matches. The name is tried first, since it is much cheaper than the expression.
     pub fn expressions(&self) -> [String; 3] {
         [self.kept_regex(), self.above_regex(), self.kept_names()]
     }
 
-    /// The same, when `stuck` and everything below it does not count either.
+    /// The same, with `stuck` and everything below it not counted either.
     pub(super) fn expressions_without(&self, stuck: &[Path]) -> [String; 3] {
         let [kept, above, names] = self.expressions();
         if stuck.is_empty() {
@@ -187,7 +186,8 @@ impl Rules {
         format!(r"\./({})", all.join("|"))
     }
 
-    /// By first letters, as far as they are known. Our own names begin with a dot, as `.git` does.
+    /// A set of first letters; `*` where a pattern has none. Our own names and `.git` begin with a
+    /// dot.
     fn kept_names(&self) -> String {
         let mut firsts = BTreeSet::from(['.']);
         for pattern in &self.kept {
@@ -213,7 +213,7 @@ impl Rules {
 }
 
 /// Whether `path` is never part of a tree, whatever the options say.
-fn is_own(path: &str) -> bool {
+pub fn is_own(path: &str) -> bool {
     Rules::default().keeps(path.trim_end_matches('/'))
 }
 
@@ -237,7 +237,7 @@ impl Pattern {
                 name => Name::Glob(name.into()),
             })
             .collect();
-        // “a/**” keeps all below “a”, and so does keeping each name in it.
+        // “a/**” means the same as “a/*”, since a kept directory is kept with everything in it.
         while names.last() == Some(&Name::Any) {
             names.pop();
             if names.last() != Some(&Name::Any) {
@@ -263,7 +263,7 @@ impl Pattern {
         walk(&self.0, names)
     }
 
-    /// Whether something below the directory `names` may match. Says yes to all below a `**`.
+    /// Whether something below the directory `names` may match; always true below a `**`.
     fn may_be_below(&self, names: &[&[u8]]) -> bool {
         for (i, name) in names.iter().enumerate() {
             match self.0.get(i) {
@@ -330,7 +330,7 @@ mod tests {
             ".git_release",
             "uploads",
         ] {
-            assert_eq!(rules.verdict(kept.as_bytes(), false), Verdict::Kept, "{kept}");
+            assert_eq!(rules.verdict(kept.as_bytes(), false), Ownership::Kept, "{kept}");
         }
         for ours in [
             "x/venv",
@@ -341,7 +341,7 @@ mod tests {
             ".gitignore",
             "uploaded",
         ] {
-            assert_eq!(rules.verdict(ours.as_bytes(), false), Verdict::Ours, "{ours}");
+            assert_eq!(rules.verdict(ours.as_bytes(), false), Ownership::Ours, "{ours}");
         }
     }
 
@@ -359,10 +359,10 @@ mod tests {
     fn directories_above_kept_paths_are_not_counted() {
         let rules = rules(&["var/data/*.db"]);
         for above in ["var", "var/data"] {
-            assert_eq!(rules.verdict(above.as_bytes(), true), Verdict::Above, "{above}");
+            assert_eq!(rules.verdict(above.as_bytes(), true), Ownership::Above, "{above}");
         }
         for ours in ["var/data/x", "variety", "var/other"] {
-            assert_eq!(rules.verdict(ours.as_bytes(), true), Verdict::Ours, "{ours}");
+            assert_eq!(rules.verdict(ours.as_bytes(), true), Ownership::Ours, "{ours}");
         }
     }
 

@@ -15,16 +15,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use super::listing::Path;
-use super::manifest::{Entry, KnownTrees, Manifest};
-use super::rules::{Rules, Verdict};
+use super::manifest::{KnownTrees, Manifest, TreeEntry};
+use super::rules::{Ownership, Rules, is_own};
 use super::{Digest, local_path};
 use crate::domain::Instant;
 
-/// Permission bits that travel; set-user-id and its like stay behind.
+/// Permission bits that are deployed; set-user-id and the like are not.
 const MODE_BITS: u32 = 0o777;
-/// A directory its owner cannot enter or write could never be deployed over.
+/// Added to every directory: one that its owner cannot enter or write could not be deployed over.
 const OWN_DIRECTORY: u32 = 0o700;
-/// Bytes read at once: big enough that system calls don't show.
+/// The largest pointer of Git LFS, by its specification.
+const POINTER: u64 = 1024;
+/// Bytes read at once: large enough that system calls cost nothing beside the hashing.
 const CHUNK: usize = 128 * 1024;
 
 struct File {
@@ -53,7 +55,7 @@ impl Manifest {
                 let mtime = known.mtime(&path, size, hash, fresh);
                 entries.insert(
                     path,
-                    Entry::File {
+                    TreeEntry::File {
                         mode,
                         size,
                         mtime,
@@ -67,7 +69,7 @@ impl Manifest {
     }
 }
 
-fn walk(root: &LocalPath, rules: &Rules) -> Result<(BTreeMap<Path, Entry>, Vec<File>), Error> {
+fn walk(root: &LocalPath, rules: &Rules) -> Result<(BTreeMap<Path, TreeEntry>, Vec<File>), Error> {
     let (mut entries, mut files) = (BTreeMap::new(), Vec::new());
     let mut directories = vec![Path::new()];
     while let Some(directory) = directories.pop() {
@@ -81,16 +83,16 @@ fn walk(root: &LocalPath, rules: &Rules) -> Result<(BTreeMap<Path, Entry>, Vec<F
             };
             let kind = child.file_type().map_err(|e| Error::tree(&path, e))?;
             let verdict = rules.verdict(&path, kind.is_dir());
-            if verdict == Verdict::Kept {
+            if verdict == Ownership::Kept {
                 continue;
             }
             let data = child.metadata().map_err(|e| Error::tree(&path, e))?;
             let mode = data.permissions().mode() & MODE_BITS;
             if kind.is_dir() {
-                let counted = verdict == Verdict::Ours;
+                let counted = verdict == Ownership::Ours;
                 entries.insert(
                     path.clone(),
-                    Entry::Directory {
+                    TreeEntry::Directory {
                         mode: mode | OWN_DIRECTORY,
                         counted,
                     },
@@ -98,7 +100,7 @@ fn walk(root: &LocalPath, rules: &Rules) -> Result<(BTreeMap<Path, Entry>, Vec<F
                 directories.push(path);
             } else if kind.is_symlink() {
                 let target = fs::read_link(child.path()).map_err(|e| Error::tree(&path, e))?;
-                entries.insert(path, Entry::Symlink(target.into_os_string().into_vec()));
+                entries.insert(path, TreeEntry::Symlink(target.into_os_string().into_vec()));
             } else if kind.is_file() {
                 files.push(File {
                     path,
@@ -115,6 +117,14 @@ fn walk(root: &LocalPath, rules: &Rules) -> Result<(BTreeMap<Path, Entry>, Vec<F
         }
     }
     Ok((entries, files))
+}
+
+/// Names at the top of an exported tree that are not deployed, because we use them ourselves. Blocks for
+/// one look at a directory.
+pub fn reserved_names(root: &LocalPath) -> Vec<String> {
+    let names = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| is_own(name)).collect()
 }
 
 /// The hashes of `files`, in their order.
@@ -147,6 +157,15 @@ fn hash_all(root: &LocalPath, files: &[File]) -> Result<Vec<Digest>, Error> {
     .map(|()| hashes)
 }
 
+/// Whether a small file is nothing but a pointer to one that is kept in Git LFS.
+fn is_lfs_pointer(content: &[u8]) -> bool {
+    let Some(rest) = content.strip_prefix(b"version https://git-lfs.github.com/spec/v1\n") else {
+        return false;
+    };
+    let mut lines = rest.split(|byte| *byte == b'\n');
+    lines.any(|line| line.starts_with(b"oid sha256:")) && lines.any(|line| line.starts_with(b"size "))
+}
+
 fn hash_one(root: &LocalPath, file: &File, buffer: &mut [u8]) -> io::Result<Digest> {
     let mut content = fs::File::open(local_path(root, &file.path))?;
     let mut sum = Sha256::new();
@@ -159,6 +178,13 @@ fn hash_one(root: &LocalPath, file: &File, buffer: &mut [u8]) -> io::Result<Dige
                 size += count as u64;
             }
         }
+    }
+    if file.size <= POINTER && is_lfs_pointer(&buffer[..usize::try_from(size).unwrap_or(0).min(buffer.len())])
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "it is kept in Git LFS, so the commit has only a pointer to it, and the deployer does not fetch from LFS. Put the file into the repository itself (git lfs migrate export), fetch it in predeploy.sh, or list it under excluded paths",
+        ));
     }
     if size != file.size {
         return Err(io::Error::other("it is being changed by somebody"));

@@ -1,8 +1,8 @@
 //! The tree of one deployment, ready for any number of servers.
 //!
-//! What many servers have in common is done once: the listing of a tree nobody knew, the
-//! difference to it, the packing. A server names its starting point by a digest; whoever comes
-//! first with one does the work, the others wait for it and share it.
+//! Work that servers have in common is done once: listing an unknown tree, comparing, packing. Servers
+//! with the same digest start from the same tree; the first of them does the work, the others wait
+//! and share it.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use super::delivery::Delivery;
 use super::difference::Difference;
 use super::error::{Error, Trouble};
 use super::layout::Layout;
-use super::listing::{Found, Listing, Path};
+use super::listing::{Listed, Listing, Path};
 use super::manifest::{KnownTrees, Manifest};
 use super::pack::{Pack, spool_for};
 use super::remote::{LIST, Limits, ask};
@@ -23,25 +23,25 @@ use super::{Digest, Trust};
 use crate::domain::SyncMethod;
 use crate::ssh::Session;
 
-/// Made by whoever asks first.
+/// A value that the first caller makes and the others wait for.
 type Once<T> = Arc<OnceCell<Arc<T>>>;
-/// Starting points, `None` being no tree, each with and without gzip.
+/// Packs by starting point (`None`: no tree) and by whether gzip may be used.
 type Packs = HashMap<(Option<Digest>, bool), Once<Prepared>>;
 
 /// The tree of one deployment.
 #[derive(Debug)]
-pub struct Source {
+pub struct TreeSource {
     root: PathBuf,
     pub(super) goal: Arc<Manifest>,
     known: KnownTrees,
     consumed: Vec<Path>,
-    claims: Mutex<HashMap<Digest, Once<Seen>>>,
+    claims: Mutex<HashMap<Digest, Once<SeenTree>>>,
     prepared: Mutex<Packs>,
 }
 
 /// A tree on a server, with its digest.
 #[derive(Debug)]
-struct Seen {
+struct SeenTree {
     listing: Arc<Listing>,
     digest: Digest,
 }
@@ -53,13 +53,13 @@ pub(super) struct Prepared {
     pub(super) pack: Pack,
 }
 
-/// A tree on a server to start from. Its key tells it from all others; `None` is no tree.
+/// A tree on a server to start from, identified by its key; `None`: there is no tree.
 pub(super) struct Start {
     pub(super) key: Option<Digest>,
     listing: Arc<Listing>,
-    /// Whether the server listed it just now. Otherwise its marker's word was taken for it.
+    /// Whether the server listed it just now; otherwise it is what the marker says.
     pub(super) is_sure: bool,
-    /// Whether it is another one than we left there.
+    /// Whether somebody has changed it since we deployed it.
     pub(super) is_restless: bool,
 }
 
@@ -73,7 +73,7 @@ impl Start {
         }
     }
 
-    /// A tree that nobody should believe next time.
+    /// No tree to start from, and the next deployment has to list what is there.
     pub(super) fn restless() -> Self {
         Self {
             is_restless: true,
@@ -82,7 +82,7 @@ impl Start {
     }
 }
 
-impl Source {
+impl TreeSource {
     /// The tree at `root`, of which `manifest` was made; it must not change any more.
     pub fn open(root: PathBuf, manifest: Arc<Manifest>, known: KnownTrees) -> Self {
         Self {
@@ -95,8 +95,8 @@ impl Source {
         }
     }
 
-    /// Files that are deleted on servers after each deployment, such as a script that has run: they
-    /// are sent each time, instead of being missed each time.
+    /// Files that are deleted on servers after each deployment, such as a script that has run. They
+    /// are sent every time and not reported as missing.
     #[must_use]
     pub fn consumed(mut self, paths: impl IntoIterator<Item = impl Into<Path>>) -> Self {
         self.consumed = paths.into_iter().map(Into::into).collect();
@@ -108,8 +108,8 @@ impl Source {
         &self.goal
     }
 
-    /// What there is to start from on a server. With `believe` that is what its marker claims, as
-    /// far as we know that tree; the digest asked afterwards shows whether it was true.
+    /// The tree to start from on a server. With `believe` it is the one that the marker names; the
+    /// digest at the end shows whether that was true.
     pub(super) async fn start(&self, delivery: &Delivery<'_>, believe: bool) -> Result<Start, Error> {
         let Delivery {
             layout,
@@ -158,9 +158,14 @@ impl Source {
         })
     }
 
-    /// The tree with the digest `claim`, less what is consumed there. One that we do not know, the
-    /// first server that claims it lists for all.
-    async fn claimed(&self, delivery: &Delivery<'_>, root: &str, claim: Digest) -> Result<Arc<Seen>, Error> {
+    /// The tree with the digest `claim`, without the consumed files. An unknown one is listed by the
+    /// first server that has it, for all of them.
+    async fn claimed(
+        &self,
+        delivery: &Delivery<'_>,
+        root: &str,
+        claim: Digest,
+    ) -> Result<Arc<SeenTree>, Error> {
         let once = Arc::clone(self.claims.lock().entry(claim).or_default());
         let seen = once
             .get_or_try_init(|| async {
@@ -180,7 +185,7 @@ impl Source {
                     ..
                 } = *delivery;
                 let listing = list(session, layout, root, trust, limits).await?;
-                Ok::<_, Error>(Arc::new(Seen {
+                Ok::<_, Error>(Arc::new(SeenTree {
                     digest: listing.digest(),
                     listing: Arc::new(listing),
                 }))
@@ -189,17 +194,17 @@ impl Source {
         Ok(Arc::clone(seen))
     }
 
-    /// What is left of a tree once what is consumed is gone, and what is kept by now: that was part
-    /// of it when it was put there, and is none of our business any more.
-    fn rest_of(&self, tree: &Manifest, layout: &Layout) -> Seen {
+    /// What remains of a tree without the consumed files and the paths that became kept paths since it
+    /// was deployed.
+    fn rest_of(&self, tree: &Manifest, layout: &Layout) -> SeenTree {
         let mut listing = tree.listing();
         let before = listing.found.len();
         for path in &self.consumed {
             listing.found.remove(path);
         }
-        let counts = |path: &Path, found: &Found| layout.rules.counts(path, *found == Found::Directory);
+        let counts = |path: &Path, found: &Listed| layout.rules.counts(path, *found == Listed::Directory);
         listing.found.retain(|path, found| counts(path, found));
-        Seen {
+        SeenTree {
             digest: if listing.found.len() == before {
                 tree.digest()
             } else {
@@ -247,7 +252,7 @@ pub(super) async fn list(
     let [kept, above, names] = layout.rules.expressions();
     let (depth, how) = match trust {
         Trust::Times => ("times", limits.question()),
-        // Every byte is read, which takes a disk about as long as writing it.
+        // Reading every byte takes a disk about as long as writing it.
         Trust::Contents => ("contents", limits.transfer(crate::ssh::Stdin::Empty)),
     };
     let answer = ask(
@@ -258,7 +263,7 @@ pub(super) async fn list(
     )
     .await?;
     let output = answer.raw();
-    // No record of the listing is this word, since each begins with a letter and a space.
+    // Cannot be a record of the listing: those begin with a letter and a space.
     let separator = b"\0hashes\0";
     let middle = output
         .windows(separator.len())

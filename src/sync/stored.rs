@@ -1,9 +1,8 @@
 //! The paths of a release that outlive it: kept in a store beside the releases, and linked into each.
 //!
-//! A shared path is in the project's store, which environments beside each other have in common. An
-//! excluded path that names one place is in a store of the target's own, so that what beta writes
-//! never reaches prod. Of paths inside each other the outermost is linked; what is inside comes with
-//! it.
+//! Shared paths are in the project's store, which environments with targets in the same directory
+//! have in common. An excluded path without wildcards is in a store of its target, so that what beta
+//! writes never reaches prod. Of nested paths only the outermost is linked; it brings the others.
 
 /// A path that is linked into each release.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use deployer::domain::{Actor, DeploymentState, SyncMethod};
 use deployer::store::servers;
 
 use crate::support::world::{World, admin};
+use crate::web::support::{PASSWORD, TestSite};
 
 /// Two servers that run one commit.
 async fn deployed(method: SyncMethod) -> (World, String) {
@@ -177,4 +178,38 @@ async fn every_byte_on_a_server_is_compared_with_what_was_put_there() {
         assert!(ask().await.unwrap().findings.unwrap().is_clean());
         assert_ne!(std::fs::read_to_string(&file).unwrap(), "9 2 3\n");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_deleted_is_on_the_servers_page_until_it_is_gone() {
+    let mut world = World::simple().await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    site.log_in("admin", PASSWORD).await;
+    world.repository.write("index.html", "hello\n");
+    let commit = world.commit("Say hello").await;
+    world.deploy(&commit).await;
+    let server = servers::list(&world.store).await.unwrap().remove(0).id;
+    let page = async || {
+        let page = site.get(&format!("/admin/servers/{server}")).await;
+        page.text().await.unwrap()
+    };
+    assert!(!page().await.contains("Could not be deleted"));
+    let name = ".deleted_20260101_main_01234567_1";
+    let rest = world.home(1, "dev/shop_releases").join(name);
+    std::fs::create_dir_all(rest.join("somebody's")).unwrap();
+
+    drift::look(&world.app).await.unwrap();
+
+    let told = page().await;
+    assert!(
+        told.contains("Could not be deleted") && told.contains(name),
+        "{told}"
+    );
+    world.repository.write("index.html", "hello again\n");
+    let commit = world.commit("Say it again").await;
+    let deployment = world.deploy(&commit).await;
+    world.assert_succeeded(&deployment).await;
+    assert!(!rest.exists());
+    assert!(!page().await.contains("Could not be deleted"));
 }

@@ -8,7 +8,7 @@ use crate::domain::{
     Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId, Result, Server,
     ServerId, ServerRelease,
 };
-use crate::store::{Reader, clusters, environments, projects, queue, releases, servers};
+use crate::store::{self, Reader, clusters, environments, projects, queue, releases, servers};
 
 /// The whole configuration, read at once.
 #[derive(Debug, Default)]
@@ -42,6 +42,24 @@ impl Twice {
             self.clusters.join(", ")
         )
     }
+}
+
+/// What deployments could not delete on `server`: the place (`project/environment`), and its paths.
+///
+/// # Errors
+/// Of the store.
+pub async fn leftovers(
+    app: &App,
+    _: &Permit,
+    inventory: &Inventory,
+    server: ServerId,
+) -> Result<Vec<(String, Vec<String>)>> {
+    let left = store::leftovers::of_server(&app.store, server).await?;
+    let placed = left.into_iter().filter_map(|(environment, paths)| {
+        let (project, environment) = inventory.place(environment)?;
+        Some((format!("{}/{}", project.name, environment.name), paths))
+    });
+    Ok(placed.collect())
 }
 
 /// What runs on servers, and which deployments use them.

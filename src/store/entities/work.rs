@@ -120,6 +120,14 @@ entity!(reservations, "reservations" {
     deployment_id: i64,
 });
 
+entity!(leftovers, "leftovers" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    environment_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    server_id: i64,
+    paths: Option<String>,
+});
+
 entity!(observations, "observations" {
     #[sea_orm(primary_key, auto_increment = false)]
     environment_id: i64,

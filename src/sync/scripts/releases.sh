@@ -1,6 +1,7 @@
 # What is in service, and what is in the releases' directory. $1 target, $2 its name.
 # Answers “release NAME”, “data …” and “marker …” for each directory there, “current NAME” for each
-# link beside the target that leads to one, and “remains NAME” when a release was only half removed.
+# link beside the target that leads to one, and “remains PATH” for each release that could only
+# be removed in part.
 resolve "$1"
 if cd -P -- "$t" 2>/dev/null; then
     say resolved "$PWD"
@@ -22,8 +23,7 @@ for name in *; do
 done
 for name in .deleted_*; do
     if exists "./$name"; then
-        say remains "$name"
-        break
+        say remains "$here/$name"
     fi
 done
 for link in "$above_t"/* "$above_t"/.[!.]*; do

@@ -62,6 +62,8 @@ struct Known {
     users: Vec<String>,
     places: Vec<(String, String)>,
     keys: Vec<(HostKey, Option<Instant>)>,
+    /// What deployments could not delete there, by place.
+    leftovers: Vec<(String, Vec<String>)>,
     tried: Vec<Tried>,
     user: String,
 }
@@ -286,6 +288,7 @@ async fn known(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<Kn
             .map(|(project, environment)| place_link(project, environment))
             .collect(),
         keys: host_keys::history(app, permit, server.id).await?,
+        leftovers: inventory::leftovers(app, permit, &inventory, server.id).await?,
         tried: Vec::new(),
         user: String::new(),
     })

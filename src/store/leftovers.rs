@@ -1,0 +1,59 @@
+//! What deployments could not delete on servers: named on the server's page until it is gone.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use super::entities::leftovers::{ActiveModel, Column, Entity};
+use super::{Reader, Write};
+use crate::domain::{EnvironmentId, Error, Result, ServerId};
+
+/// Paths that are kept: who has more to delete by hand deletes whole directories.
+const PATHS: usize = 100;
+
+/// Keeps what an environment's deployments have left on a server, in place of what was kept before.
+pub async fn put(
+    tx: &impl Write,
+    environment: EnvironmentId,
+    server: ServerId,
+    paths: &[String],
+) -> Result<()> {
+    if paths.is_empty() {
+        Entity::delete_by_id((environment.0, server.0))
+            .exec(tx.db())
+            .await?;
+        return Ok(());
+    }
+    let paths = &paths[..paths.len().min(PATHS)];
+    let row = ActiveModel {
+        environment_id: Set(environment.0),
+        server_id: Set(server.0),
+        paths: Set(Some(serde_json::to_string(paths).map_err(Error::internal)?)),
+    };
+    let same = OnConflict::columns([Column::EnvironmentId, Column::ServerId])
+        .update_column(Column::Paths)
+        .to_owned();
+    Entity::insert(row)
+        .on_conflict(same)
+        .exec_without_returning(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// What is left on a server, by environment.
+pub async fn of_server(on: &impl Reader, server: ServerId) -> Result<Vec<(EnvironmentId, Vec<String>)>> {
+    let rows = Entity::find()
+        .filter(Column::ServerId.eq(server.0))
+        .order_by_asc(Column::EnvironmentId)
+        .all(on.db())
+        .await?;
+    let read = |paths: &str| serde_json::from_str(paths).map_err(Error::internal);
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                EnvironmentId(row.environment_id),
+                read(row.paths.as_deref().unwrap_or("[]"))?,
+            ))
+        })
+        .collect()
+}
