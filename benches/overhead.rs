@@ -33,7 +33,9 @@ use deployer::domain::{
 };
 use deployer::ssh::Endpoint;
 use deployer::store::{environments, projects};
-use deployer::sync::{self, Delivery, KnownTrees, Layout, Limits, Manifest, Retention, Source, Stamp, Trust};
+use deployer::sync::{
+    self, Delivery, KnownTrees, Layout, Limits, Manifest, Retention, Stamp, TreeSource, Trust,
+};
 use futures_util::stream::{self, StreamExt};
 use support::sshd::Sshd;
 use support::world::World;
@@ -130,7 +132,7 @@ async fn profile(world: &World, id: DeploymentId) {
 
 /// The remote work of a deployment, and nothing else.
 struct Bare {
-    world_ssh: deployer::ssh::Pool,
+    world_ssh: deployer::ssh::Connections,
     endpoints: Vec<Endpoint>,
     layout: Layout,
     tree: PathBuf,
@@ -171,7 +173,7 @@ impl Bare {
             .await
             .unwrap();
         let manifest = Arc::new(manifest);
-        let source = Source::open(self.tree.clone(), Arc::clone(&manifest), known);
+        let source = TreeSource::open(self.tree.clone(), Arc::clone(&manifest), known);
         let stamp = Stamp {
             deployment: DeploymentId(round as i64 + 1),
             branch: "main".parse().unwrap(),
@@ -192,7 +194,7 @@ impl Bare {
         begun.elapsed()
     }
 
-    async fn server(&self, endpoint: &Endpoint, source: &Source, stamp: &Stamp) {
+    async fn server(&self, endpoint: &Endpoint, source: &TreeSource, stamp: &Stamp) {
         let limits = Limits::default();
         let session = self.world_ssh.session(endpoint).await.unwrap();
         let inspection = sync::inspect(&session, &self.layout, &limits).await.unwrap();

@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 use deployer::domain::{
     DeploymentId, Environment, EnvironmentId, EnvironmentOptions, Project, ProjectId, SyncMethod,
 };
-use deployer::ssh::{Endpoint, Pool};
-use deployer::sync::{self, Delivery, KnownTrees, Layout, Limits, Manifest, Source, Stamp, Trust};
+use deployer::ssh::{Connections, Endpoint};
+use deployer::sync::{self, Delivery, KnownTrees, Layout, Limits, Manifest, Stamp, TreeSource, Trust};
 use futures_util::stream::{self, StreamExt};
 use sshd::Sshd;
 
@@ -179,7 +179,7 @@ fn cpu() -> (Duration, Duration) {
 }
 
 struct Ours {
-    pool: Pool,
+    pool: Connections,
     endpoints: Vec<Endpoint>,
     layouts: Vec<Layout>,
     tree: PathBuf,
@@ -220,7 +220,7 @@ impl Ours {
             .await
             .unwrap();
         let manifest = Arc::new(manifest);
-        let source = Source::open(self.tree.clone(), Arc::clone(&manifest), known);
+        let source = TreeSource::open(self.tree.clone(), Arc::clone(&manifest), known);
         let stamp = Stamp {
             deployment: DeploymentId(self.deployments),
             branch: "main".parse().unwrap(),
@@ -258,7 +258,13 @@ impl Ours {
     }
 }
 
-async fn deliver(pool: &Pool, source: &Source, stamp: &Stamp, endpoint: &Endpoint, layout: &Layout) {
+async fn deliver(
+    pool: &Connections,
+    source: &TreeSource,
+    stamp: &Stamp,
+    endpoint: &Endpoint,
+    layout: &Layout,
+) {
     let limits = Limits::default();
     let session = pool.session(endpoint).await.unwrap();
     let inspection = sync::inspect(&session, layout, &limits).await.unwrap();

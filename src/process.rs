@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::group::{Group, start};
+use self::group::{ProcessGroup, start};
 
 mod command;
 mod error;
@@ -185,7 +185,7 @@ struct Signs {
 }
 
 /// Waits for the end, or brings it about.
-async fn conduct(group: &Group, run: &Run, signs: &Signs) -> io::Result<Option<Stop>> {
+async fn conduct(group: &ProcessGroup, run: &Run, signs: &Signs) -> io::Result<Option<Stop>> {
     let limit = async {
         match run.timeout {
             Some(limit) => {

@@ -10,7 +10,7 @@ use crate::app::start;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{self, Error, HostKey, Result, Server};
-use crate::ssh::{self, Command, Endpoint, Exit, Options, Pool, Run};
+use crate::ssh::{self, Command, Connections, Endpoint, Exit, Options, Run};
 use crate::store::servers;
 
 /// How much of the server's output is kept; there should be no more than a login banner.
@@ -118,14 +118,14 @@ async fn believed(args: &Args, user: &str, asking: String, options: &Options) ->
 
 async fn log_in(endpoint: &Endpoint, options: Options) -> Result<()> {
     let limit = options.connect_timeout;
-    let pool = Pool::new(options);
+    let pool = Connections::new(options);
     let told = asked(&pool, endpoint, limit).await;
     pool.shutdown().await;
     say(told?);
     Ok(())
 }
 
-async fn asked(pool: &Pool, endpoint: &Endpoint, limit: std::time::Duration) -> Result<String> {
+async fn asked(pool: &Connections, endpoint: &Endpoint, limit: std::time::Duration) -> Result<String> {
     let session = pool.session(endpoint).await?;
     let how = Run {
         timeout: Some(limit),

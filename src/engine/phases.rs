@@ -129,6 +129,7 @@ async fn phases(run: &Run) -> StepResult<Ending> {
         Some(_) => reuse::prepare(run).await?,
         None => prepare(run).await?,
     };
+    script::check_servers(run, &tree, &checked).await?;
     set_phase(run, Phase::RollOut).await?;
     let rolled = rollout::roll_out(run, &tree, checked, kept).await?;
     if run.stop.reason().is_some() {

@@ -19,7 +19,7 @@ use crate::balancer;
 use crate::clock::Clock;
 use crate::domain::{DeploymentId, EventKind};
 use crate::git::Mirrors;
-use crate::ssh::Pool;
+use crate::ssh::Connections;
 use crate::store::{Ring, Store};
 
 /// How the engine works, from the configuration.
@@ -46,7 +46,7 @@ pub struct Parts {
     /// Where commits come from.
     pub mirrors: Mirrors,
     /// The way to servers.
-    pub ssh: Pool,
+    pub ssh: Connections,
     /// The present instant.
     pub clock: Clock,
     /// How balancers are spoken to.

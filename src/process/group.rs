@@ -1,5 +1,5 @@
 //! A started process as the leader of a group of its own: starting it, signalling the group,
-//! waiting for the leader without reaping it, reaping it. Whoever drops a [`Group`] before that
+//! waiting for the leader without reaping it, reaping it. Whoever drops a [`ProcessGroup`] before that
 //! ends it at once, so an aborted task leaves nothing running.
 
 use std::io;
@@ -24,13 +24,13 @@ const BUSY_TRIES: u32 = 10;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// A started process, leader of its own group, not reaped yet.
-pub(super) struct Group {
+pub(super) struct ProcessGroup {
     pub(super) child: Child,
     /// The leader's number and the group's; `None` once it is reaped and may be somebody else's.
     pid: Option<Pid>,
 }
 
-impl Group {
+impl ProcessGroup {
     /// Signals every process of the group. One that is gone already is not an error.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid
@@ -58,14 +58,14 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.signal(Signal::SIGKILL);
     }
 }
 
 /// Starts `command` as the leader of a new group.
-pub(super) async fn start(command: &Command) -> Result<Group, Error> {
+pub(super) async fn start(command: &Command) -> Result<ProcessGroup, Error> {
     let mut busy = 0;
     let source = loop {
         match prepared(command).spawn() {
@@ -74,7 +74,7 @@ pub(super) async fn start(command: &Command) -> Result<Group, Error> {
                     .id()
                     .and_then(|pid| i32::try_from(pid).ok())
                     .map(Pid::from_raw);
-                return Ok(Group { child, pid });
+                return Ok(ProcessGroup { child, pid });
             }
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && busy < BUSY_TRIES => {
                 busy += 1;

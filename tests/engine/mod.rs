@@ -12,6 +12,7 @@ mod half_changed;
 pub mod hardship;
 mod instances;
 mod killed;
+mod odd_scripts;
 mod permission;
 mod queueing;
 mod recovering;

@@ -15,7 +15,7 @@ use deployer::domain::HealthCheck;
 use deployer::domain::health::{AskedFrom, CommandProbe, HttpProbe, Probe, TcpProbe};
 use deployer::health::{self, Attempt, Healthy, ProbedServer, Unhealthy, Watch};
 use deployer::process;
-use deployer::ssh::{Pool, Session};
+use deployer::ssh::{Connections, Session};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ const SOON: Duration = Duration::from_secs(8);
 /// A server to ask, reached over a real sshd.
 struct Server {
     sshd: Sshd,
-    _pool: Pool,
+    _pool: Connections,
     session: Session,
     /// Where the deployer asks it.
     address: &'static str,

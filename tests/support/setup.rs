@@ -13,7 +13,7 @@ use deployer::domain::{
 };
 use deployer::engine::{self, Engine, Settings};
 use deployer::git::{GitOptions, Mirrors};
-use deployer::ssh::Pool;
+use deployer::ssh::Connections;
 use deployer::store::{Store, StoreOptions, clusters, environments, projects, servers};
 use tempfile::TempDir;
 
@@ -251,7 +251,7 @@ impl Setup {
             Some(policy) => access(dir, policy),
         });
         let mirrors = Mirrors::new(dir.join("mirrors"), GitOptions::default());
-        let ssh = Pool::new(deployer::ssh::Options {
+        let ssh = Connections::new(deployer::ssh::Options {
             key_files: vec![key.to_owned()],
             keepalive: self.keepalive,
             ..Default::default()

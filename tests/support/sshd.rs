@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deployer::domain::HostKey;
-use deployer::ssh::{Endpoint, Options, Pool};
+use deployer::ssh::{Connections, Endpoint, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -203,8 +203,8 @@ impl Sshd {
     }
 
     /// A pool that logs in here.
-    pub fn pool(&self) -> Pool {
-        Pool::new(self.options())
+    pub fn pool(&self) -> Connections {
+        Connections::new(self.options())
     }
 
     /// The options of [`Sshd::pool`].

@@ -12,7 +12,7 @@ use deployer::domain::deployment::{ServerPart, ServerState};
 use deployer::domain::{
     Actor, Deployment, DeploymentId, DeploymentState, LogLine, PauseReason, Step, User, UserId,
 };
-use deployer::ssh::Pool;
+use deployer::ssh::Connections;
 use deployer::store::{Store, log};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -31,7 +31,7 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 pub struct World {
     pub app: App,
     pub store: Store,
-    pub ssh: Pool,
+    pub ssh: Connections,
     pub clock: Clock,
     /// What `app` was made of.
     pub parts: app::AppParts,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use deployer::domain::SyncMethod;
 use deployer::ssh::Session;
-use deployer::sync::{Delivered, Delivery, KnownTrees, Layout, Limits, Source, Stamp, Trust, inspect};
+use deployer::sync::{Delivered, Delivery, KnownTrees, Layout, Limits, Stamp, TreeSource, Trust, inspect};
 use futures_util::future::join_all;
 
 use super::{Site, put, shape};
@@ -41,7 +41,7 @@ impl Fleet {
         self.site.deployments += 1;
         let manifest = self.site.scan().await;
         let known = KnownTrees::new(self.site.known.iter().rev().cloned());
-        let source = Source::open(self.site.tree(), Arc::clone(&manifest), known);
+        let source = TreeSource::open(self.site.tree(), Arc::clone(&manifest), known);
         let (session, stamp, limits) = (&self.site.session, self.site.stamp(), Limits::default());
         let all = self
             .layouts
@@ -54,7 +54,7 @@ impl Fleet {
 }
 
 async fn one(
-    source: &Source,
+    source: &TreeSource,
     session: &Session,
     layout: &Layout,
     stamp: &Stamp,

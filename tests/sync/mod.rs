@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deployer::domain::{DeploymentId, EnvironmentOptions, Instant, SyncMethod};
-use deployer::ssh::{Pool, Session};
+use deployer::ssh::{Connections, Session};
 use deployer::sync::{
-    Activated, Delivered, Delivery, Error, Inspection, KnownTrees, Layout, Limits, Manifest, Progress, Rules,
-    Source, Stamp, Trust, activate, go_back, inspect,
+    Activated, Delivered, Delivery, DeliveryProgress, Error, Inspection, KnownTrees, Layout, Limits,
+    Manifest, Rules, Stamp, TreeSource, Trust, activate, go_back, inspect,
 };
 use tempfile::TempDir;
 
@@ -32,7 +32,7 @@ use crate::support::sshd::Sshd;
 /// A project with a tree here and a target on a server.
 struct Site {
     sshd: Sshd,
-    _pool: Pool,
+    _pool: Connections,
     session: Session,
     here: TempDir,
     layout: Layout,
@@ -46,7 +46,7 @@ struct Site {
     root: PathBuf,
 }
 
-type OnProgress = Box<dyn Fn(Progress) + Send + Sync>;
+type OnProgress = Box<dyn Fn(DeliveryProgress) + Send + Sync>;
 
 impl Site {
     async fn new(method: SyncMethod, excluded: &[&str], shared: &[&str]) -> Self {
@@ -171,8 +171,8 @@ impl Site {
         self.deployments += 1;
         let manifest = self.scan().await;
         let known = KnownTrees::new(self.known.iter().rev().cloned());
-        let source =
-            Source::open(self.tree(), Arc::clone(&manifest), known).consumed(self.consumed.iter().copied());
+        let source = TreeSource::open(self.tree(), Arc::clone(&manifest), known)
+            .consumed(self.consumed.iter().copied());
         let delivery = Delivery {
             session: &self.session,
             layout: &self.layout,
@@ -222,7 +222,7 @@ impl Site {
     }
 
     /// Cancels the next delivery so many milliseconds after its progress `is_there`.
-    fn cancel_after(&mut self, wait: u64, is_there: fn(Progress) -> bool) {
+    fn cancel_after(&mut self, wait: u64, is_there: fn(DeliveryProgress) -> bool) {
         let cancel = self.limits.cancel.clone();
         self.on_progress = Box::new(move |progress| {
             if is_there(progress) {

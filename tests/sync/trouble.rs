@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use deployer::domain::{Release, SyncMethod};
-use deployer::sync::{Changed, Error, Portion, Progress, Trouble};
+use deployer::sync::{Changed, DeliveryProgress, Error, Portion, Trouble};
 
 use super::{Site, put};
 use crate::support::disk::SmallDisk;
@@ -221,7 +221,9 @@ async fn cancel_a_release(wait: u64) -> bool {
     }
     let first = site.deploy().await;
     site.write("d1/f", "2");
-    site.cancel_after(wait, |progress| matches!(progress, Progress::Sending { .. }));
+    site.cancel_after(wait, |progress| {
+        matches!(progress, DeliveryProgress::Sending { .. })
+    });
     let delivered = site.deliver().await;
     match &delivered {
         Ok(second) => assert!(Path::new(&second.directory).join(".git_release").exists()),
@@ -261,7 +263,7 @@ async fn cancel_in_place(wait: u64) -> usize {
     many(&site, "old");
     site.deploy().await;
     many(&site, "new");
-    site.cancel_after(wait, |progress| progress == Progress::Placing);
+    site.cancel_after(wait, |progress| progress == DeliveryProgress::Placing);
     let target = site.target();
     let is_new = |n| fs::read_to_string(target.join(format!("d{n}/f"))).unwrap() == "new";
     let done: Vec<String> = match site.deliver().await {
@@ -301,7 +303,9 @@ async fn cancelling_while_files_are_sent_changes_nothing() {
         site.deploy().await;
         let before = site.marker();
         site.write("big", &noise(20_000_000));
-        site.cancel_after(30, |progress| matches!(progress, Progress::Sending { .. }));
+        site.cancel_after(30, |progress| {
+            matches!(progress, DeliveryProgress::Sending { .. })
+        });
         let error = site.deliver().await.unwrap_err();
         assert!(error.to_string().contains("cancelled"), "{error}");
         assert_eq!(site.marker(), before);

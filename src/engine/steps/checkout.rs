@@ -12,6 +12,7 @@ use crate::engine::output::StepLog;
 use crate::engine::run::Run;
 use crate::engine::shared::Settings;
 use crate::git::{self, CommitFile, Mirror};
+use crate::sync;
 
 /// The steps before servers are touched, once per deployment, in order.
 pub const STEPS: [StepKind; 5] = [
@@ -135,6 +136,12 @@ async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
         info.title
     ))
     .await;
+    for name in sync::reserved_names(tree.dir()) {
+        log.say(format!(
+            "“{name}” of the repository is not deployed: the deployer uses that name itself. Rename it."
+        ))
+        .await;
+    }
     Ok((Done::well(summary), tree))
 }
 

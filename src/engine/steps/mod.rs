@@ -4,6 +4,7 @@
 pub(super) mod check;
 pub(super) mod checkout;
 pub(super) mod health;
+mod interpreter;
 pub(super) mod reuse;
 pub(super) mod script;
 pub(super) mod transfer;

@@ -1,17 +1,20 @@
 //! Runs the scripts of a repository, on the deployer's host or on a server.
 //!
 //! A script that is not there is skipped with a line in the log. An executable one is run as it is,
-//! another one by `sh`.
+//! another one by the program that its first line names, or by `sh`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::checkout::Tree;
+use super::interpreter::{Interpreter, SHELL, missing};
 use crate::domain::{StepKind, StepState, Stream};
 use crate::engine::ending::{Done, Failure, StepResult};
+use crate::engine::found::Checked;
 use crate::engine::output::StepLog;
 use crate::engine::run::{Member, Run};
 use crate::{process, ssh};
@@ -28,12 +31,21 @@ pub const REMOTE_TESTS: &str = "tests/run_tests.sh";
 /// The host named to scripts that run on the deployer's own.
 const LOCAL_HOST: &str = "localhost";
 
-/// Runs a script below a directory of a server: `$1` the directory, `$2` the script, then its
-/// arguments.
-const RUN_REMOTE: &str = r#"cd -- "$1" || exit 126; script=./$2; shift 2; if [ -x "$script" ]; then exec "$script" "$@"; fi; exec sh "$script" "$@""#;
+/// Runs a script below a directory of a server: `$1` the directory, `$2` the script, `$3` the program
+/// that runs it where it is not executable, `$4` an argument for that or nothing, then the script's own.
+const RUN_REMOTE: &str = r#"cd -- "$1" || exit 126; script=./$2 with=$3 option=$4; shift 4; if [ -x "$script" ]; then exec "$script" "$@"; fi; exec "$with" ${option:+"$option"} "$script" "$@""#;
 
-/// Removes a script below a directory of a server: `$1` the directory, `$2` the script.
-const REMOVE_REMOTE: &str = r#"cd -- "$1" && rm -f -- "./$2""#;
+/// Removes a script below a directory of a server: `$1` the directory, `$2` the script or nothing.
+/// Exits with [`GONE`] when the release is not in that directory any more.
+const REMOVE_REMOTE: &str = r#"cd -- "$1" 2>/dev/null || exit 3; [ -z "$2" ] || rm -f -- "./$2" || exit 1; [ -f .git_release ] || exit 3"#;
+const GONE: ssh::Exit = ssh::Exit::Code(3);
+
+/// Prints those of its arguments that are no programs.
+const LOOK: &str = r#"for p do case $p in */*) [ -x "$p" ] ;; *) command -v "$p" >/dev/null 2>&1 ;; esac || printf '%s\n' "$p"; done"#;
+/// Looking for a program takes no time on a server that works.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
+/// What it may print, in bytes.
+const LOOK_OUTPUT: usize = 4096;
 
 /// The path of `script` in the tree at `dir`; `None` when it has none. It may be a link to another
 /// file of the tree. One that leads out of it would run a program that is none of the repository's.
@@ -78,7 +90,10 @@ async fn local(run: &Run, tree: &Tree, kind: StepKind, script: &str, arguments: 
     // The tree is as the servers get it now, and none was touched yet.
     if kind == StepKind::LocalTests && result.is_ok() {
         let remote = [DEPLOY, REMOTE_TESTS];
-        let refused = remote.iter().find_map(|script| find(tree.dir(), script).err());
+        let looked = |script| {
+            find(tree.dir(), script)?.map_or(Ok(()), |_| Interpreter::of(tree.dir(), script).map(drop))
+        };
+        let refused = remote.into_iter().find_map(|script| looked(script).err());
         result = refused.map_or(result, Err);
     }
     run.end(step, result).await
@@ -99,10 +114,14 @@ async fn run_local(
     let metadata = tokio::fs::metadata(&path)
         .await
         .map_err(|error| Failure::new(format!("{script} cannot be read: {error}.")))?;
+    let interpreter = Interpreter::of(dir, script)?;
+    interpreter.check_here(script)?;
     let executable = metadata.permissions().mode() & 0o111 != 0;
     let command = match executable {
         true => process::Command::new(&path),
-        false => process::Command::new("sh").arg(&path),
+        false => process::Command::new(interpreter.program)
+            .args(interpreter.option)
+            .arg(&path),
     };
     let mut command = command.args(arguments).dir(dir);
     for (name, value) in run.variables("", run.deployment.previous_commit.as_ref().map(|c| c.as_str())) {
@@ -117,7 +136,9 @@ async fn run_local(
     let exit = process::run(&command, limits, log)
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
-    if let Err(error) = tokio::fs::remove_file(&path).await {
+    if let Err(error) = tokio::fs::remove_file(&path).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
         return Err(Failure::new(format!(
             "{script} could not be removed from the tree afterwards: {error}."
         )));
@@ -178,7 +199,13 @@ async fn remote(
         return Ok(Done::nothing(why));
     }
     let mut step = run.begin(kind, Some(member)).await?;
-    let result = run_remote(run, member, there, kind, script, arguments, &mut step.log).await;
+    let result = match Interpreter::of(tree.dir(), script) {
+        Ok(interpreter) => {
+            let called = (script, &interpreter, arguments);
+            run_remote(run, member, there, kind, called, &mut step.log).await
+        }
+        Err(failure) => Err(failure),
+    };
     run.end(step, result).await
 }
 
@@ -187,13 +214,14 @@ async fn run_remote(
     member: &Member,
     there: &Place<'_>,
     kind: StepKind,
-    script: &str,
-    arguments: &[&str],
+    (script, interpreter, arguments): (&str, &Interpreter, &[&str]),
     log: &mut StepLog,
 ) -> StepResult {
     let mut command = ssh::Command::script(RUN_REMOTE)
         .arg(there.dir)
         .arg(script)
+        .arg(&interpreter.program)
+        .arg(interpreter.option.as_deref().unwrap_or_default())
         .args(arguments);
     for (name, value) in run.variables(member.server.name.as_str(), there.previous) {
         command = command.env(name, value);
@@ -205,31 +233,80 @@ async fn run_remote(
         ..ssh::Run::default()
     };
     let exit = there.session.run(&command, limits, log).await;
-    if kind == StepKind::Deploy {
-        remove(there, script, log).await;
-    }
+    let is_whole = remove(there, script, kind == StepKind::Deploy, log).await;
     let (how, code) = match exit? {
+        ssh::Exit::Code(0) if !is_whole => {
+            return Err(Failure::new(format!(
+                "{script} deleted the release that it belongs to: {} is not what was deployed any more. Change the script, and deploy again or roll back.",
+                there.dir
+            )));
+        }
         ssh::Exit::Code(code) => (format!("exit code {code}"), i32::try_from(code).ok()),
         ssh::Exit::Signal(name) => (format!("signal {name}"), None),
     };
     judge(run, kind, script, &how, code)
 }
 
-/// Deletes a script from a server, however it ended; also after a cancel or a time limit.
-async fn remove(there: &Place<'_>, script: &str, log: &mut StepLog) {
-    let remove = ssh::Command::script(REMOVE_REMOTE).arg(there.dir).arg(script);
+/// Looks after a script that has run, however it ended, also after a cancel or a time limit: deletes it
+/// from the server if it `goes`. `false` when the release itself is gone.
+async fn remove(there: &Place<'_>, script: &str, goes: bool, log: &mut StepLog) -> bool {
+    let remove = ssh::Command::script(REMOVE_REMOTE)
+        .arg(there.dir)
+        .arg(if goes { script } else { "" });
     let limits = ssh::Run {
         timeout: Some(REMOVE_LIMIT),
         ..ssh::Run::default()
     };
     let removed = there.session.capture(&remove, limits, REMOVE_OUTPUT).await;
     let why = match removed {
-        Ok(removed) if removed.exit.success() => return,
+        Ok(removed) if removed.exit.success() => return true,
+        Ok(removed) if removed.exit == GONE => return false,
         Ok(_) => String::new(),
         Err(error) => format!(" {error}"),
     };
-    log.say(format!("{script} could not be deleted from {}.{why}", there.dir))
-        .await;
+    if goes {
+        log.say(format!("{script} could not be deleted from {}.{why}", there.dir))
+            .await;
+    }
+    true
+}
+
+/// Whether all servers have what `deploy.sh` needs. What the release itself brings, or `deploy.sh`
+/// installs for the tests, cannot be looked for yet.
+pub async fn check_servers(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<()> {
+    if find(tree.dir(), DEPLOY)?.is_none() {
+        return Ok(());
+    }
+    let interpreter = Interpreter::of(tree.dir(), DEPLOY)?;
+    let target = format!("{}/", run.environment.target_path.as_str());
+    let mut needs = interpreter.needs();
+    needs.retain(|need| {
+        *need != SHELL && !need.starts_with(&target) && (need.starts_with('/') || !need.contains('/'))
+    });
+    if needs.is_empty() {
+        return Ok(());
+    }
+    let reached = run
+        .members
+        .iter()
+        .filter_map(|member| Some((member, checked.servers.get(&member.server.id)?)));
+    let asked = reached.map(|(member, reached)| {
+        let look = ssh::Command::script(LOOK).args(&needs);
+        let limits = ssh::Run {
+            timeout: Some(LOOK_LIMIT),
+            cancel: run.stop.token().clone(),
+            ..ssh::Run::default()
+        };
+        async move {
+            let answer = reached.session.capture(&look, limits, LOOK_OUTPUT).await?;
+            let lacks = String::from_utf8_lossy(&answer.stdout).into_owned();
+            match lacks.lines().next() {
+                Some(need) => Err(missing(DEPLOY, need, member.server.name.as_str())),
+                None => Ok(()),
+            }
+        }
+    });
+    join_all(asked).await.into_iter().collect()
 }
 
 /// Deleting one file takes no time on a server that works.

@@ -17,10 +17,11 @@ use crate::engine::found::Reached;
 use crate::engine::output::StepLog;
 use crate::engine::run::{Member, Run};
 use crate::ssh::Session;
+use crate::store::leftovers;
 use crate::store::releases::{self, NewRelease};
 use crate::sync::{
-    self, Activated, Changed, Delivered, Delivery, KnownTrees, Layout, Limits, Manifest, Progress, Pruned,
-    Retention, Source, Stamp, Trust,
+    self, Activated, Changed, Delivered, Delivery, DeliveryProgress, KnownTrees, Layout, Limits, Manifest,
+    Pruned, Retention, Stamp, TreeSource, Trust,
 };
 
 /// Manifests kept per environment. A server that has one of these trees need not be listed. Older ones are
@@ -32,7 +33,7 @@ const LOOK_LIMIT: Duration = Duration::from_secs(20);
 
 /// The tree of the deployment, ready for any number of servers.
 pub struct Package {
-    source: Source,
+    source: TreeSource,
     stamp: Stamp,
     limits: Limits,
     manifests: Manifests,
@@ -63,7 +64,7 @@ pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
         commit: run.deployment.commit.clone(),
         at: run.now(),
     };
-    let source = Source::open(tree.dir().to_owned(), Arc::new(manifest), known).consumed([DEPLOY]);
+    let source = TreeSource::open(tree.dir().to_owned(), Arc::new(manifest), known).consumed([DEPLOY]);
     Ok(Package {
         source,
         stamp,
@@ -83,7 +84,7 @@ pub fn limits(run: &Run) -> Limits {
 /// The step `sync`.
 pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reached) -> StepResult<Delivered> {
     let mut step = run.begin(StepKind::Sync, Some(member)).await?;
-    let progress = |_: Progress| {};
+    let progress = |_: DeliveryProgress| {};
     let delivery = Delivery {
         session: &reached.session,
         layout: &reached.layout,
@@ -106,6 +107,9 @@ pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reach
                         "{path} is not part of the release and could not be removed; the next deployment tries again."
                     ))
                     .await;
+            }
+            if run.project.method == SyncMethod::InPlace {
+                note_leftovers(run, member, &delivered.left).await?;
             }
             (Ok(Done::well(what)), Ok(delivered))
         }
@@ -264,12 +268,13 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)])
             match sync::prune(session, layout, &retention, &limits(run)).await {
                 Ok(Pruned { removed, left }) => {
                     let name = &member.server.name;
-                    for path in left {
+                    for path in &left {
                         log.say(format!(
                             "{name}: could not be removed: {path}. The next pruning tries again."
                         ))
                         .await;
                     }
+                    note_leftovers(run, member, &left).await?;
                     Ok(removed.len())
                 }
                 Err(error) => {
@@ -291,6 +296,14 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)])
         log.say(format!("{removed} old releases removed.")).await;
     }
     Ok(Done::well(""))
+}
+
+/// Keeps what could not be removed from a server, for its page.
+async fn note_leftovers(run: &Run, member: &Member, paths: &[String]) -> StepResult<()> {
+    let record = run.record().await?;
+    leftovers::put(&record, run.environment.id, member.server.id, paths).await?;
+    record.commit().await?;
+    Ok(())
 }
 
 /// The last manifests of one environment, as files.

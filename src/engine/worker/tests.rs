@@ -10,7 +10,7 @@ use crate::domain::{
     Project, ProjectId, Server, ServerId, ServerState, SyncMethod, server::Member,
 };
 use crate::git::{GitOptions, Mirrors};
-use crate::ssh::{Options, Pool};
+use crate::ssh::{Connections, Options};
 use crate::store::deployments::{self, NewDeployment, NewPart};
 use crate::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
 
@@ -22,7 +22,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
         store,
         access: Arc::new(Access::builtin()),
         mirrors: Mirrors::new(dir.join("mirrors"), GitOptions::default()),
-        ssh: Pool::new(Options::default()),
+        ssh: Connections::new(Options::default()),
         clock: Clock::System,
         balancers: Default::default(),
         settings: Settings {

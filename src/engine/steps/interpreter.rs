@@ -1,0 +1,130 @@
+//! Which program runs a script, as its first line says, and whether it can.
+//!
+//! What would only be met when a script is started, with words like “No such file” about a file that
+//! is there, is looked for before any server is touched.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::engine::ending::{Failure, StepResult};
+
+/// Bytes of a first line that are read: more than Linux reads of one.
+const FIRST_LINE: u64 = 1024;
+/// Runs scripts whose first line names no program.
+pub const SHELL: &str = "/bin/sh";
+/// The program that a first line names, and the one argument that may follow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreter {
+    pub program: String,
+    pub option: Option<String>,
+}
+
+impl Interpreter {
+    /// Of `script` in the tree at `dir`.
+    pub fn of(dir: &Path, script: &str) -> StepResult<Self> {
+        let mut head = Vec::new();
+        let read = File::open(dir.join(script)).and_then(|file| file.take(FIRST_LINE).read_to_end(&mut head));
+        read.map_err(|error| Failure::new(format!("{script} cannot be read: {error}.")))?;
+        Self::read(&head).map_err(|why| Failure::new(format!("{script} {why}")))
+    }
+
+    fn read(head: &[u8]) -> Result<Self, &'static str> {
+        if head.starts_with("\u{feff}#!".as_bytes()) {
+            return Err(
+                "begins with a byte order mark, so the system does not see its first line. Save it as UTF-8 without one.",
+            );
+        }
+        let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if line.len() < head.len() && line.ends_with(b"\r") {
+            return Err(
+                "has Windows line ends (CRLF), with which no shell runs it. Save it with LF; a line “*.sh text eol=lf” in .gitattributes and “git add --renormalize .” do so for all scripts.",
+            );
+        }
+        let words = line
+            .strip_prefix(b"#!")
+            .map(|words| String::from_utf8_lossy(words).trim().to_owned());
+        let Some(words) = words.filter(|words| !words.is_empty()) else {
+            return Ok(Self {
+                program: SHELL.to_owned(),
+                option: None,
+            });
+        };
+        let (program, option) = match words.split_once([' ', '\t']) {
+            Some((program, option)) => (program, Some(option.trim().to_owned())),
+            None => (words.as_str(), None),
+        };
+        Ok(Self {
+            program: program.to_owned(),
+            option,
+        })
+    }
+
+    /// What has to be installed to run it: the program, and what `env` looks up.
+    pub fn needs(&self) -> Vec<&str> {
+        let mut needs = vec![self.program.as_str()];
+        if self.program.ends_with("/env") {
+            let name = self.option.as_deref().unwrap_or_default();
+            let is_plain = !name.is_empty() && !name.starts_with('-') && !name.contains(['=', ' ', '\t']);
+            needs.extend(is_plain.then_some(name));
+        }
+        needs
+    }
+
+    /// Whether this host has what it needs, to run `script`.
+    pub fn check_here(&self, script: &str) -> StepResult<()> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_here = |need: &&str| match need.starts_with('/') {
+            true => Path::new(need).exists(),
+            false => need.contains('/') || std::env::split_paths(&path).any(|dir| dir.join(need).exists()),
+        };
+        match self.needs().into_iter().find(|need| !is_here(need)) {
+            Some(need) => Err(missing(script, need, "the deployer's host")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `script` needs a program that `place` does not have.
+pub fn missing(script: &str, need: &str, place: &str) -> Failure {
+    Failure::new(format!(
+        "{script} is for {need}, as its first line says, and {place} has no such program. Install it there, or change that line."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_names_the_program() {
+        let read = |head: &str| {
+            let found = Interpreter::read(head.as_bytes())?;
+            Ok::<_, &str>((found.needs().join(" "), found.option))
+        };
+        let plain = |needs: &str| Ok((needs.to_owned(), None));
+        assert_eq!(read("echo hi\n"), plain("/bin/sh"));
+        assert_eq!(read(""), plain("/bin/sh"));
+        assert_eq!(read("#!\n"), plain("/bin/sh"));
+        assert_eq!(read("#! /bin/bash \nx"), plain("/bin/bash"));
+        assert_eq!(
+            read("#!/bin/bash -eu -o x\nx"),
+            Ok(("/bin/bash".to_owned(), Some("-eu -o x".to_owned())))
+        );
+        assert_eq!(
+            read("#!/usr/bin/env python3\n"),
+            Ok(("/usr/bin/env python3".to_owned(), Some("python3".to_owned())))
+        );
+        assert_eq!(
+            read("#!/usr/bin/env -S a b\n").map(|(needs, _)| needs),
+            Ok("/usr/bin/env".to_owned())
+        );
+        assert!(read("#!/bin/sh\r\ntrue\r\n").unwrap_err().contains("CRLF"));
+        assert!(read("true\r\ntrue\r\n").unwrap_err().contains("CRLF"));
+        assert!(
+            read("\u{feff}#!/bin/sh\n")
+                .unwrap_err()
+                .contains("byte order mark")
+        );
+    }
+}
