@@ -94,6 +94,10 @@ fn engine_settings(config: &Config) -> engine::Settings {
         workers: config.engine.workers as usize,
         work_dir: config.work_dir(),
         lease: config.engine.lease,
+        log: engine::LogLimits {
+            step: u64::from(config.engine.step_log_mib) << 20,
+            deployment: u64::from(config.engine.deployment_log_mib) << 20,
+        },
         secrets: config
             .masking
             .secrets

@@ -111,6 +111,10 @@ sections! {
         work_dir: Option<PathBuf> = None, absolute_if_set;
         /// How long a claimed deployment stays this instance's without a sign of life.
         lease: Duration = Duration::from_secs(20), lease;
+        /// Mebibytes of program output that are kept of one step on one server.
+        step_log_mib: u32 = 32, within::<1, 1024>;
+        /// Mebibytes of program output that are kept of a whole deployment.
+        deployment_log_mib: u32 = 256, within::<1, 16_384>;
     }
 
     /// Drift: asking servers what they run.

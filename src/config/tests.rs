@@ -157,6 +157,7 @@ const IMPOSSIBLE: &[(&str, &str)] = &[
         "must be between 16 and 100000, not 3",
     ),
     ("[http]\nquiet_timeout = '15s'", "must be at least 20s"),
+    ("[engine]\nstep_log_mib = 0", "must be between 1 and 1024, not 0"),
     ("[http]\nsession_days = 0", "must be between 1 and 365, not 0"),
     (
         "[http]\nsession_days = -1",

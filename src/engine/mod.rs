@@ -32,6 +32,7 @@ mod keeper;
 mod lease;
 mod lines;
 pub mod live;
+mod log_limit;
 mod mask;
 mod out_of_service;
 mod output;
@@ -55,6 +56,7 @@ use std::sync::Arc;
 
 use crate::domain::{Environment, Kind, Plan, Result, ServerId, Strategy};
 use live::Hub;
+pub use log_limit::LogLimits;
 use planning::{Asking, Roster};
 use shared::Shared;
 pub use shared::{Parts, Settings};

@@ -8,13 +8,16 @@
 //! prints faster than the store takes it, so memory does not grow with the log.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::LineBuffer;
+use super::log_limit::{LogLimits, StepOutput};
 use super::mask::Mask;
 use crate::clock::Clock;
 use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
@@ -58,6 +61,9 @@ pub struct Log {
     sender: mpsc::Sender<Message>,
     mask: Mask,
     broken: CancellationToken,
+    limits: LogLimits,
+    /// Bytes that programs printed and that were kept, over all steps.
+    kept: Arc<AtomicU64>,
 }
 
 /// Where the log of one deployment goes.
@@ -68,6 +74,8 @@ pub struct Sink {
     pub clock: Clock,
     /// Whose lines they are, and the proof that we may write them.
     pub lease: Lease,
+    /// How much of what programs print is kept.
+    pub limits: LogLimits,
 }
 
 impl Log {
@@ -75,6 +83,7 @@ impl Log {
     pub fn open(sink: Sink, mask: Mask, broken: CancellationToken) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING_PIECES);
         let token = broken.clone();
+        let limits = sink.limits;
         tokio::spawn(async move {
             if let Err(error) = write(sink, receiver).await {
                 tracing::error!(
@@ -84,7 +93,13 @@ impl Log {
                 token.cancel();
             }
         });
-        Self { sender, mask, broken }
+        Self {
+            sender,
+            mask,
+            broken,
+            limits,
+            kept: Arc::default(),
+        }
     }
 
     /// `text` as it may be shown and stored: without secrets.
@@ -97,6 +112,7 @@ impl Log {
         StepLog {
             log: self.clone(),
             name: Arc::new(name),
+            printed: Arc::new(Mutex::new(StepOutput::new(self.limits, Arc::clone(&self.kept)))),
             out: LineBuffer::default(),
             err: LineBuffer::default(),
         }
@@ -121,6 +137,8 @@ fn not_stored() -> Error {
 pub struct StepLog {
     log: Log,
     name: Arc<StepName>,
+    /// Shared by all handles on the step.
+    printed: Arc<Mutex<StepOutput>>,
     out: LineBuffer,
     err: LineBuffer,
 }
@@ -131,6 +149,7 @@ impl StepLog {
         Self {
             log: self.log.clone(),
             name: Arc::clone(&self.name),
+            printed: Arc::clone(&self.printed),
             out: LineBuffer::default(),
             err: LineBuffer::default(),
         }
@@ -154,7 +173,8 @@ impl StepLog {
             &mut self.out
         };
         buffer.push(bytes, &self.log.mask, |line| gathered.add(stream, line));
-        self.send(gathered).await;
+        let lines = self.printed.lock().take(gathered.lines);
+        self.send(lines.into()).await;
     }
 
     /// Hands over lines that were not ended.
@@ -164,7 +184,13 @@ impl StepLog {
             .finish(&self.log.mask, |line| gathered.add(Stream::Stdout, line));
         self.err
             .finish(&self.log.mask, |line| gathered.add(Stream::Stderr, line));
-        self.send(gathered).await;
+        let lines = {
+            let mut printed = self.printed.lock();
+            let mut lines = printed.take(gathered.lines);
+            lines.append(&mut printed.end());
+            lines
+        };
+        self.send(lines.into()).await;
     }
 
     async fn send(&self, gathered: Gathered) {
@@ -189,6 +215,13 @@ impl StepLog {
 struct Gathered {
     lines: Vec<Line>,
     size: usize,
+}
+
+impl From<Vec<Line>> for Gathered {
+    fn from(lines: Vec<Line>) -> Self {
+        let size = lines.iter().map(|line| line.text.len()).sum();
+        Self { lines, size }
+    }
 }
 
 impl Gathered {

@@ -67,6 +67,7 @@ async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: Turn) -> 
         store: store.clone(),
         clock: engine.parts.clock.clone(),
         lease,
+        limits: engine.parts.settings.log,
     };
     let log = Log::open(sink, mask, stop.token().clone());
     let mut run = Run {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::live::Hub;
+use super::log_limit::LogLimits;
 use super::stop::{Stop, StopReason};
 use super::turn::Turn;
 use crate::access::Access;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub lease: Duration,
     /// Values masked in every log, beside the secret variables of the environment.
     pub secrets: Vec<String>,
+    /// How much of what programs print is kept.
+    pub log: LogLimits,
 }
 
 /// What the engine works with.

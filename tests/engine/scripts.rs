@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{DeploymentState, EnvironmentOptions, StepKind, StepState, Variable};
+use deployer::domain::{DeploymentId, DeploymentState, EnvironmentOptions, StepKind, StepState, Variable};
+use deployer::engine::LogLimits;
 
 use crate::support::world::World;
 
@@ -193,6 +194,64 @@ async fn secrets_do_not_reach_the_log() {
         "{log}"
     );
     assert!(!log.contains("hunter2"), "{log}");
+}
+
+/// Much to print: 60 bytes a line.
+const MUCH: &str = "one line of much that a script in an endless loop may print";
+
+/// Bytes of program output in the log.
+async fn printed(world: &World, id: DeploymentId) -> usize {
+    let lines = world.lines(id).await;
+    let much = lines.iter().filter(|line| line.text == MUCH);
+    much.map(|line| line.text.len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_script_that_prints_without_end_the_log_keeps_the_first_and_the_last_part() {
+    let limits = LogLimits {
+        step: 1 << 20,
+        deployment: 64 << 20,
+    };
+    let mut world = World::project().log_limits(limits).start().await;
+    world.script(
+        "deploy.sh",
+        &format!("echo first of much; yes '{MUCH}' | head -n 600000; echo last of much; echo oops >&2"),
+    );
+    let commit = world.commit("Talk").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    world.assert_succeeded(&deployment).await;
+    let log = world.log(deployment.id).await;
+    let gap = "The log of this step has reached 1 MiB: only the end of what follows is kept.";
+    for text in ["first of much", "last of much", "oops", gap, "are left out here."] {
+        assert!(log.contains(text), "{text}: {}", &log[..2000]);
+    }
+    let bytes = printed(&world, deployment.id).await;
+    assert!((800_000..1_200_000).contains(&bytes), "{bytes} bytes are kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_all_print_much_stay_within_the_limit_of_the_deployment() {
+    let limits = LogLimits {
+        step: 1 << 20,
+        deployment: 2 << 20,
+    };
+    let mut world = World::project().clusters(&[4]).log_limits(limits).start().await;
+    world.script(
+        "deploy.sh",
+        &format!("yes '{MUCH}' | head -n 200000; echo last of much"),
+    );
+    let commit = world.commit("Talk").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    world.assert_succeeded(&deployment).await;
+    let log = world.log(deployment.id).await;
+    assert!(log.contains("The log of this deployment has reached 2 MiB"));
+    assert_eq!(log.matches("last of much").count(), 4);
+    let bytes = printed(&world, deployment.id).await;
+    assert!(bytes < 2_700_000, "{bytes} bytes are kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

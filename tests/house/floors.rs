@@ -32,7 +32,7 @@ pub const ROOMS: &[Room] = &[
                 "lease",
                 "turn",
             ],
-            &["output", "lines", "live", "mask", "stop", "words"],
+            &["output", "lines", "live", "log_limit", "mask", "stop", "words"],
         ],
     },
     Room {

@@ -11,7 +11,7 @@ use deployer::config::Config;
 use deployer::domain::{
     Cluster, Environment, EnvironmentOptions, OnFailure, Project, ProjectId, Server, Strategy, SyncMethod,
 };
-use deployer::engine::{self, Engine, Settings};
+use deployer::engine::{self, Engine, LogLimits, Settings};
 use deployer::git::{GitOptions, Mirrors};
 use deployer::ssh::Connections;
 use deployer::store::{Store, StoreOptions, clusters, environments, projects, servers};
@@ -35,6 +35,7 @@ pub struct Setup {
     keepalive: Duration,
     clock: Clock,
     database: Database,
+    log: LogLimits,
 }
 
 impl Default for Setup {
@@ -51,6 +52,7 @@ impl Default for Setup {
             keepalive: deployer::ssh::Options::default().keepalive,
             clock: Clock::System,
             database: Database::Sqlite,
+            log: LogLimits::default(),
         }
     }
 }
@@ -145,6 +147,12 @@ impl Setup {
 
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// How much of what scripts print is kept.
+    pub fn log_limits(mut self, limits: LogLimits) -> Self {
+        self.log = limits;
         self
     }
 
@@ -262,6 +270,7 @@ impl Setup {
             work_dir: dir.join("work"),
             lease: Duration::from_secs(20),
             secrets: Vec::new(),
+            log: self.log,
         };
         let engine = Engine::new(engine::Parts {
             store: store.clone(),

@@ -31,6 +31,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
             work_dir: dir.join("work"),
             lease: Duration::from_secs(20),
             secrets: Vec::new(),
+            log: super::super::log_limit::LogLimits::default(),
         },
     })
 }
