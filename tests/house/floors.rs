@@ -62,7 +62,7 @@ pub const ROOMS: &[Room] = &[
                 "table",
                 "trail",
             ],
-            &["urls", "look", "format", "terminal"],
+            &["urls", "look", "format", "terminal", "connections"],
         ],
     },
 ];
