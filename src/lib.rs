@@ -11,7 +11,7 @@
 //! - [`access`]: may this actor do that, there, now? Policy files that a sysadmin owns, decided by
 //!   casbin. It alone can make an [`access::Permit`], the value that every change asks for.
 //! - [`engine`]: carries deployments out. A worker claims one, `engine/phases.rs` walks it through its
-//!   phases, `engine/rollout.rs` walks the plan from batch to batch, `engine/rollout/gate.rs` takes
+//!   phases, `engine/rollout.rs` walks the plan from batch to batch, `engine/rollout/rotation.rs` takes
 //!   servers out of service and puts them back, `engine/pause.rs` waits for people, and
 //!   `engine/closing.rs` ends it. `engine/recovery.rs` takes over what a killed deployer left,
 //!   `engine/keeper.rs` keeps out of service what ended deployments left so, and `engine/output.rs`

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::admin::{changes, demand_everything};
 use super::{App, start};
 use crate::access::Permit;
-use crate::balancer::{self, Admin, Merged, Reading, Slot};
+use crate::balancer::{Admin, BackendSlot, BalancerClient, Merged, Reading};
 use crate::domain::{Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
 use crate::store::{balancers, clusters, deployments};
 
@@ -61,7 +61,7 @@ impl BalancerSpec {
             settings,
         };
         // Opening checks every address and connects to nothing.
-        let opened = balancer::Balancer::open(&balancer, &start::balancer_options(&app.config));
+        let opened = BalancerClient::open(&balancer, &start::balancer_options(&app.config));
         opened.map_err(|error| Error::field("endpoints", error.to_string()))?;
         Ok(balancer)
     }
@@ -207,7 +207,7 @@ pub struct SlotView {
 /// Not found. Wrong settings are reported as a failure.
 pub async fn look(app: &App, permit: &Permit, id: BalancerId) -> Result<BalancerView> {
     let row = by_id(app, permit, id).await?;
-    let opened = balancer::Balancer::open(&row, &start::balancer_options(&app.config));
+    let opened = BalancerClient::open(&row, &start::balancer_options(&app.config));
     let look = match opened {
         Ok(opened) => opened.look().await,
         Err(error) => {
@@ -281,8 +281,8 @@ pub async fn act(
 ) -> Result<()> {
     demand_everything(permit)?;
     let row = balancers::by_id(&app.store, id).await?;
-    let opened = balancer::Balancer::open(&row, &start::balancer_options(&app.config))?;
-    let slot = Slot::new(backend, server)?;
+    let opened = BalancerClient::open(&row, &start::balancer_options(&app.config))?;
+    let slot = BackendSlot::new(backend, server)?;
     let change = app.store.change(permit, app.now()).await?;
     let detail = json!({ "backend": backend, "server": server });
     // The last decision counts: the keeper no longer handles what a deployment left out here.

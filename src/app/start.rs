@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
-use crate::engine::{self, Engine, Parts};
+use crate::engine::{self, Engine, EngineParts};
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{self, Connections};
 use crate::store::Store;
@@ -21,7 +21,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
     let access = Arc::new(access);
     let mirrors = Mirrors::new(config.mirror_dir(), git_options(&config));
     let ssh = Connections::new(ssh_options(&config));
-    let engine = Engine::new(Parts {
+    let engine = Engine::new(EngineParts {
         store: store.clone(),
         access: Arc::clone(&access),
         mirrors: mirrors.clone(),

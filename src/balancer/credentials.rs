@@ -25,14 +25,14 @@ impl fmt::Debug for Login {
     }
 }
 
-/// What the file holds.
+/// The passwords in the file.
 #[derive(Debug, Clone, Default)]
-pub struct Credentials(Vec<(Origin, Login)>);
+pub struct PasswordFile(Vec<(Origin, Login)>);
 
 /// Scheme, host and port.
 type Origin = (String, String, u16);
 
-impl Credentials {
+impl PasswordFile {
     /// Reads the file.
     ///
     /// # Errors

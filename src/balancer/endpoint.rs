@@ -1,16 +1,16 @@
-//! One HAProxy of a balancer: its address, read from text, and the way of speaking to it.
+//! One HAProxy of a balancer: its address, read from text, and the connection to it.
 
 use url::Url;
 
 use super::options::{Limits, Options};
 use super::runtime::{Socket, SocketAddress};
-use super::state::Slot;
+use super::state::BackendSlot;
 use super::stats::StatsPage;
 use super::table::StatsTable;
-use super::{Admin, Credentials, Error};
+use super::{Admin, Error, PasswordFile};
 use crate::http::Tls;
 
-/// The two ways of speaking to one HAProxy.
+/// A connection to one HAProxy, of either kind.
 #[derive(Debug, Clone)]
 pub(super) enum Haproxy {
     Runtime(Socket),
@@ -61,7 +61,12 @@ impl Haproxy {
     }
 
     /// Sets every slot to `admin`, in order; stops at the first that fails.
-    pub(super) async fn set_all(&self, slots: &[Slot], admin: Admin, limits: &Limits) -> Result<(), Error> {
+    pub(super) async fn set_all(
+        &self,
+        slots: &[BackendSlot],
+        admin: Admin,
+        limits: &Limits,
+    ) -> Result<(), Error> {
         for slot in slots {
             match self {
                 Self::Runtime(socket) => socket.set(slot, admin, limits).await?,
@@ -71,7 +76,7 @@ impl Haproxy {
         Ok(())
     }
 
-    /// Whether it would do such a thing.
+    /// Whether it would let us change something.
     pub(super) async fn may_change(&self, limits: &Limits) -> Result<(), Error> {
         match self {
             Self::Runtime(socket) => socket.may_change(limits).await,
@@ -110,7 +115,7 @@ fn page(text: &str, options: &Options, wrong: impl Fn(String) -> Error) -> Resul
         ));
     }
     let login = match &options.credentials {
-        Some(path) => Credentials::read(path)?.of(&url),
+        Some(path) => PasswordFile::read(path)?.of(&url),
         None => None,
     };
     let tls = match (url.scheme(), &options.certificates) {

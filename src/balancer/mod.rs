@@ -1,25 +1,25 @@
-//! Speaking to HAProxy: what it says about its servers, and taking servers out and back in.
+//! Connects to HAProxy: reads the state of its servers, takes servers out and puts them back.
 //!
 //! # How to use it
 //!
-//! [`Balancer::open`] reads a stored row and connects to nothing yet. [`Balancer::state`] reads
+//! [`BalancerClient::open`] reads a stored row and connects to nothing yet. [`BalancerClient::state`] reads
 //! every endpoint and merges their answers ([`State`]); [`State::slots_of`] finds the
-//! [`Slot`]s of one of our servers, a slot being a server's place in one backend.
-//! [`Balancer::drain`], [`Balancer::maint`] and [`Balancer::ready`] change slots on every endpoint;
-//! [`Balancer::wait_drained`] and [`Balancer::wait_up`] wait for what follows from it, and
-//! [`Balancer::wait_passing`] between the two: HAProxy sends traffic to what leaves maintenance
+//! [`BackendSlot`]s of one of our servers, a slot being a server's place in one backend.
+//! [`BalancerClient::drain`], [`BalancerClient::maint`] and [`BalancerClient::ready`] change slots on every endpoint;
+//! [`BalancerClient::wait_drained`] and [`BalancerClient::wait_up`] wait for what follows from it, and
+//! [`BalancerClient::wait_passing`] between the two: HAProxy sends traffic to what leaves maintenance
 //! before it has checked it even once, but checks what is drained.
-//! [`Balancer::may_change`] asks beforehand whether changing is allowed at all, and
-//! [`Balancer::look`] shows what can be seen even while an endpoint is away.
+//! [`BalancerClient::may_change`] asks beforehand whether changing is allowed at all, and
+//! [`BalancerClient::look`] shows what can be seen even while an endpoint is away.
 //!
-//! # Two ways of speaking
+//! # Two connections
 //!
-//! Kind `runtime` speaks HAProxy's Runtime API over a unix or TCP socket (`runtime.rs`); kind
+//! Kind `runtime` uses HAProxy's Runtime API over a unix or TCP socket (`runtime.rs`); kind
 //! `stats` uses its statistics page over HTTP (`stats.rs`). Both read the same CSV (`table.rs`). The
-//! socket tells a little more: on the page a drained server that is also DOWN looks merely DOWN.
+//! socket gives more detail: on the page a drained server that is also DOWN looks merely DOWN.
 //! Both need HAProxy 1.8 or newer.
 //!
-//! # Where it is, and who we are
+//! # Addresses and passwords
 //!
 //! Endpoints are written `unix:/run/haproxy/admin.sock` (or just the path), `tcp://host:port`, or
 //! `http(s)://host:port/path` with the path of the statistics page. Passwords are in none of the
@@ -27,14 +27,14 @@
 //! and an endpoint is only ever sent the line with its own scheme, host and port. So an account that
 //! may configure balancers can neither read a password nor have it sent elsewhere.
 //!
-//! # What holds
+//! # Guarantees
 //!
 //! - All endpoints are acted upon. Taking out begins only when every one answers and knows the
 //!   slots; putting back goes as far as it can. What happened to the others is in the error
 //!   ([`Error::Partly`]).
 //! - Acts can be repeated without harm, so that a HAProxy that is just restarting is asked again
 //!   for a few seconds ([`RETRY`]). A restart forgets every change: the waits read anew each time,
-//!   and [`Balancer::wait_drained`] drains again what came back.
+//!   and [`BalancerClient::wait_drained`] drains again what came back.
 //! - Acts take no cancel token: they end soon by themselves, and putting back after a cancel must
 //!   not be cancelled. Waits do.
 //! - A reloaded HAProxy leaves an old process behind that ends its sessions unseen by anybody; such
@@ -61,10 +61,10 @@ mod wait;
 
 use endpoint::Haproxy;
 
-pub use credentials::Credentials;
+pub use credentials::PasswordFile;
 pub use error::Error;
 pub use options::{ANSWER_LIMIT, CONNECT_LIMIT, Limits, Options, RETRY};
-pub use state::{Merged, Slot, Sought, State};
+pub use state::{BackendSlot, Merged, Sought, State};
 pub use table::{Admin, Health, ServerLine};
 pub use wait::Drained;
 
@@ -82,7 +82,7 @@ enum Reach {
 
 /// An HAProxy, or several that share backends.
 #[derive(Debug, Clone)]
-pub struct Balancer {
+pub struct BalancerClient {
     name: String,
     endpoints: Vec<Haproxy>,
     limits: Limits,
@@ -97,7 +97,7 @@ pub struct Reading {
     pub failures: Vec<(String, Error)>,
 }
 
-impl Balancer {
+impl BalancerClient {
     /// Reads a stored balancer. Connects to nothing; the files that `options` name are read.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl Balancer {
         })
     }
 
-    /// What people call it.
+    /// As people named it.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -158,7 +158,7 @@ impl Balancer {
         strict(self.read(self.limits.retry).await)
     }
 
-    /// Reads every endpoint once, and tells which of them cannot be read instead of failing.
+    /// Reads every endpoint once. Instead of failing, it reports which cannot be read.
     pub async fn look(&self) -> Reading {
         self.read(Duration::ZERO).await
     }
@@ -168,31 +168,31 @@ impl Balancer {
     /// # Errors
     /// An endpoint that cannot be read, or does not know a slot: then nothing was changed.
     /// Otherwise [`Error::Partly`] or, with a single endpoint, what went wrong there.
-    pub async fn drain(&self, slots: &[Slot]) -> Result<(), Error> {
+    pub async fn drain(&self, slots: &[BackendSlot]) -> Result<(), Error> {
         self.set(Admin::Drain, slots, Reach::All).await
     }
 
     /// Takes slots out altogether; their health is no longer checked.
     ///
     /// # Errors
-    /// As [`Balancer::drain`].
-    pub async fn maint(&self, slots: &[Slot]) -> Result<(), Error> {
+    /// As [`BalancerClient::drain`].
+    pub async fn maint(&self, slots: &[BackendSlot]) -> Result<(), Error> {
         self.set(Admin::Maint, slots, Reach::All).await
     }
 
     /// The same for slots that must not serve: an endpoint that is away keeps no other from it.
     ///
     /// # Errors
-    /// As [`Balancer::drain`], but endpoints that can be changed are.
-    pub async fn keep_out(&self, slots: &[Slot]) -> Result<(), Error> {
+    /// As [`BalancerClient::drain`], but endpoints that can be changed are.
+    pub async fn keep_out(&self, slots: &[BackendSlot]) -> Result<(), Error> {
         self.set(Admin::Maint, slots, Reach::Any).await
     }
 
     /// Puts slots back in. An endpoint that is away does not keep the others from it.
     ///
     /// # Errors
-    /// As [`Balancer::drain`], but endpoints that can be changed are.
-    pub async fn ready(&self, slots: &[Slot]) -> Result<(), Error> {
+    /// As [`BalancerClient::drain`], but endpoints that can be changed are.
+    pub async fn ready(&self, slots: &[BackendSlot]) -> Result<(), Error> {
         self.set(Admin::Ready, slots, Reach::Any).await
     }
 
@@ -208,8 +208,8 @@ impl Balancer {
         all(asking).await.into_iter().collect()
     }
 
-    async fn set(&self, admin: Admin, slots: &[Slot], reach: Reach) -> Result<(), Error> {
-        slots.iter().try_for_each(Slot::check)?;
+    async fn set(&self, admin: Admin, slots: &[BackendSlot], reach: Reach) -> Result<(), Error> {
+        slots.iter().try_for_each(BackendSlot::check)?;
         let Reading { state, mut failures } = self.read(self.limits.retry).await;
         if failures.len() == self.endpoints.len() || reach == Reach::All && !failures.is_empty() {
             return Err(failures.swap_remove(0).1);

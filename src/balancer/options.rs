@@ -36,13 +36,13 @@ impl Default for Limits {
     }
 }
 
-/// What the configuration says about all balancers.
+/// The configuration of all balancers.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The file with the passwords of statistics pages; see [`Credentials`].
+    /// The file with the passwords of statistics pages; see [`PasswordFile`].
     pub credentials: Option<PathBuf>,
     /// A PEM file with certificates to trust beside the public ones.
     pub certificates: Option<PathBuf>,
-    /// How long to wait for what.
+    /// How long to wait for answers.
     pub limits: Limits,
 }

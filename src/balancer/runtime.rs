@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::options::{ANSWER_BYTES, Limits};
-use super::state::Slot;
+use super::state::BackendSlot;
 use super::table::StatsTable;
 use super::{Admin, Error};
 
@@ -48,7 +48,7 @@ impl Socket {
         Ok(table)
     }
 
-    pub(super) async fn set(&self, slot: &Slot, admin: Admin, limits: &Limits) -> Result<(), Error> {
+    pub(super) async fn set(&self, slot: &BackendSlot, admin: Admin, limits: &Limits) -> Result<(), Error> {
         slot.check()?;
         let (backend, server) = (&slot.backend, &slot.server);
         let line = format!("set server {backend}/{server} state {}", admin.word());

@@ -15,14 +15,14 @@ const NAME_BYTES: usize = 255;
 
 /// A server's place in one backend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Slot {
+pub struct BackendSlot {
     /// The backend's name.
     pub backend: String,
     /// What HAProxy calls the server there.
     pub server: String,
 }
 
-impl From<&rollout::Slot> for Slot {
+impl From<&rollout::Slot> for BackendSlot {
     fn from(planned: &rollout::Slot) -> Self {
         Self {
             backend: planned.backend.clone(),
@@ -31,7 +31,7 @@ impl From<&rollout::Slot> for Slot {
     }
 }
 
-impl Slot {
+impl BackendSlot {
     /// A slot, unless a name is none that HAProxy allows.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Slot {
     }
 }
 
-impl fmt::Display for Slot {
+impl fmt::Display for BackendSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.backend, self.server)
     }
@@ -66,14 +66,14 @@ impl fmt::Display for Slot {
 /// One server in one backend, as all endpoints report it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    pub slot: Slot,
-    /// What was decided about it; of several decisions the one furthest out of service.
+    pub slot: BackendSlot,
+    /// The decision about it; of several the one furthest out of service.
     pub admin: Admin,
     /// Takes new sessions on every endpoint.
     pub up: bool,
     /// Sessions it has on all endpoints together, waiting ones included.
     pub sessions: u64,
-    /// All endpoints know it, and say the same about the decision and about whether it is up.
+    /// All endpoints know it and agree on the decision and on whether it is up.
     pub agree: bool,
     /// What each says.
     pub per_endpoint: Vec<ServerLine>,
@@ -101,9 +101,9 @@ pub struct State {
 impl State {
     pub(super) fn merge(tables: Vec<(String, StatsTable)>) -> Self {
         let mut servers: Vec<Merged> = Vec::new();
-        let mut places: HashMap<Slot, usize> = HashMap::new();
+        let mut places: HashMap<BackendSlot, usize> = HashMap::new();
         for line in tables.iter().flat_map(|(_, table)| &table.servers) {
-            let slot = Slot {
+            let slot = BackendSlot {
                 backend: line.backend.clone(),
                 server: line.server.clone(),
             };
@@ -138,7 +138,7 @@ impl State {
     }
 
     /// The merged state of one slot; `None` if no endpoint knows it.
-    pub fn of(&self, slot: &Slot) -> Option<&Merged> {
+    pub fn of(&self, slot: &BackendSlot) -> Option<&Merged> {
         self.servers.iter().find(|merged| merged.slot == *slot)
     }
 
@@ -150,13 +150,13 @@ impl State {
     /// # Errors
     /// [`Error::NoBackend`], [`Error::UnknownBackend`], [`Error::UnknownServer`] (of the endpoint
     /// that misses it), [`Error::BadName`].
-    pub fn slots_of(&self, backends: &[String], server: Sought<'_>) -> Result<Vec<Slot>, Error> {
+    pub fn slots_of(&self, backends: &[String], server: Sought<'_>) -> Result<Vec<BackendSlot>, Error> {
         if backends.is_empty() {
             return Err(Error::NoBackend);
         }
-        // As the original had it: a membership may name the one backend too.
+        // A membership may name the backend too.
         if let Some((backend, name)) = server.balancer_name.and_then(|name| name.split_once(',')) {
-            let slot = Slot::new(backend.trim(), name.trim())?;
+            let slot = BackendSlot::new(backend.trim(), name.trim())?;
             self.known(&slot.backend, std::slice::from_ref(&slot.server))?;
             return Ok(vec![slot]);
         }
@@ -198,7 +198,7 @@ impl State {
     /// # Errors
     /// [`Error::Disagree`] about the first that they see differently, or that one of them misses
     /// ([`Error::UnknownServer`]).
-    pub fn agreed(&self, slots: &[Slot]) -> Result<(), Error> {
+    pub fn agreed(&self, slots: &[BackendSlot]) -> Result<(), Error> {
         for slot in slots {
             let merged = self.require(slot)?;
             if !merged.agree {
@@ -212,7 +212,7 @@ impl State {
     }
 
     /// The merged state of `slot`, which every endpoint must know.
-    pub(super) fn require(&self, slot: &Slot) -> Result<&Merged, Error> {
+    pub(super) fn require(&self, slot: &BackendSlot) -> Result<&Merged, Error> {
         self.known(&slot.backend, std::slice::from_ref(&slot.server))?;
         self.of(slot)
             .ok_or_else(|| unknown(&slot.backend, std::slice::from_ref(&slot.server)))
@@ -286,7 +286,7 @@ impl Merged {
     }
 }
 
-/// The error when no endpoint was asked at all.
+/// The error without an endpoint to name.
 fn unknown(backend: &str, tried: &[String]) -> Error {
     Error::UnknownServer {
         endpoint: "the balancer".to_owned(),
@@ -301,7 +301,7 @@ fn ip_of(text: &str) -> Option<IpAddr> {
     with_port.or_else(|| text.rsplit_once(':')?.0.parse().ok())
 }
 
-/// The one thing there is; `None` of several.
+/// The only element; `None` when there are several.
 fn only<T>(mut things: impl Iterator<Item = T>) -> Option<T> {
     let first = things.next()?;
     things.next().is_none().then_some(first)

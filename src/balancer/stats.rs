@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::credentials::Login;
 use super::options::{ANSWER_BYTES, Limits};
-use super::state::Slot;
+use super::state::BackendSlot;
 use super::table::StatsTable;
 use super::{Admin, Error};
 use crate::http::{self, Host, Longer, Request, Response};
@@ -37,7 +37,7 @@ impl StatsPage {
         StatsTable::parse(&self.label, &text).ok_or_else(|| Error::not_haproxy(&self.label, &text))
     }
 
-    pub(super) async fn set(&self, slot: &Slot, admin: Admin, limits: &Limits) -> Result<(), Error> {
+    pub(super) async fn set(&self, slot: &BackendSlot, admin: Admin, limits: &Limits) -> Result<(), Error> {
         slot.check()?;
         let fields = [
             ("s", slot.server.as_str()),

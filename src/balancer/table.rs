@@ -1,5 +1,5 @@
-//! What one HAProxy says about its servers: its statistics in CSV, which the socket and the page
-//! share, and the flags that only the socket tells.
+//! What one HAProxy reports about its servers: statistics in CSV, which socket and page share, and the
+//! flags that only the socket has.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,7 +11,8 @@ const MAINT: u32 = 0x01 | 0x02 | 0x20;
 const DRAIN_BY_HAND: u32 = 0x08;
 const DRAIN: u32 = 0x08 | 0x10;
 
-/// What was decided about a server, as opposed to how it is. The later, the further out of service.
+/// Whether a server should serve, by somebody's decision; its health is another matter. Later variants
+/// are further out of service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Admin {
     /// In service, if it is healthy.
@@ -33,7 +34,7 @@ impl Admin {
     }
 }
 
-/// How a server is, as far as HAProxy knows.
+/// The health of a server, as far as HAProxy knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Health {
     /// Passes its checks.
@@ -53,7 +54,7 @@ pub enum Health {
     Unknown,
 }
 
-/// One server in one backend, as one endpoint tells it.
+/// One server in one backend, as one endpoint reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLine {
     /// The address of the endpoint, as the balancer's row has it.
@@ -66,7 +67,7 @@ pub struct ServerLine {
     /// The decision comes from elsewhere (a tracked server, name resolution), so that setting it
     /// ready does not undo it.
     pub inherited: bool,
-    /// How it is.
+    /// Whether it passes its checks.
     pub health: Health,
     /// HAProxy's own words for both, such as “UP 1/3”.
     pub status: String,
@@ -80,7 +81,7 @@ pub struct ServerLine {
     pub last_check: String,
     /// For how long it has been up or down.
     pub since: Duration,
-    /// Where HAProxy reaches it, where it tells.
+    /// Where HAProxy reaches it, if it says so.
     pub address: Option<String>,
 }
 
@@ -109,7 +110,7 @@ impl ServerLine {
     }
 }
 
-/// Everything that one endpoint told.
+/// Everything that one endpoint reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct StatsTable {
     pub(super) backends: Vec<String>,
@@ -147,8 +148,8 @@ impl StatsTable {
         Some(table)
     }
 
-    /// Adds what `show servers state` knows better: decisions about servers that are also down, and
-    /// addresses.
+    /// Adds from `show servers state` what the CSV lacks: decisions about servers that are also down,
+    /// and addresses.
     pub(super) fn add_flags(&mut self, text: &str) {
         let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
         let header = lines.next().unwrap_or_default();

@@ -51,7 +51,7 @@ fn addresses_are_read_by_kind() {
         "tcp://[::1]:9999",
     ] {
         assert!(
-            Balancer::open(&row("runtime", &[good]), &Options::default()).is_ok(),
+            BalancerClient::open(&row("runtime", &[good]), &Options::default()).is_ok(),
             "{good}"
         );
     }
@@ -61,7 +61,7 @@ fn addresses_are_read_by_kind() {
         "http://[::1]:81/;csv",
     ] {
         assert!(
-            Balancer::open(&row("stats", &[good]), &Options::default()).is_ok(),
+            BalancerClient::open(&row("stats", &[good]), &Options::default()).is_ok(),
             "{good}"
         );
     }
@@ -76,7 +76,7 @@ fn addresses_are_read_by_kind() {
         ("stats", "/run/haproxy.sock"),
         ("agent", "tcp://lb:80"),
     ] {
-        let error = Balancer::open(&row(kind, &[bad]), &Options::default()).expect_err(bad);
+        let error = BalancerClient::open(&row(kind, &[bad]), &Options::default()).expect_err(bad);
         assert!(
             error
                 .to_string()
@@ -84,18 +84,18 @@ fn addresses_are_read_by_kind() {
             "{error}"
         );
     }
-    assert!(Balancer::open(&row("runtime", &[]), &Options::default()).is_err());
-    assert!(Balancer::open(&row("runtime", &["/a", "/a"]), &Options::default()).is_err());
+    assert!(BalancerClient::open(&row("runtime", &[]), &Options::default()).is_err());
+    assert!(BalancerClient::open(&row("runtime", &["/a", "/a"]), &Options::default()).is_err());
 }
 
 #[test]
 fn a_password_in_the_database_is_refused_and_not_repeated() {
-    let error = Balancer::open(&row("stats", &["http://u:geheim@lb/stats"]), &Options::default())
+    let error = BalancerClient::open(&row("stats", &["http://u:geheim@lb/stats"]), &Options::default())
         .expect_err("refused");
     assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
     let mut with_settings = row("stats", &["http://lb/stats"]);
     with_settings.settings = json!({"password": "geheim"});
-    let error = Balancer::open(&with_settings, &Options::default()).expect_err("refused");
+    let error = BalancerClient::open(&with_settings, &Options::default()).expect_err("refused");
     assert!(error.to_string().contains("“password”"), "{error}");
     assert!(!error.to_string().contains("geheim"), "{error}");
 }
@@ -103,7 +103,7 @@ fn a_password_in_the_database_is_refused_and_not_repeated() {
 #[test]
 fn a_password_goes_to_its_own_place_only() {
     let text = "# ours\n\nhttp://admin:p%40ss:word@lb1:8404/\nhttps://x:y@lb1\n";
-    let logins = Credentials::parse(text).expect("good lines");
+    let logins = PasswordFile::parse(text).expect("good lines");
     let login = |url: &str| {
         logins
             .of(&Url::parse(url).expect("a URL"))
@@ -129,7 +129,7 @@ fn a_bad_line_of_passwords_is_named_but_not_shown() {
     for bad in ["lb1 admin geheim", "http://lb1:80", "ftp://a:geheim@lb1"] {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         writeln!(file, "# first\n{bad}").expect("written");
-        let error = Credentials::read(file.path()).expect_err(bad).to_string();
+        let error = PasswordFile::read(file.path()).expect_err(bad).to_string();
         assert!(error.contains("line 2") && !error.contains("geheim"), "{error}");
     }
 }
@@ -148,10 +148,10 @@ fn names_cannot_be_more_than_names() {
         "é",
         &"x".repeat(256),
     ] {
-        assert!(Slot::new("web", bad).is_err(), "{bad}");
-        assert!(Slot::new(bad, "web1").is_err(), "{bad}");
+        assert!(BackendSlot::new("web", bad).is_err(), "{bad}");
+        assert!(BackendSlot::new(bad, "web1").is_err(), "{bad}");
     }
-    assert!(Slot::new("web", "a.b_c-d:80").is_ok());
+    assert!(BackendSlot::new("web", "a.b_c-d:80").is_ok());
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn endpoints_are_added_up_and_must_agree() {
     let state = state(&[("lb1", ENDPOINT), ("lb2", &other)]);
     let of = |name: &str| {
         state
-            .of(&Slot::new("web", name).expect("a slot"))
+            .of(&BackendSlot::new("web", name).expect("a slot"))
             .expect("known")
             .clone()
     };
@@ -314,7 +314,7 @@ fn endpoints_are_added_up_and_must_agree() {
         "The balancer's endpoints disagree about web/web1: lb1 says web/web1 is UP, lb2 says web/web1 is MAINT."
     );
     state.agreed(&[web2.slot]).expect("the same");
-    let only_one = Slot::new("api", "x1").expect("a slot");
+    let only_one = BackendSlot::new("api", "x1").expect("a slot");
     assert_eq!(
         state.agreed(&[only_one]).expect_err("missing").to_string(),
         "lb2 has no backend “api”; it has: web."

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, Balancer, Error, Merged, Slot, State, strict};
+use super::{Admin, BackendSlot, BalancerClient, Error, Merged, State, strict};
 
 /// The first pause between two looks: a rollout waits for each server, so its time includes this.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -28,7 +28,7 @@ pub struct Drained {
     pub again: bool,
 }
 
-impl Balancer {
+impl BalancerClient {
     /// Waits until none of `slots` has a session on any endpoint, or until `limit` has passed, which
     /// is no error. The slots must have been drained; one that is in service again is drained again.
     ///
@@ -37,7 +37,7 @@ impl Balancer {
     /// is gone; whatever keeps a slot from being drained again.
     pub async fn wait_drained(
         &self,
-        slots: &[Slot],
+        slots: &[BackendSlot],
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<Drained, Error> {
@@ -75,7 +75,7 @@ impl Balancer {
     /// read when the limit has passed; a slot that is gone.
     pub async fn wait_up(
         &self,
-        slots: &[Slot],
+        slots: &[BackendSlot],
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
@@ -87,10 +87,10 @@ impl Balancer {
     /// that nobody checks passes.
     ///
     /// # Errors
-    /// As [`Balancer::wait_up`].
+    /// As [`BalancerClient::wait_up`].
     pub async fn wait_passing(
         &self,
-        slots: &[Slot],
+        slots: &[BackendSlot],
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
@@ -100,7 +100,7 @@ impl Balancer {
     async fn wait_until(
         &self,
         is_so: impl Fn(&Merged) -> bool,
-        slots: &[Slot],
+        slots: &[BackendSlot],
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
@@ -117,7 +117,11 @@ impl Balancer {
     }
 
     /// What all endpoints say now about `slots`.
-    async fn look_once(&self, slots: &[Slot], cancel: &CancellationToken) -> Result<Vec<Merged>, Error> {
+    async fn look_once(
+        &self,
+        slots: &[BackendSlot],
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Merged>, Error> {
         let looking = cancel.run_until_cancelled(self.look());
         let state: State = strict(looking.await.ok_or(Error::Cancelled)?)?;
         slots.iter().map(|slot| state.require(slot).cloned()).collect()

@@ -5,7 +5,7 @@ use super::words;
 use crate::domain::{CommitId, DeploymentState, Error, PolicyLine, StepState, Target};
 use crate::store::deployments::NewPart;
 
-/// How a step that did not fail went.
+/// The result of a step that did not fail.
 #[derive(Debug, Clone)]
 pub(super) struct Done {
     pub state: StepState,
@@ -73,7 +73,7 @@ pub(super) type StepResult<T = Done> = Result<T, Failure>;
 pub(super) enum Ending {
     Succeeded(String),
     Failed(String),
-    /// As the rollout decided.
+    /// The rollout decided how.
     Ended(Box<End>),
     /// The reason is in [`Stop`].
     Stopped,

@@ -13,9 +13,9 @@ pub(super) struct Reached {
     pub session: Session,
     pub layout: Layout,
     pub found: Inspection,
-    /// Its releases, where the deployment may go back to one of them.
+    /// Its releases, if the deployment may go back to one of them.
     pub releases: Option<Looked>,
-    /// When.
+    /// When it was seen.
     pub at: tokio::time::Instant,
 }
 

@@ -1,12 +1,12 @@
 //! The journal of a running deployment: each step is stored before it acts and after it has acted,
-//! together with what has become of its server.
+//! together with the state of its server.
 //!
 //! Every write first proves that the deployment is still ours. As the intent is stored before the act, an
 //! instance that lost a deployment touches nothing any more.
 
 use super::ending::{Failure, StepResult};
 use super::output::{StepLog, StepName};
-use super::run::{Member, Run};
+use super::run::{Run, TargetServer};
 use super::stop::StopReason;
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;
@@ -26,7 +26,7 @@ pub(super) enum Note<'a> {
     State(ServerState, &'a str),
     /// Whether it gets traffic.
     Service(Service),
-    /// Places that are left to whoever took it out there.
+    /// Places where it stays out because a person took it out.
     LeftByHand(ServerId, &'a [Slot]),
     /// The commit that was on it before; text that is no commit is ignored.
     Previous(&'a str),
@@ -34,7 +34,7 @@ pub(super) enum Note<'a> {
 
 impl Run {
     /// Begins a step in the store.
-    pub async fn begin(&self, kind: StepKind, member: Option<&Member>) -> StepResult<Active> {
+    pub async fn begin(&self, kind: StepKind, member: Option<&TargetServer>) -> StepResult<Active> {
         self.begin_noting(kind, member, &[]).await
     }
 
@@ -42,7 +42,7 @@ impl Run {
     pub async fn begin_noting(
         &self,
         kind: StepKind,
-        member: Option<&Member>,
+        member: Option<&TargetServer>,
         notes: &[Note<'_>],
     ) -> StepResult<Active> {
         if self.stop.reason().is_some() {
@@ -51,11 +51,11 @@ impl Run {
         self.begin_even_so(kind, member, notes).await
     }
 
-    /// Begins a step even while the deployment stops: one that puts things right.
+    /// Begins a step even while the deployment stops: one that puts a server back.
     pub async fn begin_even_so(
         &self,
         kind: StepKind,
-        member: Option<&Member>,
+        member: Option<&TargetServer>,
         notes: &[Note<'_>],
     ) -> StepResult<Active> {
         let id = self.step(kind, member)?;
@@ -72,7 +72,7 @@ impl Run {
     }
 
     /// A step with nothing to do, begun and ended in one write.
-    pub async fn nothing(&self, kind: StepKind, member: &Member, why: &str) -> StepResult<()> {
+    pub async fn nothing(&self, kind: StepKind, member: &TargetServer, why: &str) -> StepResult<()> {
         if self.stop.reason().is_some() {
             return Err(Failure::new("Ended before it began."));
         }
@@ -119,7 +119,7 @@ impl Run {
     }
 
     /// Stores facts about a server.
-    pub async fn note(&self, member: &Member, notes: &[Note<'_>]) -> Result<()> {
+    pub async fn note(&self, member: &TargetServer, notes: &[Note<'_>]) -> Result<()> {
         let record = self.record().await?;
         self.note_in(&record, Some(member.position), notes).await?;
         record.commit().await?;
@@ -127,7 +127,7 @@ impl Run {
     }
 
     /// Resets the outcomes of a server's steps for another attempt. That they were begun stays stored.
-    pub async fn forget_outcomes(&self, member: &Member) -> Result<()> {
+    pub async fn forget_outcomes(&self, member: &TargetServer) -> Result<()> {
         let record = self.record().await?;
         steps::forget_outcomes(&record, member.server.id).await?;
         record.commit().await?;
@@ -135,18 +135,18 @@ impl Run {
     }
 
     /// Stores the state of a server. If that fails, the deployer's own log has it.
-    pub async fn set_part(&self, member: &Member, state: ServerState, detail: &str) {
+    pub async fn set_part(&self, member: &TargetServer, state: ServerState, detail: &str) {
         if let Err(error) = self.note(member, &[Note::State(state, detail)]).await {
             tracing::warn!(server = member.server.name.as_str(), "{error}");
         }
     }
 
-    /// What notes something along the way; fails when the lease was lost.
+    /// Opens a write of progress; fails when the lease was lost.
     pub async fn record(&self) -> Result<Leased<Record>> {
         self.engine.parts.store.record_leased(self.lease).await
     }
 
-    /// What changes how far the deployment is; fails when the lease was lost.
+    /// Opens a change of the deployment's state; fails when the lease was lost.
     pub async fn change(&self) -> Result<Leased<Change>> {
         self.engine
             .parts
@@ -182,14 +182,14 @@ impl Run {
         Ok(())
     }
 
-    fn step(&self, kind: StepKind, member: Option<&Member>) -> StepResult<StepId> {
+    fn step(&self, kind: StepKind, member: Option<&TargetServer>) -> StepResult<StepId> {
         let key = (member.map(|m| m.server.id), kind);
         let id = self.steps.get(&key);
         id.copied()
             .ok_or_else(|| Failure::new("This step was not planned."))
     }
 
-    fn log_of(&self, id: StepId, kind: StepKind, member: Option<&Member>) -> StepLog {
+    fn log_of(&self, id: StepId, kind: StepKind, member: Option<&TargetServer>) -> StepLog {
         let server = member.map(|m| m.server.name.to_string()).unwrap_or_default();
         self.log.step(StepName {
             id: Some(id),

@@ -1,9 +1,9 @@
 //! Keeps out of service what ended deployments left out: a HAProxy that is restarted forgets it, and
 //! would send users to a server whose release is incomplete.
 //!
-//! A server found in service is taken out again only after a restart, which shows in everything at that
-//! endpoint having changed its state since the last look. Where only this server changed, a person
-//! decided so at HAProxy itself: the decision is theirs, and it is recorded.
+//! A server found in service is taken out again only after a restart: then every server at that endpoint
+//! has changed its state since the last look. If only this server changed, a person put it back at
+//! HAProxy itself; that is their decision, and it is recorded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::out_of_service::{OutOfService, Seen};
+use super::out_of_service::{BalancerLook, OutOfService};
 use super::shared::Shared;
-use crate::balancer;
+use crate::balancer::BackendSlot;
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
@@ -29,7 +29,7 @@ const LEASE: Duration = Duration::from_secs(20);
 /// HAProxy counts its times in whole seconds.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// When everything left out at a balancer was last seen to be out.
+/// When everything left out at a balancer was last seen out.
 type Memory = HashMap<BalancerId, Instant>;
 
 /// Looks again and again, until the engine is shut down.
@@ -42,7 +42,7 @@ pub(super) async fn watch(engine: Arc<Shared>) {
             tokio::time::sleep(LOOK_AGAIN).await;
             let looked = match applicant.lease(store, engine.parts.clock.now()).await {
                 Ok(Some(lease)) => look(&engine, lease, &mut memory).await,
-                // What another instance saw meanwhile is not known here.
+                // We do not know what another instance has seen meanwhile.
                 Ok(None) => {
                     memory.clear();
                     Ok(())
@@ -75,7 +75,7 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<(
     }
     memory.retain(|id, _| by_balancer.contains_key(id));
     for (id, left) in by_balancer {
-        // A balancer that was deleted, or cannot be opened, has nothing of ours.
+        // A balancer that was deleted or cannot be opened is skipped.
         let Ok(service) = OutOfService::at(&engine.parts, &[id]).await else {
             continue;
         };
@@ -83,7 +83,7 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<(
             continue;
         };
         let begun = Instant::now();
-        let seen = Seen::at(balancer).await;
+        let seen = BalancerLook::at(balancer).await;
         let mut all_out = seen.is_complete();
         for one in &left {
             let back = seen.in_service(one.slots.iter());
@@ -103,9 +103,9 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<(
 /// Takes a server out again that a restart brought back, or leaves it to whoever put it back.
 async fn settle(
     (engine, lease): (&Shared, JobLease),
-    seen: &Seen<'_>,
+    seen: &BalancerLook<'_>,
     one: &LeftOut,
-    back: &[balancer::Slot],
+    back: &[BackendSlot],
     out_until: Option<Instant>,
 ) -> Result<()> {
     let (store, balancer) = (&engine.parts.store, seen.balancer);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shared::{Parts, Shared};
+use super::shared::{EngineParts, Shared};
 use super::stop::{Stop, StopReason};
 use crate::store::queue;
 use crate::store::{Fenced, Lease};
@@ -13,10 +13,11 @@ const SIGNS_PER_LEASE: u32 = 4;
 /// The least time between looks for a cancel.
 const SHORTEST_BEAT: Duration = Duration::from_millis(200);
 
-/// Renews the lease until it is lost, and notices when another instance cancels the deployment.
+/// Renews the lease until it is lost, and stops the deployment when a person cancelled it through
+/// another instance.
 pub(super) async fn beat(engine: Arc<Shared>, lease: Lease, stop: Stop) {
     let id = lease.deployment;
-    let Parts {
+    let EngineParts {
         store,
         clock,
         settings,

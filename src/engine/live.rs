@@ -1,8 +1,8 @@
-//! Announces new log lines and changed states to whoever watches.
+//! Announces new log lines and changed states to open pages.
 //!
 //! The store is the truth; what is sent here is only a wake-up that happens to carry the payload.
-//! A watcher that falls behind learns so from its channel and reads the store instead. A slow one costs
-//! a bounded ring of memory and never slows a deployment down.
+//! The channel tells a watcher that it has fallen behind, and it reads the store instead. A slow
+//! watcher costs a bounded amount of memory and never slows a deployment down.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use tokio::sync::broadcast;
 use crate::domain::{DeploymentId, NumberedChunk};
 
 /// Events kept for a watcher of one deployment before it has to read the store. An event holds one write
-/// of the log, of which there are some tens a second; a loud script takes memory for all of them.
+/// of the log. A loud script causes some tens of writes a second, and all of them take memory.
 const DEPLOYMENT_RING: usize = 32;
 /// Changes kept for a watcher of everything.
 const ACTIVITY_RING: usize = 256;
 
 /// What happened to one deployment.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum LiveEvent {
     /// Lines were stored; they carry their numbers.
     Lines(Arc<Vec<NumberedChunk>>),
     /// The deployment's state, a step or a server's part changed.
@@ -30,7 +30,7 @@ pub enum Event {
 /// Where events are sent and watched. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    deployments: Arc<Mutex<HashMap<DeploymentId, broadcast::Sender<Event>>>>,
+    deployments: Arc<Mutex<HashMap<DeploymentId, broadcast::Sender<LiveEvent>>>>,
     activity: broadcast::Sender<()>,
 }
 
@@ -44,9 +44,9 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// Watches one deployment from now on. Subscribe first, then read the store: what is told
-    /// twice can be recognised by its line number, what is missed cannot.
-    pub fn watch(&self, id: DeploymentId) -> broadcast::Receiver<Event> {
+    /// Watches one deployment from now on. Subscribe first, then read the store: a line that arrives
+    /// twice can be recognised by its number, a missed one cannot.
+    pub fn watch(&self, id: DeploymentId) -> broadcast::Receiver<LiveEvent> {
         let mut deployments = self.deployments.lock();
         deployments.retain(|_, sender| sender.receiver_count() > 0);
         deployments
@@ -60,24 +60,24 @@ impl Hub {
         self.activity.subscribe()
     }
 
-    /// Tells that lines were stored.
+    /// Announces stored lines.
     pub fn lines(&self, id: DeploymentId, chunks: Vec<NumberedChunk>) {
-        self.send(id, Event::Lines(Arc::new(chunks)));
+        self.send(id, LiveEvent::Lines(Arc::new(chunks)));
     }
 
-    /// Tells that a state, a step or a server's part changed.
+    /// Announces that a state, a step or a server's part changed.
     pub fn changed(&self, id: DeploymentId) {
-        self.send(id, Event::Changed);
+        self.send(id, LiveEvent::Changed);
         self.something_changed();
     }
 
-    /// Tells that something changed that is no deployment.
+    /// Announces a change of something other than a deployment.
     pub fn something_changed(&self) {
-        // No receiver is no fault: nobody looks.
+        // Without a receiver nobody is looking, which is fine.
         let _ = self.activity.send(());
     }
 
-    fn send(&self, id: DeploymentId, event: Event) {
+    fn send(&self, id: DeploymentId, event: LiveEvent) {
         if let Some(sender) = self.deployments.lock().get(&id) {
             let _ = sender.send(event);
         }

@@ -54,7 +54,7 @@ impl Mask {
         self.0.iter().filter_map(across).min()
     }
 
-    /// `line` without secrets, also where colours or other invisible characters are mixed into one.
+    /// `line` without secrets, also those with colours or other invisible characters inside.
     pub fn apply<'a>(&self, line: &'a str) -> Cow<'a, str> {
         if !self.0.is_empty() && !line.chars().all(is_shown) {
             return self.apply_to_visible(line);

@@ -16,7 +16,7 @@
 //! | what begins things | `worker`, `scheduler`, `keeper`, `recovery` |
 //! | one deployment from claim to its last phase | `phases` |
 //! | its end: as it came, or as it was found abandoned | `closing`; `closing/report`, `closing/service`, `closing/finding`, `closing/history`, `closing/undo` |
-//! | the work on the servers | `rollout`; `rollout/walk`, `rollout/batch`, `rollout/server`, `rollout/failure`, `rollout/undo`, `rollout/ahead`, `rollout/by_hand`, `rollout/hand`, `rollout/gate` |
+//! | the work on the servers | `rollout`; `rollout/walk`, `rollout/batch`, `rollout/server`, `rollout/failure`, `rollout/undo`, `rollout/ahead`, `rollout/by_hand`, `rollout/state`, `rollout/rotation` |
 //! | single steps | `steps/check`, `steps/reuse`, `steps/transfer`, `steps/health`, `steps/script`, `steps/checkout` |
 //! | what they share about one deployment | `pause`, `journal`, `found`, `permission`, `lease`, `run` |
 //! | what they share | `out_of_service`, `planning`, `ending`, `words`, `shared`, `turn`, `stop`, `output`, `lines`, `mask`, `live` |
@@ -59,7 +59,7 @@ use live::Hub;
 pub use log_limit::LogLimits;
 use planning::{Asking, Roster};
 use shared::Shared;
-pub use shared::{Parts, Settings};
+pub use shared::{EngineParts, Settings};
 pub use steps::transfer::kept as kept_manifest;
 use stop::StopReason;
 
@@ -69,7 +69,7 @@ pub struct Engine(Arc<Shared>);
 
 impl Engine {
     /// An engine that does nothing until [`Self::start`].
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: EngineParts) -> Self {
         let shared = Arc::new(Shared::new(parts));
         let listening = Arc::downgrade(&shared);
         shared.parts.store.listen(move |ring| {
@@ -109,7 +109,7 @@ impl Engine {
         (strategy, kind): (Option<Strategy>, Kind),
         meant: &HashSet<ServerId>,
     ) -> Result<Plan> {
-        let Parts { store, balancers, .. } = &self.0.parts;
+        let EngineParts { store, balancers, .. } = &self.0.parts;
         let roster = Roster::load(store, environment).await?;
         let how = (Roster::strategy(strategy, environment), kind);
         let asking = Asking::Preview;
@@ -125,8 +125,8 @@ impl Engine {
     /// Takes nothing new, stops what runs, and waits until each of it is closed in the store.
     pub async fn shutdown(&self) {
         self.0.shutdown.cancel();
-        for grip in self.0.running.lock().values() {
-            grip.stop.because(StopReason::Shutdown);
+        for handle in self.0.running.lock().values() {
+            handle.stop.because(StopReason::Shutdown);
         }
         self.0.tasks.close();
         self.0.tasks.wait().await;

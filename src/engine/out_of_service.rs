@@ -1,7 +1,7 @@
 //! Keeps out of service at the balancers what must not serve, and lets back in what may.
 //!
 //! Everything in the engine that changes where balancers send traffic comes through here: the rollout
-//! (`rollout/gate`), the end of an abandoned deployment (`closing/service`) and the keeper of what ended
+//! (`rollout/rotation`), the end of an abandoned deployment (`closing/service`) and the keeper of what ended
 //! deployments left out (`keeper`). Nothing is stored in here: callers store the intent before an act,
 //! which also proves that the deployment is still theirs, and the outcome after it.
 
@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::planning::Balancers;
-use super::shared::Parts;
-use crate::balancer::{self, Admin, Balancer, Reading, ServerLine};
+use super::shared::EngineParts;
+use crate::balancer::{self, Admin, BackendSlot, BalancerClient, Reading, ServerLine};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Error, Result, ServerId};
 use crate::store::balancers;
@@ -35,11 +35,11 @@ pub(super) struct OutOfService {
 pub(super) type Held = HashMap<ServerId, Vec<Slot>>;
 
 /// A balancer, and places there.
-pub(super) type Visit<'a> = (&'a Balancer, Vec<balancer::Slot>);
+pub(super) type Visit<'a> = (&'a BalancerClient, Vec<BackendSlot>);
 
 /// How far a server is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum Admission {
     /// The balancer checks it, but sends it no requests.
     Drained,
     Ready,
@@ -54,11 +54,11 @@ impl OutOfService {
     }
 
     /// With the balancers `ids`, as the store has them.
-    pub async fn at(parts: &Parts, ids: &[BalancerId]) -> Result<Self> {
+    pub async fn at(parts: &EngineParts, ids: &[BalancerId]) -> Result<Self> {
         let mut opened = Balancers::new();
         for &id in ids {
             let row = balancers::by_id(&parts.store, id).await?;
-            opened.insert(id, Balancer::open(&row, &parts.balancers)?);
+            opened.insert(id, BalancerClient::open(&row, &parts.balancers)?);
         }
         Ok(Self::new(opened))
     }
@@ -67,7 +67,7 @@ impl OutOfService {
         &self.balancers
     }
 
-    /// The balancers to speak to about `slots`.
+    /// The places among `slots`, by balancer.
     pub fn visits(&self, slots: &[Slot]) -> Result<Vec<Visit<'_>>> {
         let visit = |(id, here): (BalancerId, Vec<&Slot>)| {
             let balancer = self.balancers.get(&id).ok_or_else(|| {
@@ -79,7 +79,7 @@ impl OutOfService {
         Slot::by_balancer(slots).into_iter().map(visit).collect()
     }
 
-    /// What is held out. As long as the guard lives, nothing is let in.
+    /// What is held out. While the guard lives, nothing is let in.
     pub async fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().await
     }
@@ -113,7 +113,7 @@ impl OutOfService {
     pub async fn are_shut(&self, slots: &[Slot]) -> Result<bool> {
         for (balancer, places) in self.visits(slots)? {
             let state = balancer.state().await?;
-            let is_shut = |place: &balancer::Slot| {
+            let is_shut = |place: &BackendSlot| {
                 let now = state.of(place);
                 now.is_some_and(|now| now.per_endpoint.iter().all(|line| line.admin == Admin::Maint))
             };
@@ -140,19 +140,19 @@ impl OutOfService {
         Ok(())
     }
 
-    /// Lets a server in at all its balancers and holds it out no longer. A balancer that is away is
+    /// Lets a server in at all its balancers and stops holding it out. A balancer that is away is
     /// asked again until `end`: a restart may take a while.
     pub async fn let_in(
         &self,
         server: ServerId,
         visits: &[Visit<'_>],
-        entry: Entry,
+        admission: Admission,
         end: Instant,
     ) -> Result<(), balancer::Error> {
         loop {
-            let acts = visits.iter().map(|(balancer, places)| match entry {
-                Entry::Drained => balancer.drain(places).boxed(),
-                Entry::Ready => balancer.ready(places).boxed(),
+            let acts = visits.iter().map(|(balancer, places)| match admission {
+                Admission::Drained => balancer.drain(places).boxed(),
+                Admission::Ready => balancer.ready(places).boxed(),
             });
             let acts: Vec<_> = acts.collect();
             let done = {
@@ -175,17 +175,17 @@ impl OutOfService {
 /// Waits until a balancer has places as far as they were let in.
 pub(super) async fn wait_for(
     (balancer, places): &Visit<'_>,
-    entry: Entry,
+    admission: Admission,
     limit: Duration,
     token: &CancellationToken,
 ) -> Result<(), balancer::Error> {
-    match entry {
-        Entry::Drained => balancer.wait_passing(places, limit, token).await,
-        Entry::Ready => balancer.wait_up(places, limit, token).await,
+    match admission {
+        Admission::Drained => balancer.wait_passing(places, limit, token).await,
+        Admission::Ready => balancer.wait_up(places, limit, token).await,
     }
 }
 
-/// Does something at a balancer, again and again while it is away, until `end`.
+/// Repeats an act at a balancer while the balancer is away, until `end`.
 async fn insist<'a>(
     end: Instant,
     act: impl Fn() -> BoxFuture<'a, Result<(), balancer::Error>>,
@@ -198,14 +198,14 @@ async fn insist<'a>(
     }
 }
 
-/// One look at a balancer, as far as its endpoints answered.
-pub(super) struct Seen<'a> {
-    pub balancer: &'a Balancer,
+/// One look at a balancer, with the endpoints that answered.
+pub(super) struct BalancerLook<'a> {
+    pub balancer: &'a BalancerClient,
     look: Reading,
 }
 
-impl<'a> Seen<'a> {
-    pub async fn at(balancer: &'a Balancer) -> Self {
+impl<'a> BalancerLook<'a> {
+    pub async fn at(balancer: &'a BalancerClient) -> Self {
         Self {
             balancer,
             look: balancer.look().await,
@@ -218,15 +218,15 @@ impl<'a> Seen<'a> {
     }
 
     /// The places among `slots` at this balancer that some endpoint has in service.
-    pub fn in_service<'s>(&self, slots: impl Iterator<Item = &'s Slot>) -> Vec<balancer::Slot> {
-        let is_ready = |place: &balancer::Slot| self.ready(place).next().is_some();
-        slots.map(balancer::Slot::from).filter(is_ready).collect()
+    pub fn in_service<'s>(&self, slots: impl Iterator<Item = &'s Slot>) -> Vec<BackendSlot> {
+        let is_ready = |place: &BackendSlot| self.ready(place).next().is_some();
+        slots.map(BackendSlot::from).filter(is_ready).collect()
     }
 
     /// Whether each endpoint that has one of `places` in service was restarted within `span`:
     /// everything there has changed its state since. Where only those places changed, a person
     /// decided so at the balancer itself.
-    pub fn is_restarted(&self, places: &[balancer::Slot], span: Duration) -> bool {
+    pub fn is_restarted(&self, places: &[BackendSlot], span: Duration) -> bool {
         let all = || {
             self.look
                 .state
@@ -243,7 +243,7 @@ impl<'a> Seen<'a> {
     }
 
     /// The endpoints' lines that have a place in service.
-    fn ready(&self, place: &balancer::Slot) -> impl Iterator<Item = &ServerLine> {
+    fn ready(&self, place: &BackendSlot) -> impl Iterator<Item = &ServerLine> {
         let merged = self.look.state.of(place).into_iter();
         merged
             .flat_map(|merged| &merged.per_endpoint)

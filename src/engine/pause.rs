@@ -1,9 +1,9 @@
 //! A deployment that waits for a person or for a time.
 //!
-//! It keeps its servers and its lease, but gives its turn to work to another. The answer comes through
-//! the store, so any instance can take it; one given to this process also rings. Before the deployment
-//! continues, permission is checked again: one that was allowed in the morning may be paused into a
-//! freeze. It then keeps waiting instead of failing half done.
+//! It keeps its servers and its lease, but lets another deployment work meanwhile. The answer comes
+//! through the store, so a person may answer at any instance; an answer at this one also rings. Before
+//! the deployment continues, permission is checked again: a freeze may have begun during the pause. If
+//! permission is refused, it keeps waiting instead of failing half done.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::store::deployments;
 
-/// How often the store is asked for an answer given to another process: one small read, and a person
+/// How often the store is asked for an answer given at another instance: one small read, and a person
 /// does not notice the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 

@@ -2,10 +2,10 @@
 //!
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
-//! be enabled, policy decides by the present names of the place, and a lock stops the deployment
-//! unless its override is the newer of the two.
+//! be enabled, policy decides by the present names of project and environment, and a lock stops the
+//! deployment unless its override is newer than the lock.
 
-use super::shared::Parts;
+use super::shared::EngineParts;
 use super::words;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
@@ -34,8 +34,8 @@ pub(super) fn action(deployment: &Deployment) -> Action {
 ///
 /// # Errors
 /// Of the store.
-pub(super) async fn ask(parts: &Parts, deployment: &Deployment, action: Action) -> Result<Permission> {
-    let Parts {
+pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Action) -> Result<Permission> {
+    let EngineParts {
         store, access, clock, ..
     } = parts;
     let now = clock.now();
@@ -67,7 +67,7 @@ pub(super) async fn ask(parts: &Parts, deployment: &Deployment, action: Action) 
 
 /// Why the account `name` may not act any more.
 async fn account_refusal(store: &Store, name: &str) -> Result<Option<String>> {
-    // These two act without an account.
+    // These two have no account.
     if name == GUEST || name == AUTO {
         return Ok(None);
     }
@@ -81,7 +81,7 @@ async fn account_refusal(store: &Store, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// The place as it is now; `None` when it was deleted.
+/// Project and environment as they are now; `None` when one was deleted.
 async fn place(store: &Store, deployment: &Deployment) -> Result<Option<(Project, Environment)>> {
     let (Some(project), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
         return Ok(None);

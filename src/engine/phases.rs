@@ -11,12 +11,12 @@ use super::mask::Mask;
 use super::output::{Log, Sink};
 use super::planning::Roster;
 use super::rollout;
-use super::run::{Member, Run};
+use super::run::{Run, TargetServer};
 use super::shared::Shared;
 use super::steps::checkout::Tree;
 use super::steps::{check, checkout, health, reuse, script};
 use super::stop::Stop;
-use super::turn::Turn;
+use super::turn::WorkTurn;
 use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{Error, Phase, Result, ServerId, StepKind};
 use crate::store::queue::Claimed;
@@ -24,7 +24,7 @@ use crate::store::steps::NewStep;
 use crate::store::{deployments, environments, projects, steps};
 
 /// Carries out a claimed deployment. The caller writes down how it ended.
-pub(super) async fn run(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: Turn) -> Ending {
+pub(super) async fn run(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn) -> Ending {
     let id = claimed.deployment.id;
     match open(engine, claimed, stop, turn).await {
         Ok(run) => {
@@ -44,7 +44,7 @@ pub(super) async fn run(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn:
     }
 }
 
-async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: Turn) -> Result<Run> {
+async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn) -> Result<Run> {
     let Claimed { deployment, lease } = claimed;
     let store = &engine.parts.store;
     let gone = |what: &str| Error::conflict(format!("The {what} was deleted while the deployment waited."));
@@ -88,9 +88,9 @@ async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: Turn) -> 
     Ok(run)
 }
 
-/// Stores every step there will be, so that the page shows what is still to come.
+/// Stores all steps in advance, so that the page shows what is still to come.
 async fn plan_steps(run: &mut Run) -> Result<()> {
-    let mut plan: Vec<(Option<&Member>, StepKind)> =
+    let mut plan: Vec<(Option<&TargetServer>, StepKind)> =
         checkout::STEPS.iter().map(|&kind| (None, kind)).collect();
     for member in &run.members {
         let own = rollout::steps(run.project.method, member.balanced, health::is_wanted(run));
@@ -157,12 +157,12 @@ async fn set_phase(run: &Run, phase: Phase) -> Result<()> {
 }
 
 /// The servers of the deployment that still exist and are active, in the order stored with it.
-fn members(roster: &Roster, parts: &[ServerPart]) -> Result<Vec<Member>> {
-    let mut members: Vec<Member> = Vec::with_capacity(parts.len());
+fn members(roster: &Roster, parts: &[ServerPart]) -> Result<Vec<TargetServer>> {
+    let mut members: Vec<TargetServer> = Vec::with_capacity(parts.len());
     for part in parts.iter().filter(|part| part.state == ServerState::Waiting) {
         let server = part.server_id.and_then(|id| roster.server(id));
         if let Some(server) = server.filter(|server| server.active) {
-            members.push(Member {
+            members.push(TargetServer {
                 server: server.clone(),
                 position: part.position,
                 balanced: roster.is_balanced(server.id),

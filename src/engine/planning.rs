@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
-use crate::balancer::{self, Admin, Balancer, Merged, Sought, State};
+use crate::balancer::{self, Admin, BackendSlot, BalancerClient, Merged, Sought, State};
 use crate::domain::rollout::{Candidate, LeftAlone, Slot, Standing, plan, plan_back};
 use crate::domain::server::Member;
 use crate::domain::{
@@ -27,17 +27,17 @@ pub struct Roster {
     balancers: HashMap<BalancerId, domain::Balancer>,
 }
 
-/// What a balancer that does not answer, or whose answer makes no sense, means.
+/// How a balancer that does not answer, or whose answer makes no sense, is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asking {
-    /// A note in the plan: a person only looks.
+    /// As a note in the plan: a person only looks.
     Preview,
-    /// An error: the rollout is about to begin.
+    /// As an error: the rollout is about to begin.
     Rollout,
 }
 
-/// Balancers by their rows, ready to be spoken to.
-pub type Balancers = HashMap<BalancerId, Balancer>;
+/// Opened balancers by the number of their row.
+pub type Balancers = HashMap<BalancerId, BalancerClient>;
 
 /// A plan with the balancers it needs.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub struct Prospect {
 }
 
 impl Roster {
-    /// Reads it, with the clusters in the environment's order.
+    /// Reads the store, with the clusters in the environment's order.
     ///
     /// # Errors
     /// Of the store.
@@ -90,7 +90,7 @@ impl Roster {
         own.unwrap_or(environment.options.rollout.strategy)
     }
 
-    /// One of the servers.
+    /// A server of the environment.
     pub fn server(&self, id: ServerId) -> Option<&Server> {
         self.servers.get(&id)
     }
@@ -189,7 +189,7 @@ pub async fn prospect(
     })
 }
 
-/// The servers of `meant` that are not in the plan: they left the environment meanwhile.
+/// The requested servers that are not in the plan: they left the environment meanwhile.
 pub fn strangers<'a>(plan: &'a Plan, meant: impl Iterator<Item = &'a Server>) -> Vec<&'a str> {
     let planned: HashSet<ServerId> = plan.servers().map(|one| one.server).collect();
     meant
@@ -207,8 +207,8 @@ async fn ask(
     row: &domain::Balancer,
     options: &balancer::Options,
     asking: Asking,
-) -> Result<(Balancer, State), balancer::Error> {
-    let balancer = Balancer::open(row, options)?;
+) -> Result<(BalancerClient, State), balancer::Error> {
+    let balancer = BalancerClient::open(row, options)?;
     let state = match asking {
         Asking::Rollout => {
             balancer.may_change().await?;
@@ -262,7 +262,7 @@ fn slots(
     };
     let found = state.slots_of(&cluster.backends, sought)?;
     state.agreed(&found)?;
-    let standing = |place: &balancer::Slot| state.of(place).map_or(Standing::Unknown, standing);
+    let standing = |place: &BackendSlot| state.of(place).map_or(Standing::Unknown, standing);
     let known = found
         .iter()
         .map(|place| (slot(&place.backend, &place.server), standing(place)));

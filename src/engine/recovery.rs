@@ -18,8 +18,8 @@ use crate::domain::{DeploymentId, Result};
 use crate::store::queue::{self, Abandoned, Claimed};
 use crate::store::{Fenced, jobs};
 
-/// How often the store is asked for ended leases: what another instance lost is to be closed within half
-/// a minute.
+/// How often the store is asked for ended leases: deployments of an instance that died are closed within
+/// half a minute.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// The wait before closing is tried again.
 const CLOSE_AGAIN: Duration = Duration::from_secs(1);
@@ -45,8 +45,8 @@ async fn take(engine: &Shared, which: Abandoned) -> Result<Vec<Claimed>> {
     .await
 }
 
-/// Closes what was abandoned, then looks for more until the engine is shut down. What is not closed by then
-/// is found at the next start.
+/// Closes abandoned deployments, then looks for more until the engine is shut down. The next start finds
+/// what is not closed by then.
 pub(super) async fn watch(engine: Arc<Shared>, left: Vec<Claimed>) {
     let shutdown = engine.shutdown.clone();
     let watching = async {

@@ -1,7 +1,7 @@
 //! The work on the servers.
 //!
 //! [`roll_out`] runs three things side by side: it sends files to servers whose turn has not come yet
-//! (`ahead`), watches that servers out of service stay out (`gate`), and walks the plan (`walk`). The
+//! (`ahead`), watches that servers out of service stay out (`rotation`), and walks the plan (`walk`). The
 //! walk takes one batch at a time (`batch`), works on several servers of it at the same time (`server`),
 //! and decides after each batch what failures mean (`failure`). However the rollout ends, servers that
 //! were taken out and still have a complete release go back into service. Where the environment wants
@@ -11,9 +11,9 @@ mod ahead;
 mod batch;
 mod by_hand;
 mod failure;
-mod gate;
-mod hand;
+mod rotation;
 mod server;
+mod state;
 mod undo;
 mod walk;
 
@@ -23,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::ahead::Ahead;
 use self::failure::Halt;
-use self::gate::Gate;
-use self::hand::{Fate, Hand, Rollout, Supply};
+use self::rotation::Rotation;
+use self::state::{Fate, Rollout, ServerRollout, Supply};
 use super::ending::{Done, End, Ending, StepResult};
 use super::found::Checked;
-use super::run::{Member, Run};
+use super::run::{Run, TargetServer};
 use super::steps::checkout::Tree;
 use super::steps::reuse::Kept;
 use super::steps::transfer;
@@ -72,8 +72,8 @@ pub(super) async fn roll_out(
     };
     let balancers = std::mem::take(&mut checked.prospect.balancers);
     let places = std::mem::take(&mut checked.prospect.places);
-    let gate = Gate::new(run, balancers, places);
-    let rollout = Rollout::new(run, tree, &supply, &checked, &gate)?;
+    let rotation = Rotation::new(run, balancers, places);
+    let rollout = Rollout::new(run, tree, &supply, &checked, &rotation)?;
     let (ahead, errands) = Ahead::plan(&rollout);
     let (halted, done) = (AtomicBool::new(false), CancellationToken::new());
     let walk = async {
@@ -89,13 +89,13 @@ pub(super) async fn roll_out(
     let (halt, (), ()) = tokio::join!(
         walk,
         ahead::run(&rollout, errands, &halted),
-        gate.watch(run, &done)
+        rotation.watch(run, &done)
     );
     let ending = ending(&rollout, halt).await;
     let deployed = rollout
-        .hands()
-        .filter(|hand| hand.fate() == Fate::Deployed)
-        .map(Hand::id)
+        .servers()
+        .filter(|server| server.fate() == Fate::Deployed)
+        .map(ServerRollout::id)
         .collect();
     drop(rollout);
     if let Supply::Sent(package) = &supply {
@@ -113,9 +113,9 @@ async fn ending(rollout: &Rollout<'_>, halt: Option<Halt>) -> Ending {
     if rollout.run.stop.reason().is_some() {
         return Ending::Stopped;
     }
-    let of = |fate: Fate| rollout.hands().filter(move |hand| hand.fate() == fate);
+    let of = |fate: Fate| rollout.servers().filter(move |server| server.fate() == fate);
     let (deployed, waiting) = (of(Fate::Deployed).count(), of(Fate::Waiting).count());
-    let mut failed: Vec<&str> = of(Fate::Failed).map(Hand::name).collect();
+    let mut failed: Vec<&str> = of(Fate::Failed).map(ServerRollout::name).collect();
     failed.sort_unstable();
     let Some(halt) = halt.or_else(|| (!failed.is_empty()).then(Halt::default)) else {
         return Ending::Succeeded(format!("{} deployed.", words::servers(deployed)));
@@ -148,7 +148,7 @@ async fn ending(rollout: &Rollout<'_>, halt: Option<Halt>) -> Ending {
 /// Removes old releases from servers that got the new one. What cannot be removed is logged and left.
 pub(super) async fn finish(run: &Run, rolled: &Rolled) -> StepResult<()> {
     let mut step = run.begin(StepKind::Finish, None).await?;
-    let reached = |member: &Member| {
+    let reached = |member: &TargetServer| {
         let id = member.server.id;
         let reached = rolled.checked.servers.get(&id)?;
         rolled.deployed.contains(&id).then(|| reached.session.clone())

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::output::Log;
 use super::planning::Roster;
-use super::shared::{Parts, Shared};
+use super::shared::{EngineParts, Shared};
 use super::stop::Stop;
-use super::turn::Turn;
+use super::turn::WorkTurn;
 use crate::domain::{
     Deployment, Environment, Error, Instant, Project, Result, Server, ServerId, StepId, StepKind,
 };
@@ -15,7 +15,7 @@ use crate::git::{self, Mirror};
 use crate::store::Lease;
 
 /// A server of the deployment.
-pub(super) struct Member {
+pub(super) struct TargetServer {
     pub server: Server,
     /// Position of its row in the deployment.
     pub position: i32,
@@ -30,14 +30,14 @@ pub(super) struct Run {
     pub project: Project,
     pub environment: Environment,
     /// In the order of the rollout.
-    pub members: Vec<Member>,
+    pub members: Vec<TargetServer>,
     pub lease: Lease,
     pub log: Log,
     pub stop: Stop,
-    pub turn: Turn,
-    /// What stands behind the environment.
+    pub turn: WorkTurn,
+    /// The environment's clusters, servers and balancers.
     pub roster: Roster,
-    /// The servers asked for, with inactive ones, which the plan names as left alone.
+    /// The requested servers, inactive ones included, which the plan names as left alone.
     pub meant: HashSet<ServerId>,
     /// The rows of all steps, by server and kind.
     pub steps: HashMap<(Option<ServerId>, StepKind), StepId>,
@@ -50,7 +50,7 @@ impl Run {
         Ok(self.parts().mirrors.mirror(self.project.id, &url))
     }
 
-    pub fn parts(&self) -> &Parts {
+    pub fn parts(&self) -> &EngineParts {
         &self.engine.parts
     }
 

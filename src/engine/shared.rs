@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::live::Hub;
 use super::log_limit::LogLimits;
 use super::stop::{Stop, StopReason};
-use super::turn::Turn;
+use super::turn::WorkTurn;
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -41,26 +41,26 @@ pub struct Settings {
 }
 
 /// What the engine works with.
-pub struct Parts {
-    /// Remembers.
+pub struct EngineParts {
+    /// The database.
     pub store: Store,
-    /// Says who may.
+    /// Decides who may do what.
     pub access: Arc<Access>,
-    /// Where commits come from.
+    /// Local mirrors of the projects' repositories.
     pub mirrors: Mirrors,
-    /// The way to servers.
+    /// Connections to servers.
     pub ssh: Connections,
-    /// The present instant.
+    /// Tells the time.
     pub clock: Clock,
-    /// How balancers are spoken to.
+    /// How to connect to balancers.
     pub balancers: balancer::Options,
-    /// How to work.
+    /// From the configuration.
     pub settings: Settings,
 }
 
 /// The engine behind its handle.
 pub(super) struct Shared {
-    pub parts: Parts,
+    pub parts: EngineParts,
     pub hub: Hub,
     /// Wakes the worker: something was queued, or servers became free.
     pub wake: Notify,
@@ -69,17 +69,17 @@ pub(super) struct Shared {
     /// One for each deployment that may work at the same time.
     pub turns: Arc<Semaphore>,
     /// The deployments that run in this process.
-    pub running: Mutex<HashMap<DeploymentId, Grip>>,
+    pub running: Mutex<HashMap<DeploymentId, RunHandle>>,
 }
 
-/// How a deployment that runs in this process is reached from outside.
-pub(super) struct Grip {
+/// Stops or wakes a deployment that runs in this process.
+pub(super) struct RunHandle {
     pub stop: Stop,
-    pub turn: Turn,
+    pub turn: WorkTurn,
 }
 
 impl Shared {
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: EngineParts) -> Self {
         let turns = Arc::new(Semaphore::new(parts.settings.workers));
         Self {
             parts,
@@ -92,7 +92,7 @@ impl Shared {
         }
     }
 
-    /// Passes on what was written: to whoever watches, to the worker, to the deployments that run here.
+    /// Passes a write on to open pages, to the worker and to the deployments that run here.
     pub fn hear(&self, ring: Ring<'_>) {
         let event = match ring {
             Ring::Lines(id, lines) => return self.hub.lines(id, lines),
@@ -103,18 +103,19 @@ impl Shared {
             return self.hub.something_changed();
         };
         match event.kind {
-            EventKind::CancelRequested => self.reach(id, |grip| grip.stop.because(StopReason::Cancelled)),
-            EventKind::DeploymentAnswered => self.reach(id, |grip| grip.turn.ring()),
+            EventKind::CancelRequested => self.reach(id, |handle| handle.stop.because(StopReason::Cancelled)),
+            EventKind::DeploymentAnswered => self.reach(id, |handle| handle.turn.ring()),
             _ => {}
         }
         self.hub.changed(id);
         self.wake.notify_waiters();
     }
 
-    /// Reaches a deployment that runs here. One of another instance sees it within a second or so.
-    fn reach(&self, id: DeploymentId, act: impl FnOnce(&Grip)) {
-        if let Some(grip) = self.running.lock().get(&id) {
-            act(grip);
+    /// Acts on a deployment if it runs here. One that runs in another instance reads the store every
+    /// second or so.
+    fn reach(&self, id: DeploymentId, act: impl FnOnce(&RunHandle)) {
+        if let Some(handle) = self.running.lock().get(&id) {
+            act(handle);
         }
     }
 }

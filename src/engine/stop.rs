@@ -11,7 +11,7 @@ pub enum StopReason {
     Cancelled,
     /// The deployer is being stopped.
     Shutdown,
-    /// Another instance holds the deployment now; nothing more may be touched or stored.
+    /// Another instance holds the deployment now, so this one must not touch or store anything more.
     LeaseLost,
     /// The log can no longer be stored.
     LogBroken,

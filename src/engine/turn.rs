@@ -1,8 +1,8 @@
-//! Turns to work: only some deployments work at the same time, and one that waits for a person gives its
-//! turn to another.
+//! Limits how many deployments work at the same time. One that waits for a person gives its turn to
+//! another.
 //!
-//! Turns are given in the order of the requests, so that new deployments cannot keep one waiting for
-//! ever after its pause.
+//! Turns are given in the order of the requests, so that a deployment gets one after its pause even
+//! while new ones keep coming.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// A deployment's turn to work, and the bell that wakes it while it waits. Cheap to clone: all
-/// clones are one turn.
+/// clones share one turn.
 #[derive(Debug, Clone)]
-pub(super) struct Turn {
+pub(super) struct WorkTurn {
     turns: Arc<Semaphore>,
     held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     bell: Arc<Notify>,
 }
 
-impl Turn {
-    /// Waits for the next of `turns`; `None` when they are closed.
+impl WorkTurn {
+    /// Waits for the next free turn; `None` when the engine shuts down.
     pub async fn wait(turns: &Arc<Semaphore>) -> Option<Self> {
         let permit = Arc::clone(turns).acquire_owned().await.ok()?;
         Some(Self {
@@ -63,10 +63,10 @@ mod tests {
     #[tokio::test]
     async fn a_turn_given_back_is_anothers_until_it_is_taken_again() {
         let turns = Arc::new(Semaphore::new(1));
-        let first = Turn::wait(&turns).await.unwrap();
+        let first = WorkTurn::wait(&turns).await.unwrap();
         assert_eq!(turns.available_permits(), 0);
         first.clone().give_back();
-        let second = Turn::wait(&turns).await.unwrap();
+        let second = WorkTurn::wait(&turns).await.unwrap();
         let again = tokio::spawn({
             let first = first.clone();
             async move { first.take_again().await }

@@ -55,14 +55,14 @@ pub(super) fn locked(lock: &Lock) -> String {
 /// What may be on a server: the commit of the deployment, or what was there before.
 pub(super) struct OnServer {
     commit: String,
-    /// As in `it runs 28d27557 as before`.
+    /// Completes `it runs …`: `28d27557 as before`.
     before: String,
     /// What a person can do.
     advice: &'static str,
 }
 
 impl OnServer {
-    /// `before` is the commit that the server told, if it had any.
+    /// `before` is the commit that was on the server, if there was one.
     pub fn new(commit: &CommitId, before: Option<&str>) -> Self {
         Self {
             commit: commit.short().to_owned(),

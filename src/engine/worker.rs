@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use super::ending::Ending;
-use super::shared::{Grip, Parts, Shared};
+use super::shared::{EngineParts, RunHandle, Shared};
 use super::stop::{Stop, StopReason};
-use super::turn::Turn;
+use super::turn::WorkTurn;
 use super::{closing, lease, phases};
 use crate::store::queue::{self, Claimed};
 use crate::store::{Fenced, Lease};
 
-/// How often the queue is read when nobody wakes us: another instance or a command on this machine may
-/// have queued something.
+/// How often the queue is read when nobody wakes us: another instance or a command on the deployer's host
+/// may have queued something.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The outcome of a deployment that panicked.
 const BROKE_OFF: &str = "A fault in the deployer broke it off; the deployer's own log has the details. Each server says what is on it.";
@@ -43,7 +43,7 @@ pub(super) async fn work(engine: Arc<Shared>) {
         let turn = tokio::select! {
             biased;
             () = engine.shutdown.cancelled() => break,
-            turn = Turn::wait(&engine.turns) => turn,
+            turn = WorkTurn::wait(&engine.turns) => turn,
         };
         let Some(turn) = turn else { break };
         if let Some(claimed) = claim(&engine).await {
@@ -67,7 +67,7 @@ pub(super) async fn work(engine: Arc<Shared>) {
 
 /// The next deployment that can begin.
 async fn claim(engine: &Shared) -> Option<Claimed> {
-    let Parts {
+    let EngineParts {
         store,
         clock,
         settings,
@@ -88,18 +88,18 @@ async fn claim(engine: &Shared) -> Option<Claimed> {
 async fn carry_out<F>(
     engine: &Arc<Shared>,
     claimed: Claimed,
-    turn: Turn,
-    work: impl FnOnce(Arc<Shared>, Claimed, Stop, Turn) -> F,
+    turn: WorkTurn,
+    work: impl FnOnce(Arc<Shared>, Claimed, Stop, WorkTurn) -> F,
 ) where
     F: Future<Output = Ending> + Send + 'static,
 {
     let (id, lease) = (claimed.deployment.id, claimed.lease);
     let stop = Stop::default();
-    let grip = Grip {
+    let handle = RunHandle {
         stop: stop.clone(),
         turn: turn.clone(),
     };
-    engine.running.lock().insert(id, grip);
+    engine.running.lock().insert(id, handle);
     if engine.shutdown.is_cancelled() {
         stop.because(StopReason::Shutdown);
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use deployer::balancer::{Balancer, Merged, Slot};
+use deployer::balancer::{BackendSlot, BalancerClient, Merged};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ struct Pair {
     web1: Backend,
     web2: Backend,
     haproxy: Haproxy,
-    balancer: Balancer,
+    balancer: BalancerClient,
 }
 
 impl Pair {
@@ -74,7 +74,7 @@ impl Pair {
     }
 
     /// The server that holds the request, its slot, and the other one.
-    fn holder(&self) -> (&Backend, Slot, &Backend) {
+    fn holder(&self) -> (&Backend, BackendSlot, &Backend) {
         match self.web1.held() {
             0 => (&self.web2, slot("web/web2"), &self.web1),
             _ => (&self.web1, slot("web/web1"), &self.web2),
@@ -82,9 +82,9 @@ impl Pair {
     }
 }
 
-fn slot(text: &str) -> Slot {
+fn slot(text: &str) -> BackendSlot {
     let (backend, server) = text.split_once('/').expect("backend/server");
-    Slot::new(backend, server).expect("plain names")
+    BackendSlot::new(backend, server).expect("plain names")
 }
 
 fn never() -> CancellationToken {
@@ -97,7 +97,7 @@ async fn get(url: String) -> String {
 }
 
 /// What the balancer says about a slot.
-async fn seen(balancer: &Balancer, text: &str) -> Merged {
+async fn seen(balancer: &BalancerClient, text: &str) -> Merged {
     let state = balancer.state().await.expect("it can be read");
     state.of(&slot(text)).expect("it is known").clone()
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use deployer::balancer::{Balancer, Error, Options};
+use deployer::balancer::{BalancerClient, Error, Options};
 
 use super::{Pair, seen, slot};
 use crate::support::backend::Backend;
@@ -105,7 +105,7 @@ async fn a_password_is_not_sent_to_another_port() {
         format!("http://{USER}:{PASSWORD}@127.0.0.1:1\n").replace("s3cret:/@", "x"),
     )
     .expect("written");
-    let elsewhere: Balancer = open("stats", &[pair.haproxy.stats_url()], Some(file.path()));
+    let elsewhere: BalancerClient = open("stats", &[pair.haproxy.stats_url()], Some(file.path()));
     let error = elsewhere.state().await.expect_err("nothing was sent");
     assert!(matches!(error, Error::Password { had_one: false, .. }), "{error}");
 }
@@ -124,7 +124,7 @@ async fn a_page_over_https_needs_a_certificate_that_is_trusted() {
         certificates: Some(haproxy.certificate()),
         ..Options::default()
     };
-    let balancer = Balancer::open(&page, &options).expect("good files");
+    let balancer = BalancerClient::open(&page, &options).expect("good files");
     balancer.maint(&[slot("web/web1")]).await.expect("it goes");
     assert!(!seen(&balancer, "web/web1").await.up);
 
@@ -138,6 +138,6 @@ async fn a_page_over_https_needs_a_certificate_that_is_trusted() {
         certificates: Some("/no/such.pem".into()),
         ..options
     };
-    let error = Balancer::open(&page, &nowhere).expect_err("no such file");
+    let error = BalancerClient::open(&page, &nowhere).expect_err("no such file");
     assert!(error.to_string().contains("/no/such.pem"), "{error}");
 }

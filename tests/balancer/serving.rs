@@ -239,7 +239,7 @@ async fn unknown_names_are_told_with_the_known_ones(kind: &str) {
         .slots_of(&["web".to_owned()], sought)
         .expect("by its short name");
     assert_eq!(slots, [slot("web/web2")]);
-    let injected = deployer::balancer::Slot {
+    let injected = deployer::balancer::BackendSlot {
         backend: "web".to_owned(),
         server: "web1 state maint;set server web/web2".to_owned(),
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use deployer::balancer::{Admin, Balancer, Error, Limits, Options};
+use deployer::balancer::{Admin, BalancerClient, Error, Limits, Options};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
@@ -197,7 +197,7 @@ impl Pretender {
     }
 
     /// A balancer that takes it for HAProxy and has little patience.
-    fn balancer(&self, kind: &str) -> Balancer {
+    fn balancer(&self, kind: &str) -> BalancerClient {
         let endpoint = match kind {
             "stats" => format!("http://127.0.0.1:{}/stats", self.port),
             _ => self.socket.display().to_string(),
@@ -211,7 +211,7 @@ impl Pretender {
             limits,
             ..Options::default()
         };
-        Balancer::open(&row(kind, &[endpoint]), &options).expect("a good address")
+        BalancerClient::open(&row(kind, &[endpoint]), &options).expect("a good address")
     }
 }
 

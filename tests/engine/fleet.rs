@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deployer::balancer::{Admin, Balancer, Slot};
+use deployer::balancer::{Admin, BackendSlot, BalancerClient};
 use deployer::domain::deployment::Service;
 use deployer::domain::{Deployment, DeploymentId, OnFailure, Share, Step, StepKind, Strategy};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ pub const ONE: Strategy = Strategy::Rolling {
 pub struct Fleet {
     pub world: World,
     pub haproxy: Haproxy,
-    pub balancer: Balancer,
+    pub balancer: BalancerClient,
     pub backends: Vec<Backend>,
 }
 
@@ -59,7 +59,7 @@ impl Fleet {
             backends,
         };
         fleet.stand_behind().await;
-        let all: Vec<Slot> = servers.iter().map(|(name, _)| slot(name)).collect();
+        let all: Vec<BackendSlot> = servers.iter().map(|(name, _)| slot(name)).collect();
         fleet
             .balancer
             .wait_up(&all, LONG, &CancellationToken::new())
@@ -131,6 +131,6 @@ impl Fleet {
 }
 
 /// A place in the backend.
-pub fn slot(server: &str) -> Slot {
-    Slot::new("web", server).unwrap()
+pub fn slot(server: &str) -> BackendSlot {
+    BackendSlot::new("web", server).unwrap()
 }

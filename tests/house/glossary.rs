@@ -23,16 +23,7 @@ const EVERY_ROOM: &[(&str, &str)] = &[
 ];
 
 /// Names with several meanings that are not sorted out yet.
-const EXCUSED: &[&str] = &[
-    "Balancer",
-    "Credentials",
-    "Entry",
-    "Event",
-    "Member",
-    "Place",
-    "Slot",
-    "Turn",
-];
+const EXCUSED: &[&str] = &[];
 
 /// Names that more than one file defines, each with those files.
 pub fn doubles<'a>(

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use deployer::app::deployments::DeployRequest;
-use deployer::balancer::{Balancer, Options, Slot};
+use deployer::balancer::{BackendSlot, BalancerClient, Options};
 use deployer::domain::{Deployment, Plan, Strategy, SyncMethod};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -34,7 +34,7 @@ pub struct Fleet {
     pub world: World,
     pub haproxy: Haproxy,
     /// A view of our own on the balancer.
-    pub balancer: Balancer,
+    pub balancer: BalancerClient,
     kind: &'static str,
     /// The backend of each server, in their order.
     backends: Vec<String>,
@@ -126,8 +126,9 @@ impl Fleet {
     }
 
     /// The place of each server.
-    pub fn slots(&self) -> Vec<Slot> {
-        let slot = |(number, backend): (usize, &String)| Slot::new(backend, format!("web{number}")).unwrap();
+    pub fn slots(&self) -> Vec<BackendSlot> {
+        let slot =
+            |(number, backend): (usize, &String)| BackendSlot::new(backend, format!("web{number}")).unwrap();
         (1..).zip(&self.backends).map(slot).collect()
     }
 

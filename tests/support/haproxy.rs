@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use deployer::balancer::{Balancer, Limits, Options};
+use deployer::balancer::{BalancerClient, Limits, Options};
 use deployer::domain::{self, BalancerId};
 use tempfile::TempDir;
 
@@ -110,7 +110,7 @@ impl Builder {
     }
 
     /// Starts it and waits until it listens. Servers may not have been checked yet; see
-    /// [`Balancer::wait_up`].
+    /// [`BalancerClient::wait_up`].
     pub async fn start(self) -> Haproxy {
         let dir = TempDir::new().expect("a temporary directory");
         let mut free = free_ports(3 + self.backends.len());
@@ -246,7 +246,7 @@ impl Haproxy {
     }
 
     /// A balancer of that kind that speaks to this HAProxy alone.
-    pub fn balancer(&self, kind: &str) -> Balancer {
+    pub fn balancer(&self, kind: &str) -> BalancerClient {
         open(kind, &[self.endpoint(kind)], Some(&self.credentials()))
     }
 
@@ -317,7 +317,7 @@ pub fn row(kind: &str, endpoints: &[String]) -> domain::Balancer {
 }
 
 /// A balancer with these endpoints, in less of a hurry to give up than a test can wait for.
-pub fn open(kind: &str, endpoints: &[String], credentials: Option<&Path>) -> Balancer {
+pub fn open(kind: &str, endpoints: &[String], credentials: Option<&Path>) -> BalancerClient {
     let options = Options {
         credentials: credentials.map(Path::to_owned),
         limits: Limits {
@@ -326,7 +326,7 @@ pub fn open(kind: &str, endpoints: &[String], credentials: Option<&Path>) -> Bal
         },
         ..Options::default()
     };
-    Balancer::open(&row(kind, endpoints), &options).expect("good endpoints")
+    BalancerClient::open(&row(kind, endpoints), &options).expect("good endpoints")
 }
 
 fn scheme(tls: bool) -> &'static str {

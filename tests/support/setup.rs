@@ -272,7 +272,7 @@ impl Setup {
             secrets: Vec::new(),
             log: self.log,
         };
-        let engine = Engine::new(engine::Parts {
+        let engine = Engine::new(engine::EngineParts {
             store: store.clone(),
             access: Arc::clone(&access),
             mirrors: mirrors.clone(),

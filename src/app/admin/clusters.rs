@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::demand_everything;
 use crate::access::Permit;
 use crate::app::App;
-use crate::balancer::Slot;
+use crate::balancer::BackendSlot;
 use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, FieldErrors, Member, Name, Result};
 use crate::store::{Reader, balancers, clusters, servers};
 
@@ -35,7 +35,7 @@ impl ClusterSpec {
                 None => ("backend", slot),
             };
             for backend in self.backends.iter().map(String::as_str).chain([own]) {
-                if let Err(error) = Slot::new(backend, slot) {
+                if let Err(error) = BackendSlot::new(backend, slot) {
                     wrong.add("backends", error.to_string());
                 }
             }

@@ -10,7 +10,7 @@ use crate::domain::{CommitId, Step, StepKind, StepState, SyncMethod};
 use crate::engine::words::OnServer;
 use crate::sync::Looked;
 
-/// What a server replied.
+/// A server's reply.
 #[derive(Debug)]
 pub(super) enum Reply {
     /// Nothing; why, as a sentence.
@@ -19,7 +19,7 @@ pub(super) enum Reply {
     Seen(Box<Looked>),
 }
 
-/// What is on it.
+/// What is on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finding {
     /// The old release, complete.

@@ -102,7 +102,7 @@ impl ServerHistory<'_> {
         )
     }
 
-    /// Whether the deployment may have left it in another state than it found it in.
+    /// Whether the deployment may have changed the server or its place at the balancers.
     pub fn may_be_changed(&self) -> bool {
         self.was_moved()
             || self.part.state == ServerState::Running

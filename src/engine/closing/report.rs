@@ -19,11 +19,11 @@ use crate::ssh::Endpoint;
 use crate::store::{Lease, servers};
 use crate::sync::{self, Layout, Limits};
 
-/// For the questions to one server: connecting, waiting for the end of what still runs there (its
-/// guard grants it five seconds), looking, clearing away.
+/// For all questions to one server: connecting, waiting until what still runs there has ended (its
+/// guard grants five seconds), cleaning up, looking.
 const ASK_LIMIT: Duration = Duration::from_secs(14);
-/// For everything: what is not known by then is closed as not known, so that a deployment is closed
-/// within half a minute of the start.
+/// For everything. What is unknown by then is stored as unknown, so that a deployment is closed within
+/// half a minute of the start.
 const LIMIT: Duration = Duration::from_secs(24);
 
 /// What is stored about a server in the end.
@@ -98,7 +98,7 @@ fn report(server: &ServerHistory<'_>, finding: Finding, words: String, placed: P
     }
 }
 
-/// What a server replied, and what else there is to say about it.
+/// What a server replied, with a remark for the page.
 struct Asked {
     reply: Reply,
     note: Option<String>,
@@ -113,8 +113,7 @@ impl Asked {
     }
 }
 
-/// Waits for the programs of the deployment that still run on a server, clears its leftovers away
-/// and looks.
+/// Waits until the deployment's programs on a server have ended, removes its leftovers and looks.
 ///
 /// # Errors
 /// Why it could not be asked, as a sentence.

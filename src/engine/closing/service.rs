@@ -16,21 +16,21 @@ use crate::balancer;
 use crate::domain::deployment::Service;
 use crate::domain::rollout::{Planned, Slot};
 use crate::domain::{BalancerId, Plan, Result};
-use crate::engine::out_of_service::{Entry, OutOfService, wait_for};
+use crate::engine::out_of_service::{Admission, OutOfService, wait_for};
 use crate::engine::shared::Shared;
 use crate::engine::words;
 use crate::store::{Lease, deployments};
 
-/// The least time that a server which was put back is waited for, however late it is.
+/// The least time to wait for a server that was put back, however late it is.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Whether a server gets traffic now.
+/// Whether a server gets traffic now, and how to say it.
 pub(super) struct Placed {
     /// `None`: as it was.
     pub service: Option<Service>,
-    /// A sentence about that; may be empty.
+    /// A sentence for the page; may be empty.
     pub words: String,
-    /// Whether that is as it should be.
+    /// Whether it is where it should be.
     pub well: bool,
 }
 
@@ -151,9 +151,8 @@ impl Standing<'_> {
     }
 }
 
-/// Lets a server in at all its balancers; returns what is wrong with it there, if anything. Right out of
-/// maintenance it would get requests before anybody has looked whether it answers, so it is drained
-/// until it does.
+/// Lets a server in at all its balancers; returns why it is not up there, if it is not. Right out of
+/// maintenance it would get requests before HAProxy has checked it, so it is drained until it answers.
 async fn let_in(
     service: &OutOfService,
     planned: &Planned,
@@ -163,20 +162,20 @@ async fn let_in(
     let (visits, server) = (service.visits(&planned.slots)?, planned.server);
     let calm = CancellationToken::new();
     let mut down = None;
-    service.let_in(server, &visits, Entry::Drained, end).await?;
+    service.let_in(server, &visits, Admission::Drained, end).await?;
     for visit in &visits {
-        let passing = wait_for(visit, Entry::Drained, rest(end), &calm).await;
+        let passing = wait_for(visit, Admission::Drained, rest(end), &calm).await;
         down = down.or(passing.err());
     }
     // The new release may be why it is down. What it ran before may be down for other reasons.
     if down.is_some() && finding == Finding::New {
         return Ok(down);
     }
-    service.let_in(server, &visits, Entry::Ready, end).await?;
+    service.let_in(server, &visits, Admission::Ready, end).await?;
     for visit in &visits {
         // One that is known to be down is not waited for twice.
         let limit = if down.is_some() { Duration::ZERO } else { rest(end) };
-        let up = wait_for(visit, Entry::Ready, limit, &calm).await;
+        let up = wait_for(visit, Admission::Ready, limit, &calm).await;
         down = up.err().or(down);
     }
     Ok(down)

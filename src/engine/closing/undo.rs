@@ -10,10 +10,10 @@ use crate::engine::words;
 use crate::store::deployments::{self, NewDeployment};
 use crate::store::{Change, Leased, Right};
 
-/// A rollback goes before deployments that merely wait.
+/// An automatic rollback goes before deployments in the queue.
 const PRIORITY: i32 = 10;
 
-/// Queues what is to be undone; returns what was, as sentences.
+/// Queues the deployments that undo this one; returns sentences about them.
 pub(super) async fn queue(
     change: &mut Leased<Change>,
     failed: &Deployment,
@@ -57,7 +57,7 @@ pub(super) async fn queue(
     Ok(said.join(" "))
 }
 
-/// Nobody is asked half-way through a way back.
+/// A rollback does not pause half-way for a person.
 fn without_pause(strategy: Strategy) -> Option<Strategy> {
     Some(match strategy {
         Strategy::Canary { batch, keep, .. } => Strategy::Rolling { batch, keep },

@@ -14,30 +14,30 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::hand::{Hand, Rollout, Supply};
+use super::state::{Rollout, ServerRollout, Supply};
 use crate::domain::{ServerId, SyncMethod};
 use crate::engine::ending::StepResult;
 use crate::engine::found::Reached;
 use crate::engine::steps::{check, transfer};
 
-/// How long a look at a server counts. After that it is looked at again, as somebody may have worked on
-/// it meanwhile.
+/// How long a look at a server stays valid. After that it is repeated, as somebody may have worked on
+/// the server meanwhile.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// A tree that was sent to a server.
+/// A release that lies ready on a server.
 pub(super) struct Brought {
-    /// What was seen there just before.
+    /// What was seen on the server just before.
     pub reached: Arc<Reached>,
-    /// Its directory there.
+    /// Its directory on the server.
     pub directory: String,
 }
 
-/// The results to come, for each server.
+/// The transfers under way: each server's result arrives once.
 #[derive(Default)]
 pub(super) struct Ahead(Mutex<HashMap<ServerId, oneshot::Receiver<StepResult<Brought>>>>);
 
 /// The transfers to do.
-pub(super) type Errands<'a> = Vec<(&'a Hand<'a>, oneshot::Sender<StepResult<Brought>>)>;
+pub(super) type Errands<'a> = Vec<(&'a ServerRollout<'a>, oneshot::Sender<StepResult<Brought>>)>;
 
 impl Ahead {
     /// Plans a transfer to every server in order, where releases are switched.
@@ -45,24 +45,24 @@ impl Ahead {
         let ahead = Self::default();
         let mut errands = Vec::new();
         if rollout.run.project.method == SyncMethod::Symlink {
-            for hand in rollout.hands() {
+            for server in rollout.servers() {
                 let (sender, receiver) = oneshot::channel();
-                ahead.0.lock().insert(hand.id(), receiver);
-                errands.push((hand, sender));
+                ahead.0.lock().insert(server.id(), receiver);
+                errands.push((server, sender));
             }
         }
         (ahead, errands)
     }
 
     /// The tree on a server: sent ahead, or else sent now.
-    pub async fn take(&self, rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<Brought> {
-        let coming = self.0.lock().remove(&hand.id());
+    pub async fn take(&self, rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> StepResult<Brought> {
+        let coming = self.0.lock().remove(&server.id());
         if let Some(coming) = coming
             && let Ok(result) = coming.await
         {
             return result;
         }
-        bring(rollout, hand).await
+        bring(rollout, server).await
     }
 }
 
@@ -70,11 +70,11 @@ impl Ahead {
 /// `halted`.
 pub(super) async fn run(rollout: &Rollout<'_>, errands: Errands<'_>, halted: &AtomicBool) {
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::with_capacity(errands.len());
-    for (hand, sender) in errands {
+    for (server, sender) in errands {
         jobs.push(Box::pin(async move {
             if !halted.load(Ordering::SeqCst) && rollout.run.stop.reason().is_none() {
                 // The receiver is gone when the rollout has ended meanwhile.
-                let _ = sender.send(bring(rollout, hand).await);
+                let _ = sender.send(bring(rollout, server).await);
             }
         }));
     }
@@ -85,23 +85,23 @@ pub(super) async fn run(rollout: &Rollout<'_>, errands: Errands<'_>, halted: &At
 }
 
 /// Sends the tree to a server now.
-pub(super) async fn bring(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<Brought> {
-    let known = hand.reached();
+pub(super) async fn bring(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> StepResult<Brought> {
+    let known = server.reached();
     let reached = match known.at.elapsed() > FRESH {
         true => {
-            let reached = Arc::new(check::look_again(rollout.run, hand.member).await?);
-            hand.set_reached(Arc::clone(&reached));
+            let reached = Arc::new(check::look_again(rollout.run, server.member).await?);
+            server.set_reached(Arc::clone(&reached));
             reached
         }
         false => known,
     };
     let directory = match rollout.supply {
         Supply::Sent(package) => {
-            transfer::sync(rollout.run, package, hand.member, &reached)
+            transfer::sync(rollout.run, package, server.member, &reached)
                 .await?
                 .directory
         }
-        Supply::Kept(kept) => kept.sync(rollout.run, hand.member).await?,
+        Supply::Kept(kept) => kept.sync(rollout.run, server.member).await?,
     };
     Ok(Brought { reached, directory })
 }

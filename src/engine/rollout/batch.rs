@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
 use super::ahead::Ahead;
-use super::hand::{Fate, Hand, Rollout};
+use super::state::{Fate, Rollout, ServerRollout};
 use super::{by_hand, server};
 use crate::domain::rollout::Restore;
 use crate::domain::{ServerId, Strategy};
@@ -19,34 +19,38 @@ use crate::engine::ending::{Failure, StepResult};
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Takes servers with the old release out where the strategy wants that, once enough others serve.
-pub(super) async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Hand<'_>]) -> StepResult<()> {
+pub(super) async fn make_room(
+    rollout: &Rollout<'_>,
+    number: usize,
+    todo: &[&ServerRollout<'_>],
+) -> StepResult<()> {
     if rollout.plan.pools.is_empty() {
         return Ok(());
     }
     if rollout.plan.strategy == Strategy::ClusterByCluster {
-        let updated = rollout.hands().filter(|hand| hand.fate() == Fate::Deployed);
-        let slots: Vec<_> = updated.flat_map(Hand::slots).collect();
-        rollout.gate.wait_up(rollout.run, &slots).await?;
+        let updated = rollout.servers().filter(|server| server.fate() == Fate::Deployed);
+        let slots: Vec<_> = updated.flat_map(ServerRollout::slots).collect();
+        rollout.rotation.wait_up(rollout.run, &slots).await?;
     }
-    let own: HashSet<ServerId> = todo.iter().map(|hand| hand.id()).collect();
+    let own: HashSet<ServerId> = todo.iter().map(|server| server.id()).collect();
     let so_far = &rollout.plan.batches[..=number];
-    let mut old: Vec<&Hand<'_>> = Vec::new();
+    let mut old: Vec<&ServerRollout<'_>> = Vec::new();
     for id in so_far.iter().flat_map(|batch| &batch.take_out) {
-        let hand = rollout
-            .hand(*id)
-            .filter(|hand| hand.fate() == Fate::Waiting && !own.contains(id));
-        if let Some(hand) = hand
-            && !hand.slots().is_empty()
-            && !rollout.gate.is_out(*id).await
+        let server = rollout
+            .server(*id)
+            .filter(|server| server.fate() == Fate::Waiting && !own.contains(id));
+        if let Some(server) = server
+            && !server.slots().is_empty()
+            && !rollout.rotation.is_out(*id).await
         {
-            old.push(hand);
+            old.push(server);
         }
     }
-    let going: Vec<ServerId> = old.iter().map(|hand| hand.id()).chain(own).collect();
+    let going: Vec<ServerId> = old.iter().map(|server| server.id()).chain(own).collect();
     enough_stay(rollout, &going).await?;
     let mut jobs: Vec<BoxFuture<'_, StepResult<()>>> = Vec::with_capacity(old.len());
-    for hand in old {
-        jobs.push(Box::pin(by_hand::take_out(rollout, hand)));
+    for server in old {
+        jobs.push(Box::pin(by_hand::take_out(rollout, server)));
     }
     let taken: Vec<StepResult<()>> = stream::iter(jobs)
         .buffer_unordered(rollout.run.parallel())
@@ -59,14 +63,14 @@ pub(super) async fn make_room(rollout: &Rollout<'_>, number: usize, todo: &[&Han
 async fn enough_stay(rollout: &Rollout<'_>, going: &[ServerId]) -> StepResult<()> {
     let begun = Instant::now();
     loop {
-        let out = rollout.gate.out_now(rollout.plan).await?;
+        let out = rollout.rotation.out_now(rollout.plan).await?;
         let more: Vec<ServerId> = going.iter().copied().filter(|id| !out.contains(id)).collect();
         let Some(pool) = rollout.plan.too_few(&out, &more).next() else {
             return Ok(());
         };
         let serving = pool.serving.iter().filter(|id| !out.contains(id)).count();
         let leaving = pool.serving.iter().filter(|id| more.contains(id)).count();
-        if begun.elapsed() >= rollout.gate.up_limit() {
+        if begun.elapsed() >= rollout.rotation.up_limit() {
             return Err(Failure::new(format!(
                 "{} of balancer {} has {serving} of {} in service; with {leaving} more out, fewer than {} would stay.",
                 pool.backend,
@@ -75,7 +79,7 @@ async fn enough_stay(rollout: &Rollout<'_>, going: &[ServerId]) -> StepResult<()
                 pool.keep,
             )));
         }
-        // What we hold out does not come back by itself.
+        // Others may come back meanwhile: their checks may pass again.
         let pause = tokio::time::sleep(ASK_AGAIN);
         if rollout
             .run
@@ -91,10 +95,10 @@ async fn enough_stay(rollout: &Rollout<'_>, going: &[ServerId]) -> StepResult<()
 }
 
 /// Works on several servers at the same time and puts them back: each when it is done, or all together.
-pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, todo: &[&Hand<'_>]) {
+pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, todo: &[&ServerRollout<'_>]) {
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::with_capacity(todo.len());
-    for hand in todo {
-        jobs.push(Box::pin(server::work(rollout, ahead, hand)));
+    for server in todo {
+        jobs.push(Box::pin(server::work(rollout, ahead, server)));
     }
     stream::iter(jobs)
         .buffer_unordered(rollout.run.parallel())
@@ -102,9 +106,9 @@ pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, todo: &[&Hand<'_>
         .await;
     if rollout.plan.restore == Restore::Together {
         let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
-        let ready = todo.iter().filter(|hand| hand.fate() == Fate::AtWork);
-        for hand in ready {
-            jobs.push(Box::pin(server::bring_back(rollout, hand)));
+        let ready = todo.iter().filter(|server| server.fate() == Fate::AtWork);
+        for server in ready {
+            jobs.push(Box::pin(server::bring_back(rollout, server)));
         }
         stream::iter(jobs)
             .buffer_unordered(rollout.run.parallel())

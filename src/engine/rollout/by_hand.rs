@@ -1,7 +1,7 @@
 //! Servers that somebody takes out of service by hand during a rollout: hours may pass between the plan
-//! and a server's turn. They stay out there, as they would if it had happened before the plan.
+//! and a server's turn. They stay out, as they would if it had happened before the plan.
 
-use super::hand::{Hand, Rollout};
+use super::state::{Rollout, ServerRollout};
 use crate::domain::StepKind;
 use crate::domain::deployment::Service;
 use crate::domain::rollout::Slot;
@@ -10,42 +10,45 @@ use crate::engine::journal::Note;
 use crate::engine::output::StepName;
 
 /// Takes a server out where it is in service, or makes sure that it is still out.
-pub(super) async fn take_out(rollout: &Rollout<'_>, hand: &Hand<'_>) -> StepResult<()> {
-    let (run, gate) = (rollout.run, rollout.gate);
-    // What we or an earlier deployment took out looks at the balancer as if done by hand.
-    if !gate.was_taken(hand.id()) && !hand.planned.left_out {
-        let out = gate.out_by_hand(&hand.slots()).await?;
+pub(super) async fn take_out(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> StepResult<()> {
+    let (run, rotation) = (rollout.run, rollout.rotation);
+    // The balancer cannot tell what we or an earlier deployment took out from what a person did.
+    if !rotation.was_taken(server.id()) && !server.planned.left_out {
+        let out = rotation.out_by_hand(&server.slots()).await?;
         if !out.is_empty() {
-            leave(rollout, hand, out).await?;
+            leave(rollout, server, out).await?;
         }
     }
-    let slots = hand.slots();
+    let slots = server.slots();
     if slots.is_empty() {
-        if hand.member.balanced {
+        if server.member.balanced {
             let why = "Taken out of service by hand before; left so.";
-            run.nothing(StepKind::Drain, hand.member, why).await?;
+            run.nothing(StepKind::Drain, server.member, why).await?;
         }
         return Ok(());
     }
-    match gate.is_out(hand.id()).await {
-        true => gate.keep_out(run, hand.member, &slots).await,
-        false => gate.take_out(run, hand.member, &slots).await,
+    match rotation.is_out(server.id()).await {
+        true => rotation.keep_out(run, server.member, &slots).await,
+        false => rotation.take_out(run, server.member, &slots).await,
     }
 }
 
-/// Leaves places to whoever took the server out there. The stored plan says so from now on, for the
-/// recovery after a killed deployer.
-async fn leave(rollout: &Rollout<'_>, hand: &Hand<'_>, out: Vec<Slot>) -> StepResult<()> {
+/// Leaves the server out at these places, where a person took it out. The stored plan says so from now
+/// on, for the recovery after a killed deployer.
+async fn leave(rollout: &Rollout<'_>, server: &ServerRollout<'_>, out: Vec<Slot>) -> StepResult<()> {
     let run = rollout.run;
     let places: Vec<String> = out.iter().map(ToString::to_string).collect();
-    let is_all = hand.slots().iter().all(|slot| out.contains(slot));
-    let notes = [Note::LeftByHand(hand.id(), &out), Note::Service(Service::ByHand)];
+    let is_all = server.slots().iter().all(|slot| out.contains(slot));
+    let notes = [
+        Note::LeftByHand(server.id(), &out),
+        Note::Service(Service::ByHand),
+    ];
     let told = if is_all { &notes[..] } else { &notes[..1] };
-    run.note(hand.member, told).await?;
-    hand.leave_by_hand(out);
+    run.note(server.member, told).await?;
+    server.leave_by_hand(out);
     let mut log = run.log.step(StepName {
         id: None,
-        server: hand.name().to_owned(),
+        server: server.name().to_owned(),
         kind: StepKind::Drain,
     });
     log.say(format!(

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::hand::{Fate, Hand, Progress, Rollout};
 use super::server;
+use super::state::{Fate, Rollout, ServerRollout, Stage};
 use crate::domain::deployment::ServerState;
 use crate::domain::{Answer, OnFailure, PauseReason, SyncMethod};
 use crate::engine::ending::{Failure, StepResult};
@@ -28,10 +28,10 @@ pub(super) struct Halt {
     pub by_person: bool,
 }
 
-/// What follows a round of work on a batch.
-pub(super) enum Next<'a, 'r> {
+/// What happens after a round of work on a batch.
+pub(super) enum AfterRound<'a, 'r> {
     /// These servers of the batch are left to do.
-    GoOn(Vec<&'r Hand<'a>>),
+    GoOn(Vec<&'r ServerRollout<'a>>),
     Halt(Halt),
 }
 
@@ -48,24 +48,27 @@ pub(super) fn halt_of(rollout: &Rollout<'_>, why: Option<String>) -> Halt {
 /// Decides after a round of work on `todo`.
 pub(super) async fn next<'a, 'r>(
     rollout: &'r Rollout<'a>,
-    todo: &[&'r Hand<'a>],
-) -> StepResult<Next<'a, 'r>> {
+    todo: &[&'r ServerRollout<'a>],
+) -> StepResult<AfterRound<'a, 'r>> {
     let run = rollout.run;
     if run.stop.reason().is_some() {
-        return Ok(Next::Halt(Halt::default()));
+        return Ok(AfterRound::Halt(Halt::default()));
     }
-    let left = |fate: Fate| -> Vec<&'r Hand<'a>> {
-        todo.iter().copied().filter(|hand| hand.fate() == fate).collect()
+    let left = |fate: Fate| -> Vec<&'r ServerRollout<'a>> {
+        todo.iter()
+            .copied()
+            .filter(|server| server.fate() == fate)
+            .collect()
     };
     let (failed, waiting) = (left(Fate::Failed), left(Fate::Waiting));
     if rollout.may_begin() {
-        return Ok(Next::GoOn(waiting));
+        return Ok(AfterRound::GoOn(waiting));
     }
     if rollout.on_failure() != OnFailure::Ask {
-        return Ok(Next::Halt(halt_of(rollout, None)));
+        return Ok(AfterRound::Halt(halt_of(rollout, None)));
     }
     put_back_idle(rollout).await;
-    let mut servers: Vec<String> = failed.iter().map(|hand| hand.name().to_owned()).collect();
+    let mut servers: Vec<String> = failed.iter().map(|server| server.name().to_owned()).collect();
     servers.sort_unstable();
     let answered = pause::hold(run, PauseReason::Failure { servers }, None).await?;
     let halt = |undo: Option<String>| Halt {
@@ -76,48 +79,48 @@ pub(super) async fn next<'a, 'r>(
     Ok(match answered.answer {
         Answer::Retry | Answer::Resume => {
             rollout.failures.store(0, Ordering::SeqCst);
-            for hand in &failed {
-                begin_anew(rollout, hand).await;
+            for server in &failed {
+                begin_anew(rollout, server).await;
             }
-            Next::GoOn(failed.into_iter().chain(waiting).collect())
+            AfterRound::GoOn(failed.into_iter().chain(waiting).collect())
         }
         Answer::Skip => {
             rollout.failures.store(0, Ordering::SeqCst);
-            Next::GoOn(waiting)
+            AfterRound::GoOn(waiting)
         }
-        Answer::RollBack => Next::Halt(halt(Some(format!("rolled back by {}", answered.by)))),
-        Answer::Stop => Next::Halt(halt(None)),
+        Answer::RollBack => AfterRound::Halt(halt(Some(format!("rolled back by {}", answered.by)))),
+        Answer::Stop => AfterRound::Halt(halt(None)),
     })
 }
 
 /// Makes a server that failed ready for another attempt. If that does not work, the attempt will fail.
-async fn begin_anew(rollout: &Rollout<'_>, hand: &Hand<'_>) {
+async fn begin_anew(rollout: &Rollout<'_>, server: &ServerRollout<'_>) {
     let run = rollout.run;
-    let was_touched = hand.is_touched();
+    let was_touched = server.is_touched();
     let looked = async {
-        run.forget_outcomes(hand.member).await?;
-        let reached = hand.reached();
+        run.forget_outcomes(server.member).await?;
+        let reached = server.reached();
         // A release in use cannot be built again, so the one before is put in use.
         if run.project.method == SyncMethod::Symlink && was_touched {
-            match &hand.before_dir {
+            match &server.before_dir {
                 Some(before) => transfer::switch_back(run, &reached, before).await?,
                 None => {
                     transfer::withdraw(run, &reached).await?;
-                    hand.withdrawn.store(true, Ordering::SeqCst);
+                    server.withdrawn.store(true, Ordering::SeqCst);
                 }
             }
         }
-        check::look_once_more(run, hand.member).await
+        check::look_once_more(run, server.member).await
     };
     match looked.await {
-        Ok(reached) => hand.set_reached(Arc::new(reached)),
-        Err(failure) => tracing::warn!(server = hand.name(), "{}", failure.message),
+        Ok(reached) => server.set_reached(Arc::new(reached)),
+        Err(failure) => tracing::warn!(server = server.name(), "{}", failure.message),
     }
     if was_touched {
-        hand.tainted.store(true, Ordering::SeqCst);
+        server.tainted.store(true, Ordering::SeqCst);
     }
-    hand.set_progress(Progress::Untouched);
-    hand.set_fate(Fate::Waiting);
+    server.set_stage(Stage::Untouched);
+    server.set_fate(Fate::Waiting);
 }
 
 /// Puts servers back that were taken out and not begun: they run the old release. Those that an
@@ -125,11 +128,11 @@ async fn begin_anew(rollout: &Rollout<'_>, hand: &Hand<'_>) {
 pub(super) async fn put_back_idle(rollout: &Rollout<'_>) {
     let run = rollout.run;
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
-    let waiting = rollout.hands().filter(|hand| hand.fate() == Fate::Waiting);
-    for hand in waiting.filter(|hand| !hand.is_touched()) {
-        if rollout.gate.was_taken(hand.id()) {
+    let waiting = rollout.servers().filter(|server| server.fate() == Fate::Waiting);
+    for server in waiting.filter(|server| !server.is_touched()) {
+        if rollout.rotation.was_taken(server.id()) {
             jobs.push(Box::pin(async move {
-                server::put_back_whole(rollout, hand).await;
+                server::put_back_whole(rollout, server).await;
             }));
         }
     }
@@ -152,16 +155,16 @@ pub(super) async fn leave_whole(rollout: &Rollout<'_>, halt: Option<&Halt>) {
         None => "another server failed",
     };
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
-    for hand in rollout.hands().filter(|hand| hand.fate() == Fate::Waiting) {
+    for server in rollout.servers().filter(|server| server.fate() == Fate::Waiting) {
         jobs.push(Box::pin(async move {
-            if hand.is_touched() {
+            if server.is_touched() {
                 let why = format!("Not retried: {because}.");
-                return server::give_up(rollout, hand, &Failure::new(why)).await;
+                return server::give_up(rollout, server, &Failure::new(why)).await;
             }
-            let service = server::put_back_whole(rollout, hand).await;
-            let there = OnServer::new(&run.deployment.commit, hand.before.as_deref());
+            let service = server::put_back_whole(rollout, server).await;
+            let there = OnServer::new(&run.deployment.commit, server.before.as_deref());
             let detail = format!("{}{service}", there.untouched_because(because));
-            run.set_part(hand.member, ServerState::Skipped, &detail).await;
+            run.set_part(server.member, ServerState::Skipped, &detail).await;
         }));
     }
     stream::iter(jobs)

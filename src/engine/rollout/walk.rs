@@ -1,10 +1,10 @@
-//! Walks the plan batch after batch: waits for whoever has to let a batch begin, and stops where
-//! failures or people say so.
+//! Walks the plan batch after batch: waits for the person or time that lets a batch begin, and stops
+//! after failures or when a person says so.
 
 use super::ahead::Ahead;
 use super::batch;
-use super::failure::{self, Halt, Next};
-use super::hand::{Hand, Rollout};
+use super::failure::{self, AfterRound, Halt};
+use super::state::{Rollout, ServerRollout};
 use crate::domain::rollout::{Batch, Hold};
 use crate::domain::{Answer, PauseReason};
 use crate::engine::ending::StepResult;
@@ -32,17 +32,17 @@ async fn one(rollout: &Rollout<'_>, ahead: &Ahead, number: usize, batch: &Batch)
     if let Some(halt) = hold(rollout, batch).await? {
         return Ok(Some(halt));
     }
-    let mut todo: Vec<&Hand<'_>> = batch
+    let mut todo: Vec<&ServerRollout<'_>> = batch
         .servers
         .iter()
-        .filter_map(|one| rollout.hand(one.server))
+        .filter_map(|one| rollout.server(one.server))
         .collect();
     while !todo.is_empty() {
         batch::make_room(rollout, number, &todo).await?;
         batch::work(rollout, ahead, &todo).await;
         match failure::next(rollout, &todo).await? {
-            Next::GoOn(rest) => todo = rest,
-            Next::Halt(halt) => return Ok(Some(halt)),
+            AfterRound::GoOn(rest) => todo = rest,
+            AfterRound::Halt(halt) => return Ok(Some(halt)),
         }
     }
     Ok(None)

@@ -17,8 +17,8 @@ use crate::engine::journal::Note;
 use crate::engine::output::StepLog;
 use crate::engine::permission::{self, Permission};
 use crate::engine::planning::{self, Asking, Prospect, Roster};
-use crate::engine::run::{Member, Run};
-use crate::engine::shared::Parts;
+use crate::engine::run::{Run, TargetServer};
+use crate::engine::shared::EngineParts;
 use crate::ssh::Endpoint;
 use crate::store::{clusters, deployments, environments, projects};
 use crate::sync::{self, Ground, Inspection, Layout};
@@ -34,7 +34,7 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
             step.log.say(format!("{who} may {action} by {line}")).await;
         }
         Ok(Permission::Refused(why)) => {
-            // It returns this failure; the deployment's own says more.
+            // It returns this failure; the one below says more.
             let _ = run.end(step, Err(Failure::new(&why))).await;
             return Err(refused(run, &why).await?);
         }
@@ -62,9 +62,9 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
     Ok(Checked { prospect, servers })
 }
 
-/// Makes the plan, stores it, and logs what a person should know about it.
+/// Makes the plan, stores it, and logs its summary.
 async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
-    let Parts { store, balancers, .. } = run.parts();
+    let EngineParts { store, balancers, .. } = run.parts();
     let strategy = Roster::strategy(run.deployment.strategy, &run.environment);
     let asking = Asking::Rollout;
     let how = (strategy, run.deployment.kind);
@@ -115,12 +115,12 @@ async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerI
     let mut taken = taken_places(run).await?;
     taken.extend(twins(run).await);
     // Boxed, as the compiler cannot see that the bare futures may move between threads.
-    let mut looks: Vec<BoxFuture<'_, (&Member, StepResult<Reached>)>> = Vec::new();
+    let mut looks: Vec<BoxFuture<'_, (&TargetServer, StepResult<Reached>)>> = Vec::new();
     for member in &run.members {
         looks.push(Box::pin(look(run, member, taken.get(&member.server.id))));
     }
     let parallel = run.parallel();
-    let looked: Vec<(&Member, StepResult<Reached>)> =
+    let looked: Vec<(&TargetServer, StepResult<Reached>)> =
         stream::iter(looks).buffer_unordered(parallel).collect().await;
     let (mut reached, mut missing) = (HashMap::new(), Vec::new());
     for (member, result) in looked {
@@ -223,9 +223,9 @@ async fn is_one_machine(one: &Server, other: &Server) -> bool {
 
 async fn look<'a>(
     run: &Run,
-    member: &'a Member,
+    member: &'a TargetServer,
     taken: Option<&String>,
-) -> (&'a Member, StepResult<Reached>) {
+) -> (&'a TargetServer, StepResult<Reached>) {
     let result = look_at(run, member, taken).await;
     if let Err(failure) = &result {
         let detail = format!("Not touched. {}", failure.message);
@@ -234,7 +234,7 @@ async fn look<'a>(
     (member, result)
 }
 
-async fn look_at(run: &Run, member: &Member, taken: Option<&String>) -> StepResult<Reached> {
+async fn look_at(run: &Run, member: &TargetServer, taken: Option<&String>) -> StepResult<Reached> {
     let mut step = run.begin(StepKind::Inspect, Some(member)).await?;
     let result = match taken {
         Some(complaint) => Err(Failure::new(complaint)),
@@ -257,7 +257,7 @@ async fn look_at(run: &Run, member: &Member, taken: Option<&String>) -> StepResu
 }
 
 /// Looks at a server before another attempt. The record of what was on it before the first one stays.
-pub async fn look_once_more(run: &Run, member: &Member) -> StepResult<Reached> {
+pub async fn look_once_more(run: &Run, member: &TargetServer) -> StepResult<Reached> {
     let mut step = run.begin(StepKind::Inspect, Some(member)).await?;
     match look_again(run, member).await {
         Ok(reached) => {
@@ -288,7 +288,7 @@ fn short(commit: &str) -> &str {
 }
 
 /// Looks at a server now.
-pub async fn look_again(run: &Run, member: &Member) -> StepResult<Reached> {
+pub async fn look_again(run: &Run, member: &TargetServer) -> StepResult<Reached> {
     let server = &member.server;
     let endpoint = Endpoint::of(server, &run.environment.remote_user);
     let session = tokio::select! {

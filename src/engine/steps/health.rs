@@ -1,18 +1,18 @@
 //! Asks a server, once its new release is in place, whether it serves.
 //!
-//! What is asked is the environment's business, how it is asked that of [`crate::health`]; in here
-//! every attempt becomes a line of the step's log, and the last one the step's result.
+//! The environment says what to ask, [`crate::health`] asks it. Here every attempt becomes a line of the
+//! step's log, and the last one the step's result.
 
 use std::path::Path;
 
-use super::script::Place;
+use super::script::WorkingDir;
 use crate::domain::StepKind;
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
-use crate::engine::run::{Member, Run};
+use crate::engine::run::{Run, TargetServer};
 use crate::health::{self, Attempt, Watch};
 
-/// Whether servers of this deployment are asked at all, and so whether the step is to be planned.
+/// Whether the environment has a health check, so that the step is planned.
 pub fn is_wanted(run: &Run) -> bool {
     run.environment.options.health.is_some()
 }
@@ -20,7 +20,12 @@ pub fn is_wanted(run: &Run) -> bool {
 /// Asks `member`, until it is healthy or was asked often enough. `there` is the directory in use;
 /// a command on the deployer's host starts in `here`, the exported tree, where there is one.
 /// Without a check in the environment no step is begun.
-pub async fn check(run: &Run, member: &Member, there: &Place<'_>, here: Option<&Path>) -> StepResult {
+pub async fn check(
+    run: &Run,
+    member: &TargetServer,
+    there: &WorkingDir<'_>,
+    here: Option<&Path>,
+) -> StepResult {
     let Some(check) = &run.environment.options.health else {
         return Ok(Done::nothing("This environment has no health check."));
     };

@@ -12,12 +12,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::checkout::{self, Tree};
-use super::script::{DEPLOY, Place, REMOTE_TESTS};
+use super::script::{DEPLOY, REMOTE_TESTS, WorkingDir};
 use crate::domain::health::{AskedFrom, Probe};
 use crate::domain::{Kind, ServerId, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
-use crate::engine::run::{Member, Run};
+use crate::engine::run::{Run, TargetServer};
 use crate::ssh;
 
 /// Writes a script below a directory of a server: `$1` the directory, `$2` the script, `$3` its mode.
@@ -25,7 +25,7 @@ const WRITE_REMOTE: &str =
     r#"cd -- "$1" && cat >"./$2.new" && chmod "$3" "./$2.new" && mv -f -- "./$2.new" "./$2""#;
 /// Writing one small file takes no time on a server that works.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
-/// What it may complain, in bytes.
+/// The most it may print, in bytes.
 const WRITE_OUTPUT: usize = 4096;
 
 /// The directory of the release to go back to, on each server.
@@ -82,7 +82,7 @@ pub async fn prepare(run: &Run) -> StepResult<Tree> {
 
 impl Kept {
     /// The step `sync`, with nothing to send; returns the release's directory.
-    pub async fn sync(&self, run: &Run, member: &Member) -> StepResult<String> {
+    pub async fn sync(&self, run: &Run, member: &TargetServer) -> StepResult<String> {
         let unknown = || Failure::new(format!("{} was not looked at.", member.server.name));
         let directory = self.0.get(&member.server.id).ok_or_else(unknown)?;
         let why = format!("Nothing had to be sent: {directory} is still there.");
@@ -92,7 +92,7 @@ impl Kept {
 }
 
 /// Writes `deploy.sh` into the release again; it was deleted there after it had run.
-pub async fn bring_deploy_script(tree: &Tree, there: &Place<'_>) -> StepResult<()> {
+pub async fn bring_deploy_script(tree: &Tree, there: &WorkingDir<'_>) -> StepResult<()> {
     let file = tree.dir().join(DEPLOY);
     let Ok(bytes) = tokio::fs::read(&file).await else {
         return Ok(());

@@ -16,7 +16,7 @@ use crate::domain::{StepKind, StepState, Stream};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::Checked;
 use crate::engine::output::StepLog;
-use crate::engine::run::{Member, Run};
+use crate::engine::run::{Run, TargetServer};
 use crate::{process, ssh};
 
 /// Runs on the deployer's host in the exported tree, before anything is sent; may change the tree.
@@ -28,7 +28,7 @@ pub const DEPLOY: &str = "deploy.sh";
 /// Tests that run on each server.
 pub const REMOTE_TESTS: &str = "tests/run_tests.sh";
 
-/// The host named to scripts that run on the deployer's own.
+/// The host name that scripts on the deployer's host get.
 const LOCAL_HOST: &str = "localhost";
 
 /// Runs a script below a directory of a server: `$1` the directory, `$2` the script, `$3` the program
@@ -147,7 +147,7 @@ async fn run_local(
 }
 
 /// `deploy.sh ENV HOST COMMIT` in `dir` of a server, then deletes it there.
-pub async fn deploy(run: &Run, tree: &Tree, member: &Member, there: &Place<'_>) -> StepResult {
+pub async fn deploy(run: &Run, tree: &Tree, member: &TargetServer, there: &WorkingDir<'_>) -> StepResult {
     let arguments = [
         run.deployment.environment.as_str(),
         member.server.name.as_str(),
@@ -157,7 +157,12 @@ pub async fn deploy(run: &Run, tree: &Tree, member: &Member, there: &Place<'_>) 
 }
 
 /// `tests/run_tests.sh ENV HOST BRANCH COMMIT` in `dir` of a server.
-pub async fn remote_tests(run: &Run, tree: &Tree, member: &Member, there: &Place<'_>) -> StepResult {
+pub async fn remote_tests(
+    run: &Run,
+    tree: &Tree,
+    member: &TargetServer,
+    there: &WorkingDir<'_>,
+) -> StepResult {
     let deployment = &run.deployment;
     let arguments = [
         deployment.environment.as_str(),
@@ -178,7 +183,7 @@ pub async fn remote_tests(run: &Run, tree: &Tree, member: &Member, there: &Place
 }
 
 /// Where on a server a script runs.
-pub struct Place<'a> {
+pub struct WorkingDir<'a> {
     pub session: &'a ssh::Session,
     pub dir: &'a str,
     pub previous: Option<&'a str>,
@@ -187,8 +192,8 @@ pub struct Place<'a> {
 async fn remote(
     run: &Run,
     tree: &Tree,
-    member: &Member,
-    there: &Place<'_>,
+    member: &TargetServer,
+    there: &WorkingDir<'_>,
     kind: StepKind,
     script: &str,
     arguments: &[&str],
@@ -211,8 +216,8 @@ async fn remote(
 
 async fn run_remote(
     run: &Run,
-    member: &Member,
-    there: &Place<'_>,
+    member: &TargetServer,
+    there: &WorkingDir<'_>,
     kind: StepKind,
     (script, interpreter, arguments): (&str, &Interpreter, &[&str]),
     log: &mut StepLog,
@@ -249,7 +254,7 @@ async fn run_remote(
 
 /// Looks after a script that has run, however it ended, also after a cancel or a time limit: deletes it
 /// from the server if it `goes`. `false` when the release itself is gone.
-async fn remove(there: &Place<'_>, script: &str, goes: bool, log: &mut StepLog) -> bool {
+async fn remove(there: &WorkingDir<'_>, script: &str, goes: bool, log: &mut StepLog) -> bool {
     let remove = ssh::Command::script(REMOVE_REMOTE)
         .arg(there.dir)
         .arg(if goes { script } else { "" });
@@ -311,7 +316,7 @@ pub async fn check_servers(run: &Run, tree: &Tree, checked: &Checked) -> StepRes
 
 /// Deleting one file takes no time on a server that works.
 const REMOVE_LIMIT: Duration = Duration::from_secs(30);
-/// What `rm` may complain, in bytes.
+/// The most `rm` may print, in bytes.
 const REMOVE_OUTPUT: usize = 4096;
 
 /// The result of a script. Failed tests fail the deployment only where the environment says so.

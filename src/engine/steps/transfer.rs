@@ -15,7 +15,7 @@ use crate::domain::{EnvironmentId, Kind, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::Reached;
 use crate::engine::output::StepLog;
-use crate::engine::run::{Member, Run};
+use crate::engine::run::{Run, TargetServer};
 use crate::ssh::Session;
 use crate::store::leftovers;
 use crate::store::releases::{self, NewRelease};
@@ -82,7 +82,12 @@ pub fn limits(run: &Run) -> Limits {
 }
 
 /// The step `sync`.
-pub async fn sync(run: &Run, package: &Package, member: &Member, reached: &Reached) -> StepResult<Delivered> {
+pub async fn sync(
+    run: &Run,
+    package: &Package,
+    member: &TargetServer,
+    reached: &Reached,
+) -> StepResult<Delivered> {
     let mut step = run.begin(StepKind::Sync, Some(member)).await?;
     let progress = |_: DeliveryProgress| {};
     let delivery = Delivery {
@@ -157,7 +162,12 @@ fn describe(delivered: &Delivered) -> String {
 }
 
 /// The step `activate` where releases are switched; returns the directory scripts run in.
-pub async fn activate(run: &Run, member: &Member, reached: &Reached, release: &str) -> StepResult<String> {
+pub async fn activate(
+    run: &Run,
+    member: &TargetServer,
+    reached: &Reached,
+    release: &str,
+) -> StepResult<String> {
     if run.project.method == SyncMethod::InPlace {
         return Ok(release.to_owned());
     }
@@ -217,7 +227,7 @@ pub async fn withdraw(run: &Run, reached: &Reached) -> StepResult<()> {
 }
 
 /// Records that the new release is on a server.
-pub async fn record(run: &Run, member: &Member, directory: &str) -> StepResult<()> {
+pub async fn record(run: &Run, member: &TargetServer, directory: &str) -> StepResult<()> {
     let record = run.record().await?;
     let release = NewRelease {
         server_id: member.server.id,
@@ -245,7 +255,7 @@ impl Package {
 
 /// Removes old releases from servers that got the new one. Errors are only logged: the deployment has
 /// done its work.
-pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&Member, Session)]) -> StepResult {
+pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Session)]) -> StepResult {
     if run.project.method == SyncMethod::InPlace {
         return Ok(Done::well(""));
     }

@@ -18,7 +18,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
     let url = format!("sqlite://{}", dir.join("test.db").display());
     let store = Store::open(&url, StoreOptions::default()).await.unwrap();
     store.migrate().await.unwrap();
-    Engine::new(Parts {
+    Engine::new(EngineParts {
         store,
         access: Arc::new(Access::builtin()),
         mirrors: Mirrors::new(dir.join("mirrors"), GitOptions::default()),
@@ -113,7 +113,7 @@ async fn a_panic_closes_its_deployment_and_leaves_the_worker() {
 
     // In a task, as a worker is: the test has to see the end of it.
     let inner = Arc::clone(&engine.0);
-    let turn = Turn::wait(&engine.0.turns).await.unwrap();
+    let turn = WorkTurn::wait(&engine.0.turns).await.unwrap();
     let broken = |_, _, _, _| async { panic!("a fault of ours") };
     let worker = tokio::spawn(async move { carry_out(&inner, claimed, turn, broken).await });
     worker.await.expect("the worker lives on");

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::message::{self, Message};
 use crate::app::App;
 use crate::domain::{DeploymentId, NumberedChunk, Result};
-use crate::engine::live::Event;
+use crate::engine::live::LiveEvent;
 use crate::web::views::lines;
 use crate::web::views::state::StateView;
 
@@ -65,7 +65,7 @@ impl Channels {
 async fn render(
     app: App,
     id: DeploymentId,
-    mut events: broadcast::Receiver<Event>,
+    mut events: broadcast::Receiver<LiveEvent>,
     sender: broadcast::Sender<Message>,
 ) {
     let mut state_due: Option<Instant> = None;
@@ -83,8 +83,10 @@ async fn render(
             }
         };
         match event {
-            Ok(Event::Lines(chunks)) => chunks.iter().for_each(|chunk| drop(sender.send(lines_of(chunk)))),
-            Ok(Event::Changed) => {
+            Ok(LiveEvent::Lines(chunks)) => chunks
+                .iter()
+                .for_each(|chunk| drop(sender.send(lines_of(chunk)))),
+            Ok(LiveEvent::Changed) => {
                 state_due.get_or_insert_with(|| (last_state + STATE_PAUSE).max(Instant::now()));
             }
             // Viewers see the gap in the numbers and read the store.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use deployer::balancer::{Admin, Slot};
+use deployer::balancer::{Admin, BackendSlot};
 use deployer::domain::deployment::{ServerPart, ServerState, Service};
 use deployer::domain::{
     Deployment, DeploymentId, DeploymentState, EnvironmentOptions, RolloutOptions, Step, StepKind, StepState,
@@ -120,7 +120,7 @@ impl Crash {
         let state = self.haproxy.balancer("runtime").state().await.unwrap();
         let is_out = |number: usize| {
             let backend = if number <= 2 { "cluster1" } else { "cluster2" };
-            let slot = Slot::new(backend, format!("web{number}")).unwrap();
+            let slot = BackendSlot::new(backend, format!("web{number}")).unwrap();
             state.of(&slot).unwrap().admin != Admin::Ready
         };
         (1..=SERVERS).map(is_out).collect()

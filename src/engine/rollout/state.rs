@@ -1,4 +1,4 @@
-//! A rollout under way, and each server on its way through it.
+//! The state of a running rollout and of each of its servers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::gate::Gate;
+use super::rotation::Rotation;
 use crate::domain::rollout::{Planned, Slot};
 use crate::domain::{Kind, OnFailure, Plan, ServerId};
 use crate::engine::ending::{Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
-use crate::engine::run::{Member, Run};
+use crate::engine::run::{Run, TargetServer};
 use crate::engine::steps::checkout::Tree;
 use crate::engine::steps::reuse::Kept;
 use crate::engine::steps::transfer::Package;
 
-/// A rollout while it is walked.
+/// A running rollout.
 pub(super) struct Rollout<'a> {
     pub run: &'a Run,
     pub tree: &'a Tree,
     pub supply: &'a Supply,
     pub plan: &'a Plan,
-    pub gate: &'a Gate,
+    pub rotation: &'a Rotation,
     /// In the order of the plan.
-    pub hands: Vec<Hand<'a>>,
+    pub servers: Vec<ServerRollout<'a>>,
     places: HashMap<ServerId, usize>,
-    /// Failures since a person last decided about them.
+    /// Failures since a person last decided how to continue.
     pub failures: AtomicUsize,
 }
 
@@ -38,9 +38,9 @@ pub(super) enum Supply {
     Kept(Kept),
 }
 
-/// A server on its way through the rollout.
-pub(super) struct Hand<'a> {
-    pub member: &'a Member,
+/// One server of the rollout: what is planned for it and how far it has come.
+pub(super) struct ServerRollout<'a> {
+    pub member: &'a TargetServer,
     pub planned: &'a Planned,
     /// The commit that was on it before the rollout.
     pub before: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct Hand<'a> {
     pub before_dir: Option<String>,
     reached: Mutex<Arc<Reached>>,
     fate: Mutex<Fate>,
-    progress: Mutex<Progress>,
+    stage: Mutex<Stage>,
     /// Whether an earlier attempt has put the new release on it.
     pub tainted: AtomicBool,
     /// Whether that release was taken out of use again, so that now none is in use.
@@ -57,7 +57,7 @@ pub(super) struct Hand<'a> {
     by_hand_since: Mutex<Vec<Slot>>,
 }
 
-/// What became of a server.
+/// The outcome of a server so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Its turn has not come.
@@ -71,7 +71,7 @@ pub(super) enum Fate {
 
 /// How far a server has come. When it fails, this decides whether it may serve and what is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum Stage {
     Untouched,
     /// Files are being sent. The release in use is still the old one, complete.
     Syncing,
@@ -85,14 +85,14 @@ pub(super) enum Progress {
     Done,
 }
 
-impl Progress {
+impl Stage {
     /// Whether it still runs the old release, complete.
     pub fn is_old(self) -> bool {
         matches!(self, Self::Untouched | Self::Syncing)
     }
 }
 
-impl Hand<'_> {
+impl ServerRollout<'_> {
     pub fn id(&self) -> ServerId {
         self.planned.server
     }
@@ -117,12 +117,12 @@ impl Hand<'_> {
         *self.fate.lock() = fate;
     }
 
-    pub fn progress(&self) -> Progress {
-        *self.progress.lock()
+    pub fn stage(&self) -> Stage {
+        *self.stage.lock()
     }
 
-    pub fn set_progress(&self, progress: Progress) {
-        *self.progress.lock() = progress;
+    pub fn set_stage(&self, stage: Stage) {
+        *self.stage.lock() = stage;
     }
 
     /// Places where it is taken out and put back.
@@ -145,7 +145,7 @@ impl Hand<'_> {
 
     /// Whether the release on it has changed, or may have.
     pub fn is_touched(&self) -> bool {
-        !self.progress().is_old() || self.is_tainted()
+        !self.stage().is_old() || self.is_tainted()
     }
 
     /// Whether an earlier attempt has put the new release on it.
@@ -160,18 +160,18 @@ impl<'a> Rollout<'a> {
         tree: &'a Tree,
         supply: &'a Supply,
         checked: &'a Checked,
-        gate: &'a Gate,
+        rotation: &'a Rotation,
     ) -> StepResult<Self> {
         let plan = &checked.prospect.plan;
-        let (mut hands, mut places) = (Vec::new(), HashMap::new());
-        let members: HashMap<ServerId, &Member> =
+        let (mut servers, mut places) = (Vec::new(), HashMap::new());
+        let members: HashMap<ServerId, &TargetServer> =
             run.members.iter().map(|one| (one.server.id, one)).collect();
         for planned in plan.servers() {
             let unknown = || Failure::new(format!("{} was not looked at.", planned.name));
             let member = members.get(&planned.server).ok_or_else(unknown)?;
             let reached = checked.servers.get(&planned.server).ok_or_else(unknown)?;
-            places.insert(planned.server, hands.len());
-            hands.push(Hand {
+            places.insert(planned.server, servers.len());
+            servers.push(ServerRollout {
                 member,
                 planned,
                 before: reached
@@ -182,7 +182,7 @@ impl<'a> Rollout<'a> {
                 before_dir: reached.found.resolved.clone(),
                 reached: Mutex::new(Arc::clone(reached)),
                 fate: Mutex::new(Fate::Waiting),
-                progress: Mutex::new(Progress::Untouched),
+                stage: Mutex::new(Stage::Untouched),
                 tainted: AtomicBool::new(false),
                 withdrawn: AtomicBool::new(false),
                 by_hand_since: Mutex::default(),
@@ -193,22 +193,22 @@ impl<'a> Rollout<'a> {
             tree,
             supply,
             plan,
-            gate,
-            hands,
+            rotation,
+            servers,
             places,
             failures: AtomicUsize::new(0),
         })
     }
 
-    pub fn hands(&self) -> impl Iterator<Item = &Hand<'a>> {
-        self.hands.iter()
+    pub fn servers(&self) -> impl Iterator<Item = &ServerRollout<'a>> {
+        self.servers.iter()
     }
 
-    pub fn hand(&self, id: ServerId) -> Option<&Hand<'a>> {
-        self.places.get(&id).and_then(|place| self.hands.get(*place))
+    pub fn server(&self, id: ServerId) -> Option<&ServerRollout<'a>> {
+        self.places.get(&id).and_then(|place| self.servers.get(*place))
     }
 
-    /// Whether the failures so far allow to begin another server.
+    /// Whether another server may begin, after the failures so far.
     pub fn may_begin(&self) -> bool {
         self.run.stop.reason().is_none() && self.failures.load(Ordering::SeqCst) <= self.failures_allowed()
     }

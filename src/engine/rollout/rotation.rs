@@ -1,9 +1,9 @@
 //! Takes the servers of a rollout out of service at their balancers, and puts them back.
 //!
-//! The [`Gate`] knows at every moment what is out because of us, and takes it out again when a restarted
-//! HAProxy, which forgets everything, has brought it back: users would meet a server whose scripts are
-//! running. Before every act the intent is in the store, which also proves that the deployment is still
-//! ours; after it the outcome is.
+//! The [`Rotation`] knows which servers we hold out, and takes them out again when a restarted HAProxy,
+//! which forgets everything, has let them in: users would meet a server whose scripts are running.
+//! Before every act the intent is stored, which also proves that the deployment is still ours; after it
+//! the outcome is stored.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,21 +12,21 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::balancer::{self, Balancer};
+use crate::balancer::{self, BackendSlot, BalancerClient};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Plan, ServerId, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::journal::Note;
-use crate::engine::out_of_service::{Entry, Held, OutOfService, Seen, Visit, wait_for};
+use crate::engine::out_of_service::{Admission, BalancerLook, Held, OutOfService, Visit, wait_for};
 use crate::engine::output::{StepLog, StepName};
 use crate::engine::planning::Balancers;
-use crate::engine::run::{Member, Run};
+use crate::engine::run::{Run, TargetServer};
 
-/// How long a server that was put back is waited for after a cancel: whoever cancelled waits too.
+/// How long to wait after a cancel for a server that was put back: the person who cancelled waits too.
 const LAST_WAIT: Duration = Duration::from_secs(15);
-/// How often it is looked whether what is out still is. A restart of HAProxy is rare, and until it is
-/// noticed users may meet a server that is being worked on.
+/// How often to check that what is out still is. A restart of HAProxy is rare, but until it is noticed
+/// users may meet a server that is being worked on.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// What to do with a server that was put back and does not come up.
@@ -38,8 +38,8 @@ pub(super) enum IfDown {
     Leave,
 }
 
-/// The balancers of a rollout, and what is out there because of us.
-pub(super) struct Gate {
+/// The balancers of a rollout, and the servers that we hold out there.
+pub(super) struct Rotation {
     service: OutOfService,
     /// The places of every server of the environment.
     places: HashMap<ServerId, Vec<Slot>>,
@@ -49,7 +49,7 @@ pub(super) struct Gate {
     up_limit: Duration,
 }
 
-impl Gate {
+impl Rotation {
     pub fn new(run: &Run, balancers: Balancers, places: HashMap<ServerId, Vec<Slot>>) -> Self {
         let options = &run.environment.options.rollout;
         Self {
@@ -65,12 +65,12 @@ impl Gate {
         self.up_limit
     }
 
-    /// Whether we have it out.
+    /// Whether we hold the server out.
     pub async fn is_out(&self, server: ServerId) -> bool {
         self.service.holds(server).await
     }
 
-    /// Whether we began to take it out and have not put it back.
+    /// Whether we began to take the server out and have not put it back.
     pub fn was_taken(&self, server: ServerId) -> bool {
         self.taken.lock().contains(&server)
     }
@@ -82,7 +82,7 @@ impl Gate {
 
     /// Takes a server out: no new sessions, the present ones may end within the limit, then
     /// maintenance. After a failure its state is not known, so it has to be put back.
-    pub async fn take_out(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
+    pub async fn take_out(&self, run: &Run, member: &TargetServer, slots: &[Slot]) -> StepResult<()> {
         let intent = [Note::Service(Service::TakingOut)];
         let mut step = run.begin_noting(StepKind::Drain, Some(member), &intent).await?;
         self.taken.lock().insert(member.server.id);
@@ -98,7 +98,7 @@ impl Gate {
     }
 
     /// Takes a server out once more if a balancer has it in service again.
-    pub async fn keep_out(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
+    pub async fn keep_out(&self, run: &Run, member: &TargetServer, slots: &[Slot]) -> StepResult<()> {
         match self.service.are_shut(slots).await? {
             true => Ok(()),
             false => self.take_out(run, member, slots).await,
@@ -156,7 +156,7 @@ impl Gate {
     pub async fn put_back(
         &self,
         run: &Run,
-        member: &Member,
+        member: &TargetServer,
         slots: &[Slot],
         if_down: IfDown,
         done: Option<(ServerState, &str)>,
@@ -196,7 +196,7 @@ impl Gate {
     async fn open(
         &self,
         run: &Run,
-        member: &Member,
+        member: &TargetServer,
         slots: &[Slot],
         if_down: IfDown,
         log: &mut StepLog,
@@ -207,34 +207,37 @@ impl Gate {
             .map_err(|error| (error.into(), false))?;
         // A restarted server may not answer yet, and out of maintenance it gets traffic at once.
         if if_down == IfDown::TakeOut {
-            self.set(run, member, &visits, Entry::Drained).await?;
+            self.set(run, member, &visits, Admission::Drained).await?;
             log.say("Waiting until it passes the balancer's checks, before it gets requests.")
                 .await;
-            self.wait_for(run, &visits, Entry::Drained).await?;
+            self.wait_for(run, &visits, Admission::Drained).await?;
         }
-        self.set(run, member, &visits, Entry::Ready).await?;
+        self.set(run, member, &visits, Admission::Ready).await?;
         self.taken.lock().remove(&member.server.id);
         log.say("Put back; waiting until the balancer reports it up.")
             .await;
-        self.wait_for(run, &visits, Entry::Ready).await?;
+        self.wait_for(run, &visits, Admission::Ready).await?;
         log.say("In service again.").await;
         Ok(())
     }
 
-    /// Lets a server in at all its balancers.
+    /// Lets a server in at all its balancers. The flag of a failure says whether it may be in service.
     async fn set(
         &self,
         run: &Run,
-        member: &Member,
+        member: &TargetServer,
         visits: &[Visit<'_>],
-        entry: Entry,
+        admission: Admission,
     ) -> Result<(), (Failure, bool)> {
         let limit = match run.stop.reason() {
             None => self.up_limit,
             Some(_) => self.up_limit.min(LAST_WAIT),
         };
         let end = Instant::now() + limit;
-        let set = self.service.let_in(member.server.id, visits, entry, end).await;
+        let set = self
+            .service
+            .let_in(member.server.id, visits, admission, end)
+            .await;
         set.map_err(|error| {
             let partly = error.is_partly_done();
             let last = match partly {
@@ -247,19 +250,24 @@ impl Gate {
     }
 
     /// Waits until a server is in at all balancers as far as it was let in, even after a cancel.
-    async fn wait_for(&self, run: &Run, visits: &[Visit<'_>], entry: Entry) -> Result<(), (Failure, bool)> {
+    async fn wait_for(
+        &self,
+        run: &Run,
+        visits: &[Visit<'_>],
+        admission: Admission,
+    ) -> Result<(), (Failure, bool)> {
         let (token, calm) = (run.stop.token(), CancellationToken::new());
         for visit in visits {
-            let mut done = wait_for(visit, entry, self.up_limit, token).await;
+            let mut done = wait_for(visit, admission, self.up_limit, token).await;
             if matches!(done, Err(balancer::Error::Cancelled)) {
-                done = wait_for(visit, entry, self.up_limit.min(LAST_WAIT), &calm).await;
+                done = wait_for(visit, admission, self.up_limit.min(LAST_WAIT), &calm).await;
             }
             done.map_err(|error| (error.into(), true))?;
         }
         Ok(())
     }
 
-    async fn close(&self, run: &Run, member: &Member, slots: &[Slot]) -> StepResult<()> {
+    async fn close(&self, run: &Run, member: &TargetServer, slots: &[Slot]) -> StepResult<()> {
         still_ours(run).await?;
         self.taken.lock().insert(member.server.id);
         self.service.shut(member.server.id, slots, Instant::now()).await?;
@@ -328,8 +336,8 @@ impl Gate {
     }
 }
 
-async fn watch_one(run: &Run, id: BalancerId, balancer: &Balancer, held: &Held) -> StepResult<()> {
-    let seen = Seen::at(balancer).await;
+async fn watch_one(run: &Run, id: BalancerId, balancer: &BalancerClient, held: &Held) -> StepResult<()> {
+    let seen = BalancerLook::at(balancer).await;
     for (server, slots) in held {
         let back = seen.in_service(slots.iter().filter(|slot| slot.balancer == id));
         if back.is_empty() {
@@ -354,12 +362,12 @@ async fn watch_one(run: &Run, id: BalancerId, balancer: &Balancer, held: &Held) 
     Ok(())
 }
 
-fn words(places: &[balancer::Slot]) -> String {
+fn words(places: &[BackendSlot]) -> String {
     let words: Vec<String> = places.iter().map(ToString::to_string).collect();
     words.join(", ")
 }
 
-/// Proves before an act that the deployment is still ours.
+/// Fails unless the deployment is still ours; asked before an act.
 async fn still_ours(run: &Run) -> StepResult<()> {
     drop(run.record().await?);
     Ok(())
