@@ -4,7 +4,7 @@
 use super::App;
 use super::deployments::resolve;
 use super::naming::{Choice, place, resource};
-use crate::domain::{Action, Actor, Environment, ErrorKind, Kind, Plan, Result, Strategy};
+use crate::domain::{Action, Actor, Environment, ErrorKind, Plan, Result, Strategy};
 
 /// The plan of a request, or why there is none.
 #[derive(Debug, Clone)]
@@ -48,6 +48,5 @@ async fn attempt(
 ) -> Result<Plan> {
     let (_, parts) = resolve(app, environment, choice.into()).await?;
     let meant = parts.iter().map(|part| part.server_id).collect();
-    let how = (strategy, Kind::Regular);
-    app.engine.preview(environment, how, &meant).await
+    app.engine.preview(environment, strategy, &meant).await
 }

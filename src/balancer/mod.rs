@@ -188,6 +188,15 @@ impl BalancerClient {
         self.set(Admin::Maint, slots, Reach::Any).await
     }
 
+    /// Lets HAProxy check slots that were in maintenance, without sending them sessions. An endpoint that
+    /// is away does not keep the others from it.
+    ///
+    /// # Errors
+    /// As [`BalancerClient::drain`], but endpoints that can be changed are.
+    pub async fn check(&self, slots: &[BackendSlot]) -> Result<(), Error> {
+        self.set(Admin::Drain, slots, Reach::Any).await
+    }
+
     /// Puts slots back in. An endpoint that is away does not keep the others from it.
     ///
     /// # Errors

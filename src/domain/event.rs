@@ -41,6 +41,8 @@ words! {
         DeploymentInterrupted = "deployment.interrupted", "Deployment interrupted";
         /// A server that was left out of service came back, and was taken out again.
         ServerKeptOut = "deployment.kept_out", "Server kept out of service";
+        /// A server that a deployment could not put back is in service again.
+        ServerPutBack = "deployment.put_back", "Server put back into service";
         /// Somebody put a server back that was left out of service.
         ServerPutBackByHand = "deployment.put_back_by_hand", "Server put back by hand";
         /// A deployment was requested in spite of a lock.

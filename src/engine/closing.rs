@@ -8,9 +8,12 @@
 
 mod finding;
 mod history;
+mod proof;
 mod report;
 mod service;
 mod undo;
+
+use std::time::Duration;
 
 use self::history::History;
 use super::ending::Ending;
@@ -19,13 +22,53 @@ use super::stop::{Stop, StopReason};
 use super::words::OnServer;
 use crate::domain::deployment::ServerState;
 use crate::domain::{Deployment, DeploymentState, Event, EventKind, Outcome, Result, StepState};
-use crate::store::{Change, Lease, Leased, deployments, steps};
+use crate::store::{Change, Fenced, Lease, Leased, deployments, steps};
+
+/// Closes a deployment, and tries again after each of `pauses` what cannot be written: until it is closed,
+/// its servers are kept from everybody. Unless `is_right`, it may have left servers out of service, and
+/// that is put right first.
+pub(super) async fn end(
+    engine: &Shared,
+    lease: Lease,
+    stop: &Stop,
+    ending: &Ending,
+    mut is_right: bool,
+    pauses: impl Iterator<Item = Duration>,
+) {
+    let id = lease.deployment.0;
+    for pause in pauses {
+        let closing = async {
+            if !is_right {
+                put_right(engine, lease).await?;
+                is_right = true;
+            }
+            close(engine, lease, stop, ending).await
+        };
+        let Err(error) = Box::pin(closing).await else {
+            return;
+        };
+        if Fenced::is(&error) {
+            tracing::error!(
+                deployment = id,
+                "another instance holds this deployment now; nothing more is written"
+            );
+            return;
+        }
+        tracing::warn!(
+            deployment = id,
+            error = &error as &dyn std::error::Error,
+            "the deployment could not be closed"
+        );
+        tokio::time::sleep(pause).await;
+    }
+    tracing::error!(deployment = id, "it is left to whoever takes it over");
+}
 
 /// Closes a deployment whose lease we hold.
 ///
 /// # Errors
-/// [`crate::store::Fenced`] when we don't any more; those of the store.
-pub(super) async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: &Ending) -> Result<()> {
+/// [`Fenced`] when we don't any more; those of the store.
+async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: &Ending) -> Result<()> {
     let store = &engine.parts.store;
     let id = lease.deployment;
     let deployment = deployments::by_id(store, id).await?;
@@ -53,7 +96,7 @@ pub(super) async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: &E
 ///
 /// # Errors
 /// [`Fenced`] when somebody else holds it; those of the store.
-pub(super) async fn put_right(engine: &Shared, lease: Lease) -> Result<()> {
+async fn put_right(engine: &Shared, lease: Lease) -> Result<()> {
     let store = &engine.parts.store;
     let deployment = deployments::by_id(store, lease.deployment).await?;
     let history = History::read(engine, &deployment).await?;

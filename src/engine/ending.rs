@@ -45,6 +45,8 @@ pub(super) struct Failure {
     pub exit_code: Option<i32>,
     /// Whether files in service may be of two releases now.
     pub half: bool,
+    /// Whether nothing was begun on the server.
+    pub never_began: bool,
 }
 
 impl Failure {
@@ -53,6 +55,7 @@ impl Failure {
             message: message.into(),
             exit_code: None,
             half: false,
+            never_began: false,
         }
     }
 }

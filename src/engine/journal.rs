@@ -6,8 +6,10 @@
 
 use super::ending::{Failure, StepResult};
 use super::output::{StepLog, StepName};
+use super::patience::Patience;
 use super::run::{Run, TargetServer};
 use super::stop::StopReason;
+use super::stopwatch::Stopwatch;
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;
 use crate::domain::{CommitId, Result, ServerId, StepId, StepKind, StepState};
@@ -16,6 +18,7 @@ use crate::store::{Change, Leased, Record, deployments, steps};
 /// A step that has begun.
 pub(super) struct Active {
     id: StepId,
+    begun: Stopwatch,
     pub log: StepLog,
     member: Option<i32>,
 }
@@ -60,12 +63,14 @@ impl Run {
     ) -> StepResult<Active> {
         let id = self.step(kind, member)?;
         let record = self.record().await?;
-        steps::start(&record, id, self.now()).await?;
+        let begun = Stopwatch::since(self.now());
+        steps::start(&record, id, begun.now()).await?;
         self.note_in(&record, member.map(|member| member.position), notes)
             .await?;
         record.commit().await?;
         Ok(Active {
             id,
+            begun,
             log: self.log_of(id, kind, member),
             member: member.map(|member| member.position),
         })
@@ -111,7 +116,8 @@ impl Run {
         };
         let detail = &self.log.masked(detail);
         let record = self.record().await?;
-        steps::finish(&record, step.id, state, exit_code, detail, self.now()).await?;
+        let ended = step.begun.now();
+        steps::finish(&record, step.id, state, exit_code, detail, ended).await?;
         self.note_in(&record, step.member, notes).await?;
         record.commit().await?;
         flushed?;
@@ -143,16 +149,24 @@ impl Run {
 
     /// Opens a write of progress; fails when the lease was lost.
     pub async fn record(&self) -> Result<Leased<Record>> {
-        self.engine.parts.store.record_leased(self.lease).await
+        let patience = Patience::of(self.parts().settings.lease);
+        loop {
+            match self.parts().store.record_leased(self.lease).await {
+                Err(error) if patience.is_left(&error).await => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Opens a change of the deployment's state; fails when the lease was lost.
     pub async fn change(&self) -> Result<Leased<Change>> {
-        self.engine
-            .parts
-            .store
-            .change_leased(self.lease, self.now())
-            .await
+        let patience = Patience::of(self.parts().settings.lease);
+        loop {
+            match self.parts().store.change_leased(self.lease, self.now()).await {
+                Err(error) if patience.is_left(&error).await => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn note_in(

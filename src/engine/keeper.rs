@@ -1,5 +1,7 @@
 //! Keeps out of service what ended deployments left out: a HAProxy that is restarted forgets it, and
-//! would send users to a server whose release is incomplete.
+//! would send users to a server whose release is incomplete. What a deployment had begun at an endpoint
+//! that was away, it carries on when the endpoint is there again: servers with a complete release go back,
+//! the others go out, until all endpoints agree.
 //!
 //! A server found in service is taken out again only after a restart: then every server at that endpoint
 //! has changed its state since the last look. If only this server changed, a person put it back at
@@ -13,13 +15,14 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::out_of_service::{BalancerLook, OutOfService};
+use super::planning::at_present;
 use super::shared::Shared;
-use crate::balancer::BackendSlot;
+use crate::balancer::{Admin, BackendSlot, BalancerClient, ServerLine};
 use crate::domain::rollout::Slot;
 use crate::domain::{BalancerId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
-use crate::store::{Right, queue};
+use crate::store::{Right, Store, balancers, clusters, queue};
 
 /// How often it looks. Until a restart is noticed, users may reach a server that was left out. With nothing
 /// left out, a look is one small query.
@@ -62,8 +65,15 @@ pub(super) async fn watch(engine: Arc<Shared>) {
 }
 
 async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<()> {
-    let mut left = deployments::left_out(&engine.parts.store).await?;
-    left.retain(|one| one.service == Service::Out);
+    let mut left = left_out_now(&engine.parts.store).await?;
+    for one in left.extract_if(.., |one| one.service != Service::Out) {
+        if let Err(error) = carry_on(engine, lease, &one).await {
+            tracing::warn!(
+                server = one.name,
+                "what was begun at its balancers is not done: {error}"
+            );
+        }
+    }
     let mut by_balancer: HashMap<BalancerId, Vec<LeftOut>> = HashMap::new();
     for one in left {
         for (id, slots) in Slot::by_balancer(&one.slots) {
@@ -98,6 +108,101 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<(
         }
     }
     Ok(())
+}
+
+/// What ended deployments left out, with its places at the balancers of today.
+async fn left_out_now(store: &Store) -> Result<Vec<LeftOut>> {
+    let mut left = deployments::left_out(store).await?;
+    if left.is_empty() {
+        return Ok(left);
+    }
+    let (clusters, balancers) = (clusters::list(store).await?, balancers::list(store).await?);
+    let name_of = |id: BalancerId| {
+        let row = balancers.iter().find(|row| row.id == id)?;
+        Some(row.name.to_string())
+    };
+    for one in &mut left {
+        one.slots = at_present(&one.slots, one.server, &clusters, name_of);
+    }
+    Ok(left)
+}
+
+/// Carries on what an ended deployment was doing with a server at its balancers.
+async fn carry_on(engine: &Shared, lease: JobLease, one: &LeftOut) -> Result<()> {
+    let store = &engine.parts.store;
+    // A deployment that has reserved it now sees to it itself.
+    if queue::holders(store).await?.contains_key(&one.server) {
+        return Ok(());
+    }
+    let by_balancer = Slot::by_balancer(&one.slots);
+    let ids: Vec<BalancerId> = by_balancer.into_iter().map(|(id, _)| id).collect();
+    // Of a balancer that was deleted nothing is left to do.
+    let Ok(service) = OutOfService::at(&engine.parts, &ids).await else {
+        return Ok(());
+    };
+    let goes_back = one.service == Service::PuttingBack;
+    let mut is_done = true;
+    for (balancer, places) in service.visits(&one.slots)? {
+        is_done &= match goes_back {
+            true => put_back(balancer, &places).await?,
+            false => shut(balancer, &places).await?,
+        };
+    }
+    if !is_done {
+        return Ok(());
+    }
+    let (kind, service, how) = match goes_back {
+        true => (EventKind::ServerPutBack, Service::Back, "in service again"),
+        false => (EventKind::ServerKeptOut, Service::Out, "out of service now"),
+    };
+    let places: Vec<String> = one.slots.iter().map(ToString::to_string).collect();
+    let sentence = format!("{} is {how} in {}.", one.name, places.join(", "));
+    tracing::info!(deployment = one.deployment.0, "{sentence}");
+    let (deployment, now) = (
+        deployments::by_id(store, one.deployment).await?,
+        engine.parts.clock.now(),
+    );
+    let change = store
+        .change_by_job(lease, Right::of_engine_itself(&deployment), now)
+        .await?;
+    deployments::settle(&change, one, service).await?;
+    let event = Event::by_engine(kind, &deployment, &sentence);
+    change.commit(event.with("server", json!(one.name))).await
+}
+
+/// Brings places one step nearer to being in service; returns whether they are, at every endpoint.
+async fn put_back(balancer: &BalancerClient, places: &[BackendSlot]) -> Result<bool> {
+    let seen = BalancerLook::at(balancer).await;
+    let lines = seen.lines(places);
+    let all = |is_so: fn(&ServerLine) -> bool| lines.iter().all(|line| is_so(line));
+    let done = if lines.is_empty() {
+        return Ok(false);
+    } else if all(|line| line.admin == Admin::Ready) {
+        return Ok(seen.is_complete());
+    } else if all(ServerLine::passes) || lines.iter().any(|line| line.is_proven()) {
+        balancer.ready(places).await
+    } else {
+        // Right out of maintenance it would get requests before HAProxy has checked it.
+        balancer.check(places).await
+    };
+    match done {
+        // What is away is asked again.
+        Err(_) if !seen.is_complete() => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(false),
+    }
+}
+
+/// Takes places out; returns whether they are, at every endpoint.
+async fn shut(balancer: &BalancerClient, places: &[BackendSlot]) -> Result<bool> {
+    let seen = BalancerLook::at(balancer).await;
+    if seen.lines(places).iter().all(|line| line.admin == Admin::Maint) {
+        return Ok(seen.is_complete());
+    }
+    match balancer.keep_out(places).await {
+        Err(error) if seen.is_complete() => Err(error.into()),
+        _ => Ok(false),
+    }
 }
 
 /// Takes a server out again that a restart brought back, or leaves it to whoever put it back.

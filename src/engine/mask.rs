@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::domain::Environment;
 use crate::terminal::{self, Part};
 
 /// Shorter values are not masked: hiding every “1” would hide the log.
@@ -32,6 +33,14 @@ impl Mask {
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
         parts.dedup();
         Self(Arc::new(parts))
+    }
+
+    /// Masks the secret variables of an environment, and `more`.
+    pub fn of(environment: &Environment, more: &[String]) -> Self {
+        let variables = environment.options.variables.values();
+        let own = variables.filter(|variable| variable.secret);
+        let own = own.map(|variable| variable.value.as_str());
+        Self::new(own.chain(more.iter().map(String::as_str)))
     }
 
     /// Bytes of the longest secret.

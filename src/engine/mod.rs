@@ -15,11 +15,11 @@
 //! | the handle | `mod` |
 //! | what begins things | `worker`, `scheduler`, `keeper`, `recovery` |
 //! | one deployment from claim to its last phase | `phases` |
-//! | its end: as it came, or as it was found abandoned | `closing`; `closing/report`, `closing/service`, `closing/finding`, `closing/history`, `closing/undo` |
+//! | its end: as it came, or as it was found abandoned | `closing`; `closing/report`, `closing/service`, `closing/finding`, `closing/proof`, `closing/history`, `closing/undo` |
 //! | the work on the servers | `rollout`; `rollout/walk`, `rollout/batch`, `rollout/server`, `rollout/failure`, `rollout/undo`, `rollout/ahead`, `rollout/by_hand`, `rollout/state`, `rollout/rotation` |
-//! | single steps | `steps/check`, `steps/reuse`, `steps/transfer`, `steps/health`, `steps/script`, `steps/checkout` |
+//! | single steps | `steps/check`, `steps/reuse`, `steps/transfer`, `steps/in_use`, `steps/health`, `steps/script`, `steps/remote_script`, `steps/interpreter`, `steps/checkout` |
 //! | what they share about one deployment | `pause`, `journal`, `found`, `permission`, `lease`, `run` |
-//! | what they share | `out_of_service`, `planning`, `ending`, `words`, `shared`, `turn`, `stop`, `output`, `lines`, `mask`, `live` |
+//! | what they share | `out_of_service`, `planning`, `ending`, `words`, `shared`, `turn`, `stop`, `stopwatch`, `output`, `patience`, `lines`, `mask`, `live` |
 //!
 //! Whatever a step does is written to the store before and after it (`journal`), so that a restart
 //! can tell the truth about what was interrupted. Everything printed takes one way: `output`.
@@ -36,6 +36,7 @@ mod log_limit;
 mod mask;
 mod out_of_service;
 mod output;
+mod patience;
 mod pause;
 mod permission;
 mod phases;
@@ -47,6 +48,7 @@ mod scheduler;
 mod shared;
 mod steps;
 mod stop;
+mod stopwatch;
 mod turn;
 mod words;
 mod worker;
@@ -54,7 +56,7 @@ mod worker;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::domain::{Environment, Kind, Plan, Result, ServerId, Strategy};
+use crate::domain::{Environment, Plan, Result, ServerId, Strategy};
 use live::Hub;
 pub use log_limit::LogLimits;
 use planning::{Asking, Roster};
@@ -106,14 +108,14 @@ impl Engine {
     pub async fn preview(
         &self,
         environment: &Environment,
-        (strategy, kind): (Option<Strategy>, Kind),
+        strategy: Option<Strategy>,
         meant: &HashSet<ServerId>,
     ) -> Result<Plan> {
         let EngineParts { store, balancers, .. } = &self.0.parts;
         let roster = Roster::load(store, environment).await?;
-        let how = (Roster::strategy(strategy, environment), kind);
+        let strategy = Roster::strategy(strategy, environment);
         let asking = Asking::Preview;
-        let prospect = planning::prospect(store, balancers, &roster, how, meant, asking).await?;
+        let prospect = planning::prospect(store, balancers, &roster, strategy, meant, asking).await?;
         Ok(prospect.plan)
     }
 

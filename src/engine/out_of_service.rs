@@ -223,6 +223,12 @@ impl<'a> BalancerLook<'a> {
         slots.map(BackendSlot::from).filter(is_ready).collect()
     }
 
+    /// What the endpoints that answered say about `places`.
+    pub fn lines(&self, places: &[BackendSlot]) -> Vec<&ServerLine> {
+        let merged = places.iter().filter_map(|place| self.look.state.of(place));
+        merged.flat_map(|merged| &merged.per_endpoint).collect()
+    }
+
     /// Whether each endpoint that has one of `places` in service was restarted within `span`:
     /// everything there has changed its state since. Where only those places changed, a person
     /// decided so at the balancer itself.

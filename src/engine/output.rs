@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::lines::LineBuffer;
 use super::log_limit::{LogLimits, StepOutput};
 use super::mask::Mask;
+use super::patience::Patience;
 use crate::clock::Clock;
 use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
 use crate::store::log;
@@ -76,6 +77,8 @@ pub struct Sink {
     pub lease: Lease,
     /// How much of what programs print is kept.
     pub limits: LogLimits,
+    /// How long a busy database is waited for.
+    pub patience: Duration,
 }
 
 impl Log {
@@ -302,7 +305,13 @@ async fn store(sink: &Sink, batch: &mut Batch) -> Result<()> {
         lines,
     });
     let chunks: Vec<Chunk> = chunks.collect();
-    let record = sink.store.record_leased(sink.lease).await?;
+    let patience = Patience::of(sink.patience);
+    let record = loop {
+        match sink.store.record_leased(sink.lease).await {
+            Err(error) if patience.is_left(&error).await => {}
+            outcome => break outcome?,
+        }
+    };
     let stored = log::append(&record, chunks).await?;
     record.commit_lines(stored).await
 }

@@ -56,18 +56,13 @@ async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn)
     let parts = deployments::servers(store, deployment.id).await?;
     let members = members(&roster, &parts)?;
     let meant = meant(&roster, &parts);
-    let secrets = environment
-        .options
-        .variables
-        .values()
-        .filter(|v| v.secret)
-        .map(|v| v.value.as_str());
-    let mask = Mask::new(secrets.chain(engine.parts.settings.secrets.iter().map(String::as_str)));
+    let mask = Mask::of(&environment, &engine.parts.settings.secrets);
     let sink = Sink {
         store: store.clone(),
         clock: engine.parts.clock.clone(),
         lease,
         limits: engine.parts.settings.log,
+        patience: engine.parts.settings.lease,
     };
     let log = Log::open(sink, mask, stop.token().clone());
     let mut run = Run {

@@ -10,11 +10,10 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 
 use crate::balancer::{self, Admin, BackendSlot, BalancerClient, Merged, Sought, State};
-use crate::domain::rollout::{Candidate, LeftAlone, Slot, Standing, plan, plan_back};
+use crate::domain::rollout::{Candidate, LeftAlone, Slot, Standing, plan};
 use crate::domain::server::Member;
 use crate::domain::{
-    self, BalancerId, Cluster, Environment, EnvironmentId, Error, Kind, Plan, Result, Server, ServerId,
-    Strategy,
+    self, BalancerId, Cluster, Environment, EnvironmentId, Error, Plan, Result, Server, ServerId, Strategy,
 };
 use crate::store::{Reader, Store, balancers, clusters, deployments, servers};
 
@@ -42,7 +41,7 @@ pub type Balancers = HashMap<BalancerId, BalancerClient>;
 /// A plan with the balancers it needs.
 #[derive(Debug, Clone)]
 pub struct Prospect {
-    /// The plan.
+    /// What will be done, batch by batch.
     pub plan: Plan,
     /// The balancers concerned.
     pub balancers: Balancers,
@@ -125,7 +124,7 @@ pub async fn prospect(
     store: &Store,
     options: &balancer::Options,
     roster: &Roster,
-    (strategy, kind): (Strategy, Kind),
+    strategy: Strategy,
     meant: &HashSet<ServerId>,
     asking: Asking,
 ) -> Result<Prospect> {
@@ -144,14 +143,14 @@ pub async fn prospect(
             Err(error) => notes.push(format!("What balancer {name} says is not known: {error}")),
         }
     }
-    let mut candidates = Vec::new();
+    let (mut candidates, mut disputes) = (Vec::new(), Vec::new());
     for cluster in &roster.clusters {
         for member in &cluster.members {
             let Some(server) = roster.server(member.server) else {
                 continue;
             };
             let is_meant = meant.contains(&server.id);
-            let slots = match slots(roster, &states, cluster, member, server) {
+            let slots = match slots(roster, &states, cluster, member, server, &mut disputes) {
                 Ok(slots) => slots,
                 // A server that is not deployed to only matters while it is in service.
                 Err(_) if !is_meant || !server.active => Vec::new(),
@@ -171,11 +170,14 @@ pub async fn prospect(
             });
         }
     }
-    mark_left_out(store, roster.environment, &mut candidates).await?;
-    let mut plan = match kind {
-        Kind::Rollback => plan_back(strategy, &candidates)?,
-        _ => plan(strategy, &candidates)?,
-    };
+    mark_left_out(store, roster, &mut candidates).await?;
+    for dispute in disputes.into_iter().filter(|one| one.is_open(&candidates)) {
+        match asking {
+            Asking::Rollout => return Err(dispute.error.into()),
+            Asking::Preview => notes.push(dispute.error.to_string()),
+        }
+    }
+    let mut plan = plan(strategy, &candidates)?;
     plan.notes.append(&mut notes);
     let mut places: HashMap<ServerId, Vec<Slot>> = HashMap::new();
     for one in candidates {
@@ -234,6 +236,7 @@ fn slots(
     cluster: &Cluster,
     member: &Member,
     server: &Server,
+    disputes: &mut Vec<Dispute>,
 ) -> Result<Vec<(Slot, Standing)>, balancer::Error> {
     let Some((id, row)) = cluster
         .balancer
@@ -261,12 +264,39 @@ fn slots(
         balancer_name: member.balancer_name.as_deref(),
     };
     let found = state.slots_of(&cluster.backends, sought)?;
-    state.agreed(&found)?;
+    for place in &found {
+        if let Err(error) = state.agreed(std::slice::from_ref(place)) {
+            disputes.push(Dispute {
+                server: server.id,
+                slot: slot(&place.backend, &place.server),
+                error,
+            });
+        }
+    }
     let standing = |place: &BackendSlot| state.of(place).map_or(Standing::Unknown, standing);
     let known = found
         .iter()
         .map(|place| (slot(&place.backend, &place.server), standing(place)));
     Ok(known.collect())
+}
+
+/// A place about which the endpoints of a balancer say different things.
+struct Dispute {
+    server: ServerId,
+    slot: Slot,
+    error: balancer::Error,
+}
+
+impl Dispute {
+    /// Whether it stands in the way: of what we left out ourselves, we know better than the endpoints.
+    fn is_open(&self, candidates: &[Candidate]) -> bool {
+        let mut meant = candidates.iter().filter(|one| one.meant && one.active);
+        meant.any(|one| {
+            let is_it =
+                |(slot, standing): &(Slot, Standing)| *slot == self.slot && *standing != Standing::LeftOut;
+            one.server == self.server && one.slots.iter().any(is_it)
+        })
+    }
 }
 
 fn standing(merged: &Merged) -> Standing {
@@ -279,11 +309,7 @@ fn standing(merged: &Merged) -> Standing {
 
 /// Tells servers that an earlier deployment to this environment left out of service from those that
 /// somebody took out by hand.
-async fn mark_left_out(
-    store: &Store,
-    environment: EnvironmentId,
-    candidates: &mut [Candidate],
-) -> Result<()> {
+async fn mark_left_out(store: &Store, roster: &Roster, candidates: &mut [Candidate]) -> Result<()> {
     let is_out = |one: &&Candidate| {
         one.slots
             .iter()
@@ -293,11 +319,13 @@ async fn mark_left_out(
     if out.is_empty() {
         return Ok(());
     }
-    let ours = deployments::left_out_in(store, environment, &out).await?;
+    let ours = deployments::left_out_in(store, roster.environment, &out).await?;
+    let name_of = |id: BalancerId| Some(roster.balancers.get(&id)?.name.to_string());
     for one in candidates {
         let Some(own) = ours.get(&one.server) else {
             continue;
         };
+        let own = at_present(own, one.server, &roster.clusters, name_of);
         for (slot, standing) in &mut one.slots {
             if *standing == Standing::ByHand && own.contains(slot) {
                 *standing = Standing::LeftOut;
@@ -305,6 +333,34 @@ async fn mark_left_out(
         }
     }
     Ok(())
+}
+
+/// Where the places `slots` of a server are now: if a balancer was replaced by another one in front of the
+/// same backend, they are at that one.
+pub(super) fn at_present(
+    slots: &[Slot],
+    server: ServerId,
+    clusters: &[Cluster],
+    name_of: impl Fn(BalancerId) -> Option<String>,
+) -> Vec<Slot> {
+    let is_member = |cluster: &&Cluster| cluster.members.iter().any(|member| member.server == server);
+    let own: Vec<&Cluster> = clusters.iter().filter(is_member).collect();
+    let present = |slot: &Slot| {
+        let mut slot = slot.clone();
+        if own.iter().any(|cluster| cluster.balancer == Some(slot.balancer)) {
+            return slot;
+        }
+        let mut replaced = own
+            .iter()
+            .filter(|cluster| cluster.backends.contains(&slot.backend));
+        if let Some(id) = replaced.find_map(|cluster| cluster.balancer)
+            && let Some(name) = name_of(id)
+        {
+            (slot.balancer, slot.balancer_name) = (id, name);
+        }
+        slot
+    };
+    slots.iter().map(present).collect()
 }
 
 /// The refusal of a deployment whose plan is no longer the one that was approved.

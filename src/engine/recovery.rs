@@ -15,8 +15,8 @@ use super::steps::checkout;
 use super::stop::{Stop, StopReason};
 use super::{closing, lease};
 use crate::domain::{DeploymentId, Result};
+use crate::store::jobs;
 use crate::store::queue::{self, Abandoned, Claimed};
-use crate::store::{Fenced, jobs};
 
 /// How often the store is asked for ended leases: deployments of an instance that died are closed within
 /// half a minute.
@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// The wait before closing is tried again.
 const CLOSE_AGAIN: Duration = Duration::from_secs(1);
 /// How often closing is tried. After that the lease ends, and the deployment is found once more.
-const CLOSE_TRIES: u32 = 10;
+const CLOSE_TRIES: usize = 10;
 
 /// Takes over everything an earlier process of this installation left.
 pub(super) async fn take_all(engine: &Shared) -> Result<Vec<Claimed>> {
@@ -93,32 +93,13 @@ async fn close(engine: &Arc<Shared>, claimed: Claimed) {
     let stop = Stop::default();
     let beat = tokio::spawn(lease::beat(Arc::clone(engine), lease, stop.clone()));
     let guard = Abort(beat);
-    if let Err(error) = closing::put_right(engine, lease).await {
-        tracing::error!(
-            deployment = id.0,
-            error = &error as &dyn std::error::Error,
-            "what is on its servers could not be written down"
-        );
-    }
     // A cancel that nobody carried out ends as a cancel.
     stop.because(match claimed.deployment.cancelled_by {
         Some(_) => StopReason::Cancelled,
         None => StopReason::Shutdown,
     });
-    for _ in 0..CLOSE_TRIES {
-        let Err(error) = closing::close(engine, lease, &stop, &Ending::Stopped).await else {
-            break;
-        };
-        tracing::warn!(
-            deployment = id.0,
-            error = &error as &dyn std::error::Error,
-            "the deployment could not be closed"
-        );
-        if Fenced::is(&error) {
-            break;
-        }
-        tokio::time::sleep(CLOSE_AGAIN).await;
-    }
+    let pauses = std::iter::repeat_n(CLOSE_AGAIN, CLOSE_TRIES);
+    closing::end(engine, lease, &stop, &Ending::Stopped, false, pauses).await;
     drop(guard);
 }
 

@@ -82,6 +82,7 @@ pub(super) async fn roll_out(
         if halt.is_some() {
             failure::leave_whole(&rollout, halt.as_ref()).await;
         }
+        failure::settle_doubts(&rollout).await;
         done.cancel();
         halt
     };

@@ -65,25 +65,34 @@ impl Run {
             .max(1)
     }
 
-    /// The environment variables of scripts. Names of ours win over the environment's own.
+    /// The environment variables of scripts.
     pub fn variables(&self, server: &str, previous: Option<&str>) -> BTreeMap<String, String> {
-        let deployment = &self.deployment;
-        let own = self.environment.options.variables.iter();
-        let mut variables: BTreeMap<String, String> = own
-            .map(|(name, variable)| (name.clone(), variable.value.clone()))
-            .collect();
-        let ours = [
-            ("PROJECT", deployment.project.as_str()),
-            ("ENVIRONMENT", deployment.environment.as_str()),
-            ("SERVER", server),
-            ("COMMIT", deployment.commit.as_str()),
-            ("BRANCH", deployment.branch.as_str()),
-            ("PREVIOUS_COMMIT", previous.unwrap_or_default()),
-        ];
-        for (name, value) in ours {
-            variables.insert(format!("DEPLOYER_{name}"), value.to_owned());
-        }
-        variables.insert("DEPLOYER_DEPLOYMENT_ID".to_owned(), deployment.id.to_string());
-        variables
+        variables(&self.deployment, &self.environment, server, previous)
     }
+}
+
+/// The environment variables of a deployment's scripts. Names of ours win over the environment's own.
+pub(super) fn variables(
+    deployment: &Deployment,
+    environment: &Environment,
+    server: &str,
+    previous: Option<&str>,
+) -> BTreeMap<String, String> {
+    let own = environment.options.variables.iter();
+    let mut variables: BTreeMap<String, String> = own
+        .map(|(name, variable)| (name.clone(), variable.value.clone()))
+        .collect();
+    let ours = [
+        ("PROJECT", deployment.project.as_str()),
+        ("ENVIRONMENT", deployment.environment.as_str()),
+        ("SERVER", server),
+        ("COMMIT", deployment.commit.as_str()),
+        ("BRANCH", deployment.branch.as_str()),
+        ("PREVIOUS_COMMIT", previous.unwrap_or_default()),
+    ];
+    for (name, value) in ours {
+        variables.insert(format!("DEPLOYER_{name}"), value.to_owned());
+    }
+    variables.insert("DEPLOYER_DEPLOYMENT_ID".to_owned(), deployment.id.to_string());
+    variables
 }

@@ -14,7 +14,6 @@ use super::stop::{Stop, StopReason};
 use super::turn::WorkTurn;
 use super::{closing, lease, phases};
 use crate::store::queue::{self, Claimed};
-use crate::store::{Fenced, Lease};
 
 /// How often the queue is read when nobody wakes us: another instance or a command on the deployer's host
 /// may have queued something.
@@ -118,52 +117,12 @@ async fn carry_out<F>(
             Ending::Failed(BROKE_OFF.to_owned())
         }
     };
-    close(engine, lease, &stop, ending, torn).await;
+    let unwritten = matches!(stop.reason(), Some(StopReason::LeaseLost | StopReason::LogBroken));
+    let later = std::iter::repeat(LAST_CLOSE_PAUSE).take_while(|_| !engine.shutdown.is_cancelled());
+    let pauses = CLOSE_PAUSES.into_iter().chain(later);
+    closing::end(engine, lease, &stop, &ending, !torn && !unwritten, pauses).await;
     beat.abort();
     engine.running.lock().remove(&id);
-}
-
-/// Closes the deployment in the store. What cannot be written is tried again: as long as it is not,
-/// its servers are kept from everybody. One that could not be written any more, or broke off
-/// (`torn`), may have left servers out of service: that is put right first.
-async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: Ending, torn: bool) {
-    let id = lease.deployment.0;
-    let mut pauses = CLOSE_PAUSES.iter();
-    let unwritten = matches!(stop.reason(), Some(StopReason::LeaseLost | StopReason::LogBroken));
-    let mut is_right = !torn && !unwritten;
-    loop {
-        let closing = async {
-            if !is_right {
-                closing::put_right(engine, lease).await?;
-                is_right = true;
-            }
-            closing::close(engine, lease, stop, &ending).await
-        };
-        let Err(error) = Box::pin(closing).await else {
-            return;
-        };
-        if Fenced::is(&error) {
-            tracing::error!(
-                deployment = id,
-                "another instance holds this deployment now; nothing more is written"
-            );
-            return;
-        }
-        tracing::warn!(
-            deployment = id,
-            error = &error as &dyn std::error::Error,
-            "the deployment could not be closed"
-        );
-        let pause = match pauses.next() {
-            Some(pause) => *pause,
-            None if engine.shutdown.is_cancelled() => {
-                tracing::error!(deployment = id, "it is left to be closed at the next start");
-                return;
-            }
-            None => LAST_CLOSE_PAUSE,
-        };
-        tokio::time::sleep(pause).await;
-    }
 }
 
 #[cfg(test)]

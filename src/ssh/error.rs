@@ -215,6 +215,34 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the command certainly never began on the server.
+    pub fn never_began(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::NoCommonAlgorithm { .. }
+            | Self::MoreDemanded { .. }
+            | Self::HostKeyUnknown { .. }
+            | Self::HostKeyChanged { .. }
+            | Self::KeyRefused { .. }
+            | Self::BadKey { .. }
+            | Self::NoKey { .. }
+            | Self::ChannelRefused { .. }
+            | Self::ChannelTimeout { .. }
+            | Self::NotRun { .. }
+            | Self::BadCommand { .. } => true,
+            Self::ForwardForbidden { .. }
+            | Self::ForwardFailed { .. }
+            | Self::ConnectionLost { .. }
+            | Self::Cancelled { .. }
+            | Self::TimedOut { .. }
+            | Self::TooMuchOutput { .. }
+            | Self::Input { .. } => false,
+        }
+    }
+}
+
 impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {

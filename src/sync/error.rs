@@ -185,6 +185,17 @@ impl Error {
         }
     }
 
+    /// Whether nothing was begun on the server, as no command reached it.
+    pub fn never_began(&self) -> bool {
+        match self {
+            Self::Server {
+                trouble: Trouble::Connection(error),
+                changed: Changed::Nothing,
+            } => error.never_began(),
+            _ => false,
+        }
+    }
+
     /// Adds what had been changed by then.
     pub(super) fn after(self, changed: Changed) -> Self {
         match self {

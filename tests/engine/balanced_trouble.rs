@@ -2,6 +2,7 @@
 //! restarted, away, or knows other names.
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use deployer::app::deployments::cancel;
@@ -210,5 +211,107 @@ async fn the_rollout_waits_for_a_balancer_that_is_unreachable_when_a_server_is_d
         .world
         .assert_outcome(&deployment, "2 servers deployed.")
         .await;
+    assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}
+
+/// A fleet that runs a first commit, and a second one to deploy. A user of web1 stays, so that its drain
+/// takes its whole limit.
+async fn with_a_slow_drain() -> (Fleet, String) {
+    let mut fleet = Fleet::start(&[2], ONE).await;
+    fleet.world.repository.write("a", "1");
+    let first = fleet.world.commit("First").await;
+    assert_eq!(fleet.world.deploy(&first).await.state, DeploymentState::Succeeded);
+    let url = format!("{}/hold", fleet.haproxy.url("web"));
+    while fleet.backends[0].held() == 0 {
+        tokio::spawn(reqwest::get(url.clone()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    fleet.world.repository.write("a", "2");
+    let second = fleet.world.commit("Second").await;
+    (fleet, second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_vanishes_before_the_switch_goes_back_into_service() {
+    let (mut fleet, second) = with_a_slow_drain().await;
+    let id = fleet.world.ask(World::request(&second)).await;
+    fleet
+        .world
+        .until_it_says(id, "No new sessions for web/web1")
+        .await;
+    fleet.world.servers[0].go_down();
+
+    let ended = fleet.world.end(id).await;
+
+    assert_eq!(ended.outcome, "Failed on web1. Left 1 server untouched.");
+    let part = &fleet.world.parts(id).await[0];
+    assert!(part.detail.contains("cannot be reached"), "{}", part.detail);
+    assert!(
+        part.detail.contains("It still runs") && part.detail.ends_with("It is back in service."),
+        "{}",
+        part.detail
+    );
+    assert_eq!(part.service, Service::Back);
+    assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_vanishes_in_the_switch_goes_back_when_it_can_be_asked_again() {
+    let (mut fleet, second) = with_a_slow_drain().await;
+    // A switch that hangs before it is made.
+    let (bin, mark) = (fleet.world.home(1, "bin"), fleet.world.home(1, "switching"));
+    std::fs::create_dir(&bin).unwrap();
+    let mv = format!(
+        "#!/bin/sh\ncase \"$*\" in *.deployer-link-*) touch {}; sleep 60;; esac\nexec /bin/mv \"$@\"\n",
+        mark.display()
+    );
+    std::fs::write(bin.join("mv"), mv).unwrap();
+    std::fs::set_permissions(bin.join("mv"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("export PATH={}:$PATH\n", bin.display());
+    std::fs::write(fleet.world.home(1, ".bashrc"), path).unwrap();
+    let id = fleet.world.ask(World::request(&second)).await;
+    while !mark.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    fleet.world.servers[0].go_down();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    fleet.world.servers[0].come_back();
+
+    let ended = fleet.world.end(id).await;
+
+    assert_eq!(ended.outcome, "Failed on web1. Left 1 server untouched.");
+    let part = &fleet.world.parts(id).await[0];
+    assert!(
+        part.detail.contains("It still runs") && part.detail.ends_with("It is back in service."),
+        "{}",
+        part.detail
+    );
+    assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_another_process_holds_for_a_while_ends_no_rollout() {
+    use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+    let mut fleet = Fleet::start(&[2], ONE).await;
+    fleet.world.script("deploy.sh", "echo begun; sleep 1");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    fleet.world.until_it_says(id, "begun").await;
+    let file = fleet.world.dir.path().join("deployer.db");
+    let mut one = ConnectOptions::new(format!("sqlite://{}", file.display()));
+    one.max_connections(1);
+    let other = Database::connect(one).await.unwrap();
+    // Longer than a transaction waits for its turn, shorter than the lease lasts.
+    other
+        .execute_unprepared("BEGIN IMMEDIATE; SELECT 1;")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    other.close().await.unwrap();
+
+    let ended = fleet.world.end(id).await;
+
+    fleet.world.assert_outcome(&ended, "2 servers deployed.").await;
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
 }

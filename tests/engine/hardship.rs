@@ -1,5 +1,5 @@
 //! What goes wrong around a deployment, or is meant to: a store that refuses writes, secrets that
-//! want out, locks that come late, rules somebody would like to get round.
+//! want out, rules somebody would like to get round.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deployer::app::deployments::{self, Choice};
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{DeploymentState, EnvironmentOptions, Kind, Lock, LockId, StepKind, Variable};
-use deployer::store::{environments, locks, projects, queue, servers};
+use deployer::domain::{DeploymentState, EnvironmentOptions, Kind, StepKind, Variable};
+use deployer::store::{environments, projects, queue, servers};
 
 use crate::support::world::{World, admin};
 
@@ -203,43 +203,6 @@ async fn a_rollback_goes_to_the_commit_of_all_servers_not_to_one_tried_on_a_sing
 
     let back = world.end(back.id()).await;
     assert_eq!(back.commit.as_str(), commits[0], "{}", back.outcome);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lock_blocks_deployments_queued_before_it() {
-    let mut world = World::simple().await;
-    world.script("deploy.sh", "echo begun; sleep 2");
-    let slow = world.commit("Slow").await;
-    let first = world.ask(World::request(&slow)).await;
-    world.until_it_says(first, "begun").await;
-    world.repository.write("b", "1");
-    let next = world.commit("Next").await;
-    let second = world.ask(World::request(&next)).await;
-
-    let project = projects::by_name(&world.store, "shop").await.unwrap();
-    let lock = Lock {
-        id: LockId(0),
-        project: Some(project.id),
-        environment: None,
-        reason: "the database is being moved".into(),
-        author: "dora".into(),
-        created_at: world.app.now(),
-        ends_at: None,
-    };
-    let tx = crate::support::store::change(&world.store).await;
-    locks::insert(&tx, &lock).await.unwrap();
-    crate::support::store::bring_in(tx).await;
-
-    assert_eq!(world.end(first).await.state, DeploymentState::Succeeded);
-    let second = world.end(second).await;
-    assert_eq!(second.state, DeploymentState::Failed);
-    assert!(
-        second
-            .outcome
-            .contains("dora has locked this: the database is being moved"),
-        "{}",
-        second.outcome
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

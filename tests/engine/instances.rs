@@ -15,22 +15,12 @@ async fn a_deployment_gets_through_and_back(on: Database) {
     world.script("deploy.sh", "echo deployed: $(cat page.html)");
     let first = world.commit("One").await;
     let deployment = world.deploy(&first).await;
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        deployment.outcome
-    );
+    world.assert_succeeded(&deployment).await;
     assert_eq!(deployment.target, Target::Environment);
     world.repository.write("page.html", "two \u{1f680}");
     let second = world.commit("Two \u{1f680}").await;
     let deployment = world.deploy(&second).await;
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        deployment.outcome
-    );
+    world.assert_succeeded(&deployment).await;
     assert!(world.log(deployment.id).await.contains("deployed: two \u{1f680}"));
     assert_eq!(world.read(2, "dev/shop/page.html"), "two \u{1f680}");
 
@@ -40,12 +30,7 @@ async fn a_deployment_gets_through_and_back(on: Database) {
     };
     let id = world.ask(back).await;
     let deployment = world.end(id).await;
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        deployment.outcome
-    );
+    world.assert_succeeded(&deployment).await;
     assert_eq!(world.read(1, "dev/shop/page.html"), "one");
     let audited = deployer::store::audit::verify(&world.store).await.unwrap();
     assert_eq!(audited, None);
@@ -76,12 +61,7 @@ async fn a_second_start_leaves_the_deployments_of_the_first_instance_alone(on: D
     assert_eq!(queue::holders(&second.store).await.unwrap().get(&held), Some(&id));
     std::fs::write(&go, "").unwrap();
     let deployment = world.end(id).await;
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        deployment.outcome
-    );
+    world.assert_succeeded(&deployment).await;
     second.engine.shutdown().await;
 }
 

@@ -128,6 +128,11 @@ async fn a_killed_deployer_reports_the_truth_at_its_next_start_and_carries_on() 
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
+    assert!(
+        !world.home(1, "dev/shop/deploy.sh").exists(),
+        "deploy.sh is left on the server"
+    );
+
     world.script("deploy.sh", "echo well");
     let next = world.commit("Well").await;
     let next = world.deploy(&next).await;
@@ -138,6 +143,30 @@ async fn a_killed_deployer_reports_the_truth_at_its_next_start_and_carries_on() 
         assert!(start.elapsed() < PATIENCE, "an exported tree was left behind");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
+    let mut world = standing_still().await;
+    world.script("deploy.sh", "exit 0");
+    world.script(
+        "tests/run_tests.sh",
+        "[ -e ~/again ] || { touch ~/again; echo testing; sleep 60; }; echo proven",
+    );
+    let commit = world.commit("Tested").await;
+    let id = world.ask(World::request(&commit)).await;
+    let first = Served::start(&world);
+    world.until_it_says(id, "testing").await;
+    first.kill();
+
+    let _second = Served::start(&world);
+
+    assert_eq!(world.end(id).await.state, DeploymentState::Interrupted);
+    let log = world.log(id).await;
+    assert!(log.contains("proven"), "{log}");
+    let part = &world.parts(id).await[0];
+    assert_eq!(part.state, ServerState::Succeeded, "{}", part.detail);
+    world.assert_steps_ended(id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,12 +183,7 @@ async fn a_loud_script_does_not_fill_the_memory() {
 
     let deployment = world.end(id).await;
 
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        deployment.outcome
-    );
+    world.assert_succeeded(&deployment).await;
     assert!(deployment.last_line >= lines, "{}", deployment.last_line);
     assert!(served.peak() < 200 * 1024 * 1024, "{} bytes", served.peak());
 }

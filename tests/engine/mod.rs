@@ -2,6 +2,8 @@
 
 mod balanced;
 mod balanced_again;
+mod balanced_minimum;
+mod balanced_pair;
 mod balanced_trouble;
 mod crashing;
 mod deploying;

@@ -119,6 +119,16 @@ async fn the_account_was_deleted_while_it_waited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_was_made_while_it_waited() {
+    let mut world = World::simple().await;
+    let outcome = while_it_waits(&mut world, async |world: &World| lock(world).await).await;
+    assert_eq!(
+        outcome,
+        "No longer allowed: dora has locked this: the database is being moved. No server was touched."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policy_judges_the_place_by_its_present_name() {
     let mut world = World::project()
         .policy("p, *, shop, live, deploy, always, deny")

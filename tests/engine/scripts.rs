@@ -310,12 +310,7 @@ async fn a_script_that_is_a_link_inside_the_tree_runs_and_one_that_leads_out_is_
     }
     let first = world.commit("Links").await;
     let deployment = world.deploy(&first).await;
-    assert_eq!(
-        deployment.state,
-        DeploymentState::Succeeded,
-        "{}",
-        world.log(deployment.id).await
-    );
+    world.assert_succeeded(&deployment).await;
     let ran = || std::fs::read_to_string(&proof).unwrap();
     assert_eq!(ran(), "predeploy\nlocal\ndeploy\ntests\n");
     assert!(world.home(1, "dev/shop/bin/deploy").exists());

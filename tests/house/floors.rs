@@ -32,7 +32,17 @@ pub const ROOMS: &[Room] = &[
                 "lease",
                 "turn",
             ],
-            &["output", "lines", "live", "log_limit", "mask", "stop", "words"],
+            &[
+                "output",
+                "lines",
+                "live",
+                "log_limit",
+                "mask",
+                "patience",
+                "stop",
+                "stopwatch",
+                "words",
+            ],
         ],
     },
     Room {

@@ -100,8 +100,7 @@ pub(super) async fn submit(
     // An approval is for exactly this plan, and a strategy chosen for once may not work at all.
     if checked.approval.is_some() || wanted.strategy.is_some() {
         let (environment, to_do) = (&checked.environment, checked.to_do());
-        let how = (wanted.strategy, wanted.kind);
-        checked.plan = Some(app.engine.preview(environment, how, &to_do).await?);
+        checked.plan = Some(app.engine.preview(environment, wanted.strategy, &to_do).await?);
     }
     store(app, rights, wanted, checked).await
 }

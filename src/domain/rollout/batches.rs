@@ -6,7 +6,44 @@ use super::plan::{BackendPool, Batch, Hold, Planned};
 use super::{Share, Strategy};
 use crate::domain::ServerId;
 
-/// The batches of a strategy over the servers meant, in order.
+/// Who is in service in each pool as one batch follows the other.
+pub(super) struct InService<'a> {
+    pools: &'a [BackendPool],
+    up: Vec<HashSet<ServerId>>,
+}
+
+impl<'a> InService<'a> {
+    pub fn at_first(pools: &'a [BackendPool]) -> Self {
+        let up = pools.iter().map(|pool| pool.serving.iter().copied().collect());
+        Self {
+            pools,
+            up: up.collect(),
+        }
+    }
+
+    /// The pool that would have too few in service while `going` are out, with those in service now.
+    pub fn too_few(&self, going: &HashSet<ServerId>) -> Option<(&'a BackendPool, &HashSet<ServerId>)> {
+        let mut pools = self.pools.iter().zip(&self.up);
+        pools.find(|(pool, up)| !pool.allows(up, going))
+    }
+
+    fn fits<'p>(&self, going: impl IntoIterator<Item = &'p Planned>) -> bool {
+        let going = going.into_iter().map(|one| one.server).collect();
+        self.too_few(&going).is_none()
+    }
+
+    /// What a batch leaves behind: its servers are in service, those it took out beforehand are not.
+    pub fn pass(&mut self, batch: &Batch) {
+        for (pool, up) in self.pools.iter().zip(&mut self.up) {
+            up.retain(|id| !batch.take_out.contains(id));
+            let own = batch.servers.iter().map(|one| one.server);
+            up.extend(own.filter(|id| pool.members().any(|member| member == *id)));
+        }
+    }
+}
+
+/// The batches of a strategy over the servers meant. Those that are out of service or down go first, but
+/// never before another cluster where clusters follow each other.
 pub(super) fn of(
     strategy: Strategy,
     meant: &[Planned],
@@ -14,20 +51,36 @@ pub(super) fn of(
     notes: &mut Vec<String>,
 ) -> Vec<Batch> {
     note_lonely(meant, pools, notes);
+    let mut ordered = meant.to_vec();
+    if strategy != Strategy::ClusterByCluster {
+        ordered.sort_by_key(|one| return_order(one, pools));
+    }
+    let mut service = InService::at_first(pools);
     match strategy {
-        Strategy::ClusterByCluster => cluster_by_cluster(meant, pools, notes),
-        Strategy::Rolling { batch, .. } => rolling(meant, batch, pools, 0),
+        Strategy::ClusterByCluster => cluster_by_cluster(&ordered, pools, notes),
+        Strategy::Rolling { batch, .. } => rolling(&ordered, batch, &mut service, 0),
         Strategy::Canary {
             first, wait, batch, ..
-        } => canary(meant, first, wait, batch, pools, notes),
-        Strategy::AllAtOnce => all_at_once(meant, pools, notes),
+        } => canary(&ordered, first, wait, batch, &mut service, notes),
+        Strategy::AllAtOnce => all_at_once(&ordered, &mut service, notes),
+    }
+}
+
+/// Servers that serve nowhere and will go first, then those that serve in some backends only.
+fn return_order(one: &Planned, pools: &[BackendPool]) -> u8 {
+    let serves = pools.iter().any(|pool| pool.serving.contains(&one.server));
+    let returns = pools.iter().any(|pool| pool.returning.contains(&one.server));
+    match (returns, serves) {
+        (true, false) => 0,
+        (true, true) => 1,
+        (false, _) => 2,
     }
 }
 
 /// Notes backends with a single server: no other serves while it is deployed to.
 fn note_lonely(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<String>) {
     for pool in pools {
-        if let [only] = pool.serving.as_slice()
+        if let ([only], []) = (pool.serving.as_slice(), pool.returning.as_slice())
             && let Some(one) = meant.iter().find(|one| one.server == *only)
         {
             notes.push(format!(
@@ -40,21 +93,12 @@ fn note_lonely(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<String>
 
 /// Takes servers from the front of `rest`, at most `most`, as long as each pool keeps enough. It takes at
 /// least one, or the rollout would never proceed.
-fn fill<'a>(rest: &mut Vec<&'a Planned>, most: usize, pools: &[BackendPool]) -> Vec<&'a Planned> {
+fn fill<'a>(rest: &mut Vec<&'a Planned>, most: usize, service: &InService<'_>) -> Vec<&'a Planned> {
     let mut taken: Vec<&Planned> = Vec::new();
-    while taken.len() < most && !rest.is_empty() {
-        let next = rest[0];
-        let fits = pools
-            .iter()
-            .filter(|pool| pool.serving.contains(&next.server))
-            .all(|pool| {
-                let out = |server: &&ServerId| {
-                    **server == next.server || taken.iter().any(|one| one.server == **server)
-                };
-                let out = pool.serving.iter().filter(out).count();
-                pool.serving.len() - out >= pool.keep
-            });
-        if !fits && !taken.is_empty() {
+    while taken.len() < most
+        && let Some(next) = rest.first().copied()
+    {
+        if !taken.is_empty() && !service.fits(taken.iter().copied().chain([next])) {
             break;
         }
         taken.push(next);
@@ -67,15 +111,17 @@ fn clusters(meant: &[Planned]) -> impl Iterator<Item = &[Planned]> {
     meant.chunk_by(|a, b| a.cluster == b.cluster)
 }
 
-fn rolling(meant: &[Planned], batch: Share, pools: &[BackendPool], before: usize) -> Vec<Batch> {
+fn rolling(meant: &[Planned], batch: Share, service: &mut InService<'_>, before: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for cluster in clusters(meant) {
-        let most = batch.batch_of(cluster.len());
+        let whole = meant.iter().filter(|one| one.cluster == cluster[0].cluster);
+        let most = batch.batch_of(whole.count());
         let mut rest: Vec<&Planned> = cluster.iter().collect();
         while !rest.is_empty() {
-            let taken = fill(&mut rest, most, pools);
             let title = format!("Batch {}", before + batches.len() + 1);
-            batches.push(batch_of(title, &taken));
+            let next = batch_of(title, &fill(&mut rest, most, service));
+            service.pass(&next);
+            batches.push(next);
         }
     }
     batches
@@ -86,7 +132,7 @@ fn canary(
     first: u32,
     wait: Option<u64>,
     batch: Share,
-    pools: &[BackendPool],
+    service: &mut InService<'_>,
     notes: &mut Vec<String>,
 ) -> Vec<Batch> {
     let first = usize::try_from(first).unwrap_or(usize::MAX).max(1);
@@ -97,10 +143,11 @@ fn canary(
     let mut canaries: Vec<&Planned> = ahead.iter().collect();
     let mut batches = Vec::new();
     while !canaries.is_empty() {
-        let taken = fill(&mut canaries, first, pools);
-        batches.push(batch_of("Canary".to_owned(), &taken));
+        let next = batch_of("Canary".to_owned(), &fill(&mut canaries, first, service));
+        service.pass(&next);
+        batches.push(next);
     }
-    let mut after = rolling(rest, batch, pools, batches.len());
+    let mut after = rolling(rest, batch, service, batches.len());
     if let Some(next) = after.first_mut() {
         next.hold = Some(match wait {
             Some(seconds) => Hold::Seconds { seconds },
@@ -111,21 +158,22 @@ fn canary(
     batches
 }
 
-fn all_at_once(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<String>) -> Vec<Batch> {
+fn all_at_once(meant: &[Planned], service: &mut InService<'_>, notes: &mut Vec<String>) -> Vec<Batch> {
     let mut rest: Vec<&Planned> = meant.iter().collect();
     let mut batches = Vec::new();
     while !rest.is_empty() {
         // A later server may fit where an earlier one does not, as it may be in other backends.
         let mut wave: Vec<&Planned> = Vec::new();
         rest.retain(|one| {
-            let tried: Vec<&Planned> = wave.iter().copied().chain([*one]).collect();
-            let fits = fill(&mut tried.clone(), tried.len(), pools).len() == tried.len();
+            let fits = wave.is_empty() || service.fits(wave.iter().copied().chain([*one]));
             if fits {
                 wave.push(one);
             }
             !fits
         });
-        batches.push(batch_of(String::new(), &wave));
+        let next = batch_of(String::new(), &wave);
+        service.pass(&next);
+        batches.push(next);
     }
     let waves = batches.len();
     for (batch, number) in batches.iter_mut().zip(1..) {
@@ -148,16 +196,19 @@ fn cluster_by_cluster(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<
     let mut batches: Vec<Batch> = Vec::new();
     let mut updated: HashSet<ServerId> = HashSet::new();
     let mut taken_out: HashSet<ServerId> = HashSet::new();
+    let mut service = InService::at_first(pools);
     for cluster in clusters(meant) {
         let name = &cluster[0].cluster;
         let mut rest: Vec<&Planned> = cluster.iter().collect();
+        rest.sort_by_key(|one| return_order(one, pools));
         let begin = batches.len();
         while !rest.is_empty() {
-            let most = whole_or_half(&rest, pools, &taken_out);
-            let servers = if most == rest.len() {
+            // A backend of several servers is never left with none.
+            let servers = if rest.len() == 1 || service.fits(rest.iter().copied()) {
                 std::mem::take(&mut rest)
             } else {
-                fill(&mut rest, most, pools)
+                let half = rest.len().div_ceil(2);
+                fill(&mut rest, half, &service)
             };
             let mut batch = batch_of(name.clone(), &servers);
             if !batches.is_empty() {
@@ -168,6 +219,7 @@ fn cluster_by_cluster(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<
                 updated.insert(one.server);
                 taken_out.remove(&one.server);
             }
+            service.pass(&batch);
             batches.push(batch);
         }
         let parts = batches.len() - begin;
@@ -181,22 +233,6 @@ fn cluster_by_cluster(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<
         }
     }
     batches
-}
-
-/// How many of `rest` may go together: all, unless that leaves a backend of several servers with none.
-fn whole_or_half(rest: &[&Planned], pools: &[BackendPool], taken_out: &HashSet<ServerId>) -> usize {
-    let leaves_none = pools.iter().any(|pool| {
-        let stays = |server: &&ServerId| {
-            !taken_out.contains(*server) && rest.iter().all(|one| one.server != **server)
-        };
-        let concerned = rest.iter().any(|one| pool.serving.contains(&one.server));
-        concerned && pool.serving.len() > 1 && !pool.serving.iter().any(|server| stays(&server))
-    });
-    if leaves_none && rest.len() > 1 {
-        rest.len().div_ceil(2)
-    } else {
-        rest.len()
-    }
 }
 
 /// The servers of later batches that go out of service now: those whose backends all have an updated
@@ -218,7 +254,7 @@ fn old_ones(
             .iter()
             .filter(|pool| pool.serving.contains(&one.server))
             .peekable();
-        own.peek().is_some() && own.all(|pool| pool.serving.iter().any(|server| updated.contains(server)))
+        own.peek().is_some() && own.all(|pool| pool.members().any(|server| updated.contains(&server)))
     };
     meant
         .iter()

@@ -107,8 +107,27 @@ pub struct BackendPool {
     pub backend: String,
     /// Servers in service when the plan was made.
     pub serving: Vec<ServerId>,
+    /// Servers that are out or down, and go into service with the release.
+    #[serde(default)]
+    pub returning: Vec<ServerId>,
+    /// How many servers the backend has, in service or not.
+    #[serde(default)]
+    pub size: usize,
     /// At least so many stay in service at every moment.
     pub keep: usize,
+}
+
+impl BackendPool {
+    /// Whether so many stay in service when `going` leave, out of those that are `up` now. Servers that
+    /// are not up take nobody out of service, so they may always go.
+    pub fn allows(&self, up: &HashSet<ServerId>, going: &HashSet<ServerId>) -> bool {
+        up.is_disjoint(going) || up.difference(going).count() >= self.keep
+    }
+
+    /// The servers of the backend that the rollout counts.
+    pub fn members(&self) -> impl Iterator<Item = ServerId> {
+        self.serving.iter().chain(&self.returning).copied()
+    }
 }
 
 /// The plan of a rollout.
@@ -138,19 +157,6 @@ impl Plan {
     pub fn batch_of(&self, server: ServerId) -> Option<usize> {
         let is_in = |batch: &Batch| batch.servers.iter().any(|one| one.server == server);
         self.batches.iter().position(is_in)
-    }
-
-    /// The pools that would have too few in service if `more` went out beside those that are `out`.
-    pub fn too_few<'a>(
-        &'a self,
-        out: &'a HashSet<ServerId>,
-        more: &'a [ServerId],
-    ) -> impl Iterator<Item = &'a BackendPool> {
-        self.pools.iter().filter(move |pool| {
-            let stays = |server: &&ServerId| !out.contains(*server) && !more.contains(*server);
-            let concerned = pool.serving.iter().any(|server| more.contains(server));
-            concerned && pool.serving.iter().filter(stays).count() < pool.keep
-        })
     }
 
     /// Whether both do the same to the same servers in the same order, and keep as many in service.

@@ -1,10 +1,10 @@
 //! Makes the plan of a rollout from the states of servers and balancers, before anything is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::Strategy;
-use super::batches;
-use super::plan::{BackendPool, LeftAlone, Plan, Planned, Restore, Slot};
+use super::batches::{self, InService};
+use super::plan::{BackendPool, Batch, LeftAlone, Plan, Planned, Restore, Slot};
 use crate::domain::{Error, Result, ServerId};
 
 /// Why a server is left alone.
@@ -30,6 +30,11 @@ impl Standing {
     /// Whether the backend loses a server when it is taken out.
     pub fn serves(self) -> bool {
         matches!(self, Self::Unknown | Self::InService)
+    }
+
+    /// Whether a server that is out or down goes into service once it is deployed to.
+    fn returns(self) -> bool {
+        matches!(self, Self::Down | Self::LeftOut)
     }
 }
 
@@ -72,24 +77,13 @@ impl Candidate {
     }
 }
 
-/// Makes the plan.
+/// Makes the plan. Servers that are out of service or down go first: they take nobody out,
+/// and count again afterwards.
 ///
 /// # Errors
-/// A conflict, in a sentence, when no server is meant and active, when the strategy cannot keep as
-/// many in service as it has to, or when it needs servers up that are not.
+/// A conflict, in a sentence, when no server is meant and active, or when the strategy cannot keep as
+/// many in service as it has to.
 pub fn plan(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
-    if strategy == Strategy::ClusterByCluster {
-        demand_up(candidates)?;
-    }
-    plan_back(strategy, candidates)
-}
-
-/// Makes the plan of a rollback. No server has to be up, because the release that is rolled back may be
-/// why it is down.
-///
-/// # Errors
-/// As [`plan`], but for servers that are down.
-pub fn plan_back(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
     let mut meant: Vec<Candidate> = Vec::new();
     let mut left_alone = Vec::new();
     for candidate in candidates.iter().filter(|one| one.meant) {
@@ -115,9 +109,10 @@ pub fn plan_back(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
     }
     let mut notes = Vec::new();
     note_standings(&meant, &mut notes);
-    let pools = pools(strategy, candidates)?;
+    let pools = pools(strategy, candidates, &meant);
     let servers: Vec<Planned> = meant.iter().map(Candidate::planned).collect();
     let batches = batches::of(strategy, &servers, &pools, &mut notes);
+    demand_kept(&batches, &pools)?;
     let restore = match strategy {
         Strategy::ClusterByCluster => Restore::Together,
         _ => Restore::Each,
@@ -129,7 +124,7 @@ pub fn plan_back(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
         left_alone,
         pools: pools
             .into_iter()
-            .filter(|pool| meant.iter().any(|one| pool.serving.contains(&one.server)))
+            .filter(|pool| meant.iter().any(|one| pool.members().any(|id| id == one.server)))
             .collect(),
         notes,
     })
@@ -162,67 +157,81 @@ fn note_standings(meant: &[Candidate], notes: &mut Vec<String>) {
     }
 }
 
-/// Refuses servers that are down, which later could not be told from those that the deployment broke.
-fn demand_up(candidates: &[Candidate]) -> Result<()> {
-    let is_down = |one: &&Candidate| one.slots.iter().any(|(_, standing)| *standing == Standing::Down);
-    let meant = candidates.iter().filter(|one| one.meant && one.active);
-    let mut down: Vec<&str> = meant.filter(is_down).map(|one| one.name.as_str()).collect();
-    down.dedup();
-    if down.is_empty() {
-        return Ok(());
-    }
-    Err(Error::conflict(format!(
-        "Cluster by cluster needs every server up before it begins, and the balancer says that {} {} down. \
-         Mend or deactivate what is down, or choose another strategy.",
-        down.join(", "),
-        if down.len() == 1 { "is" } else { "are" },
-    )))
-}
-
-/// Every backend that a candidate is in, with the servers in service there.
-fn pools(strategy: Strategy, candidates: &[Candidate]) -> Result<Vec<BackendPool>> {
-    let mut pools: BTreeMap<(i64, String), BackendPool> = BTreeMap::new();
+/// Every backend that a candidate is in. An inactive server counts only while it is in service.
+fn pools(strategy: Strategy, candidates: &[Candidate], meant: &[Candidate]) -> Vec<BackendPool> {
+    let mut pools: BTreeMap<(i64, String), (BackendPool, HashSet<ServerId>)> = BTreeMap::new();
     for one in candidates {
+        let is_meant = meant.iter().any(|other| other.server == one.server);
         for (slot, standing) in &one.slots {
-            let pool = pools
-                .entry((slot.balancer.0, slot.backend.clone()))
-                .or_insert_with(|| BackendPool {
-                    balancer: slot.balancer,
-                    balancer_name: slot.balancer_name.clone(),
-                    backend: slot.backend.clone(),
-                    serving: Vec::new(),
-                    keep: 0,
-                });
-            if standing.serves() && !pool.serving.contains(&one.server) {
+            let key = (slot.balancer.0, slot.backend.clone());
+            let (pool, members) = pools
+                .entry(key)
+                .or_insert_with(|| (empty_pool(slot), HashSet::new()));
+            let is_new = (one.active || standing.serves()) && members.insert(one.server);
+            if is_new && standing.serves() {
                 pool.serving.push(one.server);
+            } else if is_new && is_meant && standing.returns() {
+                pool.returning.push(one.server);
             }
         }
     }
-    let mut pools: Vec<BackendPool> = pools.into_values().collect();
+    let mut pools: Vec<BackendPool> = pools
+        .into_values()
+        .map(|(pool, members)| BackendPool {
+            size: members.len(),
+            ..pool
+        })
+        .collect();
     for pool in &mut pools {
-        pool.keep = keep(strategy, pool)?;
+        pool.keep = keep(strategy, pool);
     }
-    Ok(pools)
+    pools
 }
 
-/// How many of a pool have to stay in service. One of several at least, whatever the strategy.
-fn keep(strategy: Strategy, pool: &BackendPool) -> Result<usize> {
-    let serving = pool.serving.len();
-    let least = usize::from(serving > 1);
-    let (Strategy::Rolling { keep: Some(keep), .. } | Strategy::Canary { keep: Some(keep), .. }) = strategy
-    else {
-        return Ok(match strategy {
-            Strategy::AllAtOnce => serving / 2,
-            _ => least,
-        });
-    };
-    let kept = keep.kept_of(serving);
-    if serving > 0 && kept >= serving {
-        return Err(Error::conflict(format!(
-            "Backend {} of balancer {} has {serving} in service and must keep {keep} there, so none could ever \
-             be taken out. Keep fewer, or add servers.",
-            pool.backend, pool.balancer_name
-        )));
+fn empty_pool(slot: &Slot) -> BackendPool {
+    BackendPool {
+        balancer: slot.balancer,
+        balancer_name: slot.balancer_name.clone(),
+        backend: slot.backend.clone(),
+        serving: Vec::new(),
+        returning: Vec::new(),
+        size: 0,
+        keep: 0,
     }
-    Ok(kept.max(least))
+}
+
+/// How many of a pool have to stay in service: the strategy's share of the whole backend. What the
+/// strategy does not demand itself gives way where it would let no server go.
+fn keep(strategy: Strategy, pool: &BackendPool) -> usize {
+    let spare = pool.members().count().saturating_sub(1);
+    let least = spare.min(1);
+    match strategy {
+        Strategy::Rolling { keep: Some(keep), .. } | Strategy::Canary { keep: Some(keep), .. } => {
+            keep.kept_of(pool.size).max(least)
+        }
+        Strategy::AllAtOnce => (pool.size / 2).min(spare),
+        _ => least,
+    }
+}
+
+/// Walks the batches as the rollout does, and refuses what would leave too few in service.
+fn demand_kept(batches: &[Batch], pools: &[BackendPool]) -> Result<()> {
+    let mut service = InService::at_first(pools);
+    for batch in batches {
+        let own = batch.servers.iter().map(|one| one.server);
+        let going = own.chain(batch.take_out.iter().copied()).collect();
+        if let Some((pool, up)) = service.too_few(&going) {
+            return Err(too_few(pool, up.len()));
+        }
+        service.pass(batch);
+    }
+    Ok(())
+}
+
+fn too_few(pool: &BackendPool, up: usize) -> Error {
+    Error::conflict(format!(
+        "Backend {} of balancer {} would have {up} of {} servers in service and must keep {}, so none can be \
+         taken out. Lower the minimum, put servers back into service, or add some.",
+        pool.backend, pool.balancer_name, pool.size, pool.keep
+    ))
 }

@@ -94,21 +94,69 @@ fn clusters_without_a_balancer_go_whole() {
 }
 
 #[test]
-fn a_server_that_is_down_stops_cluster_by_cluster_before_it_begins() {
+fn a_server_that_is_down_or_left_out_goes_first_within_its_cluster() {
     let mut all = two_clusters();
-    all[2].slots[0].1 = Standing::Down;
-    let error = plan(Strategy::ClusterByCluster, &all).unwrap_err();
-    assert!(error.message().contains("web3 is down"), "{error}");
-    let rolling = plan(ROLLING, &all).unwrap();
-    assert_eq!(rolling.notes, ["web3 is down in web of balancer edge."]);
-    let back = plan_back(Strategy::ClusterByCluster, &all).unwrap();
-    assert_eq!(
-        back.servers().count(),
-        all.len(),
-        "what is down may be why somebody goes back"
+    all[1].slots[0].1 = Standing::Down;
+    all[3].slots[0].1 = Standing::LeftOut;
+    let plan_of = |strategy| plan(strategy, &all).unwrap();
+    let clusters = plan_of(Strategy::ClusterByCluster);
+    assert_eq!(told(&clusters), ["a: 2 1 | ", "b: 4 3 | "]);
+    assert!(
+        clusters
+            .notes
+            .contains(&"web2 is down in web of balancer edge.".to_owned())
     );
+    let rolling = plan_of(ROLLING);
+    assert_eq!(
+        told(&rolling),
+        ["Batch 1: 2 | ", "Batch 2: 4 | ", "Batch 3: 1 | ", "Batch 4: 3 | "]
+    );
+    assert_eq!(
+        told(&plan_of(Strategy::AllAtOnce)),
+        ["Wave 1: 2 4 | ", "Wave 2: 1 3 | "],
+        "half of the whole backend stays"
+    );
+}
+
+#[test]
+fn the_last_server_in_service_goes_only_after_one_that_is_out() {
+    let mut all = cluster("a", Some("web"), 1, 2);
+    all[1].slots[0].1 = Standing::LeftOut;
+    for strategy in [Strategy::ClusterByCluster, Strategy::AllAtOnce, ROLLING] {
+        let order: Vec<i64> = plan(strategy, &all)
+            .unwrap()
+            .servers()
+            .map(|one| one.server.0)
+            .collect();
+        assert_eq!(order, [2, 1], "{strategy:?}");
+        assert_eq!(plan(strategy, &all).unwrap().batches.len(), 2);
+    }
+}
+
+#[test]
+fn a_minimum_holds_back_only_what_is_in_service() {
+    let three = Strategy::Rolling {
+        batch: Share::Count(2),
+        keep: Some(Share::Count(3)),
+    };
+    let mut all = cluster("a", Some("web"), 1, 4);
+    all[2].slots[0].1 = Standing::LeftOut;
+    assert_eq!(
+        told(&plan(three, &all).unwrap()),
+        ["Batch 1: 3 | ", "Batch 2: 1 | ", "Batch 3: 2 | ", "Batch 4: 4 | "]
+    );
+    // Those in service cannot go while the third one stays out.
     all[2].meant = false;
-    assert!(plan(Strategy::ClusterByCluster, &all).is_ok());
+    let error = plan(three, &all).unwrap_err();
+    assert!(error.message().contains("3 of 4 servers in service"), "{error}");
+    for one in &mut all {
+        one.meant = !one.meant;
+    }
+    assert_eq!(told(&plan(three, &all).unwrap()), ["Batch 1: 3 | "]);
+    // Out by hand, it stays out, so the others can never go.
+    all.iter_mut().for_each(|one| one.meant = true);
+    all[2].slots[0].1 = Standing::ByHand;
+    assert!(plan(three, &all).is_err());
 }
 
 #[test]
@@ -148,10 +196,7 @@ fn keeping_everybody_in_service_is_refused_with_what_to_do() {
         keep: Some(Share::Count(2)),
     };
     let error = plan(never, &all).unwrap_err();
-    assert!(
-        error.message().contains("none could ever be taken out"),
-        "{error}"
-    );
+    assert!(error.message().contains("none can be taken out"), "{error}");
 }
 
 #[test]
@@ -254,12 +299,18 @@ fn strategies() -> impl Values<Value = Strategy> {
     ]
 }
 
+fn standings() -> impl Values<Value = Standing> {
+    use Standing::{ByHand, Down, InService, LeftOut};
+    prop_oneof![4 => Just(InService), 1 => Just(ByHand), 1 => Just(Down), 1 => Just(LeftOut)]
+}
+
 proptest! {
     /// Walks the plan as the engine does and counts who serves at every moment.
     #[test]
     fn every_server_goes_once_and_no_backend_ever_has_fewer_than_it_must(
         strategy in strategies(),
         sizes in proptest::collection::vec((1..7_i64, 0..3_usize), 1..5),
+        standings in proptest::collection::vec(standings(), 24),
     ) {
         let mut all = Vec::new();
         let mut next = 1;
@@ -268,21 +319,25 @@ proptest! {
             all.extend(cluster(&format!("c{number}"), backend, next, *size));
             next += size;
         }
+        for (one, standing) in all.iter_mut().zip(standings) {
+            one.slots.iter_mut().for_each(|slot| slot.1 = standing);
+        }
         let Ok(plan) = plan(strategy, &all) else { return Ok(()) };
         let order: Vec<ServerId> = plan.servers().map(|one| one.server).collect();
         let unique: HashSet<ServerId> = order.iter().copied().collect();
         prop_assert_eq!(order.len(), all.len());
         prop_assert_eq!(unique.len(), all.len());
-        let mut out: HashSet<ServerId> = HashSet::new();
-        for batch in &plan.batches {
-            let own: Vec<ServerId> = batch.servers.iter().map(|one| one.server).collect();
-            let more: Vec<ServerId> = own.iter().chain(&batch.take_out).copied().collect();
-            prop_assert_eq!(plan.too_few(&out, &more).count(), 0, "{:?}", told(&plan));
-            out.extend(&more);
-            for one in &own {
-                out.remove(one);
+        for pool in &plan.pools {
+            let mut up: HashSet<ServerId> = pool.serving.iter().copied().collect();
+            for batch in &plan.batches {
+                let own = batch.servers.iter().map(|one| one.server);
+                let going: HashSet<ServerId> = own.clone().chain(batch.take_out.iter().copied()).collect();
+                let stay = up.difference(&going).count();
+                prop_assert!(stay == up.len() || stay >= pool.keep, "{:?}", told(&plan));
+                up.retain(|id| !batch.take_out.contains(id));
+                up.extend(own.filter(|id| pool.members().any(|member| member == *id)));
             }
+            prop_assert_eq!(up.len(), pool.members().count(), "everybody serves in the end");
         }
-        prop_assert!(out.is_empty());
     }
 }

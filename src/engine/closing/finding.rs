@@ -77,6 +77,36 @@ impl ServerHistory<'_> {
             && self.steps.iter().copied().all(|step| well(&step))
     }
 
+    /// The steps that have to be run before the server counts as new: its tests and health check, where
+    /// everything before them is done and the server agrees.
+    pub fn left_to_prove(&self, looked: &Looked) -> Vec<&Step> {
+        let proves = |step: &Step| matches!(step.kind, StepKind::Tests | StepKind::Health);
+        let well = |step: &Step| {
+            matches!(
+                step.state,
+                StepState::Succeeded | StepState::Warned | StepState::Skipped
+            )
+        };
+        let open = |step: &Step| !step.state.is_final();
+        let ours = match self.method {
+            Some(SyncMethod::Symlink) => self.is_ours_in_use(looked),
+            Some(SyncMethod::InPlace) => commit(looked) == Some(self.commit.as_str()),
+            None => false,
+        };
+        let is_done =
+            |step: &&Step| step.kind == StepKind::Restore || well(step) || proves(step) && open(step);
+        if !ours || !is_complete(looked) || !self.began(StepKind::Deploy) && !self.began(StepKind::Tests) {
+            return Vec::new();
+        }
+        match self.steps.iter().all(|step| is_done(step)) {
+            true => {
+                let left = self.steps.iter().copied();
+                left.filter(|step| proves(step) && open(step)).collect()
+            }
+            false => Vec::new(),
+        }
+    }
+
     /// Whether no script has run on the new files, and the old files are still in use.
     fn is_old(&self, looked: &Looked) -> bool {
         if self.began(StepKind::Deploy) || !is_complete(looked) {

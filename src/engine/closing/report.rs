@@ -11,11 +11,16 @@ use tokio::time::{Instant, timeout_at};
 
 use super::finding::{Finding, Reply};
 use super::history::{History, ServerHistory};
+use super::proof::ServerProof;
 use super::service::{self, Placed};
 use crate::domain::deployment::{ServerState, Service};
+use crate::domain::{CommitId, Server, StepKind};
+use crate::engine::ending::StepResult;
 use crate::engine::shared::Shared;
-use crate::engine::steps::script;
-use crate::ssh::Endpoint;
+use crate::engine::steps::remote_script::{self, WorkingDir};
+use crate::engine::steps::script::{self, DEPLOY};
+use crate::engine::words::OnServer;
+use crate::ssh::{Endpoint, Session};
 use crate::store::{Lease, servers};
 use crate::sync::{self, Layout, Limits};
 
@@ -63,12 +68,23 @@ async fn visit(
         Ok(Err(why)) => Asked::silent(why),
         Err(_) => Asked::silent("it did not answer in time.".to_owned()),
     };
-    let finding = server.judge(&asked.reply);
-    let mut words = format!(
-        "{}{}",
-        server.words(finding, &asked.reply),
-        history.service_words(server.part)
-    );
+    let mut finding = server.judge(&asked.reply);
+    let mut end = end;
+    let mut words = server.words(finding, &asked.reply);
+    if finding == Finding::Mixed
+        && let Some(proven) = prove(engine, lease, history, server, &asked).await
+    {
+        // Tests may take as long as they like; the balancers get their time after them.
+        end = end.max(Instant::now() + ASK_LIMIT);
+        match proven {
+            Ok(()) => (finding, words) = (Finding::New, String::new()),
+            Err(failure) => {
+                let there = OnServer::of(server.commit, server.part);
+                words = format!("{} {}", failure.message, there.in_use());
+            }
+        }
+    }
+    words.push_str(history.service_words(server.part));
     if let Some(note) = asked.note {
         words = format!("{words} {note}");
     }
@@ -98,10 +114,45 @@ fn report(server: &ServerHistory<'_>, finding: Finding, words: String, placed: P
     }
 }
 
+/// Runs what is left to prove that a server has the whole new release; `None` when it cannot be proven. A
+/// deployment that somebody cancelled is not carried on.
+async fn prove(
+    engine: &Shared,
+    lease: Lease,
+    history: &History,
+    server: &ServerHistory<'_>,
+    asked: &Asked,
+) -> Option<StepResult<()>> {
+    let (Reply::Seen(looked), Some((session, row))) = (&asked.reply, &asked.reached) else {
+        return None;
+    };
+    let left = server.left_to_prove(looked);
+    let (dir, environment) = (looked.resolved.as_deref()?, history.environment.as_ref()?);
+    if left.is_empty() || history.deployment.cancelled_by.is_some() {
+        return None;
+    }
+    let previous = server.part.previous_commit.as_ref().map(CommitId::as_str);
+    let proof = ServerProof {
+        engine,
+        lease,
+        history,
+        environment,
+        server: row,
+        there: WorkingDir {
+            session,
+            dir,
+            previous,
+        },
+    };
+    Some(proof.run(&left).await)
+}
+
 /// What a server replied, with a remark for the page.
 struct Asked {
     reply: Reply,
     note: Option<String>,
+    /// The connection, where it replied.
+    reached: Option<(Session, Server)>,
 }
 
 impl Asked {
@@ -109,6 +160,7 @@ impl Asked {
         Self {
             reply: Reply::Silent(why),
             note: None,
+            reached: None,
         }
     }
 }
@@ -138,7 +190,7 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
         question: ASK_LIMIT,
         ..Limits::default()
     };
-    let scripts = [script::DEPLOY, script::REMOTE_TESTS].map(|script| format!("./{script}"));
+    let scripts = script::on_servers();
     let cleared = sync::clear_leftovers(&session, &layout, server.deployment, &scripts, &limits)
         .await
         .map_err(|error| sentence(&error))?;
@@ -148,7 +200,7 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
             cleared.running.join(", ")
         ));
     }
-    let note = match cleared.left.as_slice() {
+    let mut note = match cleared.left.as_slice() {
         [] => None,
         left => Some(format!(
             "Left behind there: {}. Remove it by hand.",
@@ -158,8 +210,15 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
     let looked = sync::look(&session, &layout, &limits)
         .await
         .map_err(|error| sentence(&error))?;
+    if server.began(StepKind::Deploy)
+        && let Some(dir) = &looked.resolved
+        && let Err(why) = remote_script::clean_up(&session, dir, DEPLOY).await
+    {
+        note = Some(why);
+    }
     Ok(Asked {
         reply: Reply::Seen(Box::new(looked)),
         note,
+        reached: Some((session, row)),
     })
 }

@@ -46,7 +46,7 @@ pub(super) async fn make_room(
             old.push(server);
         }
     }
-    let going: Vec<ServerId> = old.iter().map(|server| server.id()).chain(own).collect();
+    let going = old.iter().map(|server| server.id()).chain(own).collect();
     enough_stay(rollout, &going).await?;
     let mut jobs: Vec<BoxFuture<'_, StepResult<()>>> = Vec::with_capacity(old.len());
     for server in old {
@@ -60,23 +60,19 @@ pub(super) async fn make_room(
 }
 
 /// Waits until enough servers are in service for `going` to go out; gives up after a limit.
-async fn enough_stay(rollout: &Rollout<'_>, going: &[ServerId]) -> StepResult<()> {
+async fn enough_stay(rollout: &Rollout<'_>, going: &HashSet<ServerId>) -> StepResult<()> {
     let begun = Instant::now();
     loop {
-        let out = rollout.rotation.out_now(rollout.plan).await?;
-        let more: Vec<ServerId> = going.iter().copied().filter(|id| !out.contains(id)).collect();
-        let Some(pool) = rollout.plan.too_few(&out, &more).next() else {
+        let up_now = rollout.rotation.up_now(rollout.plan).await?;
+        let mut pools = rollout.plan.pools.iter().zip(&up_now);
+        let Some((pool, up)) = pools.find(|(pool, up)| !pool.allows(up, going)) else {
             return Ok(());
         };
-        let serving = pool.serving.iter().filter(|id| !out.contains(id)).count();
-        let leaving = pool.serving.iter().filter(|id| more.contains(id)).count();
+        let (serving, leaving) = (up.len(), up.intersection(going).count());
         if begun.elapsed() >= rollout.rotation.up_limit() {
             return Err(Failure::new(format!(
                 "{} of balancer {} has {serving} of {} in service; with {leaving} more out, fewer than {} would stay.",
-                pool.backend,
-                pool.balancer_name,
-                pool.serving.len(),
-                pool.keep,
+                pool.backend, pool.balancer_name, pool.size, pool.keep,
             )));
         }
         // Others may come back meanwhile: their checks may pass again.

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
 
 use super::server;
 use super::state::{Fate, Rollout, ServerRollout, Stage};
@@ -16,6 +18,9 @@ use crate::engine::pause;
 use crate::engine::steps::{check, transfer};
 use crate::engine::stop::StopReason;
 use crate::engine::words::OnServer;
+
+/// How long servers are waited for that did not tell whether the switch was made.
+const DOUBT_LIMIT: Duration = Duration::from_secs(15);
 
 /// Why the walk stops.
 #[derive(Debug, Default)]
@@ -140,6 +145,19 @@ pub(super) async fn put_back_idle(rollout: &Rollout<'_>) {
         .buffer_unordered(run.parallel())
         .for_each(async |()| {})
         .await;
+}
+
+/// At the end of a rollout, asks servers once more that did not tell whether the switch was made.
+pub(super) async fn settle_doubts(rollout: &Rollout<'_>) {
+    if rollout.run.stop.reason() == Some(StopReason::LeaseLost) {
+        return;
+    }
+    let end = Instant::now() + DOUBT_LIMIT;
+    let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
+    for server in rollout.servers() {
+        jobs.push(Box::pin(server::ask_again(rollout, server, end)));
+    }
+    join_all(jobs).await;
 }
 
 /// At the end of a rollout that stopped: servers with a complete release go back into service, and

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balancer::{self, BackendSlot, BalancerClient};
 use crate::domain::deployment::{ServerState, Service};
-use crate::domain::rollout::Slot;
+use crate::domain::rollout::{BackendPool, Slot};
 use crate::domain::{BalancerId, Plan, ServerId, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::journal::Note;
@@ -282,34 +282,27 @@ impl Rotation {
         Ok(())
     }
 
-    /// Servers that were in service when the plan was made and are not now.
-    pub async fn out_now(&self, plan: &Plan) -> StepResult<HashSet<ServerId>> {
-        let asked = self
-            .service
-            .balancers()
+    /// The servers of each pool of the plan that are in service now.
+    pub async fn up_now(&self, plan: &Plan) -> StepResult<Vec<HashSet<ServerId>>> {
+        let balancers = self.service.balancers();
+        let asked = balancers
             .iter()
             .map(async |(id, balancer)| (*id, balancer.state().await));
         let mut states = HashMap::new();
         for (id, state) in join_all(asked).await {
             states.insert(id, state?);
         }
-        let mut out = HashSet::new();
-        for pool in &plan.pools {
-            let Some(state) = states.get(&pool.balancer) else {
-                continue;
-            };
-            for server in &pool.serving {
+        let up_in = |pool: &BackendPool| {
+            let state = states.get(&pool.balancer);
+            let is_up = |server: &ServerId| {
                 let mut places = self.places.get(server).into_iter().flatten();
                 let here = places.find(|slot| slot.balancer == pool.balancer && slot.backend == pool.backend);
-                let serves = here
-                    .and_then(|slot| state.of(&slot.into()))
-                    .is_some_and(|now| now.up);
-                if !serves {
-                    out.insert(*server);
-                }
-            }
-        }
-        Ok(out)
+                let now = here.and_then(|slot| state?.of(&slot.into()));
+                now.is_some_and(|now| now.up)
+            };
+            pool.members().filter(is_up).collect()
+        };
+        Ok(plan.pools.iter().map(up_in).collect())
     }
 
     /// Until `done`, takes out again whatever a restarted balancer has brought back in.

@@ -1,21 +1,27 @@
 //! The steps of one server, and what is reported when they fail.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use super::ahead::{self, Ahead, Brought};
 use super::by_hand;
 use super::rotation::IfDown;
-use super::state::{Fate, Rollout, ServerRollout, Stage, Supply};
+use super::state::{Doubt, Fate, Rollout, ServerRollout, Stage, Supply};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Restore;
 use crate::domain::{StepKind, SyncMethod};
 use crate::engine::ending::{Failure, StepResult};
 use crate::engine::journal::Note;
 use crate::engine::run::Run;
-use crate::engine::steps::script::{self, WorkingDir};
-use crate::engine::steps::{health, reuse, transfer};
+use crate::engine::steps::remote_script::WorkingDir;
+use crate::engine::steps::{health, in_use, reuse, script, transfer};
 use crate::engine::stop::StopReason;
 use crate::engine::words::{self, OnServer};
+
+/// The pause before a server that did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Carries a server through its steps. Where servers of a batch go back together, it stays out of
 /// service at the end, as [`Fate::AtWork`].
@@ -114,20 +120,56 @@ async fn switched(
         Ok(dir) => dir,
         Err(failure) => {
             // If only the answer was lost, the switch was made.
-            server.set_stage(match transfer::is_in_use(reached, directory).await {
-                Some(true) => Stage::Active,
-                Some(false) => Stage::Syncing,
-                None => Stage::Switching,
-            });
+            if !failure.never_began {
+                server.set_stage(stage_of(in_use::is_in_use(reached, directory).await));
+            }
+            if server.stage() == Stage::Switching {
+                server.doubt(directory, &failure);
+            }
             return Err(failure);
         }
     };
     Ok((brought, dir))
 }
 
+/// How far a switch came that was not seen to end, if the new release is in use or not.
+fn stage_of(in_use: Option<bool>) -> Stage {
+    match in_use {
+        Some(true) => Stage::Active,
+        Some(false) => Stage::Syncing,
+        None => Stage::Switching,
+    }
+}
+
+/// Asks a server that failed in the switch which release is in use, until `end` or until it answers. One
+/// that still runs the old release goes back into service.
+pub(super) async fn ask_again(rollout: &Rollout<'_>, server: &ServerRollout<'_>, end: Instant) {
+    let Some(Doubt { directory, failure }) = server.doubted() else {
+        return;
+    };
+    loop {
+        let stage = stage_of(in_use::settle_switch(rollout.run, &server.reached(), &directory).await);
+        if stage != Stage::Switching {
+            server.set_stage(stage);
+            return report(rollout, server, &failure).await;
+        }
+        if Instant::now() >= end || rollout.run.stop.reason().is_some() {
+            return;
+        }
+        sleep(ASK_AGAIN).await;
+    }
+}
+
 /// Ends the work on a server that failed: it goes back into service if its release is complete, and its
 /// row says what is on it.
 pub(super) async fn give_up(rollout: &Rollout<'_>, server: &ServerRollout<'_>, failure: &Failure) {
+    report(rollout, server, failure).await;
+    rollout.failures.fetch_add(1, Ordering::SeqCst);
+    server.set_fate(Fate::Failed);
+}
+
+/// Puts a server that failed back into service if its release is complete, and stores what is on it.
+async fn report(rollout: &Rollout<'_>, server: &ServerRollout<'_>, failure: &Failure) {
     let run = rollout.run;
     let lost = run.stop.reason() == Some(StopReason::LeaseLost);
     let whole = !server.is_touched() && !server.slots().is_empty() && !lost;
@@ -136,8 +178,6 @@ pub(super) async fn give_up(rollout: &Rollout<'_>, server: &ServerRollout<'_>, f
         false => service_words(rollout, server).await,
     };
     let detail = format!("{}{service}", truth(run, server, failure));
-    rollout.failures.fetch_add(1, Ordering::SeqCst);
-    server.set_fate(Fate::Failed);
     run.set_part(server.member, end_state(run), &detail).await;
 }
 

@@ -55,6 +55,15 @@ pub(super) struct ServerRollout<'a> {
     pub withdrawn: AtomicBool,
     /// Places where somebody has taken it out by hand since the plan was made.
     by_hand_since: Mutex<Vec<Slot>>,
+    doubt: Mutex<Option<Doubt>>,
+}
+
+/// A switch that may or may not have been made.
+#[derive(Clone)]
+pub(super) struct Doubt {
+    /// The directory of the new release.
+    pub directory: String,
+    pub failure: Failure,
 }
 
 /// The outcome of a server so far.
@@ -143,6 +152,20 @@ impl ServerRollout<'_> {
         self.by_hand_since.lock().extend(places);
     }
 
+    /// Remembers that nobody knows whether the switch to `directory` was made.
+    pub fn doubt(&self, directory: &str, failure: &Failure) {
+        *self.doubt.lock() = Some(Doubt {
+            directory: directory.to_owned(),
+            failure: failure.clone(),
+        });
+    }
+
+    /// The switch of which that is still true.
+    pub fn doubted(&self) -> Option<Doubt> {
+        let is_open = self.fate() == Fate::Failed && self.stage() == Stage::Switching;
+        self.doubt.lock().clone().filter(|_| is_open)
+    }
+
     /// Whether the release on it has changed, or may have.
     pub fn is_touched(&self) -> bool {
         !self.stage().is_old() || self.is_tainted()
@@ -186,6 +209,7 @@ impl<'a> Rollout<'a> {
                 tainted: AtomicBool::new(false),
                 withdrawn: AtomicBool::new(false),
                 by_hand_since: Mutex::default(),
+                doubt: Mutex::default(),
             });
         }
         Ok(Self {

@@ -67,8 +67,7 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let EngineParts { store, balancers, .. } = run.parts();
     let strategy = Roster::strategy(run.deployment.strategy, &run.environment);
     let asking = Asking::Rollout;
-    let how = (strategy, run.deployment.kind);
-    let prospect = planning::prospect(store, balancers, &run.roster, how, &run.meant, asking).await?;
+    let prospect = planning::prospect(store, balancers, &run.roster, strategy, &run.meant, asking).await?;
     let plan = &prospect.plan;
     let strangers = planning::strangers(plan, run.members.iter().map(|member| &member.server));
     if !strangers.is_empty() {

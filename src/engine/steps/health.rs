@@ -3,10 +3,14 @@
 //! The environment says what to ask, [`crate::health`] asks it. Here every attempt becomes a line of the
 //! step's log, and the last one the step's result.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::script::WorkingDir;
-use crate::domain::StepKind;
+use tokio_util::sync::CancellationToken;
+
+use super::remote_script::WorkingDir;
+use crate::domain::health::HealthCheck;
+use crate::domain::{Server, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Run, TargetServer};
@@ -32,21 +36,42 @@ pub async fn check(
     let mut step = run.begin(StepKind::Health, Some(member)).await?;
     let server = &member.server;
     let variables = run.variables(server.name.as_str(), there.previous);
+    let result = ask(
+        check,
+        server,
+        there,
+        here,
+        &variables,
+        run.stop.token(),
+        &mut step.log,
+    )
+    .await;
+    run.end(step, result).await
+}
+
+/// Asks a server for `check`, and logs every attempt.
+pub async fn ask(
+    check: &HealthCheck,
+    server: &Server,
+    there: &WorkingDir<'_>,
+    here: Option<&Path>,
+    variables: &BTreeMap<String, String>,
+    cancel: &CancellationToken,
+    log: &mut StepLog,
+) -> StepResult {
     let target = health::ProbedServer {
         server: server.name.as_str(),
         address: &server.address,
         session: there.session,
         dir: there.dir,
         dir_here: here,
-        variables: &variables,
+        variables,
     };
-    step.log.say(format!("Asking for {check}.")).await;
-    let outcome = health::check(check, &target, run.stop.token(), &mut step.log).await;
-    let result = match outcome {
+    log.say(format!("Asking for {check}.")).await;
+    match health::check(check, &target, cancel, log).await {
         Ok(healthy) => Ok(Done::well(healthy.answer)),
         Err(unhealthy) => Err(Failure::new(unhealthy.sentence)),
-    };
-    run.end(step, result).await
+    }
 }
 
 impl Watch for StepLog {

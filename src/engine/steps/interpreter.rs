@@ -29,7 +29,8 @@ impl Interpreter {
         Self::read(&head).map_err(|why| Failure::new(format!("{script} {why}")))
     }
 
-    fn read(head: &[u8]) -> Result<Self, &'static str> {
+    /// Of a script that begins with `head`; otherwise what is wrong with it.
+    pub fn read(head: &[u8]) -> Result<Self, &'static str> {
         if head.starts_with("\u{feff}#!".as_bytes()) {
             return Err(
                 "begins with a byte order mark, so the system does not see its first line. Save it as UTF-8 without one.",

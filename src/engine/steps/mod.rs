@@ -4,7 +4,9 @@
 pub(super) mod check;
 pub(super) mod checkout;
 pub(super) mod health;
+pub(super) mod in_use;
 mod interpreter;
+pub(super) mod remote_script;
 pub(super) mod reuse;
 pub(super) mod script;
 pub(super) mod transfer;

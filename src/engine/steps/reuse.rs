@@ -12,7 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::checkout::{self, Tree};
-use super::script::{DEPLOY, REMOTE_TESTS, WorkingDir};
+use super::remote_script::WorkingDir;
+use super::script::{DEPLOY, REMOTE_TESTS};
 use crate::domain::health::{AskedFrom, Probe};
 use crate::domain::{Kind, ServerId, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};

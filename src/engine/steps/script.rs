@@ -12,7 +12,8 @@ use futures_util::future::join_all;
 
 use super::checkout::Tree;
 use super::interpreter::{Interpreter, SHELL, missing};
-use crate::domain::{StepKind, StepState, Stream};
+use super::remote_script::{RemoteScript, WorkingDir, judge};
+use crate::domain::{Deployment, StepKind, Stream};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::Checked;
 use crate::engine::output::StepLog;
@@ -28,17 +29,13 @@ pub const DEPLOY: &str = "deploy.sh";
 /// Tests that run on each server.
 pub const REMOTE_TESTS: &str = "tests/run_tests.sh";
 
+/// The scripts that run on servers, as they are called there.
+pub fn on_servers() -> [String; 2] {
+    [DEPLOY, REMOTE_TESTS].map(|script| format!("./{script}"))
+}
+
 /// The host name that scripts on the deployer's host get.
 const LOCAL_HOST: &str = "localhost";
-
-/// Runs a script below a directory of a server: `$1` the directory, `$2` the script, `$3` the program
-/// that runs it where it is not executable, `$4` an argument for that or nothing, then the script's own.
-const RUN_REMOTE: &str = r#"cd -- "$1" || exit 126; script=./$2 with=$3 option=$4; shift 4; if [ -x "$script" ]; then exec "$script" "$@"; fi; exec "$with" ${option:+"$option"} "$script" "$@""#;
-
-/// Removes a script below a directory of a server: `$1` the directory, `$2` the script or nothing.
-/// Exits with [`GONE`] when the release is not in that directory any more.
-const REMOVE_REMOTE: &str = r#"cd -- "$1" 2>/dev/null || exit 3; [ -z "$2" ] || rm -f -- "./$2" || exit 1; [ -f .git_release ] || exit 3"#;
-const GONE: ssh::Exit = ssh::Exit::Code(3);
 
 /// Prints those of its arguments that are no programs.
 const LOOK: &str = r#"for p do case $p in */*) [ -x "$p" ] ;; *) command -v "$p" >/dev/null 2>&1 ;; esac || printf '%s\n' "$p"; done"#;
@@ -143,7 +140,7 @@ async fn run_local(
             "{script} could not be removed from the tree afterwards: {error}."
         )));
     }
-    judge(run, kind, script, &exit.to_string(), exit.code())
+    judge(&run.environment, kind, script, &exit.to_string(), exit.code())
 }
 
 /// `deploy.sh ENV HOST COMMIT` in `dir` of a server, then deletes it there.
@@ -163,13 +160,7 @@ pub async fn remote_tests(
     member: &TargetServer,
     there: &WorkingDir<'_>,
 ) -> StepResult {
-    let deployment = &run.deployment;
-    let arguments = [
-        deployment.environment.as_str(),
-        member.server.name.as_str(),
-        deployment.branch.as_str(),
-        deployment.commit.as_str(),
-    ];
+    let arguments = test_arguments(&run.deployment, member.server.name.as_str());
     remote(
         run,
         tree,
@@ -182,11 +173,14 @@ pub async fn remote_tests(
     .await
 }
 
-/// Where on a server a script runs.
-pub struct WorkingDir<'a> {
-    pub session: &'a ssh::Session,
-    pub dir: &'a str,
-    pub previous: Option<&'a str>,
+/// `ENV HOST BRANCH COMMIT`.
+pub fn test_arguments<'a>(deployment: &'a Deployment, server: &'a str) -> [&'a str; 4] {
+    [
+        &deployment.environment,
+        server,
+        &deployment.branch,
+        deployment.commit.as_str(),
+    ]
 }
 
 async fn remote(
@@ -206,74 +200,19 @@ async fn remote(
     let mut step = run.begin(kind, Some(member)).await?;
     let result = match Interpreter::of(tree.dir(), script) {
         Ok(interpreter) => {
-            let called = (script, &interpreter, arguments);
-            run_remote(run, member, there, kind, called, &mut step.log).await
+            let remote = RemoteScript {
+                kind,
+                script,
+                interpreter,
+                arguments,
+                variables: run.variables(member.server.name.as_str(), there.previous),
+                cancel: run.stop.token(),
+            };
+            remote.run(&run.environment, there, &mut step.log).await
         }
         Err(failure) => Err(failure),
     };
     run.end(step, result).await
-}
-
-async fn run_remote(
-    run: &Run,
-    member: &TargetServer,
-    there: &WorkingDir<'_>,
-    kind: StepKind,
-    (script, interpreter, arguments): (&str, &Interpreter, &[&str]),
-    log: &mut StepLog,
-) -> StepResult {
-    let mut command = ssh::Command::script(RUN_REMOTE)
-        .arg(there.dir)
-        .arg(script)
-        .arg(&interpreter.program)
-        .arg(interpreter.option.as_deref().unwrap_or_default())
-        .args(arguments);
-    for (name, value) in run.variables(member.server.name.as_str(), there.previous) {
-        command = command.env(name, value);
-    }
-    log.say(format!("$ {script} {}", arguments.join(" "))).await;
-    let limits = ssh::Run {
-        timeout: Some(Duration::from_secs(run.environment.options.remote_timeout)),
-        cancel: run.stop.token().clone(),
-        ..ssh::Run::default()
-    };
-    let exit = there.session.run(&command, limits, log).await;
-    let is_whole = remove(there, script, kind == StepKind::Deploy, log).await;
-    let (how, code) = match exit? {
-        ssh::Exit::Code(0) if !is_whole => {
-            return Err(Failure::new(format!(
-                "{script} deleted the release that it belongs to: {} is not what was deployed any more. Change the script, and deploy again or roll back.",
-                there.dir
-            )));
-        }
-        ssh::Exit::Code(code) => (format!("exit code {code}"), i32::try_from(code).ok()),
-        ssh::Exit::Signal(name) => (format!("signal {name}"), None),
-    };
-    judge(run, kind, script, &how, code)
-}
-
-/// Looks after a script that has run, however it ended, also after a cancel or a time limit: deletes it
-/// from the server if it `goes`. `false` when the release itself is gone.
-async fn remove(there: &WorkingDir<'_>, script: &str, goes: bool, log: &mut StepLog) -> bool {
-    let remove = ssh::Command::script(REMOVE_REMOTE)
-        .arg(there.dir)
-        .arg(if goes { script } else { "" });
-    let limits = ssh::Run {
-        timeout: Some(REMOVE_LIMIT),
-        ..ssh::Run::default()
-    };
-    let removed = there.session.capture(&remove, limits, REMOVE_OUTPUT).await;
-    let why = match removed {
-        Ok(removed) if removed.exit.success() => return true,
-        Ok(removed) if removed.exit == GONE => return false,
-        Ok(_) => String::new(),
-        Err(error) => format!(" {error}"),
-    };
-    if goes {
-        log.say(format!("{script} could not be deleted from {}.{why}", there.dir))
-            .await;
-    }
-    true
 }
 
 /// Whether all servers have what `deploy.sh` needs. What the release itself brings, or `deploy.sh`
@@ -312,32 +251,6 @@ pub async fn check_servers(run: &Run, tree: &Tree, checked: &Checked) -> StepRes
         }
     });
     join_all(asked).await.into_iter().collect()
-}
-
-/// Deleting one file takes no time on a server that works.
-const REMOVE_LIMIT: Duration = Duration::from_secs(30);
-/// The most `rm` may print, in bytes.
-const REMOVE_OUTPUT: usize = 4096;
-
-/// The result of a script. Failed tests fail the deployment only where the environment says so.
-fn judge(run: &Run, kind: StepKind, script: &str, how: &str, code: Option<i32>) -> StepResult {
-    if code == Some(0) {
-        return Ok(Done::exited(0));
-    }
-    let message = format!("{script} ended with {how}.");
-    let tests = matches!(kind, StepKind::LocalTests | StepKind::Tests);
-    if tests && !run.environment.fail_on_failed_tests {
-        let detail = format!("{message} This environment continues after failed tests.");
-        return Ok(Done {
-            state: StepState::Warned,
-            detail,
-            exit_code: code,
-        });
-    }
-    Err(Failure {
-        exit_code: code,
-        ..Failure::new(message)
-    })
 }
 
 impl process::Output for StepLog {

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
@@ -27,9 +26,6 @@ use crate::sync::{
 /// Manifests kept per environment. A server that has one of these trees need not be listed. Older ones are
 /// rarely needed, and a listing is only slower.
 const KEPT_MANIFESTS: usize = 6;
-
-/// How long a server may take to say what is in use on it: somebody waits for a cancel.
-const LOOK_LIMIT: Duration = Duration::from_secs(20);
 
 /// The tree of the deployment, ready for any number of servers.
 pub struct Package {
@@ -187,23 +183,13 @@ pub async fn activate(
             step.log.say(format!("Switched to {release}{from}.")).await;
             Ok(Done::well(format!("Switched to {release}.")))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Failure {
+            never_began: error.never_began(),
+            ..Failure::from(error)
+        }),
     };
     run.end(step, result).await?;
     Ok(reached.found.target.clone())
-}
-
-/// Whether a release is in use on a server; `None` when it cannot be asked. Asked after
-/// something went wrong, so neither a cancel nor the deployment's own limits keep us from it.
-pub async fn is_in_use(reached: &Reached, release: &str) -> Option<bool> {
-    let limits = Limits {
-        question: LOOK_LIMIT,
-        ..Limits::default()
-    };
-    let found = sync::look(&reached.session, &reached.layout, &limits)
-        .await
-        .ok()?;
-    Some(found.resolved.as_deref() == Some(release))
 }
 
 /// Switches back to the release that was in use before this deployment.
@@ -309,7 +295,7 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Sess
 }
 
 /// Keeps what could not be removed from a server, for its page.
-async fn note_leftovers(run: &Run, member: &Member, paths: &[String]) -> StepResult<()> {
+async fn note_leftovers(run: &Run, member: &TargetServer, paths: &[String]) -> StepResult<()> {
     let record = run.record().await?;
     leftovers::put(&record, run.environment.id, member.server.id, paths).await?;
     record.commit().await?;

@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{Connections, Options};
 use crate::store::deployments::{self, NewDeployment, NewPart};
-use crate::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
+use crate::store::{Change, Fenced, Store, StoreOptions, clusters, environments, projects, servers};
 
 async fn engine(dir: &std::path::Path) -> Engine {
     let url = format!("sqlite://{}", dir.join("test.db").display());

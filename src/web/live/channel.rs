@@ -83,9 +83,9 @@ async fn render(
             }
         };
         match event {
-            Ok(LiveEvent::Lines(chunks)) => chunks
-                .iter()
-                .for_each(|chunk| drop(sender.send(lines_of(chunk)))),
+            Ok(LiveEvent::Lines(chunks)) => {
+                chunks.iter().for_each(|chunk| drop(sender.send(lines_of(chunk))))
+            }
             Ok(LiveEvent::Changed) => {
                 state_due.get_or_insert_with(|| (last_state + STATE_PAUSE).max(Instant::now()));
             }

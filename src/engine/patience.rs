@@ -1,0 +1,34 @@
+//! Waits while the database is away or held by another process: a deployment lasts as long as its lease.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::domain::{Error, ErrorKind};
+
+/// The pause before the database is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long the opening of a write is tried again.
+pub(super) struct Patience {
+    end: Instant,
+}
+
+impl Patience {
+    /// Tries for as long as a lease lasts: who waits longer than that has lost it.
+    pub fn of(lease: Duration) -> Self {
+        Self {
+            end: Instant::now() + lease,
+        }
+    }
+
+    /// Whether to try again after `error`; returns after a pause.
+    pub async fn is_left(&self, error: &Error) -> bool {
+        let again = error.kind() == ErrorKind::Unavailable && Instant::now() < self.end;
+        if again {
+            tracing::warn!("the database is asked again: {error}");
+            sleep(ASK_AGAIN).await;
+        }
+        again
+    }
+}
