@@ -21,6 +21,7 @@ mod model;
 mod permit;
 mod policy;
 mod problem;
+mod rename;
 mod roles;
 #[cfg(test)]
 mod tests;

@@ -128,6 +128,11 @@ impl Policy {
         known.into_iter().skip(names.len()).map(str::to_owned).collect()
     }
 
+    /// The rules, in the order of the file.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// The line of the rule at `index`.
     pub fn line(&self, index: usize) -> Option<PolicyLine> {
         self.rules.get(index).map(|rule| rule.line.clone())

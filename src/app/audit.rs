@@ -2,11 +2,13 @@
 
 use super::App;
 use super::admin::demand;
+use super::history::viewable;
 use crate::access::Permit;
-use crate::domain::{Action, AuditEvent, Resource, Result};
+use crate::domain::{Action, Actor, AuditEvent, Resource, Result};
 use crate::store::{HistoryFilter, Page, Paged, audit};
 
-/// A page of `limit` events, newest first. Needs a permit for [`Action::Audit`].
+/// A page of `limit` events, newest first, without those about projects and environments that the
+/// reader may not view. Needs a permit for [`Action::Audit`].
 pub async fn browse(
     app: &App,
     permit: &Permit,
@@ -15,7 +17,34 @@ pub async fn browse(
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {
     demand(permit, Action::Audit, &Resource::Everything)?;
-    audit::list(&app.store, filter, page, limit).await
+    let filter = HistoryFilter {
+        hidden: hidden(app, permit.actor()).await?,
+        ..filter.clone()
+    };
+    audit::list(&app.store, &filter, page, limit).await
+}
+
+/// The resources that `actor` may not view, of all that some event is about.
+async fn hidden(app: &App, actor: &Actor) -> Result<Vec<String>> {
+    if viewable(app, actor).await?.is_all {
+        return Ok(Vec::new());
+    }
+    let mut resources = audit::resources(&app.store).await?;
+    resources.retain(|name| place_of(name).is_some_and(|place| !app.may(actor, Action::View, &place)));
+    Ok(resources)
+}
+
+/// The project or environment that an event's resource names: `shop/prod`, `shop`, `project shop`;
+/// `None` for what belongs to no project, as `server web1`.
+fn place_of(resource: &str) -> Option<Resource> {
+    let name = resource.strip_prefix("project ").unwrap_or(resource);
+    if name.contains(' ') || name == Resource::Everything.to_string() {
+        return None;
+    }
+    Some(match name.split_once('/') {
+        Some((project, environment)) => Resource::Environment(project.to_owned(), environment.to_owned()),
+        None => Resource::Project(name.to_owned()),
+    })
 }
 
 /// What a check of the chain found.

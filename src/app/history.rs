@@ -64,6 +64,15 @@ impl Visible {
 /// # Errors
 /// Forbidden, when there are some and `actor` may see none.
 pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
+    let visible = viewable(app, actor).await?;
+    if visible.places.is_empty() && !visible.is_all {
+        app.permit(actor, Action::View, &Resource::Everything).await?;
+    }
+    Ok(visible)
+}
+
+/// As [`visible`], also for somebody who may see nothing.
+pub(super) async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
     let mut places = deployments::places(&app.store).await?;
     let projects = projects::list(&app.store).await?;
     for environment in environments::all(&app.store).await? {
@@ -77,9 +86,6 @@ pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
     let may = |resource: Resource| app.may(actor, Action::View, &resource);
     places.retain(|(project, environment)| may(Resource::Environment(project.clone(), environment.clone())));
     let is_all = places.len() == known;
-    if places.is_empty() && !is_all {
-        app.permit(actor, Action::View, &Resource::Everything).await?;
-    }
     Ok(Visible { places, is_all })
 }
 

@@ -5,8 +5,11 @@ use serde_json::json;
 
 use super::App;
 use super::naming::{REASON_LIMIT, place};
-use crate::domain::{Action, Actor, Event, EventKind, FieldErrors, Instant, Lock, LockId, Resource, Result};
-use crate::store::{environments, locks, projects};
+use crate::domain::{
+    Action, Actor, Environment, Error, Event, EventKind, FieldErrors, Instant, Lock, LockId, Project,
+    Resource, Result,
+};
+use crate::store::{Reader, environments, locks, projects};
 
 /// The command to create a lock.
 #[derive(Debug, Clone)]
@@ -133,6 +136,30 @@ pub(super) async fn over_place(app: &App, place: &Resource, at: Instant) -> Resu
         }
     }
     Ok(found)
+}
+
+/// Refuses with the first lock in force at `at` over one of these environments of `project`, or over
+/// the project itself.
+pub(super) async fn demand_none(
+    on: &impl Reader,
+    project: &Project,
+    over: &[Environment],
+    at: Instant,
+) -> Result<()> {
+    for lock in locks::in_force(on, at).await? {
+        let place = match over.iter().find(|one| lock.covers(project.id, one.id)) {
+            Some(environment) => format!("{}/{}", project.name, environment.name),
+            None if lock.environment.is_none() && lock.project == Some(project.id) => {
+                project.name.to_string()
+            }
+            None => continue,
+        };
+        let (author, reason) = (&lock.author, lock.reason.trim().trim_end_matches('.'));
+        return Err(Error::conflict(format!(
+            "{author} has locked {place}: {reason}. Lift the lock first."
+        )));
+    }
+    Ok(())
 }
 
 /// What a lock locks, by its names.

@@ -23,6 +23,7 @@ pub mod naming;
 pub mod overview;
 pub mod places;
 pub mod plans;
+pub mod refusals;
 pub mod sessions;
 pub mod start;
 pub mod strategies;
@@ -30,10 +31,11 @@ pub mod watch;
 
 use std::sync::Arc;
 
+use self::refusals::Refusals;
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Action, Actor, Error, Event, Instant, Project, Resource, Result};
+use crate::domain::{Action, Actor, Error, Instant, Project, Resource, Result};
 use crate::engine::Engine;
 use crate::engine::live::Hub;
 use crate::git::{self, Mirror, Mirrors};
@@ -64,6 +66,7 @@ pub struct App {
     engine: Engine,
     clock: Clock,
     config: Arc<Config>,
+    refusals: Arc<Refusals>,
 }
 
 impl App {
@@ -86,6 +89,7 @@ impl App {
             engine,
             clock,
             config,
+            refusals: Arc::default(),
         }
     }
 
@@ -123,8 +127,10 @@ impl App {
     /// Closes the connections to servers and the store; the engine must have ended.
     ///
     /// # Errors
-    /// When what was written last could not be folded into the database's file.
+    /// When repeated refusals could not be recorded, or what was written last could not be folded into
+    /// the database's file.
     pub async fn close(&self) -> Result<()> {
+        refusals::record_repeats(self, self.now()).await?;
         self.ssh.shutdown().await;
         self.store.clone().close().await
     }
@@ -135,10 +141,11 @@ impl App {
     }
 
     /// The permit for `actor` to do `action` on `resource` now. A refusal is recorded in the audit
-    /// log before it is returned.
+    /// log, or counted there, before it is returned.
     ///
     /// # Errors
-    /// [`crate::domain::ErrorKind::Forbidden`] with the refusal.
+    /// Forbidden, with the refusal; not found, where `actor` may not even view `resource`: then nothing
+    /// tells it from one that does not exist.
     pub async fn permit(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Permit> {
         self.permit_at(actor, action, resource, self.now()).await
     }
@@ -157,9 +164,11 @@ impl App {
         match self.access.permit(actor, action, resource, at) {
             Ok(permit) => Ok(permit),
             Err(refusal) => {
-                let now = self.now();
-                let change = self.store.change(&*refusal, now).await?;
-                change.commit(Event::refused(&refusal, now)).await?;
+                refusals::note(self, &refusal).await?;
+                let is_place = *resource != Resource::Everything;
+                if is_place && !self.may(actor, Action::View, resource) {
+                    return Err(Error::no_such_place());
+                }
                 Err(refusal.into())
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, cleaner, drift, sessions};
+use super::{App, cleaner, drift, refusals, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -47,6 +47,7 @@ pub fn watch(app: &App) -> DropGuard {
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
     tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
     tokio::spawn(sessions::watch(app.clone(), stop.clone()));
+    tokio::spawn(refusals::watch(app.clone(), stop.clone()));
     stop.drop_guard()
 }
 

@@ -165,12 +165,14 @@ pub struct Freeze {
 impl Freeze {
     /// Whether it is in force for `resource` at `at`.
     pub fn holds(&self, resource: &Resource, at: Instant) -> bool {
-        let concerns =
+        self.from <= at && at < self.until && self.concerns(resource)
+    }
+
+    /// Whether it is for `resource`, whenever it is in force.
+    pub fn concerns(&self, resource: &Resource) -> bool {
+        let is_for =
             |listed: &[String], name: &str| listed.is_empty() || listed.iter().any(|one| one == name);
-        self.from <= at
-            && at < self.until
-            && concerns(&self.projects, resource.project())
-            && concerns(&self.environments, resource.environment())
+        is_for(&self.projects, resource.project()) && is_for(&self.environments, resource.environment())
     }
 }
 

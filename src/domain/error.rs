@@ -89,6 +89,15 @@ impl Error {
         Self::new(ErrorKind::NotFound, format!("There is no {what}."))
     }
 
+    /// A project, an environment or what belongs to one does not exist, or may not be viewed. It names
+    /// nothing, so that nobody learns which of both it is.
+    pub fn no_such_place() -> Self {
+        Self::new(
+            ErrorKind::NotFound,
+            "There is nothing here that you may view: it does not exist, or your account may not see it.",
+        )
+    }
+
     /// Input that cannot be accepted as a whole.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)

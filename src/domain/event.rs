@@ -236,6 +236,14 @@ impl Event {
         }
     }
 
+    /// The `times` that the same was refused again, from `since` to `last`.
+    pub fn refused_again(refusal: &Refusal, times: u64, since: Instant, last: Instant) -> Self {
+        Self {
+            detail: json!({ "repeated": times, "since": since, "last": last }),
+            ..Self::refused(refusal, last)
+        }
+    }
+
     /// The same, about another resource than the right's: `server web1`.
     #[must_use]
     pub fn about(mut self, what: impl Into<String>) -> Self {

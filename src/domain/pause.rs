@@ -95,6 +95,9 @@ pub struct Approval {
     pub expires_at: Instant,
     /// Who approved it, and when; never the requester.
     pub given: Option<(String, Instant)>,
+    /// The groups of whoever approved it; unknown in approvals of earlier versions.
+    #[serde(default)]
+    pub groups: Option<Vec<String>>,
     /// The environment's settings at the request; see
     /// [`Environment::terms`](super::Environment::terms).
     #[serde(default)]

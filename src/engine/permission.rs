@@ -2,15 +2,17 @@
 //!
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
-//! be enabled, policy decides by the present names of project and environment, and a lock stops the
-//! deployment unless its override is newer than the lock.
+//! be enabled, that of the approver too, policy decides by the present names of project and
+//! environment, and a lock stops the deployment unless its override is newer and whoever requested it
+//! may still lock.
 
 use super::shared::EngineParts;
 use super::words;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Deployment, Environment, Error, ErrorKind, Kind, Lock, PolicyLine, Project, Resource, Result,
+    Action, Actor, Deployment, Environment, Error, ErrorKind, Kind, Lock, PolicyLine, Project, Resource,
+    Result,
 };
 use crate::store::{Store, environments, locks, projects, users};
 
@@ -52,17 +54,62 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
         return Ok(Permission::Refused(why.to_owned()));
     };
     let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
-    let permit = match access.permit(&deployment.requester(Author::ENGINE), action, &resource, now) {
+    let requester = deployment.requester(Author::ENGINE);
+    let permit = match access.permit(&requester, action, &resource, now) {
         Ok(permit) => permit,
         Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
     };
+    // An automatic rollback is allowed with its deployment, and is not what the strategy and the
+    // approval were for.
+    if action == self::action(deployment) {
+        if deployment.strategy.is_some()
+            && let Err(refusal) = access.permit(&requester, Action::Configure, &resource, now)
+        {
+            return Ok(Permission::Refused(refusal.sentence()));
+        }
+        if let Some(why) = approval_refusal(parts, deployment, &resource).await? {
+            return Ok(Permission::Refused(why));
+        }
+    }
     // The reason given for overriding one lock says nothing about a lock made later.
-    let stops = |lock: &Lock| deployment.lock_override.is_none() || lock.created_at > deployment.queued_at;
+    let may_override =
+        deployment.lock_override.is_some() && access.may(&requester, Action::Lock, &resource, now);
+    let stops = |lock: &Lock| !may_override || lock.created_at > deployment.queued_at;
     let locks = locks::stopping(store, project.id, environment.id, now).await?;
     Ok(match locks.into_iter().find(stops) {
         Some(lock) => Permission::Refused(words::locked(&lock)),
         None => Permission::Granted(permit.line().clone()),
     })
+}
+
+/// Why the approval of `deployment` does not count any more. A window that closed since does not
+/// matter: the approval came in time.
+async fn approval_refusal(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    resource: &Resource,
+) -> Result<Option<String>> {
+    let Some(approval) = &deployment.approval else {
+        return Ok(None);
+    };
+    let Some((name, given_at)) = &approval.given else {
+        return Ok(None);
+    };
+    let lapsed = |why: String| Some(format!("The approval by {name} no longer counts: {why}"));
+    if let Some(why) = account_refusal(&parts.store, name).await? {
+        return Ok(lapsed(why));
+    }
+    let Some(groups) = approval.groups.clone() else {
+        return Ok(None);
+    };
+    let approver = Actor {
+        groups,
+        ..Actor::user(name, Author::ENGINE)
+    };
+    let asked = parts
+        .access
+        .permit(&approver, Action::Approve, resource, *given_at);
+    Ok(asked.err().and_then(|refusal| lapsed(refusal.sentence())))
 }
 
 /// Why the account `name` may not act any more.

@@ -88,6 +88,9 @@ pub async fn list(
     if let Some(resource) = &filter.resource {
         rows = rows.filter(Column::Resource.eq(resource));
     }
+    if !filter.hidden.is_empty() {
+        rows = rows.filter(Column::Resource.is_not_in(&filter.hidden));
+    }
     if let Some(outcome) = filter.outcome {
         rows = rows.filter(Column::Outcome.eq(outcome.as_str()));
     }
@@ -99,6 +102,16 @@ pub async fn list(
     }
     let paged = page::cut(on, rows, (Column::Id, |row| row.id), page, limit).await?;
     paged.try_map(from_row)
+}
+
+/// Everything that some event is about, each once. Reads an index from its beginning to its end.
+pub async fn resources(on: &impl Reader) -> Result<Vec<String>> {
+    let names = Entity::find()
+        .select_only()
+        .column(Column::Resource)
+        .distinct()
+        .into_tuple();
+    Ok(names.all(on.db()).await?)
 }
 
 /// Walks the chain from the beginning to the end; `None` when it is whole. Reads every event, a

@@ -41,13 +41,13 @@ pub async fn by_name(on: &impl Reader, project: ProjectId, name: &str) -> Result
         .filter(Column::NameKey.eq(key(name)))
         .one(on.db())
         .await?;
-    one(on, row, || format!("environment “{name}” in this project")).await
+    one(on, row).await
 }
 
 /// One by its row.
 pub async fn by_id(on: &impl Reader, id: EnvironmentId) -> Result<Environment> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
-    one(on, row, || format!("environment number {id}")).await
+    one(on, row).await
 }
 
 /// Adds one; its `id` is given here, whatever it says.
@@ -123,9 +123,9 @@ async fn link(change: &Change, environment: i64, wanted: &[ClusterId]) -> Result
     Ok(())
 }
 
-async fn one(on: &impl Reader, row: Option<Model>, what: impl Fn() -> String) -> Result<Environment> {
+async fn one(on: &impl Reader, row: Option<Model>) -> Result<Environment> {
     let found = with_clusters(on, row.into_iter().collect()).await?.pop();
-    found.ok_or_else(|| Error::not_found(what()))
+    found.ok_or_else(Error::no_such_place)
 }
 
 /// The environments of these rows, each with its clusters.

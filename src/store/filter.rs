@@ -19,6 +19,8 @@ pub struct HistoryFilter {
     pub action: Option<String>,
     /// Events about this resource.
     pub resource: Option<String>,
+    /// Events about none of these resources.
+    pub hidden: Vec<String>,
     /// Events with this outcome.
     pub outcome: Option<Outcome>,
     /// At this instant or later.

@@ -36,8 +36,7 @@ pub async fn stopping(
 /// One by its row, in force or not.
 pub async fn by_id(on: &impl Reader, id: LockId) -> Result<Lock> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
-    row.map(from_row)
-        .ok_or_else(|| Error::not_found("such lock any more"))
+    row.map(from_row).ok_or_else(Error::no_such_place)
 }
 
 /// Adds one; its `id` is given here, whatever it says.

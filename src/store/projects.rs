@@ -21,13 +21,13 @@ pub async fn by_name(on: &impl Reader, name: &str) -> Result<Project> {
         .filter(Column::NameKey.eq(key(name)))
         .one(on.db())
         .await?;
-    row.map_or_else(|| Err(Error::not_found(format!("project “{name}”"))), from_row)
+    from_row(row.ok_or_else(Error::no_such_place)?)
 }
 
 /// One by its row.
 pub async fn by_id(on: &impl Reader, id: ProjectId) -> Result<Project> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
-    row.map_or_else(|| Err(Error::not_found(format!("project number {id}"))), from_row)
+    from_row(row.ok_or_else(Error::no_such_place)?)
 }
 
 /// Adds one; its `id` is given here, whatever it says.

@@ -79,6 +79,11 @@ impl Trouble {
         Self { status, error }
     }
 
+    /// Whether a guest may find more there once logged in.
+    fn may_be_seen_after_login(&self) -> bool {
+        self.error.refusal().is_some() || self.error.kind() == ErrorKind::NotFound
+    }
+
     fn title(&self) -> &'static str {
         match self.status {
             StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
@@ -193,7 +198,7 @@ async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
         message: trouble.error.message(),
         administrators_only: trouble.error.refusal().is_some_and(is_for_administrators),
         refusal: trouble.error.refusal(),
-        login: if trouble.error.refusal().is_some() && visitor.actor().is_guest() {
+        login: if visitor.actor().is_guest() && trouble.may_be_seen_after_login() {
             urls::login_then(visitor.return_path())
         } else {
             String::new()

@@ -1,11 +1,11 @@
 //! Locks: who makes, lifts and overrides them, and how long they last.
 
 use chrono::TimeDelta;
-use deployer::app::deployments::DeployRequest;
+use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::locks::{self, NewLock};
-use deployer::domain::{Action, DeploymentState, EnvironmentOptions, ErrorKind, Resource};
+use deployer::domain::{Action, DeploymentState, EnvironmentOptions, ErrorKind, Resource, ServerState};
 
-use super::{PEOPLE, ask, audited, commit, person, seen, still, wanted};
+use super::{PEOPLE, ask, audited, carry_out, commit, person, seen, still, wanted};
 use crate::support::store::noon;
 use crate::support::world::World;
 
@@ -143,4 +143,40 @@ async fn whoever_may_lock_can_override_a_lock_with_a_reason_and_the_engine_obeys
         told.contains(&"admin lock.overridden allowed".to_owned()),
         "{told:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_overrides_what_the_first_try_overrode_and_no_later_lock() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let commit = commit(&mut world, "1").await;
+    locks::create(&world.app, &person("admin"), lock(dev()))
+        .await
+        .unwrap();
+    let first = DeployRequest {
+        lock_override: Some("the fix for it".into()),
+        ..wanted(&commit)
+    };
+    let first = ask(&world, "admin", first).await.unwrap().id();
+    let failed = [ServerState::Succeeded, ServerState::Failed];
+    carry_out(&world, first, &failed, DeploymentState::Failed).await;
+
+    world.clock.move_to(noon() + TimeDelta::minutes(1));
+    let later = NewLock {
+        reason: "the disks are being changed".into(),
+        ..lock(dev())
+    };
+    let later = locks::create(&world.app, &person("admin"), later).await.unwrap();
+    for stopped in [
+        deployments::retry(&world.app, &person("admin"), first).await,
+        deployments::resume(&world.app, &person("admin"), first).await,
+    ] {
+        assert_eq!(
+            stopped.unwrap_err().message(),
+            "admin has locked this: the disks are being changed"
+        );
+    }
+    locks::lift(&world.app, &person("admin"), later).await.unwrap();
+    deployments::retry(&world.app, &person("admin"), first)
+        .await
+        .unwrap();
 }

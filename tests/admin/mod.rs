@@ -4,6 +4,7 @@ mod audit_log;
 mod forms;
 mod installation;
 mod people;
+mod renaming;
 
 use crate::support::world::World;
 use crate::web::support::{PASSWORD, TestSite};

@@ -2,9 +2,11 @@
 //! scheduled time has come, before servers are touched, and before an automatic rollback.
 
 use chrono::{TimeDelta, TimeZone, Utc};
-use deployer::app::deployments::DeployRequest;
+use deployer::app::deployments::{DeployRequest, approve};
 use deployer::clock::Clock;
-use deployer::domain::{DeploymentState, Lock, LockId, OnFailure, ServerState, Share, Strategy};
+use deployer::domain::{
+    Actor, DeploymentId, DeploymentState, Lock, LockId, OnFailure, ServerState, Share, Strategy,
+};
 use deployer::store::{environments, locks, projects, users};
 
 use crate::support::store::{bring_in, change};
@@ -77,6 +79,29 @@ async fn a_scheduled_time_finds_a_lock() {
     assert_eq!(
         outcome,
         "Its time came, but it is not allowed now: dora has locked this: the database is being moved. No server was touched."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_time_finds_the_approver_disabled() {
+    let at = Utc.with_ymd_and_hms(2026, 11, 23, 10, 0, 0).unwrap();
+    let mut world = World::project()
+        .clock(Clock::set_to(at))
+        .approval_hours(2)
+        .policy("g, rita, role:releaser")
+        .start()
+        .await;
+    let commit = world.commit("First").await;
+    world.account("rita").await;
+    let outcome = in_an_hour(&world, &commit, async {
+        let rita = Actor::user("rita", "192.0.2.7");
+        approve(&world.app, &rita, DeploymentId(1)).await.unwrap();
+        disable(&world, "rita").await;
+    })
+    .await;
+    assert_eq!(
+        outcome,
+        "Its time came, but it is not allowed now: The approval by rita no longer counts: The account of rita is disabled. No server was touched."
     );
 }
 

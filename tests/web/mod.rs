@@ -9,3 +9,4 @@ mod logins;
 mod matrix;
 mod shell;
 pub mod support;
+mod unseen;

@@ -30,6 +30,7 @@ pub struct TestSite {
     /// `http://127.0.0.1:PORT`
     pub url: String,
     pub store: Store,
+    pub app: App,
     /// A browser that does not follow redirects by itself.
     pub browser: Client,
     _stop: oneshot::Sender<()>,
@@ -96,7 +97,7 @@ impl TestSite {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let mut site = Site::new(app);
+        let mut site = Site::new(app.clone());
         site.settings.check_viewers_every = options.judge_every.unwrap_or(site.settings.check_viewers_every);
         site.settings.connections = options.connections.unwrap_or(site.settings.connections);
         tokio::spawn(web::serve(Arc::new(site), listener, async {
@@ -106,6 +107,7 @@ impl TestSite {
         Self {
             url,
             store,
+            app,
             browser: browser_with(Arc::clone(&cookies)),
             hub,
             cookies,
@@ -150,6 +152,13 @@ impl TestSite {
         form.extend(fields);
         let request = self.browser.post(format!("{}{path}", self.url));
         request.form(&form).send().await.unwrap()
+    }
+
+    /// Sends an empty form that stands on the page `page` to `path`.
+    pub async fn post_at(&self, page: &str, path: &str) -> Response {
+        let token = self.token(page).await;
+        let request = self.browser.post(format!("{}{path}", self.url));
+        request.form(&[("csrf", token.as_str())]).send().await.unwrap()
     }
 
     /// Tries to log in.

@@ -8,7 +8,7 @@ use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::values::{Excluded, RemoteUser, SharedPaths, Within};
 use super::variables::VariablesSpec;
-use super::{demand_other_name, demand_project};
+use super::{demand_other_name, demand_project, renames};
 use crate::access::Permit;
 use crate::app::{App, strategies};
 use crate::domain::{
@@ -162,14 +162,22 @@ pub async fn add(
 }
 
 /// Changes an environment; the same command again changes nothing.
+///
+/// # Errors
+/// A complaint about a field; forbidden or a complaint about `name` for a rename out of the rights,
+/// denies, freezes or locks of the old name.
 pub async fn edit(
     app: &App,
     permit: &Permit,
     id: EnvironmentId,
     spec: EnvironmentSpec,
 ) -> Result<Environment> {
+    let known = environments::by_id(&app.store, id).await?;
+    let project = projects::by_id(&app.store, known.project_id).await?;
+    renames::allow_environment(app, permit, &project, &known, &spec.name).await?;
     let change = app.store.change(permit, app.now()).await?;
     let before = environments::by_id(&change, id).await?;
+    renames::demand_same(&known.name, &before.name)?;
     let project = projects::by_id(&change, before.project_id).await?;
     demand_project(permit, &project.name)?;
     let changed = spec.check(before.clone())?;
@@ -225,8 +233,12 @@ pub async fn shift(app: &App, permit: &Permit, id: EnvironmentId, later: bool) -
 /// Deletes an environment. Its history stays, and so does what is on the servers.
 ///
 /// # Errors
-/// A conflict while one of its deployments runs; not found.
+/// A conflict while one of its deployments runs or a lock is in force; forbidden where deploying is
+/// denied now; not found.
 pub async fn delete(app: &App, permit: &Permit, id: EnvironmentId) -> Result<()> {
+    let environment = environments::by_id(&app.store, id).await?;
+    let project = projects::by_id(&app.store, environment.project_id).await?;
+    renames::allow_deletion(app, permit, &project, &[environment]).await?;
     let change = app.store.change(permit, app.now()).await?;
     let environment = environments::by_id(&change, id).await?;
     let project = projects::by_id(&change, environment.project_id).await?;

@@ -12,6 +12,7 @@ pub mod host_keys;
 pub mod inventory;
 pub mod overview;
 pub mod projects;
+mod renames;
 pub mod servers;
 pub mod users;
 pub mod values;

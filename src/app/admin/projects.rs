@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::values::{Description, GitUrl};
-use super::{demand_everything, demand_project};
+use super::{demand_everything, demand_project, renames};
 use crate::access::Permit;
 use crate::app::{App, start};
 use crate::domain::{
@@ -62,9 +62,16 @@ pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Projec
 }
 
 /// Changes a project; the same command again changes nothing.
+///
+/// # Errors
+/// A complaint about a field; forbidden or a complaint about `name` for a rename out of the rights,
+/// denies, freezes or locks of the old name.
 pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) -> Result<Project> {
+    let known = projects::by_id(&app.store, id).await?;
+    renames::allow_project(app, permit, &known, &spec.name).await?;
     let change = app.store.change(permit, app.now()).await?;
     let before = projects::by_id(&change, id).await?;
+    renames::demand_same(&known.name, &before.name)?;
     demand_project(permit, &before.name)?;
     let changed = spec.project(id, before.notify.clone());
     if before != changed {
@@ -102,8 +109,12 @@ async fn demand_name(change: &Change, before: &Project, changed: &Project) -> Re
 /// Deletes a project with its environments. Its history stays, and so does what is on the servers.
 ///
 /// # Errors
-/// A conflict while one of its deployments is at work; not found.
+/// A conflict while one of its deployments is at work or a lock is in force; forbidden where
+/// deploying is denied now; not found.
 pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
+    let project = projects::by_id(&app.store, id).await?;
+    let environments = environments::list(&app.store, id).await?;
+    renames::allow_deletion(app, permit, &project, &environments).await?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::by_id(&change, id).await?;
     demand_project(permit, &project.name)?;

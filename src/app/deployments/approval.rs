@@ -32,6 +32,7 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     }
     let given = Approval {
         given: Some((permit.actor().name.clone(), now)),
+        groups: Some(permit.actor().groups.clone()),
         ..approval
     };
     deployments::approve(&change, id, &given).await?;

@@ -10,10 +10,10 @@ use super::target::{of_parts, resolve};
 use crate::app::App;
 use crate::app::naming::{action_for, gone, place_of, resource_now};
 use crate::domain::{
-    Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, Kind, Project,
-    Resource, Result, ServerId, ServerPart, ServerState, Target,
+    Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, ErrorKind, Kind,
+    Project, Resource, Result, ServerId, ServerPart, ServerState, Target,
 };
-use crate::store::{deployments, environments, releases, servers};
+use crate::store::{deployments, environments, releases, servers, users};
 
 /// The deployment that a request follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +191,8 @@ async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) 
     let follow_up = FollowUp {
         origin: Some(id),
         servers: Some((if is_whole { target } else { to_do }, servers)),
-        approval: still_approved(app, actor, deployment),
+        approval: still_approved(app, actor, deployment).await?,
+        overridden_at: Some(deployment.queued_at),
     };
     let wanted = DeployRequest {
         // A privilege used in the earlier request is inherited only by whoever has it too.
@@ -208,12 +209,24 @@ async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) 
 }
 
 /// The approval of the earlier deployment, while it counts: the rest was part of what was approved.
-/// Nobody can use their own approval.
-fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Option<Approval> {
-    let approval = deployment.approval.clone()?;
-    let (by, _) = approval.given.as_ref()?;
+/// Nobody can use their own approval, and that of an account that is gone or disabled counts no more.
+async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Result<Option<Approval>> {
+    let Some(approval) = deployment.approval.clone() else {
+        return Ok(None);
+    };
+    let Some((by, _)) = &approval.given else {
+        return Ok(None);
+    };
     let own = *by == actor.name || Some(by) == actor.impersonator.as_ref();
-    (app.now() < approval.expires_at && !own).then_some(approval)
+    if own || app.now() >= approval.expires_at {
+        return Ok(None);
+    }
+    let is_enabled = match users::by_name(&app.store, by).await {
+        Ok(user) => !user.disabled,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    Ok(is_enabled.then_some(approval))
 }
 
 impl Origin {

@@ -42,6 +42,8 @@ pub(super) struct FollowUp {
     pub servers: Option<(Target, Vec<NewPart>)>,
     /// An approval that still counts.
     pub approval: Option<Approval>,
+    /// When the override of locks that it repeats was requested: it covers no lock made later.
+    pub overridden_at: Option<Instant>,
 }
 
 /// A request that keeps all rules, with everything it names looked up.
@@ -73,7 +75,7 @@ pub(super) async fn submit(
 ) -> Result<Requested> {
     let (project, environment) = place(app, &wanted.project, &wanted.environment).await?;
     let resource = resource(&project, &environment);
-    let rights = rights::demand(app, actor, &resource, &wanted).await?;
+    let rights = rights::demand(app, actor, &resource, &wanted, follow_up.overridden_at).await?;
     let (target, servers) = match follow_up.servers {
         Some(servers) => servers,
         None => resolve(app, &environment, wanted.choice.into()).await?,

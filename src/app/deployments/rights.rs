@@ -46,12 +46,14 @@ impl Rights {
 }
 
 /// Asks policy for every right a request needs. A scheduled request is decided as of its time; the
-/// engine asks again when the time comes.
+/// engine asks again when the time comes. An override that repeats one of `overridden_at` covers the
+/// locks of that time.
 pub(super) async fn demand(
     app: &App,
     actor: &Actor,
     resource: &Resource,
     wanted: &DeployRequest,
+    overridden_at: Option<Instant>,
 ) -> Result<Rights> {
     let now = app.now();
     if let Some(at) = wanted.at {
@@ -76,7 +78,8 @@ pub(super) async fn demand(
         }
         Some(reason) => {
             check_reason("lock_override", reason)?;
-            Some(override_locks(app, actor, resource, begins, reason).await?)
+            let until = overridden_at.unwrap_or(now);
+            Some(override_locks(app, actor, resource, (begins, until), reason).await?)
         }
         None => None,
     };
@@ -87,17 +90,19 @@ pub(super) async fn demand(
     })
 }
 
-/// The right to override every lock over `resource`: whoever may lift a lock may override it.
+/// The right to override every lock over `resource` that was made up to `until`: whoever may lift a
+/// lock may override it.
 async fn override_locks(
     app: &App,
     actor: &Actor,
     resource: &Resource,
-    at: Instant,
+    (at, until): (Instant, Instant),
     reason: &str,
 ) -> Result<Override> {
     let mut permit = app.permit(actor, Action::Lock, resource).await?;
     let mut overridden = Vec::new();
-    for (lock, over) in locks::over_place(app, resource, at).await? {
+    let locks = locks::over_place(app, resource, at).await?;
+    for (lock, over) in locks.into_iter().filter(|(lock, _)| lock.created_at <= until) {
         if over == Resource::Everything {
             permit = app.permit(actor, locks::action_over(&over), &over).await?;
         }
@@ -137,6 +142,7 @@ pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> O
     Some(Approval {
         expires_at: now + TimeDelta::hours(i64::from(hours)),
         given: None,
+        groups: None,
         terms: environment.terms(),
     })
 }

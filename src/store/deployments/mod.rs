@@ -183,7 +183,7 @@ async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> 
 /// One by its number.
 pub async fn by_id(on: &impl Reader, id: DeploymentId) -> Result<Deployment> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
-    row.map_or_else(|| Err(Error::not_found(format!("deployment {id}"))), from_row)
+    from_row(row.ok_or_else(Error::no_such_place)?)
 }
 
 /// What an earlier sending of the same form became.
