@@ -36,7 +36,11 @@ fn main() {
 
 async fn measure(dir: &Path, origin: &Path, commits: usize) {
     let url = check_url(&format!("file://{}", origin.display())).unwrap();
-    let mirror = Mirrors::new(dir.join("mirrors"), GitOptions::default()).mirror(ProjectId(1), &url);
+    let options = GitOptions {
+        local_directories: vec![dir.to_owned()],
+        ..GitOptions::default()
+    };
+    let mirror = Mirrors::new(dir.join("mirrors"), options).mirror(ProjectId(1), &url);
     std::fs::create_dir_all(dir.join("mirrors")).unwrap();
     let start = Instant::now();
     mirror.fetch(&CancellationToken::new()).await.unwrap();

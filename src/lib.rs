@@ -34,8 +34,9 @@
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
-//! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`]: how the program is started, set
-//!   up, watched; how it starts others; how it knows the time.
+//! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`], `private`: how the program is
+//!   started, set up, watched; how it starts others; how it knows the time; how it keeps its files to
+//!   itself.
 //! - [`demo`]: a whole installation on one machine, for looking around.
 //!
 //! Arrows point down only: `web` and `cli` speak to `app`; `app` to `access`, `engine` and `store`;
@@ -98,6 +99,7 @@ pub mod git;
 pub mod handshake;
 pub mod health;
 pub mod http;
+mod private;
 pub mod process;
 pub mod ssh;
 pub mod store;

@@ -21,6 +21,7 @@ mod m20261128_000008_jobs;
 mod m20261128_000010_groups;
 mod m20261128_000011_texts;
 mod m20261128_000012_leftovers;
+mod m20261128_000013_passwords;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000010_groups::Change),
             Box::new(m20261128_000011_texts::Change),
             Box::new(m20261128_000012_leftovers::Change),
+            Box::new(m20261128_000013_passwords::Change),
         ]
     }
 }

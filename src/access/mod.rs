@@ -183,7 +183,7 @@ impl Access {
     /// records who it was. It needs no policy, so a broken policy cannot keep anybody from fixing it.
     pub fn local_operator(os_user: &str, at: Instant) -> Permit {
         let line = PolicyLine {
-            file: "local".to_owned(),
+            file: permit::HOST_FILE.to_owned(),
             line: 0,
             text: "command line on the deployer's host".to_owned(),
         };

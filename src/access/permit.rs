@@ -2,6 +2,9 @@
 
 use crate::domain::{Action, Actor, Instant, PolicyLine, Resource};
 
+/// Stands in the place of a policy file for whoever runs a command on the deployer's own host.
+pub(super) const HOST_FILE: &str = "local";
+
 /// The proof that an actor may do an action on a resource at an instant, with the policy line
 /// that said so. Only this module can make one, so a function that takes one cannot be called
 /// by a caller who forgot to ask.
@@ -49,6 +52,11 @@ impl Permit {
     /// The policy line that decided.
     pub fn line(&self) -> &PolicyLine {
         &self.line
+    }
+
+    /// Whether it is that of whoever runs a command on the deployer's own host.
+    pub fn is_of_host(&self) -> bool {
+        self.line.file == HOST_FILE
     }
 
     /// Whether this permit is for exactly this action on this resource, or for administering

@@ -8,18 +8,27 @@ use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use serde_json::json;
+use zxcvbn::Score;
 
 use super::admin::{demand_administer, mail_address};
 use crate::access::Permit;
 use crate::domain::access::GUEST;
-use crate::domain::{Error, Event, EventKind, Name, Result, User, UserId};
-use crate::store::{Store, users};
+use crate::domain::user::GivenPassword;
+use crate::domain::{DeploymentId, DeploymentState, Error, Event, EventKind, Name, Result, User, UserId};
+use crate::store::{Reader, Store, deployments, users};
 
 /// Shorter passwords can be guessed when a copy of the database gets lost.
 pub const SHORTEST_PASSWORD: usize = 10;
 
 /// Longer ones only make hashing slow.
 pub const LONGEST_PASSWORD: usize = 1000;
+
+/// Some million guesses: with less, a password is a common one or close to it.
+const WEAKEST_PASSWORD: Score = Score::Two;
+/// The estimate takes more than linear time; nobody guesses what begins with this many characters.
+const LONGEST_ESTIMATED: usize = 60;
+/// What people put into passwords of this program.
+const PRODUCT: &str = "deployer";
 
 /// The hash to compare with when there is no such user, so that the answer takes as long.
 const NOBODY: &str =
@@ -66,11 +75,13 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         }
         (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
     };
+    let names = [new.name.as_str(), &display_name, &email];
     let hash = match new.password {
-        Some(password) => Some(hashed(password).await?),
+        Some(password) => Some(hashed(password, &names).await?),
         None => None,
     };
     let user = User {
+        given_password: hash.as_ref().map(|_| given_by(permit)),
         id: UserId(0),
         name: new.name,
         display_name,
@@ -96,15 +107,43 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
 /// Not found; a complaint about the field `password`.
 pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: String) -> Result<User> {
     demand_administer(permit)?;
-    users::by_name(store, name).await?;
-    let hash = hashed(password).await?;
+    let known = users::by_name(store, name).await?;
+    let hash = hashed(password, &names_of(&known)).await?;
     let change = store.change(permit, permit.at()).await?;
     let user = users::by_name(&change, name).await?;
-    users::set_password_hash(&change, user.id, Some(&hash)).await?;
+    if permit.actor().name == user.name.as_str() {
+        users::set_password_hash(&change, user.id, &hash).await?;
+    } else {
+        users::give_password(&change, user.id, &hash, &given_by(permit)).await?;
+    }
+    let detail = json!({ "must_change": !permit.is_of_host(), "awaiting": awaiting(&change, permit).await? });
     change
-        .commit(Event::new(EventKind::PasswordSet, json!({})).about(format!("user {}", user.name)))
+        .commit(Event::new(EventKind::PasswordSet, detail).about(format!("user {}", user.name)))
         .await?;
     Ok(user)
+}
+
+/// The deployments of the permit's holder that await an approval: auditors see when somebody sets
+/// another's password meanwhile.
+async fn awaiting(on: &impl Reader, permit: &Permit) -> Result<Vec<DeploymentId>> {
+    let open = deployments::active(on).await?.into_iter();
+    let own = open.filter(|one| one.state == DeploymentState::Awaiting && one.actor == permit.actor().name);
+    Ok(own.map(|one| one.id).collect())
+}
+
+/// A password from the holder of `permit`. An administrator's is changed at the next login; whoever has
+/// the host gives accounts to themselves or to programs.
+fn given_by(permit: &Permit) -> GivenPassword {
+    GivenPassword {
+        by: permit.actor().name.clone(),
+        at: permit.at(),
+        must_change: !permit.is_of_host(),
+    }
+}
+
+/// What a password of `user` must not be made of.
+pub(super) fn names_of(user: &User) -> [&str; 3] {
+    [user.name.as_str(), &user.display_name, &user.email]
 }
 
 /// Disables or enables an account; does nothing when it already is.
@@ -156,11 +195,11 @@ pub fn generated_password() -> String {
     groups.join("-")
 }
 
-/// Whether `password` may become one.
+/// Whether `password` may become one of an account with these `names`.
 ///
 /// # Errors
 /// A complaint about the field `password`.
-pub fn check_password(password: &str) -> Result<()> {
+pub fn check_password(password: &str, names: &[&str]) -> Result<()> {
     let length = password.chars().count();
     if length < SHORTEST_PASSWORD {
         let message =
@@ -173,7 +212,29 @@ pub fn check_password(password: &str) -> Result<()> {
             format!("A password has at most {LONGEST_PASSWORD} characters."),
         ));
     }
+    if strength(password, names) < WEAKEST_PASSWORD {
+        return Err(Error::field(
+            "password",
+            "This password is among the first that anybody would try: a common one, a simple pattern, or the account's own name. A few unrelated words are hard to guess and easy to remember.",
+        ));
+    }
     Ok(())
+}
+
+/// How hard `password` is to guess for somebody who knows `names`.
+fn strength(password: &str, names: &[&str]) -> Score {
+    let words = |name: &&str| -> Vec<String> {
+        let parts = name.split(|c: char| !c.is_alphanumeric());
+        parts
+            .chain([*name])
+            .filter(|part| !part.is_empty())
+            .map(str::to_lowercase)
+            .collect()
+    };
+    let words: Vec<String> = names.iter().flat_map(words).chain([PRODUCT.to_owned()]).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let beginning: String = password.chars().take(LONGEST_ESTIMATED).collect();
+    zxcvbn::zxcvbn(&beginning, &words).score()
 }
 
 /// A display name without spaces around it; may be empty.
@@ -201,8 +262,8 @@ pub fn check_email(text: &str) -> Result<String> {
 }
 
 /// The argon2id hash of `password`, salted, as a PHC string.
-pub(super) async fn hashed(password: String) -> Result<String> {
-    check_password(&password)?;
+pub(super) async fn hashed(password: String, names: &[&str]) -> Result<String> {
+    check_password(&password, names)?;
     blocking(move || {
         let salt = SaltString::generate(&mut OsRng);
         let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
@@ -295,18 +356,44 @@ mod tests {
     fn generated_passwords_are_long_enough_and_differ() {
         let (one, other) = (generated_password(), generated_password());
         assert_eq!(one.len(), 23);
-        assert!(check_password(&one).is_ok());
+        assert!(check_password(&one, &[]).is_ok());
         assert_ne!(one, other);
     }
 
     #[test]
+    fn common_passwords_and_the_own_name_are_refused() {
+        let names = ["carla", "Carla Montgomery", "carla.m@example.org"];
+        for bad in [
+            "1234567890",
+            "aaaaaaaaaa",
+            "password123",
+            "qwertyuiop",
+            "carlacarla",
+            "montgomery",
+            "Montgomery1",
+            "deployer123",
+        ] {
+            let refused = check_password(bad, &names).unwrap_err();
+            assert_eq!(refused.field_errors()[0].field, "password", "{bad}");
+        }
+        for good in [
+            "correct horse",
+            "k3mfa-9qwxz",
+            "another long one",
+            "blue-otter-0417",
+        ] {
+            check_password(good, &names).expect(good);
+        }
+    }
+
+    #[test]
     fn short_passwords_are_refused_with_their_length() {
-        let error = check_password("123456789").unwrap_err();
+        let error = check_password("123456789", &[]).unwrap_err();
         assert_eq!(
             error.message(),
             "A password has at least 10 characters; this one has 9."
         );
-        assert!(check_password("pässwörter").is_ok());
-        assert!(check_password(&"x".repeat(1001)).is_err());
+        assert!(check_password("pässwörter", &[]).is_ok());
+        assert!(check_password(&"x".repeat(1001), &[]).is_err());
     }
 }

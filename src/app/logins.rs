@@ -1,61 +1,63 @@
 //! Logins with a name and a password, throttled against guessing.
 //!
 //! Checking a password takes the same time whether the account exists or not, so the time reveals
-//! nothing. Only a few passwords are checked at once, so guessing cannot exhaust memory. Attempts are
-//! counted per account and per address before any check, and so are attempts to change a password.
-//! The audit log has every login and failure, and for each address one throttled attempt a minute.
+//! nothing. Only a few passwords are checked at once, so guessing cannot exhaust memory. `throttle` slows
+//! attempts down before any check, and so attempts to change a password. A browser that logged in gets
+//! a mark that lets it through next time; it is made of the password's hash, so that it ends with the
+//! password and nothing has to be stored. The audit log has every login and failure, and for each
+//! address one throttled attempt a minute.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::DefaultKeyedRateLimiter;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use super::throttle::{LoginLimits, LoginThrottle, TryLimit, counter};
 use super::{App, accounts};
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
 use crate::store::{Right, Store, users};
 
-/// Attempts for one account in a row, then one per [`ACCOUNT_PAUSE`]. People mistype less often.
-const ACCOUNT_TRIES: u32 = 10;
-/// Seconds until one more attempt for an account.
-const ACCOUNT_PAUSE: u64 = 15;
-/// Attempts from one address in a row; an office may share one.
-const ADDRESS_TRIES: u32 = 40;
-/// Seconds until one more attempt from an address.
-const ADDRESS_PAUSE: u64 = 5;
-/// Seconds between two audit events about one throttled address, so that nobody floods the log.
-const TELL_PAUSE: u64 = 60;
+/// One audit event about a throttled address, so that nobody floods the log.
+const TOLD: TryLimit = TryLimit {
+    tries: NonZeroU32::MIN,
+    pause: Duration::from_secs(60),
+};
 /// Passwords checked at once; each takes 19 MiB.
 const CHECKS_AT_ONCE: usize = 4;
 /// Counters kept before those that have run out are dropped.
 const COUNTERS: usize = 10_000;
+/// Hexadecimal digits of the random part of a browser's mark.
+const MARK_DIGITS: usize = 32;
 /// Bytes of the password hash's digest in a session's stamp: enough to change with the password.
 const STAMP_BYTES: usize = 12;
 
 const WRONG: &str = "Wrong name or password.";
 
-type Counter = DefaultKeyedRateLimiter<String>;
-
 /// Counts attempts and checks passwords. One for the whole process.
 pub struct Logins {
-    by_account: Counter,
-    by_address: Counter,
-    told: Counter,
+    throttle: LoginThrottle,
+    told: DefaultKeyedRateLimiter<String>,
     checks: Semaphore,
 }
 
 impl Default for Logins {
     fn default() -> Self {
-        Self {
-            by_account: counter(ACCOUNT_TRIES, ACCOUNT_PAUSE),
-            by_address: counter(ADDRESS_TRIES, ADDRESS_PAUSE),
-            told: counter(1, TELL_PAUSE),
-            checks: Semaphore::new(CHECKS_AT_ONCE),
-        }
+        Self::new(LoginLimits::default())
     }
+}
+
+/// Somebody tries to log in.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginTry<'a> {
+    pub name: &'a str,
+    pub password: &'a str,
+    pub address: &'a str,
+    /// The mark that the browser got at an earlier login, if it brought one.
+    pub device: Option<&'a str>,
 }
 
 /// Somebody who has just logged in.
@@ -67,29 +69,37 @@ pub struct LoggedIn {
     pub groups: Vec<String>,
     /// Changes with the password, so that a session opened before no longer fits.
     pub stamp: String,
+    /// The mark for this browser.
+    pub device: String,
 }
 
 impl Logins {
-    /// Logs `name` in from `address` if the password is right.
+    /// Logins within these limits.
+    pub fn new(limits: LoginLimits) -> Self {
+        Self {
+            throttle: LoginThrottle::new(limits),
+            told: counter(TOLD),
+            checks: Semaphore::new(CHECKS_AT_ONCE),
+        }
+    }
+
+    /// Logs somebody in if the password is right; may wait some seconds before.
     ///
     /// # Errors
     /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
     /// account is disabled (shown only to whoever knows its password).
-    pub async fn attempt(
-        &self,
-        app: &App,
-        name: &str,
-        password: &str,
-        address: &str,
-        now: Instant,
-    ) -> Result<LoggedIn> {
-        let (store, name) = (&app.store, name.trim());
-        if !self.may_try(name, address) {
+    pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoggedIn> {
+        let LoginTry {
+            password, address, ..
+        } = login;
+        let (store, name) = (&app.store, login.name.trim());
+        let found = find(store, name).await?;
+        let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
+        let device = hash.as_deref().and_then(|hash| known_device(login.device?, hash));
+        if !self.throttle.admits(name, address, device).await {
             let refusal = refused(name, address, EventKind::LoginThrottled);
             return self.throttled(store, address, refusal, now).await;
         }
-        let found = find(store, name).await?;
-        let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
         let fits = self.fits(password, hash).await?;
         let Some((user, Some(hash))) = found.filter(|_| fits) else {
             record(store, refused(name, address, EventKind::LoginFailed), now).await?;
@@ -109,12 +119,7 @@ impl Logins {
         let change = store.change(right, now).await?;
         users::logged_in(&change, user.id, now).await?;
         change.commit(event).await?;
-        let stamp = stamp(&hash);
-        Ok(LoggedIn {
-            user,
-            groups: Vec::new(),
-            stamp,
-        })
+        Ok(LoggedIn::new(user, Vec::new(), &hash))
     }
 
     /// Gives `actor` another password, if `old` is the present one. Counts as an attempt.
@@ -130,7 +135,7 @@ impl Logins {
         now: Instant,
     ) -> Result<LoggedIn> {
         let store = &app.store;
-        if !self.may_try(&actor.name, &actor.address) {
+        if !self.throttle.admits(&actor.name, &actor.address, None).await {
             let (right, event) = done(actor, EventKind::PasswordChangeThrottled);
             let refusal = (right, event.forbidden(""));
             return self.throttled(store, &actor.address, refusal, now).await;
@@ -141,17 +146,16 @@ impl Logins {
             record(store, (right, event.forbidden("")), now).await?;
             return Err(Error::field("old", "This is not your current password."));
         }
-        let hash = accounts::hashed(new.to_owned()).await?;
+        if old == new {
+            let same = "This is the current password. Choose another one.";
+            return Err(Error::field("password", same));
+        }
+        let hash = accounts::hashed(new.to_owned(), &accounts::names_of(&user)).await?;
         let (right, event) = done(actor, EventKind::PasswordChanged);
         let change = store.change(right, now).await?;
-        users::set_password_hash(&change, user.id, Some(&hash)).await?;
+        users::set_password_hash(&change, user.id, &hash).await?;
         change.commit(event).await?;
-        let stamp = stamp(&hash);
-        Ok(LoggedIn {
-            user,
-            groups: actor.groups.clone(),
-            stamp,
-        })
+        Ok(LoggedIn::new(user, actor.groups.clone(), &hash))
     }
 
     /// Refuses without checking the password. Records that at most once a minute per address.
@@ -162,6 +166,9 @@ impl Logins {
         refusal: (Right, Event),
         now: Instant,
     ) -> Result<T> {
+        if self.told.len() > COUNTERS {
+            self.told.retain_recent();
+        }
         if self.told.check_key(&address.to_owned()).is_ok() {
             record(store, refusal, now).await?;
         }
@@ -169,23 +176,6 @@ impl Logins {
             ErrorKind::Throttled,
             "Too many attempts. Wait a minute, then try again.",
         ))
-    }
-
-    /// Whether another attempt is allowed. Counts it.
-    fn may_try(&self, name: &str, address: &str) -> bool {
-        for counter in [&self.by_account, &self.by_address, &self.told] {
-            if counter.len() > COUNTERS {
-                counter.retain_recent();
-            }
-        }
-        let account: String = name
-            .to_lowercase()
-            .chars()
-            .take(crate::domain::names::NAME_LIMIT)
-            .collect();
-        let by_address = self.by_address.check_key(&address.to_owned()).is_ok();
-        let by_account = self.by_account.check_key(&account).is_ok();
-        by_address && by_account
     }
 
     /// Whether the password belongs to the hash. Waits for its turn.
@@ -214,11 +204,31 @@ fn stamp(hash: &str) -> String {
     hex::encode(&Sha256::digest(hash)[..STAMP_BYTES])
 }
 
-fn counter(tries: u32, pause: u64) -> Counter {
-    let pause = Duration::from_secs(pause);
-    let quota = Quota::with_period(pause).expect("a pause of some seconds is not zero");
-    let tries = NonZeroU32::new(tries).expect("the tries are a constant above zero");
-    RateLimiter::keyed(quota.allow_burst(tries))
+impl LoggedIn {
+    fn new(user: User, groups: Vec<String>, hash: &str) -> Self {
+        let random = hex::encode(rand::random::<[u8; MARK_DIGITS / 2]>());
+        Self {
+            user,
+            groups,
+            stamp: stamp(hash),
+            device: format!("{random}.{}", proof(&random, hash)),
+        }
+    }
+}
+
+/// The random part of a browser's mark, if the mark was made for the account with this password hash.
+fn known_device<'a>(mark: &'a str, hash: &str) -> Option<&'a str> {
+    let (random, given) = mark.split_once('.')?;
+    let is_ours = random.len() == MARK_DIGITS && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // Compared as digests, so that the time tells nothing about how much fits.
+    let same = Sha256::digest(given) == Sha256::digest(proof(random, hash));
+    (is_ours && same).then_some(random)
+}
+
+/// Only who knows the password's hash can make it.
+fn proof(random: &str, hash: &str) -> String {
+    let inner = Sha256::digest(format!("browser\n{random}\n{hash}"));
+    hex::encode(Sha256::digest([inner.as_slice(), hash.as_bytes()].concat()))
 }
 
 /// The account of that name with its hash; `None` when there is none.

@@ -27,6 +27,7 @@ pub mod refusals;
 pub mod sessions;
 pub mod start;
 pub mod strategies;
+pub mod throttle;
 pub mod watch;
 
 use std::sync::Arc;

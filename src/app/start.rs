@@ -59,6 +59,7 @@ pub fn git_options(config: &Config) -> GitOptions {
         key_files: config.git.key_files.clone(),
         agent: config.git.use_agent.then(agent).flatten(),
         known_hosts: config.known_hosts(),
+        local_directories: config.git.local_directories.clone(),
         https_credentials: config.git.https_credentials.clone(),
         https_certificates: config.git.https_certificates.clone(),
         ..GitOptions::default()

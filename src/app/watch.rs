@@ -151,7 +151,7 @@ async fn acts(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     if watched.deployment.state.is_final() {
         return afterwards(app, actor, watched).await;
     }
-    let mut acts = meanwhile(app, actor, watched);
+    let mut acts = meanwhile(app, actor, watched).await?;
     if watched.deployment.state == DeploymentState::Queued {
         acts.turn = activity::turn(app, actor, watched.deployment.id).await?;
     }
@@ -159,7 +159,7 @@ async fn acts(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
 }
 
 /// The acts on a deployment that waits or runs. Asks only the policy in memory.
-fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
+async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     use DeploymentState::{Awaiting, Paused, Running};
     let deployment = &watched.deployment;
     let resource = resource_of(watched);
@@ -183,11 +183,11 @@ fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Acts {
             .collect();
     }
     if deployment.state == Awaiting && may(Action::Approve) {
-        acts.approve_obstacle = approval_obstacle(deployment, actor, watched.at);
+        acts.approve_obstacle = approval_obstacle(&app.store, deployment, actor, watched.at).await?;
         acts.approve = acts.approve_obstacle.is_none();
         acts.reject = true;
     }
-    acts
+    Ok(acts)
 }
 
 /// The acts on an ended deployment.

@@ -1,7 +1,6 @@
 //! Opens the data directory and the store for a command.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::outcome::CommandFailure;
@@ -9,23 +8,33 @@ use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
+use crate::private;
 use crate::store::{Store, StoreOptions};
 
-/// For our user only: mirrors hold sources, the database holds password hashes.
-const PRIVATE: u32 = 0o700;
-
-/// Creates `dir`, private to us, unless it exists. Its parent must exist.
+/// Creates `dir` unless it exists, and closes it to other accounts: mirrors hold sources, the database
+/// holds password hashes. Its parent must exist.
 pub(super) fn make_private(dir: &Path) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new().mode(PRIVATE).create(dir).map_err(|cause| {
+    private::make_directory(dir).map_err(|cause| {
         let sentence = format!(
             "The directory {} cannot be made: {cause}. Make it and give it to the user the deployer runs as.",
             dir.display()
         );
         Error::unavailable(sentence).because(cause)
-    })
+    })?;
+    let was = private::close_to_others(dir).map_err(|cause| {
+        let sentence = format!(
+            "Other accounts can enter the directory {}, and this cannot be changed: {cause}. Give it to the user the deployer runs as, with mode 0700.",
+            dir.display()
+        );
+        Error::unavailable(sentence).because(cause)
+    })?;
+    if let Some(mode) = was {
+        tracing::warn!(
+            "The directory {} had mode {mode:04o}, so other accounts could enter it. It has 0700 now.",
+            dir.display()
+        );
+    }
+    Ok(())
 }
 
 /// Opens the store as it is.

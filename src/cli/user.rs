@@ -148,7 +148,7 @@ impl PasswordArgs {
             } => from_stdin()?,
             _ => asked()?,
         };
-        accounts::check_password(&password)?;
+        accounts::check_password(&password, &[])?;
         Ok(password)
     }
 
@@ -179,7 +179,7 @@ fn asked() -> Result<String> {
             .map_err(|cause| Error::invalid("No password could be read from the terminal.").because(cause))
     };
     let password = ask("Password: ")?;
-    accounts::check_password(&password)?;
+    accounts::check_password(&password, &[])?;
     if ask("The same again: ")? != password {
         return Err(Error::invalid("The two passwords differ. Nothing was changed."));
     }

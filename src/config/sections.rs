@@ -69,6 +69,8 @@ sections! {
         use_agent: bool = false, any;
         /// Files in OpenSSH's `known_hosts` form; none: see [`super::Config::known_hosts`].
         known_hosts: Vec<PathBuf> = Vec::new(), all_absolute;
+        /// Directories below which a project may name a repository by `file://`.
+        local_directories: Vec<PathBuf> = Vec::new(), all_absolute;
         /// A file of lines `https://user:token@host`, for private repositories over https.
         https_credentials: Option<PathBuf> = None, absolute_if_set;
         /// Certificates (PEM) that are trusted over https besides those this host trusts.

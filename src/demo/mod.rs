@@ -245,6 +245,7 @@ fn config(home: &Home, bound: SocketAddr) -> Config {
     config.http.bind = bound;
     config.ssh.key_files = vec![home.join("id_ed25519")];
     config.access.policies = Some(home.join("policies"));
+    config.git.local_directories = vec![home.path().to_owned()];
     config
 }
 

@@ -223,6 +223,11 @@ impl fmt::Display for Statuses {
 }
 
 impl HealthCheck {
+    /// Whether it runs a command on the deployer's host.
+    pub fn runs_on_deployer(&self) -> bool {
+        matches!(self.probe, Probe::Command(_)) && self.from == AskedFrom::Deployer
+    }
+
     /// Whether it can be carried out.
     ///
     /// # Errors

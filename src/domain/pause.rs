@@ -98,6 +98,9 @@ pub struct Approval {
     /// The groups of whoever approved it; unknown in approvals of earlier versions.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
+    /// When the requester last gave the approver a password, if ever: auditors want to know.
+    #[serde(default)]
+    pub password_given_at: Option<Instant>,
     /// The environment's settings at the request; see
     /// [`Environment::terms`](super::Environment::terms).
     #[serde(default)]

@@ -19,9 +19,28 @@ pub struct User {
     pub disabled: bool,
     pub created_at: Instant,
     pub last_login_at: Option<Instant>,
+    /// The last password that somebody else gave it. Stays known after the account chose its own.
+    pub given_password: Option<GivenPassword>,
+}
+
+/// A password that an account did not choose itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenPassword {
+    /// Who set it.
+    pub by: String,
+    pub at: Instant,
+    /// Whether the account has to choose its own before it may do anything else.
+    pub must_change: bool,
 }
 
 impl User {
+    /// Whether it has to choose a password of its own first.
+    pub fn must_change_password(&self) -> bool {
+        self.given_password
+            .as_ref()
+            .is_some_and(|given| given.must_change)
+    }
+
     /// The display name, or the name where there is none.
     pub fn title(&self) -> &str {
         if self.display_name.is_empty() {

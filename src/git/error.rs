@@ -39,6 +39,15 @@ pub enum Error {
     /// TLS failed, or the connection broke off.
     #[error(transparent)]
     Https(#[from] http::Error),
+    /// The path is not below a directory that projects may name.
+    #[error(
+        "{} is on the deployer's host and below none of its git.local_directories. Use an ssh:// or https:// address, or have an administrator of the host add the directory.",
+        path.display()
+    )]
+    LocalAddress {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// There is no repository on this host at that path.
     #[error("There is no Git repository at {}.", path.display())]
     NoRepository {
@@ -150,7 +159,7 @@ impl From<Error> for domain::Error {
         use Error as E;
         let kind = match &error {
             E::NoBranch(_) | E::NotFound(_) => ErrorKind::NotFound,
-            E::Ambiguous(_) | E::Invalid(_) => ErrorKind::Invalid,
+            E::Ambiguous(_) | E::Invalid(_) | E::LocalAddress { .. } => ErrorKind::Invalid,
             E::Cancelled | E::NotFetched | E::Empty | E::Vanished(_) => ErrorKind::Conflict,
             E::Submodule(_) | E::BadEntry { .. } | E::TooLarge { .. } => ErrorKind::Conflict,
             E::TooMuchToCompare | E::TooManyRefs { .. } => ErrorKind::Conflict,

@@ -65,9 +65,10 @@ impl RemoteLink {
     ///
     /// # Errors
     /// Whatever stands in the way, each with its sentence: [`Error::Unreachable`],
-    /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::NoRepository`]. What stands in the way
+    /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::LocalAddress`], [`Error::NoRepository`]. What stands in the way
     /// over HTTPS is only met when libgit2 asks, see [`RemoteLink::trouble`].
     pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
+        remote.demand_below(&options.local_directories)?;
         match &remote.location {
             Location::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
             Location::File { path } => match special(path) {

@@ -78,6 +78,11 @@ impl Mirrors {
         }
     }
 
+    /// Refuses an address on this host below no directory that projects may name.
+    pub fn may_name(&self, url: &RemoteUrl) -> Result<()> {
+        url.demand_below(&self.options.local_directories)
+    }
+
     /// The mirror of `project` at `url`; nothing is read or fetched yet. A project whose address
     /// changes gets a new mirror, as its history may be another one.
     pub fn mirror(&self, project: ProjectId, url: &RemoteUrl) -> Mirror {

@@ -76,6 +76,8 @@ pub struct GitOptions {
     pub agent: Option<PathBuf>,
     /// Files in OpenSSH's `known_hosts` form; a host that none of them knows is refused.
     pub known_hosts: Vec<PathBuf>,
+    /// Directories of this host below which `file://` addresses may lie.
+    pub local_directories: Vec<PathBuf>,
     /// A file of lines `https://user:token@host`, as `git credential-store` keeps them, for private
     /// repositories over HTTPS.
     pub https_credentials: Option<PathBuf>,
@@ -92,6 +94,7 @@ impl Default for GitOptions {
             key_files: Vec::new(),
             agent: None,
             known_hosts: Vec::new(),
+            local_directories: Vec::new(),
             https_credentials: None,
             https_certificates: None,
             whole_file_limit: WHOLE_FILE_LIMIT,

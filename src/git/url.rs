@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
+use super::error::Error;
+
 /// The longest address in bytes; what a column of the store and a line of a page can hold.
 const URL_LIMIT: usize = 1024;
 const SSH_PORT: u16 = 22;
@@ -51,6 +53,25 @@ impl RemoteUrl {
             Location::Ssh { host, .. } | Location::Https { host, .. } => Some(host),
             Location::File { .. } => None,
         }
+    }
+}
+
+impl RemoteUrl {
+    /// Refuses a path on this host that is not below one of `directories`, also by way of links.
+    pub(super) fn demand_below(&self, directories: &[PathBuf]) -> Result<(), Error> {
+        let Location::File { path } = &self.location else {
+            return Ok(());
+        };
+        // What does not exist cannot be read; it is reported as missing where it may be named.
+        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let is_below = |directory: &PathBuf| {
+            let directory = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+            real.starts_with(directory)
+        };
+        if directories.iter().any(is_below) {
+            return Ok(());
+        }
+        Err(Error::LocalAddress { path: path.clone() })
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::columns;
 use crate::domain::{self, DatabaseUrl, Error, Result};
+use crate::private;
 
 /// How long a statement waits while another process (an administrative command, a backup) holds the
 /// SQLite file. Our own writers take turns before that.
@@ -89,6 +90,35 @@ impl DatabaseLocation {
             file.display(),
             directory.display()
         )))
+    }
+
+    /// Creates the SQLite file if need be, and takes the rights of other accounts on it away: it holds
+    /// password hashes and secret variables. SQLite gives its log the mode of the file.
+    pub fn keep_private(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        private::make_file(file).map_err(|cause| {
+            let sentence = format!(
+                "The database file {} cannot be made: {cause}. Give its directory to the account the deployer runs as.",
+                file.display()
+            );
+            Error::unavailable(sentence).because(cause)
+        })?;
+        for part in [file.clone(), log_of(file), beside(file, "-shm")] {
+            let was = private::close_to_others(&part).map_err(|cause| {
+                let sentence = format!(
+                    "Other accounts can read the database file {}, and this cannot be changed: {cause}. Give it to the account the deployer runs as, with mode 0600.",
+                    part.display()
+                );
+                Error::unavailable(sentence).because(cause)
+            })?;
+            if let Some(mode) = was {
+                tracing::warn!(
+                    "{} had mode {mode:04o}, so other accounts could read it. It has 0600 now.",
+                    part.display()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Whether the SQLite file exists. A database server shows on opening what it has.
@@ -230,8 +260,12 @@ async fn is_out_of_its_transaction(connection: &mut SqliteConnection) -> Result<
 
 /// SQLite's write-ahead log of a file.
 fn log_of(file: &Path) -> PathBuf {
+    beside(file, "-wal")
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
-    name.push("-wal");
+    name.push(end);
     name.into()
 }
 

@@ -35,6 +35,7 @@ impl Store {
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
         let place = DatabaseLocation::parse(url)?;
         place.can_be_made()?;
+        place.keep_private()?;
         Self::connect(place, &options, true).await
     }
 

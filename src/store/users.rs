@@ -8,6 +8,7 @@ use super::columns::{checked, instant, key, micros};
 use super::entities::users::{ActiveModel, Column, Entity, Model};
 use super::error::unless_taken;
 use super::{Change, Reader};
+use crate::domain::user::GivenPassword;
 use crate::domain::{Error, Instant, Result, User, UserId};
 
 /// All of them, by name.
@@ -58,10 +59,24 @@ pub async fn update(change: &Change, user: &User) -> Result<()> {
     unless_taken(written, "user", &user.name).map(drop)
 }
 
-/// Replaces the password.
-pub async fn set_password_hash(change: &Change, id: UserId, hash: Option<&str>) -> Result<()> {
+/// Replaces the password by one that the account chose.
+pub async fn set_password_hash(change: &Change, id: UserId, hash: &str) -> Result<()> {
     Entity::update_many()
-        .col_expr(Column::PasswordHash, Expr::value(hash.map(str::to_owned)))
+        .col_expr(Column::PasswordHash, Expr::value(hash))
+        .col_expr(Column::MustChangePassword, Expr::value(false))
+        .filter(Column::Id.eq(id.0))
+        .exec(change.connection())
+        .await?;
+    Ok(())
+}
+
+/// Replaces the password by one that somebody else gave.
+pub async fn give_password(change: &Change, id: UserId, hash: &str, given: &GivenPassword) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash))
+        .col_expr(Column::PasswordGivenBy, Expr::value(given.by.as_str()))
+        .col_expr(Column::PasswordGivenAt, Expr::value(micros(given.at)))
+        .col_expr(Column::MustChangePassword, Expr::value(given.must_change))
         .filter(Column::Id.eq(id.0))
         .exec(change.connection())
         .await?;
@@ -94,6 +109,7 @@ async fn row_by_name(on: &impl Reader, name: &str) -> Result<Model> {
 }
 
 fn to_row(user: &User) -> ActiveModel {
+    let given = user.given_password.as_ref();
     ActiveModel {
         id: Set(user.id.0),
         name: Set(user.name.to_string()),
@@ -104,6 +120,9 @@ fn to_row(user: &User) -> ActiveModel {
         disabled: Set(user.disabled),
         created_at: Set(micros(user.created_at)),
         last_login_at: Set(user.last_login_at.map(micros)),
+        password_given_by: Set(given.map(|given| given.by.clone())),
+        password_given_at: Set(given.map(|given| micros(given.at))),
+        must_change_password: Set(given.map(|given| given.must_change)),
     }
 }
 
@@ -116,5 +135,13 @@ fn from_row(row: Model) -> Result<User> {
         disabled: row.disabled,
         created_at: instant(row.created_at),
         last_login_at: row.last_login_at.map(instant),
+        given_password: match (row.password_given_by, row.password_given_at) {
+            (Some(by), Some(at)) => Some(GivenPassword {
+                by,
+                at: instant(at),
+                must_change: row.must_change_password == Some(true),
+            }),
+            _ => None,
+        },
     })
 }

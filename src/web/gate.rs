@@ -13,9 +13,11 @@ use poem::web::{Compress, CompressionAlgo, CompressionLevel};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument;
 
+use super::frame::go_to;
 use super::site::Site;
 use super::visitor::Visitor;
-use super::{assets, csrf, errors};
+use super::{assets, csrf, errors, urls};
+use crate::domain::{Error, ErrorKind, User};
 
 /// Nothing from other sites, nothing inline. Tabler's style sheet holds a few images as `data:`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -110,11 +112,30 @@ impl<E: Endpoint> Gated<E> {
             let public_origin = self.site.settings.public_origin.as_deref();
             csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
         }
+        if visitor.user().is_some_and(User::must_change_password)
+            && !is_open_before_change(request.uri().path())
+        {
+            return change_password_first(visitor);
+        }
         let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         handled
             .unwrap_or_else(|_| Err(errors::panicked()))
             .map(IntoResponse::into_response)
     }
+}
+
+/// Whether an account that has to choose its own password may go to `path`.
+fn is_open_before_change(path: &str) -> bool {
+    path.starts_with("/static/") || [urls::profile(), urls::logout(), urls::theme()].contains(&path)
+}
+
+/// Leads to the form that changes the password.
+fn change_password_first(visitor: &Visitor) -> poem::Result<Response> {
+    if visitor.wants_fragment() || visitor.wants_json() {
+        let first = "An administrator set your password. Choose your own on your profile page first.";
+        return Err(Error::new(ErrorKind::Forbidden, first).into());
+    }
+    Ok(go_to(urls::profile()))
 }
 
 fn finish_headers(headers: &mut HeaderMap, https: bool, request_id: &str) {

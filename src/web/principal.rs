@@ -5,6 +5,7 @@
 //! are ignored.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use poem::Request;
 use poem::http::{HeaderMap, header};
@@ -56,6 +57,7 @@ impl Principal {
             return Err(unknown_token());
         }
         let address = address(request, &site.settings);
+        hint_at_undeclared_proxy(site, request);
         let known = of_session(site, session, &address, now).await?;
         Ok(known.unwrap_or_else(|| Self::guest(&address)))
     }
@@ -163,11 +165,36 @@ pub fn address(request: &Request, settings: &Settings) -> String {
     client_of(peer, &named, &settings.trusted_proxies).to_string()
 }
 
+/// Says once in the log that a proxy seems to be in front of us which the configuration does not name:
+/// everybody then comes from its address, and shares its limit of login attempts.
+fn hint_at_undeclared_proxy(site: &Site, request: &Request) {
+    if !request.headers().contains_key("x-forwarded-for") {
+        return;
+    }
+    let Some(socket) = request.remote_addr().as_socket_addr() else {
+        return;
+    };
+    let peer = socket.ip().to_canonical();
+    if is_trusted(peer, &site.settings.trusted_proxies) || site.hinted_at_proxy.swap(true, Ordering::Relaxed)
+    {
+        return;
+    }
+    tracing::warn!(
+        %peer,
+        "X-Forwarded-For came from {peer}, which is not among http.trusted_proxies, and is ignored. If that \
+         is your proxy, add its address: until then everybody shares its limit of login attempts."
+    );
+}
+
+fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
+}
+
 /// Walks from the socket outwards for as long as each hop is a proxy we trust.
 fn client_of(peer: IpAddr, named: &[&str], trusted: &[Network]) -> IpAddr {
     let mut client = peer;
     for hop in named.iter().rev() {
-        if !trusted.iter().any(|network| network.contains(client)) {
+        if !is_trusted(client, trusted) {
             break;
         }
         match hop.trim().parse::<IpAddr>() {

@@ -22,6 +22,10 @@ use crate::store::sessions::SessionRows;
 
 /// The session cookie's name; over https browsers hold it to the `__Host-` rules.
 const COOKIE: &str = "deployer_session";
+/// The cookie by which a login knows a browser that logged in before.
+const DEVICE_COOKIE: &str = "deployer_device";
+/// Longer than most holidays.
+const DEVICE_SECONDS: i64 = 180 * 24 * 3600;
 /// Under which key of the session [`SignedIn`] lies.
 const SIGNED_IN: &str = "who";
 /// Under which key of the session messages for the next page lie.
@@ -92,6 +96,17 @@ pub async fn sign_in(session: &Session, known: &LoggedIn, now: Instant) -> Resul
         seen: now,
     };
     session.insert(SIGNED_IN, signed_in).await.map_err(unavailable)
+}
+
+/// The mark that the browser got at an earlier login.
+pub fn device<'a>(settings: &Settings, headers: &'a HeaderMap) -> Option<&'a str> {
+    cookies::read(headers, &settings.cookie_name(DEVICE_COOKIE))
+}
+
+/// Marks the browser as one that logged in.
+pub fn mark_device(settings: &Settings, headers: &mut HeaderMap, known: &LoggedIn) {
+    let name = settings.cookie_name(DEVICE_COOKIE);
+    cookies::set(headers, settings, &name, &known.device, DEVICE_SECONDS);
 }
 
 /// Forgets the session, here and in the browser.

@@ -1,5 +1,7 @@
 //! What all requests share.
 
+use std::sync::atomic::AtomicBool;
+
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::settings::Settings;
@@ -18,7 +20,9 @@ pub struct Site {
     pub app: App,
     pub settings: Settings,
     pub(super) sessions: SessionRows,
-    pub(super) logins: Logins,
+    pub logins: Logins,
+    /// Whether the log has said that a proxy seems to be missing in the configuration.
+    pub(super) hinted_at_proxy: AtomicBool,
     questions: Semaphore,
 }
 
@@ -28,6 +32,7 @@ impl Site {
             settings: Settings::of(app.config()),
             sessions: app.sessions(),
             logins: Logins::default(),
+            hinted_at_proxy: AtomicBool::new(false),
             questions: Semaphore::new(QUESTIONS),
             app,
         }

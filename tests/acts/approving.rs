@@ -262,3 +262,49 @@ async fn exactly_what_was_approved_is_deployed() {
     );
     assert_eq!(world.read(1, "dev/shop/a"), "1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requester_cannot_approve_with_a_password_that_they_gave_away() {
+    let mut world = still(approved()).await;
+    for name in ["admin", "rita"] {
+        world.account(name).await;
+    }
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "admin", wanted(&first)).await.unwrap().id();
+    world.clock.move_to(noon() + TimeDelta::minutes(1));
+    let everything = deployer::domain::Resource::Everything;
+    let permit = world
+        .app
+        .permit(
+            &person("admin"),
+            deployer::domain::Action::Administer,
+            &everything,
+        )
+        .await
+        .unwrap();
+    let given = deployer::app::admin::users::set_password(&world.app, &permit, "rita", None).await;
+    given.unwrap();
+
+    let refused = deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.message(),
+        "Deployment 1 needs a second person: its requester admin set the password of rita on 2026-11-22 12:01 UTC. Somebody else has to approve it."
+    );
+    let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
+    assert!(!acts.approve && acts.approve_obstacle.is_some());
+    let page = deployer::store::audit::list(&world.store, &Default::default(), Default::default(), 2).await;
+    let event = page.unwrap().items.remove(1).event;
+    assert_eq!(
+        (event.action.as_str(), &event.detail["awaiting"]),
+        ("user.password_set", &serde_json::json!([1]))
+    );
+
+    // What somebody else requested they may approve.
+    let second = commit(&mut world, "2").await;
+    let id = ask(&world, "dora", wanted(&second)).await.unwrap().id();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+}

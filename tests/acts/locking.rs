@@ -50,7 +50,6 @@ async fn a_lock_blocks_deployments_until_it_is_removed() {
         [
             "dora lock.refused refused",
             "admin lock.created allowed",
-            "dora lock.refused refused",
             "admin lock.lifted allowed",
             "dora deployment.requested allowed",
         ]

@@ -28,8 +28,10 @@ async fn a_reader_is_refused_and_the_refusal_is_audited() {
         "/admin/policy",
         "/audit",
     ];
+    // Whoever may not view a project does not learn that it exists.
+    let refused = |path: &str| if path.contains("/shop") { 404 } else { 403 };
     for path in paths {
-        assert_eq!(site.get(path).await.status(), 403, "{path}");
+        assert_eq!(site.get(path).await.status(), refused(path), "{path}");
     }
     let posts = [
         "/admin/new/project",
@@ -51,7 +53,11 @@ async fn a_reader_is_refused_and_the_refusal_is_audited() {
         ("active", "no"),
     ];
     for path in posts {
-        assert_eq!(send(&site, "/profile", path, &fields).await.0, 403, "{path}");
+        assert_eq!(
+            send(&site, "/profile", path, &fields).await.0,
+            refused(path),
+            "{path}"
+        );
     }
     let refused = HistoryFilter {
         actor: Some("mallory".into()),
@@ -61,11 +67,21 @@ async fn a_reader_is_refused_and_the_refusal_is_audited() {
     let told = audit::list(&site.store, &refused, Page::Newest, 100)
         .await
         .unwrap();
-    assert_eq!(told.items.len(), paths.len() + posts.len());
-    assert!(
-        told.items
-            .iter()
-            .any(|one| one.event.action == "configure.refused")
+    // Once for each thing that was refused; what was refused again is counted.
+    let mut events: Vec<String> = told
+        .items
+        .iter()
+        .map(|one| format!("{} {}", one.event.action, one.event.resource))
+        .collect();
+    events.sort_unstable();
+    assert_eq!(
+        events,
+        [
+            "administer.refused everything",
+            "audit.refused everything",
+            "configure.refused everything",
+            "configure.refused shop",
+        ]
     );
     assert!(users::by_name(&site.store, "x").await.is_err());
 }
@@ -184,4 +200,45 @@ async fn the_policy_page_shows_the_active_lines_and_windows() {
     ] {
         assert!(shown.contains(told), "{told}: {shown}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_from_an_administrator_is_changed_at_the_first_login() {
+    let (_world, mut site) = site().await;
+    let fields = [("name", "nina"), ("password", "three plain words")];
+    let new = "/admin/new/user";
+    assert_eq!(send(&site, new, new, &fields).await.0, 303);
+    site.browser = crate::web::support::browser();
+    site.log_in("nina", "three plain words").await;
+    for path in ["/", "/history", "/activity"] {
+        let sent_on = site.get(path).await;
+        assert_eq!(
+            crate::web::support::header(&sent_on, "location"),
+            "/profile",
+            "{path}"
+        );
+    }
+    let profile = page(&site, "/profile").await;
+    assert!(
+        profile.contains("An administrator set your password."),
+        "{profile}"
+    );
+
+    let change = |to: &'static str| [("old", "three plain words"), ("password", to), ("again", to)];
+    for (refused, why) in [
+        ("three plain words", "Choose another one"),
+        ("nina-nina-nina", "first that anybody"),
+    ] {
+        let answer = site.post("/profile", &change(refused)).await;
+        assert_eq!(answer.status(), 422);
+        let said = answer.text().await.unwrap();
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(
+        site.post("/profile", &change("four words of mine"))
+            .await
+            .status(),
+        303
+    );
+    assert_eq!(site.get("/").await.status(), 200);
 }

@@ -41,7 +41,7 @@ async fn rename(site: &TestSite, from: &str, to: &str) -> (u16, String) {
 async fn rename_project(world: &World, site: &TestSite, to: &str) -> (u16, String) {
     let shop = deployer::store::projects::by_name(&world.store, "shop").await;
     let url = shop.unwrap().git_url;
-    let form = [("name", to), ("git_url", url.as_str()), ("method", "in_place")];
+    let form = [("name", to), ("git_url", url.as_str()), ("method", "symlink")];
     let page = "/admin/projects/shop";
     let (status, _, said) = send(site, page, page, &form).await;
     (status, said)
@@ -106,4 +106,30 @@ async fn a_lock_keeps_the_name_and_the_place() {
     }
     locks::lift(&world.app, &admin, lock).await.unwrap();
     assert_eq!(rename(&site, "dev", "stage").await.0, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_configures_a_project_reaches_nothing_else_of_the_deployers_host() {
+    let (world, site) = site("dev").await;
+    let page = "/admin/projects/shop/environments/dev";
+    let mut form = super::environment("deploy", "1");
+    form.retain(|(name, _)| *name != "name" && *name != "target_path");
+    form.extend([("name", "dev"), ("target_path", "~/live")]);
+    form.extend([
+        ("health_kind", "command"),
+        ("health_command", "cat /etc/passwd"),
+        ("health_interval", "1"),
+        ("health_attempts", "1"),
+        ("health_limit", "1"),
+        ("health_successes", "1"),
+    ]);
+    let from = |place| [form.clone(), vec![("health_from", place)]].concat();
+    assert_eq!(send(&site, page, page, &from("deployer")).await.0, 403);
+    let (status, _, said) = send(&site, page, page, &from("server")).await;
+    assert_eq!(status, 303, "{said}");
+    // The tests' own directories are named; what the process may not name is tried in `git::fetches`.
+    let shop = deployer::store::projects::by_name(&world.store, "shop")
+        .await
+        .unwrap();
+    assert!(shop.git_url.starts_with("file://"), "{}", shop.git_url);
 }

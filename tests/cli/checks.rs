@@ -40,9 +40,12 @@ fn policy_files_are_checked_line_by_line() {
 
 #[test]
 fn a_repository_is_asked_for_its_branches() {
-    let here = Installation::new();
     let mut origin = Origin::new();
     let url = origin.url();
+    Installation::new()
+        .run(&format!("git-check {url}"))
+        .badly("below none of its git.local_directories");
+    let here = Installation::with("[git]\nlocal_directories = ['/']");
     here.run(&format!("git-check {url}"))
         .badly("has no branch: push one first.");
     origin.write("index.html", "hello");

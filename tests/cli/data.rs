@@ -184,3 +184,36 @@ async fn a_server_opens_as_many_files_as_the_system_allows() {
         .end(Signal::SIGTERM)
         .with(0, "listening on", "fewer connections");
 }
+
+#[test]
+fn data_is_closed_to_other_accounts_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let here = Installation::new();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let wide = |words: &str| {
+        let command = here.command(words);
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-c", "umask 000; exec \"$0\" \"$@\""])
+            .arg(command.get_program());
+        shell.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        run(&mut shell)
+    };
+    wide("user add alice --generate").well("User “alice” was added.");
+    assert_eq!((mode(&here.data()), mode(&here.database())), (0o700, 0o600));
+
+    // What an earlier version left open is closed.
+    set(&here.data(), 0o755);
+    set(&here.database(), 0o644);
+    wide("user passwd alice --generate").well("User “alice” has a new password.");
+    assert_eq!((mode(&here.data()), mode(&here.database())), (0o700, 0o600));
+}

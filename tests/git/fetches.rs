@@ -1,9 +1,11 @@
 //! Fetching: over files and SSH, what changes, who is refused, what stops.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use deployer::git::{Error, GitOptions, Mirror, check_url, probe};
+use deployer::domain::ProjectId;
+use deployer::git::{Error, GitOptions, Mirror, Mirrors, check_url, probe};
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Origin, Sshd, fetch};
@@ -273,4 +275,33 @@ async fn a_silent_host_costs_only_its_time_limit() {
         });
         assert!(matches!(mirror.fetch(&cancel).await, Err(Error::Cancelled)));
     }
+}
+
+#[tokio::test]
+async fn a_repository_of_this_host_has_to_lie_below_a_named_directory() {
+    let mut origin = Origin::new();
+    origin.commit("one");
+    let dir = origin.dir.path();
+    let below = |directory: &Path| GitOptions {
+        local_directories: vec![directory.to_owned()],
+        ..GitOptions::default()
+    };
+    let named = dir.join("named");
+    std::fs::create_dir(&named).unwrap();
+    std::os::unix::fs::symlink(origin.path(), named.join("link")).unwrap();
+    let url = check_url(&origin.url()).unwrap();
+    let link = check_url(&format!("file://{}", named.join("link").display())).unwrap();
+
+    for (url, options) in [
+        (&url, GitOptions::default()),
+        (&url, below(&named)),
+        (&link, below(&named)),
+    ] {
+        let refused = probe(url, &options).await.unwrap_err();
+        assert!(matches!(refused, Error::LocalAddress { .. }), "{refused}");
+    }
+    assert_eq!(probe(&url, &below(dir)).await.unwrap().len(), 1);
+    let mirrors = Mirrors::new(dir.join("strict"), GitOptions::default());
+    let refused = fetch(&mirrors.mirror(ProjectId(1), &url)).await.unwrap_err();
+    assert!(matches!(refused, Error::LocalAddress { .. }), "{refused}");
 }

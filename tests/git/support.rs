@@ -95,6 +95,10 @@ impl Origin {
     }
 
     pub fn mirror_of(&self, url: &str, options: GitOptions) -> Mirror {
+        let options = GitOptions {
+            local_directories: anywhere().local_directories,
+            ..options
+        };
         let mirrors = Mirrors::new(self.dir.path().join("mirrors"), options);
         mirrors.mirror(ProjectId(7), &check_url(url).unwrap())
     }
@@ -123,6 +127,14 @@ impl Origin {
             .status();
         assert!(unpacked.unwrap().success());
         into
+    }
+}
+
+/// Repositories may be anywhere on this host.
+pub fn anywhere() -> GitOptions {
+    GitOptions {
+        local_directories: vec!["/".into()],
+        ..GitOptions::default()
     }
 }
 

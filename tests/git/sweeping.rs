@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use deployer::app::cleaner;
 use deployer::domain::ProjectId;
-use deployer::git::{GitOptions, KeptMirror, Mirrors, RemoteUrl, check_url};
+use deployer::git::{KeptMirror, Mirrors, RemoteUrl, check_url};
 
-use super::support::{Origin, fetch};
+use super::support::{Origin, anywhere, fetch};
 use crate::support::world::World;
 
 /// When the mirrors of these tests were fetched last.
@@ -46,7 +46,7 @@ impl Place {
         let (dir, alias) = (origin.dir.path().join("mirrors"), origin.dir.path().join("alias"));
         std::os::unix::fs::symlink(origin.path(), &alias).unwrap();
         Self {
-            mirrors: Mirrors::new(dir.clone(), GitOptions::default()),
+            mirrors: Mirrors::new(dir.clone(), anywhere()),
             url: check_url(&origin.url()).unwrap(),
             alias: check_url(&format!("file://{}", alias.display())).unwrap(),
             origin,

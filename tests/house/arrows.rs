@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("terminal", &[]),
+    ("private", &[]),
     ("process", &["domain"]),
     ("http", &["domain"]),
     ("handshake", &[]),
@@ -19,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A health check asks by HTTP, by TCP or by a command, from here or through a server's sshd.
     ("health", &["domain", "clock", "process", "http", "ssh"]),
     // A change is made from a permit, and only `access` makes those.
-    ("store", &["domain", "clock", "access"]),
+    ("store", &["domain", "clock", "access", "private"]),
     ("access", &["domain", "clock"]),
     (
         "engine",
@@ -57,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "git",
+            "private",
             "ssh",
             "store",
             "telemetry",

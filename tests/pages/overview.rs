@@ -66,10 +66,10 @@ async fn a_user_who_may_see_nothing_reads_so_and_an_admin_reads_what_to_do() {
         page.contains("No projects yet") && !page.contains("shop"),
         "{page}"
     );
-    assert_eq!(pages.get("/projects/shop").await.0, 403);
-    assert_eq!(pages.get("/projects/shop/dev").await.0, 403);
-    assert_eq!(pages.get("/projects/shop/diff").await.0, 403);
-    assert_eq!(pages.get("/projects/shop/dev/servers/web1").await.0, 403);
+    assert_eq!(pages.get("/projects/shop").await.0, 404);
+    assert_eq!(pages.get("/projects/shop/dev").await.0, 404);
+    assert_eq!(pages.get("/projects/shop/diff").await.0, 404);
+    assert_eq!(pages.get("/projects/shop/dev/servers/web1").await.0, 404);
 
     let pages = Pages::start(&["dev"], "admin").await;
     let tx = crate::support::store::change(&pages.world.store).await;

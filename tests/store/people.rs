@@ -20,6 +20,7 @@ fn alice() -> User {
         disabled: false,
         created_at: noon(),
         last_login_at: None,
+        given_password: None,
     }
 }
 

@@ -12,7 +12,7 @@ use deployer::domain::{
     Cluster, Environment, EnvironmentOptions, OnFailure, Project, ProjectId, Server, Strategy, SyncMethod,
 };
 use deployer::engine::{self, Engine, LogLimits, Settings};
-use deployer::git::{GitOptions, Mirrors};
+use deployer::git::Mirrors;
 use deployer::ssh::Connections;
 use deployer::store::{Store, StoreOptions, clusters, environments, projects, servers};
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::databases::{Database, TestDatabase};
 use super::sshd::{Sshd, keygen};
 use super::world::{World, access, bring_in, change};
-use crate::git::support::Origin;
+use crate::git::support::{Origin, anywhere};
 
 /// What a test wants; [`World::project`] begins one.
 pub struct Setup {
@@ -258,7 +258,7 @@ impl Setup {
             None => Access::builtin(),
             Some(policy) => access(dir, policy),
         });
-        let mirrors = Mirrors::new(dir.join("mirrors"), GitOptions::default());
+        let mirrors = Mirrors::new(dir.join("mirrors"), anywhere());
         let ssh = Connections::new(deployer::ssh::Options {
             key_files: vec![key.to_owned()],
             keepalive: self.keepalive,

@@ -93,6 +93,7 @@ impl World {
             disabled: false,
             created_at: self.clock.now(),
             last_login_at: None,
+            given_password: None,
         };
         let tx = change(&self.store).await;
         users::insert(&tx, &user, None).await.unwrap();

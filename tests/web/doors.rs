@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use deployer::access::Access;
-use deployer::app::logins::Logins;
+use deployer::app::logins::{LoginTry, Logins};
 use deployer::app::start;
+use deployer::app::throttle::LoginLimits;
 use deployer::clock::Clock;
 use deployer::config::Config;
 use deployer::domain::{ErrorKind, Outcome};
@@ -17,7 +18,7 @@ use reqwest::Response;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 
-use super::support::{Options, PASSWORD, TestSite, browser, cookies, header};
+use super::support::{Options, PASSWORD, TestSite, browser, cookies, header, impatient};
 use crate::history::support::project;
 use crate::support::store::{TestStore, after, noon};
 
@@ -27,7 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
     let store = TestStore::new().await;
-    let logins = Logins::default();
+    let logins = Logins::new(LoginLimits {
+        waiting: 0,
+        ..LoginLimits::default()
+    });
     let app = super::support::app(
         &store,
         store.database.directory.path(),
@@ -35,7 +39,13 @@ async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
         deployer::access::Access::builtin(),
     );
     let attempt = async |name: &str, address: &str| {
-        let tried = logins.attempt(&app, name, "guess", address, noon()).await;
+        let login = LoginTry {
+            name,
+            password: "guess",
+            address,
+            device: None,
+        };
+        let tried = logins.attempt(&app, login, noon()).await;
         tried.unwrap_err().kind()
     };
     let names: Vec<String> = (0..60).map(|number| format!("user{number}")).collect();
@@ -56,7 +66,7 @@ async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
 
 #[tokio::test]
 async fn guesses_at_the_current_password_are_audited_and_slowed_down() {
-    let site = TestSite::start().await;
+    let site = TestSite::start_with(impatient()).await;
     site.add_user("alice").await;
     site.log_in("alice", PASSWORD).await;
     let change = async |old: &str| {
@@ -150,8 +160,13 @@ async fn what_the_policy_allows_everybody_needs_no_login() {
     for path in ["/history", "/projects/shop", "/projects/shop/beta"] {
         assert_eq!(site.get(path).await.status(), 200, "{path}");
     }
-    for path in ["/projects/vault", "/projects/vault/beta", "/audit", "/admin"] {
-        assert_eq!(site.get(path).await.status(), 403, "{path}");
+    for (path, status) in [
+        ("/projects/vault", 404),
+        ("/projects/vault/beta", 404),
+        ("/audit", 403),
+        ("/admin", 403),
+    ] {
+        assert_eq!(site.get(path).await.status(), status, "{path}");
     }
     let page = site.get("/").await.text().await.unwrap();
     assert!(

@@ -1,8 +1,11 @@
 //! Coming in, staying in, going out.
 
-use deployer::app::accounts;
+use std::time::{Duration, Instant};
 
-use super::support::{Options, PASSWORD, TestSite, browser, cookies, header, operator};
+use deployer::app::accounts;
+use deployer::app::throttle::LoginLimits;
+
+use super::support::{Options, PASSWORD, TestSite, browser, cookies, header, impatient, operator};
 
 fn session_cookie(lines: &[String]) -> Option<&String> {
     lines.iter().find(|line| line.contains("deployer_session="))
@@ -115,7 +118,7 @@ async fn a_wrong_name_and_a_wrong_password_read_the_same() {
 
 #[tokio::test]
 async fn guessing_is_slowed_down_even_with_the_right_password() {
-    let site = TestSite::start().await;
+    let site = TestSite::start_with(impatient()).await;
     site.add_user("alice").await;
     for _ in 0..10 {
         assert_eq!(site.log_in("alice", "guess").await.status(), 422);
@@ -128,6 +131,58 @@ async fn guessing_is_slowed_down_even_with_the_right_password() {
     let audited = site.audited().await;
     let throttled = audited.iter().filter(|line| line.starts_with("login.throttled"));
     assert_eq!(throttled.count(), 1, "{audited:?}");
+}
+
+#[tokio::test]
+async fn a_browser_that_logged_in_before_is_let_through_until_the_password_changes() {
+    let mut site = TestSite::start_with(impatient()).await;
+    site.add_user("alice").await;
+    let set = cookies(&site.log_in("alice", PASSWORD).await);
+    let mark = set
+        .iter()
+        .find(|line| line.starts_with("deployer_device="))
+        .unwrap();
+    assert!(
+        mark.contains("HttpOnly") && mark.contains("SameSite=Lax"),
+        "{mark}"
+    );
+    site.post_at("/profile", "/logout").await;
+    let known = std::mem::replace(&mut site.browser, browser());
+    for number in 0..50 {
+        site.log_in(&format!("user{number}"), "guess").await;
+    }
+    assert_eq!(site.log_in("alice", PASSWORD).await.status(), 429);
+    let stranger = std::mem::replace(&mut site.browser, known);
+    assert_eq!(site.log_in("alice", PASSWORD).await.status(), 303);
+
+    site.post_at("/profile", "/logout").await;
+    let new = "set by somebody else".to_owned();
+    accounts::set_password(&site.store, &operator(), "alice", new.clone())
+        .await
+        .unwrap();
+    assert_eq!(site.log_in("alice", &new).await.status(), 429);
+    drop(stranger);
+}
+
+#[tokio::test]
+async fn who_is_over_the_limit_waits_and_is_let_in() {
+    let mut limits = LoginLimits::default();
+    limits.pair.pause = Duration::from_millis(500);
+    let site = TestSite::start_with(Options {
+        logins: Some(limits),
+        ..Options::default()
+    })
+    .await;
+    site.add_user("alice").await;
+    let begun = Instant::now();
+    for _ in 0..12 {
+        assert_eq!(site.log_in("alice", "guess").await.status(), 422);
+    }
+    assert_eq!(site.log_in("alice", PASSWORD).await.status(), 303);
+    assert!(
+        begun.elapsed() >= Duration::from_secs(1),
+        "nobody was slowed down"
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use deployer::access::{Access, Permit};
 use deployer::app::accounts::{self, NewUser};
+use deployer::app::logins::Logins;
+use deployer::app::throttle::LoginLimits;
 use deployer::app::{App, start};
 use deployer::clock::Clock;
 use deployer::config::Config;
@@ -50,8 +52,21 @@ pub struct Options {
     pub judge_every: Option<Duration>,
     /// Limits of connections, where a test cannot open thousands or wait a minute.
     pub connections: Option<Limits>,
+    /// Limits of logins, where a test cannot wait.
+    pub logins: Option<LoginLimits>,
     /// Where the database is, when it is not an SQLite file of the site's own.
     pub database: Option<String>,
+}
+
+/// Logins of which none may wait: what is over a limit is turned away.
+pub fn impatient() -> Options {
+    Options {
+        logins: Some(LoginLimits {
+            waiting: 0,
+            ..LoginLimits::default()
+        }),
+        ..Options::default()
+    }
 }
 
 /// A browser with an empty cookie jar.
@@ -100,6 +115,9 @@ impl TestSite {
         let mut site = Site::new(app.clone());
         site.settings.check_viewers_every = options.judge_every.unwrap_or(site.settings.check_viewers_every);
         site.settings.connections = options.connections.unwrap_or(site.settings.connections);
+        if let Some(limits) = options.logins {
+            site.logins = Logins::new(limits);
+        }
         tokio::spawn(web::serve(Arc::new(site), listener, async {
             let _ = stopped.await;
         }));

@@ -12,8 +12,8 @@ use super::{demand_other_name, demand_project, renames};
 use crate::access::Permit;
 use crate::app::{App, strategies};
 use crate::domain::{
-    BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, Event, EventKind,
-    HealthCheck, Name, OnFailure, Project, ProjectId, Result, RolloutOptions, Strategy, TargetPath,
+    Action, BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, Event, EventKind,
+    HealthCheck, Name, OnFailure, Project, ProjectId, Resource, Result, RolloutOptions, Strategy, TargetPath,
 };
 use crate::store::{environments, projects};
 use crate::sync::Ground;
@@ -139,7 +139,31 @@ pub async fn by_name(app: &App, permit: &Permit, project: &Project, name: &str) 
     environments::by_name(&app.store, project.id, name).await
 }
 
+/// Refuses a health check that is new in `after` and runs a command on the deployer's host, except to
+/// whoever administers everything: such a command can do what the deployer can.
+async fn allow_command(
+    app: &App,
+    permit: &Permit,
+    before: Option<&HealthCheck>,
+    after: Option<&HealthCheck>,
+) -> Result<()> {
+    let Some(check) = after.filter(|check| check.runs_on_deployer()) else {
+        return Ok(());
+    };
+    if before == Some(check) {
+        return Ok(());
+    }
+    let all = Resource::Everything;
+    app.permit(permit.actor(), Action::Administer, &all)
+        .await
+        .map(drop)
+}
+
 /// Adds an environment to a project.
+///
+/// # Errors
+/// A complaint about a field; forbidden for a command on the deployer's host without the right to
+/// administer everything.
 pub async fn add(
     app: &App,
     permit: &Permit,
@@ -147,6 +171,7 @@ pub async fn add(
     spec: EnvironmentSpec,
 ) -> Result<Environment> {
     let environment = spec.new_in(project)?;
+    allow_command(app, permit, None, environment.options.health.as_ref()).await?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
@@ -175,6 +200,7 @@ pub async fn edit(
     let known = environments::by_id(&app.store, id).await?;
     let project = projects::by_id(&app.store, known.project_id).await?;
     renames::allow_environment(app, permit, &project, &known, &spec.name).await?;
+    allow_command(app, permit, known.options.health.as_ref(), spec.health.as_ref()).await?;
     let change = app.store.change(permit, app.now()).await?;
     let before = environments::by_id(&change, id).await?;
     renames::demand_same(&known.name, &before.name)?;

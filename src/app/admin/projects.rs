@@ -52,6 +52,7 @@ pub async fn open(app: &App, actor: &Actor, name: &str) -> Result<(Project, Perm
 pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Project> {
     demand_everything(permit)?;
     let project = spec.project(ProjectId(0), Vec::new());
+    check_address(app, &project.git_url)?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::insert(&change, &project).await?;
     let resource = resource(&project.name);
@@ -74,6 +75,9 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) 
     renames::demand_same(&known.name, &before.name)?;
     demand_project(permit, &before.name)?;
     let changed = spec.project(id, before.notify.clone());
+    if before.git_url != changed.git_url {
+        check_address(app, &changed.git_url)?;
+    }
     if before != changed {
         demand_name(&change, &before, &changed).await?;
         projects::update(&change, &changed).await?;
@@ -83,6 +87,15 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) 
             .await?;
     }
     Ok(changed)
+}
+
+/// A repository of this host has to lie below a configured directory.
+fn check_address(app: &App, url: &str) -> Result<()> {
+    let complaint = |message: String| Error::field("git_url", message);
+    let url = git::check_url(url).map_err(complaint)?;
+    app.mirrors
+        .may_name(&url)
+        .map_err(|error| complaint(error.to_string()))
 }
 
 /// Shared paths are stored on the servers in a directory that bears the project's name: after a

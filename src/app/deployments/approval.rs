@@ -4,11 +4,12 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::app::naming::{check_reason, resource_now};
+use crate::domain::user::GivenPassword;
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind,
     Instant, Kind, Result, Target,
 };
-use crate::store::{Change, deployments};
+use crate::store::{Change, Reader, deployments, users};
 
 /// Approves a deployment: it becomes scheduled or queued.
 ///
@@ -24,13 +25,19 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     let mut change = app.store.change(&permit, now).await?;
     let deployment = deployments::by_id(&change, id).await?;
     let approval = awaited(&deployment)?;
-    let detail = json!({ "commit": deployment.commit.as_str(), "requested_by": deployment.actor });
-    if let Some(why) = obstacle(&deployment, permit.actor(), now) {
+    let mut detail = json!({ "commit": deployment.commit.as_str(), "requested_by": deployment.actor });
+    if let Some(why) = obstacle(&change, &deployment, permit.actor(), now).await? {
         let event = Event::deployment(EventKind::ApprovalRefused, id, detail);
         change.commit(event.forbidden(why.clone())).await?;
         return Err(Error::new(ErrorKind::Forbidden, why));
     }
+    let password = given_by_requester(&change, &deployment, permit.actor()).await?;
+    let password_given_at = password.map(|given| given.at);
+    if password_given_at.is_some() {
+        detail["password_given_at"] = json!(password_given_at);
+    }
     let given = Approval {
+        password_given_at,
         given: Some((permit.actor().name.clone(), now)),
         groups: Some(permit.actor().groups.clone()),
         ..approval
@@ -85,9 +92,49 @@ fn awaited(deployment: &Deployment) -> Result<Approval> {
 }
 
 /// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may.
-/// It takes two people, so whoever made the request does not count, under their own name or while
-/// acting as somebody else.
-pub(in crate::app) fn obstacle(deployment: &Deployment, actor: &Actor, now: Instant) -> Option<String> {
+/// It takes two people, so whoever made the request does not count, under their own name, while acting
+/// as somebody else, or with a password that they gave to somebody else's account.
+pub(in crate::app) async fn obstacle(
+    on: &impl Reader,
+    deployment: &Deployment,
+    actor: &Actor,
+    now: Instant,
+) -> Result<Option<String>> {
+    let plain = obstacle_of_names(deployment, actor, now);
+    if plain.is_some() {
+        return Ok(plain);
+    }
+    let given = given_by_requester(on, deployment, actor).await?;
+    let given = given.filter(|given| given.must_change || given.at >= deployment.queued_at);
+    Ok(given.map(|given| {
+        format!(
+            "Deployment {} needs a second person: its requester {} set the password of {} on {}. Somebody else has to approve it.",
+            deployment.id,
+            given.by,
+            actor.name,
+            given.at.format("%Y-%m-%d %H:%M UTC")
+        )
+    }))
+}
+
+/// The password that the requester of `deployment` last gave to the account of `actor`.
+async fn given_by_requester(
+    on: &impl Reader,
+    deployment: &Deployment,
+    actor: &Actor,
+) -> Result<Option<GivenPassword>> {
+    let approver = match users::by_name(on, &actor.name).await {
+        Ok(approver) => approver,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let requesters = [Some(&deployment.actor), deployment.impersonator.as_ref()];
+    Ok(approver
+        .given_password
+        .filter(|given| requesters.contains(&Some(&given.by))))
+}
+
+fn obstacle_of_names(deployment: &Deployment, actor: &Actor, now: Instant) -> Option<String> {
     if actor.is_guest() {
         return Some("Log in first: an approval needs a name.".to_owned());
     }

@@ -143,6 +143,7 @@ pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> O
         expires_at: now + TimeDelta::hours(i64::from(hours)),
         given: None,
         groups: None,
+        password_given_at: None,
         terms: environment.terms(),
     })
 }

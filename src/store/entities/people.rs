@@ -11,6 +11,9 @@ entity!(users, "users" {
     disabled: bool,
     created_at: i64,
     last_login_at: Option<i64>,
+    password_given_by: Option<String>,
+    password_given_at: Option<i64>,
+    must_change_password: Option<bool>,
 });
 
 entity!(sessions, "sessions" {

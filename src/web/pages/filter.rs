@@ -153,6 +153,7 @@ fn filter(form: &mut FormReader) -> Option<HistoryFilter> {
         from,
         to,
         places: None,
+        hidden: Vec::new(),
     })
 }
 

@@ -1,11 +1,12 @@
 //! Logging in and out.
 
 use askama::Template;
+use poem::http::HeaderMap;
 use poem::web::{Form, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use crate::app::logins;
+use crate::app::logins::{self, LoginTry};
 use crate::domain::{ErrorKind, Result};
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
@@ -58,17 +59,21 @@ pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<R
 
 /// Tries the name and the password, and continues where the visitor was going.
 #[handler]
-pub async fn log_in(visitor: Visitor, Form(form): Form<LoginForm>) -> Result<Response> {
+pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<LoginForm>) -> Result<Response> {
     let site = visitor.site();
     let next = urls::local_or_overview(&form.next);
-    let address = &visitor.actor().address;
-    let tried = site
-        .logins
-        .attempt(&site.app, &form.name, &form.password, address, visitor.now());
-    let error = match tried.await {
+    let login = LoginTry {
+        name: &form.name,
+        password: &form.password,
+        address: &visitor.actor().address,
+        device: session::device(&site.settings, headers),
+    };
+    let error = match site.logins.attempt(&site.app, login, visitor.now()).await {
         Ok(known) => {
             session::sign_in(visitor.session(), &known, visitor.now()).await?;
-            return Ok(go_to(next));
+            let mut answer = go_to(next);
+            session::mark_device(&site.settings, answer.headers_mut(), &known);
+            return Ok(answer);
         }
         Err(error) => error,
     };

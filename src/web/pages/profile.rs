@@ -72,7 +72,9 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
             session::sign_in(visitor.session(), &known, now).await?;
             let done = "Password changed. You are logged out everywhere else.";
             visitor.flash(Flash::done(done)).await?;
-            Ok(go_to(urls::profile()))
+            let mut answer = go_to(urls::profile());
+            session::mark_device(&site.settings, answer.headers_mut(), &known);
+            Ok(answer)
         }
         Err(error) if error.kind() == ErrorKind::Invalid => {
             let page = page(&visitor, user, Complaints::of_error(&error)).await?;

@@ -164,7 +164,7 @@ fn password(form: &mut FormReader) -> Option<Option<String>> {
     match form.form.text("password") {
         "" => Some(None),
         typed => {
-            form.check(accounts::check_password(typed))?;
+            form.check(accounts::check_password(typed, &[]))?;
             Some(Some(typed.to_owned()))
         }
     }

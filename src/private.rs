@@ -1,0 +1,50 @@
+//! Keeps files and directories to the account that the deployer runs as, whatever its umask is.
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+const OWN_FILE: u32 = 0o600;
+const OWN_DIRECTORY: u32 = 0o700;
+/// What other accounts may do.
+const OTHERS: u32 = 0o077;
+
+/// Creates the file `path`, empty, unless it exists. An existing one is not even opened: closing it
+/// again would take away the locks that this process may have on it.
+pub fn make_file(path: &Path) -> io::Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(OWN_FILE)
+        .open(path);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+/// Creates the directory `path` unless it exists. Its parent has to exist.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().mode(OWN_DIRECTORY).create(path)
+}
+
+/// Takes the rights of other accounts on `path` away; nothing happens when it does not exist. Gives
+/// the mode it had when other accounts had rights on it.
+pub fn close_to_others(path: &Path) -> io::Result<Option<u32>> {
+    let known = match fs::metadata(path) {
+        Ok(known) => known,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mode = known.permissions().mode() & 0o7777;
+    if mode & OTHERS == 0 {
+        return Ok(None);
+    }
+    let own = if known.is_dir() { OWN_DIRECTORY } else { OWN_FILE };
+    fs::set_permissions(path, Permissions::from_mode(own))?;
+    Ok(Some(mode))
+}
