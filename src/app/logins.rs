@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::throttle::{LoginLimits, LoginThrottle, TryLimit, counter};
-use super::{App, accounts};
+use super::{App, accounts, passwords};
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
 use crate::store::{Right, Store, users};
@@ -150,7 +150,7 @@ impl Logins {
             let same = "This is the current password. Choose another one.";
             return Err(Error::field("password", same));
         }
-        let hash = accounts::hashed(new.to_owned(), &accounts::names_of(&user)).await?;
+        let hash = passwords::hashed(new.to_owned(), &accounts::names_of(&user)).await?;
         let (right, event) = done(actor, EventKind::PasswordChanged);
         let change = store.change(right, now).await?;
         users::set_password_hash(&change, user.id, &hash).await?;
@@ -181,7 +181,7 @@ impl Logins {
     /// Whether the password belongs to the hash. Waits for its turn.
     async fn fits(&self, password: &str, hash: Option<String>) -> Result<bool> {
         let _turn = self.checks.acquire().await.map_err(Error::internal)?;
-        accounts::password_fits(hash, password.to_owned()).await
+        passwords::password_fits(hash, password.to_owned()).await
     }
 }
 

@@ -21,9 +21,10 @@ pub mod locks;
 pub mod logins;
 pub mod naming;
 pub mod overview;
+pub mod passwords;
 pub mod places;
 pub mod plans;
-pub mod refusals;
+mod refusals;
 pub mod sessions;
 pub mod start;
 pub mod strategies;
@@ -131,7 +132,7 @@ impl App {
     /// When repeated refusals could not be recorded, or what was written last could not be folded into
     /// the database's file.
     pub async fn close(&self) -> Result<()> {
-        refusals::record_repeats(self, self.now()).await?;
+        self.record_repeated_refusals(self.now()).await?;
         self.ssh.shutdown().await;
         self.store.clone().close().await
     }
@@ -165,14 +166,27 @@ impl App {
         match self.access.permit(actor, action, resource, at) {
             Ok(permit) => Ok(permit),
             Err(refusal) => {
-                refusals::note(self, &refusal).await?;
-                let is_place = *resource != Resource::Everything;
-                if is_place && !self.may(actor, Action::View, resource) {
+                refusals::note(&self.store, &self.refusals, &refusal, self.now()).await?;
+                if !self.knows_of(actor, resource) {
                     return Err(Error::no_such_place());
                 }
                 Err(refusal.into())
             }
         }
+    }
+
+    /// Whether `actor` may view `resource` at some time, and so may know that it exists.
+    fn knows_of(&self, actor: &Actor, resource: &Resource) -> bool {
+        *resource == Resource::Everything
+            || match self.access.permit(actor, Action::View, resource, self.now()) {
+                Ok(_) => true,
+                Err(refusal) => !refusal.outside_window.is_empty(),
+            }
+    }
+
+    /// Records the repeated refusals whose count began up to `until`.
+    pub async fn record_repeated_refusals(&self, until: Instant) -> Result<()> {
+        refusals::record_repeats(&self.store, &self.refusals, until, self.now()).await
     }
 
     /// The mirror of a project.

@@ -5,19 +5,15 @@
 //! hour ends, or when the deployer stops.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
-use super::App;
 use crate::domain::{Action, Event, Instant, Refusal, Resource, Result};
+use crate::store::Store;
 
 /// How long repeated refusals are counted before they are recorded.
-const COUNTED_FOR: TimeDelta = TimeDelta::hours(1);
-/// How often counts that have ended are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+pub(super) const COUNTED_FOR: TimeDelta = TimeDelta::hours(1);
 /// Origins counted apart; what comes from further ones is counted together.
 const ORIGINS: usize = 10_000;
 
@@ -90,42 +86,30 @@ impl Refusals {
 }
 
 /// Records a refusal, or counts it when it is one more of the same.
-pub(super) async fn note(app: &App, refusal: &Refusal) -> Result<()> {
-    let now = app.now();
-    record_repeats(app, now - COUNTED_FOR).await?;
-    if !app.refusals.is_first(refusal, now) {
+pub(super) async fn note(store: &Store, counts: &Refusals, refusal: &Refusal, now: Instant) -> Result<()> {
+    record_repeats(store, counts, now - COUNTED_FOR, now).await?;
+    if !counts.is_first(refusal, now) {
         return Ok(());
     }
-    let change = app.store.change(refusal, now).await?;
+    let change = store.change(refusal, now).await?;
     change.commit(Event::refused(refusal, now)).await
 }
 
-/// Records the counts whose hour has ended, every minute until `stop`.
-pub async fn watch(app: App, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-        if let Err(error) = record_repeats(&app, app.now() - COUNTED_FOR).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "repeated refusals could not be recorded"
-            );
-        }
-    }
-}
-
 /// Records the counts that began up to `until`.
-pub async fn record_repeats(app: &App, until: Instant) -> Result<()> {
+pub(super) async fn record_repeats(
+    store: &Store,
+    counts: &Refusals,
+    until: Instant,
+    now: Instant,
+) -> Result<()> {
     for Repeats {
         refusal,
         since,
         last,
         times,
-    } in app.refusals.take(until)
+    } in counts.take(until)
     {
-        let change = app.store.change(&refusal, app.now()).await?;
+        let change = store.change(&refusal, now).await?;
         change
             .commit(Event::refused_again(&refusal, times, since, last))
             .await?;

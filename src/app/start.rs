@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, cleaner, drift, refusals, sessions};
+use super::refusals::COUNTED_FOR;
+use super::{App, cleaner, drift, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -14,6 +16,9 @@ use crate::engine::{self, Engine, EngineParts};
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{self, Connections};
 use crate::store::Store;
+
+/// How often repeated refusals whose hour has ended are looked for.
+const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(60);
 
 /// Assembles an application over an open store whose schema is up to date. Its engine does nothing
 /// before [`App::start`].
@@ -47,8 +52,24 @@ pub fn watch(app: &App) -> DropGuard {
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
     tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
     tokio::spawn(sessions::watch(app.clone(), stop.clone()));
-    tokio::spawn(refusals::watch(app.clone(), stop.clone()));
+    tokio::spawn(watch_refusals(app.clone(), stop.clone()));
     stop.drop_guard()
+}
+
+/// Records repeated refusals when their hour has ended, until `stop`.
+async fn watch_refusals(app: App, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_FOR_REFUSALS) => {}
+        }
+        if let Err(error) = app.record_repeated_refusals(app.now() - COUNTED_FOR).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "repeated refusals could not be recorded"
+            );
+        }
+    }
 }
 
 /// How Git remotes are reached.

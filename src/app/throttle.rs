@@ -36,7 +36,7 @@ impl TryLimit {
     }
 }
 
-/// The limits of logins.
+/// How many tries to log in are served at once, and how long the others wait.
 #[derive(Debug, Clone, Copy)]
 pub struct LoginLimits {
     /// For one account from one address, or from a browser that logged in before. People mistype less

@@ -8,6 +8,7 @@ use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
 use crate::app::accounts::{self, NewUser};
+use crate::app::passwords;
 use crate::domain::{Error, Name, Result};
 use crate::store;
 
@@ -142,13 +143,13 @@ async fn switch(name: &str, config: &ConfigArgs, disabled: bool) -> Result<(), C
 impl PasswordArgs {
     fn get(&self) -> Result<String> {
         let password = match self {
-            Self { generate: true, .. } => accounts::generated_password(),
+            Self { generate: true, .. } => passwords::generated_password(),
             Self {
                 password_stdin: true, ..
             } => from_stdin()?,
             _ => asked()?,
         };
-        accounts::check_password(&password, &[])?;
+        passwords::check_password(&password, &[])?;
         Ok(password)
     }
 
@@ -179,7 +180,7 @@ fn asked() -> Result<String> {
             .map_err(|cause| Error::invalid("No password could be read from the terminal.").because(cause))
     };
     let password = ask("Password: ")?;
-    accounts::check_password(&password, &[])?;
+    passwords::check_password(&password, &[])?;
     if ask("The same again: ")? != password {
         return Err(Error::invalid("The two passwords differ. Nothing was changed."));
     }

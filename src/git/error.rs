@@ -159,7 +159,7 @@ impl From<Error> for domain::Error {
         use Error as E;
         let kind = match &error {
             E::NoBranch(_) | E::NotFound(_) => ErrorKind::NotFound,
-            E::Ambiguous(_) | E::Invalid(_) | E::LocalAddress { .. } => ErrorKind::Invalid,
+            E::Ambiguous(_) | E::Invalid(_) => ErrorKind::Invalid,
             E::Cancelled | E::NotFetched | E::Empty | E::Vanished(_) => ErrorKind::Conflict,
             E::Submodule(_) | E::BadEntry { .. } | E::TooLarge { .. } => ErrorKind::Conflict,
             E::TooMuchToCompare | E::TooManyRefs { .. } => ErrorKind::Conflict,
@@ -167,7 +167,9 @@ impl From<Error> for domain::Error {
                 ErrorKind::Unavailable
             }
             E::Unsupported { .. } => ErrorKind::Conflict,
-            E::NoRepository { .. } | E::Timeout { .. } | E::Disk { .. } => ErrorKind::Unavailable,
+            E::NoRepository { .. } | E::LocalAddress { .. } | E::Timeout { .. } | E::Disk { .. } => {
+                ErrorKind::Unavailable
+            }
             E::Https(_) | E::Mirror(_) | E::Fetch(_) => ErrorKind::Unavailable,
             E::Internal(_) => ErrorKind::Internal,
         };

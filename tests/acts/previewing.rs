@@ -36,5 +36,5 @@ async fn the_preview_shows_batches_and_skipped_servers() {
     assert!(only.plan.is_none());
     assert!(only.obstacle.unwrap().contains("no active server"));
     let stranger = plans::preview(&world.app, &person("nobody"), DEV, Choice::All, None).await;
-    assert_eq!(stranger.unwrap_err().kind(), ErrorKind::Forbidden);
+    assert_eq!(stranger.unwrap_err().kind(), ErrorKind::NotFound);
 }

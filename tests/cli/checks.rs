@@ -45,7 +45,8 @@ fn a_repository_is_asked_for_its_branches() {
     Installation::new()
         .run(&format!("git-check {url}"))
         .badly("below none of its git.local_directories");
-    let here = Installation::with("[git]\nlocal_directories = ['/']");
+    let named = origin.dir.path().display();
+    let here = Installation::with(&format!("[git]\nlocal_directories = ['{named}']"));
     here.run(&format!("git-check {url}"))
         .badly("has no branch: push one first.");
     origin.write("index.html", "hello");

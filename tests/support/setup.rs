@@ -282,6 +282,8 @@ impl Setup {
             settings,
         });
         engine.start().await.unwrap();
+        let mut config = Config::default();
+        config.git.local_directories = anywhere().local_directories;
         app::AppParts {
             store,
             access,
@@ -289,7 +291,7 @@ impl Setup {
             ssh,
             engine,
             clock: self.clock.clone(),
-            config: Arc::new(Config::default()),
+            config: Arc::new(config),
         }
     }
 }

@@ -86,7 +86,7 @@ async fn a_visitor_who_may_not_roll_back_does_not_see_earlier_releases() {
     let request = site.browser.post(format!("{}/deployments/1/rollback", site.url));
     let response = request.form(&[("csrf", token)]).send().await.unwrap();
 
-    assert_eq!(response.status(), 403);
+    assert_eq!(response.status(), 404);
     assert_eq!(site.audited().await[0], "rollback.refused shop/beta");
 }
 

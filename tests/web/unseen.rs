@@ -1,6 +1,5 @@
 //! What somebody may not view is answered like what does not exist, and cannot fill the audit log.
 
-use deployer::app::refusals;
 use deployer::domain::DeploymentState;
 use deployer::store::{HistoryFilter, Page, audit};
 use reqwest::Client;
@@ -38,6 +37,10 @@ async fn answer(site: &TestSite, client: &Client, token: &str, method: &str, pat
             .form(&[("csrf", token), ("answer", "resume"), ("to", "later")]),
     };
     let answer = request.send().await.unwrap();
+    if method == "POST" {
+        // Takes the messages, which belong to the next page.
+        client.get(format!("{}/profile", site.url)).send().await.unwrap();
+    }
     let status = answer.status().as_u16();
     if status == 403 {
         // What was refused may be viewed; its page has the time of the refusal.
@@ -142,7 +145,7 @@ async fn the_same_refusal_is_recorded_once_and_then_counted() {
     let told: Vec<String> = refused(site.audited().await).collect();
     assert_eq!(told, ["view.refused shop/dev", "view.refused shop/prod"]);
 
-    refusals::record_repeats(&site.app, site.app.now()).await.unwrap();
+    site.app.record_repeated_refusals(site.app.now()).await.unwrap();
     let page = audit::list(&site.store, &HistoryFilter::default(), Page::Newest, 1).await;
     let event = page.unwrap().items.remove(0).event;
     assert_eq!(

@@ -7,6 +7,7 @@ use super::demand_administer;
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::accounts::{self, NewUser};
+use crate::app::passwords;
 use crate::domain::{Error, Event, EventKind, Result, User};
 use crate::store::users;
 
@@ -32,7 +33,7 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<User> {
 /// Adds a user; returns the password that was generated when `new` has none.
 pub async fn add(app: &App, permit: &Permit, mut new: NewUser) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
-    let generated = new.password.is_none().then(accounts::generated_password);
+    let generated = new.password.is_none().then(passwords::generated_password);
     new.password = new.password.or_else(|| generated.clone());
     Ok((accounts::add(&app.store, permit, new).await?, generated))
 }
@@ -111,7 +112,7 @@ pub async fn set_password(
     password: Option<String>,
 ) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
-    let generated = password.is_none().then(accounts::generated_password);
+    let generated = password.is_none().then(passwords::generated_password);
     let password = password.or_else(|| generated.clone()).unwrap_or_default();
     let user = accounts::set_password(&app.store, permit, name, password).await?;
     Ok((user, generated))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{Part, Tabs, may_administer, saved, settle, tabs};
 use crate::app::accounts::{self, NewUser};
 use crate::app::admin::users::{self, UserSpec};
+use crate::app::passwords;
 use crate::domain::{Result, User};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
@@ -164,7 +165,7 @@ fn password(form: &mut FormReader) -> Option<Option<String>> {
     match form.form.text("password") {
         "" => Some(None),
         typed => {
-            form.check(accounts::check_password(typed, &[]))?;
+            form.check(passwords::check_password(typed, &[]))?;
             Some(Some(typed.to_owned()))
         }
     }
