@@ -8,6 +8,21 @@ use super::{page, send, site};
 use crate::history::support::{asked, past, project};
 use crate::web::support::{PASSWORD, browser};
 
+/// Forms that need rights.
+const POSTS: [&str; 11] = [
+    "/admin/new/project",
+    "/admin/projects/shop",
+    "/admin/projects/shop/delete",
+    "/admin/new/server",
+    "/admin/servers/1",
+    "/admin/servers/1/trust",
+    "/admin/new/user",
+    "/admin/users/admin/password",
+    "/admin/users/admin/disabled",
+    "/admin/users/admin/delete",
+    "/audit/verify",
+];
+
 /// What `name` was refused, in alphabetical order.
 async fn refusals(site: &crate::web::support::TestSite, name: &str) -> Vec<String> {
     let refused = HistoryFilter {
@@ -53,26 +68,13 @@ async fn a_reader_is_refused_and_the_refusal_is_audited() {
     for path in paths {
         assert_eq!(site.get(path).await.status(), refused(path), "{path}");
     }
-    let posts = [
-        "/admin/new/project",
-        "/admin/projects/shop",
-        "/admin/projects/shop/delete",
-        "/admin/new/server",
-        "/admin/servers/1",
-        "/admin/servers/1/trust",
-        "/admin/new/user",
-        "/admin/users/admin/password",
-        "/admin/users/admin/disabled",
-        "/admin/users/admin/delete",
-        "/audit/verify",
-    ];
     let fields = [
         ("name", "x"),
         ("openssh", "x"),
         ("disabled", "yes"),
         ("active", "no"),
     ];
-    for path in posts {
+    for path in POSTS {
         assert_eq!(
             send(&site, "/profile", path, &fields).await.0,
             refused(path),
