@@ -2,9 +2,9 @@
 //!
 //! Trusted are the public authorities (Mozilla's list, compiled in, so that the result does not
 //! depend on the host we run on), or those and the ones in a file. Where an organisation's own
-//! authority matters, [`Tls::of_system`] takes those that the host trusts instead. For servers that show a
-//! self-signed certificate there is [`Tls::unverified`]: it stops eavesdroppers but not impostors, so it
-//! is only for health checks.
+//! authority matters, [`Tls::of_system`] takes those that the host trusts instead. A file may also hold
+//! the very certificate that a server shows, as self-signed ones are trusted. [`Tls::unverified`]
+//! accepts any certificate: it stops eavesdroppers but not impostors, so it is only for health checks.
 
 use std::fmt;
 use std::io;
@@ -16,9 +16,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     self, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
@@ -34,7 +36,7 @@ pub struct Tls {
 impl Tls {
     /// The public authorities.
     pub fn public() -> Self {
-        Self::trusting(public_roots())
+        Self::trusting(public_roots(), Vec::new())
     }
 
     /// The public authorities and the certificates in a PEM file.
@@ -43,8 +45,8 @@ impl Tls {
     /// [`Error::Certificates`]: no such file, or none in it that can be read.
     pub fn with_certificates(path: &Path) -> Result<Self, Error> {
         let mut roots = public_roots();
-        add(&mut roots, path)?;
-        Ok(Self::trusting(roots))
+        let named = add(&mut roots, path)?;
+        Ok(Self::trusting(roots, named))
     }
 
     /// The authorities that this host trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others; the
@@ -54,10 +56,11 @@ impl Tls {
     /// As [`Self::with_certificates`], also when there is no certificate where the variables say.
     pub fn of_system(more: Option<&Path>) -> Result<Self, Error> {
         let mut roots = system_roots()?;
-        if let Some(more) = more {
-            add(&mut roots, more)?;
-        }
-        Ok(Self::trusting(roots))
+        let named = match more {
+            Some(more) => add(&mut roots, more)?,
+            None => Vec::new(),
+        };
+        Ok(Self::trusting(roots, named))
     }
 
     /// Accepts any certificate.
@@ -73,9 +76,15 @@ impl Tls {
         }
     }
 
-    fn trusting(roots: RootCertStore) -> Self {
-        let config = builder(provider())
-            .with_root_certificates(roots)
+    /// Trusts `roots`, and a server that shows one of `named` itself.
+    fn trusting(roots: RootCertStore, named: Vec<CertificateDer<'static>>) -> Self {
+        let provider = provider();
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .expect("there are roots, and no revocation lists that could be broken");
+        let config = builder(provider)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(ChainOrNamed { chains, named }))
             .with_no_client_auth();
         Self {
             config: Arc::new(config),
@@ -162,18 +171,21 @@ fn unusable(path: &Path, reason: impl ToString) -> Error {
     }
 }
 
-/// Adds the certificates in a file, each of which must be one.
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
-    let known = roots.len();
+/// Adds the certificates in a file, each of which must be one, and returns them.
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let mut added = Vec::new();
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, error))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| unusable(path, error))?;
-        roots.add(certificate).map_err(|error| unusable(path, error))?;
+        roots
+            .add(certificate.clone())
+            .map_err(|error| unusable(path, error))?;
+        added.push(certificate);
     }
-    if roots.len() == known {
+    if added.is_empty() {
         return Err(unusable(path, "there is none in it"));
     }
-    Ok(())
+    Ok(added)
 }
 
 /// The certificates of this host; those of a kind that we do not know are left out.
@@ -200,6 +212,64 @@ fn system_roots() -> Result<RootCertStore, Error> {
 fn public_roots() -> RootCertStore {
     RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    }
+}
+
+/// Follows the chain of a certificate to a root, and also accepts certificates that are trusted by
+/// themselves. `openssl req -x509` marks what it signs as an authority, and such a certificate may
+/// end no chain.
+#[derive(Debug)]
+struct ChainOrNamed {
+    chains: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for ChainOrNamed {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let found = self
+            .chains
+            .verify_server_cert(certificate, between, name, ocsp, now);
+        // “Other” is what its marks say. Dates are looked at before those, and have their own errors.
+        let is_about_marks = matches!(
+            found,
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+        );
+        if !is_about_marks || !self.named.contains(certificate) {
+            return found;
+        }
+        verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
     }
 }
 

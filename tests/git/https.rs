@@ -50,7 +50,14 @@ impl Drop for GitHost {
 
 impl GitHost {
     async fn serving(origin: &Origin) -> Self {
-        let identity = Identity::new(origin.dir.path(), "DNS:localhost,IP:127.0.0.1");
+        Self::showing(
+            Identity::new(origin.dir.path(), "DNS:localhost,IP:127.0.0.1"),
+            origin,
+        )
+        .await
+    }
+
+    async fn showing(identity: Identity, origin: &Origin) -> Self {
         let acceptor = identity.acceptor();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -326,5 +333,34 @@ async fn a_silent_host_blocks_neither_its_thread_nor_its_mirror() {
         );
         assert!(started.elapsed() < Duration::from_secs(3));
         assert!(is_let_go(&mirror).await, "{url} is still being fetched");
+    }
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_where_it_is_named() {
+    let mut origin = Origin::new();
+    origin.write("file", "x");
+    origin.commit("one");
+    for (names, expected) in [
+        ("IP:127.0.0.1", ""),
+        ("DNS:other.example", "its certificate is for another name"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let host = GitHost::showing(Identity::authority(dir.path(), names), &origin).await;
+        let url = check_url(&host.url("open")).unwrap();
+        let found = probe(&url, &host.options("")).await;
+        match found {
+            Ok(found) => assert_eq!((found.len(), expected), (1, "")),
+            Err(error) => assert!(
+                !expected.is_empty() && error.to_string().contains(expected),
+                "{names}: {error}"
+            ),
+        }
+        let other = tempfile::tempdir().unwrap();
+        let options = GitOptions {
+            https_certificates: Some(Identity::authority(other.path(), names).certificate),
+            ..GitOptions::default()
+        };
+        probe(&url, &options).await.unwrap_err();
     }
 }

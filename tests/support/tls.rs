@@ -23,12 +23,21 @@ pub struct Identity {
 impl Identity {
     /// Makes one in `dir` for these alternative names, as openssl writes them: `DNS:localhost,IP:127.0.0.1`.
     pub fn new(dir: &Path, names: &str) -> Self {
+        Self::marked(dir, names, &["-addext", "basicConstraints=critical,CA:FALSE"])
+    }
+
+    /// One that is marked as an authority, as openssl makes them unless told otherwise.
+    pub fn authority(dir: &Path, names: &str) -> Self {
+        Self::marked(dir, names, &[])
+    }
+
+    fn marked(dir: &Path, names: &str, marks: &[&str]) -> Self {
         let (key, certificate) = (dir.join("key.pem"), dir.join("certificate.pem"));
         let made = Command::new("openssl")
             .args(["req", "-x509", "-days", "2", "-nodes", "-subj", "/CN=test"])
             .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext"])
-            .arg(format!("subjectAltName={names}"))
+            .args(marks)
+            .args(["-addext", &format!("subjectAltName={names}")])
             .arg("-keyout")
             .arg(&key)
             .arg("-out")
