@@ -1,5 +1,5 @@
-//! Removes unused mirrors once a day: those of projects that were deleted or have another address
-//! now.
+//! Removes once a day what nobody needs any more: mirrors of projects that were deleted or have
+//! another address now, and releases on servers that an earlier deployment could not delete.
 
 use std::time::Duration;
 
@@ -7,9 +7,11 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::domain::{Error, Result};
+use crate::domain::{EnvironmentId, Error, Result, ServerId, SyncMethod};
 use crate::git::{KeptMirror, check_url};
-use crate::store::projects;
+use crate::ssh::Endpoint;
+use crate::store::{again, environments, leftovers, projects, servers};
+use crate::sync::{self, Layout, Limits};
 
 /// How often it cleans.
 const EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -24,6 +26,12 @@ pub async fn watch(app: App, stop: CancellationToken) {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "mirrors that nobody needs could not be looked for"
+            );
+        }
+        if let Err(error) = retry_leftovers(&app).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what remains of old releases could not be looked for"
             );
         }
         tokio::select! {
@@ -55,4 +63,45 @@ pub async fn clean(app: &App) -> Result<()> {
         tracing::info!(path = %mirror.display(), "a mirror that nobody needs was removed");
     }
     Ok(())
+}
+
+/// Tries again to delete what deployments have left of old releases on active servers.
+///
+/// # Errors
+/// Of the store. A server that cannot be reached is asked again the next day.
+pub async fn retry_leftovers(app: &App) -> Result<()> {
+    for (environment, server) in leftovers::places(&app.store).await? {
+        match retry(app, environment, server).await {
+            Ok(None) => {}
+            Ok(Some(left)) => {
+                again(|| async {
+                    let record = app.store.record().await?;
+                    leftovers::put(&record, environment, server, &left).await?;
+                    record.commit().await
+                })
+                .await?;
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what remains of old releases on a server could not be deleted"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// What still remains on a server; `None` where only a deployment can delete it.
+async fn retry(app: &App, environment: EnvironmentId, server: ServerId) -> Result<Option<Vec<String>>> {
+    let environment = environments::by_id(&app.store, environment).await?;
+    let project = projects::by_id(&app.store, environment.project_id).await?;
+    let server = servers::by_id(&app.store, server).await?;
+    if project.method != SyncMethod::Symlink || !server.active {
+        return Ok(None);
+    }
+    let layout = Layout::new(&project, &environment)?;
+    let endpoint = Endpoint::of(&server, &environment.remote_user);
+    let session = app.ssh.session(&endpoint).await?;
+    Ok(Some(
+        sync::remove_remains(&session, &layout, &Limits::default()).await?,
+    ))
 }

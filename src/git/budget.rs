@@ -1,7 +1,7 @@
 //! What reading a repository may cost.
 //!
 //! A few kilobytes of Git objects can describe a tree with billions of entries: the same subtree
-//! over and over. So whatever walks trees counts what it looks at and stops at a limit, when its
+//! over and over. So code that walks trees counts the entries it reads. It stops at a limit, when its
 //! time is up, and when nobody waits for the answer any more.
 
 use std::cell::Cell;

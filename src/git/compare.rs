@@ -1,8 +1,8 @@
 //! Two trees compared: which entries differ, as two in-memory indexes for libgit2 to compare further.
 //!
 //! libgit2 walks both trees to their ends, however large and alike they are, and cannot be stopped.
-//! We pass over subtrees that both sides have, stop at the limits of [`Budget`], and hand on only
-//! what differs. Modes that Git does not write any more (`0100664`, `0104755`) become those it does.
+//! We skip subtrees that both sides have, stop at the limits of [`Budget`], and pass on only what
+//! differs. Modes that Git no longer writes (`0100664`, `0104755`) become those it does.
 
 use std::collections::BTreeMap;
 
@@ -171,7 +171,13 @@ fn pairs(
                 mode: entry.filemode().unsigned_abs(),
                 id: entry.id(),
             };
-            *side(pairs.entry(entry.name_bytes().to_vec()).or_default()) = Some(found);
+            let pair = pairs.entry(entry.name_bytes().to_vec()).or_default();
+            if side(pair).replace(found).is_some() {
+                return Err(Error::BadEntry {
+                    path: String::from_utf8_lossy(entry.name_bytes()).into_owned(),
+                    why: "stands twice in one directory",
+                });
+            }
         }
     }
     Ok(pairs)
@@ -201,7 +207,7 @@ fn index_of(leaves: &Leaves) -> Result<Index> {
         };
         index.add(&entry).map_err(|_| Error::BadEntry {
             path: String::from_utf8_lossy(path).into_owned(),
-            why: "is no path that a tree may have",
+            why: "is not a path that Git allows",
         })?;
     }
     Ok(index)

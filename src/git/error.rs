@@ -98,7 +98,7 @@ pub enum Error {
     )]
     Submodule(String),
     /// A tree entry that no ordinary repository has.
-    #[error("The commit cannot be exported: “{path}” {why}.")]
+    #[error("The commit cannot be read: “{path}” {why}.")]
     BadEntry {
         /// The entry.
         path: String,
@@ -117,9 +117,9 @@ pub enum Error {
         /// What it may have.
         limit: u64,
     },
-    /// A tree, or what differs between two, beyond [`super::budget`].
+    /// A tree or a difference is larger than [`super::budget`] allows.
     #[error(
-        "There is too much to compare: the trees of these commits are larger than any that is shown. Compare commits that lie closer together, or look at them with git."
+        "There is too much to compare: the trees of these commits are too large to show here. Compare commits that lie closer together, or use git."
     )]
     TooMuchToCompare,
     /// More branches and tags than are mirrored.

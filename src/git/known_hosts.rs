@@ -4,9 +4,10 @@
 //! first use, because the first use would decide what is deployed.
 //!
 //! Lines are read as sshd(8) describes them: names, `[name]:port`, the wildcards `*` and `?`, `!` before
-//! what is not meant, hashed names, `@revoked`, and `@cert-authority` for hosts that show a certificate.
-//! A line that cannot be read means nobody.
+//! names that are excluded, hashed names, `@revoked`, and `@cert-authority` for hosts that show a
+//! certificate. A line that cannot be read is skipped.
 
+use std::io;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -25,13 +26,16 @@ pub(super) struct KnownHost {
     keys: Vec<PublicKey>,
     /// Keys that sign certificates of the host.
     authorities: Vec<PublicKey>,
-    /// Of every host: a leaked key is nobody's.
+    /// Revoked keys, whichever host their line names: a leaked key is refused everywhere.
     revoked: Vec<PublicKey>,
 }
 
 impl KnownHost {
     /// Looks `host` up in `files`; a file that is missing knows nobody.
-    pub(super) fn look_up(host: &str, port: u16, files: &[PathBuf]) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::HostKey`] for a file that cannot be read: it may be the one that revokes a key.
+    pub(super) fn look_up(host: &str, port: u16, files: &[PathBuf]) -> Result<Self> {
         let mut known = Self {
             host: host.to_owned(),
             port,
@@ -41,12 +45,20 @@ impl KnownHost {
             revoked: Vec::new(),
         };
         for file in files {
-            let bytes = std::fs::read(file).unwrap_or_default();
+            let bytes = match std::fs::read(file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                read => read.map_err(|error| {
+                    Error::HostKey(format!(
+                        "The file of known hosts {} cannot be read: {error}. Nothing was fetched. Let the deployer read it.",
+                        file.display()
+                    ))
+                })?,
+            };
             for line in String::from_utf8_lossy(&bytes).lines() {
                 known.read(line);
             }
         }
-        known
+        Ok(known)
     }
 
     fn read(&mut self, line: &str) {
@@ -90,8 +102,8 @@ impl KnownHost {
         first
     }
 
-    /// The kinds of certificates that we ask for: none where nobody who signs them is known, as a host
-    /// that can show one shows nothing else then.
+    /// The kinds of certificates that we ask for: none when we know no authority for the host, because a
+    /// host that is asked for a certificate shows no plain key.
     pub(super) fn certificates(&self, preferred: &[Algorithm]) -> Vec<Algorithm> {
         if self.authorities.is_empty() {
             return Vec::new();
@@ -132,10 +144,6 @@ impl KnownHost {
     /// [`Error::HostKey`] with what is wrong with it.
     pub(super) fn check_certificate(&self, certificate: &Certificate, now: u64) -> Result<()> {
         let key = PublicKey::from(certificate.public_key().clone());
-        // A host that is known by its key may show a certificate as well.
-        if is_among(&self.keys, &key) && !is_among(&self.revoked, &key) {
-            return Ok(());
-        }
         let signer = PublicKey::from(certificate.signature_key().clone());
         let refused = |why: &str| {
             Err(Error::HostKey(format!(
@@ -148,8 +156,12 @@ impl KnownHost {
         if is_among(&self.revoked, &key) || is_among(&self.revoked, &signer) {
             return refused("is marked as revoked");
         }
+        // A host that is known by its key may show a certificate as well.
+        if is_among(&self.keys, &key) {
+            return Ok(());
+        }
         if !is_among(&self.authorities, &signer) {
-            return refused("nobody signed whom we know");
+            return refused("no authority we know has signed");
         }
         let named = |principal: &String| matches(&principal.to_lowercase(), &self.host.to_lowercase());
         if certificate.cert_type() != CertType::Host || !certificate.critical_options().is_empty() {
@@ -177,17 +189,17 @@ fn is_among(keys: &[PublicKey], key: &PublicKey) -> bool {
     keys.iter().any(|known| known.key_data() == key.key_data())
 }
 
-/// Whether the first word of a line means `host` at `port`.
+/// Whether the first word of a line names `host` at `port`.
 fn names(patterns: &str, host: &str, port: u16) -> bool {
     let host = host.to_lowercase();
     let name = match port {
         22 => host,
         port => format!("[{host}]:{port}"),
     };
-    let mut is_meant = false;
+    let mut is_named = false;
     for pattern in patterns.split(',') {
         if let Some(hashed) = pattern.strip_prefix("|1|") {
-            is_meant |= is_hash_of(hashed, &name);
+            is_named |= is_hash_of(hashed, &name);
             continue;
         }
         let (pattern, not) = match pattern.strip_prefix('!') {
@@ -198,10 +210,10 @@ fn names(patterns: &str, host: &str, port: u16) -> bool {
             if not {
                 return false;
             }
-            is_meant = true;
+            is_named = true;
         }
     }
-    is_meant
+    is_named
 }
 
 /// `SALT|HASH`, both in base64, as `ssh-keygen -H` writes names.
@@ -215,7 +227,7 @@ fn is_hash_of(hashed: &str, name: &str) -> bool {
     hmac::verify(&key, name.as_bytes(), &hash).is_ok()
 }
 
-/// Whether `name` is one that `pattern` means: `*` for anything, `?` for one character.
+/// Whether `pattern` matches `name`: `*` stands for anything, `?` for one character.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
@@ -243,6 +255,10 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     #[test]
@@ -272,6 +288,59 @@ mod tests {
             ("|1|***|***", "git.example", 22),
         ] {
             assert!(!names(patterns, host, port), "{patterns} {host} {port}");
+        }
+    }
+
+    const KEYS: [&str; 2] = [
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA",
+    ];
+
+    fn config() -> ProptestConfig {
+        match std::env::var_os("DEPLOYER_TESTS_LONG") {
+            Some(_) => ProptestConfig::with_cases(20_000),
+            None => ProptestConfig {
+                rng_seed: RngSeed::Fixed(20_261_128),
+                ..ProptestConfig::with_cases(300)
+            },
+        }
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn no_line_makes_a_stranger_known_or_a_revoked_key_good(
+            lines in vec(
+                vec(
+                    prop_oneof![
+                        4 => prop::sample::select(vec![
+                            "git.example", "*", "!git.example", "[git.example]:22", "|1|", "|1|AAAA|AAAA", ",", " ",
+                            "\t", "#", "@revoked ", "@cert-authority ", "@", "ssh-ed25519 ", "ssh-rsa ", "AAAA",
+                            "====", "\n", KEYS[1], "ssh-ed25519-cert-v01@openssh.com ",
+                        ]).prop_map(str::to_owned),
+                        1 => ".{0,12}",
+                    ],
+                    0..8,
+                ),
+                0..8,
+            ),
+            at in 0_usize..9,
+        ) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let mut lines: Vec<String> = lines.into_iter().map(|words| words.concat()).collect();
+            let [ours, other] = KEYS.map(|key| PublicKey::from_openssh(key).unwrap());
+            let verdicts = |lines: &[String]| {
+                std::fs::write(file.path(), lines.join("\n")).unwrap();
+                let known = KnownHost::look_up("git.example", 22, &[file.path().to_owned()]).unwrap();
+                (known.check(&ours).is_ok(), known.check(&other).is_ok())
+            };
+            prop_assert!(!verdicts(&lines).0, "no line has this key");
+            lines.push(format!("* {}", KEYS[0]));
+            lines.push(format!("* {}", KEYS[1]));
+            prop_assert!(verdicts(&lines).0, "an odd line hides a good one");
+            lines.insert(at.min(lines.len()), format!("@revoked * {}", KEYS[1]));
+            prop_assert!(!verdicts(&lines).1, "a revoked key is accepted");
         }
     }
 }

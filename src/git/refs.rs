@@ -1,4 +1,4 @@
-//! The list of refs with which a remote begins: its limits, and what it says of the repository.
+//! The list of refs that a remote sends first: its limits, and the repositories that cannot be fetched.
 
 use super::error::Error;
 
@@ -8,13 +8,14 @@ pub(super) const REFS: usize = 100_000;
 /// Bytes in which a remote lists them: libgit2 holds all of it in memory.
 pub(super) const REFS_BYTES: usize = 64 * 1024 * 1024;
 
-/// What a piece of a list of refs says of a repository that libgit2 cannot fetch from.
+/// Why libgit2 cannot fetch from the repository, if this piece of its list of refs says so.
 pub(super) fn special(piece: &[u8]) -> Option<Error> {
     let says = |said: &[u8]| piece.windows(said.len()).any(|window| window == said);
-    if says(b"object-format=sha256") {
+    // After a space or NUL, which no name of a branch has.
+    if says(b" object-format=sha256") || says(b"\0object-format=sha256") {
         return Some(sha256());
     }
-    // A line of its own with a commit; the word alone stands among what the host can do.
+    // A line of its own, with a commit; the capability of that name has no length before it.
     says(b"0035shallow ").then(shallow)
 }
 

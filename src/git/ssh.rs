@@ -63,7 +63,7 @@ pub(super) async fn connect(
     user: &str,
     options: &GitOptions,
 ) -> Result<HostConnection> {
-    let known = KnownHost::look_up(host, port, &options.known_hosts);
+    let known = KnownHost::look_up(host, port, &options.known_hosts)?;
     let key = known.order(&Preferred::DEFAULT.key).into();
     let host_key_certificates = known.certificates(&Preferred::DEFAULT.key).into();
     let config = client::Config {

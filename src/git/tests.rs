@@ -1,8 +1,14 @@
 //! Addresses, taken and refused; the command the other side runs; cursors.
 
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
 use super::history::Cursor;
 use super::ssh::upload_pack_command;
 use super::url::{Location, check_url};
+use super::{Error, GitOptions, Mirrors};
+use crate::domain::ProjectId;
 
 fn ssh(url: &str) -> (String, String, u16, String) {
     match check_url(url).unwrap().location {
@@ -117,4 +123,38 @@ fn a_cursor_survives_an_address_and_nonsense_is_refused() {
     ] {
         assert!(bad.parse::<Cursor>().is_err(), "{bad}");
     }
+}
+
+#[tokio::test]
+async fn a_reading_that_nobody_waits_for_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(dir.path().to_owned(), GitOptions::default());
+    let mirror = mirrors.mirror(ProjectId(1), &check_url("https://git.example/x").unwrap());
+    mirror.inner.open_or_create().unwrap();
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (ended, has_ended) = tokio::sync::oneshot::channel();
+    let reading = mirror.read_within_budget(move |_, budget| -> super::Result<()> {
+        started.send(()).unwrap();
+        // Without an end, this would use up its entries.
+        let how = loop {
+            if let Err(error) = budget.spend_entry() {
+                break error;
+            }
+            std::thread::sleep(Duration::from_micros(10));
+        };
+        ended.send(matches!(how, Error::Cancelled)).unwrap();
+        Err(how)
+    });
+    tokio::select! {
+        _ = reading => unreachable!("it reads on"),
+        begun = has_started => begun.unwrap(),
+    }
+    assert!(has_ended.await.unwrap(), "it was not told to end");
+}
+
+#[test]
+fn a_budget_ends_with_its_entries() {
+    let budget = super::budget::Budget::new(CancellationToken::new());
+    let spent = (0..).find(|_| budget.spend_entry().is_err());
+    assert_eq!(spent, Some(super::budget::ENTRIES));
 }

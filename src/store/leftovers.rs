@@ -4,11 +4,11 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::entities::leftovers::{ActiveModel, Column, Entity};
+use super::entities::leftovers::{ActiveModel, Column, Entity, Model};
 use super::{Reader, Write};
 use crate::domain::{EnvironmentId, Error, Result, ServerId};
 
-/// Paths that are kept: who has more to delete by hand deletes whole directories.
+/// Paths that are kept: nobody deletes more than that one by one.
 const PATHS: usize = 100;
 
 /// Keeps what an environment's deployments have left on a server, in place of what was kept before.
@@ -38,6 +38,17 @@ pub async fn put(
         .exec_without_returning(tx.db())
         .await?;
     Ok(())
+}
+
+/// Where something is left.
+pub async fn places(on: &impl Reader) -> Result<Vec<(EnvironmentId, ServerId)>> {
+    let rows = Entity::find()
+        .order_by_asc(Column::EnvironmentId)
+        .order_by_asc(Column::ServerId)
+        .all(on.db())
+        .await?;
+    let place = |row: Model| (EnvironmentId(row.environment_id), ServerId(row.server_id));
+    Ok(rows.into_iter().map(place).collect())
 }
 
 /// What is left on a server, by environment.

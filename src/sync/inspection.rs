@@ -3,6 +3,7 @@
 use super::digest::Digest;
 use super::error::{Error, Trouble, readable};
 use super::layout::{Layout, ReleaseData};
+use super::manifest::Manifest;
 use super::release::Looked;
 use super::remote::{INSPECT, Limits, SURVEY, ScriptAnswer, TOOLS, ask};
 use super::rules::EXTRA_MARKER;
@@ -108,7 +109,7 @@ pub async fn survey(
 }
 
 impl Inspection {
-    fn read(answer: &ScriptAnswer) -> Self {
+    pub(super) fn read(answer: &ScriptAnswer) -> Self {
         let all = |key| {
             answer
                 .all(key)
@@ -166,6 +167,20 @@ impl Inspection {
         if !self.strangers.is_empty() {
             let names = self.strangers.clone();
             return Err(Trouble::NotOurs { target, names }.into());
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for `manifest`, as far as that is known before the trees are compared: where
+    /// nothing is deployed yet, and where a release copies all that it takes over from the one before.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with what is free and what is needed.
+    pub fn check_room(&self, method: SyncMethod, manifest: &Manifest) -> Result<(), Error> {
+        let copies = method == SyncMethod::Symlink && !self.room.copies_are_free;
+        if copies || self.tree(method).is_none() {
+            self.room
+                .holds(manifest.bytes(), manifest.entries().len() as u64)?;
         }
         Ok(())
     }

@@ -180,9 +180,38 @@ pub async fn prune(
     if old.is_empty() && answer.text("remains").is_none() {
         return Ok(Pruned::default());
     }
-    let args: Vec<&[u8]> = std::iter::once(&directory)
-        .chain(&old)
-        .map(String::as_bytes)
+    remove(session, &directory, &old, limits).await
+}
+
+/// Tries again to remove what earlier prunings left; returns what still remains, each with the reason.
+///
+/// # Errors
+/// As [`prune`].
+pub async fn remove_remains(
+    session: &Session,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<Vec<String>, Error> {
+    let answer = ask_releases(session, layout, limits).await?;
+    match answer.text("directory") {
+        Some(directory) if answer.text("remains").is_some() => {
+            Ok(remove(session, &directory, &[], limits).await?.left)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Removes releases by name, and what remains of others.
+async fn remove(
+    session: &Session,
+    directory: &str,
+    names: &[String],
+    limits: &Limits,
+) -> Result<Pruned, Error> {
+    let names = names.iter().map(String::as_str);
+    let args: Vec<&[u8]> = std::iter::once(directory)
+        .chain(names)
+        .map(str::as_bytes)
         .collect();
     let answer = ask(session, PRUNE, &args, limits.transfer(crate::ssh::Stdin::Empty)).await?;
     let all = |key| answer.all(key).map(readable).collect();

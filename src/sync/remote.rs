@@ -101,6 +101,11 @@ pub(super) struct ScriptAnswer {
 }
 
 impl ScriptAnswer {
+    #[cfg(test)]
+    pub(super) fn of(raw: Vec<u8>) -> Self {
+        Self { raw }
+    }
+
     pub(super) fn raw(&self) -> &[u8] {
         &self.raw
     }

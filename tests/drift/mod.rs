@@ -213,3 +213,30 @@ async fn what_could_not_be_deleted_is_on_the_servers_page_until_it_is_gone() {
     assert!(!rest.exists());
     assert!(!page().await.contains("Could not be deleted"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cleaner_deletes_what_remains_of_old_releases() {
+    let (world, _) = deployed(SyncMethod::Symlink).await;
+    let rest = world.home(1, "dev/shop_releases/.deleted_20260101_main_01234567_1");
+    std::fs::create_dir_all(rest.join("locked")).unwrap();
+    std::fs::write(rest.join("locked/file"), "x").unwrap();
+    drift::look(&world.app).await.unwrap();
+    let left = async || {
+        deployer::store::leftovers::places(&world.store)
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(left().await, 1);
+    let places = deployer::store::leftovers::places(&world.store).await.unwrap();
+    let mut server = servers::by_id(&world.store, places[0].1).await.unwrap();
+    for active in [false, true] {
+        server.active = active;
+        let tx = crate::support::store::change(&world.store).await;
+        servers::update(&tx, &server).await.unwrap();
+        crate::support::store::bring_in(tx).await;
+        deployer::app::cleaner::retry_leftovers(&world.app).await.unwrap();
+        assert_eq!(rest.exists(), !active, "only active servers are asked");
+        assert_eq!(left().await, usize::from(!active));
+    }
+}

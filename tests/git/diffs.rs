@@ -150,3 +150,59 @@ async fn a_huge_diff_is_cut_and_one_file_can_be_requested() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_submodule_is_shown_by_its_commits() {
+    let mut origin = Origin::new();
+    origin.write("kind", "file\n");
+    origin.commit("one");
+    let (a, b) = ("1".repeat(40), "2".repeat(40));
+    let with = |lib: &str, kind: &str| {
+        origin.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{lib},lib"),
+        ]);
+        origin.git(&["update-index", "--add", "--cacheinfo", kind]);
+        let tree = origin.git(&["write-tree"]);
+        let commit = origin.git(&["commit-tree", &tree, "-m", "lib"]);
+        origin.git(&["update-ref", &format!("refs/heads/{lib}"), &commit]);
+        commit.parse::<CommitId>().unwrap()
+    };
+    let file = origin.git(&["rev-parse", "main:kind"]);
+    let from = with(&a, &format!("100644,{file},kind"));
+    let to = with(&b, &format!("160000,{a},kind"));
+    let mirror = origin.fetched().await;
+    let diff = mirror
+        .diff(Some(&from), &to, DiffOptions::default())
+        .await
+        .unwrap();
+    let found: Vec<_> = diff
+        .files
+        .iter()
+        .map(|file| {
+            (
+                file.change.path.as_str(),
+                file.change.status,
+                file.change.new_mode,
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("kind", FileStatus::TypeChanged, 0o160_000),
+            ("lib", FileStatus::Modified, 0o160_000)
+        ]
+    );
+    let lines: Vec<_> = diff.files[1].hunks[0]
+        .lines
+        .iter()
+        .map(|line| line.text.as_str())
+        .collect();
+    assert_eq!(
+        lines,
+        [format!("Subproject commit {a}"), format!("Subproject commit {b}")]
+    );
+}

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use deployer::domain::CommitId;
 use deployer::git::{DiffOptions, Error, FileStatus, GitOptions};
 
-use super::support::{Origin, Sshd, fetch};
+use super::support::{Origin, Sshd, fetch, make_executable};
+use crate::support::rounds::{Dice, rounds};
 
 /// A tree of ten names, each with `object`.
 fn ten(origin: &Origin, mode: &str, object: &str) -> String {
@@ -18,7 +19,7 @@ fn ten(origin: &Origin, mode: &str, object: &str) -> String {
 }
 
 /// A tree of ten to the power of ten files, all the same.
-fn bomb(origin: &Origin) -> String {
+pub fn bomb(origin: &Origin) -> String {
     let blob = origin.git_with(&["hash-object", "-w", "--stdin"], b"x");
     let files = ten(origin, "100644", &blob);
     (1..10).fold(files, |below, _| ten(origin, "040000", &below))
@@ -132,18 +133,118 @@ async fn more_refs_than_anybody_has_are_refused() {
     );
 }
 
+/// Lets `sshd` run these lines instead of whatever it is asked for.
+fn answer_with(sshd: &Sshd, lines: &str) {
+    let program = sshd.dir.join("answer");
+    std::fs::write(&program, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    make_executable(&program);
+    let key = std::fs::read_to_string(sshd.dir.join("user.pub")).unwrap();
+    let forced = format!("command=\"{}\" {key}", program.display());
+    std::fs::write(sshd.dir.join("authorized_keys"), forced).unwrap();
+}
+
+/// A list of refs as no Git sends it: names, capabilities, lengths and ends that are odd.
+fn odd_refs(dice: &mut Dice) -> Vec<u8> {
+    let id = "0123456789".repeat(4);
+    let long = format!("refs/heads/{}", "x".repeat(5000));
+    let names = [
+        "HEAD",
+        "refs/heads/main",
+        "refs/heads/../../x",
+        "refs/heads/.lock",
+        "refs/heads/",
+        "",
+        "refs/tags/v^{}",
+        "refs/heads/\u{1b}[31m",
+        "refs/heads/a b",
+        "capabilities^{}",
+        ".have",
+        long.as_str(),
+    ];
+    let capabilities = [
+        "",
+        "\0",
+        "\0side-band-64k ofs-delta",
+        "\0symref=HEAD:refs/heads/x symref=:",
+        "\0agent=\u{feff}",
+        "\0\0\0",
+    ];
+    let ids = [
+        id.as_str(),
+        "0000000000000000000000000000000000000000",
+        "xyz",
+        "",
+        "shallow",
+        "ERR",
+    ];
+    let mut sent = Vec::new();
+    for _ in 0..dice.below(8) {
+        let (at, name) = (ids[dice.below(ids.len())], names[dice.below(names.len())]);
+        let line = format!("{at} {name}{}\n", capabilities[dice.below(capabilities.len())]);
+        let length = match dice.below(6) {
+            0 => ["0001", "0003", "0004", "ffff", "zzzz", "-001"][dice.below(6)].to_owned(),
+            _ => format!("{:04x}", line.len() + 4),
+        };
+        sent.extend_from_slice(length.as_bytes());
+        sent.extend_from_slice(line.as_bytes());
+    }
+    if dice.below(4) > 0 {
+        sent.extend_from_slice(b"0000");
+    }
+    sent.extend((0..dice.below(200)).map(|_| u8::try_from(dice.below(256)).unwrap()));
+    sent
+}
+
+#[tokio::test]
+async fn lists_of_refs_that_no_git_sends_are_refused() {
+    let origin = Origin::new();
+    let sshd = Sshd::start(origin.dir.path());
+    let sent = sshd.dir.join("sent");
+    answer_with(&sshd, &format!("cat '{}'", sent.display()));
+    let options = GitOptions {
+        fetch_timeout: Duration::from_secs(20),
+        ..sshd.options()
+    };
+    let mut dice = Dice::new(20_261_129);
+    for round in 0..rounds(25, 600) {
+        std::fs::write(&sent, odd_refs(&mut dice)).unwrap();
+        let mirror = origin.mirror_of(&sshd.url(&origin.path()), options.clone());
+        let failed = match fetch(&mirror).await {
+            Ok(_) => String::new(),
+            Err(Error::Internal(error)) => format!("panicked: {error}"),
+            Err(error @ Error::Timeout { .. }) => format!("hangs: {error}"),
+            Err(error) if error.to_string().chars().any(|c| c == '\u{1b}') => format!("raw: {error}"),
+            Err(_) => String::new(),
+        };
+        assert_eq!(failed, "", "round {round}");
+        // None of those objects exists, so no branch can have come of it.
+        let branches = mirror.branches().await;
+        assert!(
+            !matches!(&branches, Ok(found) if !found.is_empty()),
+            "{branches:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_branch_may_be_called_as_a_capability_is() {
+    let mut origin = Origin::new();
+    origin.write("file", "x");
+    origin.commit("one");
+    origin.git(&["branch", "object-format=sha256"]);
+    let sshd = Sshd::start(origin.dir.path());
+    let mirror = origin.mirror_of(&sshd.url(&origin.path()), sshd.options());
+    fetch(&mirror).await.unwrap();
+    assert_eq!(mirror.branches().await.unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn refs_without_end_end_the_fetch() {
     let origin = Origin::new();
     let sshd = Sshd::start(origin.dir.path());
     let line = format!("0042{} refs/heads/branchnam\n", "0123456789".repeat(4));
     assert_eq!(line.len(), 0x42);
-    let endless = sshd.dir.join("endless");
-    std::fs::write(&endless, format!("#!/bin/sh\nexec yes '{}'\n", line.trim_end())).unwrap();
-    super::support::make_executable(&endless);
-    let key = std::fs::read_to_string(sshd.dir.join("user.pub")).unwrap();
-    let forced = format!("command=\"{}\" {key}", endless.display());
-    std::fs::write(sshd.dir.join("authorized_keys"), forced).unwrap();
+    answer_with(&sshd, &format!("exec yes '{}'", line.trim_end()));
     let options = GitOptions {
         fetch_timeout: Duration::from_secs(30),
         ..sshd.options()

@@ -50,6 +50,14 @@ async fn known_hosts_files_are_read_as_openssh_reads_them() {
         let sentence = probe(&url, &options).await.unwrap_err().to_string();
         assert!(sentence.contains(expected), "{line}: {sentence}");
     }
+    // Perhaps the one that revokes the key.
+    std::fs::write(&file, format!("* {key}")).unwrap();
+    let options = GitOptions {
+        known_hosts: vec![file, sshd.dir.clone(), sshd.dir.join("missing")],
+        ..options
+    };
+    let sentence = probe(&url, &options).await.unwrap_err().to_string();
+    assert!(sentence.contains("cannot be read"), "{sentence}");
 }
 
 #[tokio::test]
@@ -83,6 +91,11 @@ async fn a_host_that_shows_a_certificate_is_known_by_who_signed_it() {
         std::fs::write(&file, format!("@cert-authority other {authority}")).unwrap();
         let sentence = probe(&url, &options).await.unwrap_err().to_string();
         assert!(sentence.contains("is not known here"), "{sentence}");
+        let key = std::fs::read_to_string(sshd.dir.join("host.pub")).unwrap();
+        let lines = format!("* {key}\n@cert-authority * {authority}\n@revoked * {authority}");
+        std::fs::write(&file, lines).unwrap();
+        let sentence = probe(&url, &options).await.unwrap_err().to_string();
+        assert!(sentence.contains("is marked as revoked"), "{sentence}");
     }
 }
 
