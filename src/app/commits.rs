@@ -13,7 +13,9 @@ use super::places::Place;
 use crate::domain::{
     Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Project, Resource, Result,
 };
-use crate::git::{BranchTip, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Freshness, Mirror};
+use crate::git::{
+    BranchTip, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Error as Git, Freshness, Mirror,
+};
 use crate::store::{environments, projects};
 
 /// Commits on one page.
@@ -216,8 +218,8 @@ pub enum PreviewedFiles {
     Known(ChangedFiles),
     /// There is no telling: the commit that runs is gone from the repository.
     CommitGone,
-    /// They are too many to be looked at; the sentence says so.
-    TooMany(String),
+    /// They cannot be compared; the sentence says why.
+    Incomparable(String),
 }
 
 impl CommitEffect {
@@ -309,7 +311,9 @@ async fn change(
         coming: mirror.between(from.as_ref(), to, PREVIEW).await?,
         files: match mirror.changed_files(from.as_ref(), to, PREVIEW).await {
             Ok(files) => PreviewedFiles::Known(files),
-            Err(error @ crate::git::Error::TooMuchToCompare) => PreviewedFiles::TooMany(error.to_string()),
+            Err(error @ (Git::TooMuchToCompare | Git::BadEntry { .. })) => {
+                PreviewedFiles::Incomparable(error.to_string())
+            }
             Err(error) => return Err(error.into()),
         },
         from,
@@ -320,7 +324,6 @@ async fn change(
 
 /// An error about a commit that somebody typed belongs beside its field.
 pub(super) fn about_commit(error: crate::git::Error) -> Error {
-    use crate::git::Error as Git;
     match error {
         Git::NotFound(_) | Git::NoBranch(_) | Git::Ambiguous(_) | Git::Vanished(_) | Git::Invalid(_) => {
             Error::field("commit", error.to_string())

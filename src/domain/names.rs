@@ -9,6 +9,8 @@ pub const NAME_LIMIT: usize = 64;
 pub const BRANCH_LIMIT: usize = 240;
 /// The longest path on a server, in bytes (Linux takes 4,096 with room for names below it).
 pub const PATH_LIMIT: usize = 1024;
+/// Bytes of one part of a path: the limit of Linux file systems.
+const PATH_PART_LIMIT: usize = 255;
 
 /// Declares a text type whose values only a check can make.
 macro_rules! checked_text {
@@ -172,6 +174,9 @@ fn check_target_path(text: &str) -> Result<(), String> {
         return wrong("it is too long or has control characters");
     }
     let parts: Vec<&str> = below.split('/').collect();
+    if parts.iter().any(|part| part.len() > PATH_PART_LIMIT) {
+        return wrong("one of its parts is longer than the 255 bytes that a file system allows");
+    }
     if parts
         .iter()
         .any(|part| part.is_empty() || *part == "." || *part == "..")
@@ -235,6 +240,7 @@ mod tests {
             "/srv//x",
             "/srv/x/",
             "",
+            &format!("/srv/{}/x", "a".repeat(256)),
         ] {
             assert!(bad.parse::<TargetPath>().is_err(), "{bad}");
         }

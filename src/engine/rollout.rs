@@ -68,7 +68,7 @@ pub(super) async fn roll_out(
 ) -> StepResult<Rolled> {
     let supply = match kept {
         Some(kept) => Supply::Kept(kept),
-        None => Supply::Sent(Box::new(transfer::pack(run, tree).await?)),
+        None => Supply::Sent(Box::new(transfer::pack(run, tree, &checked).await?)),
     };
     let balancers = std::mem::take(&mut checked.prospect.balancers);
     let places = std::mem::take(&mut checked.prospect.places);

@@ -33,8 +33,18 @@ async fn on_small_disk(method: SyncMethod) -> (Site, SmallDisk) {
 #[tokio::test]
 async fn a_tree_too_big_for_the_disk_is_refused_before_anything_is_sent() {
     let (mut site, _disk) = on_small_disk(SyncMethod::InPlace).await;
+    site.write("big", &noise(3_000_000));
+    let (looked, large) = (site.inspect().await, site.scan().await);
+    let full = looked.check_room(SyncMethod::InPlace, &large).unwrap_err();
+    assert!(full.to_string().contains("free"), "{full}");
+    site.remove("big");
     site.write("a", "1");
     site.deploy().await;
+    let looked = site.inspect().await;
+    looked
+        .check_room(SyncMethod::InPlace, &large)
+        .expect("it may be there already");
+    looked.check_room(SyncMethod::Symlink, &large).unwrap_err();
     site.write("big", &noise(3_000_000));
     let error = site.deliver().await.unwrap_err();
     assert!(
@@ -347,4 +357,18 @@ async fn a_target_that_is_a_file_or_a_dangling_link_is_refused() {
     std::os::unix::fs::symlink("/nowhere", site.target()).unwrap();
     let error = site.deliver().await.unwrap_err().to_string();
     assert!(error.contains("neither a directory nor a link"), "{error}");
+}
+
+#[tokio::test]
+async fn a_target_below_a_file_is_found_by_the_check() {
+    for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
+        let sshd = Sshd::builder().start().await;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let site = Site::at(sshd, &file.join("below/shop"), method, &[], &[]).await;
+        let error = site.inspect().await.check(method).unwrap_err().to_string();
+        let expected = format!("{} is not a directory", file.display());
+        assert!(error.contains(&expected), "{error}");
+    }
 }

@@ -9,10 +9,11 @@ use std::collections::HashSet;
 
 use crate::app::App;
 use crate::domain::{CommitId, Environment, Error, Project, Result, Server, Target};
+use crate::git;
 use crate::store::{clusters, deployments, environments, releases, servers};
 
-/// Checks that a commit is on the environment's branch, and that the environment before on the same
-/// branch, if there is one, has had it as a whole.
+/// Checks that a commit is on the environment's branch and has no submodule, and that the environment
+/// before on the same branch, if there is one, has had it as a whole.
 pub(in crate::app) async fn check_commit(
     app: &App,
     project: &Project,
@@ -27,6 +28,9 @@ pub(in crate::app) async fn check_commit(
             environment.branch
         );
         return Err(Error::field("commit", message));
+    }
+    if let Some(path) = mirror.submodule(commit).await? {
+        return Err(Error::field("commit", git::Error::Submodule(path).to_string()));
     }
     let Some(before) = promotion_source(app, environment).await? else {
         return Ok(());

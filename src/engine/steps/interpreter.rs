@@ -1,10 +1,11 @@
 //! Which program runs a script, as its first line says, and whether it can.
 //!
-//! What would only be met when a script is started, with words like “No such file” about a file that
-//! is there, is looked for before any server is touched.
+//! Asked before any server is touched: a script that cannot run would fail there with words like “No
+//! such file”, about a file that exists.
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::engine::ending::{Failure, StepResult};
@@ -13,31 +14,44 @@ use crate::engine::ending::{Failure, StepResult};
 const FIRST_LINE: u64 = 1024;
 /// Runs scripts whose first line names no program.
 pub const SHELL: &str = "/bin/sh";
+
 /// The program that a first line names, and the one argument that may follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interpreter {
     pub program: String,
     pub option: Option<String>,
+    /// Whether the system can start the file itself, if it may: it names its program, or is one.
+    pub is_startable: bool,
 }
 
 impl Interpreter {
     /// Of `script` in the tree at `dir`.
     pub fn of(dir: &Path, script: &str) -> StepResult<Self> {
         let mut head = Vec::new();
-        let read = File::open(dir.join(script)).and_then(|file| file.take(FIRST_LINE).read_to_end(&mut head));
-        read.map_err(|error| Failure::new(format!("{script} cannot be read: {error}.")))?;
-        Self::read(&head).map_err(|why| Failure::new(format!("{script} {why}")))
+        let read = File::open(dir.join(script)).and_then(|file| {
+            let executable = file.metadata()?.permissions().mode() & 0o111 != 0;
+            file.take(FIRST_LINE).read_to_end(&mut head)?;
+            Ok(executable)
+        });
+        let executable = read.map_err(|error| Failure::new(format!("{script} cannot be read: {error}.")))?;
+        Self::read(&head, executable).map_err(|why| Failure::new(format!("{script} {why}")))
     }
 
-    /// Of a script that begins with `head`; otherwise what is wrong with it.
-    pub fn read(head: &[u8]) -> Result<Self, &'static str> {
+    /// Of a script that begins with `head`, and may be `executable`; otherwise what is wrong with it.
+    pub fn read(head: &[u8], executable: bool) -> Result<Self, &'static str> {
+        let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_binary = line.contains(&0);
+        if is_binary && !executable {
+            return Err(
+                "is a binary file and not executable, so no shell can run it. If it is a program, make it executable (git update-index --chmod=+x).",
+            );
+        }
         if head.starts_with("\u{feff}#!".as_bytes()) {
             return Err(
                 "begins with a byte order mark, so the system does not see its first line. Save it as UTF-8 without one.",
             );
         }
-        let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        if line.len() < head.len() && line.ends_with(b"\r") {
+        if !is_binary && line.len() < head.len() && line.ends_with(b"\r") {
             return Err(
                 "has Windows line ends (CRLF), with which no shell runs it. Save it with LF; a line “*.sh text eol=lf” in .gitattributes and “git add --renormalize .” do so for all scripts.",
             );
@@ -49,6 +63,7 @@ impl Interpreter {
             return Ok(Self {
                 program: SHELL.to_owned(),
                 option: None,
+                is_startable: is_binary,
             });
         };
         let (program, option) = match words.split_once([' ', '\t']) {
@@ -58,6 +73,7 @@ impl Interpreter {
         Ok(Self {
             program: program.to_owned(),
             option,
+            is_startable: true,
         })
     }
 
@@ -100,7 +116,7 @@ mod tests {
     #[test]
     fn the_first_line_names_the_program() {
         let read = |head: &str| {
-            let found = Interpreter::read(head.as_bytes())?;
+            let found = Interpreter::read(head.as_bytes(), false)?;
             Ok::<_, &str>((found.needs().join(" "), found.option))
         };
         let plain = |needs: &str| Ok((needs.to_owned(), None));
@@ -127,5 +143,18 @@ mod tests {
                 .unwrap_err()
                 .contains("byte order mark")
         );
+    }
+
+    #[test]
+    fn a_program_is_no_script() {
+        let program = b"\x7fELF\x02\x01\x01\0\r\n\0";
+        let found = Interpreter::read(program, true).unwrap();
+        assert!(found.is_startable && found.needs() == [SHELL]);
+        assert!(
+            Interpreter::read(program, false)
+                .unwrap_err()
+                .contains("not executable")
+        );
+        assert!(!Interpreter::read(b"echo hi\n", true).unwrap().is_startable);
     }
 }

@@ -48,7 +48,8 @@ pub async fn interpreter_there(there: &WorkingDir<'_>, script: &str) -> StepResu
     if head.exit == GONE {
         return Ok(None);
     }
-    let interpreter = Interpreter::read(&head.stdout);
+    // The server finds out whether it is executable when it runs it.
+    let interpreter = Interpreter::read(&head.stdout, true);
     interpreter
         .map(Some)
         .map_err(|why| Failure::new(format!("{script} {why}")))

@@ -1,7 +1,7 @@
 //! Runs the scripts of a repository, on the deployer's host or on a server.
 //!
-//! A script that is not there is skipped with a line in the log. An executable one is run as it is,
-//! another one by the program that its first line names, or by `sh`.
+//! A script that does not exist is skipped with a line in the log. An executable one is started as it is;
+//! any other, and one whose first line names no program, by that program or by `sh`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ async fn run_local(
     let interpreter = Interpreter::of(dir, script)?;
     interpreter.check_here(script)?;
     let executable = metadata.permissions().mode() & 0o111 != 0;
-    let command = match executable {
+    let command = match executable && interpreter.is_startable {
         true => process::Command::new(&path),
         false => process::Command::new(interpreter.program)
             .args(interpreter.option)

@@ -12,7 +12,7 @@ use super::checkout::Tree;
 use super::script::DEPLOY;
 use crate::domain::{EnvironmentId, Kind, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
-use crate::engine::found::Reached;
+use crate::engine::found::{Checked, Reached};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Run, TargetServer};
 use crate::ssh::Session;
@@ -35,8 +35,8 @@ pub struct Package {
     manifests: Manifests,
 }
 
-/// Reads the exported tree and makes its manifest.
-pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
+/// Reads the exported tree and makes its manifest, for which every server has to have room.
+pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Package> {
     let layout = Layout::new(&run.project, &run.environment)?;
     let manifests = Manifests {
         dir: manifests_dir(&run.parts().settings.work_dir, run.environment.id),
@@ -53,6 +53,17 @@ pub async fn pack(run: &Run, tree: &Tree) -> StepResult<Package> {
         return Err(Failure::new(
             "There is nothing to deploy: the commit has no file that is not excluded, and deploying it would delete all that is on the servers.",
         ));
+    }
+    for member in &run.members {
+        let Some(reached) = checked.servers.get(&member.server.id) else {
+            continue;
+        };
+        if let Err(error) = reached.found.check_room(run.project.method, &manifest) {
+            return Err(Failure::new(format!(
+                "{}: {error} No server was touched.",
+                member.server.name
+            )));
+        }
     }
     let stamp = Stamp {
         deployment: run.deployment.id,

@@ -61,6 +61,9 @@ fi
 d=$t
 [ "$2" = in_place ] || d=$above_t/$3
 while [ ! -d "$d" ]; do
+    if exists "$d" && [ "$d" != "$t" ]; then
+        say obstacle "$d is not a directory"
+    fi
     d=${d%/*}
     [ -n "$d" ] || d=/
 done

@@ -1,0 +1,98 @@
+//! What the plan of a deployment says of commits that are deployed in part, or not at all.
+
+use tokio_util::sync::CancellationToken;
+
+use super::hostile::bomb;
+use crate::support::world::World;
+use crate::web::support::{PASSWORD, TestSite};
+
+/// A site over `world` with an administrator who is logged in.
+async fn site(world: &World) -> TestSite {
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    site.log_in("admin", PASSWORD).await;
+    site
+}
+
+/// The environment's page with the plan for the newest commit of its branch, and that commit's diff.
+async fn pages(world: &World, site: &TestSite) -> (String, String) {
+    let project = deployer::store::projects::by_name(&world.store, "shop")
+        .await
+        .unwrap();
+    let mirror = world.app.mirror(&project).unwrap();
+    mirror.fetch(&CancellationToken::new()).await.unwrap();
+    let commit = world.repository.git(&["rev-parse", "main"]);
+    let plan = site.get(&format!("/projects/shop/dev?commit={commit}")).await;
+    assert_eq!(plan.status(), 200);
+    let diff = site.get(&format!("/projects/shop/diff?from=&to={commit}")).await;
+    assert!(diff.status().as_u16() < 500, "{}", diff.status());
+    (plan.text().await.unwrap(), diff.text().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_too_large_to_compare_still_has_a_plan() {
+    let mut world = World::simple().await;
+    let site = site(&world).await;
+    world.repository.write("index.html", "hello\n");
+    world.commit("Say hello").await;
+    let entries = format!("040000 tree {}\tdata\n", bomb(&world.repository));
+    let tree = world.repository.git_with(&["mktree"], entries.as_bytes());
+    let commit = world
+        .repository
+        .git(&["commit-tree", &tree, "-p", "main", "-m", "Large"]);
+    world.repository.git(&["update-ref", "refs/heads/main", &commit]);
+    let (plan, diff) = pages(&world, &site).await;
+    assert!(plan.contains("There is too much to compare"), "{plan}");
+    assert!(plan.contains("What will happen"), "{plan}");
+    assert!(diff.contains("There is too much to compare"), "{diff}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_names_files_that_are_not_deployed() {
+    let mut world = World::simple().await;
+    let site = site(&world).await;
+    world.repository.write(".git_release", "mine\n");
+    world.repository.write("sub/.deployer_release", "fine\n");
+    world.commit("Reserved").await;
+    let (plan, _) = pages(&world, &site).await;
+    assert!(
+        plan.contains("“.git_release” of the repository is not deployed"),
+        "{plan}"
+    );
+    assert!(!plan.contains("“.deployer_release”"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_with_a_submodule_is_refused_before_it_is_queued() {
+    let mut world = World::simple().await;
+    let site = site(&world).await;
+    world.repository.write("index.html", "hello\n");
+    world.repository.write(
+        ".gitmodules",
+        "[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = x\n",
+    );
+    let commit = world.commit("No submodule yet").await;
+    let (plan, _) = pages(&world, &site).await;
+    assert!(!plan.contains("is a submodule"), "{plan}");
+    world.repository.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{commit},vendor/lib"),
+    ]);
+    world.repository.git(&["commit", "-q", "-m", "Submodule"]);
+    let (plan, diff) = pages(&world, &site).await;
+    assert!(
+        plan.contains("“vendor/lib” is a submodule, and submodules are not deployed"),
+        "{plan}"
+    );
+    assert!(diff.contains("vendor/lib"), "{diff}");
+    let commit = world.repository.git(&["rev-parse", "main"]);
+    let request = deployer::app::deployments::request(
+        &world.app,
+        &crate::support::world::admin(),
+        World::request(&commit),
+    );
+    let refused = request.await.unwrap_err().to_string();
+    assert!(refused.contains("“vendor/lib” is a submodule"), "{refused}");
+}
