@@ -106,7 +106,7 @@ pub async fn look(app: &App) -> Result<()> {
         for (one, remains) in &seen {
             observations::put(&record, one).await?;
             if let Some(remains) = remains {
-                leftovers::put(&record, one.environment_id, one.server_id, remains).await?;
+                leftovers::put_seen(&record, one.environment_id, one.server_id, remains).await?;
             }
         }
         record.commit().await

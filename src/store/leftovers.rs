@@ -40,6 +40,30 @@ pub async fn put(
     Ok(())
 }
 
+/// Keeps what was seen on a server. What a deployment has said of one of these paths stays: it knows why
+/// that could not be deleted.
+pub async fn put_seen(
+    tx: &impl Write,
+    environment: EnvironmentId,
+    server: ServerId,
+    seen: &[String],
+) -> Result<()> {
+    let row = Entity::find_by_id((environment.0, server.0)).one(tx.db()).await?;
+    let kept = row.and_then(|row| row.paths);
+    let kept: Vec<String> = serde_json::from_str(kept.as_deref().unwrap_or("[]")).map_err(Error::internal)?;
+    let paths: Vec<String> = seen
+        .iter()
+        .map(|path| {
+            let explained = format!("{path} (");
+            let mut kept = kept.iter();
+            kept.find(|kept| kept.starts_with(&explained))
+                .unwrap_or(path)
+                .clone()
+        })
+        .collect();
+    put(tx, environment, server, &paths).await
+}
+
 /// Where something is left.
 pub async fn places(on: &impl Reader) -> Result<Vec<(EnvironmentId, ServerId)>> {
     let rows = Entity::find()

@@ -229,7 +229,19 @@ async fn the_cleaner_deletes_what_remains_of_old_releases() {
     };
     assert_eq!(left().await, 1);
     let places = deployer::store::leftovers::places(&world.store).await.unwrap();
-    let mut server = servers::by_id(&world.store, places[0].1).await.unwrap();
+    let (environment, server) = places[0];
+    let why = [format!("{} (because)", rest.display())];
+    let record = world.store.record().await.unwrap();
+    deployer::store::leftovers::put(&record, environment, server, &why)
+        .await
+        .unwrap();
+    record.commit().await.unwrap();
+    drift::look(&world.app).await.unwrap();
+    let kept = deployer::store::leftovers::of_server(&world.store, server)
+        .await
+        .unwrap();
+    assert_eq!(kept, [(environment, why.to_vec())]);
+    let mut server = servers::by_id(&world.store, server).await.unwrap();
     for active in [false, true] {
         server.active = active;
         let tx = crate::support::store::change(&world.store).await;
