@@ -88,11 +88,8 @@ async fn a_commit_with_a_submodule_is_refused_before_it_is_queued() {
     );
     assert!(diff.contains("vendor/lib"), "{diff}");
     let commit = world.repository.git(&["rev-parse", "main"]);
-    let request = deployer::app::deployments::request(
-        &world.app,
-        &crate::support::world::admin(),
-        World::request(&commit),
-    );
-    let refused = request.await.unwrap_err().to_string();
+    let (admin, request) = (crate::support::world::admin(), World::request(&commit));
+    let refused = deployer::app::deployments::request(&world.app, &admin, request).await;
+    let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("“vendor/lib” is a submodule"), "{refused}");
 }
