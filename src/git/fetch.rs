@@ -114,7 +114,7 @@ async fn within<T>(
 
 /// Prefers the remote's own message to libgit2's “unexpected end of file”.
 fn explain(error: Error, link: &RemoteLink) -> Error {
-    let said = String::from_utf8_lossy(&link.heard.lock()).trim().to_owned();
+    let said = escaped(String::from_utf8_lossy(&link.heard.lock()).trim());
     let Error::Fetch(cause) = error else { return error };
     if let Some(trouble) = link.trouble.lock().take() {
         return trouble;
@@ -126,9 +126,24 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),
-        (true, ErrorClass::Http) => Error::Remote(cause.message().to_owned()),
+        (true, ErrorClass::Http) => Error::Remote(escaped(cause.message())),
+        // A remote may send words of its own, which libgit2 repeats.
+        (true, _) if cause.message().contains(char::is_control) => Error::Remote(escaped(cause.message())),
         (true, _) => Error::Fetch(cause),
     }
+}
+
+/// What a remote said, with its control characters escaped but for the ends of lines.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => escaped.push('\n'),
+            c if c.is_control() => escaped.extend(c.escape_debug()),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// What libgit2 needs to know for one conversation.
