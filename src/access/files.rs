@@ -45,8 +45,13 @@ impl Source {
             Self::Builtin => return Ok(shipped(file).map(str::to_owned)),
         };
         let mut bytes = Vec::new();
-        let outcome = std::fs::File::open(dir.join(file))
-            .and_then(|open| open.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
+        let path = dir.join(file);
+        // Opening a pipe would wait for whoever writes to it.
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(Problem::error(file, 0, "This is not a regular file."));
+        }
+        let outcome =
+            std::fs::File::open(path).and_then(|open| open.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
         match outcome {
             Ok(_) if bytes.len() as u64 > FILE_LIMIT => {
                 let limit = FILE_LIMIT >> 20;

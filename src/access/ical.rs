@@ -19,6 +19,23 @@ struct Event {
     end: Option<NaiveDate>,
     rule: Option<String>,
     timed: bool,
+    /// How deep we are in components of the event's own, such as an alarm.
+    inside: u32,
+}
+
+impl Event {
+    fn set(&mut self, name: &str, date: Option<NaiveDate>) -> Result<(), String> {
+        let field = if name == "DTSTART" {
+            &mut self.start
+        } else {
+            &mut self.end
+        };
+        if field.is_some() {
+            return Err(format!("This event has a second {name}."));
+        }
+        *field = date;
+        Ok(())
+    }
 }
 
 /// Adds the holidays of the iCalendar text of `file`.
@@ -32,7 +49,10 @@ pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &m
         let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
         let value = value.trim();
         match (name.to_ascii_uppercase().as_str(), &mut event) {
-            ("BEGIN", _) if value.eq_ignore_ascii_case("VEVENT") => {
+            ("BEGIN", open) if value.eq_ignore_ascii_case("VEVENT") => {
+                if let Some(open) = open {
+                    problems.push(Problem::error(file, open.line, "This event has no END:VEVENT."));
+                }
                 event = Some(Event {
                     line,
                     ..Event::default()
@@ -44,13 +64,14 @@ pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &m
                     problems.push(problem);
                 }
             }
-            ("DTSTART" | "DTEND", Some(event)) => {
+            ("BEGIN", Some(event)) => event.inside += 1,
+            ("END", Some(event)) => event.inside = event.inside.saturating_sub(1),
+            (_, Some(Event { inside: 1.., .. })) => {}
+            (name @ ("DTSTART" | "DTEND"), Some(event)) => {
                 let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
                 event.timed |= parameters.to_ascii_uppercase().contains("DATE-TIME") || value.contains('T');
-                if name.eq_ignore_ascii_case("DTSTART") {
-                    event.start = date;
-                } else {
-                    event.end = date;
+                if let Err(message) = event.set(name, date) {
+                    problems.push(Problem::error(file, line, message));
                 }
                 if date.is_none() && !event.timed {
                     problems.push(Problem::error(file, line, "This is not a date like 20261225."));
@@ -65,11 +86,13 @@ pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &m
             _ => {}
         }
     }
-    if event.is_some() || !any {
+    if let Some(open) = &event {
+        problems.push(Problem::error(file, open.line, "This event has no END:VEVENT."));
+    } else if !any {
         problems.push(Problem::error(
             file,
             0,
-            "This is not a whole iCalendar file with events.",
+            "This is not an iCalendar file with events.",
         ));
     }
 }

@@ -89,6 +89,21 @@ fn each_bad_calendar_is_told_with_its_line() {
 }
 
 #[test]
+fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
+    let dir = directory(&[(TESTS, "")]);
+    std::fs::remove_file(dir.path().join(CALENDAR)).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(dir.path().join(CALENDAR))
+        .status();
+    assert!(made.unwrap().success());
+    let problems = told(dir.path()).join("\n");
+    assert!(
+        problems.contains("calendar.toml:0: This is not a regular file."),
+        "{problems}"
+    );
+}
+
+#[test]
 fn holidays_come_from_an_icalendar_file() {
     let calendar = format!(
         "{}\n",
@@ -120,7 +135,18 @@ fn holidays_come_from_an_icalendar_file() {
             8,
             "two months",
         ),
-        ("nothing".to_owned(), 0, "not a whole iCalendar file"),
+        (ics.replacen("END:VEVENT\r\n", "", 1), 2, "no END:VEVENT"),
+        (
+            ics.replace("END:VEVENT\r\nEND:VCALENDAR\r\n", ""),
+            8,
+            "no END:VEVENT",
+        ),
+        (
+            ics.replace("SUMMARY:Two days", "DTSTART;VALUE=DATE:20261224"),
+            6,
+            "a second DTSTART",
+        ),
+        ("nothing".to_owned(), 0, "not an iCalendar file"),
     ] {
         std::fs::write(dir.path().join("h.ics"), text).unwrap();
         let problems = told(dir.path()).join("\n");
@@ -130,4 +156,11 @@ fn holidays_come_from_an_icalendar_file() {
         );
         assert!(Access::load(dir.path()).is_err());
     }
+
+    // The times of an alarm are not those of its event.
+    let alarm = "BEGIN:VALARM\r\nDTSTART;VALUE=DATE:20261201\r\nEND:VALARM\r\nSUMMARY";
+    std::fs::write(dir.path().join("h.ics"), ics.replacen("SUMMARY", alarm, 1)).unwrap();
+    let calendar = Access::load(dir.path()).unwrap().calendar();
+    assert!(calendar.is_open("business-hours", at("2026-12-01 10:00")));
+    assert!(!calendar.is_open("business-hours", at("2026-11-24 10:00")));
 }
