@@ -24,6 +24,7 @@ pub mod overview;
 pub mod passwords;
 pub mod places;
 pub mod plans;
+pub mod policy;
 mod refusals;
 pub mod sessions;
 pub mod start;

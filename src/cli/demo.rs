@@ -31,7 +31,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     log.filter = "warn".to_owned();
     telemetry::start(&log);
     let shutdown = CancellationToken::new();
-    let (stop, token) = (signals::stop()?, shutdown.clone());
+    let (stop, token) = (signals::stop_or_hangup()?, shutdown.clone());
     tokio::spawn(async move {
         stop.await;
         token.cancel();

@@ -8,14 +8,14 @@ use tokio::net::TcpListener;
 use super::config_args::ConfigArgs;
 use super::outcome::{CommandFailure, complain, say};
 use super::{data, signals};
-use crate::access::Access;
-use crate::app::{App, start};
+use crate::access::{Access, Problem};
+use crate::app::{App, policy, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
 use crate::{ssh, telemetry, web};
 
-/// Serve the pages and do deployments, until a SIGTERM, a SIGHUP or Ctrl-C.
+/// Serve the pages and do deployments, until a SIGTERM or Ctrl-C. A SIGHUP reads the policy files again.
 ///
 /// Brings the database's schema up to date first, and closes what an interrupted server left
 /// running. At a signal to stop it accepts nothing new and closes what runs.
@@ -94,6 +94,20 @@ fn access(config: &Config) -> Result<Access, CommandFailure> {
     })
 }
 
+/// Reads the policy again at each SIGHUP.
+async fn reload_at_each_hangup(app: App, mut hangup: tokio::signal::unix::Signal) {
+    while hangup.recv().await.is_some() {
+        match policy::reload(&app).await {
+            Ok(problems) if problems.iter().any(Problem::is_error) => {}
+            Ok(problems) => tracing::info!(warnings = problems.len(), "the policy was read again"),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the reload of the policy could not be recorded"
+            ),
+        }
+    }
+}
+
 async fn listen(config: &Config) -> Result<TcpListener> {
     let bind = config.http.bind;
     TcpListener::bind(bind).await.map_err(|cause| {
@@ -105,9 +119,11 @@ async fn listen(config: &Config) -> Result<TcpListener> {
 
 async fn serve(app: &App, listener: TcpListener) -> Result<(), CommandFailure> {
     let stop = signals::stop()?;
+    let reloading = tokio::spawn(reload_at_each_hangup(app.clone(), signals::hangup()?));
     say(format_args!("listening on {}", app.config().public_url()));
     tracing::info!(bind = %app.config().http.bind, pid = std::process::id(), "listening");
     let served = web::serve(Arc::new(web::Site::new(app.clone())), listener, stop).await;
+    reloading.abort();
     let failed = |cause| Error::unavailable("The server ended by itself.").because(cause);
     served.map_err(|cause| failed(cause).into())
 }

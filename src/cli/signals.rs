@@ -1,21 +1,34 @@
 //! The signals on which the program stops cleanly.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::domain::{Error, Result};
 
-/// Resolves at a SIGTERM (systemd), a SIGINT (Ctrl-C) or a SIGHUP (the terminal closed). SIGHUP stays
-/// ignored where the parent ignored it (nohup).
+/// Resolves at a SIGTERM (systemd) or a SIGINT (Ctrl-C).
 ///
 /// # Errors
 /// When signals cannot be listened for.
 pub(super) fn stop() -> Result<impl Future<Output = ()>> {
-    let no_signals = |cause| Error::unavailable("The system tells us of no signals.").because(cause);
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Resolves like [`stop`], and at a SIGHUP: the terminal closed. SIGHUP stays ignored where the parent
+/// ignored it (nohup).
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub(super) fn stop_or_hangup() -> Result<impl Future<Output = ()>> {
+    let stop = stop()?;
     let mut hangup = match is_ignored(SignalKind::hangup()) {
         true => None,
-        false => Some(signal(SignalKind::hangup()).map_err(no_signals)?),
+        false => Some(hangup()?),
     };
     let hung_up = async move {
         match &mut hangup {
@@ -25,11 +38,22 @@ pub(super) fn stop() -> Result<impl Future<Output = ()>> {
     };
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = stop => {}
             () = hung_up => {}
         }
     })
+}
+
+/// Every SIGHUP: a server is asked to read its files again.
+///
+/// # Errors
+/// When signals cannot be listened for.
+pub(super) fn hangup() -> Result<Signal> {
+    listen(SignalKind::hangup())
+}
+
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|cause| Error::unavailable("The system tells us of no signals.").because(cause))
 }
 
 /// Whether this process was started with the signal ignored, according to the kernel.

@@ -100,6 +100,10 @@ words! {
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
         Logout = "logout", "Logged out";
+        /// The policy files were read again and are in force.
+        PolicyReloaded = "policy.reloaded", "Policy reloaded";
+        /// The policy files have errors, so the policy of before stays in force.
+        PolicyRejected = "policy.rejected", "Policy rejected";
         /// Past deployments were imported.
         HistoryBroughtIn = "history.brought_in", "History brought in";
         /// Policy refused something; the word names what.

@@ -43,6 +43,19 @@ impl Right {
         }
     }
 
+    /// The right of this program itself, for what its host asks it to do to `what`.
+    pub fn of_this_program(what: impl Into<String>) -> Self {
+        Self {
+            author: Author {
+                actor: Author::ENGINE.to_owned(),
+                impersonator: None,
+                address: Author::ENGINE.to_owned(),
+                ground: String::new(),
+            },
+            place: what.into(),
+        }
+    }
+
     /// The engine's right, in the name of whoever requested `deployment`.
     pub fn of_engine(deployment: &Deployment) -> Self {
         Self {

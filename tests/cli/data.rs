@@ -1,7 +1,8 @@
 //! Commands that work on the database, by themselves and beside a server that has it.
 
 use deployer::store::{Store, StoreOptions};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::{Installation, names, run};
 
@@ -141,11 +142,9 @@ async fn one_instance_serves_a_database_and_commands_work_beside_it() {
         &format!("listening on http://127.0.0.1:{}", here.port),
         "stopping",
     );
-    for signal in [Signal::SIGINT, Signal::SIGHUP] {
-        let mut again = here.serve();
-        again.answers().await;
-        again.end(signal).with(0, "listening on", "stopping");
-    }
+    let mut again = here.serve();
+    again.answers().await;
+    again.end(Signal::SIGINT).with(0, "listening on", "stopping");
     let left = names(&here.data());
     assert!(!left.iter().any(|name| name.ends_with("-wal")), "{left:?}");
 }
@@ -216,4 +215,66 @@ fn data_is_closed_to_other_accounts_whatever_the_umask() {
     set(&here.database(), 0o644);
     wide("user passwd alice --generate").well("User “alice” has a new password.");
     assert_eq!((mode(&here.data()), mode(&here.database())), (0o700, 0o600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_policy_again_and_a_broken_one_changes_nothing() {
+    let here = Installation::new();
+    let policies = here.dir.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    for (name, text) in deployer::access::SHIPPED {
+        std::fs::write(policies.join(name), text).unwrap();
+    }
+    let mut serve = here.command("serve");
+    let mut serving = super::Running::start(serve.env("DEPLOYER__ACCESS__POLICIES", &policies), here.port);
+    serving.answers().await;
+    let url = format!("http://127.0.0.1:{}/audit", here.port);
+    let sees = async || {
+        let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let answer = browser.build().unwrap().get(&url).send().await.unwrap();
+        answer.status() == 200
+    };
+    let add = |line: &str| {
+        let file = policies.join("policy.csv");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, format!("{text}{line}\n")).unwrap();
+    };
+    let hang_up = || kill(Pid::from_raw(serving.child.id().cast_signed()), Signal::SIGHUP).unwrap();
+    assert!(!sees().await);
+
+    add("p, default, *, *, audit, always, allow");
+    hang_up();
+    let begun = std::time::Instant::now();
+    while !sees().await {
+        assert!(begun.elapsed() < super::PATIENCE, "the policy was not read again");
+        tokio::time::sleep(super::LOOK_AGAIN).await;
+    }
+    add("p, default, *");
+    hang_up();
+    let file = here.database();
+    let url = format!("sqlite://{}", file.display());
+    let store = deployer::store::Store::open(&url, Default::default())
+        .await
+        .unwrap();
+    let filter = deployer::store::HistoryFilter {
+        action: Some("policy.rejected".into()),
+        ..Default::default()
+    };
+    loop {
+        let page = deployer::store::audit::list(&store, &filter, deployer::store::Page::Newest, 10);
+        if let [rejected] = &page.await.unwrap().items[..] {
+            let detail = rejected.event.detail.to_string();
+            assert!(detail.contains("policy.csv:"), "{detail}");
+            break;
+        }
+        assert!(begun.elapsed() < super::PATIENCE, "the reload was not recorded");
+        tokio::time::sleep(super::LOOK_AGAIN).await;
+    }
+    assert!(
+        sees().await,
+        "a broken policy took away what the one of before allows"
+    );
+    serving
+        .end(Signal::SIGTERM)
+        .with(0, "listening on", "stays in force");
 }

@@ -1,0 +1,44 @@
+//! Reading the policy files again while the server runs, on behalf of whoever runs the host.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::App;
+use crate::access::Problem;
+use crate::domain::{Error, Event, EventKind, Result};
+use crate::store::Right;
+
+/// What the audit log says was reloaded.
+const POLICY: &str = "policy";
+/// Problems that the audit log keeps of one reload; the program's log has all of them.
+const KEPT_PROBLEMS: usize = 20;
+
+/// Reads the policy files again. Good ones take effect as a whole; otherwise the policy in force
+/// stays. Either is an event. Returns the problems found; warnings keep nothing from taking effect.
+///
+/// # Errors
+/// When the event cannot be stored. The policy is then in force all the same.
+pub async fn reload(app: &App) -> Result<Vec<Problem>> {
+    let access = Arc::clone(&app.access);
+    // Checking a large policy takes seconds, which would hold up everybody's pages.
+    let read = tokio::task::spawn_blocking(move || match access.reload() {
+        Ok(()) => (EventKind::PolicyReloaded, access.problems()),
+        Err(problems) => (EventKind::PolicyRejected, problems),
+    });
+    let failed = |cause| Error::internal("The policy files could not be read.").because(cause);
+    let (kind, problems) = read.await.map_err(failed)?;
+    let kept: Vec<String> = problems
+        .iter()
+        .take(KEPT_PROBLEMS)
+        .map(ToString::to_string)
+        .collect();
+    let change = app
+        .store
+        .change(Right::of_this_program(POLICY), app.now())
+        .await?;
+    change
+        .commit(Event::new(kind, json!({ "problems": kept })))
+        .await?;
+    Ok(problems)
+}
