@@ -225,6 +225,8 @@ async fn a_hangup_reads_the_policy_again_and_a_broken_one_changes_nothing() {
     for (name, text) in deployer::access::SHIPPED {
         std::fs::write(policies.join(name), text).unwrap();
     }
+    // Those of before would refuse what is added below.
+    std::fs::write(policies.join("tests.toml"), "").unwrap();
     let mut serve = here.command("serve");
     let mut serving = super::Running::start(serve.env("DEPLOYER__ACCESS__POLICIES", &policies), here.port);
     serving.answers().await;
