@@ -55,8 +55,6 @@ pub struct SampleEnvironment {
     pub clusters: Vec<String>,
     /// Below the remote user's home.
     pub path: String,
-    #[serde(default)]
-    pub auto_deploy: bool,
     pub options: EnvironmentOptions,
 }
 

@@ -49,10 +49,7 @@ fn policy() -> String {
 
 /// The line that allowed `actor` to deploy to `environment`.
 pub fn line_for(actor: &str, kind: Kind, environment: &SampleEnvironment) -> Option<PolicyLine> {
-    let role = match actor {
-        "auto" => "robot",
-        _ => &PEOPLE.account(actor)?.role,
-    };
+    let role = PEOPLE.account(actor)?.role.as_str();
     let action = match kind {
         Kind::Rollback => "rollback",
         _ => "deploy",

@@ -179,7 +179,7 @@ async fn insert_environments(change: &Change, rows: &mut Rows) -> Result<()> {
             target_path: checked(&place.path)?,
             remote_user: REMOTE_USER.to_owned(),
             position: place.position,
-            auto_deploy: place.auto_deploy,
+            auto_deploy: false,
             fail_on_failed_tests: true,
             clusters: place
                 .clusters

@@ -28,6 +28,7 @@ use crate::support::world::World;
 const PEOPLE: &str = "g, dora, role:developer
 g, rita, role:releaser
 g, lena, role:reader
+g, auto, role:developer
 p, olaf, shop, *, deploy, business-hours, allow";
 
 fn person(name: &str) -> Actor {

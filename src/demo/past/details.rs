@@ -25,8 +25,6 @@ pub(super) static TEXTS: LazyLock<Texts> = LazyLock::new(|| data::read("past.tom
 #[serde(deny_unknown_fields)]
 pub(super) struct Texts {
     pub reasons: Vec<String>,
-    /// The reason of automatic deployments.
-    pub pushed: String,
     /// The reason of a deployment to a single server.
     pub one_server: String,
     /// The reason of rollbacks.

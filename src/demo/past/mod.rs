@@ -94,8 +94,7 @@ impl Life {
 
     fn maybe_deploy(&mut self, commit: SampleCommit, ready: Instant) {
         let (keep, least, most) = match self.place.name.as_str() {
-            "dev" if self.place.auto_deploy => (100, 20, 40),
-            "dev" => (85, 4 * 60, 50 * 60),
+            "dev" => (100, 60, 10 * 60),
             "prod" => (60, 3 * 3600, 28 * 3600),
             _ => (70, 40 * 60, 5 * 3600),
         };
@@ -132,23 +131,19 @@ impl Life {
     }
 
     fn deploy_to(&mut self, commit: SampleCommit, at: Instant, fate: PlannedEnd, only: Option<&'static str>) {
-        let kind = match (self.place.auto_deploy, self.place.source()) {
-            (true, _) => Kind::Automatic,
-            (false, Some(_)) => Kind::Promotion,
-            (false, None) => Kind::Regular,
+        let kind = match self.place.source() {
+            Some(_) => Kind::Promotion,
+            None => Kind::Regular,
         };
-        let actor = match (kind, self.place.name.as_str(), self.chance.below(3)) {
-            (Kind::Automatic, ..) => "auto",
+        let actor = match (self.place.name.as_str(), self.chance.below(3)) {
             _ if only.is_some() => "ines",
-            (_, "prod", 0) => "admin",
-            (_, "prod", _) => "ines",
-            (_, _, 0) => "dora",
+            ("prod", 0) => "admin",
+            ("prod", _) => "ines",
+            (_, 0) => "dora",
             _ => "tom",
         };
         let reason = if only.is_some() {
             &TEXTS.one_server
-        } else if kind == Kind::Automatic {
-            &TEXTS.pushed
         } else {
             self.reason()
         };
