@@ -7,6 +7,7 @@
 //! lies in the session; for visitors without one, in a cookie of its own, so that a login form costs
 //! no session. A page holds the secret under a fresh mask, so that compressing pages cannot leak it.
 
+use bytes::Bytes;
 use poem::Request;
 use poem::http::Method;
 
@@ -58,6 +59,14 @@ fn fits(token: &str, secret: &str) -> bool {
     difference == 0
 }
 
+/// What a checked request is.
+pub enum Checked {
+    /// It changes nothing, or it comes from a page of ours that this visitor was shown.
+    Ours,
+    /// The browser says that a page of ours sent this form, but the token is of an earlier session.
+    Expired(Bytes),
+}
+
 /// Refuses a request that changes something unless it comes from a page of ours. Reads a form's
 /// body to find the token, and puts it back.
 ///
@@ -67,13 +76,13 @@ pub async fn check(
     request: &mut Request,
     secret: Option<&str>,
     public_origin: Option<&str>,
-) -> poem::Result<()> {
+) -> poem::Result<Checked> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-        return Ok(());
+        return Ok(Checked::Ours);
     }
-    if !comes_from_here(request, public_origin) {
+    let Some(sender) = sender(request, public_origin) else {
         return Err(refused("The form was sent by a page of another site.").into());
-    }
+    };
     let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
     request.set_body(body.clone());
     if is_form(request) && holds_nul(&body) {
@@ -83,10 +92,16 @@ pub async fn check(
         Some(token) => Some(token.to_owned()),
         None => form_field(request, &body),
     };
-    match (token, secret) {
-        (Some(token), Some(secret)) if fits(&token, secret) => Ok(()),
-        _ => Err(refused("The form has expired or came from elsewhere.").into()),
+    match (token, secret, sender) {
+        (Some(token), Some(secret), _) if fits(&token, secret) => Ok(Checked::Ours),
+        (Some(_), _, Sender::Ours) if is_form(request) => Ok(Checked::Expired(body)),
+        _ => Err(expired().into()),
     }
+}
+
+/// The error for a form with a token that does not fit.
+pub fn expired() -> Error {
+    refused("The form has expired or came from elsewhere.")
 }
 
 fn refused(what: &str) -> Error {
@@ -96,21 +111,29 @@ fn refused(what: &str) -> Error {
     )
 }
 
-/// Whether the browser names a page of ours as the sender. Old browsers name none: the token decides.
-fn comes_from_here(request: &Request, public_origin: Option<&str>) -> bool {
-    if let Some(site) = request.header("sec-fetch-site") {
-        return matches!(site, "same-origin" | "none");
+/// Who sent a request, by the browser's own word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Ours,
+    /// An old browser names none, and a person who types an address is none: the token decides.
+    Unnamed,
+}
+
+/// The sender of a request; `None` for a page of another site.
+fn sender(request: &Request, public_origin: Option<&str>) -> Option<Sender> {
+    match request.header("sec-fetch-site") {
+        Some("same-origin") => return Some(Sender::Ours),
+        Some("none") => return Some(Sender::Unnamed),
+        Some(_) => return None,
+        None => {}
     }
     let Some(origin) = request.header("origin") else {
-        return true;
+        return Some(Sender::Unnamed);
     };
-    if public_origin == Some(origin) {
-        return true;
-    }
     let host = request.header("host").unwrap_or_default();
-    origin
-        .split_once("://")
-        .is_some_and(|(_, authority)| authority == host)
+    let is_host = |(_, authority): (&str, &str)| authority == host;
+    let is_ours = public_origin == Some(origin) || origin.split_once("://").is_some_and(is_host);
+    is_ours.then_some(Sender::Ours)
 }
 
 fn is_form(request: &Request) -> bool {

@@ -13,7 +13,9 @@ use poem::web::{Compress, CompressionAlgo, CompressionLevel};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument;
 
+use super::csrf::Checked;
 use super::frame::go_to;
+use super::kept::{self, KeptForm};
 use super::site::Site;
 use super::visitor::Visitor;
 use super::{assets, csrf, errors, urls};
@@ -110,7 +112,13 @@ impl<E: Endpoint> Gated<E> {
         }
         if visitor.principal().needs_form_token() {
             let public_origin = self.site.settings.public_origin.as_deref();
-            csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
+            let checked = csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
+            if let Checked::Expired(body) = checked {
+                let is_page = !visitor.wants_fragment() && !visitor.wants_json();
+                let kept = KeptForm::sent(request.uri().path(), sent_from(&request), &body);
+                let kept = kept.filter(|_| is_page).ok_or_else(csrf::expired)?;
+                return Ok(kept::show(visitor, kept).await?);
+            }
         }
         if visitor.user().is_some_and(User::must_change_password)
             && !is_open_before_change(request.uri().path())
@@ -136,6 +144,12 @@ fn change_password_first(visitor: &Visitor) -> poem::Result<Response> {
         return Err(Error::new(ErrorKind::Forbidden, first).into());
     }
     Ok(go_to(urls::profile()))
+}
+
+/// The local address of the page that a form was on, where the browser names it.
+fn sent_from(request: &Request) -> Option<&str> {
+    let (_, rest) = request.header("referer")?.split_once("://")?;
+    rest.find('/').and_then(|start| rest.get(start..))
 }
 
 fn finish_headers(headers: &mut HeaderMap, https: bool, request_id: &str) {

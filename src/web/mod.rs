@@ -7,9 +7,9 @@
 //!
 //! **The floors**, from the top; no file uses one above it. `routes` knows every page. `pages`
 //! extract, call and answer. `live` streams what happens, `views` holds what pages and streams both
-//! draw. Below them `gate` and `errors` surround each page, `visitor` is what a page knows of its
+//! draw. Below them `gate`, `errors` and `kept` surround each page, `visitor` is what a page knows of its
 //! request, and `principal`, `session` and `site` are what that is made from. On the ground are
-//! words, addresses and forms: `urls`, `look`, `format`, `terminal`, `frame`, `forms`,
+//! words, addresses and forms: `urls`, `look`, `format`, `escape`, `terminal`, `frame`, `forms`,
 //! `strategy_form`, `flash`, `csrf`, `cookies`, `settings`, `trail`, `assets`, `table`, and the
 //! `connections` that requests come in on.
 //!
@@ -51,11 +51,13 @@ pub mod connections;
 mod cookies;
 pub mod csrf;
 pub mod errors;
+pub mod escape;
 pub mod flash;
 pub mod format;
 pub mod forms;
 pub mod frame;
 pub mod gate;
+pub mod kept;
 mod live;
 pub mod look;
 mod pages;

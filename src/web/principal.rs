@@ -62,6 +62,15 @@ impl Principal {
         Ok(known.unwrap_or_else(|| Self::guest(&address)))
     }
 
+    /// Who this is after `session` was logged in within the same request.
+    ///
+    /// # Errors
+    /// Unavailable where sessions cannot be read.
+    pub async fn after_login(&self, site: &Site, session: &Session, now: Instant) -> Result<Self> {
+        let known = of_session(site, session, &self.actor.address, now).await?;
+        Ok(known.unwrap_or_else(|| Self::guest(&self.actor.address)))
+    }
+
     /// The sender, for `access` and the audit log.
     pub fn actor(&self) -> &Actor {
         &self.actor
@@ -142,8 +151,8 @@ pub fn has_authorization(headers: &HeaderMap) -> bool {
 fn unknown_token() -> Error {
     Error::new(
         ErrorKind::Unauthenticated,
-        "The Authorization header holds no token of this installation. Nothing was done. Leave the \
-         header out and log in with your name and password.",
+        "This installation takes no Authorization header. Nothing was done. Leave the header out and log \
+         in with your name and password.",
     )
 }
 

@@ -6,6 +6,7 @@
 //! make a line read differently from what it holds) become visible. No style attribute is ever
 //! written, only the classes `a-…` of `app.css`.
 
+use super::escape;
 use crate::terminal::{Part, parts};
 
 /// More numbers in one colour sequence than anybody needs: the rest is ignored.
@@ -88,7 +89,7 @@ fn last_rewrite(line: &str) -> &str {
 /// The character as a page may show it; `None` for control characters.
 fn safe(c: char) -> Option<char> {
     match c {
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Some('\u{fffd}'),
+        c if escape::turns_text(c) => Some(escape::MARK),
         c if c.is_control() && c != '\t' => None,
         c => Some(c),
     }

@@ -97,6 +97,30 @@ impl Visitor {
         (Self(Arc::new(inner)), outcome)
     }
 
+    /// The same visitor after a login in this request.
+    ///
+    /// # Errors
+    /// Unavailable where sessions cannot be read.
+    pub(super) async fn logged_in(&self) -> Result<Self> {
+        let inner = &self.0;
+        let principal = inner
+            .principal
+            .after_login(&inner.site, &inner.session, inner.now);
+        let principal = principal.await?;
+        let secret = principal.form_secret().unwrap_or(&inner.form_secret);
+        Ok(Self(Arc::new(Inner {
+            site: Arc::clone(&inner.site),
+            form_secret: secret.to_owned(),
+            form_secret_is_new: false,
+            form_secret_used: AtomicBool::new(false),
+            principal,
+            session: inner.session.clone(),
+            path: inner.path.clone(),
+            request_id: inner.request_id.clone(),
+            ..**inner
+        })))
+    }
+
     /// Writes the session and the cookies that are due.
     pub(super) async fn close(&self, headers: &mut HeaderMap) -> Result<()> {
         let inner = &self.0;

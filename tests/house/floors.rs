@@ -54,6 +54,7 @@ pub const ROOMS: &[Room] = &[
             &[
                 "site",
                 "gate",
+                "kept",
                 "principal",
                 "visitor",
                 "frame",
@@ -73,6 +74,7 @@ pub const ROOMS: &[Room] = &[
                 "trail",
             ],
             &["urls", "look", "format", "terminal", "connections"],
+            &["escape"],
         ],
     },
 ];

@@ -5,6 +5,7 @@ mod away;
 mod connections;
 mod doors;
 mod forms;
+mod kept;
 mod logins;
 mod matrix;
 mod shell;

@@ -1,6 +1,5 @@
 //! Logging in and out.
 
-use askama::Template;
 use poem::http::HeaderMap;
 use poem::web::{Form, Query};
 use poem::{Response, handler};
@@ -9,21 +8,11 @@ use serde::Deserialize;
 use crate::app::logins::{self, LoginTry};
 use crate::domain::{ErrorKind, Result};
 use crate::web::forms::Complaints;
-use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::frame::{Section, go_to, html};
+use crate::web::kept::{self, KeptForm, LoginPage};
 use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
 use crate::web::{session, urls};
-
-/// The contract of `templates/login/index.html`.
-#[derive(Template)]
-#[template(path = "login/index.html")]
-struct LoginPage {
-    frame: Frame,
-    name: String,
-    next: String,
-    left: bool,
-    complaints: Complaints,
-}
 
 #[derive(Deserialize)]
 struct LoginQuery {
@@ -39,6 +28,9 @@ struct LoginForm {
     password: String,
     #[serde(default)]
     next: String,
+    /// The form that the login interrupted; may be empty.
+    #[serde(default)]
+    kept: String,
 }
 
 /// The form; a visitor who is logged in already is sent on at once.
@@ -53,15 +45,18 @@ pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<R
         name: String::new(),
         next: next.to_owned(),
         left: query.left.is_some(),
+        kept: None,
         complaints: Complaints::default(),
     })
 }
 
-/// Tries the name and the password, and continues where the visitor was going.
+/// Tries the name and the password, and continues where the visitor was going: with the form that the
+/// login interrupted, where there is one.
 #[handler]
 pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<LoginForm>) -> Result<Response> {
     let site = visitor.site();
     let next = urls::local_or_overview(&form.next);
+    let kept = KeptForm::unpacked(&form.kept);
     let login = LoginTry {
         name: &form.name,
         password: &form.password,
@@ -71,7 +66,10 @@ pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<Logi
     let error = match site.logins.attempt(&site.app, login, visitor.now()).await {
         Ok(known) => {
             session::sign_in(visitor.session(), &known, visitor.now()).await?;
-            let mut answer = go_to(next);
+            let mut answer = match kept {
+                Some(kept) => kept::show(&visitor.logged_in().await?, kept).await?,
+                None => go_to(next),
+            };
             session::mark_device(&site.settings, answer.headers_mut(), &known);
             return Ok(answer);
         }
@@ -88,6 +86,7 @@ pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<Logi
         name: form.name,
         next: next.to_owned(),
         left: false,
+        kept,
         complaints: Complaints::of_error(&error),
     };
     form_page(&page, &page.complaints)
