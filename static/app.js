@@ -11,11 +11,9 @@
     if (seconds < 10) return "just now";
     if (seconds < 60) amount = `${seconds} s`;
     else if (seconds < 3600) amount = `${Math.floor(seconds / 60)} min`;
-    else if (seconds < 86400) amount = `${Math.floor(seconds / 3600)} h`;
-    else if (seconds < 1209600) {
-      const days = Math.floor(seconds / 86400);
-      amount = days === 1 ? "1 day" : `${days} days`;
-    } else return null;
+    else if (seconds < 172800) amount = `${Math.floor(seconds / 3600)} h`;
+    else if (seconds < 1209600) amount = `${Math.floor(seconds / 86400)} days`;
+    else return null;
     return apart < 0 ? `in ${amount}` : `${amount} ago`;
   };
   // The server's clock counts, not this computer's.
@@ -27,6 +25,21 @@
     }
   };
   setInterval(tellTimes, 20000);
+
+  // Absolute times in the reader's own zone, which is named; UTC appears on hover and in print.
+  const parts = new Intl.DateTimeFormat("en-GB", {
+    year: "numeric", month: "2-digit", day: "2-digit",
+    hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  });
+  const local = (at) => {
+    const part = Object.fromEntries(parts.formatToParts(at).map(({ type, value }) => [type, value]));
+    return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second} ${part.timeZoneName}`;
+  };
+  const tellZone = () => {
+    for (const time of all("time[data-at]")) time.textContent = local(new Date(time.dateTime));
+  };
+  document.addEventListener("DOMContentLoaded", tellZone);
+  document.addEventListener("htmx:after:swap", tellZone);
 
   // How long something has been running.
   const took = (seconds) => {
@@ -123,6 +136,36 @@
     const set = tab.closest(".tabset");
     set.scrollLeft = tab.offsetLeft - set.offsetLeft - (set.clientWidth - tab.offsetWidth) / 2;
   }
+
+  // A hidden page holds no stream: a browser has six connections to a server over HTTP/1.1, and a
+  // seventh tab would wait for ever. A page that is looked at again does not wait for its next try.
+  const over = new WeakSet();
+  const asked = new WeakSet();
+  let ready = false;
+  const watch = () => {
+    if (document.hidden || !ready) return;
+    for (const stream of all("[hx-sse\\:connect]")) {
+      const connection = stream._htmx && stream._htmx.sse;
+      if (connection) {
+        if (connection.delayCanceller) connection.delayCanceller();
+      } else if (!over.has(stream) && !asked.has(stream)) {
+        asked.add(stream);
+        htmx.trigger(stream, "watch");
+      }
+    }
+  };
+  document.addEventListener("htmx:sse:close", (event) => {
+    asked.delete(event.target);
+    if (event.detail.reason === "message") over.add(event.target);
+  });
+  document.addEventListener("htmx:error", (event) => asked.delete(event.target));
+  // Not before htmx has looked at the page, which it does when the page is complete.
+  document.addEventListener("DOMContentLoaded", () => setTimeout(() => {
+    ready = Boolean(window.htmx);
+    watch();
+  }));
+  document.addEventListener("visibilitychange", watch);
+  for (const name of ["focus", "online", "pageshow"]) addEventListener(name, watch);
 
   // Streams: say when the connection is lost, and when it is back.
   const offline = document.getElementById("offline");

@@ -23,10 +23,11 @@ const MOST_FILE_LINES: usize = 400;
 const MOST_FUNCTION_LINES: usize = 60;
 
 /// What may lie at the top, beside names that begin with a dot.
-const TOP: [&str; 17] = [
+const TOP: [&str; 18] = [
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE",
+    "askama.toml",
     "README.md",
     "benches",
     "build.rs",

@@ -60,7 +60,7 @@ fn fits(token: &str, secret: &str) -> bool {
 }
 
 /// What a checked request is.
-pub enum Checked {
+pub enum FormCheck {
     /// It changes nothing, or it comes from a page of ours that this visitor was shown.
     Ours,
     /// The browser says that a page of ours sent this form, but the token is of an earlier session.
@@ -76,9 +76,9 @@ pub async fn check(
     request: &mut Request,
     secret: Option<&str>,
     public_origin: Option<&str>,
-) -> poem::Result<Checked> {
+) -> poem::Result<FormCheck> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-        return Ok(Checked::Ours);
+        return Ok(FormCheck::Ours);
     }
     let Some(sender) = sender(request, public_origin) else {
         return Err(refused("The form was sent by a page of another site.").into());
@@ -93,8 +93,8 @@ pub async fn check(
         None => form_field(request, &body),
     };
     match (token, secret, sender) {
-        (Some(token), Some(secret), _) if fits(&token, secret) => Ok(Checked::Ours),
-        (Some(_), _, Sender::Ours) if is_form(request) => Ok(Checked::Expired(body)),
+        (Some(token), Some(secret), _) if fits(&token, secret) => Ok(FormCheck::Ours),
+        (Some(_), _, Sender::Ours) if is_form(request) => Ok(FormCheck::Expired(body)),
         _ => Err(expired().into()),
     }
 }

@@ -41,8 +41,9 @@ pub fn ago(at: &Instant, now: &Instant) -> String {
         0..10 => return "just now".to_owned(),
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
-        3_600..86_400 => format!("{} h", seconds / 3_600),
-        86_400..1_209_600 => count(seconds / 86_400, "day"),
+        // A day and a half are 36 h: whole days would hide half of it.
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        172_800..1_209_600 => count(seconds / 86_400, "day"),
         _ => return date(at),
     };
     if apart < TimeDelta::zero() {
@@ -179,7 +180,8 @@ mod tests {
         assert_eq!(ago(&at(-42), &now), "42 s ago");
         assert_eq!(ago(&at(-200), &now), "3 min ago");
         assert_eq!(ago(&at(200), &now), "in 3 min");
-        assert_eq!(ago(&at(-86_400), &now), "1 day ago");
+        assert_eq!(ago(&at(43 * 3_600), &now), "in 43 h");
+        assert_eq!(ago(&at(-2 * 86_400), &now), "2 days ago");
         assert_eq!(ago(&at(-30 * 86_400), &now), "19 Oct 2026");
     }
 

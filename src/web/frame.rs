@@ -134,6 +134,18 @@ pub fn html(template: &impl Template) -> Result<Response> {
         .body(text))
 }
 
+/// Two parts of a page as one answer.
+///
+/// # Errors
+/// As [`html`].
+pub fn both(first: &impl Template, second: &impl Template) -> Result<Response> {
+    let first = first.render().map_err(Error::internal)?;
+    let second = second.render().map_err(Error::internal)?;
+    Ok(Response::builder()
+        .content_type("text/html; charset=utf-8")
+        .body(format!("{first}{second}")))
+}
+
 /// After a form: go and look at `url` (303, so that reloading does not send the form again).
 pub fn go_to(url: &str) -> Response {
     Response::builder()

@@ -13,7 +13,7 @@ use poem::web::{Compress, CompressionAlgo, CompressionLevel};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use tracing::Instrument;
 
-use super::csrf::Checked;
+use super::csrf::FormCheck;
 use super::frame::go_to;
 use super::kept::{self, KeptForm};
 use super::site::Site;
@@ -113,7 +113,7 @@ impl<E: Endpoint> Gated<E> {
         if visitor.principal().needs_form_token() {
             let public_origin = self.site.settings.public_origin.as_deref();
             let checked = csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
-            if let Checked::Expired(body) = checked {
+            if let FormCheck::Expired(body) = checked {
                 let is_page = !visitor.wants_fragment() && !visitor.wants_json();
                 let kept = KeptForm::sent(request.uri().path(), sent_from(&request), &body);
                 let kept = kept.filter(|_| is_page).ok_or_else(csrf::expired)?;

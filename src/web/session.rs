@@ -70,9 +70,8 @@ fn of(id: Option<Id>, sessions: &SessionRows, settings: &Settings) -> Session {
 
 /// Who is logged in with this session; moves its end when it is time to.
 pub async fn signed_in(session: &Session, now: Instant) -> Result<Option<SignedIn>> {
-    if session.id().is_none() {
-        return Ok(None);
-    }
+    // One that was opened in this request has no id yet, and one that does not exist costs no look
+    // into the store.
     let Some(mut known) = session.get::<SignedIn>(SIGNED_IN).await.map_err(unavailable)? else {
         return Ok(None);
     };

@@ -32,7 +32,7 @@ async fn a_commit_counts_as_proven_once_all_servers_have_it() {
             Ok(_) => assert!(proven, "after {name}"),
             Err(error) => {
                 assert!(
-                    !proven && error.message().contains("on all its servers"),
+                    !proven && error.message().contains("must first succeed on all servers"),
                     "{error}"
                 );
             }

@@ -12,8 +12,10 @@ async fn fill(browser: &Browser, css: &str, text: &str) {
 }
 
 async fn press(browser: &Browser, css: &str) {
-    let button = browser.page.find(Locator::Css(css)).await.unwrap();
-    button.click().await.unwrap();
+    // A bar at the bottom of the window may lie above it.
+    browser
+        .ask(&format!("document.querySelector('{css}').click()"))
+        .await;
 }
 
 #[tokio::test]

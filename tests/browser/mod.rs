@@ -2,5 +2,6 @@
 //! is missing without them.
 
 mod deployment;
+mod kept;
 mod rollouts;
 mod support;

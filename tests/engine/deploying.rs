@@ -141,7 +141,7 @@ async fn a_commit_must_succeed_in_the_previous_environment_first() {
     assert!(
         refused
             .message()
-            .contains("has not been deployed to dev with success yet"),
+            .contains("must first succeed on all servers of dev"),
         "{refused}"
     );
 

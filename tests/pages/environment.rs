@@ -76,7 +76,7 @@ async fn invalid_input_is_reported_beside_its_field() {
         ),
         (
             ("prod", second.as_str(), "all", ""),
-            "not been deployed to dev with success",
+            "must first succeed on all servers of dev",
         ),
     ];
     for ((environment, commit, target, reason), complaint) in cases {
@@ -100,7 +100,7 @@ async fn invalid_input_is_reported_beside_its_field() {
     }
     let prod = pages.page(&format!("/projects/shop/prod?commit={second}")).await;
     assert!(
-        prod.contains("that comes before prod") && !prod.contains("to 1 server</button>"),
+        prod.contains("must first succeed on all servers of dev") && !prod.contains("to 1 server</button>"),
         "{prod}"
     );
 }

@@ -9,3 +9,5 @@ mod overview;
 mod project;
 mod rollout;
 mod support;
+mod text;
+mod told;

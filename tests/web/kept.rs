@@ -89,7 +89,10 @@ async fn a_form_whose_session_ended_comes_back_after_the_login_as_it_was_filled(
 async fn a_form_of_an_earlier_login_is_shown_again_without_its_secrets() {
     let site = site().await;
     let token = site.token("/profile").await;
-    site.log_in("alice", PASSWORD).await;
+    // Another tab logs out and in again.
+    let csrf = site.token("/profile").await;
+    sent(&site.browser, &site.url, "/logout", &[("csrf", &csrf)]).await;
+    assert_eq!(site.log_in("alice", PASSWORD).await.status(), 303);
     let fields = [
         ("csrf", token.as_str()),
         ("old", PASSWORD),

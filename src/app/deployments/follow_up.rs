@@ -22,6 +22,8 @@ pub struct Earlier {
     pub id: DeploymentId,
     /// See [`DeployRequest::request_key`].
     pub request_key: Option<String>,
+    /// What the requester adds to the reason; may be empty.
+    pub reason: String,
 }
 
 impl From<DeploymentId> for Earlier {
@@ -29,6 +31,7 @@ impl From<DeploymentId> for Earlier {
         Self {
             id,
             request_key: None,
+            reason: String::new(),
         }
     }
 }
@@ -41,6 +44,8 @@ struct Origin {
     environment: Environment,
     resource: Resource,
     request_key: Option<String>,
+    /// See [`Earlier::reason`].
+    reason: String,
     /// The deployment that the same form requested before.
     repeated: Option<Requested>,
 }
@@ -48,7 +53,11 @@ struct Origin {
 /// Reads it, once policy allows `actor` the action for its kind. The request asks again; asking
 /// here keeps its state from everybody else.
 async fn open(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Action) -> Result<Origin> {
-    let Earlier { id, request_key } = earlier;
+    let Earlier {
+        id,
+        request_key,
+        reason,
+    } = earlier;
     let deployment = deployments::by_id(&app.store, id).await?;
     let resource = resource_now(app, &deployment).await?;
     app.permit(actor, action(deployment.kind), &resource).await?;
@@ -64,6 +73,7 @@ async fn open(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Ac
         environment,
         resource,
         request_key,
+        reason,
     })
 }
 
@@ -230,8 +240,13 @@ async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Re
 }
 
 impl Origin {
-    /// A request for the same commit in the same environment.
-    fn like(&self, reason: String) -> DeployRequest {
+    /// A request for the same commit in the same environment, for what it is and what its requester
+    /// adds.
+    fn like(&self, what: String) -> DeployRequest {
+        let reason = match self.reason.trim() {
+            "" => what,
+            added => format!("{what}: {added}"),
+        };
         DeployRequest {
             reason,
             request_key: self.request_key.clone(),

@@ -40,10 +40,9 @@ pub(in crate::app) async fn check_commit(
         return Ok(());
     }
     let message = format!(
-        "Commit {} has not been deployed to {} with success yet, on all its servers; that comes before {}.",
+        "Commit {} must first succeed on all servers of {}.",
         commit.short(),
-        before.name,
-        environment.name
+        before.name
     );
     Err(Error::field("commit", message))
 }

@@ -14,7 +14,7 @@ pub struct Place {
     pub environment: Environment,
     /// Its servers in rollout order, each once.
     pub servers: Vec<PlaceServer>,
-    /// The commits its active servers run, most servers first. More than one entry is drift.
+    /// The commits its active servers run, most servers first.
     pub runs: Vec<Runs>,
     /// Active servers without a release.
     pub empty: usize,
@@ -99,8 +99,13 @@ impl Place {
     }
 
     /// Whether its servers run different commits.
-    pub fn drifts(&self) -> bool {
+    pub fn is_mixed(&self) -> bool {
         self.runs.len() > 1
+    }
+
+    /// Whether they do so although no rollout is under way that explains it.
+    pub fn drifts(&self) -> bool {
+        self.is_mixed() && self.open.iter().all(|one| one.deployment.started_at.is_none())
     }
 
     /// Its server of this name.

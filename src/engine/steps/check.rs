@@ -88,7 +88,8 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let record = run.record().await?;
     deployments::set_plan(&record, plan).await?;
     record.commit().await?;
-    log.say(format!("{}, {}.", strategy.title(), batches(plan))).await;
+    log.say(format!("Strategy: {}. {}.", strategy.title(), batches(plan)))
+        .await;
     for one in &plan.left_alone {
         log.say(planning::left_alone_line(one)).await;
     }

@@ -12,7 +12,7 @@
 //! **In a page**: a field `live: String` of [`super::Live::page_url`], asked for *before* `app` is,
 //! and
 //! ```text
-//! <div id="live" hx-sse:connect="{{ live }}" hx-sse:close="end" hx-swap="none"></div>
+//! <div id="live" hx-sse:connect="{{ live }}" hx-sse:close="end" hx-trigger="watch" hx-swap="none"></div>
 //! <div hidden hx-get="{{ here }}" hx-trigger="changed from:#live" hx-target="#list" hx-swap="outerMorph"></div>
 //! ```
 //! where the answer to htmx is the block that holds `#list`.

@@ -15,6 +15,7 @@ use crate::web::frame::{Frame, Section};
 use crate::web::pages::form_page;
 use crate::web::urls;
 use crate::web::views::row::DeploymentRow;
+use crate::web::views::words::strategy_words;
 use crate::web::visitor::Visitor;
 
 /// Deployments on one page: about two screens.
@@ -95,7 +96,8 @@ async fn nothing(app: &App, actor: &crate::domain::Actor) -> Result<PastDeployme
 }
 
 const CSV_HEAD: &str = "deployment,project,environment,target,kind,state,commit,title,branch,requested by,through,\
-                        requested at,started at,finished at,outcome\r\n";
+                        requested at,started at,finished at,outcome,reason,approved by,approved at,allowed by,\
+                        lock override,scheduled for,strategy\r\n";
 
 /// `GET /history.csv`: the whole list, read from the store as it is sent.
 #[handler]
@@ -126,6 +128,7 @@ pub async fn csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
 
 fn csv_line(one: &Deployment) -> String {
     let time = |at: Option<Instant>| at.map(|at| crate::web::format::iso(&at)).unwrap_or_default();
+    let approved = one.approval.as_ref().and_then(|approval| approval.given.as_ref());
     let cells = [
         one.id.to_string(),
         one.project.clone(),
@@ -142,6 +145,13 @@ fn csv_line(one: &Deployment) -> String {
         time(one.started_at),
         time(one.finished_at),
         one.outcome.clone(),
+        one.reason.clone(),
+        approved.map(|(by, _)| by.clone()).unwrap_or_default(),
+        time(approved.map(|(_, at)| *at)),
+        one.permit.as_ref().map(ToString::to_string).unwrap_or_default(),
+        one.lock_override.clone().unwrap_or_default(),
+        time(one.scheduled_at),
+        one.strategy.map(strategy_words).unwrap_or_default(),
     ];
     let cells: Vec<String> = cells.iter().map(|text| csv_cell(text)).collect();
     format!("{}\r\n", cells.join(","))

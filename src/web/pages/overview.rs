@@ -11,9 +11,10 @@ use poem::web::{Data, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use super::locks::{self, LockLine};
 use crate::app::overview::{Overview, Row, overview};
 use crate::app::places::Place;
-use crate::domain::{Deployment, DeploymentState, Result};
+use crate::domain::{Deployment, DeploymentState, Lock, Resource, Result};
 use crate::web::format::count;
 use crate::web::frame::{Frame, Section, html};
 use crate::web::live::Live;
@@ -37,6 +38,8 @@ struct Page {
     here: String,
     /// The stream of changes; empty where there is nothing to see.
     live: String,
+    /// The locks on everything.
+    locks: Vec<LockLine>,
 }
 
 struct RowView {
@@ -54,6 +57,11 @@ pub struct CellView {
 }
 
 impl CellView {
+    /// The lock of this environment or its project; one on everything is told above them all.
+    fn lock(&self) -> Option<&Lock> {
+        self.place.lock.as_ref().filter(|lock| lock.project.is_some())
+    }
+
     /// The last deployment, where none is open.
     fn last(&self) -> Option<&Deployment> {
         self.place.last.as_ref().filter(|_| self.place.open.is_empty())
@@ -90,6 +98,7 @@ pub async fn index(
 ) -> Result<Response> {
     let live = live.page_url();
     let found = overview(visitor.app(), visitor.actor(), &query.q).await?;
+    let locks = locks::lines(&visitor, |one| one.over == Resource::Everything).await?;
     let mut frame = visitor.frame("Overview", Section::Overview).await?;
     frame.search.clone_from(&query.q);
     let columns = columns(&found.rows);
@@ -98,6 +107,7 @@ pub async fn index(
     let sees_something = has_places || (found.rows.is_empty() && found.total > 0);
     let page = Page {
         frame,
+        locks,
         here: urls::with_query(urls::overview(), &[("q", &query.q)]),
         summary: summary(&found),
         live: if sees_something { live } else { String::new() },
@@ -160,19 +170,34 @@ fn row_view(row: Row, columns: &[String]) -> RowView {
     }
 }
 
-/// `12 projects · 2 running · last deployment failed in 1 · 1 drifting`.
+/// `12 projects · 2 running · 1 scheduled · last deployment failed in 1 · drift in 1`.
 fn summary(found: &Overview) -> String {
     let places = || found.rows.iter().flat_map(|row| &row.places);
-    let running: usize = places().map(|place| place.open.len()).sum();
+    let open = |state| {
+        let all = places().flat_map(|place| &place.open);
+        all.filter(|one| one.deployment.state == state).count()
+    };
     let failed = places().filter(|place| failed(place)).count();
     let drifting = places().filter(|place| place.drifts()).count();
     let left_out: usize = places().map(|place| place.left_out().len()).sum();
     let locked = places().filter(|place| place.lock.is_some()).count();
+    let [running, paused, queued, awaiting, scheduled] = [
+        DeploymentState::Running,
+        DeploymentState::Paused,
+        DeploymentState::Queued,
+        DeploymentState::Awaiting,
+        DeploymentState::Scheduled,
+    ]
+    .map(open);
     let parts = [
         (running, format!("{running} running")),
+        (paused, format!("{paused} paused")),
+        (queued, format!("{queued} queued")),
+        (awaiting, format!("{awaiting} waiting for approval")),
+        (scheduled, format!("{scheduled} scheduled")),
         (failed, format!("last deployment failed in {failed}")),
-        (drifting, format!("{drifting} drifting")),
-        (left_out, format!("{left_out} out of service")),
+        (drifting, format!("drift in {drifting}")),
+        (left_out, format!("{} out of service", count(left_out, "server"))),
         (locked, format!("{locked} locked")),
     ];
     let parts = parts.into_iter().filter(|(amount, _)| *amount > 0);

@@ -19,7 +19,7 @@ use self::log::{LogQuery, LogView};
 use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
 use crate::domain::{Action, CommitId, DeploymentId, Result};
-use crate::web::frame::{Frame, Section, html};
+use crate::web::frame::{Frame, Section, both, html};
 use crate::web::live::{self, Live};
 use crate::web::trail::{self, Trail};
 use crate::web::urls;
@@ -29,7 +29,7 @@ use crate::web::visitor::Visitor;
 
 /// The contract of `templates/deployments/show.html`.
 #[derive(Template)]
-#[template(path = "deployments/show.html", blocks = ["acts"])]
+#[template(path = "deployments/show.html", blocks = ["acts", "facts"])]
 struct Page {
     frame: Frame,
     trail: Trail,
@@ -91,13 +91,14 @@ pub async fn show(
     html(&Page::new(frame, trail, watched, &allowed, log))
 }
 
-/// `GET /deployments/{id}/acts`: the buttons, loaded again when the deployment's state changes.
+/// `GET /deployments/{id}/acts`: the buttons and the facts, loaded again when the deployment's state
+/// changes.
 #[handler]
 pub async fn show_acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
     let (watched, allowed) = watch::see(visitor.app(), visitor.actor(), id).await?;
     let frame = visitor.frame(String::new(), Section::Activity).await?;
     let page = Page::new(frame, Vec::new(), watched, &allowed, LogView::default());
-    html(&page.as_acts())
+    both(&page.as_acts(), &page.as_facts())
 }
 
 /// Where a stream begins.

@@ -6,7 +6,10 @@ use crate::app::App;
 use crate::app::commits::{CommitEffect, Preview, preview, recent};
 use crate::app::deployments::{Choice, was_here};
 use crate::app::places::{EnvironmentView, Leave};
-use crate::domain::{Actor, ClusterId, ErrorKind, Instant, Kind, Refusal, Result, Strategy};
+use crate::domain::{
+    Actor, ClusterId, CommitId, DeploymentId, DeploymentState, ErrorKind, Instant, Kind, Refusal, Result,
+    Strategy,
+};
 use crate::git::CommitInfo;
 use crate::web::format::count;
 use crate::web::forms::{self, Complaints, FormData};
@@ -190,6 +193,11 @@ impl PlanView {
         }
     }
 
+    /// See [`failed_here`].
+    pub fn failed_before(&self, view: &EnvironmentView) -> Option<DeploymentId> {
+        failed_here(view, &self.preview.as_ref()?.commit.id)
+    }
+
     /// As the form sends it on.
     pub fn kind_word(&self) -> &'static str {
         let kind = match (self.rolls_back, form::kind(&self.form)) {
@@ -199,6 +207,16 @@ impl PlanView {
         };
         kind.as_str()
     }
+}
+
+/// The last deployment to the environment, if it was of `commit`, has failed, and none of it has
+/// succeeded since.
+pub fn failed_here(view: &EnvironmentView, commit: &CommitId) -> Option<DeploymentId> {
+    let ended = view.deployments.iter().filter(|one| one.state.is_final());
+    let last = ended
+        .filter(|one| one.commit == *commit)
+        .max_by_key(|one| one.id.0)?;
+    (last.state == DeploymentState::Failed).then_some(last.id)
 }
 
 fn targets(view: &EnvironmentView) -> Vec<(String, String)> {

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::app::commits::{Distance, distance};
 use crate::app::naming::resource;
-use crate::app::places::{Place, ProjectView};
+use crate::app::places::{Leave, Place, ProjectView, leave};
 use crate::domain::{Action, Actor};
 use crate::web::format::count;
 use crate::web::urls;
@@ -16,6 +16,8 @@ pub struct ChainLink {
     pub distances: Vec<String>,
     /// Its deploy form, if the visitor may use it.
     pub deploy: Option<String>,
+    /// Why the visitor may not; empty where they may.
+    pub why_not: String,
     /// The form that promotes what the environment before it runs: label and address.
     pub promote: Option<(String, String)>,
 }
@@ -38,7 +40,8 @@ async fn link(
     before: Option<&Place>,
 ) -> ChainLink {
     let (project, environment) = (view.project.name.as_str(), &place.environment);
-    let may = app.may(actor, Action::Deploy, &resource(&view.project, environment));
+    let deploy = leave(app, actor, Action::Deploy, &resource(&view.project, environment));
+    let may = deploy.is_given();
     let mut distances = Vec::new();
     let mut promote = None;
     if let Some((before, runs)) = before.and_then(|before| Some((before, before.current()?))) {
@@ -66,6 +69,10 @@ async fn link(
     }
     ChainLink {
         url: urls::environment(project, environment.name.as_str()),
+        why_not: match &deploy {
+            Leave::Given => String::new(),
+            Leave::Refused(refusal) => refusal.sentence(),
+        },
         deploy: may.then(|| urls::deploy_form(project, environment.name.as_str(), "", "", "")),
         place: place.clone(),
         distances,

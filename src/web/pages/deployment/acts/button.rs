@@ -17,6 +17,8 @@ pub struct Button {
     pub question: String,
     /// The label of the button that answers the question.
     pub yes: &'static str,
+    /// The address of the plan that is shown below the question; may be empty.
+    pub plan: String,
 }
 
 impl Button {
@@ -31,6 +33,7 @@ impl Button {
             class: "",
             question: String::new(),
             yes: "",
+            plan: String::new(),
         }
     }
 
@@ -43,6 +46,13 @@ impl Button {
     /// One that requests a new deployment: sent twice, it is one request.
     pub fn once(self) -> Self {
         self.with("request_key", csrf::new_secret())
+    }
+
+    /// With the plan below its question, and a field for a reason.
+    pub fn shows(mut self, plan: String) -> Self {
+        self.plan = plan;
+        self.wants = Some(("reason", "Reason (optional)"));
+        self
     }
 
     /// One that asks first.

@@ -1,6 +1,7 @@
 //! Acts on a deployment: what the buttons of its page do, one use case each.
 
 mod button;
+mod plan;
 mod view;
 
 use poem::web::{Form, Path};
@@ -34,6 +35,7 @@ impl ActForm {
         Earlier {
             id,
             request_key: csrf::is_secret(&self.request_key).then_some(self.request_key),
+            reason: self.reason,
         }
     }
 }

@@ -2,10 +2,11 @@
 //! buttons, the recommended one first.
 
 use super::button::Button;
+use super::plan::plan_url;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
 use crate::domain::rollout::Hold;
-use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, PauseReason, Phase, Plan};
+use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, Kind, PauseReason, Phase};
 use crate::web::format::{self, count};
 use crate::web::urls;
 use crate::web::views::queue::QueueView;
@@ -34,7 +35,7 @@ impl ActsView {
         view.buttons = if one.state.is_final() {
             afterwards(watched, allowed)
         } else {
-            meanwhile(one, allowed)
+            meanwhile(watched, allowed)
         };
         view.queue = allowed.turn.as_ref().map(QueueView::new);
         view.add_who_can(one, allowed);
@@ -125,7 +126,7 @@ fn awaiting(one: &Deployment) -> Words {
         .map(|approval| format::full(&approval.expires_at));
     let text = match end {
         Some(end) => format!(
-            "Someone other than {} must approve it by {end}. The approval covers exactly the plan below.",
+            "Someone other than {} must approve it by {end}. The approval covers exactly this commit, these servers and this strategy.",
             one.actor
         ),
         None => format!("Someone other than {} must approve it.", one.actor),
@@ -247,7 +248,8 @@ fn was_rejected(one: &Deployment) -> bool {
 }
 
 /// What may be done while it waits or runs.
-fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Button> {
+fn meanwhile(watched: &Watched, allowed: &Acts) -> Vec<Button> {
+    let one = &watched.deployment;
     let act = |label: &str, icon, act: &str| Button::new(label, icon, urls::deployment_act(one.id, act));
     let mut acts: Vec<Button> = allowed
         .answers
@@ -255,7 +257,18 @@ fn meanwhile(one: &Deployment, allowed: &Acts) -> Vec<Button> {
         .map(|&answer| answer_act(one, answer))
         .collect();
     if allowed.approve {
-        acts.push(act("Approve", "thumb-up", "approve"));
+        let question = format!(
+            "Approve {} “{}” for {} of {}, as requested by {}? This is what it does now:",
+            one.commit.short(),
+            one.commit_title,
+            one.target,
+            one.environment,
+            one.actor
+        );
+        let mut approve = act("Approve", "thumb-up", "approve").asks(question, "Approve it");
+        approve.plan = plan_url(watched, watched.names().1, &one.commit, one.kind);
+        approve.class = "";
+        acts.push(approve);
     }
     if allowed.reject {
         let mut reject =
@@ -339,12 +352,13 @@ fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Button> {
             .asks(
                 format!("Deploy {} to all servers of {next}?", one.commit.short()),
                 "Promote",
-            );
+            )
+            .shows(plan_url(watched, next, &one.commit, Kind::Promotion));
         promote.class = "";
         acts.push(promote);
     }
     let back = allowed.roll_back_to.as_ref();
-    acts.extend(back.map(|commit| roll_back(one, watched.plan.as_ref(), commit)));
+    acts.extend(back.map(|commit| roll_back(watched, commit)));
     if allowed.again {
         let label = if acts.is_empty() {
             "Redeploy"
@@ -356,7 +370,8 @@ fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Button> {
     acts
 }
 
-fn roll_back(one: &Deployment, plan: Option<&Plan>, commit: &CommitId) -> Button {
+fn roll_back(watched: &Watched, commit: &CommitId) -> Button {
+    let (one, plan) = (&watched.deployment, watched.plan.as_ref());
     let waits = plan.is_some_and(|plan| plan.batches.iter().any(|batch| batch.hold == Some(Hold::Person)));
     let question = format!(
         "Roll back {} of {} to {}, the last successful release?{}",
@@ -373,4 +388,5 @@ fn roll_back(one: &Deployment, plan: Option<&Plan>, commit: &CommitId) -> Button
     Button::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback"))
         .once()
         .asks(question, "Roll back")
+        .shows(plan_url(watched, watched.names().1, commit, Kind::Rollback))
 }
