@@ -179,16 +179,21 @@ pub async fn prospect(
     }
     let mut plan = plan(strategy, &candidates)?;
     plan.notes.append(&mut notes);
+    Ok(Prospect {
+        plan,
+        balancers,
+        places: places_of(candidates),
+    })
+}
+
+/// Where each server stands in balancers, over all its clusters.
+fn places_of(candidates: Vec<Candidate>) -> HashMap<ServerId, Vec<Slot>> {
     let mut places: HashMap<ServerId, Vec<Slot>> = HashMap::new();
     for one in candidates {
         let own = one.slots.into_iter().map(|(slot, _)| slot);
         places.entry(one.server).or_default().extend(own);
     }
-    Ok(Prospect {
-        plan,
-        balancers,
-        places,
-    })
+    places
 }
 
 /// The requested servers that are not in the plan: they left the environment meanwhile.

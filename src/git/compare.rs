@@ -152,6 +152,9 @@ impl Differing {
     }
 }
 
+/// One side of a pair.
+type Side = fn(&mut Pair) -> &mut Option<Entry>;
+
 /// The names in either of two directories.
 fn pairs(
     repository: &Repository,
@@ -160,8 +163,7 @@ fn pairs(
     budget: &Budget,
 ) -> Result<BTreeMap<Vec<u8>, Pair>> {
     let mut pairs: BTreeMap<Vec<u8>, Pair> = BTreeMap::new();
-    let sides: [(Option<Oid>, fn(&mut Pair) -> &mut Option<Entry>); 2] =
-        [(old, |pair| &mut pair.old), (new, |pair| &mut pair.new)];
+    let sides: [(Option<Oid>, Side); 2] = [(old, |pair| &mut pair.old), (new, |pair| &mut pair.new)];
     for (tree, side) in sides {
         let Some(tree) = tree else { continue };
         for entry in &find_tree(repository, tree)? {

@@ -140,7 +140,7 @@ async fn a_reading_that_nobody_waits_for_ends() {
             if let Err(error) = budget.spend_entry() {
                 break error;
             }
-            std::thread::sleep(Duration::from_micros(10));
+            std::thread::park_timeout(Duration::from_micros(10));
         };
         ended.send(matches!(how, Error::Cancelled)).unwrap();
         Err(how)

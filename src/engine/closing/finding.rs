@@ -98,7 +98,7 @@ impl ServerHistory<'_> {
         if !ours || !is_complete(looked) || !self.began(StepKind::Deploy) && !self.began(StepKind::Tests) {
             return Vec::new();
         }
-        match self.steps.iter().all(|step| is_done(step)) {
+        match self.steps.iter().all(is_done) {
             true => {
                 let left = self.steps.iter().copied();
                 left.filter(|step| proves(step) && open(step)).collect()

@@ -117,6 +117,15 @@ fn step_choices(watched: &Watched) -> Vec<(String, String)> {
         .collect()
 }
 
+/// How many lines are shown, in words.
+fn count_of(shown: usize, total: i64, is_narrowed: bool) -> String {
+    let total = format::count(total, "line");
+    match is_narrowed {
+        true => format!("{} of {total}", format::number(shown)),
+        false => total,
+    }
+}
+
 pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQuery) -> Result<LogView> {
     let (app, id) = (visitor.app(), watched.deployment.id);
     let filter = query.filter();
@@ -169,14 +178,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
         gave_up: found.stopped.is_some(),
         forward,
         lines: lines.iter().map(LineView::new).collect(),
-        total: match query.is_narrowed() {
-            true => format!(
-                "{} of {}",
-                format::number(lines.len()),
-                format::count(total, "line")
-            ),
-            false => format::count(total, "line"),
-        },
+        total: count_of(lines.len(), total, query.is_narrowed()),
         filter: query,
         steps: step_choices(watched),
         servers: server_choices(watched),
