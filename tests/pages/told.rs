@@ -1,8 +1,10 @@
 //! What pages say about the present state: no more than is so, and what is missing with its reason.
 
-use deployer::app::deployments::DeployRequest;
+use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::locks::{self, NewLock};
-use deployer::domain::{Deployment, DeploymentState, EnvironmentOptions, Resource, Share, Strategy};
+use deployer::domain::{
+    Answer, DeploymentId, DeploymentState, EnvironmentOptions, Resource, Share, Strategy,
+};
 
 use super::support::{Pages, location, value};
 use crate::support::world::{World, admin};
@@ -20,14 +22,17 @@ async fn deployed(who: &str) -> Pages {
     pages.world.repository.write("index.html", "hello");
     let commit = pages.world.commit("Greet people").await;
     let id = pages.world.ask(World::request(&commit)).await;
-    let paused = |one: &Deployment| one.state == DeploymentState::Paused;
-    pages.world.until(id, "the canary is done", paused).await;
-    let answer = deployer::domain::Answer::Resume;
-    deployer::app::deployments::answer(&pages.world.app, &admin(), id, answer)
+    finish(&pages.world, id).await;
+    pages
+}
+
+/// Waits for the canary, continues, and waits for the end.
+async fn finish(world: &World, id: DeploymentId) {
+    world.until_paused(id).await;
+    deployments::answer(&world.app, &admin(), id, Answer::Resume)
         .await
         .unwrap();
-    pages.world.end(id).await;
-    pages
+    world.end(id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,8 +41,7 @@ async fn a_canary_is_no_drift_and_what_is_scheduled_does_not_run() {
     pages.world.repository.write("index.html", "good day");
     let commit = pages.world.commit("Greet people formally").await;
     let id = pages.world.ask(World::request(&commit)).await;
-    let paused = |one: &Deployment| one.state == DeploymentState::Paused;
-    pages.world.until(id, "the canary is done", paused).await;
+    pages.world.until_paused(id).await;
     let later = DeployRequest {
         at: Some(pages.world.clock.now() + chrono::TimeDelta::hours(9)),
         ..World::request(&commit)
@@ -125,13 +129,7 @@ async fn going_back_shows_its_plan_and_takes_a_reason() {
     pages.world.repository.write("index.html", "good day");
     let commit = pages.world.commit("Greet people formally").await;
     let id = pages.world.ask(World::request(&commit)).await;
-    let paused = |one: &Deployment| one.state == DeploymentState::Paused;
-    pages.world.until(id, "the canary is done", paused).await;
-    let answer = deployer::domain::Answer::Resume;
-    deployer::app::deployments::answer(&pages.world.app, &admin(), id, answer)
-        .await
-        .unwrap();
-    pages.world.end(id).await;
+    finish(&pages.world, id).await;
 
     let page = pages.page(&format!("/deployments/{id}")).await;
     let (_, back) = page

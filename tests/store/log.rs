@@ -59,16 +59,15 @@ async fn mixed(store: &TestStore) -> (DeploymentId, Vec<LogLine>) {
         )
         .await;
     }
-    let all = log::read(
-        &store.store,
-        lease.deployment,
-        1,
-        10_000,
-        &log::LogFilter::default(),
-    )
-    .await
-    .unwrap();
-    (lease.deployment, all)
+    (lease.deployment, whole(store, lease).await)
+}
+
+/// Every line of the deployment's log.
+async fn whole(store: &TestStore, lease: Lease) -> Vec<LogLine> {
+    let all = log::LogFilter::default();
+    log::read(&store.store, lease.deployment, 1, 10_000, &all)
+        .await
+        .unwrap()
 }
 
 async fn lines_of_steps_that_print_at_once_are_numbered_without_gaps(on: Database) {
@@ -91,15 +90,7 @@ async fn lines_of_steps_that_print_at_once_are_numbered_without_gaps(on: Databas
     while let Some(step) = steps.join_next().await {
         step.unwrap();
     }
-    let all = log::read(
-        &store.store,
-        lease.deployment,
-        1,
-        10_000,
-        &log::LogFilter::default(),
-    )
-    .await
-    .unwrap();
+    let all = whole(&store, lease).await;
     assert_eq!(numbers(&all), (1..=1400).collect::<Vec<_>>());
     let found = deployer::store::deployments::by_id(&store.store, lease.deployment)
         .await
@@ -192,15 +183,7 @@ async fn a_big_batch_is_cut_and_an_odd_line_stays_one_line(on: Database) {
         ],
     )
     .await;
-    let all = log::read(
-        &store.store,
-        lease.deployment,
-        1,
-        10_000,
-        &log::LogFilter::default(),
-    )
-    .await
-    .unwrap();
+    let all = whole(&store, lease).await;
     assert_eq!(numbers(&all), (1..=1206).collect::<Vec<_>>());
     let texts: Vec<&str> = all[..5].iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts, ["", "a b", "é😀\r", "\u{fffd}", "\u{1b}[31mred\u{1b}[0m"]);
