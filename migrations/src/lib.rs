@@ -22,6 +22,8 @@ mod m20261128_000010_groups;
 mod m20261128_000011_texts;
 mod m20261128_000012_leftovers;
 mod m20261128_000013_passwords;
+mod m20261128_000020_standing;
+mod m20261128_000021_answers;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -42,6 +44,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000011_texts::Change),
             Box::new(m20261128_000012_leftovers::Change),
             Box::new(m20261128_000013_passwords::Change),
+            Box::new(m20261128_000020_standing::Change),
+            Box::new(m20261128_000021_answers::Change),
         ]
     }
 }

@@ -1,18 +1,20 @@
 //! One deployment: its state, its steps, its log, and the acts it offers.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::TimeDelta;
 
 use super::App;
 use super::activity::{self, Turn};
-use super::deployments::{approval_obstacle, next_environments, open_servers};
+use super::deployments::{approval_obstacle, next_environments, open_servers, way_back};
 use super::naming::{action_for, action_of, place_of, resource_then};
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
-    Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, Instant, Kind,
-    LogLine, Phase, Plan, Resource, Result, Step, StepKind, Target,
+    Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, ErrorKind,
+    Instant, Kind, LogLine, Phase, Plan, Resource, Result, ServerId, ServerRelease, Step, StepKind, Target,
 };
 use crate::store::log::{self, FoundLines, LogFilter, LogWindow};
-use crate::store::{deployments, environments, steps};
+use crate::store::{deployments, environments, releases, steps};
 
 /// Earlier deployments that give the usual duration: enough to ignore an outlier, few enough to be
 /// recent.
@@ -28,6 +30,8 @@ pub struct Watched {
     pub steps: Vec<Step>,
     /// Its plan; `None` until there is one.
     pub plan: Option<Plan>,
+    /// What later deployments have put on its servers; empty until it has ended.
+    pub since: HashMap<ServerId, Since>,
     /// The usual duration: the median of the last ones that succeeded. `None`: there are none, or it
     /// has ended.
     pub usual: Option<TimeDelta>,
@@ -35,6 +39,14 @@ pub struct Watched {
     pub place: Option<(String, String)>,
     /// When this was read.
     pub at: Instant,
+}
+
+/// What a later deployment has put on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    pub deployment: DeploymentId,
+    pub kind: Kind,
+    pub commit: CommitId,
 }
 
 impl Watched {
@@ -95,6 +107,13 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
     let steps = steps::list(&app.store, id).await?;
     let plan = deployments::plan(&app.store, id).await?;
     for part in &mut servers {
+        // A row of an earlier version does not say how it stood.
+        let mut planned = plan.iter().flat_map(Plan::servers);
+        if part.service_before.is_none()
+            && let Some(planned) = planned.find(|one| Some(one.server) == part.server_id)
+        {
+            part.service_before = Some(planned.service_before());
+        }
         part.left_alone = match &plan {
             Some(plan) => plan.left_alone.iter().any(|one| one.name == part.server),
             // After a success, only servers that were to be skipped are unfinished.
@@ -105,6 +124,7 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
         plan,
         usual: usual(app, &deployment).await?,
         place: place(app, &deployment).await?,
+        since: since(app, &deployment).await?,
         deployment,
         servers,
         steps,
@@ -210,7 +230,11 @@ async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts>
         false => watched.steps.iter().any(is_touch),
     };
     if was_touched && may(Action::Rollback) {
-        acts.roll_back_to = before(app, deployment).await?;
+        acts.roll_back_to = match way_back(app, deployment, &watched.servers).await {
+            Ok(commit) => Some(commit),
+            Err(error) if error.kind() == ErrorKind::Conflict => None,
+            Err(error) => return Err(error),
+        };
     }
     if deployment.state == DeploymentState::Succeeded {
         if deployment.target == Target::Environment {
@@ -237,10 +261,25 @@ async fn promote_to(app: &App, actor: &Actor, project: &str, here: &Environment)
     Ok(names.filter(may).collect())
 }
 
-/// The last other commit that succeeded in the environment before this deployment.
-pub async fn before(app: &App, deployment: &Deployment) -> Result<Option<CommitId>> {
-    let found = deployments::previous_succeeded(&app.store, deployment.id).await?;
-    Ok(found.map(|deployment| deployment.commit))
+/// What later deployments have put on the servers of one that has ended.
+async fn since(app: &App, deployment: &Deployment) -> Result<HashMap<ServerId, Since>> {
+    let (Some(environment), true) = (deployment.environment_id, deployment.state.is_final()) else {
+        return Ok(HashMap::new());
+    };
+    let mut current = releases::current(&app.store, environment).await?;
+    current.retain(|one| one.deployment_id > Some(deployment.id));
+    let ids: HashSet<DeploymentId> = current.iter().filter_map(|one| one.deployment_id).collect();
+    let later = deployments::by_ids(&app.store, &ids).await?;
+    let of = |one: ServerRelease| {
+        let deployment = one.deployment_id?;
+        let since = Since {
+            deployment,
+            kind: later.get(&deployment)?.kind,
+            commit: one.commit,
+        };
+        Some((one.server_id?, since))
+    };
+    Ok(current.into_iter().filter_map(of).collect())
 }
 
 /// How many lines one request searches for a text, a quarter of a second's work; a link continues.

@@ -216,7 +216,8 @@ fn to_store(past: &SampleDeployment, rows: &Rows, homes: &Path) -> Result<PastDe
         servers.push(NewPart {
             state: server.state,
             previous_commit: server.previous.clone(),
-            detail: server.detail.clone(),
+            on_server: server.on_server,
+            cause: server.cause.clone(),
             ..NewPart::new(id, server.name, server.cluster)
         });
         if server.released {

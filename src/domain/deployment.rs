@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Actor;
 use super::names::CommitId;
-use super::pause::{Approval, Pause};
+pub use super::part::{ServerPart, ServerState, Service};
+use super::pause::{Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
 use super::step::words;
@@ -208,6 +209,8 @@ pub struct Deployment {
     pub pause_requested_by: Option<String>,
     /// The present pause.
     pub pause: Option<Pause>,
+    /// The pauses that were answered, in order.
+    pub pauses: Vec<PastPause>,
     /// Number of the last stored log line; 0: none yet.
     pub last_line: i64,
 }
@@ -253,6 +256,7 @@ impl Deployment {
             approval: None,
             pause_requested_by: None,
             pause: None,
+            pauses: Vec::new(),
             last_line: 0,
         }
     }
@@ -271,6 +275,7 @@ impl Deployment {
             approval: None,
             pause_requested_by: None,
             pause: None,
+            pauses: Vec::new(),
             last_line: 0,
             ..self.clone()
         }
@@ -284,89 +289,6 @@ impl Deployment {
             impersonator: self.impersonator.clone(),
             address: address.to_owned(),
         }
-    }
-}
-
-words! {
-    /// How far one server of a deployment is.
-    ServerState {
-        /// Not touched yet: it runs what it ran before.
-        Waiting = "waiting", "Waiting";
-        /// Being worked on.
-        Running = "running", "Running";
-        /// It runs the new release.
-        Succeeded = "succeeded", "Deployed";
-        /// Something failed; the detail says what is on it.
-        Failed = "failed", "Failed";
-        /// Left alone; the detail says why.
-        Skipped = "skipped", "Left alone";
-        /// A person ended it; the detail says what is on it.
-        Cancelled = "cancelled", "Cancelled";
-        /// The deployer stopped in the middle; the detail says what is on it as far as known.
-        Interrupted = "interrupted", "Interrupted";
-    }
-}
-
-words! {
-    /// Whether a server of a deployment gets traffic, as far as the deployment changed that.
-    Service {
-        /// It stands behind no balancer, or was not touched there.
-        Untouched = "", "";
-        /// It is being taken out.
-        TakingOut = "taking_out", "Being taken out";
-        /// We took it out.
-        Out = "out", "Out of service";
-        /// It is being put back.
-        PuttingBack = "putting_back", "Being put back";
-        /// We put it back, and the balancers report it up.
-        Back = "back", "In service";
-        /// Somebody had taken it out by hand before; it stays out.
-        ByHand = "by_hand", "Out by hand";
-    }
-}
-
-/// A server's part in a deployment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerPart {
-    /// `None` once the server is deleted.
-    pub server_id: Option<ServerId>,
-    /// Its name at the time.
-    pub server: String,
-    /// The cluster it was reached through.
-    pub cluster: String,
-    /// Order, from 0.
-    pub position: i32,
-    pub state: ServerState,
-    /// Its batch, from 0; `None` until there is a plan.
-    pub batch: Option<i32>,
-    /// Whether the plan leaves it alone. Only [`crate::app::watch`], which has the plan, sets it.
-    pub left_alone: bool,
-    pub service: Service,
-    /// What was on it before, where known.
-    pub previous_commit: Option<CommitId>,
-    /// What is on it now and what to do; may be empty while all is well.
-    pub detail: String,
-}
-
-impl ServerPart {
-    /// Whether the plan left it alone, for instance as inactive. For a planned server that was never
-    /// reached see [`Self::is_untouched`].
-    pub fn is_left_alone(&self) -> bool {
-        self.state == ServerState::Skipped && self.left_alone
-    }
-
-    /// Whether it is part of the plan and nothing was done to it so far.
-    pub fn is_untouched(&self) -> bool {
-        match self.state {
-            ServerState::Waiting => true,
-            ServerState::Skipped => !self.left_alone,
-            _ => false,
-        }
-    }
-
-    /// Whether something was done to it, or is.
-    pub fn is_begun(&self) -> bool {
-        !matches!(self.state, ServerState::Waiting | ServerState::Skipped)
     }
 }
 

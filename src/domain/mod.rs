@@ -17,11 +17,13 @@ pub mod lock;
 pub mod log;
 pub mod names;
 pub mod network;
+pub mod part;
 pub mod pause;
 pub mod project;
 pub mod release;
 pub mod rollout;
 pub mod server;
+pub mod standing;
 pub mod step;
 pub mod user;
 
@@ -38,11 +40,12 @@ pub use lock::Lock;
 pub use log::{Chunk, Line, LogLine, NumberedChunk, Stream};
 pub use names::{BranchName, CommitId, Name, TargetPath};
 pub use network::Network;
-pub use pause::{Answer, Answered, Answerer, Approval, Pause, PauseReason};
+pub use pause::{Answer, Answered, Answerer, Approval, PastPause, Pause, PauseReason};
 pub use project::{Environment, EnvironmentOptions, Project, SyncMethod, Variable};
 pub use release::{Observation, Release, ServerRelease};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use server::{Balancer, Cluster, HostKey, Member, Server};
+pub use standing::{OnServer, ServerStanding, ServiceBefore};
 pub use step::{Step, StepKind, StepState};
 pub use user::User;
 

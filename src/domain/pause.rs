@@ -69,6 +69,15 @@ pub struct Answered {
     pub at: Instant,
 }
 
+/// A pause that was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastPause {
+    /// Why it paused.
+    pub reason: PauseReason,
+    pub since: Instant,
+    pub answered: Answered,
+}
+
 /// Who answered a pause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

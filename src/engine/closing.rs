@@ -8,9 +8,11 @@
 
 mod finding;
 mod history;
+mod late;
 mod proof;
 mod report;
 mod service;
+mod torn;
 mod undo;
 
 use std::time::Duration;
@@ -19,10 +21,13 @@ use self::history::History;
 use super::ending::Ending;
 use super::shared::Shared;
 use super::stop::{Stop, StopReason};
-use super::words::OnServer;
 use crate::domain::deployment::ServerState;
-use crate::domain::{Deployment, DeploymentState, Event, EventKind, Outcome, Result, StepState};
-use crate::store::{Change, Fenced, Lease, Leased, deployments, steps};
+use crate::domain::{
+    Deployment, DeploymentState, Event, EventKind, Instant, OnServer, Outcome, Result, ServerRelease,
+    ServiceBefore, StepState,
+};
+use crate::store::releases::{self, NewRelease};
+use crate::store::{Change, Fenced, Lease, Leased, Record, deployments, steps};
 
 /// Closes a deployment, and tries again after each of `pauses` what cannot be written: until it is closed,
 /// its servers are kept from everybody. Unless `is_right`, it may have left servers out of service, and
@@ -72,11 +77,16 @@ async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: &Ending) -> R
     let store = &engine.parts.store;
     let id = lease.deployment;
     let deployment = deployments::by_id(store, id).await?;
-    let (state, mut outcome) = ending.close(stop, deployment.cancelled_by.as_deref());
+    let (mut state, mut outcome) = ending.close(stop, deployment.cancelled_by.as_deref());
+    let history = History::read(engine, &deployment).await?;
+    let late = late::owed(engine, &history, ending, stop).await;
+    if let Some(late) = &late {
+        (state, outcome) = (late.state, late.sentence.clone());
+    }
     let now = engine.parts.clock.now();
     let mut change = store.change_leased(lease, now).await?;
-    settle(engine, &change, &deployment, stop.reason()).await?;
-    if let Some(undo) = ending.undo() {
+    settle(&change, &history, stop.reason(), now).await?;
+    if let Some(undo) = ending.undo().or(late.as_ref().map(|late| &late.undo)) {
         let what = undo::queue(&mut change, &deployment, undo, now).await?;
         outcome = format!("{outcome} {what}");
     }
@@ -88,6 +98,12 @@ async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: &Ending) -> R
         outcome,
         "deployment ended"
     );
+    // It is closed: what cannot be read now is no reason to close it again.
+    let parts = deployments::servers(store, id).await.unwrap_or_default();
+    for part in parts.iter().filter(|part| part.state != ServerState::Succeeded) {
+        let stands = part.told(&deployment.commit);
+        tracing::info!(deployment = id.0, server = part.server, "{stands}");
+    }
     Ok(())
 }
 
@@ -103,24 +119,63 @@ async fn put_right(engine: &Shared, lease: Lease) -> Result<()> {
     let reports = report::all(engine, lease, &history).await;
     let record = store.record_leased(lease).await?;
     for (position, report) in reports {
-        deployments::set_server(&record, position, report.state, &report.detail).await?;
+        deployments::set_server(&record, position, report.state).await?;
+        if let Some((on, cause)) = &report.on {
+            deployments::set_on_server(&record, position, *on, cause).await?;
+        }
         if let Some(service) = report.service {
             deployments::set_service(&record, position, service).await?;
+        }
+        deployments::set_remains(&record, deployment.id, position, report.remains.as_deref()).await?;
+        if let Some(dir) = report.in_use {
+            record_release(&record, &history, position, dir, engine.parts.clock.now()).await?;
         }
     }
     deployments::set_pause(&record, None).await?;
     record.commit().await
 }
 
+/// Records that the files of the deployment are in use on a server, unless it did so itself.
+async fn record_release(
+    record: &Leased<Record>,
+    history: &History,
+    position: i32,
+    path: String,
+    at: Instant,
+) -> Result<()> {
+    let deployment = &history.deployment;
+    let part = history.parts.iter().find(|part| part.position == position);
+    let (Some(environment_id), Some(part)) = (deployment.environment_id, part) else {
+        return Ok(());
+    };
+    let Some(server_id) = part.server_id else {
+        return Ok(());
+    };
+    let current = releases::current(record, environment_id).await?;
+    let is_ours =
+        |one: &ServerRelease| one.server_id == part.server_id && one.deployment_id == Some(deployment.id);
+    if current.iter().any(is_ours) {
+        return Ok(());
+    }
+    let new = NewRelease {
+        server_id,
+        server: part.server.clone(),
+        environment_id,
+        branch: deployment.branch.clone(),
+        commit: deployment.commit.clone(),
+        path,
+        at,
+    };
+    releases::record(record, &new).await.map(drop)
+}
+
 /// Gives every step and server that is not final its final state.
 async fn settle(
-    engine: &Shared,
     change: &Leased<Change>,
-    deployment: &Deployment,
+    history: &History,
     reason: Option<StopReason>,
+    now: Instant,
 ) -> Result<()> {
-    let now = engine.parts.clock.now();
-    let history = History::read(engine, deployment).await?;
     let (ended, state) = match reason {
         Some(StopReason::Cancelled) => (StepState::Cancelled, ServerState::Cancelled),
         Some(_) => (StepState::Interrupted, ServerState::Interrupted),
@@ -134,19 +189,16 @@ async fn settle(
         steps::finish(change, step.id, to, None, detail, now).await?;
     }
     for part in &history.parts {
-        let (to, detail) = match part.state {
-            ServerState::Waiting => (
-                ServerState::Skipped,
-                format!(
-                    "{}{}",
-                    OnServer::of(&deployment.commit, part).untouched(),
-                    history.service_words(part)
-                ),
-            ),
+        let (to, on) = match part.state {
+            ServerState::Waiting => (ServerState::Skipped, OnServer::Untouched),
             ServerState::Running => (state, history.server(part).journal()),
             _ => continue,
         };
-        deployments::set_server(change, part.position, to, &detail).await?;
+        deployments::set_server(change, part.position, to).await?;
+        deployments::set_on_server(change, part.position, on, "").await?;
+        if part.service_before.is_none() && history.is_left_out(part) {
+            deployments::set_service_before(change, part.position, ServiceBefore::LeftOut).await?;
+        }
     }
     Ok(())
 }

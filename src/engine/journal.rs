@@ -12,7 +12,7 @@ use super::stop::StopReason;
 use super::stopwatch::Stopwatch;
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Slot;
-use crate::domain::{CommitId, Result, ServerId, StepId, StepKind, StepState};
+use crate::domain::{CommitId, OnServer, Result, ServerId, StepId, StepKind, StepState};
 use crate::store::{Change, Leased, Record, deployments, steps};
 
 /// A step that has begun.
@@ -24,11 +24,16 @@ pub(super) struct Active {
 }
 
 /// A fact about a server, stored together with the beginning or end of a step.
+#[derive(Clone, Copy)]
 pub(super) enum Note<'a> {
-    /// Its state, with what is on it and what to do.
-    State(ServerState, &'a str),
+    /// Its state.
+    State(ServerState),
+    /// What is on it and why, once the deployment is done with it.
+    OnServer(OnServer, &'a str),
     /// Whether it gets traffic.
     Service(Service),
+    /// Something that may be left on it, which nobody could look at.
+    Remains,
     /// Places where it stays out because a person took it out.
     LeftByHand(ServerId, &'a [Slot]),
     /// The commit that was on it before; text that is no commit is ignored.
@@ -140,9 +145,11 @@ impl Run {
         Ok(())
     }
 
-    /// Stores the state of a server. If that fails, the deployer's own log has it.
-    pub async fn set_part(&self, member: &TargetServer, state: ServerState, detail: &str) {
-        if let Err(error) = self.note(member, &[Note::State(state, detail)]).await {
+    /// Stores the state of a server that the deployment is done with, and what is on it. If that fails, the
+    /// deployer's own log has it.
+    pub async fn set_part(&self, member: &TargetServer, state: ServerState, on: OnServer, cause: &str) {
+        let notes = [Note::State(state), Note::OnServer(on, cause)];
+        if let Err(error) = self.note(member, &notes).await {
             tracing::warn!(server = member.server.name.as_str(), "{error}");
         }
     }
@@ -178,10 +185,15 @@ impl Run {
         let Some(position) = position else { return Ok(()) };
         for note in notes {
             match note {
-                Note::State(state, detail) => {
-                    deployments::set_server(record, position, *state, &self.log.masked(detail)).await?;
+                Note::State(state) => deployments::set_server(record, position, *state).await?,
+                Note::OnServer(on, cause) => {
+                    deployments::set_on_server(record, position, *on, &self.log.masked(cause)).await?;
                 }
                 Note::Service(service) => deployments::set_service(record, position, *service).await?,
+                Note::Remains => {
+                    let id = self.deployment.id;
+                    deployments::set_remains(record, id, position, Some(&[])).await?;
+                }
                 Note::LeftByHand(server, places) => {
                     deployments::leave_by_hand(record, *server, places).await?;
                 }

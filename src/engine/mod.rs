@@ -13,12 +13,12 @@
 //! | floor | files |
 //! | --- | --- |
 //! | the handle | `mod` |
-//! | what begins things | `worker`, `scheduler`, `keeper`, `recovery` |
+//! | what begins things | `worker`, `scheduler`, `keeper`, `recovery`, `revisit` |
 //! | one deployment from claim to its last phase | `phases` |
-//! | its end: as it came, or as it was found abandoned | `closing`; `closing/report`, `closing/service`, `closing/finding`, `closing/proof`, `closing/history`, `closing/undo` |
-//! | the work on the servers | `rollout`; `rollout/walk`, `rollout/batch`, `rollout/server`, `rollout/failure`, `rollout/undo`, `rollout/ahead`, `rollout/by_hand`, `rollout/state`, `rollout/rotation` |
-//! | single steps | `steps/check`, `steps/reuse`, `steps/transfer`, `steps/in_use`, `steps/health`, `steps/script`, `steps/remote_script`, `steps/interpreter`, `steps/checkout` |
-//! | what they share about one deployment | `pause`, `journal`, `found`, `permission`, `lease`, `run` |
+//! | its end: as it came, or as it was found abandoned | `closing`; `closing/report`, `closing/service`, `closing/finding`, `closing/proof`, `closing/history`, `closing/late`, `closing/torn`, `closing/undo` |
+//! | the work on the servers | `rollout`; `rollout/walk`, `rollout/batch`, `rollout/server`, `rollout/failure`, `rollout/ahead`, `rollout/by_hand`, `rollout/state`, `rollout/rotation` |
+//! | single steps | `steps/check`, `steps/reuse`, `steps/transfer`, `steps/in_use`, `steps/health`, `steps/script`, `steps/remote_script`, `steps/interpreter`, `steps/checkout`, `steps/visit` |
+//! | what they share about one deployment | `undo`, `pause`, `journal`, `found`, `permission`, `lease`, `run` |
 //! | what they share | `out_of_service`, `planning`, `ending`, `words`, `shared`, `turn`, `stop`, `stopwatch`, `output`, `patience`, `lines`, `mask`, `live` |
 //!
 //! Whatever a step does is written to the store before and after it (`journal`), so that a restart
@@ -42,6 +42,7 @@ mod permission;
 mod phases;
 pub mod planning;
 mod recovery;
+mod revisit;
 mod rollout;
 mod run;
 mod scheduler;
@@ -50,6 +51,7 @@ mod steps;
 mod stop;
 mod stopwatch;
 mod turn;
+mod undo;
 mod words;
 mod worker;
 
@@ -91,6 +93,7 @@ impl Engine {
         self.0.tasks.spawn(watch);
         self.0.tasks.spawn(scheduler::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(keeper::watch(Arc::clone(&self.0)));
+        self.0.tasks.spawn(revisit::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(worker::work(Arc::clone(&self.0)));
         Ok(())
     }

@@ -114,6 +114,10 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
         "",
     )
     .await?;
+    if answered.by == Answerer::Time {
+        let paused = deployments::by_id(&change, id).await?;
+        deployments::remember_answer(&change, &paused, answered).await?;
+    }
     deployments::set_pause(&change, None).await?;
     let sentence = if answered.by == Answerer::Time {
         "The waiting time has passed.".to_owned()

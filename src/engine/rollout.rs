@@ -5,7 +5,7 @@
 //! walk takes one batch at a time (`batch`), works on several servers of it at the same time (`server`),
 //! and decides after each batch what failures mean (`failure`). However the rollout ends, servers that
 //! were taken out and still have a complete release go back into service. Where the environment wants
-//! a failed rollout undone, `undo` works out how.
+//! a failed rollout undone, `engine/undo` works out how.
 
 mod ahead;
 mod batch;
@@ -14,7 +14,6 @@ mod failure;
 mod rotation;
 mod server;
 mod state;
-mod undo;
 mod walk;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,12 +26,16 @@ use self::rotation::Rotation;
 use self::state::{Fate, Rollout, ServerRollout, Supply};
 use super::ending::{Done, End, Ending, StepResult};
 use super::found::Checked;
+use super::output::StepName;
 use super::run::{Run, TargetServer};
 use super::steps::checkout::Tree;
 use super::steps::reuse::Kept;
 use super::steps::transfer;
+use super::undo::{self, Touched};
 use super::words;
+use crate::domain::deployment::{ServerPart, ServerState};
 use crate::domain::{DeploymentState, ServerId, StepKind, SyncMethod};
+use crate::store::deployments;
 
 /// The steps on a server, in order.
 pub(super) fn steps(method: SyncMethod, balanced: bool, health: bool) -> Vec<StepKind> {
@@ -92,6 +95,7 @@ pub(super) async fn roll_out(
         ahead::run(&rollout, errands, &halted),
         rotation.watch(run, &done)
     );
+    log_standings(run).await;
     let ending = ending(&rollout, halt).await;
     let deployed = rollout
         .servers()
@@ -108,6 +112,28 @@ pub(super) async fn roll_out(
         sent: matches!(supply, Supply::Sent(_)),
         checked,
     })
+}
+
+/// Writes into the log how each server stands that is not deployed, as its page says it.
+async fn log_standings(run: &Run) {
+    let parts = match deployments::servers(&run.parts().store, run.deployment.id).await {
+        Ok(parts) => parts,
+        Err(error) => return tracing::warn!("how the servers stand is not logged: {error}"),
+    };
+    let is_open = |part: &&ServerPart| {
+        matches!(
+            part.state,
+            ServerState::Failed | ServerState::Interrupted | ServerState::Cancelled
+        )
+    };
+    for part in parts.iter().filter(is_open) {
+        let mut log = run.log.step(StepName {
+            id: None,
+            server: part.server.clone(),
+            kind: StepKind::Finish,
+        });
+        log.say(part.told(&run.deployment.commit)).await;
+    }
 }
 
 async fn ending(rollout: &Rollout<'_>, halt: Option<Halt>) -> Ending {
@@ -133,7 +159,12 @@ async fn ending(rollout: &Rollout<'_>, halt: Option<Halt>) -> Ending {
         sentences.push(format!("Left {} untouched.", words::servers(waiting)));
     }
     let undo = match halt.undo {
-        Some(reason) => Some(undo::work_out(rollout, reason).await),
+        Some(reason) => {
+            let run = rollout.run;
+            let touched: Vec<Touched> = rollout.servers().filter_map(ServerRollout::as_touched).collect();
+            let failed = (&run.deployment, &run.project);
+            Some(undo::work_out(run.parts(), failed, &touched, reason).await)
+        }
         None => None,
     };
     Ending::Ended(Box::new(End {

@@ -109,9 +109,7 @@ impl fmt::Display for Changed {
         match self {
             Self::Nothing => f.write_str("Nothing was changed there."),
             Self::OnlyBeside => f.write_str("The running release is as it was."),
-            Self::Unknown => f.write_str(
-                "What was changed there by then could not be asked. While its marker says “deployment in progress” its files may be of two releases; deploy again to set that right.",
-            ),
+            Self::Unknown => f.write_str("What was changed there by then could not be asked."),
             Self::Partly(partial) => {
                 f.write_str("Changed by then: ")?;
                 let wanted = partial.all().into_iter().filter(|(portion, ..)| portion.of > 0);
@@ -120,7 +118,7 @@ impl fmt::Display for Changed {
                     write!(f, "{comma}{} of {} {what}", portion.done.len(), portion.of)?;
                     name_some(&portion.done, f)?;
                 }
-                f.write_str(". The marker there says “deployment in progress”; deploy again to set that right.")
+                f.write_str(". The marker there says “deployment in progress”.")
             }
         }
     }

@@ -49,15 +49,13 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// Its file system is full, or the user's share of it.
-    #[error("The disk of the server is full ({detail}). Make room there and deploy again.")]
+    #[error("The disk of the server is full ({detail}). Make room there.")]
     DiskFull {
         /// What the tool said.
         detail: String,
     },
     /// Known before anything was sent: it would not fit.
-    #[error(
-        "The deployment needs {needed} {unit} on the server and only {free} are free. Make room there and deploy again."
-    )]
+    #[error("The deployment needs {needed} {unit} on the server and only {free} are free. Make room there.")]
     NoRoom {
         /// How much it takes.
         needed: u64,
@@ -67,7 +65,7 @@ pub enum Trouble {
         unit: &'static str,
     },
     /// The file system takes no writes.
-    #[error("The target is on a read-only file system ({detail}). Mount it for writing and deploy again.")]
+    #[error("The target is on a read-only file system ({detail}). Mount it for writing.")]
     ReadOnly {
         /// What the tool said.
         detail: String,
@@ -96,7 +94,7 @@ pub enum Trouble {
     Verification,
     /// The symlink method found something else than a symlink.
     #[error(
-        "“{target}” on the server is not a symbolic link but this project is deployed by switching one. Move it away (mv {target} {target}.old) and deploy again, or choose the in-place method."
+        "“{target}” on the server is not a symbolic link but this project is deployed by switching one. Move it away (mv {target} {target}.old), or choose the in-place method."
     )]
     NotALink { target: String },
     /// The in-place method found a release of the symlink method.
@@ -105,9 +103,7 @@ pub enum Trouble {
     )]
     LinkToRelease { target: String },
     /// There is a file where the target directory should be.
-    #[error(
-        "“{target}” on the server is neither a directory nor a link to one. Move it away and deploy again."
-    )]
+    #[error("“{target}” on the server is neither a directory nor a link to one. Move it away.")]
     NotADirectory { target: String },
     /// There are files in the target directory and no marker: nobody has deployed there.
     #[error(
@@ -121,7 +117,7 @@ pub enum Trouble {
     },
     /// A stored path of the running release cannot be renamed into the store.
     #[error(
-        "What the running release has at an excluded or shared path belongs into the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, run “{command}” on the server as root, and deploy again."
+        "What the running release has at an excluded or shared path belongs into the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, and run “{command}” on the server as root."
     )]
     Apart {
         /// What to run there.

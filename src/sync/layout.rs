@@ -164,13 +164,21 @@ impl Stamp {
     /// The marker for a tree in `path`.
     pub(super) fn marker(&self, path: &str, in_progress: bool) -> String {
         let release = Release {
+            in_progress,
+            ..self.release(path)
+        };
+        release.to_marker()
+    }
+
+    /// The release in `path`, complete.
+    pub(super) fn release(&self, path: &str) -> Release {
+        Release {
             branch: self.branch.to_string(),
             commit: self.commit.to_string(),
             at: self.at,
             path: path.to_owned(),
-            in_progress,
-        };
-        release.to_marker()
+            in_progress: false,
+        }
     }
 }
 

@@ -13,7 +13,8 @@
 //!    which [`look`] finds without reading any tree.
 //! 4. [`prune`] removes releases that nobody will go back to, by number and age.
 //!
-//! [`clear_leftovers`] removes what a deployment left that was torn off in the middle.
+//! [`clear_leftovers`] removes what a deployment left that was torn off in the middle, and [`Torn`] finds out
+//! whether a tree in place is whole after that.
 //!
 //! [`full_check`] reads every byte there instead of believing sizes and times.
 //!
@@ -31,7 +32,7 @@
 //!
 //! Reading order: [`rules`], [`stored`], `glob`, [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
 //! [`layout`], [`ground`], [`inspection`], [`source`], [`deliver`], `aftermath`, [`activate`], [`release`], [`check`],
-//! [`error`], [`changed`].
+//! [`torn`], [`error`], [`changed`].
 
 pub mod activate;
 mod aftermath;
@@ -58,6 +59,7 @@ pub mod rules;
 mod scan;
 pub mod source;
 pub mod stored;
+pub mod torn;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -82,6 +84,7 @@ pub use remote::Limits;
 pub use rules::{Rules, is_own};
 pub use scan::reserved_names;
 pub use source::TreeSource;
+pub use torn::Torn;
 
 /// Whether the sizes and times that a server lists are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -92,6 +92,7 @@ scripts! {
     RELEASES "releases.sh";
     PRUNE "prune.sh";
     LEFTOVERS "leftovers.sh";
+    TORN "torn.sh";
 }
 
 /// The records a script answered with.

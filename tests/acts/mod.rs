@@ -111,7 +111,7 @@ async fn carry_out(world: &World, id: DeploymentId, servers: &[ServerState], end
     let parts = rows::servers(&tx, id).await.unwrap();
     let waiting = parts.iter().filter(|part| part.state == ServerState::Waiting);
     for (part, &state) in waiting.zip(servers) {
-        rows::set_server(&tx, part.position, state, "").await.unwrap();
+        rows::set_server(&tx, part.position, state).await.unwrap();
         if state == ServerState::Succeeded {
             let release = release(&deployment, part);
             releases::record(&tx, &release).await.unwrap();

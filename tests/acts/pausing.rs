@@ -98,7 +98,7 @@ async fn whoever_may_deploy_can_answer_a_pause_once() {
         "there is nothing to go back to"
     );
     let tx = world.store.record_leased(lease).await.unwrap();
-    rows::set_server(&tx, 0, ServerState::Failed, "").await.unwrap();
+    rows::set_server(&tx, 0, ServerState::Failed).await.unwrap();
     let before = "1".repeat(40).parse().unwrap();
     rows::set_previous_commit(&tx, 0, Some(&before)).await.unwrap();
     tx.commit().await.unwrap();

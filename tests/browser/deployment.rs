@@ -2,7 +2,8 @@
 //! all without a reload; and the same page without scripts.
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{Deployment, DeploymentState, Phase, ServerId, StepKind, StepState};
+use deployer::domain::standing::Trial;
+use deployer::domain::{Deployment, DeploymentState, OnServer, Phase, ServerId, StepKind, StepState};
 use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastStep, insert_past};
 
 use super::support::Browser;
@@ -187,8 +188,9 @@ fn fleet(mut asked: NewDeployment, host: ServerId) -> PastDeployment {
         } else {
             ServerState::Succeeded
         },
-        detail: if is_bad(number) {
-            "deploy.sh ended with code 3; the release before is in use.".into()
+        on_server: is_bad(number).then_some(OnServer::Failed(Trial::Deploy)),
+        cause: if is_bad(number) {
+            "deploy.sh ended with exit code 3.".into()
         } else {
             String::new()
         },

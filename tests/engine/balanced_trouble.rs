@@ -40,7 +40,7 @@ async fn cancelling_puts_correct_servers_back_in_service() {
     ];
     assert_eq!(states, expected);
     assert!(
-        parts[2].detail.ends_with("It is back in service."),
+        parts[2].detail.ends_with(" and is back in service."),
         "{}",
         parts[2].detail
     );
@@ -247,7 +247,7 @@ async fn a_server_that_vanishes_before_the_switch_goes_back_into_service() {
     let part = &fleet.world.parts(id).await[0];
     assert!(part.detail.contains("cannot be reached"), "{}", part.detail);
     assert!(
-        part.detail.contains("It still runs") && part.detail.ends_with("It is back in service."),
+        part.detail.contains("It still runs") && part.detail.ends_with(" and is back in service."),
         "{}",
         part.detail
     );
@@ -282,7 +282,7 @@ async fn a_server_that_vanishes_in_the_switch_goes_back_when_it_can_be_asked_aga
     assert_eq!(ended.outcome, "Failed on web1. Left 1 server untouched.");
     let part = &fleet.world.parts(id).await[0];
     assert!(
-        part.detail.contains("It still runs") && part.detail.ends_with("It is back in service."),
+        part.detail.contains("It still runs") && part.detail.ends_with(" and is back in service."),
         "{}",
         part.detail
     );

@@ -235,7 +235,10 @@ async fn cancelling_during_the_switch_names_what_is_really_in_use() {
 
     assert_eq!(world.end(id).await.state, DeploymentState::Cancelled);
     let detail = &world.parts(id).await[0].detail;
-    assert!(detail.contains("are in use there"), "{detail}");
+    assert!(
+        detail.contains("deploy.sh and the tests were not run"),
+        "{detail}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,12 +4,15 @@
     reason = "a test may start the program it is about"
 )]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{DeploymentState, StepState};
+use deployer::domain::{
+    DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions, StepState, Strategy,
+};
 use deployer::store::queue;
 
 use crate::support::world::World;
@@ -186,4 +189,161 @@ async fn a_loud_script_does_not_fill_the_memory() {
     world.assert_succeeded(&deployment).await;
     assert!(deployment.last_line >= lines, "{}", deployment.last_line);
     assert!(served.peak() < 200 * 1024 * 1024, "{} bytes", served.peak());
+}
+
+/// Puts a program before the server's own one of that name. It is slow when `~/slow` is there: it
+/// removes that, makes `~/reached`, and sleeps.
+fn slow_program(world: &World, name: &str, real: &str) {
+    let bin = world.home(1, "bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let text = format!(
+        "#!/bin/sh\nif rm ~/slow 2>/dev/null; then touch ~/reached; exec sleep 60; fi\nexec {real} \"$@\"\n"
+    );
+    std::fs::write(bin.join(name), text).unwrap();
+    std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("export PATH={}:$PATH\n", bin.display());
+    std::fs::write(world.home(1, ".bashrc"), path).unwrap();
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_in_place_that_are_whole_after_a_kill_are_not_called_half_changed() {
+    // Killed when the new files are in place and being summed, and before the first of them is put there.
+    for (program, real, is_new) in [("sort", "/usr/bin/sort", true), ("cp", "/bin/cp", false)] {
+        let mut world = World::project().in_place().workers(0).start().await;
+        world.repository.write("version", "1");
+        world.script("deploy.sh", "exit 0");
+        let first = world.commit("First").await;
+        let id = world.ask(World::request(&first)).await;
+        let served = Served::start(&world);
+        let deployed = world.end(id).await;
+        world.assert_succeeded(&deployed).await;
+        slow_program(&world, program, real);
+        std::fs::write(world.home(1, "slow"), "").unwrap();
+        world.repository.write("version", "2");
+        let second = world.commit("Second").await;
+        let id = world.ask(World::request(&second)).await;
+        let reached = world.home(1, "reached");
+        until("the program is slow", || reached.exists()).await;
+        served.kill();
+
+        let _again = Served::start(&world);
+
+        assert_eq!(world.end(id).await.state, DeploymentState::Interrupted);
+        let told = &world.parts(id).await[0].detail;
+        let expected = match is_new {
+            true => format!(
+                "It runs {}, but deploy.sh and the tests were not run.",
+                &second[..8]
+            ),
+            false => format!("It still runs {}.", &first[..8]),
+        };
+        assert!(told.contains(&expected), "{program}: {told}");
+        let marker = world.read(1, "dev/shop/.git_release");
+        let commit = if is_new { &second } else { &first };
+        let lines: Vec<&str> = marker.lines().collect();
+        assert_eq!(
+            (lines.len(), lines[1]),
+            (4, commit.as_str()),
+            "{program}: {marker}"
+        );
+        let version = if is_new { "2" } else { "1" };
+        assert_eq!(world.read(1, "dev/shop/version"), version);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_a_killed_deployer_owed_is_queued_at_its_next_start() {
+    let rollout = RolloutOptions {
+        strategy: Strategy::AllAtOnce,
+        on_failure: OnFailure::RollBack,
+        ..RolloutOptions::default()
+    };
+    let options = EnvironmentOptions {
+        rollout,
+        parallel: 2,
+        ..EnvironmentOptions::default()
+    };
+    let project = World::project().clusters(&[2]).options(options);
+    let mut world = project.workers(0).start().await;
+    world.repository.write("version", "1");
+    let first = world.commit("First").await;
+    let id = world.ask(World::request(&first)).await;
+    let served = Served::start(&world);
+    let deployed = world.end(id).await;
+    world.assert_succeeded(&deployed).await;
+    world.repository.write("version", "2");
+    world.script(
+        "deploy.sh",
+        "[ \"$2\" = web1 ] || { echo begun; exec sleep 60; }; exit 3",
+    );
+    let second = world.commit("Second").await;
+    let id = world.ask(World::request(&second)).await;
+    world.until_it_says(id, "begun").await;
+    let start = Instant::now();
+    while world.states(id).await[0] != ServerState::Failed {
+        assert!(start.elapsed() < PATIENCE, "web1 does not fail");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    served.kill();
+
+    let _again = Served::start(&world);
+
+    let failed = world.end(id).await;
+    assert_eq!(failed.state, DeploymentState::Failed);
+    let expected = format!(
+        "Failed on web1. The deployer stopped before the rollback was queued. Deployment {} brings 2 servers back to {}.",
+        id.0 + 1,
+        &first[..8]
+    );
+    assert_eq!(failed.outcome, expected);
+    let back = world.end(DeploymentId(id.0 + 1)).await;
+    world.assert_succeeded(&back).await;
+    for server in [1, 2] {
+        assert_eq!(world.read(server, "dev/shop/version"), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_on_a_server_that_is_silent_at_the_close_is_told_and_deleted_when_it_answers() {
+    let mut world = standing_still().await;
+    world.script("deploy.sh", "echo begun; sleep 60");
+    let commit = world.commit("Slow").await;
+    let id = world.ask(World::request(&commit)).await;
+    let first = Served::start(&world);
+    world.until_it_says(id, "begun").await;
+    first.kill();
+    world.servers[0].go_down();
+
+    let _second = Served::start(&world);
+
+    assert_eq!(world.end(id).await.state, DeploymentState::Interrupted);
+    let part = &world.parts(id).await[0];
+    assert!(
+        part.detail.contains("The server could not be asked: "),
+        "{}",
+        part.detail
+    );
+    assert!(
+        part.remains_told().contains("once the server answers"),
+        "{part:?}"
+    );
+    let script = world.home(1, "dev/shop/deploy.sh");
+    assert!(script.exists(), "there was nothing to delete");
+
+    world.servers[0].come_back();
+
+    until("deploy.sh is deleted", || !script.exists()).await;
+    let start = Instant::now();
+    while world.parts(id).await[0].remains.is_some() {
+        assert!(start.elapsed() < PATIENCE, "it is still told");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

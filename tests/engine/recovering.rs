@@ -39,7 +39,7 @@ async fn die_at(world: &World, last: StepKind) -> DeploymentId {
                 .unwrap();
         }
     }
-    deployments::set_server(&tx, 0, ServerState::Running, "")
+    deployments::set_server(&tx, 0, ServerState::Running)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -50,17 +50,11 @@ async fn die_at(world: &World, last: StepKind) -> DeploymentId {
 async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_per_server() {
     let truths = [
         (StepKind::Inspect, "Not touched: it runs what it ran before."),
-        (
-            StepKind::Sync,
-            "It runs what it ran before; the new release was not put in use.",
-        ),
-        (
-            StepKind::Activate,
-            "It runs what it ran before; the new release was not put in use.",
-        ),
+        (StepKind::Sync, "It still runs what it ran before."),
+        (StepKind::Activate, "It still runs what it ran before."),
         (
             StepKind::Deploy,
-            "but deploy.sh was not seen to end. Deploy again to run it whole.",
+            "but deploy.sh was not seen to end. Deploy again.",
         ),
     ];
     for (last, truth) in truths {

@@ -120,7 +120,7 @@ async fn a_requested_pause_comes_after_the_batch_and_can_end_the_rollout() {
     let parts = world.parts(id).await;
     assert_eq!(
         parts[1].detail,
-        "Not touched, because the rollout was stopped: it runs what it ran before."
+        "The rollout was stopped before its turn. Not touched: it runs what it ran before."
     );
 }
 

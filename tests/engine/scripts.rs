@@ -279,7 +279,9 @@ async fn a_script_that_exceeds_its_limit_is_ended_with_its_children() {
     );
     let parts = world.parts(deployment.id).await;
     assert!(
-        parts[0].detail.contains("are in use there"),
+        parts[0]
+            .detail
+            .contains(&format!("It runs {}.", commit.get(..8).unwrap())),
         "{}",
         parts[0].detail
     );

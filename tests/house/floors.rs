@@ -19,10 +19,10 @@ pub const ROOMS: &[Room] = &[
         directory: "src/engine/",
         floors: &[
             &["mod"],
-            &["worker", "scheduler", "keeper", "recovery"],
+            &["worker", "scheduler", "keeper", "recovery", "revisit"],
             &["phases", "closing"],
             &["rollout", "steps"],
-            &["run", "pause", "journal", "out_of_service"],
+            &["run", "pause", "journal", "out_of_service", "undo"],
             &[
                 "planning",
                 "found",

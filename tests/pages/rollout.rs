@@ -1,14 +1,14 @@
 //! What people see of rollouts: lanes and what is where, the acts, the plan before the deed, locks.
 
-use deployer::app::deployments::DeployRequest;
+use deployer::app::deployments::{self, DeployRequest};
 use deployer::domain::{
-    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions,
-    Share, Strategy,
+    Answer, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, OnFailure,
+    RolloutOptions, Share, Strategy,
 };
 use reqwest::StatusCode;
 
 use super::support::{Pages, location, value};
-use crate::support::world::World;
+use crate::support::world::{World, admin};
 
 /// The text of the first element with this class, without its tags.
 fn text(page: &str, mark: &str) -> String {
@@ -82,8 +82,14 @@ async fn after_a_failure_the_page_says_what_is_where_and_what_to_do() {
     let what = text(&page, "class=\"findings\"");
     assert!(
         what.contains("deploy.sh ended with")
-            && what.contains("Not touched, because another server failed: it runs"),
+            && what.contains("Another server failed before its turn. Not touched: it runs"),
         "{what}"
+    );
+    let server = pages.page("/admin/servers/1").await;
+    let left = text(&server, "id=\"left-as\"");
+    assert!(
+        left.contains("shop/dev deployment") && left.contains("deploy.sh ended with exit code 3. It runs "),
+        "{left}"
     );
     let acts = text(&page, "id=\"acts\"");
     let order = ["Failed.", "Retry web1", "Resume ", "Roll back to"];
@@ -92,6 +98,25 @@ async fn after_a_failure_the_page_says_what_is_where_and_what_to_do() {
         places.iter().all(Option::is_some) && places.is_sorted(),
         "the next act comes first: {acts}"
     );
+
+    pages.world.script("deploy.sh", "exit 0");
+    let back = deployments::roll_back(&pages.world.app, &admin(), id).await;
+    let back = pages.world.end(back.unwrap().id()).await;
+    pages.world.assert_succeeded(&back).await;
+    let page = pages.page(&format!("/deployments/{id}")).await;
+    let what = text(&page, "class=\"findings\"");
+    let now = format!(
+        "Rolled back since to {}, by deployment {}.",
+        back.commit.short(),
+        back.id
+    );
+    assert!(what.contains(&now) && !what.contains("It runs "), "{what}");
+    assert!(
+        !text(&page, "id=\"acts\"").contains("Roll back to"),
+        "every server runs that"
+    );
+    let again = deployments::roll_back(&pages.world.app, &admin(), id).await;
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +165,14 @@ async fn a_canary_is_a_question_with_its_answers() {
         lanes.contains("Canary done") && lanes.contains("after the pause"),
         "{lanes}"
     );
+
+    deployments::answer(&pages.world.app, &admin(), id, Answer::Stop)
+        .await
+        .unwrap();
+    pages.world.end(id).await;
+    let page = pages.page(&format!("/deployments/{id}")).await;
+    let facts = text(&page, "id=\"facts\"");
+    assert!(facts.contains("Canary stopped by"), "{facts}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,7 +101,7 @@ async fn a_worker_notes_how_far_it_is(on: Database) {
     deployments::set_previous_commit(&tx, 0, Some(&commit(7)))
         .await
         .unwrap();
-    deployments::set_server(&tx, 0, ServerState::Succeeded, "")
+    deployments::set_server(&tx, 0, ServerState::Succeeded)
         .await
         .unwrap();
     steps::start(&tx, planned[1].id, after(1)).await.unwrap();

@@ -145,10 +145,15 @@ impl World {
         }
     }
 
+    /// Its servers; the detail of each is the sentence that people read.
     pub async fn parts(&self, id: DeploymentId) -> Vec<ServerPart> {
-        deployer::store::deployments::servers(&self.store, id)
-            .await
-            .unwrap()
+        use deployer::store::deployments;
+        let commit = deployments::by_id(&self.store, id).await.unwrap().commit;
+        let mut parts = deployments::servers(&self.store, id).await.unwrap();
+        for part in &mut parts {
+            part.detail = part.told(&commit);
+        }
+        parts
     }
 
     pub async fn steps(&self, id: DeploymentId) -> Vec<Step> {

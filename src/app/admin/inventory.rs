@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use crate::access::Permit;
 use crate::app::App;
+use crate::domain::standing::Help;
 use crate::domain::{
     Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId, Result, Server,
-    ServerId, ServerRelease,
+    ServerId, ServerRelease, ServerStanding, ServerState,
 };
 use crate::store::{self, Reader, clusters, environments, projects, queue, releases, servers};
 
@@ -60,6 +61,40 @@ pub async fn leftovers(
         Some((format!("{}/{}", project.name, environment.name), paths))
     });
     Ok(placed.collect())
+}
+
+/// How deployments left a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAs {
+    /// `project/environment`.
+    pub place: String,
+    /// The last one there that did something to the server.
+    pub deployment: DeploymentId,
+    /// How it stands, as a sentence.
+    pub told: String,
+}
+
+/// How the last deployment of each environment left `server`, where that is not all well.
+///
+/// # Errors
+/// Of the store.
+pub async fn left_as(app: &App, _: &Permit, inventory: &Inventory, server: ServerId) -> Result<Vec<LeftAs>> {
+    let last = store::deployments::last_on(&app.store, server).await?;
+    let left = last.into_iter().filter_map(|(deployment, part)| {
+        let (project, environment) = inventory.place(deployment.environment_id?)?;
+        let told = [part.told(&deployment.commit), part.remains_told()].join(" ");
+        let helps =
+            |standing: &ServerStanding| standing.help(part.previous_commit.is_some()) != Help::Nothing;
+        let is_well = part.state == ServerState::Succeeded
+            && part.remains.is_none()
+            && !part.standing().as_ref().is_some_and(helps);
+        (!is_well).then(|| LeftAs {
+            place: format!("{}/{}", project.name, environment.name),
+            deployment: deployment.id,
+            told: told.trim().to_owned(),
+        })
+    });
+    Ok(left.collect())
 }
 
 /// What runs on servers, and which deployments use them.

@@ -7,6 +7,7 @@ use super::deploy_request::{DeployRequest, Requested};
 use super::proof::source_of;
 use super::request::{FollowUp, submit};
 use super::target::{of_parts, resolve};
+use super::way_back::way_back;
 use crate::app::App;
 use crate::app::naming::{action_for, gone, place_of, resource_now};
 use crate::domain::{
@@ -283,22 +284,17 @@ pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Res
 /// Rolls the deployment's target back to the last other commit that succeeded there before it.
 ///
 /// # Errors
-/// As [`super::request`]; a conflict when there is no such commit.
+/// As [`super::request`]; a conflict when there is no such commit, or all servers run it.
 pub async fn roll_back(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
     let origin = open(app, actor, earlier.into(), |_| Action::Rollback).await?;
     if let Some(same) = origin.repeated {
         return Ok(same);
     }
     let id = origin.deployment.id;
-    let before = deployments::previous_succeeded(&app.store, id)
-        .await?
-        .ok_or_else(|| {
-            Error::conflict(
-                "No other commit has succeeded in this environment before, so there is nothing to roll back to.",
-            )
-        })?;
+    let parts = deployments::servers(&app.store, id).await?;
+    let before = way_back(app, &origin.deployment, &parts).await?;
     let wanted = DeployRequest {
-        commit: before.commit.to_string(),
+        commit: before.to_string(),
         kind: Kind::Rollback,
         ..origin.like(format!("Rolls back deployment {id}"))
     };

@@ -4,7 +4,8 @@
 //! hold for all of them: a [`DeployRequest`] is permitted, then checked, then stored. `rights` asks
 //! policy for what a request needs (its time, a strategy, a lock it overrides, an approval), `proof`
 //! says which commits may go where, `target` resolves the chosen servers. `follow_up` makes requests
-//! out of earlier deployments (redeploy, retry, resume, roll back, promote), `approval` is the second
+//! out of earlier deployments (redeploy, retry, resume, roll back, promote), `way_back` says where a rollback
+//! leads, `approval` is the second
 //! person's part, and `acts` pauses, continues or cancels a deployment that waits or runs.
 
 mod acts;
@@ -15,6 +16,7 @@ mod proof;
 mod request;
 mod rights;
 mod target;
+mod way_back;
 
 pub use acts::{answer, cancel, pause, unpause_request};
 pub(super) use approval::obstacle as approval_obstacle;
@@ -27,5 +29,6 @@ pub(super) use proof::check_commit;
 pub use proof::{promotion_source, proven, was_here};
 pub use request::request;
 pub(super) use target::resolve;
+pub(super) use way_back::way_back;
 
 pub use super::naming::Choice;

@@ -12,8 +12,9 @@ use super::super::moments::Chance;
 use super::super::repositories::SampleCommit;
 use super::shapes::{Past, PlannedEnd, SampleDeployment, SampleServer};
 use crate::domain::deployment::ServerState;
+use crate::domain::standing::Trial;
 use crate::domain::{
-    CommitId, DeploymentState, Instant, Line, Phase, StepKind, StepState, Stream, SyncMethod,
+    CommitId, DeploymentState, Instant, Line, OnServer, Phase, StepKind, StepState, Stream, SyncMethod,
 };
 use crate::store::deployments::PastStep;
 
@@ -104,7 +105,8 @@ pub(super) fn write(
             cluster,
             state: ServerState::Succeeded,
             previous: there(name),
-            detail: String::new(),
+            on_server: None,
+            cause: String::new(),
             released: true,
         })
         .collect();
@@ -297,17 +299,11 @@ impl Writer<'_> {
             if step.server.is_none() {
                 one.state = ServerState::Skipped;
                 one.released = false;
-                one.detail = match &one.previous {
-                    Some(commit) => format!("Not touched: it runs {}.", commit.short()),
-                    None => "Not touched.".to_owned(),
-                };
+                one.on_server = Some(OnServer::Untouched);
             } else if Some(at) == failing {
                 one.state = ServerState::Failed;
-                one.detail = format!(
-                    "{} The files of {} are in use there. Deploy again, or roll back.",
-                    step.detail,
-                    self.commit.id.short()
-                );
+                one.on_server = Trial::of(step.kind).map(OnServer::Failed);
+                one.cause.clone_from(&step.detail);
             }
         }
     }

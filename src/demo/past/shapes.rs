@@ -3,7 +3,7 @@
 use crate::demo::fleet::SampleEnvironment;
 use crate::demo::repositories::SampleCommit;
 use crate::domain::deployment::ServerState;
-use crate::domain::{CommitId, DeploymentState, Instant, Kind, Phase};
+use crate::domain::{CommitId, DeploymentState, Instant, Kind, OnServer, Phase};
 use crate::store::deployments::PastStep;
 
 /// A made-up deployment.
@@ -41,8 +41,9 @@ pub struct SampleServer {
     pub state: ServerState,
     /// What was on it before.
     pub previous: Option<CommitId>,
-    /// What is on it and what to do; may be empty.
-    pub detail: String,
+    /// What is on it, where that is not the commit and well.
+    pub on_server: Option<OnServer>,
+    pub cause: String,
     /// Whether the commit's files have been in use there since.
     pub released: bool,
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Strategy;
+use crate::domain::standing::ServiceBefore;
 use crate::domain::{BalancerId, ServerId};
 
 /// A server's place in a backend of a balancer.
@@ -88,6 +89,19 @@ pub struct Planned {
     /// goes back in only with the new release.
     #[serde(default)]
     pub left_out: bool,
+}
+
+impl Planned {
+    /// How it stands at its balancers.
+    pub fn service_before(&self) -> ServiceBefore {
+        match (self.slots.is_empty(), self.by_hand.is_empty()) {
+            (true, true) => ServiceBefore::Unbalanced,
+            (true, false) => ServiceBefore::ByHand,
+            _ if self.left_out => ServiceBefore::LeftOut,
+            (false, false) => ServiceBefore::PartlyByHand,
+            (false, true) => ServiceBefore::Serving,
+        }
+    }
 }
 
 /// A server that is left alone.

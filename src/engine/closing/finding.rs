@@ -2,12 +2,12 @@
 //!
 //! The journal says which steps had begun and which had ended; the last one may have done anything between
 //! nothing and all of its work. The server says which release is in use and whether it is complete.
-//! Together they mostly leave one possibility. Where they don't, the finding is the careful one: mixed.
+//! Together they mostly leave one possibility. Where they don't, the finding is the careful one.
 
 use super::history::ServerHistory;
 use crate::domain::deployment::Service;
-use crate::domain::{CommitId, Step, StepKind, StepState, SyncMethod};
-use crate::engine::words::OnServer;
+use crate::domain::standing::Trial;
+use crate::domain::{CommitId, OnServer, Step, StepKind, StepState, SyncMethod};
 use crate::sync::Looked;
 
 /// A server's reply.
@@ -19,33 +19,44 @@ pub(super) enum Reply {
     Seen(Box<Looked>),
 }
 
-/// What is on the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finding {
-    /// The old release, complete.
-    Old,
-    /// The new release, with all its steps done.
-    New,
-    /// Neither of the two, or one that may be incomplete.
-    Mixed,
-    /// It did not answer.
-    Unknown,
-}
-
 impl ServerHistory<'_> {
-    pub fn judge(&self, reply: &Reply) -> Finding {
+    /// What is on the server.
+    pub fn judge(&self, reply: &Reply) -> OnServer {
         let looked = match reply {
             Reply::Seen(looked) => looked,
             // A step that never began has changed nothing.
-            Reply::Silent(_) if self.is_untouched() => return Finding::Old,
-            Reply::Silent(_) => return Finding::Unknown,
+            Reply::Silent(_) if self.is_untouched() => return self.old(),
+            Reply::Silent(_) if self.method.is_none() => return OnServer::Unknown,
+            Reply::Silent(_) => return self.journal(),
         };
-        if self.is_new(looked) {
-            Finding::New
-        } else if self.is_old(looked) {
-            Finding::Old
-        } else {
-            Finding::Mixed
+        let runs_new = commit(looked) == Some(self.commit.as_str()) && is_complete(looked);
+        match self.journal() {
+            _ if self.is_new(looked) => OnServer::New,
+            _ if self.is_old(looked) => self.old(),
+            _ if self.is_returned(looked) => OnServer::Returned,
+            _ if self.is_ours_in_use(looked) && !self.began(StepKind::Deploy) => OnServer::NotRun,
+            on @ (OnServer::NotRun | OnServer::Failed(_) | OnServer::NotEnded(_)) if runs_new => on,
+            // The marker says so only once the whole tree was summed.
+            OnServer::Mixed | OnServer::Switching if runs_new => OnServer::NotRun,
+            on @ (OnServer::Mixed | OnServer::Switching) => on,
+            // The server says something else than the journal.
+            _ => OnServer::Unknown,
+        }
+    }
+
+    /// Whether a server may serve with this on it. One that was put back with its new release, did not come
+    /// up and was taken out again may not.
+    pub fn may_serve(&self, on: OnServer) -> bool {
+        let mut restored = self.steps.iter().filter(|step| step.kind == StepKind::Restore);
+        let was_down =
+            self.part.service == Service::Out && restored.any(|step| step.state == StepState::Failed);
+        on.is_old() || on == OnServer::New && !was_down
+    }
+
+    fn old(&self) -> OnServer {
+        match self.began(StepKind::Sync) {
+            true => OnServer::Old,
+            false => OnServer::Untouched,
         }
     }
 
@@ -59,18 +70,10 @@ impl ServerHistory<'_> {
         !self.began(changing) && !self.began(StepKind::Deploy)
     }
 
-    /// Whether every step but putting it back succeeded, and the server agrees. A server that was put
-    /// back, did not come up and was taken out again is not fine.
+    /// Whether every step but putting it back succeeded, and the server agrees.
     fn is_new(&self, looked: &Looked) -> bool {
-        let was_down = |step: &Step| step.state == StepState::Failed && self.part.service == Service::Out;
-        let well = |step: &&Step| {
-            step.kind == StepKind::Restore && !was_down(step)
-                || matches!(
-                    step.state,
-                    StepState::Succeeded | StepState::Warned | StepState::Skipped
-                )
-        };
         let runs_it = commit(looked) == Some(self.commit.as_str());
+        let well = |step: &&Step| step.kind == StepKind::Restore || is_well(step);
         runs_it
             && is_complete(looked)
             && self.began(StepKind::Sync)
@@ -79,14 +82,8 @@ impl ServerHistory<'_> {
 
     /// The steps that have to be run before the server counts as new: its tests and health check, where
     /// everything before them is done and the server agrees.
-    pub fn left_to_prove(&self, looked: &Looked) -> Vec<&Step> {
+    pub fn left_to_prove(&self, looked: &Looked) -> Vec<(Trial, &Step)> {
         let proves = |step: &Step| matches!(step.kind, StepKind::Tests | StepKind::Health);
-        let well = |step: &Step| {
-            matches!(
-                step.state,
-                StepState::Succeeded | StepState::Warned | StepState::Skipped
-            )
-        };
         let open = |step: &Step| !step.state.is_final();
         let ours = match self.method {
             Some(SyncMethod::Symlink) => self.is_ours_in_use(looked),
@@ -94,14 +91,19 @@ impl ServerHistory<'_> {
             None => false,
         };
         let is_done =
-            |step: &&Step| step.kind == StepKind::Restore || well(step) || proves(step) && open(step);
+            |step: &&Step| step.kind == StepKind::Restore || is_well(step) || proves(step) && open(step);
         if !ours || !is_complete(looked) || !self.began(StepKind::Deploy) && !self.began(StepKind::Tests) {
             return Vec::new();
         }
         match self.steps.iter().all(is_done) {
             true => {
-                let left = self.steps.iter().copied();
-                left.filter(|step| proves(step) && open(step)).collect()
+                let left = self
+                    .steps
+                    .iter()
+                    .copied()
+                    .filter(|step| proves(step) && open(step));
+                left.filter_map(|step| Some((Trial::of(step.kind)?, step)))
+                    .collect()
             }
             false => Vec::new(),
         }
@@ -123,48 +125,56 @@ impl ServerHistory<'_> {
         }
     }
 
+    /// Whether the release of before is in use again, after scripts of the new one have run.
+    fn is_returned(&self, looked: &Looked) -> bool {
+        let before = self.part.previous_commit.as_ref().map(CommitId::as_str);
+        self.method == Some(SyncMethod::Symlink)
+            && before.is_some_and(|before| before != self.commit.as_str())
+            && commit(looked) == before
+            && is_complete(looked)
+            && !self.is_ours_in_use(looked)
+    }
+
     /// Whether the release of this deployment is in use.
     fn is_ours_in_use(&self, looked: &Looked) -> bool {
         let number = looked.resolved.as_deref().and_then(|dir| dir.rsplit('_').next());
         number == Some(self.deployment.to_string().as_str())
     }
 
-    /// What is on it and what to do.
-    pub fn words(&self, finding: Finding, reply: &Reply) -> String {
-        let there = OnServer::of(self.commit, self.part);
-        match (finding, reply) {
-            (Finding::New, _) => String::new(),
-            (_, Reply::Silent(why)) => format!("{} It was not asked: {why}", self.journal()),
-            (Finding::Old, _) if self.began(StepKind::Sync) => there.not_put_in_use(),
-            (Finding::Old, _) => there.untouched(),
-            (_, Reply::Seen(looked)) if self.is_ours_in_use(looked) && !self.began(StepKind::Deploy) => {
-                there.scripts_not_run()
-            }
-            _ => self.journal(),
-        }
-    }
-
     /// What follows from the journal alone.
-    pub fn journal(&self) -> String {
+    pub fn journal(&self) -> OnServer {
         let begun = self.steps.iter().filter(|step| step.started_at.is_some());
         // Taking out and putting back change nothing on the server.
         let telling = begun.filter(|step| !matches!(step.kind, StepKind::Drain | StepKind::Restore));
-        let there = OnServer::of(self.commit, self.part);
         let Some(last) = telling.max_by_key(|step| step.position) else {
-            return there.untouched();
+            return OnServer::Untouched;
         };
-        let ended = last.state.is_final() && last.state != StepState::Interrupted;
-        let in_place = self.method == Some(SyncMethod::InPlace);
-        match (last.kind, ended) {
-            (StepKind::Inspect, _) => there.untouched(),
-            (StepKind::Sync, _) if !in_place => there.not_put_in_use(),
-            (StepKind::Sync, false) => there.half(),
-            (StepKind::Activate, false) => there.switching(),
-            (StepKind::Sync | StepKind::Activate, true) => there.scripts_not_run(),
-            (kind, false) => there.not_seen_to_end(kind),
-            (kind, true) => there.last_done(kind),
+        let (is_done, in_place) = (is_well(last), self.method == Some(SyncMethod::InPlace));
+        match (last.kind, Trial::of(last.kind)) {
+            (_, Some(trial)) if last.state == StepState::Failed => OnServer::Failed(trial),
+            (_, Some(_)) => self.next_trial().map_or(OnServer::New, OnServer::NotEnded),
+            (StepKind::Sync, _) if !in_place => OnServer::Old,
+            (StepKind::Sync, _) if !is_done => OnServer::Mixed,
+            (StepKind::Activate, _) if !is_done => OnServer::Switching,
+            (StepKind::Sync | StepKind::Activate, _) => OnServer::NotRun,
+            _ => OnServer::Untouched,
         }
     }
+
+    /// The first trial that is not done.
+    fn next_trial(&self) -> Option<Trial> {
+        let open = self.steps.iter().filter(|step| !is_well(step));
+        open.filter_map(|step| Some((step.position, Trial::of(step.kind)?)))
+            .min_by_key(|(position, _)| *position)
+            .map(|(_, trial)| trial)
+    }
+}
+
+fn is_well(step: &Step) -> bool {
+    matches!(
+        step.state,
+        StepState::Succeeded | StepState::Warned | StepState::Skipped
+    )
 }
 
 fn commit(looked: &Looked) -> Option<&str> {

@@ -63,12 +63,9 @@ impl History {
         })
     }
 
-    /// A sentence about a server that was out of service before this deployment began; may be empty.
-    pub fn service_words(&self, part: &ServerPart) -> &'static str {
-        match part.server_id.is_some_and(|id| self.left_out.contains(&id)) {
-            true => " It is out of service, as an earlier deployment left it.",
-            false => "",
-        }
+    /// Whether an earlier deployment left the server out of service, and this one did not move it.
+    pub fn is_left_out(&self, part: &ServerPart) -> bool {
+        part.server_id.is_some_and(|id| self.left_out.contains(&id))
     }
 
     pub fn server<'a>(&'a self, part: &'a ServerPart) -> ServerHistory<'a> {
@@ -100,6 +97,12 @@ impl ServerHistory<'_> {
             self.part.service,
             Service::TakingOut | Service::Out | Service::PuttingBack
         )
+    }
+
+    /// Whether a step began that may have left its script on the server. A rollback writes `deploy.sh` into the
+    /// release before the script's own step begins.
+    pub fn may_be_littered(&self) -> bool {
+        self.began(StepKind::Deploy) || self.began(StepKind::Activate)
     }
 
     /// Whether the deployment may have changed the server or its place at the balancers.

@@ -4,8 +4,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::history::History;
+use crate::domain::standing::Trial;
 use crate::domain::{Environment, Server, Step, StepKind, StepState};
-use crate::engine::ending::{Done, StepResult};
+use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::mask::Mask;
 use crate::engine::output::{Log, Sink, StepLog, StepName};
 use crate::engine::run::variables;
@@ -29,8 +30,8 @@ impl ServerProof<'_> {
     /// Runs `left` in their order and stores how each ended.
     ///
     /// # Errors
-    /// Of the first that fails.
-    pub async fn run(&self, left: &[&Step]) -> StepResult<()> {
+    /// The first that fails, and why.
+    pub async fn run(&self, left: &[(Trial, &Step)]) -> Result<(), (Trial, Failure)> {
         let parts = &self.engine.parts;
         let sink = Sink {
             store: parts.store.clone(),
@@ -41,36 +42,45 @@ impl ServerProof<'_> {
         };
         let mask = Mask::of(self.environment, &parts.settings.secrets);
         let log = Log::open(sink, mask, CancellationToken::new());
-        for step in left {
-            let begin = parts.store.record_leased(self.lease).await?;
-            steps::start(&begin, step.id, parts.clock.now()).await?;
-            begin.commit().await?;
-            let mut lines = log.step(StepName {
-                id: Some(step.id),
-                server: self.server.name.to_string(),
-                kind: step.kind,
-            });
-            lines
-                .say("The deployer stopped before this had ended, so it is run again.")
-                .await;
-            let result = match step.kind {
-                StepKind::Health => self.ask(&mut lines).await,
-                _ => self.test(&mut lines).await,
-            };
-            let (state, detail, exit_code) = match &result {
-                Ok(done) => (done.state, &done.detail, done.exit_code),
-                Err(failure) => (StepState::Failed, &failure.message, failure.exit_code),
-            };
-            lines.say(detail).await;
-            lines.finish().await;
-            log.flush().await?;
-            let end = parts.store.record_leased(self.lease).await?;
-            let detail = log.masked(detail);
-            steps::finish(&end, step.id, state, exit_code, &detail, parts.clock.now()).await?;
-            end.commit().await?;
-            result?;
+        for (trial, step) in left {
+            let proven = self.prove(step, &log).await;
+            proven.map_err(|failure| {
+                let message = log.masked(&failure.message);
+                (*trial, Failure::new(message))
+            })?;
         }
         Ok(())
+    }
+
+    async fn prove(&self, step: &Step, log: &Log) -> StepResult<()> {
+        let parts = &self.engine.parts;
+        let begin = parts.store.record_leased(self.lease).await?;
+        steps::start(&begin, step.id, parts.clock.now()).await?;
+        begin.commit().await?;
+        let mut lines = log.step(StepName {
+            id: Some(step.id),
+            server: self.server.name.to_string(),
+            kind: step.kind,
+        });
+        lines
+            .say("The deployer stopped before this had ended, so it is run again.")
+            .await;
+        let result = match step.kind {
+            StepKind::Health => self.ask(&mut lines).await,
+            _ => self.test(&mut lines).await,
+        };
+        let (state, detail, exit_code) = match &result {
+            Ok(done) => (done.state, &done.detail, done.exit_code),
+            Err(failure) => (StepState::Failed, &failure.message, failure.exit_code),
+        };
+        lines.say(detail).await;
+        lines.finish().await;
+        log.flush().await?;
+        let end = parts.store.record_leased(self.lease).await?;
+        let detail = log.masked(detail);
+        steps::finish(&end, step.id, state, exit_code, &detail, parts.clock.now()).await?;
+        end.commit().await?;
+        result.map(drop)
     }
 
     async fn test(&self, log: &mut StepLog) -> StepResult {
@@ -91,7 +101,7 @@ impl ServerProof<'_> {
             ),
             cancel: &CancellationToken::new(),
         };
-        remote.run(self.environment, &self.there, log).await
+        remote.run(self.environment, &self.there, log, &mut false).await
     }
 
     async fn ask(&self, log: &mut StepLog) -> StepResult {

@@ -9,17 +9,19 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout_at};
 
-use super::finding::{Finding, Reply};
+use super::finding::Reply;
 use super::history::{History, ServerHistory};
 use super::proof::ServerProof;
 use super::service::{self, Placed};
+use super::torn;
 use crate::domain::deployment::{ServerState, Service};
-use crate::domain::{CommitId, Server, StepKind};
-use crate::engine::ending::StepResult;
+use crate::domain::standing::Trial;
+use crate::domain::{CommitId, OnServer, Server};
+use crate::engine::ending::Failure;
 use crate::engine::shared::Shared;
-use crate::engine::steps::remote_script::{self, WorkingDir};
-use crate::engine::steps::script::{self, DEPLOY};
-use crate::engine::words::OnServer;
+use crate::engine::steps::remote_script::WorkingDir;
+use crate::engine::steps::visit::Visit;
+use crate::engine::words;
 use crate::ssh::{Endpoint, Session};
 use crate::store::{Lease, servers};
 use crate::sync::{self, Layout, Limits};
@@ -34,9 +36,14 @@ const LIMIT: Duration = Duration::from_secs(24);
 /// What is stored about a server in the end.
 pub(super) struct Report {
     pub state: ServerState,
-    pub detail: String,
+    /// What is on it and why; `None`: as the deployment noted it itself.
+    pub on: Option<(OnServer, String)>,
     /// `None`: as it was.
     pub service: Option<Service>,
+    /// What is left there; see [`deployments::set_remains`].
+    pub remains: Option<Vec<String>>,
+    /// The directory in use, where that has the files of the deployment.
+    pub in_use: Option<String>,
 }
 
 /// Visits every server that the deployment may have changed; a report on each, by its position.
@@ -68,49 +75,66 @@ async fn visit(
         Ok(Err(why)) => Asked::silent(why),
         Err(_) => Asked::silent("it did not answer in time.".to_owned()),
     };
-    let mut finding = server.judge(&asked.reply);
-    let mut end = end;
-    let mut words = server.words(finding, &asked.reply);
-    if finding == Finding::Mixed
+    let (mut on, mut end, mut failed) = (server.judge(&asked.reply), end, String::new());
+    if !on.is_old()
+        && on != OnServer::New
         && let Some(proven) = prove(engine, lease, history, server, &asked).await
     {
         // Tests may take as long as they like; the balancers get their time after them.
         end = end.max(Instant::now() + ASK_LIMIT);
-        match proven {
-            Ok(()) => (finding, words) = (Finding::New, String::new()),
-            Err(failure) => {
-                let there = OnServer::of(server.commit, server.part);
-                words = format!("{} {}", failure.message, there.in_use());
+        on = match proven {
+            Ok(()) => OnServer::New,
+            Err((trial, failure)) => {
+                failed = failure.message;
+                OnServer::Failed(trial)
             }
-        }
+        };
     }
-    words.push_str(history.service_words(server.part));
-    if let Some(note) = asked.note {
-        words = format!("{words} {note}");
+    let silent = match &asked.reply {
+        Reply::Silent(why) => Some(format!("The server could not be asked: {why}")),
+        Reply::Seen(_) => None,
+    };
+    let is_silent = silent.is_some();
+    let placed = service::place(engine, lease, history.plan.as_ref(), server, (on, is_silent), end).await;
+    let cause = words::joined([silent.as_deref().unwrap_or_default(), &failed, &placed.trouble]);
+    let remains = match silent {
+        // What was never begun left nothing.
+        Some(_) if asked.remains.is_empty() => server.may_be_littered().then(Vec::new),
+        _ => Some(asked.remains).filter(|remains| !remains.is_empty()),
+    };
+    let in_use = match &asked.reply {
+        Reply::Seen(looked) if on.is_new() => looked.resolved.clone(),
+        _ => None,
+    };
+    Report {
+        remains,
+        in_use,
+        ..report(server, (on, is_silent), cause, &placed)
     }
-    let placed = service::place(engine, lease, history.plan.as_ref(), server, finding, end).await;
-    report(server, finding, words, placed)
 }
 
-fn report(server: &ServerHistory<'_>, finding: Finding, words: String, placed: Placed) -> Report {
+fn report(
+    server: &ServerHistory<'_>,
+    (on, is_silent): (OnServer, bool),
+    cause: String,
+    placed: &Placed,
+) -> Report {
     let mut state = match server.part.state {
         ServerState::Waiting => ServerState::Skipped,
-        ServerState::Running if finding == Finding::New => ServerState::Succeeded,
+        ServerState::Running if on == OnServer::New && server.may_serve(on) => ServerState::Succeeded,
         ServerState::Running => ServerState::Interrupted,
         ended => ended,
     };
-    if !placed.well && state == ServerState::Succeeded {
+    if (is_silent || !placed.trouble.is_empty()) && state == ServerState::Succeeded {
         state = ServerState::Interrupted;
     }
-    // The detail of a server that had ended before stays: it was written by who knew more.
-    let words = match server.is_final() {
-        true => server.part.detail.clone(),
-        false => words,
-    };
     Report {
         state,
-        detail: format!("{words} {}", placed.words).trim().to_owned(),
+        // Whoever ended it before knew more.
+        on: (!server.is_final()).then_some((on, cause)),
         service: placed.service,
+        remains: None,
+        in_use: None,
     }
 }
 
@@ -122,7 +146,7 @@ async fn prove(
     history: &History,
     server: &ServerHistory<'_>,
     asked: &Asked,
-) -> Option<StepResult<()>> {
+) -> Option<Result<(), (Trial, Failure)>> {
     let (Reply::Seen(looked), Some((session, row))) = (&asked.reply, &asked.reached) else {
         return None;
     };
@@ -147,10 +171,11 @@ async fn prove(
     Some(proof.run(&left).await)
 }
 
-/// What a server replied, with a remark for the page.
+/// What a server replied.
 struct Asked {
     reply: Reply,
-    note: Option<String>,
+    /// What is left there.
+    remains: Vec<String>,
     /// The connection, where it replied.
     reached: Option<(Session, Server)>,
 }
@@ -159,7 +184,7 @@ impl Asked {
     fn silent(why: String) -> Self {
         Self {
             reply: Reply::Silent(why),
-            note: None,
+            remains: Vec::new(),
             reached: None,
         }
     }
@@ -190,35 +215,29 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
         question: ASK_LIMIT,
         ..Limits::default()
     };
-    let scripts = script::on_servers();
-    let cleared = sync::clear_leftovers(&session, &layout, server.deployment, &scripts, &limits)
-        .await
-        .map_err(|error| sentence(&error))?;
-    if !cleared.running.is_empty() {
-        return Err(format!(
-            "process {} of this deployment still runs there and cannot be ended.",
-            cleared.running.join(", ")
-        ));
-    }
-    let mut note = match cleared.left.as_slice() {
-        [] => None,
-        left => Some(format!(
-            "Left behind there: {}. Remove it by hand.",
-            left.join(", ")
-        )),
+    let visit = Visit {
+        session: &session,
+        layout: &layout,
+        deployment: &history.deployment,
     };
-    let looked = sync::look(&session, &layout, &limits)
+    let remains = visit
+        .clear(&limits, server.may_be_littered())
         .await
         .map_err(|error| sentence(&error))?;
-    if server.began(StepKind::Deploy)
-        && let Some(dir) = &looked.resolved
-        && let Err(why) = remote_script::clean_up(&session, dir, DEPLOY).await
-    {
-        note = Some(why);
+    if remains.is_busy {
+        let why = "a program of this deployment still runs there and cannot be ended.";
+        return Ok(Asked {
+            remains: remains.left,
+            ..Asked::silent(why.to_owned())
+        });
     }
+    let mut looked = sync::look(&session, &layout, &limits)
+        .await
+        .map_err(|error| sentence(&error))?;
+    torn::settle(engine, history, server, (&session, &layout), &mut looked).await;
     Ok(Asked {
         reply: Reply::Seen(Box::new(looked)),
-        note,
+        remains: remains.left,
         reached: Some((session, row)),
     })
 }

@@ -10,36 +10,31 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::finding::Finding;
 use super::history::ServerHistory;
 use crate::balancer;
 use crate::domain::deployment::Service;
 use crate::domain::rollout::{Planned, Slot};
-use crate::domain::{BalancerId, Plan, Result};
+use crate::domain::{BalancerId, OnServer, Plan, Result};
 use crate::engine::out_of_service::{Admission, OutOfService, wait_for};
 use crate::engine::shared::Shared;
-use crate::engine::words;
 use crate::store::{Lease, deployments};
 
 /// The least time to wait for a server that was put back, however late it is.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Whether a server gets traffic now, and how to say it.
+/// Whether a server gets traffic now.
 pub(super) struct Placed {
     /// `None`: as it was.
     pub service: Option<Service>,
-    /// A sentence for the page; may be empty.
-    pub words: String,
-    /// Whether it is where it should be.
-    pub well: bool,
+    /// What went wrong at its balancers, as a sentence; may be empty.
+    pub trouble: String,
 }
 
 impl Placed {
-    fn as_it_was(words: &str) -> Self {
+    fn well(service: Option<Service>) -> Self {
         Self {
-            service: None,
-            words: words.to_owned(),
-            well: true,
+            service,
+            trouble: String::new(),
         }
     }
 }
@@ -54,21 +49,23 @@ struct Standing<'a> {
     end: Instant,
 }
 
-/// Puts a server into service or keeps it out, as `finding` demands.
+/// Puts a server into service or keeps it out, as what is on it demands. One that was `silent` and may have
+/// been changed is left as it is.
 pub(super) async fn place(
     engine: &Shared,
     lease: Lease,
     plan: Option<&Plan>,
     server: &ServerHistory<'_>,
-    finding: Finding,
+    (on, silent): (OnServer, bool),
     end: Instant,
 ) -> Placed {
+    let may_serve = server.may_serve(on);
     let mut all = plan.into_iter().flat_map(Plan::servers);
     let Some(planned) = all.find(|planned| Some(planned.server) == server.part.server_id) else {
-        return Placed::as_it_was("");
+        return Placed::well(None);
     };
-    if planned.slots.is_empty() || !server.was_moved() && finding != Finding::Mixed {
-        return Placed::as_it_was("");
+    if planned.slots.is_empty() || !server.was_moved() && may_serve || silent && !on.is_old() {
+        return Placed::well(None);
     }
     let standing = Standing {
         engine,
@@ -77,62 +74,43 @@ pub(super) async fn place(
         planned,
         end,
     };
-    let result = match finding {
-        Finding::Unknown => {
-            let now = server.part.service.title().to_lowercase();
-            return Placed::as_it_was(&format!("At the balancer it was left as it is ({now})."));
-        }
-        Finding::Mixed => standing.keep_out(words::OUT_UNTIL_THEN).await,
-        // What was on it before was not complete either.
-        Finding::Old if planned.left_out => standing.keep_out(words::STAYS_LEFT_OUT).await,
-        Finding::Old | Finding::New => standing.put_back(finding).await,
+    // Where it was left out before, what it ran then was not complete either.
+    let result = match may_serve && !(on.is_old() && planned.left_out) {
+        true => standing.put_back(on).await,
+        false => standing.keep_out().await,
     };
     result.unwrap_or_else(|error| Placed {
         service: None,
-        words: format!("Whether it is in service is not known, look at the balancer: {error}"),
-        well: false,
+        trouble: error.to_string(),
     })
 }
 
 impl Standing<'_> {
-    async fn keep_out(&self, words: &str) -> Result<Placed> {
+    async fn keep_out(&self) -> Result<Placed> {
         self.note(Service::TakingOut).await?;
         let service = self.open().await?;
         service
             .shut(self.planned.server, &self.planned.slots, self.end)
             .await?;
-        Ok(Placed {
-            service: Some(Service::Out),
-            words: words.to_owned(),
-            well: true,
-        })
+        Ok(Placed::well(Some(Service::Out)))
     }
 
-    async fn put_back(&self, finding: Finding) -> Result<Placed> {
+    async fn put_back(&self, on: OnServer) -> Result<Placed> {
         self.note(Service::PuttingBack).await?;
         let (service, slots) = (self.open().await?, &self.planned.slots);
-        let Some(error) = let_in(&service, self.planned, finding, self.end).await? else {
-            return Ok(Placed {
-                service: Some(Service::Back),
-                words: words::BACK.to_owned(),
-                well: true,
-            });
+        let Some(error) = let_in(&service, self.planned, on, self.end).await? else {
+            return Ok(Placed::well(Some(Service::Back)));
         };
-        if finding != Finding::New {
-            return Ok(Placed {
-                service: Some(Service::Back),
-                words: format!("It was put back into service, but: {error}"),
-                well: false,
-            });
-        }
-        service.shut(self.planned.server, slots, Instant::now()).await?;
+        let left = match on {
+            OnServer::New => {
+                service.shut(self.planned.server, slots, Instant::now()).await?;
+                Service::Out
+            }
+            _ => Service::Back,
+        };
         Ok(Placed {
-            service: Some(Service::Out),
-            words: format!(
-                "It runs {} and everything was done there, but: {error} It was taken out again. Look why, then deploy again.",
-                self.server.commit.short()
-            ),
-            well: false,
+            service: Some(left),
+            trouble: error.to_string(),
         })
     }
 
@@ -156,7 +134,7 @@ impl Standing<'_> {
 async fn let_in(
     service: &OutOfService,
     planned: &Planned,
-    finding: Finding,
+    on: OnServer,
     end: Instant,
 ) -> Result<Option<balancer::Error>> {
     let (visits, server) = (service.visits(&planned.slots)?, planned.server);
@@ -168,7 +146,7 @@ async fn let_in(
         down = down.or(passing.err());
     }
     // The new release may be why it is down. What it ran before may be down for other reasons.
-    if down.is_some() && finding == Finding::New {
+    if down.is_some() && on == OnServer::New {
         return Ok(down);
     }
     service.let_in(server, &visits, Admission::Ready, end).await?;

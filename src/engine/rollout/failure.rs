@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::server;
 use super::state::{Fate, Rollout, ServerRollout, Stage};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Answer, OnFailure, PauseReason, SyncMethod};
+use crate::domain::{Answer, OnFailure, OnServer, PauseReason, SyncMethod};
 use crate::engine::ending::{Failure, StepResult};
 use crate::engine::pause;
 use crate::engine::steps::{check, transfer};
 use crate::engine::stop::StopReason;
-use crate::engine::words::OnServer;
+use crate::engine::words;
 
 /// How long servers are waited for that did not tell whether the switch was made.
 const DOUBT_LIMIT: Duration = Duration::from_secs(15);
@@ -101,17 +101,23 @@ pub(super) async fn next<'a, 'r>(
 /// Makes a server that failed ready for another attempt. If that does not work, the attempt will fail.
 async fn begin_anew(rollout: &Rollout<'_>, server: &ServerRollout<'_>) {
     let run = rollout.run;
-    let was_touched = server.is_touched();
+    let was = server.is_touched().then(|| server.on_server(true));
     let looked = async {
         run.forget_outcomes(server.member).await?;
-        let reached = server.reached();
+        if let Some(was) = was {
+            server.leave(was);
+        }
         // A release in use cannot be built again, so the one before is put in use.
-        if run.project.method == SyncMethod::Symlink && was_touched {
+        if run.project.method == SyncMethod::Symlink && was.is_some() {
+            let reached = server.reached();
             match &server.before_dir {
-                Some(before) => transfer::switch_back(run, &reached, before).await?,
+                Some(before) => {
+                    transfer::switch_back(run, &reached, before).await?;
+                    server.leave(OnServer::Returned);
+                }
                 None => {
                     transfer::withdraw(run, &reached).await?;
-                    server.withdrawn.store(true, Ordering::SeqCst);
+                    server.leave(OnServer::Withdrawn);
                 }
             }
         }
@@ -120,9 +126,6 @@ async fn begin_anew(rollout: &Rollout<'_>, server: &ServerRollout<'_>) {
     match looked.await {
         Ok(reached) => server.set_reached(Arc::new(reached)),
         Err(failure) => tracing::warn!(server = server.name(), "{}", failure.message),
-    }
-    if was_touched {
-        server.tainted.store(true, Ordering::SeqCst);
     }
     server.set_stage(Stage::Untouched);
     server.set_fate(Fate::Waiting);
@@ -168,21 +171,20 @@ pub(super) async fn leave_whole(rollout: &Rollout<'_>, halt: Option<&Halt>) {
         return;
     }
     let because = match halt.and_then(|halt| halt.why.as_deref()) {
-        _ if run.stop.reason().is_some() => "the deployment was ended",
-        Some(_) => "the rollout was stopped",
-        None => "another server failed",
+        _ if run.stop.reason().is_some() => "The deployment was ended before its turn.",
+        Some(_) => "The rollout was stopped before its turn.",
+        None => "Another server failed before its turn.",
     };
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
     for server in rollout.servers().filter(|server| server.fate() == Fate::Waiting) {
         jobs.push(Box::pin(async move {
             if server.is_touched() {
-                let why = format!("Not retried: {because}.");
-                return server::give_up(rollout, server, &Failure::new(why)).await;
+                return server::give_up(rollout, server, &Failure::new(because)).await;
             }
-            let service = server::put_back_whole(rollout, server).await;
-            let there = OnServer::new(&run.deployment.commit, server.before.as_deref());
-            let detail = format!("{}{service}", there.untouched_because(because));
-            run.set_part(server.member, ServerState::Skipped, &detail).await;
+            let trouble = server::put_back_whole(rollout, server).await;
+            let cause = words::joined([because, &trouble]);
+            run.set_part(server.member, ServerState::Skipped, OnServer::Untouched, &cause)
+                .await;
         }));
     }
     stream::iter(jobs)

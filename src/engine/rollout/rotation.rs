@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::balancer::{self, BackendSlot, BalancerClient};
-use crate::domain::deployment::{ServerState, Service};
+use crate::domain::deployment::Service;
 use crate::domain::rollout::{BackendPool, Slot};
 use crate::domain::{BalancerId, Plan, ServerId, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
@@ -159,7 +159,7 @@ impl Rotation {
         member: &TargetServer,
         slots: &[Slot],
         if_down: IfDown,
-        done: Option<(ServerState, &str)>,
+        done: &[Note<'_>],
     ) -> StepResult<()> {
         let intent = [Note::Service(Service::PuttingBack)];
         let mut step = run
@@ -170,7 +170,7 @@ impl Rotation {
         match &result {
             Ok(()) => {
                 notes.push(Note::Service(Service::Back));
-                notes.extend(done.map(|(state, detail)| Note::State(state, detail)));
+                notes.extend_from_slice(done);
             }
             Err((_, true)) if if_down == IfDown::TakeOut => match self.close(run, member, slots).await {
                 Ok(()) => {

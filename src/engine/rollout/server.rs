@@ -11,14 +11,15 @@ use super::rotation::IfDown;
 use super::state::{Doubt, Fate, Rollout, ServerRollout, Stage, Supply};
 use crate::domain::deployment::{ServerState, Service};
 use crate::domain::rollout::Restore;
-use crate::domain::{StepKind, SyncMethod};
+use crate::domain::standing::Trial;
+use crate::domain::{OnServer, StepKind, SyncMethod};
 use crate::engine::ending::{Failure, StepResult};
 use crate::engine::journal::Note;
 use crate::engine::run::Run;
 use crate::engine::steps::remote_script::WorkingDir;
 use crate::engine::steps::{health, in_use, reuse, script, transfer};
 use crate::engine::stop::StopReason;
-use crate::engine::words::{self, OnServer};
+use crate::engine::words;
 
 /// The pause before a server that did not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -32,10 +33,7 @@ pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, server: &ServerRo
     }
     server.set_fate(Fate::AtWork);
     let by_hand = server.slots().is_empty() && !server.by_hand().is_empty();
-    let notes = [
-        Note::State(ServerState::Running, ""),
-        Note::Service(Service::ByHand),
-    ];
+    let notes = [Note::State(ServerState::Running), Note::Service(Service::ByHand)];
     let notes = if by_hand { &notes[..] } else { &notes[..1] };
     if let Err(error) = rollout.run.note(server.member, notes).await {
         return give_up(rollout, server, &error.into()).await;
@@ -52,20 +50,23 @@ pub(super) async fn work(rollout: &Rollout<'_>, ahead: &Ahead, server: &ServerRo
 /// Puts a server back into service after its last step, and records that it is deployed.
 pub(super) async fn bring_back(rollout: &Rollout<'_>, server: &ServerRollout<'_>) {
     let (run, slots) = (rollout.run, server.slots());
-    let detail = by_hand_words(server);
     if slots.is_empty() {
         if server.member.balanced {
             let why = "Taken out of service by hand, so it stays out.";
             // Losing this line is harmless: the server's row has it too.
             let _ = run.nothing(StepKind::Restore, server.member, why).await;
         }
-        run.set_part(server.member, ServerState::Succeeded, &detail).await;
+        run.set_part(server.member, ServerState::Succeeded, OnServer::New, "")
+            .await;
         return server.set_fate(Fate::Deployed);
     }
-    let done = (ServerState::Succeeded, detail.as_str());
+    let done = [
+        Note::State(ServerState::Succeeded),
+        Note::OnServer(OnServer::New, ""),
+    ];
     match rollout
         .rotation
-        .put_back(run, server.member, &slots, IfDown::TakeOut, Some(done))
+        .put_back(run, server.member, &slots, IfDown::TakeOut, &done)
         .await
     {
         Ok(()) => server.set_fate(Fate::Deployed),
@@ -99,8 +100,11 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, server: &ServerRollout<'
     if let Supply::Kept(_) = rollout.supply {
         reuse::bring_deploy_script(rollout.tree, &there).await?;
     }
+    server.set_stage(Stage::Tried(Trial::Deploy));
     script::deploy(run, rollout.tree, server.member, &there).await?;
+    server.set_stage(Stage::Tried(Trial::Tests));
     script::remote_tests(run, rollout.tree, server.member, &there).await?;
+    server.set_stage(Stage::Tried(Trial::Health));
     health::check(run, server.member, &there, Some(rollout.tree.dir())).await?;
     Ok(())
 }
@@ -172,16 +176,16 @@ pub(super) async fn give_up(rollout: &Rollout<'_>, server: &ServerRollout<'_>, f
 async fn report(rollout: &Rollout<'_>, server: &ServerRollout<'_>, failure: &Failure) {
     let run = rollout.run;
     let lost = run.stop.reason() == Some(StopReason::LeaseLost);
-    let whole = !server.is_touched() && !server.slots().is_empty() && !lost;
-    let service = match whole {
-        true => put_back_whole(rollout, server).await,
-        false => service_words(rollout, server).await,
+    let trouble = match server.is_touched() || lost {
+        true => String::new(),
+        false => put_back_whole(rollout, server).await,
     };
-    let detail = format!("{}{service}", truth(run, server, failure));
-    run.set_part(server.member, end_state(run), &detail).await;
+    let on = server.on_server(run.stop.reason().is_none());
+    let cause = words::joined([&failure.message, trouble.as_str()]);
+    run.set_part(server.member, end_state(run), on, &cause).await;
 }
 
-/// Puts a server back that still runs the old release; returns a sentence about it, after a blank.
+/// Puts a server back that still runs the old release; returns what went wrong with that, as a sentence.
 pub(super) async fn put_back_whole(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> String {
     let (rotation, slots) = (rollout.rotation, server.slots());
     if slots.is_empty() || !rotation.was_taken(server.id()) {
@@ -193,18 +197,13 @@ pub(super) async fn put_back_whole(rollout: &Rollout<'_>, server: &ServerRollout
         if let Err(error) = rollout.run.note(server.member, &out).await {
             tracing::warn!(server = server.name(), "{error}");
         }
-        return format!(" {}", words::STAYS_LEFT_OUT);
+        return String::new();
     }
-    match rotation
-        .put_back(rollout.run, server.member, &slots, IfDown::Leave, None)
-        .await
-    {
-        Ok(()) => format!(" {}", words::BACK),
-        Err(failure) => format!(
-            " It was to be put back into service, but: {} Look at the balancer, and put it back by hand.",
-            failure.message
-        ),
-    }
+    let back = rotation.put_back(rollout.run, server.member, &slots, IfDown::Leave, &[]);
+    back.await
+        .err()
+        .map(|failure| failure.message)
+        .unwrap_or_default()
 }
 
 /// The final state of a server that failed.
@@ -214,51 +213,4 @@ fn end_state(run: &Run) -> ServerState {
         Some(StopReason::Cancelled) => ServerState::Cancelled,
         Some(_) => ServerState::Interrupted,
     }
-}
-
-/// Whether a server with an incomplete release gets traffic.
-async fn service_words(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> String {
-    if server.slots().is_empty() {
-        let words = by_hand_words(server);
-        return if words.is_empty() {
-            words
-        } else {
-            format!(" {words}")
-        };
-    }
-    match rollout.rotation.is_out(server.id()).await {
-        true => format!(" {}", words::OUT_UNTIL_THEN),
-        false => " Whether it is out of service is not known: look at the balancer.".to_owned(),
-    }
-}
-
-/// A sentence about the places where somebody took the server out by hand; may be empty.
-fn by_hand_words(server: &ServerRollout<'_>) -> String {
-    let places: Vec<String> = server.by_hand().iter().map(ToString::to_string).collect();
-    match places.as_slice() {
-        [] => String::new(),
-        places => format!(
-            "It stays out of {}, as somebody had taken it out by hand.",
-            places.join(", ")
-        ),
-    }
-}
-
-/// What is on a server that failed, and what to do.
-fn truth(run: &Run, server: &ServerRollout<'_>, failure: &Failure) -> String {
-    let (why, stage) = (&failure.message, server.stage());
-    let there = OnServer::new(&run.deployment.commit, server.before.as_deref());
-    let there = match stage {
-        _ if stage.is_old() && server.withdrawn.load(Ordering::SeqCst) => there.withdrawn(),
-        _ if stage.is_old() && server.is_tainted() => there.tried_before(),
-        Stage::Untouched => there.untouched(),
-        // In place, the failure of the sync itself names the files that it had changed.
-        Stage::Syncing if run.project.method == SyncMethod::InPlace => there.runs_old(),
-        Stage::Syncing => there.still_runs_old(),
-        Stage::Half => return why.clone(),
-        Stage::Switching => there.switching(),
-        Stage::Active => there.in_use(),
-        Stage::Done => there.all_done(),
-    };
-    format!("{why} {there}")
 }

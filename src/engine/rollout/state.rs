@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use super::rotation::Rotation;
 use crate::domain::rollout::{Planned, Slot};
-use crate::domain::{Kind, OnFailure, Plan, ServerId};
+use crate::domain::standing::Trial;
+use crate::domain::{Kind, OnFailure, OnServer, Plan, ServerId};
 use crate::engine::ending::{Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::steps::checkout::Tree;
 use crate::engine::steps::reuse::Kept;
 use crate::engine::steps::transfer::Package;
+use crate::engine::undo::Touched;
 
 /// A running rollout.
 pub(super) struct Rollout<'a> {
@@ -49,10 +51,8 @@ pub(super) struct ServerRollout<'a> {
     reached: Mutex<Arc<Reached>>,
     fate: Mutex<Fate>,
     stage: Mutex<Stage>,
-    /// Whether an earlier attempt has put the new release on it.
-    pub tainted: AtomicBool,
-    /// Whether that release was taken out of use again, so that now none is in use.
-    pub withdrawn: AtomicBool,
+    /// What an earlier attempt has left on it, if one has changed it.
+    left: Mutex<Option<OnServer>>,
     /// Places where somebody has taken it out by hand since the plan was made.
     by_hand_since: Mutex<Vec<Slot>>,
     doubt: Mutex<Option<Doubt>>,
@@ -88,17 +88,12 @@ pub(super) enum Stage {
     Half,
     /// The switch was requested, and the server did not tell whether it was made.
     Switching,
-    /// The new files are in use; scripts and checks are not finished.
+    /// The new files are in use, and nothing was run on them yet.
     Active,
+    /// This step is being run on the new files.
+    Tried(Trial),
     /// Every step succeeded; it goes back into service.
     Done,
-}
-
-impl Stage {
-    /// Whether it still runs the old release, complete.
-    pub fn is_old(self) -> bool {
-        matches!(self, Self::Untouched | Self::Syncing)
-    }
 }
 
 impl ServerRollout<'_> {
@@ -168,12 +163,37 @@ impl ServerRollout<'_> {
 
     /// Whether the release on it has changed, or may have.
     pub fn is_touched(&self) -> bool {
-        !self.stage().is_old() || self.is_tainted()
+        !self.on_server(true).is_old()
     }
 
-    /// Whether an earlier attempt has put the new release on it.
-    pub fn is_tainted(&self) -> bool {
-        self.tainted.load(Ordering::SeqCst)
+    /// As one that has to be undone, if it is touched.
+    pub fn as_touched(&self) -> Option<Touched> {
+        self.is_touched().then(|| Touched {
+            server: self.id(),
+            name: self.name().to_owned(),
+            cluster: self.planned.cluster.clone(),
+            before: self.before.as_deref().and_then(|before| before.parse().ok()),
+        })
+    }
+
+    /// What is on it. `has_ended`: the step that is being run has ended, and failed.
+    pub fn on_server(&self, has_ended: bool) -> OnServer {
+        let left = *self.left.lock();
+        match self.stage() {
+            Stage::Untouched => left.unwrap_or(OnServer::Untouched),
+            Stage::Syncing => left.unwrap_or(OnServer::Old),
+            Stage::Half => OnServer::Mixed,
+            Stage::Switching => OnServer::Switching,
+            Stage::Active => OnServer::NotRun,
+            Stage::Tried(trial) if has_ended => OnServer::Failed(trial),
+            Stage::Tried(trial) => OnServer::NotEnded(trial),
+            Stage::Done => OnServer::New,
+        }
+    }
+
+    /// Remembers what an attempt leaves on it for the next one.
+    pub fn leave(&self, on: OnServer) {
+        *self.left.lock() = Some(on);
     }
 }
 
@@ -206,8 +226,7 @@ impl<'a> Rollout<'a> {
                 reached: Mutex::new(Arc::clone(reached)),
                 fate: Mutex::new(Fate::Waiting),
                 stage: Mutex::new(Stage::Untouched),
-                tainted: AtomicBool::new(false),
-                withdrawn: AtomicBool::new(false),
+                left: Mutex::default(),
                 by_hand_since: Mutex::default(),
                 doubt: Mutex::default(),
             });

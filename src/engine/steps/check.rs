@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{reuse, transfer};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Event, EventKind, Outcome, Plan, Server, ServerId, StepKind};
+use crate::domain::{Event, EventKind, OnServer, Outcome, Plan, Server, ServerId, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::journal::Note;
@@ -228,8 +228,8 @@ async fn look<'a>(
 ) -> (&'a TargetServer, StepResult<Reached>) {
     let result = look_at(run, member, taken).await;
     if let Err(failure) = &result {
-        let detail = format!("Not touched. {}", failure.message);
-        run.set_part(member, ServerState::Failed, &detail).await;
+        run.set_part(member, ServerState::Failed, OnServer::Untouched, &failure.message)
+            .await;
     }
     (member, result)
 }

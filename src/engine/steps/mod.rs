@@ -10,3 +10,4 @@ pub(super) mod remote_script;
 pub(super) mod reuse;
 pub(super) mod script;
 pub(super) mod transfer;
+pub(super) mod visit;

@@ -66,12 +66,14 @@ pub struct RemoteScript<'a> {
 }
 
 impl RemoteScript<'_> {
-    /// Runs it to its end, as the environment wants it.
+    /// Runs it to its end, as the environment wants it. Sets `is_left` where it should have been deleted
+    /// afterwards and is still there.
     pub async fn run(
         self,
         environment: &Environment,
         there: &WorkingDir<'_>,
         log: &mut StepLog,
+        is_left: &mut bool,
     ) -> StepResult {
         let (kind, script) = (self.kind, self.script);
         let mut command = ssh::Command::script(RUN_REMOTE)
@@ -98,13 +100,14 @@ impl RemoteScript<'_> {
                 if goes {
                     log.say(why).await;
                 }
+                *is_left = goes;
                 true
             }
         };
         let (how, code) = match exit? {
             ssh::Exit::Code(0) if !is_whole => {
                 return Err(Failure::new(format!(
-                    "{script} deleted the release that it belongs to: {} is not what was deployed any more. Change the script, and deploy again or roll back.",
+                    "{script} deleted the release that it belongs to: {} is not what was deployed any more. Change the script.",
                     there.dir
                 )));
             }

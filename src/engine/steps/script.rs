@@ -16,6 +16,7 @@ use super::remote_script::{RemoteScript, WorkingDir, judge};
 use crate::domain::{Deployment, StepKind, Stream};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::Checked;
+use crate::engine::journal::Note;
 use crate::engine::output::StepLog;
 use crate::engine::run::{Run, TargetServer};
 use crate::{process, ssh};
@@ -198,6 +199,7 @@ async fn remote(
         return Ok(Done::nothing(why));
     }
     let mut step = run.begin(kind, Some(member)).await?;
+    let mut is_left = false;
     let result = match Interpreter::of(tree.dir(), script) {
         Ok(interpreter) => {
             let remote = RemoteScript {
@@ -208,11 +210,14 @@ async fn remote(
                 variables: run.variables(member.server.name.as_str(), there.previous),
                 cancel: run.stop.token(),
             };
-            remote.run(&run.environment, there, &mut step.log).await
+            remote
+                .run(&run.environment, there, &mut step.log, &mut is_left)
+                .await
         }
         Err(failure) => Err(failure),
     };
-    run.end(step, result).await
+    let left: &[Note<'_>] = if is_left { &[Note::Remains] } else { &[] };
+    run.end_noting(step, result, left).await
 }
 
 /// Whether all servers have what `deploy.sh` needs. What the release itself brings, or `deploy.sh`

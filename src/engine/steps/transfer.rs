@@ -16,8 +16,8 @@ use crate::engine::found::{Checked, Reached};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Run, TargetServer};
 use crate::ssh::Session;
-use crate::store::leftovers;
 use crate::store::releases::{self, NewRelease};
+use crate::store::{deployments, leftovers};
 use crate::sync::{
     self, Activated, Changed, Delivered, Delivery, DeliveryProgress, KnownTrees, Layout, Limits, Manifest,
     Pruned, Retention, Stamp, TreeSource, Trust,
@@ -65,6 +65,9 @@ pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Packa
             )));
         }
     }
+    let record = run.record().await?;
+    deployments::set_tree_digest(&record, &manifest.digest().to_string()).await?;
+    record.commit().await?;
     let stamp = Stamp {
         deployment: run.deployment.id,
         branch: run.environment.branch.clone(),

@@ -2,12 +2,13 @@
 //!
 //! `history` pages through all of them; `overview` has the queries of the pages about projects and
 //! environments; `states` alone changes states; `rollouts` keeps the plan, pauses and whether servers
-//! get traffic; `left_out` finds servers left out of service; `target` writes and compares targets.
+//! get traffic; `left_out` finds servers left out of service, `remains` what is left on servers; `target` writes and compares targets.
 
 mod history;
 mod left_out;
 mod overview;
 mod past;
+mod remains;
 mod rollouts;
 mod states;
 mod target;
@@ -15,15 +16,16 @@ mod target;
 pub use history::{history, places};
 pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, settle};
 pub use overview::{
-    active, by_ids, durations, last_for_environment, last_for_project, latest, previous_succeeded, progress,
-    succeeded_commits,
+    active, by_ids, durations, last_for_environment, last_for_project, last_on, latest, previous_succeeded,
+    progress, succeeded_commits,
 };
 pub use past::{PastDeployment, PastStep, insert_past};
+pub use remains::{LeftThere, left_there, set_remains};
 pub use rollouts::{
-    answer, approve, due, leave_by_hand, plan, request_pause, set_pause, set_plan, set_service, superseded,
-    take_answer,
+    answer, approve, due, leave_by_hand, plan, remember_answer, request_pause, set_pause, set_plan,
+    set_service, set_service_before, set_tree_digest, superseded, take_answer, tree_digest,
 };
-pub use states::{request_cancel, set_phase, set_previous_commit, set_server, set_state};
+pub use states::{request_cancel, set_on_server, set_phase, set_previous_commit, set_server, set_state};
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
@@ -33,8 +35,8 @@ use super::entities::deployment_servers as parts;
 use super::entities::deployments::{ActiveModel, Column, Entity, Model};
 use super::{Change, Reader};
 use crate::domain::{
-    Approval, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Kind, Phase, Plan,
-    ProjectId, Result, ServerId, ServerPart, ServerState, Service,
+    Approval, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Kind, OnServer,
+    Phase, Plan, ProjectId, Result, ServerId, ServerPart, ServerState, Service, ServiceBefore,
 };
 
 /// How many rows are written by one statement; databases limit the parameters of one.
@@ -88,8 +90,10 @@ pub struct NewPart {
     pub state: ServerState,
     /// What was on it before, where known.
     pub previous_commit: Option<CommitId>,
-    /// Why it is left alone, or what is on it; may be empty.
-    pub detail: String,
+    /// What is on it, where that is known already.
+    pub on_server: Option<OnServer>,
+    /// Why it is left alone, or how it came so; may be empty.
+    pub cause: String,
 }
 
 impl NewPart {
@@ -101,14 +105,16 @@ impl NewPart {
             cluster: cluster.into(),
             state: ServerState::Waiting,
             previous_commit: None,
-            detail: String::new(),
+            on_server: None,
+            cause: String::new(),
         }
     }
 
     /// Leaves it alone, and says why.
     pub fn skip(&mut self, why: impl Into<String>) {
         self.state = ServerState::Skipped;
-        self.detail = why.into();
+        self.on_server = Some(OnServer::LeftAlone);
+        self.cause = why.into();
     }
 
     /// Whether it is left alone.
@@ -158,6 +164,7 @@ fn first_state(request: &Deployment) -> DeploymentState {
 async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> Result<()> {
     let rows = new.servers.iter().zip(0..).map(|(part, position)| {
         let batch = new.plan.as_ref().and_then(|plan| batch_of(plan, part.server_id));
+        let on_server = part.on_server.map(OnServer::as_words);
         parts::ActiveModel {
             deployment_id: Set(deployment),
             position: Set(position),
@@ -166,9 +173,15 @@ async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> 
             cluster_name: Set(part.cluster.clone()),
             state: Set(part.state.as_str().into()),
             previous_commit: Set(part.previous_commit.as_ref().map(CommitId::to_string)),
-            detail: Set(part.detail.clone()),
+            detail: Set(String::new()),
             batch: Set(batch),
             service: Set(None),
+            service_before: Set(None),
+            on_server: Set(on_server.map(|(word, _)| word.into())),
+            on_server_step: Set(on_server.and_then(|(_, step)| step.map(Into::into))),
+            cause: Set(Some(part.cause.clone())),
+            remains_count: Set(None),
+            remains: Set(None),
         }
     });
     let rows: Vec<parts::ActiveModel> = rows.collect();
@@ -298,6 +311,7 @@ pub(super) fn from_row(row: Model) -> Result<Deployment> {
         approval: opt_json("an approval", row.approval.as_deref())?,
         pause_requested_by: row.pause_requested_by,
         pause: opt_json("a pause", row.pause.as_deref())?,
+        pauses: opt_json("pauses", row.pauses.as_deref())?.unwrap_or_default(),
         last_line: row.last_line,
     })
 }
@@ -311,7 +325,14 @@ fn batch_of(plan: &Plan, server: ServerId) -> Option<i32> {
 }
 
 fn part(row: parts::Model) -> Result<ServerPart> {
+    let step = row.on_server_step.as_deref();
+    let on_server = |text: &str| word("what is on a server", text, |text| OnServer::parse(text, step));
+    let before = |text: &str| word("a server's service before", text, ServiceBefore::parse);
     Ok(ServerPart {
+        on_server: row.on_server.as_deref().map(on_server).transpose()?,
+        service_before: row.service_before.as_deref().map(before).transpose()?,
+        cause: row.cause.unwrap_or_default(),
+        remains: remains::read(row.remains.as_deref())?,
         batch: row.batch,
         left_alone: false,
         service: word(

@@ -9,14 +9,17 @@ use super::super::Reader;
 use super::super::columns::{checked, instant};
 use super::super::entities::deployments::{Column, Entity, Model};
 use super::super::entities::{deployment_servers as parts, environments};
-use super::{OPEN, by_id, from_row, target};
+use super::{OPEN, by_id, from_row, part, target};
 use crate::domain::{
-    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerState,
-    Target,
+    CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Kind, ProjectId, Result, ServerId,
+    ServerPart, ServerState, Target,
 };
 
 /// How many rows are asked for in one statement; databases limit the parameters of one.
 const ROWS_AT_ONCE: usize = 500;
+
+/// How many deployments of a server are looked at for the last one of each environment.
+const LOOKED_AT: u64 = 100;
 
 /// Everything that is not finished: what runs first, then what waits, oldest first.
 pub async fn active(on: &impl Reader) -> Result<Vec<Deployment>> {
@@ -95,6 +98,31 @@ pub async fn latest(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deploymen
         }
     }
     Ok(latest)
+}
+
+/// The last deployment of each environment that did something to a server, with the server's part in it.
+pub async fn last_on(on: &impl Reader, server: ServerId) -> Result<Vec<(Deployment, ServerPart)>> {
+    use ServerState::{Cancelled, Failed, Interrupted, Succeeded};
+    let ended = [Cancelled, Failed, Interrupted, Succeeded].map(ServerState::as_str);
+    let rows = parts::Entity::find()
+        .filter(parts::Column::ServerId.eq(server.0))
+        .filter(parts::Column::State.is_in(ended))
+        .order_by_desc(parts::Column::DeploymentId)
+        .limit(LOOKED_AT)
+        .all(on.db())
+        .await?;
+    let ids = rows.iter().map(|row| DeploymentId(row.deployment_id)).collect();
+    let mut deployments = by_ids(on, &ids).await?;
+    let (mut last, mut seen) = (Vec::new(), HashSet::new());
+    for row in rows {
+        let Some(deployment) = deployments.remove(&DeploymentId(row.deployment_id)) else {
+            continue;
+        };
+        if deployment.environment_id.is_some_and(|id| seen.insert(id)) {
+            last.push((deployment, part(row)?));
+        }
+    }
+    Ok(last)
 }
 
 /// Those of these numbers that exist, by number.

@@ -12,7 +12,7 @@ use super::{batch_of, by_id, from_row, opt_json};
 use crate::domain::rollout::Slot;
 use crate::domain::{
     Answered, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
-    Pause, Plan, Result, ServerId, Service,
+    PastPause, Pause, Plan, Result, ServerId, Service, ServiceBefore,
 };
 
 /// What will be done, or was: `None` before there is a plan.
@@ -26,7 +26,7 @@ pub async fn plan(on: &impl Reader, id: DeploymentId) -> Result<Option<Plan>> {
     opt_json("a plan", text.flatten().as_deref())
 }
 
-/// Keeps what will be done, and each server's batch.
+/// Keeps what will be done, each server's batch, and how it stands at its balancers.
 pub async fn set_plan(tx: &impl Journal, plan: &Plan) -> Result<()> {
     let id = tx.deployment().0;
     Entity::update_many()
@@ -37,12 +37,37 @@ pub async fn set_plan(tx: &impl Journal, plan: &Plan) -> Result<()> {
     for planned in plan.servers() {
         parts::Entity::update_many()
             .col_expr(parts::Column::Batch, Expr::value(batch_of(plan, planned.server)))
+            .col_expr(
+                parts::Column::ServiceBefore,
+                Expr::value(planned.service_before().as_str()),
+            )
             .filter(parts::Column::DeploymentId.eq(id))
             .filter(parts::Column::ServerId.eq(planned.server.0))
             .exec(tx.db())
             .await?;
     }
     Ok(())
+}
+
+/// Keeps the digest of the tree that the deployment puts onto its servers.
+pub async fn set_tree_digest(tx: &impl Journal, digest: &str) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::TreeDigest, Expr::value(digest))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// The digest of the tree that a deployment puts onto its servers, once that is known.
+pub async fn tree_digest(on: &impl Reader, id: DeploymentId) -> Result<Option<String>> {
+    let digest: Option<Option<String>> = Entity::find_by_id(id.0)
+        .select_only()
+        .column(Column::TreeDigest)
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    Ok(digest.flatten())
 }
 
 /// Notes in the plan that somebody took a server out by hand at `places`, so the rollout leaves it out.
@@ -68,6 +93,17 @@ pub async fn leave_by_hand(tx: &impl Journal, server: ServerId, places: &[Slot])
 pub async fn set_service(tx: &impl Journal, position: i32, service: Service) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::Service, Expr::value(service.as_str()))
+        .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
+        .filter(parts::Column::Position.eq(position))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// Notes how the server at `position` stood at its balancers before the deployment.
+pub async fn set_service_before(tx: &impl Journal, position: i32, before: ServiceBefore) -> Result<()> {
+    parts::Entity::update_many()
+        .col_expr(parts::Column::ServiceBefore, Expr::value(before.as_str()))
         .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
         .filter(parts::Column::Position.eq(position))
         .exec(tx.db())
@@ -106,7 +142,7 @@ pub async fn set_pause(tx: &impl Journal, pause: Option<&Pause>) -> Result<()> {
 pub async fn answer(change: &Change, id: DeploymentId, answered: &Answered) -> Result<()> {
     let deployment = by_id(change, id).await?;
     let paused = deployment.state == DeploymentState::Paused;
-    let Some(pause) = deployment.pause.filter(|_| paused) else {
+    let Some(pause) = deployment.pause.as_ref().filter(|_| paused) else {
         return Err(Error::conflict(format!(
             "Deployment {id} is not paused any more. Look at it again."
         )));
@@ -126,6 +162,25 @@ pub async fn answer(change: &Change, id: DeploymentId, answered: &Answered) -> R
     if done.rows_affected == 0 {
         return Err(Error::conflict("Somebody has answered already."));
     }
+    remember_answer(change, &deployment, answered).await
+}
+
+/// Adds the present pause to those that were answered.
+pub async fn remember_answer(change: &Change, deployment: &Deployment, answered: &Answered) -> Result<()> {
+    let Some(pause) = &deployment.pause else {
+        return Ok(());
+    };
+    let past = PastPause {
+        reason: pause.reason.clone(),
+        since: pause.since,
+        answered: answered.clone(),
+    };
+    let pauses: Vec<&PastPause> = deployment.pauses.iter().chain([&past]).collect();
+    Entity::update_many()
+        .col_expr(Column::Pauses, Expr::value(to_json(&pauses)?))
+        .filter(Column::Id.eq(deployment.id.0))
+        .exec(change.connection())
+        .await?;
     Ok(())
 }
 

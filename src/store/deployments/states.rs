@@ -8,7 +8,9 @@ use super::super::entities::deployments::{Column, Entity};
 use super::super::entities::{deployment_servers as parts, reservations};
 use super::super::{Change, Journal};
 use super::by_id;
-use crate::domain::{CommitId, DeploymentId, DeploymentState, Error, Instant, Phase, Result, ServerState};
+use crate::domain::{
+    CommitId, DeploymentId, DeploymentState, Error, Instant, OnServer, Phase, Result, ServerState,
+};
 
 /// Moves a deployment `from` one state `to` another, at `now`. Beginning and ending are noted
 /// with their times, ending with `outcome`; what has ended, or waits in the queue again, holds
@@ -93,11 +95,24 @@ pub async fn request_cancel(change: &Change, id: DeploymentId, by: &str, now: In
     Ok(done.rows_affected > 0)
 }
 
-/// Notes the state of the server at `position`, and a sentence on what is there and what to do.
-pub async fn set_server(tx: &impl Journal, position: i32, state: ServerState, detail: &str) -> Result<()> {
+/// Notes the state of the server at `position`.
+pub async fn set_server(tx: &impl Journal, position: i32, state: ServerState) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::State, Expr::value(state.as_str()))
-        .col_expr(parts::Column::Detail, Expr::value(detail))
+        .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
+        .filter(parts::Column::Position.eq(position))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// Notes what is on the server at `position` and why, once the deployment is done with it.
+pub async fn set_on_server(tx: &impl Journal, position: i32, on: OnServer, cause: &str) -> Result<()> {
+    let (word, step) = on.as_words();
+    parts::Entity::update_many()
+        .col_expr(parts::Column::OnServer, Expr::value(word))
+        .col_expr(parts::Column::OnServerStep, Expr::value(step))
+        .col_expr(parts::Column::Cause, Expr::value(cause))
         .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
         .filter(parts::Column::Position.eq(position))
         .exec(tx.db())

@@ -46,6 +46,8 @@ entity!(deployments, "deployments" {
     pause_requested_by: Option<String>,
     pause: Option<String>,
     answer: Option<String>,
+    pauses: Option<String>,
+    tree_digest: Option<String>,
 });
 
 entity!(deployment_servers, "deployment_servers" {
@@ -61,6 +63,12 @@ entity!(deployment_servers, "deployment_servers" {
     detail: String,
     batch: Option<i32>,
     service: Option<String>,
+    service_before: Option<String>,
+    on_server: Option<String>,
+    on_server_step: Option<String>,
+    cause: Option<String>,
+    remains_count: Option<i64>,
+    remains: Option<String>,
 });
 
 entity!(steps, "steps" {

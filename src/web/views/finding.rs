@@ -1,5 +1,5 @@
-//! The servers that need attention: what each runs and what to do, in the engine's words, and whether
-//! it is in service. Servers with the same finding are listed together.
+//! The servers that need attention: how each stands, as a sentence. Servers of which the same is said are
+//! listed together.
 
 use super::tile::ServerView;
 use crate::domain::deployment::{ServerState, Service};
@@ -16,10 +16,10 @@ pub struct FindingView {
     pub names: Vec<(String, String)>,
     /// The names beyond those.
     pub more: Vec<(String, String)>,
-    /// What they run and what to do, in the engine's words.
-    pub detail: String,
-    /// Whether they get traffic, as a sentence; may be empty.
-    pub service: &'static str,
+    /// How they stand.
+    pub told: String,
+    /// What another deployment has put on them since, and its address.
+    pub since: Option<(String, String)>,
     rank: u8,
 }
 
@@ -31,10 +31,9 @@ pub fn findings(deployment: &Deployment, servers: &[ServerView]) -> Vec<FindingV
             continue;
         };
         let name = (one.part.server.clone(), one.log_url.clone());
-        let (detail, service) = (detail(deployment, one), service(deployment, one));
         let same = findings
             .iter_mut()
-            .find(|finding| finding.rank == rank && finding.detail == detail && finding.service == service);
+            .find(|finding| finding.rank == rank && finding.told == one.told && finding.since == one.since);
         match same {
             Some(finding) if finding.names.len() < NAMES => finding.names.push(name),
             Some(finding) => finding.more.push(name),
@@ -42,8 +41,8 @@ pub fn findings(deployment: &Deployment, servers: &[ServerView]) -> Vec<FindingV
                 sign: one.sign,
                 names: vec![name],
                 more: Vec::new(),
-                detail,
-                service,
+                told: one.told.clone(),
+                since: one.since.clone(),
                 rank,
             }),
         }
@@ -67,35 +66,7 @@ fn rank(deployment: &Deployment, one: &ServerView) -> Option<u8> {
         ServerState::Succeeded if one.part.service == Service::ByHand => Some(4),
         ServerState::Succeeded if ended_badly => Some(5),
         ServerState::Waiting if ended_badly => Some(6),
-        ServerState::Skipped if !one.part.detail.is_empty() => Some(7),
+        ServerState::Skipped if !one.told.is_empty() => Some(7),
         _ => None,
-    }
-}
-
-fn detail(deployment: &Deployment, one: &ServerView) -> String {
-    if !one.part.detail.is_empty() {
-        return one.part.detail.clone();
-    }
-    match one.part.state {
-        ServerState::Succeeded => format!("Runs {}.", deployment.commit.short()),
-        ServerState::Waiting => match &one.part.previous_commit {
-            Some(before) => format!("Not touched: still runs {}.", before.short()),
-            None => "Not touched: still runs its previous release.".to_owned(),
-        },
-        _ => String::new(),
-    }
-}
-
-fn service(deployment: &Deployment, one: &ServerView) -> &'static str {
-    let is_final = deployment.state.is_final();
-    match one.part.service {
-        Service::Untouched if one.is_balanced => "Still in service.",
-        Service::Untouched => "",
-        Service::TakingOut | Service::PuttingBack if is_final => "Service state unknown: check the balancer.",
-        Service::TakingOut => "Being taken out of service.",
-        Service::PuttingBack => "Being put back into service.",
-        Service::Out => "Out of service: it gets no traffic.",
-        Service::Back => "In service.",
-        Service::ByHand => "Out of service: taken out by hand earlier.",
     }
 }

@@ -4,6 +4,7 @@
 pub mod finding;
 pub mod lanes;
 pub mod lines;
+pub mod pause;
 pub mod queue;
 pub mod row;
 pub mod state;

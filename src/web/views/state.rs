@@ -69,6 +69,7 @@ impl StateView {
             servers,
             steps,
             plan,
+            since,
             at,
             ..
         } = watched;
@@ -77,7 +78,7 @@ impl StateView {
         let states = on_host.iter().chain(&on_servers);
         let phases = phases(&deployment, states.map(|step| (step.kind, step.state)));
         let is_fleet = servers.len() > FLEET;
-        let servers = ServerView::all(&deployment, servers, on_servers, plan.as_ref());
+        let servers = ServerView::all(&deployment, servers, on_servers, &since);
         let count = |wanted: fn(&ServerPart) -> bool| servers.iter().filter(|one| wanted(&one.part)).count();
         let done = count(|part| part.state == ServerState::Succeeded);
         let total = servers.len() - count(ServerPart::is_left_alone);

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::step::StepView;
+use crate::app::watch::Since;
 use crate::domain::deployment::{ServerPart, ServerState, Service};
-use crate::domain::rollout::Planned;
-use crate::domain::{Deployment, Plan, Step, StepKind, StepState};
+use crate::domain::{Deployment, Kind, ServerId, Step, StepKind, StepState};
 use crate::web::look::{Sign, Tone, sign};
 use crate::web::urls;
 
@@ -17,8 +17,11 @@ pub struct ServerView {
     pub service: Option<Sign>,
     pub steps: Vec<StepView>,
     pub log_url: String,
-    /// Whether a balancer sends it traffic, as far as the plan knows.
-    pub is_balanced: bool,
+    /// How it stands, as a sentence; only why it came so, where another deployment has been there since. May
+    /// be empty.
+    pub told: String,
+    /// What another deployment has put on it since, and its address.
+    pub since: Option<(String, String)>,
     /// Length of the end of its name that all of them share: `.example.org`.
     shared: usize,
 }
@@ -29,24 +32,22 @@ impl ServerView {
         deployment: &Deployment,
         parts: Vec<ServerPart>,
         steps: Vec<Step>,
-        plan: Option<&Plan>,
+        since: &HashMap<ServerId, Since>,
     ) -> Vec<Self> {
         let mut by_server: HashMap<String, Vec<StepView>> = HashMap::new();
         for step in steps {
             let of_server = by_server.entry(step.server_name.clone()).or_default();
             of_server.push(StepView::new(deployment.id, step));
         }
-        let planned: HashMap<i64, &Planned> = plan
-            .map(|plan| plan.servers().map(|one| (one.server.0, one)).collect())
-            .unwrap_or_default();
         let shared = shared_end(&parts);
         let view = |part: ServerPart| {
             let steps = by_server.remove(&part.server).unwrap_or_default();
-            let place = part.server_id.and_then(|id| planned.get(&id.0));
+            let since = part.server_id.and_then(|id| since.get(&id));
             Self {
+                told: told(deployment, &part, since.is_some()),
+                since: since.map(|one| (since_words(one), urls::deployment(one.deployment))),
                 sign: standing(&part, &steps, deployment.state.is_final()),
                 service: service(part.service, deployment.state.is_final()),
-                is_balanced: place.is_some_and(|one| !one.slots.is_empty()),
                 log_url: urls::deployment_log_of(deployment.id, &part.server, ""),
                 shared,
                 steps,
@@ -68,8 +69,11 @@ impl ServerView {
         if let Some(service) = self.service.filter(|service| service.word != self.sign.word) {
             title.push_str(&format!(", {}", service.word.to_lowercase()));
         }
-        if !self.part.detail.is_empty() {
-            title.push_str(&format!(". {}", self.part.detail));
+        let since = self.since.as_ref().map_or("", |(words, _)| words);
+        for sentence in [self.told.as_str(), since] {
+            if !sentence.is_empty() {
+                title.push_str(&format!(". {}", sentence.trim_end_matches('.')));
+            }
         }
         title
     }
@@ -90,6 +94,32 @@ impl ServerView {
             ServerState::Succeeded => "is-done",
             _ => "is-next",
         }
+    }
+}
+
+/// How a server stands. Of one whose turn is to come nothing is said yet; of one that another deployment has
+/// changed, only why it came so.
+fn told(deployment: &Deployment, part: &ServerPart, is_changed: bool) -> String {
+    let is_to_come = part.state == ServerState::Waiting && !deployment.state.is_final();
+    let stands = match is_changed {
+        _ if is_to_come => String::new(),
+        true => part
+            .standing()
+            .map(|one| one.cause().to_owned())
+            .unwrap_or_default(),
+        false => part.told(&deployment.commit),
+    };
+    format!("{stands} {}", part.remains_told()).trim().to_owned()
+}
+
+fn since_words(since: &Since) -> String {
+    let commit = since.commit.short();
+    match since.kind {
+        Kind::Rollback => format!(
+            "Rolled back since to {commit}, by deployment {}.",
+            since.deployment
+        ),
+        _ => format!("Deployment {} has put {commit} on it since.", since.deployment),
     }
 }
 
@@ -179,10 +209,10 @@ fn service(service: Service, is_final: bool) -> Option<Sign> {
     Some(match (service, is_final) {
         (Service::Untouched, _) => return None,
         (Service::TakingOut, false) => sign("door-exit", Tone::Busy, "Being taken out"),
-        (Service::TakingOut, true) => sign("door-exit", Tone::Warn, "Service state unknown"),
+        (Service::TakingOut, true) => sign("door-exit", Tone::Warn, "Being taken out"),
         (Service::Out, _) => sign("door-exit", Tone::Warn, "Out of service"),
         (Service::PuttingBack, false) => sign("door-enter", Tone::Busy, "Being put back"),
-        (Service::PuttingBack, true) => sign("door-enter", Tone::Warn, "Service state unknown"),
+        (Service::PuttingBack, true) => sign("door-enter", Tone::Warn, "Being put back"),
         (Service::Back, _) => sign("plug-connected", Tone::Good, "In service"),
         (Service::ByHand, _) => sign("hand-stop", Tone::Info, "Out by hand"),
     })

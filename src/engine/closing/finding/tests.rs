@@ -46,7 +46,7 @@ fn seen(commit: &str, dir: &str, in_progress: bool) -> Reply {
     }))
 }
 
-fn judge(method: SyncMethod, steps: &[Step], reply: &Reply) -> Finding {
+fn judged(method: SyncMethod, steps: &[Step], reply: &Reply) -> (OnServer, bool) {
     let part = ServerPart {
         server_id: Some(ServerId(1)),
         server: "web1".into(),
@@ -56,7 +56,11 @@ fn judge(method: SyncMethod, steps: &[Step], reply: &Reply) -> Finding {
         batch: Some(0),
         left_alone: false,
         service: Service::Out,
+        service_before: None,
         previous_commit: Some(OLD.parse().unwrap()),
+        on_server: None,
+        cause: String::new(),
+        remains: None,
         detail: String::new(),
     };
     let commit = NEW.parse().unwrap();
@@ -67,7 +71,11 @@ fn judge(method: SyncMethod, steps: &[Step], reply: &Reply) -> Finding {
         part: &part,
         steps: steps.iter().collect(),
     };
-    server.judge(reply)
+    (server.judge(reply), server.may_serve(server.judge(reply)))
+}
+
+fn judge(method: SyncMethod, steps: &[Step], reply: &Reply) -> OnServer {
+    judged(method, steps, reply).0
 }
 
 #[test]
@@ -75,36 +83,79 @@ fn a_switched_server_is_judged_by_what_its_link_leads_to() {
     let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Health, Restore];
     let (old, new) = (seen(OLD, "/r/x_6", false), seen(NEW, "/r/x_7", false));
     let at = |kind, reply: &Reply| judge(SyncMethod::Symlink, &journal(&kinds, kind), reply);
-    assert_eq!(at(Sync, &old), Finding::Old);
-    assert_eq!(at(Drain, &old), Finding::Old);
-    assert_eq!(at(Activate, &old), Finding::Old);
-    assert_eq!(at(Activate, &new), Finding::Mixed);
-    assert_eq!(at(Deploy, &new), Finding::Mixed);
-    assert_eq!(at(Health, &new), Finding::Mixed);
-    assert_eq!(at(Restore, &new), Finding::New);
+    assert_eq!(at(Inspect, &old), OnServer::Untouched);
+    assert_eq!(at(Sync, &old), OnServer::Old);
+    assert_eq!(at(Drain, &old), OnServer::Old);
+    assert_eq!(at(Activate, &old), OnServer::Old);
+    assert_eq!(at(Activate, &new), OnServer::NotRun);
+    assert_eq!(at(Deploy, &new), OnServer::NotEnded(Trial::Deploy));
+    assert_eq!(at(Health, &new), OnServer::NotEnded(Trial::Health));
+    assert_eq!(at(Restore, &new), OnServer::New);
     let by_hand = at(Restore, &old);
-    assert_eq!(by_hand, Finding::Mixed, "somebody switched it back by hand");
-    assert_eq!(at(Restore, &Reply::Silent(String::new())), Finding::Unknown);
+    assert_eq!(by_hand, OnServer::Returned, "somebody switched it back by hand");
+    let other = at(Restore, &seen(&NEW.replace('2', "3"), "/r/x_6", false));
+    assert_eq!(
+        other,
+        OnServer::Unknown,
+        "somebody switched it to another release"
+    );
+    let half = at(Restore, &seen(NEW, "/r/x_7", true));
+    assert_eq!(half, OnServer::Unknown);
 }
 
 #[test]
 fn one_that_is_silent_is_whole_where_nothing_was_begun_that_changes_it() {
     let silent = Reply::Silent("it is away.".to_owned());
-    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Restore];
     let at = |kind| judge(SyncMethod::Symlink, &journal(&kinds, kind), &silent);
-    assert_eq!((at(Drain), at(Activate)), (Finding::Old, Finding::Unknown));
+    assert_eq!(at(Inspect), OnServer::Untouched);
+    assert_eq!(at(Drain), OnServer::Old);
+    assert_eq!(at(Activate), OnServer::Switching);
+    assert_eq!(at(Tests), OnServer::NotEnded(Trial::Tests));
+    assert_eq!(at(Restore), OnServer::New);
     let kinds = [Inspect, Drain, Sync, Deploy, Restore];
     let at = |kind| judge(SyncMethod::InPlace, &journal(&kinds, kind), &silent);
-    assert_eq!((at(Drain), at(Sync)), (Finding::Old, Finding::Unknown));
+    assert_eq!((at(Drain), at(Sync)), (OnServer::Untouched, OnServer::Mixed));
+}
+
+#[test]
+fn between_two_steps_the_next_one_is_what_was_not_seen_to_end() {
+    let silent = Reply::Silent("it is away.".to_owned());
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Health, Restore];
+    let mut steps = journal(&kinds, Tests);
+    steps[5].state = StepState::Waiting;
+    steps[5].started_at = None;
+    let new = seen(NEW, "/r/x_7", false);
+    for reply in [silent, new] {
+        let on = judge(SyncMethod::Symlink, &steps, &reply);
+        assert_eq!(on, OnServer::NotEnded(Trial::Tests));
+    }
+}
+
+#[test]
+fn files_whose_sync_failed_are_mixed_and_a_step_that_failed_is_named() {
+    let kinds = [Inspect, Drain, Sync, Deploy, Tests, Restore];
+    let silent = Reply::Silent("it is away.".to_owned());
+    let mut steps = journal(&kinds, Sync);
+    steps[2].state = StepState::Failed;
+    assert_eq!(judge(SyncMethod::InPlace, &steps, &silent), OnServer::Mixed);
+    let mut steps = journal(&kinds, Deploy);
+    steps[3].state = StepState::Failed;
+    let failed = OnServer::Failed(Trial::Deploy);
+    assert_eq!(
+        judge(SyncMethod::InPlace, &steps, &seen(NEW, "/t", false)),
+        failed
+    );
 }
 
 #[test]
 fn one_that_was_taken_out_again_as_it_was_down_is_not_put_back() {
     let kinds = [Inspect, Sync, Drain, Activate, Deploy, Restore];
     let mut steps = journal(&kinds, Restore);
-    steps[5].state = StepState::Failed;
     let new = seen(NEW, "/r/x_7", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), Finding::Mixed);
+    assert_eq!(judged(SyncMethod::Symlink, &steps, &new), (OnServer::New, true));
+    steps[5].state = StepState::Failed;
+    assert_eq!(judged(SyncMethod::Symlink, &steps, &new), (OnServer::New, false));
 }
 
 #[test]
@@ -116,13 +167,15 @@ fn what_an_attempt_before_has_done_does_not_count_for_the_next() {
         step.state = StepState::Waiting;
     }
     let new = seen(NEW, "/r/x_7", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &new), Finding::Mixed);
+    let on = judge(SyncMethod::Symlink, &steps, &new);
+    assert_eq!(on, OnServer::NotEnded(Trial::Deploy));
     // Switched back for the next attempt, and torn off before it began: deploy.sh had run all the same.
     for step in &mut steps {
         step.state = StepState::Waiting;
     }
     let old = seen(OLD, "/r/x_6", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), Finding::Mixed);
+    let on = judged(SyncMethod::Symlink, &steps, &old);
+    assert_eq!(on, (OnServer::Returned, false));
 }
 
 #[test]
@@ -131,8 +184,8 @@ fn the_same_commit_again_is_told_by_the_directory() {
     let steps = journal(&kinds, Activate);
     let old = seen(OLD, "/r/x_6", false);
     let ours = seen(OLD, "/r/x_7", false);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), Finding::Old);
-    assert_eq!(judge(SyncMethod::Symlink, &steps, &ours), Finding::Mixed);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &old), OnServer::Old);
+    assert_eq!(judge(SyncMethod::Symlink, &steps, &ours), OnServer::NotRun);
 }
 
 #[test]
@@ -141,10 +194,10 @@ fn files_in_place_are_judged_by_the_marker() {
     let at = |kind, reply: &Reply| judge(SyncMethod::InPlace, &journal(&kinds, kind), reply);
     let (old, new) = (seen(OLD, "/t", false), seen(NEW, "/t", false));
     let half = seen(NEW, "/t", true);
-    assert_eq!(at(Drain, &old), Finding::Old);
-    assert_eq!(at(Sync, &old), Finding::Old);
-    assert_eq!(at(Sync, &half), Finding::Mixed);
-    assert_eq!(at(Sync, &new), Finding::Mixed, "its scripts were not run");
-    assert_eq!(at(Deploy, &new), Finding::Mixed);
-    assert_eq!(at(Restore, &new), Finding::New);
+    assert_eq!(at(Drain, &old), OnServer::Untouched);
+    assert_eq!(at(Sync, &old), OnServer::Old);
+    assert_eq!(at(Sync, &half), OnServer::Mixed);
+    assert_eq!(at(Sync, &new), OnServer::NotRun);
+    assert_eq!(at(Deploy, &new), OnServer::NotEnded(Trial::Deploy));
+    assert_eq!(at(Restore, &new), OnServer::New);
 }

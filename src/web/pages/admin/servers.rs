@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Part, Tabs, may_configure, place_link, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::host_keys;
-use crate::app::admin::inventory::{self, InUse, Inventory};
+use crate::app::admin::inventory::{self, InUse, Inventory, LeftAs};
 use crate::app::admin::servers::{self, ServerSpec, Tried};
 use crate::domain::{HostKey, Instant, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
@@ -64,6 +64,8 @@ struct Known {
     keys: Vec<(HostKey, Option<Instant>)>,
     /// What deployments could not delete there, by place.
     leftovers: Vec<(String, Vec<String>)>,
+    /// How deployments left it, where that is not all well.
+    left_as: Vec<LeftAs>,
     tried: Vec<Tried>,
     user: String,
 }
@@ -289,6 +291,7 @@ async fn known(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<Kn
             .collect(),
         keys: host_keys::history(app, permit, server.id).await?,
         leftovers: inventory::leftovers(app, permit, &inventory, server.id).await?,
+        left_as: inventory::left_as(app, permit, &inventory, server.id).await?,
         tried: Vec::new(),
         user: String::new(),
     })

@@ -23,6 +23,7 @@ use crate::web::frame::{Frame, Section, both, html};
 use crate::web::live::{self, Live};
 use crate::web::trail::{self, Trail};
 use crate::web::urls;
+use crate::web::views::pause::PauseView;
 use crate::web::views::state::StateView;
 use crate::web::views::words::{origin_words, strategy_words};
 use crate::web::visitor::Visitor;
@@ -39,6 +40,8 @@ struct Page {
     origin: Option<(String, String)>,
     /// The strategy in words; empty until it is planned.
     strategy: String,
+    /// The pauses that were answered, in order.
+    pauses: Vec<PauseView>,
     log: LogView,
     /// Compared with the previous release; empty while that is not known.
     diff: String,
@@ -55,6 +58,7 @@ impl Page {
             acts: ActsView::new(&watched, allowed),
             origin: one.origin.map(|id| (origin_words(one, id), urls::deployment(id))),
             strategy: strategy.map(strategy_words).unwrap_or_default(),
+            pauses: one.pauses.iter().map(PauseView::new).collect(),
             state: StateView::new(watched),
             log,
         }

@@ -1,0 +1,357 @@
+//! How a server of a deployment stands: what is on it, whether it serves, why, and what helps.
+//!
+//! The engine stores the parts of the value (what is on the server, how far it was moved at its balancers,
+//! the cause) and never a sentence. Whoever shows a server reads the value, and its sentence is made here and
+//! nowhere else, so that no two parts of it contradict or repeat each other.
+
+use serde::{Deserialize, Serialize};
+
+use super::CommitId;
+use super::part::Service;
+use super::step::{StepKind, words};
+
+words! {
+    /// A step that a new release has to pass once it is in use.
+    Trial {
+        Deploy = "deploy", "deploy.sh";
+        Tests = "tests", "its tests";
+        Health = "health", "its health check";
+    }
+}
+
+impl Trial {
+    /// `None` for the other steps.
+    pub fn of(kind: StepKind) -> Option<Self> {
+        match kind {
+            StepKind::Deploy => Some(Self::Deploy),
+            StepKind::Tests => Some(Self::Tests),
+            StepKind::Health => Some(Self::Health),
+            _ => None,
+        }
+    }
+
+    fn was(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy.sh was",
+            Self::Tests => "its tests were",
+            Self::Health => "its health check was",
+        }
+    }
+}
+
+/// What is on a server: the release of the deployment, the one before, or something between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnServer {
+    /// The deployment does not concern it; the cause says why.
+    LeftAlone,
+    /// Nothing was done: the release of before.
+    Untouched,
+    /// The release of before, whole; the new one was begun and is not in use.
+    Old,
+    /// The release of before once more: an earlier attempt had put the new one in use.
+    Returned,
+    /// No release at all: an earlier attempt had put the new one in use, and it was taken out of use.
+    Withdrawn,
+    /// Files of both.
+    Mixed,
+    /// Either of them: nobody knows whether the switch was made.
+    Switching,
+    /// The new release, whole, but none of its scripts was run.
+    NotRun,
+    /// The new release, which failed in this step.
+    Failed(Trial),
+    /// The new release; this step was not seen to end.
+    NotEnded(Trial),
+    /// The new release, with all its steps done.
+    New,
+    /// Neither the server nor the journal says it.
+    Unknown,
+}
+
+impl OnServer {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = [
+            Self::LeftAlone,
+            Self::Untouched,
+            Self::Old,
+            Self::Returned,
+            Self::Withdrawn,
+            Self::Mixed,
+            Self::Switching,
+            Self::NotRun,
+            Self::New,
+            Self::Unknown,
+        ];
+        let failed = Trial::ALL.iter().copied().map(Self::Failed);
+        let open = Trial::ALL.iter().copied().map(Self::NotEnded);
+        plain.into_iter().chain(failed).chain(open)
+    }
+
+    /// As the store writes it: a word, and the step that belongs to it.
+    pub fn as_words(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::LeftAlone => ("left_alone", None),
+            Self::Untouched => ("untouched", None),
+            Self::Old => ("old", None),
+            Self::Returned => ("returned", None),
+            Self::Withdrawn => ("withdrawn", None),
+            Self::Mixed => ("mixed", None),
+            Self::Switching => ("switching", None),
+            Self::NotRun => ("not_run", None),
+            Self::Failed(trial) => ("failed", Some(trial.as_str())),
+            Self::NotEnded(trial) => ("not_ended", Some(trial.as_str())),
+            Self::New => ("new", None),
+            Self::Unknown => ("unknown", None),
+        }
+    }
+
+    /// The reverse of [`Self::as_words`].
+    pub fn parse(word: &str, step: Option<&str>) -> Option<Self> {
+        Self::all().find(|one| one.as_words() == (word, step))
+    }
+
+    /// Whether the files of the deployment are in use, all of them.
+    pub fn is_new(self) -> bool {
+        matches!(
+            self,
+            Self::NotRun | Self::Failed(_) | Self::NotEnded(_) | Self::New
+        )
+    }
+
+    /// Whether the release of before is in use, whole and as it was.
+    pub fn is_old(self) -> bool {
+        matches!(self, Self::LeftAlone | Self::Untouched | Self::Old)
+    }
+}
+
+words! {
+    /// How a server stood at its balancers when the deployment was planned.
+    ServiceBefore {
+        /// It is behind none.
+        Unbalanced = "unbalanced", "Behind no balancer";
+        /// In service, as far as anybody can decide that.
+        Serving = "serving", "In service";
+        /// A person had taken it out at some of its places.
+        PartlyByHand = "partly_by_hand", "Out by hand in part";
+        /// A person had taken it out everywhere.
+        ByHand = "by_hand", "Out by hand";
+        /// An earlier deployment had left it out.
+        LeftOut = "left_out", "Left out of service";
+    }
+}
+
+/// Whether a server gets traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Traffic {
+    /// It is behind no balancer, or nothing is known of any.
+    Unbalanced,
+    /// The deployment has not taken it out.
+    Unmoved,
+    Back,
+    /// Back, except where a person took it out.
+    PartlyBack,
+    Out,
+    /// Out, as an earlier deployment left it.
+    LeftOut,
+    /// Out, as a person decided.
+    ByHand,
+    TakingOut,
+    PuttingBack,
+    /// It was changed, and nobody noted that it was taken out before.
+    Unknown,
+}
+
+/// What helps a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Help {
+    Nothing,
+    DeployAgain,
+    /// There is a release to go back to as well.
+    DeployAgainOrRollBack,
+    /// The release is whole; only the balancer has it out.
+    DeployAgainOrPutBack,
+    /// The deployer goes on with it; a balancer may be in the way.
+    WatchBalancer,
+    LookAtBalancer,
+    LookAtServer,
+}
+
+impl Help {
+    /// A sentence; empty for [`Self::Nothing`].
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::DeployAgain => "Deploy again.",
+            Self::DeployAgainOrRollBack => "Deploy again, or roll back.",
+            Self::DeployAgainOrPutBack => "Deploy again, or put it back by hand.",
+            Self::WatchBalancer => "If that lasts, look at the balancer.",
+            Self::LookAtBalancer => "Look at the balancer, then deploy again.",
+            Self::LookAtServer => "Look at the server, then deploy again.",
+        }
+    }
+}
+
+/// How a server stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerStanding {
+    on: OnServer,
+    traffic: Traffic,
+    cause: String,
+}
+
+impl ServerStanding {
+    /// From what is stored. What cannot be both is mapped: a server whose release changed is not said to
+    /// serve because nobody noted that it was taken out, and only one with its release of before stays
+    /// out because an earlier deployment left it so.
+    pub fn new(on: OnServer, service: Service, before: Option<ServiceBefore>, cause: &str) -> Self {
+        Self {
+            on,
+            traffic: traffic(on, service, before),
+            cause: cause.trim().to_owned(),
+        }
+    }
+
+    pub fn on(&self) -> OnServer {
+        self.on
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Why it came so, in the words of the step that failed; may be empty.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    /// What helps. `has_before`: whether there is a release to go back to.
+    pub fn help(&self, has_before: bool) -> Help {
+        use OnServer as On;
+        let is_moving = matches!(self.traffic, Traffic::TakingOut | Traffic::PuttingBack);
+        match self.on {
+            On::LeftAlone => Help::Nothing,
+            On::Unknown => Help::LookAtServer,
+            On::Untouched | On::Old | On::New if is_moving => Help::WatchBalancer,
+            On::Untouched | On::Old => match self.traffic {
+                Traffic::LeftOut => Help::DeployAgain,
+                Traffic::Out => Help::DeployAgainOrPutBack,
+                _ => Help::Nothing,
+            },
+            On::New => match self.traffic {
+                Traffic::Out => Help::DeployAgainOrPutBack,
+                Traffic::Unknown => Help::LookAtBalancer,
+                _ => Help::Nothing,
+            },
+            _ if self.traffic == Traffic::Unknown => Help::LookAtBalancer,
+            On::Failed(_) | On::Returned if has_before => Help::DeployAgainOrRollBack,
+            _ => Help::DeployAgain,
+        }
+    }
+
+    /// The whole of it for people: the cause, what is on the server and whether it serves, what helps. `new` is
+    /// the deployment's commit, `before` the one that the server had.
+    pub fn sentence(&self, new: &CommitId, before: Option<&CommitId>) -> String {
+        let (there, joint) = self.there(new.short(), before.map(CommitId::short));
+        let it = match self.on {
+            OnServer::LeftAlone => "",
+            _ => self.serves(),
+        };
+        let there = match it {
+            "" => there,
+            it => format!("{there}{joint}{it}"),
+        };
+        let stop = if there.is_empty() { "" } else { "." };
+        let there = format!("{there}{stop}");
+        let help = self.help(before.is_some()).sentence();
+        let parts = [self.cause.as_str(), &there, help];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(" ")
+    }
+
+    /// What is on the server, and what joins it to the words about traffic.
+    fn there(&self, new: &str, before: Option<&str>) -> (String, &'static str) {
+        const AND: &str = " and ";
+        const IT: &str = "; it ";
+        let old = before.unwrap_or("what it ran before");
+        match self.on {
+            OnServer::LeftAlone if self.cause.is_empty() => ("Left alone".to_owned(), AND),
+            OnServer::LeftAlone => (String::new(), AND),
+            OnServer::Untouched => match before {
+                Some(old) => (format!("Not touched: it runs {old} as before"), AND),
+                None => ("Not touched: it runs what it ran before".to_owned(), AND),
+            },
+            OnServer::Old => (format!("It still runs {old}"), AND),
+            OnServer::Returned => (
+                match before {
+                    Some(old) => format!("It runs {old} again after an attempt that put {new} in use"),
+                    None => format!("It runs what it ran before an attempt that put {new} in use"),
+                },
+                IT,
+            ),
+            OnServer::Withdrawn => (
+                format!("It runs no release, as an attempt that put {new} in use was taken back"),
+                IT,
+            ),
+            OnServer::Mixed => (
+                match before {
+                    Some(old) => format!("Some of its files may be of {new} and some of {old}"),
+                    None => format!("Some of its files may be of {new}, others not"),
+                },
+                IT,
+            ),
+            OnServer::Switching => (
+                format!("The switch to {new} was not seen to end, so it runs either that or {old}"),
+                IT,
+            ),
+            OnServer::NotRun => (
+                format!("It runs {new}, but deploy.sh and the tests were not run"),
+                IT,
+            ),
+            OnServer::Failed(trial) if self.cause.is_empty() => {
+                (format!("It runs {new}, but {} failed", trial.title()), IT)
+            }
+            // The cause says what failed.
+            OnServer::Failed(_) | OnServer::New => (format!("It runs {new}"), AND),
+            OnServer::NotEnded(trial) => (format!("It runs {new}, but {} not seen to end", trial.was()), IT),
+            OnServer::Unknown => ("What it runs is not known".to_owned(), IT),
+        }
+    }
+
+    /// Whether it serves, after `it`; empty where there is nothing to say.
+    fn serves(&self) -> &'static str {
+        match self.traffic {
+            Traffic::Unbalanced => "",
+            Traffic::Unmoved => "was not taken out of service",
+            Traffic::Back => "is back in service",
+            Traffic::PartlyBack => "is back in service, except where someone took it out by hand",
+            Traffic::Out => "is out of service",
+            Traffic::LeftOut => "stays out of service, as an earlier deployment left it",
+            Traffic::ByHand => "stays out of service, as someone took it out by hand",
+            Traffic::TakingOut => "is being taken out of service",
+            Traffic::PuttingBack => "is being put back into service",
+            Traffic::Unknown => "may be in service",
+        }
+    }
+}
+
+fn traffic(on: OnServer, service: Service, before: Option<ServiceBefore>) -> Traffic {
+    use ServiceBefore as Before;
+    match (service, before) {
+        (Service::Untouched, None | Some(Before::Unbalanced)) => Traffic::Unbalanced,
+        (Service::Untouched, Some(Before::Serving | Before::PartlyByHand)) if on.is_old() => Traffic::Unmoved,
+        (Service::Untouched, Some(Before::Serving | Before::PartlyByHand)) => Traffic::Unknown,
+        (Service::Untouched | Service::ByHand, Some(Before::ByHand)) | (Service::ByHand, _) => {
+            Traffic::ByHand
+        }
+        (Service::Untouched | Service::Out, Some(Before::LeftOut)) if on.is_old() => Traffic::LeftOut,
+        (Service::Untouched, Some(Before::LeftOut)) | (Service::Out, _) => Traffic::Out,
+        (Service::Back, Some(Before::PartlyByHand)) => Traffic::PartlyBack,
+        (Service::Back, _) => Traffic::Back,
+        (Service::TakingOut, _) => Traffic::TakingOut,
+        (Service::PuttingBack, _) => Traffic::PuttingBack,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! A rollback that a deployment owes when its deployer stopped: a server had failed where failed rollouts are
+//! rolled back, or a person had answered so, and nobody came to queue it.
+
+use super::history::History;
+use crate::domain::deployment::{ServerPart, ServerState};
+use crate::domain::{
+    Answer, DeploymentState, Kind, OnFailure, OnServer, PastPause, PauseReason, ServerStanding,
+};
+use crate::engine::ending::{Ending, Undo};
+use crate::engine::shared::Shared;
+use crate::engine::stop::{Stop, StopReason};
+use crate::engine::undo::{self, Touched};
+
+/// What is to be undone, and how the deployment ends.
+pub(super) struct LateUndo {
+    pub undo: Undo,
+    pub state: DeploymentState,
+    pub sentence: String,
+}
+
+/// The rollback that a stopped deployment owes; `None` where none was wanted, or a cancel came between.
+pub(super) async fn owed(
+    engine: &Shared,
+    history: &History,
+    ending: &Ending,
+    stop: &Stop,
+) -> Option<LateUndo> {
+    let is_stopped =
+        matches!(ending, Ending::Stopped) && matches!(stop.reason(), None | Some(StopReason::Shutdown));
+    let (project, true) = (history.project.as_ref()?, is_stopped) else {
+        return None;
+    };
+    let (reason, state, why) = wanted(history)?;
+    let touched: Vec<Touched> = history
+        .parts
+        .iter()
+        .filter_map(|part| touched(history, part))
+        .collect();
+    let failed = (&history.deployment, project);
+    Some(LateUndo {
+        undo: undo::work_out(&engine.parts, failed, &touched, reason).await,
+        state,
+        sentence: format!("{why} The deployer stopped before the rollback was queued."),
+    })
+}
+
+/// Why it is undone, in what state it ends, and a sentence about that.
+fn wanted(history: &History) -> Option<(String, DeploymentState, String)> {
+    let deployment = &history.deployment;
+    if let Some(PastPause { reason, answered, .. }) = deployment.pauses.last()
+        && answered.answer == Answer::RollBack
+    {
+        let by = &answered.by;
+        let (state, did) = match reason {
+            PauseReason::Failure { .. } => (DeploymentState::Failed, "Stopped"),
+            _ => (DeploymentState::Cancelled, "Rolled back"),
+        };
+        return Some((format!("rolled back by {by}"), state, format!("{did} by {by}.")));
+    }
+    let on_failure = history.environment.as_ref()?.options.rollout.on_failure;
+    let mut failed: Vec<&str> = history
+        .parts
+        .iter()
+        .filter(|part| part.state == ServerState::Failed)
+        .map(|part| part.server.as_str())
+        .collect();
+    failed.sort_unstable();
+    let is_wanted = on_failure == OnFailure::RollBack && deployment.kind != Kind::Rollback;
+    (is_wanted && !failed.is_empty()).then(|| {
+        let why = format!("Failed on {}.", failed.join(", "));
+        ("it failed".to_owned(), DeploymentState::Failed, why)
+    })
+}
+
+fn touched(history: &History, part: &ServerPart) -> Option<Touched> {
+    let on = match part.standing().as_ref().map(ServerStanding::on) {
+        Some(on) => on,
+        // Still being worked on.
+        None if part.on_server.is_none() && part.detail.is_empty() => history.server(part).journal(),
+        None => OnServer::Unknown,
+    };
+    (!on.is_old()).then_some(())?;
+    Some(Touched {
+        server: part.server_id?,
+        name: part.server.clone(),
+        cluster: part.cluster.clone(),
+        before: part.previous_commit.clone(),
+    })
+}
