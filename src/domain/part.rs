@@ -138,3 +138,40 @@ impl ServerPart {
         !matches!(self.state, ServerState::Waiting | ServerState::Skipped)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(state: ServerState, detail: &str) -> ServerPart {
+        ServerPart {
+            server_id: None,
+            server: "web1".to_owned(),
+            cluster: "web".to_owned(),
+            position: 0,
+            state,
+            batch: None,
+            left_alone: false,
+            service: Service::Back,
+            service_before: None,
+            previous_commit: None,
+            on_server: None,
+            cause: String::new(),
+            remains: None,
+            detail: detail.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_row_of_an_earlier_version_is_shown_by_its_own_words() {
+        let commit: CommitId = "2222222222222222222222222222222222222222".parse().unwrap();
+        let old = part(ServerState::Failed, "As it was told then.");
+        assert_eq!(
+            (old.standing(), old.told(&commit).as_str()),
+            (None, "As it was told then.")
+        );
+        let well = part(ServerState::Succeeded, "");
+        assert_eq!(well.told(&commit), "It runs 22222222 and is back in service.");
+        assert_eq!(part(ServerState::Running, "").told(&commit), "");
+    }
+}
