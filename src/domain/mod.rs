@@ -26,6 +26,7 @@ pub mod server;
 pub mod standing;
 pub mod step;
 pub mod user;
+pub mod variables;
 
 pub use access::{Action, Actor, PolicyLine, Refusal, Resource};
 pub use audit::{AuditEvent, NewAuditEvent, Outcome};
@@ -39,15 +40,16 @@ pub use ids::*;
 pub use lock::Lock;
 pub use log::{Chunk, Line, LogLine, NumberedChunk, Stream};
 pub use names::{BranchName, CommitId, Name, TargetPath};
-pub use network::Network;
+pub use network::{Network, OtherHost};
 pub use pause::{Answer, Answered, Answerer, Approval, PastPause, Pause, PauseReason};
-pub use project::{Environment, EnvironmentOptions, Project, SyncMethod, Variable};
+pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, Variable};
 pub use release::{Observation, Release, ServerRelease};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use server::{Balancer, Cluster, HostKey, Member, Server};
 pub use standing::{OnServer, ServerStanding, ServiceBefore};
 pub use step::{Step, StepKind, StepState};
 pub use user::User;
+pub use variables::ScriptVariables;
 
 /// An instant, always in UTC; a page turns it into the viewer's zone.
 pub type Instant = chrono::DateTime<chrono::Utc>;

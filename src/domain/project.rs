@@ -23,8 +23,29 @@ pub struct Project {
     pub git_url: String,
     /// How a tree is put in place on the servers.
     pub method: SyncMethod,
+    /// What is fetched beside the repository itself.
+    pub extras: Extras,
     /// Mail addresses told about deployments.
     pub notify: Vec<String>,
+}
+
+/// What a project fetches beside its repository's own objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Files that `.gitattributes` keeps in Git LFS. Otherwise their pointers stay as they are.
+    pub lfs: bool,
+    /// Submodules. Otherwise a commit that has one is refused: they are fetched with the deployer's own
+    /// keys, so whoever may push could have any repository deployed that the deployer can read.
+    pub submodules: bool,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self {
+            lfs: true,
+            submodules: false,
+        }
+    }
 }
 
 words! {
@@ -109,11 +130,14 @@ pub struct EnvironmentOptions {
 }
 
 /// A variable that scripts see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
     pub value: String,
     /// Whether it is masked in every log and page.
     pub secret: bool,
+    /// Whether `$NAME` in it stands for another variable.
+    #[serde(default)]
+    pub refers: bool,
 }
 
 impl Default for EnvironmentOptions {

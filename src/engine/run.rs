@@ -1,6 +1,6 @@
 //! What every step of a running deployment needs. Nothing in here starts one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::output::Log;
@@ -9,7 +9,8 @@ use super::shared::{EngineParts, Shared};
 use super::stop::Stop;
 use super::turn::WorkTurn;
 use crate::domain::{
-    Deployment, Environment, Error, Instant, Project, Result, Server, ServerId, StepId, StepKind,
+    Deployment, Environment, Error, Instant, Project, Result, ScriptVariables, Server, ServerId, StepId,
+    StepKind,
 };
 use crate::git::{self, Mirror};
 use crate::store::Lease;
@@ -66,7 +67,7 @@ impl Run {
     }
 
     /// The environment variables of scripts.
-    pub fn variables(&self, server: &str, previous: Option<&str>) -> BTreeMap<String, String> {
+    pub fn variables(&self, server: &str, previous: Option<&str>) -> ScriptVariables {
         variables(&self.deployment, &self.environment, server, previous)
     }
 }
@@ -77,11 +78,8 @@ pub(super) fn variables(
     environment: &Environment,
     server: &str,
     previous: Option<&str>,
-) -> BTreeMap<String, String> {
-    let own = environment.options.variables.iter();
-    let mut variables: BTreeMap<String, String> = own
-        .map(|(name, variable)| (name.clone(), variable.value.clone()))
-        .collect();
+) -> ScriptVariables {
+    let id = deployment.id.to_string();
     let ours = [
         ("PROJECT", deployment.project.as_str()),
         ("ENVIRONMENT", deployment.environment.as_str()),
@@ -89,10 +87,8 @@ pub(super) fn variables(
         ("COMMIT", deployment.commit.as_str()),
         ("BRANCH", deployment.branch.as_str()),
         ("PREVIOUS_COMMIT", previous.unwrap_or_default()),
+        ("DEPLOYMENT_ID", id.as_str()),
     ];
-    for (name, value) in ours {
-        variables.insert(format!("DEPLOYER_{name}"), value.to_owned());
-    }
-    variables.insert("DEPLOYER_DEPLOYMENT_ID".to_owned(), deployment.id.to_string());
-    variables
+    let ours = ours.map(|(name, value)| (format!("DEPLOYER_{name}"), value.to_owned()));
+    ScriptVariables::of(&environment.options.variables, ours)
 }

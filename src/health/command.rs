@@ -25,10 +25,10 @@ pub(super) async fn here(
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<String, Fault> {
-    let mut command = process::Command::new("sh").arg("-c").arg(line);
-    for (name, value) in target.variables {
-        command = command.env(name, value);
-    }
+    let mut command = process::Command::new("sh")
+        .arg("-c")
+        .arg(line)
+        .variables(target.variables);
     if let Some(dir) = target.dir_here {
         command = command.dir(dir);
     }
@@ -52,10 +52,10 @@ pub(super) async fn there(
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<String, Fault> {
-    let mut command = ssh::Command::script(RUN_THERE).arg(target.dir).arg(line);
-    for (name, value) in target.variables {
-        command = command.env(name, value);
-    }
+    let command = ssh::Command::script(RUN_THERE)
+        .arg(target.dir)
+        .arg(line)
+        .variables(target.variables);
     let limits = ssh::Run {
         timeout: Some(limit),
         cancel: cancel.clone(),

@@ -1,6 +1,5 @@
 //! The server that a check asks, and the two ways of reaching it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Fault;
+use crate::domain::ScriptVariables;
 use crate::domain::health::AskedFrom;
 use crate::http;
 use crate::ssh::{self, Session};
@@ -29,7 +29,7 @@ pub struct ProbedServer<'a> {
     /// Where a command on the deployer's host starts; `None`: where the deployer did.
     pub dir_here: Option<&'a Path>,
     /// What commands find in their environment.
-    pub variables: &'a BTreeMap<String, String>,
+    pub variables: &'a ScriptVariables,
 }
 
 impl ProbedServer<'_> {

@@ -5,6 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::domain::ScriptVariables;
+use crate::domain::variables::Piece;
+
 /// The variables of our own environment that a process gets to see. Everything else may hold our
 /// secrets and makes scripts depend on how the deployer was started.
 pub const KEPT_VARIABLES: [&str; 9] = [
@@ -52,6 +55,29 @@ impl Command {
         self.env
             .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
         self
+    }
+
+    /// Sets all of `variables`. A name in a value stands for what is set by then, or for one of
+    /// [`KEPT_VARIABLES`].
+    #[must_use]
+    pub fn variables(mut self, variables: &ScriptVariables) -> Self {
+        for (name, pieces) in variables.iter() {
+            let mut value = OsString::new();
+            for piece in pieces {
+                match piece {
+                    Piece::Text(text) => value.push(text),
+                    Piece::Name(other) => value.push(self.value_of(other)),
+                }
+            }
+            self = self.env(name, value);
+        }
+        self
+    }
+
+    fn value_of(&self, name: &str) -> OsString {
+        let set = self.env.get(OsStr::new(name)).cloned();
+        let kept = || std::env::var_os(name).filter(|_| KEPT_VARIABLES.contains(&name));
+        set.or_else(kept).unwrap_or_default()
     }
 
     /// Where it starts; our own directory unless set.

@@ -13,16 +13,21 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::Error;
+use crate::domain::ScriptVariables;
+use crate::domain::variables::{Piece, is_name};
 
 /// Linux refuses a single argument of 128 KiB or more, and a script is one; the rest is room for what
 /// is added around it.
 pub const MAX_LENGTH: usize = 120 * 1024;
+
+const NO_NAME: &str = "the name of an environment variable is not letters, digits and “_”";
 
 /// What to run on a server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     program: Vec<u8>,
     args: Vec<Vec<u8>>,
+    /// Names, and values quoted for a shell.
     env: Vec<(String, Vec<u8>)>,
     dir: Option<Vec<u8>>,
     defect: Option<&'static str>,
@@ -61,13 +66,36 @@ impl Command {
     /// Sets an environment variable. A `name` that no shell accepts makes the command fail with
     /// [`Error::BadCommand`] when it is run.
     pub fn env(mut self, name: impl Into<String>, value: impl AsRef<OsStr>) -> Self {
-        let name = name.into();
-        if is_variable_name(&name) {
-            self.env.push((name, value.as_ref().as_bytes().to_vec()));
-        } else {
-            self.defect = Some("the name of an environment variable is not letters, digits and “_”");
+        let mut quoted = Vec::new();
+        quote(value.as_ref().as_bytes(), &mut quoted);
+        self.set(name.into(), quoted);
+        self
+    }
+
+    /// Sets all of `variables`. A name in a value stands for what the account on the server has, or
+    /// for what is set by then.
+    pub fn variables(mut self, variables: &ScriptVariables) -> Self {
+        for (name, pieces) in variables.iter() {
+            let mut quoted = Vec::new();
+            for piece in pieces {
+                match piece {
+                    Piece::Text(text) => quote(text.as_bytes(), &mut quoted),
+                    Piece::Name(other) if is_name(other) => {
+                        quoted.extend_from_slice(format!("\"${{{other}-}}\"").as_bytes());
+                    }
+                    Piece::Name(_) => self.defect = Some(NO_NAME),
+                }
+            }
+            self.set(name.to_owned(), quoted);
         }
         self
+    }
+
+    fn set(&mut self, name: String, quoted: Vec<u8>) {
+        match is_name(&name) {
+            true => self.env.push((name, quoted)),
+            false => self.defect = Some(NO_NAME),
+        }
     }
 
     /// Runs in `dir`; without it, in the remote user's home.
@@ -83,7 +111,7 @@ impl Command {
             lines.extend_from_slice(b"export ");
             lines.extend_from_slice(name.as_bytes());
             lines.push(b'=');
-            quote(value, &mut lines);
+            lines.extend_from_slice(value);
             lines.push(b'\n');
         }
         lines
@@ -169,10 +197,4 @@ pub(super) fn quote(word: &[u8], line: &mut Vec<u8>) {
         }
     }
     line.push(b'\'');
-}
-
-fn is_variable_name(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

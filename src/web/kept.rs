@@ -17,7 +17,9 @@ use super::visitor::Visitor;
 use crate::domain::Result;
 
 /// The fields whose content is a secret.
-const SECRETS: [&str; 4] = ["old", "password", "again", "secret-value"];
+const SECRETS: [&str; 4] = ["old", "password", "again", SECRET_LINES];
+/// The one of them that may have several lines.
+const SECRET_LINES: &str = "secret-value";
 /// The form goes along inside another one, where each of its letters may take nine.
 const LIMIT: usize = csrf::FORM_LIMIT / 10;
 /// Addresses whose forms are buttons that lose nothing.
@@ -78,6 +80,11 @@ impl KeptForm {
     /// Whether `name` is a field whose content has to be typed again.
     pub fn is_secret(&self, name: &str) -> bool {
         is_secret(name)
+    }
+
+    /// Whether what is typed there may have several lines.
+    pub fn may_have_lines(&self, name: &str) -> bool {
+        name == SECRET_LINES
     }
 }
 

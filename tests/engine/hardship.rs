@@ -27,6 +27,7 @@ fn variable(name: &str, value: &str) -> EnvironmentOptions {
     let variable = Variable {
         value: value.into(),
         secret: true,
+        ..Variable::default()
     };
     EnvironmentOptions {
         variables: BTreeMap::from([(name.into(), variable)]),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{DeploymentId, DeploymentState, EnvironmentOptions, StepKind, StepState, Variable};
 use deployer::engine::LogLimits;
+use sha2::{Digest as _, Sha256};
 
 use crate::support::world::World;
 
@@ -168,10 +169,12 @@ async fn secrets_do_not_reach_the_log() {
     let secret = Variable {
         value: "hunter2-and-more".into(),
         secret: true,
+        ..Variable::default()
     };
     let plain = Variable {
         value: "blue".into(),
         secret: false,
+        ..Variable::default()
     };
     let variables = BTreeMap::from([("TOKEN".to_owned(), secret), ("COLOUR".to_owned(), plain)]);
     let options = EnvironmentOptions {
@@ -194,6 +197,53 @@ async fn secrets_do_not_reach_the_log() {
         "{log}"
     );
     assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_get_values_of_several_lines_and_such_as_refer_to_others() {
+    let variable = |value: &str, refers| Variable {
+        value: value.into(),
+        refers,
+        ..Variable::default()
+    };
+    let key = "-----BEGIN 'KEY'-----\n\\n \"$HOME\" `id` !\n\n-----END-----\n";
+    let json = "{\n  \"a\": [\"$B\"]\n}";
+    let variables = [
+        ("KEY", variable(key, false)),
+        ("JSON", variable(json, false)),
+        ("BIN", variable("$ROOM/bin of ${DEPLOYER_PROJECT}: $$HOME", true)),
+        ("ROOM", variable("$HOME/it's \\", true)),
+        ("PATH", variable("$HOME/bin:$PATH", true)),
+        ("NOTHING", variable("<$NO_SUCH_VARIABLE>", true)),
+    ];
+    let options = EnvironmentOptions {
+        variables: variables.map(|(name, value)| (name.to_owned(), value)).into(),
+        ..EnvironmentOptions::default()
+    };
+    let mut world = World::project().options(options).start().await;
+    let script = r#"
+        printf '%s' "$KEY" | sha256sum
+        printf '%s' "$JSON" | sha256sum
+        [ "$BIN" = "$HOME/it's \\/bin of shop: \$HOME" ] && echo refers to others
+        [ "$NOTHING" = "<>" ] && echo to nothing
+        case $PATH in "$HOME/bin:/"*) echo before the path ;; esac
+    "#;
+    world.script("predeploy.sh", script);
+    world.script("deploy.sh", script);
+    let commit = world.commit("Tell").await;
+
+    let deployment = world.deploy(&commit).await;
+
+    world.assert_succeeded(&deployment).await;
+    let log = world.log(deployment.id).await;
+    let sums = [key, json].map(|value| hex::encode(Sha256::digest(value.as_bytes())));
+    for told in sums
+        .iter()
+        .map(String::as_str)
+        .chain(["refers to others", "to nothing", "before the path"])
+    {
+        assert_eq!(log.matches(told).count(), 2, "{told}: {log}");
+    }
 }
 
 /// Much to print: 60 bytes a line.

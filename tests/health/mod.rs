@@ -5,14 +5,13 @@ mod pages;
 mod ports;
 mod tls;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use deployer::domain::HealthCheck;
 use deployer::domain::health::{AskedFrom, CommandProbe, HttpProbe, Probe, TcpProbe};
+use deployer::domain::{HealthCheck, ScriptVariables};
 use deployer::health::{self, Attempt, Healthy, ProbedServer, Unhealthy, Watch};
 use deployer::process;
 use deployer::ssh::{Connections, Session};
@@ -33,7 +32,7 @@ struct Server {
     session: Session,
     /// Where the deployer asks it.
     address: &'static str,
-    variables: BTreeMap<String, String>,
+    variables: ScriptVariables,
     cancel: CancellationToken,
 }
 
@@ -54,7 +53,8 @@ impl Server {
             address: "127.0.0.1",
             variables: variables
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+                .into_iter()
+                .collect(),
             cancel: CancellationToken::new(),
         }
     }

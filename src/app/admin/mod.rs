@@ -16,6 +16,7 @@ mod renames;
 pub mod servers;
 pub mod users;
 pub mod values;
+pub mod variable_lines;
 pub mod variables;
 
 use serde_json::Value;

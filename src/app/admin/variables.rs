@@ -5,12 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use super::variable_lines;
+use crate::domain::variables::{in_a_circle, is_name, read_pieces};
 use crate::domain::{EnvironmentOptions, Error, Result, Variable};
 
 /// The deployer sets variables with this prefix.
 const RESERVED: &str = "DEPLOYER_";
-/// The longest value, in bytes; a whole environment has to fit beside a command.
+/// The longest value, in bytes: room for a key or a file of settings.
 const VALUE_LIMIT: usize = 8 * 1024;
+/// All names and values together, in bytes: they are sent along with each script, and a server takes
+/// no more than [`crate::ssh::MAX_LENGTH`] at once.
+const TOTAL_LIMIT: usize = 64 * 1024;
 /// Shorter ones would be masked inside ordinary words, so logs do not mask them at all.
 const SHORTEST_SECRET: usize = 3;
 
@@ -21,6 +26,8 @@ pub struct VariablesSpec(BTreeMap<String, Given>);
 #[derive(Clone)]
 enum Given {
     Plain(String),
+    /// A plain value that refers to other variables.
+    Referring(String),
     /// `None` keeps the old value.
     Secret(Option<String>),
 }
@@ -41,6 +48,17 @@ impl VariablesSpec {
         let name = check_name(name)?;
         check_value(&name, value)?;
         self.add(name, Given::Plain(value.to_owned()))
+    }
+
+    /// Adds a plain variable in whose value `$NAME` and `${NAME}` stand for other variables.
+    ///
+    /// # Errors
+    /// A sentence without the value.
+    pub fn referring(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let name = check_name(name)?;
+        check_value(&name, value)?;
+        read_pieces(value).map_err(|why| format!("In the value of {name} {why}."))?;
+        self.add(name, Given::Referring(value.to_owned()))
     }
 
     /// Adds a secret variable; without a value it keeps the one it has.
@@ -72,8 +90,20 @@ impl VariablesSpec {
     pub(super) fn over(self, before: &EnvironmentOptions) -> Result<BTreeMap<String, Variable>> {
         let value = |(name, given): (String, Given)| {
             let variable = match given {
-                Given::Plain(value) => Variable { value, secret: false },
-                Given::Secret(Some(value)) => Variable { value, secret: true },
+                Given::Plain(value) => Variable {
+                    value,
+                    ..Variable::default()
+                },
+                Given::Referring(value) => Variable {
+                    value,
+                    refers: true,
+                    ..Variable::default()
+                },
+                Given::Secret(Some(value)) => Variable {
+                    value,
+                    secret: true,
+                    ..Variable::default()
+                },
                 Given::Secret(None) => {
                     let kept = before.variables.get(&name).filter(|variable| variable.secret);
                     let missing = || Error::field("secrets", format!("Enter a value for {name}."));
@@ -82,21 +112,37 @@ impl VariablesSpec {
             };
             Ok((name, variable))
         };
-        self.0.into_iter().map(value).collect()
+        let variables = self
+            .0
+            .into_iter()
+            .map(value)
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        let sizes = variables
+            .iter()
+            .map(|(name, variable)| name.len() + variable.value.len());
+        if sizes.sum::<usize>() > TOTAL_LIMIT {
+            let message = format!("All variables together may have {TOTAL_LIMIT} bytes at most.");
+            return Err(Error::field("variables", message));
+        }
+        match in_a_circle(&variables).as_slice() {
+            [] => Ok(variables),
+            names => {
+                let message = format!("These refer to each other in a circle: {}.", names.join(", "));
+                Err(Error::field("referring", message))
+            }
+        }
     }
 }
 
-/// The plain variables as lines `NAME=value`.
-pub fn plain_lines(options: &EnvironmentOptions) -> String {
-    let plain = options.variables.iter().filter(|(_, variable)| !variable.secret);
-    let lines = plain.map(|(name, variable)| format!("{name}={}", variable.value));
-    lines.collect::<Vec<_>>().join("\n")
+/// The plain variables as lines: those that refer to others, or those that do not.
+pub fn plain_lines(options: &EnvironmentOptions, refers: bool) -> String {
+    let plain = options.variables.iter();
+    let plain = plain.filter(|(_, variable)| !variable.secret && variable.refers == refers);
+    variable_lines::written(plain.map(|(name, variable)| (name.as_str(), variable.value.as_str())))
 }
 
 fn check_name(name: &str) -> Result<String, String> {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !starts_well || !plain || name.len() > 100 {
+    if !is_name(name) || name.len() > 100 {
         return Err(format!(
             "“{}” cannot be a variable: use letters, digits and “_”, beginning with a letter.",
             name.chars().take(40).collect::<String>().escape_debug()
@@ -114,8 +160,10 @@ fn check_value(name: &str, value: &str) -> Result<(), String> {
     if value.len() > VALUE_LIMIT {
         return Err(format!("The value of {name} is longer than {VALUE_LIMIT} bytes."));
     }
-    if value.contains(['\0', '\n', '\r']) {
-        return Err(format!("The value of {name} must be one line."));
+    if value.contains(['\0', '\r']) {
+        return Err(format!(
+            "The value of {name} holds a character that ends texts (NUL) or returns to the beginning of a line (CR)."
+        ));
     }
     Ok(())
 }
@@ -130,6 +178,7 @@ mod tests {
         let old = Variable {
             value: "hunter2".to_owned(),
             secret: true,
+            ..Variable::default()
         };
         before.variables.insert("TOKEN".to_owned(), old);
         let mut spec = VariablesSpec::default();
@@ -156,7 +205,7 @@ mod tests {
             ("1A", "verysecret"),
             ("A", "verysecret"),
             ("DEPLOYER_PROJECT", "verysecret"),
-            ("B", "very\nsecret"),
+            ("B", "very\rsecret"),
         ] {
             for wrong in [
                 spec.clone().plain(name, value),
@@ -167,5 +216,30 @@ mod tests {
             }
         }
         assert!(spec.secret("B", Some("no")).is_err());
+        assert!(
+            !spec
+                .referring("B", "$(verysecret")
+                .unwrap_err()
+                .contains("secret")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_set_together_is_refused() {
+        let before = EnvironmentOptions::default();
+        let mut circle = VariablesSpec::default();
+        circle.referring("A", "$B").unwrap();
+        circle.referring("B", "$A").unwrap();
+        let refused = circle.over(&before).unwrap_err();
+        assert_eq!(refused.field_errors()[0].field, "referring");
+        assert!(refused.field_errors()[0].message.contains("A, B"));
+        let mut large = VariablesSpec::default();
+        for number in 0..TOTAL_LIMIT.div_ceil(VALUE_LIMIT) {
+            large
+                .plain(&format!("V{number}"), &"x".repeat(VALUE_LIMIT))
+                .unwrap();
+        }
+        let refused = large.over(&before).unwrap_err();
+        assert!(refused.field_errors()[0].message.contains("65536 bytes"));
     }
 }

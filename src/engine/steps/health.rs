@@ -3,14 +3,13 @@
 //! The environment says what to ask, [`crate::health`] asks it. Here every attempt becomes a line of the
 //! step's log, and the last one the step's result.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
 use super::remote_script::WorkingDir;
 use crate::domain::health::HealthCheck;
-use crate::domain::{Server, StepKind};
+use crate::domain::{ScriptVariables, Server, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Run, TargetServer};
@@ -55,7 +54,7 @@ pub async fn ask(
     server: &Server,
     there: &WorkingDir<'_>,
     here: Option<&Path>,
-    variables: &BTreeMap<String, String>,
+    variables: &ScriptVariables,
     cancel: &CancellationToken,
     log: &mut StepLog,
 ) -> StepResult {

@@ -1,13 +1,12 @@
 //! Runs one script on a server and looks after it: what runs it, how long it may take, what is left of it
 //! afterwards, and what its end means.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::interpreter::Interpreter;
-use crate::domain::{Environment, StepKind, StepState};
+use crate::domain::{Environment, ScriptVariables, StepKind, StepState};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::ssh;
@@ -61,7 +60,7 @@ pub struct RemoteScript<'a> {
     pub script: &'a str,
     pub interpreter: Interpreter,
     pub arguments: &'a [&'a str],
-    pub variables: BTreeMap<String, String>,
+    pub variables: ScriptVariables,
     pub cancel: &'a CancellationToken,
 }
 
@@ -76,15 +75,13 @@ impl RemoteScript<'_> {
         is_left: &mut bool,
     ) -> StepResult {
         let (kind, script) = (self.kind, self.script);
-        let mut command = ssh::Command::script(RUN_REMOTE)
+        let command = ssh::Command::script(RUN_REMOTE)
             .arg(there.dir)
             .arg(script)
             .arg(&self.interpreter.program)
             .arg(self.interpreter.option.as_deref().unwrap_or_default())
-            .args(self.arguments);
-        for (name, value) in self.variables {
-            command = command.env(name, value);
-        }
+            .args(self.arguments)
+            .variables(&self.variables);
         log.say(format!("$ {script} {}", self.arguments.join(" "))).await;
         let limits = ssh::Run {
             timeout: Some(Duration::from_secs(environment.options.remote_timeout)),

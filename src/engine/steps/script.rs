@@ -121,10 +121,11 @@ async fn run_local(
             .args(interpreter.option)
             .arg(&path),
     };
-    let mut command = command.args(arguments).dir(dir);
-    for (name, value) in run.variables("", run.deployment.previous_commit.as_ref().map(|c| c.as_str())) {
-        command = command.env(name, value);
-    }
+    let previous = run.deployment.previous_commit.as_ref().map(|c| c.as_str());
+    let command = command
+        .args(arguments)
+        .dir(dir)
+        .variables(&run.variables("", previous));
     log.say(format!("$ {script} {}", arguments.join(" "))).await;
     let limits = process::Run {
         timeout: Some(Duration::from_secs(run.environment.options.local_timeout)),

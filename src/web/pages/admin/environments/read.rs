@@ -2,6 +2,7 @@
 
 use super::{health, rollout};
 use crate::app::admin::environments::EnvironmentSpec;
+use crate::app::admin::variable_lines;
 use crate::app::admin::variables::{VariablesSpec, plain_lines};
 use crate::domain::{Environment, EnvironmentOptions};
 use crate::web::forms::{FormData, FormReader};
@@ -29,7 +30,8 @@ pub(super) fn options_form(options: &EnvironmentOptions) -> FormData {
     let mut form = FormData::default()
         .with("excluded", options.excluded.join("\n"))
         .with("shared", options.shared.join("\n"))
-        .with("variables", plain_lines(options))
+        .with("variables", plain_lines(options, false))
+        .with("referring", plain_lines(options, true))
         .with("local_timeout", options.local_timeout)
         .with("remote_timeout", options.remote_timeout)
         .with("parallel", options.parallel)
@@ -51,6 +53,7 @@ pub(super) fn complete(form: &mut FormData, options: &EnvironmentOptions) {
     if !form.has("strategy") {
         form.keep(&["watch_drift"], &kept);
     }
+    form.keep(&["referring"], &kept);
     form.keep(rollout::FIELDS, &kept);
 }
 
@@ -100,31 +103,26 @@ pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
 /// Plain variables are lines; secret ones are pairs of fields, where an empty value keeps the old.
 fn variables(form: &mut FormReader) -> Option<VariablesSpec> {
     let mut spec = VariablesSpec::default();
-    let plain = read_plain(form.form.text("variables"), &mut spec);
+    let plain = read_plain(form.form.text("variables"), |name, value| spec.plain(name, value));
     let plain = form.take("variables", plain);
+    let referring = read_plain(form.form.text("referring"), |name, value| {
+        spec.referring(name, value)
+    });
+    let referring = form.take("referring", referring);
     let secret = read_secrets(form.form, &mut spec);
     let secret = form.take("secrets", secret);
-    plain.and(secret).map(|()| spec)
+    plain.and(referring).and(secret).map(|()| spec)
 }
 
-fn read_plain(text: &str, spec: &mut VariablesSpec) -> Result<(), String> {
-    for line in text
-        .lines()
-        .map(str::trim_start)
-        .filter(|line| !line.trim().is_empty())
-    {
-        // The line is not shown: it may be a secret in the wrong field.
-        let Some((name, value)) = line.split_once('=') else {
-            return Err("Write each variable as NAME=value, one per line.".to_owned());
-        };
-        spec.plain(name.trim(), value.trim_end())?;
-    }
-    Ok(())
+fn read_plain(text: &str, mut add: impl FnMut(&str, &str) -> Result<(), String>) -> Result<(), String> {
+    let variables = variable_lines::read(text)?;
+    variables.iter().try_for_each(|(name, value)| add(name, value))
 }
 
 fn read_secrets(form: &FormData, spec: &mut VariablesSpec) -> Result<(), String> {
     for (name, value) in form.all("secret-name").zip(form.all("secret-value")) {
         let is_gone = form.all("secret-gone").any(|gone| gone == name);
+        let value = secret_value(value);
         let name = name.trim();
         if is_gone || (name.is_empty() && value.is_empty()) {
             continue;
@@ -132,9 +130,19 @@ fn read_secrets(form: &FormData, spec: &mut VariablesSpec) -> Result<(), String>
         if name.is_empty() {
             return Err("One secret has a value and no name.".to_owned());
         }
-        spec.secret(name, Some(value).filter(|value| !value.is_empty()))?;
+        spec.secret(name, Some(value.as_str()).filter(|value| !value.is_empty()))?;
     }
     Ok(())
+}
+
+/// A secret as it was typed, with the line ends that files have. The end of a single line is none
+/// that anybody meant; that of a key belongs to it.
+fn secret_value(typed: &str) -> String {
+    let value = typed.replace("\r\n", "\n");
+    match value.trim_end_matches('\n') {
+        line if !line.contains('\n') => line.to_owned(),
+        _ => value,
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +170,14 @@ mod tests {
         assert_eq!(variables_of(&fields).unwrap(), "{\"A\", \"B\", \"TOKEN\"}");
         let gone = [&fields[1..], &[("secret-gone", "TOKEN")]].concat();
         assert_eq!(variables_of(&gone).unwrap(), "{}");
+    }
+
+    #[test]
+    fn a_secret_keeps_its_lines() {
+        assert_eq!(secret_value("token\r\n"), "token");
+        assert_eq!(secret_value(" two words "), " two words ");
+        assert_eq!(secret_value("BEGIN\r\nEND\r\n"), "BEGIN\nEND\n");
+        assert_eq!(secret_value("\r\n"), "");
     }
 
     #[test]
