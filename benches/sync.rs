@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deployer::domain::{
-    DeploymentId, Environment, EnvironmentId, EnvironmentOptions, Project, ProjectId, SyncMethod,
+    DeploymentId, Environment, EnvironmentId, EnvironmentOptions, Extras, Project, ProjectId, SyncMethod,
 };
 use deployer::ssh::{Connections, Endpoint};
 use deployer::sync::{self, Delivery, KnownTrees, Layout, Limits, Manifest, Stamp, TreeSource, Trust};
@@ -287,6 +287,7 @@ fn layout(target: &Path) -> Layout {
         description: String::new(),
         git_url: "file:///nowhere".to_owned(),
         method: SyncMethod::InPlace,
+        extras: Extras::default(),
         notify: Vec::new(),
     };
     let environment = Environment {

@@ -89,6 +89,9 @@
 pub mod access;
 pub mod app;
 pub mod balancer;
+#[cfg(test)]
+#[path = "../tests/support/cases.rs"]
+mod cases;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -136,6 +136,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases::cases(300))]
+
         #[test]
         fn every_part_begins_after_the_one_before(line in "(\\PC|\u{1b}|\\[|\\]|\\\\|m|[0-9]|\u{7}|\u{9b}|\u{9c}){0,40}") {
             let mut end = 0;

@@ -7,6 +7,7 @@ mod comments;
 mod floors;
 mod glossary;
 mod graph;
+mod limits;
 mod paths;
 mod source;
 mod writes;

@@ -8,8 +8,8 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
     Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
-    EnvironmentOptions, Instant, Kind, Line, Member, Phase, Project, ProjectId, Server, ServerId, StepKind,
-    StepState, Stream, SyncMethod,
+    EnvironmentOptions, Extras, Instant, Kind, Line, Member, Phase, Project, ProjectId, Server, ServerId,
+    StepKind, StepState, Stream, SyncMethod,
 };
 use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastStep, insert_past};
 use deployer::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
@@ -120,6 +120,7 @@ impl Inventory {
                 description: String::new(),
                 git_url: format!("file://{}", repository.display()),
                 method: SyncMethod::Symlink,
+                extras: Extras::default(),
                 notify: Vec::new(),
             };
             let project = projects::insert(tx, &project).await.unwrap();

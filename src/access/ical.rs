@@ -12,6 +12,9 @@ use crate::domain::Holidays;
 /// The longest event, in days: a company's holidays fit, a mistyped year does not.
 const EVENT_LIMIT: u64 = 62;
 
+/// Days of one file: some fifty years of holidays.
+const DAYS_LIMIT: usize = 2000;
+
 #[derive(Default)]
 struct Event {
     line: u32,
@@ -63,6 +66,9 @@ pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &m
                 if let Some(Err(problem)) = event.take().map(|event| add(file, &event, holidays)) {
                     problems.push(problem);
                 }
+                if holidays.dates.len() + holidays.yearly.len() > DAYS_LIMIT {
+                    return problems.push(too_many(file, line));
+                }
             }
             ("BEGIN", Some(event)) => event.inside += 1,
             ("END", Some(event)) => event.inside = event.inside.saturating_sub(1),
@@ -95,6 +101,11 @@ pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &m
             "This is not an iCalendar file with events.",
         ));
     }
+}
+
+fn too_many(file: &str, line: u32) -> Problem {
+    let message = format!("There are more than {DAYS_LIMIT} holidays: leave out past years.");
+    Problem::error(file, line, message)
 }
 
 /// Adds one event's days.

@@ -10,9 +10,7 @@ use super::{calendar_file, expectations, lines, model, roles};
 pub(super) fn load(source: &Source) -> (Option<Policy>, PolicyReport) {
     let mut report = PolicyReport::default();
     let policy = read(source, &mut report).filter(|_| report.is_good());
-    report
-        .problems
-        .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    report.arrange();
     (policy, report)
 }
 

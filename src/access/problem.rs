@@ -5,6 +5,11 @@
 
 use std::fmt;
 
+/// The longest message, in characters: a few lines of a page.
+pub(super) const MESSAGE_CHARS: usize = 600;
+/// Problems of one report: nobody mends more before looking again.
+const PROBLEMS: usize = 200;
+
 /// How much a problem matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -30,10 +35,20 @@ pub struct Problem {
 impl Problem {
     /// A problem that keeps the policy from taking effect.
     pub(super) fn error(file: &str, line: u32, message: impl Into<String>) -> Self {
+        let mut message: String = message.into();
+        if message.contains(['\n', '\r', '\0']) {
+            message = message.replace(['\n', '\r', '\0'], " ").trim_end().to_owned();
+        }
+        // A line of the file may be quoted in it.
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS) {
+            let end = message[..end].char_indices().next_back().map_or(0, |(at, _)| at);
+            message.truncate(end);
+            message.push('…');
+        }
         Self {
             file: file.to_owned(),
             line,
-            message: message.into(),
+            message,
             severity: Severity::Error,
         }
     }
@@ -69,6 +84,26 @@ pub struct PolicyReport {
 }
 
 impl PolicyReport {
+    /// Sorts the problems, and leaves out those beyond what anybody reads.
+    pub(super) fn arrange(&mut self) {
+        // Errors first, so that a cut report of a bad policy does not look good.
+        let errors_first = |one: &Problem| std::cmp::Reverse(one.severity);
+        self.problems.sort_by_key(errors_first);
+        let more = self.problems.len().saturating_sub(PROBLEMS);
+        let file = self.problems.get(PROBLEMS).map(|problem| problem.file.clone());
+        self.problems.truncate(PROBLEMS);
+        self.problems
+            .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+        if let Some(file) = file {
+            let message = format!("{more} more problems are not shown; mend these first.");
+            let severity = self.problems.iter().map(|one| one.severity).max();
+            self.problems.push(Problem {
+                severity: severity.unwrap_or(Severity::Warning),
+                ..Problem::error(&file, 0, message)
+            });
+        }
+    }
+
     /// Whether the policy would take effect.
     pub fn is_good(&self) -> bool {
         !self.problems.iter().any(Problem::is_error)

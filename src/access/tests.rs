@@ -2,6 +2,7 @@
 
 mod broken;
 mod calendar_file;
+mod hostile;
 mod shipped;
 
 use std::path::Path;

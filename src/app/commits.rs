@@ -15,6 +15,7 @@ use crate::domain::{
 };
 use crate::git::{
     BranchTip, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Error as Git, Freshness, Mirror,
+    Prospects,
 };
 use crate::store::{environments, projects};
 
@@ -26,6 +27,8 @@ const RECENT: usize = 12;
 const STALE_AFTER: Duration = Duration::from_secs(60);
 /// How long a person waits for a fetch, which then continues in the background.
 const FETCH_PATIENCE: Duration = Duration::from_secs(8);
+/// How long a request to deploy waits for the first fetch of a project that was just added.
+const FIRST_FETCH_PATIENCE: Duration = Duration::from_secs(30);
 /// Commits and files listed in a preview; the diff page shows all.
 const PREVIEW: usize = 40;
 
@@ -87,6 +90,28 @@ pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
     match tokio::time::timeout(FETCH_PATIENCE, &mut fetching).await {
         Err(_) => Ok(Fetched::GoesOn),
         Ok(done) => Ok(Fetched::Done(done.map_err(Error::internal)??.updated.len())),
+    }
+}
+
+/// The mirror of a project, for a request that needs its commits: the first fetch is waited for.
+///
+/// # Errors
+/// A conflict when it takes long, and then continues in the background; a failed fetch.
+pub(super) async fn ready(app: &App, project: &Project) -> Result<Mirror> {
+    let mirror = app.mirror(project)?;
+    if mirror.is_fetched() {
+        return Ok(mirror);
+    }
+    let first = mirror.clone();
+    let fetching = tokio::spawn(async move { first.fetch_once(&CancellationToken::new()).await });
+    match tokio::time::timeout(FIRST_FETCH_PATIENCE, fetching).await {
+        Err(_) => Err(Error::conflict(
+            "The repository is being fetched for the first time, which takes a while. Ask again when the page shows its commits.",
+        )),
+        Ok(done) => {
+            done.map_err(Error::internal)??;
+            Ok(mirror)
+        }
     }
 }
 
@@ -235,6 +260,8 @@ pub struct Preview {
     pub commit: CommitInfo,
     /// Per commit that runs now.
     pub changes: Vec<CommitEffect>,
+    /// What is fetched for it beside the repository; `None` where that cannot be told.
+    pub prospects: Option<Prospects>,
     /// Names in the repository that are not deployed, because the deployer uses them itself.
     pub reserved: Vec<String>,
     /// Why it cannot be deployed there as a regular deployment.
@@ -271,10 +298,12 @@ pub async fn preview(
     }
     let mut reserved = mirror.top_names(&commit.id).await?;
     reserved.retain(|name| crate::sync::is_own(name));
+    let prospects = mirror.prospects(&commit.id, project.extras).await.ok();
     let obstacle = super::deployments::check_commit(app, project, &place.environment, &commit.id).await;
     Ok(Preview {
         commit,
         changes,
+        prospects,
         reserved,
         obstacle: obstacle.err().map(|error| error.message().to_owned()),
     })

@@ -83,6 +83,9 @@ pub fn git_options(config: &Config) -> GitOptions {
         local_directories: config.git.local_directories.clone(),
         https_credentials: config.git.https_credentials.clone(),
         https_certificates: config.git.https_certificates.clone(),
+        other_hosts: config.git.other_hosts.clone(),
+        lfs_object_limit: u64::from(config.git.lfs_object_limit_mib) << 20,
+        lfs_project_limit: u64::from(config.git.lfs_project_limit_mib) << 20,
         ..GitOptions::default()
     }
 }

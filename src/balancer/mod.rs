@@ -50,6 +50,8 @@ use crate::domain;
 mod credentials;
 mod endpoint;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod options;
 mod runtime;
 mod state;

@@ -250,10 +250,9 @@ impl Merged {
         self.agree = lines.len() == endpoints && lines.iter().all(same);
         self.admin = lines.iter().map(|line| line.admin).max().unwrap_or(Admin::Ready);
         self.up = lines.len() == endpoints && lines.iter().all(ServerLine::is_up);
-        self.sessions = lines
-            .iter()
-            .map(|line| line.sessions.saturating_add(line.queued))
-            .sum();
+        self.sessions = lines.iter().fold(0, |sum: u64, line| {
+            sum.saturating_add(line.sessions).saturating_add(line.queued)
+        });
     }
 
     /// Takes new sessions on every endpoint, and passes its checks there if there are any.

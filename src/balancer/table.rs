@@ -11,6 +11,10 @@ const MAINT: u32 = 0x01 | 0x02 | 0x20;
 const DRAIN_BY_HAND: u32 = 0x08;
 const DRAIN: u32 = 0x08 | 0x10;
 
+/// The longest cell that is shown whole, in bytes: names have 255 at most, and a check's last words are
+/// a line.
+const CELL_BYTES: usize = 512;
+
 /// Whether a server should serve, by somebody's decision; its health is another matter. Later variants
 /// are further out of service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -240,6 +244,16 @@ fn last_check(kind: &str, code: &str, text: &str) -> String {
     }
 }
 
+/// A cell as people may read it: on one line, and no longer than anything that HAProxy has to say.
+fn tidy(cell: String) -> String {
+    let is_tidy = cell.len() <= CELL_BYTES && !cell.contains(char::is_control);
+    if is_tidy {
+        return cell;
+    }
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    cell.chars().take(CELL_BYTES).map(plain).collect()
+}
+
 /// The cells of each row. Quoted ones may hold commas, line ends and doubled quotes.
 fn rows(csv: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
@@ -252,10 +266,10 @@ fn rows(csv: &str) -> Vec<Vec<String>> {
                 cell.push('"');
             }
             '"' => quoted = !quoted,
-            ',' if !quoted => row.push(std::mem::take(&mut cell)),
+            ',' if !quoted => row.push(tidy(std::mem::take(&mut cell))),
             '\n' if !quoted => {
                 if !(row.is_empty() && cell.is_empty()) {
-                    row.push(std::mem::take(&mut cell));
+                    row.push(tidy(std::mem::take(&mut cell)));
                     rows.push(std::mem::take(&mut row));
                 }
             }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::reader::KeyReader;
 use super::values::{LogFormat, Secret, absolute_if_set, all_absolute, any, some_time, within};
-use crate::domain::{DatabaseUrl, Network};
+use crate::domain::{DatabaseUrl, Network, OtherHost};
 
 macro_rules! sections {
     ($($(#[$doc:meta])* $section:literal $name:ident {
@@ -75,6 +75,12 @@ sections! {
         https_credentials: Option<PathBuf> = None, absolute_if_set;
         /// Certificates (PEM) that are trusted over https besides those this host trusts.
         https_certificates: Option<PathBuf> = None, absolute_if_set;
+        /// Hosts beside a repository's own that its submodules and files in Git LFS may come from.
+        other_hosts: Vec<OtherHost> = Vec::new(), any;
+        /// Mebibytes that one file in Git LFS may have.
+        lfs_object_limit_mib: u32 = 4096, within::<1, 1_048_576>;
+        /// Mebibytes that the files of one project in Git LFS may have.
+        lfs_project_limit_mib: u32 = 32_768, within::<1, 16_777_216>;
     }
 
     /// Connections to servers.

@@ -1,5 +1,8 @@
 //! The sample file against the defaults, overrides, and the message of each mistake.
 
+use proptest::prelude::*;
+
+use super::error::Origin;
 use super::*;
 
 const SAMPLE: &str = include_str!("../../deployer.sample.toml");
@@ -291,4 +294,77 @@ fn cookies_demand_https_only_where_people_use_it() {
         (plain.is_https(), plain.public_url().as_str()),
         (false, "http://127.0.0.1:8080")
     );
+}
+
+/// Documents of keys and values, whole and in pieces.
+fn document() -> impl Strategy<Value = String> {
+    let words = vec![
+        "data_dir = ",
+        "\"/srv/x\"",
+        "[http]\n",
+        "[git]\n",
+        "[engine]\n",
+        "[store]\n",
+        "[nothing]\n",
+        "bind = ",
+        "\"127.0.0.1:80\"",
+        "session_days = ",
+        "14",
+        "-1",
+        "99999999999999999999",
+        "1e400",
+        "fetch_timeout = ",
+        "\"10m\"",
+        "\"99999999999999h\"",
+        "key_files = ",
+        "[\"/a\", \"b\"]",
+        "other_hosts = ",
+        "[\"a:b\"]",
+        "trusted_proxies = ",
+        "[\"10.0.0.0/99\"]",
+        "url = ",
+        "\"postgres://u:hunter2@h/d\"",
+        "\n",
+        "[",
+        "]",
+        "{",
+        "}",
+        "=",
+        ".",
+        "\"",
+        "#",
+        "true",
+        "2026-01-01",
+        "nan",
+        "public_url = ",
+        "\"https://[\"",
+        "\u{202e}",
+        "\0",
+        "lease = ",
+        "workers = ",
+    ];
+    let piece = prop_oneof![
+        12 => prop::sample::select(words).prop_map(str::to_owned),
+        1 => "\\PC{0,10}",
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(crate::cases::cases(300))]
+
+    #[test]
+    fn any_text_is_a_configuration_or_has_problems_with_lines(text in document(), value in "\\PC{0,12}") {
+        let env = variables(&[("DEPLOYER__HTTP__BIND", &value), ("DEPLOYER__ENGINE__WORKERS", &value)]);
+        let lines = text.split('\n').count();
+        let Err(error) = Config::parse("d.toml", &text, env) else { return Ok(()) };
+        prop_assert!(!error.problems.is_empty());
+        for problem in &error.problems {
+            if let Origin::File { line, .. } = &problem.place {
+                prop_assert!(*line <= lines, "{}", problem);
+            }
+            prop_assert!(problem.message.ends_with(['.', '”']), "{}", problem);
+            prop_assert!(!problem.message.contains("hunter2"), "{}", problem);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 use url::Url;
 
-use crate::domain::{Network, network};
+use crate::domain::{Network, OtherHost, network};
 
 /// A type that a key can have.
 pub(super) trait Value: Sized {
@@ -233,6 +233,14 @@ impl Value for Network {
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
+    }
+}
+
+impl Value for OtherHost {
+    const EXPECTED: &'static str = "a host or host:port";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::read(text)
     }
 }
 

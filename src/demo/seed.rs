@@ -18,7 +18,7 @@ use crate::access::Permit;
 use crate::domain::server::Member;
 use crate::domain::{
     Actor, Author, BalancerId, Cluster, ClusterId, Deployment, Environment, EnvironmentId, Error, Event,
-    EventKind, HostKey, Project, ProjectId, Result, Server, ServerId, Target,
+    EventKind, Extras, HostKey, Project, ProjectId, Result, Server, ServerId, Target,
 };
 use crate::store::deployments::{NewDeployment, NewPart, PastDeployment, insert_past};
 use crate::store::releases::NewRelease;
@@ -158,6 +158,7 @@ async fn insert_projects(change: &Change, samples: &[Sample], rows: &mut Rows) -
             description: sample.project.description.clone(),
             git_url: url.to_string(),
             method: sample.project.method,
+            extras: Extras::default(),
             notify: Vec::new(),
         };
         let project = projects::insert(change, &project).await?;

@@ -1,4 +1,4 @@
-//! Ranges of IP addresses.
+//! Ranges of IP addresses, and hosts.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -48,5 +48,42 @@ impl FromStr for Network {
             None => longest,
         };
         Ok(Self { address, prefix })
+    }
+}
+
+/// A host that submodules and Git LFS may be fetched from although the repository is on another one:
+/// `name`, for each port, or `name:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherHost {
+    name: String,
+    port: Option<u16>,
+}
+
+impl OtherHost {
+    /// Reads a configured entry.
+    ///
+    /// # Errors
+    /// Words that say how one is written.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let wrong = || format!("must be a host or host:port, not “{text}”");
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+            _ => (text, None),
+        };
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+        if name.is_empty() || !name.chars().all(is_plain) {
+            return Err(wrong());
+        }
+        let port = port.map(str::parse).transpose().map_err(|_| wrong())?;
+        Ok(Self {
+            name: name.to_ascii_lowercase(),
+            port,
+        })
+    }
+
+    /// Whether it is this host, and this port of it.
+    pub fn is(&self, name: &str, port: u16) -> bool {
+        self.name.eq_ignore_ascii_case(name) && self.port.is_none_or(|own| own == port)
     }
 }

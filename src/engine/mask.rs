@@ -166,6 +166,8 @@ impl std::fmt::Debug for Mask {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -217,6 +219,58 @@ mod tests {
             ("ends in \u{1b}", "ends in \u{1b}"),
         ] {
             assert_eq!(mask.apply(line), shown, "{line:?}");
+        }
+    }
+
+    /// A line with pieces of a secret, and with what a terminal obeys or does not show in between.
+    fn line() -> impl Strategy<Value = String> {
+        let words = vec![
+            "hunter2-password",
+            "hunter2-",
+            "hunt",
+            "er2-pass",
+            "password",
+            "word",
+            "h",
+            "\u{1b}[31m",
+            "\u{1b}[",
+            "\u{1b}]0;",
+            "\u{1b}]8;;",
+            "\u{1b}\\",
+            "\u{1b}",
+            "\u{7}",
+            "\u{9b}1m",
+            "\u{9c}",
+            "\u{8}",
+            "\t",
+            "\0",
+            "\r",
+            "\u{200b}",
+            "\u{202e}",
+            "\u{ad}",
+            "\u{1b}(B",
+            "é",
+            " ",
+        ];
+        let piece = prop_oneof![
+            10 => prop::sample::select(words).prop_map(str::to_owned),
+            1 => "\\PC{0,4}",
+        ];
+        prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(crate::cases::cases(500))]
+
+        #[test]
+        fn no_reading_of_a_masked_line_has_a_secret(line in line()) {
+            let mask = Mask::new(["hunter2-password"]);
+            let masked = mask.apply(&line).into_owned();
+            for reading in [masked.clone(), visible(&masked, false).0, visible(&masked, true).0, printable(&masked).0] {
+                prop_assert!(!reading.contains("hunter2-password"), "{:?}", masked);
+            }
+            prop_assert!(masked.len() <= line.len() + MASK.len());
+            prop_assert_eq!(mask.apply(&masked), masked.as_str());
         }
     }
 }

@@ -29,9 +29,14 @@ pub(super) struct Budget {
 impl Budget {
     /// The whole budget of a reading; it ends when `unwanted` is cancelled.
     pub(super) fn new(unwanted: CancellationToken) -> Self {
+        Self::of(ENTRIES, TIME, unwanted)
+    }
+
+    /// So many entries within `time`; it ends when `unwanted` is cancelled.
+    pub(super) fn of(entries: u64, time: Duration, unwanted: CancellationToken) -> Self {
         Self {
-            entries: Cell::new(ENTRIES),
-            end: Instant::now() + TIME,
+            entries: Cell::new(entries),
+            end: Instant::now() + time,
             unwanted,
         }
     }

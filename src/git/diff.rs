@@ -4,11 +4,13 @@
 //! the rest. Content is compared as it is stored: no attribute, filter or external diff program of
 //! the repository is obeyed.
 
-use git2::{Delta, DiffDelta, DiffFile, DiffLineType, FileMode, Patch};
+use git2::{Delta, DiffDelta, DiffFile, DiffLineType, FileMode, Patch, Repository};
 
 use super::budget::Budget;
 use super::compare::compare;
 use super::error::Result;
+use super::lfs::Pointer;
+use super::lfs::pointer::POINTER_BYTES;
 use super::mirror::Mirror;
 use crate::domain::CommitId;
 
@@ -61,6 +63,8 @@ pub struct FileDiff {
     pub change: ChangedFile,
     /// Whether it is shown without lines because it is not text, or too large to compare.
     pub binary: bool,
+    /// The file's sizes, where it is kept in Git LFS: its lines would be those of a pointer.
+    pub lfs: Option<LfsSizes>,
     /// Lines added.
     pub additions: usize,
     /// Lines removed.
@@ -69,6 +73,13 @@ pub struct FileDiff {
     pub hunks: Vec<Hunk>,
     /// Whether lines were left out at the end, or long lines shortened.
     pub cut: bool,
+}
+
+/// The sizes of a file in Git LFS, in bytes; `None` where it is not there, or not in LFS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LfsSizes {
+    pub old: Option<u64>,
+    pub new: Option<u64>,
 }
 
 /// A file that differs. Paths that are not UTF-8 are shown lossily.
@@ -199,13 +210,18 @@ impl Mirror {
         let (from, to) = (from.cloned(), to.clone());
         self.read_within_budget(move |repository, budget| {
             let found = compare(repository, from.as_ref(), &to, options.context, budget)?;
-            show(&found, &options, budget)
+            show(repository, &found, &options, budget)
         })
         .await
     }
 }
 
-fn show(found: &git2::Diff<'_>, options: &DiffOptions, budget: &Budget) -> Result<Diff> {
+fn show(
+    repository: &Repository,
+    found: &git2::Diff<'_>,
+    options: &DiffOptions,
+    budget: &Budget,
+) -> Result<Diff> {
     let files_total = found.deltas().len();
     let mut diff = Diff {
         files: Vec::new(),
@@ -224,7 +240,8 @@ fn show(found: &git2::Diff<'_>, options: &DiffOptions, budget: &Budget) -> Resul
             diff.cut = true;
             break;
         }
-        let file = FileDiff::of(found, index, change, options.max_lines_per_file)?;
+        let lfs = LfsSizes::of(repository, &delta);
+        let file = FileDiff::of(found, index, (change, lfs), options.max_lines_per_file)?;
         diff.additions += file.additions;
         diff.deletions += file.deletions;
         diff.files.push(file);
@@ -276,16 +293,42 @@ fn mode_of(file: &DiffFile<'_>) -> u32 {
     }
 }
 
+impl LfsSizes {
+    fn of(repository: &Repository, delta: &DiffDelta<'_>) -> Option<Self> {
+        // What cannot be read is none; whoever compares the files says so.
+        let size = |file: DiffFile<'_>| {
+            let is_plain = matches!(file.mode(), FileMode::Blob | FileMode::BlobExecutable);
+            let (size, _) = repository.odb().ok()?.read_header(file.id()).ok()?;
+            if !is_plain || size > POINTER_BYTES {
+                return None;
+            }
+            let blob = repository.find_blob(file.id()).ok()?;
+            Some(Pointer::of(blob.content())?.size)
+        };
+        let (old, new) = (size(delta.old_file()), size(delta.new_file()));
+        (old.is_some() || new.is_some()).then_some(Self { old, new })
+    }
+}
+
 impl FileDiff {
-    fn of(diff: &git2::Diff<'_>, index: usize, change: ChangedFile, max_lines: usize) -> Result<Self> {
+    fn of(
+        diff: &git2::Diff<'_>,
+        index: usize,
+        (change, lfs): (ChangedFile, Option<LfsSizes>),
+        max_lines: usize,
+    ) -> Result<Self> {
         let mut file = Self {
             change,
             binary: false,
+            lfs,
             additions: 0,
             deletions: 0,
             hunks: Vec::new(),
             cut: false,
         };
+        if lfs.is_some() {
+            return Ok(file);
+        }
         let patch = Patch::from_diff(diff, index)?;
         file.binary = diff
             .get_delta(index)

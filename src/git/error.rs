@@ -92,11 +92,45 @@ pub enum Error {
     /// Input that makes no sense.
     #[error("{0}")]
     Invalid(String),
-    /// A submodule stands in the tree.
+    /// A submodule stands in the tree of a project that fetches none.
     #[error(
-        "“{0}” is a submodule, and submodules are not deployed. Put its files into the repository, or fetch them in predeploy.sh of a repository without it."
+        "“{0}” is a submodule, and this project does not fetch submodules. Have it do so in its settings, or put the files into the repository."
     )]
     Submodule(String),
+    /// Something went wrong with a submodule.
+    #[error("The submodule “{path}”: {cause}")]
+    InSubmodule {
+        /// Where its files belong.
+        path: String,
+        /// What went wrong.
+        #[source]
+        cause: Box<Error>,
+    },
+    /// A commit needs something from elsewhere that is not fetched: its address or its size is not
+    /// allowed.
+    #[error("{what} {why}.")]
+    Refused {
+        /// The thing, as the beginning of a sentence.
+        what: String,
+        /// What is wrong with it, without a full stop.
+        why: String,
+    },
+    /// Git LFS did not give a file.
+    #[error("{what} cannot be fetched from Git LFS: {why}.")]
+    Lfs {
+        /// The file, or all of them.
+        what: String,
+        /// Why, without a full stop.
+        why: String,
+    },
+    /// A file of the repository in the form of Git's configuration is broken.
+    #[error("{file} of the commit cannot be read: line {line} is not in the form of Git's configuration.")]
+    BadSettings {
+        /// Its name.
+        file: &'static str,
+        /// Counted from 1.
+        line: usize,
+    },
     /// A tree entry that no ordinary repository has.
     #[error("The commit cannot be read: “{path}” {why}.")]
     BadEntry {
@@ -148,6 +182,36 @@ pub enum Error {
     Internal(#[source] tokio::task::JoinError),
 }
 
+impl Error {
+    /// The file at `path` cannot be fetched from Git LFS.
+    pub(super) fn lfs_file(path: &str, why: impl Into<String>) -> Self {
+        Self::Lfs {
+            what: format!("“{path}”"),
+            why: why.into(),
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoBranch(_) | Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Ambiguous(_) | Self::Invalid(_) => ErrorKind::Invalid,
+            Self::Cancelled | Self::NotFetched | Self::Empty | Self::Vanished(_) => ErrorKind::Conflict,
+            Self::Submodule(_) | Self::BadEntry { .. } | Self::TooLarge { .. } => ErrorKind::Conflict,
+            Self::Refused { .. } | Self::BadSettings { .. } => ErrorKind::Conflict,
+            Self::TooMuchToCompare | Self::TooManyRefs { .. } => ErrorKind::Conflict,
+            Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {
+                ErrorKind::Unavailable
+            }
+            Self::Unsupported { .. } => ErrorKind::Conflict,
+            Self::NoRepository { .. } | Self::LocalAddress { .. } => ErrorKind::Unavailable,
+            Self::Timeout { .. } | Self::Disk { .. } | Self::Lfs { .. } => ErrorKind::Unavailable,
+            Self::Https(_) | Self::Mirror(_) | Self::Fetch(_) => ErrorKind::Unavailable,
+            Self::InSubmodule { cause, .. } => cause.kind(),
+            Self::Internal(_) => ErrorKind::Internal,
+        }
+    }
+}
+
 impl From<git2::Error> for Error {
     fn from(error: git2::Error) -> Self {
         Self::Mirror(error)
@@ -156,23 +220,7 @@ impl From<git2::Error> for Error {
 
 impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
-        use Error as E;
-        let kind = match &error {
-            E::NoBranch(_) | E::NotFound(_) => ErrorKind::NotFound,
-            E::Ambiguous(_) | E::Invalid(_) => ErrorKind::Invalid,
-            E::Cancelled | E::NotFetched | E::Empty | E::Vanished(_) => ErrorKind::Conflict,
-            E::Submodule(_) | E::BadEntry { .. } | E::TooLarge { .. } => ErrorKind::Conflict,
-            E::TooMuchToCompare | E::TooManyRefs { .. } => ErrorKind::Conflict,
-            E::Unreachable { .. } | E::HostKey(_) | E::AuthRefused { .. } | E::Remote(_) => {
-                ErrorKind::Unavailable
-            }
-            E::Unsupported { .. } => ErrorKind::Conflict,
-            E::NoRepository { .. } | E::LocalAddress { .. } | E::Timeout { .. } | E::Disk { .. } => {
-                ErrorKind::Unavailable
-            }
-            E::Https(_) | E::Mirror(_) | E::Fetch(_) => ErrorKind::Unavailable,
-            E::Internal(_) => ErrorKind::Internal,
-        };
+        let kind = error.kind();
         Self::new(kind, error.to_string()).because(error)
     }
 }

@@ -3,8 +3,10 @@
 //!
 //! A tree may be hostile: an entry named `..`, two entries of one name of which the first is a
 //! symlink to `/etc`. So every name is looked at, every directory and file must be made by us
-//! (making one that exists is an error, and never follows a symlink), and submodules are refused.
+//! (making one that exists is an error, and never follows a symlink). Files in Git LFS come from the
+//! cache, and submodules from their own mirrors; see [`super::contents`].
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -21,12 +23,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::find_tree;
 use super::error::{Error, Result};
+use super::lfs::{Cache, Pointer};
 use super::mirror::{Mirror, find_commit};
 use super::pack;
 use crate::domain::CommitId;
 
 /// More entries than any honest tree has; a few kilobytes of Git objects can describe billions.
-const ENTRY_LIMIT: u64 = 5_000_000;
+pub(super) const ENTRY_LIMIT: u64 = 5_000_000;
 /// From this size on, in bytes, a file is streamed from the pack where that can be done.
 const STREAM_FROM: usize = 4 * 1024 * 1024;
 
@@ -41,6 +44,20 @@ pub struct Exported {
     pub files: u64,
     /// Bytes in them.
     pub bytes: u64,
+    /// Files, symlinks, directories and submodules.
+    pub entries: u64,
+}
+
+/// One repository's share of the tree.
+pub(super) struct ExportPart {
+    pub(super) mirror: Mirror,
+    pub(super) commit: CommitId,
+    /// Where its files belong; empty for the repository itself.
+    pub(super) at: PathBuf,
+    /// Files that are in the cache of Git LFS.
+    pub(super) lfs: BTreeMap<PathBuf, Pointer>,
+    /// Whether submodules stand for themselves in it; otherwise there must be none.
+    pub(super) has_submodules: bool,
 }
 
 impl Mirror {
@@ -57,35 +74,71 @@ impl Mirror {
         into: &Path,
         cancel: &CancellationToken,
     ) -> Result<Exported> {
-        let (commit, into) = (commit.clone(), into.to_owned());
-        let stop = cancel.child_token();
-        let _stop_when_dropped = stop.clone().drop_guard();
-        self.read(move |repository, inner| {
-            let commit = find_commit(repository, &commit)?;
-            let seconds = commit.time().seconds().max(0);
-            let tree = commit.tree_id();
-            make_directory(&into, &into)?;
-            let fresh = Fresh {
-                path: into,
-                complete: false,
-            };
-            let export = Export {
-                repository,
-                odb: repository.odb()?,
-                whole_limit: inner.options.whole_file_limit,
-                root: &fresh.path,
-                time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs()),
-                spec: TimeSpec::from_duration(Duration::from_secs(seconds.unsigned_abs())),
-                stop: &stop,
-                entries: 0,
-                done: Exported::default(),
-            };
-            let done = export.run(tree)?;
-            fresh.keep();
-            Ok(done)
-        })
-        .await
+        let part = ExportPart {
+            mirror: self.clone(),
+            commit: commit.clone(),
+            at: PathBuf::new(),
+            lfs: BTreeMap::new(),
+            has_submodules: false,
+        };
+        all(vec![part], into, cancel).await
     }
+}
+
+/// Writes the trees of `parts` into `into`, each where it belongs; what a part lies in comes before it.
+///
+/// # Errors
+/// As [`Mirror::export`].
+pub(super) async fn all(parts: Vec<ExportPart>, into: &Path, cancel: &CancellationToken) -> Result<Exported> {
+    let into = into.to_owned();
+    let stop = cancel.child_token();
+    let _stop_when_dropped = stop.clone().drop_guard();
+    let work = move || {
+        let (mut fresh, mut done) = (None, Exported::default());
+        for part in parts {
+            let root = into.join(&part.at);
+            // Making something in a directory changes its time.
+            let above = part.at.parent().map(|above| into.join(above));
+            let time_above = above.as_deref().map(modified).transpose()?;
+            let repository = part.mirror.inner.open()?;
+            make_directory(&root, &into)?;
+            fresh.get_or_insert_with(|| Fresh {
+                path: into.clone(),
+                complete: false,
+            });
+            done = export_part(&repository, &part, &root, done, &stop)?;
+            if let (Some(above), Some(time)) = (above, time_above) {
+                set_time(&above, time).map_err(|error| disk(&above, &into, error))?;
+            }
+        }
+        if let Some(fresh) = fresh {
+            fresh.keep();
+        }
+        Ok(done)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(Error::Internal)?
+}
+
+fn export_part(
+    repository: &Repository,
+    part: &ExportPart,
+    root: &Path,
+    done: Exported,
+    stop: &CancellationToken,
+) -> Result<Exported> {
+    let commit = find_commit(repository, &part.commit)?;
+    let seconds = commit.time().seconds().max(0);
+    let export = Export {
+        repository,
+        odb: repository.odb()?,
+        part,
+        cache: Cache::of(&part.mirror.inner.path),
+        root,
+        time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs()),
+        stop,
+        done,
+    };
+    export.run(commit.tree_id())
 }
 
 /// A directory that is removed again unless the export was completed.
@@ -113,13 +166,12 @@ impl Drop for Fresh {
 struct Export<'a> {
     repository: &'a Repository,
     odb: Odb<'a>,
-    /// Bytes of a file that has to be read as a whole.
-    whole_limit: u64,
+    part: &'a ExportPart,
+    cache: Cache,
     root: &'a Path,
     time: SystemTime,
-    spec: TimeSpec,
     stop: &'a CancellationToken,
-    entries: u64,
+    /// With what the parts before had.
     done: Exported,
 }
 
@@ -140,6 +192,8 @@ impl Export<'_> {
                     }
                     (Some(ObjectType::Blob), 0o120_000) => self.symlink(entry.id(), &path)?,
                     (Some(ObjectType::Blob), mode) => self.file(entry.id(), &path, mode)?,
+                    // Its own part makes it.
+                    _ if self.part.has_submodules => {}
                     _ => return Err(Error::Submodule(self.shown(&path))),
                 }
             }
@@ -164,8 +218,8 @@ impl Export<'_> {
                 why,
             })
         };
-        self.entries += 1;
-        if self.entries > ENTRY_LIMIT {
+        self.done.entries += 1;
+        if self.done.entries > ENTRY_LIMIT {
             return bad("comes after more entries than any tree we deploy may have");
         }
         if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') {
@@ -179,7 +233,7 @@ impl Export<'_> {
 
     fn symlink(&mut self, blob: Oid, path: &Path) -> Result<()> {
         let (size, _) = self.odb.read_header(blob)?;
-        within(self.whole_limit, size, || self.shown(path))?;
+        within(self.whole_limit(), size, || self.shown(path))?;
         let blob = self.repository.find_blob(blob)?;
         let target = OsStr::from_bytes(blob.content());
         symlink(target, path).map_err(|error| self.disk(path, error))?;
@@ -208,13 +262,26 @@ impl Export<'_> {
         Ok(())
     }
 
+    /// Bytes of a file that has to be read as a whole.
+    fn whole_limit(&self) -> u64 {
+        self.part.mirror.inner.options.whole_file_limit
+    }
+
     fn fill(&self, file: &mut File, blob: Oid, path: &Path) -> Result<u64> {
+        let mut writer = Watched {
+            file,
+            stop: self.stop,
+        };
+        let inside = path.strip_prefix(self.root).unwrap_or(path);
+        if let Some(pointer) = self.part.lfs.get(inside) {
+            return match self.cache.write(pointer, &mut writer) {
+                Ok(()) => Ok(pointer.size),
+                Err(_) if self.stop.is_cancelled() => Err(Error::Cancelled),
+                Err(error) => Err(self.disk(path, error)),
+            };
+        }
         let (size, _) = self.odb.read_header(blob)?;
         if size >= STREAM_FROM {
-            let mut writer = Watched {
-                file,
-                stop: self.stop,
-            };
             match pack::stream_blob(self.repository.path(), blob, &mut writer) {
                 Ok(true) => return Ok(size as u64),
                 Ok(false) => {}
@@ -222,22 +289,16 @@ impl Export<'_> {
                 Err(error) => return Err(self.disk(path, error)),
             }
         }
-        within(self.whole_limit, size, || self.shown(path))?;
+        within(self.whole_limit(), size, || self.shown(path))?;
         let blob = self.odb.read(blob)?;
-        file.write_all(blob.data())
+        writer
+            .write_all(blob.data())
             .map_err(|error| self.disk(path, error))?;
         Ok(size as u64)
     }
 
     fn set_time(&self, path: &Path) -> Result<()> {
-        let set = utimensat(
-            AT_FDCWD,
-            path,
-            &self.spec,
-            &self.spec,
-            UtimensatFlags::NoFollowSymlink,
-        );
-        set.map_err(|errno| self.disk(path, errno.into()))
+        set_time(path, self.time).map_err(|error| self.disk(path, error))
     }
 
     fn count(&mut self, bytes: u64) {
@@ -284,6 +345,18 @@ pub(super) fn within(limit: u64, size: usize, path: impl FnOnce() -> String) -> 
         return Err(Error::TooLarge { path, bytes, limit });
     }
     Ok(())
+}
+
+/// Sets both times of a path, and follows no link.
+fn set_time(path: &Path, time: SystemTime) -> io::Result<()> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let spec = TimeSpec::from_duration(since);
+    utimensat(AT_FDCWD, path, &spec, &spec, UtimensatFlags::NoFollowSymlink).map_err(Into::into)
+}
+
+fn modified(path: &Path) -> Result<SystemTime> {
+    let found = fs::symlink_metadata(path).and_then(|found| found.modified());
+    found.map_err(|error| disk(path, path, error))
 }
 
 fn make_directory(path: &Path, root: &Path) -> Result<()> {

@@ -42,6 +42,20 @@ pub struct RefUpdate {
 }
 
 impl Mirror {
+    /// Waits for the fetch that is under way, and fetches if there was none or it failed; does nothing
+    /// when a fetch has ever succeeded.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_once(&self, cancel: &CancellationToken) -> Result<()> {
+        let limit = self.inner.options.fetch_timeout;
+        within(async { Ok(drop(self.inner.writing.lock().await)) }, limit, cancel).await?;
+        if self.is_fetched() {
+            return Ok(());
+        }
+        self.fetch(cancel).await.map(drop)
+    }
+
     /// Brings the mirror up to date, making it first if need be. One fetch runs at a time per
     /// mirror, a second caller waits for it; reads go on meanwhile. Dropping the future stops the
     /// fetch too.

@@ -1,9 +1,8 @@
 //! One file of a commit, without exporting the others.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{Oid, Repository, Tree};
 
 use super::budget::find_tree;
 use super::error::Result;
@@ -29,10 +28,6 @@ const DIRECTORY: i32 = 0o040_000;
 const LINK: i32 = 0o120_000;
 /// As many links on the way to one file as Linux follows.
 const MOST_LINKS: usize = 40;
-/// How much of `.gitmodules` is believed: its size in bytes, and how many paths are looked up. The
-/// export finds the others.
-const SUBMODULES_BYTES: usize = 256 * 1024;
-const SUBMODULES: usize = 1000;
 /// The longest path that Linux takes, and so the longest target of a link.
 const LONGEST_LINK: usize = 4096;
 
@@ -62,35 +57,6 @@ impl Mirror {
 }
 
 impl Mirror {
-    /// The path of a submodule that `commit` has and `.gitmodules` names; `None` when there is none.
-    ///
-    /// # Errors
-    /// [`super::Error::Vanished`]; a mirror that cannot be read.
-    pub async fn submodule(&self, commit: &CommitId) -> Result<Option<String>> {
-        let commit = commit.clone();
-        self.read(move |repository, _| {
-            let tree = find_tree(repository, find_commit(repository, &commit)?.tree_id())?;
-            let Some((id, _)) = find(repository, tree.clone(), ".gitmodules")? else {
-                return Ok(None);
-            };
-            if repository.odb()?.read_header(id)?.0 > SUBMODULES_BYTES {
-                return Ok(None);
-            }
-            let blob = repository.find_blob(id)?;
-            let text = String::from_utf8_lossy(blob.content());
-            let paths = text.lines().filter_map(|line| {
-                let (key, path) = line.split_once('=')?;
-                (key.trim() == "path").then(|| path.trim().trim_matches('"'))
-            });
-            let is_submodule = |path: &&str| {
-                let entry = tree.get_path(Path::new(path));
-                entry.is_ok_and(|entry| entry.kind() == Some(ObjectType::Commit))
-            };
-            Ok(paths.take(SUBMODULES).find(is_submodule).map(str::to_owned))
-        })
-        .await
-    }
-
     /// The names at the top of a commit's tree; those that are not UTF-8 lossily.
     ///
     /// # Errors

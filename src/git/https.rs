@@ -33,7 +33,7 @@ use url::Url;
 use super::error::{Error, Result};
 use super::refs::{self, REFS, REFS_BYTES};
 use super::{CONNECT_TIMEOUT, GitOptions};
-use crate::http::{self, Tls};
+use crate::http::{self, Guard, Tls};
 
 /// How often a host may send us elsewhere, or ask for a login, before the repository is found.
 const TURNS: usize = 5;
@@ -61,13 +61,14 @@ pub(super) struct Remote {
 struct Target {
     /// The repository's address, without a slash at its end.
     base: Url,
-    login: Option<Login>,
+    login: Option<GitLogin>,
     /// Whether the host has asked for the login.
     wants_login: bool,
 }
 
+/// A user's name and token.
 #[derive(Clone)]
-struct Login {
+pub(super) struct GitLogin {
     user: String,
     token: String,
 }
@@ -191,7 +192,7 @@ impl Remote {
         let request = request
             .body(body)
             .map_err(|error| Error::Invalid(error.to_string()))?;
-        let answer = host.stream(request, CONNECT_TIMEOUT).await?;
+        let answer = host.stream(request, &Guard::open(), CONNECT_TIMEOUT).await?;
         Ok(Answered { answer, to })
     }
 
@@ -299,8 +300,8 @@ impl Target {
     }
 }
 
-impl Login {
-    fn header(&self) -> Result<HeaderValue> {
+impl GitLogin {
+    pub(super) fn header(&self) -> Result<HeaderValue> {
         let pair = STANDARD.encode(format!("{}:{}", self.user, self.token));
         let mut value = HeaderValue::from_str(&format!("Basic {pair}"))
             .map_err(|error| Error::Invalid(error.to_string()))?;
@@ -316,7 +317,7 @@ fn closed(status: StatusCode) -> Response<BoxBody<Bytes, io::Error>> {
 }
 
 /// The login for `host` and `port` in a file as `git credential-store` keeps it.
-fn stored_login(file: &Path, host: &str, port: u16) -> Option<Login> {
+pub(super) fn stored_login(file: &Path, host: &str, port: u16) -> Option<GitLogin> {
     let text = std::fs::read_to_string(file).ok()?;
     let is_of = |url: &Url| {
         let name = url.host_str().unwrap_or_default();
@@ -333,7 +334,7 @@ fn stored_login(file: &Path, host: &str, port: u16) -> Option<Login> {
             .decode_utf8_lossy()
             .into_owned()
     };
-    Some(Login {
+    Some(GitLogin {
         user: decoded(url.username()),
         token: decoded(url.password()?),
     })

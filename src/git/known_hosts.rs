@@ -257,9 +257,9 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
 
     use super::*;
+    use crate::cases::cases;
 
     #[test]
     fn a_line_means_the_hosts_that_openssh_takes_it_for() {
@@ -296,18 +296,8 @@ mod tests {
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA",
     ];
 
-    fn config() -> ProptestConfig {
-        match std::env::var_os("DEPLOYER_TESTS_LONG") {
-            Some(_) => ProptestConfig::with_cases(20_000),
-            None => ProptestConfig {
-                rng_seed: RngSeed::Fixed(20_261_128),
-                ..ProptestConfig::with_cases(300)
-            },
-        }
-    }
-
     proptest! {
-        #![proptest_config(config())]
+        #![proptest_config(cases(300))]
 
         #[test]
         fn no_line_makes_a_stranger_known_or_a_revoked_key_good(

@@ -133,7 +133,7 @@ impl RemoteLink {
     }
 }
 
-async fn reach(host: &str, port: u16) -> Result<TcpStream> {
+pub(super) async fn reach(host: &str, port: u16) -> Result<TcpStream> {
     let failed = |why: String| Error::Unreachable {
         host: format!("{host}:{port}"),
         why,

@@ -216,7 +216,7 @@ impl Mirror {
 }
 
 impl Inner {
-    fn open(&self) -> Result<Repository> {
+    pub(super) fn open(&self) -> Result<Repository> {
         match Repository::open_bare(&self.path) {
             Ok(repository) => Ok(repository),
             Err(error) if error.code() == ErrorCode::NotFound => Err(Error::NotFetched),

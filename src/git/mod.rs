@@ -5,8 +5,8 @@
 //! work, on threads meant for blocking.
 //!
 //! Branch names, hashes and paths are data here: no `git` program is started, so there is nothing
-//! that could take `--output=x` for an option, and no hook, filter or attribute of a repository is
-//! obeyed.
+//! that could take `--output=x` for an option, and no hook or filter of a repository is run. Files in
+//! Git LFS and submodules are fetched by ourselves, within bounds that a repository cannot move.
 //!
 //! libgit2's own connections cannot be given a time limit from safe code and its SSH has ideas of
 //! its own about host keys. So connections are ours (`link`): over SSH made with russh, with the
@@ -14,25 +14,34 @@
 //! fetch closes the connection under libgit2, which then ends at once.
 //!
 //! Reading order: `url`, `mirror`, `fetch` with `link`, `refs`, `ssh`, `known_hosts` and `https`; then `commits`,
-//! `history`, `budget`, `compare`, `diff`, `export`, `sweep`.
+//! `history`, `budget`, `compare`, `diff`; `attributes`, `settings`, `elsewhere`, `survey`, `lfs`,
+//! `contents`; `export`, `sweep`.
 
+mod attributes;
 mod budget;
 mod commits;
 mod compare;
+mod contents;
 mod diff;
+mod elsewhere;
 mod error;
 mod export;
 mod fetch;
 mod file;
 mod history;
+#[cfg(test)]
+mod hostile;
 mod https;
 mod known_hosts;
+mod lfs;
 mod link;
 mod mirror;
 mod orders;
 mod pack;
 mod refs;
+mod settings;
 mod ssh;
+mod survey;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -41,15 +50,19 @@ mod url;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::OtherHost;
+
 pub use commits::{BranchTip, CommitInfo};
+pub use contents::{Contents, Prospects};
 pub use diff::{
-    ChangedFile, ChangedFiles, Diff, DiffLine, DiffOptions, FileDiff, FileStatus, Hunk, LineOrigin,
+    ChangedFile, ChangedFiles, Diff, DiffLine, DiffOptions, FileDiff, FileStatus, Hunk, LfsSizes, LineOrigin,
 };
 pub use error::{Error, Result};
 pub use export::Exported;
 pub use fetch::{FetchReport, RefUpdate, probe};
 pub use file::CommitFile;
 pub use history::{CommitPage, CommitQuery, Commits, Cursor, SearchPage};
+pub use lfs::{LfsReport, Pointer};
 pub use mirror::{Freshness, Mirror, Mirrors};
 pub use sweep::KeptMirror;
 pub use url::{RemoteUrl, check_url};
@@ -64,6 +77,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How large a file may be that has to be held in memory whole, in bytes: libgit2 needs about twice
 /// as much, and Git itself stores from half of it on everything so that it can be streamed.
 pub const WHOLE_FILE_LIMIT: u64 = 1024 * 1024 * 1024;
+
+/// How large one file in Git LFS may be, in bytes, unless configured.
+pub const LFS_OBJECT_LIMIT: u64 = 4 << 30;
+/// How much the files of a project in Git LFS may take on this host, in bytes, unless configured.
+pub const LFS_PROJECT_LIMIT: u64 = 32 << 30;
 
 /// How remotes are reached.
 #[derive(Debug, Clone)]
@@ -85,6 +103,12 @@ pub struct GitOptions {
     pub https_certificates: Option<PathBuf>,
     /// How large a file of a commit may be, in bytes, if it has to be held in memory whole.
     pub whole_file_limit: u64,
+    /// Hosts beside a repository's own that its submodules and files in Git LFS may be fetched from.
+    pub other_hosts: Vec<OtherHost>,
+    /// How large one file in Git LFS may be, in bytes.
+    pub lfs_object_limit: u64,
+    /// How many bytes a project's files in Git LFS may have, together and on this host.
+    pub lfs_project_limit: u64,
 }
 
 impl Default for GitOptions {
@@ -98,6 +122,9 @@ impl Default for GitOptions {
             https_credentials: None,
             https_certificates: None,
             whole_file_limit: WHOLE_FILE_LIMIT,
+            other_hosts: Vec::new(),
+            lfs_object_limit: LFS_OBJECT_LIMIT,
+            lfs_project_limit: LFS_PROJECT_LIMIT,
         }
     }
 }

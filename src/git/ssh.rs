@@ -11,8 +11,9 @@ use russh::client::{self, AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
-use russh::{Channel, Disconnect, Preferred};
+use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::GitOptions;
 use super::error::{Error, Result};
@@ -24,6 +25,10 @@ use crate::handshake::{KEY_EXCHANGES, no_common_algorithm};
 const KEY_TRIES: usize = 5;
 /// How often a silent connection is asked whether it still lives.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How long `git-lfs-authenticate` may take.
+const AUTHENTICATE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of its answer that are read: an address and a token.
+const AUTHENTICATE_BYTES: usize = 64 * 1024;
 
 /// A connection that let us in.
 pub(super) struct HostConnection {
@@ -109,6 +114,51 @@ impl HostConnection {
         Ok(channel)
     }
 
+    /// What the host says of Git LFS for the repository at `path`: an address and headers, as JSON.
+    pub(super) async fn lfs_authenticate(&self, path: &str) -> Result<Vec<u8>> {
+        let command = format!("git-lfs-authenticate {} download", quoted(path));
+        let asking = async {
+            let mut channel = self.handle.channel_open_session().await?;
+            channel.exec(true, command).await?;
+            let (mut said, mut complaint, mut status) = (Vec::new(), Vec::new(), None);
+            while let Some(message) = channel.wait().await {
+                let (into, data) = match &message {
+                    ChannelMsg::Data { data } => (&mut said, data),
+                    ChannelMsg::ExtendedData { data, .. } => (&mut complaint, data),
+                    ChannelMsg::ExitStatus { exit_status } => {
+                        status = Some(*exit_status);
+                        continue;
+                    }
+                    ChannelMsg::Close => break,
+                    _ => continue,
+                };
+                let room = AUTHENTICATE_BYTES.saturating_sub(into.len()).min(data.len());
+                into.extend_from_slice(&data[..room]);
+            }
+            Ok::<_, russh::Error>((said, complaint, status))
+        };
+        let answered = timeout(AUTHENTICATE_TIMEOUT, asking).await;
+        let failed = |why: String| Error::Lfs {
+            what: "The files".into(),
+            why: format!("git-lfs-authenticate on the repository's host {why}"),
+        };
+        match answered {
+            Ok(Ok((said, _, Some(0)))) => Ok(said),
+            Ok(Ok((_, complaint, _))) => {
+                let complaint = String::from_utf8_lossy(&complaint);
+                let complaint = complaint.trim().lines().next().unwrap_or_default().escape_debug();
+                Err(failed(format!(
+                    "failed, saying “{complaint}”. If its files are elsewhere, name the address as lfs.url in .lfsconfig"
+                )))
+            }
+            Ok(Err(error)) => Err(failed(format!("could not be run ({error})"))),
+            Err(_) => Err(failed(format!(
+                "did not answer within {} s",
+                AUTHENTICATE_TIMEOUT.as_secs()
+            ))),
+        }
+    }
+
     /// Says goodbye; the other side need not answer.
     pub(super) async fn close(&self) {
         // A connection that is gone already needs no goodbye.
@@ -118,7 +168,11 @@ impl HostConnection {
 
 /// What the other side's shell is asked to run: `path` is one quoted word whatever is in it.
 pub(super) fn upload_pack_command(path: &str) -> String {
-    format!("git-upload-pack '{}'", path.replace('\'', r"'\''"))
+    format!("git-upload-pack {}", quoted(path))
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Offers each key file, then each key of the agent, until one is taken.

@@ -1,6 +1,8 @@
 //! Removing mirrors that nobody needs any more: of deleted projects, and of addresses that projects
 //! have left.
 //!
+//! Of the mirrors that stay, files of Git LFS go that no deployment has needed since.
+//!
 //! Only what is known to be ours goes: a directory that is named as we name mirrors and has our mark
 //! in it. It is renamed first, so that half of it is never taken for a mirror.
 
@@ -8,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::lfs::Cache;
 use super::mirror::{FETCHED_MARK, Mirrors, URL_HASH_BYTES};
 use super::url::RemoteUrl;
 use crate::domain::{Instant, ProjectId};
@@ -58,7 +61,11 @@ impl Mirrors {
             let Some(project) = project_of(name) else { continue };
             let path = entry.path();
             let goes = is_gone || is_unused(&path, unused_since) && !is_kept(project, name);
-            if goes && self.remove(&path, is_gone) {
+            if !goes {
+                if let Err(error) = Cache::of(&path).sweep(unused_since.into()) {
+                    tracing::warn!(path = %path.display(), %error, "old files of Git LFS could not be removed");
+                }
+            } else if self.remove(&path, is_gone) {
                 removed.push(path);
             }
         }

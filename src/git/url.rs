@@ -13,8 +13,8 @@ use super::error::Error;
 
 /// The longest address in bytes; what a column of the store and a line of a page can hold.
 const URL_LIMIT: usize = 1024;
-const SSH_PORT: u16 = 22;
-const HTTPS_PORT: u16 = 443;
+pub(super) const SSH_PORT: u16 = 22;
+pub(super) const HTTPS_PORT: u16 = 443;
 
 /// The address of a repository that we are willing to fetch from.
 #[derive(Debug, Clone, PartialEq, Eq)]

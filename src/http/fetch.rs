@@ -71,8 +71,8 @@ impl Host {
         within(whole, &to, deadline, limits.total, cancel).await
     }
 
-    /// Connects within `limit` and sends `request`, for bodies that are passed on piece by piece. The
-    /// connection lives as long as the body of the answer. `limit` is for connecting alone, so the
+    /// Connects within `limit`, where `guard` allows, and sends `request`, for bodies that are passed on
+    /// piece by piece. The connection lives as long as the body of the answer. `limit` is for connecting alone, so the
     /// reader of the body sets its own.
     ///
     /// # Errors
@@ -80,6 +80,7 @@ impl Host {
     pub async fn stream<B>(
         &self,
         request: hyper::Request<B>,
+        guard: &Guard,
         limit: Duration,
     ) -> Result<hyper::Response<BoxBody<Bytes, Error>>, Error>
     where
@@ -87,10 +88,7 @@ impl Host {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let to = self.to_string();
-        let direct = Way {
-            guard: &Guard::open(),
-            proxy: None,
-        };
+        let direct = Way { guard, proxy: None };
         let never = CancellationToken::new();
         let stream = self.connect(&direct, &self.name, limit, &never).await?;
         let broken = |cause| Error::broken(&to, cause);

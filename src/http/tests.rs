@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 mod client;
 
-use super::{Error, Host, Limits, Longer, Method, Request, Response, Tls, name_of};
+use super::{Error, Guard, Host, Limits, Longer, Method, Request, Response, Tls, name_of};
 
 /// Responses one connection with `answer` and returns what it was asked.
 async fn listener(answer: &'static [u8]) -> (Host, JoinHandle<String>) {
@@ -272,7 +273,7 @@ async fn a_streamed_body_comes_piece_by_piece_and_breaks_with_its_connection() {
         .body(Empty::<bytes::Bytes>::new())
         .expect("a request");
     let answer = host
-        .stream(request, Duration::from_secs(5))
+        .stream(request, &Guard::open(), Duration::from_secs(5))
         .await
         .expect("an answer");
     let mut body = answer.into_body();
@@ -286,4 +287,70 @@ async fn a_streamed_body_comes_piece_by_piece_and_breaks_with_its_connection() {
     assert_eq!(first, "half");
     let broken = body.frame().await.expect("an end").expect_err("broken off");
     assert!(matches!(broken, Error::Closed { .. }), "{broken}");
+}
+
+/// Bytes that look like an answer, whole and in pieces.
+fn answers() -> impl Strategy<Value = Vec<u8>> {
+    let words: Vec<&[u8]> = vec![
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.0 200\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 999 \xff\r\n",
+        b"HTTP/2 200\r\n",
+        b"Content-Length: 5\r\n",
+        b"Content-Length: 99999999999999999999\r\n",
+        b"Content-Length: -1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Location: https://x/\r\n",
+        b"X: \0\r\n",
+        b"\r\n",
+        b"\n",
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"ffffffffffffffff\r\n",
+        b"hello",
+        b"SSH-2.0-x\r\n",
+    ];
+    let piece = prop_oneof![
+        8 => prop::sample::select(words).prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 0..2000),
+    ];
+    prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(crate::cases::cases(300))]
+
+    #[test]
+    fn any_answer_is_read_within_its_limits_or_refused_with_a_sentence(
+        answer in answers(),
+        room in 0usize..3000,
+        cut in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let outcome = runtime.block_on(async {
+            let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+            let limits = Limits {
+                body: room,
+                longer: if cut { Longer::Cut } else { Longer::Refuse },
+                ..Limits::default()
+            };
+            let saying = async {
+                let _ = theirs.read(&mut [0; 4096]).await;
+                let _ = theirs.write_all(&answer).await;
+                drop(theirs);
+            };
+            let (request, never) = (Request::get("/"), CancellationToken::new());
+            let asking = super::send(ours, &request, "web1:80", &limits, &never);
+            tokio::join!(asking, saying).0
+        });
+        match outcome {
+            Ok(answer) => prop_assert!(answer.body.len() <= room),
+            Err(error) => {
+                let told = error.to_string();
+                prop_assert!(told.starts_with("web1:80") && told.ends_with('.'), "{}", told);
+                prop_assert!(!matches!(error, Error::TimedOut { .. }), "{}", told);
+            }
+        }
+    }
 }

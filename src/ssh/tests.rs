@@ -71,7 +71,7 @@ fn os(bytes: &[u8]) -> OsString {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(crate::cases::cases(96))]
 
     #[test]
     fn arguments_and_environment_reach_a_program_byte_for_byte(args in vec(word(), 0..5), value in word()) {

@@ -7,7 +7,7 @@ use super::columns::{checked, from_json, key, to_json, word};
 use super::entities::projects::{ActiveModel, Column, Entity, Model};
 use super::error::unless_taken;
 use super::{Change, Reader};
-use crate::domain::{Error, Project, ProjectId, Result, SyncMethod};
+use crate::domain::{Error, Extras, Project, ProjectId, Result, SyncMethod};
 
 /// All of them, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Project>> {
@@ -73,11 +73,19 @@ fn to_row(project: &Project) -> Result<ActiveModel> {
         git_url: Set(project.git_url.clone()),
         method: Set(project.method.as_str().into()),
         notify: Set(to_json(&project.notify)?),
+        fetch_lfs: Set(Some(project.extras.lfs)),
+        fetch_submodules: Set(Some(project.extras.submodules)),
     })
 }
 
 fn from_row(row: Model) -> Result<Project> {
+    // A version that knew of neither has written none.
+    let usual = Extras::default();
     Ok(Project {
+        extras: Extras {
+            lfs: row.fetch_lfs.unwrap_or(usual.lfs),
+            submodules: row.fetch_submodules.unwrap_or(usual.submodules),
+        },
         id: ProjectId(row.id),
         name: checked("a project's name", &row.name)?,
         description: row.description,

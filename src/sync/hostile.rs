@@ -3,7 +3,6 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::Digest;
 use super::inspection::Inspection;
@@ -12,18 +11,8 @@ use super::listing::{Listed, Listing};
 use super::release::Looked;
 use super::remote::ScriptAnswer;
 use super::rules::Rules;
+use crate::cases::cases;
 use crate::domain::{Release, SyncMethod};
-
-/// The same cases in every ordinary run, many new ones in a long one.
-fn config() -> ProptestConfig {
-    match std::env::var_os("DEPLOYER_TESTS_LONG") {
-        Some(_) => ProptestConfig::with_cases(20_000),
-        None => ProptestConfig {
-            rng_seed: RngSeed::Fixed(20_261_128),
-            ..ProptestConfig::with_cases(300)
-        },
-    }
-}
 
 /// Bytes that look like what scripts answer, whole and in pieces.
 fn answer() -> impl Strategy<Value = Vec<u8>> {
@@ -86,7 +75,7 @@ fn layout(method: SyncMethod) -> Layout {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn a_listing_is_read_whole_or_refused(output in answer(), sums in answer()) {

@@ -183,7 +183,7 @@ fn hash_one(root: &LocalPath, file: &File, buffer: &mut [u8]) -> io::Result<Dige
     {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "it is kept in Git LFS, so the commit has only a pointer to it, and the deployer does not fetch from LFS. Put the file into the repository itself (git lfs migrate export), fetch it in predeploy.sh, or list it under excluded paths",
+            "it is a pointer to a file in Git LFS and not the file. Have the project fetch such files, and say “filter=lfs” of it in .gitattributes; or fetch it in predeploy.sh, or list it under excluded paths",
         ));
     }
     if size != file.size {

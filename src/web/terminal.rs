@@ -278,6 +278,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases::cases(300))]
+
         #[test]
         fn no_line_breaks_out_of_its_span(line in "(\\PC|\u{1b}|\\[|;|m|[0-9]|<|>|&|\"|'|\r|\u{9b}){0,80}") {
             let html = to_html(&line);
@@ -294,6 +296,10 @@ mod tests {
                 })
                 .collect::<String>();
             prop_assert!(!without_spans.contains(['<', '>', '"', '\'', '\u{1b}']), "{html}");
+            let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+            let plain = plain.iter().fold(without_spans, |text, (from, to)| text.replace(from, to));
+            prop_assert_eq!(plain, to_text(&line), "both readings show the same");
+            prop_assert!(html.len() <= 40 * line.len() + 40, "{} of {}", html.len(), line.len());
         }
     }
 }

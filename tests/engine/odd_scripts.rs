@@ -138,7 +138,9 @@ async fn pointers_of_git_lfs_are_not_deployed_as_if_they_were_files() {
     let (world, deployment, said) = deployed_with(&[("img/large.png", pointer)]).await;
     assert_eq!(deployment.state, DeploymentState::Failed, "{said}");
     assert!(
-        said.contains("“img/large.png” in the exported tree cannot be deployed: it is kept in Git LFS"),
+        said.contains(
+            "“img/large.png” in the exported tree cannot be deployed: it is a pointer to a file in Git LFS"
+        ),
         "{said}"
     );
     assert!(!world.home(1, "dev/shop").exists(), "a server was touched");

@@ -10,7 +10,7 @@ use super::support::{Origin, Sshd, fetch, make_executable};
 use crate::support::rounds::{Dice, rounds};
 
 /// A tree of ten names, each with `object`.
-fn ten(origin: &Origin, mode: &str, object: &str) -> String {
+pub fn ten(origin: &Origin, mode: &str, object: &str) -> String {
     let kind = if mode == "040000" { "tree" } else { "blob" };
     let lines: String = (0..10)
         .map(|n| format!("{mode} {kind} {object}\tn{n}\n"))

@@ -27,16 +27,16 @@ use super::support::{Origin, fetch};
 use crate::support::tls::Identity;
 
 /// `ada:a token`, as a request carries it.
-const LOGIN: &str = "Basic YWRhOmEgdG9rZW4=";
+pub const LOGIN: &str = "Basic YWRhOmEgdG9rZW4=";
 
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// A Git host on the loopback. `/open/…` is for everybody, `/private/…` for Ada, `/moved/…` is at
 /// `/private/…` now, `/away/…` on another name of this host, `/round/…` nowhere, and `/half/…` falls
 /// silent in the middle of its answer.
-struct GitHost {
-    port: u16,
-    certificate: PathBuf,
+pub struct GitHost {
+    pub port: u16,
+    pub certificate: PathBuf,
     /// Each request: its host, path and login.
     asked: Arc<Mutex<Vec<String>>>,
     serving: AbortHandle,
@@ -49,7 +49,7 @@ impl Drop for GitHost {
 }
 
 impl GitHost {
-    async fn serving(origin: &Origin) -> Self {
+    pub async fn serving(origin: &Origin) -> Self {
         Self::showing(
             Identity::new(origin.dir.path(), "DNS:localhost,IP:127.0.0.1"),
             origin,
@@ -89,12 +89,12 @@ impl GitHost {
         }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}/{path}/origin", self.port)
     }
 
     /// Trusts it, with the lines of a credentials file.
-    fn options(&self, lines: &str) -> GitOptions {
+    pub fn options(&self, lines: &str) -> GitOptions {
         let file = self.certificate.with_file_name("credentials");
         fs::write(&file, lines).unwrap();
         GitOptions {
@@ -105,25 +105,25 @@ impl GitHost {
         }
     }
 
-    fn login(&self) -> String {
+    pub fn login(&self) -> String {
         format!(
             "https://ada:wrong@127.0.0.1\nhttps://ada:wrong@localhost:{0}\nhttps://ada:a%20token@127.0.0.1:{0}\n",
             self.port
         )
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 }
 
-fn short(status: StatusCode) -> Answer {
+pub fn short(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from_static(b"no")).boxed());
     *answer.status_mut() = status;
     answer
 }
 
-fn sent_to(location: String) -> Answer {
+pub fn sent_to(location: String) -> Answer {
     let mut answer = short(StatusCode::MOVED_PERMANENTLY);
     answer.headers_mut().insert(LOCATION, location.parse().unwrap());
     answer
@@ -140,6 +140,11 @@ async fn answer(request: Request<Incoming>, port: u16, root: &Path, asked: &Mute
     let path = request.uri().path_and_query().unwrap().as_str().to_owned();
     asked.lock().unwrap().push(format!("{host}{path} {login}"));
     let (area, rest) = path[1..].split_once('/').unwrap();
+    if rest.contains("/info/lfs/") || area == "objects" {
+        let headers = request.headers().clone();
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        return super::lfs_server::answer(&path, &headers, &body, port, root);
+    }
     match area {
         "open" => http_backend(root, rest, request).await,
         "private" if login == LOGIN => http_backend(root, rest, request).await,

@@ -8,13 +8,17 @@
 )]
 
 mod diffs;
+mod elsewhere;
 mod exports;
 mod fetches;
 mod histories;
 pub mod hostile;
 mod hosts;
 mod https;
+mod lfs;
+mod lfs_server;
 mod odd_trees;
 mod previews;
+mod submodules;
 pub mod support;
 mod sweeping;

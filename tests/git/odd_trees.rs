@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use deployer::domain::CommitId;
+use deployer::domain::{CommitId, Extras};
 use deployer::git::{DiffOptions, Error};
 use tokio_util::sync::CancellationToken;
 
@@ -130,7 +130,11 @@ async fn trees_that_no_git_has_written_are_read_or_refused() {
             ));
         }
         count(no_panic(&what, mirror.file(&odd, "deploy.sh").await));
-        count(no_panic(&what, mirror.submodule(&odd).await));
+        let everything = Extras {
+            lfs: true,
+            submodules: true,
+        };
+        count(no_panic(&what, mirror.prospects(&odd, everything).await));
         count(no_panic(&what, mirror.top_names(&odd).await));
         let above = tempfile::tempdir().unwrap();
         let exported = mirror
@@ -171,4 +175,67 @@ async fn two_entries_of_one_name_are_not_compared() {
             .contains("“twice” stands twice in one directory"),
         "{error}"
     );
+}
+
+/// Content as nobody expects it: binary, without an end, with lines of a megabyte, in any encoding.
+fn odd_content(dice: &mut Dice) -> Vec<u8> {
+    let mut content = Vec::new();
+    for _ in 0..dice.below(8) {
+        match dice.below(8) {
+            0 => content.extend((0..dice.below(400)).map(|_| 0)),
+            1 => content.extend(vec![b'x'; 200_000 + dice.below(900_000)]),
+            2 => content.extend_from_slice("\u{feff}\u{202e}\u{2028}é\r".as_bytes()),
+            3 => content.extend((0..dice.below(3000)).flat_map(|number| format!("{number}\n").into_bytes())),
+            4 => content.extend_from_slice(b"\xff\xfea\0b\0\n\0"),
+            5 => content
+                .extend_from_slice(b"version https://git-lfs.github.com/spec/v1\noid sha256:x\nsize -1\n"),
+            6 => content.extend(vec![b'\n'; dice.below(5000)]),
+            _ => content.extend((0..dice.below(500)).map(|_| u8::try_from(dice.below(256)).unwrap())),
+        }
+    }
+    content
+}
+
+#[tokio::test]
+async fn a_diff_of_any_content_stays_within_its_limits() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let mut dice = Dice::new(20_261_129);
+    let options = DiffOptions {
+        max_files: 12,
+        max_lines_per_file: 100,
+        ..DiffOptions::default()
+    };
+    for round in 0..rounds(4, 200) {
+        let mut origin = Origin::new();
+        let mut before = None;
+        for step in 0..3 {
+            for _ in 0..dice.below(15) {
+                let name: Vec<u8> = (0..1 + dice.below(30))
+                    .map(|_| u8::try_from(1 + dice.below(255)).unwrap())
+                    .map(|byte| if byte == b'/' { b'_' } else { byte })
+                    .collect();
+                let name = std::ffi::OsStr::from_bytes(&name);
+                if ![".", "..", ".git"].iter().any(|taken| name == *taken) {
+                    std::fs::write(origin.path().join(name), odd_content(&mut dice)).unwrap();
+                }
+            }
+            origin.write("always", odd_content(&mut dice));
+            let commit: CommitId = origin.commit("odd").parse().unwrap();
+            let mirror = origin.fetched().await;
+            let diff = mirror.diff(before.as_ref(), &commit, options.clone()).await;
+            let diff = diff.unwrap_or_else(|error| panic!("round {round}.{step}: {error}"));
+            assert!(diff.files.len() <= 12);
+            for file in &diff.files {
+                let lines = file.hunks.iter().flat_map(|hunk| &hunk.lines);
+                let mut count = 0;
+                for line in lines {
+                    count += 1;
+                    assert!(line.text.chars().count() <= 2001, "round {round}.{step}");
+                }
+                assert!(count <= 100, "round {round}.{step}: {count} lines");
+            }
+            before = Some(commit);
+        }
+    }
 }

@@ -63,6 +63,56 @@ async fn the_plan_names_files_that_are_not_deployed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_of_git_lfs_and_submodules_are_told_and_deployed() {
+    let mut world = World::project().extras(super::elsewhere::ALL).start().await;
+    let site = site(&world).await;
+    let repository = &world.repository;
+    repository.git(&["lfs", "install", "--local", "--skip-repo"]);
+    repository.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    repository.write("large.bin", "large\n");
+    repository.write("index.html", "hello\n");
+    let lib = repository.dir.path().join("lib");
+    let lib = lib.to_str().unwrap();
+    repository.git(&["init", "-q", "-b", "main", lib]);
+    std::fs::write(format!("{lib}/code.js"), "of the library\n").unwrap();
+    repository.git(&["-C", lib, "add", "-A"]);
+    repository.git(&["-C", lib, "commit", "-q", "-m", "lib"]);
+    let pinned = repository.git(&["-C", lib, "rev-parse", "HEAD"]);
+    let allowed = "protocol.file.allow=always";
+    let url = format!("file://{lib}");
+    repository.git(&["-c", allowed, "submodule", "--quiet", "add", &url, "vendor/lib"]);
+    let commit = world.commit("More than its own").await;
+    let (plan, diff) = pages(&world, &site).await;
+    for told in ["1 file (6 B) from Git LFS", "is a submodule", &pinned[..8], &url] {
+        assert!(plan.contains(told), "{told}: {plan}");
+    }
+    assert!(diff.contains("Kept in Git LFS: not there → 6 B."), "{diff}");
+
+    let deployment = world.deploy(&commit).await;
+
+    world.assert_succeeded(&deployment).await;
+    assert_eq!(world.read(1, "dev/shop/large.bin"), "large\n");
+    assert_eq!(world.read(1, "dev/shop/vendor/lib/code.js"), "of the library\n");
+    let log = world.log(deployment.id).await;
+    for told in [
+        "Git LFS: 1 files, 6 bytes; 1 objects, 6 bytes fetched now.".to_owned(),
+        format!("Submodule vendor/lib: commit {} of {url}.", &pinned[..8]),
+    ] {
+        assert!(log.contains(&told), "{told}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_waits_for_the_first_fetch_of_its_repository() {
+    let mut world = World::simple().await;
+    world.repository.write("index.html", "hello\n");
+    let commit = world.repository.commit("Nobody has fetched it");
+    let deployment = world.deploy(&commit).await;
+    world.assert_succeeded(&deployment).await;
+    assert_eq!(world.read(1, "dev/shop/index.html"), "hello\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_with_a_submodule_is_refused_before_it_is_queued() {
     let mut world = World::simple().await;
     let site = site(&world).await;
@@ -83,7 +133,7 @@ async fn a_commit_with_a_submodule_is_refused_before_it_is_queued() {
     world.repository.git(&["commit", "-q", "-m", "Submodule"]);
     let (plan, diff) = pages(&world, &site).await;
     assert!(
-        plan.contains("“vendor/lib” is a submodule, and submodules are not deployed"),
+        plan.contains("“vendor/lib” is a submodule, and this project does not fetch submodules"),
         "{plan}"
     );
     assert!(diff.contains("vendor/lib"), "{diff}");

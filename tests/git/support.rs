@@ -196,6 +196,12 @@ impl Sshd {
         })
     }
 
+    /// One whose commands find the programs in `bin` too.
+    pub fn start_in_path(dir: &Path, bin: &Path) -> Self {
+        let line = format!("SetEnv PATH={}:/usr/bin:/bin\n", bin.display());
+        Self::start_with(dir, |_| line)
+    }
+
     /// With further lines in its configuration, made when its keys are there.
     fn start_with(dir: &Path, lines: impl FnOnce(&Path) -> String) -> Self {
         let dir = dir.join("sshd");

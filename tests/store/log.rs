@@ -233,7 +233,7 @@ async fn a_search_gives_up_after_its_budget_and_says_where_it_goes_on(on: Databa
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(crate::support::cases::cases(12))]
     #[test]
     fn whatever_is_printed_comes_back(texts in prop::collection::vec("[^\n\0]{0,40}", 1..60)) {
         let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every area uses every wish")]
 
 pub mod backend;
+pub mod cases;
 pub mod databases;
 pub mod disk;
 pub mod haproxy;

@@ -9,7 +9,8 @@ use deployer::app::{self, App};
 use deployer::clock::Clock;
 use deployer::config::Config;
 use deployer::domain::{
-    Cluster, Environment, EnvironmentOptions, OnFailure, Project, ProjectId, Server, Strategy, SyncMethod,
+    Cluster, Environment, EnvironmentOptions, Extras, OnFailure, Project, ProjectId, Server, Strategy,
+    SyncMethod,
 };
 use deployer::engine::{self, Engine, LogLimits, Settings};
 use deployer::git::Mirrors;
@@ -25,6 +26,7 @@ use crate::git::support::{Origin, anywhere};
 /// What a test wants; [`World::project`] begins one.
 pub struct Setup {
     method: SyncMethod,
+    extras: Extras,
     clusters: Vec<usize>,
     environments: Vec<&'static str>,
     options: EnvironmentOptions,
@@ -42,6 +44,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             method: SyncMethod::Symlink,
+            extras: Extras::default(),
             clusters: vec![1],
             environments: vec!["dev"],
             options: EnvironmentOptions::default(),
@@ -65,6 +68,12 @@ impl Setup {
 
     pub fn in_place(self) -> Self {
         self.method(SyncMethod::InPlace)
+    }
+
+    /// What the project fetches beside its repository.
+    pub fn extras(mut self, extras: Extras) -> Self {
+        self.extras = extras;
+        self
     }
 
     /// Servers per cluster.
@@ -211,6 +220,7 @@ impl Setup {
             description: String::new(),
             git_url: world.repository.url(),
             method: self.method,
+            extras: self.extras,
             notify: Vec::new(),
         };
         let project = projects::insert(&tx, &project).await.unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone, Utc};
 use deployer::domain::{
     Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
-    EnvironmentOptions, Event, EventKind, Instant, Member, NewAuditEvent, Outcome, Project, ProjectId,
-    Server, ServerId, SyncMethod,
+    EnvironmentOptions, Event, EventKind, Extras, Instant, Member, NewAuditEvent, Outcome, Project,
+    ProjectId, Server, ServerId, SyncMethod,
 };
 use deployer::store::deployments::{NewDeployment, NewPart};
 use deployer::store::{Lease, Right, Store, clusters, deployments, environments, projects, queue, servers};
@@ -177,6 +177,7 @@ pub fn project(name: &str) -> Project {
         description: "A shop.".into(),
         git_url: format!("file:///srv/git/{name}.git"),
         method: SyncMethod::Symlink,
+        extras: Extras::default(),
         notify: vec!["team@example.org".into()],
     }
 }

@@ -329,7 +329,7 @@ fn a_broken_reload_keeps_the_last_good_policy() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(crate::cases::cases(40))]
 
     /// However a line is damaged: if the file still loads, nobody may more than before.
     #[test]

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::values::{Description, GitUrl};
 use super::{demand_everything, demand_project, renames};
 use crate::access::Permit;
-use crate::app::{App, start};
+use crate::app::{App, commits, start};
 use crate::domain::{
-    Action, Actor, Error, Event, EventKind, Name, Project, ProjectId, Resource, Result, SyncMethod,
+    Action, Actor, Error, Event, EventKind, Extras, Name, Project, ProjectId, Resource, Result, SyncMethod,
 };
 use crate::git;
 use crate::store::{Change, environments, projects};
@@ -24,6 +24,7 @@ pub struct ProjectSpec {
     pub description: Description,
     pub git_url: GitUrl,
     pub method: SyncMethod,
+    pub extras: Extras,
 }
 
 impl ProjectSpec {
@@ -35,6 +36,7 @@ impl ProjectSpec {
             description: self.description.into(),
             git_url: self.git_url.into(),
             method: self.method,
+            extras: self.extras,
             notify,
         }
     }
@@ -59,6 +61,8 @@ pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Projec
     change
         .commit(Event::new(EventKind::ProjectAdded, told(&project)).about(resource))
         .await?;
+    // People deploy at once, so the first fetch begins at once.
+    commits::refresh(app, &project);
     Ok(project)
 }
 
@@ -165,6 +169,8 @@ fn told(project: &Project) -> Value {
         "description": project.description,
         "git_url": project.git_url,
         "method": project.method,
+        "fetch_lfs": project.extras.lfs,
+        "fetch_submodules": project.extras.submodules,
         "notify": project.notify,
     })
 }

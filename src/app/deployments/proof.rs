@@ -12,8 +12,8 @@ use crate::domain::{CommitId, Environment, Error, Project, Result, Server, Targe
 use crate::git;
 use crate::store::{clusters, deployments, environments, releases, servers};
 
-/// Checks that a commit is on the environment's branch and has no submodule, and that the environment
-/// before on the same branch, if there is one, has had it as a whole.
+/// Checks that a commit is on the environment's branch and needs nothing that is not fetched, and that
+/// the environment before on the same branch, if there is one, has had it as a whole.
 pub(in crate::app) async fn check_commit(
     app: &App,
     project: &Project,
@@ -29,8 +29,10 @@ pub(in crate::app) async fn check_commit(
         );
         return Err(Error::field("commit", message));
     }
-    if let Some(path) = mirror.submodule(commit).await? {
-        return Err(Error::field("commit", git::Error::Submodule(path).to_string()));
+    match mirror.prospects(commit, project.extras).await {
+        // What is too large to look through while somebody waits is looked through by the deployment.
+        Ok(_) | Err(git::Error::TooMuchToCompare) => {}
+        Err(error) => return Err(Error::field("commit", error.to_string())),
     }
     let Some(before) = promotion_source(app, environment).await? else {
         return Ok(());

@@ -10,7 +10,7 @@ use super::proof::{check_commit, check_way_back};
 use super::rights::{self, Rights};
 use super::target::resolve;
 use crate::app::App;
-use crate::app::commits::about_commit;
+use crate::app::commits::{self, about_commit};
 use crate::app::naming::{place, resource};
 use crate::domain::{
     Actor, Approval, CommitId, Deployment, DeploymentId, DeploymentState, Environment, EnvironmentId, Error,
@@ -80,7 +80,7 @@ pub(super) async fn submit(
         Some(servers) => servers,
         None => resolve(app, &environment, wanted.choice.into()).await?,
     };
-    let mirror = app.mirror(&project)?;
+    let mirror = commits::ready(app, &project).await?;
     let commit = mirror.resolve(wanted.commit.trim()).await.map_err(about_commit)?;
     if wanted.kind == Kind::Rollback {
         check_way_back(app, &environment, &commit.id, &target).await?;

@@ -255,6 +255,8 @@ fn hours_are_read_strictly() {
 }
 
 proptest! {
+    #![proptest_config(crate::cases::cases(256))]
+
     /// Whatever the hours, zone and instant: between two changes, the window does not move.
     #[test]
     fn nothing_changes_between_changes(

@@ -305,6 +305,8 @@ fn standings() -> impl Values<Value = Standing> {
 }
 
 proptest! {
+    #![proptest_config(crate::cases::cases(256))]
+
     /// Walks the plan as the engine does and counts who serves at every moment.
     #[test]
     fn every_server_goes_once_and_no_backend_ever_has_fewer_than_it_must(

@@ -11,7 +11,7 @@ use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::Run;
 use crate::engine::shared::Settings;
-use crate::git::{self, CommitFile, Mirror};
+use crate::git::{self, CommitFile, Contents, Mirror};
 use crate::sync;
 
 /// The steps before servers are touched, once per deployment, in order.
@@ -62,11 +62,15 @@ pub fn trees(settings: &Settings) -> PathBuf {
 /// The steps `fetch` and `export`.
 pub async fn fetch_and_export(run: &Run) -> StepResult<Tree> {
     let mut step = run.begin(StepKind::Fetch, None).await?;
-    let result = fetch(run, &mut step.log).await;
+    let (result, contents) = match fetch(run, &mut step.log).await {
+        Ok(contents) => (Ok(Done::well("")), Some(contents)),
+        Err(failure) => (Err(failure), None),
+    };
     run.end(step, result).await?;
+    let contents = contents.ok_or_else(|| Failure::new("Nothing was fetched."))?;
 
     let mut step = run.begin(StepKind::Export, None).await?;
-    let (result, tree) = match export(run, &mut step.log).await {
+    let (result, tree) = match export(run, contents, &mut step.log).await {
         Ok((done, tree)) => (Ok(done), Some(tree)),
         Err(failure) => (Err(failure), None),
     };
@@ -74,7 +78,7 @@ pub async fn fetch_and_export(run: &Run) -> StepResult<Tree> {
     tree.ok_or_else(|| Failure::new("There is no exported tree."))
 }
 
-async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
+async fn fetch(run: &Run, log: &mut StepLog) -> StepResult<Contents> {
     let mirror = run.mirror()?;
     let commit = &run.deployment.commit;
     // The commit was there at the request. A Git host that is down at night must not prevent a
@@ -96,7 +100,27 @@ async fn fetch(run: &Run, log: &mut StepLog) -> StepResult {
         Err(error) => return Err(error.into()),
     }
     mirror.commit(commit).await?;
-    Ok(Done::well(""))
+    let (project, mirrors) = (&run.project, &run.parts().mirrors);
+    let gathering = mirrors.gather(project.id, &mirror, commit, project.extras, run.stop.token());
+    let contents = gathering.await?;
+    let (files, bytes) = contents.lfs();
+    if files > 0 {
+        let fetched = contents.fetched;
+        log.say(format!(
+            "Git LFS: {files} files, {bytes} bytes; {} objects, {} bytes fetched now.",
+            fetched.objects, fetched.bytes
+        ))
+        .await;
+    }
+    for (path, commit, address) in contents.submodules() {
+        log.say(format!(
+            "Submodule {}: commit {} of {address}.",
+            path.display(),
+            commit.short()
+        ))
+        .await;
+    }
+    Ok(contents)
 }
 
 /// Demands that the commit is still on the branch it was picked from.
@@ -118,17 +142,17 @@ async fn demand_on_branch(run: &Run, mirror: &Mirror) -> StepResult<()> {
     )))
 }
 
-async fn export(run: &Run, log: &mut StepLog) -> StepResult<(Done, Tree)> {
+async fn export(run: &Run, contents: Contents, log: &mut StepLog) -> StepResult<(Done, Tree)> {
     let commit: &CommitId = &run.deployment.commit;
     let mirror = run.mirror()?;
     let info = mirror.commit(commit).await?;
     let home = fresh_home(run).await?;
-    let exported = mirror.export(commit, &home, run.stop.token()).await?;
+    contents.keep().await?;
+    let exported = contents.export(&home, run.stop.token()).await?;
     let tree = Tree {
         home,
         commit_time: info.time,
     };
-    mirror.keep(commit).await?;
     let summary = format!("{} files, {} bytes", exported.files, exported.bytes);
     log.say(format!(
         "Exported {} “{}”: {summary}.",

@@ -7,7 +7,7 @@ use crate::access::Access;
 use crate::clock::Clock;
 use crate::domain::{
     Actor, Cluster, ClusterId, Deployment, DeploymentState, Environment, EnvironmentId, Event, EventKind,
-    Project, ProjectId, Server, ServerId, ServerState, SyncMethod, server::Member,
+    Extras, Project, ProjectId, Server, ServerId, ServerState, SyncMethod, server::Member,
 };
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{Connections, Options};
@@ -44,6 +44,7 @@ async fn inventory(tx: &Change) -> (Project, Environment, Server) {
         description: String::new(),
         git_url: "https://git.example.org/shop.git".into(),
         method: SyncMethod::Symlink,
+        extras: Extras::default(),
         notify: Vec::new(),
     };
     let project = projects::insert(tx, &project).await.unwrap();

@@ -9,6 +9,8 @@ entity!(projects, "projects" {
     git_url: String,
     method: String,
     notify: String,
+    fetch_lfs: Option<bool>,
+    fetch_submodules: Option<bool>,
 });
 
 entity!(environments, "environments" {

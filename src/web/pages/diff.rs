@@ -13,7 +13,7 @@ use crate::app::comparison::{Comparison, changed_files, compare};
 use crate::app::places;
 use crate::domain::{Error, ErrorKind, Project, Result};
 use crate::git::{ChangedFile, DiffOptions, FileDiff, FileStatus, LineOrigin};
-use crate::web::format::count;
+use crate::web::format::{count, size};
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section};
 use crate::web::pages::form_page;
@@ -302,6 +302,19 @@ impl FileView {
         let changed = change.old_mode != change.new_mode && change.old_mode != 0 && change.new_mode != 0;
         let words = || format!("{:o} → {:o}", change.old_mode, change.new_mode);
         changed.then(words).unwrap_or_default()
+    }
+
+    /// How large it was and is, where it is kept in Git LFS.
+    fn lfs_sizes(&self) -> Option<String> {
+        let sizes = self.file.lfs?;
+        let shown = |bytes: Option<u64>, is_there| match (bytes, is_there) {
+            (Some(bytes), _) => size(bytes),
+            (None, true) => "not in LFS".to_owned(),
+            (None, false) => "not there".to_owned(),
+        };
+        let change = &self.file.change;
+        let (old, new) = (change.old_mode != 0, change.new_mode != 0);
+        Some(format!("{} → {}", shown(sizes.old, old), shown(sizes.new, new)))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Part, Tabs, may_configure, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::projects::{self, ProjectSpec};
-use crate::domain::{Environment, Project, Result, SyncMethod};
+use crate::domain::{Environment, Extras, Project, Result, SyncMethod};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -26,6 +26,17 @@ const METHODS: [(&str, &str); 2] = [
         "in_place",
         "In place: files are changed inside the target directory",
     ),
+];
+
+/// What the form says of files in Git LFS.
+const LFS: [(&str, &str); 2] = [
+    ("yes", "Fetch the files that .gitattributes keeps there"),
+    ("no", "Fetch none: predeploy.sh does, or there are none"),
+];
+/// What the form says of submodules.
+const SUBMODULES: [(&str, &str); 2] = [
+    ("no", "Refuse commits that have submodules"),
+    ("yes", "Fetch them"),
 ];
 
 /// The contract of `templates/admin/projects.html`.
@@ -54,6 +65,8 @@ struct ProjectPage {
     action: String,
     form: FormData,
     methods: [(&'static str, &'static str); 2],
+    lfs: [(&'static str, &'static str); 2],
+    submodules: [(&'static str, &'static str); 2],
     /// The branches that a test of the repository found.
     branches: Vec<String>,
     environments: Vec<EnvironmentRow>,
@@ -96,6 +109,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
 pub async fn new(visitor: Visitor) -> Result<Response> {
     may_configure(&visitor).await?;
     let form = FormData::default().with("method", SyncMethod::Symlink.as_str());
+    let form = with_extras(form, Extras::default());
     html(&page(&visitor, None, form).await?)
 }
 
@@ -103,6 +117,7 @@ pub async fn new(visitor: Visitor) -> Result<Response> {
 #[handler]
 pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
+    keep_extras(&mut form, Extras::default());
     if form.text("act") == "probe" {
         return probe(&visitor, &permit, None, form).await;
     }
@@ -127,7 +142,14 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response
         .with("description", &project.description)
         .with("git_url", &project.git_url)
         .with("method", project.method.as_str());
+    let form = with_extras(form, project.extras);
     html(&page(&visitor, Some((&project, &permit)), form).await?)
+}
+
+fn with_extras(form: FormData, extras: Extras) -> FormData {
+    let word = |is_so| if is_so { "yes" } else { "no" };
+    form.with("lfs", word(extras.lfs))
+        .with("submodules", word(extras.submodules))
 }
 
 /// `POST /admin/projects/{project}`
@@ -138,6 +160,7 @@ pub async fn edit(
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &name).await?;
+    keep_extras(&mut form, project.extras);
     if form.text("act") == "probe" {
         return probe(&visitor, &permit, Some(&project), form).await;
     }
@@ -150,6 +173,11 @@ pub async fn edit(
     };
     let done = format!("Project “{}” was saved.", changed.name);
     saved(&visitor, done, &urls::admin_project(changed.name.as_str())).await
+}
+
+/// Adds the fields that a program left out.
+fn keep_extras(form: &mut FormData, extras: Extras) {
+    form.keep(&["lfs", "submodules"], &with_extras(FormData::default(), extras));
 }
 
 fn spec(form: &mut FormReader) -> Option<ProjectSpec> {
@@ -166,6 +194,10 @@ fn spec(form: &mut FormReader) -> Option<ProjectSpec> {
         description: description?,
         git_url: git_url?,
         method: method?,
+        extras: Extras {
+            lfs: form.form.text("lfs") == "yes",
+            submodules: form.form.text("submodules") == "yes",
+        },
     })
 }
 
@@ -237,6 +269,8 @@ async fn page(
         action,
         form,
         methods: METHODS,
+        lfs: LFS,
+        submodules: SUBMODULES,
         branches: Vec::new(),
         environments,
     })
