@@ -35,6 +35,10 @@ impl Stream {
     }
 }
 
+/// Begins a line that is the rest of the one before it of the same step and stream: what printed them did
+/// not end that one. Pages and downloads leave it out, as all control characters.
+pub const CONTINUES: char = '\u{1f}';
+
 /// One line about to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -110,4 +114,11 @@ pub struct LogLine {
     pub stream: Stream,
     /// Its text, without a line end.
     pub text: String,
+}
+
+impl LogLine {
+    /// Whether it is the rest of the line before it of the same step and stream.
+    pub fn continues(&self) -> bool {
+        self.text.starts_with(CONTINUES)
+    }
 }

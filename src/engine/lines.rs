@@ -4,7 +4,10 @@
 //! back until it is whole, then made UTF-8, freed of what would disturb (NUL bytes, progress bars
 //! drawn over themselves) and masked.
 
-use super::mask::Mask;
+use std::borrow::Cow;
+
+use super::mask::{Mask, Wrapped};
+use crate::domain::log::CONTINUES;
 
 /// A longer line is cut into several: a browser cannot show more in one row, and a program that
 /// never ends its line must not fill memory. In bytes.
@@ -14,6 +17,9 @@ const LONGEST_LINE: usize = 8 * 1024;
 #[derive(Debug, Default)]
 pub struct LineBuffer {
     pending: Vec<u8>,
+    wrapped: Wrapped,
+    /// Whether it is the rest of a line that was cut.
+    continues: bool,
 }
 
 impl LineBuffer {
@@ -26,9 +32,10 @@ impl LineBuffer {
         }
         self.pending.extend_from_slice(bytes);
         // So much more that a secret which begins before the cut is seen whole.
-        while self.pending.len() > LONGEST_LINE + mask.longest() {
+        while self.pending.len() > LONGEST_LINE + mask.reach() {
             let rest = self.pending.split_off(cut(&self.pending, mask));
             self.give(mask, &mut line);
+            self.continues = true;
             self.pending = rest;
         }
     }
@@ -45,12 +52,16 @@ impl LineBuffer {
         let text = text.trim_end_matches('\r');
         // A progress bar returns to the start of its line and draws over it: its last state counts.
         let text = text.rsplit('\r').next().unwrap_or_default();
-        let masked = mask.apply(text);
-        if masked.contains('\0') {
-            line(&masked.replace('\0', "\u{fffd}"));
-        } else {
-            line(&masked);
+        let masked = mask.apply_next(text, &mut self.wrapped);
+        let mut masked = match masked.contains('\0') {
+            true => Cow::Owned(masked.replace('\0', "\u{fffd}")),
+            false => masked,
+        };
+        if self.continues {
+            masked.to_mut().insert(0, CONTINUES);
         }
+        line(&masked);
+        self.continues = false;
         self.pending.clear();
     }
 }
@@ -61,11 +72,20 @@ fn cut(line: &[u8], mask: &Mask) -> usize {
     while at > 0 && line[at] & 0b1100_0000 == 0b1000_0000 {
         at -= 1;
     }
-    while let Some(start) = mask.secret_across(line, at) {
-        at = start;
-    }
+    let seen = line.len().min(LONGEST_LINE + mask.reach());
+    let at = mask.uncut(&as_long(&line[..seen]), at);
     // Nothing but secrets over each other, or no text at all: anywhere is as good.
     if at == 0 { LONGEST_LINE } else { at }
+}
+
+/// `bytes` as a text of the same length: what is none becomes blanks.
+fn as_long(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| ' '));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -107,7 +127,7 @@ mod tests {
         let mask = Mask::new(["hunter2"]);
         for before in LONGEST_LINE - 12..LONGEST_LINE + 2 {
             let text = format!("{}éhunter2é{}", "x".repeat(before), "y".repeat(2 * LONGEST_LINE));
-            let got = lines(&[text.as_bytes()], &mask).concat();
+            let got = lines(&[text.as_bytes()], &mask).concat().replace(CONTINUES, "");
             assert_eq!(got, text.replace("hunter2", "•••"), "{before}");
         }
         let only = Mask::new(["aaaa"]);
@@ -119,8 +139,12 @@ mod tests {
         let got = lines(&[&vec![b'x'; LONGEST_LINE * 2 + 5]], &Mask::default());
         assert_eq!(
             got.iter().map(String::len).collect::<Vec<_>>(),
-            [LONGEST_LINE, LONGEST_LINE, 5]
+            [LONGEST_LINE, LONGEST_LINE + 1, 5 + 1]
         );
+        let continues: Vec<bool> = got.iter().map(|line| line.starts_with(CONTINUES)).collect();
+        assert_eq!(continues, [false, true, true]);
+        let next = lines(&[&vec![b'x'; LONGEST_LINE + 5], b"\nnext"], &Mask::default());
+        assert_eq!(next[2], "next");
     }
 
     #[test]
