@@ -31,24 +31,25 @@ pub(super) struct Expectation {
     pub at: Instant,
 }
 
-/// Tries every expectation of `text` on `policy`; what fails is added to `problems`. Returns how
-/// many were tried.
-pub(super) fn run(text: &str, policy: &Policy, problems: &mut Vec<Problem>) -> usize {
+/// Tries every expectation of `text` on `policy`; what fails is added to `problems`. Returns those
+/// that were tried.
+pub(super) fn run(text: &str, policy: &Policy, problems: &mut Vec<Problem>) -> Vec<Expectation> {
     let file: File = match toml::from_str(text) {
         Ok(file) => file,
         Err(trouble) => {
             let line = trouble.span().map_or(0, |span| line_at(text, span.start));
             problems.push(Problem::error(TESTS, line, format!("{}.", trouble.message())));
-            return 0;
+            return Vec::new();
         }
     };
-    let mut tried = 0;
+    let mut tried = Vec::new();
     for sentence in &file.expect {
         let message = match read(sentence.get_ref(), policy.calendar.zone) {
             Err(why) => Some(why),
             Ok(expectation) => {
-                tried += 1;
-                contradiction(&expectation, policy)
+                let contradiction = contradiction(&expectation, policy);
+                tried.push(expectation);
+                contradiction
             }
         };
         let line = line_at(text, sentence.span().start);

@@ -1,18 +1,21 @@
 //! Asks casbin.
 //!
-//! One decision of casbin looks at every line it holds, because a deny line at the end overrides
-//! all before. So each project named in the policy has an enforcer of its own, with its lines and
-//! those for every project, and one more answers for all other projects; they share one graph of
-//! roles.
+//! One decision of casbin looks at every rule it holds, because a deny rule at the end overrides all
+//! before. With the shipped matcher it therefore gets only the rules that can matter to the question
+//! ([`RuleIndex`]), so that a decision costs the same whatever the length of the policy. A changed
+//! matcher may match anything, so casbin gets all rules then; where that takes long, it does not hold up
+//! the tasks that share the thread.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use casbin::function_map::{OperatorFunction, dynamic_to_str};
 use casbin::rhai::Dynamic;
 use casbin::{CoreApi, DefaultModel, Enforcer, EventData, Model as _, NullAdapter};
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 
 use super::files::MODEL;
+use super::index::RuleIndex;
 use super::lines::{ANY, PolicyLines, Rule};
 use super::model::PolicyModel;
 use super::problem::Problem;
@@ -21,8 +24,10 @@ use crate::domain::access::GUEST;
 /// How many lines are tried out when a policy is loaded, to find a matcher that cannot be
 /// evaluated before somebody needs it; each costs a decision.
 const PROBES: usize = 50;
+/// More rules than this take casbin longer than a task may hold up others: a fifth of a millisecond.
+const RULES_ASKED_AT_ONCE: usize = 100;
 /// A name that no login can have.
-const STRANGER: &str = "\u{1}";
+pub(super) const STRANGER: &str = "\u{1}";
 
 /// A question about one name of an actor.
 pub(super) struct Question<'a> {
@@ -38,10 +43,14 @@ pub(super) struct Question<'a> {
     pub open: &'a str,
 }
 
-/// Casbin, holding a policy.
+/// Casbin, and the rules of a policy.
 pub(super) struct Judge {
-    projects: HashMap<String, Enforcer>,
-    others: Enforcer,
+    /// Holds the roles, and the rules that it was asked about last; with a changed matcher all rules.
+    enforcer: Mutex<Enforcer>,
+    /// Finds the rules that matter; `None` with a changed matcher.
+    index: Option<RuleIndex>,
+    /// The rules as casbin takes them, in the order of the file.
+    rows: Vec<Vec<String>>,
     /// The index of the rule behind each row of casbin.
     rules: HashMap<Vec<String>, usize>,
 }
@@ -49,43 +58,13 @@ pub(super) struct Judge {
 impl Judge {
     /// Gives `lines` to casbin, and tries it out.
     pub fn build(model: &PolicyModel, lines: &PolicyLines) -> Result<Self, Problem> {
-        let unusable = |trouble: casbin::Error| {
+        let judge = Self::untried(model, lines).map_err(|trouble| {
             Problem::error(
                 MODEL,
                 model.matcher_line,
                 format!("Casbin cannot use this model: {trouble}."),
             )
-        };
-        let everywhere = |rule: &&Rule| !model.standard || rule.project == ANY;
-        let others = enforcer(model, lines, lines.rules.iter().filter(everywhere)).map_err(unusable)?;
-        let mut projects = HashMap::new();
-        if model.standard {
-            let names: BTreeSet<&str> = lines.rules.iter().map(|rule| rule.project.as_str()).collect();
-            for name in names.into_iter().filter(|&name| name != ANY) {
-                let own = lines
-                    .rules
-                    .iter()
-                    .filter(|rule| rule.project == ANY || rule.project == name);
-                let mut own = enforcer(model, &PolicyLines::default(), own).map_err(unusable)?;
-                own.enable_auto_build_role_links(false);
-                own.set_role_manager(others.get_role_manager())
-                    .map_err(unusable)?;
-                projects.insert(name.to_owned(), own);
-            }
-        }
-        // Of lines that say the same the first counts.
-        let rules = lines
-            .rules
-            .iter()
-            .enumerate()
-            .rev()
-            .map(|(index, rule)| (rule.row(), index))
-            .collect();
-        let judge = Self {
-            projects,
-            others,
-            rules,
-        };
+        })?;
         judge.probe(lines).map_err(|why| {
             Problem::error(
                 MODEL,
@@ -96,8 +75,41 @@ impl Judge {
         Ok(judge)
     }
 
+    fn untried(model: &PolicyModel, lines: &PolicyLines) -> Result<Self, casbin::Error> {
+        let rows: Vec<Vec<String>> = lines.rules.iter().map(Rule::row).collect();
+        let held = if model.standard { &[][..] } else { &rows[..] };
+        // Of lines that say the same the first counts.
+        let rules = rows.iter().cloned().enumerate().rev();
+        let rules = rules.map(|(index, row)| (row, index)).collect();
+        Ok(Self {
+            enforcer: Mutex::new(enforcer(model, lines, held)?),
+            index: model.standard.then(|| RuleIndex::new(lines)),
+            rows,
+            rules,
+        })
+    }
+
     /// The rules that match `question`, by index: allow rules, and last a deny rule if one matches.
     pub fn ask(&self, question: &Question<'_>) -> Result<Vec<usize>, casbin::Error> {
+        let Some(index) = &self.index else {
+            return match self.rows.len() {
+                0..=RULES_ASKED_AT_ONCE => self.ask_casbin(question, None),
+                _ => beside_others(|| self.ask_casbin(question, None)),
+            };
+        };
+        match index.candidates(question).as_slice() {
+            [] => Ok(Vec::new()),
+            some if some.len() <= RULES_ASKED_AT_ONCE => self.ask_casbin(question, Some(some)),
+            many => beside_others(|| self.ask_casbin(question, Some(many))),
+        }
+    }
+
+    /// Asks about `some` rules, or about all that casbin holds.
+    fn ask_casbin(
+        &self,
+        question: &Question<'_>,
+        some: Option<&[usize]>,
+    ) -> Result<Vec<usize>, casbin::Error> {
         let Question {
             subject,
             project,
@@ -105,8 +117,15 @@ impl Judge {
             action,
             open,
         } = question;
-        let enforcer = self.projects.get(*project).unwrap_or(&self.others);
         let request = [subject, project, environment, action, open].map(|&text| text.to_owned());
+        let mut enforcer = self.enforcer.lock();
+        if let Some(some) = some {
+            let held = enforcer.get_mut_model();
+            held.clear_policy();
+            for &rule in some {
+                held.add_policy("p", "p", self.rows[rule].clone());
+            }
+        }
         let (_, rows) = enforcer.enforce_ex(request.to_vec())?;
         Ok(rows
             .iter()
@@ -144,18 +163,27 @@ impl Judge {
     }
 }
 
-/// An enforcer for `rules`, with the role and action links of `lines`.
-fn enforcer<'a>(
+/// Does long work without holding up the tasks that share this thread.
+fn beside_others<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+/// An enforcer for `rows`, with the role and action links of `lines`.
+fn enforcer(
     model: &PolicyModel,
     lines: &PolicyLines,
-    rules: impl Iterator<Item = &'a Rule>,
+    rows: &[Vec<String>],
 ) -> Result<Enforcer, casbin::Error> {
     let mut definitions = DefaultModel::default();
     for (section, key, value) in &model.definitions {
         definitions.add_def(section, key, value);
     }
-    for rule in rules {
-        definitions.add_policy("p", "p", rule.row());
+    for row in rows {
+        definitions.add_policy("p", "p", row.clone());
     }
     for (key, links) in [("g", &lines.roles), ("g2", &lines.implications)] {
         for link in links {

@@ -4,7 +4,7 @@ use super::files::{CALENDAR, MODEL, POLICY, Source, TESTS};
 use super::judge::Judge;
 use super::policy::Policy;
 use super::problem::{PolicyReport, Problem};
-use super::{calendar_file, expectations, lines, model, roles};
+use super::{calendar_file, expectations, lines, model, roles, suspicions};
 
 /// Loads the policy of `source`: `None` when the report has an error.
 pub(super) fn load(source: &Source) -> (Option<Policy>, PolicyReport) {
@@ -55,7 +55,9 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
     let judge = Judge::build(&model, &lines)
         .map_err(|problem| problems.push(problem))
         .ok()?;
-    let policy = Policy::new(calendar, text, lines, judge, model.standard);
-    report.tests_run = expectations::run(&tests, &policy, problems);
+    let policy = Policy::new(calendar, text, lines.clone(), judge, model.standard);
+    let expected = expectations::run(&tests, &policy, problems);
+    suspicions::check(&model, &lines, &policy, &expected, problems);
+    report.tests_run = expected.len();
     Some(policy)
 }

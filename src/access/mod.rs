@@ -3,8 +3,8 @@
 //! A policy directory holds `model.conf`, `policy.csv`, `calendar.toml` and `tests.toml`
 //! (`policies/README.md` tells a sysadmin about them). Loading goes through each in turn: `model`,
 //! `calendar_file` and `lines` read and complain by line, `roles` checks the lines together, `judge`
-//! gives them to a new casbin enforcer and tries it out, `expectations` runs the policy's own tests.
-//! Only then it becomes the [`Access`] in force, by exchanging one pointer; a broken directory leaves
+//! gives them to a new casbin enforcer and tries it out, `expectations` runs the policy's own tests,
+//! `suspicions` warns of what is hardly meant. Only then it becomes the [`Access`] in force, by exchanging one pointer; a broken directory leaves
 //! the last good policy in force.
 //!
 //! A decision is about an [`Actor`]'s names: the user, the groups from the login, and the user
@@ -14,6 +14,7 @@ mod calendar_file;
 mod expectations;
 mod files;
 mod ical;
+mod index;
 mod judge;
 mod lines;
 mod load;
@@ -23,6 +24,7 @@ mod policy;
 mod problem;
 mod rename;
 mod roles;
+mod suspicions;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +42,11 @@ use self::files::Source;
 use self::policy::{Policy, Verdict};
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Actor, Calendar, Instant, PolicyLine, Refusal, Resource};
+
+/// Administrators that are named to whoever sets an installation up.
+const ADMINISTRATORS_SHOWN: usize = 3;
+/// How many users of a policy are asked about to find them.
+const LOOKED_AT: usize = 500;
 
 /// The policy in force.
 pub struct Access {
@@ -172,6 +179,21 @@ impl Access {
     /// The roles that policy gives the user `name`, without those of groups that a login adds.
     pub fn roles_of(&self, name: &str) -> Vec<String> {
         self.in_force().roles_of(&names_of(&Actor::user(name, "")))
+    }
+
+    /// Some of the users that the policy names and that may administer everything at `at`.
+    pub fn administrators(&self, at: Instant) -> Vec<String> {
+        let policy = self.in_force();
+        let users = policy.users().into_iter().take(LOOKED_AT).map(str::to_owned);
+        let may = |name: &String| {
+            self.may(
+                &Actor::user(name, ""),
+                Action::Administer,
+                &Resource::Everything,
+                at,
+            )
+        };
+        users.filter(may).take(ADMINISTRATORS_SHOWN).collect()
     }
 
     fn in_force(&self) -> Arc<Policy> {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::judge::{Judge, Question};
-use super::lines::{ANY, PolicyLines, Rule};
+use super::lines::{ANY, PolicyLines, Rule, is_user};
+use crate::domain::access::GUEST;
 use crate::domain::calendar::{ALWAYS, FREEZE};
 use crate::domain::{Action, Calendar, Instant, PolicyLine, Resource};
 
@@ -126,6 +127,33 @@ impl Policy {
             next += 1;
         }
         known.into_iter().skip(names.len()).map(str::to_owned).collect()
+    }
+
+    /// The users that lines name, each once, in the order of their names.
+    pub fn users(&self) -> BTreeSet<&str> {
+        let in_roles = self.roles.iter().map(|(from, _)| from.as_str());
+        let in_rules = self.rules.iter().map(|rule| rule.subject.as_str());
+        in_roles
+            .chain(in_rules)
+            .filter(|name| is_user(name) && *name != GUEST)
+            .collect()
+    }
+
+    /// What casbin is asked through.
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// The number of the line by which everybody may administer everything, at some time.
+    pub fn administered_by_all(&self) -> Option<u32> {
+        let windows: BTreeSet<&str> = self.rules.iter().map(|rule| rule.window.as_str()).collect();
+        windows.into_iter().find_map(|window| {
+            let open = format!("{ALWAYS} {window}");
+            let found = self.rules_for(GUEST, Action::Administer, &Resource::Everything, &open)?;
+            let rules: Vec<&Rule> = found.iter().filter_map(|&rule| self.rules.get(rule)).collect();
+            let is_allowed = rules.iter().all(|rule| !rule.deny);
+            rules.first().filter(|_| is_allowed).map(|rule| rule.line.line)
+        })
     }
 
     /// The rules, in the order of the file.

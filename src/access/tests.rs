@@ -3,7 +3,9 @@
 mod broken;
 mod calendar_file;
 mod hostile;
+mod indexed;
 mod shipped;
+mod suspicious;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::App;
 use super::admin::{demand_administer, mail_address};
 use super::passwords::hashed;
 use crate::access::Permit;
@@ -115,6 +116,33 @@ fn given_by(permit: &Permit) -> GivenPassword {
 /// What a password of `user` must not be made of.
 pub(super) fn names_of(user: &User) -> [&str; 3] {
     [user.name.as_str(), &user.display_name, &user.email]
+}
+
+/// What an installation without any account needs.
+#[derive(Debug, Clone)]
+pub struct FirstAccount {
+    /// Names that the policy makes administrators; may be empty.
+    pub administrators: Vec<String>,
+}
+
+/// How to begin, while there is no account that anybody could log in with.
+///
+/// # Errors
+/// Of the store.
+pub async fn first_account(app: &App) -> Result<Option<FirstAccount>> {
+    if users::exist(&app.store).await? {
+        return Ok(None);
+    }
+    let administrators = app.access.administrators(app.now());
+    Ok(Some(FirstAccount { administrators }))
+}
+
+impl FirstAccount {
+    /// The command that creates it, on the host that runs the deployer.
+    pub fn command(&self) -> String {
+        let name = self.administrators.first().map_or("NAME", String::as_str);
+        format!("deployer user add {name}")
+    }
 }
 
 /// Disables or enables an account; does nothing when it already is.

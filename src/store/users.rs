@@ -2,7 +2,7 @@
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::columns::{checked, instant, key, micros};
 use super::entities::users::{ActiveModel, Column, Entity, Model};
@@ -20,6 +20,18 @@ pub async fn list(on: &impl Reader) -> Result<Vec<User>> {
 /// The one called `name`, in whatever case.
 pub async fn by_name(on: &impl Reader, name: &str) -> Result<User> {
     from_row(row_by_name(on, name).await?)
+}
+
+/// Whether there is any.
+pub async fn exist(on: &impl Reader) -> Result<bool> {
+    let first: Option<i64> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .limit(1)
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    Ok(first.is_some())
 }
 
 /// One by its row.

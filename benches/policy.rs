@@ -1,0 +1,144 @@
+//! What a long policy costs: 10,000 lines, 2,000 of them for every project, over 300 projects with
+//! three environments each. Measured are the loading, and the overview for somebody with two groups
+//! when no decision is known yet and when all are.
+//!
+//! `--quick` takes a tenth of everything: to see that it works.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a measurement prints, and ends when something is wrong"
+)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use deployer::access::Access;
+use deployer::app::overview::overview;
+use deployer::app::{App, start};
+use deployer::clock::Clock;
+use deployer::config::Config;
+use deployer::domain::{
+    Actor, Environment, EnvironmentId, EnvironmentOptions, Event, EventKind, Project, ProjectId, SyncMethod,
+};
+use deployer::store::{Store, StoreOptions, environments, projects};
+
+const PLACES: [&str; 3] = ["dev", "beta", "prod"];
+const ROLES: usize = 100;
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let (project_count, lines) = if quick { (30, 1_000) } else { (300, 10_000) };
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let policies = dir.path().join("policies");
+    write_policy(&policies, project_count, lines);
+    println!("| | took |\n| --- | ---: |");
+    let begun = Instant::now();
+    let access = Access::load(&policies).unwrap();
+    println!("| loading {lines} lines | {} |", ms(begun.elapsed()));
+    let app = runtime.block_on(app(dir.path(), project_count, access));
+    let somebody = Actor {
+        groups: vec!["team-1".to_owned(), "team-2".to_owned()],
+        ..Actor::user("user-7", "192.0.2.1")
+    };
+    for (name, actor) in [
+        ("somebody of two groups", somebody),
+        ("an administrator", Actor::user("admin", "")),
+    ] {
+        for state in ["cold", "warm"] {
+            let begun = Instant::now();
+            let seen = runtime.block_on(overview(&app, &actor)).unwrap().rows.len();
+            let took = ms(begun.elapsed());
+            println!("| overview of {project_count} projects for {name}, {state}: {seen} seen | {took} |");
+        }
+    }
+}
+
+fn ms(length: Duration) -> String {
+    format!("{:.1} ms", length.as_secs_f64() * 1000.0)
+}
+
+/// The shipped files with `lines` lines: a fifth for every project, the others for one each.
+fn write_policy(dir: &Path, project_count: usize, lines: usize) {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    std::fs::create_dir_all(dir).unwrap();
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
+    }
+    let mut text = std::fs::read_to_string(dir.join("policy.csv")).unwrap();
+    for number in 0..lines {
+        let role = number % ROLES;
+        let place = PLACES[number % PLACES.len()];
+        let action = ["view", "deploy", "rollback", "lock"][number % 4];
+        let project = match number % 5 {
+            0 => "*".to_owned(),
+            _ => format!("project-{}", number % project_count),
+        };
+        // Lines that say the same would be warnings: each has a subject of its own now and then.
+        let subject = match number % 3 {
+            0 => format!("user-{number}"),
+            _ => format!("role:team-{role}"),
+        };
+        text.push_str(&format!(
+            "p, {subject}, {project}, {place}, {action}, always, allow\n"
+        ));
+    }
+    for role in 0..ROLES {
+        text.push_str(&format!("g, group:team-{role}, role:team-{role}\n"));
+    }
+    std::fs::write(dir.join("policy.csv"), text).unwrap();
+}
+
+async fn app(dir: &Path, project_count: usize, access: Access) -> App {
+    let url = format!("sqlite://{}", dir.join("deployer.db").display());
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    store.migrate().await.unwrap();
+    let now = Clock::System.now();
+    let change = store
+        .change(&Access::local_operator("bench", now), now)
+        .await
+        .unwrap();
+    for number in 0..project_count {
+        let project = Project {
+            id: ProjectId(0),
+            name: format!("project-{number}").parse().unwrap(),
+            description: String::new(),
+            git_url: "https://git.example.org/shop.git".into(),
+            method: SyncMethod::Symlink,
+            notify: Vec::new(),
+        };
+        let project = projects::insert(&change, &project).await.unwrap();
+        for (position, name) in PLACES.iter().enumerate() {
+            let environment = Environment {
+                id: EnvironmentId(0),
+                project_id: project.id,
+                name: name.parse().unwrap(),
+                branch: "main".parse().unwrap(),
+                target_path: format!("/srv/{name}/project-{number}").parse().unwrap(),
+                remote_user: "deploy".into(),
+                position: i32::try_from(position).unwrap(),
+                auto_deploy: false,
+                fail_on_failed_tests: true,
+                clusters: Vec::new(),
+                options: EnvironmentOptions::default(),
+            };
+            environments::insert(&change, &environment).await.unwrap();
+        }
+    }
+    change
+        .commit(Event::new(EventKind::HistoryBroughtIn, serde_json::json!({})))
+        .await
+        .unwrap();
+    let config = Config {
+        data_dir: dir.join("data"),
+        ..Config::default()
+    };
+    start::assemble(config, store, access, Clock::System)
+}

@@ -1,0 +1,173 @@
+//! What is valid in a policy and hardly meant: everybody as administrator, a matcher that gives more
+//! than the shipped one, subjects that look alike.
+
+use std::collections::{BTreeMap, HashMap};
+
+use unicode_security::{MixedScript, skeleton};
+
+use super::expectations::Expectation;
+use super::files::{MODEL, POLICY, shipped};
+use super::judge::{Judge, Question, STRANGER};
+use super::lines::{ANY, PolicyLines, Rule};
+use super::model::{self, PolicyModel};
+use super::policy::Policy;
+use super::problem::Problem;
+use crate::domain::access::GUEST;
+use crate::domain::{Action, Resource};
+
+/// How many rules a changed matcher is asked about in all; each takes some microseconds.
+const EVALUATIONS: usize = 200_000;
+
+/// Adds to `problems` what is suspicious.
+pub(super) fn check(
+    model: &PolicyModel,
+    lines: &PolicyLines,
+    policy: &Policy,
+    expected: &[Expectation],
+    problems: &mut Vec<Problem>,
+) {
+    everybody_administers(policy, expected, problems);
+    look_alikes(lines, problems);
+    if !model.standard {
+        wider_matcher(model, lines, policy.judge(), problems);
+    }
+}
+
+/// That everybody may administer everything is an error, unless it is expected.
+fn everybody_administers(policy: &Policy, expected: &[Expectation], problems: &mut Vec<Problem>) {
+    let Some(line) = policy.administered_by_all() else {
+        return;
+    };
+    let says_so = |one: &Expectation| {
+        one.allowed
+            && one.names == [GUEST]
+            && one.action == Action::Administer
+            && one.resource == Resource::Everything
+    };
+    let what =
+        format!("By this line everybody, also without a login, may administer everything: “{GUEST}” has it.");
+    problems.push(if expected.iter().any(says_so) {
+        Problem::warning(POLICY, line, what)
+    } else {
+        let way_out = "Take it away; if it is meant, write “guest may administer everything at 2026-01-01 12:00” into tests.toml.";
+        Problem::error(POLICY, line, format!("{what} {way_out}"))
+    });
+}
+
+/// Subjects that a reader takes for one another are two subjects to the program.
+fn look_alikes(lines: &PolicyLines, problems: &mut Vec<Problem>) {
+    let mut first_lines: BTreeMap<&str, u32> = BTreeMap::new();
+    let in_rules = lines
+        .rules
+        .iter()
+        .map(|rule| (rule.subject.as_str(), rule.line.line));
+    let in_roles = lines
+        .roles
+        .iter()
+        .flat_map(|link| [(link.from.as_str(), link.line), (link.to.as_str(), link.line)]);
+    for (subject, line) in in_rules.chain(in_roles).filter(|(subject, _)| *subject != ANY) {
+        let first = first_lines.entry(subject).or_insert(line);
+        *first = line.min(*first);
+    }
+    let mut by_look: HashMap<String, (&str, u32)> = HashMap::new();
+    let mut in_order: Vec<(&str, u32)> = first_lines.into_iter().collect();
+    in_order.sort_by_key(|&(subject, line)| (line, subject));
+    for (subject, line) in in_order {
+        let message = match by_look.get(&look(subject)) {
+            Some((other, at)) => format!(
+                "“{subject}” looks like “{other}” of line {at}, and is another subject. Write both alike if they are one."
+            ),
+            None if !subject.is_single_script() => {
+                format!("“{subject}” mixes letters of several scripts, some of which look like others.")
+            }
+            None => String::new(),
+        };
+        by_look.entry(look(subject)).or_insert((subject, line));
+        if !message.is_empty() {
+            problems.push(Problem::warning(POLICY, line, message));
+        }
+    }
+}
+
+/// The same for all names that look the same.
+fn look(subject: &str) -> String {
+    let shape: String = skeleton(&subject.to_lowercase()).collect();
+    shape.to_lowercase()
+}
+
+/// A changed matcher is a warning, with what it gives beyond the shipped one.
+fn wider_matcher(model: &PolicyModel, lines: &PolicyLines, own: &Judge, problems: &mut Vec<Problem>) {
+    let mut message = "The matcher is not the shipped one.".to_owned();
+    let shipped = shipped(MODEL).and_then(|text| model::read(text, &mut Vec::new()));
+    let shipped = shipped.and_then(|model| Judge::build(&model, lines).ok());
+    if let Some(shipped) = shipped
+        && let Some(given) = given_beyond(lines, own, &shipped)
+    {
+        message.push_str(&given);
+    }
+    problems.push(Problem::warning(MODEL, model.matcher_line, message));
+}
+
+/// Something that `own` allows and `shipped` does not, in a sentence.
+fn given_beyond(lines: &PolicyLines, own: &Judge, shipped: &Judge) -> Option<String> {
+    let allows = |judge: &Judge, question: &Question<'_>| {
+        let found = judge.ask(question).unwrap_or_default();
+        let rules: Vec<&Rule> = found.iter().filter_map(|&rule| lines.rules.get(rule)).collect();
+        let is_allowed = !rules.is_empty() && rules.iter().all(|rule| !rule.deny);
+        is_allowed.then(|| rules.first().map_or(0, |rule| rule.line.line))
+    };
+    let questions = lines.rules.iter().flat_map(questions);
+    let limit = EVALUATIONS / lines.rules.len().max(1);
+    questions.take(limit).find_map(|question| {
+        let line = allows(own, &question)?;
+        if allows(shipped, &question).is_some() {
+            return None;
+        }
+        let who = match question.subject {
+            STRANGER => "a stranger",
+            name => name,
+        };
+        let Question {
+            action,
+            project,
+            environment,
+            open,
+            ..
+        } = question;
+        let window = if open.is_empty() { "no window" } else { open };
+        Some(format!(
+            " By line {line} it lets {who} {action} {project}/{environment} while {window} is open, which the shipped one does not."
+        ))
+    })
+}
+
+/// Questions close to what a rule says.
+fn questions(rule: &Rule) -> impl Iterator<Item = Question<'_>> {
+    let own = |text, other| {
+        if text == ANY {
+            [other, other]
+        } else {
+            [text, other]
+        }
+    };
+    let subjects = own(rule.subject.as_str(), STRANGER);
+    let projects = own(rule.project.as_str(), "another-project");
+    let environments = own(rule.environment.as_str(), "another-environment");
+    let actions = [rule.action.as_str(), "view", "administer"];
+    let actions = actions.into_iter().filter(|action| *action != ANY);
+    actions.flat_map(move |action| {
+        subjects.into_iter().flat_map(move |subject| {
+            projects.into_iter().flat_map(move |project| {
+                environments.into_iter().flat_map(move |environment| {
+                    [rule.window.as_str(), ""].map(|open| Question {
+                        subject,
+                        project,
+                        environment,
+                        action,
+                        open,
+                    })
+                })
+            })
+        })
+    })
+}

@@ -1,0 +1,111 @@
+//! Asking casbin about the rules that matter gives the same answers as asking it about all.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+use crate::access::judge::{Judge, Question};
+use crate::access::lines::{self, PolicyLines};
+use crate::access::model;
+
+const SUBJECTS: [&str; 9] = [
+    "ada",
+    "bob",
+    "default",
+    "group:ops",
+    "role:a",
+    "role:b",
+    "role:c",
+    "role:d",
+    "*",
+];
+const PROJECTS: [&str; 4] = ["*", "shop", "blog", "wiki"];
+const ENVIRONMENTS: [&str; 4] = ["*", "dev", "beta", "prod"];
+const ACTIONS: [&str; 7] = [
+    "view",
+    "deploy",
+    "rollback",
+    "lock",
+    "configure",
+    "administer",
+    "audit",
+];
+const WINDOWS: [&str; 3] = ["always", "business-hours", "freeze"];
+
+fn rule() -> impl Strategy<Value = String> {
+    let columns = (
+        select(&SUBJECTS[..]),
+        select(&PROJECTS[..]),
+        select(&ENVIRONMENTS[..]),
+        select(&ACTIONS[..]),
+        select(&WINDOWS[..]),
+        0..10u8,
+    );
+    columns.prop_map(|(subject, project, environment, action, window, kind)| {
+        let (action, effect) = match kind {
+            0 => ("*", "deny"),
+            1 | 2 => (action, "deny"),
+            _ => (action, "allow"),
+        };
+        format!("p, {subject}, {project}, {environment}, {action}, {window}, {effect}")
+    })
+}
+
+/// Who has which role: a role has later ones only, so there is no circle.
+fn link() -> impl Strategy<Value = String> {
+    (0..7usize, 0..4usize).prop_filter_map("a circle", |(from, to)| {
+        let (from, to) = (SUBJECTS[from], to + 4);
+        let is_later = SUBJECTS
+            .iter()
+            .position(|one| *one == from)
+            .is_some_and(|at| at < to);
+        is_later.then(|| format!("g, {from}, {}", SUBJECTS[to]))
+    })
+}
+
+fn implication() -> impl Strategy<Value = String> {
+    (0..ACTIONS.len(), 0..ACTIONS.len()).prop_filter_map("a circle", |(from, to)| {
+        (from > to).then(|| format!("g2, {}, {}", ACTIONS[from], ACTIONS[to]))
+    })
+}
+
+fn read(lines: &[String]) -> PolicyLines {
+    let mut problems = Vec::new();
+    let calendar = Access::builtin().calendar();
+    let lines = lines::read(&lines.join("\n"), &calendar, &mut problems);
+    assert!(!problems.iter().any(Problem::is_error), "{problems:?}");
+    lines
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn what_is_left_out_changes_no_answer(
+        rules in vec(rule(), 0..40),
+        links in vec(link(), 0..8),
+        implications in vec(implication(), 0..8),
+    ) {
+        let lines = read(&[rules, links, implications].concat());
+        let standard = model::read(shipped(MODEL).unwrap(), &mut Vec::new()).unwrap();
+        prop_assert!(standard.standard);
+        let mut plain = standard.clone();
+        plain.standard = false;
+        let (indexed, plain) = (Judge::build(&standard, &lines).unwrap(), Judge::build(&plain, &lines).unwrap());
+        for subject in ["ada", "bob", "default", "group:ops", "role:a", "nobody"] {
+            for (project, environment) in [("shop", "dev"), ("shop", "prod"), ("other", "dev"), ("shop", "*"), ("*", "*")] {
+                for action in ACTIONS {
+                    for open in ["always", "always freeze", "always business-hours", ""] {
+                        let question = Question { subject, project, environment, action, open };
+                        prop_assert_eq!(
+                            indexed.ask(&question).unwrap(),
+                            plain.ask(&question).unwrap(),
+                            "{} {} {}/{} while {}", subject, action, project, environment, open
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
