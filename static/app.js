@@ -97,16 +97,62 @@
     }
   });
 
-  // Hashes are copied by a click.
-  document.addEventListener("click", (event) => {
-    const chip = event.target.closest("[data-copy]");
-    if (!chip || !navigator.clipboard) return;
-    navigator.clipboard.writeText(chip.dataset.copy).then(() => {
-      chip.classList.add("copied");
-      setTimeout(() => chip.classList.remove("copied"), 1200);
-    });
+  // Hashes and commands are copied by a click, or by Enter and the space bar like a button.
+  const spoken = document.createElement("div");
+  spoken.className = "visually-hidden";
+  spoken.setAttribute("role", "status");
+  document.body.append(spoken);
+  const copy = (chip) => navigator.clipboard.writeText(chip.dataset.copy).then(() => {
+    chip.classList.add("copied");
+    spoken.textContent = "Copied.";
+    setTimeout(() => {
+      chip.classList.remove("copied");
+      spoken.textContent = "";
+    }, 1200);
   });
-  if (navigator.clipboard) document.documentElement.classList.add("has-clipboard");
+  const makeCopied = () => {
+    for (const chip of all("[data-copy]:not([tabindex])")) {
+      // What stands in a link or a button is that one's.
+      if (chip.closest("a, button, summary")) continue;
+      chip.tabIndex = 0;
+      chip.setAttribute("role", "button");
+      chip.setAttribute("aria-label", `Copy ${chip.dataset.copy}`);
+    }
+  };
+  if (navigator.clipboard) {
+    document.documentElement.classList.add("has-clipboard");
+    document.addEventListener("click", (event) => {
+      const chip = event.target.closest("[data-copy][tabindex]");
+      if (chip) copy(chip);
+    });
+    document.addEventListener("keydown", (event) => {
+      if ((event.key !== "Enter" && event.key !== " ") || !event.target.matches("[data-copy][tabindex]")) return;
+      event.preventDefault();
+      copy(event.target);
+    });
+    document.addEventListener("DOMContentLoaded", makeCopied);
+    document.addEventListener("htmx:after:swap", makeCopied);
+  }
+
+  // Results below the search box: the arrow keys go through them, Escape goes back and closes.
+  const finder = document.querySelector(".find");
+  if (finder) {
+    const box = finder.querySelector("input");
+    finder.addEventListener("keydown", (event) => {
+      const links = [...all("#found a", finder)];
+      const at = links.indexOf(document.activeElement);
+      if (event.key === "Escape" && links.length) {
+        document.getElementById("found").replaceChildren();
+        box.focus();
+      } else if (event.key === "ArrowDown" && links.length) {
+        event.preventDefault();
+        links[Math.min(at + 1, links.length - 1)].focus();
+      } else if (event.key === "ArrowUp" && at >= 0) {
+        event.preventDefault();
+        (links[at - 1] || box).focus();
+      }
+    });
+  }
 
   // Menus close by a click elsewhere and by Escape; "/" goes to the search box.
   document.addEventListener("click", (event) => {
@@ -185,6 +231,17 @@
   }
   addEventListener("online", show);
   addEventListener("offline", show);
+
+  // When a deployment to an environment begins or ends, its servers are looked at again: not at every
+  // step, as each of them is asked what it runs.
+  let open = document.getElementById("open-now")?.dataset.open;
+  document.addEventListener("htmx:after:swap", () => {
+    const now = document.getElementById("open-now")?.dataset.open;
+    if (now === open) return;
+    open = now;
+    const servers = document.getElementById("servers-now");
+    if (servers) htmx.trigger(servers, "other-deployments");
+  });
 
   // A choice that narrows a list takes effect at once.
   document.addEventListener("change", (event) => {

@@ -6,16 +6,11 @@ use super::places::{Known, Place};
 use crate::domain::{Action, Actor, Project, Resource, Result};
 use crate::store::{environments, projects};
 
-/// The fewest digits by which a commit is searched; fewer would find everything.
-const COMMIT_DIGITS: usize = 4;
-
 /// The projects that somebody may see.
 #[derive(Debug, Clone)]
 pub struct Overview {
     /// By name.
     pub rows: Vec<Row>,
-    /// How many there are without the search.
-    pub total: usize,
     /// Whether whoever asked may make projects.
     pub may_configure: bool,
 }
@@ -28,10 +23,8 @@ pub struct Row {
     pub places: Vec<Place>,
 }
 
-/// The projects that `actor` may see and that `search` finds: in their name, their description,
-/// or as the first digits of a commit that runs somewhere. An empty search finds all.
-pub async fn overview(app: &App, actor: &Actor, search: &str) -> Result<Overview> {
-    let search = search.trim().to_lowercase();
+/// The projects that `actor` may see.
+pub async fn overview(app: &App, actor: &Actor) -> Result<Overview> {
     let mut known = Known::of_all(app).await?;
     let mut rows: Vec<Row> = projects::list(&app.store)
         .await?
@@ -57,22 +50,8 @@ pub async fn overview(app: &App, actor: &Actor, search: &str) -> Result<Overview
         let whole = Resource::Project(row.project.name.to_string());
         !row.places.is_empty() || app.may(actor, Action::Configure, &whole)
     });
-    let total = rows.len();
-    rows.retain(|row| finds(&search, row));
     Ok(Overview {
         rows,
-        total,
         may_configure: app.may(actor, Action::Configure, &Resource::Everything),
     })
-}
-
-fn finds(search: &str, row: &Row) -> bool {
-    let has = |text: &str| text.to_lowercase().contains(search);
-    let runs = |place: &Place| {
-        place
-            .runs
-            .iter()
-            .any(|run| search.len() >= COMMIT_DIGITS && run.commit.as_str().starts_with(search))
-    };
-    has(row.project.name.as_str()) || has(&row.project.description) || row.places.iter().any(runs)
 }

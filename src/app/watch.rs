@@ -297,6 +297,19 @@ pub async fn lines(
     log::read(&app.store, id, from, limit, filter).await
 }
 
+/// The same before line `before`.
+pub async fn lines_before(
+    app: &App,
+    id: DeploymentId,
+    before: i64,
+    limit: usize,
+    filter: &LogFilter,
+) -> Result<Vec<LogLine>> {
+    let window = LogWindow::Before(before);
+    let found = log::search(&app.store, id, window, limit, filter, usize::MAX).await?;
+    Ok(found.lines)
+}
+
 /// At most `limit` lines of a deployment's log, in order, for whoever may view it.
 pub async fn log_window(
     app: &App,

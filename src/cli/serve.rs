@@ -9,7 +9,7 @@ use super::config_args::ConfigArgs;
 use super::outcome::{CommandFailure, complain, say};
 use super::{data, signals};
 use crate::access::{Access, Problem};
-use crate::app::{App, policy, start};
+use crate::app::{App, accounts, policy, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
@@ -122,6 +122,12 @@ async fn serve(app: &App, listener: TcpListener) -> Result<(), CommandFailure> {
     let reloading = tokio::spawn(reload_at_each_hangup(app.clone(), signals::hangup()?));
     say(format_args!("listening on {}", app.config().public_url()));
     tracing::info!(bind = %app.config().http.bind, pid = std::process::id(), "listening");
+    if let Some(first) = accounts::first_account(app).await? {
+        tracing::warn!(
+            "nobody can log in: there is no account; create one with “{}”",
+            first.command()
+        );
+    }
     let served = web::serve(Arc::new(web::Site::new(app.clone())), listener, stop).await;
     reloading.abort();
     let failed = |cause| Error::unavailable("The server ended by itself.").because(cause);

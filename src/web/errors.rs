@@ -16,7 +16,7 @@ use serde_json::json;
 use super::frame::{Frame, Section, go_to, html};
 use super::urls;
 use super::visitor::Visitor;
-use crate::domain::{self, Action, Error, ErrorKind, Refusal, Resource};
+use crate::domain::{self, Action, DeploymentId, Error, ErrorKind, Refusal, Resource};
 
 impl ResponseError for Error {
     fn status(&self) -> StatusCode {
@@ -137,6 +137,8 @@ struct ErrorPage<'a> {
     administrators_only: bool,
     /// Where to log in; empty when that would not help.
     login: String,
+    /// The deployment that a button was about.
+    deployment: Option<DeploymentId>,
     /// The request's id, for what has to be looked up in the log.
     request_id: Option<&'a str>,
 }
@@ -176,6 +178,12 @@ pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
     response
 }
 
+/// The deployment that the buttons at `path` are about.
+fn deployment_of(path: &str) -> Option<DeploymentId> {
+    let (id, _act) = path.strip_prefix("/deployments/")?.split_once('/')?;
+    id.parse().ok().map(DeploymentId)
+}
+
 fn is_for_administrators(refusal: &Refusal) -> bool {
     refusal.action == Action::Administer && refusal.resource == Resource::Everything
 }
@@ -203,6 +211,7 @@ async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
         } else {
             String::new()
         },
+        deployment: deployment_of(visitor.path()).filter(|_| trouble.status != StatusCode::NOT_FOUND),
         request_id: trouble.status.is_server_error().then_some(visitor.request_id()),
     };
     html(&page).unwrap_or_else(|error| plain(&error))

@@ -10,6 +10,9 @@ pub struct Flash {
     pub tone: Tone,
     /// One sentence.
     pub text: String,
+    /// What to do next: the words of a link, and its address.
+    #[serde(default)]
+    pub next: Option<(String, String)>,
 }
 
 impl Flash {
@@ -18,6 +21,16 @@ impl Flash {
         Self {
             tone: Tone::Good,
             text: text.into(),
+            next: None,
+        }
+    }
+
+    /// What comes next.
+    pub fn next(text: impl Into<String>, label: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            tone: Tone::Info,
+            text: text.into(),
+            next: Some((label.into(), url.into())),
         }
     }
 
@@ -26,6 +39,7 @@ impl Flash {
         Self {
             tone: Tone::Warn,
             text: text.into(),
+            next: None,
         }
     }
 
@@ -34,6 +48,7 @@ impl Flash {
         Self {
             tone: Tone::Bad,
             text: text.into(),
+            next: None,
         }
     }
 }

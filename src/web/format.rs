@@ -7,6 +7,11 @@ use chrono::TimeDelta;
 
 use crate::domain::Instant;
 
+/// A name of at most so many characters fits everywhere.
+const UNCUT: usize = 9;
+/// How many characters of a longer name's end are always shown.
+const NAME_END: usize = 7;
+
 /// As machines read it: `2026-11-22T10:00:00Z`.
 pub fn iso(at: &Instant) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -147,6 +152,17 @@ pub fn short(hash: &str) -> String {
     hash.chars().take(8).collect()
 }
 
+/// A name in two parts, of which the second tells it apart from others and is never cut. The first is
+/// empty for a short name.
+pub fn halves(name: &str) -> (&str, &str) {
+    let count = name.chars().count();
+    if count <= UNCUT {
+        return ("", name);
+    }
+    let at = name.char_indices().nth(count - NAME_END).map_or(0, |(at, _)| at);
+    name.split_at(at)
+}
+
 /// Up to two letters that stand for a person.
 pub fn initials(name: &str) -> String {
     let mut parts = name
@@ -197,6 +213,13 @@ mod tests {
         assert_eq!(number(-1_234_567_i64), "-1,234,567");
         assert_eq!(count(1_i64, "server"), "1 server");
         assert_eq!(count(1_000_i64, "line"), "1,000 lines");
+    }
+
+    #[test]
+    fn the_end_of_a_long_name_is_kept() {
+        assert_eq!(halves("web1"), ("", "web1"));
+        assert_eq!(halves("frontend-eu-west-12"), ("frontend-eu-", "west-12"));
+        assert_eq!(halves("größe-eins-zwei"), ("größe-ei", "ns-zwei"));
     }
 
     #[test]

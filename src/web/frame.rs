@@ -7,6 +7,7 @@ use askama::Template;
 use poem::Response;
 
 use super::flash::Flash;
+use super::look::TabSign;
 use super::urls;
 use crate::domain::{Error, Instant, Result};
 
@@ -80,6 +81,8 @@ pub struct Banner {
 pub struct Frame {
     /// For the window's title.
     pub title: String,
+    /// The state that the browser's tab shows.
+    pub tab: TabSign,
     /// The name of who is logged in.
     pub user: Option<String>,
     /// For the hidden field of forms and for htmx; see the component `forms::token`.
@@ -95,6 +98,13 @@ pub struct Frame {
     pub here: String,
     /// What the search box holds.
     pub search: String,
+}
+
+impl Frame {
+    /// The title of the browser's tab, without the state before it.
+    pub fn tab_title(&self) -> String {
+        format!("{} · Deployer", self.title)
+    }
 }
 
 /// The rights that add entries to the navigation.

@@ -14,6 +14,7 @@ use super::forms::Complaints;
 use super::frame::{Frame, Section, html};
 use super::urls;
 use super::visitor::Visitor;
+use crate::app::accounts::{self, FirstAccount};
 use crate::domain::Result;
 
 /// The fields whose content is a secret.
@@ -102,7 +103,27 @@ pub struct LoginPage {
     pub left: bool,
     /// The form that waits for the login.
     pub kept: Option<KeptForm>,
+    /// How to make the first account, while there is none.
+    pub first_account: Option<FirstAccount>,
     pub complaints: Complaints,
+}
+
+impl LoginPage {
+    /// The form as it is shown first.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn new(visitor: &Visitor, next: &str) -> Result<Self> {
+        Ok(Self {
+            frame: visitor.frame("Log in", Section::Elsewhere).await?,
+            name: String::new(),
+            next: next.to_owned(),
+            left: false,
+            kept: None,
+            first_account: accounts::first_account(visitor.app()).await?,
+            complaints: Complaints::default(),
+        })
+    }
 }
 
 /// The contract of `templates/login/kept.html`.
@@ -124,14 +145,9 @@ pub async fn show(visitor: &Visitor, kept: KeptForm) -> Result<Response> {
             kept,
         });
     }
-    let mut response = html(&LoginPage {
-        frame: visitor.frame("Log in", Section::Elsewhere).await?,
-        name: String::new(),
-        next: kept.page.clone(),
-        left: false,
-        kept: Some(kept),
-        complaints: Complaints::default(),
-    })?;
+    let mut page = LoginPage::new(visitor, &kept.page).await?;
+    page.kept = Some(kept);
+    let mut response = html(&page)?;
     response.set_status(poem::http::StatusCode::UNAUTHORIZED);
     Ok(response)
 }

@@ -63,6 +63,48 @@ pub const fn sign(icon: &'static str, tone: Tone, word: &'static str) -> Sign {
     Sign { icon, tone, word }
 }
 
+/// What a browser's tab shows of a page beside its title.
+#[derive(Debug, Clone, Default)]
+pub struct TabSign {
+    /// Stands before the title; may be empty.
+    pub word: String,
+    tone: Option<Tone>,
+}
+
+impl TabSign {
+    pub fn new(word: impl Into<String>, tone: Tone) -> Self {
+        Self {
+            word: word.into(),
+            tone: Some(tone),
+        }
+    }
+
+    /// The sign of a page about several deployments: those that need a person before those that run.
+    pub fn of_all(states: impl Iterator<Item = DeploymentState>) -> Self {
+        let (mut paused, mut running) = (0, 0);
+        for state in states {
+            paused += usize::from(state == DeploymentState::Paused);
+            running += usize::from(state == DeploymentState::Running);
+        }
+        match (paused, running) {
+            (0, 0) => Self::default(),
+            (0, running) => Self::new(format!("{running} running"), Tone::Busy),
+            (paused, _) => Self::new(format!("{paused} paused"), Tone::Warn),
+        }
+    }
+
+    /// The file of the tab's icon: the logo with a dot in the tone's colour.
+    pub fn icon(&self) -> &'static str {
+        match self.tone {
+            None | Some(Tone::Quiet | Tone::Info | Tone::Later) => "logo.svg",
+            Some(Tone::Busy) => "logo-busy.svg",
+            Some(Tone::Good) => "logo-good.svg",
+            Some(Tone::Warn) => "logo-warn.svg",
+            Some(Tone::Bad) => "logo-bad.svg",
+        }
+    }
+}
+
 /// Something that is drawn as a state badge.
 pub trait Look {
     fn sign(&self) -> Sign;

@@ -11,7 +11,7 @@ use super::gate::Gated;
 use super::live::Live;
 use super::pages::{
     self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
-    project,
+    project, search,
 };
 use super::site::Site;
 use super::table::{RouteEntry, Table, get, post};
@@ -34,6 +34,7 @@ fn table() -> Table {
         .at(urls::history_csv(), get(history::csv))
         .at("/deployments/:id", get(deployment::show))
         .at("/deployments/:id/acts", get(deployment::show_acts))
+        .at("/deployments/:id/state", get(deployment::show_state))
         .at("/deployments/:id/events", get(deployment::events))
         .at("/deployments/:id/log", get(deployment::download))
         .at("/deployments/:id/cancel", post(deployment::acts::cancel))
@@ -48,6 +49,7 @@ fn table() -> Table {
         .at("/deployments/:id/again", post(deployment::acts::again))
         .at("/deployments/:id/rollback", post(deployment::acts::roll_back))
         .at(urls::overview(), get(overview::index))
+        .at(urls::search(), get(search::show))
         .at("/projects/:project", get(project::show).post(project::fetch))
         .at("/projects/:project/diff", get(diff::show))
         .at(
@@ -60,6 +62,7 @@ fn table() -> Table {
         )
         .at("/locks/projects/:project", post(project::lock_all))
         .at("/locks/:id/lift", post(pages::locks::lift))
+        .at("/projects/:project/:environment/now", get(environment::show_now))
         .at(
             "/projects/:project/:environment/plan",
             get(environment::show_plan),

@@ -120,6 +120,7 @@ pub async fn leave_flash(session: &Session, flash: Flash) -> Result<()> {
     }
     let flashes: Option<Vec<Flash>> = session.get(FLASHES).await.map_err(unavailable)?;
     let mut flashes = flashes.unwrap_or_default();
+    flashes.retain(|one| *one != flash);
     flashes.push(flash);
     if flashes.len() > FLASH_LIMIT {
         flashes.remove(0);

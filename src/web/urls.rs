@@ -52,6 +52,8 @@ fixed! {
     history = "/history";
     /// The same as a table for spreadsheets.
     history_csv = "/history.csv";
+    /// Search over everything.
+    search = "/search";
     /// The audit log.
     audit = "/audit";
     /// Where configuration begins.
@@ -76,6 +78,12 @@ fixed! {
     admin_new_project = "/admin/new/project";
     /// A server to be added.
     admin_new_server = "/admin/new/server";
+    /// Many servers to be added.
+    admin_new_servers = "/admin/new/servers";
+    /// Servers without a trusted host key.
+    admin_trust = "/admin/trust";
+    /// Asks those for their keys (POST).
+    admin_trust_scan = "/admin/trust/scan";
     /// A cluster to be added.
     admin_new_cluster = "/admin/new/cluster";
     /// A user to be added.
@@ -123,6 +131,11 @@ pub fn deploy_plan(project: &str, env: &str) -> String {
     format!("{}/plan", environment(project, env))
 }
 
+/// What goes on in an environment, as a fragment.
+pub fn environment_now(project: &str, env: &str) -> String {
+    format!("{}/now", environment(project, env))
+}
+
 /// What a server of an environment really runs.
 pub fn live_release(project: &str, env: &str, server: &str) -> String {
     format!("{}/servers/{}", environment(project, env), encode(server))
@@ -165,9 +178,19 @@ pub fn deployment_log(id: DeploymentId) -> String {
     format!("/deployments/{id}/log")
 }
 
+/// One whole line of a deployment's log, as text.
+pub fn deployment_log_line(id: DeploymentId, line: i64) -> String {
+    with_query(&deployment_log(id), &[("line", &line.to_string())])
+}
+
 /// A deployment's stream of changes and log lines.
 pub fn deployment_events(id: DeploymentId) -> String {
     format!("/deployments/{id}/events")
+}
+
+/// A deployment's state for a page in the background.
+pub fn deployment_state(id: DeploymentId) -> String {
+    format!("/deployments/{id}/state")
 }
 
 /// An act on a deployment (POST): `cancel`, `pause`, `answer` …

@@ -13,6 +13,7 @@ use tower_sessions::Session;
 
 use super::flash::Flash;
 use super::frame::{Banner, Frame, NavRights, Section, Theme, nav};
+use super::look::TabSign;
 use super::principal::{self, Principal};
 use super::settings::Settings;
 use super::site::Site;
@@ -249,6 +250,7 @@ impl Visitor {
         };
         Frame {
             title: title.into(),
+            tab: TabSign::default(),
             user: self.user().map(|user| user.title().to_owned()),
             csrf: self.form_token(),
             theme: self.0.theme,

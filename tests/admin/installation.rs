@@ -5,6 +5,7 @@ use deployer::domain::{Deployment, DeploymentState};
 use deployer::store::{clusters, environments, projects, servers};
 use tokio_util::sync::CancellationToken;
 
+use super::first_steps::next_step;
 use super::{environment, page, send, site};
 use crate::support::sshd::Sshd;
 use crate::support::world::World;
@@ -113,8 +114,11 @@ async fn a_project_made_with_forms_can_be_deployed() {
     let sshd = Sshd::builder().accept(&key).start().await;
 
     add_project(&site, &world.repository.url()).await;
+    assert_eq!(next_step(&page(&site, "/").await), "Add a server");
     add_server(&site, &sshd).await;
+    assert_eq!(next_step(&page(&site, "/").await), "Add a cluster");
     add_environment(&site, &sshd).await;
+    assert_eq!(next_step(&page(&site, "/").await), "Deploy");
     let start = page(&site, "/admin").await;
     assert!(start.contains("Project “shop” has no environment yet."));
     let deployment = deploy(&world, &commit).await;
@@ -124,6 +128,10 @@ async fn a_project_made_with_forms_can_be_deployed() {
     let read = |path: &str| std::fs::read_to_string(sshd.home().join(path)).unwrap();
     assert_eq!(read("live/books/index.html"), "hello\n");
     assert_eq!(read("seen"), "green s3cret-value-of-the-token");
+    assert!(
+        !page(&site, "/").await.contains("First steps"),
+        "that was the last of them"
+    );
     assert!(page(&site, "/admin/servers").await.contains("books/prod"));
     let audited = site.audited().await.join("\n");
     for told in [

@@ -1,8 +1,10 @@
 //! An installation configured by nothing but its forms, and the log that tells of it.
 
 mod audit_log;
+mod first_steps;
 mod forms;
 mod installation;
+mod many;
 mod people;
 mod renaming;
 

@@ -17,7 +17,7 @@ const SCRIPT: &str = "echo 'one \\033[32mgreen\\033[0m line'; echo 'a complaint'
     i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"line number $i\"; done; echo 'the last words'";
 
 /// A deployment that runs and waits for [`go`].
-async fn running(world: &mut World) -> deployer::domain::DeploymentId {
+pub async fn running(world: &mut World) -> deployer::domain::DeploymentId {
     world.script("deploy.sh", SCRIPT);
     world.repository.write("index.html", "hello");
     let commit = world.commit("Greet people").await;
@@ -26,7 +26,8 @@ async fn running(world: &mut World) -> deployer::domain::DeploymentId {
     id
 }
 
-fn go(world: &World) {
+/// Lets the script end.
+pub fn go(world: &World) {
     std::fs::write(world.home(1, "go"), "").unwrap();
 }
 
@@ -133,7 +134,7 @@ async fn browser_renews_the_activity_page() {
     browser.mark().await;
     running(&mut world).await;
     browser.until_text("#now", "Greet people").await;
-    browser.until_text("#now", "Running (1)").await;
+    browser.until_text("#now", "In progress (1)").await;
     browser.picture("activity-running").await;
     go(&world);
     browser.until_text("#now", "Recently finished").await;

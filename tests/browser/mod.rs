@@ -2,6 +2,8 @@
 //! is missing without them.
 
 mod deployment;
+mod finding;
 mod kept;
 mod rollouts;
 mod support;
+mod tabs;

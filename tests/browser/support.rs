@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use nix::sys::signal::{Signal, killpg};
@@ -144,6 +145,28 @@ impl Browser {
         .await;
     }
 
+    /// Waits until the tab's title holds `wanted`.
+    pub async fn until_title(&self, wanted: &str) {
+        self.until(&format!("the title says “{wanted}”"), || async {
+            self.page.title().await.unwrap_or_default().contains(wanted)
+        })
+        .await;
+    }
+
+    /// The address of the tab's icon.
+    pub async fn icon(&self) -> String {
+        let icon = self
+            .ask("document.querySelector('link[rel=icon]').getAttribute('href')")
+            .await;
+        icon.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Sends a command of the DevTools protocol.
+    pub async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
+        let command = DevTools { command, parameters };
+        self.page.issue_cmd(command).await.unwrap()
+    }
+
     /// What a script in the page answers.
     pub async fn ask(&self, script: &str) -> Value {
         self.page
@@ -201,5 +224,26 @@ impl Drop for Browser {
         let group = i32::try_from(self.driver.id()).expect("a process's number");
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         let _ = self.driver.wait();
+    }
+}
+
+/// A command of the DevTools protocol.
+#[derive(Debug)]
+struct DevTools {
+    command: &'static str,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!(
+            "session/{}/goog/cdp/execute",
+            session.unwrap_or_default()
+        ))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (poem::http::Method, Option<String>) {
+        let body = json!({ "cmd": self.command, "params": self.parameters });
+        (poem::http::Method::POST, Some(body.to_string()))
     }
 }

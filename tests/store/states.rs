@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deployer::domain::{
-    DeploymentId, DeploymentState as S, ErrorKind, Phase, ServerState, StepKind, StepState,
+    DeploymentId, DeploymentState as S, ErrorKind, Phase, Plan, ServerState, StepKind, StepState, Strategy,
 };
 use deployer::store::{Fenced, deployments, queue, releases, steps};
 
@@ -205,7 +205,43 @@ async fn only_the_newest_release_of_a_server_is_in_use(on: Database) {
     assert_eq!(store.rows("releases").await, 3);
 }
 
+async fn progress_counts_what_a_stop_kept_from_its_turn(on: Database) {
+    let store = TestStore::on(on).await;
+    let shop = store.project("shop").await;
+    let hosts = store.servers("web", 5).await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    store.deployment(&deployment(&shop, &prod, &hosts)).await;
+    let claimed = store.claim().await;
+    let id = claimed.deployment.id;
+    let tx = store.record_leased(claimed.lease).await.unwrap();
+    let batch = |at: usize| {
+        let server = serde_json::json!({
+            "server": hosts[at].id, "name": hosts[at].name, "cluster": "web", "slots": [], "by_hand": [],
+        });
+        serde_json::json!({ "title": "web", "servers": [server], "hold": null, "take_out": [] })
+    };
+    let plan = serde_json::json!({
+        "strategy": Strategy::AllAtOnce, "restore": "each", "pools": [], "notes": [],
+        "batches": (0..4).map(batch).collect::<Vec<_>>(),
+        "left_alone": [{ "name": hosts[4].name, "cluster": "web", "why": "It is switched off." }],
+    });
+    let plan: Plan = serde_json::from_value(plan).unwrap();
+    deployments::set_plan(&tx, &plan).await.unwrap();
+    deployments::set_server(&tx, 0, ServerState::Succeeded, "")
+        .await
+        .unwrap();
+    for position in 1..5 {
+        deployments::set_server(&tx, position, ServerState::Skipped, "")
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let progress = deployments::progress(&store.store, &[id]).await.unwrap();
+    assert_eq!(progress[&id], (1, 4));
+}
+
 on_every_database! {
+    progress_counts_what_a_stop_kept_from_its_turn,
     a_state_that_has_changed_meanwhile_is_not_overwritten,
     a_worker_that_lost_its_lease_is_fenced_off,
     a_worker_notes_how_far_it_is,

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use super::{demand_everything, servers::resource};
@@ -17,6 +18,11 @@ use crate::store::servers;
 
 /// How long a person waits for a server to show its key.
 const FETCH_LIMIT: Duration = Duration::from_secs(10);
+
+/// How many servers are asked for their keys by one press: a minute's wait when none answers.
+pub const SCANNED_AT_ONCE: usize = 100;
+/// How many of them are asked at the same time.
+const ASKED_TOGETHER: usize = 20;
 
 /// The key that a server shows now, beside its trusted one.
 #[derive(Debug, Clone)]
@@ -96,6 +102,77 @@ pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Resu
         .commit(Event::new(EventKind::HostKeyTrusted, detail).about(resource(&before.name)))
         .await?;
     Ok(shown)
+}
+
+/// What a server showed when many were asked.
+#[derive(Debug)]
+pub struct Scanned {
+    pub server: Server,
+    /// Its key, or a sentence that says why there is none.
+    pub outcome: Result<Shown, String>,
+}
+
+/// The servers without a trusted key, by name.
+pub async fn waiting(app: &App, permit: &Permit) -> Result<Vec<Server>> {
+    demand_everything(permit)?;
+    let mut all = servers::list(&app.store).await?;
+    all.retain(|server| server.host_key.is_none());
+    Ok(all)
+}
+
+/// Asks the first of the servers without a trusted key for theirs.
+///
+/// # Errors
+/// Of the store. A server that cannot be reached is no error here but a [`Scanned::outcome`].
+pub async fn scan(app: &App, permit: &Permit) -> Result<Vec<Scanned>> {
+    let waiting = waiting(app, permit).await?;
+    let ask = |server: Server| async move {
+        let outcome = show(server.clone()).await;
+        Scanned {
+            server,
+            outcome: outcome.map_err(|error| error.message().to_owned()),
+        }
+    };
+    let asked = waiting.into_iter().take(SCANNED_AT_ONCE).map(ask);
+    Ok(stream::iter(asked).buffered(ASKED_TOGETHER).collect().await)
+}
+
+/// Trusts many keys that were shown, each if its server still shows it and has no other trusted one.
+/// Returns each server's name with what came of it.
+///
+/// # Errors
+/// Invalid, when these are more than one scan shows.
+pub async fn trust_all(
+    app: &App,
+    permit: &Permit,
+    seen: Vec<(ServerId, String)>,
+) -> Result<Vec<(String, Result<()>)>> {
+    demand_everything(permit)?;
+    if seen.len() > SCANNED_AT_ONCE {
+        let message = format!("Trust at most {SCANNED_AT_ONCE} keys at once.");
+        return Err(Error::invalid(message));
+    }
+    let one = |(id, key): (ServerId, String)| async move {
+        match servers::by_id(&app.store, id).await {
+            Ok(server) => (
+                server.name.to_string(),
+                trust_first(app, permit, &server, &key).await,
+            ),
+            Err(error) => (id.to_string(), Err(error)),
+        }
+    };
+    let trusting = stream::iter(seen.into_iter().map(one));
+    Ok(trusting.buffered(ASKED_TOGETHER).collect().await)
+}
+
+/// Trusts the first key of a server; another one in its place takes a comparison of both.
+async fn trust_first(app: &App, permit: &Permit, server: &Server, seen: &str) -> Result<()> {
+    match &server.host_key {
+        Some(key) if key.openssh != seen.trim() => Err(Error::conflict(
+            "Another key was trusted meanwhile. Compare both on the server's page.",
+        )),
+        _ => trust(app, permit, server.id, seen).await.map(drop),
+    }
 }
 
 /// Revokes trust: nothing connects to the server until a key is trusted again.

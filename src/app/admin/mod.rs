@@ -4,12 +4,15 @@
 //! ([`values`]) keep the rules of each field, whether they came from a form or from a program. A
 //! command takes the [`Permit`] for it and stores the change together with its audit event.
 //! [`inventory`] reads everything at once, for pages that show how things hang together;
-//! [`overview`] lists what needs a person.
+//! [`overview`] lists what needs a person, [`first_steps`] what is still to do before the first
+//! deployment.
 
 pub mod clusters;
 pub mod environments;
+pub mod first_steps;
 pub mod host_keys;
 pub mod inventory;
+pub mod many_servers;
 pub mod overview;
 pub mod projects;
 mod renames;

@@ -3,7 +3,9 @@
 use super::inventory::{Inventory, Twice};
 use crate::access::Permit;
 use crate::app::App;
-use crate::domain::{Result, ServerId};
+use crate::app::naming::resource;
+use crate::app::places::{Known, Place};
+use crate::domain::{Action, Deployment, DeploymentId, DeploymentState, Project, Result, ServerId};
 use crate::store::users;
 
 /// The start page of configuration.
@@ -45,10 +47,36 @@ pub enum Attention {
     Twice(Twice),
     /// A cluster without servers.
     NoMembers { cluster: String },
+    /// Something is wrong where something is deployed.
+    InPlace(PlaceTrouble),
+}
+
+/// What is wrong with an environment or a server of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlaceTrouble {
+    /// The last deployment failed.
+    Failed {
+        project: String,
+        environment: String,
+        deployment: DeploymentId,
+    },
+    /// A deployment left a server out of service.
+    LeftOut {
+        server: String,
+        deployment: DeploymentId,
+    },
+    /// A server does not run what was deployed to it, or could not be asked.
+    Astray {
+        project: String,
+        environment: String,
+        server: String,
+        /// A sentence.
+        why: String,
+    },
 }
 
 /// The whole overview.
-pub async fn look(app: &App, _permit: &Permit) -> Result<ConfigurationOverview> {
+pub async fn look(app: &App, permit: &Permit) -> Result<ConfigurationOverview> {
     let inventory = Inventory::load(&app.store).await?;
     let users = users::list(&app.store).await?;
     let problems = app.access.problems();
@@ -59,6 +87,7 @@ pub async fn look(app: &App, _permit: &Permit) -> Result<ConfigurationOverview> 
             is_error: problem.is_error(),
         })
         .collect();
+    attention.extend(in_places(app, permit, &inventory).await?);
     attention.extend(of(&inventory));
     Ok(ConfigurationOverview {
         projects: inventory.projects.len(),
@@ -70,6 +99,53 @@ pub async fn look(app: &App, _permit: &Permit) -> Result<ConfigurationOverview> 
         disabled_users: users.iter().filter(|user| user.disabled).count(),
         attention,
     })
+}
+
+/// What is wrong where something is deployed, as far as the holder of the permit may see it.
+async fn in_places(app: &App, permit: &Permit, inventory: &Inventory) -> Result<Vec<Attention>> {
+    let mut known = Known::of_all(app).await?;
+    let mut found = Vec::new();
+    for environment in &inventory.environments {
+        let Some(project) = inventory.project(environment.project_id) else {
+            continue;
+        };
+        if app.may(permit.actor(), Action::View, &resource(project, environment)) {
+            let troubles = in_place(project, &known.place(environment.clone()));
+            found.extend(troubles.into_iter().map(Attention::InPlace));
+        }
+    }
+    Ok(found)
+}
+
+fn in_place(project: &Project, place: &Place) -> Vec<PlaceTrouble> {
+    let names = || (project.name.to_string(), place.environment.name.to_string());
+    let mut found = Vec::new();
+    let failed = |last: &&Deployment| {
+        matches!(last.state, DeploymentState::Failed | DeploymentState::Interrupted) && place.open.is_empty()
+    };
+    if let Some(last) = place.last.as_ref().filter(failed) {
+        let (project, environment) = names();
+        found.push(PlaceTrouble::Failed {
+            project,
+            environment,
+            deployment: last.id,
+        });
+    }
+    for one in place.servers.iter().filter(|one| one.server.active) {
+        let server = one.server.name.to_string();
+        if let Some(deployment) = one.left_out {
+            found.push(PlaceTrouble::LeftOut { server, deployment });
+        } else if let Some(why) = one.trouble().map(str::to_owned).or_else(|| one.differs()) {
+            let (project, environment) = names();
+            found.push(PlaceTrouble::Astray {
+                project,
+                environment,
+                server,
+                why,
+            });
+        }
+    }
+    found
 }
 
 fn of(inventory: &Inventory) -> Vec<Attention> {

@@ -31,18 +31,25 @@ pub struct ServerSpec {
     pub active: bool,
 }
 
-impl ServerSpec {
-    fn check(self, id: ServerId) -> Result<Server> {
-        demand_other_name(&self.name, "here", "the host of Deployer itself")?;
-        Ok(Server {
-            id,
-            name: self.name,
-            address: self.address.into(),
-            port: self.port.get(),
-            active: self.active,
-            host_key: None,
-        })
-    }
+/// The server that `spec` describes.
+///
+/// # Errors
+/// A complaint about the field `name`.
+pub(super) fn checked(spec: ServerSpec, id: ServerId) -> Result<Server> {
+    demand_other_name(&spec.name, "here", "the host of Deployer itself")?;
+    Ok(Server {
+        id,
+        name: spec.name,
+        address: spec.address.into(),
+        port: spec.port.get(),
+        active: spec.active,
+        host_key: None,
+    })
+}
+
+/// That `server` was added.
+pub(super) fn added(server: &Server) -> Event {
+    Event::new(EventKind::ServerAdded, told(server)).about(resource(&server.name))
 }
 
 /// A server by its id.
@@ -54,13 +61,11 @@ pub async fn by_id(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
 /// Adds a server, without a host key: see [`super::host_keys`].
 pub async fn add(app: &App, permit: &Permit, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
-    let server = spec.check(ServerId(0))?;
+    let server = checked(spec, ServerId(0))?;
     let change = app.store.change(permit, app.now()).await?;
     demand_own_address(&change, &server).await?;
     let server = servers::insert(&change, &server).await?;
-    change
-        .commit(Event::new(EventKind::ServerAdded, told(&server)).about(resource(&server.name)))
-        .await?;
+    change.commit(added(&server)).await?;
     Ok(server)
 }
 
@@ -83,7 +88,7 @@ async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
 /// Changes a server. Its trusted host key stays, also at another address.
 pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
-    let changed = spec.check(id)?;
+    let changed = checked(spec, id)?;
     let change = app.store.change(permit, app.now()).await?;
     let before = servers::by_id(&change, id).await?;
     let detail = super::changes(&told(&before), &told(&changed));

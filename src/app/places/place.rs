@@ -115,14 +115,22 @@ impl Place {
 }
 
 impl PlaceServer {
-    /// Its last observation, if it answered and the last release was deployed before.
-    pub fn seen(&self) -> Option<&Observation> {
+    /// Its last observation, if the last release was deployed before.
+    fn looked_at(&self) -> Option<&Observation> {
         let placed = self.release.as_ref().map(|release| release.at);
         let is_newer = |seen: &&Observation| placed.is_none_or(|placed| seen.at > placed);
-        self.observed
-            .as_ref()
-            .filter(is_newer)
-            .filter(|seen| seen.trouble.is_empty())
+        self.observed.as_ref().filter(is_newer)
+    }
+
+    /// Its last observation, if it answered and the last release was deployed before.
+    pub fn seen(&self) -> Option<&Observation> {
+        self.looked_at().filter(|seen| seen.trouble.is_empty())
+    }
+
+    /// Why it could not be asked since the last release was deployed.
+    pub fn trouble(&self) -> Option<&str> {
+        let trouble = self.looked_at().map(|seen| seen.trouble.as_str());
+        trouble.filter(|trouble| !trouble.is_empty())
     }
 
     /// The commit it runs and since when: by its own word, or else as we deployed it.

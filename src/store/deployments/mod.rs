@@ -16,8 +16,8 @@ mod target;
 pub use history::{history, places};
 pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, settle};
 pub use overview::{
-    active, by_ids, durations, last_for_environment, last_for_project, last_on, latest, previous_succeeded,
-    progress, succeeded_commits,
+    active, by_ids, durations, has_success, last_for_environment, last_for_project, last_on, latest,
+    previous_succeeded, progress, succeeded_commits,
 };
 pub use past::{PastDeployment, PastStep, insert_past};
 pub use remains::{LeftThere, left_there, set_remains};

@@ -68,6 +68,19 @@ pub async fn durations(
     Ok(rows.into_iter().filter_map(took).collect())
 }
 
+/// Whether any deployment has ever succeeded.
+pub async fn has_success(on: &impl Reader) -> Result<bool> {
+    let first: Option<i64> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::State.eq(DeploymentState::Succeeded.as_str()))
+        .limit(1)
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    Ok(first.is_some())
+}
+
 /// The last deployment of every environment, however it ended: one index lookup per environment,
 /// instead of a pass over all deployments.
 pub async fn latest(on: &impl Reader) -> Result<HashMap<EnvironmentId, Deployment>> {
@@ -142,17 +155,21 @@ pub async fn by_ids(
     Ok(found)
 }
 
-/// How many servers of these deployments are through, and how many there are to do.
+/// How many servers of these deployments are through, and how many they are for. Without those that the
+/// plan leaves alone, which have no batch; a server that a stop kept from its turn still counts.
 pub async fn progress(
     on: &impl Reader,
     ids: &[DeploymentId],
 ) -> Result<HashMap<DeploymentId, (usize, usize)>> {
+    let is_planned = parts::Column::State
+        .ne(ServerState::Skipped.as_str())
+        .or(parts::Column::Batch.is_not_null());
     let rows: Vec<(i64, String)> = parts::Entity::find()
         .select_only()
         .column(parts::Column::DeploymentId)
         .column(parts::Column::State)
         .filter(parts::Column::DeploymentId.is_in(ids.iter().map(|id| id.0)))
-        .filter(parts::Column::State.ne(ServerState::Skipped.as_str()))
+        .filter(is_planned)
         .into_tuple()
         .all(on.db())
         .await?;

@@ -83,9 +83,9 @@ async fn render(
             }
         };
         match event {
-            Ok(LiveEvent::Lines(chunks)) => {
-                chunks.iter().for_each(|chunk| drop(sender.send(lines_of(chunk))))
-            }
+            Ok(LiveEvent::Lines(chunks)) => chunks
+                .iter()
+                .for_each(|chunk| drop(sender.send(lines_of(id, chunk)))),
             Ok(LiveEvent::Changed) => {
                 state_due.get_or_insert_with(|| (last_state + STATE_PAUSE).max(Instant::now()));
             }
@@ -129,12 +129,15 @@ pub async fn state(app: &App, id: DeploymentId) -> Result<(Message, bool)> {
 }
 
 /// The message for stored lines.
-fn lines_of(chunk: &NumberedChunk) -> Message {
+fn lines_of(id: DeploymentId, chunk: &NumberedChunk) -> Message {
     Message::Lines {
         first: chunk.first_line,
         last: chunk.last_line(),
         server: chunk.chunk.server.clone(),
         kind: chunk.chunk.kind,
-        bytes: message::page_update(Some(chunk.last_line()), &lines::message(chunk.clone().lines())),
+        bytes: message::page_update(
+            Some(chunk.last_line()),
+            &lines::message(id, chunk.clone().lines()),
+        ),
     }
 }

@@ -145,7 +145,7 @@ impl Viewer {
             let Some(last) = found.last().map(|line| line.number) else {
                 break;
             };
-            let html = lines::message(found.into_iter());
+            let html = lines::message(self.id, found.into_iter());
             self.send(message::page_update(Some(last), &html)).await?;
             self.seen = last;
         }

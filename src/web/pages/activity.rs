@@ -13,6 +13,7 @@ use crate::app::history;
 use crate::domain::{Instant, Result};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::live::{self, Live};
+use crate::web::look::TabSign;
 use crate::web::urls;
 use crate::web::views::queue::ObstacleView;
 use crate::web::views::row::DeploymentRow;
@@ -73,7 +74,7 @@ pub struct ActivityQuery {
 }
 
 impl ActivityPage {
-    fn new(frame: Frame, tab: Tab, live: String, activity: activity::Activity) -> Self {
+    fn new(mut frame: Frame, tab: Tab, live: String, activity: activity::Activity) -> Self {
         let activity::Activity {
             running,
             waiting,
@@ -81,6 +82,8 @@ impl ActivityPage {
             ended,
             at: now,
         } = activity;
+        let states = running.iter().map(|one| one.deployment.state);
+        frame.tab = TabSign::of_all(states);
         let address = |word: &str| urls::with_query(urls::activity(), &[("show", word)]);
         let counted = |word: &str, count: usize| match count {
             0 => word.to_owned(),
@@ -88,7 +91,7 @@ impl ActivityPage {
         };
         let tabs = [
             (Tab::All, "All".to_owned(), ""),
-            (Tab::Running, counted("Running", running.len()), "running"),
+            (Tab::Running, counted("In progress", running.len()), "running"),
             (Tab::Queued, counted("Queued", waiting.len()), "queued"),
             (Tab::Failed, counted("Failed", failed.len()), "failed"),
         ];

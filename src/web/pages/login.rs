@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::app::logins::{self, LoginTry};
 use crate::domain::{ErrorKind, Result};
 use crate::web::forms::Complaints;
-use crate::web::frame::{Section, go_to, html};
+use crate::web::frame::{go_to, html};
 use crate::web::kept::{self, KeptForm, LoginPage};
 use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
@@ -40,14 +40,9 @@ pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<R
     if visitor.user().is_some() {
         return Ok(go_to(next));
     }
-    html(&LoginPage {
-        frame: visitor.frame("Log in", Section::Elsewhere).await?,
-        name: String::new(),
-        next: next.to_owned(),
-        left: query.left.is_some(),
-        kept: None,
-        complaints: Complaints::default(),
-    })
+    let mut page = LoginPage::new(&visitor, next).await?;
+    page.left = query.left.is_some();
+    html(&page)
 }
 
 /// Tries the name and the password, and continues where the visitor was going: with the form that the
@@ -82,12 +77,10 @@ pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<Logi
         return Err(error);
     }
     let page = LoginPage {
-        frame: visitor.frame("Log in", Section::Elsewhere).await?,
         name: form.name,
-        next: next.to_owned(),
-        left: false,
         kept,
         complaints: Complaints::of_error(&error),
+        ..LoginPage::new(&visitor, next).await?
     };
     form_page(&page, &page.complaints)
 }

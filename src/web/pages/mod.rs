@@ -17,6 +17,7 @@ pub mod overview;
 pub mod preferences;
 pub mod profile;
 pub mod project;
+pub mod search;
 
 use askama::Template;
 use poem::Response;

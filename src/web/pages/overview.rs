@@ -1,24 +1,27 @@
 //! What runs where: a matrix of projects and environments or, where environments have too many
 //! names for columns, their cells one after the other.
 //!
-//! The search box above filters while one types; the matrix loads itself again when something has
-//! changed.
+//! The matrix loads itself again when something has changed, together with what stands above it.
+//! Until the first successful deployment, the steps that lead there stand above it too.
 
 use std::sync::Arc;
 
 use askama::Template;
-use poem::web::{Data, Query};
+use poem::web::Data;
 use poem::{Response, handler};
-use serde::Deserialize;
 
 use super::locks::{self, LockLine};
+use crate::app::accounts::{FirstAccount, first_account};
+use crate::app::admin::first_steps::first_steps;
 use crate::app::overview::{Overview, Row, overview};
 use crate::app::places::Place;
 use crate::domain::{Deployment, DeploymentState, Lock, Resource, Result};
 use crate::web::format::count;
-use crate::web::frame::{Frame, Section, html};
+use crate::web::frame::{Frame, Section, both, html};
 use crate::web::live::Live;
+use crate::web::look::TabSign;
 use crate::web::urls;
+use crate::web::views::first_steps::{FirstStepView, checklist};
 use crate::web::visitor::Visitor;
 
 /// With more names of environments than this a matrix would be wider than a screen.
@@ -26,13 +29,12 @@ const COLUMNS: usize = 4;
 
 /// The contract of `templates/overview/index.html`.
 #[derive(Template)]
-#[template(path = "overview/index.html", blocks = ["matrix"])]
+#[template(path = "overview/index.html", blocks = ["matrix", "above"])]
 struct Page {
     frame: Frame,
     /// Names of environments; empty when there are too many for a matrix.
     columns: Vec<String>,
     rows: Vec<RowView>,
-    total: usize,
     may_configure: bool,
     summary: String,
     here: String,
@@ -40,6 +42,10 @@ struct Page {
     live: String,
     /// The locks on everything.
     locks: Vec<LockLine>,
+    /// How to make the first account, for a guest while there is none.
+    first_account: Option<FirstAccount>,
+    /// What leads to the first deployment, for whoever configures, until there was one.
+    first_steps: Vec<FirstStepView>,
 }
 
 struct RowView {
@@ -82,37 +88,35 @@ impl CellView {
     }
 }
 
-/// What is searched.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Search {
-    q: String,
-}
-
 /// `GET /`
 #[handler]
-pub async fn index(
-    visitor: Visitor,
-    Query(query): Query<Search>,
-    live: Data<&Arc<Live>>,
-) -> Result<Response> {
+pub async fn index(visitor: Visitor, live: Data<&Arc<Live>>) -> Result<Response> {
     let live = live.page_url();
-    let found = overview(visitor.app(), visitor.actor(), &query.q).await?;
+    let (app, actor) = (visitor.app(), visitor.actor());
+    let found = overview(app, actor).await?;
     let locks = locks::lines(&visitor, |one| one.over == Resource::Everything).await?;
+    let steps = first_steps(app, actor).await?;
     let mut frame = visitor.frame("Overview", Section::Overview).await?;
-    frame.search.clone_from(&query.q);
+    let open = found
+        .rows
+        .iter()
+        .flat_map(|row| &row.places)
+        .flat_map(|place| &place.open);
+    frame.tab = TabSign::of_all(open.map(|one| one.deployment.state));
     let columns = columns(&found.rows);
-    let has_places = found.rows.iter().any(|row| !row.places.is_empty());
-    // That a search finds nothing does not mean that there is nothing.
-    let sees_something = has_places || (found.rows.is_empty() && found.total > 0);
+    let sees_something = found.rows.iter().any(|row| !row.places.is_empty()) || steps.is_some();
     let page = Page {
         frame,
         locks,
-        here: urls::with_query(urls::overview(), &[("q", &query.q)]),
+        here: urls::overview().to_owned(),
         summary: summary(&found),
         live: if sees_something { live } else { String::new() },
-        total: found.total,
         may_configure: found.may_configure,
+        first_account: match visitor.user() {
+            Some(_) => None,
+            None => first_account(app).await?,
+        },
+        first_steps: steps.map(checklist).unwrap_or_default(),
         rows: found
             .rows
             .into_iter()
@@ -121,7 +125,7 @@ pub async fn index(
         columns,
     };
     if visitor.wants_fragment() {
-        return html(&page.as_matrix());
+        return both(&page.as_matrix(), &page.as_above());
     }
     html(&page)
 }

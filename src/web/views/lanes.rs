@@ -29,8 +29,9 @@ pub struct Lane {
     pub done: usize,
     /// Without those that are left alone.
     pub total: usize,
-    /// How many need attention.
-    pub bad: usize,
+    pub failed: usize,
+    /// How many were cancelled or interrupted at work.
+    pub stopped: usize,
     pub groups: Vec<LaneGroup>,
 }
 
@@ -79,10 +80,9 @@ pub fn lanes(
 fn lane(name: String, mut servers: Vec<ServerView>, batches: &[BatchView]) -> Lane {
     let count = |wanted: fn(&ServerView) -> bool| servers.iter().filter(|one| wanted(one)).count();
     let left_alone = count(|one| one.part.is_left_alone());
-    let (done, bad) = (
-        count(|one| one.part.state == ServerState::Succeeded),
-        count(ServerView::is_bad),
-    );
+    let done = count(|one| one.part.state == ServerState::Succeeded);
+    let failed = count(|one| one.part.state == ServerState::Failed);
+    let stopped = count(ServerView::is_bad) - failed;
     let total = servers.len() - left_alone;
     // Servers that are left alone have no batch, and come last.
     servers.sort_by_key(|one| (one.part.batch.unwrap_or(i32::MAX), one.part.position));
@@ -107,7 +107,8 @@ fn lane(name: String, mut servers: Vec<ServerView>, batches: &[BatchView]) -> La
         name,
         done,
         total,
-        bad,
+        failed,
+        stopped,
         groups,
     }
 }
@@ -161,8 +162,13 @@ fn how_far(
     use ServerState as S;
     let any = |wanted: &[S]| states.iter().any(|state| wanted.contains(state));
     let all = |wanted: &[S]| states.iter().all(|state| wanted.contains(state));
-    if any(&[S::Failed, S::Interrupted, S::Cancelled]) {
-        return ("stopped", "failed");
+    let ends = [
+        (S::Failed, "failed"),
+        (S::Interrupted, "interrupted"),
+        (S::Cancelled, "cancelled"),
+    ];
+    if let Some((_, word)) = ends.into_iter().find(|(state, _)| any(&[*state])) {
+        return ("stopped", word);
     }
     if all(&[S::Succeeded, S::Skipped]) && any(&[S::Succeeded]) {
         return ("done", "done");

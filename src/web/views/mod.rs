@@ -2,6 +2,7 @@
 //! from what `app` answers. Nothing here knows who looks.
 
 pub mod finding;
+pub mod first_steps;
 pub mod lanes;
 pub mod lines;
 pub mod pause;

@@ -14,7 +14,7 @@ use crate::domain::{
     Deployment, DeploymentId, DeploymentState, Error, Instant, Phase, Result, Step, StepKind, StepState,
 };
 use crate::web::format;
-use crate::web::look::Tone;
+use crate::web::look::{Look, TabSign, Tone};
 
 /// More servers than this get small tiles, and a choice of which are shown.
 const FLEET: usize = 12;
@@ -42,6 +42,8 @@ pub struct StateView {
     pub estimate: String,
     /// See [`acts_key`].
     pub acts: String,
+    /// What the browser's tab shows.
+    pub tab: TabSign,
 }
 
 /// A phase in the line of all phases.
@@ -83,6 +85,7 @@ impl StateView {
         let done = count(|part| part.state == ServerState::Succeeded);
         let total = servers.len() - count(ServerPart::is_left_alone);
         let findings = findings(&deployment, &servers);
+        let tab = tab(&deployment, done, total);
         let (batches, lanes) = lanes(&deployment, plan.as_ref(), servers);
         Self {
             phases,
@@ -98,6 +101,7 @@ impl StateView {
             is_fleet,
             estimate,
             acts,
+            tab,
             now: at,
             deployment,
         }
@@ -106,6 +110,14 @@ impl StateView {
     /// The message that brings open pages up to date.
     pub fn fragments(&self) -> Result<String> {
         StateMessage { state: self }.render().map_err(Error::internal)
+    }
+
+    /// For a notification, once it has ended.
+    pub fn ending(&self) -> String {
+        let one = &self.deployment;
+        format!("{}. {}", one.state.title(), one.outcome)
+            .trim_end()
+            .to_owned()
     }
 
     pub fn is_final(&self) -> bool {
@@ -154,6 +166,17 @@ impl StateView {
             .map(|(tone, title, count)| (tone.class(), format!("{count} {title}")))
             .collect()
     }
+}
+
+/// What the browser's tab shows of a deployment with `done` of `total` servers through.
+fn tab(deployment: &Deployment, done: usize, total: usize) -> TabSign {
+    let sign = deployment.state.sign();
+    let word = match deployment.state {
+        DeploymentState::Running if deployment.cancelled_by.is_some() => "Stopping".to_owned(),
+        DeploymentState::Running if total > 0 => format!("{} {done} of {total}", sign.word),
+        _ => sign.word.to_owned(),
+    };
+    TabSign::new(word, sign.tone)
 }
 
 /// The state that acts depend on: when this changes, open pages load their acts again.

@@ -11,6 +11,7 @@ pub mod balancers;
 pub mod clusters;
 pub mod environments;
 pub mod host_keys;
+pub mod many;
 pub mod overview;
 pub mod picks;
 pub mod policy;
@@ -22,10 +23,12 @@ pub mod users;
 use poem::Response;
 
 use crate::access::Permit;
+use crate::app::admin::first_steps::first_steps;
 use crate::domain::{Action, Environment, ErrorKind, Project, Resource, Result};
 use crate::web::flash::Flash;
 use crate::web::frame::go_to;
 use crate::web::urls;
+use crate::web::views::first_steps::next as next_step;
 use crate::web::visitor::Visitor;
 
 /// The part of the configuration a page belongs to.
@@ -86,17 +89,28 @@ fn place_link(project: &Project, environment: &Environment) -> (String, String) 
     )
 }
 
-/// After a form was saved: leaves the message `done` and goes to `url`.
+/// After a form was saved: leaves the message `done` and what comes next, and goes to `url`.
 async fn saved(visitor: &Visitor, done: String, url: &str) -> Result<Response> {
     visitor.flash(Flash::done(done)).await?;
+    tell_next(visitor).await?;
     Ok(go_to(url))
+}
+
+/// Before the first successful deployment: leaves a message with the next of the first steps.
+async fn tell_next(visitor: &Visitor) -> Result<()> {
+    let steps = first_steps(visitor.app(), visitor.actor()).await?;
+    if let Some(step) = steps.and_then(next_step) {
+        let flash = Flash::next("Next:", step.title, step.url);
+        visitor.flash(flash).await?;
+    }
+    Ok(())
 }
 
 /// After a command without a form: leaves its message and goes to `done_at`, or says why nothing
 /// was done and goes `back`.
 async fn settle(visitor: &Visitor, outcome: Result<String>, done_at: &str, back: &str) -> Result<Response> {
     let (flash, to) = match outcome {
-        Ok(done) => (Flash::done(done), done_at),
+        Ok(done) => return saved(visitor, done, done_at).await,
         Err(error) => match error.kind() {
             ErrorKind::NotFound => (
                 Flash::warning(format!("{} Nothing was done.", error.message())),

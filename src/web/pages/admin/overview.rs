@@ -5,13 +5,15 @@ use poem::web::Form;
 use poem::{Response, handler};
 
 use super::{Part, Tabs, may_configure, tabs};
-use crate::app::admin::overview::{self, Attention};
+use crate::app::admin::first_steps::first_steps;
+use crate::app::admin::overview::{self, Attention, PlaceTrouble};
 use crate::domain::{Action, Resource, Result};
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::look::Tone;
 use crate::web::pages::form_page;
 use crate::web::pages::locks::{self, LockForm, LockLine};
+use crate::web::views::first_steps::{FirstStepView, checklist};
 use crate::web::visitor::Visitor;
 use crate::web::{format, urls};
 
@@ -26,6 +28,8 @@ struct Page {
     /// Every lock in force.
     locks: Vec<LockLine>,
     lock_form: LockForm,
+    /// What leads to the first deployment; empty after it.
+    first_steps: Vec<FirstStepView>,
     /// Whether the visitor may lock everything.
     may_lock: bool,
 }
@@ -108,6 +112,10 @@ async fn page(visitor: &Visitor, form: FormData) -> Result<Page> {
         frame: visitor.frame("Admin", Section::Admin).await?,
         tabs,
         cards,
+        first_steps: first_steps(visitor.app(), visitor.actor())
+            .await?
+            .map(checklist)
+            .unwrap_or_default(),
         attention: seen.attention.into_iter().map(notice).collect(),
         locks: locks::lines(visitor, |_| true).await?,
         lock_form: LockForm {
@@ -164,9 +172,43 @@ fn notice(attention: Attention) -> Notice {
             let url = urls::admin_environment(&twice.project, &twice.environment);
             new(Tone::Warn, twice.sentence(), url, "Change the environment")
         }
+        Attention::InPlace(trouble) => notice_of(trouble),
         Attention::NoMembers { cluster } => {
             let text = format!("Cluster “{cluster}” has no server.");
             new(Tone::Warn, text, urls::admin_cluster(&cluster), "Choose servers")
         }
+    }
+}
+
+/// What is wrong where something is deployed.
+fn notice_of(trouble: PlaceTrouble) -> Notice {
+    match trouble {
+        PlaceTrouble::Failed {
+            project,
+            environment,
+            deployment,
+        } => Notice {
+            tone: Tone::Bad,
+            text: format!("The last deployment to {project}/{environment} failed."),
+            url: urls::deployment(deployment),
+            way_out: "Open the deployment",
+        },
+        PlaceTrouble::LeftOut { server, deployment } => Notice {
+            tone: Tone::Bad,
+            text: format!("Server “{server}” is out of service: deployment {deployment} left it out."),
+            url: urls::deployment(deployment),
+            way_out: "Open the deployment",
+        },
+        PlaceTrouble::Astray {
+            project,
+            environment,
+            server,
+            why,
+        } => Notice {
+            tone: Tone::Warn,
+            text: format!("Server “{server}” in {project}/{environment}: {why}"),
+            url: urls::environment(&project, &environment),
+            way_out: "Open the environment",
+        },
     }
 }

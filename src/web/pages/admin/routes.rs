@@ -1,6 +1,6 @@
 //! The addresses of the pages where an installation is configured.
 
-use super::{balancers, clusters, environments, host_keys, overview, policy, projects, servers, users};
+use super::{balancers, clusters, environments, host_keys, many, overview, policy, projects, servers, users};
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
 
@@ -35,6 +35,9 @@ pub fn routes(routes: Table) -> Table {
         )
         .at(urls::admin_servers(), get(servers::list))
         .at(urls::admin_new_server(), get(servers::new).post(servers::add))
+        .at(urls::admin_new_servers(), get(many::new).post(many::add))
+        .at(urls::admin_trust(), get(many::keys).post(many::trust))
+        .at(urls::admin_trust_scan(), get(many::back).post(many::scan))
         .at("/admin/servers/:id", get(servers::show).post(servers::edit))
         .at("/admin/servers/:id/active", post(servers::set_active))
         .at("/admin/servers/:id/test", get(servers::back).post(servers::test))

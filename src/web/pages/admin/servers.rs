@@ -26,6 +26,8 @@ struct ListPage {
     frame: Frame,
     tabs: Tabs,
     rows: Vec<Row>,
+    /// How many have no trusted host key.
+    untrusted: usize,
 }
 
 struct Row {
@@ -80,8 +82,9 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
         .servers
         .iter()
         .map(|server| row(&inventory, &running, server));
-    let rows = rows.collect();
+    let rows: Vec<Row> = rows.collect();
     html(&ListPage {
+        untrusted: rows.iter().filter(|row| row.server.host_key.is_none()).count(),
         frame: visitor.frame("Servers · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Servers),
         rows,

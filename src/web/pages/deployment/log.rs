@@ -51,6 +51,8 @@ pub struct LogQuery {
     pub from: Option<i64>,
     /// What ends before this line.
     pub before: Option<i64>,
+    /// For a download: only this line, with what it goes on in.
+    pub line: Option<i64>,
 }
 
 impl LogQuery {
@@ -177,7 +179,7 @@ pub(super) async fn log_view(visitor: &Visitor, watched: &Watched, query: LogQue
         },
         gave_up: found.stopped.is_some(),
         forward,
-        lines: lines.iter().map(LineView::new).collect(),
+        lines: lines.iter().map(|line| LineView::new(id, line)).collect(),
         total: count_of(lines.len(), total, query.is_narrowed()),
         filter: query,
         steps: step_choices(watched),

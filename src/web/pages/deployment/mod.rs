@@ -6,19 +6,21 @@
 
 pub mod acts;
 mod log;
+mod whole_line;
 
 use std::sync::Arc;
 
 use askama::Template;
-use poem::web::{Data, Path, Query};
-use poem::{Body, Response, handler};
-use serde::Deserialize;
+use poem::web::{Data, Json, Path, Query};
+use poem::{Body, IntoResponse, Response, handler};
+use serde::{Deserialize, Serialize};
 
 use self::acts::ActsView;
 use self::log::{LogQuery, LogView};
 use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
 use crate::domain::{Action, CommitId, DeploymentId, Result};
+use crate::web::assets;
 use crate::web::frame::{Frame, Section, both, html};
 use crate::web::live::{self, Live};
 use crate::web::trail::{self, Trail};
@@ -48,18 +50,23 @@ struct Page {
 }
 
 impl Page {
-    fn new(frame: Frame, trail: Trail, watched: Watched, allowed: &Acts, log: LogView) -> Self {
+    fn new(mut frame: Frame, trail: Trail, watched: Watched, allowed: &Acts, log: LogView) -> Self {
         let one = &watched.deployment;
         let strategy = watched.plan.as_ref().map(|plan| plan.strategy).or(one.strategy);
+        let (diff, acts) = (diff_url(&watched), ActsView::new(&watched, allowed));
+        let origin = one.origin.map(|id| (origin_words(one, id), urls::deployment(id)));
+        let pauses = one.pauses.iter().map(PauseView::new).collect();
+        let state = StateView::new(watched);
+        frame.tab = state.tab.clone();
         Self {
             frame,
             trail,
-            diff: diff_url(&watched),
-            acts: ActsView::new(&watched, allowed),
-            origin: one.origin.map(|id| (origin_words(one, id), urls::deployment(id))),
+            diff,
+            acts,
+            origin,
             strategy: strategy.map(strategy_words).unwrap_or_default(),
-            pauses: one.pauses.iter().map(PauseView::new).collect(),
-            state: StateView::new(watched),
+            pauses,
+            state,
             log,
         }
     }
@@ -103,6 +110,31 @@ pub async fn show_acts(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result
     let frame = visitor.frame(String::new(), Section::Activity).await?;
     let page = Page::new(frame, Vec::new(), watched, &allowed, LogView::default());
     both(&page.as_acts(), &page.as_facts())
+}
+
+/// The answer to a page in the background, whose tab shows it.
+#[derive(Serialize)]
+struct BackgroundState {
+    /// Before the tab's title.
+    tab: String,
+    icon: String,
+    ended: bool,
+    /// For a notification.
+    words: String,
+}
+
+/// `GET /deployments/{id}/state`: asked now and then by pages in the background, which hold no stream.
+#[handler]
+pub async fn show_state(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
+    let (watched, _) = watch::see(visitor.app(), visitor.actor(), id).await?;
+    let state = StateView::new(watched);
+    Ok(Json(BackgroundState {
+        icon: assets::url(state.tab.icon()).to_owned(),
+        ended: state.is_final(),
+        words: state.ending(),
+        tab: state.tab.word,
+    })
+    .into_response())
 }
 
 /// Where a stream begins.
@@ -152,7 +184,8 @@ pub async fn events(
     Ok(live::answer(messages))
 }
 
-/// `GET /deployments/{id}/log`: the whole log as text, read from the store as it is sent.
+/// `GET /deployments/{id}/log`: the whole log as text, or one whole line, read from the store as it is
+/// sent.
 #[handler]
 pub async fn download(
     visitor: Visitor,
@@ -161,12 +194,20 @@ pub async fn download(
 ) -> Result<Response> {
     let app = visitor.app().clone();
     let (watched, _) = watch::see(&app, visitor.actor(), id).await?;
-    let actor = visitor.actor().clone();
-    let (filter, last) = (query.0.filter(), watched.deployment.last_line);
-    let stream = log::as_text(app, actor, id, filter, last);
-    let name = format!("deployment-{id}.log");
+    let (name, body) = match query.line {
+        Some(line) => {
+            let first = whole_line::begin(&app, id, line).await?;
+            let name = format!("deployment-{id}-line-{}.txt", first.number);
+            (name, Body::from_bytes_stream(whole_line::as_text(app, id, first)))
+        }
+        None => {
+            let (actor, last) = (visitor.actor().clone(), watched.deployment.last_line);
+            let stream = log::as_text(app, actor, id, query.0.filter(), last);
+            (format!("deployment-{id}.log"), Body::from_bytes_stream(stream))
+        }
+    };
     Ok(Response::builder()
         .content_type("text/plain; charset=utf-8")
         .header("content-disposition", format!("attachment; filename=\"{name}\""))
-        .body(Body::from_bytes_stream(stream)))
+        .body(body))
 }

@@ -11,8 +11,10 @@ mod plan;
 mod rollout;
 mod servers;
 
+use std::sync::Arc;
+
 use askama::Template;
-use poem::web::{Form, Path, Query};
+use poem::web::{Data, Form, Path, Query};
 use poem::{Response, handler};
 
 pub use self::check::read_files;
@@ -27,6 +29,7 @@ use crate::domain::{ErrorKind, Resource, Result};
 use crate::git::Freshness;
 use crate::web::forms::{Complaints, FormData};
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::live::Live;
 use crate::web::pages::form_page;
 use crate::web::strategy_form::STRATEGIES;
 use crate::web::trail::{self, Trail};
@@ -44,6 +47,10 @@ struct Page {
     view: EnvironmentView,
     url: String,
     plan_url: String,
+    /// What goes on, to load it again.
+    now_url: String,
+    /// The stream of changes.
+    changes: String,
     freshness: Freshness,
     plan: PlanView,
     rows: Vec<ServerRow>,
@@ -54,14 +61,44 @@ struct Page {
     strategies: Vec<(&'static str, String)>,
 }
 
+/// The contract of `templates/environments/now.html`.
+#[derive(Template)]
+#[template(path = "environments/now.html")]
+struct NowFragment {
+    frame: Frame,
+    view: EnvironmentView,
+    now_url: String,
+}
+
 /// `GET /projects/{project}/{environment}`
 #[handler]
 pub async fn show(
     visitor: Visitor,
     Path((project, environment)): Path<(String, String)>,
     Query(form): Query<FormData>,
+    live: Data<&Arc<Live>>,
 ) -> Result<Response> {
-    html(&page(&visitor, &project, &environment, form).await?)
+    let changes = live.page_url();
+    let mut page = page(&visitor, &project, &environment, form).await?;
+    page.changes = changes;
+    html(&page)
+}
+
+/// `GET /projects/{project}/{environment}/now`: what goes on there, for the open page.
+#[handler]
+pub async fn show_now(
+    visitor: Visitor,
+    Path((project, environment)): Path<(String, String)>,
+) -> Result<Response> {
+    let view = places::environment(visitor.app(), visitor.actor(), &project, &environment).await?;
+    if !visitor.wants_fragment() {
+        return Ok(go_to(&urls::environment(&project, &environment)));
+    }
+    html(&NowFragment {
+        frame: visitor.frame(String::new(), Section::Overview).await?,
+        now_url: urls::environment_now(&project, &environment),
+        view,
+    })
 }
 
 /// `GET /projects/{project}/{environment}/plan`: the part of the page below the choice.
@@ -96,6 +133,8 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, form: FormDat
         title: format!("{project} · {name}"),
         url: urls::environment(project, name),
         plan_url: urls::deploy_plan(project, name),
+        now_url: urls::environment_now(project, name),
+        changes: String::new(),
         rows: rows(&view, &plan),
         locks,
         lock_form: LockForm::new("this environment", urls::lock_environment(project, name)),

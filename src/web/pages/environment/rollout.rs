@@ -11,6 +11,8 @@ use crate::web::views::words::{hold_words, strategy_words};
 
 /// Names shown at once; the rest unfolds.
 const NAMES: usize = 12;
+/// Batches shown at once; the rest unfolds.
+const BATCHES: usize = 8;
 
 /// What a deployment would do.
 #[derive(Default)]
@@ -22,6 +24,18 @@ pub struct RolloutView {
     pub notes: Vec<String>,
     /// Why it is impossible; empty: it is possible.
     pub obstacle: String,
+}
+
+impl RolloutView {
+    /// The batches that are shown at once.
+    pub fn first_batches(&self) -> &[BatchLine] {
+        self.batches.get(..BATCHES).unwrap_or(&self.batches)
+    }
+
+    /// The batches that unfold.
+    pub fn more_batches(&self) -> &[BatchLine] {
+        self.batches.get(BATCHES..).unwrap_or_default()
+    }
 }
 
 /// The names of some servers: the first ones, and the rest to unfold.

@@ -8,8 +8,10 @@
 mod chain;
 mod commits;
 
+use std::sync::Arc;
+
 use askama::Template;
-use poem::web::{Form, Path, Query};
+use poem::web::{Data, Form, Path, Query};
 use poem::{Response, handler};
 
 use self::chain::ChainLink;
@@ -22,6 +24,7 @@ use crate::git::Freshness;
 use crate::web::flash::Flash;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::live::Live;
 use crate::web::pages::form_page;
 use crate::web::pages::locks::{self, LockForm, LockLine};
 use crate::web::trail::{self, Trail};
@@ -46,6 +49,8 @@ struct Page {
     may_lock: bool,
     /// The address of this page, to load it again.
     here: String,
+    /// The stream of changes.
+    changes: String,
 }
 
 /// `GET /projects/{project}`
@@ -54,15 +59,17 @@ pub async fn show(
     visitor: Visitor,
     Path(name): Path<String>,
     Query(wanted): Query<CommitsQuery>,
+    live: Data<&Arc<Live>>,
 ) -> Result<Response> {
-    let page = page(&visitor, &name, &wanted).await?;
+    let changes = live.page_url();
+    let page = page(&visitor, &name, &wanted, changes).await?;
     if visitor.wants_fragment() {
         return html(&page.as_live());
     }
     html(&page)
 }
 
-async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery) -> Result<Page> {
+async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery, changes: String) -> Result<Page> {
     let app = visitor.app();
     let view = places::project(app, visitor.actor(), name).await?;
     let freshness = refresh(app, &view.project);
@@ -86,6 +93,7 @@ async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery) -> Result<Pa
         trail: trail::overview(),
         url: urls::project(view.project.name.as_str()),
         here: visitor.path().to_owned(),
+        changes,
         view,
         freshness,
     })
@@ -97,13 +105,15 @@ pub async fn lock_all(
     visitor: Visitor,
     Path(name): Path<String>,
     Form(mut form): Form<FormData>,
+    live: Data<&Arc<Live>>,
 ) -> Result<Response> {
+    let changes = live.page_url();
     let done =
         format!("All of {name} is locked: nothing of it is deployed until the lock is lifted or ends.");
     if locks::lock(&visitor, Resource::Project(name.clone()), &mut form, done).await? {
         return Ok(go_to(&urls::project(&name)));
     }
-    let mut page = page(&visitor, &name, &CommitsQuery::default()).await?;
+    let mut page = page(&visitor, &name, &CommitsQuery::default(), changes).await?;
     // Fragments are loaded from the page's own address, not from where the form was sent.
     page.here.clone_from(&page.url);
     page.lock_form.form = form;

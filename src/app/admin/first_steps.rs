@@ -1,0 +1,80 @@
+//! The way from an empty installation to its first successful deployment.
+//!
+//! Every step is true by what the store holds; nobody ticks one off.
+
+use super::inventory::Inventory;
+use crate::app::App;
+use crate::domain::{Action, Actor, Environment, Resource, Result, Server, ServerId};
+use crate::store::{deployments, users};
+
+/// Something to do before the first deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirstStep {
+    /// Create an account to log in with.
+    CreateUser,
+    /// Add a project, which is one Git repository.
+    AddProject,
+    /// Add a server.
+    AddServer,
+    /// Trust the host key of a server; of this one next.
+    TrustHostKey(Option<ServerId>),
+    /// Make a cluster with servers in it.
+    AddCluster,
+    /// Add an environment with active servers, to this project.
+    AddEnvironment(Option<String>),
+    /// Deploy to this project and environment.
+    Deploy(Option<(String, String)>),
+}
+
+/// All of them in order, each with whether it is done.
+pub type FirstSteps = Vec<(FirstStep, bool)>;
+
+/// What leads to the first successful deployment; `None` once there was one, and for whoever may not
+/// configure this installation.
+///
+/// # Errors
+/// Of the store.
+pub async fn first_steps(app: &App, actor: &Actor) -> Result<Option<FirstSteps>> {
+    let may = app.may(actor, Action::Configure, &Resource::Everything);
+    if !may || deployments::has_success(&app.store).await? {
+        return Ok(None);
+    }
+    let inventory = Inventory::load(&app.store).await?;
+    let has_users = users::exist(&app.store).await?;
+    Ok(Some(steps(&inventory, has_users)))
+}
+
+fn steps(inventory: &Inventory, has_users: bool) -> FirstSteps {
+    let Inventory {
+        projects,
+        environments,
+        clusters,
+        servers,
+    } = inventory;
+    let untrusted = |server: &&Server| server.active && server.host_key.is_none();
+    let next_key = servers.iter().find(untrusted).map(|server| server.id);
+    let has_server = |one: &&Environment| inventory.servers_of(one).iter().any(|server| server.active);
+    let ready = environments.iter().find(has_server);
+    let place = ready.and_then(|one| inventory.place(one.id));
+    let names = |(project, one): (&crate::domain::Project, &Environment)| {
+        (project.name.to_string(), one.name.to_string())
+    };
+    vec![
+        (FirstStep::CreateUser, has_users),
+        (FirstStep::AddProject, !projects.is_empty()),
+        (FirstStep::AddServer, !servers.is_empty()),
+        (
+            FirstStep::TrustHostKey(next_key),
+            next_key.is_none() && servers.iter().any(|server| server.host_key.is_some()),
+        ),
+        (
+            FirstStep::AddCluster,
+            clusters.iter().any(|cluster| !cluster.members.is_empty()),
+        ),
+        (
+            FirstStep::AddEnvironment(projects.first().map(|project| project.name.to_string())),
+            place.is_some(),
+        ),
+        (FirstStep::Deploy(place.map(names)), false),
+    ]
+}
