@@ -8,8 +8,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::judge::Question;
 use super::lines::{ANY, PolicyLines, PolicyLink, Rule};
+use super::question::Question;
 
 /// Finds the rules that a question may match.
 pub(super) struct RuleIndex {

@@ -19,6 +19,7 @@ use super::index::RuleIndex;
 use super::lines::{ANY, PolicyLines, Rule};
 use super::model::PolicyModel;
 use super::problem::Problem;
+use super::question::Question;
 use crate::domain::access::GUEST;
 
 /// How many lines are tried out when a policy is loaded, to find a matcher that cannot be
@@ -28,20 +29,6 @@ const PROBES: usize = 50;
 const RULES_ASKED_AT_ONCE: usize = 100;
 /// A name that no login can have.
 pub(super) const STRANGER: &str = "\u{1}";
-
-/// A question about one name of an actor.
-pub(super) struct Question<'a> {
-    /// A user, group or role, as policy lines write it.
-    pub subject: &'a str,
-    /// The project, [`ANY`] for the installation.
-    pub project: &'a str,
-    /// The environment, [`ANY`] for the project as a whole.
-    pub environment: &'a str,
-    /// The action, as policy lines write it.
-    pub action: &'a str,
-    /// The names of the open windows, with blanks between them.
-    pub open: &'a str,
-}
 
 /// Casbin, and the rules of a policy.
 pub(super) struct Judge {

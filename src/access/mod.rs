@@ -22,6 +22,7 @@ mod model;
 mod permit;
 mod policy;
 mod problem;
+mod question;
 mod rename;
 mod roles;
 mod suspicions;

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::judge::{Judge, Question};
+use super::judge::Judge;
 use super::lines::{ANY, PolicyLines, Rule, is_user};
+use super::question::Question;
 use crate::domain::access::GUEST;
 use crate::domain::calendar::{ALWAYS, FREEZE};
 use crate::domain::{Action, Calendar, Instant, PolicyLine, Resource};

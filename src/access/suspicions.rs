@@ -7,11 +7,12 @@ use unicode_security::{MixedScript, skeleton};
 
 use super::expectations::Expectation;
 use super::files::{MODEL, POLICY, shipped};
-use super::judge::{Judge, Question, STRANGER};
+use super::judge::{Judge, STRANGER};
 use super::lines::{ANY, PolicyLines, Rule};
 use super::model::{self, PolicyModel};
 use super::policy::Policy;
 use super::problem::Problem;
+use super::question::Question;
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Resource};
 

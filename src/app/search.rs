@@ -76,7 +76,7 @@ pub struct FoundEnvironment {
     pub runs: Option<String>,
 }
 
-/// A server.
+/// A server, and where it is used.
 #[derive(Debug)]
 pub struct FoundServer {
     pub name: String,

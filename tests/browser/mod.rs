@@ -7,3 +7,4 @@ mod kept;
 mod rollouts;
 mod support;
 mod tabs;
+mod widths;

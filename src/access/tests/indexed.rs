@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::access::judge::{Judge, Question};
+use crate::access::judge::Judge;
 use crate::access::lines::{self, PolicyLines};
 use crate::access::model;
+use crate::access::question::Question;
 
 const SUBJECTS: [&str; 9] = [
     "ada",
@@ -79,7 +80,7 @@ fn read(lines: &[String]) -> PolicyLines {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_is_left_out_changes_no_answer(

@@ -14,7 +14,7 @@ pub enum FirstStep {
     CreateUser,
     /// Add a project, which is one Git repository.
     AddProject,
-    /// Add a server.
+    /// Add a server, which is one SSH host.
     AddServer,
     /// Trust the host key of a server; of this one next.
     TrustHostKey(Option<ServerId>),

@@ -15,7 +15,7 @@ const SSH_PORT: &str = "22";
 
 /// A line of the list.
 #[derive(Debug, Clone)]
-pub struct ServerLine {
+pub struct PastedServer {
     /// Its number in the text, from 1.
     pub number: usize,
     /// As it was written.
@@ -29,7 +29,7 @@ pub struct ServerLine {
 ///
 /// # Errors
 /// A complaint about the field `lines` when there are none or too many; of the store.
-pub async fn read(app: &App, permit: &Permit, text: &str) -> Result<Vec<ServerLine>> {
+pub async fn read(app: &App, permit: &Permit, text: &str) -> Result<Vec<PastedServer>> {
     demand_everything(permit)?;
     let lines = lines(text)?;
     Ok(compared(lines, &servers::list(&app.store).await?))
@@ -82,7 +82,7 @@ fn lines(text: &str) -> Result<Vec<(usize, &str)>> {
 }
 
 /// Each line with its server, unless that has the name or the address of another.
-fn compared(lines: Vec<(usize, &str)>, known: &[Server]) -> Vec<ServerLine> {
+fn compared(lines: Vec<(usize, &str)>, known: &[Server]) -> Vec<PastedServer> {
     let mut taken: Vec<Server> = Vec::new();
     let mut compared = Vec::new();
     for (number, text) in lines {
@@ -92,7 +92,7 @@ fn compared(lines: Vec<(usize, &str)>, known: &[Server]) -> Vec<ServerLine> {
             Ok(server)
         });
         taken.extend(outcome.iter().cloned());
-        compared.push(ServerLine {
+        compared.push(PastedServer {
             number,
             text: text.to_owned(),
             outcome,
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn outcomes(text: &str, known: &[Server]) -> Vec<String> {
-        let show = |line: ServerLine| match line.outcome {
+        let show = |line: PastedServer| match line.outcome {
             Ok(server) => format!("{} {}:{}", server.name, server.address, server.port),
             Err(why) => format!("{}! {why}", line.number),
         };

@@ -9,7 +9,7 @@ const DEPTH: usize = 2;
 
 /// A text taken from a line.
 #[derive(Clone, Default)]
-pub(super) struct Reading {
+pub(super) struct LineReading {
     pub bytes: Vec<u8>,
     /// Where each byte begins in the line.
     pub from: Vec<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Reading {
     pub to: Vec<usize>,
 }
 
-impl Reading {
+impl LineReading {
     fn push(&mut self, byte: u8, from: usize, to: usize) {
         self.bytes.push(byte);
         self.from.push(from);
@@ -41,7 +41,7 @@ impl Reading {
 }
 
 /// Every reading of `line` beside the line as it is.
-pub(super) fn readings(line: &str) -> Vec<Reading> {
+pub(super) fn readings(line: &str) -> Vec<LineReading> {
     let mut all = Vec::new();
     if !line.chars().all(is_shown) {
         all.extend([visible(line, false), visible(line, true), printable(line)]);
@@ -59,8 +59,8 @@ pub(super) fn readings(line: &str) -> Vec<Reading> {
 }
 
 /// Decodes again and again as long as that changes anything.
-fn repeat(line: &str, decode: impl Fn(&Reading) -> Reading, all: &mut Vec<Reading>) {
-    let mut reading = Reading::of(line);
+fn repeat(line: &str, decode: impl Fn(&LineReading) -> LineReading, all: &mut Vec<LineReading>) {
+    let mut reading = LineReading::of(line);
     for _ in 0..DEPTH {
         let decoded = decode(&reading);
         if decoded.bytes == reading.bytes {
@@ -72,8 +72,8 @@ fn repeat(line: &str, decode: impl Fn(&Reading) -> Reading, all: &mut Vec<Readin
 }
 
 /// As a URL or a form says it: `%41` is an A, and `+` a blank where `plus` says so.
-fn url_decoded(reading: &Reading, plus: bool) -> Reading {
-    let mut decoded = Reading::default();
+fn url_decoded(reading: &LineReading, plus: bool) -> LineReading {
+    let mut decoded = LineReading::default();
     let mut at = 0;
     while let Some(&byte) = reading.bytes.get(at) {
         let value = (byte == b'%')
@@ -91,8 +91,8 @@ fn url_decoded(reading: &Reading, plus: bool) -> Reading {
 }
 
 /// As a JSON string, or one of most languages, says it.
-fn unescaped(reading: &Reading) -> Reading {
-    let mut decoded = Reading::default();
+fn unescaped(reading: &LineReading) -> LineReading {
+    let mut decoded = LineReading::default();
     let mut at = 0;
     while let Some(&byte) = reading.bytes.get(at) {
         let (c, length) = escape(&reading.bytes[at..]).unwrap_or((None, 1));
@@ -156,8 +156,8 @@ fn is_shown(c: char) -> bool {
 }
 
 /// All that is shown, also of escape sequences.
-fn printable(line: &str) -> Reading {
-    let mut reading = Reading::default();
+fn printable(line: &str) -> LineReading {
+    let mut reading = LineReading::default();
     for (at, c) in line.char_indices().filter(|(_, c)| is_shown(*c)) {
         reading.keep(at, c);
     }
@@ -166,8 +166,8 @@ fn printable(line: &str) -> Reading {
 
 /// What a terminal would show: without escape sequences and control characters. `with_messages` also
 /// the text for the terminal itself, such as its title or the address of a link.
-fn visible(line: &str, with_messages: bool) -> Reading {
-    let mut reading = Reading::default();
+fn visible(line: &str, with_messages: bool) -> LineReading {
+    let mut reading = LineReading::default();
     for (at, part) in terminal::parts(line) {
         match part {
             Part::Char(c) if is_shown(c) => reading.keep(at, c),

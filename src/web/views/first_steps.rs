@@ -15,7 +15,7 @@ pub struct FirstStepView {
     pub is_next: bool,
 }
 
-/// The checklist.
+/// All steps in words, for a list.
 pub fn checklist(steps: FirstSteps) -> Vec<FirstStepView> {
     let next = steps.iter().position(|(_, is_done)| !is_done);
     let steps = steps.into_iter().enumerate();

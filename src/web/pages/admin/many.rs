@@ -8,7 +8,7 @@ use poem::{Response, handler};
 use super::{Part, Tabs, may_configure, saved, tabs};
 use crate::access::Permit;
 use crate::app::admin::host_keys::{self, SCANNED_AT_ONCE, Scanned};
-use crate::app::admin::many_servers::{self, ServerLine};
+use crate::app::admin::many_servers::{self, PastedServer};
 use crate::domain::{Error, ErrorKind, Result, ServerId};
 use crate::web::flash::Flash;
 use crate::web::format::count;
@@ -27,7 +27,7 @@ struct ListPage {
     trail: Trail,
     form: FormData,
     /// What was read of it.
-    lines: Vec<ServerLine>,
+    lines: Vec<PastedServer>,
     /// How many of them can be added, and how many have to be corrected.
     good: usize,
     bad: usize,
@@ -87,7 +87,7 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
 async fn wrong(
     visitor: &Visitor,
     mut form: FormData,
-    lines: Vec<ServerLine>,
+    lines: Vec<PastedServer>,
     error: &Error,
 ) -> Result<Response> {
     form.complaints = Complaints::of_error(error);
@@ -95,7 +95,7 @@ async fn wrong(
     form_page(&page, &page.form.complaints)
 }
 
-async fn list_page(visitor: &Visitor, form: FormData, lines: Vec<ServerLine>) -> Result<ListPage> {
+async fn list_page(visitor: &Visitor, form: FormData, lines: Vec<PastedServer>) -> Result<ListPage> {
     let good = lines.iter().filter(|line| line.outcome.is_ok()).count();
     Ok(ListPage {
         bad: lines.len() - good,

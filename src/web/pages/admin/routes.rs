@@ -6,7 +6,7 @@ use crate::web::urls;
 
 /// The routes of these pages.
 pub fn routes(routes: Table) -> Table {
-    routes
+    let routes = routes
         .at(urls::admin(), get(overview::show))
         .at(urls::admin_lock(), post(overview::lock))
         .at(urls::admin_policy(), get(policy::show))
@@ -32,22 +32,8 @@ pub fn routes(routes: Table) -> Table {
         .at(
             "/admin/projects/:project/environments/:environment/delete",
             post(environments::delete),
-        )
-        .at(urls::admin_servers(), get(servers::list))
-        .at(urls::admin_new_server(), get(servers::new).post(servers::add))
-        .at(urls::admin_new_servers(), get(many::new).post(many::add))
-        .at(urls::admin_trust(), get(many::keys).post(many::trust))
-        .at(urls::admin_trust_scan(), get(many::back).post(many::scan))
-        .at("/admin/servers/:id", get(servers::show).post(servers::edit))
-        .at("/admin/servers/:id/active", post(servers::set_active))
-        .at("/admin/servers/:id/test", get(servers::back).post(servers::test))
-        .at("/admin/servers/:id/delete", post(servers::delete))
-        .at(
-            "/admin/servers/:id/key",
-            get(servers::back).post(host_keys::fetch),
-        )
-        .at("/admin/servers/:id/trust", post(host_keys::trust))
-        .at("/admin/servers/:id/forget", post(host_keys::forget))
+        );
+    servers_and_keys(routes)
         .at(urls::admin_balancers(), get(balancers::list))
         .at(
             urls::admin_new_balancer(),
@@ -69,4 +55,23 @@ pub fn routes(routes: Table) -> Table {
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
         .at("/admin/users/:user/delete", post(users::delete))
+}
+
+fn servers_and_keys(routes: Table) -> Table {
+    routes
+        .at(urls::admin_servers(), get(servers::list))
+        .at(urls::admin_new_server(), get(servers::new).post(servers::add))
+        .at(urls::admin_new_servers(), get(many::new).post(many::add))
+        .at(urls::admin_trust(), get(many::keys).post(many::trust))
+        .at(urls::admin_trust_scan(), get(many::back).post(many::scan))
+        .at("/admin/servers/:id", get(servers::show).post(servers::edit))
+        .at("/admin/servers/:id/active", post(servers::set_active))
+        .at("/admin/servers/:id/test", get(servers::back).post(servers::test))
+        .at("/admin/servers/:id/delete", post(servers::delete))
+        .at(
+            "/admin/servers/:id/key",
+            get(servers::back).post(host_keys::fetch),
+        )
+        .at("/admin/servers/:id/trust", post(host_keys::trust))
+        .at("/admin/servers/:id/forget", post(host_keys::forget))
 }
