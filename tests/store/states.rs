@@ -227,11 +227,11 @@ async fn progress_counts_what_a_stop_kept_from_its_turn(on: Database) {
     });
     let plan: Plan = serde_json::from_value(plan).unwrap();
     deployments::set_plan(&tx, &plan).await.unwrap();
-    deployments::set_server(&tx, 0, ServerState::Succeeded, "")
+    deployments::set_server(&tx, 0, ServerState::Succeeded)
         .await
         .unwrap();
     for position in 1..5 {
-        deployments::set_server(&tx, position, ServerState::Skipped, "")
+        deployments::set_server(&tx, position, ServerState::Skipped)
             .await
             .unwrap();
     }

@@ -80,7 +80,7 @@ fn read(lines: &[String]) -> PolicyLines {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(crate::cases::cases(24))]
 
     #[test]
     fn what_is_left_out_changes_no_answer(
