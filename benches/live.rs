@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use deployer::clock::Clock;
 use deployer::domain::DeploymentId;
+use deployer::engine::LogLimits;
 use reqwest::{Client, Response};
 use site::{PASSWORD, TestSite};
 use support::world::World;
@@ -66,7 +67,12 @@ fn main() {
 }
 
 async fn begin(script: &str) -> (World, TestSite, DeploymentId) {
-    let mut world = World::simple().await;
+    // A million lines have to come through.
+    let limits = LogLimits {
+        step: 1 << 40,
+        deployment: 1 << 40,
+    };
+    let mut world = World::project().log_limits(limits).start().await;
     let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     assert_eq!(site.log_in("admin", PASSWORD).await.status(), 303);

@@ -79,8 +79,7 @@
 //! verifies it; then, batch after batch, each server is taken out of its balancers, switched, run
 //! through `deploy.sh`, tests and health check, and put back once all is well. What is about to be
 //! done to a server is written down before, and what came of it after. *Finish*
-//! prunes old releases, records what is where, frees the servers and closes the deployment together
-//! with its last audit event.
+//! removes old releases; closing the deployment frees its servers, together with its last audit event.
 //!
 //! Meanwhile every printed line was masked, stored under a number and announced by
 //! [`engine::live::Hub`]; Alice's browser holds an event stream that replays from the number it saw

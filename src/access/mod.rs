@@ -74,7 +74,7 @@ impl Access {
     }
 
     /// The policy shipped inside the program, for when no directory is configured. It gives
-    /// nothing to anybody but the user `admin`, the user `auto` and the groups it names.
+    /// nothing to anybody but the user `admin` and the groups it names.
     pub fn builtin() -> Self {
         Self::from_source(Source::Builtin).expect("a test loads what is shipped")
     }

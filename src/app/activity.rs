@@ -112,15 +112,8 @@ pub async fn turn(app: &App, actor: &Actor, id: DeploymentId) -> Result<Option<T
     Ok(Some(Turn { position, behind }))
 }
 
-fn is_at_work(deployment: &Deployment) -> bool {
-    matches!(
-        deployment.state,
-        DeploymentState::Running | DeploymentState::Paused
-    )
-}
-
 async fn running(app: &App, visible: &Visible, open: &[Deployment]) -> Result<Vec<OpenDeployment>> {
-    let shown = |one: &&Deployment| is_at_work(one) && visible.shows(one);
+    let shown = |one: &&Deployment| one.state.is_at_work() && visible.shows(one);
     OpenDeployment::with_progress(app, open.iter().filter(shown).cloned().collect()).await
 }
 

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::places::{Known, Place, PlaceServer};
-use crate::domain::{Environment, Error, Instant, Observation, Project, Result, Server, SyncMethod};
+use crate::domain::{
+    Environment, Error, Instant, Observation, Project, Result, Server, SyncMethod, short_hash,
+};
 use crate::ssh::Endpoint;
 use crate::store::jobs::{Applicant, Job};
 use crate::store::{again, environments, leftovers, observations, projects};
@@ -82,11 +84,7 @@ pub async fn look(app: &App) -> Result<()> {
         }
         let place = known.place(environment);
         // While a deployment runs there, its servers are in between.
-        if place
-            .open
-            .iter()
-            .any(|coming| coming.deployment.started_at.is_some())
-        {
+        if place.is_at_work() {
             continue;
         }
         for one in place.servers.into_iter().filter(|one| one.server.active) {
@@ -177,11 +175,7 @@ pub async fn report(app: &App) -> Result<Vec<Drift>> {
 }
 
 fn sentences(app: &App, place: &Place) -> Vec<String> {
-    let at_work = place
-        .open
-        .iter()
-        .any(|coming| coming.deployment.started_at.is_some());
-    if !place.environment.options.watch_drift || at_work {
+    if !place.environment.options.watch_drift || place.is_at_work() {
         return Vec::new();
     }
     let settled = TimeDelta::from_std(app.config.drift.settled).unwrap_or_default();
@@ -200,9 +194,7 @@ fn sentences(app: &App, place: &Place) -> Vec<String> {
     if commits.len() > 1 {
         let parts: Vec<String> = commits
             .iter()
-            .map(|(commit, servers)| {
-                format!("{} on {}", commit.get(..8).unwrap_or(commit), servers.join(", "))
-            })
+            .map(|(commit, servers)| format!("{} on {}", short_hash(commit), servers.join(", ")))
             .collect();
         sentences.insert(
             0,

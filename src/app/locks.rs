@@ -154,10 +154,8 @@ pub(super) async fn demand_none(
             }
             None => continue,
         };
-        let (author, reason) = (&lock.author, lock.reason.trim().trim_end_matches('.'));
-        return Err(Error::conflict(format!(
-            "{author} has locked {place}: {reason}. Lift the lock first."
-        )));
+        let sentence = lock.sentence(&place);
+        return Err(Error::conflict(format!("{sentence} Lift the lock first.")));
     }
     Ok(())
 }

@@ -68,19 +68,11 @@ pub async fn resource_now(app: &App, deployment: &Deployment) -> Result<Resource
     Ok(resource(&project, &environment))
 }
 
-/// The action that a deployment of this kind needs.
-pub fn action_for(kind: Kind) -> Action {
-    match kind {
-        Kind::Rollback => Action::Rollback,
-        Kind::Regular | Kind::Automatic | Kind::Promotion | Kind::Scheduled => Action::Deploy,
-    }
-}
-
 /// The action that an answer to a paused deployment of this kind needs: to continue is to deploy,
 /// to stop is to cancel.
-pub fn action_of(answer: Answer, kind: Kind) -> Action {
+pub fn action_of_answer(answer: Answer, kind: Kind) -> Action {
     match answer {
-        Answer::Resume | Answer::Retry | Answer::Skip => action_for(kind),
+        Answer::Resume | Answer::Retry | Answer::Skip => kind.action(),
         Answer::RollBack => Action::Rollback,
         Answer::Stop => Action::Cancel,
     }

@@ -13,12 +13,13 @@ pub(super) use known::Known;
 pub use place::{OpenDeployment, Place, PlaceServer, Runs};
 
 use super::App;
+use super::commits::viewed;
 use super::naming::{place as find, resource};
 use crate::domain::deployment::ServerState;
 use crate::domain::{
     Action, Actor, Deployment, DeploymentId, Environment, Project, Refusal, Resource, Result, ServerId,
 };
-use crate::store::{deployments, environments, projects};
+use crate::store::{deployments, environments};
 
 /// How many past deployments a project's page lists.
 const LAST_DEPLOYMENTS: u64 = 10;
@@ -39,9 +40,7 @@ pub struct ProjectView {
 
 /// A project for somebody who may view it.
 pub async fn project(app: &App, actor: &Actor, name: &str) -> Result<ProjectView> {
-    let project = projects::by_name(&app.store, name).await?;
-    let whole = Resource::Project(project.name.to_string());
-    app.permit(actor, Action::View, &whole).await?;
+    let project = viewed(app, actor, name).await?;
     let (mut seen, mut names) = (Vec::new(), HashSet::new());
     for environment in environments::list(&app.store, project.id).await? {
         if app.may(actor, Action::View, &resource(&project, &environment)) {
@@ -114,8 +113,8 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
 
 async fn work(app: &App, place: &Place) -> Result<HashMap<ServerId, (DeploymentId, ServerState)>> {
     let mut work = HashMap::new();
-    let begun = place.open.iter().map(|coming| &coming.deployment);
-    for deployment in begun.filter(|deployment| deployment.started_at.is_some()) {
+    let open = place.open.iter().map(|coming| &coming.deployment);
+    for deployment in open.filter(|deployment| deployment.started_at.is_some()) {
         for part in deployments::servers(&app.store, deployment.id).await? {
             if let Some(server) = part.server_id.filter(|_| part.state != ServerState::Skipped) {
                 work.insert(server, (deployment.id, part.state));
@@ -128,7 +127,7 @@ async fn work(app: &App, place: &Place) -> Result<HashMap<ServerId, (DeploymentI
 /// Whether policy lets somebody act on an environment.
 #[derive(Debug, Clone)]
 pub enum Leave {
-    /// Nothing.
+    /// Policy allows it.
     Given,
     /// Policy refuses, now or at all times.
     Refused(Box<Refusal>),

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::App;
 use super::activity::{self, Turn};
 use super::deployments::{approval_obstacle, next_environments, open_servers, way_back};
-use super::naming::{action_for, action_of, place_of, resource_then};
+use super::naming::{action_of_answer, place_of, resource_then};
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
     Action, Actor, Answer, CommitId, Deployment, DeploymentId, DeploymentState, Environment, ErrorKind,
@@ -199,7 +199,7 @@ async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> 
         let can_go_back = begun.any(|part| part.previous_commit.is_some());
         acts.answers = possible
             .filter(|&answer| answer != Answer::RollBack || can_go_back)
-            .filter(|&answer| may(action_of(answer, deployment.kind)))
+            .filter(|&answer| may(action_of_answer(answer, deployment.kind)))
             .collect();
     }
     if deployment.state == Awaiting && may(Action::Approve) {
@@ -219,7 +219,7 @@ async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts>
     let (Some(_), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
         return Ok(acts);
     };
-    acts.again = may(action_for(deployment.kind));
+    acts.again = may(deployment.kind.action());
     let is_touch = |step: &Step| {
         let is_look = matches!(step.kind, StepKind::Inspect | StepKind::Check);
         !step.server_name.is_empty() && !is_look && step.started_at.is_some()

@@ -66,7 +66,7 @@ pub enum Action {
     Lock,
     /// Approve another account's deployment.
     Approve,
-    /// Read, verify and export the audit log.
+    /// Read and verify the audit log.
     Audit,
     /// Change projects, environments, servers, clusters; touch balancers by hand.
     Configure,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::step::words;
+use super::words::words;
 use super::{AuditId, Instant};
 
 words! {
@@ -27,7 +27,7 @@ pub struct NewAuditEvent {
     pub impersonator: Option<String>,
     /// The IP address it came from, or `cli`.
     pub address: String,
-    /// Noun and verb: `deployment.requested`, `user.login`.
+    /// Noun and verb: `deployment.requested`, `login.succeeded`.
     pub action: String,
     /// Of what: `webshop/prod`, `server web1`, `everything`.
     pub resource: String,

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::access::Actor;
+use super::kind::Kind;
 use super::names::CommitId;
 pub use super::part::{ServerPart, ServerState, Service};
 use super::pause::{Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
-use super::step::words;
+use super::words::words;
 use super::{ClusterId, DeploymentId, EnvironmentId, Instant, PolicyLine, ProjectId, ServerId};
 
 words! {
@@ -38,6 +39,9 @@ words! {
 }
 
 impl DeploymentState {
+    /// Begun by a worker and not ended.
+    pub const AT_WORK: [Self; 2] = [Self::Running, Self::Paused];
+
     /// Whether `next` may follow. Nothing else in the program decides this.
     pub fn may_become(self, next: Self) -> bool {
         use DeploymentState as S;
@@ -48,10 +52,20 @@ impl DeploymentState {
                 | (S::Queued, S::Running | S::Cancelled | S::Failed)
                 | (
                     S::Running,
-                    S::Paused | S::Succeeded | S::Failed | S::Cancelled | S::Interrupted | S::Queued
+                    S::Paused | S::Succeeded | S::Failed | S::Cancelled | S::Interrupted
                 )
                 | (S::Paused, S::Running | S::Failed | S::Cancelled | S::Interrupted)
         )
+    }
+
+    /// Whether a worker has begun it and it has not ended.
+    pub fn is_at_work(self) -> bool {
+        Self::AT_WORK.contains(&self)
+    }
+
+    /// Whether it has not begun.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Awaiting | Self::Scheduled | Self::Queued)
     }
 
     /// Whether nothing more will happen.
@@ -64,22 +78,6 @@ impl DeploymentState {
 }
 
 words! {
-    /// How a deployment came about.
-    Kind {
-        /// A person picked a commit.
-        Regular = "regular", "Regular";
-        /// A push started it.
-        Automatic = "automatic", "Automatic";
-        /// The commit came from the environment before.
-        Promotion = "promotion", "Promotion";
-        /// Back to an earlier release.
-        Rollback = "rollback", "Rollback";
-        /// Requested for a later time.
-        Scheduled = "scheduled", "Scheduled";
-    }
-}
-
-words! {
     /// The phase of a running deployment.
     Phase {
         /// Nothing is touched yet.
@@ -88,7 +86,7 @@ words! {
         Prepare = "prepare", "Prepare";
         /// Work on the servers.
         RollOut = "roll_out", "Roll out";
-        /// Records and cleaning.
+        /// Old releases are removed.
         Finish = "finish", "Finish";
     }
 }

@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The thing asked for does not exist (or may not be seen).
     NotFound,
-    /// The input cannot be accepted; see [`Error::fields`].
+    /// The input cannot be accepted; see [`Error::field_errors`].
     Invalid,
     /// The input is fine but the present state of things forbids it.
     Conflict,

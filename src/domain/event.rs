@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::step::words;
+use super::words::words;
 use super::{
     Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, NewAuditEvent, Outcome, Refusal,
 };

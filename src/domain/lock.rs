@@ -27,6 +27,18 @@ impl Lock {
         self.ends_at.is_none_or(|end| now < end)
     }
 
+    /// Who locked `what` and why, as a sentence. People seldom end their reason with a full stop.
+    pub fn sentence(&self, what: &str) -> String {
+        let (author, reason) = (&self.author, self.reason.trim().trim_end_matches('.'));
+        match self.ends_at {
+            Some(end) => format!(
+                "{author} has locked {what} until {}: {reason}.",
+                end.format("%Y-%m-%d %H:%M UTC")
+            ),
+            None => format!("{author} has locked {what}: {reason}."),
+        }
+    }
+
     /// Whether it stops deployments to this environment of this project, while in force.
     pub fn covers(&self, project: ProjectId, environment: EnvironmentId) -> bool {
         self.project.is_none_or(|one| one == project) && self.environment.is_none_or(|one| one == environment)

@@ -90,8 +90,13 @@ checked_text! {
 impl CommitId {
     /// The first eight digits, as people read them.
     pub fn short(&self) -> &str {
-        &self.0[..8]
+        short_hash(&self.0)
     }
+}
+
+/// The first eight characters of a hash, or of whatever a server says instead of one.
+pub fn short_hash(hash: &str) -> &str {
+    hash.char_indices().nth(8).map_or(hash, |(end, _)| &hash[..end])
 }
 
 impl TargetPath {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::health::HealthCheck;
 use super::names::{BranchName, Name, TargetPath};
 use super::rollout::RolloutOptions;
-use super::step::words;
+use super::words::words;
 use super::{ClusterId, EnvironmentId, ProjectId};
 
 /// A Git repository that is deployed.
@@ -112,7 +112,7 @@ pub struct EnvironmentOptions {
     pub local_timeout: u64,
     /// Seconds a script on a server may take.
     pub remote_timeout: u64,
-    /// How many servers of one cluster are worked on at once.
+    /// How many servers are worked on at once.
     pub parallel: u32,
     /// How many old releases stay on a server beside the current and the previous one.
     pub keep_releases: u32,

@@ -1,25 +1,24 @@
 //! Carries out deployments: takes them from the queue, runs their steps on the servers, and writes
 //! down how it went.
 //!
-//! [`Engine`] is the handle that the rest of the program holds: it wakes the worker, stops a
-//! deployment, previews a plan, and lets others watch through its [`live::Hub`]. The engine decides
+//! [`Engine`] is the handle that the rest of the program holds: it starts and stops the engine, previews
+//! a plan, and lets others watch through its [`live::Hub`]. What `app` commits rings it (`shared`). The engine decides
 //! nothing about who may do what: it asks `access` again at the moment a deployment is about to touch
 //! servers (`permission`), and otherwise trusts what `app` has stored.
 //!
 //! # Floors
 //!
-//! A file imports only files that stand below it.
+//! No file imports one from a floor above its own.
 //!
 //! | floor | files |
 //! | --- | --- |
 //! | the handle | `mod` |
 //! | what begins things | `worker`, `scheduler`, `keeper`, `recovery`, `revisit` |
-//! | one deployment from claim to its last phase | `phases` |
-//! | its end: as it came, or as it was found abandoned | `closing`; `closing/report`, `closing/service`, `closing/finding`, `closing/proof`, `closing/history`, `closing/late`, `closing/torn`, `closing/undo` |
-//! | the work on the servers | `rollout`; `rollout/walk`, `rollout/batch`, `rollout/server`, `rollout/failure`, `rollout/ahead`, `rollout/by_hand`, `rollout/state`, `rollout/rotation` |
-//! | single steps | `steps/check`, `steps/reuse`, `steps/transfer`, `steps/in_use`, `steps/health`, `steps/script`, `steps/remote_script`, `steps/interpreter`, `steps/checkout`, `steps/visit` |
-//! | what they share about one deployment | `undo`, `pause`, `journal`, `found`, `permission`, `lease`, `run` |
-//! | what they share | `out_of_service`, `planning`, `ending`, `words`, `shared`, `turn`, `stop`, `stopwatch`, `output`, `patience`, `lines`, `mask`, `live` |
+//! | one deployment, from claim to last phase, and its end: as it came, or as it was found abandoned | `phases`, `closing` |
+//! | the work on the servers, and single steps | `rollout`, `steps` |
+//! | one running deployment: its handle (its acts on the step journal are in `journal`), its waiting for people, its way back, its servers at the balancers | `run`, `journal`, `pause`, `undo`, `out_of_service` |
+//! | plans, findings, permission, endings, what all deployments share | `planning`, `found`, `permission`, `ending`, `shared`, `lease`, `turn` |
+//! | output, words, reasons to stop | `output`, `lines`, `live`, `log_limit`, `mask`, `patience`, `stop`, `stopwatch`, `words` |
 //!
 //! Whatever a step does is written to the store before and after it (`journal`), so that a restart
 //! can tell the truth about what was interrupted. Everything printed takes one way: `output`.

@@ -1,8 +1,8 @@
 //! Keeps out of service at the balancers what must not serve, and lets back in what may.
 //!
-//! Everything in the engine that changes where balancers send traffic comes through here: the rollout
-//! (`rollout/rotation`), the end of an abandoned deployment (`closing/service`) and the keeper of what ended
-//! deployments left out (`keeper`). Nothing is stored in here: callers store the intent before an act,
+//! The rollout (`rollout/rotation`), the end of an abandoned deployment (`closing/service`) and the keeper of
+//! what ended deployments left out (`keeper`) hold servers out and let them in through here; drains and
+//! single acts go straight to the balancer's client. Nothing is stored in here: callers store the intent before an act,
 //! which also proves that the deployment is still theirs, and the outcome after it.
 
 use std::collections::HashMap;

@@ -44,7 +44,7 @@ pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>)
         if !goes_on(answered.answer) {
             break answered;
         }
-        let action = permission::action(&run.deployment);
+        let action = run.deployment.kind.action();
         let why = match permission::ask(run.parts(), &run.deployment, action).await {
             Ok(Permission::Granted(_)) => break answered,
             Ok(Permission::Refused(why)) => why,
@@ -138,7 +138,7 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
 /// Waits for an answer, at most until `until`.
 async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
     loop {
-        match deployments::take_answer(&run.parts().store, run.deployment.id).await {
+        match deployments::answer_given(&run.parts().store, run.deployment.id).await {
             Ok(Some(answered)) => return Ok(answered),
             Ok(None) => {}
             // The lease says whether the store is away for too long.

@@ -7,7 +7,6 @@
 //! may still lock.
 
 use super::shared::EngineParts;
-use super::words;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
@@ -22,14 +21,6 @@ pub(super) enum Permission {
     Granted(PolicyLine),
     /// Why not, as a sentence.
     Refused(String),
-}
-
-/// The action that carrying a deployment out needs permission for.
-pub(super) fn action(deployment: &Deployment) -> Action {
-    match deployment.kind {
-        Kind::Rollback => Action::Rollback,
-        _ => Action::Deploy,
-    }
 }
 
 /// Asks whether the people behind `deployment` may do `action` in its environment now.
@@ -77,7 +68,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
     let stops = |lock: &Lock| !may_override || lock.created_at > deployment.queued_at;
     let locks = locks::stopping(store, project.id, environment.id, now).await?;
     Ok(match locks.into_iter().find(stops) {
-        Some(lock) => Permission::Refused(words::locked(&lock)),
+        Some(lock) => Permission::Refused(lock.sentence("this")),
         None => Permission::Granted(permit.line().clone()),
     })
 }

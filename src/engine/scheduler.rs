@@ -77,7 +77,7 @@ async fn next(
     if deployment.scheduled_at.is_some_and(|at| at > now) {
         return Ok(None);
     }
-    let action = permission::action(deployment);
+    let action = deployment.kind.action();
     Ok(Some(
         match permission::ask(&engine.parts, deployment, action).await? {
             Permission::Granted(line) => (

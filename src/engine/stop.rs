@@ -11,7 +11,8 @@ pub enum StopReason {
     Cancelled,
     /// The deployer is being stopped.
     Shutdown,
-    /// Another instance holds the deployment now, so this one must not touch or store anything more.
+    /// Another instance holds the deployment now, or the lease could not be renewed in time: this
+    /// one must not touch or store anything more.
     LeaseLost,
     /// The log can no longer be stored.
     LogBroken,

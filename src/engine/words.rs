@@ -45,9 +45,3 @@ pub(super) fn paused(reason: &PauseReason) -> String {
         PauseReason::Policy { why } => format!("It may not continue now: {why}"),
     }
 }
-
-/// Why a lock stops a deployment. People seldom end their reason with a full stop.
-pub(super) fn locked(lock: &Lock) -> String {
-    let reason = lock.reason.trim().trim_end_matches('.');
-    format!("{} has locked this: {reason}.", lock.author)
-}

@@ -11,7 +11,7 @@
 //! key in order to trust it.
 //!
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
-//! keys), [`pool`], `channel`, [`run`], `guard` (how a command is started
+//! keys), `handler` (what russh asks us), [`pool`], `channel`, [`run`], `output`, `guard` (how a command is started
 //! and its process group ended), `mark` (where its output begins), [`forward`]
 //! (connections that a server makes for us), [`error`].
 

@@ -248,7 +248,7 @@ impl Write for Leased<Change> {}
 
 /// A write with the proof that the deployment is still the worker's.
 pub trait Journal: Write {
-    /// The proof.
+    /// The claim that its worker holds.
     fn lease(&self) -> Lease;
 
     /// The deployment being worked on.

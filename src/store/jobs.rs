@@ -43,7 +43,7 @@ impl Job {
     }
 }
 
-/// An instance's claim on a job. Each new holder has a higher fence.
+/// An instance's claim on a job. Each holder and each renewal has a higher fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobLease {
     pub job: Job,

@@ -14,8 +14,8 @@
 //!
 //! Reading order: [`projects`], [`environments`], [`servers`], [`clusters`], [`balancers`] are
 //! the inventory; [`deployments`], [`steps`], [`log`], [`releases`] what happened; [`queue`] is
-//! how workers share the work, [`jobs`] how instances share theirs; [`users`] and
-//! [`sessions`] the people; [`audit`] and [`locks`] the rest. `backend` is the one file that knows which database it talks to.
+//! how workers share the work, [`jobs`] how instances share theirs; [`observations`] and [`leftovers`]
+//! what was seen on servers; [`users`] and [`sessions`] the people; [`audit`] and [`locks`] the rest. `backend` is the one file that knows which database it talks to.
 
 mod backend;
 mod bell;

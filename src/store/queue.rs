@@ -193,7 +193,7 @@ pub async fn take_over(
 
 /// The abandoned deployments. Paused ones count too, because they keep their lease.
 pub async fn abandoned(on: &impl Reader, which: Abandoned) -> Result<Vec<Deployment>> {
-    let at_work = [DeploymentState::Running, DeploymentState::Paused];
+    let at_work = DeploymentState::AT_WORK;
     let mut rows = Entity::find().filter(Column::State.is_in(at_work.map(DeploymentState::as_str)));
     let is_alone = on.db().get_database_backend() == DbBackend::Sqlite;
     let ended = match which {
@@ -256,7 +256,7 @@ struct Field {
 impl Field {
     /// What running deployments occupy now.
     async fn look(on: &impl Reader) -> Result<Self> {
-        let at_work = [DeploymentState::Running, DeploymentState::Paused];
+        let at_work = DeploymentState::AT_WORK;
         let running: Vec<(Option<i64>, i64)> = Entity::find()
             .select_only()
             .column(Column::EnvironmentId)

@@ -30,16 +30,12 @@ pub struct NewRelease {
 }
 
 /// Records a release of the deployment being worked on as the one in use on its server.
-pub async fn record(tx: &impl Journal, new: &NewRelease) -> Result<ServerRelease> {
+pub async fn record(tx: &impl Journal, new: &NewRelease) -> Result<()> {
     write(tx, tx.deployment(), new).await
 }
 
 /// Records a release of `deployment` as the one in use on its server.
-pub(super) async fn write(
-    tx: &impl Write,
-    deployment: DeploymentId,
-    new: &NewRelease,
-) -> Result<ServerRelease> {
+pub(super) async fn write(tx: &impl Write, deployment: DeploymentId, new: &NewRelease) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::Current, Expr::value(false))
         .filter(Column::EnvironmentId.eq(new.environment_id.0))
@@ -60,7 +56,8 @@ pub(super) async fn write(
         current: Set(true),
         verified_at: Set(Some(micros(new.at))),
     };
-    from_row(row.insert(tx.db()).await?)
+    row.insert(tx.db()).await?;
+    Ok(())
 }
 
 /// What is in use on every server of every environment.

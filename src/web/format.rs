@@ -147,10 +147,7 @@ pub fn count(amount: impl Amount, noun: &str) -> String {
     format!("{} {noun}{plural}", number(amount))
 }
 
-/// The first eight characters of a hash (of any text, so that a strange one cannot hurt).
-pub fn short(hash: &str) -> String {
-    hash.chars().take(8).collect()
-}
+pub use crate::domain::short_hash as short;
 
 /// A name in two parts, of which the second tells it apart from others and is never cut. The first is
 /// empty for a short name.

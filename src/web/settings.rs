@@ -9,7 +9,7 @@ use crate::config::{Config, Network};
 /// the store, and there may be hundreds of viewers.
 const CHECK_VIEWERS_EVERY: Duration = Duration::from_secs(30);
 
-/// What the web part takes from the configuration.
+/// How long a session lasts, what is checked how often, and who is believed.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Whether people reach us by https (through a proxy): cookies then demand it.

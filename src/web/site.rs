@@ -14,7 +14,7 @@ use crate::store::sessions::SessionRows;
 /// environments, and deployments need the connections more.
 const QUESTIONS: usize = 12;
 
-/// What all requests share.
+/// The use cases, the sessions, and the limits that count over all requests.
 pub struct Site {
     /// The use cases and what they work with.
     pub app: App,

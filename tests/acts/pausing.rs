@@ -119,7 +119,7 @@ async fn whoever_may_deploy_can_answer_a_pause_once() {
         .await
         .unwrap();
 
-    let stored = rows::take_answer(&world.store, id).await.unwrap().unwrap();
+    let stored = rows::answer_given(&world.store, id).await.unwrap().unwrap();
     let dora = Answerer::Person("dora".to_owned());
     assert_eq!((stored.answer, stored.by), (Answer::Skip, dora));
     let twice = deployments::answer(&world.app, &person("admin"), id, Answer::Stop).await;

@@ -40,7 +40,7 @@ async fn two_simultaneous_equal_requests_get_the_same_deployment() {
     );
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.id(), second.id());
-    assert!(matches!(first, Requested::Queued(_)) != matches!(second, Requested::Queued(_)));
+    assert!(matches!(first, Requested::New(_)) != matches!(second, Requested::New(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ async fn a_deployment_can_be_scheduled_into_an_open_window_while_it_is_closed() 
     );
     assert_eq!(begin(&world, noon()).await, None, "it began before its time");
     let twice = ask(&world, "olaf", then).await.unwrap();
-    assert_eq!(twice, deployments::Requested::AlreadyQueued(id));
+    assert_eq!(twice, deployments::Requested::Known(id));
     deployments::cancel(&world.app, &person("admin"), id)
         .await
         .unwrap();

@@ -93,7 +93,7 @@ async fn a_repeated_request_returns_the_waiting_deployment() {
         .await
         .unwrap();
 
-    assert_eq!(third, Requested::AlreadyQueued(second.id()));
+    assert_eq!(third, Requested::Known(second.id()));
     assert_eq!(world.end(second.id()).await.state, DeploymentState::Succeeded);
 }
 
@@ -109,7 +109,7 @@ async fn a_form_sent_twice_is_one_deployment() {
     world.end(first).await;
     let second = deployments::request(&world.app, &admin(), request).await.unwrap();
 
-    assert_eq!(second, Requested::AlreadyQueued(first));
+    assert_eq!(second, Requested::Known(first));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,7 @@ pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Resu
         return Ok(shown);
     }
     let now = app.now();
-    let change = app.store.change(permit, app.now()).await?;
+    let change = app.store.change(permit, now).await?;
     let before = servers::by_id(&change, id).await?;
     let key = HostKey {
         openssh: shown.openssh.clone(),
@@ -179,7 +179,7 @@ async fn trust_first(app: &App, permit: &Permit, server: &Server, seen: &str) ->
 pub async fn forget(app: &App, permit: &Permit, id: ServerId) -> Result<()> {
     demand_everything(permit)?;
     let now = app.now();
-    let change = app.store.change(permit, app.now()).await?;
+    let change = app.store.change(permit, now).await?;
     let server = servers::by_id(&change, id).await?;
     let Some(key) = server.host_key else {
         return Ok(());

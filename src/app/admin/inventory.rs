@@ -152,7 +152,7 @@ impl Inventory {
             .filter(move |one| one.project_id == project)
     }
 
-    /// `project/environment`.
+    /// An environment by its id, with its project.
     pub fn place(&self, id: EnvironmentId) -> Option<(&Project, &Environment)> {
         let environment = self.environments.iter().find(|one| one.id == id)?;
         Some((self.project(environment.project_id)?, environment))

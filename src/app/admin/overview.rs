@@ -75,7 +75,7 @@ pub enum PlaceTrouble {
     },
 }
 
-/// The whole overview.
+/// What is configured, what is missing in it, and what policy complains about.
 pub async fn look(app: &App, permit: &Permit) -> Result<ConfigurationOverview> {
     let inventory = Inventory::load(&app.store).await?;
     let users = users::list(&app.store).await?;

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::app::naming::{action_of, resource_now};
+use crate::app::naming::{action_of_answer, resource_now};
 use crate::app::{App, watch};
 use crate::domain::{
     Action, Actor, Answer, Answered, Answerer, Deployment, DeploymentId, DeploymentState, Error, Event,
@@ -16,7 +16,6 @@ use crate::store::deployments;
 /// # Errors
 /// Forbidden; unknown; ended already.
 pub async fn cancel(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
-    use DeploymentState::{Awaiting, Queued, Scheduled};
     let deployment = deployments::by_id(&app.store, id).await?;
     let permit = app
         .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
@@ -29,7 +28,7 @@ pub async fn cancel(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         return Err(ended(id, state));
     }
     deployments::request_cancel(&change, id, who, now).await?;
-    if matches!(state, Awaiting | Queued | Scheduled) {
+    if state.is_waiting() {
         let outcome = format!("Cancelled by {who} before it began; no server was touched.");
         deployments::set_state(&change, id, state, DeploymentState::Cancelled, now, &outcome).await?;
     }
@@ -118,7 +117,7 @@ async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) 
 /// or was answered already.
 pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    let action = action_of(answer, deployment.kind);
+    let action = action_of_answer(answer, deployment.kind);
     let permit = app
         .permit(actor, action, &resource_now(app, &deployment).await?)
         .await?;

@@ -10,7 +10,7 @@ pub struct DeployRequest {
     pub environment: String,
     /// Which servers.
     pub choice: Choice,
-    /// A commit's hash, whole or shortened.
+    /// A commit's hash, its first digits, a branch or a tag.
     pub commit: String,
     /// Why; may be empty.
     pub reason: String,
@@ -51,17 +51,17 @@ impl DeployRequest {
 /// The answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requested {
-    /// A new deployment.
-    Queued(DeploymentId),
+    /// A deployment was made.
+    New(DeploymentId),
     /// The same was requested before: by the same form, or it still waits.
-    AlreadyQueued(DeploymentId),
+    Known(DeploymentId),
 }
 
 impl Requested {
     /// The deployment, new or not.
     pub fn id(self) -> DeploymentId {
         match self {
-            Self::Queued(id) | Self::AlreadyQueued(id) => id,
+            Self::New(id) | Self::Known(id) => id,
         }
     }
 }

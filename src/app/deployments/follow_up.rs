@@ -9,7 +9,7 @@ use super::request::{FollowUp, submit};
 use super::target::{of_parts, resolve};
 use super::way_back::way_back;
 use crate::app::App;
-use crate::app::naming::{action_for, gone, place_of, resource_now};
+use crate::app::naming::{gone, place_of, resource_now};
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, ErrorKind, Kind,
     Project, Resource, Result, ServerId, ServerPart, ServerState, Target,
@@ -68,7 +68,7 @@ async fn open(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Ac
     };
     let (project, environment) = place_of(app, &deployment).await?;
     Ok(Origin {
-        repeated: same.map(|same| Requested::AlreadyQueued(same.id)),
+        repeated: same.map(|same| Requested::Known(same.id)),
         deployment,
         project,
         environment,
@@ -164,7 +164,7 @@ pub async fn resume(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Re
 }
 
 async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) -> Result<Requested> {
-    let origin = open(app, actor, earlier, action_for).await?;
+    let origin = open(app, actor, earlier, Kind::action).await?;
     if let Some(same) = origin.repeated {
         return Ok(same);
     }
@@ -269,7 +269,7 @@ impl Origin {
 /// # Errors
 /// As [`super::request`]; the project, environment or target may be gone.
 pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
-    let origin = open(app, actor, earlier.into(), action_for).await?;
+    let origin = open(app, actor, earlier.into(), Kind::action).await?;
     if let Some(same) = origin.repeated {
         return Ok(same);
     }

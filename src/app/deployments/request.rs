@@ -17,11 +17,8 @@ use crate::domain::{
     Event, EventKind, Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Target,
 };
 use crate::git::CommitInfo;
-use crate::store::deployments::{self, NewDeployment, NewPart};
+use crate::store::deployments::{self, NewDeployment, NewPart, ROLLBACK_PRIORITY};
 use crate::store::{Reader, locks, releases};
-
-/// A rollback means trouble, so it overtakes what merely waits.
-const ROLLBACK_PRIORITY: i32 = 10;
 
 /// Requests a deployment: it is queued, scheduled, or waits for an approval.
 ///
@@ -36,7 +33,7 @@ pub async fn request(app: &App, actor: &Actor, wanted: DeployRequest) -> Result<
 /// What a request inherits from an earlier deployment.
 #[derive(Debug, Default)]
 pub(super) struct FollowUp {
-    /// That deployment.
+    /// The deployment that it follows.
     pub origin: Option<DeploymentId>,
     /// Its servers; `None`: as the request chooses.
     pub servers: Option<(Target, Vec<NewPart>)>,
@@ -114,15 +111,15 @@ async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checke
     if let Some(key) = &wanted.request_key
         && let Some(earlier) = deployments::by_request_key(&change, key).await?
     {
-        return Ok(Requested::AlreadyQueued(earlier.id));
+        return Ok(Requested::Known(earlier.id));
     }
     let stopping =
         locks::stopping(&change, checked.project.id, checked.environment.id, rights.begins).await?;
     if let Some(lock) = rights.stopped_by(&stopping) {
-        return Err(Error::conflict(locked(lock)));
+        return Err(Error::conflict(lock.sentence("this")));
     }
     if let Some(twin) = twin(&change, &wanted, &checked).await? {
-        return Ok(Requested::AlreadyQueued(twin));
+        return Ok(Requested::Known(twin));
     }
     let new = new_deployment(&change, &rights, wanted, checked, now).await?;
     let deployment = deployments::insert(&change, &new).await?;
@@ -133,19 +130,13 @@ async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checke
     }
     approval::supersede(&mut change, &deployment).await?;
     change.commit(Event::requested(&deployment)).await?;
-    Ok(Requested::Queued(deployment.id))
+    Ok(Requested::New(deployment.id))
 }
 
 /// A waiting deployment that would do the same in the same way.
 async fn twin(on: &impl Reader, wanted: &DeployRequest, checked: &Checked) -> Result<Option<DeploymentId>> {
-    let waits = |state| {
-        matches!(
-            state,
-            DeploymentState::Awaiting | DeploymentState::Scheduled | DeploymentState::Queued
-        )
-    };
     let alike = |other: &&Deployment| {
-        waits(other.state)
+        other.state.is_waiting()
             && other.environment_id == Some(checked.environment.id)
             && other.target.is_same(&checked.target)
             && other.commit == checked.commit.id
@@ -221,16 +212,4 @@ async fn previous_commit(
         .into_iter()
         .max_by_key(|(_, count)| *count)
         .map(|(commit, _)| commit))
-}
-
-fn locked(lock: &Lock) -> String {
-    let end = lock
-        .ends_at
-        .map(|end| end.format(" until %Y-%m-%d %H:%M UTC").to_string());
-    format!(
-        "{} has locked this{}: {}",
-        lock.author,
-        end.unwrap_or_default(),
-        lock.reason
-    )
 }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 
 use super::deploy_request::DeployRequest;
 use crate::access::Permit;
-use crate::app::naming::{action_for, check_reason};
+use crate::app::naming::check_reason;
 use crate::app::{App, locks, strategies};
 use crate::domain::{
     Action, Actor, Approval, Environment, Error, Instant, Kind, Lock, LockId, Resource, Result,
@@ -61,7 +61,7 @@ pub(super) async fn demand(
     }
     let begins = wanted.at.unwrap_or(now);
     let permit = app
-        .permit_at(actor, action_for(wanted.kind), resource, begins)
+        .permit_at(actor, wanted.kind.action(), resource, begins)
         .await?;
     check_reason("reason", &wanted.reason)?;
     if let Some(strategy) = wanted.strategy {
@@ -132,13 +132,9 @@ fn check_time(at: Instant, now: Instant) -> Result<()> {
     Ok(())
 }
 
-/// The approval that a deployment of this kind needs in an environment. A rollback needs none: its
-/// commit was approved before, and a rollback is urgent.
+/// The approval that a deployment of this kind needs in an environment.
 pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> Option<Approval> {
-    let hours = environment
-        .options
-        .approval_hours
-        .filter(|_| kind != Kind::Rollback)?;
+    let hours = kind.approval_hours(environment)?;
     Some(Approval {
         expires_at: now + TimeDelta::hours(i64::from(hours)),
         given: None,

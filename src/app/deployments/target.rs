@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::app::App;
 use crate::app::naming::Choice;
+use crate::domain::rollout::INACTIVE;
 use crate::domain::{ClusterId, Environment, Error, Result, Server, ServerId, Target};
 use crate::store::deployments::NewPart;
 use crate::store::{clusters, servers};
@@ -123,7 +124,7 @@ pub(super) fn of_parts<'a>(parts: impl Iterator<Item = &'a NewPart>) -> Option<T
 fn part(server: &Server, cluster: &str) -> NewPart {
     let mut part = NewPart::new(server.id, server.name.as_str(), cluster);
     if !server.active {
-        part.skip("Inactive, so it is left alone.");
+        part.skip(INACTIVE);
     }
     part
 }

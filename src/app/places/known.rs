@@ -85,7 +85,7 @@ impl Known {
         })
     }
 
-    /// Assembles one environment.
+    /// Assembles one environment, once: its deployments are moved out.
     pub fn place(&mut self, environment: Environment) -> Place {
         let servers = self.servers_of(&environment);
         let (mut runs, mut empty) = (Vec::new(), 0);
@@ -117,7 +117,8 @@ impl Known {
                     continue;
                 };
                 // A server in two clusters of one environment is deployed to once.
-                if found.iter().any(|one| one.server.id == server.id) {
+                if let Some(one) = found.iter_mut().find(|one| one.server.id == server.id) {
+                    one.clusters.push((cluster.id, cluster.name.clone()));
                     continue;
                 }
                 let is_here = |release: &&ServerRelease| release.server_id == Some(server.id);
@@ -126,8 +127,7 @@ impl Known {
                     observed: self.observed.get(&(environment.id, server.id)).cloned(),
                     left_out: self.left_out.get(&(environment.id, server.id)).copied(),
                     server: server.clone(),
-                    cluster: cluster.name.clone(),
-                    cluster_id: cluster.id,
+                    clusters: vec![(cluster.id, cluster.name.clone())],
                 });
             }
         }

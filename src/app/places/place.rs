@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::app::naming::Choice;
 use crate::domain::{
     ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name, Observation, Result,
-    Server, ServerRelease,
+    Server, ServerRelease, short_hash,
 };
 use crate::store::deployments;
 
@@ -30,9 +30,8 @@ pub struct Place {
 #[derive(Debug, Clone)]
 pub struct PlaceServer {
     pub server: Server,
-    /// The cluster it is reached through.
-    pub cluster: Name,
-    pub cluster_id: ClusterId,
+    /// The clusters of the environment that have it; it is deployed to as one of the first.
+    pub clusters: Vec<(ClusterId, Name)>,
     /// The release deployed there last.
     pub release: Option<ServerRelease>,
     /// The last observation.
@@ -103,9 +102,14 @@ impl Place {
         self.runs.len() > 1
     }
 
-    /// Whether they do so although no rollout is under way that explains it.
+    /// Whether a deployment is at work on them.
+    pub fn is_at_work(&self) -> bool {
+        self.open.iter().any(|one| one.deployment.started_at.is_some())
+    }
+
+    /// Whether they do so although no rollout is under way that explains it, where that is watched.
     pub fn drifts(&self) -> bool {
-        self.is_mixed() && self.open.iter().all(|one| one.deployment.started_at.is_none())
+        self.environment.options.watch_drift && self.is_mixed() && !self.is_at_work()
     }
 
     /// Its server of this name.
@@ -150,7 +154,7 @@ impl PlaceServer {
             Some(release) if release.commit == placed.commit.as_str() => None,
             Some(release) => Some(format!(
                 "Runs {}, though {} was deployed to it.",
-                release.commit.get(..8).unwrap_or(&release.commit),
+                short_hash(&release.commit),
                 placed.commit.short()
             )),
             None => Some(format!(
@@ -160,11 +164,17 @@ impl PlaceServer {
         }
     }
 
+    /// Its clusters' names, in the order of the environment.
+    pub fn cluster_names(&self) -> String {
+        let names: Vec<&str> = self.clusters.iter().map(|(_, name)| name.as_str()).collect();
+        names.join(", ")
+    }
+
     /// Whether `choice` includes it.
     pub fn is_meant(&self, choice: Choice) -> bool {
         match choice {
             Choice::All => true,
-            Choice::Cluster(id) => self.cluster_id == id,
+            Choice::Cluster(id) => self.clusters.iter().any(|(other, _)| *other == id),
             Choice::Server(id) => self.server.id == id,
         }
     }

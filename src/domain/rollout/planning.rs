@@ -8,7 +8,7 @@ use super::plan::{BackendPool, Batch, LeftAlone, Plan, Planned, Restore, Slot};
 use crate::domain::{Error, Result, ServerId};
 
 /// Why a server is left alone.
-const INACTIVE: &str = "Inactive, so it is left alone.";
+pub const INACTIVE: &str = "Inactive, so it is left alone.";
 
 /// A server's state at a balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

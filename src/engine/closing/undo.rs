@@ -7,11 +7,8 @@
 use crate::domain::{Deployment, Event, Instant, Kind, Result, Strategy};
 use crate::engine::ending::Undo;
 use crate::engine::words;
-use crate::store::deployments::{self, NewDeployment};
+use crate::store::deployments::{self, NewDeployment, ROLLBACK_PRIORITY};
 use crate::store::{Change, Leased, Right};
-
-/// An automatic rollback goes before deployments in the queue.
-const PRIORITY: i32 = 10;
 
 /// Queues the deployments that undo this one; returns sentences about them.
 pub(super) async fn queue(
@@ -37,11 +34,11 @@ pub(super) async fn queue(
             ),
             permit: undo.permit.clone(),
             origin: Some(failed.id),
-            strategy: failed.strategy.and_then(without_pause),
+            strategy: failed.strategy.map(without_pause),
             ..failed.made_anew(now)
         };
         let new = NewDeployment {
-            priority: PRIORITY,
+            priority: ROLLBACK_PRIORITY,
             ..NewDeployment::new(deployment, group.parts.clone())
         };
         let undoing = deployments::insert(change, &new).await?;
@@ -58,9 +55,9 @@ pub(super) async fn queue(
 }
 
 /// A rollback does not pause half-way for a person.
-fn without_pause(strategy: Strategy) -> Option<Strategy> {
-    Some(match strategy {
+fn without_pause(strategy: Strategy) -> Strategy {
+    match strategy {
         Strategy::Canary { batch, keep, .. } => Strategy::Rolling { batch, keep },
         other => other,
-    })
+    }
 }

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{reuse, transfer};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Event, EventKind, OnServer, Outcome, Plan, Server, ServerId, StepKind};
+use crate::domain::{Event, EventKind, OnServer, Outcome, Plan, Server, ServerId, StepKind, short_hash};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::journal::Note;
@@ -19,6 +19,7 @@ use crate::engine::permission::{self, Permission};
 use crate::engine::planning::{self, Asking, Prospect, Roster};
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
+use crate::engine::words;
 use crate::ssh::Endpoint;
 use crate::store::{clusters, deployments, environments, projects};
 use crate::sync::{self, Ground, Inspection, Layout};
@@ -27,7 +28,7 @@ use crate::sync::{self, Ground, Inspection, Layout};
 /// the deployment here, where nothing has changed yet.
 pub async fn check(run: &Run) -> StepResult<Checked> {
     let mut step = run.begin(StepKind::Check, None).await?;
-    let action = permission::action(&run.deployment);
+    let action = run.deployment.kind.action();
     match permission::ask(run.parts(), &run.deployment, action).await {
         Ok(Permission::Granted(line)) => {
             let who = &run.deployment.actor;
@@ -53,7 +54,7 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
     };
     let (result, servers) = match look_at_all(run, &mut step.log).await {
         Ok(found) => (
-            Ok(Done::well(format!("{} servers are ready.", found.len()))),
+            Ok(Done::well(format!("Ready: {}.", words::servers(found.len())))),
             found,
         ),
         Err(failure) => (Err(failure), HashMap::new()),
@@ -276,15 +277,18 @@ pub async fn look_once_more(run: &Run, member: &TargetServer) -> StepResult<Reac
 fn describe(found: &Inspection) -> String {
     match &found.release {
         Some(release) if release.in_progress => {
-            format!("An unfinished deployment of {} is on it.", short(&release.commit))
+            format!(
+                "An unfinished deployment of {} is on it.",
+                short_hash(&release.commit)
+            )
         }
-        Some(release) => format!("It runs {} of branch {}.", short(&release.commit), release.branch),
+        Some(release) => format!(
+            "It runs {} of branch {}.",
+            short_hash(&release.commit),
+            release.branch
+        ),
         None => "Nothing was deployed to it before.".to_owned(),
     }
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..8).unwrap_or(commit)
 }
 
 /// Looks at a server now.

@@ -178,9 +178,6 @@ pub async fn activate(
     reached: &Reached,
     release: &str,
 ) -> StepResult<String> {
-    if run.project.method == SyncMethod::InPlace {
-        return Ok(release.to_owned());
-    }
     let mut step = run.begin(StepKind::Activate, Some(member)).await?;
     let (session, layout, limits) = (&reached.session, &reached.layout, limits(run));
     let id = run.deployment.id;
@@ -253,8 +250,11 @@ impl Package {
     }
 }
 
-/// Removes old releases from servers that got the new one. Errors are only logged: the deployment has
-/// done its work.
+/// Removes old releases from servers that got the new one. What a server cannot remove is only logged: the
+/// deployment has done its work.
+///
+/// # Errors
+/// Of the store.
 pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Session)]) -> StepResult {
     if run.project.method == SyncMethod::InPlace {
         return Ok(Done::well(""));

@@ -53,20 +53,20 @@ pub async fn left_out_in(
 }
 
 /// Notes that a person decided about a slot of a balancer: servers that deployments left out there
-/// are that person's from now on. Returns those servers.
+/// are that person's from now on.
 pub async fn decided_by_hand(
     change: &Change,
     balancer: BalancerId,
     (backend, server): (&str, &str),
     service: Service,
-) -> Result<Vec<LeftOut>> {
+) -> Result<()> {
     let is_here = |slot: &Slot| slot.balancer == balancer && slot.backend == backend && slot.server == server;
     let mut found = left_out(change).await?;
     found.retain(|one| one.slots.iter().any(is_here));
     for one in &found {
         settle(change, one, service).await?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Notes whether a server that a deployment left out gets traffic now.

@@ -2,7 +2,8 @@
 //!
 //! `history` pages through all of them; `overview` has the queries of the pages about projects and
 //! environments; `states` alone changes states; `rollouts` keeps the plan, pauses and whether servers
-//! get traffic; `left_out` finds servers left out of service, `remains` what is left on servers; `target` writes and compares targets.
+//! get traffic; `left_out` finds servers left out of service, `remains` what is left on servers; `target`
+//! writes and compares targets; `past` brings in deployments of another installation.
 
 mod history;
 mod left_out;
@@ -22,8 +23,8 @@ pub use overview::{
 pub use past::{PastDeployment, PastStep, insert_past};
 pub use remains::{LeftThere, left_there, set_remains};
 pub use rollouts::{
-    answer, approve, due, leave_by_hand, plan, remember_answer, request_pause, set_pause, set_plan,
-    set_service, set_service_before, set_tree_digest, superseded, take_answer, tree_digest,
+    answer, answer_given, approve, due, leave_by_hand, plan, remember_answer, request_pause, set_pause, set_plan,
+    set_service, set_service_before, set_tree_digest, superseded, tree_digest,
 };
 pub use states::{request_cancel, set_on_server, set_phase, set_previous_commit, set_server, set_state};
 
@@ -50,6 +51,9 @@ pub const OPEN: [DeploymentState; 5] = [
     DeploymentState::Running,
     DeploymentState::Paused,
 ];
+
+/// A rollback means trouble, so it overtakes what merely waits.
+pub const ROLLBACK_PRIORITY: i32 = 10;
 
 /// A deployment about to be stored.
 #[derive(Debug, Clone)]

@@ -185,7 +185,7 @@ pub async fn remember_answer(change: &Change, deployment: &Deployment, answered:
 }
 
 /// What was answered to the present pause, if anything.
-pub async fn take_answer(on: &impl Reader, id: DeploymentId) -> Result<Option<Answered>> {
+pub async fn answer_given(on: &impl Reader, id: DeploymentId) -> Result<Option<Answered>> {
     let text: Option<Option<String>> = Entity::find_by_id(id.0)
         .select_only()
         .column(Column::Answer)

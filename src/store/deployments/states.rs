@@ -13,8 +13,8 @@ use crate::domain::{
 };
 
 /// Moves a deployment `from` one state `to` another, at `now`. Beginning and ending are noted
-/// with their times, ending with `outcome`; what has ended, or waits in the queue again, holds
-/// no server and no worker's lease.
+/// with their times, ending with `outcome`; what has ended holds no server and no
+/// worker's lease.
 ///
 /// # Errors
 /// A conflict when it is no longer in `from`; a fault of ours when the table of states does not
@@ -43,11 +43,7 @@ pub async fn set_state(
     if to.is_final() {
         update = update
             .col_expr(Column::FinishedAt, Expr::value(micros(now)))
-            .col_expr(Column::Outcome, Expr::value(outcome));
-    }
-    let leaves_worker = to.is_final() || to == DeploymentState::Queued;
-    if leaves_worker {
-        update = update
+            .col_expr(Column::Outcome, Expr::value(outcome))
             .col_expr(Column::Worker, Expr::value(None::<String>))
             .col_expr(Column::LeaseUntilAt, Expr::value(None::<i64>));
     }
@@ -57,7 +53,7 @@ pub async fn set_state(
             "Deployment {id} is {present} by now, not {from} any more. Look at it again."
         )));
     }
-    if leaves_worker {
+    if to.is_final() {
         free_servers(change, id).await?;
     }
     Ok(())
@@ -82,17 +78,16 @@ pub async fn set_phase(tx: &impl Journal, phase: Phase) -> Result<()> {
     Ok(())
 }
 
-/// Notes that `by` wants the deployment ended; its worker sees that. The first request stays. Returns
-/// whether this was the first.
-pub async fn request_cancel(change: &Change, id: DeploymentId, by: &str, now: Instant) -> Result<bool> {
-    let done = Entity::update_many()
+/// Notes that `by` wants the deployment ended; its worker sees that. The first request stays.
+pub async fn request_cancel(change: &Change, id: DeploymentId, by: &str, now: Instant) -> Result<()> {
+    Entity::update_many()
         .col_expr(Column::CancelledBy, Expr::value(by))
         .col_expr(Column::CancelRequestedAt, Expr::value(micros(now)))
         .filter(Column::Id.eq(id.0))
         .filter(Column::CancelledBy.is_null())
         .exec(change.connection())
         .await?;
-    Ok(done.rows_affected > 0)
+    Ok(())
 }
 
 /// Notes the state of the server at `position`.

@@ -5,7 +5,7 @@
 //! led by the letter of its stream. Lines are numbered from 1 per deployment, without gaps:
 //! the number is what a viewer resumes by.
 //!
-//! [`append`] is the only way in. `read` takes windows out, from any place of a log of any length, at
+//! [`append`] is the workers' only way in; `write` brings in past logs. `read` takes windows out, from any place of a log of any length, at
 //! the cost of the window alone.
 
 mod read;

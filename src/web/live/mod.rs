@@ -12,7 +12,7 @@
 //!
 //! Each viewer's permission is checked again from time to time (`allowed`).
 //!
-//! Every message carries the number of the last line that its receiver has seen with it, which the
+//! Every message with lines carries the number of the last line that its receiver has seen with it, which the
 //! browser sends back as `Last-Event-ID` when it reconnects.
 
 mod allowed;

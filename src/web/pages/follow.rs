@@ -14,7 +14,7 @@ use crate::web::visitor::Visitor;
 /// # Errors
 /// Of the session.
 pub async fn follow(visitor: &Visitor, requested: Requested) -> Result<Response> {
-    if let Requested::AlreadyQueued(id) = requested {
+    if let Requested::Known(id) = requested {
         let text = format!("Already requested as deployment {id}.");
         visitor.flash(Flash::warning(text)).await?;
     }

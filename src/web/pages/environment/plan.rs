@@ -139,7 +139,7 @@ impl PlanView {
         } else {
             Kind::Regular
         };
-        self.approval = rollout::approval_hours(view, kind);
+        self.approval = kind.approval_hours(&view.place.environment);
         let strategy = form::strategy(form).unwrap_or_else(|error| {
             form.complaints = Complaints::of_error(&error);
             None
@@ -224,9 +224,9 @@ fn targets(view: &EnvironmentView) -> Vec<(String, String)> {
     let all = count(active, "active server");
     let mut targets = vec![("all".to_owned(), format!("All servers ({all})"))];
     let mut clusters: Vec<(ClusterId, &str)> = Vec::new();
-    for one in &view.place.servers {
-        if !clusters.iter().any(|(id, _)| *id == one.cluster_id) {
-            clusters.push((one.cluster_id, one.cluster.as_str()));
+    for (id, name) in view.place.servers.iter().flat_map(|one| &one.clusters) {
+        if !clusters.iter().any(|(known, _)| known == id) {
+            clusters.push((*id, name.as_str()));
         }
     }
     for (id, name) in &clusters {

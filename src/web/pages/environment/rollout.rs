@@ -5,7 +5,7 @@ use crate::app::deployments::Choice;
 use crate::app::places::EnvironmentView;
 use crate::app::plans;
 use crate::domain::rollout::Batch;
-use crate::domain::{Actor, Kind, Plan, Result, ServerId, Strategy};
+use crate::domain::{Actor, Plan, Result, ServerId, Strategy};
 use crate::web::format::count;
 use crate::web::views::words::{hold_words, strategy_words};
 
@@ -134,12 +134,6 @@ fn line(plan: &Plan, batch: &Batch) -> BatchLine {
         hold: batch.hold.map(hold_words).unwrap_or_default(),
         takes_out: Names::of(&out),
     }
-}
-
-/// Within how many hours someone else has to approve it; `None`: no approval is needed.
-pub fn approval_hours(view: &EnvironmentView, kind: Kind) -> Option<u32> {
-    let options = &view.place.environment.options;
-    options.approval_hours.filter(|_| kind != Kind::Rollback)
 }
 
 #[cfg(test)]
