@@ -130,10 +130,13 @@ async fn serve(file: &Path, told: &std::sync::mpsc::Sender<String>) {
         // It is there already when the file was filled earlier.
         let _ = accounts::add(&store, &operator, new).await;
     }
-    let config = Config {
+    let mut config = Config {
         data_dir: file.with_extension("data"),
         ..Config::default()
     };
+    // The seed's repository lies beside the file.
+    let beside = file.parent().expect("the file is in a directory");
+    config.git.local_directories = vec![beside.to_owned()];
     let app = start::assemble(config, store.clone(), access(file), Clock::System);
     for project in deployer::store::projects::list(&store).await.unwrap() {
         let stop = tokio_util::sync::CancellationToken::new();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 
-/// Where the present instant comes from: the system, or a hand that a rehearsal of a policy moves.
+/// Where the present instant comes from: the system, or a hand that tests move.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
     /// The system's clock.
