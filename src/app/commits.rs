@@ -13,10 +13,7 @@ use super::places::Place;
 use crate::domain::{
     Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Project, Resource, Result,
 };
-use crate::git::{
-    BranchTip, ChangedFiles, CommitInfo, CommitQuery, Commits, Cursor, Error as Git, Freshness, Mirror,
-    Prospects,
-};
+use crate::git::{ChangedFiles, CommitInfo, Commits, Cursor, Error as Git, Freshness, Mirror, Prospects};
 use crate::store::{environments, projects};
 
 /// Commits on one page.
@@ -89,7 +86,7 @@ pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
         .await?;
     match tokio::time::timeout(FETCH_PATIENCE, &mut fetching).await {
         Err(_) => Ok(Fetched::GoesOn),
-        Ok(done) => Ok(Fetched::Done(done.map_err(Error::internal)??.updated.len())),
+        Ok(done) => Ok(Fetched::Done(done.map_err(Error::internal)??)),
     }
 }
 
@@ -167,25 +164,15 @@ pub async fn list(
     wanted: CommitsWanted,
 ) -> Result<CommitList> {
     let mirror = app.mirror(project)?;
-    let mut list = if wanted.search.trim().is_empty() {
-        let page = mirror.commits(&wanted.branch, wanted.from, PAGE).await?;
-        CommitList {
-            commits: page.commits,
-            next: page.next,
-            ..CommitList::default()
-        }
-    } else {
-        let query = CommitQuery {
-            any: Some(wanted.search),
-            ..CommitQuery::default()
-        };
-        let page = mirror.search(&wanted.branch, query, wanted.from, PAGE).await?;
-        CommitList {
-            commits: page.commits,
-            next: page.next,
-            searched: Some(page.searched),
-            ..CommitList::default()
-        }
+    let page = match wanted.search.trim() {
+        "" => mirror.commits(&wanted.branch, wanted.from, PAGE).await?,
+        text => mirror.search(&wanted.branch, text, wanted.from, PAGE).await?,
+    };
+    let mut list = CommitList {
+        commits: page.commits,
+        next: page.next,
+        searched: page.searched,
+        ..CommitList::default()
     };
     if let Some(before) = promotion_source(app, environment).await? {
         let ids: Vec<CommitId> = list.commits.iter().map(|commit| commit.id.clone()).collect();
@@ -202,7 +189,7 @@ pub async fn recent(app: &App, project: &Project, branch: &BranchName) -> Result
 }
 
 /// The branches of a project, the freshest first.
-pub async fn branches(app: &App, project: &Project) -> Result<Vec<BranchTip>> {
+pub async fn branches(app: &App, project: &Project) -> Result<Vec<BranchName>> {
     Ok(app.mirror(project)?.branches().await?)
 }
 

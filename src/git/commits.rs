@@ -17,18 +17,6 @@ const MESSAGE_LIMIT: usize = 16 * 1024;
 /// How much of a name, an address or a title is kept, in characters: what fits a table row.
 const FIELD_LIMIT: usize = 300;
 
-/// A branch and its newest commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BranchTip {
-    pub name: BranchName,
-    /// Its newest commit.
-    pub commit: CommitId,
-    /// When that was committed.
-    pub time: Instant,
-    /// Who wrote it.
-    pub author: String,
-}
-
 /// A commit as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitInfo {
@@ -44,8 +32,6 @@ pub struct CommitInfo {
     pub title: String,
     /// The whole message, the title included.
     pub message: String,
-    /// The commits it follows; two or more for a merge.
-    pub parents: Vec<CommitId>,
 }
 
 impl Mirror {
@@ -53,7 +39,7 @@ impl Mirror {
     ///
     /// # Errors
     /// [`Error::NotFetched`], [`Error::Empty`].
-    pub async fn branches(&self) -> Result<Vec<BranchTip>> {
+    pub async fn branches(&self) -> Result<Vec<BranchName>> {
         self.read(|repository, inner| {
             let mut branches = Vec::new();
             for branch in repository.branches(Some(BranchType::Local))? {
@@ -62,20 +48,8 @@ impl Mirror {
             if branches.is_empty() {
                 return Err(inner.absent(repository, Error::Empty));
             }
-            branches.sort_by_key(|branch| (Reverse(branch.time), branch.name.clone()));
-            Ok(branches)
-        })
-        .await
-    }
-
-    /// The branch the remote shows first (`HEAD`), if it has one.
-    ///
-    /// # Errors
-    /// [`Error::NotFetched`].
-    pub async fn default_branch(&self) -> Result<Option<BranchName>> {
-        self.read(|repository, _| {
-            let head = repository.head().ok();
-            Ok(head.and_then(|head| head.shorthand().ok()?.parse().ok()))
+            branches.sort();
+            Ok(branches.into_iter().map(|(_, name)| name).collect())
         })
         .await
     }
@@ -103,18 +77,14 @@ impl Mirror {
     }
 }
 
-fn branch_of(branch: &git2::Branch<'_>) -> Option<BranchTip> {
+/// Its name, and the time of its newest commit, later ones first.
+fn branch_of(branch: &git2::Branch<'_>) -> Option<(Reverse<i64>, BranchName)> {
     let name = std::str::from_utf8(branch.name_bytes().ok()?)
         .ok()?
         .parse()
         .ok()?;
-    let tip = CommitInfo::of(&branch.get().peel_to_commit().ok()?);
-    Some(BranchTip {
-        name,
-        commit: tip.id,
-        time: tip.time,
-        author: tip.author,
-    })
+    let tip = branch.get().peel_to_commit().ok()?;
+    Some((Reverse(tip.time().seconds()), name))
 }
 
 fn resolve<'a>(repository: &'a Repository, inner: &Inner, text: &str) -> Result<git2::Commit<'a>> {
@@ -188,7 +158,6 @@ impl CommitInfo {
             time: instant(commit.time().seconds()),
             title: field(message.lines().next().unwrap_or_default().as_bytes()),
             message,
-            parents: commit.parent_ids().map(commit_id).collect(),
         }
     }
 }

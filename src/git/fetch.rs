@@ -21,26 +21,6 @@ use crate::domain::{BranchName, CommitId};
 /// What is mirrored: branches and tags, each moved wherever the remote has it now.
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 
-/// What a fetch changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FetchReport {
-    /// Branches and tags that came, went or moved, by name.
-    pub updated: Vec<RefUpdate>,
-    /// How many branches there are now; none means the repository is empty.
-    pub branches: usize,
-}
-
-/// A branch or tag that came (no `old`), went (no `new`) or moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefUpdate {
-    /// `refs/heads/…` or `refs/tags/…`; shown lossily when it is not UTF-8.
-    pub name: String,
-    /// What it pointed at.
-    pub old: Option<CommitId>,
-    /// What it points at.
-    pub new: Option<CommitId>,
-}
-
 impl Mirror {
     /// Waits for the fetch that is under way, and fetches if there was none or it failed; does nothing
     /// when a fetch has ever succeeded.
@@ -58,12 +38,12 @@ impl Mirror {
 
     /// Brings the mirror up to date, making it first if need be. One fetch runs at a time per
     /// mirror, a second caller waits for it; reads go on meanwhile. Dropping the future stops the
-    /// fetch too.
+    /// fetch too. Answers how many branches and tags came, went or moved.
     ///
     /// # Errors
     /// [`Error::Timeout`] after [`GitOptions::fetch_timeout`] (waiting included),
     /// [`Error::Cancelled`], or what the way to the remote, the remote or the disk had to say.
-    pub async fn fetch(&self, cancel: &CancellationToken) -> Result<FetchReport> {
+    pub async fn fetch(&self, cancel: &CancellationToken) -> Result<usize> {
         let (inner, began) = (self.inner.clone(), Instant::now());
         let stop = cancel.child_token();
         let _stop_when_dropped = stop.clone().drop_guard();
@@ -166,7 +146,7 @@ struct Session {
     stop: CancellationToken,
 }
 
-fn fetch_into(inner: &Inner, session: &Session) -> Result<FetchReport> {
+fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
     let repository = inner.open_or_create()?;
     let before = tips(&repository)?;
     let mut remote = repository.remote_anonymous(&session.url)?;
@@ -175,19 +155,10 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<FetchReport> {
     if remote.list().map_err(failed)?.len() > REFS {
         return Err(Error::TooManyRefs { limit: REFS });
     }
-    let head = receive(&mut remote, session).map_err(failed)?;
-    if let Some(head) = head {
-        repository.set_head_bytes(&head)?;
-    }
+    receive(&mut remote, session).map_err(failed)?;
     let after = tips(&repository)?;
     inner.mark_fetched()?;
-    Ok(FetchReport {
-        branches: after
-            .keys()
-            .filter(|name| name.starts_with("refs/heads/"))
-            .count(),
-        updated: changes(before, after),
-    })
+    Ok(changes(&before, &after))
 }
 
 fn failed(error: git2::Error, session: &Session) -> Error {
@@ -197,8 +168,8 @@ fn failed(error: git2::Error, session: &Session) -> Error {
     Error::Fetch(error)
 }
 
-/// Downloads, moves the branches and tags, and says which branch the remote calls its own.
-fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<Option<Vec<u8>>, git2::Error> {
+/// Downloads, and moves the branches and tags.
+fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<(), git2::Error> {
     let mut callbacks = RemoteCallbacks::new();
     callbacks.transfer_progress(|_| !session.stop.is_cancelled());
     callbacks.sideband_progress(|_| !session.stop.is_cancelled());
@@ -216,9 +187,7 @@ fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<Option<Vec<u8>>
         AutotagOption::None,
         Some("fetch"),
     )?;
-    let head = remote.default_branch().ok();
-    remote.disconnect()?;
-    Ok(head.map(|head| head.to_vec()))
+    remote.disconnect()
 }
 
 fn list(session: &Session) -> Result<Vec<(BranchName, CommitId)>> {
@@ -251,23 +220,9 @@ fn tips(repository: &Repository) -> Result<Tips> {
     Ok(tips)
 }
 
-fn changes(mut before: Tips, after: Tips) -> Vec<RefUpdate> {
-    let mut updated = Vec::new();
-    for (name, new) in after {
-        let old = before.remove(&name);
-        if old != Some(new) {
-            updated.push(RefUpdate {
-                name,
-                old: old.map(commit_id),
-                new: Some(commit_id(new)),
-            });
-        }
-    }
-    updated.extend(before.into_iter().map(|(name, old)| RefUpdate {
-        name,
-        old: Some(commit_id(old)),
-        new: None,
-    }));
-    updated.sort_by(|a, b| a.name.cmp(&b.name));
-    updated
+/// How many came, went or moved.
+fn changes(before: &Tips, after: &Tips) -> usize {
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    let new = after.iter().filter(|(name, at)| before.get(*name) != Some(at));
+    gone.count() + new.count()
 }

@@ -8,11 +8,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use git2::{Oid, Repository, Revwalk};
+use git2::{Repository, Revwalk};
 
 use super::commits::{CommitInfo, text_of, tip};
 use super::error::Result;
-use super::mirror::{Mirror, commit_id, find_commit};
+use super::mirror::{Inner, Mirror, commit_id, find_commit};
 use super::orders::walk;
 use crate::domain::{BranchName, CommitId};
 
@@ -55,31 +55,8 @@ pub struct CommitPage {
     pub commits: Vec<CommitInfo>,
     /// Where the next page begins; `None` at the end.
     pub next: Option<Cursor>,
-}
-
-/// What to look for; every part that is given has to fit. Letter case does not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CommitQuery {
-    /// A part of the message.
-    pub text: Option<String>,
-    /// A part of the author's name or address.
-    pub author: Option<String>,
-    /// The first digits of the hash.
-    pub hash: Option<String>,
-    /// Any of these: a part of the message, of the author's name or address, or the first digits
-    /// of the hash.
-    pub any: Option<String>,
-}
-
-/// What a search found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SearchPage {
-    /// Newest first.
-    pub commits: Vec<CommitInfo>,
-    /// How many commits were looked at, those of earlier pages included.
-    pub searched: usize,
-    /// Where to go on; `None` when the whole branch was searched.
-    pub next: Option<Cursor>,
+    /// How many commits a search looked at, those of earlier pages included.
+    pub searched: Option<usize>,
 }
 
 /// Commits that one side has and the other has not.
@@ -105,13 +82,7 @@ impl Mirror {
     ) -> Result<CommitPage> {
         let (branch, limit) = (branch.clone(), limit.clamp(1, LIST_LIMIT));
         self.read(move |repository, inner| {
-            let from = match from {
-                Some(from) => from,
-                None => Cursor {
-                    tip: commit_id(tip(repository, inner, &branch)?.id()),
-                    offset: 0,
-                },
-            };
+            let from = from.map_or_else(|| newest(repository, inner, &branch), Ok)?;
             let start = find_commit(repository, &from.tip)?.id();
             let order = inner
                 .orders
@@ -127,33 +98,30 @@ impl Mirror {
             Ok(CommitPage {
                 commits: commits.collect::<Result<_>>()?,
                 next,
+                searched: None,
             })
         })
         .await
     }
 
-    /// Up to `limit` commits of a branch that fit `query`, from its newest or from a cursor on.
+    /// Up to `limit` commits of a branch with `text` in the message, in the author's name or address, or at
+    /// the beginning of the hash, from its newest or from a cursor on. Letter case does not matter.
     ///
     /// # Errors
     /// As [`Mirror::commits`].
     pub async fn search(
         &self,
         branch: &BranchName,
-        query: CommitQuery,
+        text: &str,
         from: Option<Cursor>,
         limit: usize,
-    ) -> Result<SearchPage> {
+    ) -> Result<CommitPage> {
         let (branch, limit) = (branch.clone(), limit.clamp(1, LIST_LIMIT));
+        let text = text.trim().to_lowercase();
         self.read(move |repository, inner| {
-            let from = match from {
-                Some(from) => from,
-                None => Cursor {
-                    tip: commit_id(tip(repository, inner, &branch)?.id()),
-                    offset: 0,
-                },
-            };
+            let from = from.map_or_else(|| newest(repository, inner, &branch), Ok)?;
             let walk = walk(repository, find_commit(repository, &from.tip)?.id())?;
-            look_through(repository, walk, from, &query.prepared(), limit)
+            look_through(repository, walk, from, &text, limit)
         })
         .await
     }
@@ -216,71 +184,49 @@ impl Mirror {
     }
 }
 
+/// The beginning of a branch's first page.
+fn newest(repository: &Repository, inner: &Inner, branch: &BranchName) -> Result<Cursor> {
+    Ok(Cursor {
+        tip: commit_id(tip(repository, inner, branch)?.id()),
+        offset: 0,
+    })
+}
+
 fn look_through(
     repository: &Repository,
     walk: Revwalk<'_>,
     from: Cursor,
-    query: &CommitQuery,
+    text: &str,
     limit: usize,
-) -> Result<SearchPage> {
+) -> Result<CommitPage> {
     let started = Instant::now();
-    let mut page = SearchPage {
-        commits: Vec::new(),
-        searched: from.offset,
-        next: None,
-    };
+    let (mut commits, mut next, mut searched) = (Vec::new(), None, from.offset);
     for id in walk.skip(from.offset) {
-        if page.commits.len() == limit || started.elapsed() > SEARCH_TIME {
-            page.next = Some(Cursor {
+        if commits.len() == limit || started.elapsed() > SEARCH_TIME {
+            next = Some(Cursor {
                 tip: from.tip,
-                offset: page.searched,
+                offset: searched,
             });
             break;
         }
-        let id = id?;
-        page.searched += 1;
-        if query.fits_hash(id) {
-            let commit = repository.find_commit(id)?;
-            if query.fits(&commit) {
-                page.commits.push(CommitInfo::of(&commit));
-            }
+        searched += 1;
+        let commit = repository.find_commit(id?)?;
+        if fits(&commit, text) {
+            commits.push(CommitInfo::of(&commit));
         }
     }
-    Ok(page)
+    Ok(CommitPage {
+        commits,
+        next,
+        searched: Some(searched),
+    })
 }
 
-impl CommitQuery {
-    /// Lower-cased and trimmed; what is blank is not asked for.
-    fn prepared(self) -> Self {
-        let part = |part: Option<String>| {
-            let part = part?.trim().to_lowercase();
-            (!part.is_empty()).then_some(part)
-        };
-        Self {
-            text: part(self.text),
-            author: part(self.author),
-            hash: part(self.hash),
-            any: part(self.any),
-        }
-    }
-
-    fn fits_hash(&self, id: Oid) -> bool {
-        self.hash
-            .as_ref()
-            .is_none_or(|hash| id.to_string().starts_with(hash.as_str()))
-    }
-
-    fn fits(&self, commit: &git2::Commit<'_>) -> bool {
-        let has = |bytes: &[u8], part: &str| text_of(bytes).to_lowercase().contains(part);
-        let author = commit.author();
-        let text = self.text.as_deref();
-        let by = self.author.as_deref();
-        let written_by = |part: &str| has(author.name_bytes(), part) || has(author.email_bytes(), part);
-        let any = |part: &str| {
-            has(commit.message_bytes(), part) || written_by(part) || commit.id().to_string().starts_with(part)
-        };
-        text.is_none_or(|part| has(commit.message_bytes(), part))
-            && by.is_none_or(written_by)
-            && self.any.as_deref().is_none_or(any)
-    }
+fn fits(commit: &git2::Commit<'_>, text: &str) -> bool {
+    let has = |bytes: &[u8]| text_of(bytes).to_lowercase().contains(text);
+    let author = commit.author();
+    has(commit.message_bytes())
+        || has(author.name_bytes())
+        || has(author.email_bytes())
+        || commit.id().to_string().starts_with(text)
 }

@@ -52,16 +52,16 @@ use std::time::Duration;
 
 use crate::domain::OtherHost;
 
-pub use commits::{BranchTip, CommitInfo};
+pub use commits::CommitInfo;
 pub use contents::{Contents, Prospects};
 pub use diff::{
     ChangedFile, ChangedFiles, Diff, DiffLine, DiffOptions, FileDiff, FileStatus, Hunk, LfsSizes, LineOrigin,
 };
 pub use error::{Error, Result};
 pub use export::Exported;
-pub use fetch::{FetchReport, RefUpdate, probe};
+pub use fetch::probe;
 pub use file::CommitFile;
-pub use history::{CommitPage, CommitQuery, Commits, Cursor, SearchPage};
+pub use history::{CommitPage, Commits, Cursor};
 pub use lfs::{LfsReport, Pointer};
 pub use mirror::{Freshness, Mirror, Mirrors};
 pub use sweep::KeptMirror;

@@ -138,7 +138,7 @@ pub fn anywhere() -> GitOptions {
     }
 }
 
-pub async fn fetch(mirror: &Mirror) -> deployer::git::Result<deployer::git::FetchReport> {
+pub async fn fetch(mirror: &Mirror) -> deployer::git::Result<usize> {
     mirror.fetch(&CancellationToken::new()).await
 }
 

@@ -169,10 +169,7 @@ pub async fn show(
         url: urls::diff(&project, "", ""),
         found,
         complaints,
-        branches: branches
-            .into_iter()
-            .map(|branch| branch.name.to_string())
-            .collect(),
+        branches: branches.iter().map(ToString::to_string).collect(),
         wanted,
     };
     form_page(&page, &page.complaints)

@@ -122,7 +122,7 @@ pub async fn commits(
 /// All branches, `shown` among them even when there is none of that name.
 async fn branch_names(app: &App, view: &ProjectView, shown: &str) -> Vec<String> {
     let known = branches(app, &view.project).await.unwrap_or_default();
-    let mut names: Vec<String> = known.iter().map(|one| one.name.to_string()).collect();
+    let mut names: Vec<String> = known.iter().map(ToString::to_string).collect();
     if !names.iter().any(|known| known == shown) {
         names.insert(0, shown.to_owned());
     }
