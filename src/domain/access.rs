@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Instant;
+use super::words::words;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
@@ -48,71 +49,31 @@ impl Actor {
     }
 }
 
-/// What policy can allow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// See pages, logs and history.
-    View,
-    /// Put a commit onto servers.
-    Deploy,
-    /// Go back to an earlier release.
-    Rollback,
-    /// End a deployment that runs or waits.
-    Cancel,
-    /// Run a task of the project on its servers.
-    Run,
-    /// Lock an environment, or lift a lock.
-    Lock,
-    /// Approve another account's deployment.
-    Approve,
-    /// Read and verify the audit log.
-    Audit,
-    /// Change projects, environments, servers, clusters; touch balancers by hand.
-    Configure,
-    /// Act for another user.
-    Impersonate,
-    /// Everything, users and policy included.
-    Administer,
-}
-
-impl Action {
-    /// All of them, from the weakest.
-    pub const ALL: [Self; 11] = [
-        Self::View,
-        Self::Deploy,
-        Self::Rollback,
-        Self::Cancel,
-        Self::Run,
-        Self::Lock,
-        Self::Approve,
-        Self::Audit,
-        Self::Configure,
-        Self::Impersonate,
-        Self::Administer,
-    ];
-
-    /// As policy lines write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Deploy => "deploy",
-            Self::Rollback => "rollback",
-            Self::Cancel => "cancel",
-            Self::Run => "run",
-            Self::Lock => "lock",
-            Self::Approve => "approve",
-            Self::Audit => "audit",
-            Self::Configure => "configure",
-            Self::Impersonate => "impersonate",
-            Self::Administer => "administer",
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// What policy can allow.
+    Action {
+        /// See pages, logs and history.
+        View = "view", "View";
+        /// Put a commit onto servers.
+        Deploy = "deploy", "Deploy";
+        /// Go back to an earlier release.
+        Rollback = "rollback", "Roll back";
+        /// End a deployment that runs or waits.
+        Cancel = "cancel", "Cancel";
+        /// Run a task of the project on its servers.
+        Run = "run", "Run";
+        /// Lock an environment, or lift a lock.
+        Lock = "lock", "Lock";
+        /// Approve another account's deployment.
+        Approve = "approve", "Approve";
+        /// Read and verify the audit log.
+        Audit = "audit", "Audit";
+        /// Change projects, environments, servers, clusters; touch balancers by hand.
+        Configure = "configure", "Configure";
+        /// Act for another user.
+        Impersonate = "impersonate", "Impersonate";
+        /// Everything, users and policy included.
+        Administer = "administer", "Administer";
     }
 }
 
@@ -120,13 +81,11 @@ impl FromStr for Action {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|action| action.as_str() == text)
-            .ok_or_else(|| {
-                let known = Self::ALL.map(Self::as_str).join(", ");
-                format!("“{text}” is not an action; the actions are {known}")
-            })
+        Self::parse(text).ok_or_else(|| {
+            let known: Vec<&str> = Self::ALL.iter().map(|action| action.as_str()).collect();
+            let known = known.join(", ");
+            format!("“{text}” is not an action; the actions are {known}")
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::words;
 use super::{FieldErrors, Result};
 
 #[cfg(test)]
@@ -49,15 +50,14 @@ pub struct HealthCheck {
     pub limit: u64,
 }
 
-/// Where probes are sent from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AskedFrom {
-    /// From the deployer's host, over the network.
-    #[default]
-    Deployer,
-    /// From the server itself, through the SSH connection.
-    Server,
+words! {
+    /// Where probes are sent from.
+    AskedFrom {
+        /// From the deployer's host, over the network.
+        Deployer = "deployer", "The deployer";
+        /// From the server itself, through the SSH connection.
+        Server = "server", "The server itself";
+    }
 }
 
 /// One question to the server.
@@ -123,7 +123,7 @@ impl Default for HealthCheck {
     fn default() -> Self {
         Self {
             probe: Probe::Http(HttpProbe::default()),
-            from: AskedFrom::default(),
+            from: AskedFrom::Deployer,
             interval: 2,
             attempts: 15,
             successes: 1,
@@ -157,23 +157,6 @@ impl Default for Statuses {
     /// Success and redirects, as in HAProxy.
     fn default() -> Self {
         Self { from: 200, to: 399 }
-    }
-}
-
-impl AskedFrom {
-    /// As the store and forms write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployer => "deployer",
-            Self::Server => "server",
-        }
-    }
-
-    /// The reverse of [`Self::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Deployer, Self::Server]
-            .into_iter()
-            .find(|from| from.as_str() == text)
     }
 }
 

@@ -347,7 +347,7 @@ proptest! {
             let actors = [Actor::guest(""), user("alice"), user("auto"),
                 Actor { groups: vec!["developers".into()], ..user("dan") },
                 Actor { groups: vec!["readers".into()], ..user("ron") }];
-            for (actor, action) in actors.iter().flat_map(|actor| Action::ALL.map(|action| (actor, action))) {
+            for (actor, action) in actors.iter().flat_map(|actor| Action::ALL.iter().map(move |&action| (actor, action))) {
                 for place in ["dev", "beta", "prod"] {
                     let resource = environment("shop", place);
                     let now = at("2026-11-23 10:00");

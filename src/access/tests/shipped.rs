@@ -39,7 +39,7 @@ fn row(access: &Access, actor: &Actor, place: &Resource) -> String {
         ("2026-11-30 10:00", 'f'),
     ];
     let mut row = String::new();
-    for action in Action::ALL {
+    for &action in Action::ALL {
         let may = times.map(|(time, sign)| access.may(actor, action, place, at(time)).then_some(sign));
         let may: String = may.into_iter().flatten().collect();
         if !may.is_empty() {
