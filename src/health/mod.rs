@@ -29,58 +29,29 @@ use crate::domain::HealthCheck;
 pub use attempt::{Attempt, Watch};
 pub use target::ProbedServer;
 
-/// The outcome of a check that passed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Healthy {
-    /// How often it was asked.
-    pub attempts: u32,
-    /// How long it took, pauses included.
-    pub took: Duration,
-    /// The last answer, as a sentence.
-    pub answer: String,
-}
+const CANCELLED: &str = "The health check was cancelled.";
 
-/// The outcome of a check that failed or was cancelled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{sentence}")]
-pub struct Unhealthy {
-    /// Why, as a sentence or two.
-    pub sentence: String,
-    /// How often it was asked.
-    pub attempts: u32,
-    /// How long it took, pauses included.
-    pub took: Duration,
-    /// Whether the check was cancelled: then nothing is known about the server.
-    pub cancelled: bool,
-}
-
-/// Asks until the server is healthy or all attempts are used up. Cancelling ends it at once.
+/// Asks until the server is healthy or all attempts are used up, and says what it answered last.
+/// Cancelling ends it at once.
 ///
 /// # Errors
-/// [`Unhealthy`], also when it was cancelled.
+/// Why it is not healthy, as a sentence or two, or that the check was cancelled.
 pub async fn check(
     check: &HealthCheck,
     target: &ProbedServer<'_>,
     cancel: &CancellationToken,
     watch: &mut impl Watch,
-) -> Result<Healthy, Unhealthy> {
-    let begun = Instant::now();
+) -> Result<String, String> {
     let (mut in_a_row, mut last) = (0, String::new());
-    let unhealthy = |sentence: String, attempts, cancelled| Unhealthy {
-        sentence,
-        attempts,
-        took: begun.elapsed(),
-        cancelled,
-    };
     for number in 1..=check.attempts {
         let pause = Duration::from_secs(if number == 1 { 0 } else { check.interval });
         if cancel.run_until_cancelled(sleep(pause)).await.is_none() {
-            return Err(unhealthy(cancelled(), number - 1, true));
+            return Err(CANCELLED.to_owned());
         }
         let asked = Instant::now();
         let outcome = probe::attempt(check, target, cancel, watch).await;
         if cancel.is_cancelled() {
-            return Err(unhealthy(cancelled(), number, true));
+            return Err(CANCELLED.to_owned());
         }
         let (outcome, lasting) = match outcome {
             Ok(answer) => (Ok(answer), false),
@@ -97,18 +68,14 @@ pub async fn check(
             Ok(answer) => {
                 in_a_row += 1;
                 if in_a_row >= check.successes {
-                    return Ok(Healthy {
-                        attempts: number,
-                        took: begun.elapsed(),
-                        answer,
-                    });
+                    return Ok(answer);
                 }
                 last = format!(
                     "The last attempts passed, but only {in_a_row} of {} in a row.",
                     check.successes
                 );
             }
-            Err(sentence) if lasting => return Err(unhealthy(sentence, number, false)),
+            Err(sentence) if lasting => return Err(sentence),
             Err(sentence) => (in_a_row, last) = (0, sentence),
         }
     }
@@ -117,10 +84,5 @@ pub async fn check(
     } else {
         "attempts"
     };
-    let sentence = format!("Not healthy after {} {times}. {last}", check.attempts);
-    Err(unhealthy(sentence, check.attempts, false))
-}
-
-fn cancelled() -> String {
-    "The health check was cancelled.".to_owned()
+    Err(format!("Not healthy after {} {times}. {last}", check.attempts))
 }

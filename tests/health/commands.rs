@@ -12,10 +12,7 @@ async fn a_command_is_healthy_when_it_exits_with_zero() {
     let server = Server::start().await;
     for from in EVERYWHERE {
         let (outcome, _) = server.ask(&check(command("true"), from, 1)).await;
-        assert_eq!(
-            outcome.expect("healthy").answer,
-            "The command ended with exit code 0."
-        );
+        assert_eq!(outcome.expect("healthy"), "The command ended with exit code 0.");
         for (line, how) in [
             ("exit 3", "exit code 3"),
             ("kill -9 $$", "signal KILL"),

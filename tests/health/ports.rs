@@ -20,7 +20,7 @@ async fn a_port_is_healthy_when_it_accepts_connections() {
         ),
     ] {
         let (outcome, _) = server.ask(&check(tcp(backend.port), from, 1)).await;
-        assert_eq!(outcome.expect("healthy").answer, well);
+        assert_eq!(outcome.expect("healthy"), well);
         let sentence = server.complaint(&check(tcp(dead), from, 3)).await;
         assert_eq!(sentence, format!("Not healthy after 3 attempts. {refused}"));
     }
@@ -52,14 +52,14 @@ async fn a_server_that_forbids_forwarding_is_reported_at_once() {
     let server = Server::with(Sshd::builder().line("AllowTcpForwarding no")).await;
     let backend = Backend::start(|_, _| page(200, "")).await;
     for probe in [Probe::Http(http(backend.port)), tcp(backend.port)] {
-        let ended = server.ask(&check(probe, AskedFrom::Server, 50)).await.0;
-        let ended = ended.expect_err("forbidden");
+        let (outcome, seen) = server.ask(&check(probe, AskedFrom::Server, 50)).await;
+        let ended = outcome.expect_err("forbidden");
         let to = format!("127.0.0.1:{}", backend.port);
         let begins = format!(
             "Server “web1” does not let us reach {to} through its sshd. Allow it there (AllowTcpForwarding,"
         );
-        assert!(ended.sentence.starts_with(&begins), "{ended}");
-        assert_eq!(ended.attempts, 1, "another attempt would end the same way");
+        assert!(ended.starts_with(&begins), "{ended}");
+        assert_eq!(seen.attempts.len(), 1, "another attempt would end the same way");
     }
     assert_eq!(backend.asked(), 0);
 }
@@ -71,13 +71,15 @@ async fn connections_through_sshd_free_their_channels() {
     // Far more than there are channels, one after the other and cut off in the middle.
     let mut wanted = check(Probe::Http(http(backend.port)), AskedFrom::Server, 40);
     wanted.successes = 40;
-    let (outcome, _) = server.ask(&wanted).await;
-    assert_eq!(outcome.expect("healthy").attempts, 40);
+    let (outcome, seen) = server.ask(&wanted).await;
+    outcome.expect("healthy");
+    assert_eq!(seen.attempts.len(), 40);
     // And many at once, which have to share the room there is.
     wanted.successes = 1;
     let many = (0..30).map(|_| server.ask(&wanted));
-    for (outcome, _) in futures_util::future::join_all(many).await {
-        assert_eq!(outcome.expect("healthy").attempts, 1);
+    for (outcome, seen) in futures_util::future::join_all(many).await {
+        outcome.expect("healthy");
+        assert_eq!(seen.attempts.len(), 1);
     }
     let (outcome, _) = server.ask(&check(command("true"), AskedFrom::Server, 1)).await;
     outcome.expect("commands still run");

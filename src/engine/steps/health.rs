@@ -68,8 +68,8 @@ pub async fn ask(
     };
     log.say(format!("Asking for {check}.")).await;
     match health::check(check, &target, cancel, log).await {
-        Ok(healthy) => Ok(Done::well(healthy.answer)),
-        Err(unhealthy) => Err(Failure::new(unhealthy.sentence)),
+        Ok(answer) => Ok(Done::well(answer)),
+        Err(sentence) => Err(Failure::new(sentence)),
     }
 }
 
