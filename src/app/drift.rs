@@ -144,12 +144,8 @@ async fn observe(
 async fn ask(app: &App, project: &Project, environment: &Environment, server: &Server) -> Result<Looked> {
     let endpoint = Endpoint::of(server, &environment.remote_user);
     let layout = Layout::new(project, environment)?;
-    let limits = Limits {
-        question: PATIENCE,
-        ..Limits::default()
-    };
     let session = app.ssh.session(&endpoint).await?;
-    Ok(sync::look(&session, &layout, &limits).await?)
+    Ok(sync::look(&session, &layout, &Limits::within(PATIENCE)).await?)
 }
 
 /// The environments that drift now.

@@ -51,7 +51,7 @@ pub async fn ask(
     let door = door(app, actor, Action::View, [project, environment, server]).await?;
     let asking = async {
         let session = app.ssh.session(&door.endpoint).await?;
-        let found = sync::inspect(&session, &door.layout, &limits(PATIENCE)).await?;
+        let found = sync::inspect(&session, &door.layout, &Limits::within(PATIENCE)).await?;
         Ok::<_, Error>(found)
     };
     let found = in_time(PATIENCE, asking).await?;
@@ -78,7 +78,7 @@ pub async fn really(
     let door = door(app, actor, Action::Deploy, [project, environment, server]).await?;
     let reading = async {
         let session = app.ssh.session(&door.endpoint).await?;
-        let limits = limits(READING);
+        let limits = Limits::within(READING);
         let found = sync::inspect(&session, &door.layout, &limits).await?;
         let manifest = match &found.data {
             Some(data) => engine::kept_manifest(&app.config.work_dir(), door.environment, &data.digest).await,
@@ -128,13 +128,6 @@ async fn door(
         endpoint: Endpoint::of(&server, &environment.remote_user),
         layout: Layout::new(&project, &environment)?,
     })
-}
-
-fn limits(question: Duration) -> Limits {
-    Limits {
-        question,
-        ..Limits::default()
-    }
 }
 
 async fn in_time<T>(limit: Duration, asking: impl Future<Output = Result<T>>) -> Result<T> {

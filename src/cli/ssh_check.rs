@@ -10,7 +10,7 @@ use crate::app::start;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{self, Error, HostKey, Result, Server};
-use crate::ssh::{self, Command, Connections, Endpoint, Exit, Options, Run};
+use crate::ssh::{self, Command, Connections, Endpoint, Options, Run};
 use crate::store::servers;
 
 /// How much of the server's output is kept; there should be no more than a login banner.
@@ -127,26 +127,18 @@ async fn log_in(endpoint: &Endpoint, options: Options) -> Result<()> {
 
 async fn asked(pool: &Connections, endpoint: &Endpoint, limit: std::time::Duration) -> Result<String> {
     let session = pool.session(endpoint).await?;
-    let how = Run {
-        timeout: Some(limit),
-        ..Run::default()
-    };
     let captured = session
-        .capture(&Command::new("uname").arg("-a"), how, MOST_OUTPUT)
+        .capture(&Command::new("uname").arg("-a"), Run::within(limit), MOST_OUTPUT)
         .await?;
     let user = &endpoint.user;
-    match &captured.exit {
-        Exit::Code(0) => {
-            let system = String::from_utf8_lossy(&captured.stdout);
-            Ok(format!("Logged in as “{user}”: {}", system.trim()))
-        }
-        Exit::Code(code) => Err(Error::unavailable(format!(
-            "Logged in as “{user}”, but “uname -a” exited with status {code}."
-        ))),
-        Exit::Signal(signal) => Err(Error::unavailable(format!(
-            "Logged in as “{user}”, but the signal {signal} ended “uname -a”."
-        ))),
+    if !captured.exit.success() {
+        return Err(Error::unavailable(format!(
+            "Logged in as “{user}”, but “uname -a” ended with {}.",
+            captured.exit
+        )));
     }
+    let system = String::from_utf8_lossy(&captured.stdout);
+    Ok(format!("Logged in as “{user}”: {}", system.trim()))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(super) async fn here(
         grace: GRACE,
     };
     match process::run(&command, limits, watch).await {
-        Ok(exit) => judge(exit.success(), &exit.to_string()),
+        Ok(exit) => judge(&exit),
         Err(process::Error::TimedOut { .. }) => Err(late(limit)),
         Err(error) => Err(Fault::new(error.to_string())),
     }
@@ -62,8 +62,7 @@ pub(super) async fn there(
         ..ssh::Run::default()
     };
     match target.session.run(&command, limits, watch).await {
-        Ok(ssh::Exit::Code(code)) => judge(code == 0, &format!("exit code {code}")),
-        Ok(ssh::Exit::Signal(name)) => judge(false, &format!("signal {name}")),
+        Ok(exit) => judge(&exit),
         Err(ssh::Error::TimedOut { .. }) => Err(late(limit)),
         Err(error) => Err(error.into()),
     }
@@ -76,9 +75,9 @@ fn late(limit: Duration) -> Fault {
     ))
 }
 
-fn judge(passed: bool, how: &str) -> Result<String, Fault> {
-    let sentence = format!("The command ended with {how}.");
-    if passed {
+fn judge(exit: &process::Exit) -> Result<String, Fault> {
+    let sentence = format!("The command ended with {exit}.");
+    if exit.success() {
         Ok(sentence)
     } else {
         Err(Fault::new(sentence))

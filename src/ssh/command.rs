@@ -1,4 +1,5 @@
-//! A remote command as a value: a program, its arguments, environment and directory.
+//! A remote command as a value: a program, its arguments and environment. It runs in the remote user's
+//! home.
 //!
 //! A shell on the server reads it, so somewhere words have to become a string: in
 //! [`Command::to_shell`]. [`quote`] is the only place in the program where a word is quoted. Everything variable is an argument, never part of a script: a script is a
@@ -29,7 +30,6 @@ pub struct Command {
     args: Vec<Vec<u8>>,
     /// Names, and values quoted for a shell.
     env: Vec<(String, Vec<u8>)>,
-    dir: Option<Vec<u8>>,
     defect: Option<&'static str>,
 }
 
@@ -40,7 +40,6 @@ impl Command {
             program: program.as_ref().as_bytes().to_vec(),
             args: Vec::new(),
             env: Vec::new(),
-            dir: None,
             defect: None,
         }
     }
@@ -98,12 +97,6 @@ impl Command {
         }
     }
 
-    /// Runs in `dir`; without it, in the remote user's home.
-    pub fn dir(mut self, dir: impl AsRef<OsStr>) -> Self {
-        self.dir = Some(dir.as_ref().as_bytes().to_vec());
-        self
-    }
-
     /// The lines that set its variables in a POSIX shell; nothing where there are none.
     pub(super) fn exports(&self) -> Vec<u8> {
         let mut lines = Vec::new();
@@ -119,19 +112,7 @@ impl Command {
 
     /// The line a POSIX shell is given, without its variables.
     pub fn to_shell(&self) -> Vec<u8> {
-        let mut line = Vec::new();
-        if let Some(dir) = &self.dir {
-            line.extend_from_slice(b"cd ");
-            // A relative path might read as an option, as `-` or be searched in CDPATH.
-            let anchored = if dir.starts_with(b"/") {
-                dir.clone()
-            } else {
-                [b"./", &dir[..]].concat()
-            };
-            quote(&anchored, &mut line);
-            line.extend_from_slice(b" && ");
-        }
-        line.extend_from_slice(b"exec ");
+        let mut line = b"exec ".to_vec();
         quote(&self.program, &mut line);
         for arg in &self.args {
             line.push(b' ');
@@ -146,7 +127,7 @@ impl Command {
     /// [`Error::BadCommand`] for a NUL byte, a bad variable name, an empty program, or more than
     /// [`MAX_LENGTH`] bytes.
     pub fn check(&self) -> Result<(), Error> {
-        let mut words = self.args.iter().chain([&self.program]).chain(&self.dir);
+        let mut words = self.args.iter().chain([&self.program]);
         let values = self.env.iter().map(|(_, value)| value);
         let reason = if let Some(defect) = self.defect {
             defect

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Error;
 use super::guard::Mark;
-use super::output::{Exit, Output};
+use super::{Exit, Output};
 
 /// The most that is kept of what is printed before the mark: more than any greeting.
 const GREETING_LIMIT: usize = 64 * 1024;

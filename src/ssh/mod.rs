@@ -11,7 +11,7 @@
 //! key in order to trust it.
 //!
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
-//! keys), `handler` (what russh asks us), [`pool`], `channel`, [`run`], `output`, `guard` (how a command is started
+//! keys), `handler` (what russh asks us), [`pool`], `channel`, [`run`], `guard` (how a command is started
 //! and its process group ended), `mark` (where its output begins), [`forward`]
 //! (connections that a server makes for us), [`error`].
 
@@ -25,7 +25,6 @@ pub mod forward;
 mod guard;
 mod handler;
 mod mark;
-mod output;
 pub mod pool;
 pub mod run;
 
@@ -35,9 +34,10 @@ pub use connect::{FetchedKey, fetch_host_key};
 pub use endpoint::{Endpoint, Options};
 pub use error::Error;
 pub use forward::Forward;
-pub use output::{Exit, Output};
 pub use pool::{Connections, Session};
 pub use run::{Captured, Run, Stdin};
+
+pub use crate::process::{Exit, Output};
 
 #[cfg(test)]
 mod tests;

@@ -22,8 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::channel::{CommandChannel, Incoming};
 use super::guard::{END_LIMIT, Mark, guarded, unguarded};
 use super::mark::AfterMark;
-use super::output::{Exit, Output};
-use super::{Command, Error, Session};
+use super::{Command, Error, Exit, Output, Session};
 
 /// The exit status can overtake the last output, so we go on reading after it; but a daemon that a
 /// script left behind may hold the output open for ever. This much waiting in sum is enough.
@@ -67,6 +66,16 @@ pub struct Captured {
     pub stderr: Vec<u8>,
     /// How it ended.
     pub exit: Exit,
+}
+
+impl Run {
+    /// At most `limit`, with nothing to read.
+    pub fn within(limit: Duration) -> Self {
+        Self {
+            timeout: Some(limit),
+            ..Self::default()
+        }
+    }
 }
 
 impl Session {
@@ -234,7 +243,9 @@ async fn receive(mut incoming: Incoming<'_>, output: &mut impl Output, server: &
         match message {
             Some(ChannelMsg::Data { data }) => output.stdout(data).await,
             Some(ChannelMsg::ExtendedData { data, ext: 1 }) => output.stderr(data).await,
-            Some(ChannelMsg::ExitStatus { exit_status }) => exit = Some(Exit::Code(exit_status)),
+            Some(ChannelMsg::ExitStatus { exit_status }) => {
+                exit = Some(Exit::Code(i32::try_from(exit_status).unwrap_or(i32::MAX)));
+            }
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => exit = Some(Exit::Signal(name(signal_name))),
             Some(ChannelMsg::Failure) => {
                 let reason = "it denied the request to run it".to_owned();

@@ -37,6 +37,14 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// At most `question` for a question, otherwise as usual.
+    pub fn within(question: Duration) -> Self {
+        Self {
+            question,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn question(&self) -> Run {
         Run {
             timeout: Some(self.question),
@@ -54,10 +62,7 @@ impl Limits {
     }
 
     pub(super) fn cleaning_up() -> Run {
-        Run {
-            timeout: Some(CLEANING_UP),
-            ..Run::default()
-        }
+        Run::within(CLEANING_UP)
     }
 }
 

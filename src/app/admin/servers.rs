@@ -200,12 +200,12 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<ServerRep
     let started = Stopwatch::now();
     let endpoint = Endpoint::of(server, user);
     let session = app.ssh.session(&endpoint).await?;
-    let how = Run {
-        timeout: Some(TEST_LIMIT),
-        ..Run::default()
-    };
     let said = session
-        .capture(&Command::script(TEST_SCRIPT), how, TEST_OUTPUT)
+        .capture(
+            &Command::script(TEST_SCRIPT),
+            Run::within(TEST_LIMIT),
+            TEST_OUTPUT,
+        )
         .await?;
     let took = started.elapsed();
     if !said.exit.success() {
@@ -217,15 +217,11 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<ServerRep
                 .unwrap_or("it printed nothing.")
         )));
     }
-    let limits = Limits {
-        question: TEST_LIMIT,
-        ..Limits::default()
-    };
     let text = String::from_utf8_lossy(&said.stdout);
     Ok(ServerReply {
         system: text.lines().last().unwrap_or_default().to_owned(),
         took,
-        missing: sync::missing_tools(&session, &limits).await?,
+        missing: sync::missing_tools(&session, &Limits::within(TEST_LIMIT)).await?,
     })
 }
 

@@ -13,11 +13,7 @@ const LOOK_LIMIT: Duration = Duration::from_secs(20);
 /// Whether a release is in use on a server; `None` when it cannot be asked. Asked after
 /// something went wrong, so neither a cancel nor the deployment's own limits keep us from it.
 pub async fn is_in_use(reached: &Reached, release: &str) -> Option<bool> {
-    let limits = Limits {
-        question: LOOK_LIMIT,
-        ..Limits::default()
-    };
-    let found = sync::look(&reached.session, &reached.layout, &limits)
+    let found = sync::look(&reached.session, &reached.layout, &Limits::within(LOOK_LIMIT))
         .await
         .ok()?;
     Some(found.resolved.as_deref() == Some(release))
@@ -26,10 +22,7 @@ pub async fn is_in_use(reached: &Reached, release: &str) -> Option<bool> {
 /// The same, when a switch was not seen to end: what still runs there is ended first, and the link that it
 /// would put in use removed, so that the answer stays true.
 pub async fn settle_switch(run: &Run, reached: &Reached, release: &str) -> Option<bool> {
-    let limits = Limits {
-        question: LOOK_LIMIT,
-        ..Limits::default()
-    };
+    let limits = Limits::within(LOOK_LIMIT);
     let (session, layout) = (&reached.session, &reached.layout);
     let scripts = script::on_servers();
     let cleared = sync::clear_leftovers(session, layout, run.deployment.id, &scripts, &limits)

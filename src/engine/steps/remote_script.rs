@@ -39,10 +39,7 @@ pub struct WorkingDir<'a> {
 /// The program that runs a script of a server; `None` when the script is not there.
 pub async fn interpreter_there(there: &WorkingDir<'_>, script: &str) -> StepResult<Option<Interpreter>> {
     let head = ssh::Command::script(HEAD_REMOTE).arg(there.dir).arg(script);
-    let limits = ssh::Run {
-        timeout: Some(REMOVE_LIMIT),
-        ..ssh::Run::default()
-    };
+    let limits = ssh::Run::within(REMOVE_LIMIT);
     let head = there.session.capture(&head, limits, REMOVE_OUTPUT).await?;
     if head.exit == GONE {
         return Ok(None);
@@ -101,17 +98,14 @@ impl RemoteScript<'_> {
                 true
             }
         };
-        let (how, code) = match exit? {
-            ssh::Exit::Code(0) if !is_whole => {
-                return Err(Failure::new(format!(
-                    "{script} deleted the release that it belongs to: {} is not what was deployed any more. Change the script.",
-                    there.dir
-                )));
-            }
-            ssh::Exit::Code(code) => (format!("exit code {code}"), i32::try_from(code).ok()),
-            ssh::Exit::Signal(name) => (format!("signal {name}"), None),
-        };
-        judge(environment, kind, script, &how, code)
+        let exit = exit?;
+        if exit.success() && !is_whole {
+            return Err(Failure::new(format!(
+                "{script} deleted the release that it belongs to: {} is not what was deployed any more. Change the script.",
+                there.dir
+            )));
+        }
+        judge(environment, kind, script, &exit.to_string(), exit.code())
     }
 }
 
@@ -122,10 +116,7 @@ impl RemoteScript<'_> {
 /// A sentence that says that the script is still there.
 pub async fn clean_up(session: &ssh::Session, dir: &str, script: &str) -> Result<bool, String> {
     let remove = ssh::Command::script(REMOVE_REMOTE).arg(dir).arg(script);
-    let limits = ssh::Run {
-        timeout: Some(REMOVE_LIMIT),
-        ..ssh::Run::default()
-    };
+    let limits = ssh::Run::within(REMOVE_LIMIT);
     let why = match session.capture(&remove, limits, REMOVE_OUTPUT).await {
         Ok(removed) if removed.exit.success() => return Ok(true),
         Ok(removed) if removed.exit == GONE => return Ok(false),
