@@ -1,8 +1,6 @@
 //! Balancers: added, changed, deleted; the state of their servers; taking a server out and putting it
 //! back by hand.
 
-use std::str::FromStr;
-
 use serde_json::{Value, json};
 
 use super::admin::{changes, demand_everything};
@@ -12,42 +10,11 @@ use crate::balancer::{Admin, BackendSlot, BalancerClient, Merged, Reading};
 use crate::domain::{Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
 use crate::store::{balancers, clusters, deployments};
 
-/// How a balancer is connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BalancerKind {
-    /// Through HAProxy's runtime socket.
-    Runtime,
-    /// Through HAProxy's statistics page.
-    Stats,
-}
-
-impl BalancerKind {
-    /// As the store writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Runtime => "runtime",
-            Self::Stats => "stats",
-        }
-    }
-}
-
-impl FromStr for BalancerKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = [Self::Runtime, Self::Stats].into_iter();
-        let mut found = known.filter(|kind| kind.as_str() == text);
-        found
-            .next()
-            .ok_or_else(|| "Choose a connection from the list.".to_owned())
-    }
-}
-
 /// The command to add or change a balancer. Its fields are those of [`Balancer`].
 #[derive(Debug, Clone)]
 pub struct BalancerSpec {
     pub name: Name,
-    pub kind: BalancerKind,
+    pub kind: String,
     pub endpoints: Vec<String>,
 }
 
@@ -56,7 +23,7 @@ impl BalancerSpec {
         let balancer = Balancer {
             id,
             name: self.name,
-            kind: self.kind.as_str().to_owned(),
+            kind: self.kind,
             endpoints: self.endpoints,
             settings,
         };

@@ -157,23 +157,15 @@ impl Run {
     /// Opens a write of progress; fails when the lease was lost.
     pub async fn record(&self) -> Result<Leased<Record>> {
         let patience = Patience::of(self.parts().settings.lease);
-        loop {
-            match self.parts().store.record_leased(self.lease).await {
-                Err(error) if patience.is_left(&error).await => {}
-                outcome => return outcome,
-            }
-        }
+        let open = async || self.parts().store.record_leased(self.lease).await;
+        patience.insist(open).await
     }
 
     /// Opens a change of the deployment's state; fails when the lease was lost.
     pub async fn change(&self) -> Result<Leased<Change>> {
         let patience = Patience::of(self.parts().settings.lease);
-        loop {
-            match self.parts().store.change_leased(self.lease, self.now()).await {
-                Err(error) if patience.is_left(&error).await => {}
-                outcome => return outcome,
-            }
-        }
+        let open = async || self.parts().store.change_leased(self.lease, self.now()).await;
+        patience.insist(open).await
     }
 
     async fn note_in(

@@ -305,13 +305,8 @@ async fn store(sink: &Sink, batch: &mut Batch) -> Result<()> {
         lines,
     });
     let chunks: Vec<Chunk> = chunks.collect();
-    let patience = Patience::of(sink.patience);
-    let record = loop {
-        match sink.store.record_leased(sink.lease).await {
-            Err(error) if patience.is_left(&error).await => {}
-            outcome => break outcome?,
-        }
-    };
+    let open = async || sink.store.record_leased(sink.lease).await;
+    let record = Patience::of(sink.patience).insist(open).await?;
     let stored = log::append(&record, chunks).await?;
     record.commit_lines(stored).await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::domain::{Error, ErrorKind};
+use crate::domain::{Error, ErrorKind, Result};
 
 /// The pause before the database is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -22,8 +22,18 @@ impl Patience {
         }
     }
 
+    /// Opens a write, by `open`, as often as it takes.
+    pub async fn insist<T>(self, open: impl AsyncFn() -> Result<T>) -> Result<T> {
+        loop {
+            match open().await {
+                Err(error) if self.is_left(&error).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Whether to try again after `error`; returns after a pause.
-    pub async fn is_left(&self, error: &Error) -> bool {
+    async fn is_left(&self, error: &Error) -> bool {
         let again = error.kind() == ErrorKind::Unavailable && Instant::now() < self.end;
         if again {
             tracing::warn!("the database is asked again: {error}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ending::Ending;
 use super::shared::{Settings, Shared};
@@ -91,8 +92,8 @@ async fn close(engine: &Arc<Shared>, claimed: Claimed) {
         "nobody carries this deployment on; it is closed"
     );
     let stop = Stop::default();
-    let beat = tokio::spawn(lease::beat(Arc::clone(engine), lease, stop.clone()));
-    let guard = Abort(beat);
+    let beat = lease::beat(Arc::clone(engine), lease, stop.clone());
+    let beat = AbortOnDropHandle::new(tokio::spawn(beat));
     // A cancel that nobody carried out ends as a cancel.
     stop.because(match claimed.deployment.cancelled_by {
         Some(_) => StopReason::Cancelled,
@@ -100,16 +101,7 @@ async fn close(engine: &Arc<Shared>, claimed: Claimed) {
     });
     let pauses = std::iter::repeat_n(CLOSE_AGAIN, CLOSE_TRIES);
     closing::end(engine, lease, &stop, &Ending::Stopped, false, pauses).await;
-    drop(guard);
-}
-
-/// Aborts a task when its owner is dropped.
-struct Abort(tokio::task::JoinHandle<()>);
-
-impl Drop for Abort {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    drop(beat);
 }
 
 /// Removes the exported trees of an earlier process: at a start nothing runs that could need them.

@@ -263,7 +263,8 @@ fn log_of(file: &Path) -> PathBuf {
     beside(file, "-wal")
 }
 
-fn beside(file: &Path, end: &str) -> PathBuf {
+/// `file` with `end` added to its name.
+pub fn beside(file: &Path, end: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(end);
     name.into()

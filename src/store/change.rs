@@ -15,7 +15,7 @@
 
 use std::ops::Deref;
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait};
 
 use super::Store;
 use super::audit;
@@ -240,6 +240,22 @@ impl Leased<Change> {
 
 /// Either way to write, for notes that both may hold.
 pub trait Write: Connected<Connection = DatabaseTransaction> + Reader {}
+
+/// How many rows are written by one statement; databases limit the parameters and the size of one.
+const ROWS_AT_ONCE: usize = 100;
+
+/// Adds rows to their table.
+pub(super) async fn insert_all<A>(tx: &impl Write, rows: Vec<A>) -> Result<()>
+where
+    A: ActiveModelTrait + Send + Sync,
+{
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        A::Entity::insert_many(some.to_vec())
+            .exec_without_returning(tx.db())
+            .await?;
+    }
+    Ok(())
+}
 
 impl Write for Record {}
 impl Write for Change {}

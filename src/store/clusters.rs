@@ -9,7 +9,7 @@ use super::columns::{checked, from_json, key, to_json};
 use super::entities::clusters::{ActiveModel, Column, Entity, Model};
 use super::entities::{cluster_servers as links, servers};
 use super::error::unless_taken;
-use super::{Change, Reader};
+use super::{Change, Reader, insert_all};
 use crate::domain::{BalancerId, Cluster, ClusterId, Error, Member, Result, ServerId};
 
 /// All of them, by name.
@@ -103,12 +103,7 @@ async fn link(change: &Change, cluster: i64, members: &[Member]) -> Result<()> {
             position: Set(position),
             balancer_name: Set(member.balancer_name.clone()),
         });
-    if !members.is_empty() {
-        links::Entity::insert_many(rows)
-            .exec_without_returning(change.connection())
-            .await?;
-    }
-    Ok(())
+    insert_all(change, rows.collect()).await
 }
 
 async fn with_members(on: &impl Reader, row: Option<Model>, what: impl Fn() -> String) -> Result<Cluster> {

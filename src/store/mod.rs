@@ -49,6 +49,7 @@ pub mod users;
 
 pub use backend::StoreOptions;
 pub use bell::Ring;
+use change::insert_all;
 pub use change::{Change, Journal, Leased, Record, Right, Write};
 pub use database::Store;
 pub use error::{Collided, again};

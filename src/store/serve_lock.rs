@@ -6,8 +6,9 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::backend::beside;
 use crate::domain::{Error, Result};
 
 /// The right to serve a database; dropped, it is free again.
@@ -23,7 +24,7 @@ impl ServeLock {
         let Some(database) = database else {
             return Ok(Self { _file: None });
         };
-        let path = lock_path(database);
+        let path = beside(database, ".lock");
         let told = |what: &str| format!("The file {} {what}.", path.display());
         let mut file = OpenOptions::new()
             .read(true)
@@ -42,12 +43,6 @@ impl ServeLock {
         note_pid(&mut file).map_err(|cause| Error::unavailable(told("cannot be written")).because(cause))?;
         Ok(Self { _file: Some(file) })
     }
-}
-
-fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
 }
 
 fn note_pid(file: &mut File) -> std::io::Result<()> {

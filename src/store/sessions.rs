@@ -7,10 +7,10 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
 use sha2::{Digest, Sha256};
+use tower_sessions::SessionStore;
 use tower_sessions::cookie::time::OffsetDateTime;
 use tower_sessions::session::{Id, Record as Session};
 use tower_sessions::session_store::{Error as SessionError, Result as SessionResult};
-use tower_sessions::{ExpiredDeletion, SessionStore};
 
 use super::columns::micros;
 use super::entities::sessions::{ActiveModel, Column, Entity};
@@ -114,13 +114,6 @@ impl SessionStore for SessionRows {
 
     async fn delete(&self, id: &Id) -> SessionResult<()> {
         again(|| self.remove(id)).await.map_err(as_text)
-    }
-}
-
-#[async_trait]
-impl ExpiredDeletion for SessionRows {
-    async fn delete_expired(&self) -> SessionResult<()> {
-        self.sweep().await.map(drop).map_err(as_text)
     }
 }
 

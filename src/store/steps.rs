@@ -6,11 +6,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::columns::{instant, micros, word};
 use super::entities::steps::{ActiveModel, Column, Entity, Model};
-use super::{Journal, Reader};
+use super::{Journal, Reader, insert_all};
 use crate::domain::{DeploymentId, Instant, Result, ServerId, Step, StepId, StepKind, StepState};
-
-/// How many rows are written by one statement; databases limit the parameters of one.
-const ROWS_AT_ONCE: usize = 500;
 
 /// A step about to be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +44,7 @@ pub async fn insert(tx: &impl Journal, plan: &[NewStep]) -> Result<Vec<Step>> {
             detail: Set(String::new()),
         })
         .collect();
-    for some in rows.chunks(ROWS_AT_ONCE) {
-        Entity::insert_many(some.to_vec())
-            .exec_without_returning(tx.db())
-            .await?;
-    }
+    insert_all(tx, rows).await?;
     list(tx, deployment).await
 }
 

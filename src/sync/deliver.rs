@@ -13,7 +13,6 @@ use super::aftermath::aftermath;
 use super::changed::Changed;
 use super::delivery::{Delivery, DeliveryProgress, staging};
 use super::difference::{Difference, parent};
-use super::digest::Digest;
 use super::error::{Error, Trouble, readable};
 use super::listing::Path;
 use super::remote::{APPLY, MARK, STAGE, ask};
@@ -35,10 +34,6 @@ pub struct Delivered {
     pub unchanged: bool,
     /// The directory the tree is in, as an absolute path: what [`super::activate`] switches to.
     pub directory: String,
-    /// The directory that was in service before: where a rollback leads (symlink method).
-    pub previous: Option<String>,
-    /// The digest that the server answered with.
-    pub digest: Digest,
     /// What is not in the manifest but could not be removed. The next deployment tries again.
     pub left: Vec<String>,
 }
@@ -146,7 +141,7 @@ impl TreeSource {
         let root = self.stage(delivery, &start, &prepared).await?;
         (delivery.progress)(DeliveryProgress::Placing);
         let applied = self.apply(delivery, &start, &root).await;
-        let delivered = self.outcome(delivery, &root, Some(&prepared));
+        let delivered = self.outcome(&root, Some(&prepared));
         if let Ok(None) = applied {
             return Ok(Attempt::Reached(delivered));
         }
@@ -172,7 +167,7 @@ impl TreeSource {
         }
     }
 
-    fn outcome(&self, delivery: &Delivery<'_>, root: &str, prepared: Option<&Prepared>) -> Delivered {
+    fn outcome(&self, root: &str, prepared: Option<&Prepared>) -> Delivered {
         let (pack, work) = (prepared.map(|p| &p.pack), prepared.map(|p| &p.work));
         let modes = |work: &Difference| work.modes.values().map(|paths| paths.len() as u64).sum();
         Delivered {
@@ -182,8 +177,6 @@ impl TreeSource {
             modes_set: work.map_or(0, modes),
             unchanged: prepared.is_none(),
             directory: root.to_owned(),
-            previous: previous(delivery),
-            digest: self.goal.digest(),
             left: Vec::new(),
         }
     }
@@ -207,7 +200,7 @@ impl TreeSource {
         let args = [root, &marker, &data, &goal, &kept, &above, &names, walk].map(str::as_bytes);
         let answer = ask(delivery.session, MARK, &args, delivery.limits.question()).await?;
         Ok(if answer.ended() {
-            Attempt::Reached(self.outcome(delivery, root, None))
+            Attempt::Reached(self.outcome(root, None))
         } else {
             Attempt::Missed {
                 done: None,
@@ -306,15 +299,5 @@ impl TreeSource {
         let data = delivery.layout.data(delivery.stamp, digest, start.is_restless);
         // Numbers, flags and strings always have a JSON form.
         serde_json::to_string(&data).unwrap_or_default()
-    }
-}
-
-fn previous(delivery: &Delivery<'_>) -> Option<String> {
-    let Delivery {
-        layout, inspection, ..
-    } = *delivery;
-    match layout.method {
-        SyncMethod::InPlace => None,
-        SyncMethod::Symlink => inspection.resolved.clone(),
     }
 }

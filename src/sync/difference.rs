@@ -89,11 +89,6 @@ impl Difference {
         work
     }
 
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// How many things are removed.
     pub fn removed(&self) -> u64 {
         [&self.clear, &self.delete]
@@ -179,7 +174,7 @@ mod tests {
             ("d/f", file("x", 1, 0o644)),
             ("l", TreeEntry::Symlink(b"d".to_vec())),
         ]);
-        assert!(Difference::between(&tree.listing(), &tree).is_empty());
+        assert_eq!(Difference::between(&tree.listing(), &tree), Difference::default());
     }
 
     #[test]
@@ -232,6 +227,6 @@ mod tests {
         if let Some(Listed::File { hash, .. }) = unknown.found.get_mut(&b"f"[..]) {
             *hash = None;
         }
-        assert!(Difference::between(&unknown, &goal).is_empty());
+        assert_eq!(Difference::between(&unknown, &goal), Difference::default());
     }
 }

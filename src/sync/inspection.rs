@@ -71,11 +71,7 @@ pub struct Room {
 /// [`Error::Server`] when the server cannot be asked; what is wrong with the target itself is no
 /// error here, see [`Inspection::check`].
 pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Result<Inspection, Error> {
-    let releases = layout.releases();
-    let [kept, above, names] = layout.rules.expressions();
-    let (target, method) = (layout.target.as_str(), layout.method.as_str());
-    let args = [target, method, &releases, &kept, &above, &names].map(str::as_bytes);
-    let answer = ask(session, INSPECT, &args, limits.question()).await?;
+    let answer = ask_of_target(INSPECT, session, layout, limits).await?;
     Ok(Inspection::read(&answer))
 }
 
@@ -85,10 +81,7 @@ pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Res
 /// [`Error::Server`] when the server cannot be asked.
 pub async fn missing_tools(session: &Session, limits: &Limits) -> Result<Vec<String>, Error> {
     let answer = ask(session, TOOLS, &[], limits.question()).await?;
-    let missing = answer.all("missing");
-    Ok(missing
-        .map(|tool| String::from_utf8_lossy(tool).into_owned())
-        .collect())
+    Ok(answer.texts("missing"))
 }
 
 /// Asks what stands at the target, and what [`super::look`] would find, in one command.
@@ -100,22 +93,26 @@ pub async fn survey(
     layout: &Layout,
     limits: &Limits,
 ) -> Result<(Inspection, Looked), Error> {
+    let answer = ask_of_target(SURVEY, session, layout, limits).await?;
+    Ok((Inspection::read(&answer), Looked::read(&answer, layout)))
+}
+
+async fn ask_of_target(
+    script: &'static str,
+    session: &Session,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<ScriptAnswer, Trouble> {
     let releases = layout.releases();
     let [kept, above, names] = layout.rules.expressions();
     let (target, method) = (layout.target.as_str(), layout.method.as_str());
     let args = [target, method, &releases, &kept, &above, &names].map(str::as_bytes);
-    let answer = ask(session, SURVEY, &args, limits.question()).await?;
-    Ok((Inspection::read(&answer), Looked::read(&answer, layout)))
+    ask(session, script, &args, limits.question()).await
 }
 
 impl Inspection {
     pub(super) fn read(answer: &ScriptAnswer) -> Self {
-        let all = |key| {
-            answer
-                .all(key)
-                .map(|value| String::from_utf8_lossy(value).into_owned())
-        };
-        let obstacle = all("obstacle").find(|text| !text.is_empty());
+        let mut obstacles = answer.texts("obstacle").into_iter();
         Self {
             target: answer.text("target").unwrap_or_default(),
             kind: match answer.text("kind").as_deref() {
@@ -132,8 +129,8 @@ impl Inspection {
                 .and_then(|text| serde_json::from_str(&text).ok()),
             room: Room::read(&answer.text("space").unwrap_or_default()),
             gzip: answer.text("gzip").is_some(),
-            missing: all("missing").collect(),
-            obstacle,
+            missing: answer.texts("missing"),
+            obstacle: obstacles.find(|text| !text.is_empty()),
             strangers: answer.all("stranger").map(readable).collect(),
         }
     }

@@ -17,15 +17,11 @@ use super::remote::{LEFTOVERS, Limits, ask};
 use crate::domain::DeploymentId;
 use crate::ssh::Session;
 
-/// What was cleared away, and what was not.
+/// What could not be cleared away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// Paths that are gone now.
-    pub removed: Vec<String>,
     /// Paths that could not be removed.
     pub left: Vec<String>,
-    /// Numbers of processes that were ended by force.
-    pub ended: Vec<String>,
     /// Numbers of processes that could not be ended; then nothing was removed.
     pub running: Vec<String>,
 }
@@ -51,16 +47,8 @@ pub async fn clear_leftovers(
     args.extend(scripts.iter().map(String::as_str));
     let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
     let answer = ask(session, LEFTOVERS, &args, limits.question()).await?;
-    let all = |key| {
-        let paths = answer.all(key);
-        paths
-            .map(|path| String::from_utf8_lossy(path).into_owned())
-            .collect()
-    };
     Ok(Leftovers {
-        removed: all("removed"),
-        left: all("left"),
-        ended: all("ended"),
-        running: all("running"),
+        left: answer.texts("left"),
+        running: answer.texts("running"),
     })
 }

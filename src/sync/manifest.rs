@@ -73,15 +73,6 @@ impl Manifest {
         &self.entries
     }
 
-    /// How many regular files there are.
-    pub fn files(&self) -> u64 {
-        let files = self
-            .entries
-            .values()
-            .filter(|entry| matches!(entry, TreeEntry::File { .. }));
-        files.count() as u64
-    }
-
     /// The sum of all files' sizes in bytes.
     pub fn bytes(&self) -> u64 {
         self.entries.values().map(TreeEntry::size).sum()

@@ -77,9 +77,7 @@ pub use inspection::{Inspection, TargetKind, inspect, missing_tools, survey};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};
-pub use release::{
-    Looked, Pruned, ReleaseDirectory, Retention, look, prune, releases, remove_remains, withdraw,
-};
+pub use release::{Looked, Pruned, ReleaseDirectory, Retention, look, prune, remove_remains, withdraw};
 pub use remote::Limits;
 pub use rules::{Rules, is_own};
 pub use scan::reserved_names;

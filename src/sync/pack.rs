@@ -281,13 +281,14 @@ fn append(
             }
             let mut header = header(EntryType::Regular, *mode, *mtime);
             header.set_size(*size);
-            let mut counted = Counted {
-                inner: file.take(*size),
-                left: *size,
-            };
-            tar.append_data(&mut header, name, &mut counted)
+            let mut content = file.take(*size);
+            tar.append_data(&mut header, name, &mut content)
                 .map_err(Error::Spool)?;
-            if counted.left == 0 { Ok(()) } else { Err(changed()) }
+            if content.limit() == 0 {
+                Ok(())
+            } else {
+                Err(changed())
+            }
         }
     }
 }
@@ -310,17 +311,4 @@ fn append_link(
     }
     header_of_link.set_link_name_literal(&target[..target.len().min(LINK_FIELD)])?;
     tar.append_data(header_of_link, name, io::empty())
-}
-
-struct Counted<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.left = self.left.saturating_sub(count as u64);
-        Ok(count)
-    }
 }

@@ -20,18 +20,6 @@ pub struct ReleaseDirectory {
     pub in_service: bool,
 }
 
-/// Lists the releases on a server, of every environment of the project.
-///
-/// # Errors
-/// [`Error::Server`] when it cannot be asked.
-pub async fn releases(
-    session: &Session,
-    layout: &Layout,
-    limits: &Limits,
-) -> Result<Vec<ReleaseDirectory>, Error> {
-    Ok(read(&ask_releases(session, layout, limits).await?))
-}
-
 /// What is in service on a server, and which releases one could go back to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Looked {

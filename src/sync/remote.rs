@@ -138,6 +138,14 @@ impl ScriptAnswer {
             .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
+    /// All values of `key`.
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        let values = self.all(key);
+        values
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect()
+    }
+
     /// Whether the script reached its last line.
     pub(super) fn ended(&self) -> bool {
         self.all("end").next().is_some()

@@ -16,7 +16,6 @@ const EVERY_ROOM: &[(&str, &str)] = &[
     ("Exit", "how a program ended, here or on a server"),
     ("Limits", "how long a module waits and how much it takes"),
     ("Options", "what the configuration says to a module"),
-    ("Output", "where a program's output goes, here or on a server"),
     ("Result", "the result with a module's own error"),
     ("Run", "how a program is run, here or on a server"),
     ("Settings", "what the configuration says to a large room"),

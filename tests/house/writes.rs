@@ -28,10 +28,12 @@ const RECORDED: &[(&str, &str)] = &[
 const GROUND: &[(&str, &str)] = &[
     ("src/store/audit.rs", "append"),
     ("src/store/backend.rs", "unlock_migrations"),
+    ("src/store/change.rs", "insert_all"),
 ];
 
 /// Calls of the database that change something.
-const EXECUTES: [&str; 5] = [
+const EXECUTES: [&str; 6] = [
+    "insert_all(",
     ".exec(",
     ".exec_with_returning(",
     ".exec_without_returning(",
@@ -149,6 +151,8 @@ fn a_write_without_an_event_is_seen() {
         "async fn f(tx: &impl Write) { Entity::update_many().exec(tx.db()).await }",
         "async fn f(tx: &impl Journal) { row.update(tx.db()).await }",
         "async fn f(tx: &Record) { ActiveModel { a }.save(tx.connection()).await }",
+        "async fn f(tx: &impl Write) { insert_all(tx, vec![ActiveModel { a }]).await }",
+        "async fn f(tx: &impl Reader) { insert_all(tx, rows).await }",
         "async fn f(store: &Store) { let r = store.record().await?; Entity::delete_by_id(1).exec(r.db()).await }",
         "async fn f(tx: &Leased<Record>) { parts::Entity::find(); Entity::insert(row).exec(tx.db()).await }",
     ] {

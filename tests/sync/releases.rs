@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use deployer::domain::{DeploymentId, SyncMethod};
-use deployer::sync::{Looked, Pruned, Retention, Trouble, activate, look, prune, releases};
+use deployer::sync::{Looked, Pruned, Retention, Trouble, activate, look, prune};
 
 use super::{Site, put};
 
@@ -40,7 +40,6 @@ async fn a_release_is_built_beside_the_running_one_and_switched_to_at_once() {
     site.write("a", "1");
     site.write("b", "1");
     let first = site.deploy().await;
-    assert_eq!(first.previous, None);
     assert!(
         first
             .directory
@@ -55,10 +54,7 @@ async fn a_release_is_built_beside_the_running_one_and_switched_to_at_once() {
         "1",
         "nothing is switched yet"
     );
-    assert_eq!(
-        (second.sent_files, second.previous.as_ref()),
-        (1, Some(&first.directory))
-    );
+    assert_eq!(second.sent_files, 1);
     let switch = async |release: &str| {
         activate(
             &site.session,
@@ -226,11 +222,9 @@ async fn pruning_removes_old_releases_of_ours_and_nothing_else() {
     let removed = site.prune(1, &[made[4].clone()]).await.removed;
     let names: Vec<_> = made.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(removed, [names[2], names[0]]);
-    let mut left: Vec<_> = releases(&site.session, &site.layout, &site.limits)
-        .await
+    let mut left: Vec<_> = fs::read_dir(&store)
         .unwrap()
-        .into_iter()
-        .map(|r| r.name)
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     left.sort();
     let mut expected = vec![

@@ -34,14 +34,11 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryF
 use super::columns::{checked, checked_opt, from_json, instant, micros, to_json, word};
 use super::entities::deployment_servers as parts;
 use super::entities::deployments::{ActiveModel, Column, Entity, Model};
-use super::{Change, Reader};
+use super::{Change, Reader, insert_all};
 use crate::domain::{
     Approval, CommitId, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Kind, OnServer,
     Phase, Plan, ProjectId, Result, ServerId, ServerPart, ServerState, Service, ServiceBefore,
 };
-
-/// How many rows are written by one statement; databases limit the parameters of one.
-const ROWS_AT_ONCE: usize = 100;
 
 /// The states in which something will still happen.
 pub const OPEN: [DeploymentState; 5] = [
@@ -189,12 +186,7 @@ async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> 
         }
     });
     let rows: Vec<parts::ActiveModel> = rows.collect();
-    for some in rows.chunks(ROWS_AT_ONCE) {
-        parts::Entity::insert_many(some.to_vec())
-            .exec_without_returning(change.connection())
-            .await?;
-    }
-    Ok(())
+    insert_all(change, rows).await
 }
 
 /// One by its number.

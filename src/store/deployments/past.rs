@@ -10,8 +10,8 @@ use super::super::columns::micros;
 use super::super::entities::deployments::ActiveModel;
 use super::super::entities::steps;
 use super::super::releases::NewRelease;
-use super::super::{Change, log, releases};
-use super::{NewDeployment, ROWS_AT_ONCE, insert_parts, to_row};
+use super::super::{Change, insert_all, log, releases};
+use super::{NewDeployment, insert_parts, to_row};
 use crate::domain::{Chunk, DeploymentId, Error, Instant, Line, Result, StepId, StepKind, StepState};
 
 /// A deployment that is over.
@@ -95,11 +95,7 @@ async fn insert_steps(change: &Change, id: DeploymentId, past: &PastDeployment) 
             }
         })
         .collect();
-    for some in rows.chunks(ROWS_AT_ONCE) {
-        steps::Entity::insert_many(some.to_vec())
-            .exec_without_returning(change.connection())
-            .await?;
-    }
+    insert_all(change, rows).await?;
     let ids: Vec<i64> = steps::Entity::find()
         .select_only()
         .column(steps::Column::Id)

@@ -20,15 +20,13 @@ use super::columns::{instant, micros, word};
 use super::entities::deployments;
 use super::entities::log_chunks::{ActiveModel, Entity, Model};
 use super::error::unreadable;
-use super::{Journal, Write};
+use super::{Journal, Write, insert_all};
 use crate::domain::{Chunk, DeploymentId, Error, Line, NumberedChunk, Result, StepId, StepKind, Stream};
 
 /// Most lines in one stored chunk: what is read at least when one line is asked for.
 const CHUNK_LINES: usize = 500;
 /// Most bytes in one stored chunk that has more than one line; MariaDB's `TEXT` ends at 64 KiB.
 const CHUNK_BYTES: usize = 48 * 1024;
-/// How many rows are written by one statement; databases limit the parameters of one.
-const ROWS_AT_ONCE: usize = 100;
 
 /// Stores chunks of the deployment being worked on and gives their lines the next numbers.
 /// What comes back may be cut into more chunks than were given; empty ones are left out.
@@ -66,11 +64,7 @@ pub(super) async fn write(
 ) -> Result<Vec<NumberedChunk>> {
     let numbered = number(chunks.into_iter().flat_map(cut).collect(), first);
     let rows: Vec<ActiveModel> = numbered.iter().map(|piece| to_row(deployment.0, piece)).collect();
-    for some in rows.chunks(ROWS_AT_ONCE) {
-        Entity::insert_many(some.to_vec())
-            .exec_without_returning(tx.db())
-            .await?;
-    }
+    insert_all(tx, rows).await?;
     Ok(numbered)
 }
 

@@ -1,5 +1,6 @@
 //! Reads windows of logs, by line number and by text.
 
+use sea_orm::sea_query::{Expr, Order};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::super::Reader;
@@ -108,7 +109,7 @@ async fn forward(
             found.stopped = Some(next);
             break;
         }
-        let chunks = chunks_from(on, deployment, next, filter).await?;
+        let chunks = chunks(on, deployment, filter, Column::FirstLine.gte(next), Order::Asc).await?;
         let Some(last) = chunks.last() else { break };
         next = last.last_line() + 1;
         let lines = chunks
@@ -137,18 +138,11 @@ async fn backward(
             found.stopped = Some(end);
             break;
         }
-        let rows = filter
-            .narrow(Entity::find())
-            .filter(Column::DeploymentId.eq(deployment.0))
-            .filter(Column::FirstLine.lt(end))
-            .order_by_desc(Column::FirstLine)
-            .limit(CHUNKS_AT_ONCE)
-            .all(on.db())
-            .await?;
-        let Some(last) = rows.last() else { break };
+        let chunks = chunks(on, deployment, filter, Column::FirstLine.lt(end), Order::Desc).await?;
+        let Some(last) = chunks.last() else { break };
         end = last.first_line;
-        for row in rows {
-            let lines = from_row(row)?.lines().rev().inspect(|_| seen += 1);
+        for chunk in chunks {
+            let lines = chunk.lines().rev().inspect(|_| seen += 1);
             let wanted = lines.filter(|line| line.number < before && has(line, needle.as_deref()));
             found.lines.extend(wanted.take(limit - found.lines.len()));
         }
@@ -182,17 +176,19 @@ async fn chunk_with(
     Ok(first.unwrap_or(from))
 }
 
-async fn chunks_from(
+/// The next chunks within `bound`, in this order.
+async fn chunks(
     on: &impl Reader,
     deployment: DeploymentId,
-    first: i64,
     filter: &LogFilter,
+    bound: Expr,
+    order: Order,
 ) -> Result<Vec<NumberedChunk>> {
     let rows = filter
         .narrow(Entity::find())
         .filter(Column::DeploymentId.eq(deployment.0))
-        .filter(Column::FirstLine.gte(first))
-        .order_by_asc(Column::FirstLine)
+        .filter(bound)
+        .order_by(Column::FirstLine, order)
         .limit(CHUNKS_AT_ONCE)
         .all(on.db())
         .await?;

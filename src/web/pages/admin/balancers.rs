@@ -10,7 +10,7 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use super::{Part, Tabs, may_configure, saved, settle, tabs};
-use crate::app::balancers::{self, BalancerKind, BalancerSpec, BalancerView, ByHand};
+use crate::app::balancers::{self, BalancerSpec, BalancerView, ByHand};
 use crate::domain::{Balancer, BalancerId, Error, Result};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
@@ -65,7 +65,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
     may_configure(&visitor).await?;
-    let form = FormData::default().with("kind", BalancerKind::Runtime.as_str());
+    let form = FormData::default().with("kind", "runtime");
     html(&page(&visitor, None, form, None).await?)
 }
 
@@ -116,10 +116,9 @@ pub async fn edit(
 }
 
 fn spec(form: &mut FormReader) -> Option<BalancerSpec> {
-    let (name, kind) = (form.parse("name"), form.parse("kind"));
     Some(BalancerSpec {
-        name: name?,
-        kind: kind?,
+        name: form.parse("name")?,
+        kind: form.form.text("kind").to_owned(),
         endpoints: form.form.lines("endpoints"),
     })
 }

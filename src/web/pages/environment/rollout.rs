@@ -89,12 +89,15 @@ pub async fn rollout(
     let place = (view.project.name.as_str(), view.place.environment.name.as_str());
     let seen = plans::preview(app, actor, place, choice, strategy).await?;
     let wanted = strategy.unwrap_or(view.place.environment.options.rollout.strategy);
-    let Some(plan) = seen.plan else {
-        return Ok(RolloutView {
-            strategy: strategy_words(wanted),
-            obstacle: seen.obstacle.unwrap_or_default(),
-            ..RolloutView::default()
-        });
+    let plan = match seen {
+        Ok(plan) => plan,
+        Err(obstacle) => {
+            return Ok(RolloutView {
+                strategy: strategy_words(wanted),
+                obstacle,
+                ..RolloutView::default()
+            });
+        }
     };
     Ok(RolloutView {
         strategy: strategy_words(plan.strategy),
