@@ -245,7 +245,7 @@ mod tests {
         );
         let page = crate::store::audit::list(
             &store,
-            &crate::store::HistoryFilter::default(),
+            &crate::store::PastFilter::default(),
             crate::store::Page::Newest,
             10,
         )

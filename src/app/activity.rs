@@ -9,7 +9,7 @@ use super::history::{self, Visible};
 use super::naming::resource_then;
 use super::places::OpenDeployment;
 use crate::domain::{Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, Result};
-use crate::store::{HistoryFilter, Page, deployments, queue};
+use crate::store::{Page, PastFilter, deployments, queue};
 
 /// Failures shown: more than anybody fixes in a day.
 const FAILURES: u64 = 20;
@@ -72,11 +72,11 @@ pub async fn now(app: &App, actor: &Actor) -> Result<Activity> {
     let open = deployments::active(&app.store).await?;
     let order = queue::waiting(&app.store).await?;
     let at = app.now();
-    let since = HistoryFilter {
+    let since = PastFilter {
         from: Some(at - LATELY),
-        ..HistoryFilter::default()
+        ..PastFilter::default()
     };
-    let failures = HistoryFilter {
+    let failures = PastFilter {
         states: vec![DeploymentState::Failed, DeploymentState::Interrupted],
         ..since.clone()
     };

@@ -5,19 +5,19 @@ use super::admin::demand;
 use super::history::viewable;
 use crate::access::Permit;
 use crate::domain::{Action, Actor, AuditEvent, Resource, Result};
-use crate::store::{HistoryFilter, Page, Paged, audit};
+use crate::store::{Page, Paged, PastFilter, audit};
 
 /// A page of `limit` events, newest first, without those about projects and environments that the
 /// reader may not view. Needs a permit for [`Action::Audit`].
 pub async fn browse(
     app: &App,
     permit: &Permit,
-    filter: &HistoryFilter,
+    filter: &PastFilter,
     page: Page,
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {
     demand(permit, Action::Audit, &Resource::Everything)?;
-    let filter = HistoryFilter {
+    let filter = PastFilter {
         hidden: hidden(app, permit.actor()).await?,
         ..filter.clone()
     };

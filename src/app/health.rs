@@ -6,6 +6,9 @@ use super::{App, drift};
 use crate::domain::{Action, Actor, Resource, Result};
 use crate::store::{deployments, queue};
 
+/// What is wrong while the policy files are.
+pub const POLICY_FAULT: &str = "The policy files have an error; the last good policy is in force.";
+
 /// How long after the end of its lease an abandoned deployment is reported: by then another instance
 /// has usually taken it over.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -20,10 +23,9 @@ pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
     let mut reasons = Vec::new();
     let administers = app.may(actor, Action::Administer, &Resource::Everything);
     for problem in app.access.problems().iter().filter(|problem| problem.is_error()) {
-        reasons.push(if administers {
-            format!("The policy files have an error; the last good policy is in force. {problem}")
-        } else {
-            "The policy files have an error; the last good policy is in force.".to_owned()
+        reasons.push(match administers {
+            true => format!("{POLICY_FAULT} {problem}"),
+            false => POLICY_FAULT.to_owned(),
         });
         if !administers {
             break;

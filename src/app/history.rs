@@ -6,7 +6,7 @@
 
 use super::App;
 use crate::domain::{Action, Actor, Deployment, Resource, Result};
-use crate::store::{HistoryFilter, Page, Paged, PlaceNames, deployments, environments, projects};
+use crate::store::{Page, Paged, PastFilter, PlaceNames, deployments, environments, projects};
 
 /// The projects and environments a user may see.
 #[derive(Debug, Clone, Default)]
@@ -48,11 +48,11 @@ impl Visible {
     }
 
     /// `filter` within what may be seen.
-    fn hold(&self, filter: &HistoryFilter) -> HistoryFilter {
+    fn hold(&self, filter: &PastFilter) -> PastFilter {
         let is = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|one| one == name);
         let fits = |place: &&PlaceNames| is(&filter.project, &place.0) && is(&filter.environment, &place.1);
         let places = || self.places.iter().filter(fits).cloned().collect();
-        HistoryFilter {
+        PastFilter {
             places: (!self.is_all).then(places),
             ..filter.clone()
         }
@@ -105,7 +105,7 @@ pub struct PastDeployments {
 pub async fn find(
     app: &App,
     actor: &Actor,
-    filter: &HistoryFilter,
+    filter: &PastFilter,
     page: Page,
     limit: u64,
 ) -> Result<PastDeployments> {
@@ -118,7 +118,7 @@ pub async fn find(
 pub async fn within(
     app: &App,
     visible: &Visible,
-    filter: &HistoryFilter,
+    filter: &PastFilter,
     page: Page,
     limit: u64,
 ) -> Result<Paged<Deployment>> {

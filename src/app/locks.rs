@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::App;
-use super::naming::{REASON_LIMIT, place};
+use super::naming::{check_reason, place};
 use crate::domain::{
     Action, Actor, Environment, Error, Event, EventKind, FieldErrors, Instant, Lock, LockId, Project,
     Resource, Result,
@@ -76,9 +76,8 @@ fn check(wanted: &NewLock, now: Instant) -> Result<()> {
     if wanted.reason.trim().is_empty() {
         wrong.add("reason", "Give a reason for those who want to deploy.");
     }
-    if wanted.reason.chars().count() > REASON_LIMIT {
-        let message = format!("Keep the reason under {REASON_LIMIT} characters.");
-        wrong.add("reason", message);
+    if let Err(error) = check_reason("reason", &wanted.reason) {
+        wrong.add("reason", error.message());
     }
     if wanted.ends_at.is_some_and(|end| end <= now) {
         let message = "That time has passed. Choose a later one, or leave it empty.";

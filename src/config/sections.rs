@@ -10,6 +10,7 @@ use url::Url;
 
 use super::reader::KeyReader;
 use super::values::{LogFormat, Secret, absolute_if_set, all_absolute, any, some_time, within};
+use crate::domain::project::SHORTEST_SECRET;
 use crate::domain::{DatabaseUrl, Network, OtherHost};
 
 macro_rules! sections {
@@ -216,9 +217,6 @@ fn filter(text: &str) -> Result<(), String> {
          separated by commas, not “{text}”"
     ))
 }
-
-/// Hiding shorter ones would hide the log.
-const SHORTEST_SECRET: usize = 3;
 
 fn long_secrets(secrets: &[Secret]) -> Result<(), String> {
     if secrets

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::step::StepKind;
 use super::{Instant, StepId};
 
+/// What logs and addresses call the deployer's host; no server may be called so.
+pub const HERE: &str = "here";
+
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,5 +123,13 @@ impl LogLine {
     /// Whether it is the rest of the line before it of the same step and stream.
     pub fn continues(&self) -> bool {
         self.text.starts_with(CONTINUES)
+    }
+
+    /// The server it came from, or [`HERE`].
+    pub fn place(&self) -> &str {
+        match self.server.as_str() {
+            "" => HERE,
+            server => server,
+        }
     }
 }

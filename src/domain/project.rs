@@ -140,6 +140,9 @@ pub struct Variable {
     pub refers: bool,
 }
 
+/// The fewest characters of a secret: logs do not mask shorter ones, as hiding every “1” would hide the log.
+pub const SHORTEST_SECRET: usize = 3;
+
 impl Default for EnvironmentOptions {
     fn default() -> Self {
         Self {

@@ -171,9 +171,9 @@ impl Session {
     /// Starting goes on in a task of its own: dropped half-way, an opened channel would belong to
     /// nobody and stay open for the life of the connection.
     async fn start_or(&self, line: Vec<u8>, stop: &Stop<'_>) -> Result<CommandChannel, Error> {
-        let wanted = CancellationToken::new();
-        let _unwanted_at_the_latest_when_dropped = wanted.clone().drop_guard();
-        let starting = tokio::spawn(self.clone().start(line, wanted));
+        let unwanted = CancellationToken::new();
+        let _at_the_latest_when_dropped = unwanted.clone().drop_guard();
+        let starting = tokio::spawn(self.clone().start(line, unwanted));
         tokio::select! {
             biased;
             reason = stop.reason() => Err(reason),

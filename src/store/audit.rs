@@ -16,7 +16,7 @@ use super::columns::{from_json, instant, micros, to_json, word};
 use super::entities::audit_events::{ActiveModel, Column, Entity, Model};
 use super::entities::settings;
 use super::error::unreadable;
-use super::filter::HistoryFilter;
+use super::filter::PastFilter;
 use super::page::{self, Page, Paged};
 use super::tx::Tx;
 use crate::domain::{AuditEvent, AuditId, NewAuditEvent, Outcome, Result};
@@ -70,7 +70,7 @@ pub(super) async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent>
 /// A page of `limit` events, newest first.
 pub async fn list(
     on: &impl Reader,
-    filter: &HistoryFilter,
+    filter: &PastFilter,
     page: Page,
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {

@@ -4,7 +4,7 @@ use crate::domain::{DeploymentState, Instant, Kind, Outcome};
 
 /// What to list; the default is everything. A list ignores the fields that its entries do not have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HistoryFilter {
+pub struct PastFilter {
     /// Deployments of this project, by the name it had.
     pub project: Option<String>,
     /// Deployments to this environment, by the name it had.

@@ -53,7 +53,7 @@ use change::insert_all;
 pub use change::{Change, Journal, Leased, Record, Right, Write};
 pub use database::Store;
 pub use error::{Collided, again};
-pub use filter::{HistoryFilter, PlaceNames};
+pub use filter::{PastFilter, PlaceNames};
 pub use page::{Page, Paged};
 pub use serve_lock::ServeLock;
 pub use tx::{Fenced, Lease, Reader};

@@ -138,10 +138,7 @@ pub fn nav(section: Section, rights: NavRights) -> Vec<NavItem> {
 
 /// A rendered template as an answer; a template that fails is our fault, not the visitor's.
 pub fn html(template: &impl Template) -> Result<Response> {
-    let text = template.render().map_err(Error::internal)?;
-    Ok(Response::builder()
-        .content_type("text/html; charset=utf-8")
-        .body(text))
+    Ok(page(template.render().map_err(Error::internal)?))
 }
 
 /// Two parts of a page as one answer.
@@ -151,9 +148,13 @@ pub fn html(template: &impl Template) -> Result<Response> {
 pub fn both(first: &impl Template, second: &impl Template) -> Result<Response> {
     let first = first.render().map_err(Error::internal)?;
     let second = second.render().map_err(Error::internal)?;
-    Ok(Response::builder()
+    Ok(page(format!("{first}{second}")))
+}
+
+fn page(text: String) -> Response {
+    Response::builder()
         .content_type("text/html; charset=utf-8")
-        .body(format!("{first}{second}")))
+        .body(text)
 }
 
 /// After a form: go and look at `url` (303, so that reloading does not send the form again).

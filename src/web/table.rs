@@ -5,7 +5,7 @@
 
 use poem::{IntoEndpoint, Route, RouteMethod};
 
-/// All routes, with their names.
+/// All routes.
 #[derive(Default)]
 pub struct Table {
     route: Route,
@@ -18,7 +18,7 @@ pub type RouteEntry = (&'static str, String);
 /// What answers at one address, method by method.
 pub struct Methods {
     route: RouteMethod,
-    names: Vec<&'static str>,
+    methods: Vec<&'static str>,
 }
 
 /// Answers GET.
@@ -29,7 +29,7 @@ where
 {
     Methods {
         route: poem::get(endpoint),
-        names: vec!["GET"],
+        methods: vec!["GET"],
     }
 }
 
@@ -41,7 +41,7 @@ where
 {
     Methods {
         route: poem::post(endpoint),
-        names: vec!["POST"],
+        methods: vec!["POST"],
     }
 }
 
@@ -54,7 +54,7 @@ impl Methods {
         E::Endpoint: 'static,
     {
         self.route = self.route.post(endpoint);
-        self.names.push("POST");
+        self.methods.push("POST");
         self
     }
 }
@@ -63,8 +63,9 @@ impl Table {
     /// With one more address.
     #[must_use]
     pub fn at(mut self, pattern: &str, methods: Methods) -> Self {
-        let names = methods.names.into_iter();
-        self.entries.extend(names.map(|name| (name, pattern.to_owned())));
+        let each = methods.methods.into_iter();
+        self.entries
+            .extend(each.map(|method| (method, pattern.to_owned())));
         self.route = self.route.at(pattern, methods.route);
         self
     }

@@ -3,6 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::domain::log::HERE;
 use crate::domain::{BalancerId, DeploymentId, LockId, ServerId};
 
 /// What a path segment or a query value may hold as it is.
@@ -220,7 +221,7 @@ pub fn deployment_acts(id: DeploymentId) -> String {
 
 /// A deployment's page, showing the log of one server (`here` is the deployer's host) and step.
 pub fn deployment_log_of(id: DeploymentId, server: &str, step: &str) -> String {
-    let server = if server.is_empty() { "here" } else { server };
+    let server = if server.is_empty() { HERE } else { server };
     format!(
         "{}#log",
         with_query(&deployment(id), &[("server", server), ("step", step)])

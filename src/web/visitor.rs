@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::site::Site;
 use super::{cookies, csrf, session, urls};
 use crate::app::App;
+use crate::app::health::POLICY_FAULT;
 use crate::domain::user::User;
 use crate::domain::{Action, Actor, Error, Instant, Resource, Result};
 
@@ -273,7 +274,7 @@ fn banners(app: &App) -> Vec<Banner> {
     let problems = app.policy().problems();
     let first = problems.iter().find(|problem| problem.is_error());
     let banner = |problem| Banner {
-        text: format!("The policy files have an error; the last good policy is in force. {problem}"),
+        text: format!("{POLICY_FAULT} {problem}"),
         url: urls::admin_policy().to_owned(),
     };
     first.map(banner).into_iter().collect()

@@ -49,7 +49,7 @@ async fn a_pause_can_be_requested_and_withdrawn() {
     let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
     assert!(acts.cancel && acts.unpause && !acts.pause);
 
-    deployments::unpause_request(&world.app, &person("admin"), id)
+    deployments::withdraw_pause(&world.app, &person("admin"), id)
         .await
         .unwrap();
     assert_eq!(seen(&world, id).await.pause_requested_by, None);

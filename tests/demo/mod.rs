@@ -106,7 +106,7 @@ async fn the_history_tells_the_truth_about_each_server() {
     assert!(!inactive.active);
     let history = rows::history(
         store,
-        &deployer::store::HistoryFilter::default(),
+        &deployer::store::PastFilter::default(),
         deployer::store::Page::Newest,
         200,
     )

@@ -128,7 +128,7 @@ async fn a_refused_deployment_is_audited() {
         refused.message(),
         "rita may not deploy shop/dev: no policy line allows it."
     );
-    let filter = deployer::store::HistoryFilter {
+    let filter = deployer::store::PastFilter {
         actor: Some("rita".into()),
         ..Default::default()
     };

@@ -1,7 +1,7 @@
 //! The audit log holds together, and shows where it does not.
 
 use deployer::domain::{AuditId, Outcome};
-use deployer::store::{HistoryFilter, Page, audit, projects};
+use deployer::store::{Page, PastFilter, audit, projects};
 
 use crate::support::databases::{Database, on_every_database};
 use crate::support::store::{TestStore, append, event, project};
@@ -24,7 +24,7 @@ async fn an_untouched_chain_is_whole(on: Database) {
     assert_eq!(audit::verify(&store.store).await.unwrap(), None);
     let store = with_events(on, 10).await;
     assert_eq!(audit::verify(&store.store).await.unwrap(), None);
-    let page = audit::list(&store.store, &HistoryFilter::default(), Page::Newest, 3)
+    let page = audit::list(&store.store, &PastFilter::default(), Page::Newest, 3)
         .await
         .unwrap();
     assert_eq!(
@@ -98,15 +98,15 @@ async fn events_appended_at_once_are_one_chain(on: Database) {
 
 async fn events_are_filtered(on: Database) {
     let store = with_events(on, 12).await;
-    let count = async |filter: HistoryFilter| {
+    let count = async |filter: PastFilter| {
         let page = audit::list(&store.store, &filter, Page::Newest, 100)
             .await
             .unwrap();
         page.items.len()
     };
-    let none = HistoryFilter::default;
+    let none = PastFilter::default;
     assert_eq!(
-        count(HistoryFilter {
+        count(PastFilter {
             actor: Some("bob".into()),
             ..none()
         })
@@ -114,7 +114,7 @@ async fn events_are_filtered(on: Database) {
         6
     );
     assert_eq!(
-        count(HistoryFilter {
+        count(PastFilter {
             action: Some("login.failed".into()),
             ..none()
         })
@@ -122,7 +122,7 @@ async fn events_are_filtered(on: Database) {
         4
     );
     assert_eq!(
-        count(HistoryFilter {
+        count(PastFilter {
             action: Some("deployment.".into()),
             ..none()
         })
@@ -130,7 +130,7 @@ async fn events_are_filtered(on: Database) {
         8
     );
     assert_eq!(
-        count(HistoryFilter {
+        count(PastFilter {
             outcome: Some(Outcome::Refused),
             ..none()
         })
@@ -138,7 +138,7 @@ async fn events_are_filtered(on: Database) {
         4
     );
     assert_eq!(
-        count(HistoryFilter {
+        count(PastFilter {
             resource: Some("blog/prod".into()),
             ..none()
         })

@@ -3,8 +3,8 @@
 use deployer::domain::{
     Deployment, DeploymentId, DeploymentState as S, Environment, Kind, Project, Server, ServerId, Target,
 };
-use deployer::store::{HistoryFilter, deployments};
 use deployer::store::{Page, Store, servers};
+use deployer::store::{PastFilter, deployments};
 
 use crate::support::databases::{Database, on_every_database};
 use crate::support::store::{TestStore, after, commit, deployment, noon};
@@ -43,7 +43,7 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
         }
     }
     crate::support::store::bring_in(tx).await;
-    let all = deployments::history(&store.store, &HistoryFilter::default(), Page::Newest, 1000)
+    let all = deployments::history(&store.store, &PastFilter::default(), Page::Newest, 1000)
         .await
         .unwrap();
     assert_eq!(all.items.len(), 60);
@@ -51,7 +51,7 @@ async fn busy(store: &TestStore) -> (Vec<(Project, Environment)>, Vec<Deployment
 }
 
 /// Walks down all pages, then up again; both have to see the same.
-async fn walk(store: &Store, filter: &HistoryFilter, limit: u64) -> Vec<Deployment> {
+async fn walk(store: &Store, filter: &PastFilter, limit: u64) -> Vec<Deployment> {
     let mut seen = Vec::new();
     let mut pages = Vec::new();
     let mut page = Page::Newest;
@@ -80,44 +80,44 @@ async fn walk(store: &Store, filter: &HistoryFilter, limit: u64) -> Vec<Deployme
     seen
 }
 
-fn filters() -> [HistoryFilter; 9] {
+fn filters() -> [PastFilter; 9] {
     let shop = Some("shop".to_owned());
     [
-        HistoryFilter::default(),
-        HistoryFilter {
+        PastFilter::default(),
+        PastFilter {
             project: shop.clone(),
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
-        HistoryFilter {
+        PastFilter {
             project: shop,
             environment: Some("prod".into()),
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
-        HistoryFilter {
+        PastFilter {
             actor: Some("bob".into()),
             states: vec![S::Failed],
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
-        HistoryFilter {
+        PastFilter {
             states: vec![S::Failed, S::Queued],
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
-        HistoryFilter {
+        PastFilter {
             kinds: vec![Kind::Rollback],
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
-        HistoryFilter {
+        PastFilter {
             from: Some(after(60 * 10)),
             to: Some(after(60 * 31)),
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
-        HistoryFilter {
+        PastFilter {
             from: Some(after(60 * 1000)),
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
-        HistoryFilter {
+        PastFilter {
             to: Some(noon()),
-            ..HistoryFilter::default()
+            ..PastFilter::default()
         },
     ]
 }
@@ -138,7 +138,7 @@ async fn pages_of_any_filter_are_complete_in_both_directions(on: Database) {
     ];
     let filters = filters();
     let filters = filters.iter().flat_map(|filter| {
-        seen.iter().map(|places| HistoryFilter {
+        seen.iter().map(|places| PastFilter {
             places: places.clone(),
             ..filter.clone()
         })

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::variable_lines;
+use crate::domain::project::SHORTEST_SECRET;
 use crate::domain::variables::{in_a_circle, is_name, read_pieces};
 use crate::domain::{EnvironmentOptions, Error, Result, Variable};
 
@@ -16,8 +17,6 @@ const VALUE_LIMIT: usize = 8 * 1024;
 /// All names and values together, in bytes: they are sent along with each script, and a server takes
 /// no more than [`crate::ssh::MAX_LENGTH`] at once.
 const TOTAL_LIMIT: usize = 64 * 1024;
-/// Shorter ones would be masked inside ordinary words, so logs do not mask them at all.
-const SHORTEST_SECRET: usize = 3;
 
 /// The variables of an environment as they are to be.
 #[derive(Clone, Default)]

@@ -11,7 +11,8 @@ use crate::domain::{
 };
 use crate::store::deployments;
 
-/// Cancels a deployment: a waiting one at once, a running one as soon as its programs are stopped.
+/// Cancels a deployment: a waiting one at once, a running one as soon as its programs are stopped. The
+/// commit rings the engine, which stops it (`engine/shared.rs`).
 ///
 /// # Errors
 /// Forbidden; unknown; ended already.
@@ -59,7 +60,7 @@ pub async fn pause(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
 ///
 /// # Errors
 /// As [`pause`]; a conflict when no pause was requested.
-pub async fn unpause_request(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
+pub async fn withdraw_pause(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     set_pause_wish(app, actor, id, false).await
 }
 

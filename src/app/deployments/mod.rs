@@ -18,7 +18,7 @@ mod rights;
 mod target;
 mod way_back;
 
-pub use acts::{answer, cancel, pause, unpause_request};
+pub use acts::{answer, cancel, pause, withdraw_pause};
 pub(super) use approval::obstacle as approval_obstacle;
 pub use approval::{approve, reject};
 pub use deploy_request::{DeployRequest, Requested};

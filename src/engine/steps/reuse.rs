@@ -14,8 +14,7 @@ use bytes::Bytes;
 use super::checkout::{self, Tree};
 use super::remote_script::WorkingDir;
 use super::script::{DEPLOY, REMOTE_TESTS};
-use crate::domain::health::{AskedFrom, Probe};
-use crate::domain::{Kind, ServerId, StepKind, SyncMethod};
+use crate::domain::{HealthCheck, Kind, ServerId, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::run::{Run, TargetServer};
@@ -35,10 +34,8 @@ pub struct Kept(HashMap<ServerId, String>);
 /// Whether this is a rollback whose release may still be on the servers.
 pub fn may_be_kept(run: &Run) -> bool {
     // A command on this host may need any file of the tree.
-    let needs_tree =
-        run.environment.options.health.as_ref().is_some_and(|check| {
-            check.from == AskedFrom::Deployer && matches!(check.probe, Probe::Command(_))
-        });
+    let health = run.environment.options.health.as_ref();
+    let needs_tree = health.is_some_and(HealthCheck::runs_on_deployer);
     run.deployment.kind == Kind::Rollback && run.project.method == SyncMethod::Symlink && !needs_tree
 }
 
@@ -68,12 +65,10 @@ pub async fn prepare(run: &Run) -> StepResult<Tree> {
         "Every server still has {}; nothing has to be prepared.",
         commit.short()
     );
-    for kind in [
-        StepKind::Fetch,
-        StepKind::Export,
-        StepKind::Predeploy,
-        StepKind::LocalTests,
-    ] {
+    for kind in checkout::STEPS
+        .into_iter()
+        .filter(|kind| *kind != StepKind::Check)
+    {
         let mut step = run.begin(kind, None).await?;
         step.log.say(&why).await;
         run.end(step, Ok(Done::nothing(&why))).await?;

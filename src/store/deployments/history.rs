@@ -17,7 +17,7 @@ use sea_orm::{
 use super::super::Reader;
 use super::super::columns::micros;
 use super::super::entities::deployments::{Column, Entity};
-use super::super::filter::{HistoryFilter, PlaceNames};
+use super::super::filter::{PastFilter, PlaceNames};
 use super::super::page::{self, Page, Paged};
 use super::from_row;
 use crate::domain::{Deployment, Instant, Result};
@@ -56,7 +56,7 @@ pub async fn places(on: &impl Reader) -> Result<Vec<PlaceNames>> {
 /// A page of `limit` deployments.
 pub async fn history(
     on: &impl Reader,
-    filter: &HistoryFilter,
+    filter: &PastFilter,
     page: Page,
     limit: u64,
 ) -> Result<Paged<Deployment>> {
@@ -92,7 +92,7 @@ pub async fn history(
 
 /// Whether an index leads to the newest deployments of each place. There is none for kinds or for
 /// several states; then one query over all places is faster.
-fn is_cut_along_places(filter: &HistoryFilter, places: &[PlaceNames]) -> bool {
+fn is_cut_along_places(filter: &PastFilter, places: &[PlaceNames]) -> bool {
     (1..=PLACES_ONE_BY_ONE).contains(&places.len()) && filter.kinds.is_empty() && filter.states.len() < 2
 }
 
@@ -142,7 +142,7 @@ async fn newest_in_each(
     Ok(ids)
 }
 
-fn narrowed(filter: &HistoryFilter) -> Select<Entity> {
+fn narrowed(filter: &PastFilter) -> Select<Entity> {
     let mut rows = Entity::find();
     if let Some(project) = &filter.project {
         rows = rows.filter(Column::Project.eq(project));

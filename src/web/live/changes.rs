@@ -26,12 +26,11 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
+use super::KEEP_ALIVE;
 use crate::app::App;
 
 /// Between two messages: what people see as at once, and four renderings a second at most.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often a quiet connection sends a comment; proxies close silent ones after 30 to 60 seconds.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The count of changes. Cloning shares it.
 #[derive(Clone)]

@@ -1,13 +1,13 @@
 //! One viewer's stream.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::KEEP_ALIVE;
 use super::channel::{self, Channels, DeploymentChannel};
 use super::message::{self, LineFilter, Message};
 use crate::app::{App, watch};
@@ -15,8 +15,6 @@ use crate::domain::{DeploymentId, Result};
 use crate::store::log;
 use crate::web::views::lines;
 
-/// How often a quiet connection sends a comment; proxies close silent ones after 30 to 60 seconds.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Lines read from the store at once while catching up.
 const CATCH_UP: usize = 500;
 /// Messages between this task and the socket. When the socket is slow the task waits here, and

@@ -5,8 +5,8 @@ use chrono::{Days, NaiveDate, NaiveTime};
 use serde::Deserialize;
 
 use crate::domain::{DeploymentState, Instant, Kind, Outcome, Result};
-use crate::store::HistoryFilter;
 use crate::store::Page;
+use crate::store::PastFilter;
 use crate::web::forms::{FormData, FormReader};
 use crate::web::urls;
 
@@ -126,11 +126,11 @@ impl FilterForm {
 ///
 /// # Errors
 /// A complaint for each field that cannot be understood.
-pub fn read(sent: &FormData) -> Result<HistoryFilter> {
+pub fn read(sent: &FormData) -> Result<PastFilter> {
     sent.read(filter)
 }
 
-fn filter(form: &mut FormReader) -> Option<HistoryFilter> {
+fn filter(form: &mut FormReader) -> Option<PastFilter> {
     let (from, to) = (day(form, "from", 0), day(form, "to", 1));
     let state = word(form, "state", DeploymentState::parse);
     let kind = word(form, "kind", Kind::parse);
@@ -141,7 +141,7 @@ fn filter(form: &mut FormReader) -> Option<HistoryFilter> {
         form.complain("to", "Choose the same day as “From” or a later one.");
     }
     let text = |name| Some(form.form.text(name).trim()).filter(|text| !text.is_empty());
-    Some(HistoryFilter {
+    Some(PastFilter {
         project: text("project").map(str::to_owned),
         environment: text("environment").map(str::to_owned),
         actor: text("user").or(text("actor")).map(str::to_owned),

@@ -55,11 +55,7 @@ impl LineView {
             cut: (!rest.is_empty()).then(|| (size(), urls::deployment_log_line(id, line.number))),
             number: line.number,
             at: format::clock(&line.at),
-            server: if line.server.is_empty() {
-                "here".to_owned()
-            } else {
-                line.server.clone()
-            },
+            server: line.place().to_owned(),
             step: line.kind.map_or("", StepKind::title),
             stream: match line.stream {
                 Stream::Stdout => "out",

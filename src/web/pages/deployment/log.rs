@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::app::watch::{self, Watched};
+use crate::domain::log::HERE;
 use crate::domain::{DeploymentId, LogLine, Result, StepKind};
 use crate::store::log::{LogFilter, LogWindow};
 use crate::web::views::lines::LineView;
@@ -59,7 +60,7 @@ impl LogQuery {
     pub fn filter(&self) -> LogFilter {
         let server = match self.server.as_str() {
             "" => None,
-            "here" => Some(String::new()),
+            HERE => Some(String::new()),
             name => Some(name.to_owned()),
         };
         let text = (!self.text.is_empty()).then(|| self.text.clone());
@@ -98,7 +99,7 @@ fn server_choices(watched: &Watched) -> Vec<(String, String)> {
     let own = watched.servers.iter().map(|part| part.server.clone());
     [
         (String::new(), "All".into()),
-        ("here".into(), "On the deployer".into()),
+        (HERE.into(), "On the deployer".into()),
     ]
     .into_iter()
     .chain(own.map(|name| (name.clone(), name)))
@@ -229,11 +230,7 @@ pub(super) fn as_text(
 }
 
 fn text_line(line: &LogLine) -> String {
-    let server = if line.server.is_empty() {
-        "here"
-    } else {
-        &line.server
-    };
+    let server = line.place();
     format!(
         "{} {server} {}: {}\n",
         line.at.format("%Y-%m-%dT%H:%M:%S%.3fZ"),

@@ -53,7 +53,16 @@ pub fn strategy(form: &FormData) -> Result<Option<Strategy>> {
     form.read(strategy_form::read).map(Some)
 }
 
-/// The chosen servers.
+/// A choice as the field `target` has it.
+pub fn target(choice: Choice) -> String {
+    match choice {
+        Choice::All => "all".to_owned(),
+        Choice::Cluster(id) => format!("cluster:{id}"),
+        Choice::Server(id) => format!("server:{id}"),
+    }
+}
+
+/// The chosen servers: the reverse of [`target`].
 ///
 /// # Errors
 /// A complaint about the field `target`.

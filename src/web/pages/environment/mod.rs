@@ -5,7 +5,7 @@
 //! replaces the plan below it, and each server's row asks the server itself.
 
 mod check;
-mod form;
+pub mod form;
 mod live;
 mod plan;
 mod rollout;

@@ -222,7 +222,7 @@ pub fn failed_here(view: &EnvironmentView, commit: &CommitId) -> Option<Deployme
 fn targets(view: &EnvironmentView) -> Vec<(String, String)> {
     let active = view.place.active();
     let all = count(active, "active server");
-    let mut targets = vec![("all".to_owned(), format!("All servers ({all})"))];
+    let mut targets = vec![(form::target(Choice::All), format!("All servers ({all})"))];
     let mut clusters: Vec<(ClusterId, &str)> = Vec::new();
     for (id, name) in view.place.servers.iter().flat_map(|one| &one.clusters) {
         if !clusters.iter().any(|(known, _)| known == id) {
@@ -230,11 +230,11 @@ fn targets(view: &EnvironmentView) -> Vec<(String, String)> {
         }
     }
     for (id, name) in &clusters {
-        targets.push((format!("cluster:{id}"), format!("Cluster {name}")));
+        targets.push((form::target(Choice::Cluster(*id)), format!("Cluster {name}")));
     }
     for one in view.place.servers.iter().filter(|one| one.server.active) {
         targets.push((
-            format!("server:{}", one.server.id),
+            form::target(Choice::Server(one.server.id)),
             format!("Server {}", one.server.name),
         ));
     }

@@ -1,6 +1,8 @@
 //! The servers of an environment, each with the release we know of.
 
+use super::form;
 use super::plan::PlanView;
+use crate::app::deployments::Choice;
 use crate::app::places::{EnvironmentView, PlaceServer};
 use crate::domain::DeploymentId;
 use crate::domain::deployment::ServerState;
@@ -54,7 +56,7 @@ pub fn rows(view: &EnvironmentView, plan: &PlanView) -> Vec<ServerRow> {
             }
             _ => String::new(),
         };
-        let target = format!("server:{}", one.server.id);
+        let target = form::target(Choice::Server(one.server.id));
         ServerRow {
             title: title.map(|run| run.title.clone()).unwrap_or_default(),
             live: urls::live_release(project, name, one.server.name.as_str()),

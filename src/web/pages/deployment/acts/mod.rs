@@ -58,7 +58,7 @@ pub async fn pause(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Res
 /// `POST /deployments/{id}/unpause`: cancels a requested pause.
 #[handler]
 pub async fn unpause(visitor: Visitor, Path(id): Path<DeploymentId>) -> Result<Response> {
-    deployments::unpause_request(visitor.app(), visitor.actor(), id).await?;
+    deployments::withdraw_pause(visitor.app(), visitor.actor(), id).await?;
     Ok(go_to(&urls::deployment(id)))
 }
 
