@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::files::{CALENDAR, Source, line_at};
+use super::files::{CALENDAR, Source, line_at, read_toml};
 use super::ical;
 use super::lines::is_name;
 use super::problem::Problem;
@@ -62,13 +62,8 @@ struct RawFreeze {
 /// Reads the calendar of `source`. What is wrong is added to `problems`; the calendar is only of
 /// use when none of that is an error.
 pub(super) fn read(text: &str, source: &Source, problems: &mut Vec<Problem>) -> Calendar {
-    let file: File = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(trouble) => {
-            let line = trouble.span().map_or(0, |span| line_at(text, span.start));
-            problems.push(Problem::error(CALENDAR, line, format!("{}.", trouble.message())));
-            return Calendar::default();
-        }
+    let Some(file) = read_toml::<File>(CALENDAR, text, problems) else {
+        return Calendar::default();
     };
     let mut reader = Reader {
         text,

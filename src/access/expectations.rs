@@ -5,8 +5,8 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::files::{TESTS, line_at};
-use super::lines::{is_group, is_name, is_user};
+use super::files::{TESTS, line_at, read_toml};
+use super::lines::{is_name, is_subject};
 use super::policy::{Policy, Verdict};
 use super::problem::Problem;
 use crate::domain::access::GUEST;
@@ -34,13 +34,8 @@ pub(super) struct Expectation {
 /// Tries every expectation of `text` on `policy`; what fails is added to `problems`. Returns those
 /// that were tried.
 pub(super) fn run(text: &str, policy: &Policy, problems: &mut Vec<Problem>) -> Vec<Expectation> {
-    let file: File = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(trouble) => {
-            let line = trouble.span().map_or(0, |span| line_at(text, span.start));
-            problems.push(Problem::error(TESTS, line, format!("{}.", trouble.message())));
-            return Vec::new();
-        }
+    let Some(file) = read_toml::<File>(TESTS, text, problems) else {
+        return Vec::new();
     };
     let mut tried = Vec::new();
     for sentence in &file.expect {
@@ -115,13 +110,8 @@ pub(super) fn read(sentence: &str, zone: Tz) -> Result<Expectation, String> {
 
 /// The names under which `who` is asked about.
 fn names(who: &str) -> Option<Vec<String>> {
-    let good = match who.split_once(':') {
-        Some(("role", name)) => is_name(name),
-        Some(("group", name)) => is_group(name),
-        _ => is_user(who),
-    };
     let own = (who != "guest" && who != GUEST).then(|| who.to_owned());
-    good.then(|| own.into_iter().chain([GUEST.to_owned()]).collect())
+    is_subject(who).then(|| own.into_iter().chain([GUEST.to_owned()]).collect())
 }
 
 fn resource_of(text: &str) -> Option<Resource> {

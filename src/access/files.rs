@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
+
 use super::problem::Problem;
 
 /// How a request is matched against lines.
@@ -89,6 +91,21 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, Problem> {
         )
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Reads a TOML file; what is wrong with it is added to `problems`.
+pub(super) fn read_toml<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    let fault = match toml::from_str(text) {
+        Ok(read) => return Some(read),
+        Err(fault) => fault,
+    };
+    let line = fault.span().map_or(0, |span| line_at(text, span.start));
+    problems.push(Problem::error(file, line, format!("{}.", fault.message())));
+    None
 }
 
 /// The line, counted from 1, of the byte at `offset`.

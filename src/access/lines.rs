@@ -52,6 +52,16 @@ pub(super) struct PolicyLink {
     pub line: u32,
 }
 
+impl PolicyLink {
+    fn new(from: &str, to: &str, line: u32) -> Self {
+        Self {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            line,
+        }
+    }
+}
+
 /// The lines of a policy, each of them valid by itself.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PolicyLines {
@@ -99,11 +109,7 @@ impl PolicyLines {
                 "No g2 line implies “{action}”, so “{administer}” does. Add the line “g2, {administer}, {action}”."
             );
             problems.push(Problem::warning(POLICY, 0, message));
-            self.implications.push(PolicyLink {
-                from: administer.to_owned(),
-                to: action.to_owned(),
-                line: 0,
-            });
+            self.implications.push(PolicyLink::new(administer, action, 0));
         }
     }
 
@@ -217,40 +223,36 @@ fn role(from: &str, to: &str, line: u32) -> Result<PolicyLink, String> {
         ));
     }
     check_subject(to)?;
-    Ok(PolicyLink {
-        from: from.to_owned(),
-        to: to.to_owned(),
-        line,
-    })
+    Ok(PolicyLink::new(from, to, line))
 }
 
 fn implication(from: &str, to: &str, line: u32) -> Result<PolicyLink, String> {
     check_action(from)?;
     check_action(to)?;
-    Ok(PolicyLink {
-        from: from.to_owned(),
-        to: to.to_owned(),
-        line,
-    })
+    Ok(PolicyLink::new(from, to, line))
 }
 
 fn check_action(text: &str) -> Result<(), String> {
     text.parse::<Action>().map(drop).map_err(|why| format!("{why}."))
 }
 
-fn check_subject(text: &str) -> Result<(), String> {
-    let good = match text.split_once(':') {
+/// A user's name, `role:NAME` or `group:NAME`.
+pub(super) fn is_subject(text: &str) -> bool {
+    match text.split_once(':') {
         Some(("role", name)) => is_name(name),
         Some(("group", name)) => is_group(name),
         _ => is_user(text),
-    };
+    }
+}
+
+fn check_subject(text: &str) -> Result<(), String> {
     if text.parse::<Action>().is_ok() {
         // Roles and actions share one graph inside casbin.
         return Err(format!(
             "“{text}” is the name of an action and cannot be that of a user."
         ));
     }
-    if good {
+    if is_subject(text) {
         return Ok(());
     }
     let text = text.escape_debug();

@@ -147,11 +147,6 @@ impl BalancerClient {
         &self.name
     }
 
-    /// The addresses of its endpoints, as the row has them.
-    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        self.endpoints.iter().map(Haproxy::label)
-    }
-
     /// Reads every endpoint, patiently.
     ///
     /// # Errors

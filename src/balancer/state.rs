@@ -126,17 +126,6 @@ impl State {
         Self { servers, tables }
     }
 
-    /// The names of all backends, each once.
-    pub fn backends(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for name in self.tables.iter().flat_map(|(_, table)| &table.backends) {
-            if !names.contains(&name.as_str()) {
-                names.push(name.as_str());
-            }
-        }
-        names
-    }
-
     /// The merged state of one slot; `None` if no endpoint knows it.
     pub fn of(&self, slot: &BackendSlot) -> Option<&Merged> {
         self.servers.iter().find(|merged| merged.slot == *slot)

@@ -193,11 +193,6 @@ impl Demo {
         self.ground.home.path()
     }
 
-    /// Where `~` is on one of its servers.
-    pub fn server_home(&self, server: &str) -> PathBuf {
-        targets::home(&self.ground.home.join("servers"), server)
-    }
-
     /// Ends what runs, here and on the servers, and removes what is temporary.
     ///
     /// # Errors

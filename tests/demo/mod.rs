@@ -142,7 +142,7 @@ async fn a_deployment_reaches_the_servers() {
     let (state, log) = deploy(&demo, "dora", "mobile-backend", "dev").await;
     assert_eq!(state, DeploymentState::Succeeded, "{log}");
     assert!(log.contains("reloaded"), "{log}");
-    let target = demo.server_home("dev-1").join("apps/mobile");
+    let target = demo.dir().join("servers/dev-1/apps/mobile");
     let marker = std::fs::read_to_string(target.join(MARKER)).unwrap();
     let newest = newest(&demo, "mobile-backend").await;
     assert_eq!(Release::parse_marker(&marker).unwrap().commit, newest);
@@ -154,7 +154,7 @@ async fn a_deployment_reaches_the_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_local_test_fails_the_deployment_before_any_server_is_touched() {
     let demo = Demo::start(options(None)).await.unwrap();
-    let target = demo.server_home("dev-1").join("apps/orders").join(MARKER);
+    let target = demo.dir().join("servers/dev-1/apps/orders").join(MARKER);
     let before = std::fs::read_to_string(&target).unwrap();
     let (state, log) = deploy(&demo, "tom", "orders-api", "dev").await;
     assert_eq!(state, DeploymentState::Failed, "{log}");
