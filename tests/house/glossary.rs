@@ -13,7 +13,6 @@ const EVERY_ROOM: &[(&str, &str)] = &[
     ),
     ("Command", "a program to run, here or on a server"),
     ("Error", "what can go wrong in a module, one enum per module"),
-    ("Exit", "how a program ended, here or on a server"),
     ("Limits", "how long a module waits and how much it takes"),
     ("Options", "what the configuration says to a module"),
     ("Result", "the result with a module's own error"),

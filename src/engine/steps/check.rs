@@ -13,7 +13,7 @@ use crate::domain::deployment::ServerState;
 use crate::domain::{Event, EventKind, OnServer, Outcome, Plan, Server, ServerId, StepKind, short_hash};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
-use crate::engine::journal::Note;
+use crate::engine::journal::{Active, Note};
 use crate::engine::output::StepLog;
 use crate::engine::permission::{self, Permission};
 use crate::engine::planning::{self, Asking, Prospect, Roster};
@@ -236,42 +236,40 @@ async fn look<'a>(
 }
 
 async fn look_at(run: &Run, member: &TargetServer, taken: Option<&String>) -> StepResult<Reached> {
-    let mut step = run.begin(StepKind::Inspect, Some(member)).await?;
-    let result = match taken {
+    let step = run.begin(StepKind::Inspect, Some(member)).await?;
+    let looked = match taken {
         Some(complaint) => Err(Failure::new(complaint)),
         None => look_again(run, member).await,
     };
-    match result {
-        Ok(reached) => {
-            let what = describe(&reached.found);
-            step.log.say(&what).await;
-            let before = reached.found.release.as_ref();
-            let before: Vec<Note<'_>> = before.iter().map(|one| Note::Previous(&one.commit)).collect();
-            run.end_noting(step, Ok(Done::well(what)), &before).await?;
-            Ok(reached)
-        }
-        Err(failure) => {
-            run.end(step, Err(failure.clone())).await?;
-            Err(failure)
-        }
-    }
+    end_look(run, step, looked, true).await
 }
 
 /// Looks at a server before another attempt. The record of what was on it before the first one stays.
 pub async fn look_once_more(run: &Run, member: &TargetServer) -> StepResult<Reached> {
-    let mut step = run.begin(StepKind::Inspect, Some(member)).await?;
-    match look_again(run, member).await {
-        Ok(reached) => {
-            let what = describe(&reached.found);
-            step.log.say(&what).await;
-            run.end(step, Ok(Done::well(what))).await?;
-            Ok(reached)
-        }
+    let step = run.begin(StepKind::Inspect, Some(member)).await?;
+    let looked = look_again(run, member).await;
+    end_look(run, step, looked, false).await
+}
+
+async fn end_look(
+    run: &Run,
+    mut step: Active,
+    looked: StepResult<Reached>,
+    is_first: bool,
+) -> StepResult<Reached> {
+    let reached = match looked {
+        Ok(reached) => reached,
         Err(failure) => {
             run.end(step, Err(failure.clone())).await?;
-            Err(failure)
+            return Err(failure);
         }
-    }
+    };
+    let what = describe(&reached.found);
+    step.log.say(&what).await;
+    let before = reached.found.release.iter().filter(|_| is_first);
+    let before: Vec<Note<'_>> = before.map(|one| Note::Previous(&one.commit)).collect();
+    run.end_noting(step, Ok(Done::well(what)), &before).await?;
+    Ok(reached)
 }
 
 fn describe(found: &Inspection) -> String {
