@@ -54,6 +54,7 @@ pub async fn project(app: &App, actor: &Actor, name: &str) -> Result<ProjectView
     let mut known = Known::of(app, &seen).await?;
     let mut last = deployments::last_for_project(&app.store, project.id, LAST_DEPLOYMENTS).await?;
     last.retain(|deployment| names.contains(&deployment.environment));
+    let whole = Resource::Project(project.name.to_string());
     Ok(ProjectView {
         places: seen
             .into_iter()

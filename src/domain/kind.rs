@@ -1,5 +1,7 @@
 //! How a deployment came about, and what it needs for that.
 
+use serde::{Deserialize, Serialize};
+
 use super::access::Action;
 use super::project::Environment;
 use super::words::words;

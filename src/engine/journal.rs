@@ -157,14 +157,14 @@ impl Run {
     /// Opens a write of progress; fails when the lease was lost.
     pub async fn record(&self) -> Result<Leased<Record>> {
         let patience = Patience::of(self.parts().settings.lease);
-        let open = async || self.parts().store.record_leased(self.lease).await;
+        let open = || self.parts().store.record_leased(self.lease);
         patience.insist(open).await
     }
 
     /// Opens a change of the deployment's state; fails when the lease was lost.
     pub async fn change(&self) -> Result<Leased<Change>> {
         let patience = Patience::of(self.parts().settings.lease);
-        let open = async || self.parts().store.change_leased(self.lease, self.now()).await;
+        let open = || self.parts().store.change_leased(self.lease, self.now());
         patience.insist(open).await
     }
 

@@ -305,7 +305,7 @@ async fn store(sink: &Sink, batch: &mut Batch) -> Result<()> {
         lines,
     });
     let chunks: Vec<Chunk> = chunks.collect();
-    let open = async || sink.store.record_leased(sink.lease).await;
+    let open = || sink.store.record_leased(sink.lease);
     let record = Patience::of(sink.patience).insist(open).await?;
     let stored = log::append(&record, chunks).await?;
     record.commit_lines(stored).await

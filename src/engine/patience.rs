@@ -23,7 +23,7 @@ impl Patience {
     }
 
     /// Opens a write, by `open`, as often as it takes.
-    pub async fn insist<T>(self, open: impl AsyncFn() -> Result<T>) -> Result<T> {
+    pub async fn insist<T, F: Future<Output = Result<T>>>(self, open: impl Fn() -> F) -> Result<T> {
         loop {
             match open().await {
                 Err(error) if self.is_left(&error).await => {}

@@ -10,8 +10,7 @@ use super::shared::EngineParts;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, ErrorKind, Kind, Lock, PolicyLine, Project, Resource,
-    Result,
+    Action, Actor, Deployment, Environment, Error, ErrorKind, Lock, PolicyLine, Project, Resource, Result,
 };
 use crate::store::{Store, environments, locks, projects, users};
 
@@ -52,7 +51,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
     };
     // An automatic rollback is allowed with its deployment, and is not what the strategy and the
     // approval were for.
-    if action == self::action(deployment) {
+    if action == deployment.kind.action() {
         if deployment.strategy.is_some()
             && let Err(refusal) = access.permit(&requester, Action::Configure, &resource, now)
         {

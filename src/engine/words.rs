@@ -2,7 +2,7 @@
 //! of a server is made from its standing, in `domain`.
 
 use super::stop::StopReason;
-use crate::domain::{Lock, PauseReason};
+use crate::domain::PauseReason;
 
 /// Sentences one after the other; empty ones are left out.
 pub(super) fn joined<'a>(sentences: impl IntoIterator<Item = &'a str>) -> String {

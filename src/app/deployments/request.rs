@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::app::commits::{self, about_commit};
 use crate::app::naming::{place, resource};
 use crate::domain::{
-    Actor, Approval, CommitId, Deployment, DeploymentId, DeploymentState, Environment, EnvironmentId, Error,
-    Event, EventKind, Instant, Kind, Lock, Plan, Project, Result, ServerId, ServerState, Target,
+    Actor, Approval, CommitId, Deployment, DeploymentId, Environment, EnvironmentId, Error, Event, EventKind,
+    Instant, Kind, Plan, Project, Result, ServerId, ServerState, Target,
 };
 use crate::git::CommitInfo;
 use crate::store::deployments::{self, NewDeployment, NewPart, ROLLBACK_PRIORITY};

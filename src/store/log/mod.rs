@@ -18,7 +18,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::columns::{instant, micros, word};
 use super::entities::deployments;
-use super::entities::log_chunks::{ActiveModel, Entity, Model};
+use super::entities::log_chunks::{ActiveModel, Model};
 use super::error::unreadable;
 use super::{Journal, Write, insert_all};
 use crate::domain::{Chunk, DeploymentId, Error, Line, NumberedChunk, Result, StepId, StepKind, Stream};
