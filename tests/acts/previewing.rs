@@ -19,7 +19,7 @@ async fn the_preview_shows_batches_and_skipped_servers() {
     crate::support::store::bring_in(tx).await;
 
     let shown = plans::preview(&world.app, &person("lena"), DEV, Choice::All, None).await;
-    let plan = shown.unwrap().plan.unwrap();
+    let plan = shown.unwrap().unwrap();
     let servers: Vec<&str> = plan.servers().map(|one| one.name.as_str()).collect();
     assert_eq!(servers, ["web1"]);
     assert_eq!(plan.left_alone[0].name, "web2");
@@ -30,11 +30,9 @@ async fn the_preview_shows_batches_and_skipped_servers() {
         keep: None,
     };
     let shown = plans::preview(&world.app, &person("lena"), DEV, Choice::All, Some(rolling)).await;
-    assert_eq!(shown.unwrap().plan.unwrap().strategy, rolling);
+    assert_eq!(shown.unwrap().unwrap().strategy, rolling);
     let only = plans::preview(&world.app, &person("lena"), DEV, Choice::Server(away.id), None).await;
-    let only = only.unwrap();
-    assert!(only.plan.is_none());
-    assert!(only.obstacle.unwrap().contains("no active server"));
+    assert!(only.unwrap().unwrap_err().contains("no active server"));
     let stranger = plans::preview(&world.app, &person("nobody"), DEV, Choice::All, None).await;
     assert_eq!(stranger.unwrap_err().kind(), ErrorKind::NotFound);
 }
