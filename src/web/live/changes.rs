@@ -26,7 +26,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
-use super::KEEP_ALIVE;
+use super::message::KEEP_ALIVE;
 use crate::app::App;
 
 /// Between two messages: what people see as at once, and four renderings a second at most.

@@ -1,8 +1,13 @@
 //! One message of a stream, already in the bytes that go over the wire.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::domain::StepKind;
+
+/// How often a quiet connection sends a comment; proxies close silent ones after 30 to 60 seconds.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Which lines are sent to a viewer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

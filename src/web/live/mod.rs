@@ -22,7 +22,6 @@ mod message;
 mod viewer;
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -36,9 +35,6 @@ pub use self::viewer::StreamStart;
 use super::urls;
 use crate::app::App;
 use crate::domain::DeploymentId;
-
-/// How often a quiet connection sends a comment; proxies close silent ones after 30 to 60 seconds.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What all streams share. Handlers take it as `Data<&Arc<Live>>`.
 pub struct Live {

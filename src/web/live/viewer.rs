@@ -7,9 +7,8 @@ use futures_util::Stream;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::KEEP_ALIVE;
 use super::channel::{self, Channels, DeploymentChannel};
-use super::message::{self, LineFilter, Message};
+use super::message::{self, KEEP_ALIVE, LineFilter, Message};
 use crate::app::{App, watch};
 use crate::domain::{DeploymentId, Result};
 use crate::store::log;
