@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ServerId;
 use super::names::CommitId;
 use super::standing::{OnServer, ServerStanding, ServiceBefore};
-use super::step::words;
+use super::words::words;
 
 words! {
     /// How far one server of a deployment is.
