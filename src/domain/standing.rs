@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::CommitId;
 use super::part::Service;
-use super::step::{StepKind, words};
+use super::step::StepKind;
+use super::words::words;
 
 words! {
     /// A step that a new release has to pass once it is in use.
