@@ -15,7 +15,7 @@ use crate::domain::{
     ServerId,
 };
 use crate::git::CommitInfo;
-use crate::store::{HistoryFilter, Page, deployments, environments, projects, servers, users};
+use crate::store::{Page, PastFilter, deployments, environments, projects, servers, users};
 
 /// Newest deployments whose commits and people are searched.
 pub const DEPLOYMENTS: u64 = 300;
@@ -154,7 +154,7 @@ pub async fn search(app: &App, actor: &Actor, text: &str, limit: usize) -> Resul
     };
     let places = places(app, actor).await?;
     let visible = history::viewable(app, actor).await?;
-    let filter = HistoryFilter::default();
+    let filter = PastFilter::default();
     let newest = history::within(app, &visible, &filter, Page::Newest, DEPLOYMENTS)
         .await?
         .items;

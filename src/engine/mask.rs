@@ -20,9 +20,8 @@ pub use self::encoded::Wrapped;
 use self::encoded::{Pieces, base64_of};
 use self::readings::readings;
 use crate::domain::Environment;
+use crate::domain::project::SHORTEST_SECRET;
 
-/// Shorter values are not masked: hiding every “1” would hide the log.
-const SHORTEST_SECRET: usize = 3;
 /// What stands in a secret's place.
 const MASK: &str = "•••";
 /// The most bytes that an encoding needs for one: JSON's `\u0041`.

@@ -10,6 +10,7 @@ use super::values::{Address, RemoteUser, Within};
 use super::{demand_everything, demand_other_name};
 use crate::access::Permit;
 use crate::app::App;
+use crate::domain::log::HERE;
 use crate::domain::{self, Error, Event, EventKind, Name, Result, Server, ServerId};
 use crate::ssh::{Command, Endpoint, Run};
 use crate::store::{Change, servers};
@@ -36,7 +37,7 @@ pub struct ServerSpec {
 /// # Errors
 /// A complaint about the field `name`.
 pub(super) fn checked(spec: ServerSpec, id: ServerId) -> Result<Server> {
-    demand_other_name(&spec.name, "here", "the host of Deployer itself")?;
+    demand_other_name(&spec.name, HERE, "the host of Deployer itself")?;
     Ok(Server {
         id,
         name: spec.name,
