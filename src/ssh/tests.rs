@@ -23,13 +23,6 @@ use crate::domain;
 /// Long enough for a shell to have done what it does next.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// The shells that read POSIX sh.
-fn posix_shells() -> Vec<&'static [&'static str]> {
-    let mut shells = shells();
-    shells.retain(|shell| !["fish", "tcsh"].contains(&shell[0]));
-    shells
-}
-
 /// The shells a server's account may log in with, as far as this machine has them.
 fn shells() -> Vec<&'static [&'static str]> {
     let known: [&[&str]; 6] = [

@@ -77,7 +77,6 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("git2", &["src/git", "src/demo"]),
     ("russh", &["src/ssh", "src/git", "src/handshake.rs", "src/demo"]),
     ("clap", &["src/cli", "src/main.rs"]),
-    ("anyhow", &["src/main.rs", "tests/", "benches/"]),
 ];
 
 /// What `source`, found at `name`, uses and must not.
