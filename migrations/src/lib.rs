@@ -24,6 +24,7 @@ mod m20261128_000012_leftovers;
 mod m20261128_000013_passwords;
 mod m20261128_000020_standing;
 mod m20261128_000021_answers;
+mod m20261128_000030_footing;
 mod m20261128_000070_extras;
 
 /// All changes, oldest first.
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000013_passwords::Change),
             Box::new(m20261128_000020_standing::Change),
             Box::new(m20261128_000021_answers::Change),
+            Box::new(m20261128_000030_footing::Change),
             Box::new(m20261128_000070_extras::Change),
         ]
     }

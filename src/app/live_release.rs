@@ -25,6 +25,9 @@ pub struct LiveRelease {
     pub release: Option<Release>,
     /// What would stop a deployment there, if anything.
     pub obstacle: Option<String>,
+    /// Whether it is still known which files belong to it, so that [`really`] has something to compare
+    /// with.
+    pub has_manifest: bool,
 }
 
 /// What was found when every file on a server was read.
@@ -56,7 +59,9 @@ pub async fn ask(
     };
     let found = in_time(PATIENCE, asking).await?;
     let obstacle = found.check(door.layout.method).err();
+    let digest = found.data.as_ref().map_or("", |data| data.digest.as_str());
     Ok(LiveRelease {
+        has_manifest: engine::keeps_manifest(&app.config.work_dir(), door.environment, digest).await,
         release: found.release,
         obstacle: obstacle.map(|error| Error::from(error).message().to_owned()),
     })

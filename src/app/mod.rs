@@ -71,6 +71,8 @@ pub struct App {
     clock: Clock,
     config: Arc<Config>,
     refusals: Arc<Refusals>,
+    /// Whether refusals are recorded: not where a page only finds out what it may offer.
+    acts: bool,
 }
 
 impl App {
@@ -94,6 +96,15 @@ impl App {
             clock,
             config,
             refusals: Arc::default(),
+            acts: true,
+        }
+    }
+
+    /// The same for finding out what would be refused: nobody tries to do it, so no refusal is recorded.
+    fn for_a_look(&self) -> Self {
+        Self {
+            acts: false,
+            ..self.clone()
         }
     }
 
@@ -168,7 +179,9 @@ impl App {
         match self.access.permit(actor, action, resource, at) {
             Ok(permit) => Ok(permit),
             Err(refusal) => {
-                refusals::note(&self.store, &self.refusals, &refusal, self.now()).await?;
+                if self.acts {
+                    refusals::note(&self.store, &self.refusals, &refusal, self.now()).await?;
+                }
                 if !self.knows_of(actor, resource) {
                     return Err(Error::no_such_place());
                 }

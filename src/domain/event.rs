@@ -45,6 +45,8 @@ words! {
         ServerPutBack = "deployment.put_back", "Server put back into service";
         /// Somebody put a server back that was left out of service.
         ServerPutBackByHand = "deployment.put_back_by_hand", "Server put back by hand";
+        /// Somebody took a server out of service that was being put back.
+        ServerTakenOutByHand = "deployment.taken_out_by_hand", "Server taken out by hand";
         /// A deployment was requested in spite of a lock.
         LockOverridden = "lock.overridden", "Lock overridden";
         /// A place was locked.

@@ -44,7 +44,7 @@ pub use lock::Lock;
 pub use log::{Chunk, Line, LogLine, NumberedChunk, Stream};
 pub use names::{BranchName, CommitId, Name, TargetPath, short_hash};
 pub use network::{Network, OtherHost};
-pub use pause::{Answer, Answered, Answerer, Approval, PastPause, Pause, PauseReason};
+pub use pause::{Answer, Answered, Answerer, Approval, Chosen, PastPause, Pause, PauseReason};
 pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, Variable};
 pub use release::{Observation, Release, ServerRelease};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};

@@ -15,6 +15,49 @@ pub struct Pause {
     pub since: Instant,
     /// When it continues automatically; `None`: when a person answers.
     pub until: Option<Instant>,
+    /// What a later start of the deployer found changed, as sentences: while it is so, it cannot continue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// What was chosen before something stood in the way: Continue means that then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
+}
+
+/// An answer that could not be followed at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// What it answers.
+    pub question: PauseReason,
+    pub answer: Answer,
+}
+
+impl Pause {
+    /// A pause that begins with a question.
+    pub fn new(reason: PauseReason, since: Instant, until: Option<Instant>) -> Self {
+        Self {
+            reason,
+            since,
+            until,
+            findings: Vec::new(),
+            chosen: None,
+        }
+    }
+
+    /// What it is about in the end, whatever stands in the way now.
+    pub fn question(&self) -> &PauseReason {
+        self.chosen
+            .as_ref()
+            .map_or(&self.reason, |chosen| &chosen.question)
+    }
+
+    /// The possible answers.
+    pub fn answers(&self) -> &'static [Answer] {
+        use Answer::{Resume, RollBack, Stop};
+        match self.findings.as_slice() {
+            [] => self.reason.answers(),
+            _ => &[Resume, RollBack, Stop],
+        }
+    }
 }
 
 /// Why a deployment pauses.
@@ -35,8 +78,8 @@ pub enum PauseReason {
 }
 
 impl PauseReason {
-    /// The possible answers.
-    pub fn answers(&self) -> &'static [Answer] {
+    /// The possible answers, where nothing else stands in the way.
+    fn answers(&self) -> &'static [Answer] {
         use Answer::{Resume, Retry, RollBack, Skip, Stop};
         match self {
             Self::Person { .. } | Self::Canary | Self::Policy { .. } => &[Resume, RollBack, Stop],
@@ -58,6 +101,13 @@ words! {
         RollBack = "roll_back", "Roll back";
         /// End it; servers that are done stay so.
         Stop = "stop", "Stop here";
+    }
+}
+
+impl Answer {
+    /// Whether more servers will get the new release.
+    pub fn goes_on(self) -> bool {
+        !matches!(self, Self::Stop | Self::RollBack)
     }
 }
 

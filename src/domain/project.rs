@@ -83,6 +83,9 @@ pub struct Environment {
     pub options: EnvironmentOptions,
 }
 
+/// Options that a deployment which has begun does not depend on.
+const IDLE_OPTIONS: [&str; 4] = ["approval_hours", "keep_days", "keep_releases", "watch_drift"];
+
 impl Environment {
     /// A digest of all settings that affect a deployment: it changes when one of them does.
     pub fn terms(&self) -> String {
@@ -93,6 +96,32 @@ impl Environment {
             ..self.clone()
         });
         hex::encode(Sha256::digest(text.unwrap_or_default()))
+    }
+
+    /// A digest of what a deployment to it depends on here and in its project. An option that a later
+    /// version adds changes nothing while it has its default, so a deployment outlives an upgrade.
+    pub fn settings_digest(&self, project: &Project) -> String {
+        // Everything has a JSON form.
+        let options = serde_json::to_value(&self.options).unwrap_or_default();
+        let defaults = serde_json::to_value(EnvironmentOptions::default()).unwrap_or_default();
+        let chosen: BTreeMap<&String, &serde_json::Value> = options
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, value)| {
+                !IDLE_OPTIONS.contains(&name.as_str()) && defaults.get(name.as_str()) != Some(*value)
+            })
+            .collect();
+        let text = serde_json::json!([
+            project.method.as_str(),
+            project.git_url,
+            self.target_path,
+            self.remote_user,
+            self.clusters,
+            self.fail_on_failed_tests,
+            chosen,
+        ]);
+        hex::encode(Sha256::digest(text.to_string()))
     }
 }
 

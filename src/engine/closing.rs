@@ -21,6 +21,7 @@ use self::history::History;
 use super::ending::Ending;
 use super::shared::Shared;
 use super::stop::{Stop, StopReason};
+use super::stopwatch::Stopwatch;
 use crate::domain::deployment::ServerState;
 use crate::domain::{
     Deployment, DeploymentState, Event, EventKind, Instant, OnServer, Outcome, Result, ServerRelease,
@@ -31,12 +32,12 @@ use crate::store::{Change, Fenced, Lease, Leased, Record, deployments, steps};
 
 /// Closes a deployment, and tries again after each of `pauses` what cannot be written: until it is closed,
 /// its servers are kept from everybody. Unless `is_right`, it may have left servers out of service, and
-/// that is put right first.
+/// that is put right first. `begun` has measured how long it took, where one process carried it out.
 pub(super) async fn end(
     engine: &Shared,
     lease: Lease,
     stop: &Stop,
-    ending: &Ending,
+    (ending, begun): (&Ending, Option<Stopwatch>),
     mut is_right: bool,
     pauses: impl Iterator<Item = Duration>,
 ) {
@@ -47,7 +48,7 @@ pub(super) async fn end(
                 put_right(engine, lease).await?;
                 is_right = true;
             }
-            close(engine, lease, stop, ending).await
+            close(engine, lease, stop, (ending, begun)).await
         };
         let Err(error) = Box::pin(closing).await else {
             return;
@@ -73,7 +74,12 @@ pub(super) async fn end(
 ///
 /// # Errors
 /// [`Fenced`] when we don't any more; those of the store.
-async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: &Ending) -> Result<()> {
+async fn close(
+    engine: &Shared,
+    lease: Lease,
+    stop: &Stop,
+    (ending, begun): (&Ending, Option<Stopwatch>),
+) -> Result<()> {
     let store = &engine.parts.store;
     let id = lease.deployment;
     let deployment = deployments::by_id(store, id).await?;
@@ -90,7 +96,8 @@ async fn close(engine: &Shared, lease: Lease, stop: &Stop, ending: &Ending) -> R
         let what = undo::queue(&mut change, &deployment, undo, now).await?;
         outcome = format!("{outcome} {what}");
     }
-    deployments::set_state(&change, id, deployment.state, state, now, &outcome).await?;
+    let finished = begun.map_or(now, |begun| begun.now());
+    deployments::set_state(&change, id, deployment.state, state, finished, &outcome).await?;
     change.commit(ended(&deployment, state, &outcome)).await?;
     tracing::info!(
         deployment = id.0,

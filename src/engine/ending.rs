@@ -47,6 +47,8 @@ pub(super) struct Failure {
     pub half: bool,
     /// Whether nothing was begun on the server.
     pub never_began: bool,
+    /// Whether the deployment is paused and stays so, as the deployer is being stopped.
+    pub stays_paused: bool,
 }
 
 impl Failure {
@@ -56,6 +58,7 @@ impl Failure {
             exit_code: None,
             half: false,
             never_began: false,
+            stays_paused: false,
         }
     }
 }
@@ -80,6 +83,8 @@ pub(super) enum Ending {
     Ended(Box<End>),
     /// The reason is in [`Stop`].
     Stopped,
+    /// It has not ended: it is paused, and the next start of a deployer carries it on.
+    Paused,
 }
 
 /// An end of a rollout that is no success.
@@ -109,11 +114,25 @@ pub(super) struct UndoGroup {
 }
 
 impl Ending {
+    /// The deployer stopped in the middle, and it cannot be carried on.
+    pub fn interrupted(sentence: String) -> Self {
+        Self::Ended(Box::new(End {
+            state: DeploymentState::Interrupted,
+            sentence,
+            undo: None,
+        }))
+    }
+
+    /// Whether it was cut off, so that nobody has seen to its servers.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, Self::Ended(end) if end.state == DeploymentState::Interrupted)
+    }
+
     /// The state to close in, and the sentence.
     pub fn close(&self, stop: &Stop, who: Option<&str>) -> (DeploymentState, String) {
         match (self, stop.reason()) {
             (Self::Succeeded(sentence), _) => (DeploymentState::Succeeded, sentence.clone()),
-            (Self::Stopped, reason) => {
+            (Self::Stopped | Self::Paused, reason) => {
                 let state = match reason {
                     Some(StopReason::Cancelled) => DeploymentState::Cancelled,
                     Some(StopReason::LogBroken) => DeploymentState::Failed,

@@ -5,7 +5,8 @@
 //!
 //! A server found in service is taken out again only after a restart: then every server at that endpoint
 //! has changed its state since the last look. If only this server changed, a person put it back at
-//! HAProxy itself; that is their decision, and it is recorded.
+//! HAProxy itself; that is their decision, and it is recorded. The same holds for a server that is being put
+//! back and that somebody takes out at HAProxy itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,39 +20,69 @@ use super::planning::at_present;
 use super::shared::Shared;
 use crate::balancer::{Admin, BackendSlot, BalancerClient, ServerLine};
 use crate::domain::rollout::Slot;
-use crate::domain::{BalancerId, Event, EventKind, Result, Service};
+use crate::domain::{BalancerId, DeploymentId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
 use crate::store::{Right, Store, balancers, clusters, queue};
 
-/// How often it looks. Until a restart is noticed, users may reach a server that was left out. With nothing
-/// left out, a look is one small query.
+/// How often it looks while nothing is left out: then a look is one small query.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How often it looks at balancers: until a restart is noticed, users may reach a server that was left out.
+const LOOK_CLOSELY: Duration = Duration::from_millis(500);
+/// A look takes at most this part of the time: a large HAProxy has much to say.
+const SHARE: u32 = 20;
 /// How long after the end of an instance another one takes this job over.
 const LEASE: Duration = Duration::from_secs(20);
 /// HAProxy counts its times in whole seconds.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// When everything left out at a balancer was last seen out.
-type Memory = HashMap<BalancerId, Instant>;
+/// What was seen, for telling restarts from what people do.
+#[derive(Default)]
+struct Memory {
+    /// When everything left out at a balancer was last seen out.
+    out: HashMap<BalancerId, Instant>,
+    /// How each place of a server that is being put back was left or last seen, by deployment and position.
+    put_back: HashMap<(DeploymentId, i32), HashMap<String, Admin>>,
+}
+
+/// How far a server is put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Open,
+    Done,
+    /// Somebody has taken it out meanwhile.
+    TakenOut,
+}
+
+/// The pause after a look that took so long. Without anything left out, only the store is asked.
+fn pause_after(took: Duration, is_any_out: bool) -> Duration {
+    match is_any_out {
+        true => (took * SHARE).clamp(LOOK_CLOSELY, LOOK_AGAIN),
+        false => LOOK_AGAIN,
+    }
+}
 
 /// Looks again and again, until the engine is shut down.
 pub(super) async fn watch(engine: Arc<Shared>) {
-    let mut memory = Memory::new();
+    let mut memory = Memory::default();
     let store = &engine.parts.store;
     let mut applicant = Applicant::new(Job::Keeper, &engine.parts.settings.instance, LEASE);
     let watching = async {
+        let mut pause = LOOK_AGAIN;
         loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(pause).await;
+            let begun = Instant::now();
             let looked = match applicant.lease(store, engine.parts.clock.now()).await {
                 Ok(Some(lease)) => look(&engine, lease, &mut memory).await,
                 // We do not know what another instance has seen meanwhile.
                 Ok(None) => {
-                    memory.clear();
-                    Ok(())
+                    memory = Memory::default();
+                    Ok(false)
                 }
                 Err(error) => Err(error),
             };
+            let is_any_out = looked.as_ref().is_ok_and(|is_any_out| *is_any_out);
+            pause = pause_after(begun.elapsed(), is_any_out);
             if let Err(error) = looked {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -64,10 +95,15 @@ pub(super) async fn watch(engine: Arc<Shared>) {
     applicant.resign(store).await;
 }
 
-async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<()> {
+/// Looks at all that is left out; returns whether anything is.
+async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<bool> {
     let mut left = left_out_now(&engine.parts.store).await?;
+    let is_any_out = !left.is_empty();
+    let is_open = |key: &(DeploymentId, i32)| left.iter().any(|one| (one.deployment, one.position) == *key);
+    memory.put_back.retain(|key, _| is_open(key));
     for one in left.extract_if(.., |one| one.service != Service::Out) {
-        if let Err(error) = carry_on(engine, lease, &one).await {
+        let seen = memory.put_back.entry((one.deployment, one.position)).or_default();
+        if let Err(error) = carry_on(engine, lease, &one, seen).await {
             tracing::warn!(
                 server = one.name,
                 "what was begun at its balancers is not done: {error}"
@@ -83,7 +119,7 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<(
             });
         }
     }
-    memory.retain(|id, _| by_balancer.contains_key(id));
+    memory.out.retain(|id, _| by_balancer.contains_key(id));
     for (id, left) in by_balancer {
         // A balancer that was deleted or cannot be opened is skipped.
         let Ok(service) = OutOfService::at(&engine.parts, &[id]).await else {
@@ -99,15 +135,15 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<(
             let back = seen.in_service(one.slots.iter());
             if !back.is_empty() {
                 all_out = false;
-                let out_until = memory.get(&id).copied();
+                let out_until = memory.out.get(&id).copied();
                 settle((engine, lease), &seen, one, &back, out_until).await?;
             }
         }
         if all_out {
-            memory.insert(id, begun);
+            memory.out.insert(id, begun);
         }
     }
-    Ok(())
+    Ok(is_any_out)
 }
 
 /// What ended deployments left out, with its places at the balancers of today.
@@ -128,7 +164,12 @@ async fn left_out_now(store: &Store) -> Result<Vec<LeftOut>> {
 }
 
 /// Carries on what an ended deployment was doing with a server at its balancers.
-async fn carry_on(engine: &Shared, lease: JobLease, one: &LeftOut) -> Result<()> {
+async fn carry_on(
+    engine: &Shared,
+    lease: JobLease,
+    one: &LeftOut,
+    before: &mut HashMap<String, Admin>,
+) -> Result<()> {
     let store = &engine.parts.store;
     // A deployment that has reserved it now sees to it itself.
     if queue::holders(store).await?.contains_key(&one.server) {
@@ -141,19 +182,26 @@ async fn carry_on(engine: &Shared, lease: JobLease, one: &LeftOut) -> Result<()>
         return Ok(());
     };
     let goes_back = one.service == Service::PuttingBack;
-    let mut is_done = true;
+    let mut progress = Progress::Done;
     for (balancer, places) in service.visits(&one.slots)? {
-        is_done &= match goes_back {
-            true => put_back(balancer, &places).await?,
+        let here = match goes_back {
+            true => put_back(balancer, &places, before).await?,
             false => shut(balancer, &places).await?,
         };
+        progress = match (progress, here) {
+            (Progress::TakenOut, _) | (_, Progress::TakenOut) => Progress::TakenOut,
+            (Progress::Done, Progress::Done) => Progress::Done,
+            _ => Progress::Open,
+        };
     }
-    if !is_done {
-        return Ok(());
-    }
-    let (kind, service, how) = match goes_back {
-        true => (EventKind::ServerPutBack, Service::Back, "in service again"),
-        false => (EventKind::ServerKeptOut, Service::Out, "out of service now"),
+    let (kind, service, how) = match (progress, goes_back) {
+        (Progress::Open, _) => return Ok(()),
+        (Progress::TakenOut, _) => {
+            let how = "left as it is, as somebody has taken it out at the balancer itself,";
+            (EventKind::ServerTakenOutByHand, Service::ByHand, how)
+        }
+        (Progress::Done, true) => (EventKind::ServerPutBack, Service::Back, "in service again"),
+        (Progress::Done, false) => (EventKind::ServerKeptOut, Service::Out, "out of service now"),
     };
     let places: Vec<String> = one.slots.iter().map(ToString::to_string).collect();
     let sentence = format!("{} is {how} in {}.", one.name, places.join(", "));
@@ -170,38 +218,81 @@ async fn carry_on(engine: &Shared, lease: JobLease, one: &LeftOut) -> Result<()>
     change.commit(event.with("server", json!(one.name))).await
 }
 
-/// Brings places one step nearer to being in service; returns whether they are, at every endpoint.
-async fn put_back(balancer: &BalancerClient, places: &[BackendSlot]) -> Result<bool> {
+/// Brings places one step nearer to being in service at every endpoint. `before` is how each was left or last
+/// seen: one that is further out now was taken out by somebody.
+async fn put_back(
+    balancer: &BalancerClient,
+    places: &[BackendSlot],
+    before: &mut HashMap<String, Admin>,
+) -> Result<Progress> {
     let seen = BalancerLook::at(balancer).await;
     let lines = seen.lines(places);
+    if lines
+        .iter()
+        .any(|line| is_taken_out(line, before.get(&key(line))))
+    {
+        return Ok(Progress::TakenOut);
+    }
+    let ready = lines.iter().filter(|line| line.admin == Admin::Ready);
+    before.extend(ready.map(|line| (key(line), Admin::Ready)));
     let all = |is_so: fn(&ServerLine) -> bool| lines.iter().all(|line| is_so(line));
-    let done = if lines.is_empty() {
-        return Ok(false);
+    let (done, left_as) = if lines.is_empty() {
+        return Ok(Progress::Open);
     } else if all(|line| line.admin == Admin::Ready) {
-        return Ok(seen.is_complete());
+        let is_complete = seen.is_complete();
+        return Ok(if is_complete {
+            Progress::Done
+        } else {
+            Progress::Open
+        });
     } else if all(ServerLine::passes) || lines.iter().any(|line| line.is_proven()) {
-        balancer.ready(places).await
+        (balancer.ready(places).await, Admin::Ready)
     } else {
         // Right out of maintenance it would get requests before HAProxy has checked it.
-        balancer.check(places).await
+        (balancer.check(places).await, Admin::Drain)
     };
+    for line in &lines {
+        match done {
+            Ok(()) => before.insert(key(line), left_as),
+            // How far it came is not known.
+            Err(_) => before.remove(&key(line)),
+        };
+    }
     match done {
         // What is away is asked again.
-        Err(_) if !seen.is_complete() => Ok(false),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(false),
+        Err(error) if seen.is_complete() => Err(error.into()),
+        _ => Ok(Progress::Open),
     }
 }
 
-/// Takes places out; returns whether they are, at every endpoint.
-async fn shut(balancer: &BalancerClient, places: &[BackendSlot]) -> Result<bool> {
+/// A place at an endpoint.
+fn key(line: &ServerLine) -> String {
+    format!("{} {}/{}", line.endpoint, line.backend, line.server)
+}
+
+/// Whether a place is further out of service than it was left or last seen.
+fn is_taken_out(line: &ServerLine, before: Option<&Admin>) -> bool {
+    match (before, line.admin) {
+        (Some(Admin::Ready), now) => now != Admin::Ready,
+        (Some(Admin::Drain), now) => now == Admin::Maint,
+        (Some(Admin::Maint) | None, _) => false,
+    }
+}
+
+/// Takes places out at every endpoint.
+async fn shut(balancer: &BalancerClient, places: &[BackendSlot]) -> Result<Progress> {
     let seen = BalancerLook::at(balancer).await;
     if seen.lines(places).iter().all(|line| line.admin == Admin::Maint) {
-        return Ok(seen.is_complete());
+        let is_complete = seen.is_complete();
+        return Ok(if is_complete {
+            Progress::Done
+        } else {
+            Progress::Open
+        });
     }
     match balancer.keep_out(places).await {
         Err(error) if seen.is_complete() => Err(error.into()),
-        _ => Ok(false),
+        _ => Ok(Progress::Open),
     }
 }
 
@@ -255,4 +346,20 @@ async fn settle(
         balancer.keep_out(back).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_close_while_something_is_left_out_and_never_takes_much_of_the_time() {
+        assert_eq!(pause_after(Duration::ZERO, false), LOOK_AGAIN);
+        assert_eq!(pause_after(Duration::from_millis(3), true), LOOK_CLOSELY);
+        assert_eq!(
+            pause_after(Duration::from_millis(50), true),
+            Duration::from_secs(1)
+        );
+        assert_eq!(pause_after(Duration::from_secs(9), true), LOOK_AGAIN);
+    }
 }

@@ -14,7 +14,7 @@
 //! | --- | --- |
 //! | the handle | `mod` |
 //! | what begins things | `worker`, `scheduler`, `keeper`, `recovery`, `revisit` |
-//! | one deployment, from claim to last phase, and its end: as it came, or as it was found abandoned | `phases`, `closing` |
+//! | one deployment, from claim or a pause to its last phase, and its end: as it came, or as it was found abandoned | `phases`, `take_up`, `closing` |
 //! | the work on the servers, and single steps | `rollout`, `steps` |
 //! | one running deployment: its handle (its acts on the step journal are in `journal`), its waiting for people, its way back, its servers at the balancers | `run`, `journal`, `pause`, `undo`, `out_of_service` |
 //! | plans, findings, permission, endings, what all deployments share | `planning`, `found`, `permission`, `ending`, `shared`, `lease`, `turn` |
@@ -49,6 +49,7 @@ mod shared;
 mod steps;
 mod stop;
 mod stopwatch;
+mod take_up;
 mod turn;
 mod undo;
 mod words;
@@ -57,13 +58,14 @@ mod worker;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::domain::{Environment, Plan, Result, ServerId, Strategy};
+use crate::domain::{Deployment, Environment, Error, Plan, Result, ServerId, Strategy};
 use live::Hub;
 pub use log_limit::LogLimits;
-use planning::{Asking, Roster};
+use permission::Permission;
+use planning::{Asking, Prospect, Roster};
 use shared::Shared;
 pub use shared::{EngineParts, Settings};
-pub use steps::transfer::kept as kept_manifest;
+pub use steps::manifests::{keeps as keeps_manifest, kept as kept_manifest};
 use stop::StopReason;
 
 /// The handle on the engine. Cheap to clone.
@@ -113,12 +115,48 @@ impl Engine {
         strategy: Option<Strategy>,
         meant: &HashSet<ServerId>,
     ) -> Result<Plan> {
+        Ok(self.prospect(environment, strategy, meant).await?.plan)
+    }
+
+    /// Refuses what the check of a deployment that began now would refuse of its plan. Servers are not asked.
+    ///
+    /// # Errors
+    /// As [`Self::preview`]; a conflict when a balancer would not let it begin.
+    pub async fn rehearse(
+        &self,
+        environment: &Environment,
+        strategy: Option<Strategy>,
+        meant: &HashSet<ServerId>,
+    ) -> Result<()> {
+        let prospect = self.prospect(environment, strategy, meant).await?;
+        match prospect.obstacles.into_iter().next() {
+            Some(why) => Err(Error::conflict(why)),
+            None => Ok(()),
+        }
+    }
+
+    async fn prospect(
+        &self,
+        environment: &Environment,
+        strategy: Option<Strategy>,
+        meant: &HashSet<ServerId>,
+    ) -> Result<Prospect> {
         let EngineParts { store, balancers, .. } = &self.0.parts;
         let roster = Roster::load(store, environment).await?;
         let strategy = Roster::strategy(strategy, environment);
-        let asking = Asking::Preview;
-        let prospect = planning::prospect(store, balancers, &roster, strategy, meant, asking).await?;
-        Ok(prospect.plan)
+        planning::prospect(store, balancers, &roster, strategy, meant, Asking::Preview).await
+    }
+
+    /// Why a paused deployment may not continue now; `None`: it may.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn refusal(&self, deployment: &Deployment) -> Result<Option<String>> {
+        let action = deployment.kind.action();
+        match permission::ask(&self.0.parts, deployment, action).await? {
+            Permission::Granted(_) => Ok(None),
+            Permission::Refused(why) => Ok(Some(why)),
+        }
     }
 
     /// Where to watch what happens.
@@ -126,7 +164,8 @@ impl Engine {
         &self.0.hub
     }
 
-    /// Takes nothing new, stops what runs, and waits until each of it is closed in the store.
+    /// Takes nothing new, stops what runs, and waits until each of it is closed in the store. What is paused
+    /// stays so, for the next start.
     pub async fn shutdown(&self) {
         self.0.shutdown.cancel();
         for handle in self.0.running.lock().values() {

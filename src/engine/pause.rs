@@ -1,6 +1,7 @@
 //! A deployment that waits for a person or for a time.
 //!
-//! It keeps its servers and its lease, but lets another deployment work meanwhile. The answer comes
+//! It keeps its servers and its lease, but lets another deployment work meanwhile. A restart of the deployer
+//! does not end it: everything it needs is stored, and the next start waits on. The answer comes
 //! through the store, so a person may answer at any instance; an answer at this one also rings. Before
 //! the deployment continues, permission is checked again: a freeze may have begun during the pause. If
 //! permission is refused, it keeps waiting instead of failing half done.
@@ -12,9 +13,10 @@ use chrono::TimeDelta;
 use super::ending::{Failure, StepResult};
 use super::permission::{self, Permission};
 use super::run::Run;
+use super::stop::StopReason;
 use super::words;
 use crate::domain::{
-    Answer, Answered, Answerer, DeploymentState, Event, EventKind, Instant, Pause, PauseReason,
+    Answer, Answered, Answerer, Chosen, DeploymentState, Event, EventKind, Instant, Pause, PauseReason,
 };
 use crate::store::deployments;
 
@@ -25,23 +27,57 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Pauses the deployment until somebody answers or `until` has passed, which continues it.
 ///
 /// # Errors
-/// When the deployment has to end, or can no longer be stored.
+/// When the deployment has to end, or can no longer be stored. A failure that
+/// [stays paused](Failure::stays_paused) leaves the pause to the next start.
 pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>) -> StepResult<Answered> {
-    let mut pause = Pause {
-        reason,
-        since: run.now(),
-        until,
+    hold_in(run, Pause::new(reason, run.now(), until)).await
+}
+
+/// Holds a deployment that runs again and cannot continue, as was found out on the way. Once nothing
+/// stands in the way any more, it does what was chosen before.
+///
+/// # Errors
+/// As [`hold`].
+pub(super) async fn hold_for(run: &Run, chosen: Chosen, findings: Vec<String>) -> StepResult<Answered> {
+    let pause = Pause {
+        findings,
+        chosen: Some(chosen.clone()),
+        ..Pause::new(chosen.question, run.now(), None)
     };
+    hold_in(run, pause).await
+}
+
+async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
     begin(run, DeploymentState::Running, &pause).await?;
     run.turn.give_back();
-    let mut wanted = None;
+    wait(run, pause).await
+}
+
+/// Waits on in a pause that began before this process did. What was found changed is told in it, and time
+/// alone does not continue it then.
+///
+/// # Errors
+/// As [`hold`].
+pub(super) async fn wait_on(run: &Run, mut pause: Pause, findings: Vec<String>) -> StepResult<Answered> {
+    if findings != pause.findings {
+        pause.since = run.now();
+        pause.until = pause.until.filter(|_| findings.is_empty());
+        pause.findings = findings;
+        begin(run, DeploymentState::Paused, &pause).await?;
+    }
+    wait(run, pause).await
+}
+
+/// Waits for an answer that is permitted, and stores that the deployment runs again.
+async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
     let answered = loop {
         let mut answered = answer(run, pause.until).await?;
-        // After a refusal, Continue means what was chosen before it.
-        if answered.answer == Answer::Resume {
-            answered.answer = wanted.unwrap_or(Answer::Resume);
+        if let Some(chosen) = &pause.chosen
+            && answered.answer == Answer::Resume
+        {
+            answered.answer = chosen.answer;
         }
-        if !goes_on(answered.answer) {
+        if !answered.answer.goes_on() {
             break answered;
         }
         let action = run.deployment.kind.action();
@@ -50,11 +86,13 @@ pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>)
             Ok(Permission::Refused(why)) => why,
             Err(error) => error.message().to_owned(),
         };
-        wanted = Some(answered.answer);
+        let chosen = Chosen {
+            question: pause.question().clone(),
+            answer: answered.answer,
+        };
         pause = Pause {
-            reason: PauseReason::Policy { why },
-            since: run.now(),
-            until: None,
+            chosen: Some(chosen),
+            ..Pause::new(PauseReason::Policy { why }, run.now(), None)
         };
         begin(run, DeploymentState::Paused, &pause).await?;
     };
@@ -77,11 +115,6 @@ pub(super) async fn requested(run: &Run) -> Option<String> {
     }
 }
 
-/// Whether more servers will get the new release.
-fn goes_on(answer: Answer) -> bool {
-    !matches!(answer, Answer::Stop | Answer::RollBack)
-}
-
 /// Stores what the deployment waits for.
 async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()> {
     let change = run.change().await?;
@@ -90,7 +123,7 @@ async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()
         deployments::set_state(&change, id, from, DeploymentState::Paused, pause.since, "").await?;
     }
     deployments::set_pause(&change, Some(pause)).await?;
-    let sentence = words::paused(&pause.reason);
+    let sentence = words::paused(pause);
     let paused = Event::by_engine(EventKind::DeploymentPaused, &run.deployment, &sentence);
     change.commit(paused).await?;
     tracing::info!(deployment = run.deployment.id.0, reason = ?pause.reason, "deployment pauses");
@@ -101,7 +134,7 @@ async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()
 async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
     tokio::select! {
         () = run.turn.take_again() => {}
-        () = run.stop.token().cancelled() => return Err(stopped()),
+        () = run.stop.token().cancelled() => return Err(stopped(run)),
     }
     let (id, now) = (run.deployment.id, run.now());
     let change = run.change().await?;
@@ -160,11 +193,15 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
         tokio::select! {
             () = run.turn.rung() => {}
             () = tokio::time::sleep(rest.min(LOOK_AGAIN)) => {}
-            () = run.stop.token().cancelled() => return Err(stopped()),
+            () = run.stop.token().cancelled() => return Err(stopped(run)),
         }
     }
 }
 
-fn stopped() -> Failure {
-    Failure::new("Ended while it was paused.")
+/// A pause outlives the process: all that is needed to continue is stored.
+fn stopped(run: &Run) -> Failure {
+    Failure {
+        stays_paused: run.stop.reason() == Some(StopReason::Shutdown),
+        ..Failure::new("Ended while it was paused.")
+    }
 }

@@ -10,15 +10,17 @@ use super::ending::{Ending, StepResult};
 use super::mask::Mask;
 use super::output::{Log, Sink};
 use super::planning::Roster;
-use super::rollout;
+use super::rollout::{self, Goods, Rolled};
 use super::run::{Run, TargetServer};
 use super::shared::Shared;
 use super::steps::checkout::Tree;
+use super::steps::transfer::Package;
 use super::steps::{check, checkout, health, reuse, script};
 use super::stop::Stop;
 use super::turn::WorkTurn;
 use crate::domain::deployment::{ServerPart, ServerState};
-use crate::domain::{Error, Phase, Result, ServerId, StepKind};
+use crate::domain::{Error, Phase, Plan, Result, ServerId, StepKind};
+use crate::store::deployments::Footing;
 use crate::store::queue::Claimed;
 use crate::store::steps::NewStep;
 use crate::store::{deployments, environments, projects, steps};
@@ -45,6 +47,60 @@ pub(super) async fn run(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn:
 }
 
 async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn) -> Result<Run> {
+    let parts = deployments::servers(&engine.parts.store, claimed.deployment.id).await?;
+    let mut run = assemble(engine, claimed, stop, turn).await?;
+    run.members = members(&run.roster, &parts)?;
+    run.meant = meant(&run.roster, &parts);
+    plan_steps(&mut run).await?;
+    Ok(run)
+}
+
+/// Opens a deployment that has a plan, with the steps that were planned before.
+pub(super) async fn open_again(
+    engine: Arc<Shared>,
+    claimed: Claimed,
+    stop: Stop,
+    turn: WorkTurn,
+    plan: &Plan,
+) -> Result<Run> {
+    let (id, store) = (claimed.deployment.id, engine.parts.store.clone());
+    let mut run = assemble(engine, claimed, stop, turn).await?;
+    for part in deployments::servers(&store, id).await? {
+        let mut all = plan.servers();
+        let planned = all.find(|planned| Some(planned.server) == part.server_id);
+        if let Some((planned, server)) = planned.zip(part.server_id.and_then(|id| run.roster.server(id))) {
+            run.members.push(TargetServer {
+                server: server.clone(),
+                position: part.position,
+                balanced: !planned.slots.is_empty() || !planned.by_hand.is_empty(),
+            });
+        }
+    }
+    run.meant = run.members.iter().map(|member| member.server.id).collect();
+    let rows = steps::list(&store, id).await?;
+    run.steps = rows
+        .into_iter()
+        .map(|row| ((row.server_id, row.kind), row.id))
+        .collect();
+    Ok(run)
+}
+
+/// Reads again what may have changed during a long pause: project, environment, clusters and servers.
+pub(super) async fn refresh(run: &mut Run) -> Result<()> {
+    let store = &run.engine.parts.store;
+    run.project = projects::by_id(store, run.project.id).await?;
+    run.environment = environments::by_id(store, run.environment.id).await?;
+    run.roster = Roster::load(store, &run.environment).await?;
+    for member in &mut run.members {
+        let id = member.server.id;
+        let gone = || Error::conflict(format!("{} was deleted.", member.server.name));
+        member.server = run.roster.server(id).ok_or_else(gone)?.clone();
+    }
+    Ok(())
+}
+
+/// The deployment without its servers.
+async fn assemble(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn) -> Result<Run> {
     let Claimed { deployment, lease } = claimed;
     let store = &engine.parts.store;
     let gone = |what: &str| Error::conflict(format!("The {what} was deleted while the deployment waited."));
@@ -53,9 +109,6 @@ async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn)
     let project = projects::by_id(store, project_id).await?;
     let environment = environments::by_id(store, environment_id).await?;
     let roster = Roster::load(store, &environment).await?;
-    let parts = deployments::servers(store, deployment.id).await?;
-    let members = members(&roster, &parts)?;
-    let meant = meant(&roster, &parts);
     let mask = Mask::of(&environment, &engine.parts.settings.secrets);
     let sink = Sink {
         store: store.clone(),
@@ -65,22 +118,20 @@ async fn open(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn)
         patience: engine.parts.settings.lease,
     };
     let log = Log::open(sink, mask, stop.token().clone());
-    let mut run = Run {
+    Ok(Run {
         engine,
         deployment,
         project,
         environment,
-        members,
+        members: Vec::new(),
         lease,
         log,
         stop,
         turn,
         roster,
-        meant,
+        meant: HashSet::new(),
         steps: HashMap::new(),
-    };
-    plan_steps(&mut run).await?;
-    Ok(run)
+    })
 }
 
 /// Stores all steps in advance, so that the page shows what is still to come.
@@ -127,7 +178,17 @@ async fn phases(run: &Run) -> StepResult<Ending> {
     };
     script::check_servers(run, &tree, &checked).await?;
     set_phase(run, Phase::RollOut).await?;
-    let rolled = rollout::roll_out(run, &tree, checked, kept).await?;
+    let goods = Goods::pack(run, tree, &checked, kept).await?;
+    keep_footing(run, &goods).await?;
+    let rolled = rollout::roll_out(run, goods, checked).await?;
+    finish(run, rolled).await
+}
+
+/// The last phase, unless the rollout was stopped or stays paused.
+pub(super) async fn finish(run: &Run, rolled: Rolled) -> StepResult<Ending> {
+    if matches!(rolled.ending, Ending::Paused) {
+        return Ok(Ending::Paused);
+    }
     if run.stop.reason().is_some() {
         return Ok(Ending::Stopped);
     }
@@ -136,8 +197,19 @@ async fn phases(run: &Run) -> StepResult<Ending> {
     Ok(rolled.ending)
 }
 
+/// Stores what the rollout stands on, for a start after a pause.
+async fn keep_footing(run: &Run, goods: &Goods) -> Result<()> {
+    let footing = Footing {
+        settings: Some(run.environment.settings_digest(&run.project)),
+        contents: goods.package().map(Package::contents),
+    };
+    let record = run.record().await?;
+    deployments::set_footing(&record, &footing).await?;
+    record.commit().await
+}
+
 /// The tree, ready to be sent.
-async fn prepare(run: &Run) -> StepResult<Tree> {
+pub(super) async fn prepare(run: &Run) -> StepResult<Tree> {
     let tree = checkout::fetch_and_export(run).await?;
     script::predeploy(run, &tree).await?;
     script::local_tests(run, &tree).await?;

@@ -29,7 +29,7 @@ pub struct Roster {
 /// How a balancer that does not answer, or whose answer makes no sense, is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asking {
-    /// As a note in the plan: a person only looks.
+    /// As a note in the plan, which says that a rollout would be refused: a person only looks.
     Preview,
     /// As an error: the rollout is about to begin.
     Rollout,
@@ -47,6 +47,20 @@ pub struct Prospect {
     pub balancers: Balancers,
     /// The places of every server of the environment, also of those that are not deployed to.
     pub places: HashMap<ServerId, Vec<Slot>>,
+    /// In a preview: why a rollout that began now would be refused, a sentence for each reason.
+    pub obstacles: Vec<String>,
+}
+
+impl Prospect {
+    /// With a plan that is being carried out.
+    pub(super) fn of(plan: Plan) -> Self {
+        Self {
+            plan,
+            balancers: Balancers::new(),
+            places: HashMap::new(),
+            obstacles: Vec::new(),
+        }
+    }
 }
 
 impl Roster {
@@ -128,7 +142,7 @@ pub async fn prospect(
     meant: &HashSet<ServerId>,
     asking: Asking,
 ) -> Result<Prospect> {
-    let mut notes = Vec::new();
+    let mut obstacles = Vec::new();
     let (mut balancers, mut states) = (Balancers::new(), HashMap::new());
     let concerned = roster.concerned(meant);
     let rows = roster.balancers.iter().filter(|(id, _)| concerned.contains(id));
@@ -140,7 +154,7 @@ pub async fn prospect(
                 states.insert(id, state);
             }
             Err(error) if asking == Asking::Rollout => return Err(error.into()),
-            Err(error) => notes.push(format!("What balancer {name} says is not known: {error}")),
+            Err(error) => obstacles.push(format!("Balancer {name}: {error}")),
         }
     }
     let (mut candidates, mut disputes) = (Vec::new(), Vec::new());
@@ -156,7 +170,7 @@ pub async fn prospect(
                 Err(_) if !is_meant || !server.active => Vec::new(),
                 Err(error) if asking == Asking::Rollout => return Err(error.into()),
                 Err(error) => {
-                    notes.push(format!("{}: {error}", server.name));
+                    obstacles.push(format!("{}: {error}", server.name));
                     Vec::new()
                 }
             };
@@ -174,15 +188,17 @@ pub async fn prospect(
     for dispute in disputes.into_iter().filter(|one| one.is_open(&candidates)) {
         match asking {
             Asking::Rollout => return Err(dispute.error.into()),
-            Asking::Preview => notes.push(dispute.error.to_string()),
+            Asking::Preview => obstacles.push(dispute.error.to_string()),
         }
     }
     let mut plan = plan(strategy, &candidates)?;
-    plan.notes.append(&mut notes);
+    let refused = |why: &String| format!("{why} A deployment that begins now is refused for it.");
+    plan.notes.extend(obstacles.iter().map(refused));
     Ok(Prospect {
         plan,
         balancers,
         places: places_of(candidates),
+        obstacles,
     })
 }
 
@@ -226,7 +242,10 @@ async fn ask(
             let mut look = balancer.look().await;
             match look.failures.pop() {
                 Some((_, error)) => return Err(error),
-                None => look.state,
+                None => {
+                    balancer.may_change().await?;
+                    look.state
+                }
             }
         }
     };

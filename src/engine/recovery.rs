@@ -1,5 +1,5 @@
-//! Takes over abandoned deployments and closes them: at a start those that an earlier process left
-//! running, and at any time those whose lease has ended.
+//! Takes over abandoned deployments: at a start those that an earlier process left, and at any time those whose
+//! lease has ended. Paused ones wait on (`take_up`), the others are closed.
 //!
 //! They keep their servers reserved until they are closed. Deployments to other servers do not wait
 //! for them.
@@ -14,7 +14,7 @@ use super::ending::Ending;
 use super::shared::{Settings, Shared};
 use super::steps::checkout;
 use super::stop::{Stop, StopReason};
-use super::{closing, lease};
+use super::{closing, lease, take_up, worker};
 use crate::domain::{DeploymentId, Result};
 use crate::store::jobs;
 use crate::store::queue::{self, Abandoned, Claimed};
@@ -46,16 +46,16 @@ async fn take(engine: &Shared, which: Abandoned) -> Result<Vec<Claimed>> {
     .await
 }
 
-/// Closes abandoned deployments, then looks for more until the engine is shut down. The next start finds
+/// Takes abandoned deployments up or closes them, then looks for more until the engine is shut down. The next start finds
 /// what is not closed by then.
 pub(super) async fn watch(engine: Arc<Shared>, left: Vec<Claimed>) {
     let shutdown = engine.shutdown.clone();
     let watching = async {
-        close_all(&engine, left).await;
+        see_to(&engine, left).await;
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
             match ended(&engine).await {
-                Ok(left) => close_all(&engine, left).await,
+                Ok(left) => see_to(&engine, left).await,
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "whether a worker is gone is not known"
@@ -81,8 +81,19 @@ async fn ended(engine: &Shared) -> Result<Vec<Claimed>> {
     take(engine, which).await
 }
 
-async fn close_all(engine: &Arc<Shared>, left: Vec<Claimed>) {
-    join_all(left.into_iter().map(|claimed| close(engine, claimed))).await;
+async fn see_to(engine: &Arc<Shared>, left: Vec<Claimed>) {
+    let mut lost = Vec::new();
+    for claimed in left {
+        if !take_up::may_be(engine, &claimed).await {
+            lost.push(claimed);
+            continue;
+        }
+        let here = Arc::clone(engine);
+        engine
+            .tasks
+            .spawn(async move { worker::carry_on(&here, claimed).await });
+    }
+    join_all(lost.into_iter().map(|claimed| close(engine, claimed))).await;
 }
 
 async fn close(engine: &Arc<Shared>, claimed: Claimed) {
@@ -100,7 +111,7 @@ async fn close(engine: &Arc<Shared>, claimed: Claimed) {
         None => StopReason::Shutdown,
     });
     let pauses = std::iter::repeat_n(CLOSE_AGAIN, CLOSE_TRIES);
-    closing::end(engine, lease, &stop, &Ending::Stopped, false, pauses).await;
+    closing::end(engine, lease, &stop, (&Ending::Stopped, None), false, pauses).await;
     drop(beat);
 }
 

@@ -5,32 +5,40 @@
 //! walk takes one batch at a time (`batch`), works on several servers of it at the same time (`server`),
 //! and decides after each batch what failures mean (`failure`). However the rollout ends, servers that
 //! were taken out and still have a complete release go back into service. Where the environment wants
-//! a failed rollout undone, `engine/undo` works out how.
+//! a failed rollout undone, `engine/undo` works out how. A rollout that was paused when its deployer ended is
+//! taken up by `past`.
 
 mod ahead;
 mod batch;
 mod by_hand;
 mod failure;
+mod past;
 mod rotation;
 mod server;
 mod state;
 mod walk;
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
 use self::ahead::Ahead;
 use self::failure::Halt;
+pub(super) use self::past::PausedRollout;
 use self::rotation::Rotation;
-use self::state::{Fate, Rollout, ServerRollout, Supply};
+pub(super) use self::state::Goods;
+use self::state::{Fate, PastServer, Rollout, ServerRollout, Supply};
+pub(super) use self::walk::Resumption;
 use super::ending::{Done, End, Ending, StepResult};
-use super::found::Checked;
+use super::found::{Checked, Reached};
 use super::output::StepName;
+use super::planning::Prospect;
 use super::run::{Run, TargetServer};
-use super::steps::checkout::Tree;
+use super::steps::checkout::{self, Tree};
 use super::steps::reuse::Kept;
-use super::steps::transfer;
+use super::steps::transfer::{self, Package};
 use super::undo::{self, Touched};
 use super::words;
 use crate::domain::deployment::{ServerPart, ServerState};
@@ -62,38 +70,98 @@ pub(super) struct Rolled {
     checked: Checked,
 }
 
-/// Carries out the plan. With `kept`, nothing is sent.
-pub(super) async fn roll_out(
-    run: &Run,
-    tree: &Tree,
-    mut checked: Checked,
-    kept: Option<Kept>,
-) -> StepResult<Rolled> {
-    let supply = match kept {
-        Some(kept) => Supply::Kept(kept),
-        None => Supply::Sent(Box::new(transfer::pack(run, tree, &checked).await?)),
-    };
+impl Goods {
+    /// What is to be sent; with `kept`, nothing is.
+    pub async fn pack(run: &Run, tree: Tree, checked: &Checked, kept: Option<Kept>) -> StepResult<Self> {
+        let supply = match kept {
+            Some(kept) => Supply::Kept(kept),
+            None => Supply::Sent(Box::new(transfer::pack(run, &tree, checked).await?)),
+        };
+        Ok(Self { tree, supply })
+    }
+
+    /// Nothing more, for a rollout that only stops.
+    pub async fn nothing(run: &Run) -> StepResult<Self> {
+        let supply = Supply::Kept(Kept::default());
+        let tree = checkout::empty(run).await?;
+        Ok(Self { tree, supply })
+    }
+
+    /// The tree that is sent.
+    pub fn package(&self) -> Option<&Package> {
+        match &self.supply {
+            Supply::Sent(package) => Some(package),
+            Supply::Kept(_) => None,
+        }
+    }
+}
+
+/// Carries out the plan.
+pub(super) async fn roll_out(run: &Run, goods: Goods, mut checked: Checked) -> StepResult<Rolled> {
     let balancers = std::mem::take(&mut checked.prospect.balancers);
     let places = std::mem::take(&mut checked.prospect.places);
     let rotation = Rotation::new(run, balancers, places);
-    let rollout = Rollout::new(run, tree, &supply, &checked, &rotation)?;
+    for planned in checked.prospect.plan.servers().filter(|one| one.left_out) {
+        rotation.hold(planned.server, &planned.slots, false).await;
+    }
+    carry_out(run, goods, checked, &rotation, (&HashMap::new(), None)).await
+}
+
+/// Goes on with a rollout that was paused, from where it had come to. `reached` has the servers that answered.
+pub(super) async fn roll_on(
+    run: &Run,
+    goods: Goods,
+    past: PausedRollout,
+    reached: HashMap<ServerId, Arc<Reached>>,
+    resumption: Resumption,
+) -> StepResult<Rolled> {
+    let PausedRollout {
+        plan,
+        servers,
+        rotation,
+        ..
+    } = past;
+    let checked = Checked {
+        prospect: Prospect::of(plan),
+        servers: reached,
+    };
+    carry_out(run, goods, checked, &rotation, (&servers, Some(resumption))).await
+}
+
+/// Carries the plan out, or goes on with it as far as it had come.
+async fn carry_out(
+    run: &Run,
+    goods: Goods,
+    checked: Checked,
+    rotation: &Rotation,
+    (past, resumption): (&HashMap<ServerId, PastServer>, Option<Resumption>),
+) -> StepResult<Rolled> {
+    let rollout = Rollout::new(run, &goods, &checked, rotation, past)?;
     let (ahead, errands) = Ahead::plan(&rollout);
     let (halted, done) = (AtomicBool::new(false), CancellationToken::new());
     let walk = async {
-        let halt = walk::walk(&rollout, &ahead).await;
+        let halt = walk::walk(&rollout, &ahead, resumption).await;
         halted.store(true, Ordering::SeqCst);
-        if halt.is_some() {
-            failure::leave_whole(&rollout, halt.as_ref()).await;
+        if !halt.as_ref().is_some_and(|halt| halt.stays_paused) {
+            if halt.is_some() {
+                failure::leave_whole(&rollout, halt.as_ref()).await;
+            }
+            failure::settle_doubts(&rollout).await;
         }
-        failure::settle_doubts(&rollout).await;
         done.cancel();
         halt
     };
     let walk = Box::pin(walk);
-    let (halt, (), ()) = tokio::join!(
+    let remember = async {
+        if let Some(package) = goods.package() {
+            package.remember().await;
+        }
+    };
+    let (halt, (), (), ()) = tokio::join!(
         walk,
         ahead::run(&rollout, errands, &halted),
-        rotation.watch(run, &done)
+        rotation.watch(run, &done),
+        remember
     );
     log_standings(run).await;
     let ending = ending(&rollout, halt).await;
@@ -103,13 +171,10 @@ pub(super) async fn roll_out(
         .map(ServerRollout::id)
         .collect();
     drop(rollout);
-    if let Supply::Sent(package) = &supply {
-        package.remember().await;
-    }
     Ok(Rolled {
         ending,
         deployed,
-        sent: matches!(supply, Supply::Sent(_)),
+        sent: goods.package().is_some(),
         checked,
     })
 }
@@ -137,6 +202,9 @@ async fn log_standings(run: &Run) {
 }
 
 async fn ending(rollout: &Rollout<'_>, halt: Option<Halt>) -> Ending {
+    if halt.as_ref().is_some_and(|halt| halt.stays_paused) {
+        return Ending::Paused;
+    }
     if rollout.run.stop.reason().is_some() {
         return Ending::Stopped;
     }

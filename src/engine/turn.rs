@@ -29,6 +29,15 @@ impl WorkTurn {
         })
     }
 
+    /// A turn that was given back: the deployment is paused.
+    pub fn given_back(turns: &Arc<Semaphore>) -> Self {
+        Self {
+            turns: Arc::clone(turns),
+            held: Arc::default(),
+            bell: Arc::default(),
+        }
+    }
+
     /// Lets another deployment work.
     pub fn give_back(&self) {
         self.held.lock().take();

@@ -2,7 +2,7 @@
 //! of a server is made from its standing, in `domain`.
 
 use super::stop::StopReason;
-use crate::domain::PauseReason;
+use crate::domain::{Pause, PauseReason};
 
 /// Sentences one after the other; empty ones are left out.
 pub(super) fn joined<'a>(sentences: impl IntoIterator<Item = &'a str>) -> String {
@@ -35,8 +35,14 @@ pub(super) fn stopped(reason: Option<StopReason>, cancelled_by: Option<&str>) ->
 }
 
 /// What a paused deployment waits for.
-pub(super) fn paused(reason: &PauseReason) -> String {
-    match reason {
+pub(super) fn paused(pause: &Pause) -> String {
+    if !pause.findings.is_empty() {
+        return format!(
+            "It cannot continue after the restart: {}",
+            pause.findings.join(" ")
+        );
+    }
+    match &pause.reason {
         PauseReason::Person { by } => format!("Paused by {by}."),
         PauseReason::Canary => "Canary deployed; waiting for someone to continue or stop.".to_owned(),
         PauseReason::Failure { servers } => {

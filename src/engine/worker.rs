@@ -11,8 +11,11 @@ use tokio_util::task::TaskTracker;
 use super::ending::Ending;
 use super::shared::{EngineParts, RunHandle, Shared};
 use super::stop::{Stop, StopReason};
+use super::stopwatch::Stopwatch;
 use super::turn::WorkTurn;
-use super::{closing, lease, phases};
+use super::{closing, lease, phases, take_up};
+use crate::domain::DeploymentState;
+use crate::store::Lease;
 use crate::store::queue::{self, Claimed};
 
 /// How often the queue is read when nobody wakes us: another instance or a command on the deployer's host
@@ -84,6 +87,12 @@ async fn claim(engine: &Shared) -> Option<Claimed> {
     }
 }
 
+/// Waits on in the pause of a deployment that was taken over, and carries it on from there.
+pub(super) async fn carry_on(engine: &Arc<Shared>, claimed: Claimed) {
+    let turn = WorkTurn::given_back(&engine.turns);
+    carry_out(engine, claimed, turn, take_up::take_up).await;
+}
+
 async fn carry_out<F>(
     engine: &Arc<Shared>,
     claimed: Claimed,
@@ -93,6 +102,13 @@ async fn carry_out<F>(
     F: Future<Output = Ending> + Send + 'static,
 {
     let (id, lease) = (claimed.deployment.id, claimed.lease);
+    // Nobody measured how long one took that another process began.
+    let is_new = claimed.deployment.state == DeploymentState::Running;
+    let begun = claimed
+        .deployment
+        .started_at
+        .filter(|_| is_new)
+        .map(Stopwatch::since);
     let stop = Stop::default();
     let handle = RunHandle {
         stop: stop.clone(),
@@ -117,12 +133,31 @@ async fn carry_out<F>(
             Ending::Failed(BROKE_OFF.to_owned())
         }
     };
+    if matches!(ending, Ending::Paused) {
+        beat.abort();
+        let_go(engine, lease).await;
+        engine.running.lock().remove(&id);
+        return;
+    }
     let unwritten = matches!(stop.reason(), Some(StopReason::LeaseLost | StopReason::LogBroken));
     let later = std::iter::repeat(LAST_CLOSE_PAUSE).take_while(|_| !engine.shutdown.is_cancelled());
     let pauses = CLOSE_PAUSES.into_iter().chain(later);
-    closing::end(engine, lease, &stop, &ending, !torn && !unwritten, pauses).await;
+    let is_right = !torn && !unwritten && !ending.is_interruption();
+    closing::end(engine, lease, &stop, (&ending, begun), is_right, pauses).await;
     beat.abort();
     engine.running.lock().remove(&id);
+}
+
+/// Leaves a paused deployment to the next start, or to another instance.
+async fn let_go(engine: &Shared, lease: Lease) {
+    let now = engine.parts.clock.now();
+    if let Err(error) = queue::let_go(&engine.parts.store, lease, now).await {
+        tracing::warn!(
+            deployment = lease.deployment.0,
+            error = &error as &dyn std::error::Error,
+            "a paused deployment is taken up only when its lease has ended"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -160,6 +160,14 @@ pub async fn extend(store: &Store, lease: Lease, now: Instant, length: Duration)
     .await
 }
 
+/// Ends the lease now: whoever looks for abandoned deployments takes this one over.
+///
+/// # Errors
+/// [`super::Fenced`] when it was lost.
+pub async fn let_go(store: &Store, lease: Lease, now: Instant) -> Result<()> {
+    extend(store, lease, now, Duration::ZERO).await
+}
+
 async fn lease_end(tx: &impl Write, now: Instant, length: Duration) -> Result<Instant> {
     let length = chrono::Duration::from_std(length).map_err(Error::internal)?;
     Ok(backend::lease_clock(tx.db(), now).await? + length)

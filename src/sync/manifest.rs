@@ -47,6 +47,22 @@ pub enum TreeEntry {
     Symlink(Vec<u8>),
 }
 
+impl TreeEntry {
+    /// Whether both are the same, whatever their times.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let timeless = |entry: &Self| match entry {
+            Self::File { mode, size, hash, .. } => Self::File {
+                mode: *mode,
+                size: *size,
+                mtime: 0,
+                hash: *hash,
+            },
+            other => other.clone(),
+        };
+        timeless(self) == timeless(other)
+    }
+}
+
 impl Manifest {
     /// A manifest of these entries.
     pub fn new(entries: BTreeMap<Path, TreeEntry>) -> Self {
@@ -66,6 +82,24 @@ impl Manifest {
     /// What a server answers when it has exactly this tree.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// A digest of what is in it, whatever the times of its files: those depend on what was deployed from
+    /// this host before.
+    pub fn contents(&self) -> Digest {
+        let record = |(path, entry): (&Path, &TreeEntry)| {
+            let (kind, mode, rest) = match entry {
+                TreeEntry::Directory { mode, .. } => (b'd', *mode, Vec::new()),
+                TreeEntry::File { mode, size, hash, .. } => {
+                    (b'f', *mode, [&size.to_be_bytes()[..], &hash.0].concat())
+                }
+                TreeEntry::Symlink(target) => (b'l', 0, target.clone()),
+            };
+            // With its lengths, no record reads as another one.
+            let lengths = [path.len(), rest.len()].map(usize::to_be_bytes).concat();
+            [&[kind][..], &mode.to_be_bytes(), &lengths, path.as_slice(), &rest].concat()
+        };
+        Digest::of_records(self.entries.iter().map(record).collect())
     }
 
     /// All entries, sorted by path.
@@ -268,6 +302,20 @@ mod tests {
             (path.as_bytes().to_vec(), entry)
         };
         Arc::new(Manifest::new(files.iter().map(entry).collect()))
+    }
+
+    #[test]
+    fn contents_are_the_same_whatever_the_times_and_only_then() {
+        let one = tree(&[("a", "x", 5), ("b", "y", 5)]);
+        let later = tree(&[("a", "x", 9), ("b", "y", 7)]);
+        assert_eq!(one.contents(), later.contents());
+        assert_ne!(one.digest(), later.digest());
+        // Neither size nor time shows this one.
+        let other = tree(&[("a", "x", 5), ("b", "z", 5)]);
+        assert_eq!(one.digest(), other.digest());
+        assert_ne!(one.contents(), other.contents());
+        let is_like = |name: &[u8]| one.entries()[name].is_like(&other.entries()[name]);
+        assert!(is_like(b"a") && !is_like(b"b"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod approving;
 mod going_on;
 mod locking;
+mod offers;
 mod pausing;
 mod previewing;
 mod promoting;

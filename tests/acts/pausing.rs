@@ -4,12 +4,13 @@ use deployer::app::deployments;
 use deployer::app::watch;
 use deployer::domain::{
     Action, Answer, Answerer, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Pause,
-    PauseReason, ServerState,
+    PauseReason, ServerState, StepKind,
 };
-use deployer::store::Lease;
 use deployer::store::deployments as rows;
+use deployer::store::steps::NewStep;
+use deployer::store::{Lease, steps};
 
-use super::{ask, audited, begin, commit, person, seen, still, wanted};
+use super::{ask, audited, begin, commit, done, hash, person, seen, still, wanted};
 use crate::support::store::noon;
 use crate::support::world::World;
 
@@ -22,11 +23,7 @@ async fn running(world: &mut World) -> (DeploymentId, Lease) {
 
 async fn pause(world: &World, lease: Lease, reason: PauseReason) {
     let tx = world.store.change_leased(lease, noon()).await.unwrap();
-    let pause = Pause {
-        reason,
-        since: noon(),
-        until: None,
-    };
+    let pause = Pause::new(reason, noon(), None);
     rows::set_pause(&tx, Some(&pause)).await.unwrap();
     let (from, to) = (DeploymentState::Running, DeploymentState::Paused);
     rows::set_state(&tx, lease.deployment, from, to, noon(), "")
@@ -85,6 +82,8 @@ async fn only_a_running_deployment_can_be_paused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_deploy_can_answer_a_pause_once() {
     let mut world = still(EnvironmentOptions::default()).await;
+    let before = commit(&mut world, "0").await;
+    done(&world, &before).await;
     let (id, lease) = running(&mut world).await;
     let servers = vec!["web1".to_owned()];
     pause(&world, lease, PauseReason::Failure { servers }).await;
@@ -99,8 +98,27 @@ async fn whoever_may_deploy_can_answer_a_pause_once() {
     );
     let tx = world.store.record_leased(lease).await.unwrap();
     rows::set_server(&tx, 0, ServerState::Failed).await.unwrap();
-    let before = "1".repeat(40).parse().unwrap();
-    rows::set_previous_commit(&tx, 0, Some(&before)).await.unwrap();
+    let server = rows::servers(&tx, id).await.unwrap()[0].server_id;
+    let switch = NewStep {
+        server_id: server,
+        server_name: "web1".to_owned(),
+        kind: StepKind::Activate,
+    };
+    let made = steps::insert(&tx, &[switch]).await.unwrap();
+    steps::start(&tx, made[0].id, noon()).await.unwrap();
+    let never = "1".repeat(40).parse().unwrap();
+    rows::set_previous_commit(&tx, 0, Some(&never)).await.unwrap();
+    tx.commit().await.unwrap();
+    let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
+    assert_eq!(
+        acts.answers,
+        [Retry, Skip, Stop],
+        "what it ran was never deployed here with success"
+    );
+    let tx = world.store.record_leased(lease).await.unwrap();
+    rows::set_previous_commit(&tx, 0, Some(&hash(&before)))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
     assert_eq!(acts.answers, [Retry, Skip, RollBack, Stop]);

@@ -1,5 +1,6 @@
 //! An installation configured by nothing but its forms, and the log that tells of it.
 
+mod answers;
 mod audit_log;
 mod first_steps;
 mod forms;

@@ -8,7 +8,7 @@ use deployer::domain::deployment::Service;
 use deployer::domain::{DeploymentId, DeploymentState};
 use deployer::store::{balancers, clusters};
 
-use super::fleet::{Fleet, ONE};
+use super::fleet::{Fleet, ONE, slot};
 use crate::support::haproxy::{Haproxy, open, row};
 use crate::support::store::{bring_in, change};
 use crate::support::world::World;
@@ -82,6 +82,39 @@ async fn what_could_not_be_put_back_at_an_endpoint_that_died_is_put_back_when_it
     until_service(&fleet, id, Service::Back).await;
     let again = fleet.world.deploy(&commit).await;
     fleet.world.assert_outcome(&again, "2 servers deployed.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_somebody_takes_out_while_it_is_being_put_back_stays_out() {
+    let (mut fleet, mut second) = with_two_endpoints().await;
+    fleet
+        .world
+        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    fleet.world.until_it_says(id, "begun").await;
+    second.stop();
+    fleet.world.end(id).await;
+    assert_eq!(fleet.services(id).await[0], Service::PuttingBack);
+    let first = fleet.haproxy.balancer("runtime");
+    while first.state().await.unwrap().of(&slot("web1")).unwrap().admin != Admin::Ready {
+        tokio::time::sleep(MOMENT).await;
+    }
+    // More looks than one.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    first.maint(&[slot("web1")]).await.unwrap();
+
+    second.start_again().await;
+
+    until_service(&fleet, id, Service::ByHand).await;
+    let told = deployer::store::audit::list(&fleet.world.store, &Default::default(), Default::default(), 50)
+        .await
+        .unwrap();
+    let is_told = |kind: &str| told.items.iter().any(|one| one.event.action == kind);
+    assert!(is_told("deployment.taken_out_by_hand"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let now = first.state().await.unwrap();
+    assert_eq!(now.of(&slot("web1")).unwrap().admin, Admin::Maint);
 }
 
 #[tokio::test(flavor = "multi_thread")]

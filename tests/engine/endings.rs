@@ -1,8 +1,11 @@
 //! Deployments that end otherwise: cancelled, interrupted, on servers that are not there.
 
+use chrono::TimeDelta;
+use deployer::clock::Clock;
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{DeploymentState, StepState, SyncMethod};
 
+use crate::support::store::noon;
 use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,4 +175,23 @@ async fn stopping_the_deployer_closes_what_runs() {
         steps.iter().any(|step| step.state == StepState::Interrupted),
         "{steps:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_does_not_change_how_long_a_deployment_took() {
+    let clock = Clock::set_to(noon());
+    let mut world = World::project().clock(clock).start().await;
+    world.script(
+        "deploy.sh",
+        "echo begun; while [ ! -e ~/go ]; do sleep 0.02; done",
+    );
+    let commit = world.commit("Waits").await;
+    let id = world.ask(World::request(&commit)).await;
+    world.until_it_says(id, "begun").await;
+    world.clock.move_to(noon() + TimeDelta::days(1));
+    std::fs::write(world.home(1, "go"), "").unwrap();
+    let ended = world.end(id).await;
+    world.assert_succeeded(&ended).await;
+    let took = ended.finished_at.unwrap() - ended.started_at.unwrap();
+    assert!(took < TimeDelta::hours(1), "{took}");
 }

@@ -14,6 +14,8 @@ use deployer::domain::{
     DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions, StepState, Strategy,
 };
 use deployer::store::queue;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::world::World;
 
@@ -21,10 +23,10 @@ use crate::support::world::World;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// `deployer serve` over the files of a world; killed with it.
-pub(super) struct Served(Child);
+pub struct Served(Child);
 
 impl Served {
-    pub(super) fn start(world: &World) -> Self {
+    pub fn start(world: &World) -> Self {
         let dir = world.dir.path();
         let config = dir.join("deployer.toml");
         let text = format!(
@@ -51,9 +53,16 @@ impl Served {
     }
 
     /// As a power failure would: no goodbye.
-    pub(super) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+
+    /// As a service manager ends it: it may say goodbye.
+    pub fn terminate(mut self) {
+        let pid = Pid::from_raw(self.0.id().try_into().unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        assert!(self.0.wait().unwrap().success());
     }
 
     /// The most memory it ever used, in bytes.
@@ -76,7 +85,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-pub(super) fn log_file(world: &World) -> PathBuf {
+pub fn log_file(world: &World) -> PathBuf {
     world.dir.path().join("serve.log")
 }
 

@@ -20,7 +20,7 @@ pub const ROOMS: &[Room] = &[
         floors: &[
             &["mod"],
             &["worker", "scheduler", "keeper", "recovery", "revisit"],
-            &["phases", "closing"],
+            &["phases", "take_up", "closing"],
             &["rollout", "steps"],
             &["run", "pause", "journal", "out_of_service", "undo"],
             &[

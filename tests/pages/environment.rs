@@ -197,3 +197,26 @@ async fn no_two_things_on_a_page_have_one_id() {
         assert!(twice.is_empty(), "{path}: {twice:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_checked_only_while_it_is_known_what_they_should_be() {
+    let mut pages = Pages::start(&["dev"], "admin").await;
+    pages.world.repository.write("a", "1");
+    let commit = pages.world.commit("First").await;
+    let done = pages.world.deploy(&commit).await;
+    pages.world.assert_succeeded(&done).await;
+    let server = "/projects/shop/dev/servers/web1";
+    let shown = pages.fragment(server).await;
+    assert!(shown.contains("Check files"), "{shown}");
+    let token = value(&shown, "csrf");
+    let checked = pages.send(server, &[("csrf", token.as_str())]).await;
+    let checked = checked.text().await.unwrap();
+    assert!(checked.contains("as deployed, byte for byte"), "{checked}");
+
+    std::fs::remove_dir_all(pages.world.dir.path().join("work/manifests")).unwrap();
+    let shown = pages.fragment(server).await;
+    assert!(
+        shown.contains(&commit[..8]) && !shown.contains("Check files"),
+        "{shown}"
+    );
+}

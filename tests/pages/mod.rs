@@ -10,6 +10,6 @@ mod overview;
 mod project;
 mod rollout;
 mod search;
-mod support;
+pub mod support;
 mod text;
 mod told;

@@ -2,5 +2,6 @@
 
 mod fleet;
 mod load;
+mod restarted;
 mod unnoticed;
 mod weather;

@@ -6,7 +6,8 @@ pub fn rounds(short: usize, long: usize) -> usize {
     if is_long() { long } else { short }
 }
 
-fn is_long() -> bool {
+/// Whether this is a long run.
+pub fn is_long() -> bool {
     std::env::var_os("DEPLOYER_TESTS_LONG").is_some()
 }
 

@@ -293,6 +293,7 @@ impl Setup {
         });
         engine.start().await.unwrap();
         let mut config = Config::default();
+        config.engine.work_dir = Some(dir.join("work"));
         config.git.local_directories = anywhere().local_directories;
         app::AppParts {
             store,

@@ -1,20 +1,19 @@
 //! Requests made out of earlier deployments: redeploy, retry, resume, roll back, promote. Each is a
 //! new deployment and keeps every rule of a request.
 
-use std::collections::HashSet;
-
 use super::deploy_request::{DeployRequest, Requested};
 use super::proof::source_of;
-use super::request::{FollowUp, submit};
+use super::request::{FollowUp, rehearse, submit};
 use super::target::{of_parts, resolve};
+use super::unfinished::open_servers;
 use super::way_back::way_back;
 use crate::app::App;
-use crate::app::naming::{gone, place_of, resource_now};
+use crate::app::naming::{place_of, resource_now};
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, ErrorKind, Kind,
-    Project, Resource, Result, ServerId, ServerPart, ServerState, Target,
+    Project, Resource, Result, Target,
 };
-use crate::store::{deployments, environments, releases, servers, users};
+use crate::store::{deployments, environments, releases, users};
 
 /// The deployment that a request follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +50,46 @@ struct Origin {
     repeated: Option<Requested>,
 }
 
-/// Reads it, once policy allows `actor` the action for its kind. The request asks again; asking
+/// What a request makes of an earlier deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowUpAct<'a> {
+    /// The same commit to the same servers.
+    Again,
+    /// To the servers that failed.
+    Retry,
+    /// To all that were left undone.
+    Resume,
+    /// Its target back to the last other commit that succeeded there before it.
+    RollBack,
+    /// To this environment, which comes next.
+    Promote(&'a str),
+}
+
+impl FollowUpAct<'_> {
+    /// The action in the environment of the earlier deployment, of this kind, that it needs.
+    fn action(self, kind: Kind) -> Action {
+        match self {
+            Self::Again | Self::Retry | Self::Resume => kind.action(),
+            Self::RollBack => Action::Rollback,
+            Self::Promote(_) => Action::View,
+        }
+    }
+
+    /// The request that it makes.
+    async fn request(self, app: &App, actor: &Actor, origin: &Origin) -> Result<(DeployRequest, FollowUp)> {
+        match self {
+            Self::Again => redeployment(app, origin).await,
+            Self::Retry => continuation(app, actor, origin, true).await,
+            Self::Resume => continuation(app, actor, origin, false).await,
+            Self::RollBack => going_back(app, origin).await,
+            Self::Promote(environment) => promotion(app, origin, environment).await,
+        }
+    }
+}
+
+/// Reads it, once policy allows `actor` what the act needs there. The request asks again; asking
 /// here keeps its state from everybody else.
-async fn open(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Action) -> Result<Origin> {
+async fn open(app: &App, actor: &Actor, earlier: Earlier, act: FollowUpAct<'_>) -> Result<Origin> {
     let Earlier {
         id,
         request_key,
@@ -61,7 +97,7 @@ async fn open(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Ac
     } = earlier;
     let deployment = deployments::by_id(&app.store, id).await?;
     let resource = resource_now(app, &deployment).await?;
-    app.permit(actor, action(deployment.kind), &resource).await?;
+    app.permit(actor, act.action(deployment.kind), &resource).await?;
     let same = match &request_key {
         Some(key) => deployments::by_request_key(&app.store, key).await?,
         None => None,
@@ -78,72 +114,37 @@ async fn open(app: &App, actor: &Actor, earlier: Earlier, action: fn(Kind) -> Ac
     })
 }
 
-/// What a finished deployment left undone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Open {
-    /// Active servers that failed and still do not run its commit.
-    pub failed: HashSet<ServerId>,
-    /// All its active servers that do not run its commit, the failed ones included.
-    pub unfinished: HashSet<ServerId>,
-    /// Why it cannot be retried or resumed; a sentence.
-    pub obstacle: Option<String>,
+async fn send(app: &App, actor: &Actor, earlier: Earlier, act: FollowUpAct<'_>) -> Result<Requested> {
+    let origin = open(app, actor, earlier, act).await?;
+    if let Some(same) = origin.repeated {
+        return Ok(same);
+    }
+    let (wanted, follow_up) = act.request(app, actor, &origin).await?;
+    Box::pin(submit(app, actor, wanted, follow_up)).await
 }
 
-impl Open {
-    fn hindered(why: String) -> Self {
-        Self {
-            obstacle: Some(why),
-            ..Self::default()
-        }
-    }
-}
-
-/// What `deployment`, whose servers are `parts`, left undone, judged by what its servers run now.
-pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPart]) -> Result<Open> {
-    use DeploymentState::{Cancelled, Failed, Interrupted};
-    let id = deployment.id;
-    let Some(environment) = deployment.environment_id else {
-        return Ok(Open::hindered(gone(deployment)));
+/// Why an act on deployment `id` would be refused now, or fail in its check: for a page, which offers
+/// only what works. `None`: nothing is known to prevent it.
+///
+/// # Errors
+/// Faults of ours.
+pub(in crate::app) async fn act_obstacle(
+    app: &App,
+    actor: &Actor,
+    id: DeploymentId,
+    act: FollowUpAct<'_>,
+) -> Result<Option<String>> {
+    let app = &app.for_a_look();
+    let attempt = async {
+        let origin = open(app, actor, id.into(), act).await?;
+        let (wanted, follow_up) = act.request(app, actor, &origin).await?;
+        rehearse(app, actor, &wanted, follow_up).await
     };
-    if !matches!(deployment.state, Failed | Cancelled | Interrupted) {
-        let state = match deployment.state {
-            DeploymentState::Succeeded => "has succeeded".to_owned(),
-            state => format!("is {}", state.title().to_lowercase()),
-        };
-        return Ok(Open::hindered(format!(
-            "Deployment {id} {state}, so there is nothing to retry or resume."
-        )));
+    match Box::pin(attempt).await {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Internal => Err(error),
+        Err(error) => Ok(Some(error.message().to_owned())),
     }
-    if deployment.started_at.is_none() {
-        return Ok(Open::hindered(format!(
-            "Deployment {id} never began. Redeploy it instead."
-        )));
-    }
-    let store = &app.store;
-    if let Some(newer) = releases::changed_since(store, environment, id, &deployment.commit).await? {
-        return Ok(Open::hindered(format!(
-            "Deployment {newer} has deployed another commit since. Start a new deployment, so that the two are not mixed."
-        )));
-    }
-    let complete = releases::complete(store, environment).await?;
-    let has_it = |id: &ServerId| {
-        complete
-            .get(id)
-            .is_some_and(|(commit, _)| *commit == deployment.commit)
-    };
-    let active = servers::list(store).await?.into_iter().filter(|one| one.active);
-    let active: HashSet<ServerId> = active.map(|one| one.id).collect();
-    let mut open = Open::default();
-    for part in parts {
-        let Some(server) = part.server_id.filter(|id| active.contains(id) && !has_it(id)) else {
-            continue;
-        };
-        open.unfinished.insert(server);
-        if part.state == ServerState::Failed {
-            open.failed.insert(server);
-        }
-    }
-    Ok(open)
 }
 
 /// Deploys again to the servers that failed, and to no others.
@@ -151,7 +152,7 @@ pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPar
 /// # Errors
 /// As [`super::request`]; a conflict when none has failed or the environment has moved on.
 pub async fn retry(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
-    take_up(app, actor, earlier.into(), true).await
+    send(app, actor, earlier.into(), FollowUpAct::Retry).await
 }
 
 /// Resumes an interrupted, cancelled or failed deployment at its first unfinished server; skips
@@ -160,21 +161,22 @@ pub async fn retry(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Res
 /// # Errors
 /// As [`super::request`]; a conflict when nothing is left or the environment has moved on.
 pub async fn resume(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
-    take_up(app, actor, earlier.into(), false).await
+    send(app, actor, earlier.into(), FollowUpAct::Resume).await
 }
 
-async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) -> Result<Requested> {
-    let origin = open(app, actor, earlier, Kind::action).await?;
-    if let Some(same) = origin.repeated {
-        return Ok(same);
-    }
+async fn continuation(
+    app: &App,
+    actor: &Actor,
+    origin: &Origin,
+    only_failed: bool,
+) -> Result<(DeployRequest, FollowUp)> {
     let (deployment, id) = (&origin.deployment, origin.deployment.id);
     let parts = deployments::servers(&app.store, id).await?;
     let open = open_servers(app, deployment, &parts).await?;
     if let Some(obstacle) = open.obstacle {
         return Err(Error::conflict(obstacle));
     }
-    let (target, mut servers) = same_servers(app, &origin).await?;
+    let (target, mut servers) = same_servers(app, origin).await?;
     let complete = releases::complete(&app.store, origin.environment.id).await?;
     let mut is_whole = true;
     for part in servers.iter_mut().filter(|part| !part.is_skipped()) {
@@ -216,7 +218,7 @@ async fn take_up(app: &App, actor: &Actor, earlier: Earlier, only_failed: bool) 
             .filter(|_| app.may(actor, Action::Lock, &origin.resource)),
         ..origin.like(reason)
     };
-    Box::pin(submit(app, actor, wanted, follow_up)).await
+    Ok((wanted, follow_up))
 }
 
 /// The approval of the earlier deployment, while it counts: the rest was part of what was approved.
@@ -269,16 +271,16 @@ impl Origin {
 /// # Errors
 /// As [`super::request`]; the project, environment or target may be gone.
 pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
-    let origin = open(app, actor, earlier.into(), Kind::action).await?;
-    if let Some(same) = origin.repeated {
-        return Ok(same);
-    }
+    send(app, actor, earlier.into(), FollowUpAct::Again).await
+}
+
+async fn redeployment(app: &App, origin: &Origin) -> Result<(DeployRequest, FollowUp)> {
     let wanted = origin.like(format!("Redeploys deployment {}", origin.deployment.id));
     let follow_up = FollowUp {
-        servers: Some(same_servers(app, &origin).await?),
+        servers: Some(same_servers(app, origin).await?),
         ..FollowUp::default()
     };
-    Box::pin(submit(app, actor, wanted, follow_up)).await
+    Ok((wanted, follow_up))
 }
 
 /// Rolls the deployment's target back to the last other commit that succeeded there before it.
@@ -286,10 +288,10 @@ pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Res
 /// # Errors
 /// As [`super::request`]; a conflict when there is no such commit, or all servers run it.
 pub async fn roll_back(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
-    let origin = open(app, actor, earlier.into(), |_| Action::Rollback).await?;
-    if let Some(same) = origin.repeated {
-        return Ok(same);
-    }
+    send(app, actor, earlier.into(), FollowUpAct::RollBack).await
+}
+
+async fn going_back(app: &App, origin: &Origin) -> Result<(DeployRequest, FollowUp)> {
     let id = origin.deployment.id;
     let parts = deployments::servers(&app.store, id).await?;
     let before = way_back(app, &origin.deployment, &parts).await?;
@@ -300,10 +302,10 @@ pub async fn roll_back(app: &App, actor: &Actor, earlier: impl Into<Earlier>) ->
     };
     let follow_up = FollowUp {
         origin: Some(id),
-        servers: Some(same_servers(app, &origin).await?),
+        servers: Some(same_servers(app, origin).await?),
         ..FollowUp::default()
     };
-    Box::pin(submit(app, actor, wanted, follow_up)).await
+    Ok((wanted, follow_up))
 }
 
 async fn same_servers(app: &App, origin: &Origin) -> Result<(Target, Vec<deployments::NewPart>)> {
@@ -321,10 +323,10 @@ pub async fn promote(
     earlier: impl Into<Earlier>,
     environment: &str,
 ) -> Result<Requested> {
-    let origin = open(app, actor, earlier.into(), |_| Action::View).await?;
-    if let Some(same) = origin.repeated {
-        return Ok(same);
-    }
+    send(app, actor, earlier.into(), FollowUpAct::Promote(environment)).await
+}
+
+async fn promotion(app: &App, origin: &Origin, environment: &str) -> Result<(DeployRequest, FollowUp)> {
     let (id, here) = (origin.deployment.id, &origin.environment);
     if origin.deployment.state != DeploymentState::Succeeded {
         return Err(Error::conflict(format!(
@@ -343,7 +345,7 @@ pub async fn promote(
         kind: Kind::Promotion,
         ..origin.like(format!("Promoted from {} (deployment {id})", here.name))
     };
-    Box::pin(submit(app, actor, wanted, FollowUp::default())).await
+    Ok((wanted, FollowUp::default()))
 }
 
 /// The environments that come right after this one in the promotion chain of its branch.

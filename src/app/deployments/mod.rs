@@ -16,19 +16,20 @@ mod proof;
 mod request;
 mod rights;
 mod target;
+mod unfinished;
 mod way_back;
 
 pub use acts::{answer, cancel, pause, withdraw_pause};
 pub(super) use approval::obstacle as approval_obstacle;
 pub use approval::{approve, reject};
 pub use deploy_request::{DeployRequest, Requested};
-pub use follow_up::{
-    Earlier, Open, again, next_environments, open_servers, promote, resume, retry, roll_back,
-};
+pub(super) use follow_up::act_obstacle;
+pub use follow_up::{Earlier, FollowUpAct, again, next_environments, promote, resume, retry, roll_back};
 pub(super) use proof::check_commit;
 pub use proof::{promotion_source, proven, was_here};
 pub use request::request;
 pub(super) use target::resolve;
+pub use unfinished::{Open, open_servers};
 pub(super) use way_back::way_back;
 
 pub use super::naming::Choice;

@@ -70,9 +70,40 @@ pub(super) async fn submit(
     wanted: DeployRequest,
     follow_up: FollowUp,
 ) -> Result<Requested> {
+    let (rights, mut checked) = check(app, actor, &wanted, follow_up).await?;
+    // An approval is for exactly this plan, and a strategy chosen for once may not work at all.
+    if checked.approval.is_some() || wanted.strategy.is_some() {
+        let (environment, to_do) = (&checked.environment, checked.to_do());
+        checked.plan = Some(app.engine.preview(environment, wanted.strategy, &to_do).await?);
+    }
+    store(app, rights, wanted, checked).await
+}
+
+/// Refuses what [`submit`] would refuse now, and what would fail in its check. Stores nothing.
+pub(super) async fn rehearse(
+    app: &App,
+    actor: &Actor,
+    wanted: &DeployRequest,
+    follow_up: FollowUp,
+) -> Result<()> {
+    let (rights, checked) = check(app, actor, wanted, follow_up).await?;
+    let (environment, to_do) = (&checked.environment, checked.to_do());
+    let stopping = locks::stopping(&app.store, checked.project.id, environment.id, rights.begins).await?;
+    if let Some(lock) = rights.stopped_by(&stopping) {
+        return Err(Error::conflict(lock.sentence("this")));
+    }
+    app.engine.rehearse(environment, wanted.strategy, &to_do).await
+}
+
+async fn check(
+    app: &App,
+    actor: &Actor,
+    wanted: &DeployRequest,
+    follow_up: FollowUp,
+) -> Result<(Rights, Checked)> {
     let (project, environment) = place(app, &wanted.project, &wanted.environment).await?;
     let resource = resource(&project, &environment);
-    let rights = rights::demand(app, actor, &resource, &wanted, follow_up.overridden_at).await?;
+    let rights = rights::demand(app, actor, &resource, wanted, follow_up.overridden_at).await?;
     let (target, servers) = match follow_up.servers {
         Some(servers) => servers,
         None => resolve(app, &environment, wanted.choice.into()).await?,
@@ -84,24 +115,20 @@ pub(super) async fn submit(
     } else {
         check_commit(app, &project, &environment, &commit.id).await?;
     }
-    let mut checked = Checked {
+    let approval = follow_up
+        .approval
+        .or_else(|| rights::approval(&environment, wanted.kind, app.now()));
+    let checked = Checked {
         target,
         servers,
         commit,
         origin: follow_up.origin,
-        approval: follow_up
-            .approval
-            .or_else(|| rights::approval(&environment, wanted.kind, app.now())),
+        approval,
         plan: None,
         project,
         environment,
     };
-    // An approval is for exactly this plan, and a strategy chosen for once may not work at all.
-    if checked.approval.is_some() || wanted.strategy.is_some() {
-        let (environment, to_do) = (&checked.environment, checked.to_do());
-        checked.plan = Some(app.engine.preview(environment, wanted.strategy, &to_do).await?);
-    }
-    store(app, rights, wanted, checked).await
+    Ok((rights, checked))
 }
 
 async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checked) -> Result<Requested> {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::history::{History, ServerHistory};
 use crate::domain::{Release, StepKind, SyncMethod};
 use crate::engine::shared::Shared;
-use crate::engine::steps::transfer;
+use crate::engine::steps::manifests;
 use crate::ssh::Session;
 use crate::store::{deployments, releases};
 use crate::sync::{self, Digest, Layout, Limits, Looked, Stamp, Torn};
@@ -89,7 +89,7 @@ async fn before(
         return Ok(None);
     };
     let mut digests: Vec<Digest> = data.digest.parse().into_iter().collect();
-    let kept = transfer::kept(&engine.parts.settings.work_dir, environment.id, &data.digest).await;
+    let kept = manifests::kept(&engine.parts.settings.work_dir, environment.id, &data.digest).await;
     digests.extend(kept.map(|manifest| manifest.digest()));
     let release = Release {
         branch: known.branch,

@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::state::{Rollout, ServerRollout, Supply};
+use super::state::{Fate, Rollout, ServerRollout, Supply};
 use crate::domain::{ServerId, SyncMethod};
 use crate::engine::ending::StepResult;
 use crate::engine::found::Reached;
@@ -40,12 +40,12 @@ pub(super) struct Ahead(Mutex<HashMap<ServerId, oneshot::Receiver<StepResult<Bro
 pub(super) type Errands<'a> = Vec<(&'a ServerRollout<'a>, oneshot::Sender<StepResult<Brought>>)>;
 
 impl Ahead {
-    /// Plans a transfer to every server in order, where releases are switched.
+    /// Plans a transfer to every server that waits, in order, where releases are switched.
     pub fn plan<'a>(rollout: &'a Rollout<'a>) -> (Self, Errands<'a>) {
         let ahead = Self::default();
         let mut errands = Vec::new();
         if rollout.run.project.method == SyncMethod::Symlink {
-            for server in rollout.servers() {
+            for server in rollout.servers().filter(|server| server.fate() == Fate::Waiting) {
                 let (sender, receiver) = oneshot::channel();
                 ahead.0.lock().insert(server.id(), receiver);
                 errands.push((server, sender));
@@ -86,14 +86,14 @@ pub(super) async fn run(rollout: &Rollout<'_>, errands: Errands<'_>, halted: &At
 
 /// Sends the tree to a server now.
 pub(super) async fn bring(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> StepResult<Brought> {
-    let known = server.reached();
-    let reached = match known.at.elapsed() > FRESH {
-        true => {
+    let known = server.reached().filter(|known| known.at.elapsed() <= FRESH);
+    let reached = match known {
+        Some(known) => known,
+        None => {
             let reached = Arc::new(check::look_again(rollout.run, server.member).await?);
             server.set_reached(Arc::clone(&reached));
             reached
         }
-        false => known,
     };
     let directory = match rollout.supply {
         Supply::Sent(package) => {

@@ -27,7 +27,8 @@ pub(super) async fn take_out(rollout: &Rollout<'_>, server: &ServerRollout<'_>) 
         }
         return Ok(());
     }
-    match rotation.is_out(server.id()).await {
+    let is_ours = rotation.was_taken(server.id()) && rotation.is_out(server.id()).await;
+    match is_ours {
         true => rotation.keep_out(run, server.member, &slots).await,
         false => rotation.take_out(run, server.member, &slots).await,
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::server;
 use super::state::{Fate, Rollout, ServerRollout, Stage};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Answer, OnFailure, OnServer, PauseReason, SyncMethod};
+use crate::domain::{Answer, Answered, OnFailure, OnServer, PauseReason, SyncMethod};
 use crate::engine::ending::{Failure, StepResult};
 use crate::engine::pause;
 use crate::engine::steps::{check, transfer};
@@ -31,6 +31,8 @@ pub(super) struct Halt {
     pub undo: Option<String>,
     /// A person chose it; nothing failed.
     pub by_person: bool,
+    /// The rollout is paused and stays so: nothing is changed any more.
+    pub stays_paused: bool,
 }
 
 /// What happens after a round of work on a batch.
@@ -46,7 +48,7 @@ pub(super) fn halt_of(rollout: &Rollout<'_>, why: Option<String>) -> Halt {
     Halt {
         why,
         undo: undo.then(|| "it failed".to_owned()),
-        by_person: false,
+        ..Halt::default()
     }
 }
 
@@ -76,12 +78,22 @@ pub(super) async fn next<'a, 'r>(
     let mut servers: Vec<String> = failed.iter().map(|server| server.name().to_owned()).collect();
     servers.sort_unstable();
     let answered = pause::hold(run, PauseReason::Failure { servers }, None).await?;
+    Ok(decided(rollout, &answered, failed, waiting).await)
+}
+
+/// What a person's decision about `failed` servers means for them and those that still wait in the batch.
+pub(super) async fn decided<'a, 'r>(
+    rollout: &'r Rollout<'a>,
+    answered: &Answered,
+    failed: Vec<&'r ServerRollout<'a>>,
+    waiting: Vec<&'r ServerRollout<'a>>,
+) -> AfterRound<'a, 'r> {
     let halt = |undo: Option<String>| Halt {
         why: Some(format!("Stopped by {}.", answered.by)),
         undo,
-        by_person: false,
+        ..Halt::default()
     };
-    Ok(match answered.answer {
+    match answered.answer {
         Answer::Retry | Answer::Resume => {
             rollout.failures.store(0, Ordering::SeqCst);
             for server in &failed {
@@ -95,7 +107,7 @@ pub(super) async fn next<'a, 'r>(
         }
         Answer::RollBack => AfterRound::Halt(halt(Some(format!("rolled back by {}", answered.by)))),
         Answer::Stop => AfterRound::Halt(halt(None)),
-    })
+    }
 }
 
 /// Makes a server that failed ready for another attempt. If that does not work, the attempt will fail.
@@ -109,11 +121,19 @@ async fn begin_anew(rollout: &Rollout<'_>, server: &ServerRollout<'_>) {
         }
         // A release in use cannot be built again, so the one before is put in use.
         if run.project.method == SyncMethod::Symlink && was.is_some() {
-            let reached = server.reached();
+            let reached = match server.reached() {
+                Some(reached) => reached,
+                None => Arc::new(check::look_again(run, server.member).await?),
+            };
             match &server.before_dir {
                 Some(before) => {
                     transfer::switch_back(run, &reached, before).await?;
                     server.leave(OnServer::Returned);
+                }
+                None if server.before.is_some() => {
+                    return Err(Failure::new(
+                        "The release that was in use before is not there any more.",
+                    ));
                 }
                 None => {
                     transfer::withdraw(run, &reached).await?;

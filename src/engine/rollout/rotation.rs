@@ -61,6 +61,20 @@ impl Rotation {
         }
     }
 
+    /// Keeps a server out that is out already: this deployment took it out before a restart, or (not
+    /// `taken`) an earlier one left it so.
+    pub async fn hold(&self, server: ServerId, slots: &[Slot], taken: bool) {
+        self.service.hold(server, slots).await;
+        if taken {
+            self.taken.lock().insert(server);
+        }
+    }
+
+    /// Where every server of the environment stands, as it is known by now.
+    pub fn set_places(&mut self, places: HashMap<ServerId, Vec<Slot>>) {
+        self.places = places;
+    }
+
     pub fn up_limit(&self) -> Duration {
         self.up_limit
     }

@@ -148,11 +148,11 @@ fn stage_of(in_use: Option<bool>) -> Stage {
 /// Asks a server that failed in the switch which release is in use, until `end` or until it answers. One
 /// that still runs the old release goes back into service.
 pub(super) async fn ask_again(rollout: &Rollout<'_>, server: &ServerRollout<'_>, end: Instant) {
-    let Some(Doubt { directory, failure }) = server.doubted() else {
+    let (Some(Doubt { directory, failure }), Some(reached)) = (server.doubted(), server.reached()) else {
         return;
     };
     loop {
-        let stage = stage_of(in_use::settle_switch(rollout.run, &server.reached(), &directory).await);
+        let stage = stage_of(in_use::settle_switch(rollout.run, &reached, &directory).await);
         if stage != Stage::Switching {
             server.set_stage(stage);
             return report(rollout, server, &failure).await;

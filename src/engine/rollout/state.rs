@@ -17,6 +17,7 @@ use crate::engine::steps::checkout::Tree;
 use crate::engine::steps::reuse::Kept;
 use crate::engine::steps::transfer::Package;
 use crate::engine::undo::Touched;
+use crate::sync::Inspection;
 
 /// A running rollout.
 pub(super) struct Rollout<'a> {
@@ -30,6 +31,41 @@ pub(super) struct Rollout<'a> {
     places: HashMap<ServerId, usize>,
     /// Failures since a person last decided how to continue.
     pub failures: AtomicUsize,
+}
+
+/// What the servers get: the prepared tree, and where its files come from.
+pub struct Goods {
+    pub(super) tree: Tree,
+    pub(super) supply: Supply,
+}
+
+/// How a server was when its rollout was paused.
+#[derive(Debug, Clone)]
+pub(super) struct PastServer {
+    pub fate: Fate,
+    pub stage: Stage,
+    /// See [`ServerRollout::left`].
+    pub left: Option<OnServer>,
+    /// Whether the release on it has changed, or may have.
+    pub is_touched: bool,
+    /// See [`ServerRollout::before`].
+    pub before: Option<String>,
+    /// See [`ServerRollout::before_dir`].
+    pub before_dir: Option<String>,
+}
+
+impl PastServer {
+    /// One whose turn has not come, as it was found.
+    pub fn untouched(found: &Inspection) -> Self {
+        Self {
+            fate: Fate::Waiting,
+            stage: Stage::Untouched,
+            left: None,
+            is_touched: false,
+            before: found.release.as_ref().map(|release| release.commit.clone()),
+            before_dir: found.resolved.clone(),
+        }
+    }
 }
 
 /// Where the files of the release come from.
@@ -48,7 +84,7 @@ pub(super) struct ServerRollout<'a> {
     pub before: Option<String>,
     /// The release directory that was in use then.
     pub before_dir: Option<String>,
-    reached: Mutex<Arc<Reached>>,
+    reached: Mutex<Option<Arc<Reached>>>,
     fate: Mutex<Fate>,
     stage: Mutex<Stage>,
     /// What an earlier attempt has left on it, if one has changed it.
@@ -105,12 +141,13 @@ impl ServerRollout<'_> {
         self.member.server.name.as_str()
     }
 
-    pub fn reached(&self) -> Arc<Reached> {
-        Arc::clone(&self.reached.lock())
+    /// The last look at it; `None` where a rollout that was taken up could not reach it.
+    pub fn reached(&self) -> Option<Arc<Reached>> {
+        self.reached.lock().clone()
     }
 
     pub fn set_reached(&self, reached: Arc<Reached>) {
-        *self.reached.lock() = reached;
+        *self.reached.lock() = Some(reached);
     }
 
     pub fn fate(&self) -> Fate {
@@ -198,12 +235,14 @@ impl ServerRollout<'_> {
 }
 
 impl<'a> Rollout<'a> {
+    /// A rollout as it begins, or as far as it came before it was paused: `past` has the servers that were
+    /// worked on.
     pub fn new(
         run: &'a Run,
-        tree: &'a Tree,
-        supply: &'a Supply,
+        goods: &'a Goods,
         checked: &'a Checked,
         rotation: &'a Rotation,
+        past: &HashMap<ServerId, PastServer>,
     ) -> StepResult<Self> {
         let plan = &checked.prospect.plan;
         let (mut servers, mut places) = (Vec::new(), HashMap::new());
@@ -212,35 +251,45 @@ impl<'a> Rollout<'a> {
         for planned in plan.servers() {
             let unknown = || Failure::new(format!("{} was not looked at.", planned.name));
             let member = members.get(&planned.server).ok_or_else(unknown)?;
-            let reached = checked.servers.get(&planned.server).ok_or_else(unknown)?;
+            let reached = checked.servers.get(&planned.server);
+            let found = reached.map(|reached| &reached.found);
+            let past = match past.get(&planned.server) {
+                Some(past) => past.clone(),
+                None => {
+                    let found = found.ok_or_else(unknown)?;
+                    PastServer::untouched(found)
+                }
+            };
             places.insert(planned.server, servers.len());
             servers.push(ServerRollout {
                 member,
                 planned,
-                before: reached
-                    .found
-                    .release
-                    .as_ref()
-                    .map(|release| release.commit.clone()),
-                before_dir: reached.found.resolved.clone(),
-                reached: Mutex::new(Arc::clone(reached)),
-                fate: Mutex::new(Fate::Waiting),
-                stage: Mutex::new(Stage::Untouched),
-                left: Mutex::default(),
+                before: past.before,
+                before_dir: past.before_dir,
+                reached: Mutex::new(reached.cloned()),
+                fate: Mutex::new(past.fate),
+                stage: Mutex::new(past.stage),
+                left: Mutex::new(past.left),
                 by_hand_since: Mutex::default(),
                 doubt: Mutex::default(),
             });
         }
-        Ok(Self {
+        let rollout = Self {
             run,
-            tree,
-            supply,
+            tree: &goods.tree,
+            supply: &goods.supply,
             plan,
             rotation,
             servers,
             places,
             failures: AtomicUsize::new(0),
-        })
+        };
+        // Where people decide about failures, they have decided about these.
+        if let OnFailure::Continue { .. } = rollout.on_failure() {
+            let failed = rollout.servers().filter(|one| one.fate() == Fate::Failed).count();
+            rollout.failures.store(failed, Ordering::SeqCst);
+        }
+        Ok(rollout)
     }
 
     pub fn servers(&self) -> impl Iterator<Item = &ServerRollout<'a>> {

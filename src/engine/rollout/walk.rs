@@ -4,18 +4,35 @@
 use super::ahead::Ahead;
 use super::batch;
 use super::failure::{self, AfterRound, Halt};
-use super::state::{Rollout, ServerRollout};
+use super::state::{Fate, Rollout, ServerRollout};
 use crate::domain::rollout::{Batch, Hold};
-use crate::domain::{Answer, PauseReason};
+use crate::domain::{Answer, Answered, PauseReason};
 use crate::engine::ending::StepResult;
 use crate::engine::pause;
 
-/// Walks the plan to its end, or to where it has to stop.
-pub(super) async fn walk(rollout: &Rollout<'_>, ahead: &Ahead) -> Option<Halt> {
+/// What a rollout was paused for before it was taken up, and what was answered.
+pub struct Resumption {
+    pub question: PauseReason,
+    pub answered: Answered,
+}
+
+/// Walks the plan to its end, or to where it has to stop. With a `resumption`, it goes on at the first batch
+/// that is not through.
+pub(super) async fn walk(
+    rollout: &Rollout<'_>,
+    ahead: &Ahead,
+    mut resumption: Option<Resumption>,
+) -> Option<Halt> {
     for (number, batch) in rollout.plan.batches.iter().enumerate() {
-        match Box::pin(one(rollout, ahead, number, batch)).await {
+        match Box::pin(one(rollout, ahead, number, batch, &mut resumption)).await {
             Ok(None) => {}
             Ok(Some(halt)) => return Some(halt),
+            Err(failure) if failure.stays_paused => {
+                return Some(Halt {
+                    stays_paused: true,
+                    ..Halt::default()
+                });
+            }
             Err(failure) => {
                 let why = format!("Stopped before {}: {}", batch.title, failure.message);
                 return Some(failure::halt_of(rollout, Some(why)));
@@ -25,18 +42,44 @@ pub(super) async fn walk(rollout: &Rollout<'_>, ahead: &Ahead) -> Option<Halt> {
     None
 }
 
-async fn one(rollout: &Rollout<'_>, ahead: &Ahead, number: usize, batch: &Batch) -> StepResult<Option<Halt>> {
+async fn one(
+    rollout: &Rollout<'_>,
+    ahead: &Ahead,
+    number: usize,
+    batch: &Batch,
+    resumption: &mut Option<Resumption>,
+) -> StepResult<Option<Halt>> {
     if rollout.run.stop.reason().is_some() {
         return Ok(Some(Halt::default()));
     }
-    if let Some(halt) = hold(rollout, batch).await? {
-        return Ok(Some(halt));
+    let own = || batch.servers.iter().filter_map(|one| rollout.server(one.server));
+    let mut todo: Vec<&ServerRollout<'_>> = own().collect();
+    match resumption.take_if(|resumption| is_here(&resumption.question, own())) {
+        Some(Resumption { question, answered }) => {
+            let waiting: Vec<_> = own().filter(|one| one.fate() == Fate::Waiting).collect();
+            let after = match &question {
+                PauseReason::Failure { servers } => {
+                    let failed = own().filter(|one| is_asked_about(one, servers)).collect();
+                    failure::decided(rollout, &answered, failed, waiting).await
+                }
+                _ => match halt_by(&answered) {
+                    Some(halt) => AfterRound::Halt(halt),
+                    None => AfterRound::GoOn(waiting),
+                },
+            };
+            match after {
+                AfterRound::GoOn(rest) => todo = rest,
+                AfterRound::Halt(halt) => return Ok(Some(halt)),
+            }
+        }
+        // It was through before the pause.
+        None if resumption.is_some() => return Ok(None),
+        None => {
+            if let Some(halt) = hold(rollout, batch).await? {
+                return Ok(Some(halt));
+            }
+        }
     }
-    let mut todo: Vec<&ServerRollout<'_>> = batch
-        .servers
-        .iter()
-        .filter_map(|one| rollout.server(one.server))
-        .collect();
     while !todo.is_empty() {
         batch::make_room(rollout, number, &todo).await?;
         batch::work(rollout, ahead, &todo).await;
@@ -46,6 +89,19 @@ async fn one(rollout: &Rollout<'_>, ahead: &Ahead, number: usize, batch: &Batch)
         }
     }
     Ok(None)
+}
+
+/// Whether a pause came before or in the batch with these servers.
+fn is_here<'s, 'a: 's>(question: &PauseReason, mut own: impl Iterator<Item = &'s ServerRollout<'a>>) -> bool {
+    match question {
+        PauseReason::Failure { servers } => own.any(|one| is_asked_about(one, servers)),
+        _ => own.any(|one| one.fate() == Fate::Waiting),
+    }
+}
+
+/// Whether a question about failed servers is about this one.
+fn is_asked_about(server: &ServerRollout<'_>, names: &[String]) -> bool {
+    server.fate() == Fate::Failed && names.contains(&server.planned.name)
 }
 
 /// Waits for the person or the time that lets this batch begin.
@@ -76,17 +132,23 @@ async fn hold(rollout: &Rollout<'_>, batch: &Batch) -> StepResult<Option<Halt>> 
     // The wait may be long, so nothing stays out of service meanwhile.
     failure::put_back_idle(rollout).await;
     let answered = pause::hold(run, reason, until).await?;
-    Ok(match answered.answer {
-        Answer::Resume | Answer::Retry | Answer::Skip => None,
-        Answer::RollBack => Some(Halt {
-            why: Some(format!("Rolled back by {}.", answered.by)),
-            undo: Some(format!("rolled back by {}", answered.by)),
-            by_person: true,
-        }),
-        Answer::Stop => Some(Halt {
-            why: Some(format!("Stopped by {}.", answered.by)),
-            undo: None,
-            by_person: true,
-        }),
+    Ok(halt_by(&answered))
+}
+
+/// How the rollout stops by an answer; `None`: it goes on.
+fn halt_by(answered: &Answered) -> Option<Halt> {
+    let (why, undo) = match answered.answer {
+        Answer::Resume | Answer::Retry | Answer::Skip => return None,
+        Answer::RollBack => (
+            format!("Rolled back by {}.", answered.by),
+            Some(format!("rolled back by {}", answered.by)),
+        ),
+        Answer::Stop => (format!("Stopped by {}.", answered.by), None),
+    };
+    Some(Halt {
+        why: Some(why),
+        undo,
+        by_person: true,
+        ..Halt::default()
     })
 }

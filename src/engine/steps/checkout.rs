@@ -1,7 +1,7 @@
 //! Makes a tree on this host from the commit, ready to be sent.
 //!
 //! Each deployment has a directory of its own below the work directory, made by it and removed
-//! with it; a leftover of a killed process is recognised by its name and replaced.
+//! with it; what a killed process left is removed at the next start.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,17 @@ async fn export(run: &Run, contents: Contents, log: &mut StepLog) -> StepResult<
     Ok((Done::well(summary), tree))
 }
 
+/// A tree without a file, for a rollout that sends nothing more.
+pub async fn empty(run: &Run) -> StepResult<Tree> {
+    let tree = Tree {
+        home: fresh_home(run).await?,
+        commit_time: run.now(),
+    };
+    let made = tokio::fs::create_dir(tree.dir()).await;
+    made.map_err(|error| blocked(run, &error))?;
+    Ok(tree)
+}
+
 /// A tree with nothing but these scripts.
 pub async fn scripts_alone(run: &Run, scripts: &[(&str, CommitFile)]) -> StepResult<Tree> {
     let info = run.mirror()?.commit(&run.deployment.commit).await?;
@@ -193,19 +204,21 @@ pub async fn scripts_alone(run: &Run, scripts: &[(&str, CommitFile)]) -> StepRes
     Ok(tree)
 }
 
-/// The path for the deployment's tree: its parent exists, and nothing is at the path itself.
+/// A path for the deployment's tree: its parent exists, and nothing is at the path itself. An earlier tree of
+/// the same deployment may still be being removed.
 async fn fresh_home(run: &Run) -> StepResult<PathBuf> {
     let trees = trees(&run.parts().settings);
-    let home = trees.join(format!("deployment-{}", run.deployment.id));
-    let make = async {
+    let name = format!("deployment-{}", run.deployment.id);
+    let find = async {
         tokio::fs::create_dir_all(&trees).await?;
-        match tokio::fs::symlink_metadata(&home).await {
-            Ok(_) => tokio::fs::remove_dir_all(&home).await,
-            Err(_) => Ok(()),
+        let (mut home, mut number) = (trees.join(&name), 1);
+        while tokio::fs::symlink_metadata(&home).await.is_ok() {
+            number += 1;
+            home = trees.join(format!("{name}-{number}"));
         }
+        Ok(home)
     };
-    make.await.map_err(|error| blocked(run, &error))?;
-    Ok(home)
+    find.await.map_err(|error| blocked(run, &error))
 }
 
 fn blocked(run: &Run, error: &std::io::Error) -> Failure {

@@ -6,6 +6,7 @@ pub(super) mod checkout;
 pub(super) mod health;
 pub(super) mod in_use;
 mod interpreter;
+pub(super) mod manifests;
 pub(super) mod remote_script;
 pub(super) mod reuse;
 pub(super) mod script;

@@ -29,6 +29,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const WRITE_OUTPUT: usize = 4096;
 
 /// The directory of the release to go back to, on each server.
+#[derive(Default)]
 pub struct Kept(HashMap<ServerId, String>);
 
 /// Whether this is a rollback whose release may still be on the servers.

@@ -1,7 +1,6 @@
 //! Sends the tree to the servers: makes the manifest once, then syncs and activates on each server,
 //! records the releases and removes old ones.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -9,8 +8,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
 use super::checkout::Tree;
+use super::manifests::Manifests;
 use super::script::DEPLOY;
-use crate::domain::{EnvironmentId, Kind, StepKind, SyncMethod};
+use crate::domain::{Kind, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::output::StepLog;
@@ -19,13 +19,12 @@ use crate::ssh::Session;
 use crate::store::releases::{self, NewRelease};
 use crate::store::{deployments, leftovers};
 use crate::sync::{
-    self, Activated, Changed, Delivered, Delivery, DeliveryProgress, KnownTrees, Layout, Limits, Manifest,
-    Pruned, Retention, Stamp, TreeSource, Trust,
+    self, Activated, Changed, Delivered, Delivery, DeliveryProgress, Layout, Limits, Manifest, Pruned,
+    Retention, Stamp, TreeSource, Trust,
 };
 
-/// Manifests kept per environment. A server that has one of these trees need not be listed. Older ones are
-/// rarely needed, and a listing is only slower.
-const KEPT_MANIFESTS: usize = 6;
+/// How many paths a sentence names before it counts the rest.
+const NAMED_PATHS: usize = 5;
 
 /// The tree of the deployment, ready for any number of servers.
 pub struct Package {
@@ -38,9 +37,7 @@ pub struct Package {
 /// Reads the exported tree and makes its manifest, for which every server has to have room.
 pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Package> {
     let layout = Layout::new(&run.project, &run.environment)?;
-    let manifests = Manifests {
-        dir: manifests_dir(&run.parts().settings.work_dir, run.environment.id),
-    };
+    let manifests = Manifests::of(&run.parts().settings.work_dir, run.environment.id);
     let known = manifests.load().await;
     let manifest = Manifest::scan(
         tree.dir().to_owned(),
@@ -241,6 +238,27 @@ pub async fn record(run: &Run, member: &TargetServer, directory: &str) -> StepRe
 }
 
 impl Package {
+    /// The digest of what is in the tree.
+    pub fn contents(&self) -> String {
+        self.source.manifest().contents().to_string()
+    }
+
+    /// How the tree differs from the one with these contents, as a sentence.
+    pub async fn difference_to(&self, contents: &str) -> String {
+        let paths = self.manifests.difference(contents, self.source.manifest()).await;
+        let (named, more) = paths.split_at(paths.len().min(NAMED_PATHS));
+        let mut which = named.join(", ");
+        if !more.is_empty() {
+            which.push_str(&format!(" and {} more", more.len()));
+        }
+        match which.as_str() {
+            "" => "The tree that was prepared again is not the one that finished servers have.".to_owned(),
+            which => format!(
+                "The tree that was prepared again is not the one that finished servers have. Different: {which}."
+            ),
+        }
+    }
+
     /// Keeps the manifest, so that the next deployment knows what lies on the servers.
     pub async fn remember(&self) {
         let manifest = Arc::clone(self.source.manifest());
@@ -314,75 +332,4 @@ async fn note_leftovers(run: &Run, member: &TargetServer, paths: &[String]) -> S
     leftovers::put(&record, run.environment.id, member.server.id, paths).await?;
     record.commit().await?;
     Ok(())
-}
-
-/// The last manifests of one environment, as files.
-#[derive(Clone)]
-struct Manifests {
-    dir: PathBuf,
-}
-
-fn manifests_dir(work_dir: &Path, environment: EnvironmentId) -> PathBuf {
-    work_dir.join("manifests").join(environment.to_string())
-}
-
-/// The manifest of the tree with this digest, as it is on servers after `deploy.sh` has run and is
-/// deleted; `None` when it is no longer kept.
-pub async fn kept(work_dir: &Path, environment: EnvironmentId, digest: &str) -> Option<Manifest> {
-    // The digest comes from a file on a server: only digits name a file of ours.
-    if digest.is_empty() || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let file = manifests_dir(work_dir, environment).join(digest);
-    let load = move || {
-        let manifest = Manifest::load(&file).ok()?;
-        let mut entries = manifest.entries().clone();
-        entries.remove(DEPLOY.as_bytes());
-        Some(Manifest::new(entries))
-    };
-    tokio::task::spawn_blocking(load).await.ok().flatten()
-}
-
-impl Manifests {
-    /// Newest first. Unreadable ones are left out: that costs time, never correctness.
-    async fn load(&self) -> KnownTrees {
-        let manifests = self.clone();
-        let load = move || {
-            let files = manifests.newest_first();
-            KnownTrees::new(
-                files
-                    .iter()
-                    .filter_map(|file| Manifest::load(file).ok())
-                    .map(Arc::new),
-            )
-        };
-        tokio::task::spawn_blocking(load).await.unwrap_or_default()
-    }
-
-    async fn save(&self, manifest: Arc<Manifest>) -> std::io::Result<()> {
-        let manifests = self.clone();
-        let save = move || {
-            std::fs::create_dir_all(&manifests.dir)?;
-            manifest.save(&manifests.dir.join(manifest.digest().to_string()))?;
-            for old in manifests.newest_first().iter().skip(KEPT_MANIFESTS) {
-                std::fs::remove_file(old)?;
-            }
-            Ok(())
-        };
-        tokio::task::spawn_blocking(save)
-            .await
-            .map_err(std::io::Error::other)?
-    }
-
-    fn newest_first(&self) -> Vec<PathBuf> {
-        let Ok(files) = std::fs::read_dir(&self.dir) else {
-            return Vec::new();
-        };
-        let mut files: Vec<_> = files
-            .flatten()
-            .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file.path())))
-            .collect();
-        files.sort_unstable_by(|a, b| b.cmp(a));
-        files.into_iter().map(|(_, path)| path).collect()
-    }
 }

@@ -49,6 +49,41 @@ pub async fn set_plan(tx: &impl Journal, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// What a deployment stands on: a later start carries it on only where both are still the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Footing {
+    /// The digest of the settings that it began with; see
+    /// [`Environment::settings_digest`](crate::domain::Environment::settings_digest).
+    pub settings: Option<String>,
+    /// The digest of what is in the tree that its servers get; `None` while there is none, or where nothing
+    /// is sent.
+    pub contents: Option<String>,
+}
+
+/// What it stands on.
+pub async fn footing(on: &impl Reader, id: DeploymentId) -> Result<Footing> {
+    let row: Option<(Option<String>, Option<String>)> = Entity::find_by_id(id.0)
+        .select_only()
+        .column(Column::SettingsDigest)
+        .column(Column::ContentsDigest)
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    let (settings, contents) = row.unwrap_or_default();
+    Ok(Footing { settings, contents })
+}
+
+/// Keeps what it stands on, as far as that is known by now.
+pub async fn set_footing(tx: &impl Journal, footing: &Footing) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::SettingsDigest, Expr::value(footing.settings.clone()))
+        .col_expr(Column::ContentsDigest, Expr::value(footing.contents.clone()))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
 /// Keeps the digest of the tree that the deployment puts onto its servers.
 pub async fn set_tree_digest(tx: &impl Journal, digest: &str) -> Result<()> {
     Entity::update_many()
@@ -147,7 +182,7 @@ pub async fn answer(change: &Change, id: DeploymentId, answered: &Answered) -> R
             "Deployment {id} is not paused any more. Look at it again."
         )));
     };
-    if !pause.reason.answers().contains(&answered.answer) {
+    if !pause.answers().contains(&answered.answer) {
         return Err(Error::conflict(format!(
             "“{}” is no answer to what deployment {id} waits for. Look at it again.",
             answered.answer.title()

@@ -47,6 +47,8 @@ entity!(deployments, "deployments" {
     pause: Option<String>,
     answer: Option<String>,
     pauses: Option<String>,
+    settings_digest: Option<String>,
+    contents_digest: Option<String>,
     tree_digest: Option<String>,
 });
 

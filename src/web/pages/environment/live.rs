@@ -22,6 +22,16 @@ struct LiveFragment {
     known: String,
     project: String,
     now: Instant,
+    /// How the server's files are checked, where that may be done and there is something to compare
+    /// them with.
+    check: Option<CheckForm>,
+}
+
+/// The form that checks the files of a server.
+struct CheckForm {
+    server: String,
+    url: String,
+    csrf: String,
 }
 
 /// The contract of `templates/environments/live.html`: the same as a page.
@@ -55,8 +65,15 @@ pub async fn live_release(
     {
         return answer.map(|_| Response::default());
     }
+    let has_manifest = answer.as_ref().is_ok_and(|found| found.has_manifest);
+    let check = (has_manifest && view.deploy.is_given()).then(|| CheckForm {
+        url: urls::live_release(&project, &environment, &server),
+        csrf: visitor.form_token(),
+        server: server.clone(),
+    });
     let live = LiveFragment {
         answer,
+        check,
         known: known.unwrap_or_default(),
         project: view.project.name.to_string(),
         now: visitor.now(),

@@ -1,6 +1,7 @@
 //! Acts on a deployment: what the buttons of its page do, one use case each.
 
 mod button;
+mod ended;
 mod plan;
 mod view;
 

@@ -2,6 +2,7 @@
 //! buttons, the recommended one first.
 
 use super::button::Button;
+use super::ended::{Words, ended_badly};
 use super::plan::plan_url;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
@@ -12,6 +13,7 @@ use crate::web::urls;
 use crate::web::views::queue::QueueView;
 
 /// The contract of the block `acts` of `templates/deployments/show.html`.
+#[derive(Default)]
 pub struct ActsView {
     pub icon: &'static str,
     /// A class of `app.css`.
@@ -26,18 +28,26 @@ pub struct ActsView {
     pub queue: Option<QueueView>,
     /// The recommended one first.
     pub buttons: Vec<Button>,
+    /// The deployment that retries or resumes this one, in words, and its address.
+    pub continued: Option<(String, String)>,
+    /// Why some buttons are missing now.
+    pub obstacles: Vec<String>,
 }
 
 impl ActsView {
     pub fn new(watched: &Watched, allowed: &Acts) -> Self {
         let one = &watched.deployment;
-        let mut view = Self::in_words(watched);
+        let mut view = Self::in_words(watched, allowed);
         view.buttons = if one.state.is_final() {
             afterwards(watched, allowed)
         } else {
             meanwhile(watched, allowed)
         };
         view.queue = allowed.turn.as_ref().map(QueueView::new);
+        view.continued = allowed
+            .continued_by
+            .map(|id| (format!("Deployment {id}"), urls::deployment(id)));
+        view.obstacles.clone_from(&allowed.obstacles);
         view.add_who_can(one, allowed);
         if let Some(first) = view.buttons.first_mut()
             && first.class.is_empty()
@@ -50,11 +60,11 @@ impl ActsView {
 
     /// Whether there is anything to show.
     pub fn is_empty(&self) -> bool {
-        self.title.is_empty() && self.buttons.is_empty()
+        self.title.is_empty() && self.buttons.is_empty() && self.obstacles.is_empty()
     }
 
     /// What has to be decided, in words, without buttons.
-    fn in_words(watched: &Watched) -> Self {
+    fn in_words(watched: &Watched, allowed: &Acts) -> Self {
         let one = &watched.deployment;
         let (icon, tone, title, text) = match one.state {
             DeploymentState::Awaiting => awaiting(one),
@@ -69,7 +79,7 @@ impl ActsView {
             ),
             DeploymentState::Queued => ("hourglass", "t-quiet", "Queued.".to_owned(), String::new()),
             DeploymentState::Running => running(watched),
-            DeploymentState::Paused => paused(watched),
+            DeploymentState::Paused => paused(watched, allowed.answers.contains(&Answer::RollBack)),
             DeploymentState::Succeeded => ("circle-check", "t-good", String::new(), String::new()),
             DeploymentState::Failed | DeploymentState::Cancelled | DeploymentState::Interrupted => {
                 ended_badly(watched)
@@ -85,8 +95,7 @@ impl ActsView {
                 DeploymentState::Scheduled => one.scheduled_at,
                 _ => None,
             },
-            queue: None,
-            buttons: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -115,9 +124,6 @@ impl ActsView {
         }
     }
 }
-
-/// Icon, tone, title and text.
-type Words = (&'static str, &'static str, String, String);
 
 fn awaiting(one: &Deployment) -> Words {
     let end = one
@@ -152,17 +158,29 @@ fn running(watched: &Watched) -> Words {
     ("loader-2", "t-busy", String::new(), String::new())
 }
 
-fn paused(watched: &Watched) -> Words {
+fn paused(watched: &Watched, can_go_back: bool) -> Words {
     let one = &watched.deployment;
     if one.cancelled_by.is_some() {
         return running(watched);
+    }
+    let findings = one
+        .pause
+        .as_ref()
+        .map_or(&[][..], |pause| pause.findings.as_slice());
+    if !findings.is_empty() {
+        let title = "It cannot continue: something has changed.".to_owned();
+        let text = format!("{} Continue looks again.", findings.join(" "));
+        return ("player-pause", "t-warn", title, text);
     }
     let (title, text) = match one.pause.as_ref().map(|pause| &pause.reason) {
         Some(PauseReason::Person { by }) => (
             format!("Paused by {by}. Continue?"),
             "Finished servers are in service; the others still run their previous release.".to_owned(),
         ),
-        Some(PauseReason::Canary) => ("Canary deployed. Is it healthy?".to_owned(), choices(watched)),
+        Some(PauseReason::Canary) => (
+            "Canary deployed. Is it healthy?".to_owned(),
+            choices(watched, can_go_back),
+        ),
         Some(PauseReason::Failure { servers }) => (
             format!("{} failed.", names(servers)),
             "No other server is started until someone decides. Each server's log says why it failed."
@@ -176,8 +194,8 @@ fn paused(watched: &Watched) -> Words {
     ("player-pause", "t-warn", title, text)
 }
 
-/// What each of the two answers to a canary does.
-fn choices(watched: &Watched) -> String {
+/// What each of the two answers to a canary does; the second may not be offered.
+fn choices(watched: &Watched, can_go_back: bool) -> String {
     let of_state = |state| watched.servers.iter().filter(move |one| one.state == state);
     let canaries: Vec<_> = of_state(ServerState::Succeeded).collect();
     let before = canaries.first().and_then(|one| one.previous_commit.as_ref());
@@ -191,6 +209,9 @@ fn choices(watched: &Watched) -> String {
         1 => "the other server".to_owned(),
         some => format!("the other {some} servers"),
     };
+    if !can_go_back {
+        return format!("Continue deploys {others}.");
+    }
     let back = before.map_or("the previous release", |commit| commit.short());
     format!(
         "Continue deploys {others}; Roll back returns {} to {back}.",
@@ -205,46 +226,6 @@ fn names(all: &[String]) -> String {
         return all.join(", ");
     }
     format!("{} and {} more", all[..FEW].join(", "), all.len() - FEW)
-}
-
-fn ended_badly(watched: &Watched) -> Words {
-    let count_of = |state| watched.servers.iter().filter(|one| one.state == state).count();
-    let (failed, done) = (count_of(ServerState::Failed), count_of(ServerState::Succeeded));
-    let open = count_of(ServerState::Interrupted) + count_of(ServerState::Cancelled);
-    let waiting = watched.servers.iter().filter(|one| one.is_untouched()).count();
-    let mut parts = Vec::new();
-    if failed > 0 {
-        parts.push(format!("{} failed", count(failed, "server")));
-    }
-    if open > 0 {
-        parts.push(format!("{} unfinished", count(open, "server")));
-    }
-    if done > 0 {
-        parts.push(format!("{} done", count(done, "server")));
-    }
-    if waiting > 0 && !parts.is_empty() {
-        parts.push(format!("{} not touched", count(waiting, "server")));
-    }
-    let text = match parts.as_slice() {
-        [] => "No server was touched.".to_owned(),
-        parts => format!("{}; see below what each runs.", parts.join(", ")),
-    };
-    let (icon, tone, title) = match watched.deployment.state {
-        DeploymentState::Cancelled if was_rejected(&watched.deployment) => ("x", "t-warn", "Not approved."),
-        DeploymentState::Cancelled => ("ban", "t-warn", "Cancelled."),
-        DeploymentState::Interrupted => ("plug-connected-x", "t-bad", "Interrupted: the deployer stopped."),
-        _ => ("circle-x", "t-bad", "Failed."),
-    };
-    (icon, tone, title.to_owned(), text)
-}
-
-/// Whether it ended while it waited for approval: rejected, cancelled, or out of time.
-fn was_rejected(one: &Deployment) -> bool {
-    let unanswered = one
-        .approval
-        .as_ref()
-        .is_some_and(|approval| approval.given.is_none());
-    unanswered && one.started_at.is_none()
 }
 
 /// What may be done while it waits or runs.
