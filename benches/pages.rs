@@ -126,6 +126,7 @@ async fn serve(file: &Path, told: &std::sync::mpsc::Sender<String>) {
             display_name: String::new(),
             email: String::new(),
             password: Some(PASSWORD.to_owned()),
+            keeping: accounts::Keeping::ForGood,
         };
         // It is there already when the file was filled earlier.
         let _ = accounts::add(&store, &operator, new).await;

@@ -31,6 +31,8 @@
 //!   servers out and back in, waiting for sessions to end and for servers to come up.
 //! - [`terminal`]: what a terminal shows of a line of output, and what it obeys; masking and pages
 //!   read lines by it.
+//! - [`confinement`]: runs what repositories bring on this host so that it reaches nothing but its own
+//!   tree.
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
@@ -94,6 +96,7 @@ mod cases;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod confinement;
 pub mod demo;
 pub mod domain;
 pub mod engine;

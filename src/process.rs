@@ -5,7 +5,8 @@
 //! limit or a cancelled token ends the **whole group**: a polite signal, a grace, then the one that
 //! cannot be ignored. What the process leaves behind in its group is ended too, so that no step
 //! keeps working after it was reported as done; a process that means to outlive its step has to
-//! leave the group (`setsid`), and then we wait only shortly for pipes it may still hold.
+//! leave the group (`setsid`), and then we wait only shortly for pipes it may still hold. Where that must
+//! not be either, the command is behind a [`monitor`], whose PID namespace ends with it.
 //!
 //! Two futures run side by side: `conduct` decides (exit, limit, cancel, signals), `pump` carries
 //! bytes. A slow [`Output`] stops the pump, the pipe fills and the process waits: memory does not
@@ -32,11 +33,13 @@ use self::group::{ProcessGroup, start};
 mod command;
 mod error;
 mod group;
+mod monitor;
 #[cfg(test)]
 mod tests;
 
 pub use self::command::{Command, KEPT_VARIABLES};
 pub use self::error::Error;
+pub use self::monitor::can_close_abstract_sockets;
 
 /// How long a group has between the polite signal and the final one, unless told otherwise:
 /// enough for a script's `trap` to clean up, short enough for somebody who waits for a cancel.
@@ -140,7 +143,7 @@ impl Run {
 /// See [`Error`]. A process that ends with a code other than 0 or by a signal that was not ours is
 /// not an error but an [`Exit`].
 pub async fn run<O: Output>(command: &Command, run: Run, output: &mut O) -> Result<Exit, Error> {
-    let program = || command.program.display().to_string();
+    let program = || command.shown();
     let mut group = start(command).await?;
     let pipes = (group.child.stdout.take(), group.child.stderr.take());
     let signs = Signs::default();

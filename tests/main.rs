@@ -13,6 +13,7 @@ mod admin;
 mod balancer;
 mod browser;
 mod cli;
+mod confinement;
 mod demo;
 mod drift;
 mod engine;

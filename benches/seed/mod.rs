@@ -110,6 +110,7 @@ impl Inventory {
             balancer: None,
             backends: Vec::new(),
             members: hosts.iter().map(member).collect(),
+            projects: Vec::new(),
         };
         let cluster = clusters::insert(tx, &cluster).await.unwrap().id;
         let mut places = Vec::new();

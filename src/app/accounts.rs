@@ -26,6 +26,17 @@ pub struct NewUser {
     pub email: String,
     /// Their first password; `None`: they cannot log in with one.
     pub password: Option<String>,
+    /// How long they keep it.
+    pub keeping: Keeping,
+}
+
+/// How long a password is kept that somebody gave to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// Until the first login, at which it has to be changed.
+    UntilLogin,
+    /// Until somebody changes it; for programs that log in.
+    ForGood,
 }
 
 /// Adds a user.
@@ -53,7 +64,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         None => None,
     };
     let user = User {
-        given_password: hash.as_ref().map(|_| given_by(permit)),
+        given_password: hash.as_ref().map(|_| given_by(permit, new.keeping)),
         id: UserId(0),
         name: new.name,
         display_name,
@@ -77,18 +88,26 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
 ///
 /// # Errors
 /// Not found; a complaint about the field `password`.
-pub async fn set_password(store: &Store, permit: &Permit, name: &str, password: String) -> Result<User> {
+pub async fn set_password(
+    store: &Store,
+    permit: &Permit,
+    name: &str,
+    password: String,
+    keeping: Keeping,
+) -> Result<User> {
     demand_administer(permit)?;
     let known = users::by_name(store, name).await?;
     let hash = hashed(password, &names_of(&known)).await?;
     let change = store.change(permit, permit.at()).await?;
     let user = users::by_name(&change, name).await?;
-    if permit.actor().name == user.name.as_str() {
-        users::set_password_hash(&change, user.id, &hash).await?;
-    } else {
-        users::give_password(&change, user.id, &hash, &given_by(permit)).await?;
+    let is_own = permit.actor().name == user.name.as_str() && !permit.is_of_host();
+    let given = given_by(permit, keeping);
+    match is_own {
+        true => users::set_password_hash(&change, user.id, &hash).await?,
+        false => users::give_password(&change, user.id, &hash, &given).await?,
     }
-    let detail = json!({ "must_change": !permit.is_of_host(), "awaiting": awaiting(&change, permit).await? });
+    let detail =
+        json!({ "must_change": !is_own && given.must_change, "awaiting": awaiting(&change, permit).await? });
     change
         .commit(Event::new(EventKind::PasswordSet, detail).about(format!("user {}", user.name)))
         .await?;
@@ -103,13 +122,12 @@ async fn awaiting(on: &impl Reader, permit: &Permit) -> Result<Vec<DeploymentId>
     Ok(own.map(|one| one.id).collect())
 }
 
-/// A password from the holder of `permit`. An administrator's is changed at the next login; whoever has
-/// the host gives accounts to themselves or to programs.
-fn given_by(permit: &Permit) -> GivenPassword {
+/// A password from the holder of `permit`.
+fn given_by(permit: &Permit, keeping: Keeping) -> GivenPassword {
     GivenPassword {
         by: permit.actor().name.clone(),
         at: permit.at(),
-        must_change: !permit.is_of_host(),
+        must_change: keeping == Keeping::UntilLogin,
     }
 }
 
@@ -211,6 +229,7 @@ mod tests {
             display_name: String::new(),
             email: String::new(),
             password,
+            keeping: Keeping::ForGood,
         }
     }
 
@@ -229,7 +248,7 @@ mod tests {
                 .disabled
         );
         set_disabled(&store, &permit, "alice", true).await.unwrap();
-        set_password(&store, &permit, "alice", "another horse".into())
+        set_password(&store, &permit, "alice", "another horse".into(), Keeping::ForGood)
             .await
             .unwrap();
         let (_, hash) = users::with_password_hash(&store, "alice").await.unwrap();

@@ -51,6 +51,15 @@ pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
     Ok(reasons)
 }
 
+/// What lacks on this host without making the installation unhealthy.
+pub async fn notes(app: &App, actor: &Actor) -> Vec<String> {
+    let notes = app.engine.confinement().protection().await.notes();
+    if notes.is_empty() || app.may(actor, Action::Administer, &Resource::Everything) {
+        return notes;
+    }
+    vec!["Scripts of repositories are not confined on this host as they should be.".to_owned()]
+}
+
 /// A sentence for each server that a deployment left out of service.
 async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
     let (mut sentences, mut hidden) = (Vec::new(), 0);

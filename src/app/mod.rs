@@ -26,6 +26,7 @@ pub mod places;
 pub mod plans;
 pub mod policy;
 mod refusals;
+pub mod sealing;
 pub mod search;
 pub mod sessions;
 pub mod start;

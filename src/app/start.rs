@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::refusals::COUNTED_FOR;
@@ -11,11 +12,16 @@ use super::{App, cleaner, drift, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
-use crate::config::{Config, Secret};
+use crate::config::{Config, ScriptConfinement, ScriptNetwork, Secret};
+use crate::confinement::{Confinement, ConfinementOptions};
+use crate::domain::{DatabaseUrl, Event, EventKind, Result};
 use crate::engine::{self, Engine, EngineParts};
 use crate::git::{GitOptions, Mirrors};
 use crate::ssh::{self, Connections};
-use crate::store::Store;
+use crate::store::{Right, Store};
+
+/// Where the configuration is by default.
+const CONFIG_DIR: &str = "/etc/deployer";
 
 /// How often repeated refusals whose hour has ended are looked for.
 const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(60);
@@ -33,6 +39,7 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
         ssh: ssh.clone(),
         clock: clock.clone(),
         balancers: balancer_options(&config),
+        confinement: Confinement::new(confinement_options(&config)),
         settings: engine_settings(&config),
     });
     App::new(super::AppParts {
@@ -44,6 +51,28 @@ pub fn assemble(config: Config, store: Store, access: Access, clock: Clock) -> A
         clock,
         config: Arc::new(config),
     })
+}
+
+/// Says how scripts of repositories run on this host, and records it where they are not confined.
+pub async fn tell_of_scripts(app: &App) -> Result<()> {
+    let confinement = app.engine.confinement();
+    let protection = confinement.protection().await;
+    match protection.is_confined {
+        true => tracing::info!("{}", protection.sentence),
+        false => tracing::warn!("{}", protection.sentence),
+    }
+    if let Some(lack) = &protection.lack {
+        tracing::warn!("{lack}");
+    }
+    if !confinement.is_off() {
+        return Ok(());
+    }
+    let right = Right::of_this_program("scripts");
+    let change = app.store.change(right, app.now()).await?;
+    let detail = json!({ "setting": "scripts.confinement = \"unconfined\"" });
+    change
+        .commit(Event::new(EventKind::ScriptsUnconfined, detail))
+        .await
 }
 
 /// Starts the periodic work beside requests and deployments. It ends when the guard is dropped.
@@ -112,6 +141,42 @@ pub fn balancer_options(config: &Config) -> balancer::Options {
         certificates: config.balancer.certificates.clone(),
         limits: balancer::Limits::default(),
     }
+}
+
+/// How what repositories bring runs on this host.
+pub fn confinement_options(config: &Config) -> ConfinementOptions {
+    ConfinementOptions {
+        is_off: config.scripts.confinement == ScriptConfinement::Unconfined,
+        is_offline: config.scripts.network == ScriptNetwork::None,
+        readable: config.scripts.readable.clone(),
+        writable: config.scripts.writable.clone(),
+        hidden: our_own(config),
+        scratch: config.work_dir().join("trees"),
+    }
+}
+
+/// What scripts of repositories never see, whatever they may read: what we keep, and what we are told
+/// secrets by.
+fn our_own(config: &Config) -> Vec<PathBuf> {
+    let mut own = vec![
+        PathBuf::from(CONFIG_DIR),
+        config.data_dir.clone(),
+        config.mirror_dir(),
+        config.work_dir(),
+    ];
+    own.extend(config.access.policies.clone());
+    own.push(config.key_file());
+    own.extend(config.git.key_files.iter().chain(&config.ssh.key_files).cloned());
+    own.extend(config.git.https_credentials.clone());
+    own.extend(config.balancer.credentials.clone());
+    if let Ok(DatabaseUrl::Sqlite(file)) = config.store_url().expose().parse() {
+        own.extend(["", "-wal", "-shm"].map(|end| {
+            let mut name = file.clone().into_os_string();
+            name.push(end);
+            PathBuf::from(name)
+        }));
+    }
+    own
 }
 
 fn engine_settings(config: &Config) -> engine::Settings {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::outcome::CommandFailure;
 use crate::access::{Access, Permit};
+use crate::app::sealing;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
@@ -40,7 +41,9 @@ pub(super) fn make_private(dir: &Path) -> Result<()> {
 /// Opens the store as it is.
 pub(super) async fn open(config: &Config) -> Result<Store> {
     make_private(&config.data_dir)?;
-    Store::open(config.store_url().expose(), StoreOptions::default()).await
+    let store = Store::open(config.store_url().expose(), StoreOptions::default()).await?;
+    sealing::use_key(config, &store);
+    Ok(store)
 }
 
 /// Opens the store for reading, if it exists. Creates and changes nothing.

@@ -15,6 +15,7 @@ mod config_args;
 mod data;
 mod demo;
 mod git_check;
+mod key;
 mod migrate;
 mod outcome;
 mod policy;
@@ -44,6 +45,8 @@ enum Command {
     User(user::UserCommand),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     GitCheck(git_check::Args),
     SshCheck(ssh_check::Args),
 }
@@ -79,6 +82,7 @@ async fn run(command: Command) -> Result<(), CommandFailure> {
         Command::Migrate(args) => migrate::run(&args).await,
         Command::User(command) => user::run(command).await,
         Command::Policy(command) => policy::run(&command),
+        Command::Key(command) => key::run(command).await,
         Command::GitCheck(args) => git_check::run(&args).await,
         Command::SshCheck(args) => ssh_check::run(&args).await,
     }

@@ -9,7 +9,7 @@ use super::config_args::ConfigArgs;
 use super::outcome::{CommandFailure, complain, say};
 use super::{data, signals};
 use crate::access::{Access, Problem};
-use crate::app::{App, accounts, policy, start};
+use crate::app::{App, accounts, policy, sealing, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
@@ -34,11 +34,13 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let store = data::open(&config).await?;
     let lock = store.serve_lock()?;
     store.migrate().await?;
+    sealing::prepare(&config, &store, Clock::System.now()).await?;
     for dir in [config.mirror_dir(), config.work_dir()] {
         data::make_private(&dir)?;
     }
     let listener = listen(&config).await?;
     let app = start::assemble(config, store, access, Clock::System);
+    start::tell_of_scripts(&app).await?;
     app.start().await?;
     let watching = start::watch(&app);
     let done = serve(&app, listener).await;

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
-use crate::app::accounts::{self, NewUser};
+use crate::app::accounts::{self, Keeping, NewUser};
 use crate::app::passwords;
 use crate::domain::{Error, Name, Result};
 use crate::store;
@@ -30,6 +30,8 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
         #[command(flatten)]
+        keeping: KeepingArgs,
+        #[command(flatten)]
         config: ConfigArgs,
     },
     /// Give a user another password; asks for it unless an option gives it.
@@ -38,6 +40,8 @@ pub(super) enum UserCommand {
         name: String,
         #[command(flatten)]
         password: PasswordArgs,
+        #[command(flatten)]
+        keeping: KeepingArgs,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -74,6 +78,23 @@ pub(super) struct PasswordArgs {
     generate: bool,
 }
 
+/// How long a password is kept.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeepingArgs {
+    /// Let it be kept: for programs that log in. People have to change it at their first login.
+    #[arg(long)]
+    keep: bool,
+}
+
+impl KeepingArgs {
+    fn keeping(&self) -> Keeping {
+        match self.keep {
+            true => Keeping::ForGood,
+            false => Keeping::UntilLogin,
+        }
+    }
+}
+
 pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
     match command {
         UserCommand::Add {
@@ -81,6 +102,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             display_name,
             email,
             password,
+            keeping,
             config,
         } => {
             let name: Name = name
@@ -93,6 +115,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
                 display_name,
                 email,
                 password: Some(secret.clone()),
+                keeping: keeping.keeping(),
             };
             let user = accounts::add(&store, &data::operator(), new).await?;
             say(format_args!(
@@ -104,12 +127,14 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
         UserCommand::Passwd {
             name,
             password,
+            keeping,
             config,
         } => {
             let store = data::open_current(&config.load()?).await?;
             store::users::by_name(&store, &name).await?;
             let secret = password.get()?;
-            let user = accounts::set_password(&store, &data::operator(), &name, secret.clone()).await?;
+            let (operator, keeping) = (data::operator(), keeping.keeping());
+            let user = accounts::set_password(&store, &operator, &name, secret.clone(), keeping).await?;
             say(format_args!("User “{}” has a new password.", user.name));
             password.tell(&secret);
         }

@@ -44,6 +44,15 @@ fn check(config: &Config, reader: &mut KeyReader<'_>) {
         reader.complain("access", "policies", &message);
     }
     database(config, reader);
+    if config.secrets.key.is_some() && config.secrets.key_file.is_some() {
+        reader.complain(
+            "secrets",
+            "key_file",
+            "must not be set beside secrets.key; keep one of them",
+        );
+    }
+    directories("scripts", "readable", &config.scripts.readable, reader);
+    directories("scripts", "writable", &config.scripts.writable, reader);
     readable("git", "key_files", &config.git.key_files, reader);
     readable("git", "known_hosts", &config.git.known_hosts, reader);
     readable(
@@ -109,6 +118,16 @@ fn parent(section: &str, key: &str, dir: &Path, reader: &mut KeyReader<'_>) {
             "names “{}”, but the directory “{parent}” above it does not exist; make it first",
             dir.display()
         );
+        reader.complain(section, key, &message);
+    }
+}
+
+fn directories(section: &str, key: &str, directories: &[PathBuf], reader: &mut KeyReader<'_>) {
+    for dir in directories
+        .iter()
+        .filter(|dir| dir.is_absolute() && !dir.is_dir())
+    {
+        let message = format!("names “{}”, which is not a directory", dir.display());
         reader.complain(section, key, &message);
     }
 }

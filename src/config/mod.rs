@@ -23,8 +23,10 @@ use crate::domain::DatabaseUrl;
 
 pub use self::error::{ConfigProblem, Error, Origin};
 pub use self::reader::ENV_PREFIX;
-pub use self::sections::{Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Ssh, Store};
-pub use self::values::{LogFormat, Secret};
+pub use self::sections::{
+    Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Scripts, Secrets, Ssh, Store,
+};
+pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, Secret};
 pub use crate::domain::Network;
 
 /// The default directory for everything that the deployer writes.
@@ -39,6 +41,8 @@ pub struct Config {
     pub http: Http,
     /// The database.
     pub store: Store,
+    /// The key that secrets in the database are sealed with.
+    pub secrets: Secrets,
     /// Git remotes and our mirrors of them.
     pub git: Git,
     /// Connections to servers.
@@ -47,6 +51,8 @@ pub struct Config {
     pub balancer: Balancer,
     /// Carrying out deployments.
     pub engine: Engine,
+    /// What repositories bring and run on this host.
+    pub scripts: Scripts,
     /// Drift: asking servers what they run.
     pub drift: Drift,
     /// Policy.
@@ -86,10 +92,12 @@ impl Config {
             }),
             http: Http::read(reader),
             store: Store::read(reader),
+            secrets: Secrets::read(reader),
             git: Git::read(reader),
             ssh: Ssh::read(reader),
             balancer: Balancer::read(reader),
             engine: Engine::read(reader),
+            scripts: Scripts::read(reader),
             drift: Drift::read(reader),
             access: Access::read(reader),
             log: Log::read(reader),
@@ -101,6 +109,12 @@ impl Config {
     pub fn store_url(&self) -> Secret {
         let in_data_dir = || Secret::new(sqlite_in(&self.data_dir));
         self.store.url.clone().unwrap_or_else(in_data_dir)
+    }
+
+    /// The file of the sealing key: `secrets.key_file`, or one in the data directory.
+    pub fn key_file(&self) -> PathBuf {
+        let in_data_dir = || self.data_dir.join("secrets.key");
+        self.secrets.key_file.clone().unwrap_or_else(in_data_dir)
     }
 
     /// Where the Git mirrors live.

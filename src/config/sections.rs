@@ -9,7 +9,10 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::reader::KeyReader;
-use super::values::{LogFormat, Secret, absolute_if_set, all_absolute, any, some_time, within};
+use super::values::{
+    LogFormat, ScriptConfinement, ScriptNetwork, Secret, absolute_if_set, all_absolute, any, some_time,
+    within,
+};
 use crate::domain::project::SHORTEST_SECRET;
 use crate::domain::{DatabaseUrl, Network, OtherHost};
 
@@ -56,6 +59,14 @@ sections! {
     "store" Store {
         /// The database; `None`: an SQLite file in the data directory.
         url: Option<Secret> = None, database;
+    }
+
+    /// The key that secrets in the database are sealed with.
+    "secrets" Secrets {
+        /// The key itself, from the environment.
+        key: Option<Secret> = None, sealing_key;
+        /// The file that holds it; neither: a systemd credential, else a file in the data directory.
+        key_file: Option<PathBuf> = None, absolute_if_set;
     }
 
     /// Git remotes and our mirrors of them.
@@ -126,6 +137,18 @@ sections! {
         deployment_log_mib: u32 = 256, within::<1, 16_384>;
     }
 
+    /// What repositories bring and run on this host.
+    "scripts" Scripts {
+        /// Whether it is confined.
+        confinement: ScriptConfinement = ScriptConfinement::Auto, any;
+        /// What network it has when it is confined.
+        network: ScriptNetwork = ScriptNetwork::Host, any;
+        /// Directories that it may read besides the system's.
+        readable: Vec<PathBuf> = Vec::new(), all_absolute;
+        /// Directories that it may write to besides its own.
+        writable: Vec<PathBuf> = Vec::new(), all_absolute;
+    }
+
     /// Drift: asking servers what they run.
     "drift" Drift {
         /// Whether they are asked at all.
@@ -192,6 +215,22 @@ fn longer_than_streams(time: &Duration) -> Result<(), String> {
 fn database(url: &Option<Secret>) -> Result<(), String> {
     url.as_ref()
         .map_or(Ok(()), |url| url.expose().parse::<DatabaseUrl>().map(drop))
+}
+
+/// Digits of a sealing key: 32 bytes.
+const KEY_DIGITS: usize = 64;
+
+fn sealing_key(key: &Option<Secret>) -> Result<(), String> {
+    let is_key = |key: &Secret| {
+        let text = key.expose();
+        text.len() == KEY_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+    };
+    match key.as_ref().is_none_or(is_key) {
+        true => Ok(()),
+        false => Err(format!(
+            "must be {KEY_DIGITS} hexadecimal digits, as “deployer key new” makes them"
+        )),
+    }
 }
 
 /// Shorter than the 30 s within which another instance takes over, and long enough for a busy host.

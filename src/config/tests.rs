@@ -98,7 +98,7 @@ fn unknown_keys_and_sections_are_named_with_their_line() {
          d.toml:4: http.bnd is not a setting: the settings of [http] are bind, max_connections, public_url, \
          quiet_timeout, session_days, trusted_proxies.\n\
          d.toml:5: htp is not a section: there are data_dir and the sections access, balancer, drift, engine, \
-         git, http, log, masking, ssh, store."
+         git, http, log, masking, scripts, secrets, ssh, store."
     );
     assert_eq!(
         problems("http = 3"),

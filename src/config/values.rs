@@ -228,6 +228,48 @@ impl Value for LogFormat {
     }
 }
 
+/// Whether scripts of repositories are confined on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptConfinement {
+    /// Always; where this host cannot, they do not run.
+    Auto,
+    /// Never.
+    Unconfined,
+}
+
+impl Value for ScriptConfinement {
+    const EXPECTED: &'static str = "\"auto\" or \"unconfined\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "unconfined" => Ok(Self::Unconfined),
+            _ => Err(format!("must be {}, not “{text}”", Self::EXPECTED)),
+        }
+    }
+}
+
+/// What network confined scripts have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptNetwork {
+    /// That of this host, its loopback included.
+    Host,
+    /// None.
+    None,
+}
+
+impl Value for ScriptNetwork {
+    const EXPECTED: &'static str = "\"host\" or \"none\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "host" => Ok(Self::Host),
+            "none" => Ok(Self::None),
+            _ => Err(format!("must be {}, not “{text}”", Self::EXPECTED)),
+        }
+    }
+}
+
 impl Value for Network {
     const EXPECTED: &'static str = network::EXPECTED;
 

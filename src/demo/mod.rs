@@ -19,6 +19,7 @@ mod past;
 mod people;
 mod policy;
 pub mod repositories;
+mod scripts;
 mod seed;
 pub mod ssh_server;
 mod targets;
@@ -35,7 +36,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, Permit, Problem};
-use crate::app::{App, accounts, start};
+use crate::app::{App, accounts, sealing, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Instant, Project, Result};
@@ -163,7 +164,8 @@ impl Demo {
         let servers = start_servers(home, &ground.stop).await?;
 
         let samples = make_repositories(ground, clock.now());
-        let (samples, (app, store, lock)) = tokio::try_join!(samples, open(config(home, bound), clock))?;
+        let config = scripts::confined_if_possible(config(home, bound)).await;
+        let (samples, (app, store, lock)) = tokio::try_join!(samples, open(config, clock))?;
         match samples {
             Some(samples) => set_up((&app, &store), ground, &servers.listening, samples, &people).await?,
             None => seed::update_servers(&store, &operator(app.now()), &servers.listening).await?,
@@ -249,6 +251,7 @@ async fn open(config: Config, clock: Clock) -> Result<(App, Store, ServeLock)> {
     let store = Store::open(config.store_url().expose(), StoreOptions::default()).await?;
     let lock = store.serve_lock()?;
     store.migrate().await?;
+    sealing::prepare(&config, &store, clock.now()).await?;
     let access = match &config.access.policies {
         Some(dir) => Access::load(dir).map_err(|problems| broken_policy(dir, &problems))?,
         None => Access::builtin(),
@@ -342,6 +345,7 @@ async fn add_people(store: &Store, people: &[Credentials], now: Instant) -> Resu
             display_name: person.title.clone(),
             email: format!("{}@example.com", person.name),
             password: Some(password.clone()),
+            keeping: accounts::Keeping::ForGood,
         });
         let permit = &permit;
         async move { accounts::add(store, permit, new.map_err(Error::invalid)?).await }

@@ -141,6 +141,7 @@ async fn insert_clusters(change: &Change, rows: &mut Rows) -> Result<()> {
             balancer: None::<BalancerId>,
             backends: Vec::new(),
             members: plan.servers.iter().filter_map(member).collect(),
+            projects: Vec::new(),
         };
         let id = clusters::insert(change, &cluster).await?.id;
         rows.clusters.insert(&plan.name, id);

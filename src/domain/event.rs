@@ -106,6 +106,14 @@ words! {
         PolicyReloaded = "policy.reloaded", "Policy reloaded";
         /// The policy files have errors, so the policy of before stays in force.
         PolicyRejected = "policy.rejected", "Policy rejected";
+        /// Secrets that were in clear in the database were sealed, or a key was noted for later ones.
+        SecretsSealed = "secrets.sealed", "Secrets sealed";
+        /// Secrets were sealed with another key.
+        SealingKeyChanged = "secrets.key_changed", "Sealing key changed";
+        /// Secrets whose key is lost were deleted.
+        SecretsForgotten = "secrets.forgotten", "Secrets forgotten";
+        /// The deployer began to serve, with scripts of repositories unconfined on its host.
+        ScriptsUnconfined = "scripts.unconfined", "Scripts run unconfined";
         /// Past deployments were imported.
         HistoryBroughtIn = "history.brought_in", "History brought in";
         /// Policy refused something; the word names what.

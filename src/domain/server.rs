@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::names::Name;
-use super::{BalancerId, ClusterId, Instant, ServerId};
+use super::{BalancerId, ClusterId, Instant, ProjectId, ServerId};
 
 /// One SSH host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Cluster {
     pub backends: Vec<String>,
     /// Its servers, in order, each with the name the balancer knows it by, where that differs.
     pub members: Vec<Member>,
+    /// The projects that may deploy to it, by row.
+    pub projects: Vec<ProjectId>,
 }
 
 /// A server's place in a cluster.

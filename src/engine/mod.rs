@@ -58,6 +58,7 @@ mod worker;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::confinement::Confinement;
 use crate::domain::{Deployment, Environment, Error, Plan, Result, ServerId, Strategy};
 use live::Hub;
 pub use log_limit::LogLimits;
@@ -157,6 +158,11 @@ impl Engine {
             Permission::Granted(_) => Ok(None),
             Permission::Refused(why) => Ok(Some(why)),
         }
+    }
+
+    /// How scripts of repositories run on this host.
+    pub fn confinement(&self) -> &Confinement {
+        &self.0.parts.confinement
     }
 
     /// Where to watch what happens.

@@ -18,6 +18,7 @@ use super::turn::WorkTurn;
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
+use crate::confinement::Confinement;
 use crate::domain::{DeploymentId, EventKind};
 use crate::git::Mirrors;
 use crate::ssh::Connections;
@@ -54,6 +55,8 @@ pub struct EngineParts {
     pub clock: Clock,
     /// How to connect to balancers.
     pub balancers: balancer::Options,
+    /// Runs what repositories bring on this host.
+    pub confinement: Confinement,
     /// From the configuration.
     pub settings: Settings,
 }

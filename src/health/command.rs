@@ -1,7 +1,7 @@
 //! A command as a health check: it passes with exit code 0.
 //!
 //! At its limit, and when the check is cancelled, its whole process group is ended, on the deployer's
-//! host as well as on the server.
+//! host as well as on the server. On the deployer's host it runs confined, as scripts of repositories do.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Fault, Watch};
 use super::target::ProbedServer;
+use crate::confinement::{self, WorkingTree};
 use crate::{process, ssh};
 
 /// Between the polite signal and the final one: a command that only asks has little to tidy up.
@@ -25,21 +26,18 @@ pub(super) async fn here(
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<String, Fault> {
-    let mut command = process::Command::new("sh")
-        .arg("-c")
-        .arg(line)
-        .variables(target.variables);
-    if let Some(dir) = target.dir_here {
-        command = command.dir(dir);
-    }
+    let command = process::Command::new("sh").arg("-c").arg(line);
+    let command = target.confinement.at_home(command).variables(target.variables);
     let limits = process::Run {
         timeout: Some(limit),
         cancel: cancel.clone(),
         grace: GRACE,
     };
-    match process::run(&command, limits, watch).await {
+    let tree = target.dir_here.map_or(WorkingTree::None, WorkingTree::Fixed);
+    let run = target.confinement.run(command, tree, limits, watch);
+    match run.await {
         Ok(exit) => judge(&exit),
-        Err(process::Error::TimedOut { .. }) => Err(late(limit)),
+        Err(confinement::Error::Process(process::Error::TimedOut { .. })) => Err(late(limit)),
         Err(error) => Err(Fault::new(error.to_string())),
     }
 }

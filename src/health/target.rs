@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Fault;
+use crate::confinement::Confinement;
 use crate::domain::ScriptVariables;
 use crate::domain::health::AskedFrom;
 use crate::http;
@@ -16,7 +17,7 @@ use crate::ssh::{self, Session};
 pub(super) const LOOPBACK: &str = "127.0.0.1";
 
 /// The server that is asked, and how it is reached.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct ProbedServer<'a> {
     /// What people call it.
     pub server: &'a str,
@@ -26,10 +27,12 @@ pub struct ProbedServer<'a> {
     pub session: &'a Session,
     /// Where a command on the server starts.
     pub dir: &'a str,
-    /// Where a command on the deployer's host starts; `None`: where the deployer did.
+    /// Where a command on the deployer's host starts; `None`: in a temporary directory.
     pub dir_here: Option<&'a Path>,
     /// What commands find in their environment.
     pub variables: &'a ScriptVariables,
+    /// Runs commands on the deployer's host.
+    pub confinement: &'a Confinement,
 }
 
 impl ProbedServer<'_> {

@@ -21,6 +21,9 @@ pub struct Command {
     pub(super) args: Vec<OsString>,
     pub(super) env: BTreeMap<OsString, OsString>,
     pub(super) dir: Option<PathBuf>,
+    pub(super) is_monitor: bool,
+    /// The program that people know it by, where another one is started.
+    shown: Option<OsString>,
 }
 
 impl Command {
@@ -31,7 +34,37 @@ impl Command {
             args: Vec::new(),
             env: BTreeMap::new(),
             dir: None,
+            is_monitor: false,
+            shown: None,
         }
+    }
+
+    /// Says that the program only watches over one child, which leads a session of its own inside a PID
+    /// namespace and ends when the program does. Polite signals go to that session; abstract sockets of
+    /// this host are closed to all of it where the kernel can.
+    #[must_use]
+    pub fn monitor(mut self) -> Self {
+        self.is_monitor = true;
+        self
+    }
+
+    /// Puts `monitor` before the program: it gets the program and its arguments as its last arguments,
+    /// and what was set for the program.
+    #[must_use]
+    pub fn within(self, monitor: Self) -> Self {
+        let mut env = monitor.env;
+        env.extend(self.env);
+        Self {
+            env,
+            args: [monitor.args, vec![self.program.clone()], self.args].concat(),
+            shown: Some(self.program),
+            ..monitor
+        }
+    }
+
+    /// The program that was asked for, for messages.
+    pub(super) fn shown(&self) -> String {
+        self.shown.as_ref().unwrap_or(&self.program).display().to_string()
     }
 
     /// Adds one argument.

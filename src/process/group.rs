@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use super::command::{Command, KEPT_VARIABLES};
 use super::error::Error;
+use super::monitor::{self, Birthplace};
 
 /// How often a program that is “busy” is tried again: another thread that forks just while we
 /// write a script holds it open for a moment, and the kernel then refuses to run it.
@@ -28,15 +29,18 @@ pub(super) struct ProcessGroup {
     pub(super) child: Child,
     /// The leader's number and the group's; `None` once it is reaped and may be somebody else's.
     pid: Option<Pid>,
+    /// The thread that a monitor was started from.
+    birthplace: Option<Birthplace>,
 }
 
 impl ProcessGroup {
-    /// Signals every process of the group. One that is gone already is not an error.
+    /// Signals every process of the group. One that is gone already is not an error. Behind a monitor it
+    /// is the session of its child: killing that ends the whole namespace, and the monitor after it.
     pub(super) fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid
-            && let Err(error) = killpg(pid, signal)
-        {
-            tracing::debug!(%pid, %signal, %error, "the process group could not be signalled");
+        let Some(pid) = self.pid else { return };
+        let session = self.birthplace.as_ref().and_then(|_| monitor::session(pid));
+        if session.is_none_or(|session| !send(session, signal)) {
+            send(pid, signal);
         }
     }
 
@@ -58,8 +62,18 @@ impl ProcessGroup {
     }
 }
 
+/// Signals every process of a group. One that is gone already is not an error.
+fn send(group: Pid, signal: Signal) -> bool {
+    let sent = killpg(group, signal);
+    if let Err(error) = &sent {
+        tracing::debug!(%group, %signal, %error, "the process group could not be signalled");
+    }
+    sent.is_ok()
+}
+
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
+        // A monitor that is started just now goes with its birthplace.
         self.signal(Signal::SIGKILL);
     }
 }
@@ -68,13 +82,24 @@ impl Drop for ProcessGroup {
 pub(super) async fn start(command: &Command) -> Result<ProcessGroup, Error> {
     let mut busy = 0;
     let source = loop {
-        match prepared(command).spawn() {
-            Ok(child) => {
+        let mut prepared = prepared(command);
+        let started = match command.is_monitor {
+            true => monitor::spawn(prepared)
+                .await
+                .map(|(child, place)| (child, Some(place))),
+            false => prepared.spawn().map(|child| (child, None)),
+        };
+        match started {
+            Ok((child, birthplace)) => {
                 let pid = child
                     .id()
                     .and_then(|pid| i32::try_from(pid).ok())
                     .map(Pid::from_raw);
-                return Ok(ProcessGroup { child, pid });
+                return Ok(ProcessGroup {
+                    child,
+                    pid,
+                    birthplace,
+                });
             }
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && busy < BUSY_TRIES => {
                 busy += 1;

@@ -20,6 +20,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait};
 use super::Store;
 use super::audit;
 use super::bell::{Bell, Ring};
+use super::seal::Seal;
 use super::tx::sealed::Connected;
 use super::tx::{Lease, Reader, Tx};
 use crate::access::Permit;
@@ -132,7 +133,7 @@ impl Change {
         for (author, place, at, event) in &all {
             audit::append(&record.tx, &event.recorded(author, place, *at)).await?;
         }
-        let Record { tx, bell } = record;
+        let Record { tx, bell, .. } = record;
         tx.commit().await?;
         for (_, _, _, event) in &all {
             bell.ring(Ring::Event(event));
@@ -145,6 +146,7 @@ impl Change {
 pub struct Record {
     tx: Tx,
     bell: Bell,
+    seal: Seal,
 }
 
 impl Record {
@@ -206,7 +208,7 @@ impl Leased<Record> {
 
     /// Commits the transaction, then wakes whoever watches the deployment.
     pub async fn commit(self) -> Result<()> {
-        let Record { tx, bell } = self.write;
+        let Record { tx, bell, .. } = self.write;
         tx.commit().await?;
         bell.ring(Ring::Progress(self.lease.deployment));
         Ok(())
@@ -214,7 +216,7 @@ impl Leased<Record> {
 
     /// Commits log lines, then sends them to whoever watches the deployment.
     pub async fn commit_lines(self, lines: Vec<NumberedChunk>) -> Result<()> {
-        let Record { tx, bell } = self.write;
+        let Record { tx, bell, .. } = self.write;
         tx.commit().await?;
         bell.ring(Ring::Lines(self.lease.deployment, lines));
         Ok(())
@@ -295,6 +297,9 @@ impl Connected for Record {
     fn db(&self) -> &DatabaseTransaction {
         self.tx.connection()
     }
+    fn seal(&self) -> &Seal {
+        &self.seal
+    }
 }
 
 impl Connected for Change {
@@ -302,12 +307,18 @@ impl Connected for Change {
     fn db(&self) -> &DatabaseTransaction {
         self.connection()
     }
+    fn seal(&self) -> &Seal {
+        self.record.seal()
+    }
 }
 
 impl<W: Connected<Connection = DatabaseTransaction>> Connected for Leased<W> {
     type Connection = DatabaseTransaction;
     fn db(&self) -> &DatabaseTransaction {
         self.write.db()
+    }
+    fn seal(&self) -> &Seal {
+        self.write.seal()
     }
 }
 
@@ -322,6 +333,7 @@ impl Store {
         Ok(Record {
             tx: self.begin().await?,
             bell: self.bell(),
+            seal: self.seal().clone(),
         })
     }
 

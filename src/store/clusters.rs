@@ -7,10 +7,10 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 
 use super::columns::{checked, from_json, key, to_json};
 use super::entities::clusters::{ActiveModel, Column, Entity, Model};
-use super::entities::{cluster_servers as links, servers};
+use super::entities::{cluster_projects, cluster_servers as links, servers};
 use super::error::unless_taken;
 use super::{Change, Reader, insert_all};
-use crate::domain::{BalancerId, Cluster, ClusterId, Error, Member, Result, ServerId};
+use crate::domain::{BalancerId, Cluster, ClusterId, Error, Member, ProjectId, Result, ServerId};
 
 /// All of them, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Cluster>> {
@@ -23,10 +23,20 @@ pub async fn list(on: &impl Reader) -> Result<Vec<Cluster>> {
     {
         members.entry(link.cluster_id).or_default().push(member(link));
     }
+    let mut projects: HashMap<i64, Vec<ProjectId>> = HashMap::new();
+    for open in cluster_projects::Entity::find()
+        .order_by_asc(cluster_projects::Column::ProjectId)
+        .all(on.db())
+        .await?
+    {
+        let own = projects.entry(open.cluster_id).or_default();
+        own.push(ProjectId(open.project_id));
+    }
     rows.into_iter()
         .map(|row| {
             let own = members.remove(&row.id).unwrap_or_default();
-            from_row(row, own)
+            let open = projects.remove(&row.id).unwrap_or_default();
+            from_row(row, own, open)
         })
         .collect()
 }
@@ -59,7 +69,8 @@ pub async fn insert(change: &Change, cluster: &Cluster) -> Result<Cluster> {
     let written = row.insert(change.connection()).await;
     let row = unless_taken(written, "cluster", &cluster.name)?;
     link(change, row.id, &cluster.members).await?;
-    from_row(row, cluster.members.clone())
+    open_to(change, ClusterId(row.id), &cluster.projects).await?;
+    from_row(row, cluster.members.clone(), cluster.projects.clone())
 }
 
 /// Changes everything but the row of one that exists.
@@ -71,7 +82,21 @@ pub async fn update(change: &Change, cluster: &Cluster) -> Result<()> {
         .filter(links::Column::ClusterId.eq(cluster.id.0))
         .exec(change.connection())
         .await?;
-    link(change, cluster.id.0, &cluster.members).await
+    link(change, cluster.id.0, &cluster.members).await?;
+    cluster_projects::Entity::delete_many()
+        .filter(cluster_projects::Column::ClusterId.eq(cluster.id.0))
+        .exec(change.connection())
+        .await?;
+    open_to(change, cluster.id, &cluster.projects).await
+}
+
+/// Lets further projects deploy to a cluster.
+pub async fn open_to(change: &Change, id: ClusterId, projects: &[ProjectId]) -> Result<()> {
+    let rows = projects.iter().map(|project| cluster_projects::ActiveModel {
+        cluster_id: Set(id.0),
+        project_id: Set(project.0),
+    });
+    insert_all(change, rows.collect()).await
 }
 
 /// Deletes it and takes it out of its environments; its servers stay.
@@ -115,7 +140,13 @@ async fn with_members(on: &impl Reader, row: Option<Model>, what: impl Fn() -> S
         .order_by_asc(links::Column::Position)
         .all(on.db())
         .await?;
-    from_row(row, own.into_iter().map(member).collect())
+    let open = cluster_projects::Entity::find()
+        .filter(cluster_projects::Column::ClusterId.eq(row.id))
+        .order_by_asc(cluster_projects::Column::ProjectId)
+        .all(on.db())
+        .await?;
+    let open = open.into_iter().map(|open| ProjectId(open.project_id));
+    from_row(row, own.into_iter().map(member).collect(), open.collect())
 }
 
 fn member(link: links::Model) -> Member {
@@ -135,12 +166,13 @@ fn to_row(cluster: &Cluster) -> Result<ActiveModel> {
     })
 }
 
-fn from_row(row: Model, members: Vec<Member>) -> Result<Cluster> {
+fn from_row(row: Model, members: Vec<Member>, projects: Vec<ProjectId>) -> Result<Cluster> {
     Ok(Cluster {
         id: ClusterId(row.id),
         name: checked("a cluster's name", &row.name)?,
         balancer: row.balancer_id.map(BalancerId),
         backends: from_json("backends", &row.backends)?,
         members,
+        projects,
     })
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::ServeLock;
 use super::backend::{self, DatabaseLocation, StoreOptions};
 use super::bell::{Bell, Ring};
+use super::seal::{Seal, SealingKey};
 use super::tx::sealed::Connected;
 use super::tx::{Reader, Tx};
 use crate::domain::{Error, Result};
@@ -23,6 +24,7 @@ pub struct Store {
     turns: Arc<Semaphore>,
     migration_wait: Duration,
     bell: Bell,
+    seal: Seal,
 }
 
 impl Store {
@@ -64,6 +66,7 @@ impl Store {
             turns,
             migration_wait: options.migration_wait,
             bell: Bell::default(),
+            seal: Seal::default(),
         })
     }
 
@@ -128,6 +131,12 @@ impl Store {
         self.bell.set(Arc::new(listener));
     }
 
+    /// Seals secrets with the first of `keys` from now on, and opens those sealed with any of them. Every
+    /// clone of this store does so.
+    pub fn set_sealing_keys(&self, keys: Vec<SealingKey>) {
+        self.seal.set(keys);
+    }
+
     pub(super) fn bell(&self) -> Bell {
         self.bell.clone()
     }
@@ -149,5 +158,8 @@ impl Connected for Store {
     type Connection = DatabaseConnection;
     fn db(&self) -> &DatabaseConnection {
         &self.db
+    }
+    fn seal(&self) -> &Seal {
+        &self.seal
     }
 }

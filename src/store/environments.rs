@@ -1,16 +1,22 @@
-//! Environments, each with the clusters it is deployed to.
+//! Environments, each with the clusters it is deployed to. The values of their secret variables are sealed
+//! (`variables`).
+
+mod variables;
 
 use std::collections::HashMap;
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::columns::{checked, from_json, key, to_json};
+use super::columns::{checked, key, to_json};
 use super::entities::environments::{ActiveModel, Column, Entity, Model};
-use super::entities::{clusters, environment_clusters as links};
+use super::entities::{cluster_projects, clusters, environment_clusters as links};
 use super::error::unless_taken;
+use super::tx::sealed::Connected as _;
 use super::{Change, Reader};
 use crate::domain::{ClusterId, Environment, EnvironmentId, Error, ProjectId, Result};
+
+pub use variables::{SealedAnew, forget_secrets, seal_anew};
 
 /// The environments of all projects: by project, then in the order of the promotion chain.
 pub async fn all(on: &impl Reader) -> Result<Vec<Environment>> {
@@ -58,24 +64,31 @@ pub async fn by_id(on: &impl Reader, id: EnvironmentId) -> Result<Environment> {
 pub async fn insert(change: &Change, environment: &Environment) -> Result<Environment> {
     let row = ActiveModel {
         id: NotSet,
-        ..to_row(environment)?
+        // Secrets are sealed for their row, whose number is not known yet.
+        options: Set(to_json(&variables::without_secrets(&environment.options))?),
+        ..to_row(change, environment)?
     };
     let written = row.insert(change.connection()).await;
     let row = unless_taken(written, "environment", &environment.name)?;
-    link(change, row.id, &environment.clusters).await?;
-    from_row(row, environment.clusters.clone())
+    let inserted = Environment {
+        id: EnvironmentId(row.id),
+        ..environment.clone()
+    };
+    to_row(change, &inserted)?.update(change.connection()).await?;
+    link(change, &inserted).await?;
+    Ok(inserted)
 }
 
 /// Changes everything but the row of one that exists.
 pub async fn update(change: &Change, environment: &Environment) -> Result<()> {
     by_id(change, environment.id).await?;
-    let written = to_row(environment)?.update(change.connection()).await;
+    let written = to_row(change, environment)?.update(change.connection()).await;
     unless_taken(written, "environment", &environment.name)?;
     links::Entity::delete_many()
         .filter(links::Column::EnvironmentId.eq(environment.id.0))
         .exec(change.connection())
         .await?;
-    link(change, environment.id.0, &environment.clusters).await
+    link(change, environment).await
 }
 
 /// Deletes it. What was deployed there stays in the history under its name.
@@ -94,10 +107,12 @@ pub async fn delete(change: &Change, id: EnvironmentId) -> Result<()> {
     Ok(())
 }
 
-async fn link(change: &Change, environment: i64, wanted: &[ClusterId]) -> Result<()> {
-    let ids = wanted.iter().map(|id| id.0);
+/// Ties an environment to its clusters, which are open to its project from then on.
+async fn link(change: &Change, environment: &Environment) -> Result<()> {
+    let wanted = &environment.clusters;
+    let ids = || wanted.iter().map(|id| id.0);
     let found = clusters::Entity::find()
-        .filter(clusters::Column::Id.is_in(ids))
+        .filter(clusters::Column::Id.is_in(ids()))
         .all(change.connection())
         .await?
         .len();
@@ -111,7 +126,7 @@ async fn link(change: &Change, environment: i64, wanted: &[ClusterId]) -> Result
         .iter()
         .zip(0..)
         .map(|(cluster, position)| links::ActiveModel {
-            environment_id: Set(environment),
+            environment_id: Set(environment.id.0),
             cluster_id: Set(cluster.0),
             position: Set(position),
         });
@@ -119,6 +134,16 @@ async fn link(change: &Change, environment: i64, wanted: &[ClusterId]) -> Result
         links::Entity::insert_many(rows)
             .exec_without_returning(change.connection())
             .await?;
+    }
+    let open = cluster_projects::Entity::find()
+        .filter(cluster_projects::Column::ProjectId.eq(environment.project_id.0))
+        .filter(cluster_projects::Column::ClusterId.is_in(ids()))
+        .all(change.connection())
+        .await?;
+    for id in wanted {
+        if !open.iter().any(|open| open.cluster_id == id.0) {
+            super::clusters::open_to(change, *id, &[environment.project_id]).await?;
+        }
     }
     Ok(())
 }
@@ -143,12 +168,12 @@ async fn with_clusters(on: &impl Reader, rows: Vec<Model>) -> Result<Vec<Environ
     let rows = rows.into_iter();
     rows.map(|row| {
         let own = clusters.remove(&row.id).unwrap_or_default();
-        from_row(row, own)
+        from_row(on, row, own)
     })
     .collect()
 }
 
-fn to_row(environment: &Environment) -> Result<ActiveModel> {
+fn to_row(change: &Change, environment: &Environment) -> Result<ActiveModel> {
     Ok(ActiveModel {
         id: Set(environment.id.0),
         project_id: Set(environment.project_id.0),
@@ -160,13 +185,18 @@ fn to_row(environment: &Environment) -> Result<ActiveModel> {
         position: Set(environment.position),
         auto_deploy: Set(environment.auto_deploy),
         fail_on_failed_tests: Set(environment.fail_on_failed_tests),
-        options: Set(to_json(&environment.options)?),
+        options: Set(variables::sealed(
+            change.seal(),
+            environment.id,
+            &environment.options,
+        )?),
     })
 }
 
-fn from_row(row: Model, clusters: Vec<ClusterId>) -> Result<Environment> {
+fn from_row(on: &impl Reader, row: Model, clusters: Vec<ClusterId>) -> Result<Environment> {
+    let id = EnvironmentId(row.id);
     Ok(Environment {
-        id: EnvironmentId(row.id),
+        id,
         project_id: ProjectId(row.project_id),
         name: checked("an environment's name", &row.name)?,
         branch: checked("a branch", &row.branch)?,
@@ -176,6 +206,6 @@ fn from_row(row: Model, clusters: Vec<ClusterId>) -> Result<Environment> {
         auto_deploy: row.auto_deploy,
         fail_on_failed_tests: row.fail_on_failed_tests,
         clusters,
-        options: from_json("options", &row.options)?,
+        options: variables::opened(on.seal(), id, &row.options)?,
     })
 }

@@ -165,6 +165,19 @@ pub async fn release(store: &Store, lease: JobLease) -> Result<()> {
     .await
 }
 
+/// The instances that hold a job now; those that serve hold one or another.
+pub async fn holders(record: &Record, now: Instant) -> Result<Vec<String>> {
+    let now = backend::lease_clock(record.connection(), now).await?;
+    let rows = Entity::find()
+        .filter(Column::UntilAt.gt(micros(now)))
+        .all(record.connection())
+        .await?;
+    let mut holders: Vec<String> = rows.into_iter().filter_map(|row| row.holder).collect();
+    holders.sort();
+    holders.dedup();
+    Ok(holders)
+}
+
 impl Store {
     /// Opens a change of the instance that holds a job's `lease`, made `now` in the name that `right`
     /// gives. Nobody can take the job over before the change ends.

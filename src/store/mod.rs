@@ -15,7 +15,9 @@
 //! Reading order: [`projects`], [`environments`], [`servers`], [`clusters`], [`balancers`] are
 //! the inventory; [`deployments`], [`steps`], [`log`], [`releases`] what happened; [`queue`] is
 //! how workers share the work, [`jobs`] how instances share theirs; [`observations`] and [`leftovers`]
-//! what was seen on servers; [`users`] and [`sessions`] the people; [`audit`] and [`locks`] the rest. `backend` is the one file that knows which database it talks to.
+//! what was seen on servers; [`users`] and [`sessions`] the people; [`audit`] and [`locks`] the rest.
+//! Secrets are sealed (`seal`) with a key that is kept elsewhere; [`sealing`] knows which. `backend` is
+//! the one file that knows which database it talks to.
 
 mod backend;
 mod bell;
@@ -26,6 +28,7 @@ mod entities;
 mod error;
 mod filter;
 mod page;
+mod seal;
 mod serve_lock;
 mod tx;
 
@@ -42,6 +45,7 @@ pub mod observations;
 pub mod projects;
 pub mod queue;
 pub mod releases;
+pub mod sealing;
 pub mod servers;
 pub mod sessions;
 pub mod steps;
@@ -55,5 +59,6 @@ pub use database::Store;
 pub use error::{Collided, again};
 pub use filter::{PastFilter, PlaceNames};
 pub use page::{Page, Paged};
+pub use seal::{Seal, SealingKey};
 pub use serve_lock::ServeLock;
 pub use tx::{Fenced, Lease, Reader};

@@ -91,9 +91,12 @@ pub trait Reader: sealed::Connected + Sync {}
 pub(super) mod sealed {
     use sea_orm::{ConnectionTrait, StreamTrait};
 
+    use crate::store::seal::Seal;
+
     pub trait Connected {
         type Connection: ConnectionTrait + StreamTrait;
         fn db(&self) -> &Self::Connection;
+        fn seal(&self) -> &Seal;
     }
 }
 

@@ -6,6 +6,7 @@ mod first_steps;
 mod forms;
 mod installation;
 mod many;
+mod opening;
 mod people;
 mod renaming;
 

@@ -36,6 +36,28 @@ fn users_are_added_listed_disabled_and_given_passwords() {
     here.run("user disable bob").badly("There is no user “bob”.");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_from_the_command_line_is_changed_at_the_first_login() {
+    let here = Installation::new();
+    here.run("user add alice --generate")
+        .well("User “alice” was added.");
+    here.run("user add robot --generate --keep")
+        .well("User “robot” was added.");
+    let must_change = async |name: &str| {
+        let url = format!("sqlite://{}", here.database().display());
+        let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+        let user = deployer::store::users::by_name(&store, name).await.unwrap();
+        store.close().await.unwrap();
+        user.must_change_password()
+    };
+    assert!(must_change("alice").await);
+    assert!(!must_change("robot").await);
+    here.run("user passwd alice --generate --keep").well("Password: ");
+    here.run("user passwd robot --generate").well("Password: ");
+    assert!(!must_change("alice").await);
+    assert!(must_change("robot").await);
+}
+
 #[test]
 fn the_command_line_refuses_the_same_user_names_as_the_form() {
     let here = Installation::new();

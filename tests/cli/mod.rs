@@ -8,6 +8,8 @@
 mod checks;
 mod data;
 mod demo;
+mod keys;
+mod scripts;
 mod words;
 
 use std::io::{Read, Write};

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use deployer::confinement::{Confinement, ConfinementOptions};
 use deployer::domain::health::{AskedFrom, CommandProbe, HttpProbe, Probe, TcpProbe};
 use deployer::domain::{HealthCheck, ScriptVariables};
 use deployer::health::{self, Attempt, ProbedServer, Watch};
@@ -33,6 +34,9 @@ struct Server {
     /// Where the deployer asks it.
     address: &'static str,
     variables: ScriptVariables,
+    confinement: Confinement,
+    /// What commands may write to, here and there.
+    cache: tempfile::TempDir,
     cancel: CancellationToken,
 }
 
@@ -46,9 +50,17 @@ impl Server {
         let pool = sshd.pool();
         let session = pool.session(&sshd.endpoint()).await.expect("a connection");
         let variables = [("DEPLOYER_SERVER", "web1"), ("COLOUR", "it's red")];
+        let cache = tempfile::tempdir().unwrap();
+        let confinement = Confinement::new(ConfinementOptions {
+            writable: vec![cache.path().to_owned()],
+            scratch: sshd.dir().join("scratch"),
+            ..ConfinementOptions::default()
+        });
         Self {
             session,
             sshd,
+            confinement,
+            cache,
             _pool: pool,
             address: "127.0.0.1",
             variables: variables
@@ -71,6 +83,7 @@ impl Server {
             dir,
             dir_here: Some(self.sshd.dir()),
             variables: &self.variables,
+            confinement: &self.confinement,
         };
         let outcome = health::check(check, &target, &self.cancel, &mut seen).await;
         (outcome, seen)

@@ -9,4 +9,5 @@ mod log;
 mod people;
 mod queue;
 mod schema;
+mod sealing;
 mod states;

@@ -134,9 +134,23 @@ async fn a_database_of_the_version_before_is_brought_up_to_date(on: Database) {
         );
         raw.execute_unprepared(&sql).await.unwrap();
     }
+    for sql in [
+        "INSERT INTO projects (name, name_key, description, git_url, method, notify) VALUES ('shop', 'shop', '', '', 'symlink', '[]'), ('blog', 'blog', '', '', 'symlink', '[]')",
+        "INSERT INTO clusters (name, name_key, backends) VALUES ('web', 'web', '[]'), ('spare', 'spare', '[]')",
+        "INSERT INTO environments (project_id, name, name_key, branch, target_path, remote_user, position, auto_deploy, fail_on_failed_tests, options) \
+         SELECT id, 'prod', 'prod', 'main', '/srv', 'www', 1, (1 = 0), (1 = 1), '{}' FROM projects WHERE name = 'shop'",
+        "INSERT INTO environment_clusters (environment_id, cluster_id, position) SELECT environments.id, clusters.id, 0 FROM environments, clusters WHERE clusters.name = 'web'",
+    ] {
+        raw.execute_unprepared(sql).await.unwrap();
+    }
     raw.close().await.unwrap();
     let store = database.open().await;
     store.migrate().await.unwrap();
+    let web = deployer::store::clusters::by_name(&store, "web").await.unwrap();
+    let shop = deployer::store::projects::by_name(&store, "shop").await.unwrap();
+    assert_eq!(web.projects, [shop.id], "who deploys to a cluster may go on");
+    let spare = deployer::store::clusters::by_name(&store, "spare").await.unwrap();
+    assert_eq!(spare.projects, []);
     let columns = "SELECT count(*) FROM deployments WHERE target_kind = 'environment' \
                    OR (target_kind = 'cluster' AND target_cluster_id = 4 AND target_name = 'web') \
                    OR (target_kind = 'server' AND target_server_id = 7 AND target_name = 'web7') \

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use deployer::access::Access;
 use deployer::clock::Clock;
 use deployer::domain::{Event, EventKind};
-use deployer::store::{Change, Store, StoreOptions};
+use deployer::store::{Change, SealingKey, Store, StoreOptions};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -149,7 +149,9 @@ impl TestDatabase {
 
     /// Opens it as an instance of the deployer does, without migrating it.
     pub async fn open(&self) -> Store {
-        Store::open(&self.url, StoreOptions::default()).await.unwrap()
+        let store = Store::open(&self.url, StoreOptions::default()).await.unwrap();
+        store.set_sealing_keys(vec![sealing_key()]);
+        store
     }
 
     /// One number, past the store's own functions.
@@ -168,6 +170,11 @@ impl TestDatabase {
         run(&raw, sql).await;
         raw.close().await.unwrap();
     }
+}
+
+/// The key of all installations in tests.
+pub fn sealing_key() -> SealingKey {
+    SealingKey::parse(&"5e".repeat(32)).unwrap()
 }
 
 impl Drop for TestDatabase {

@@ -8,6 +8,7 @@ use deployer::access::Access;
 use deployer::app::{self, App};
 use deployer::clock::Clock;
 use deployer::config::Config;
+use deployer::confinement::{Confinement, ConfinementOptions};
 use deployer::domain::{
     Cluster, Environment, EnvironmentOptions, Extras, OnFailure, Project, ProjectId, Server, Strategy,
     SyncMethod,
@@ -18,7 +19,7 @@ use deployer::ssh::Connections;
 use deployer::store::{Store, StoreOptions, clusters, environments, projects, servers};
 use tempfile::TempDir;
 
-use super::databases::{Database, TestDatabase};
+use super::databases::{Database, TestDatabase, sealing_key};
 use super::sshd::{Sshd, keygen};
 use super::world::{World, access, bring_in, change};
 use crate::git::support::{Origin, anywhere};
@@ -38,6 +39,7 @@ pub struct Setup {
     clock: Clock,
     database: Database,
     log: LogLimits,
+    confinement: Option<ConfinementOptions>,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             clock: Clock::System,
             database: Database::Sqlite,
             log: LogLimits::default(),
+            confinement: None,
         }
     }
 }
@@ -165,6 +168,23 @@ impl Setup {
         self
     }
 
+    /// How scripts on this host are confined. Unless told so, they may write below the test's directory.
+    pub fn confinement(mut self, options: ConfinementOptions) -> Self {
+        self.confinement = Some(options);
+        self
+    }
+
+    fn confinement_in(&self, dir: &Path) -> ConfinementOptions {
+        let options = self.confinement.clone().unwrap_or_else(|| ConfinementOptions {
+            writable: vec![dir.to_owned()],
+            ..ConfinementOptions::default()
+        });
+        ConfinementOptions {
+            scratch: dir.join("work/trees"),
+            ..options
+        }
+    }
+
     /// What the installation is kept in.
     pub fn database(mut self, database: Database) -> Self {
         self.database = database;
@@ -263,6 +283,7 @@ impl Setup {
     pub async fn parts(&self, dir: &Path, key: &Path, url: Option<String>, instance: &str) -> app::AppParts {
         let url = url.unwrap_or_else(|| format!("sqlite://{}", dir.join("deployer.db").display()));
         let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+        store.set_sealing_keys(vec![sealing_key()]);
         store.migrate().await.unwrap();
         let access = Arc::new(match self.policy {
             None => Access::builtin(),
@@ -289,6 +310,7 @@ impl Setup {
             ssh: ssh.clone(),
             clock: self.clock.clone(),
             balancers: self.balancers.clone(),
+            confinement: Confinement::new(self.confinement_in(dir)),
             settings,
         });
         engine.start().await.unwrap();

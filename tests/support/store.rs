@@ -223,6 +223,7 @@ pub fn cluster(name: &str, members: &[Server]) -> Cluster {
         balancer: None,
         backends: vec!["www".into()],
         members: members.iter().map(member).collect(),
+        projects: Vec::new(),
     }
 }
 

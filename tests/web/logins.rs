@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use deployer::app::accounts;
+use deployer::app::accounts::{self, Keeping};
 use deployer::app::throttle::LoginLimits;
 
 use super::support::{Options, PASSWORD, TestSite, browser, cookies, header, impatient, operator};
@@ -157,7 +157,7 @@ async fn a_browser_that_logged_in_before_is_let_through_until_the_password_chang
 
     site.post_at("/profile", "/logout").await;
     let new = "set by somebody else".to_owned();
-    accounts::set_password(&site.store, &operator(), "alice", new.clone())
+    accounts::set_password(&site.store, &operator(), "alice", new.clone(), Keeping::ForGood)
         .await
         .unwrap();
     assert_eq!(site.log_in("alice", &new).await.status(), 429);
@@ -218,7 +218,7 @@ async fn disabling_an_account_or_changing_its_password_ends_its_sessions() {
     site.log_in("alice", PASSWORD).await;
     assert_eq!(site.get("/profile").await.status(), 200);
     let password = "set by an administrator".to_owned();
-    accounts::set_password(&site.store, &operator(), "alice", password)
+    accounts::set_password(&site.store, &operator(), "alice", password, Keeping::ForGood)
         .await
         .unwrap();
     assert_eq!(site.get("/profile").await.status(), 303);

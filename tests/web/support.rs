@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deployer::access::{Access, Permit};
-use deployer::app::accounts::{self, NewUser};
+use deployer::app::accounts::{self, Keeping, NewUser};
 use deployer::app::logins::Logins;
 use deployer::app::throttle::LoginLimits;
 use deployer::app::{App, start};
@@ -23,6 +23,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use crate::support::databases::sealing_key;
 
 /// What everybody's password is.
 pub const PASSWORD: &str = "correct horse battery";
@@ -93,6 +95,7 @@ impl TestSite {
         let own = || format!("sqlite://{}", file.display());
         let url = options.database.clone().unwrap_or_else(own);
         let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+        store.set_sealing_keys(vec![sealing_key()]);
         store.migrate().await.unwrap();
         let access = match options.policy {
             None => Access::builtin(),
@@ -200,10 +203,11 @@ pub async fn add_user_to(store: &Store, permit: &Permit, name: &str) -> User {
         display_name: String::new(),
         email: String::new(),
         password: Some(PASSWORD.to_owned()),
+        keeping: Keeping::ForGood,
     };
     // A world makes accounts for the people of its policy, without passwords.
     if deployer::store::users::by_name(store, name).await.is_ok() {
-        return accounts::set_password(store, permit, name, PASSWORD.to_owned())
+        return accounts::set_password(store, permit, name, PASSWORD.to_owned(), Keeping::ForGood)
             .await
             .unwrap();
     }

@@ -6,8 +6,10 @@ use super::demand_everything;
 use crate::access::Permit;
 use crate::app::App;
 use crate::balancer::BackendSlot;
-use crate::domain::{BalancerId, Cluster, ClusterId, Event, EventKind, FieldErrors, Member, Name, Result};
-use crate::store::{Reader, balancers, clusters, servers};
+use crate::domain::{
+    BalancerId, Cluster, ClusterId, Error, Event, EventKind, FieldErrors, Member, Name, ProjectId, Result,
+};
+use crate::store::{Reader, balancers, clusters, environments, projects, servers};
 
 /// The command to add or change a cluster. Its fields are those of [`Cluster`].
 #[derive(Debug, Clone)]
@@ -16,10 +18,13 @@ pub struct ClusterSpec {
     pub members: Vec<Member>,
     pub balancer: Option<BalancerId>,
     pub backends: Vec<String>,
+    pub projects: Vec<ProjectId>,
 }
 
 impl ClusterSpec {
-    fn check(self, id: ClusterId) -> Result<Cluster> {
+    fn check(mut self, id: ClusterId) -> Result<Cluster> {
+        self.projects.sort();
+        self.projects.dedup();
         let mut wrong = FieldErrors::default();
         if self.balancer.is_some() && self.backends.is_empty() {
             wrong.add(
@@ -47,6 +52,7 @@ impl ClusterSpec {
             balancer: self.balancer,
             backends: self.backends,
             members: self.members,
+            projects: self.projects,
         })
     }
 }
@@ -62,6 +68,7 @@ pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluste
     demand_everything(permit)?;
     let cluster = spec.check(ClusterId(0))?;
     let change = app.store.change(permit, app.now()).await?;
+    demand_projects(&change, &cluster).await?;
     let cluster = clusters::insert(&change, &cluster).await?;
     let detail = told(&change, &cluster).await?;
     change
@@ -77,6 +84,8 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) 
     let before = clusters::by_id(&change, id).await?;
     let changed = spec.check(id)?;
     if before != changed {
+        demand_projects(&change, &changed).await?;
+        keep_open_to_users(&change, &changed).await?;
         let told_before = told(&change, &before).await?;
         clusters::update(&change, &changed).await?;
         let detail = super::changes(&told_before, &told(&change, &changed).await?);
@@ -85,6 +94,38 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) 
             .await?;
     }
     Ok(changed)
+}
+
+/// Refuses projects that do not exist.
+async fn demand_projects(on: &impl Reader, cluster: &Cluster) -> Result<()> {
+    let all = projects::list(on).await?;
+    let exists = |id: &ProjectId| all.iter().any(|project| project.id == *id);
+    match cluster.projects.iter().all(exists) {
+        true => Ok(()),
+        false => Err(Error::field(
+            "projects",
+            "One of the projects does not exist any more.",
+        )),
+    }
+}
+
+/// Refuses to close a cluster to a project that deploys to it.
+async fn keep_open_to_users(on: &impl Reader, cluster: &Cluster) -> Result<()> {
+    let all = environments::all(on).await?;
+    let left_out = all
+        .iter()
+        .find(|one| one.clusters.contains(&cluster.id) && !cluster.projects.contains(&one.project_id));
+    let Some(environment) = left_out else {
+        return Ok(());
+    };
+    let project = projects::by_id(on, environment.project_id).await?;
+    Err(Error::field(
+        "projects",
+        format!(
+            "{}/{} deploys to it. Take the cluster out of that environment first.",
+            project.name, environment.name
+        ),
+    ))
 }
 
 /// Deletes a cluster and takes it out of its environments; its servers stay.
@@ -115,6 +156,12 @@ async fn told(on: &impl Reader, cluster: &Cluster) -> Result<Value> {
         Some(id) => Some(balancers::by_id(on, id).await?.name),
         None => None,
     };
+    let open_to: Vec<Name> = projects::list(on)
+        .await?
+        .into_iter()
+        .filter(|project| cluster.projects.contains(&project.id))
+        .map(|project| project.name)
+        .collect();
     let other_names: Vec<String> = cluster
         .members
         .iter()
@@ -122,6 +169,6 @@ async fn told(on: &impl Reader, cluster: &Cluster) -> Result<Value> {
         .collect();
     Ok(json!({
         "name": cluster.name, "servers": members, "balancer": balancer,
-        "backends": cluster.backends, "balancer_names": other_names,
+        "backends": cluster.backends, "balancer_names": other_names, "projects": open_to,
     }))
 }

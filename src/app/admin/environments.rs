@@ -12,10 +12,11 @@ use super::{demand_other_name, demand_project, renames};
 use crate::access::Permit;
 use crate::app::{App, strategies};
 use crate::domain::{
-    Action, BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, Event, EventKind,
-    HealthCheck, Name, OnFailure, Project, ProjectId, Resource, Result, RolloutOptions, Strategy, TargetPath,
+    Action, BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, ErrorKind, Event,
+    EventKind, HealthCheck, Name, OnFailure, Project, ProjectId, Resource, Result, RolloutOptions, Strategy,
+    TargetPath,
 };
-use crate::store::{environments, projects};
+use crate::store::{clusters, environments, projects};
 use crate::sync::Ground;
 
 /// Seconds of a script, up to a day: what takes longer hangs.
@@ -159,6 +160,34 @@ async fn allow_command(
         .map(drop)
 }
 
+/// Refuses clusters that are new in `after` and not open to the project, except to whoever configures
+/// everything: whoever may change one project must not reach the servers of another one.
+async fn allow_clusters(
+    app: &App,
+    permit: &Permit,
+    project: ProjectId,
+    before: &[ClusterId],
+    after: &[ClusterId],
+) -> Result<()> {
+    let all = clusters::list(&app.store).await?;
+    let is_closed = |id: &&ClusterId| {
+        let cluster = all.iter().find(|one| one.id == **id);
+        !before.contains(id) && cluster.is_some_and(|cluster| !cluster.projects.contains(&project))
+    };
+    if after.iter().find(is_closed).is_none() {
+        return Ok(());
+    }
+    let everything = Resource::Everything;
+    match app.permit(permit.actor(), Action::Configure, &everything).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::Forbidden => Err(Error::field(
+            "clusters",
+            "One of these clusters is not open to this project. Somebody who may configure everything can open it, on the page of the cluster.",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
 /// Adds an environment to a project.
 ///
 /// # Errors
@@ -172,6 +201,7 @@ pub async fn add(
 ) -> Result<Environment> {
     let environment = spec.new_in(project)?;
     allow_command(app, permit, None, environment.options.health.as_ref()).await?;
+    allow_clusters(app, permit, project, &[], &environment.clusters).await?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
@@ -201,6 +231,7 @@ pub async fn edit(
     let project = projects::by_id(&app.store, known.project_id).await?;
     renames::allow_environment(app, permit, &project, &known, &spec.name).await?;
     allow_command(app, permit, known.options.health.as_ref(), spec.health.as_ref()).await?;
+    allow_clusters(app, permit, project.id, &known.clusters, &spec.clusters).await?;
     let change = app.store.change(permit, app.now()).await?;
     let before = environments::by_id(&change, id).await?;
     renames::demand_same(&known.name, &before.name)?;

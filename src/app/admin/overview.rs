@@ -32,6 +32,8 @@ pub enum Attention {
         /// Whether it keeps the policy from taking effect.
         is_error: bool,
     },
+    /// Scripts of repositories are not kept from this host as they should be.
+    Scripts { sentence: String },
     /// A server without a trusted host key, so nothing connects to it.
     NoHostKey { id: ServerId, server: String },
     /// An environment without active servers.
@@ -87,6 +89,12 @@ pub async fn look(app: &App, permit: &Permit) -> Result<ConfigurationOverview> {
             is_error: problem.is_error(),
         })
         .collect();
+    let scripts = app.engine.confinement().protection().await;
+    if !scripts.is_confined {
+        attention.push(Attention::Scripts {
+            sentence: scripts.sentence,
+        });
+    }
     attention.extend(in_places(app, permit, &inventory).await?);
     attention.extend(of(&inventory));
     Ok(ConfigurationOverview {

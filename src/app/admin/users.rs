@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::demand_administer;
 use crate::access::Permit;
 use crate::app::App;
-use crate::app::accounts::{self, NewUser};
+use crate::app::accounts::{self, Keeping, NewUser};
 use crate::app::passwords;
 use crate::domain::{Error, Event, EventKind, Result, User};
 use crate::store::users;
@@ -114,7 +114,7 @@ pub async fn set_password(
     demand_administer(permit)?;
     let generated = password.is_none().then(passwords::generated_password);
     let password = password.or_else(|| generated.clone()).unwrap_or_default();
-    let user = accounts::set_password(&app.store, permit, name, password).await?;
+    let user = accounts::set_password(&app.store, permit, name, password, Keeping::UntilLogin).await?;
     Ok((user, generated))
 }
 

@@ -14,6 +14,7 @@ use crate::engine::shared::Shared;
 use crate::engine::steps::health;
 use crate::engine::steps::remote_script::{self, RemoteScript, WorkingDir};
 use crate::engine::steps::script::{self, REMOTE_TESTS};
+use crate::health::ProbedServer;
 use crate::store::{Lease, steps};
 
 /// What is proven, and where.
@@ -110,8 +111,15 @@ impl ServerProof<'_> {
         };
         let deployment = &self.history.deployment;
         let name = self.server.name.as_str();
-        let variables = variables(deployment, self.environment, name, self.there.previous);
-        let calm = CancellationToken::new();
-        health::ask(check, self.server, &self.there, None, &variables, &calm, log).await
+        let target = ProbedServer {
+            server: name,
+            address: &self.server.address,
+            session: self.there.session,
+            dir: self.there.dir,
+            dir_here: None,
+            variables: &variables(deployment, self.environment, name, self.there.previous),
+            confinement: &self.engine.parts.confinement,
+        };
+        health::ask(check, &target, &CancellationToken::new(), log).await
     }
 }

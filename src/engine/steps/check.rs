@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::{reuse, transfer};
+use super::{health, reuse, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::{Event, EventKind, OnServer, Outcome, Plan, Server, ServerId, StepKind, short_hash};
 use crate::engine::ending::{Done, Failure, StepResult};
@@ -45,7 +45,11 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
             return Err(failure);
         }
     }
-    let prospect = match make_plan(run, &mut step.log).await {
+    let planned = match health::check_here(run).await {
+        Ok(()) => make_plan(run, &mut step.log).await,
+        Err(failure) => Err(failure),
+    };
+    let prospect = match planned {
         Ok(prospect) => prospect,
         Err(failure) => {
             run.end(step, Err(failure.clone())).await?;

@@ -6,6 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::confinement;
 use crate::domain::{CommitId, Instant, Kind, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
@@ -47,7 +48,7 @@ impl Drop for Tree {
         let home = std::mem::take(&mut self.home);
         // Removing a large tree takes a while, so nobody waits for it.
         std::thread::spawn(move || {
-            if let Err(error) = std::fs::remove_dir_all(&home) {
+            if let Err(error) = confinement::remove_all(&home) {
                 tracing::warn!(path = %home.display(), %error, "an exported tree could not be removed");
             }
         });

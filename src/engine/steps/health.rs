@@ -8,12 +8,12 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::remote_script::WorkingDir;
+use crate::domain::StepKind;
 use crate::domain::health::HealthCheck;
-use crate::domain::{ScriptVariables, Server, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::{Run, TargetServer};
-use crate::health::{self, Attempt, Watch};
+use crate::health::{self, Attempt, ProbedServer, Watch};
 
 /// Whether the environment has a health check, so that the step is planned.
 pub fn is_wanted(run: &Run) -> bool {
@@ -34,43 +34,46 @@ pub async fn check(
     };
     let mut step = run.begin(StepKind::Health, Some(member)).await?;
     let server = &member.server;
-    let variables = run.variables(server.name.as_str(), there.previous);
-    let result = ask(
-        check,
-        server,
-        there,
-        here,
-        &variables,
-        run.stop.token(),
-        &mut step.log,
-    )
-    .await;
+    let target = ProbedServer {
+        server: server.name.as_str(),
+        address: &server.address,
+        session: there.session,
+        dir: there.dir,
+        dir_here: here,
+        variables: &run.variables(server.name.as_str(), there.previous),
+        confinement: &run.parts().confinement,
+    };
+    let result = ask(check, &target, run.stop.token(), &mut step.log).await;
     run.end(step, result).await
 }
 
 /// Asks a server for `check`, and logs every attempt.
 pub async fn ask(
     check: &HealthCheck,
-    server: &Server,
-    there: &WorkingDir<'_>,
-    here: Option<&Path>,
-    variables: &ScriptVariables,
+    target: &ProbedServer<'_>,
     cancel: &CancellationToken,
     log: &mut StepLog,
 ) -> StepResult {
-    let target = health::ProbedServer {
-        server: server.name.as_str(),
-        address: &server.address,
-        session: there.session,
-        dir: there.dir,
-        dir_here: here,
-        variables,
-    };
     log.say(format!("Asking for {check}.")).await;
-    match health::check(check, &target, cancel, log).await {
+    match health::check(check, target, cancel, log).await {
         Ok(answer) => Ok(Done::well(answer)),
         Err(sentence) => Err(Failure::new(sentence)),
     }
+}
+
+/// Refuses before any server is touched what could only fail after it: a command on this host that
+/// cannot be confined here.
+pub async fn check_here(run: &Run) -> StepResult<()> {
+    let check = run.environment.options.health.as_ref();
+    if !check.is_some_and(HealthCheck::runs_on_deployer) {
+        return Ok(());
+    }
+    let ready = run.parts().confinement.ready().await;
+    ready.map_err(|why| {
+        Failure::new(format!(
+            "The health check is a command on the deployer's host. {why}"
+        ))
+    })
 }
 
 impl Watch for StepLog {

@@ -6,8 +6,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::confinement::Confinement;
 use crate::engine::ending::{Failure, StepResult};
 
 /// Bytes of a first line that are read: more than Linux reads of one.
@@ -88,17 +89,28 @@ impl Interpreter {
         needs
     }
 
-    /// Whether this host has what it needs, to run `script`.
-    pub fn check_here(&self, script: &str) -> StepResult<()> {
+    /// Whether this host has what it needs, to run `script` confined.
+    pub fn check_here(&self, script: &str, confinement: &Confinement) -> StepResult<()> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_here = |need: &&str| match need.starts_with('/') {
-            true => Path::new(need).exists(),
-            false => need.contains('/') || std::env::split_paths(&path).any(|dir| dir.join(need).exists()),
-        };
-        match self.needs().into_iter().find(|need| !is_here(need)) {
-            Some(need) => Err(missing(script, need, "the deployer's host")),
-            None => Ok(()),
+        for need in self.needs() {
+            let places: Vec<PathBuf> = match need.contains('/') {
+                true => vec![PathBuf::from(need)],
+                false => std::env::split_paths(&path).map(|dir| dir.join(need)).collect(),
+            };
+            let mut here = places
+                .iter()
+                .filter(|place| place.exists() || place.is_relative());
+            let Some(first) = here.clone().next() else {
+                return Err(missing(script, need, "the deployer's host"));
+            };
+            if !here.any(|place| place.is_relative() || confinement.shows(place)) {
+                return Err(Failure::new(format!(
+                    "{script} is for {need}, as its first line says, which is at {} on the deployer's host, where scripts do not see it. Name its directory in scripts.readable.",
+                    first.display()
+                )));
+            }
         }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use super::checkout::Tree;
 use super::interpreter::{Interpreter, SHELL, missing};
 use super::remote_script::{RemoteScript, WorkingDir, judge};
+use crate::confinement::WorkingTree;
 use crate::domain::{Deployment, StepKind, Stream};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::Checked;
@@ -113,7 +114,8 @@ async fn run_local(
         .await
         .map_err(|error| Failure::new(format!("{script} cannot be read: {error}.")))?;
     let interpreter = Interpreter::of(dir, script)?;
-    interpreter.check_here(script)?;
+    let confinement = &run.parts().confinement;
+    interpreter.check_here(script, confinement)?;
     let executable = metadata.permissions().mode() & 0o111 != 0;
     let command = match executable && interpreter.is_startable {
         true => process::Command::new(&path),
@@ -122,21 +124,25 @@ async fn run_local(
             .arg(&path),
     };
     let previous = run.deployment.previous_commit.as_ref().map(|c| c.as_str());
-    let command = command
-        .args(arguments)
-        .dir(dir)
+    let command = confinement
+        .at_home(command.args(arguments))
         .variables(&run.variables("", previous));
     log.say(format!("$ {script} {}", arguments.join(" "))).await;
+    if confinement.is_off() {
+        log.say("It runs unconfined, as scripts.confinement says.").await;
+    }
     let limits = process::Run {
         timeout: Some(Duration::from_secs(run.environment.options.local_timeout)),
         cancel: run.stop.token().clone(),
         ..process::Run::default()
     };
-    let exit = process::run(&command, limits, log)
+    let exit = confinement
+        .run(command, WorkingTree::Changeable(dir), limits, log)
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
-    if let Err(error) = tokio::fs::remove_file(&path).await
-        && error.kind() != std::io::ErrorKind::NotFound
+    // Looked for again: what stands at this path now is what the script left there.
+    if let Some(path) = find(dir, script)?
+        && let Err(error) = tokio::fs::remove_file(&path).await
     {
         return Err(Failure::new(format!(
             "{script} could not be removed from the tree afterwards: {error}."

@@ -5,6 +5,7 @@ use super::super::{Engine, Settings};
 use super::*;
 use crate::access::Access;
 use crate::clock::Clock;
+use crate::confinement::{Confinement, ConfinementOptions};
 use crate::domain::{
     Actor, Cluster, ClusterId, Deployment, DeploymentState, Environment, EnvironmentId, Event, EventKind,
     Extras, Project, ProjectId, Server, ServerId, ServerState, SyncMethod, server::Member,
@@ -25,6 +26,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
         ssh: Connections::new(Options::default()),
         clock: Clock::System,
         balancers: Default::default(),
+        confinement: Confinement::new(ConfinementOptions::default()),
         settings: Settings {
             instance: "test".into(),
             workers: 1,
@@ -66,6 +68,7 @@ async fn inventory(tx: &Change) -> (Project, Environment, Server) {
             server: server.id,
             balancer_name: None,
         }],
+        projects: Vec::new(),
     };
     let cluster = clusters::insert(tx, &cluster).await.unwrap();
     let environment = Environment {

@@ -84,3 +84,17 @@ entity!(cluster_servers, "cluster_servers" {
     position: i32,
     balancer_name: Option<String>,
 });
+
+entity!(cluster_projects, "cluster_projects" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    cluster_id: i64,
+    #[sea_orm(primary_key, auto_increment = false)]
+    project_id: i64,
+});
+
+entity!(sealing, "sealing" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    name: String,
+    fingerprint: String,
+    since_at: i64,
+});

@@ -5,7 +5,7 @@ use poem::web::Json;
 use poem::{IntoResponse, Response, handler};
 use serde_json::json;
 
-use crate::app::health::reasons;
+use crate::app::health::{notes, reasons};
 use crate::web::visitor::Visitor;
 
 /// `GET /health`
@@ -20,10 +20,17 @@ pub async fn show(visitor: Visitor) -> Response {
             );
             vec!["The database cannot be read.".to_owned()]
         });
-    if reasons.is_empty() {
-        return Json(json!({ "status": "ok" })).into_response();
+    let mut answer = json!({ "status": "ok" });
+    let notes = notes(visitor.app(), visitor.actor()).await;
+    if !notes.is_empty() {
+        answer["notes"] = json!(notes);
     }
-    let body = Json(json!({ "status": "degraded", "reasons": reasons }));
+    if reasons.is_empty() {
+        return Json(answer).into_response();
+    }
+    answer["status"] = json!("degraded");
+    answer["reasons"] = json!(reasons);
+    let body = Json(answer);
     body.with_status(StatusCode::INTERNAL_SERVER_ERROR)
         .into_response()
 }

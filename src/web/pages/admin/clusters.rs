@@ -10,7 +10,7 @@ use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterSpec};
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::balancers;
-use crate::domain::{Balancer, Cluster, Member, Result, Server, ServerId};
+use crate::domain::{Balancer, Cluster, Member, Project, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -46,6 +46,8 @@ struct ClusterPage {
     question: String,
     form: FormData,
     servers: Vec<Pick>,
+    /// Id and name of every project, and whether it may use the cluster.
+    projects: Vec<(String, String, bool)>,
     /// Id and name of every balancer, and none.
     balancers: Vec<(String, String)>,
     /// The balancer's name of each server: id, our name, its name.
@@ -140,6 +142,9 @@ fn filled(cluster: &Cluster) -> FormData {
         .with("name", &cluster.name)
         .with("balancer", balancer.unwrap_or_default())
         .with("backends", cluster.backends.join("\n"));
+    for project in &cluster.projects {
+        form = form.with("projects", project);
+    }
     for (member, place) in cluster.members.iter().zip(1..) {
         let id = member.server;
         form = form
@@ -177,6 +182,11 @@ fn spec(form: &mut FormReader) -> Option<ClusterSpec> {
         members: form.form.chosen("members").into_iter().map(member).collect(),
         balancer: balancer?,
         backends: form.form.lines("backends"),
+        projects: form
+            .form
+            .all("projects")
+            .filter_map(|id| id.parse().ok())
+            .collect(),
     })
 }
 
@@ -245,12 +255,23 @@ async fn page(
         question,
         action,
         servers: picks(all, &form.chosen("members")),
+        projects: projects(&inventory, &form),
         balancer_names: names_there(&inventory, &form),
         balancers: choices(&all_balancers),
         form,
         warnings: own.map(|twice| twice.sentence()).collect(),
         places,
     })
+}
+
+/// Every project, and whether it is ticked.
+fn projects(inventory: &Inventory, form: &FormData) -> Vec<(String, String, bool)> {
+    let row = |project: &Project| {
+        let id = project.id.to_string();
+        let is_chosen = form.all("projects").any(|chosen| chosen == id);
+        (id, project.name.to_string(), is_chosen)
+    };
+    inventory.projects.iter().map(row).collect()
 }
 
 /// Every server with its name at the balancer: id, our name, its name.

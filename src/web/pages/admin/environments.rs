@@ -16,7 +16,7 @@ use crate::access::Permit;
 use crate::app::admin::environments;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::projects;
-use crate::domain::{Environment, EnvironmentOptions, Project, Result, SyncMethod};
+use crate::domain::{Action, Environment, EnvironmentOptions, Project, Resource, Result, SyncMethod};
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
@@ -195,6 +195,9 @@ async fn page(
             urls::admin_new_environment(name),
         ),
     };
+    let sees_all = visitor
+        .app()
+        .may(visitor.actor(), Action::Configure, &Resource::Everything);
     let question =
         format!("Delete {title}? Its releases stay on the servers and its deployments in the history.");
     let mut trail = trail::admin("Projects", urls::admin_projects());
@@ -205,7 +208,7 @@ async fn page(
         exists: existing.is_some(),
         question,
         action,
-        clusters: cluster_picks(&inventory, &form),
+        clusters: cluster_picks(&inventory, project, sees_all, &form),
         secrets: secret_rows(existing, &form),
         warnings: existing
             .map(|one| warnings(&inventory, project, one))
@@ -219,12 +222,18 @@ async fn page(
     })
 }
 
-fn cluster_picks(inventory: &Inventory, form: &FormData) -> Vec<Pick> {
-    let all = inventory.clusters.iter().map(|cluster| {
+/// The clusters that are open to `project`; all of them for who may open them.
+fn cluster_picks(inventory: &Inventory, project: &Project, sees_all: bool, form: &FormData) -> Vec<Pick> {
+    let open = inventory.clusters.iter().filter_map(|cluster| {
+        let is_open = cluster.projects.contains(&project.id);
         let size = format::count(cluster.members.len(), "server");
-        (cluster.id, cluster.name.to_string(), size)
+        let note = match is_open {
+            true => size,
+            false => format!("{size}, not open to {} yet", project.name),
+        };
+        (is_open || sees_all).then(|| (cluster.id, cluster.name.to_string(), note))
     });
-    picks(all, &form.chosen("clusters"))
+    picks(open, &form.chosen("clusters"))
 }
 
 /// Names only: values stay in the store, and what was just typed has to be typed again.

@@ -140,6 +140,8 @@ fn notice(attention: Attention) -> Notice {
             let tone = if is_error { Tone::Bad } else { Tone::Warn };
             new(tone, problem, urls::admin_policy().to_owned(), "See the policy")
         }
+        // The sentence names what to install or to set; no page can do it.
+        Attention::Scripts { sentence } => new(Tone::Warn, sentence, String::new(), ""),
         Attention::NoHostKey { id, server } => new(
             Tone::Bad,
             format!("The host key of server “{server}” is not trusted yet, so nothing connects to it."),

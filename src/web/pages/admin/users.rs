@@ -6,7 +6,7 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use super::{Part, Tabs, may_administer, saved, settle, tabs};
-use crate::app::accounts::{self, NewUser};
+use crate::app::accounts::{self, Keeping, NewUser};
 use crate::app::admin::users::{self, UserSpec};
 use crate::app::passwords;
 use crate::domain::{Result, User};
@@ -157,6 +157,7 @@ fn new_user(form: &mut FormReader) -> Option<NewUser> {
         display_name: spec.display_name,
         email: spec.email,
         password: password?,
+        keeping: Keeping::UntilLogin,
     })
 }
 

@@ -1,0 +1,154 @@
+//! Where the sealing key of this instance is kept, and its files.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::domain::{Error, Result};
+use crate::private;
+use crate::store::SealingKey;
+
+/// The name of the systemd credential.
+const CREDENTIAL: &str = "deployer-key";
+
+/// Where a key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In the configuration, which means in the environment.
+    Setting,
+    /// In a file that systemd gives to the service.
+    Credential(PathBuf),
+    /// In a file.
+    File(PathBuf),
+}
+
+impl fmt::Display for KeyPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting => f.write_str("the setting secrets.key"),
+            Self::Credential(_) => write!(f, "the systemd credential {CREDENTIAL}"),
+            Self::File(file) => write!(f, "the file {}", file.display()),
+        }
+    }
+}
+
+impl KeyPlace {
+    /// Where the configuration says the key is; it need not be there.
+    pub fn of(config: &Config) -> Self {
+        let secrets = &config.secrets;
+        if secrets.key.is_some() {
+            return Self::Setting;
+        }
+        let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+            .map(|dir| Path::new(&dir).join(CREDENTIAL))
+            .filter(|file| secrets.key_file.is_none() && file.exists());
+        match credential {
+            Some(file) => Self::Credential(file),
+            None => Self::File(config.key_file()),
+        }
+    }
+
+    /// The key; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, holds no key, or cannot be closed to other accounts.
+    pub fn read(&self, config: &Config) -> Result<Option<SealingKey>> {
+        match self {
+            Self::Setting => Ok(config
+                .secrets
+                .key
+                .as_ref()
+                .and_then(|key| SealingKey::parse(key.expose()))),
+            Self::Credential(file) => read(file),
+            Self::File(file) => {
+                close(file)?;
+                read(file)
+            }
+        }
+    }
+}
+
+/// The key in `file`; `None` when there is no such file.
+pub fn read(file: &Path) -> Result<Option<SealingKey>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => {
+            let sentence = format!(
+                "The key file {} cannot be read: {cause}. Give it to the account the deployer runs as, with mode 0600.",
+                file.display()
+            );
+            return Err(Error::unavailable(sentence).because(cause));
+        }
+    };
+    match SealingKey::parse(&text) {
+        Some(key) => Ok(Some(key)),
+        None => Err(Error::invalid(format!(
+            "The file {} holds no sealing key: it has to be 64 hexadecimal digits, as “deployer key new” writes them.",
+            file.display()
+        ))),
+    }
+}
+
+/// Writes `key` into a new file.
+pub fn write(file: &Path, key: &SealingKey) -> Result<()> {
+    private::write_new_file(file, &format!("{}\n", key.to_text())).map_err(|cause| {
+        let why = match cause.kind() {
+            io::ErrorKind::AlreadyExists => "it exists already, and a key is never overwritten".to_owned(),
+            _ => cause.to_string(),
+        };
+        let sentence = format!("The key file {} cannot be made: {why}.", file.display());
+        Error::unavailable(sentence).because(cause)
+    })
+}
+
+/// Takes the rights of other accounts on a key file away.
+fn close(file: &Path) -> Result<()> {
+    let was = private::close_to_others(file).map_err(|cause| {
+        let sentence = format!(
+            "Other accounts can read the key file {}, and this cannot be changed: {cause}. Give it to the account the deployer runs as, with mode 0600.",
+            file.display()
+        );
+        Error::unavailable(sentence).because(cause)
+    })?;
+    if let Some(mode) = was {
+        tracing::warn!(
+            "The key file {} had mode {mode:04o}, so other accounts could read it. It has 0600 now; change the key with “deployer key rotate”.",
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+/// The same file with something at the end of its name.
+pub fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Puts the key that waits beside `file` in its place, and keeps the one before under its fingerprint:
+/// backups of before need it. Does what is left to do when it was interrupted.
+pub fn put_in_place(file: &Path, before: &SealingKey) -> Result<PathBuf> {
+    let kept = beside(file, &format!(".{}", before.fingerprint()));
+    let moved = match read(file)? {
+        Some(key) if key.fingerprint() == before.fingerprint() => std::fs::rename(file, &kept),
+        _ => Ok(()),
+    };
+    let moved = moved.and_then(|()| std::fs::rename(waiting(file), file));
+    moved.map_err(|cause| {
+        let sentence = format!(
+            "The new key cannot be put in place: rename {} to {} yourself ({cause}). The secrets are sealed with it already.",
+            waiting(file).display(),
+            file.display()
+        );
+        Error::unavailable(sentence).because(cause)
+    })?;
+    Ok(kept)
+}
+
+/// Where a new key waits until the secrets are sealed with it.
+pub fn waiting(file: &Path) -> PathBuf {
+    beside(file, ".new")
+}

@@ -1,0 +1,305 @@
+//! Bubblewrap's arguments: what a confined program sees, and what it may do.
+//!
+//! The order matters, as each mount covers those before it: first the system, then what the
+//! configuration adds, then what nobody may see, and at last the program's own tree, which lies inside
+//! of what is hidden.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{ConfinementOptions, WorkingTree};
+use crate::process::{self, Command, Output, Run};
+
+/// The program.
+const PROGRAM: &str = "bwrap";
+
+/// How long a try may take: starting it takes milliseconds, on a host that is short of everything.
+const TRY_LIMIT: Duration = Duration::from_secs(20);
+
+/// Directories of the system that programs are made of. Some are links into the first.
+const SYSTEM: [&str; 8] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+];
+
+/// What of `/etc` programs need to find names, certificates, libraries and their own defaults. Nothing
+/// here holds secrets of this host.
+const SETTINGS: [&str; 39] = [
+    "alternatives",
+    "bash.bashrc",
+    "bash_completion.d",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "debian_version",
+    "default/locale",
+    "fonts",
+    "gai.conf",
+    "group",
+    "host.conf",
+    "hosts",
+    "inputrc",
+    "java",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "magic",
+    "magic.mime",
+    "mime.types",
+    "networks",
+    "nsswitch.conf",
+    "os-release",
+    "passwd",
+    "perl",
+    "pki/ca-trust",
+    "pki/tls/cert.pem",
+    "pki/tls/certs",
+    "protocols",
+    "resolv.conf",
+    "services",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+];
+
+/// Who a program is when the deployer is root: nobody. Files of its tree are its own all the same.
+const NOBODY: &str = "65534";
+
+/// The temporary directory, as the program sees it.
+const TEMPORARY: &str = "/tmp";
+
+/// The home, as the program sees it: made by [`FIRST`].
+const HOME: &str = "/tmp/home";
+
+/// The first process of the namespace: it waits for the program, and all that is left ends with it.
+/// What the program starts is counted, where the kernel counts (not for root).
+const FIRST: &str = r#"ulimit -u 4096 2>/dev/null || ulimit -p 4096 2>/dev/null; mkdir -p "$HOME" 2>/dev/null; "$@"; exit $?"#;
+
+/// A bubblewrap that works here.
+#[derive(Debug, Clone)]
+pub(super) struct Bubblewrap {
+    /// Whether it can forbid further user namespaces inside (0.8 and later, where `/proc/sys` can be
+    /// written).
+    forbids_namespaces: bool,
+}
+
+impl Bubblewrap {
+    /// Tries whether it is installed and may do its work.
+    pub(super) async fn find(options: &ConfinementOptions) -> Result<Self, String> {
+        let mut first = None;
+        for forbids_namespaces in [true, false] {
+            let one = Self { forbids_namespaces };
+            match one.try_out(options).await {
+                Ok(()) => return Ok(one),
+                Err(why) => _ = first.get_or_insert(why),
+            }
+        }
+        Err(first.unwrap_or_default())
+    }
+
+    async fn try_out(&self, options: &ConfinementOptions) -> Result<(), String> {
+        let nothing = Command::new("/bin/sh").args(["-c", ":"]);
+        let command = self.around(options, nothing, WorkingTree::None, None);
+        let mut said = Said::default();
+        match process::run(&command, Run::within(TRY_LIMIT), &mut said).await {
+            Ok(exit) if exit.success() => Ok(()),
+            Ok(exit) => Err(cannot(&said.first_line().unwrap_or_else(|| exit.to_string()))),
+            Err(process::Error::Start { .. }) => Err(format!(
+                "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is not installed. Install the package bubblewrap. To let them do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
+            )),
+            Err(error) => Err(cannot(&error.to_string())),
+        }
+    }
+
+    /// `command` inside, with its tree and its temporary directory; without one, that is in memory.
+    pub(super) fn around(
+        &self,
+        options: &ConfinementOptions,
+        command: Command,
+        tree: WorkingTree<'_>,
+        scratch: Option<&Path>,
+    ) -> Command {
+        let mut monitor = Arguments::default();
+        monitor.namespaces(options, self.forbids_namespaces);
+        monitor.system();
+        match scratch {
+            None => monitor.plain(&["--tmpfs", TEMPORARY]),
+            Some(scratch) => monitor.mount("--bind", scratch, Path::new(TEMPORARY)),
+        }
+        monitor.plain(&["--symlink", "../tmp", "/var/tmp"]);
+        monitor.added(options);
+        for path in &options.hidden {
+            monitor.hide(options, path);
+        }
+        let start = match tree {
+            WorkingTree::None => Path::new(TEMPORARY),
+            WorkingTree::Fixed(dir) => {
+                monitor.mount("--ro-bind", dir, dir);
+                dir
+            }
+            WorkingTree::Changeable(dir) => {
+                monitor.mount("--bind", dir, dir);
+                dir
+            }
+        };
+        monitor.plain(&["--remount-ro", "/", "--chdir"]);
+        monitor.0.push(start.into());
+        monitor.plain(&["--", "/bin/sh", "-c", FIRST, "sh"]);
+        command.within(at_home(Command::new(PROGRAM)).args(monitor.0).monitor())
+    }
+}
+
+/// With the home and the temporary directory that a program has inside.
+pub(super) fn at_home(command: Command) -> Command {
+    command.env("HOME", HOME).env("TMPDIR", TEMPORARY)
+}
+
+/// Why it cannot confine, and what helps.
+fn cannot(why: &str) -> String {
+    format!(
+        "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} says “{}”. It needs unprivileged user namespaces (sysctl user.max_user_namespaces; on Ubuntu kernel.apparmor_restrict_unprivileged_userns = 0 or a profile for {PROGRAM}), in containers as well, and a whole /proc (systemd: no RestrictNamespaces, ProtectKernelTunables, ProtectProc or AmbientCapabilities). To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\".",
+        why.trim_end_matches('.')
+    )
+}
+
+/// The arguments before the program.
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn plain(&mut self, arguments: &[&str]) {
+        self.0.extend(arguments.iter().map(OsString::from));
+    }
+
+    fn mount(&mut self, how: &str, from: &Path, to: &Path) {
+        self.0.extend([OsString::from(how), from.into(), to.into()]);
+    }
+
+    fn namespaces(&mut self, options: &ConfinementOptions, forbids_namespaces: bool) {
+        self.plain(&[
+            "--die-with-parent",
+            "--new-session",
+            "--as-pid-1",
+            "--unshare-user",
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--unshare-cgroup-try",
+            "--cap-drop",
+            "ALL",
+        ]);
+        if forbids_namespaces {
+            self.plain(&["--disable-userns"]);
+        }
+        if options.is_offline {
+            self.plain(&["--unshare-net"]);
+        }
+        if nix::unistd::geteuid().is_root() {
+            self.plain(&["--uid", NOBODY, "--gid", NOBODY]);
+        }
+    }
+
+    fn system(&mut self) {
+        for directory in SYSTEM.map(Path::new) {
+            match std::fs::read_link(directory) {
+                Ok(target) => self.mount("--symlink", &target, directory),
+                Err(_) => self.mount("--ro-bind-try", directory, directory),
+            }
+        }
+        for name in SETTINGS {
+            let path = Path::new("/etc").join(name);
+            self.mount("--ro-bind-try", &path, &path);
+        }
+        self.plain(&[
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--tmpfs",
+            "/dev/shm",
+            "--remount-ro",
+            "/dev",
+        ]);
+    }
+
+    fn added(&mut self, options: &ConfinementOptions) {
+        for directory in &options.readable {
+            self.mount("--ro-bind-try", directory, directory);
+        }
+        for directory in &options.writable {
+            self.mount("--bind-try", directory, directory);
+        }
+    }
+
+    /// Covers `path`, where a directory in sight would show it.
+    fn hide(&mut self, options: &ConfinementOptions, path: &Path) {
+        // The mounts are of real directories, whatever links lead there.
+        let Ok(real) = path.canonicalize() else { return };
+        let roots = roots(options).filter_map(|root| Some((root, root.canonicalize().ok()?)));
+        let covered: Vec<PathBuf> = roots
+            .filter_map(|(root, real_root)| Some(root.join(real.strip_prefix(real_root).ok()?)))
+            .collect();
+        for inside in covered {
+            match real.is_dir() {
+                true => self.0.extend([OsString::from("--tmpfs"), inside.into()]),
+                false => self.mount("--ro-bind", Path::new("/dev/null"), &inside),
+            }
+        }
+    }
+}
+
+/// The directories in sight that this host's own files are in.
+fn roots(options: &ConfinementOptions) -> impl Iterator<Item = &Path> {
+    let added = options.readable.iter().chain(&options.writable);
+    let system = SYSTEM.iter().map(Path::new);
+    system
+        .filter(|root| !root.is_symlink())
+        .chain(added.map(PathBuf::as_path))
+}
+
+/// Whether `path` is below a directory in sight, and what it leads to as well.
+pub(super) fn shows(options: &ConfinementOptions, path: &Path) -> bool {
+    let is_inside = |path: &Path| {
+        SYSTEM
+            .iter()
+            .map(Path::new)
+            .chain(roots(options))
+            .any(|root| path.starts_with(root))
+    };
+    is_inside(path) && path.canonicalize().is_ok_and(|real| is_inside(&real))
+}
+
+/// What a try prints.
+#[derive(Default)]
+struct Said(Vec<u8>);
+
+impl Said {
+    fn first_line(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.0);
+        let line = text.lines().find(|line| !line.trim().is_empty())?;
+        Some(line.trim_start_matches("bwrap: ").trim().to_owned())
+    }
+}
+
+impl Output for Said {
+    async fn stdout(&mut self, _: Bytes) {}
+
+    async fn stderr(&mut self, data: Bytes) {
+        // The first line says why; more than a page of it is of no use.
+        let room = 4096_usize.saturating_sub(self.0.len());
+        self.0.extend_from_slice(&data[..data.len().min(room)]);
+    }
+}

@@ -1,0 +1,72 @@
+//! Programs behind a monitor: a parent, such as bubblewrap, that ends what it watches over when it ends.
+//!
+//! A monitor asks the kernel to be ended together with whoever started it, and that is a thread: the
+//! threads of a runtime come and go. So each monitor has a thread of its own, its [`Birthplace`], which
+//! lasts as long as the monitor. When this process is killed, its threads go, and with them every monitor.
+//!
+//! That thread gives up abstract sockets first (Landlock, Linux 6.12), for itself and all it starts:
+//! they belong to the network and not to the file system, so a mount namespace does not hide them.
+
+use std::io;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+
+use landlock::{Ruleset, RulesetAttr, RulesetStatus, Scope};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// The thread that a monitor was started from; it ends when this is dropped, and the monitor with it.
+pub(super) struct Birthplace {
+    _until_dropped: mpsc::Sender<()>,
+}
+
+/// Starts a monitor from a thread of its own.
+pub(super) async fn spawn(mut command: Command) -> io::Result<(Child, Birthplace)> {
+    let runtime = Handle::current();
+    let (started, start) = oneshot::channel();
+    let (until_dropped, end) = mpsc::channel::<()>();
+    thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+        let _inside = runtime.enter();
+        let spawned = match close_abstract_sockets() {
+            Ok(_) => command.spawn(),
+            Err(error) => Err(error),
+        };
+        // Nobody waits for it any more: then the end comes right after.
+        _ = started.send(spawned);
+        _ = end.recv();
+    })?;
+    let child = start.await.map_err(io::Error::other)??;
+    let birthplace = Birthplace {
+        _until_dropped: until_dropped,
+    };
+    Ok((child, birthplace))
+}
+
+/// The session of the child that the monitor `pid` watches over; `None` when there is none yet, or the
+/// kernel does not say.
+pub(super) fn session(pid: Pid) -> Option<Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let child = children.split_whitespace().next()?;
+    child.parse().ok().map(Pid::from_raw)
+}
+
+/// Closes abstract sockets outside of it to this thread and what it starts; whether the kernel could.
+fn close_abstract_sockets() -> io::Result<bool> {
+    let restricted = Ruleset::default()
+        .scope(Scope::AbstractUnixSocket)
+        .and_then(Ruleset::create)
+        .and_then(|ruleset| ruleset.restrict_self());
+    let status = restricted.map_err(io::Error::other)?;
+    Ok(status.ruleset == RulesetStatus::FullyEnforced)
+}
+
+/// Whether this kernel can keep programs behind a monitor from abstract sockets of this host.
+pub fn can_close_abstract_sockets() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let tried = thread::spawn(close_abstract_sockets).join();
+        tried.is_ok_and(|closed| closed.unwrap_or(false))
+    })
+}
