@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::access::Actor;
 use super::kind::Kind;
 use super::names::CommitId;
-pub use super::part::{ServerPart, ServerState, Service};
+pub use super::part::{ServerPart, ServerState};
 use super::pause::{Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
+pub use super::standing::Service;
 use super::words::words;
 use super::{ClusterId, DeploymentId, EnvironmentId, Instant, PolicyLine, ProjectId, ServerId};
 

@@ -1,10 +1,10 @@
-//! A server's part in a deployment: how far it is, whether it gets traffic, and how it stands in the end.
+//! A server's part in a deployment: how far it is, and how it stands in the end.
 
 use serde::{Deserialize, Serialize};
 
 use super::ServerId;
 use super::names::CommitId;
-use super::standing::{OnServer, ServerStanding, ServiceBefore};
+use super::standing::{OnServer, ServerStanding, Service, ServiceBefore};
 use super::words::words;
 
 words! {
@@ -24,24 +24,6 @@ words! {
         Cancelled = "cancelled", "Cancelled";
         /// The deployer stopped in the middle.
         Interrupted = "interrupted", "Interrupted";
-    }
-}
-
-words! {
-    /// Whether a server of a deployment gets traffic, as far as the deployment changed that.
-    Service {
-        /// It stands behind no balancer, or was not touched there.
-        Untouched = "", "";
-        /// It is being taken out.
-        TakingOut = "taking_out", "Being taken out";
-        /// We took it out.
-        Out = "out", "Out of service";
-        /// It is being put back.
-        PuttingBack = "putting_back", "Being put back";
-        /// We put it back, and the balancers report it up.
-        Back = "back", "In service";
-        /// Somebody had taken it out by hand before; it stays out.
-        ByHand = "by_hand", "Out by hand";
     }
 }
 

@@ -7,7 +7,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::CommitId;
-use super::part::Service;
 use super::step::StepKind;
 use super::words::words;
 
@@ -123,6 +122,24 @@ impl OnServer {
     /// Whether the release of before is in use, whole and as it was.
     pub fn is_old(self) -> bool {
         matches!(self, Self::LeftAlone | Self::Untouched | Self::Old)
+    }
+}
+
+words! {
+    /// Whether a server of a deployment gets traffic, as far as the deployment changed that.
+    Service {
+        /// It stands behind no balancer, or was not touched there.
+        Untouched = "", "";
+        /// It is being taken out.
+        TakingOut = "taking_out", "Being taken out";
+        /// We took it out.
+        Out = "out", "Out of service";
+        /// It is being put back.
+        PuttingBack = "putting_back", "Being put back";
+        /// We put it back, and the balancers report it up.
+        Back = "back", "In service";
+        /// Somebody had taken it out by hand before; it stays out.
+        ByHand = "by_hand", "Out by hand";
     }
 }
 

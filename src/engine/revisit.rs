@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::shared::Shared;
-use super::steps::visit::Visit;
+use super::steps::visit::ClearAway;
 use crate::domain::{DeploymentId, Error, Result};
 use crate::ssh::Endpoint;
 use crate::store::deployments::{self, LeftThere};
@@ -89,7 +89,7 @@ async fn visit(engine: &Shared, one: &LeftThere) -> Result<Vec<String>> {
     );
     let endpoint = Endpoint::of(&servers::by_id(store, server).await?, &environment.remote_user);
     let session = engine.parts.ssh.session(&endpoint).await.map_err(Error::from)?;
-    let visit = Visit {
+    let visit = ClearAway {
         session: &session,
         layout: &Layout::new(&project, &environment)?,
         deployment: &deployment,

@@ -20,7 +20,7 @@ use crate::domain::{CommitId, OnServer, Server};
 use crate::engine::ending::Failure;
 use crate::engine::shared::Shared;
 use crate::engine::steps::remote_script::WorkingDir;
-use crate::engine::steps::visit::Visit;
+use crate::engine::steps::visit::ClearAway;
 use crate::engine::words;
 use crate::ssh::{Endpoint, Session};
 use crate::store::{Lease, servers};
@@ -215,7 +215,7 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
         question: ASK_LIMIT,
         ..Limits::default()
     };
-    let visit = Visit {
+    let visit = ClearAway {
         session: &session,
         layout: &layout,
         deployment: &history.deployment,

@@ -8,7 +8,7 @@ use crate::ssh::Session;
 use crate::sync::{self, Error, Layout, Limits, Looked};
 
 /// A visit to a server after a deployment.
-pub struct Visit<'a> {
+pub struct ClearAway<'a> {
     pub session: &'a Session,
     pub layout: &'a Layout,
     pub deployment: &'a Deployment,
@@ -23,7 +23,7 @@ pub struct Uncleared {
     pub is_busy: bool,
 }
 
-impl Visit<'_> {
+impl ClearAway<'_> {
     /// Waits until the deployment's programs have ended, ends those that do not, and removes what it left.
     /// `with_script`: `deploy.sh` too, where the files of the deployment are in use.
     ///
