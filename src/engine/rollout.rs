@@ -163,8 +163,10 @@ async fn carry_out(
         rotation.watch(run, &done),
         remember
     );
-    log_standings(run).await;
     let ending = ending(&rollout, halt).await;
+    if !matches!(ending, Ending::Paused) {
+        log_standings(run).await;
+    }
     let deployed = rollout
         .servers()
         .filter(|server| server.fate() == Fate::Deployed)
