@@ -8,8 +8,8 @@ use super::table::StatsTable;
 use super::{Admin, Error};
 use crate::cases::cases;
 
-/// The longest sentence about an answer, in characters: it is one line of a page.
-const SENTENCE: usize = 2000;
+/// The longest sentence about an answer, in characters: it names twenty cells at most.
+const SENTENCE: usize = 24 * 512;
 const HEADER: &str =
     "# pxname,svname,qcur,scur,status,weight,type,check_status,check_code,last_chk,lastchg,addr,\n";
 const FLAGS: &str = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_port\n";
