@@ -54,7 +54,7 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
         (StepKind::Activate, "It still runs what it ran before."),
         (
             StepKind::Deploy,
-            "but deploy.sh was not seen to end. Deploy again.",
+            "What it runs is not known. Look at the server, then deploy again.",
         ),
     ];
     for (last, truth) in truths {
