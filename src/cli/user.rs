@@ -138,21 +138,24 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             say(format_args!("User “{}” has a new password.", user.name));
             password.tell(&secret);
         }
-        UserCommand::List { config } => {
-            let store = data::open_current(&config.load()?).await?;
-            for user in store::users::list(&store).await? {
-                let state = if user.disabled { "disabled" } else { "active" };
-                let login = user
-                    .last_login_at
-                    .map_or("never".to_owned(), |at| at.format("%FT%TZ").to_string());
-                say(format_args!(
-                    "{}\t{state}\t{login}\t{}\t{}",
-                    user.name, user.display_name, user.email
-                ));
-            }
-        }
+        UserCommand::List { config } => list(&config).await?,
         UserCommand::Disable { name, config } => switch(&name, &config, true).await?,
         UserCommand::Enable { name, config } => switch(&name, &config, false).await?,
+    }
+    Ok(())
+}
+
+async fn list(config: &ConfigArgs) -> Result<(), CommandFailure> {
+    let store = data::open_current(&config.load()?).await?;
+    for user in store::users::list(&store).await? {
+        let state = if user.disabled { "disabled" } else { "active" };
+        let login = user
+            .last_login_at
+            .map_or("never".to_owned(), |at| at.format("%FT%TZ").to_string());
+        say(format_args!(
+            "{}\t{state}\t{login}\t{}\t{}",
+            user.name, user.display_name, user.email
+        ));
     }
     Ok(())
 }

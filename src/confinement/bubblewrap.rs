@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{ConfinementOptions, WorkingTree};
+use super::options::{ConfinementOptions, WorkingTree};
 use crate::process::{self, Command, Output, Run};
 
 /// The program.

@@ -10,6 +10,7 @@
 //! cannot, nothing runs, unless the configuration says that scripts may run unconfined.
 
 mod bubblewrap;
+mod options;
 mod scratch;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use self::bubblewrap::Bubblewrap;
 use self::scratch::Scratch;
 use crate::process::{self, Command, Exit, Output, Run};
 
+pub use self::options::{ConfinementOptions, WorkingTree};
 pub use self::scratch::remove_all;
 
 /// How long a host that cannot confine is not tried again: pages ask as well, and anybody may open them.
@@ -30,35 +32,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 const CONFINED: &str = "Scripts of repositories run confined on this host.";
 const UNCONFINED: &str = "Scripts of repositories run unconfined on this host: they can do all that the deployer's account can (scripts.confinement).";
 const ABSTRACT_SOCKETS: &str = "This kernel cannot keep confined scripts from abstract Unix sockets of this host: that needs Landlock of Linux 6.12, or scripts.network = \"none\".";
-
-/// How scripts are confined, from the configuration.
-#[derive(Debug, Clone, Default)]
-pub struct ConfinementOptions {
-    /// Run as any other program of this account.
-    pub is_off: bool,
-    /// Without any network, the loopback of this host included.
-    pub is_offline: bool,
-    /// Directories that scripts may read, beside the system's.
-    pub readable: Vec<PathBuf>,
-    /// Directories that scripts may write to, beside their own.
-    pub writable: Vec<PathBuf>,
-    /// What scripts never see, even below a directory that they may read.
-    pub hidden: Vec<PathBuf>,
-    /// Where temporary directories are made.
-    pub scratch: PathBuf,
-}
-
-/// The exported tree that a program works on and starts in.
-#[derive(Debug, Clone, Copy)]
-pub enum WorkingTree<'a> {
-    /// None: it starts in its temporary directory.
-    None,
-    /// One that it may only read, as others read it at the same time: what a link leads to that a
-    /// program puts there would be read with the rights of the deployer.
-    Fixed(&'a Path),
-    /// One that is its own for now.
-    Changeable(&'a Path),
-}
 
 /// Why a program did not come to its end.
 #[derive(Debug, thiserror::Error)]

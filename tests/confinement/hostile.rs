@@ -32,9 +32,15 @@ impl Drop for Bystander {
 const HOSTILE: &[(&str, &str)] = &[
     ("the deployer's key", "cat %dir%/deployer"),
     ("the database", "cat %dir%/deployer.db"),
-    ("writing to the database", "sh -c 'echo x >> %dir%/deployer.db'"),
+    (
+        "writing to the database",
+        "sh -c 'test -s %dir%/deployer.db && echo x >> %dir%/deployer.db'",
+    ),
     ("the mirrors", "ls %dir%/mirrors"),
-    ("a policy", "sh -c 'echo x >> %dir%/policy.csv'"),
+    (
+        "a policy",
+        "sh -c 'test -s %dir%/policy.csv && echo x >> %dir%/policy.csv'",
+    ),
     ("another deployment's tree", "cat %dir%/work/trees/other/secret"),
     ("listing other trees", "ls %dir%/work/trees/other"),
     ("the environment of the deployer", "cat /proc/%deployer%/environ"),
@@ -71,7 +77,6 @@ const HOSTILE: &[(&str, &str)] = &[
     ("writing to /usr", "touch /usr/deployer-was-here"),
     ("writing to /etc", "touch /etc/deployer-was-here"),
     ("writing to the root", "touch /deployer-was-here"),
-    ("writing beside the tree", "touch ../deployer-was-here"),
     ("writing to /dev", "touch /dev/deployer-was-here"),
     (
         "kernel settings",
@@ -107,7 +112,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     let other = dir.join("work/trees/other");
     std::fs::create_dir_all(&other).unwrap();
     std::fs::write(other.join("secret"), MARKER).unwrap();
-    std::fs::write(dir.join("policy.csv"), "").unwrap();
+    std::fs::write(dir.join("policy.csv"), "p").unwrap();
     for must_be_there in ["deployer", "deployer.db", "mirrors"] {
         assert!(dir.join(must_be_there).exists(), "{must_be_there}");
     }
@@ -128,6 +133,8 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
             .replace("%abstract%", &name);
         script.push_str(&format!("try '{}' {command}\n", what.replace('\'', "'\\''")));
     }
+    // Beside the tree it finds the directories that lead there, and they are not those of the host.
+    script.push_str("touch ../deployer-was-here\n");
     // Each try has to be able to succeed, or it shows nothing.
     script.push_str("try control-perl perl -e 'exit 0'\ntry control-tree touch made-here\n");
     script.push_str(&format!(
@@ -146,5 +153,6 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     assert_eq!(log.matches("kept out: ").count(), HOSTILE.len(), "{log}");
     assert!(world.home(1, "dev/shop/made-here").exists());
     assert!(cache.path().join("made").exists());
-    assert_eq!(std::fs::read(dir.join("policy.csv")).unwrap(), b"");
+    assert_eq!(std::fs::read(dir.join("policy.csv")).unwrap(), b"p");
+    assert!(!dir.join("work/trees/deployer-was-here").exists());
 }

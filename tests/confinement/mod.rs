@@ -148,7 +148,7 @@ async fn an_honest_script_finds_what_it_needs() {
          test \"$HOME\" != \"$PWD\" && test -z \"$(ls -A \"$HOME\")\"\n\
          mkdir -p \"$HOME/go/mod\" && touch \"$HOME/go/mod/x\" && chmod -R a-w \"$HOME/go\"\n\
          touch \"$(mktemp)\" /var/tmp/x /dev/shm/x\n\
-         getent hosts localhost; getent passwd \"$(id -u)\"; test -s /etc/ssl/certs/ca-certificates.crt\n\
+         getent hosts localhost; getent passwd \"$(id -u)\"\n\
          echo 1 | cat > /dev/null; head -c 8 /dev/urandom | wc -c; cat /proc/self/comm; date; nproc\n\
          git init -q . && git -c user.name=x -c user.email=x@x commit -q --allow-empty -m x && rm -rf .git\n\
          bash -c 'diff <(echo 1) <(echo 1); ulimit -u'\n\
