@@ -112,6 +112,7 @@ async fn app(dir: &Path, project_count: usize, access: Access) -> App {
             description: String::new(),
             git_url: "https://git.example.org/shop.git".into(),
             method: SyncMethod::Symlink,
+            key: None,
             notify: Vec::new(),
         };
         let project = projects::insert(&change, &project).await.unwrap();

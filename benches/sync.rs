@@ -288,6 +288,7 @@ fn layout(target: &Path) -> Layout {
         git_url: "file:///nowhere".to_owned(),
         method: SyncMethod::InPlace,
         extras: Extras::default(),
+        key: None,
         notify: Vec::new(),
     };
     let environment = Environment {

@@ -1,12 +1,22 @@
-//! How an SSH connection is encrypted, to servers and to Git hosts alike: which algorithms we offer, and
-//! what to say when the other side has none of them.
+//! How an SSH connection begins, to servers and to Git hosts alike: which algorithms we offer and what to
+//! say when the other side has none of them, whether the other side is who it should be
+//! ([`known_hosts`]), and logging in with our keys ([`keys`], [`login`]).
 
+pub mod keys;
+pub mod known_hosts;
+pub mod login;
+mod refusal;
+
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use russh::{AlgorithmKind, cipher, kex};
+use russh::keys::{Algorithm, PublicKey};
+use russh::{AlgorithmKind, Preferred, cipher, kex, mac};
+
+use known_hosts::KnownHost;
 
 /// AES-GCM is about twice as fast as the usual first choice on processors with AES instructions.
-pub const CIPHERS: &[cipher::Name] = &[
+const CIPHERS: &[cipher::Name] = &[
     cipher::AES_256_GCM,
     cipher::AES_128_GCM,
     cipher::CHACHA20_POLY1305,
@@ -17,7 +27,7 @@ pub const CIPHERS: &[cipher::Name] = &[
 
 /// Key exchanges, the quick ones first. The group exchange comes last: with it a server looks for
 /// primes, which takes seconds.
-pub const KEY_EXCHANGES: &[kex::Name] = &[
+const KEY_EXCHANGES: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
     kex::CURVE25519_PRE_RFC_8731,
@@ -34,6 +44,37 @@ pub const KEY_EXCHANGES: &[kex::Name] = &[
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
+/// What old servers have and nobody should: only where somebody allowed it for one server.
+const LEGACY_KEY_EXCHANGES: &[kex::Name] = &[kex::DH_GEX_SHA1, kex::DH_G14_SHA1, kex::DH_G1_SHA1];
+const LEGACY_CIPHERS: &[cipher::Name] = &[cipher::AES_256_CBC, cipher::AES_192_CBC, cipher::AES_128_CBC];
+const LEGACY_MACS: &[mac::Name] = &[mac::HMAC_SHA1_ETM, mac::HMAC_SHA1];
+
+/// What we offer to `host`, with the algorithms first of which we have a key: the pinned one, or those in
+/// `host`. `legacy` adds what is too weak for anybody else, last.
+pub fn preferred(host: &KnownHost, pinned: Option<&PublicKey>, legacy: bool) -> Preferred {
+    let all = Preferred::DEFAULT;
+    // RSA means RSA with SHA-2.
+    let is_offered = |algorithm: &&Algorithm| legacy || **algorithm != Algorithm::Rsa { hash: None };
+    let keys: Vec<Algorithm> = all.key.iter().filter(is_offered).cloned().collect();
+    Preferred {
+        host_key_certificates: host.certificates(&keys).into(),
+        key: host.order(&keys, pinned).into(),
+        kex: match legacy {
+            true => [KEY_EXCHANGES, LEGACY_KEY_EXCHANGES].concat().into(),
+            false => Cow::Borrowed(KEY_EXCHANGES),
+        },
+        cipher: match legacy {
+            true => [CIPHERS, LEGACY_CIPHERS].concat().into(),
+            false => Cow::Borrowed(CIPHERS),
+        },
+        mac: match legacy {
+            true => [&*all.mac, LEGACY_MACS].concat().into(),
+            false => all.mac.clone(),
+        },
+        ..all
+    }
+}
+
 /// How many names of a server's list a sentence repeats, and how much of each.
 const NAMES: usize = 12;
 const NAME_LENGTH: usize = 60;
@@ -49,7 +90,7 @@ pub fn no_common_algorithm(error: &russh::Error) -> Option<String> {
         AlgorithmKind::Kex => ("key exchange", "KexAlgorithms"),
         AlgorithmKind::Key if !theirs.is_empty() && theirs.iter().all(is_certificate) => {
             return Some(format!(
-                "It shows only host certificates ({}), which the deployer does not read. Let its sshd show a plain host key as well (HostKeyAlgorithms).",
+                "It shows only host certificates ({}). Name the authority that signs them, as @cert-authority, in a file of known hosts of the configuration, or let its sshd show a plain host key as well (HostKeyAlgorithms).",
                 names(theirs)
             ));
         }
@@ -63,6 +104,21 @@ pub fn no_common_algorithm(error: &russh::Error) -> Option<String> {
         names(theirs),
         names(ours)
     ))
+}
+
+/// Whether a handshake that found no common algorithm would have, had weak ones been allowed.
+pub fn is_too_old(error: &russh::Error) -> bool {
+    let russh::Error::NoCommonAlgo { kind, theirs, .. } = error else {
+        return false;
+    };
+    let weak: Vec<&str> = match kind {
+        AlgorithmKind::Kex => LEGACY_KEY_EXCHANGES.iter().map(AsRef::as_ref).collect(),
+        AlgorithmKind::Key => vec!["ssh-rsa"],
+        AlgorithmKind::Cipher => LEGACY_CIPHERS.iter().map(AsRef::as_ref).collect(),
+        AlgorithmKind::Mac => LEGACY_MACS.iter().map(AsRef::as_ref).collect(),
+        AlgorithmKind::Compression => Vec::new(),
+    };
+    theirs.iter().any(|name| weak.contains(&name.as_str()))
 }
 
 /// The first of some names. A server's are whatever it sent.

@@ -97,6 +97,9 @@ impl Inventory {
                 port: 22,
                 active: true,
                 host_key: None,
+                key: None,
+                legacy: false,
+                via: Vec::new(),
             };
             hosts.push(servers::insert(tx, &server).await.unwrap());
         }
@@ -111,6 +114,7 @@ impl Inventory {
             backends: Vec::new(),
             members: hosts.iter().map(member).collect(),
             projects: Vec::new(),
+            via: Vec::new(),
         };
         let cluster = clusters::insert(tx, &cluster).await.unwrap().id;
         let mut places = Vec::new();
@@ -122,6 +126,7 @@ impl Inventory {
                 git_url: format!("file://{}", repository.display()),
                 method: SyncMethod::Symlink,
                 extras: Extras::default(),
+                key: None,
                 notify: Vec::new(),
             };
             let project = projects::insert(tx, &project).await.unwrap();

@@ -25,6 +25,8 @@ mod m20261128_000013_passwords;
 mod m20261128_000020_standing;
 mod m20261128_000021_answers;
 mod m20261128_000030_footing;
+mod m20261128_000040_hops;
+mod m20261128_000041_keys;
 mod m20261128_000050_sealing;
 mod m20261128_000051_cluster_projects;
 mod m20261128_000070_extras;
@@ -51,6 +53,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000020_standing::Change),
             Box::new(m20261128_000021_answers::Change),
             Box::new(m20261128_000030_footing::Change),
+            Box::new(m20261128_000040_hops::Change),
+            Box::new(m20261128_000041_keys::Change),
             Box::new(m20261128_000050_sealing::Change),
             Box::new(m20261128_000051_cluster_projects::Change),
             Box::new(m20261128_000070_extras::Change),

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::domain::{EnvironmentId, Error, Result, ServerId, SyncMethod};
+use crate::engine::reach;
 use crate::git::{KeptMirror, check_url};
-use crate::ssh::Endpoint;
 use crate::store::{again, environments, leftovers, projects, servers};
 use crate::sync::{self, Layout, Limits};
 
@@ -99,7 +99,7 @@ async fn retry(app: &App, environment: EnvironmentId, server: ServerId) -> Resul
         return Ok(None);
     }
     let layout = Layout::new(&project, &environment)?;
-    let endpoint = Endpoint::of(&server, &environment.remote_user);
+    let endpoint = reach::endpoint(&app.store, &server, &environment).await?;
     let session = app.ssh.session(&endpoint).await?;
     Ok(Some(
         sync::remove_remains(&session, &layout, &Limits::default()).await?,

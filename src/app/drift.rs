@@ -18,7 +18,7 @@ use super::places::{Known, Place, PlaceServer};
 use crate::domain::{
     Environment, Error, Instant, Observation, Project, Result, Server, SyncMethod, short_hash,
 };
-use crate::ssh::Endpoint;
+use crate::engine::reach;
 use crate::store::jobs::{Applicant, Job};
 use crate::store::{again, environments, leftovers, observations, projects};
 use crate::sync::{self, Layout, Limits, Looked};
@@ -142,7 +142,7 @@ async fn observe(
 }
 
 async fn ask(app: &App, project: &Project, environment: &Environment, server: &Server) -> Result<Looked> {
-    let endpoint = Endpoint::of(server, &environment.remote_user);
+    let endpoint = reach::endpoint(&app.store, server, environment).await?;
     let layout = Layout::new(project, environment)?;
     let session = app.ssh.session(&endpoint).await?;
     Ok(sync::look(&session, &layout, &Limits::within(PATIENCE)).await?)

@@ -130,7 +130,7 @@ async fn door(
     }
     Ok(Door {
         environment: environment.id,
-        endpoint: Endpoint::of(&server, &environment.remote_user),
+        endpoint: engine::reach::endpoint(&app.store, &server, &environment).await?,
         layout: Layout::new(&project, &environment)?,
     })
 }

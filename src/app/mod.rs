@@ -43,6 +43,7 @@ use crate::config::Config;
 use crate::domain::{Action, Actor, Error, Instant, Project, Resource, Result};
 use crate::engine::Engine;
 use crate::engine::live::Hub;
+pub use crate::engine::reach;
 use crate::git::{self, Mirror, Mirrors};
 use crate::ssh::Connections;
 use crate::store::Store;
@@ -211,7 +212,9 @@ impl App {
     /// Invalid, when its address is not a Git URL.
     pub fn mirror(&self, project: &Project) -> Result<Mirror> {
         let url = git::check_url(&project.git_url).map_err(Error::invalid)?;
-        Ok(self.mirrors.mirror(project.id, &url))
+        Ok(self
+            .mirrors
+            .mirror(project.id, &url.with_key(project.key.clone())))
     }
 
     /// Whether `actor` may do `action` on `resource` now: to show or hide a button, never to act.

@@ -17,6 +17,8 @@ use crate::confinement::{Confinement, ConfinementOptions};
 use crate::domain::{DatabaseUrl, Event, EventKind, Result};
 use crate::engine::{self, Engine, EngineParts};
 use crate::git::{GitOptions, Mirrors};
+use crate::handshake::keys::KeyFiles;
+use crate::handshake::login::Agent;
 use crate::ssh::{self, Connections};
 use crate::store::{Right, Store};
 
@@ -103,11 +105,13 @@ async fn watch_refusals(app: App, stop: CancellationToken) {
 
 /// How Git remotes are reached.
 pub fn git_options(config: &Config) -> GitOptions {
-    let agent = || std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
     GitOptions {
         fetch_timeout: config.git.fetch_timeout,
-        key_files: config.git.key_files.clone(),
-        agent: config.git.use_agent.then(agent).flatten(),
+        keys: KeyFiles {
+            files: config.git.key_files.clone(),
+            directory: config.git.key_directory.clone(),
+        },
+        agent: config.git.use_agent.then_some(Agent::OfEnvironment),
         known_hosts: config.known_hosts(),
         local_directories: config.git.local_directories.clone(),
         https_credentials: config.git.https_credentials.clone(),
@@ -122,9 +126,12 @@ pub fn git_options(config: &Config) -> GitOptions {
 /// How servers are reached.
 pub fn ssh_options(config: &Config) -> ssh::Options {
     ssh::Options {
-        key_files: config.ssh.key_files.clone(),
-        use_agent: config.ssh.use_agent,
-        agent_socket: None,
+        keys: KeyFiles {
+            files: config.ssh.key_files.clone(),
+            directory: config.ssh.key_directory.clone(),
+        },
+        agent: config.ssh.use_agent.then_some(Agent::OfEnvironment),
+        known_hosts: config.ssh.known_hosts.clone(),
         connect_timeout: config.ssh.connect_timeout,
         open_timeout: config.ssh.open_timeout,
         keepalive: config.ssh.keepalive,
@@ -167,6 +174,14 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
     own.extend(config.access.policies.clone());
     own.push(config.key_file());
     own.extend(config.git.key_files.iter().chain(&config.ssh.key_files).cloned());
+    own.extend(
+        config
+            .git
+            .key_directory
+            .iter()
+            .chain(&config.ssh.key_directory)
+            .cloned(),
+    );
     own.extend(config.git.https_credentials.clone());
     own.extend(config.balancer.credentials.clone());
     if let Ok(DatabaseUrl::Sqlite(file)) = config.store_url().expose().parse() {

@@ -13,7 +13,8 @@ use crate::app::{App, accounts, policy, sealing, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
-use crate::{ssh, telemetry, web};
+use crate::handshake::keys;
+use crate::{telemetry, web};
 
 /// Serve the pages and do deployments, until a SIGTERM or Ctrl-C. A SIGHUP reads the policy files again.
 ///
@@ -68,9 +69,10 @@ async fn tell_of_keys(config: &Config) {
         ("ssh.key_files", &config.ssh.key_files),
         ("git.key_files", &config.git.key_files),
     ];
+    let now = u64::try_from(Clock::System.now().timestamp()).unwrap_or(0);
     for (name, files) in files {
         for file in files {
-            if let Err(error) = ssh::check_key_file(file).await {
+            if let Err(error) = keys::check_key_file(file, now).await {
                 complain(format_args!(
                     "{name}: {error} It is skipped until it can be used."
                 ));

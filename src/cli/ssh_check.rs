@@ -1,4 +1,5 @@
-//! `deployer ssh-check`: connects to a server, compares its host key with the trusted one, and logs in.
+//! `deployer ssh-check`: connects to a server as the deployer would, compares its host key with the trusted
+//! one, logs in, and tries what deploying needs there.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -6,24 +7,25 @@ use std::net::IpAddr;
 use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
-use crate::app::start;
+use crate::app::admin::host_keys::is_in_files;
+use crate::app::admin::servers::ask;
+use crate::app::{reach, start};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{self, Error, HostKey, Result, Server};
-use crate::ssh::{self, Command, Connections, Endpoint, Options, Run};
-use crate::store::servers;
+use crate::domain::{self, Error, Hop, HostKey, KeyName, Name, Result, Server, ServerId};
+use crate::ssh::{Connections, Endpoint};
+use crate::store::{Store, servers};
 
-/// How much of the server's output is kept; there should be no more than a login banner.
-const MOST_OUTPUT: usize = 64 * 1024;
-/// Connect to a server as the deployer would: look at its host key, then log in and run a command.
+/// Connect to a server as the deployer would: look at its host key, then log in, run a command and try
+/// the programs that deploying needs.
 ///
-/// Where the deployer trusts a key for this address and port already, the server has to show that
-/// one. Otherwise the key is shown and believed for this one try. To trust it, open the server's
-/// page and compare the fingerprint with the one “ssh-keygen -lf
+/// Where the deployer trusts a key for this server already, it has to show that one; jump hosts, key and
+/// algorithms are those of its page. Otherwise the key is shown and believed for this one try. To trust
+/// it, open the server's page and compare the fingerprint with the one “ssh-keygen -lf
 /// /etc/ssh/ssh_host_ed25519_key.pub” prints there.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Host name or address.
+    /// Host name or address, or the name of a server here.
     #[arg(value_parser = host)]
     host: String,
     /// The port of its sshd.
@@ -32,6 +34,14 @@ pub(super) struct Args {
     /// Whom to log in as [default: you].
     #[arg(long)]
     user: Option<String>,
+    /// The file name of the private key to offer, among those of the configuration [default: all of
+    /// ssh.key_files, in order].
+    #[arg(long)]
+    key: Option<KeyName>,
+    /// A jump host on the way, as user@server, with the name of a server here; several in their order.
+    /// For hosts that are no servers here.
+    #[arg(long, value_name = "USER@SERVER")]
+    via: Vec<String>,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -45,46 +55,127 @@ fn host(text: &str) -> Result<String, &'static str> {
 
 pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
+    let pool = Connections::new(start::ssh_options(&config));
+    let outcome = check(args, &config, &pool).await;
+    pool.shutdown().await;
+    Ok(outcome?)
+}
+
+async fn check(args: &Args, config: &Config, pool: &Connections) -> Result<()> {
     let asking = data::operator().actor().name.clone();
     let user = args.user.clone().unwrap_or_else(|| asking.clone());
-    let trusted = trusted(&config, args).await?;
-    let options = start::ssh_options(&config);
-    if trusted.is_empty() {
-        let endpoint = believed(args, &user, asking, &options).await?;
-        log_in(&endpoint, options).await?;
-        return Ok(());
-    }
-    for server in trusted {
-        if let Some(key) = &server.host_key {
+    for mut endpoint in endpoints(config, args, &user).await? {
+        if let Some(key) = &endpoint.host_key {
             say(format_args!(
                 "Host key: {}, trusted for server “{}”; it has to show this one.",
-                key.fingerprint, server.name
+                key.fingerprint, endpoint.name
             ));
+        } else if is_in_files(config, &endpoint.host, endpoint.port) {
+            say("A file of ssh.known_hosts names this host; what it shows has to agree with that.");
+        } else {
+            endpoint.host_key = Some(believed(pool, config, &endpoint, asking.clone()).await?);
         }
-        log_in(&Endpoint::of(&server, &user), options.clone()).await?;
+        log_in(pool, &endpoint).await?;
     }
     Ok(())
 }
 
-/// The servers of the store with this address and port and a trusted key, one per key.
-async fn trusted(config: &Config, args: &Args) -> Result<Vec<Server>> {
+/// The ways to the servers that are meant: those of the store, one for each way and key, or the host as it
+/// was given.
+async fn endpoints(config: &Config, args: &Args, user: &str) -> Result<Vec<Endpoint>> {
     let Some(store) = data::open_existing(config).await? else {
-        return Ok(Vec::new());
+        if !args.via.is_empty() {
+            return Err(Error::invalid(
+                "--via names servers of the deployer, and there are none yet.",
+            ));
+        }
+        let host = stranger(args, Vec::new())?;
+        return Ok(vec![Endpoint {
+            name: args.host.clone(),
+            ..Endpoint::of(&host, user, args.key.as_ref(), &[])
+        }]);
     };
+    let found = known(&store, args, user).await;
+    store.close().await?;
+    found
+}
+
+async fn known(store: &Store, args: &Args, user: &str) -> Result<Vec<Endpoint>> {
     if !store.pending_migrations().await?.is_empty() {
         let sentence = "The database's schema is not up to date, so we cannot see which host keys are trusted. \
                         Run “deployer migrate” first.";
         return Err(Error::conflict(sentence));
     }
-    let mut found = servers::list(&store).await?;
-    store.close().await?;
-    let mut keys = HashSet::new();
-    found.retain(|server| {
-        let is_meant = server.port == args.port && is_same_host(&server.address, &args.host);
-        let key = server.host_key.as_ref().filter(|_| is_meant);
-        key.is_some_and(|key| keys.insert(key.openssh.clone()))
+    let all = servers::list(store).await?;
+    let mut found = Vec::new();
+    for server in all
+        .iter()
+        .filter(|server| args.via.is_empty() && is_meant(server, args))
+    {
+        let mut endpoint = reach::endpoint_as(store, server, user, args.key.as_ref()).await?;
+        if let Some(key) = &args.key {
+            endpoint.key = Some(key.clone());
+        }
+        found.push(endpoint);
+    }
+    if found.iter().any(|one| one.host_key.is_some()) {
+        found.retain(|one| one.host_key.is_some());
+    }
+    let mut seen = HashSet::new();
+    found.retain(|one| {
+        seen.insert((
+            one.host_key.as_ref().map(|key| key.openssh.clone()),
+            one.via.is_some(),
+        ))
     });
+    if found.is_empty() {
+        let host = stranger(args, hops(&all, &args.via)?)?;
+        let endpoint = reach::endpoint_as(store, &host, user, args.key.as_ref()).await?;
+        found.push(Endpoint {
+            name: args.host.clone(),
+            ..endpoint
+        });
+    }
     Ok(found)
+}
+
+fn is_meant(server: &Server, args: &Args) -> bool {
+    let is_named = server.name.as_str().eq_ignore_ascii_case(&args.host);
+    is_named || (server.port == args.port && is_same_host(&server.address, &args.host))
+}
+
+/// The host as it was given, as a server that is in no store.
+fn stranger(args: &Args, via: Vec<Hop>) -> Result<Server> {
+    Ok(Server {
+        id: ServerId(0),
+        name: "host".parse::<Name>().map_err(Error::invalid)?,
+        address: args.host.clone(),
+        port: args.port,
+        active: true,
+        host_key: None,
+        key: None,
+        legacy: false,
+        via,
+    })
+}
+
+/// The jump hosts of the command line.
+fn hops(all: &[Server], via: &[String]) -> Result<Vec<Hop>> {
+    let hop = |text: &String| {
+        let (user, name) = text.rsplit_once('@').unwrap_or_default();
+        let server = all
+            .iter()
+            .find(|one| one.name.as_str().eq_ignore_ascii_case(name));
+        let server = server.filter(|_| !user.is_empty());
+        let hop = server.map(|server| Hop {
+            server: server.id,
+            user: user.to_owned(),
+        });
+        let sentence =
+            || format!("“{text}” is no jump host: write user@server, with the name of a server here.");
+        hop.ok_or_else(|| Error::invalid(sentence()))
+    };
+    via.iter().map(hop).collect()
 }
 
 /// Whether two hosts are written alike. Looks no name up.
@@ -95,50 +186,39 @@ fn is_same_host(one: &str, other: &str) -> bool {
     }
 }
 
-/// The endpoint of a server without a trusted key, with the key that it shows now.
-async fn believed(args: &Args, user: &str, asking: String, options: &Options) -> Result<Endpoint> {
-    let key = ssh::fetch_host_key(&args.host, args.port, options.connect_timeout)
+/// The key that a server without a trusted one shows now.
+async fn believed(
+    pool: &Connections,
+    config: &Config,
+    endpoint: &Endpoint,
+    asking: String,
+) -> Result<HostKey> {
+    let key = pool
+        .fetch_host_key(endpoint, config.ssh.connect_timeout)
         .await
         .map_err(domain::Error::from)?;
     say(format_args!("Host key: {} {}", key.algorithm, key.fingerprint));
     say("Nobody has trusted a key for this address and port; this one is believed for this try only.");
-    Ok(Endpoint {
-        name: args.host.clone(),
-        host: args.host.clone(),
-        port: args.port,
-        user: user.to_owned(),
-        host_key: Some(HostKey {
-            openssh: key.openssh,
-            fingerprint: key.fingerprint,
-            pinned_at: Clock::System.now(),
-            pinned_by: asking,
-        }),
+    Ok(HostKey {
+        openssh: key.openssh,
+        fingerprint: key.fingerprint,
+        pinned_at: Clock::System.now(),
+        pinned_by: asking,
     })
 }
 
-async fn log_in(endpoint: &Endpoint, options: Options) -> Result<()> {
-    let limit = options.connect_timeout;
-    let pool = Connections::new(options);
-    let told = asked(&pool, endpoint, limit).await;
-    pool.shutdown().await;
-    say(told?);
-    Ok(())
-}
-
-async fn asked(pool: &Connections, endpoint: &Endpoint, limit: std::time::Duration) -> Result<String> {
-    let session = pool.session(endpoint).await?;
-    let captured = session
-        .capture(&Command::new("uname").arg("-a"), Run::within(limit), MOST_OUTPUT)
-        .await?;
-    let user = &endpoint.user;
-    if !captured.exit.success() {
-        return Err(Error::unavailable(format!(
-            "Logged in as “{user}”, but “uname -a” ended with {}.",
-            captured.exit
-        )));
+async fn log_in(pool: &Connections, endpoint: &Endpoint) -> Result<()> {
+    let reply = ask(pool, endpoint).await?;
+    say(format_args!("Logged in as “{}”: {}", endpoint.user, reply.system));
+    if reply.missing.is_empty() {
+        say("The programs that deploying needs are there.");
+        return Ok(());
     }
-    let system = String::from_utf8_lossy(&captured.stdout);
-    Ok(format!("Logged in as “{user}”: {}", system.trim()))
+    Err(Error::unavailable(format!(
+        "Deploying needs {}, which this user does not have there. Install GNU findutils, coreutils, grep and tar \
+         so that its PATH finds them first.",
+        reply.missing.join(", ")
+    )))
 }
 
 #[cfg(test)]

@@ -68,6 +68,17 @@ fn check(config: &Config, reader: &mut KeyReader<'_>) {
         reader,
     );
     readable("ssh", "key_files", &config.ssh.key_files, reader);
+    readable("ssh", "known_hosts", &config.ssh.known_hosts, reader);
+    let directories = [
+        ("git", &config.git.key_directory),
+        ("ssh", &config.ssh.key_directory),
+    ];
+    for (section, dir) in directories {
+        if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
+            let message = format!("names “{}”, which is not a directory", dir.display());
+            reader.complain(section, "key_directory", &message);
+        }
+    }
     let balancer = &config.balancer;
     readable("balancer", "credentials", balancer.credentials.as_slice(), reader);
     readable(

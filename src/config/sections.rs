@@ -77,6 +77,8 @@ sections! {
         fetch_timeout: Duration = Duration::from_secs(600), some_time;
         /// Private keys without a passphrase, tried in this order.
         key_files: Vec<PathBuf> = Vec::new(), all_absolute;
+        /// Where further private keys lie, which can be named.
+        key_directory: Option<PathBuf> = None, absolute_if_set;
         /// Whether the agent at `SSH_AUTH_SOCK` is asked after the files.
         use_agent: bool = false, any;
         /// Files in OpenSSH's `known_hosts` form; none: see [`super::Config::known_hosts`].
@@ -99,8 +101,12 @@ sections! {
     "ssh" Ssh {
         /// Private keys without a passphrase, tried in this order.
         key_files: Vec<PathBuf> = Vec::new(), all_absolute;
+        /// Where further private keys lie, which can be named.
+        key_directory: Option<PathBuf> = None, absolute_if_set;
         /// Whether the agent at `SSH_AUTH_SOCK` is asked after the files.
         use_agent: bool = false, any;
+        /// Files in OpenSSH's `known_hosts` form, for servers whose key nobody confirmed on their page.
+        known_hosts: Vec<PathBuf> = Vec::new(), all_absolute;
         /// Limit for name lookup, TCP, key exchange and login together.
         connect_timeout: Duration = Duration::from_secs(10), some_time;
         /// How long a connected server may take to open a session and begin a command.

@@ -120,6 +120,9 @@ async fn insert_server(change: &Change, operator: &Permit, listening: &Listening
         port: listening.port,
         active: listening.name != FLEET.inactive,
         host_key: None,
+        key: None,
+        legacy: false,
+        via: Vec::new(),
     };
     let id = servers::insert(change, &server).await?.id;
     servers::pin_host_key(change, id, &pinned(operator, listening)).await?;
@@ -142,6 +145,7 @@ async fn insert_clusters(change: &Change, rows: &mut Rows) -> Result<()> {
             backends: Vec::new(),
             members: plan.servers.iter().filter_map(member).collect(),
             projects: Vec::new(),
+            via: Vec::new(),
         };
         let id = clusters::insert(change, &cluster).await?.id;
         rows.clusters.insert(&plan.name, id);
@@ -158,6 +162,7 @@ async fn insert_projects(change: &Change, samples: &[Sample], rows: &mut Rows) -
             name: name(&sample.project.name)?,
             description: sample.project.description.clone(),
             git_url: url.to_string(),
+            key: None,
             method: sample.project.method,
             extras: Extras::default(),
             notify: Vec::new(),

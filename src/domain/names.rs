@@ -82,6 +82,10 @@ checked_text! {
     CommitId, check_commit
 }
 checked_text! {
+    /// The file name of a private key that the configuration offers: never a path, never the key itself.
+    KeyName, check_key_name
+}
+checked_text! {
     /// A normalised directory on a server: absolute and at least two levels deep, or below the
     /// remote user's home (`~/…`).
     TargetPath, check_target_path
@@ -122,6 +126,26 @@ fn check_name(text: &str) -> Result<(), String> {
             "“{}” cannot be a name: use letters, digits, “.”, “_” and “-”, beginning with a letter or digit.",
             text.escape_debug()
         ));
+    }
+    Ok(())
+}
+
+/// Bytes of a key's name: more than any real file of a key has.
+const KEY_NAME_LIMIT: usize = 128;
+
+fn check_key_name(text: &str) -> Result<(), String> {
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._-@+".contains(&b));
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    if text.len() > KEY_NAME_LIMIT || !plain || !starts_well {
+        return Err(format!(
+            "“{}” cannot be the name of a key file: use letters, digits, “.”, “_”, “-”, “@” and “+”, without a directory.",
+            text.escape_debug()
+        ));
+    }
+    if text.ends_with(".pub") {
+        return Err("Name the private key, without “.pub”; the file itself is never shown.".into());
     }
     Ok(())
 }
@@ -197,6 +221,16 @@ fn check_target_path(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_named_by_its_file_and_by_no_path() {
+        for good in ["id_ed25519", "webshop@prod", "a.b+c"] {
+            assert!(good.parse::<KeyName>().is_ok(), "{good}");
+        }
+        for bad in ["", "../key", "/etc/key", "-i", ".hidden", "key.pub", "a b", "é"] {
+            assert!(bad.parse::<KeyName>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn names_are_plain_words() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::health::HealthCheck;
-use super::names::{BranchName, Name, TargetPath};
+use super::names::{BranchName, KeyName, Name, TargetPath};
 use super::rollout::RolloutOptions;
 use super::words::words;
 use super::{ClusterId, EnvironmentId, ProjectId};
@@ -21,6 +21,8 @@ pub struct Project {
     pub description: String,
     /// `ssh://…`, `git@host:path`, `https://…` or `file://…`.
     pub git_url: String,
+    /// The private key to fetch with; `None`: those that are configured, in order.
+    pub key: Option<KeyName>,
     /// How a tree is put in place on the servers.
     pub method: SyncMethod,
     /// What is fetched beside the repository itself.
@@ -156,6 +158,9 @@ pub struct EnvironmentOptions {
     pub approval_hours: Option<u32>,
     /// Whether differing commits on its servers are reported.
     pub watch_drift: bool,
+    /// The private key to log in with on its servers; `None`: those that are configured, in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyName>,
 }
 
 /// A variable that scripts see.
@@ -187,6 +192,7 @@ impl Default for EnvironmentOptions {
             rollout: RolloutOptions::default(),
             approval_hours: None,
             watch_drift: true,
+            key: None,
         }
     }
 }

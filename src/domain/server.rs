@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::names::Name;
+use super::names::{KeyName, Name};
 use super::{BalancerId, ClusterId, Instant, ProjectId, ServerId};
 
 /// One SSH host.
@@ -17,14 +17,40 @@ pub struct Server {
     pub port: u16,
     /// Whether it takes part in deployments.
     pub active: bool,
-    /// The key it must show; without one nothing connects to it.
+    /// The key it must show; without one nothing connects to it, unless a file of known hosts has it.
     pub host_key: Option<HostKey>,
+    /// The private key to log in with; `None`: the environment's, or those that are configured.
+    pub key: Option<KeyName>,
+    /// Whether algorithms are used that are too weak for anybody else.
+    pub legacy: bool,
+    /// The jump hosts it is reached through, in order. Empty: those of its cluster, or none.
+    pub via: Vec<Hop>,
 }
 
+/// A jump host on the way to a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    pub server: ServerId,
+    /// Whom to log in as there.
+    pub user: String,
+}
+
+/// A jump host, looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jump {
+    pub server: Server,
+    /// Whom to log in as there.
+    pub user: String,
+}
+
+/// The longest way to a server: more jump hosts than anybody has, and each costs a handshake.
+pub const MOST_HOPS: usize = 8;
+
 impl Server {
-    /// Whether both are reached at the same address and port, as these are written.
+    /// Whether both are reached at the same address and port, as these are written, in the same way: behind
+    /// different jump hosts one address is two machines.
     pub fn shares_address(&self, other: &Self) -> bool {
-        self.port == other.port && self.address.eq_ignore_ascii_case(&other.address)
+        self.port == other.port && self.address.eq_ignore_ascii_case(&other.address) && self.via == other.via
     }
 }
 
@@ -53,6 +79,8 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// The projects that may deploy to it, by row.
     pub projects: Vec<ProjectId>,
+    /// The jump hosts through which those of its servers are reached that have none of their own.
+    pub via: Vec<Hop>,
 }
 
 /// A server's place in a cluster.

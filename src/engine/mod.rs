@@ -17,7 +17,7 @@
 //! | one deployment, from claim or a pause to its last phase, and its end: as it came, or as it was found abandoned | `phases`, `take_up`, `closing` |
 //! | the work on the servers, and single steps | `rollout`, `steps` |
 //! | one running deployment: its handle (its acts on the step journal are in `journal`), its waiting for people, its way back, its servers at the balancers | `run`, `journal`, `pause`, `undo`, `out_of_service` |
-//! | plans, findings, permission, endings, what all deployments share | `planning`, `found`, `permission`, `ending`, `shared`, `lease`, `turn` |
+//! | plans, findings, permission, endings, what all deployments share | `planning`, `found`, `permission`, `reach`, `ending`, `shared`, `lease`, `turn` |
 //! | output, words, reasons to stop | `output`, `lines`, `live`, `log_limit`, `mask`, `patience`, `stop`, `stopwatch`, `words` |
 //!
 //! Whatever a step does is written to the store before and after it (`journal`), so that a restart
@@ -40,6 +40,7 @@ mod pause;
 mod permission;
 mod phases;
 pub mod planning;
+pub mod reach;
 mod recovery;
 mod revisit;
 mod rollout;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::reach;
 use super::shared::Shared;
 use super::steps::visit::ClearAway;
 use crate::domain::{DeploymentId, Error, Result};
-use crate::ssh::Endpoint;
 use crate::store::deployments::{self, LeftThere};
 use crate::store::{environments, projects, queue, servers};
 use crate::sync::{Layout, Limits};
@@ -87,7 +87,8 @@ async fn visit(engine: &Shared, one: &LeftThere) -> Result<Vec<String>> {
         projects::by_id(store, project).await?,
         environments::by_id(store, environment).await?,
     );
-    let endpoint = Endpoint::of(&servers::by_id(store, server).await?, &environment.remote_user);
+    let server = servers::by_id(store, server).await?;
+    let endpoint = reach::endpoint(store, &server, &environment).await?;
     let session = engine.parts.ssh.session(&endpoint).await.map_err(Error::from)?;
     let visit = ClearAway {
         session: &session,

@@ -48,6 +48,7 @@ impl Run {
     /// The project's mirror.
     pub fn mirror(&self) -> Result<Mirror> {
         let url = git::check_url(&self.project.git_url).map_err(Error::invalid)?;
+        let url = url.with_key(self.project.key.clone());
         Ok(self.parts().mirrors.mirror(self.project.id, &url))
     }
 

@@ -49,7 +49,7 @@ impl Mirror {
         let _stop_when_dropped = stop.clone().drop_guard();
         let work = async {
             let alone = inner.writing.clone().lock_owned().await;
-            let link = RemoteLink::open(&inner.remote, &inner.options).await?;
+            let link = RemoteLink::open(&inner.remote(), &inner.options).await?;
             let session = Session {
                 url: link.url.clone(),
                 stop: stop.clone(),

@@ -87,7 +87,8 @@ impl RemoteLink {
                 path,
             } => {
                 let stream = reach(host, *port).await?;
-                let connection = ssh::connect(stream, (host, *port), user, options).await?;
+                let who = (user.as_str(), remote.key.as_ref());
+                let connection = ssh::connect(stream, (host, *port), who, options).await?;
                 Self::over_ssh(connection, path.clone()).await
             }
             Location::Https { .. } => Self::over_https(remote, options).await,

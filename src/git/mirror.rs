@@ -15,7 +15,7 @@ use super::budget::Budget;
 use super::error::{Error, Result};
 use super::orders::Orders;
 use super::url::RemoteUrl;
-use crate::domain::{CommitId, Instant, ProjectId};
+use crate::domain::{CommitId, Instant, KeyName, ProjectId};
 
 /// How many opened repositories a mirror keeps for the next reader; each holds a few file handles.
 const IDLE_REPOSITORIES: usize = 4;
@@ -40,7 +40,9 @@ pub struct Mirror {
 
 pub(super) struct Inner {
     pub(super) path: PathBuf,
-    pub(super) remote: RemoteUrl,
+    remote: RemoteUrl,
+    /// The key to fetch with, as it was named last.
+    key: Mutex<Option<KeyName>>,
     pub(super) options: Arc<GitOptions>,
     /// Held while the mirror is being written, by the thread that writes too.
     pub(super) writing: Arc<tokio::sync::Mutex<()>>,
@@ -92,6 +94,7 @@ impl Mirrors {
             inner: Arc::new(Inner {
                 path,
                 remote: url.clone(),
+                key: Mutex::default(),
                 options: self.options.clone(),
                 writing: Arc::default(),
                 orders: Orders::default(),
@@ -99,6 +102,7 @@ impl Mirrors {
                 last_try: Mutex::default(),
             }),
         });
+        mirror.inner.key.lock().clone_from(&url.key);
         mirror.clone()
     }
 
@@ -216,6 +220,12 @@ impl Mirror {
 }
 
 impl Inner {
+    /// Where it is fetched from, with the key that is named now.
+    pub(super) fn remote(&self) -> RemoteUrl {
+        let key = self.key.lock().clone();
+        self.remote.clone().with_key(key)
+    }
+
     pub(super) fn open(&self) -> Result<Repository> {
         match Repository::open_bare(&self.path) {
             Ok(repository) => Ok(repository),

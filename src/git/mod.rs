@@ -32,7 +32,6 @@ mod history;
 #[cfg(test)]
 mod hostile;
 mod https;
-mod known_hosts;
 mod lfs;
 mod link;
 mod mirror;
@@ -51,6 +50,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::OtherHost;
+use crate::handshake::keys::KeyFiles;
+use crate::handshake::login::Agent;
 
 pub use commits::CommitInfo;
 pub use contents::{Contents, Prospects};
@@ -88,10 +89,10 @@ pub const LFS_PROJECT_LIMIT: u64 = 32 << 30;
 pub struct GitOptions {
     /// The longest a whole fetch may take.
     pub fetch_timeout: Duration,
-    /// Private keys without a passphrase, tried in this order for SSH remotes.
-    pub key_files: Vec<PathBuf>,
-    /// The socket of an ssh-agent, asked after the key files.
-    pub agent: Option<PathBuf>,
+    /// Private keys without a passphrase for SSH remotes.
+    pub keys: KeyFiles,
+    /// The ssh-agent that is asked after the files, where no key is named.
+    pub agent: Option<Agent>,
     /// Files in OpenSSH's `known_hosts` form; a host that none of them knows is refused.
     pub known_hosts: Vec<PathBuf>,
     /// Directories of this host below which `file://` addresses may lie.
@@ -115,7 +116,7 @@ impl Default for GitOptions {
     fn default() -> Self {
         Self {
             fetch_timeout: FETCH_TIMEOUT,
-            key_files: Vec::new(),
+            keys: KeyFiles::default(),
             agent: None,
             known_hosts: Vec::new(),
             local_directories: Vec::new(),

@@ -1,28 +1,24 @@
 //! The SSH connection to a Git host: verified host key, public-key login, one channel that runs
 //! `git-upload-pack`.
 
-use std::borrow::Cow;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use russh::client::{self, AuthResult, Handle};
-use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
-use russh::{Channel, ChannelMsg, Disconnect, Preferred};
+use russh::client::{self, DisconnectReason, Handle};
+use russh::keys::{HashAlg, PublicKeyOrCertificate};
+use russh::{Channel, ChannelMsg, Disconnect};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::GitOptions;
 use super::error::{Error, Result};
-use super::known_hosts::KnownHost;
 use crate::clock::Clock;
-use crate::handshake::{KEY_EXCHANGES, no_common_algorithm};
+use crate::domain::KeyName;
+use crate::handshake::known_hosts::{KeyDoubt, KnownHost};
+use crate::handshake::login::{Farewell, LoginAttempt, LoginRefusal, log_in};
+use crate::handshake::{no_common_algorithm, preferred};
 
-/// How many keys are offered: sshd closes the connection after six refusals by default.
-const KEY_TRIES: usize = 5;
 /// How often a silent connection is asked whether it still lives.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long `git-lfs-authenticate` may take.
@@ -38,60 +34,75 @@ pub(super) struct HostConnection {
 /// Refuses hosts whose key we do not know, and keeps the reason.
 struct Guard {
     known: KnownHost,
-    refusal: Arc<Mutex<Option<Error>>>,
+    /// The doubt, and the key that was shown.
+    refusal: Arc<Mutex<Option<(KeyDoubt, String)>>>,
+    farewell: Farewell,
 }
 
 impl client::Handler for Guard {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        let verdict = match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.known.check(key),
+        let (verdict, key) = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => {
+                let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
+                (self.known.check(key), shown)
+            }
             PublicKeyOrCertificate::Certificate(certificate) => {
-                let now = u64::try_from(Clock::System.now().timestamp()).unwrap_or(0);
-                self.known.check_certificate(certificate, now)
+                (self.known.check_certificate(certificate, now()), String::new())
             }
         };
         let trusted = verdict.is_ok();
-        *self.refusal.lock() = verdict.err();
+        *self.refusal.lock() = verdict.err().map(|doubt| (doubt, key));
         Ok(trusted)
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
+        self.farewell.hear(&reason);
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(error) => Err(error),
+        }
     }
 }
 
-/// Speaks SSH over `stream`, verifies the host and logs in as `user`.
+/// Seconds since 1970.
+fn now() -> u64 {
+    u64::try_from(Clock::System.now().timestamp()).unwrap_or(0)
+}
+
+/// Speaks SSH over `stream`, verifies the host and logs in as `user`, with `key` alone where one is named.
 ///
 /// # Errors
 /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::Unreachable`].
 pub(super) async fn connect(
     stream: TcpStream,
     (host, port): (&str, u16),
-    user: &str,
+    (user, key): (&str, Option<&KeyName>),
     options: &GitOptions,
 ) -> Result<HostConnection> {
-    let known = KnownHost::look_up(host, port, &options.known_hosts)?;
-    let key = known.order(&Preferred::DEFAULT.key).into();
-    let host_key_certificates = known.certificates(&Preferred::DEFAULT.key).into();
+    let unreadable =
+        |error| Error::HostKey(format!("Nothing was fetched: {error}. Let the deployer read it."));
+    let known = KnownHost::look_up(host, port, &options.known_hosts).map_err(unreadable)?;
     let config = client::Config {
-        preferred: Preferred {
-            kex: Cow::Borrowed(KEY_EXCHANGES),
-            key,
-            host_key_certificates,
-            ..Preferred::DEFAULT
-        },
+        preferred: preferred(&known, None, false),
         keepalive_interval: Some(KEEPALIVE),
         nodelay: true,
         ..client::Config::default()
     };
-    let refusal = Arc::new(Mutex::new(None));
+    let (refusal, farewell) = (Arc::default(), Farewell::default());
     let guard = Guard {
         known,
-        refusal: refusal.clone(),
+        refusal: Arc::clone(&refusal),
+        farewell: farewell.clone(),
     };
     let place = format!("{host}:{port}");
     let mut handle = match client::connect_stream(Arc::new(config), stream, guard).await {
         Ok(handle) => handle,
         Err(error) => {
-            let refused = refusal.lock().take();
+            if let Some((doubt, shown)) = refusal.lock().take() {
+                return Err(Error::HostKey(doubted((host, port), &doubt, &shown, options)));
+            }
             let why = match no_common_algorithm(&error) {
                 Some(why) => format!(
                     "the deployer and it cannot agree on how to encrypt. {}",
@@ -99,11 +110,72 @@ pub(super) async fn connect(
                 ),
                 None => format!("it does not speak SSH as we do ({error})"),
             };
-            return Err(refused.unwrap_or(Error::Unreachable { host: place, why }));
+            return Err(Error::Unreachable { host: place, why });
         }
     };
-    log_in(&mut handle, place, user, options).await?;
+    let files = options.keys.offered(key);
+    let login = LoginAttempt {
+        user,
+        files: &files,
+        agent: options.agent.as_ref().filter(|_| key.is_none()),
+        legacy: false,
+        now: now(),
+    };
+    let refused = |refusal| Error::AuthRefused {
+        host: place,
+        user: user.to_owned(),
+        why: why(refusal),
+    };
+    log_in(&mut handle, login, &farewell).await.map_err(refused)?;
     Ok(HostConnection { handle })
+}
+
+/// What to say of a host that cannot be believed, and what to do.
+fn doubted((host, port): (&str, u16), doubt: &KeyDoubt, shown: &str, options: &GitOptions) -> String {
+    let files: Vec<_> = options
+        .known_hosts
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let files = match files.is_empty() {
+        true => "a known_hosts file and name that file in the configuration".to_owned(),
+        false => files.join(" or "),
+    };
+    match doubt {
+        KeyDoubt::Revoked => {
+            format!(
+                "The Git host {host} shows a key that is marked as revoked ({shown}). Nothing was fetched."
+            )
+        }
+        KeyDoubt::Unknown => format!(
+            "The Git host {host} is not known here. It shows the key {shown}. If its owner confirms this fingerprint, add the key to {files}: ssh-keyscan -p {port} {host}."
+        ),
+        KeyDoubt::Changed => format!(
+            "The key of the Git host {host} is not the one that is known here: it shows {shown}. Somebody may be in between; nothing was fetched. If its owner confirms the new key, replace the old one in {files}."
+        ),
+        KeyDoubt::Certificate { .. } => format!(
+            "The Git host {host} shows {doubt}. Nothing was fetched. Ask whoever signs certificates there, or add the host's own key to {files}."
+        ),
+    }
+}
+
+/// Why the host let nobody in, without a full stop.
+fn why(refusal: LoginRefusal) -> String {
+    let why = match refusal {
+        LoginRefusal::NoKey { reason } => {
+            format!("there was no key to offer: {reason}; name a key file or an agent in the configuration")
+        }
+        LoginRefusal::BadKey(problem) => format!("there was no key to offer. {problem}"),
+        LoginRefusal::MoreDemanded {
+            accepted,
+            methods,
+            advice,
+        } => format!("it accepted {accepted} and demands more: {methods}. {advice}"),
+        LoginRefusal::Refused { tried, advice } => format!(
+            "it accepted no key that was offered ({tried}). For a repository, add the public half there as a deploy key. {advice}"
+        ),
+    };
+    why.trim_end_matches('.').to_owned()
 }
 
 impl HostConnection {
@@ -173,111 +245,4 @@ pub(super) fn upload_pack_command(path: &str) -> String {
 
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Offers each key file, then each key of the agent, until one is taken.
-async fn log_in(handle: &mut Handle<Guard>, host: String, user: &str, options: &GitOptions) -> Result<()> {
-    let mut tries = Tries {
-        offered: 0,
-        troubles: Vec::new(),
-    };
-    for file in &options.key_files {
-        if tries.offered < KEY_TRIES && offer_file(handle, user, file, &mut tries).await? {
-            return Ok(());
-        }
-    }
-    if let Some(socket) = &options.agent
-        && offer_agent(handle, user, socket, &mut tries).await?
-    {
-        return Ok(());
-    }
-    Err(Error::AuthRefused {
-        host,
-        user: user.to_owned(),
-        why: tries.sentence(),
-    })
-}
-
-/// What was tried so far, for the sentence at the end.
-struct Tries {
-    offered: usize,
-    troubles: Vec<String>,
-}
-
-impl Tries {
-    fn sentence(&self) -> String {
-        let mut why = match self.offered {
-            0 => "there was no key to offer; name a key file or an agent in the configuration".to_owned(),
-            1 => "it did not take the key we have; add its public half there as a deploy key".to_owned(),
-            n => format!(
-                "it took none of the {n} keys offered; add the public half of one there as a deploy key"
-            ),
-        };
-        for trouble in &self.troubles {
-            why.push_str("; ");
-            why.push_str(trouble);
-        }
-        why
-    }
-}
-
-fn lost(error: russh::Error) -> Error {
-    Error::Remote(format!("the connection was closed during the login ({error})"))
-}
-
-async fn offer_file(handle: &mut Handle<Guard>, user: &str, file: &Path, tries: &mut Tries) -> Result<bool> {
-    let key = match load_secret_key(file, None) {
-        Ok(key) => key,
-        Err(error) => {
-            tries
-                .troubles
-                .push(format!("the key {} cannot be used ({error})", file.display()));
-            return Ok(false);
-        }
-    };
-    let hash = handle.best_supported_rsa_hash().await.map_err(lost)?.flatten();
-    let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-    tries.offered += 1;
-    let answer = handle.authenticate_publickey(user, key).await.map_err(lost)?;
-    Ok(matches!(answer, AuthResult::Success))
-}
-
-async fn offer_agent(
-    handle: &mut Handle<Guard>,
-    user: &str,
-    socket: &Path,
-    tries: &mut Tries,
-) -> Result<bool> {
-    let keys = async {
-        let mut agent = AgentClient::connect_uds(socket).await?;
-        let keys = agent.request_identities().await?;
-        Ok::<_, russh::keys::Error>((agent, keys))
-    };
-    let (mut agent, keys) = match keys.await {
-        Ok(found) => found,
-        Err(error) => {
-            let trouble = format!("the agent at {} does not answer ({error})", socket.display());
-            tries.troubles.push(trouble);
-            return Ok(false);
-        }
-    };
-    let hash = handle.best_supported_rsa_hash().await.map_err(lost)?.flatten();
-    for identity in keys {
-        let AgentIdentity::PublicKey { key, .. } = identity else {
-            continue;
-        };
-        if tries.offered >= KEY_TRIES {
-            break;
-        }
-        tries.offered += 1;
-        match handle
-            .authenticate_publickey_with(user, key, hash, &mut agent)
-            .await
-        {
-            Ok(AuthResult::Success) => return Ok(true),
-            Ok(AuthResult::Failure { .. }) => {}
-            Err(error) => tries.troubles.push(format!("the agent could not sign ({error})")),
-        }
-    }
-    Ok(false)
 }

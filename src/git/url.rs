@@ -10,6 +10,7 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 
 use super::error::Error;
+use crate::domain::KeyName;
 
 /// The longest address in bytes; what a column of the store and a line of a page can hold.
 const URL_LIMIT: usize = 1024;
@@ -21,6 +22,8 @@ pub(super) const HTTPS_PORT: u16 = 443;
 pub struct RemoteUrl {
     text: String,
     pub(super) location: Location,
+    /// The private key to offer over SSH; `None`: those that are configured, in order.
+    pub(super) key: Option<KeyName>,
 }
 
 /// An address taken apart.
@@ -45,6 +48,12 @@ impl RemoteUrl {
     /// The address as it was given.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The same address, asked with `key`.
+    #[must_use]
+    pub fn with_key(self, key: Option<KeyName>) -> Self {
+        Self { key, ..self }
     }
 
     /// The host that is asked; `None` for a repository on this one.
@@ -124,6 +133,7 @@ pub fn check_url(text: &str) -> Result<RemoteUrl, String> {
     Ok(RemoteUrl {
         text: text.to_owned(),
         location,
+        key: None,
     })
 }
 

@@ -4,10 +4,10 @@
 //! goes to the log.
 
 use std::error::Error as StdError;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain;
+use crate::handshake::keys::KeyProblem;
 
 /// The technical reason behind an [`Error`].
 pub type Cause = Box<dyn StdError + Send + Sync>;
@@ -73,6 +73,34 @@ pub enum Error {
         /// Fingerprint that was shown.
         found: String,
     },
+    /// What the server shows cannot be believed.
+    #[error(
+        "Server “{server}” shows {why}. Nothing was sent. Compare what it should show with whoever runs it, and correct the file of known hosts, or fetch and trust its key on the server's page."
+    )]
+    HostKeyDoubted {
+        /// Name of the server.
+        server: String,
+        /// What it shows, and what is wrong with that.
+        why: String,
+    },
+    /// A file of known hosts cannot be read.
+    #[error("Nothing was sent to server “{server}”: {why}. Let the deployer read it.")]
+    KnownHosts {
+        /// Name of the server.
+        server: String,
+        /// Short words, without a full stop.
+        why: String,
+    },
+    /// A jump host on the way to the server cannot be passed.
+    #[error("Server “{server}” is reached through “{hop}”, which failed: {cause}")]
+    Hop {
+        /// Name of the server.
+        server: String,
+        /// Name of the jump host.
+        hop: String,
+        /// What went wrong there.
+        cause: Box<Error>,
+    },
     /// The server accepted none of our keys.
     #[error("Server “{server}” refused every key for user “{user}” ({tried}). {advice}")]
     KeyRefused {
@@ -86,9 +114,7 @@ pub enum Error {
         advice: String,
     },
     /// The server accepted a key of ours and wants more.
-    #[error(
-        "Server “{server}” accepted {accepted} for user “{user}”, but demands more ({methods}), and the deployer has nothing but its keys ({tried}). Name another key under [ssh] in the configuration, or let that user log in with one key there (AuthenticationMethods publickey, within “Match User {user}”)."
-    )]
+    #[error("Server “{server}” accepted {accepted} for user “{user}” and demands more: {methods}. {advice}")]
     MoreDemanded {
         /// Name of the server.
         server: String,
@@ -96,19 +122,14 @@ pub enum Error {
         user: String,
         /// The keys that it accepted.
         accepted: String,
-        /// Which keys were offered.
-        tried: String,
         /// How it would let us continue.
         methods: String,
+        /// What to do, as sentences.
+        advice: String,
     },
     /// A private key of ours cannot be used.
-    #[error("The private key {path} cannot be used: {reason}.", path = path.display())]
-    BadKey {
-        /// The file.
-        path: PathBuf,
-        /// Short words, without a full stop.
-        reason: String,
-    },
+    #[error(transparent)]
+    BadKey(KeyProblem),
     /// There is no private key to offer at all.
     #[error(
         "There is no private key to log in with: {reason}. Name a key file in the configuration, or start the deployer with an ssh-agent."
@@ -154,6 +175,16 @@ pub enum Error {
     ForwardForbidden {
         /// Name of the server.
         server: String,
+        /// Host and port, as seen from there.
+        to: String,
+    },
+    /// The jump host's sshd forwards nothing.
+    #[error(
+        "Its sshd does not let “{user}” jump to {to}. Allow it there (AllowTcpForwarding, PermitOpen, and no “restrict” beside the deployer's key)."
+    )]
+    JumpForbidden {
+        /// Who is logged in on the jump host.
+        user: String,
         /// Host and port, as seen from there.
         to: String,
     },
@@ -225,8 +256,12 @@ impl Error {
             | Self::MoreDemanded { .. }
             | Self::HostKeyUnknown { .. }
             | Self::HostKeyChanged { .. }
+            | Self::HostKeyDoubted { .. }
+            | Self::KnownHosts { .. }
+            | Self::Hop { .. }
+            | Self::JumpForbidden { .. }
             | Self::KeyRefused { .. }
-            | Self::BadKey { .. }
+            | Self::BadKey(_)
             | Self::NoKey { .. }
             | Self::ChannelRefused { .. }
             | Self::ChannelTimeout { .. }
@@ -247,9 +282,10 @@ impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::BadCommand { .. } => domain::ErrorKind::Invalid,
-            Error::HostKeyUnknown { .. } | Error::HostKeyChanged { .. } | Error::Cancelled { .. } => {
-                domain::ErrorKind::Conflict
-            }
+            Error::HostKeyUnknown { .. }
+            | Error::HostKeyChanged { .. }
+            | Error::HostKeyDoubted { .. }
+            | Error::Cancelled { .. } => domain::ErrorKind::Conflict,
             _ => domain::ErrorKind::Unavailable,
         };
         domain::Error::new(kind, error.to_string()).because(error)

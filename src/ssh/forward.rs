@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use russh::ChannelStream;
@@ -13,8 +14,8 @@ use russh::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::pool::Opening;
-use super::{Error, Session};
+use super::connection::{Connection, Opening};
+use super::{Endpoint, Error};
 
 /// Both directions of such a connection. Dropping it closes it.
 pub struct Forward {
@@ -22,32 +23,27 @@ pub struct Forward {
     _room: OwnedSemaphorePermit,
 }
 
-impl Session {
-    /// Lets the server connect to `port` of `host`, as the server understands that name.
-    ///
-    /// # Errors
-    /// [`Error::ForwardForbidden`] where sshd does not do that, [`Error::ForwardFailed`] where
-    /// nothing accepts the connection, and everything about the SSH connection itself.
-    pub async fn forward(&self, host: &str, port: u16) -> Result<Forward, Error> {
-        let what = Opening::Forward {
-            host: host.to_owned(),
-            port,
+impl Forward {
+    /// Lets the server at the end of `connection` connect, as the server understands `what`.
+    pub(super) async fn open(
+        connection: Arc<Connection>,
+        endpoint: Arc<Endpoint>,
+        what: Opening,
+    ) -> Result<Self, Error> {
+        let lost = Error::ConnectionLost {
+            server: endpoint.name.clone(),
+            cause: None,
         };
         // In a task of its own: dropped half-way, an opened channel would belong to nobody and
         // stay open for the life of the connection.
-        let session = self.clone();
         let opening = tokio::spawn(async move {
-            let opened = session.open(&what).await?;
-            Ok(Forward {
+            let opened = connection.open(&endpoint, &what).await?;
+            Ok(Self {
                 stream: opened.channel.into_stream(),
                 _room: opened.room,
             })
         });
-        let lost = || Error::ConnectionLost {
-            server: self.endpoint().name.clone(),
-            cause: None,
-        };
-        opening.await.unwrap_or_else(|_| Err(lost()))
+        opening.await.unwrap_or(Err(lost))
     }
 }
 

@@ -5,7 +5,10 @@ use russh::client::{self, DisconnectReason};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::domain::HostKey;
+use crate::handshake::known_hosts::{KeyDoubt, KnownHost};
+use crate::handshake::login::Farewell;
 
 /// The key a server must show. One that cannot be read matches nothing.
 pub(super) struct Pin {
@@ -25,7 +28,10 @@ impl Pin {
 /// What russh asks us and tells us during a connection's life.
 pub(super) struct ConnectionHandler {
     pub(super) pin: Option<Pin>,
+    /// What the files of known hosts have.
+    pub(super) known: KnownHost,
     pub(super) closed: CancellationToken,
+    pub(super) farewell: Farewell,
 }
 
 /// Why a handshake failed.
@@ -35,6 +41,8 @@ pub(super) enum HandshakeFailure {
     Unpinned(Box<PublicKey>),
     #[error("another host key is pinned")]
     Changed { expected: String, found: String },
+    #[error("{0}")]
+    Doubted(KeyDoubt),
     #[error(transparent)]
     Protocol(#[from] russh::Error),
 }
@@ -51,25 +59,22 @@ impl client::Handler for ConnectionHandler {
     type Error = HandshakeFailure;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, HandshakeFailure> {
-        // Certificates are not offered in the negotiation; one that comes anyway is refused.
-        let PublicKeyOrCertificate::PublicKey { key: shown, .. } = shown else {
-            return Ok(false);
-        };
-        match &self.pin {
-            None => Err(HandshakeFailure::Unpinned(Box::new(shown.clone()))),
-            Some(pin)
-                if pin
-                    .key
-                    .as_ref()
-                    .is_some_and(|key| key.key_data() == shown.key_data()) =>
-            {
-                Ok(true)
+        let verdict = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.check(key),
+            // Asked for only where an authority is known. The confirmed key is the host's in a
+            // certificate too.
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                let key = PublicKey::from(certificate.public_key().clone());
+                match self.is_pinned(&key) && !self.known.has_revoked(&key) {
+                    true => Ok(()),
+                    false => {
+                        let known = self.known.check_certificate(certificate, now());
+                        known.map_err(HandshakeFailure::Doubted)
+                    }
+                }
             }
-            Some(pin) => Err(HandshakeFailure::Changed {
-                expected: pin.fingerprint.clone(),
-                found: fingerprint(shown),
-            }),
-        }
+        };
+        verdict.map(|()| true)
     }
 
     async fn disconnected(
@@ -77,8 +82,32 @@ impl client::Handler for ConnectionHandler {
         reason: DisconnectReason<HandshakeFailure>,
     ) -> Result<(), HandshakeFailure> {
         tracing::debug!(?reason, "an SSH connection ended");
+        self.farewell.hear(&reason);
         self.closed.cancel();
         Ok(())
+    }
+}
+
+impl ConnectionHandler {
+    fn is_pinned(&self, shown: &PublicKey) -> bool {
+        let pinned = self.pin.as_ref().and_then(|pin| pin.key.as_ref());
+        pinned.is_some_and(|key| key.key_data() == shown.key_data())
+    }
+
+    /// Whether a plain key is the server's: the one that somebody confirmed, or else one of the files'.
+    fn check(&self, shown: &PublicKey) -> Result<(), HandshakeFailure> {
+        let known = self.known.check(shown);
+        match (&self.pin, known) {
+            (_, Err(doubt @ KeyDoubt::Revoked)) => Err(HandshakeFailure::Doubted(doubt)),
+            (Some(_), _) if self.is_pinned(shown) => Ok(()),
+            (Some(pin), _) => Err(HandshakeFailure::Changed {
+                expected: pin.fingerprint.clone(),
+                found: fingerprint(shown),
+            }),
+            (None, Ok(())) => Ok(()),
+            (None, Err(KeyDoubt::Unknown)) => Err(HandshakeFailure::Unpinned(Box::new(shown.clone()))),
+            (None, Err(doubt)) => Err(HandshakeFailure::Doubted(doubt)),
+        }
     }
 }
 
@@ -92,4 +121,9 @@ impl Drop for ConnectionHandler {
 /// `SHA256:…`.
 pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    u64::try_from(Clock::System.now().timestamp()).unwrap_or(0)
 }

@@ -6,12 +6,12 @@
 //! different places, so that “what would we run” is a comparison of strings.
 //!
 //! Why one kept connection: the handshake is the dearest part of a short command, for both ends.
-//! Why pinned keys only: an unknown or changed host key ends the attempt before anything about us
-//! is told to the other side; [`fetch_host_key`] is the only way in which a person learns a
+//! Why known keys only: an unknown or changed host key ends the attempt before anything about us
+//! is told to the other side; [`Connections::fetch_host_key`] is the only way in which a person learns a
 //! key in order to trust it.
 //!
 //! Reading order: [`command`], [`endpoint`], `connect` (handshake and host key), `auth` (our
-//! keys), `handler` (what russh asks us), [`pool`], `channel`, [`run`], `guard` (how a command is started
+//! keys), `handler` (what russh asks us), `connection`, [`pool`], `channel`, [`run`], `guard` (how a command is started
 //! and its process group ended), `mark` (where its output begins), [`forward`]
 //! (connections that a server makes for us), [`error`].
 
@@ -19,6 +19,7 @@ mod auth;
 mod channel;
 pub mod command;
 mod connect;
+mod connection;
 pub mod endpoint;
 pub mod error;
 pub mod forward;
@@ -28,9 +29,8 @@ mod mark;
 pub mod pool;
 pub mod run;
 
-pub use auth::check_key_file;
 pub use command::Command;
-pub use connect::{FetchedKey, fetch_host_key};
+pub use connect::FetchedKey;
 pub use endpoint::{Endpoint, Options};
 pub use error::Error;
 pub use forward::Forward;

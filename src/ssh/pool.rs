@@ -6,40 +6,26 @@
 //! and port holds back connections to different accounts, for sshd drops what comes too fast.
 //!
 //! The pinned key is part of the key of a slot: whoever unpins or replaces a host key can never be
-//! served by a connection that was verified against the old one.
+//! served by a connection that was verified against the old one. So are the key to log in with and the
+//! jump hosts: a connection through other hands is another connection.
+//!
+//! A server behind jump hosts is reached through a channel of the last one's kept connection, which
+//! all servers behind it share.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use russh::client::{Handle, Msg};
-use russh::{ChannelOpenFailure, Disconnect};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
 
 use super::channel::CommandChannel;
-use super::connect::connect;
-use super::handler::ConnectionHandler;
-use super::{Endpoint, Error, Options};
-
-/// Waits between attempts to open a channel. sshd counts channels that were closed until it has
-/// cleaned up after them, a moment later, and refuses new ones meanwhile.
-const REFUSAL_DELAYS: &[Duration] = &[
-    Duration::from_millis(20),
-    Duration::from_millis(80),
-    Duration::from_millis(300),
-    Duration::from_millis(1000),
-];
-
-/// The origin that we give for forwarded connections; servers write it into their logs.
-const ORIGIN: (&str, u32) = ("127.0.0.1", 0);
-
-/// Saying goodbye is a courtesy; nobody waits longer for it.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+use super::connect::{self, JumpHost, connect};
+use super::connection::{Connection, Opened, Opening};
+use super::{Endpoint, Error, FetchedKey, Forward, Options};
+use crate::domain::KeyName;
 
 /// All connections of this process; cheap to clone.
 #[derive(Clone)]
@@ -50,8 +36,11 @@ pub struct Connections {
 struct Shared {
     options: Options,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
-    gates: Mutex<HashMap<(String, u16), Arc<Semaphore>>>,
+    gates: Mutex<HashMap<Gate, Arc<Semaphore>>>,
 }
+
+/// Who lets only so many newcomers in at once: a host and port as seen from a jump host.
+type Gate = (Option<Box<Key>>, String, u16);
 
 /// What makes two endpoints share a connection.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -60,6 +49,23 @@ struct Key {
     port: u16,
     user: String,
     host_key: Option<String>,
+    key: Option<KeyName>,
+    legacy: bool,
+    via: Option<Box<Key>>,
+}
+
+impl From<&Endpoint> for Key {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self {
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            user: endpoint.user.clone(),
+            host_key: endpoint.host_key.as_ref().map(|key| key.openssh.clone()),
+            key: endpoint.key.clone(),
+            legacy: endpoint.legacy,
+            via: endpoint.via.as_deref().map(|via| Box::new(Self::from(via))),
+        }
+    }
 }
 
 /// The place of one connection.
@@ -93,12 +99,19 @@ impl Connections {
     /// # Errors
     /// Everything about reaching the server, its host key and our keys.
     pub async fn session(&self, endpoint: &Endpoint) -> Result<Session, Error> {
-        let session = Session {
-            shared: self.shared.clone(),
-            endpoint: Arc::new(endpoint.clone()),
-        };
+        let session = self.shared.clone().session(endpoint);
         session.connection().await?;
         Ok(session)
+    }
+
+    /// Asks the server at `endpoint` for its host key within `limit`, without logging in. Its jump hosts
+    /// are logged in on.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn fetch_host_key(&self, endpoint: &Endpoint, limit: Duration) -> Result<FetchedKey, Error> {
+        let hop = self.shared.clone().session(endpoint).hop().await?;
+        connect::fetch_host_key(endpoint, hop, limit).await
     }
 
     /// Closes every connection and ends what runs on them. New ones can be made afterwards.
@@ -143,61 +156,81 @@ impl Session {
         let slot = self.shared.slot(&self.endpoint);
         let mut place = slot.connection.lock().await;
         if let Some(connection) = place.as_ref().filter(|connection| connection.is_alive()) {
-            connection.touched.store(true, Ordering::Relaxed);
+            connection.touch();
             return Ok(connection.clone());
         }
         *place = None;
-        let gate = self.shared.gate(&self.endpoint);
-        let _pass = gate.acquire_owned().await.expect("a gate is never closed");
-        let (handle, closed) = connect(&self.endpoint, &self.shared.options).await?;
-        let connection = Arc::new(Connection {
-            handle,
-            channels: Arc::new(Semaphore::new(self.shared.options.max_channels)),
-            capacity: self.shared.options.max_channels,
-            open_timeout: self.shared.options.open_timeout,
-            closed,
-            touched: AtomicBool::new(true),
-        });
+        let options = &self.shared.options;
+        let attempt = async || {
+            let hop = self.hop().await?;
+            let gate = self.shared.gate(&self.endpoint);
+            let _pass = gate.acquire_owned().await.expect("a gate is never closed");
+            connect(&self.endpoint, hop, options).await
+        };
+        let (handle, closed) = match attempt().await {
+            // The jump host's kept connection turned out dead.
+            Err(Error::Hop { cause, .. }) if matches!(*cause, Error::ConnectionLost { .. }) => {
+                attempt().await?
+            }
+            outcome => outcome?,
+        };
+        let connection = Connection::new(handle, closed, options);
         *place = Some(connection.clone());
-        tokio::spawn(close_when_idle(
-            Arc::downgrade(&connection),
-            connection.closed.clone(),
-            self.shared.options.idle_timeout,
-        ));
         Ok(connection)
+    }
+
+    /// The jump host that the server is reached through, connected.
+    async fn hop(&self) -> Result<Option<JumpHost>, Error> {
+        let Some(via) = self.endpoint.via.as_deref() else {
+            return Ok(None);
+        };
+        let hop = self.shared.clone().session(via);
+        match hop.clone().connected().await {
+            Ok(connection) => Ok(Some(JumpHost {
+                connection,
+                endpoint: hop.endpoint,
+            })),
+            Err(error) => Err(connect::passed(&self.endpoint, via, error)),
+        }
+    }
+
+    /// As [`Session::connection`], on the heap: a jump host may have one itself.
+    fn connected(self) -> BoxFuture<'static, Result<Arc<Connection>, Error>> {
+        Box::pin(async move { self.connection().await })
+    }
+
+    /// Lets the server connect to `port` of `host`, as the server understands that name.
+    ///
+    /// # Errors
+    /// [`Error::ForwardForbidden`] where sshd does not do that, [`Error::ForwardFailed`] where
+    /// nothing accepts the connection, and everything about the SSH connection itself.
+    pub async fn forward(&self, host: &str, port: u16) -> Result<Forward, Error> {
+        let open = async || {
+            let host = host.to_owned();
+            let connection = self.connection().await?;
+            Forward::open(connection, self.endpoint.clone(), Opening::Forward { host, port }).await
+        };
+        match open().await {
+            Err(Error::ConnectionLost { .. }) => open().await,
+            outcome => outcome,
+        }
     }
 
     /// A fresh channel. A connection that turns out dead at this moment is replaced once: nothing
     /// has been asked of the server yet, so nothing can happen twice.
-    pub(super) async fn open(&self, what: &Opening) -> Result<Opened, Error> {
-        match self.connection().await?.open(&self.endpoint, what).await {
-            Err(Error::ConnectionLost { .. }) => self.connection().await?.open(&self.endpoint, what).await,
+    async fn open(&self) -> Result<Opened, Error> {
+        let what = Opening::Session;
+        match self.connection().await?.open(&self.endpoint, &what).await {
+            Err(Error::ConnectionLost { .. }) => self.connection().await?.open(&self.endpoint, &what).await,
             outcome => outcome,
         }
     }
 
     /// A fresh channel for a command.
     pub(super) async fn channel(&self) -> Result<CommandChannel, Error> {
-        let opened = self.open(&Opening::Session).await?;
+        let opened = self.open().await?;
         Ok(CommandChannel::new(opened.channel, opened.closed, opened.room))
     }
-}
-
-/// What a channel is opened for.
-pub(super) enum Opening {
-    /// A command.
-    Session,
-    /// A TCP connection that the server makes.
-    Forward { host: String, port: u16 },
-}
-
-/// A channel that was opened.
-pub(super) struct Opened {
-    pub(super) channel: russh::Channel<Msg>,
-    /// Cancelled when its connection ends.
-    pub(super) closed: CancellationToken,
-    /// The room it takes.
-    pub(super) room: OwnedSemaphorePermit,
 }
 
 impl fmt::Debug for Session {
@@ -209,139 +242,21 @@ impl fmt::Debug for Session {
 }
 
 impl Shared {
+    fn session(self: Arc<Self>, endpoint: &Endpoint) -> Session {
+        Session {
+            shared: self,
+            endpoint: Arc::new(endpoint.clone()),
+        }
+    }
+
     fn slot(&self, endpoint: &Endpoint) -> Arc<Slot> {
-        let key = Key {
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            user: endpoint.user.clone(),
-            host_key: endpoint.host_key.as_ref().map(|key| key.openssh.clone()),
-        };
-        self.slots.lock().entry(key).or_default().clone()
+        self.slots.lock().entry(Key::from(endpoint)).or_default().clone()
     }
 
     fn gate(&self, endpoint: &Endpoint) -> Arc<Semaphore> {
-        let key = (endpoint.host.clone(), endpoint.port);
+        let Key { via, host, port, .. } = Key::from(endpoint);
+        let key = (via, host, port);
         let new = || Arc::new(Semaphore::new(self.options.max_new_connections));
         self.gates.lock().entry(key).or_insert_with(new).clone()
-    }
-}
-
-/// An authenticated connection and the room on it.
-struct Connection {
-    handle: Handle<ConnectionHandler>,
-    channels: Arc<Semaphore>,
-    capacity: usize,
-    open_timeout: Duration,
-    closed: CancellationToken,
-    /// Whether it was used since the idle watch looked last.
-    touched: AtomicBool,
-}
-
-impl Connection {
-    fn is_alive(&self) -> bool {
-        !self.closed.is_cancelled() && !self.handle.is_closed()
-    }
-
-    async fn open(&self, endpoint: &Endpoint, what: &Opening) -> Result<Opened, Error> {
-        let room = self.channels.clone().acquire_owned().await;
-        let room = room.expect("a connection's room is never closed");
-        let mut delays = REFUSAL_DELAYS.iter();
-        let channel = loop {
-            match self.try_open(endpoint, what).await {
-                Err(refused @ Error::ChannelRefused { .. }) => {
-                    sleep(*delays.next().ok_or(refused)?).await;
-                }
-                outcome => break outcome?,
-            }
-        };
-        Ok(Opened {
-            channel,
-            closed: self.closed.clone(),
-            room,
-        })
-    }
-
-    async fn try_open(&self, endpoint: &Endpoint, what: &Opening) -> Result<russh::Channel<Msg>, Error> {
-        let server = endpoint.name.clone();
-        let ask = async {
-            match what {
-                Opening::Session => self.handle.channel_open_session().await,
-                Opening::Forward { host, port } => {
-                    let (from, from_port) = ORIGIN;
-                    self.handle
-                        .channel_open_direct_tcpip(host, u32::from(*port), from, from_port)
-                        .await
-                }
-            }
-        };
-        let opened = tokio::select! {
-            opened = timeout(self.open_timeout, ask) => opened,
-            () = self.closed.cancelled() => return Err(Error::ConnectionLost { server, cause: None }),
-        };
-        match opened {
-            Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(refusal(server, what, &reason)),
-            Ok(Err(error)) => Err(Error::ConnectionLost {
-                server,
-                cause: Some(error.into()),
-            }),
-            // Not tried again: the caller has waited long enough.
-            Err(_) => Err(Error::ChannelTimeout {
-                server,
-                limit: self.open_timeout,
-            }),
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        self.channels.available_permits() < self.capacity
-    }
-
-    async fn close(&self, why: &str) {
-        self.closed.cancel();
-        let goodbye = self.handle.disconnect(Disconnect::ByApplication, why, "");
-        if timeout(GOODBYE_TIMEOUT, goodbye).await.is_err() {
-            tracing::debug!("a server did not take our goodbye");
-        }
-    }
-}
-
-/// What it means that the server opened no channel.
-fn refusal(server: String, what: &Opening, reason: &ChannelOpenFailure) -> Error {
-    match (what, reason) {
-        (Opening::Forward { host, port }, ChannelOpenFailure::AdministrativelyProhibited) => {
-            Error::ForwardForbidden {
-                server,
-                to: format!("{host}:{port}"),
-            }
-        }
-        (Opening::Forward { host, port }, ChannelOpenFailure::ConnectFailed) => Error::ForwardFailed {
-            server,
-            to: format!("{host}:{port}"),
-        },
-        _ => Error::ChannelRefused {
-            server,
-            reason: format!("it opens no channel ({reason:?})"),
-        },
-    }
-}
-
-/// Closes a connection that nobody used for `limit` (at least; at most twice that).
-async fn close_when_idle(
-    connection: std::sync::Weak<Connection>,
-    closed: CancellationToken,
-    limit: Duration,
-) {
-    loop {
-        if timeout(limit, closed.cancelled()).await.is_ok() {
-            return;
-        }
-        let Some(connection) = connection.upgrade() else {
-            return;
-        };
-        if !connection.touched.swap(false, Ordering::Relaxed) && !connection.is_busy() {
-            connection.close("idle").await;
-            return;
-        }
     }
 }

@@ -213,6 +213,9 @@ fn errors_reach_people_as_they_are_and_keep_their_cause() {
         port: 22,
         user: "deploy".to_owned(),
         host_key: None,
+        key: None,
+        legacy: false,
+        via: None,
     };
     let error = Error::Cancelled {
         server: endpoint.name,

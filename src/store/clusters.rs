@@ -9,8 +9,9 @@ use super::columns::{checked, from_json, key, to_json};
 use super::entities::clusters::{ActiveModel, Column, Entity, Model};
 use super::entities::{cluster_projects, cluster_servers as links, servers};
 use super::error::unless_taken;
+use super::hops::{self, Owner};
 use super::{Change, Reader, insert_all};
-use crate::domain::{BalancerId, Cluster, ClusterId, Error, Member, ProjectId, Result, ServerId};
+use crate::domain::{BalancerId, Cluster, ClusterId, Error, Hop, Member, ProjectId, Result, ServerId};
 
 /// All of them, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Cluster>> {
@@ -32,11 +33,13 @@ pub async fn list(on: &impl Reader) -> Result<Vec<Cluster>> {
         let own = projects.entry(open.cluster_id).or_default();
         own.push(ProjectId(open.project_id));
     }
+    let (_, mut ways) = hops::all(on).await?;
     rows.into_iter()
         .map(|row| {
             let own = members.remove(&row.id).unwrap_or_default();
             let open = projects.remove(&row.id).unwrap_or_default();
-            from_row(row, own, open)
+            let via = ways.remove(&row.id).unwrap_or_default();
+            from_row(row, own, open, via)
         })
         .collect()
 }
@@ -70,7 +73,9 @@ pub async fn insert(change: &Change, cluster: &Cluster) -> Result<Cluster> {
     let row = unless_taken(written, "cluster", &cluster.name)?;
     link(change, row.id, &cluster.members).await?;
     open_to(change, ClusterId(row.id), &cluster.projects).await?;
-    from_row(row, cluster.members.clone(), cluster.projects.clone())
+    hops::write(change, Owner::Cluster(row.id), &cluster.via).await?;
+    let (members, projects) = (cluster.members.clone(), cluster.projects.clone());
+    from_row(row, members, projects, cluster.via.clone())
 }
 
 /// Changes everything but the row of one that exists.
@@ -82,6 +87,7 @@ pub async fn update(change: &Change, cluster: &Cluster) -> Result<()> {
         .filter(links::Column::ClusterId.eq(cluster.id.0))
         .exec(change.connection())
         .await?;
+    hops::write(change, Owner::Cluster(cluster.id.0), &cluster.via).await?;
     link(change, cluster.id.0, &cluster.members).await?;
     cluster_projects::Entity::delete_many()
         .filter(cluster_projects::Column::ClusterId.eq(cluster.id.0))
@@ -146,7 +152,8 @@ async fn with_members(on: &impl Reader, row: Option<Model>, what: impl Fn() -> S
         .all(on.db())
         .await?;
     let open = open.into_iter().map(|open| ProjectId(open.project_id));
-    from_row(row, own.into_iter().map(member).collect(), open.collect())
+    let via = hops::of(on, Owner::Cluster(row.id)).await?;
+    from_row(row, own.into_iter().map(member).collect(), open.collect(), via)
 }
 
 fn member(link: links::Model) -> Member {
@@ -166,7 +173,7 @@ fn to_row(cluster: &Cluster) -> Result<ActiveModel> {
     })
 }
 
-fn from_row(row: Model, members: Vec<Member>, projects: Vec<ProjectId>) -> Result<Cluster> {
+fn from_row(row: Model, members: Vec<Member>, projects: Vec<ProjectId>, via: Vec<Hop>) -> Result<Cluster> {
     Ok(Cluster {
         id: ClusterId(row.id),
         name: checked("a cluster's name", &row.name)?,
@@ -174,5 +181,6 @@ fn from_row(row: Model, members: Vec<Member>, projects: Vec<ProjectId>) -> Resul
         backends: from_json("backends", &row.backends)?,
         members,
         projects,
+        via,
     })
 }

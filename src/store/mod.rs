@@ -37,6 +37,7 @@ pub mod balancers;
 pub mod clusters;
 pub mod deployments;
 pub mod environments;
+pub mod hops;
 pub mod jobs;
 pub mod leftovers;
 pub mod locks;
@@ -50,6 +51,7 @@ pub mod servers;
 pub mod sessions;
 pub mod steps;
 pub mod users;
+pub mod ways;
 
 pub use backend::StoreOptions;
 pub use bell::Ring;

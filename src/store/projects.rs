@@ -75,6 +75,7 @@ fn to_row(project: &Project) -> Result<ActiveModel> {
         notify: Set(to_json(&project.notify)?),
         fetch_lfs: Set(Some(project.extras.lfs)),
         fetch_submodules: Set(Some(project.extras.submodules)),
+        git_key: Set(project.key.as_ref().map(ToString::to_string)),
     })
 }
 
@@ -90,6 +91,10 @@ fn from_row(row: Model) -> Result<Project> {
         name: checked("a project's name", &row.name)?,
         description: row.description,
         git_url: row.git_url,
+        key: row
+            .git_key
+            .map(|name| checked("a key's name", &name))
+            .transpose()?,
         method: word("a sync method", &row.method, SyncMethod::parse)?,
         notify: from_json("addresses", &row.notify)?,
     })

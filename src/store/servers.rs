@@ -12,8 +12,9 @@ use super::columns::{checked, instant, key, micros};
 use super::entities::host_keys;
 use super::entities::servers::{ActiveModel, Column, Entity, Model};
 use super::error::{unless_taken, unreadable};
+use super::hops::{self, Owner};
 use super::{Change, Reader};
-use crate::domain::{Error, HostKey, Instant, Result, Server, ServerId};
+use crate::domain::{Error, Hop, HostKey, Instant, Result, Server, ServerId};
 
 /// All of them, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Server>> {
@@ -23,10 +24,11 @@ pub async fn list(on: &impl Reader) -> Result<Vec<Server>> {
         .all(on.db())
         .await?;
     let mut keys: HashMap<i64, host_keys::Model> = keys.into_iter().map(|row| (row.server_id, row)).collect();
+    let (mut ways, _) = hops::all(on).await?;
     rows.into_iter()
         .map(|row| {
-            let pinned = keys.remove(&row.id);
-            from_row(row, pinned)
+            let (pinned, via) = (keys.remove(&row.id), ways.remove(&row.id));
+            from_row(row, pinned, via.unwrap_or_default())
         })
         .collect()
 }
@@ -57,7 +59,9 @@ pub async fn insert(change: &Change, server: &Server) -> Result<Server> {
         ..to_row(server)
     };
     let written = row.insert(change.connection()).await;
-    from_row(unless_taken(written, "server", &server.name)?, None)
+    let row = unless_taken(written, "server", &server.name)?;
+    hops::write(change, Owner::Server(row.id), &server.via).await?;
+    from_row(row, None, server.via.clone())
 }
 
 /// Changes everything but the row and the host key of one that exists.
@@ -67,19 +71,26 @@ pub async fn insert(change: &Change, server: &Server) -> Result<Server> {
 pub async fn update(change: &Change, server: &Server) -> Result<()> {
     by_id(change, server.id).await?;
     let written = to_row(server).update(change.connection()).await;
-    unless_taken(written, "server", &server.name).map(drop)
+    unless_taken(written, "server", &server.name)?;
+    hops::write(change, Owner::Server(server.id.0), &server.via).await
 }
 
 /// Deletes it and takes it out of its clusters. What was deployed to it stays in the history
 /// under its name.
 ///
 /// # Errors
-/// A conflict while a deployment holds it.
+/// A conflict while a deployment holds it, or while others are reached through it.
 pub async fn delete(change: &Change, id: ServerId) -> Result<()> {
     let server = by_id(change, id).await?;
     if let Some(deployment) = super::queue::holders(change).await?.get(&id) {
         return Err(Error::conflict(format!(
             "Deployment {deployment} is working on server “{}”. Delete it when that has ended.",
+            server.name
+        )));
+    }
+    if let Some(user) = hops::used_by(change, id).await? {
+        return Err(Error::conflict(format!(
+            "The way to {user} leads through server “{}”. Give it another one first.",
             server.name
         )));
     }
@@ -140,7 +151,8 @@ async fn with_key(on: &impl Reader, row: Option<Model>, what: impl Fn() -> Strin
         .order_by_desc(host_keys::Column::Id)
         .one(on.db())
         .await?;
-    from_row(row, pinned)
+    let via = hops::of(on, Owner::Server(row.id)).await?;
+    from_row(row, pinned, via)
 }
 
 fn to_row(server: &Server) -> ActiveModel {
@@ -151,10 +163,12 @@ fn to_row(server: &Server) -> ActiveModel {
         address: Set(server.address.clone()),
         port: Set(server.port.into()),
         active: Set(server.active),
+        ssh_key: Set(server.key.as_ref().map(ToString::to_string)),
+        legacy: Set(Some(server.legacy)),
     }
 }
 
-fn from_row(row: Model, pinned: Option<host_keys::Model>) -> Result<Server> {
+fn from_row(row: Model, pinned: Option<host_keys::Model>, via: Vec<Hop>) -> Result<Server> {
     Ok(Server {
         id: ServerId(row.id),
         name: checked("a server's name", &row.name)?,
@@ -162,6 +176,12 @@ fn from_row(row: Model, pinned: Option<host_keys::Model>) -> Result<Server> {
         port: u16::try_from(row.port).map_err(|_| unreadable("a port", row.port))?,
         active: row.active,
         host_key: pinned.map(host_key),
+        key: row
+            .ssh_key
+            .map(|name| checked("a key's name", &name))
+            .transpose()?,
+        legacy: row.legacy.unwrap_or_default(),
+        via,
     })
 }
 

@@ -81,7 +81,7 @@ pub enum Trouble {
     Vanished,
     /// Something is not installed there.
     #[error(
-        "The server lacks what deploying needs: {tools}. Install GNU findutils, coreutils and tar there."
+        "The server lacks what deploying needs: {tools}. Install GNU findutils, coreutils, grep and tar there, so that the deploy user's PATH finds them first; BusyBox and BSD have others of the same names."
     )]
     MissingTool {
         /// Their names.
@@ -237,7 +237,14 @@ impl Trouble {
         if let Some(detail) = says(&["Read-only file system"]) {
             return Self::ReadOnly { detail };
         }
-        if let Some(tools) = says(&["command not found", ": not found", "unrecognized: -printf"]) {
+        if let Some(tools) = says(&[
+            "command not found",
+            ": not found",
+            "unrecognized",
+            "illegal option",
+            "invalid option",
+            "unknown primary",
+        ]) {
             return Self::MissingTool { tools };
         }
         // A previous release that cannot be read is no reason to stop: its files are sent instead.

@@ -5,7 +5,7 @@ use super::error::{Error, Trouble, readable};
 use super::layout::{Layout, ReleaseData};
 use super::manifest::Manifest;
 use super::release::Looked;
-use super::remote::{INSPECT, Limits, SURVEY, ScriptAnswer, TOOLS, ask};
+use super::remote::{INSPECT, Limits, SURVEY, Script, ScriptAnswer, TOOLS, ask};
 use super::rules::EXTRA_MARKER;
 use crate::domain::release::MARKER;
 use crate::domain::{Release, SyncMethod};
@@ -33,7 +33,7 @@ pub struct Inspection {
     pub room: Room,
     /// Whether the server has gzip.
     pub gzip: bool,
-    /// Tools that the server lacks.
+    /// Programs that the server lacks, or what they do not do.
     pub missing: Vec<String>,
     /// Why new files cannot be written there, as the server says it.
     pub obstacle: Option<String>,
@@ -75,7 +75,8 @@ pub async fn inspect(session: &Session, layout: &Layout, limits: &Limits) -> Res
     Ok(Inspection::read(&answer))
 }
 
-/// The programs that deploying needs and a server lacks; [`inspect`] finds the same.
+/// The programs that deploying needs and a server lacks, each with what it does not do; [`inspect`] finds
+/// the same where nothing was deployed before.
 ///
 /// # Errors
 /// [`Error::Server`] when the server cannot be asked.
@@ -98,7 +99,7 @@ pub async fn survey(
 }
 
 async fn ask_of_target(
-    script: &'static str,
+    script: Script,
     session: &Session,
     layout: &Layout,
     limits: &Limits,

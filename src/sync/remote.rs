@@ -9,8 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::error::Trouble;
 use crate::ssh::{Command, Run, Session, Stdin};
 
-/// The most a server may answer: a listing of half a million files. More is no source tree.
-const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+/// The most a server may answer with paths of a tree: half a million files. More is no source tree.
+const LISTING_LIMIT: usize = 64 * 1024 * 1024;
+/// The most it may answer about its releases, with two markers of some kilobytes each: a thousand and more.
+const RELEASES_LIMIT: usize = 16 * 1024 * 1024;
+/// The most it may answer otherwise: markers, digests, a hundred paths of the longest kind.
+const ANSWER_LIMIT: usize = 1024 * 1024;
 /// Cleaning up has its own limit, because it happens after a cancellation or a timeout.
 const CLEANING_UP: Duration = Duration::from_secs(30);
 
@@ -66,38 +70,70 @@ impl Limits {
     }
 }
 
+/// One of our scripts.
+#[derive(Clone, Copy)]
+pub(super) struct Script {
+    text: &'static str,
+    /// How many bytes it may answer.
+    limit: usize,
+}
+
 /// Our scripts, each with the common part in front.
 macro_rules! scripts {
-    ($($name:ident $file:literal;)*) => {$(
-        pub(super) const $name: &str =
-            concat!(include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $file)));
+    ($($name:ident $limit:ident $file:literal;)*) => {$(
+        pub(super) const $name: Script = Script {
+            text: concat!(include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $file))),
+            limit: $limit,
+        };
     )*};
 }
 
 /// [`INSPECT`], and then [`RELEASES`] of the same target: both answers in one.
-pub(super) const SURVEY: &str = concat!(
-    include_str!("scripts/common.sh"),
-    "(\n",
-    include_str!("scripts/inspect.sh"),
-    ")\nset -- \"$1\" \"$3\"\n",
-    include_str!("scripts/releases.sh"),
-);
+pub(super) const SURVEY: Script = Script {
+    text: concat!(
+        include_str!("scripts/common.sh"),
+        include_str!("scripts/features.sh"),
+        "(\n",
+        include_str!("scripts/inspect.sh"),
+        ")\nset -- \"$1\" \"$3\"\n",
+        include_str!("scripts/releases.sh"),
+    ),
+    limit: RELEASES_LIMIT,
+};
+
+/// What stands at a target.
+pub(super) const INSPECT: Script = Script {
+    text: concat!(
+        include_str!("scripts/common.sh"),
+        include_str!("scripts/features.sh"),
+        include_str!("scripts/inspect.sh"),
+    ),
+    limit: ANSWER_LIMIT,
+};
+
+/// Which programs are missing.
+pub(super) const TOOLS: Script = Script {
+    text: concat!(
+        include_str!("scripts/common.sh"),
+        include_str!("scripts/features.sh"),
+        include_str!("scripts/tools.sh"),
+    ),
+    limit: ANSWER_LIMIT,
+};
 
 scripts! {
-    INSPECT "inspect.sh";
-    TOOLS "tools.sh";
-    LIST "list.sh";
-    STAGE "stage.sh";
-    APPLY "apply.sh";
-    MARK "mark.sh";
-    DOUBT "doubt.sh";
-    AFTERMATH "aftermath.sh";
-    ACTIVATE "activate.sh";
-    WITHDRAW "withdraw.sh";
-    RELEASES "releases.sh";
-    PRUNE "prune.sh";
-    LEFTOVERS "leftovers.sh";
-    TORN "torn.sh";
+    LIST LISTING_LIMIT "list.sh";
+    STAGE ANSWER_LIMIT "stage.sh";
+    APPLY LISTING_LIMIT "apply.sh";
+    MARK ANSWER_LIMIT "mark.sh";
+    DOUBT ANSWER_LIMIT "doubt.sh";
+    AFTERMATH LISTING_LIMIT "aftermath.sh";
+    ACTIVATE ANSWER_LIMIT "activate.sh";
+    WITHDRAW ANSWER_LIMIT "withdraw.sh";
+    RELEASES RELEASES_LIMIT "releases.sh";
+    PRUNE ANSWER_LIMIT "prune.sh";
+    LEFTOVERS ANSWER_LIMIT "leftovers.sh";
+    TORN ANSWER_LIMIT "torn.sh";
 }
 
 /// The records a script answered with.
@@ -158,12 +194,12 @@ impl ScriptAnswer {
 /// Those of SSH, and why the script gave up.
 pub(super) async fn ask(
     session: &Session,
-    script: &'static str,
+    script: Script,
     args: &[&[u8]],
     how: Run,
 ) -> Result<ScriptAnswer, Trouble> {
-    let command = Command::script(script).args(args.iter().map(|arg| OsStr::from_bytes(arg)));
-    let captured = session.capture(&command, how, ANSWER_LIMIT).await?;
+    let command = Command::script(script.text).args(args.iter().map(|arg| OsStr::from_bytes(arg)));
+    let captured = session.capture(&command, how, script.limit).await?;
     let answer = ScriptAnswer { raw: captured.stdout };
     if captured.exit.success() {
         return Ok(answer);

@@ -12,7 +12,7 @@ use crate::support::world::World;
 use crate::web::support::TestSite;
 
 /// The key a page offers to trust.
-fn offered(page: &str) -> String {
+pub(super) fn offered(page: &str) -> String {
     let (_, rest) = page
         .split_once("name=\"openssh\" value=\"")
         .expect("a key to trust");

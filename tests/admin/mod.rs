@@ -5,6 +5,7 @@ mod audit_log;
 mod first_steps;
 mod forms;
 mod installation;
+mod jump_hosts;
 mod many;
 mod opening;
 mod people;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use deployer::domain::{HostKey, Server, ServerId};
+use deployer::domain::{Hop, HostKey, Server, ServerId};
 use deployer::store::{Store, StoreOptions, servers};
 
 use super::{Installation, program, run};
@@ -75,6 +75,9 @@ async fn trust(here: &Installation, port: u16, key: &HostKey) {
                 port,
                 active: true,
                 host_key: None,
+                key: None,
+                legacy: false,
+                via: Vec::new(),
             };
             servers::insert(&tx, &server).await.unwrap().id
         }
@@ -133,4 +136,78 @@ async fn an_account_that_cannot_run_commands_is_a_failure() {
         other.port
     ));
     nobody.badly("refused every key for user “nobody”");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_goes_the_way_and_offers_the_key_that_deployments_do() {
+    let keys = tempfile::tempdir().unwrap();
+    let key = keygen(keys.path(), "shared", "ed25519");
+    let here = Installation::with(&format!("[ssh]\nkey_directory = '{}'", keys.path().display()));
+    let (hop, target) = (
+        Sshd::builder().accept(&key).start().await,
+        Sshd::builder().accept(&key).start().await,
+    );
+    here.run("migrate").well("Changes made: ");
+    let url = format!("sqlite://{}", here.database().display());
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    let tx = crate::support::store::change(&store).await;
+    let named = |name: &str, sshd: &Sshd, via: Vec<Hop>| Server {
+        port: sshd.port,
+        key: Some("shared".parse().unwrap()),
+        via,
+        ..crate::support::store::server(name)
+    };
+    let bastion = servers::insert(&tx, &named("bastion", &hop, Vec::new()))
+        .await
+        .unwrap();
+    let via = Hop {
+        server: bastion.id,
+        user: hop.user.clone(),
+    };
+    let web = servers::insert(&tx, &named("web1", &target, vec![via]))
+        .await
+        .unwrap();
+    servers::pin_host_key(&tx, bastion.id, &hop.host_key)
+        .await
+        .unwrap();
+    servers::pin_host_key(&tx, web.id, &target.host_key)
+        .await
+        .unwrap();
+    crate::support::store::bring_in(tx).await;
+    store.close().await.unwrap();
+
+    let told = here.run(&format!("ssh-check web1 --user {}", target.user));
+    told.well("trusted for server “web1”");
+    told.well("The programs that deploying needs are there.");
+    assert!(hop.log().contains("Accepted publickey"), "{}", hop.log());
+    // A host that is no server here, through one that is.
+    let stranger = Sshd::builder().accept(&key).start().await;
+    let words = format!(
+        "ssh-check 127.0.0.1 --port {} --user {} --key shared --via {}@bastion",
+        stranger.port, stranger.user, hop.user
+    );
+    let told = here.run(&words);
+    told.well(&stranger.host_key.fingerprint);
+    told.well("Logged in as");
+    here.run(&words.replace("@bastion", "@nowhere"))
+        .badly("is no jump host");
+    here.run(&words.replace("--key shared", "--key gone"))
+        .badly("gone cannot be used: it cannot be read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_names_the_programs_that_deploying_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/usr/bin/busybox", dir.path().join("find")).unwrap();
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let forced = format!("ForceCommand PATH={path} exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"");
+    let sshd = Sshd::builder().line(&forced).start().await;
+    let here = Installation::with(&format!("[ssh]\nkey_files = ['{}']", sshd.client_key.display()));
+    let told = here.run(&format!(
+        "ssh-check 127.0.0.1 --port {} --user {}",
+        sshd.port, sshd.user
+    ));
+    told.badly(
+        "Deploying needs find -printf, find -regextype, find -readable, which this user does not have",
+    );
 }

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use deployer::domain::ProjectId;
 use deployer::git::{Error, GitOptions, Mirror, Mirrors, check_url, probe};
+use deployer::handshake::login::Agent;
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Origin, Sshd, fetch};
+use crate::support::sshd::keys;
 
 #[tokio::test]
 async fn a_fetch_reports_new_moved_and_deleted_branches() {
@@ -117,7 +119,7 @@ async fn ssh_fetches_probes_and_goes_on() {
 
     // An RSA key, and a known_hosts file that only has the host's RSA key.
     let rsa = GitOptions {
-        key_files: vec![sshd.dir.join("user_rsa")],
+        keys: keys(&[&sshd.dir.join("user_rsa")]),
         known_hosts: vec![sshd.dir.join("absent"), sshd.known_hosts("host_rsa")],
         ..GitOptions::default()
     };
@@ -150,8 +152,8 @@ async fn the_agent_is_tried_after_the_key_files() {
         .status();
     assert!(added.unwrap().success());
     let options = GitOptions {
-        key_files: Vec::new(),
-        agent: Some(socket),
+        keys: keys(&[]),
+        agent: Some(Agent::At(socket)),
         ..sshd.options()
     };
     let found = probe(&check_url(&sshd.url(&origin.path())).unwrap(), &options).await;
@@ -196,14 +198,17 @@ async fn visitors_without_login_are_refused_with_advice() {
     );
 
     let stranger = GitOptions {
-        key_files: vec![sshd.dir.join("host"), sshd.dir.join("none")],
+        keys: keys(&[&sshd.dir.join("host"), &sshd.dir.join("none")]),
         ..good.clone()
     };
     let sentence = probe(&url, &stranger).await.unwrap_err().to_string();
-    assert!(sentence.contains("it did not take the key we have"), "{sentence}");
+    assert!(
+        sentence.contains("it accepted no key that was offered"),
+        "{sentence}"
+    );
     assert!(sentence.contains("none cannot be used"), "{sentence}");
     let keyless = GitOptions {
-        key_files: Vec::new(),
+        keys: keys(&[]),
         ..good.clone()
     };
     let sentence = probe(&url, &keyless).await.unwrap_err().to_string();

@@ -7,6 +7,7 @@
     reason = "a table of cases reads best whole"
 )]
 
+mod deploy_keys;
 mod diffs;
 mod elsewhere;
 mod exports;

@@ -12,6 +12,8 @@ use deployer::git::{GitOptions, Mirror, Mirrors, check_url};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::sshd::keys;
+
 /// A working repository, and a directory for everything else.
 pub struct Origin {
     pub dir: TempDir,
@@ -203,7 +205,7 @@ impl Sshd {
     }
 
     /// With further lines in its configuration, made when its keys are there.
-    fn start_with(dir: &Path, lines: impl FnOnce(&Path) -> String) -> Self {
+    pub fn start_with(dir: &Path, lines: impl FnOnce(&Path) -> String) -> Self {
         let dir = dir.join("sshd");
         std::fs::create_dir(&dir).unwrap();
         for (kind, name) in [
@@ -264,7 +266,7 @@ impl Sshd {
 
     pub fn options(&self) -> GitOptions {
         GitOptions {
-            key_files: vec![self.dir.join("user")],
+            keys: keys(&[&self.dir.join("user")]),
             known_hosts: vec![self.known_hosts("host")],
             ..GitOptions::default()
         }

@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("process", &["domain"]),
     ("confinement", &["process"]),
     ("http", &["domain"]),
-    ("handshake", &[]),
+    ("handshake", &["domain"]),
     ("git", &["domain", "clock", "process", "http", "handshake"]),
     ("ssh", &["domain", "clock", "process", "handshake"]),
     ("sync", &["domain", "clock", "process", "ssh"]),
@@ -58,6 +58,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sync",
             "config",
             "balancer",
+            "handshake",
         ],
     ),
     (
@@ -94,6 +95,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "git",
+            "handshake",
             "private",
             "ssh",
             "store",
@@ -111,7 +113,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("askama", &["src/web"]),
     ("casbin", &["src/access"]),
     ("git2", &["src/git", "src/demo"]),
-    ("russh", &["src/ssh", "src/git", "src/handshake.rs", "src/demo"]),
+    ("russh", &["src/ssh", "src/git", "src/handshake", "src/demo"]),
     ("clap", &["src/cli", "src/main.rs"]),
 ];
 

@@ -27,6 +27,7 @@ pub const ROOMS: &[Room] = &[
                 "planning",
                 "found",
                 "permission",
+                "reach",
                 "ending",
                 "shared",
                 "lease",

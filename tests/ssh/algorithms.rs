@@ -3,7 +3,7 @@
 use deployer::ssh::{Connections, Error, Options};
 
 use super::printed;
-use crate::support::sshd::{Sshd, keygen};
+use crate::support::sshd::{Sshd, keygen, keys};
 
 /// Why nobody gets to a server with these lines in its configuration.
 async fn refusal(lines: &[&str]) -> String {
@@ -77,11 +77,11 @@ async fn two_keys_are_given_where_two_are_demanded_and_one_is_said_to_be_too_few
     assert!(accepted.contains("client") && methods == "publickey", "{error}");
 
     let second = keygen(sshd.dir(), "second", "ed25519");
-    let keys =
+    let both =
         [&sshd.client_key, &second].map(|key| std::fs::read_to_string(key.with_extension("pub")).unwrap());
-    std::fs::write(sshd.dir().join("authorized_keys"), keys.concat()).unwrap();
+    std::fs::write(sshd.dir().join("authorized_keys"), both.concat()).unwrap();
     let options = Options {
-        key_files: vec![sshd.client_key.clone(), second],
+        keys: keys(&[&sshd.client_key, &second]),
         ..sshd.options()
     };
     Connections::new(options).session(&sshd.endpoint()).await.unwrap();

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use deployer::domain::{Error as Public, ErrorKind};
-use deployer::ssh::{Connections, Endpoint, Error, Options, fetch_host_key};
+use deployer::handshake::login::Agent as KeyAgent;
+use deployer::ssh::{Connections, Endpoint, Error, Options};
 
 use super::{printed, until};
-use crate::support::sshd::{Sshd, keygen, pinned};
+use crate::support::sshd::{Sshd, keygen, keys, pinned};
 
 #[tokio::test]
 async fn every_type_of_client_key_is_let_in() {
@@ -32,7 +33,9 @@ async fn any_host_key_of_a_server_can_be_the_pinned_one() {
 #[tokio::test]
 async fn the_fetched_key_is_the_one_to_pin() {
     let sshd = Sshd::start().await;
-    let fetched = fetch_host_key("127.0.0.1", sshd.port, Duration::from_secs(5))
+    let asked = sshd.pool();
+    let fetched = asked
+        .fetch_host_key(&sshd.endpoint(), Duration::from_secs(5))
         .await
         .unwrap();
     assert_eq!(fetched.openssh, sshd.host_key.openssh);
@@ -97,7 +100,7 @@ async fn a_rejected_key_is_named_in_the_error() {
     let sshd = Sshd::start().await;
     let wrong = keygen(sshd.dir(), "wrong", "ed25519");
     let pool = Connections::new(Options {
-        key_files: vec![wrong.clone()],
+        keys: keys(&[&wrong]),
         ..Options::default()
     });
     let error = pool.session(&sshd.endpoint()).await.unwrap_err();
@@ -111,9 +114,8 @@ async fn a_rejected_key_is_named_in_the_error() {
 async fn the_second_key_is_tried_when_the_first_is_refused() {
     let sshd = Sshd::start().await;
     let wrong = keygen(sshd.dir(), "wrong", "rsa");
-    let key_files = vec![wrong, sshd.client_key.clone()];
     let pool = Connections::new(Options {
-        key_files,
+        keys: keys(&[&wrong, &sshd.client_key]),
         ..Options::default()
     });
     pool.session(&sshd.endpoint()).await.unwrap();
@@ -132,7 +134,7 @@ async fn unusable_keys_say_why() {
         (noise, "no private key"),
     ] {
         let pool = Connections::new(Options {
-            key_files: vec![file],
+            keys: keys(&[&file]),
             ..Options::default()
         });
         let error = pool.session(&sshd.endpoint()).await.unwrap_err();
@@ -149,9 +151,8 @@ async fn the_agent_lends_its_keys_when_no_file_is_accepted() {
         let agent = Agent::start(sshd.dir());
         let wrong = keygen(sshd.dir(), "wrong", "ed25519");
         let options = Options {
-            key_files: vec![wrong],
-            use_agent: true,
-            agent_socket: Some(agent.socket.clone()),
+            keys: keys(&[&wrong]),
+            agent: Some(KeyAgent::At(agent.socket.clone())),
             ..Options::default()
         };
         let pool = Connections::new(options.clone());
@@ -161,8 +162,7 @@ async fn the_agent_lends_its_keys_when_no_file_is_accepted() {
         pool.session(&sshd.endpoint()).await.unwrap();
     }
     let options = Options {
-        use_agent: true,
-        agent_socket: Some("/no/agent".into()),
+        agent: Some(KeyAgent::At("/no/agent".into())),
         ..Options::default()
     };
     let error = Connections::new(options)
@@ -270,9 +270,7 @@ async fn a_listener_that_never_speaks_runs_into_the_limit() {
         "{error}"
     );
     assert!(start.elapsed() < Duration::from_secs(5));
-    let error = fetch_host_key("127.0.0.1", endpoint.port, limit)
-        .await
-        .unwrap_err();
+    let error = pool.fetch_host_key(&endpoint, limit).await.unwrap_err();
     assert!(matches!(error, Error::ConnectTimeout { .. }), "{error}");
 }
 

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use deployer::demo::ssh_server::{DemoServer, Listening, Servers, new_client_key, start};
 use deployer::domain::HostKey;
-use deployer::ssh::{Command, Connections, Endpoint, Error, Exit, Options, Run, Stdin, fetch_host_key};
+use deployer::ssh::{Command, Connections, Endpoint, Error, Exit, Options, Run, Stdin};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::{ENOUGH, printed, sh, until};
-use crate::support::sshd::keygen;
+use crate::support::sshd::{keygen, keys};
 
 struct Demo {
     dir: TempDir,
@@ -49,7 +49,7 @@ impl Demo {
 
     fn pool(&self) -> Connections {
         Connections::new(Options {
-            key_files: vec![self.key.clone()],
+            keys: keys(&[&self.key]),
             ..Options::default()
         })
     }
@@ -71,6 +71,9 @@ fn endpoint(server: &Listening) -> Endpoint {
             pinned_at: "2026-11-22T12:00:00Z".parse().unwrap(),
             pinned_by: "demo".to_owned(),
         }),
+        key: None,
+        legacy: false,
+        via: None,
     }
 }
 
@@ -95,7 +98,9 @@ async fn each_target_has_its_own_home_and_key() {
         unreachable!("two targets")
     };
     assert_ne!(one.host_key, two.host_key);
-    let fetched = fetch_host_key("127.0.0.1", one.port, Duration::from_secs(5))
+    let pool = demo.pool();
+    let fetched = pool
+        .fetch_host_key(&endpoint(one), Duration::from_secs(5))
         .await
         .unwrap();
     assert_eq!(fetched, one.host_key);
@@ -138,7 +143,7 @@ async fn a_stranger_s_key_is_refused() {
     let demo = Demo::start(&["web1"]).await;
     let wrong = keygen(demo.dir.path(), "wrong", "ed25519");
     let pool = Connections::new(Options {
-        key_files: vec![wrong],
+        keys: keys(&[&wrong]),
         ..Options::default()
     });
     let error = pool.session(&demo.endpoint(0)).await.unwrap_err();

@@ -1,9 +1,12 @@
 //! The SSH client against a real OpenSSH server.
 
 mod algorithms;
+mod certificates;
 mod connecting;
 mod demo_server;
 mod ending;
+mod jumping;
+mod keys;
 mod running;
 
 use bytes::Bytes;

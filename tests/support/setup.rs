@@ -15,6 +15,7 @@ use deployer::domain::{
 };
 use deployer::engine::{self, Engine, LogLimits, Settings};
 use deployer::git::Mirrors;
+use deployer::handshake::keys::KeyFiles;
 use deployer::ssh::Connections;
 use deployer::store::{Store, StoreOptions, clusters, environments, projects, servers};
 use tempfile::TempDir;
@@ -242,6 +243,7 @@ impl Setup {
             method: self.method,
             extras: self.extras,
             notify: Vec::new(),
+            key: None,
         };
         let project = projects::insert(&tx, &project).await.unwrap();
         let (mut ids, mut hosts) = (Vec::new(), (1..).zip(&world.servers));
@@ -290,8 +292,13 @@ impl Setup {
             Some(policy) => access(dir, policy),
         });
         let mirrors = Mirrors::new(dir.join("mirrors"), anywhere());
+        // Where a test puts keys that are to be named.
+        let directory = Some(dir.join("keys"));
         let ssh = Connections::new(deployer::ssh::Options {
-            key_files: vec![key.to_owned()],
+            keys: KeyFiles {
+                directory: directory.clone(),
+                ..super::sshd::keys(&[key])
+            },
             keepalive: self.keepalive,
             ..Default::default()
         });
@@ -317,6 +324,8 @@ impl Setup {
         let mut config = Config::default();
         config.engine.work_dir = Some(dir.join("work"));
         config.git.local_directories = anywhere().local_directories;
+        config.git.key_directory.clone_from(&directory);
+        config.ssh.key_directory = directory;
         app::AppParts {
             store,
             access,

@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deployer::domain::HostKey;
+use deployer::handshake::keys::KeyFiles;
 use deployer::ssh::{Connections, Endpoint, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -199,6 +200,9 @@ impl Sshd {
             port: self.port,
             user: self.user.clone(),
             host_key: Some(self.host_key.clone()),
+            key: None,
+            legacy: false,
+            via: None,
         }
     }
 
@@ -210,7 +214,7 @@ impl Sshd {
     /// The options of [`Sshd::pool`].
     pub fn options(&self) -> Options {
         Options {
-            key_files: vec![self.client_key.clone()],
+            keys: keys(&[&self.client_key]),
             ..Options::default()
         }
     }
@@ -310,6 +314,14 @@ pub fn is_root() -> bool {
         eprintln!("SKIPPED: only root can run commands as another account");
     }
     is_root
+}
+
+/// These files of private keys, in order.
+pub fn keys(files: &[&Path]) -> KeyFiles {
+    KeyFiles {
+        files: files.iter().map(|file| (*file).to_owned()).collect(),
+        directory: None,
+    }
 }
 
 /// Makes a key pair `dir/name` and `dir/name.pub` with `ssh-keygen`.

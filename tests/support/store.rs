@@ -178,6 +178,7 @@ pub fn project(name: &str) -> Project {
         git_url: format!("file:///srv/git/{name}.git"),
         method: SyncMethod::Symlink,
         extras: Extras::default(),
+        key: None,
         notify: vec!["team@example.org".into()],
     }
 }
@@ -208,6 +209,9 @@ pub fn server(name: &str) -> Server {
         port: 22,
         active: true,
         host_key: None,
+        key: None,
+        legacy: false,
+        via: Vec::new(),
     }
 }
 
@@ -224,6 +228,7 @@ pub fn cluster(name: &str, members: &[Server]) -> Cluster {
         backends: vec!["www".into()],
         members: members.iter().map(member).collect(),
         projects: Vec::new(),
+        via: Vec::new(),
     }
 }
 

@@ -3,11 +3,14 @@
 use serde_json::{Value, json};
 
 use super::demand_everything;
+use super::jump_hosts::{self, JumpHosts};
+use super::server_events::via_lines;
 use crate::access::Permit;
 use crate::app::App;
 use crate::balancer::BackendSlot;
 use crate::domain::{
-    BalancerId, Cluster, ClusterId, Error, Event, EventKind, FieldErrors, Member, Name, ProjectId, Result,
+    BalancerId, Cluster, ClusterId, Error, Event, EventKind, FieldErrors, Hop, Member, Name, ProjectId,
+    Result,
 };
 use crate::store::{Reader, balancers, clusters, environments, projects, servers};
 
@@ -19,10 +22,11 @@ pub struct ClusterSpec {
     pub balancer: Option<BalancerId>,
     pub backends: Vec<String>,
     pub projects: Vec<ProjectId>,
+    pub via: JumpHosts,
 }
 
 impl ClusterSpec {
-    fn check(mut self, id: ClusterId) -> Result<Cluster> {
+    fn check(mut self, id: ClusterId, via: Vec<Hop>) -> Result<Cluster> {
         self.projects.sort();
         self.projects.dedup();
         let mut wrong = FieldErrors::default();
@@ -53,6 +57,7 @@ impl ClusterSpec {
             backends: self.backends,
             members: self.members,
             projects: self.projects,
+            via,
         })
     }
 }
@@ -66,10 +71,12 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<Cluster> 
 /// Adds a cluster.
 pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluster> {
     demand_everything(permit)?;
-    let cluster = spec.check(ClusterId(0))?;
-    let change = app.store.change(permit, app.now()).await?;
+    let mut change = app.store.change(permit, app.now()).await?;
+    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let cluster = spec.check(ClusterId(0), via)?;
     demand_projects(&change, &cluster).await?;
     let cluster = clusters::insert(&change, &cluster).await?;
+    jump_hosts::demand_ways(&change).await?;
     let detail = told(&change, &cluster).await?;
     change
         .commit(Event::new(EventKind::ClusterAdded, detail).about(resource(&cluster.name)))
@@ -80,14 +87,16 @@ pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluste
 /// Changes a cluster; the same command again changes nothing.
 pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) -> Result<Cluster> {
     demand_everything(permit)?;
-    let change = app.store.change(permit, app.now()).await?;
+    let mut change = app.store.change(permit, app.now()).await?;
     let before = clusters::by_id(&change, id).await?;
-    let changed = spec.check(id)?;
+    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let changed = spec.check(id, via)?;
     if before != changed {
         demand_projects(&change, &changed).await?;
         keep_open_to_users(&change, &changed).await?;
         let told_before = told(&change, &before).await?;
         clusters::update(&change, &changed).await?;
+        jump_hosts::demand_ways(&change).await?;
         let detail = super::changes(&told_before, &told(&change, &changed).await?);
         change
             .commit(Event::new(EventKind::ClusterChanged, detail).about(resource(&before.name)))
@@ -170,5 +179,6 @@ async fn told(on: &impl Reader, cluster: &Cluster) -> Result<Value> {
     Ok(json!({
         "name": cluster.name, "servers": members, "balancer": balancer,
         "backends": cluster.backends, "balancer_names": other_names, "projects": open_to,
+        "jump_hosts": via_lines(&all, &cluster.via),
     }))
 }

@@ -8,13 +8,13 @@ use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::values::{Excluded, RemoteUser, SharedPaths, Within};
 use super::variables::VariablesSpec;
-use super::{demand_other_name, demand_project, renames};
+use super::{demand_other_name, demand_project, keys, renames};
 use crate::access::Permit;
 use crate::app::{App, strategies};
 use crate::domain::{
     Action, BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, ErrorKind, Event,
-    EventKind, HealthCheck, Name, OnFailure, Project, ProjectId, Resource, Result, RolloutOptions, Strategy,
-    TargetPath,
+    EventKind, HealthCheck, KeyName, Name, OnFailure, Project, ProjectId, Resource, Result, RolloutOptions,
+    Strategy, TargetPath,
 };
 use crate::store::{clusters, environments, projects};
 use crate::sync::Ground;
@@ -63,6 +63,7 @@ pub struct EnvironmentSpec {
     pub up_limit: UpLimit,
     pub approval_hours: Option<ApprovalHours>,
     pub watch_drift: bool,
+    pub key: Option<KeyName>,
 }
 
 impl EnvironmentSpec {
@@ -95,6 +96,7 @@ impl EnvironmentSpec {
             },
             approval_hours: self.approval_hours.map(Within::get),
             watch_drift: self.watch_drift,
+            key: self.key,
         };
         Ok(Environment {
             name: self.name,
@@ -202,6 +204,8 @@ pub async fn add(
     let environment = spec.new_in(project)?;
     allow_command(app, permit, None, environment.options.health.as_ref()).await?;
     allow_clusters(app, permit, project, &[], &environment.clusters).await?;
+    let named = [None, environment.options.key.as_ref()];
+    keys::allow(app, permit, &keys::of_servers(app), named).await?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
@@ -232,6 +236,8 @@ pub async fn edit(
     renames::allow_environment(app, permit, &project, &known, &spec.name).await?;
     allow_command(app, permit, known.options.health.as_ref(), spec.health.as_ref()).await?;
     allow_clusters(app, permit, project.id, &known.clusters, &spec.clusters).await?;
+    let named = [known.options.key.as_ref(), spec.key.as_ref()];
+    keys::allow(app, permit, &keys::of_servers(app), named).await?;
     let change = app.store.change(permit, app.now()).await?;
     let before = environments::by_id(&change, id).await?;
     renames::demand_same(&known.name, &before.name)?;

@@ -2,6 +2,7 @@
 //!
 //! Every step is true by what the store holds; nobody ticks one off.
 
+use super::host_keys;
 use super::inventory::Inventory;
 use crate::app::App;
 use crate::domain::{Action, Actor, Environment, Resource, Result, Server, ServerId};
@@ -41,17 +42,17 @@ pub async fn first_steps(app: &App, actor: &Actor) -> Result<Option<FirstSteps>>
     }
     let inventory = Inventory::load(&app.store).await?;
     let has_users = users::exist(&app.store).await?;
-    Ok(Some(steps(&inventory, has_users)))
+    Ok(Some(steps(app, &inventory, has_users)))
 }
 
-fn steps(inventory: &Inventory, has_users: bool) -> FirstSteps {
+fn steps(app: &App, inventory: &Inventory, has_users: bool) -> FirstSteps {
     let Inventory {
         projects,
         environments,
         clusters,
         servers,
     } = inventory;
-    let untrusted = |server: &&Server| server.active && server.host_key.is_none();
+    let untrusted = |server: &&Server| server.active && !host_keys::is_known(app, server);
     let next_key = servers.iter().find(untrusted).map(|server| server.id);
     let has_server = |one: &&Environment| inventory.servers_of(one).iter().any(|server| server.active);
     let ready = environments.iter().find(has_server);
@@ -65,7 +66,7 @@ fn steps(inventory: &Inventory, has_users: bool) -> FirstSteps {
         (FirstStep::AddServer, !servers.is_empty()),
         (
             FirstStep::TrustHostKey(next_key),
-            next_key.is_none() && servers.iter().any(|server| server.host_key.is_some()),
+            next_key.is_none() && servers.iter().any(|server| host_keys::is_known(app, server)),
         ),
         (
             FirstStep::AddCluster,

@@ -9,11 +9,14 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
-use super::{demand_everything, servers::resource};
+use super::demand_everything;
+use super::server_events::resource;
 use crate::access::Permit;
 use crate::app::App;
+use crate::config::Config;
 use crate::domain::{Error, Event, EventKind, HostKey, Instant, Result, Server, ServerId};
-use crate::ssh;
+use crate::engine::reach;
+use crate::handshake::known_hosts::KnownHost;
 use crate::store::servers;
 
 /// How long a person waits for a server to show its key.
@@ -52,11 +55,13 @@ impl Shown {
 pub async fn fetch(app: &App, permit: &Permit, id: ServerId) -> Result<Shown> {
     demand_everything(permit)?;
     let server = servers::by_id(&app.store, id).await?;
-    show(server).await
+    show(app, server).await
 }
 
-async fn show(server: Server) -> Result<Shown> {
-    let fetched = ssh::fetch_host_key(&server.address, server.port, FETCH_LIMIT).await?;
+async fn show(app: &App, server: Server) -> Result<Shown> {
+    // Nobody logs in on the server itself.
+    let endpoint = reach::endpoint_as(&app.store, &server, "", None).await?;
+    let fetched = app.ssh.fetch_host_key(&endpoint, FETCH_LIMIT).await?;
     Ok(Shown {
         server,
         openssh: fetched.openssh,
@@ -73,7 +78,7 @@ async fn show(server: Server) -> Result<Shown> {
 pub async fn trust(app: &App, permit: &Permit, id: ServerId, seen: &str) -> Result<Shown> {
     demand_everything(permit)?;
     let server = servers::by_id(&app.store, id).await?;
-    let shown = show(server).await?;
+    let shown = show(app, server).await?;
     if shown.openssh != seen.trim() {
         return Err(Error::conflict(format!(
             "Not trusted: server “{}” now shows {}, which is not the key you compared. Fetch and compare again; if it keeps changing, something intercepts the connection.",
@@ -116,7 +121,7 @@ pub struct Scanned {
 pub async fn waiting(app: &App, permit: &Permit) -> Result<Vec<Server>> {
     demand_everything(permit)?;
     let mut all = servers::list(&app.store).await?;
-    all.retain(|server| server.host_key.is_none());
+    all.retain(|server| !is_known(app, server));
     Ok(all)
 }
 
@@ -127,7 +132,7 @@ pub async fn waiting(app: &App, permit: &Permit) -> Result<Vec<Server>> {
 pub async fn scan(app: &App, permit: &Permit) -> Result<Vec<Scanned>> {
     let waiting = waiting(app, permit).await?;
     let ask = |server: Server| async move {
-        let outcome = show(server.clone()).await;
+        let outcome = show(app, server.clone()).await;
         Scanned {
             server,
             outcome: outcome.map_err(|error| error.message().to_owned()),
@@ -173,6 +178,17 @@ async fn trust_first(app: &App, permit: &Permit, server: &Server, seen: &str) ->
         )),
         _ => trust(app, permit, server.id, seen).await.map(drop),
     }
+}
+
+/// Whether something connects to a server: its key was confirmed, or a file of known hosts has the server.
+pub fn is_known(app: &App, server: &Server) -> bool {
+    server.host_key.is_some() || is_in_files(&app.config, &server.address, server.port)
+}
+
+/// Whether a file of known hosts has `host`, or an authority for it.
+pub fn is_in_files(config: &Config, host: &str, port: u16) -> bool {
+    let known = KnownHost::look_up(host, port, &config.ssh.known_hosts);
+    known.is_ok_and(|known| known.is_known())
 }
 
 /// Revokes trust: nothing connects to the server until a key is trusted again.

@@ -1,7 +1,9 @@
 //! Many servers at once, from a list of lines: all of them are added, or none.
 
 use super::demand_everything;
-use super::servers::{ServerSpec, added, checked};
+use super::jump_hosts::JumpHosts;
+use super::server_events::added;
+use super::servers::{ServerSpec, checked};
 use super::values::{Address, Within};
 use crate::access::Permit;
 use crate::app::App;
@@ -61,8 +63,8 @@ pub async fn add(app: &App, permit: &Permit, text: &str) -> Result<Vec<Server>> 
     let (Some(first), rest) = (stored.first(), stored.iter().skip(1)) else {
         return Err(Error::field("lines", "Enter at least one server."));
     };
-    rest.for_each(|server| change.also(added(server)));
-    change.commit(added(first)).await?;
+    rest.for_each(|server| change.also(added(&known, server)));
+    change.commit(added(&known, first)).await?;
     Ok(stored)
 }
 
@@ -132,8 +134,11 @@ fn server(text: &str) -> Result<Server, String> {
             .parse::<Within<1, 65_535>>()
             .map_err(|why| format!("The port: {why}"))?,
         active: true,
+        key: None,
+        legacy: false,
+        via: JumpHosts::default(),
     };
-    checked(spec, ServerId(0)).map_err(|error| error.message().to_owned())
+    checked(spec, ServerId(0), Vec::new()).map_err(|error| error.message().to_owned())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How much is configured, and what needs attention.
 
+use super::host_keys;
 use super::inventory::{Inventory, Twice};
 use crate::access::Permit;
 use crate::app::App;
@@ -96,7 +97,7 @@ pub async fn look(app: &App, permit: &Permit) -> Result<ConfigurationOverview> {
         });
     }
     attention.extend(in_places(app, permit, &inventory).await?);
-    attention.extend(of(&inventory));
+    attention.extend(of(app, &inventory));
     Ok(ConfigurationOverview {
         projects: inventory.projects.len(),
         environments: inventory.environments.len(),
@@ -156,11 +157,11 @@ fn in_place(project: &Project, place: &Place) -> Vec<PlaceTrouble> {
     found
 }
 
-fn of(inventory: &Inventory) -> Vec<Attention> {
+fn of(app: &App, inventory: &Inventory) -> Vec<Attention> {
     let keyless = inventory
         .servers
         .iter()
-        .filter(|server| server.active && server.host_key.is_none());
+        .filter(|server| server.active && !host_keys::is_known(app, server));
     let mut found: Vec<Attention> = keyless
         .map(|server| Attention::NoHostKey {
             id: server.id,

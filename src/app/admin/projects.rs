@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::values::{Description, GitUrl};
-use super::{demand_everything, demand_project, renames};
+use super::{demand_everything, demand_project, keys, renames};
 use crate::access::Permit;
 use crate::app::{App, commits, start};
 use crate::domain::{
-    Action, Actor, Error, Event, EventKind, Extras, Name, Project, ProjectId, Resource, Result, SyncMethod,
+    Action, Actor, Error, Event, EventKind, Extras, KeyName, Name, Project, ProjectId, Resource, Result,
+    SyncMethod,
 };
 use crate::git;
 use crate::store::{Change, environments, projects};
@@ -25,6 +26,7 @@ pub struct ProjectSpec {
     pub git_url: GitUrl,
     pub method: SyncMethod,
     pub extras: Extras,
+    pub key: Option<KeyName>,
 }
 
 impl ProjectSpec {
@@ -37,6 +39,7 @@ impl ProjectSpec {
             git_url: self.git_url.into(),
             method: self.method,
             extras: self.extras,
+            key: self.key,
             notify,
         }
     }
@@ -55,6 +58,7 @@ pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Projec
     demand_everything(permit)?;
     let project = spec.project(ProjectId(0), Vec::new());
     check_address(app, &project.git_url)?;
+    keys::allow(app, permit, &keys::of_git(app), [None, project.key.as_ref()]).await?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::insert(&change, &project).await?;
     let resource = resource(&project.name);
@@ -74,6 +78,8 @@ pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Projec
 pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) -> Result<Project> {
     let known = projects::by_id(&app.store, id).await?;
     renames::allow_project(app, permit, &known, &spec.name).await?;
+    let named = [known.key.as_ref(), spec.key.as_ref()];
+    keys::allow(app, permit, &keys::of_git(app), named).await?;
     let change = app.store.change(permit, app.now()).await?;
     let before = projects::by_id(&change, id).await?;
     renames::demand_same(&known.name, &before.name)?;
@@ -141,13 +147,22 @@ pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
         .await
 }
 
-/// Asks the repository at `url` for its branches, with the keys that deployments use.
+/// Asks the repository at `url` for its branches, with `key` or else the keys that deployments use.
+/// `known` is the project as it is.
 ///
 /// # Errors
-/// A complaint about the field `git_url` that says why the repository cannot be reached.
-pub async fn probe(app: &App, _permit: &Permit, url: GitUrl) -> Result<Vec<String>> {
+/// A complaint about the field `git_url` that says why the repository cannot be reached; forbidden, or a
+/// complaint about `key`, for a key that may not be named.
+pub async fn probe(
+    app: &App,
+    permit: &Permit,
+    known: Option<&Project>,
+    (url, key): (GitUrl, Option<KeyName>),
+) -> Result<Vec<String>> {
     let complaint = |message: String| Error::field("git_url", message);
-    let remote = git::check_url(url.as_str()).map_err(complaint)?;
+    let before = known.and_then(|project| project.key.as_ref());
+    keys::allow(app, permit, &keys::of_git(app), [before, key.as_ref()]).await?;
+    let remote = git::check_url(url.as_str()).map_err(complaint)?.with_key(key);
     let mut options = start::git_options(&app.config);
     options.fetch_timeout = options.fetch_timeout.min(PROBE_LIMIT);
     let branches = git::probe(&remote, &options).await;
@@ -168,6 +183,7 @@ fn told(project: &Project) -> Value {
         "name": project.name,
         "description": project.description,
         "git_url": project.git_url,
+        "key": project.key,
         "method": project.method,
         "fetch_lfs": project.extras.lfs,
         "fetch_submodules": project.extras.submodules,

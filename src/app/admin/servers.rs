@@ -3,16 +3,20 @@
 use std::time::{Duration, Instant as Stopwatch};
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::inventory::Inventory;
+use super::jump_hosts::{self, JumpHosts};
+use super::keys;
+use super::server_events::{added, resource, told};
 use super::values::{Address, RemoteUser, Within};
 use super::{demand_everything, demand_other_name};
 use crate::access::Permit;
 use crate::app::App;
 use crate::domain::log::HERE;
-use crate::domain::{self, Error, Event, EventKind, Name, Result, Server, ServerId};
-use crate::ssh::{Command, Endpoint, Run};
+use crate::domain::{self, Error, Event, EventKind, Hop, KeyName, Name, Result, Server, ServerId};
+use crate::engine::reach;
+use crate::ssh::{Command, Connections, Endpoint, Run};
 use crate::store::{Change, servers};
 use crate::sync::{self, Limits};
 
@@ -21,7 +25,7 @@ const TEST_LIMIT: Duration = Duration::from_secs(15);
 /// How much of what it prints is kept.
 const TEST_OUTPUT: usize = 16 * 1024;
 /// Prints the operating system.
-const TEST_SCRIPT: &str = "uname -sr";
+const TEST_SCRIPT: &str = "uname -srm";
 
 /// The command to add or change a server. Its fields are those of [`Server`].
 #[derive(Debug, Clone)]
@@ -30,13 +34,16 @@ pub struct ServerSpec {
     pub address: Address,
     pub port: Within<1, 65_535>,
     pub active: bool,
+    pub key: Option<KeyName>,
+    pub legacy: bool,
+    pub via: JumpHosts,
 }
 
-/// The server that `spec` describes.
+/// The server that `spec` describes, reached through `via`.
 ///
 /// # Errors
 /// A complaint about the field `name`.
-pub(super) fn checked(spec: ServerSpec, id: ServerId) -> Result<Server> {
+pub(super) fn checked(spec: ServerSpec, id: ServerId, via: Vec<Hop>) -> Result<Server> {
     demand_other_name(&spec.name, HERE, "the host of Deployer itself")?;
     Ok(Server {
         id,
@@ -45,12 +52,10 @@ pub(super) fn checked(spec: ServerSpec, id: ServerId) -> Result<Server> {
         port: spec.port.get(),
         active: spec.active,
         host_key: None,
+        key: spec.key,
+        legacy: spec.legacy,
+        via,
     })
-}
-
-/// That `server` was added.
-pub(super) fn added(server: &Server) -> Event {
-    Event::new(EventKind::ServerAdded, told(server)).about(resource(&server.name))
 }
 
 /// A server by its id.
@@ -62,11 +67,15 @@ pub async fn by_id(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
 /// Adds a server, without a host key: see [`super::host_keys`].
 pub async fn add(app: &App, permit: &Permit, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
-    let server = checked(spec, ServerId(0))?;
-    let change = app.store.change(permit, app.now()).await?;
+    keys::allow(app, permit, &keys::of_servers(app), [None, spec.key.as_ref()]).await?;
+    let mut change = app.store.change(permit, app.now()).await?;
+    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let server = checked(spec, ServerId(0), via)?;
     demand_own_address(&change, &server).await?;
     let server = servers::insert(&change, &server).await?;
-    change.commit(added(&server)).await?;
+    jump_hosts::demand_ways(&change).await?;
+    let all = servers::list(&change).await?;
+    change.commit(added(&all, &server)).await?;
     Ok(server)
 }
 
@@ -89,15 +98,21 @@ async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
 /// Changes a server. Its trusted host key stays, also at another address.
 pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
-    let changed = checked(spec, id)?;
-    let change = app.store.change(permit, app.now()).await?;
+    let known = servers::by_id(&app.store, id).await?;
+    let named = [known.key.as_ref(), spec.key.as_ref()];
+    keys::allow(app, permit, &keys::of_servers(app), named).await?;
+    let mut change = app.store.change(permit, app.now()).await?;
     let before = servers::by_id(&change, id).await?;
-    let detail = super::changes(&told(&before), &told(&changed));
+    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let changed = checked(spec, id, via)?;
+    let all = servers::list(&change).await?;
+    let detail = super::changes(&told(&all, &before), &told(&all, &changed));
     if detail.as_object().is_some_and(|changes| !changes.is_empty()) {
-        if (&before.address, before.port) != (&changed.address, changed.port) {
+        if !before.shares_address(&changed) {
             demand_own_address(&change, &changed).await?;
         }
         servers::update(&change, &changed).await?;
+        jump_hosts::demand_ways(&change).await?;
         change
             .commit(Event::new(EventKind::ServerChanged, detail).about(resource(&before.name)))
             .await?;
@@ -128,14 +143,15 @@ pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) 
 /// Deletes a server and takes it out of its clusters. What was deployed to it stays in the history.
 ///
 /// # Errors
-/// A conflict while a deployment uses it; not found.
+/// A conflict while a deployment uses it or others are reached through it; not found.
 pub async fn delete(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
     let server = servers::by_id(&change, id).await?;
+    let told = told(&servers::list(&change).await?, &server);
     servers::delete(&change, id).await?;
     change
-        .commit(Event::new(EventKind::ServerDeleted, told(&server)).about(resource(&server.name)))
+        .commit(Event::new(EventKind::ServerDeleted, told).about(resource(&server.name)))
         .await?;
     Ok(server)
 }
@@ -169,15 +185,29 @@ pub async fn test(app: &App, permit: &Permit, id: ServerId, user: Option<RemoteU
     demand_everything(permit)?;
     let inventory = Inventory::load(&app.store).await?;
     let server = servers::by_id(&app.store, id).await?;
-    let users = match user {
-        Some(user) => vec![user.into()],
-        None => users_of(&inventory, id),
+    let logins = match user {
+        Some(user) => vec![(user.into(), None)],
+        None => logins_of(&inventory, id),
     };
-    if users.is_empty() {
+    if logins.is_empty() {
         let message = "No environment uses this server yet: enter the user to log in as.";
         return Err(Error::field("user", message));
     }
-    Ok(join_all(users.iter().map(|user| attempt(app, &server, user))).await)
+    let attempts = logins
+        .iter()
+        .map(|(user, key)| attempt(app, &server, user, key.as_ref()));
+    Ok(join_all(attempts).await)
+}
+
+/// The users that environments log in as on a server, each with the key that its environment names.
+fn logins_of(inventory: &Inventory, id: ServerId) -> Vec<(String, Option<KeyName>)> {
+    let places = inventory.places_of(id).into_iter();
+    let mut logins: Vec<_> = places
+        .map(|(_, one)| (one.remote_user.clone(), one.options.key.clone()))
+        .collect();
+    logins.sort_unstable();
+    logins.dedup();
+    logins
 }
 
 /// The users that environments log in as on a server, each once.
@@ -189,18 +219,28 @@ pub fn users_of(inventory: &Inventory, id: ServerId) -> Vec<String> {
     users
 }
 
-async fn attempt(app: &App, server: &Server, user: &str) -> Tried {
-    let outcome = ask(app, server, user).await;
+async fn attempt(app: &App, server: &Server, user: &str, key: Option<&KeyName>) -> Tried {
+    let asking = async {
+        let endpoint = reach::endpoint_as(&app.store, server, user, key).await?;
+        ask(&app.ssh, &endpoint).await
+    };
+    let outcome = asking.await;
     Tried {
-        user: user.to_owned(),
+        user: match key {
+            Some(key) => format!("{user} (key {key})"),
+            None => user.to_owned(),
+        },
         outcome: outcome.map_err(|error| error.message().to_owned()),
     }
 }
 
-async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<ServerReply> {
+/// Connects, runs a command and tries the programs that deploying needs.
+///
+/// # Errors
+/// Why that could not be done.
+pub async fn ask(connections: &Connections, endpoint: &Endpoint) -> domain::Result<ServerReply> {
     let started = Stopwatch::now();
-    let endpoint = Endpoint::of(server, user);
-    let session = app.ssh.session(&endpoint).await?;
+    let session = connections.session(endpoint).await?;
     let said = session
         .capture(
             &Command::script(TEST_SCRIPT),
@@ -223,18 +263,5 @@ async fn ask(app: &App, server: &Server, user: &str) -> domain::Result<ServerRep
         system: text.lines().last().unwrap_or_default().to_owned(),
         took,
         missing: sync::missing_tools(&session, &Limits::within(TEST_LIMIT)).await?,
-    })
-}
-
-pub(super) fn resource(name: &Name) -> String {
-    format!("server {name}")
-}
-
-fn told(server: &Server) -> Value {
-    json!({
-        "name": server.name,
-        "address": server.address,
-        "port": server.port,
-        "active": server.active,
     })
 }

@@ -18,11 +18,12 @@ use crate::domain::deployment::{ServerState, Service};
 use crate::domain::standing::Trial;
 use crate::domain::{CommitId, OnServer, Server};
 use crate::engine::ending::Failure;
+use crate::engine::reach;
 use crate::engine::shared::Shared;
 use crate::engine::steps::remote_script::WorkingDir;
 use crate::engine::steps::visit::ClearAway;
 use crate::engine::words;
-use crate::ssh::{Endpoint, Session};
+use crate::ssh::Session;
 use crate::store::{Lease, servers};
 use crate::sync::{self, Layout, Limits};
 
@@ -203,7 +204,9 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
     let row = servers::by_id(&engine.parts.store, id)
         .await
         .map_err(|error| sentence(&error))?;
-    let endpoint = Endpoint::of(&row, &environment.remote_user);
+    let endpoint = reach::endpoint(&engine.parts.store, &row, environment)
+        .await
+        .map_err(|error| sentence(&error))?;
     let session = engine
         .parts
         .ssh

@@ -20,10 +20,10 @@ use crate::engine::ending::{Failure, StepResult};
 use crate::engine::found::Reached;
 use crate::engine::out_of_service::OutOfService;
 use crate::engine::planning::{self, Asking};
+use crate::engine::reach;
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
 use crate::engine::steps::{check, script, transfer};
-use crate::ssh::Endpoint;
 use crate::store::deployments::{self, Footing};
 use crate::store::steps;
 use crate::sync::{self, Inspection, Layout};
@@ -299,7 +299,7 @@ async fn look(run: &Run, member: &TargetServer, past: &PastServer) -> StepResult
 
 /// Ends what the deployment still runs on a server, and removes what it left unfinished there.
 async fn clear(run: &Run, member: &TargetServer) -> StepResult<()> {
-    let endpoint = Endpoint::of(&member.server, &run.environment.remote_user);
+    let endpoint = reach::endpoint(&run.parts().store, &member.server, &run.environment).await?;
     let session = run.parts().ssh.session(&endpoint).await?;
     let layout = Layout::new(&run.project, &run.environment)?;
     let (id, scripts) = (run.deployment.id, script::on_servers());

@@ -17,10 +17,10 @@ use crate::engine::journal::{Active, Note};
 use crate::engine::output::StepLog;
 use crate::engine::permission::{self, Permission};
 use crate::engine::planning::{self, Asking, Prospect, Roster};
+use crate::engine::reach;
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
 use crate::engine::words;
-use crate::ssh::Endpoint;
 use crate::store::{clusters, deployments, environments, projects};
 use crate::sync::{self, Ground, Inspection, Layout};
 
@@ -296,7 +296,7 @@ fn describe(found: &Inspection) -> String {
 /// Looks at a server now.
 pub async fn look_again(run: &Run, member: &TargetServer) -> StepResult<Reached> {
     let server = &member.server;
-    let endpoint = Endpoint::of(server, &run.environment.remote_user);
+    let endpoint = reach::endpoint(&run.parts().store, server, &run.environment).await?;
     let session = tokio::select! {
         session = run.parts().ssh.session(&endpoint) => session?,
         () = run.stop.token().cancelled() => return Err(Failure::new("Ended before it was reached.")),

@@ -47,6 +47,7 @@ async fn inventory(tx: &Change) -> (Project, Environment, Server) {
         git_url: "https://git.example.org/shop.git".into(),
         method: SyncMethod::Symlink,
         extras: Extras::default(),
+        key: None,
         notify: Vec::new(),
     };
     let project = projects::insert(tx, &project).await.unwrap();
@@ -57,6 +58,9 @@ async fn inventory(tx: &Change) -> (Project, Environment, Server) {
         port: 22,
         active: true,
         host_key: None,
+        key: None,
+        legacy: false,
+        via: Vec::new(),
     };
     let server = servers::insert(tx, &server).await.unwrap();
     let cluster = Cluster {
@@ -69,6 +73,7 @@ async fn inventory(tx: &Change) -> (Project, Environment, Server) {
             balancer_name: None,
         }],
         projects: Vec::new(),
+        via: Vec::new(),
     };
     let cluster = clusters::insert(tx, &cluster).await.unwrap();
     let environment = Environment {

@@ -73,7 +73,8 @@ impl ObjectPlace {
                 path,
             } => {
                 let stream = reach(host, *port).await?;
-                let connection = ssh::connect(stream, (host, *port), user, options).await?;
+                let who = (user.as_str(), remote.key.as_ref());
+                let connection = ssh::connect(stream, (host, *port), who, options).await?;
                 let told = connection.lfs_authenticate(path).await;
                 connection.close().await;
                 let told: Authenticated = serde_json::from_slice(&told?).map_err(|error| Error::Lfs {

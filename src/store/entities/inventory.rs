@@ -11,6 +11,7 @@ entity!(projects, "projects" {
     notify: String,
     fetch_lfs: Option<bool>,
     fetch_submodules: Option<bool>,
+    git_key: Option<String>,
 });
 
 entity!(environments, "environments" {
@@ -54,6 +55,18 @@ entity!(servers, "servers" {
     address: String,
     port: i32,
     active: bool,
+    ssh_key: Option<String>,
+    legacy: Option<bool>,
+});
+
+entity!(hops, "hops" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    server_id: Option<i64>,
+    cluster_id: Option<i64>,
+    position: i32,
+    hop_id: i64,
+    login: String,
 });
 
 entity!(host_keys, "host_keys" {

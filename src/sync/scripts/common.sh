@@ -111,7 +111,7 @@ discard() {
 
 # Says which of the programs that these scripts need are not there.
 tools() {
-    for tool in find sort sha256sum tar xargs stat mv cp head readlink; do
+    for tool in find sort sha256sum tar xargs stat mv cp ln rm mkdir rmdir chmod head cat sed tr grep readlink sleep; do
         command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
     done
 }

@@ -1,4 +1,4 @@
-# Which programs that deploying needs are not there, find having to be GNU's.
+# Which programs that deploying needs are not there, or do not do what it needs of them.
 tools
-find / -maxdepth 0 -printf '' 2>/dev/null || say missing "GNU find"
+features
 say end -

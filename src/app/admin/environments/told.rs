@@ -38,6 +38,7 @@ pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
         "rollout": options.rollout,
         "approval_hours": options.approval_hours,
         "watch_drift": options.watch_drift,
+        "key": options.key,
         "health": health(options.health.as_ref()),
     })
 }

@@ -9,6 +9,7 @@ use super::{Part, Tabs, may_configure, place_link, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterSpec};
 use crate::app::admin::inventory::{self, Inventory};
+use crate::app::admin::server_events::via_lines;
 use crate::app::balancers;
 use crate::domain::{Balancer, Cluster, Member, Project, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
@@ -31,6 +32,8 @@ struct ListPage {
 struct Row {
     name: String,
     url: String,
+    /// Its jump hosts, first one first: `user@server`.
+    via: Vec<String>,
     servers: Vec<(String, String)>,
     places: Vec<(String, String)>,
 }
@@ -64,6 +67,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
     let row = |cluster: &Cluster| Row {
         name: cluster.name.to_string(),
         url: urls::admin_cluster(cluster.name.as_str()),
+        via: via_lines(&inventory.servers, &cluster.via),
         servers: cluster
             .members
             .iter()
@@ -112,7 +116,9 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
 pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let cluster = clusters::by_name(visitor.app(), &permit, &name).await?;
-    html(&page(&visitor, &permit, Some(&cluster), filled(&cluster)).await?)
+    let inventory = inventory::read(visitor.app(), &permit).await?;
+    let form = filled(&inventory, &cluster);
+    html(&page(&visitor, &permit, Some(&cluster), form).await?)
 }
 
 /// `POST /admin/clusters/{cluster}`
@@ -136,12 +142,13 @@ pub async fn edit(
 }
 
 /// The form of a cluster as it is.
-fn filled(cluster: &Cluster) -> FormData {
+fn filled(inventory: &Inventory, cluster: &Cluster) -> FormData {
     let balancer = cluster.balancer.map(|id| id.to_string());
     let mut form = FormData::default()
         .with("name", &cluster.name)
         .with("balancer", balancer.unwrap_or_default())
-        .with("backends", cluster.backends.join("\n"));
+        .with("backends", cluster.backends.join("\n"))
+        .with("via", via_lines(&inventory.servers, &cluster.via).join("\n"));
     for project in &cluster.projects {
         form = form.with("projects", project);
     }
@@ -177,6 +184,7 @@ fn spec(form: &mut FormReader) -> Option<ClusterSpec> {
             balancer_name,
         }
     };
+    let via = form.lines("via");
     Some(ClusterSpec {
         name: name?,
         members: form.form.chosen("members").into_iter().map(member).collect(),
@@ -187,6 +195,7 @@ fn spec(form: &mut FormReader) -> Option<ClusterSpec> {
             .all("projects")
             .filter_map(|id| id.parse().ok())
             .collect(),
+        via: via?,
     })
 }
 

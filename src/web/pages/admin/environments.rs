@@ -10,12 +10,13 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use self::read::{complete, filled, options_form, spec};
-use super::picks::{Pick, picks};
+use super::picks::{Pick, key_choices, picks};
 use super::{saved, settle};
 use crate::access::Permit;
+use crate::app::App;
 use crate::app::admin::environments;
 use crate::app::admin::inventory::{self, Inventory};
-use crate::app::admin::projects;
+use crate::app::admin::{host_keys, keys, projects};
 use crate::domain::{Action, Environment, EnvironmentOptions, Project, Resource, Result, SyncMethod};
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
@@ -40,6 +41,8 @@ struct Page {
     question: String,
     form: FormData,
     clusters: Vec<Pick>,
+    /// The private keys to choose from.
+    keys: Vec<(String, String)>,
     secrets: Vec<SecretRow>,
     health_kinds: &'static [(&'static str, &'static str)],
     health_askers: &'static [(&'static str, &'static str)],
@@ -211,11 +214,15 @@ async fn page(
         clusters: cluster_picks(&inventory, project, sees_all, &form),
         secrets: secret_rows(existing, &form),
         warnings: existing
-            .map(|one| warnings(&inventory, project, one))
+            .map(|one| warnings(visitor.app(), &inventory, project, one))
             .unwrap_or_default(),
         health_kinds: health::KINDS,
         health_askers: health::ASKERS,
         strategies: STRATEGIES,
+        keys: key_choices(
+            keys::names(visitor.app(), permit, &keys::of_servers(visitor.app())),
+            form.text("key"),
+        ),
         failures: rollout::ON_FAILURE,
         form,
         is_symlink: project.method == SyncMethod::Symlink,
@@ -257,13 +264,13 @@ fn secret_rows(existing: Option<&Environment>, form: &FormData) -> Vec<SecretRow
         .collect()
 }
 
-fn warnings(inventory: &Inventory, project: &Project, environment: &Environment) -> Vec<String> {
+fn warnings(app: &App, inventory: &Inventory, project: &Project, environment: &Environment) -> Vec<String> {
     let own = inventory.twice().into_iter().filter(|twice| {
         project.name.as_str() == twice.project && environment.name.as_str() == twice.environment
     });
     let mut warnings: Vec<String> = own.map(|twice| twice.sentence()).collect();
     let keyless = inventory.servers_of(environment).into_iter();
-    for server in keyless.filter(|server| server.active && server.host_key.is_none()) {
+    for server in keyless.filter(|server| server.active && !host_keys::is_known(app, server)) {
         warnings.push(format!(
             "The host key of server “{}” is not trusted yet: deployments here will fail.",
             server.name

@@ -6,6 +6,8 @@
 
 use std::fmt::Display;
 
+use crate::domain::KeyName;
+
 /// Something to choose from.
 #[derive(Debug, Clone)]
 pub struct Pick {
@@ -38,6 +40,18 @@ pub fn picks<T: PartialEq + Display>(
         .collect();
     picks.sort_by_key(|(place, _)| *place);
     picks.into_iter().map(|(_, pick)| pick).collect()
+}
+
+/// The private keys that can be chosen, and those that are configured; nothing where nobody may choose.
+pub(super) fn key_choices(names: Option<Vec<KeyName>>, chosen: &str) -> Vec<(String, String)> {
+    let Some(names) = names else {
+        return Vec::new();
+    };
+    let is_gone = !chosen.is_empty() && !names.iter().any(|name| name.as_str() == chosen);
+    let gone = is_gone.then(|| (chosen.to_owned(), format!("{chosen} (not there)")));
+    let usual = (String::new(), "Those of the configuration, in order".to_owned());
+    let all = names.iter().map(|name| (name.to_string(), name.to_string()));
+    std::iter::once(usual).chain(all).chain(gone).collect()
 }
 
 #[cfg(test)]

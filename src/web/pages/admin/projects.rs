@@ -4,11 +4,13 @@ use askama::Template;
 use poem::web::{Form, Path};
 use poem::{Response, handler};
 
+use super::picks::key_choices;
 use super::{Part, Tabs, may_configure, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::inventory::{self, Inventory};
+use crate::app::admin::keys;
 use crate::app::admin::projects::{self, ProjectSpec};
-use crate::domain::{Environment, Extras, Project, Result, SyncMethod};
+use crate::domain::{Environment, Extras, KeyName, Project, Result, SyncMethod};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -64,6 +66,8 @@ struct ProjectPage {
     name: String,
     action: String,
     form: FormData,
+    /// The private keys to choose from.
+    keys: Vec<(String, String)>,
     methods: [(&'static str, &'static str); 2],
     lfs: [(&'static str, &'static str); 2],
     submodules: [(&'static str, &'static str); 2],
@@ -107,10 +111,10 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
 /// `GET /admin/new/project`
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
-    may_configure(&visitor).await?;
+    let permit = may_configure(&visitor).await?;
     let form = FormData::default().with("method", SyncMethod::Symlink.as_str());
     let form = with_extras(form, Extras::default());
-    html(&page(&visitor, None, form).await?)
+    html(&page(&visitor, &permit, None, form).await?)
 }
 
 /// `POST /admin/new/project`
@@ -123,7 +127,7 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
     }
     let added = form.submit(spec, |spec| projects::add(visitor.app(), &permit, spec));
     let Some(project) = added.await? else {
-        let page = page(&visitor, None, form).await?;
+        let page = page(&visitor, &permit, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
     let done = format!(
@@ -141,9 +145,10 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response
         .with("name", &project.name)
         .with("description", &project.description)
         .with("git_url", &project.git_url)
-        .with("method", project.method.as_str());
+        .with("method", project.method.as_str())
+        .with("key", key_of(&project));
     let form = with_extras(form, project.extras);
-    html(&page(&visitor, Some((&project, &permit)), form).await?)
+    html(&page(&visitor, &permit, Some(&project), form).await?)
 }
 
 fn with_extras(form: FormData, extras: Extras) -> FormData {
@@ -161,6 +166,8 @@ pub async fn edit(
 ) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &name).await?;
     keep_extras(&mut form, project.extras);
+    // Who may not choose keys is shown none.
+    form.keep(&["key"], &FormData::default().with("key", key_of(&project)));
     if form.text("act") == "probe" {
         return probe(&visitor, &permit, Some(&project), form).await;
     }
@@ -168,7 +175,7 @@ pub async fn edit(
         projects::edit(visitor.app(), &permit, project.id, spec)
     });
     let Some(changed) = changed.await? else {
-        let page = page(&visitor, Some((&project, &permit)), form).await?;
+        let page = page(&visitor, &permit, Some(&project), form).await?;
         return form_page(&page, &page.form.complaints);
     };
     let done = format!("Project “{}” was saved.", changed.name);
@@ -180,7 +187,13 @@ fn keep_extras(form: &mut FormData, extras: Extras) {
     form.keep(&["lfs", "submodules"], &with_extras(FormData::default(), extras));
 }
 
+/// The name of its private key, if it has one of its own.
+fn key_of(project: &Project) -> &str {
+    project.key.as_ref().map(KeyName::as_str).unwrap_or_default()
+}
+
 fn spec(form: &mut FormReader) -> Option<ProjectSpec> {
+    let key = form.parse_opt("key");
     let (name, description, git_url) = (
         form.parse("name"),
         form.parse("description"),
@@ -198,6 +211,7 @@ fn spec(form: &mut FormReader) -> Option<ProjectSpec> {
             lfs: form.form.text("lfs") == "yes",
             submodules: form.form.text("submodules") == "yes",
         },
+        key: key?,
     })
 }
 
@@ -209,11 +223,14 @@ async fn probe(
     mut form: FormData,
 ) -> Result<Response> {
     let found = form.submit(
-        |form| form.parse("git_url"),
-        |url| projects::probe(visitor.app(), permit, url),
+        |form| {
+            let key = form.parse_opt("key");
+            Some((form.parse("git_url")?, key?))
+        },
+        |remote| projects::probe(visitor.app(), permit, existing, remote),
     );
     let branches = found.await?.unwrap_or_default();
-    let page = page(visitor, existing.map(|project| (project, permit)), form).await?;
+    let page = page(visitor, permit, existing, form).await?;
     let page = ProjectPage { branches, ..page };
     form_page(&page, &page.form.complaints)
 }
@@ -242,11 +259,12 @@ pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Respon
 
 async fn page(
     visitor: &Visitor,
-    existing: Option<(&Project, &Permit)>,
+    permit: &Permit,
+    existing: Option<&Project>,
     form: FormData,
 ) -> Result<ProjectPage> {
     let name = existing
-        .map(|(project, _)| project.name.to_string())
+        .map(|project| project.name.to_string())
         .unwrap_or_default();
     let title = if name.is_empty() {
         "Add a project"
@@ -259,7 +277,7 @@ async fn page(
         urls::admin_project(&name)
     };
     let environments = match existing {
-        Some((project, permit)) => rows(&inventory::read(visitor.app(), permit).await?, project),
+        Some(project) => rows(&inventory::read(visitor.app(), permit).await?, project),
         None => Vec::new(),
     };
     Ok(ProjectPage {
@@ -267,6 +285,10 @@ async fn page(
         trail: trail::admin("Projects", urls::admin_projects()),
         name,
         action,
+        keys: key_choices(
+            keys::names(visitor.app(), permit, &keys::of_git(visitor.app())),
+            form.text("key"),
+        ),
         form,
         methods: METHODS,
         lfs: LFS,

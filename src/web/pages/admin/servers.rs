@@ -6,12 +6,16 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use super::picks::key_choices;
 use super::{Part, Tabs, may_configure, place_link, saved, settle, tabs};
 use crate::access::Permit;
+use crate::app::App;
 use crate::app::admin::host_keys;
 use crate::app::admin::inventory::{self, InUse, Inventory, LeftAs};
+use crate::app::admin::keys;
+use crate::app::admin::server_events::via_lines;
 use crate::app::admin::servers::{self, ServerSpec, Tried};
-use crate::domain::{HostKey, Instant, Result, Server, ServerId};
+use crate::domain::{Hop, HostKey, Instant, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
@@ -34,6 +38,10 @@ struct Row {
     server: Server,
     url: String,
     clusters: Vec<(String, String)>,
+    /// The jump hosts it names, first one first: `user@server`.
+    via: Vec<String>,
+    /// Whether something connects to it.
+    is_known: bool,
     runs: Vec<Runs>,
     /// The deployment that uses it.
     holder: Option<(String, String)>,
@@ -55,6 +63,8 @@ struct ServerPage {
     trail: Trail,
     form: FormData,
     action: String,
+    /// The private keys to choose from.
+    keys: Vec<(String, String)>,
     /// What is shown beside the form of an existing server.
     known: Option<Known>,
 }
@@ -63,6 +73,8 @@ struct Known {
     row: Row,
     users: Vec<String>,
     places: Vec<(String, String)>,
+    /// The servers and clusters whose way leads through it.
+    carries: Vec<(String, String)>,
     keys: Vec<(HostKey, Option<Instant>)>,
     /// What deployments could not delete there, by place.
     leftovers: Vec<(String, Vec<String>)>,
@@ -81,17 +93,17 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
     let rows = inventory
         .servers
         .iter()
-        .map(|server| row(&inventory, &running, server));
+        .map(|server| row(visitor.app(), &inventory, &running, server));
     let rows: Vec<Row> = rows.collect();
     html(&ListPage {
-        untrusted: rows.iter().filter(|row| row.server.host_key.is_none()).count(),
+        untrusted: rows.iter().filter(|row| !row.is_known).count(),
         frame: visitor.frame("Servers · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Servers),
         rows,
     })
 }
 
-fn row(inventory: &Inventory, running: &InUse, server: &Server) -> Row {
+fn row(app: &App, inventory: &Inventory, running: &InUse, server: &Server) -> Row {
     let link = |name: &str| (name.to_owned(), urls::admin_cluster(name));
     let own = running
         .releases
@@ -114,6 +126,8 @@ fn row(inventory: &Inventory, running: &InUse, server: &Server) -> Row {
             .iter()
             .map(|one| link(one.name.as_str()))
             .collect(),
+        via: via_lines(&inventory.servers, &server.via),
+        is_known: host_keys::is_known(app, server),
         runs: runs.collect(),
         holder: holder.map(|id| (id.to_string(), urls::deployment(*id))),
         server: server.clone(),
@@ -123,9 +137,9 @@ fn row(inventory: &Inventory, running: &InUse, server: &Server) -> Row {
 /// `GET /admin/new/server`
 #[handler]
 pub async fn new(visitor: Visitor) -> Result<Response> {
-    may_configure(&visitor).await?;
+    let permit = may_configure(&visitor).await?;
     let form = FormData::default().with("port", 22).with_tick("active", true);
-    html(&page(&visitor, None, form).await?)
+    html(&page(&visitor, &permit, None, form).await?)
 }
 
 /// `POST /admin/new/server`
@@ -134,7 +148,7 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
     let permit = may_configure(&visitor).await?;
     let added = form.submit(spec, |spec| servers::add(visitor.app(), &permit, spec));
     let Some(server) = added.await? else {
-        let page = page(&visitor, None, form).await?;
+        let page = page(&visitor, &permit, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
     let done = format!(
@@ -149,8 +163,8 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
 pub async fn show(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    let form = filled(&server);
-    html(&page(&visitor, Some((&permit, &server)), form).await?)
+    let form = filled(&visitor, &permit, &server).await?;
+    html(&page(&visitor, &permit, Some(&server), form).await?)
 }
 
 /// `POST /admin/servers/{id}`
@@ -164,7 +178,7 @@ pub async fn edit(
     let server = servers::by_id(visitor.app(), &permit, id).await?;
     let changed = form.submit(spec, |spec| servers::edit(visitor.app(), &permit, id, spec));
     let Some(changed) = changed.await? else {
-        let page = page(&visitor, Some((&permit, &server)), form).await?;
+        let page = page(&visitor, &permit, Some(&server), form).await?;
         return form_page(&page, &page.form.complaints);
     };
     let done = format!("Server “{}” was saved.", changed.name);
@@ -172,21 +186,30 @@ pub async fn edit(
 }
 
 /// The form of a server as it is.
-fn filled(server: &Server) -> FormData {
-    FormData::default()
+async fn filled(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<FormData> {
+    let inventory = inventory::read(visitor.app(), permit).await?;
+    let key = server.key.as_ref().map(ToString::to_string);
+    Ok(FormData::default()
         .with("name", &server.name)
         .with("address", &server.address)
         .with("port", server.port)
-        .with_tick("active", server.active)
+        .with("via", via_lines(&inventory.servers, &server.via).join("\n"))
+        .with("key", key.unwrap_or_default())
+        .with_tick("legacy", server.legacy)
+        .with_tick("active", server.active))
 }
 
 fn spec(form: &mut FormReader) -> Option<ServerSpec> {
     let (name, address, port) = (form.parse("name"), form.parse("address"), form.parse("port"));
+    let (key, via) = (form.parse_opt("key"), form.lines("via"));
     Some(ServerSpec {
         name: name?,
         address: address?,
         port: port?,
         active: form.form.text("active") == "yes",
+        key: key?,
+        legacy: form.form.has("legacy"),
+        via: via?,
     })
 }
 
@@ -244,7 +267,8 @@ pub async fn test(
         |user| servers::test(visitor.app(), &permit, id, user),
     );
     let tried = tried.await?.unwrap_or_default();
-    let mut page = page(&visitor, Some((&permit, &server)), filled(&server)).await?;
+    let filled = filled(&visitor, &permit, &server).await?;
+    let mut page = page(&visitor, &permit, Some(&server), filled).await?;
     if let Some(known) = &mut page.known {
         known.tried = tried;
         known.user = form.text("user").to_owned();
@@ -259,9 +283,14 @@ pub fn back(Path(id): Path<ServerId>) -> Response {
     go_to(&urls::admin_server(id))
 }
 
-async fn page(visitor: &Visitor, existing: Option<(&Permit, &Server)>, form: FormData) -> Result<ServerPage> {
+async fn page(
+    visitor: &Visitor,
+    permit: &Permit,
+    existing: Option<&Server>,
+    form: FormData,
+) -> Result<ServerPage> {
     let (title, action, known) = match existing {
-        Some((permit, server)) => (
+        Some(server) => (
             server.name.to_string(),
             urls::admin_server(server.id),
             Some(known(visitor, permit, server).await?),
@@ -275,6 +304,10 @@ async fn page(visitor: &Visitor, existing: Option<(&Permit, &Server)>, form: For
     Ok(ServerPage {
         frame: visitor.frame(title, Section::Admin).await?,
         trail: trail::admin("Servers", urls::admin_servers()),
+        keys: key_choices(
+            keys::names(visitor.app(), permit, &keys::of_servers(visitor.app())),
+            form.text("key"),
+        ),
         form,
         action,
         known,
@@ -287,15 +320,26 @@ async fn known(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<Kn
     let running = inventory::running(app, permit).await?;
     let places = inventory.places_of(server.id).into_iter();
     Ok(Known {
-        row: row(&inventory, &running, server),
+        row: row(app, &inventory, &running, server),
         users: servers::users_of(&inventory, server.id),
         places: places
             .map(|(project, environment)| place_link(project, environment))
             .collect(),
+        carries: carries(&inventory, server.id),
         keys: host_keys::history(app, permit, server.id).await?,
         leftovers: inventory::leftovers(app, permit, &inventory, server.id).await?,
         left_as: inventory::left_as(app, permit, &inventory, server.id).await?,
         tried: Vec::new(),
         user: String::new(),
     })
+}
+
+/// The servers and clusters whose way leads through a server.
+fn carries(inventory: &Inventory, id: ServerId) -> Vec<(String, String)> {
+    let is_through = |via: &[Hop]| via.iter().any(|hop| hop.server == id);
+    let servers = inventory.servers.iter().filter(|one| is_through(&one.via));
+    let clusters = inventory.clusters.iter().filter(|one| is_through(&one.via));
+    let servers = servers.map(|one| (one.name.to_string(), urls::admin_server(one.id)));
+    let clusters = clusters.map(|one| (one.name.to_string(), urls::admin_cluster(one.name.as_str())));
+    servers.chain(clusters).collect()
 }

@@ -35,7 +35,11 @@ pub(super) fn options_form(options: &EnvironmentOptions) -> FormData {
         .with("local_timeout", options.local_timeout)
         .with("remote_timeout", options.remote_timeout)
         .with("parallel", options.parallel)
-        .with("keep_releases", options.keep_releases);
+        .with("keep_releases", options.keep_releases)
+        .with(
+            "key",
+            options.key.as_ref().map(ToString::to_string).unwrap_or_default(),
+        );
     let secret = options.variables.iter().filter(|(_, variable)| variable.secret);
     for (name, _) in secret {
         form = form.with("secret-name", name);
@@ -55,6 +59,7 @@ pub(super) fn complete(form: &mut FormData, options: &EnvironmentOptions) {
     }
     form.keep(&["referring"], &kept);
     form.keep(rollout::FIELDS, &kept);
+    form.keep(&["key"], &kept);
 }
 
 /// The command that the fields make.
@@ -69,7 +74,7 @@ pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
     let variables = variables(form);
     let (local_timeout, remote_timeout) = (form.parse("local_timeout"), form.parse("remote_timeout"));
     let (parallel, keep_releases) = (form.parse("parallel"), form.parse("keep_releases"));
-    let health = health::read(form);
+    let (health, key) = (health::read(form), form.parse_opt("key"));
     let strategy = strategy_form::read(form);
     let on_failure = rollout::read_on_failure(form);
     let (drain_limit, up_limit) = (form.parse("drain_limit"), form.parse("up_limit"));
@@ -97,6 +102,7 @@ pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
         up_limit: up_limit?,
         approval_hours: approval_hours?,
         watch_drift: form.form.has("watch_drift"),
+        key: key?,
     })
 }
 

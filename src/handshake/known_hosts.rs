@@ -1,12 +1,10 @@
-//! Whether a Git host is the one we know: OpenSSH's `known_hosts` files, read, never written.
-//!
-//! A host that no file knows is refused with its fingerprint and what to do; there is no trust on
-//! first use, because the first use would decide what is deployed.
+//! Whether a host is the one we know: OpenSSH's `known_hosts` files, read, never written.
 //!
 //! Lines are read as sshd(8) describes them: names, `[name]:port`, the wildcards `*` and `?`, `!` before
 //! names that are excluded, hashed names, `@revoked`, and `@cert-authority` for hosts that show a
 //! certificate. A line that cannot be read is skipped.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -16,13 +14,10 @@ use ring::hmac;
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 
-use super::error::{Error, Result};
-
-/// The keys of one host in all files.
-pub(super) struct KnownHost {
+/// What the files say about one host.
+#[derive(Debug, Default)]
+pub struct KnownHost {
     host: String,
-    port: u16,
-    files: Vec<PathBuf>,
     keys: Vec<PublicKey>,
     /// Keys that sign certificates of the host.
     authorities: Vec<PublicKey>,
@@ -30,38 +25,70 @@ pub(super) struct KnownHost {
     revoked: Vec<PublicKey>,
 }
 
+/// A file that cannot be read. It may be the one that revokes a key.
+#[derive(Debug, thiserror::Error)]
+#[error("the file of known hosts {} cannot be read: {cause}", path.display())]
+pub struct UnreadableFile {
+    path: PathBuf,
+    #[source]
+    cause: io::Error,
+}
+
+/// Why what a host shows is not believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyDoubt {
+    /// It is marked as revoked.
+    Revoked,
+    /// No file has a key of this host.
+    Unknown,
+    /// The files have other keys of this host.
+    Changed,
+    /// A certificate that does not count.
+    Certificate {
+        /// What is wrong with it, after “that”.
+        why: String,
+        /// Fingerprint of the key that signed it.
+        signer: String,
+    },
+}
+
+impl fmt::Display for KeyDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Revoked => f.write_str("a key that is marked as revoked"),
+            Self::Unknown => f.write_str("a key that is in no file of known hosts"),
+            Self::Changed => f.write_str("another key than the files of known hosts have"),
+            Self::Certificate { why, signer } => write!(f, "a certificate that {why} (signed by {signer})"),
+        }
+    }
+}
+
 impl KnownHost {
     /// Looks `host` up in `files`; a file that is missing knows nobody.
     ///
     /// # Errors
-    /// [`Error::HostKey`] for a file that cannot be read: it may be the one that revokes a key.
-    pub(super) fn look_up(host: &str, port: u16, files: &[PathBuf]) -> Result<Self> {
+    /// [`UnreadableFile`].
+    pub fn look_up(host: &str, port: u16, files: &[PathBuf]) -> Result<Self, UnreadableFile> {
         let mut known = Self {
             host: host.to_owned(),
-            port,
-            files: files.to_vec(),
-            keys: Vec::new(),
-            authorities: Vec::new(),
-            revoked: Vec::new(),
+            ..Self::default()
         };
         for file in files {
             let bytes = match std::fs::read(file) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                read => read.map_err(|error| {
-                    Error::HostKey(format!(
-                        "The file of known hosts {} cannot be read: {error}. Nothing was fetched. Let the deployer read it.",
-                        file.display()
-                    ))
+                read => read.map_err(|cause| UnreadableFile {
+                    path: file.clone(),
+                    cause,
                 })?,
             };
             for line in String::from_utf8_lossy(&bytes).lines() {
-                known.read(line);
+                known.read(line, port);
             }
         }
         Ok(known)
     }
 
-    fn read(&mut self, line: &str) {
+    fn read(&mut self, line: &str, port: u16) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             return;
@@ -72,7 +99,7 @@ impl KnownHost {
             return;
         };
         let is_revoked = marker == Some("@revoked");
-        if !is_revoked && !names(hosts, &self.host, self.port) {
+        if !is_revoked && !names(hosts, &self.host, port) {
             return;
         }
         let Ok(key) = PublicKey::from_openssh(&format!("{kind} {data}")) else {
@@ -87,15 +114,23 @@ impl KnownHost {
         }
     }
 
+    /// Whether a file has a key of the host, or one that signs its certificates.
+    pub fn is_known(&self) -> bool {
+        !self.keys.is_empty() || !self.authorities.is_empty()
+    }
+
     /// `preferred` with the algorithms that we have a key for first, so that the host shows us one
     /// that we can compare.
-    pub(super) fn order(&self, preferred: &[Algorithm]) -> Vec<Algorithm> {
+    pub fn order(&self, preferred: &[Algorithm], pinned: Option<&PublicKey>) -> Vec<Algorithm> {
         let known = |wanted: &Algorithm| {
             let same = |key: &PublicKey| match (key.algorithm(), wanted) {
                 (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
                 (have, wanted) => have == *wanted,
             };
-            self.keys.iter().any(same)
+            match pinned {
+                Some(pinned) => same(pinned),
+                None => self.keys.iter().any(same),
+            }
         };
         let (mut first, rest): (Vec<_>, Vec<_>) = preferred.iter().cloned().partition(known);
         first.extend(rest);
@@ -104,56 +139,50 @@ impl KnownHost {
 
     /// The kinds of certificates that we ask for: none when we know no authority for the host, because a
     /// host that is asked for a certificate shows no plain key.
-    pub(super) fn certificates(&self, preferred: &[Algorithm]) -> Vec<Algorithm> {
+    pub fn certificates(&self, preferred: &[Algorithm]) -> Vec<Algorithm> {
         if self.authorities.is_empty() {
             return Vec::new();
         }
         preferred.to_vec()
     }
 
+    /// Whether `key` is marked as revoked.
+    pub fn has_revoked(&self, key: &PublicKey) -> bool {
+        is_among(&self.revoked, key)
+    }
+
     /// Whether `key` is the host's.
     ///
     /// # Errors
-    /// [`Error::HostKey`] with the fingerprint and what to do.
-    pub(super) fn check(&self, key: &PublicKey) -> Result<()> {
-        let (host, port) = (&self.host, self.port);
-        let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
-        if is_among(&self.revoked, key) {
-            return Err(Error::HostKey(format!(
-                "The Git host {host} shows a key that is marked as revoked ({shown}). Nothing was fetched."
-            )));
+    /// Why not.
+    pub fn check(&self, key: &PublicKey) -> Result<(), KeyDoubt> {
+        if self.has_revoked(key) {
+            return Err(KeyDoubt::Revoked);
         }
         if is_among(&self.keys, key) {
             return Ok(());
         }
-        let files = self.files_listed();
-        Err(Error::HostKey(if self.keys.is_empty() {
-            format!(
-                "The Git host {host} is not known here. It shows the key {shown}. If its owner confirms this fingerprint, add the key to {files}: ssh-keyscan -p {port} {host}."
-            )
-        } else {
-            format!(
-                "The key of the Git host {host} is not the one that is known here: it shows {shown}. Somebody may be in between; nothing was fetched. If its owner confirms the new key, replace the old one in {files}."
-            )
-        }))
+        Err(match self.keys.is_empty() {
+            true => KeyDoubt::Unknown,
+            false => KeyDoubt::Changed,
+        })
     }
 
     /// Whether `certificate` is the host's, at `now` in seconds since 1970.
     ///
     /// # Errors
-    /// [`Error::HostKey`] with what is wrong with it.
-    pub(super) fn check_certificate(&self, certificate: &Certificate, now: u64) -> Result<()> {
+    /// Why not.
+    pub fn check_certificate(&self, certificate: &Certificate, now: u64) -> Result<(), KeyDoubt> {
         let key = PublicKey::from(certificate.public_key().clone());
         let signer = PublicKey::from(certificate.signature_key().clone());
+        let fingerprint = signer.fingerprint(HashAlg::Sha256);
         let refused = |why: &str| {
-            Err(Error::HostKey(format!(
-                "The Git host {} shows a certificate that {why} (signed by {}). Nothing was fetched. Ask whoever signs certificates there, or add the host's own key to {}.",
-                self.host,
-                signer.fingerprint(HashAlg::Sha256),
-                self.files_listed()
-            )))
+            Err(KeyDoubt::Certificate {
+                why: why.to_owned(),
+                signer: fingerprint.to_string(),
+            })
         };
-        if is_among(&self.revoked, &key) || is_among(&self.revoked, &signer) {
+        if self.has_revoked(&key) || self.has_revoked(&signer) {
             return refused("is marked as revoked");
         }
         // A host that is known by its key may show a certificate as well.
@@ -163,26 +192,49 @@ impl KnownHost {
         if !is_among(&self.authorities, &signer) {
             return refused("no authority we know has signed");
         }
-        let named = |principal: &String| matches(&principal.to_lowercase(), &self.host.to_lowercase());
         if certificate.cert_type() != CertType::Host || !certificate.critical_options().is_empty() {
             return refused("is not one for hosts");
         }
+        let named = |principal: &String| matches(&principal.to_lowercase(), &self.host.to_lowercase());
         if !certificate.valid_principals().iter().any(named) {
             return refused("is for another host");
         }
-        match certificate.validate_at(now, [&signer.fingerprint(HashAlg::Sha256)]) {
+        if let Err(why) = in_force(certificate, now) {
+            return refused(&why);
+        }
+        match certificate.validate_at(now, [&fingerprint]) {
             Ok(()) => Ok(()),
-            Err(_) => refused("is not valid now"),
+            Err(_) => refused("bears a signature that is not its authority's"),
         }
     }
+}
 
-    fn files_listed(&self) -> String {
-        if self.files.is_empty() {
-            return "a known_hosts file and name that file in the configuration".into();
-        }
-        let names: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
-        names.join(" or ")
+/// Whether `now`, in seconds since 1970, is in the time for which `certificate` was made.
+///
+/// # Errors
+/// When that was or will be, after “that” or “it”.
+pub(super) fn in_force(certificate: &Certificate, now: u64) -> Result<(), String> {
+    let day = |seconds: u64| {
+        let at = i64::try_from(seconds).ok();
+        let at = at.and_then(|at| chrono::DateTime::from_timestamp(at, 0));
+        at.map_or_else(
+            || "ever".to_owned(),
+            |at| at.format("%Y-%m-%d %H:%M UTC").to_string(),
+        )
+    };
+    if now >= certificate.valid_before() {
+        return Err(format!(
+            "is not valid now: it expired at {}",
+            day(certificate.valid_before())
+        ));
     }
+    if now < certificate.valid_after() {
+        return Err(format!(
+            "is not valid now: it begins at {}",
+            day(certificate.valid_after())
+        ));
+    }
+    Ok(())
 }
 
 fn is_among(keys: &[PublicKey], key: &PublicKey) -> bool {
