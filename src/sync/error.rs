@@ -217,6 +217,16 @@ impl From<Trouble> for Error {
     }
 }
 
+/// How shells and tools complain of a program that is not there or has other options.
+const FOREIGN_TOOLS: [&str; 6] = [
+    "command not found",
+    ": not found",
+    "unrecognized",
+    "illegal option",
+    "invalid option",
+    "unknown primary",
+];
+
 impl Trouble {
     /// Reads why a script gave up: the word it answered with, and what its tools printed.
     pub(super) fn from_script(word: &str, stderr: &str) -> Self {
@@ -237,14 +247,7 @@ impl Trouble {
         if let Some(detail) = says(&["Read-only file system"]) {
             return Self::ReadOnly { detail };
         }
-        if let Some(tools) = says(&[
-            "command not found",
-            ": not found",
-            "unrecognized",
-            "illegal option",
-            "invalid option",
-            "unknown primary",
-        ]) {
+        if let Some(tools) = says(&FOREIGN_TOOLS) {
             return Self::MissingTool { tools };
         }
         // A previous release that cannot be read is no reason to stop: its files are sent instead.
