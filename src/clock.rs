@@ -1,5 +1,5 @@
-//! The one place that reads the wall clock. Everything that decides by time takes the instant as
-//! a parameter; whoever starts such a decision asks a [`Clock`].
+//! The one place that reads the wall clock. Everything that decides by time takes the instant as a
+//! parameter; the caller asks a [`Clock`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,17 +12,17 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// Stands where it was set: microseconds since 1970.
+    /// Stays where it was set: microseconds since 1970.
     Set(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `instant` until it is moved.
+    /// A clock that stays at `instant` until it is moved.
     pub fn set_to(instant: DateTime<Utc>) -> Self {
         Self::Set(Arc::new(AtomicI64::new(instant.timestamp_micros())))
     }
 
-    /// Moves a set clock; the system's cannot be moved, and is not.
+    /// Moves a clock made by [`Self::set_to`]; does nothing to the system's.
     pub fn move_to(&self, instant: DateTime<Utc>) {
         if let Self::Set(micros) = self {
             micros.store(instant.timestamp_micros(), Ordering::SeqCst);

@@ -121,7 +121,7 @@ pub fn is_too_old(error: &russh::Error) -> bool {
     theirs.iter().any(|name| weak.contains(&name.as_str()))
 }
 
-/// The first of some names. A server's are whatever it sent.
+/// The first of some names. A server may have sent anything.
 fn names(all: &[String]) -> String {
     let real = all
         .iter()

@@ -1,5 +1,5 @@
-//! Deployer puts Git commits onto servers over SSH, safely, and shows who did what, when and why
-//! it was allowed. This page is the tour of the house.
+//! Deployer puts Git commits onto servers over SSH, safely, and shows who did what, when and why it
+//! was allowed. This page is a tour of the code.
 //!
 //! # The modules, in reading order
 //!
@@ -7,30 +7,29 @@
 //!   state may follow which, `domain/access.rs`, the vocabulary of permission, and
 //!   `domain/rollout/plan.rs`, which works out what a rollout will do. No I/O in here.
 //! - [`app`]: the use cases, one file per noun. `app/deployments/request.rs` is the heart of the matter:
-//!   [`app::deployments::request`] is the only way in which a deployment comes to be.
+//!   [`app::deployments::request`] is the only way to create a deployment.
 //! - [`access`]: may this actor do that, there, now? Policy files that a sysadmin owns, decided by
 //!   casbin. It alone can make an [`access::Permit`], the value that every change asks for.
 //! - [`engine`]: carries deployments out. A worker claims one, `engine/phases.rs` walks it through its
 //!   phases, `engine/rollout.rs` walks the plan from batch to batch, `engine/rollout/rotation.rs` takes
-//!   servers out of service and puts them back, `engine/pause.rs` waits for people, and
-//!   `engine/closing.rs` ends it. `engine/recovery.rs` takes over what a killed deployer left,
-//!   `engine/keeper.rs` keeps out of service what ended deployments left so, and `engine/output.rs`
-//!   brings every printed line into the store and then to whoever watches. The opening of the module
-//!   has the table of its floors.
+//!   servers out of service and puts them back, `engine/pause.rs` waits for people, and `engine/closing.rs`
+//!   ends it. `engine/recovery.rs` takes over what a killed deployer left, `engine/keeper.rs` keeps servers
+//!   out of service that ended deployments left out, and `engine/output.rs` stores every printed line and
+//!   then sends it to open pages. The module's own page has the table of its layers.
 //! - [`store`]: remembers. The only place that knows SQL; one file per noun. What matters is written
-//!   through a [`store::Change`], which is opened with a right (a permit, a lease, somebody at the
-//!   gate) and committed only together with a [`domain::Event`]; the audit row and the wake-ups of
-//!   pages and workers are made from that event. What is noted along the way (log lines, steps,
+//!   through a [`store::Change`], which is opened with a right (a permit, a lease, a login or
+//!   refusal) and committed only together with a [`domain::Event`]; the audit row and the wake-ups
+//!   of pages and workers are made from that event. What is noted along the way (log lines, steps,
 //!   heartbeats) goes through a [`store::Record`].
 //! - [`git`], [`ssh`], [`sync`]: one module per thing outside. Mirrors, commits, diffs, exports;
 //!   pooled connections and remote commands as values; the one manifest of a tree and the
 //!   difference that each server needs.
 //! - [`handshake`]: how SSH connections to servers and to Git hosts are encrypted.
-//! - [`http`]: a small client that speaks over any stream, for those who ask servers and balancers.
+//! - [`http`]: a small client that speaks over any stream, for requests to servers and balancers.
 //! - [`balancer`]: HAProxy, over its socket or its statistics page: who is in service, taking
 //!   servers out and back in, waiting for sessions to end and for servers to come up.
-//! - [`terminal`]: what a terminal shows of a line of output, and what it obeys; masking and pages
-//!   read lines by it.
+//! - [`terminal`]: which parts of a line of output a terminal shows and which it obeys; masking and
+//!   pages use it.
 //! - [`confinement`]: runs what repositories bring on this host so that it reaches nothing but its own
 //!   tree.
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
@@ -41,9 +40,9 @@
 //!   itself.
 //! - [`demo`]: a whole installation on one machine, for looking around.
 //!
-//! Arrows point down only: `web` and `cli` speak to `app`; `app` to `access`, `engine` and `store`;
-//! those to the things outside; everything to `domain`, which knows nobody. A test of the house
-//! keeps it so.
+//! Dependencies point down only: `web` and `cli` use `app`; `app` uses `access`, `engine` and
+//! `store`; those use the modules for things outside; everything uses `domain`, which uses none of
+//! them. A test enforces this.
 //!
 //! # What always holds
 //!
@@ -51,26 +50,26 @@
 //!    arguments are quoted in one place.
 //! 2. No connection without a verified host key, no password login, no private key in the database,
 //!    the log or a page.
-//! 3. No action without a permit, asked for at request and again when it is carried out. A change
-//!    that was opened without a right does not compile.
-//! 4. A change and its audit event are one transaction, and one that is committed without an event
-//!    does not compile; audit events are only ever appended.
-//! 5. After a failure, a cancel or a crash no server stays out of service that serves correct code,
-//!    none goes back whose release is half applied, and every server's row says what is on it. No
+//! 3. No action without a permit, which is checked at the request and again when the action is
+//!    carried out. Code that opens a change without a right does not compile.
+//! 4. A change and its audit event are one transaction, and code that commits a change without an
+//!    event does not compile; audit events are only ever appended.
+//! 5. After a failure, a cancel or a crash no server with a correct release stays out of service, no
+//!    server with a half-applied release goes back, and every server's row says what is on it. No
 //!    rollout ever takes more servers out of a balancer than its plan allows.
 //! 6. A log line that was shown is stored, and a stored one can be shown again under its number.
-//! 7. Whoever lost the lease of a deployment writes nothing more about it and touches no server.
+//! 7. An instance that lost the lease of a deployment writes nothing more about it and touches no server.
 //! 8. A broken policy file never widens access: the last good policy stays in force.
 //! 9. Bad input is answered with a sentence that says what to do.
 //! 10. Instants are UTC, and a parameter of every function that decides by them.
 //!
 //! # One deployment, followed through
 //!
-//! Alice presses Deploy. The form's handler in `web` makes an [`app::deployments::DeployRequest`]
-//! of it. [`app::deployments::request`] asks `access` for a permit, checks that the servers belong
-//! to the environment and that the commit is on its branch and was proven in the environment
-//! before, and stores the deployment and its servers in a change. Its commit records the event
-//! `deployment.requested` and wakes the engine.
+//! Alice presses Deploy. The form's handler in `web` turns the form into an
+//! [`app::deployments::DeployRequest`]. [`app::deployments::request`] asks `access` for a permit,
+//! checks that the servers belong to the environment and that the commit is on its branch and was
+//! proven in the environment before, and stores the deployment and its servers in a change. Its
+//! commit records the event `deployment.requested` and wakes the engine.
 //!
 //! A worker claims the deployment: in one transaction it becomes `running` and its servers are
 //! reserved, so nobody else deploys to them meanwhile. *Check* asks `access` again, looks at every

@@ -11,7 +11,7 @@ const OWN_DIRECTORY: u32 = 0o700;
 const OTHERS: u32 = 0o077;
 
 /// Creates the file `path`, empty, unless it exists. An existing one is not even opened: closing it
-/// again would take away the locks that this process may have on it.
+/// again would release the locks that this process may hold on it.
 pub fn make_file(path: &Path) -> io::Result<()> {
     let made = OpenOptions::new()
         .write(true)
@@ -43,8 +43,8 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(OWN_DIRECTORY).create(path)
 }
 
-/// Takes the rights of other accounts on `path` away; nothing happens when it does not exist. Gives
-/// the mode it had when other accounts had rights on it.
+/// Removes the rights of other accounts on `path`, if it exists. Returns its former mode if other
+/// accounts had rights.
 pub fn close_to_others(path: &Path) -> io::Result<Option<u32>> {
     let known = match fs::metadata(path) {
         Ok(known) => known,

@@ -1,9 +1,9 @@
 //! Local processes: the deployer's own scripts and programs, run so that they can be ended.
 //!
-//! [`run`] starts a [`Command`] in a process group of its own, with an environment that holds only
-//! a named few of our variables, and hands what it prints to an [`Output`] as it comes. A time
-//! limit or a cancelled token ends the **whole group**: a polite signal, a grace, then the one that
-//! cannot be ignored. What the process leaves behind in its group is ended too, so that no step
+//! [`run`] starts a [`Command`] in a process group of its own, with an environment that holds only a
+//! few of our variables, listed by name, and hands what it prints to an [`Output`] as it comes. A
+//! time limit or a cancelled token ends the **whole group**: a polite signal, a grace, then the one
+//! that cannot be ignored. What the process leaves behind in its group is ended too, so that no step
 //! keeps working after it was reported as done; a process that means to outlive its step has to
 //! leave the group (`setsid`), and then we wait only shortly for pipes it may still hold. Where that must
 //! not be either, the command is behind a [`monitor`], whose PID namespace ends with it.
@@ -252,8 +252,8 @@ async fn pump<O: Output>(
     }
 }
 
-/// Reads some bytes; none, and the pipe is forgotten, when it is closed. Never ready on a forgotten
-/// one.
+/// Reads some bytes; none when the pipe is closed, which then becomes `None`. Never ready for
+/// `None`.
 async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> Bytes {
     let Some(open) = pipe else {
         return std::future::pending().await;

@@ -1,4 +1,4 @@
-//! What the deployer tells about itself: `tracing` events on standard error, for people or as JSON.
+//! The deployer's own log: `tracing` events on standard error, for people or as JSON.
 //!
 //! Chatty crates are held to warnings unless the filter names them. Secrets have types of their own
 //! (`config::Secret`) whose debug form hides them, so no field of an event can show one by accident.
@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-/// Crates whose own “info” is our “debug”: they tell of each query, each connection, each decision.
+/// Crates whose own “info” is our “debug”: they log each query, each connection, each decision.
 const QUIET: [&str; 9] = [
     "casbin",
     "sqlx",
@@ -22,7 +22,7 @@ const QUIET: [&str; 9] = [
     "h2",
 ];
 
-/// Starts telling, as `log` says. Later calls change nothing, so tests may call it too.
+/// Starts logging as `log` says. Later calls change nothing, so tests may call it too.
 pub fn start(log: &Log) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter(&log.filter)))

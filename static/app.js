@@ -1,9 +1,9 @@
-// What HTML cannot do by itself. All of it is optional: every action works without.
+// What HTML cannot do by itself. All of it is optional: every action works without it.
 (() => {
   "use strict";
   const all = (selector, root = document) => root.querySelectorAll(selector);
 
-  // Relative times go on while a page stays open.
+  // Relative times keep counting while a page stays open.
   const ago = (then, now) => {
     const apart = Math.round((now - then) / 1000);
     const seconds = Math.abs(apart);
@@ -68,7 +68,7 @@
     fetch(form.action, { method: "POST", body, redirect: "manual" }).catch(() => {});
   });
 
-  // What is being mended is no longer marked as wrong.
+  // A field that is being corrected is no longer marked as wrong.
   document.addEventListener("input", (event) => {
     const field = event.target;
     if (!field.matches("[aria-invalid]")) return;
@@ -177,7 +177,7 @@
     }
   });
 
-  // Where tabs don't fit, the present one is in view.
+  // Where tabs don't fit, the current one is scrolled into view.
   for (const tab of all(".tabset [aria-current]")) {
     const set = tab.closest(".tabset");
     set.scrollLeft = tab.offsetLeft - set.offsetLeft - (set.clientWidth - tab.offsetWidth) / 2;
@@ -248,9 +248,9 @@
     if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
   });
 
-  // Follow mode: a log with data-follow stays at its end until somebody scrolls up. While it
-  // follows it holds data-keep lines and lets go of the oldest; while somebody reads it lets no
-  // more in than the same again, and going on then means looking at the newest lines afresh.
+  // Follow mode: a log with data-follow stays at its end until somebody scrolls up. While it follows
+  // it holds data-keep lines and lets go of the oldest; while somebody reads it lets in at most as
+  // many again, and following again then means loading the newest lines.
   const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   const follow = (log) => {
     const keep = Number(log.dataset.keep) || 2000;
@@ -297,7 +297,7 @@
       box.closest("label").hidden = false;
       box.addEventListener("change", () => set(box.checked));
     }
-    // Only a person's scrolling counts: that lines arrive moves the end, not the reader.
+    // Only a person's scrolling counts: new lines move the end, not the reader.
     let last = log.scrollTop;
     log.addEventListener("scroll", () => {
       const up = log.scrollTop < last - 4;

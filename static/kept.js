@@ -44,7 +44,7 @@
       const page = new DOMParser().parseFromString(text, "text/html");
       const action = new URL(kept.action).pathname;
       const form = [...page.querySelectorAll("form[method=post]")].find((one) => path(one) === action);
-      // What the page decides by itself, such as the commit of a shown plan, has to be the same.
+      // Values that the page sets itself, such as the commit of a shown plan, must be the same.
       const decided = (field) => field.type === "hidden" && !["csrf", "request_key"].includes(field.name);
       const sent = new FormData(kept);
       const same = (field) => !sent.has(field.name) || sent.getAll(field.name).includes(field.value);

@@ -1,6 +1,6 @@
 //! How each server of a deployment stands, as words instead of a sentence, and what is left on it.
 //!
-//! Rows of before keep their sentence, and so do those that a version without these columns adds.
+//! Earlier rows keep their sentence, and so do rows that a version without these columns adds.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer_null, string_len_null};

@@ -1,4 +1,4 @@
-//! Reads `calendar.toml` into a [`Calendar`], with the line of everything that is wrong in it.
+//! Reads `calendar.toml` into a [`Calendar`], and reports every mistake with its line.
 
 use std::collections::BTreeMap;
 
@@ -59,8 +59,8 @@ struct RawFreeze {
     environments: Vec<Spanned<String>>,
 }
 
-/// Reads the calendar of `source`. What is wrong is added to `problems`; the calendar is only of
-/// use when none of that is an error.
+/// Reads the calendar of `source` and adds every mistake to `problems`. The calendar may be used
+/// only when none of them is an error.
 pub(super) fn read(text: &str, source: &Source, problems: &mut Vec<Problem>) -> Calendar {
     let Some(file) = read_toml::<File>(CALENDAR, text, problems) else {
         return Calendar::default();
@@ -246,8 +246,8 @@ impl Reader<'_> {
         })
     }
 
-    /// The instant of a time in the file. Where the clock reads it twice, the one that makes the
-    /// freeze longer.
+    /// The instant of a local time in the file. Where clocks go back and the time occurs twice, the
+    /// instant that makes the freeze longer.
     fn instant(&mut self, raw: &Spanned<Datetime>, end: bool) -> Option<Instant> {
         let text = raw.get_ref().to_string();
         let found = match local_time(&text) {

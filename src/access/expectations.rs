@@ -53,7 +53,7 @@ pub(super) fn run(text: &str, policy: &Policy, problems: &mut Vec<Problem>) -> V
     tried
 }
 
-/// What the policy answers instead, when that is not what is expected.
+/// The complaint about a policy that does not answer as expected.
 fn contradiction(expected: &Expectation, policy: &Policy) -> Option<String> {
     let Expectation {
         names,
@@ -77,10 +77,10 @@ fn contradiction(expected: &Expectation, policy: &Policy) -> Option<String> {
         "should not be allowed to"
     };
     let because = decided.map_or("no line allows it".to_owned(), |line| format!("{line}"));
-    Some(format!("{who} {may} {action} {resource} then; but: {because}."))
+    Some(format!("{who} {may} {action} {resource} then, but {because}."))
 }
 
-/// Reads one expectation; the time is of `zone`.
+/// Reads one expectation; its time is local time in `zone`.
 pub(super) fn read(sentence: &str, zone: Tz) -> Result<Expectation, String> {
     let unreadable = || {
         format!(

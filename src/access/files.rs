@@ -17,14 +17,14 @@ pub(super) const CALENDAR: &str = "calendar.toml";
 /// Expectations of the policy.
 pub(super) const TESTS: &str = "tests.toml";
 
-/// The largest file read, in bytes: some 100,000 policy lines. A link to a device cannot fill the
-/// memory.
+/// The largest file read, in bytes: some 100,000 policy lines. The limit keeps a link to a device
+/// from filling the memory.
 const FILE_LIMIT: u64 = 8 << 20;
 
 /// Where the files are.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// In a directory of the sysadmin's.
+    /// In a directory that a sysadmin maintains.
     Directory(PathBuf),
     /// Inside the program.
     Builtin,
@@ -48,7 +48,7 @@ impl Source {
         };
         let mut bytes = Vec::new();
         let path = dir.join(file);
-        // Opening a pipe would wait for whoever writes to it.
+        // Opening a named pipe would block until something writes to it.
         if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
             return Err(Problem::error(file, 0, "This is not a regular file."));
         }
@@ -79,7 +79,7 @@ impl Source {
     }
 }
 
-/// The text of `bytes`, without the mark that some editors put before it.
+/// Decodes `bytes`, without the byte order mark that some editors write first.
 fn text(file: &str, bytes: Vec<u8>) -> Result<String, Problem> {
     let text = String::from_utf8(bytes).map_err(|trouble| {
         let good = &trouble.as_bytes()[..trouble.utf8_error().valid_up_to()];
@@ -114,8 +114,8 @@ pub(super) fn line_at(text: &str, offset: usize) -> u32 {
     u32::try_from(before.filter(|&&byte| byte == b'\n').count() + 1).unwrap_or(u32::MAX)
 }
 
-/// Every file of a policy directory as shipped: its name and its text. For writing the first
-/// policy of an installation, which its sysadmin then owns.
+/// Every file of a policy directory as shipped: its name and its text. They are the first policy of
+/// an installation, which its sysadmin then edits.
 pub const SHIPPED: [(&str, &str); 5] = [
     (MODEL, include_str!("../../policies/model.conf")),
     (POLICY, include_str!("../../policies/policy.csv")),

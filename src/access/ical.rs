@@ -1,8 +1,8 @@
 //! Reads holidays from an iCalendar file (RFC 5545): the whole-day events in it.
 //!
-//! Only as much as holidays need: `VEVENT` with `DTSTART` and `DTEND` as dates, and events that
-//! come back every year. A rule of recurrence that is not understood is an error rather than a
-//! day forgotten, because a forgotten holiday would leave a window open.
+//! Only as much as holidays need: `VEVENT` with `DTSTART` and `DTEND` as dates, and events that come
+//! back every year. An unsupported recurrence rule is an error: to skip it would lose a holiday and
+//! leave a window open.
 
 use chrono::{Datelike, Days, NaiveDate};
 
@@ -22,7 +22,7 @@ struct Event {
     end: Option<NaiveDate>,
     rule: Option<String>,
     timed: bool,
-    /// How deep we are in components of the event's own, such as an alarm.
+    /// How many nested components of the event, such as an alarm, are open.
     inside: u32,
 }
 
@@ -86,7 +86,7 @@ pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &m
             ("RRULE", Some(event)) => event.rule = Some(value.to_ascii_uppercase()),
             ("RDATE" | "DURATION" | "EXDATE", Some(_)) => {
                 let message =
-                    format!("{name} is not understood here; write the days into calendar.toml instead.");
+                    format!("{name} is not supported here; list the days in calendar.toml instead.");
                 problems.push(Problem::error(file, line, message));
             }
             _ => {}
@@ -115,13 +115,13 @@ fn add(file: &str, event: &Event, holidays: &mut Holidays) -> Result<(), Problem
         return Err(Problem::warning(
             file,
             event.line,
-            "This event is not for whole days; it is not taken for a holiday.",
+            "This event does not cover whole days, so it is ignored.",
         ));
     }
     let Some(start) = event.start else {
         return wrong("This event has no DTSTART.");
     };
-    // The end is the day after the last; without one it is one day.
+    // `DTEND` is the day after the last day; without it, the event lasts one day.
     let end = event.end.or_else(|| start.succ_opt()).filter(|&end| end > start);
     let Some(end) = end.filter(|&end| {
         start
@@ -138,7 +138,7 @@ fn add(file: &str, event: &Event, holidays: &mut Holidays) -> Result<(), Problem
         }
         Some(_) => {
             return wrong(
-                "Of the events that come back only those with RRULE:FREQ=YEARLY are understood; write the others into calendar.toml.",
+                "Of recurring events only those with RRULE:FREQ=YEARLY are supported; list the others in calendar.toml.",
             );
         }
     }

@@ -22,8 +22,8 @@ use super::problem::Problem;
 use super::question::Question;
 use crate::domain::access::GUEST;
 
-/// How many lines are tried out when a policy is loaded, to find a matcher that cannot be
-/// evaluated before somebody needs it; each costs a decision.
+/// How many lines a policy is probed with when it is loaded, so that a matcher that cannot be
+/// evaluated is found before somebody needs it. Each probe costs a decision.
 const PROBES: usize = 50;
 /// More rules than this take casbin longer than a task may hold up others: a fifth of a millisecond.
 const RULES_ASKED_AT_ONCE: usize = 100;
@@ -43,7 +43,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Gives `lines` to casbin, and tries it out.
+    /// Loads `lines` into casbin and probes the result.
     pub fn build(model: &PolicyModel, lines: &PolicyLines) -> Result<Self, Problem> {
         let judge = Self::untried(model, lines).map_err(|trouble| {
             Problem::error(
@@ -65,7 +65,7 @@ impl Judge {
     fn untried(model: &PolicyModel, lines: &PolicyLines) -> Result<Self, casbin::Error> {
         let rows: Vec<Vec<String>> = lines.rules.iter().map(Rule::row).collect();
         let held = if model.standard { &[][..] } else { &rows[..] };
-        // Of lines that say the same the first counts.
+        // Of identical lines, the first counts.
         let rules = rows.iter().cloned().enumerate().rev();
         let rules = rules.map(|(index, row)| (row, index)).collect();
         Ok(Self {
@@ -120,7 +120,7 @@ impl Judge {
             .collect())
     }
 
-    /// Asks a question for each line, and the same for a stranger.
+    /// Asks one question per line, once for the line's subject and once for a stranger.
     fn probe(&self, lines: &PolicyLines) -> Result<(), String> {
         for rule in lines.rules.iter().take(PROBES) {
             let or = |text, instead| if text == ANY { instead } else { text };
@@ -177,7 +177,7 @@ fn enforcer(
             definitions.add_policy("g", key, vec![link.from.clone(), link.to.clone()]);
         }
     }
-    // Nothing is read from anywhere, so there is nothing to wait for.
+    // Nothing is read from a file, so this never waits.
     let waiting = || casbin::Error::from(std::io::Error::from(std::io::ErrorKind::WouldBlock));
     let mut enforcer = Enforcer::new_raw(definitions, NullAdapter)
         .now_or_never()
@@ -194,7 +194,7 @@ fn opened(open: Dynamic, window: Dynamic) -> Dynamic {
     open.split(' ').any(|one| one == window).into()
 }
 
-/// Casbin's own logger would have a thread for each enforcer, and write names of users.
+/// Casbin's own logger would start a thread per enforcer and log user names.
 struct Quiet;
 
 impl casbin::Logger for Quiet {

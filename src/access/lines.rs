@@ -1,8 +1,8 @@
 //! Reads `policy.csv` line by line, and reports what is wrong with each bad line.
 //!
-//! The casbin crate's own loader drops lines it does not know and takes short ones that break
-//! every later decision, and it knows no line numbers; so nothing reaches it that was not read
-//! here. Columns are plain: no quotes, and a comment stands on a line of its own.
+//! The casbin crate's own loader drops unknown lines, accepts short ones that break every later
+//! decision, and has no line numbers; so it only gets lines that were checked here. Columns are
+//! plain: no quotes, and a comment needs a line of its own.
 
 use std::collections::HashMap;
 
@@ -122,7 +122,7 @@ impl PolicyLines {
             _ => {
                 let kind = kind.escape_debug();
                 return Err(format!(
-                    "“{kind}” is no kind of line; lines begin with p, g or g2."
+                    "“{kind}” is not a kind of line; lines begin with p, g or g2."
                 ));
             }
         };
@@ -137,7 +137,7 @@ impl PolicyLines {
             return Err(format!("Column {} is empty: write “{form}”.", empty + 2));
         }
         if whole.contains('#') {
-            return Err("A comment stands on a line of its own, beginning with “#”.".to_owned());
+            return Err("A comment needs a line of its own that begins with “#”.".to_owned());
         }
         match (kind, values) {
             ("p", &[subject, project, environment, action, window, effect]) => {
@@ -175,7 +175,7 @@ fn rule(columns: [&str; 6], line: PolicyLine, calendar: &Calendar) -> Result<Rul
         "deny" => true,
         _ => {
             return Err(format!(
-                "“{}” is no effect; write “allow” or “deny”.",
+                "“{}” is not an effect; write “allow” or “deny”.",
                 effect.escape_debug()
             ));
         }
@@ -193,7 +193,7 @@ fn rule(columns: [&str; 6], line: PolicyLine, calendar: &Calendar) -> Result<Rul
         let known = known.join(", ");
         let window = window.escape_debug();
         return Err(format!(
-            "“{window}” is no window; calendar.toml has: {known}. “always” and “freeze” are built in."
+            "“{window}” is not a window; calendar.toml has: {known}. “always” and “freeze” are built in."
         ));
     }
     let [subject, project, environment, action, window] =
@@ -212,7 +212,7 @@ fn rule(columns: [&str; 6], line: PolicyLine, calendar: &Calendar) -> Result<Rul
 fn role(from: &str, to: &str, line: u32) -> Result<PolicyLink, String> {
     if from == ANY {
         return Err(
-            "What everybody has is given to the user “default”: write “g, default, role:…”.".to_owned(),
+            "To give everybody a role, give it to the user “default”: write “g, default, role:…”.".to_owned(),
         );
     }
     check_subject(from)?;
@@ -249,7 +249,7 @@ fn check_subject(text: &str) -> Result<(), String> {
     if text.parse::<Action>().is_ok() {
         // Roles and actions share one graph inside casbin.
         return Err(format!(
-            "“{text}” is the name of an action and cannot be that of a user."
+            "“{text}” is the name of an action, so it cannot be the name of a user."
         ));
     }
     if is_subject(text) {
@@ -266,8 +266,8 @@ pub(super) fn is_name(text: &str) -> bool {
     text.parse::<crate::domain::Name>().is_ok()
 }
 
-/// Whether `text` can be the name of a user: also one that a login elsewhere told, like an
-/// address. It can never be mistaken for a role, a group, an action or everybody.
+/// Whether `text` can be the name of a user, even one from an external login, such as an address.
+/// Such a name cannot be mistaken for a role, a group, an action or everybody.
 pub(super) fn is_user(text: &str) -> bool {
     let known = |c: char| c.is_alphanumeric() || "._-@+".contains(c);
     !text.is_empty()
@@ -276,7 +276,7 @@ pub(super) fn is_user(text: &str) -> bool {
         && text.parse::<Action>().is_err()
 }
 
-/// Whether `text` can be the name of a group: what a login tells, as far as a line can hold it.
+/// Whether `text` can be the name of a group: any name from a login that fits into a line.
 pub(super) fn is_group(text: &str) -> bool {
     let wrong = |c: char| c.is_control() || ",#\"*".contains(c);
     !text.is_empty() && text.len() <= SUBJECT_LIMIT && text.trim() == text && !text.contains(wrong)

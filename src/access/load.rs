@@ -1,4 +1,4 @@
-//! From files to a policy that can take effect, or the list of what keeps it from that.
+//! Loads a policy from its files, or lists the problems that keep it from taking effect.
 
 use super::files::{CALENDAR, MODEL, POLICY, Source, TESTS};
 use super::judge::Judge;
@@ -24,7 +24,7 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
     };
     let (model, policy, calendar) = (text(MODEL), text(POLICY), text(CALENDAR));
     let model = model.and_then(|text| model::read(&text, problems));
-    // A line cannot be judged by the windows of a calendar that is broken.
+    // Lines cannot be checked against the windows of a broken calendar.
     let calendar_errors = problems.iter().filter(|problem| problem.is_error()).count();
     let calendar = calendar_file::read(&calendar?, source, problems);
     if problems.iter().filter(|problem| problem.is_error()).count() > calendar_errors {
@@ -39,7 +39,7 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
             problems.push(Problem::warning(
                 TESTS,
                 0,
-                "There is no such file; nothing is expected of the policy.",
+                "There is no such file, so the policy has no tests.",
             ));
             String::new()
         }

@@ -201,9 +201,9 @@ impl Access {
         Arc::clone(&self.policy.read())
     }
 
-    /// The permit of whoever runs an administrative command on the deployer's own host. They can
-    /// change the database and the policy files anyway, so policy could not stop them; the permit
-    /// records who it was. It needs no policy, so a broken policy cannot keep anybody from fixing it.
+    /// The permit for an administrative command on the deployer's own host. Its user can change the database
+    /// and the policy files anyway, so policy could not stop them; the permit records who it was. It needs no
+    /// policy, so a broken policy keeps nobody from fixing it.
     pub fn local_operator(os_user: &str, at: Instant) -> Permit {
         let line = PolicyLine {
             file: permit::HOST_FILE.to_owned(),
@@ -220,8 +220,8 @@ pub fn check(dir: &Path) -> PolicyReport {
     load::load(&Source::Directory(dir.to_owned())).1
 }
 
-/// The names under which policy knows `actor`. Leaves out a name that policy could mistake (a user
-/// named like a role); everybody is `default` too.
+/// The names under which policy knows `actor`. Leaves out a name that policy would misread (a user
+/// named like a role). Everybody is `default` too.
 fn names_of(actor: &Actor) -> Vec<String> {
     let own = Some(&actor.name)
         .filter(|name| lines::is_user(name) && *name != GUEST)

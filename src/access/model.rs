@@ -1,7 +1,7 @@
-//! Reads `model.conf` and makes sure that it is a model this program can ask.
+//! Reads `model.conf` and checks that this program can use the model.
 //!
-//! What a request and a line consist of is fixed by the program that asks, and deny lines always
-//! override; only the matcher may differ from the shipped one.
+//! The program fixes the fields of requests and lines, and deny lines always override; only the
+//! matcher may differ from the shipped one.
 
 use super::files::{MODEL, shipped};
 use super::problem::Problem;
@@ -57,7 +57,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<PolicyMode
                 problems.push(Problem::error(
                     MODEL,
                     number,
-                    format!("“{key}” stands here a second time."),
+                    format!("“{key}” appears a second time."),
                 ));
             }
             Ok((key, value)) => found.push((key, value, number)),
@@ -89,7 +89,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<PolicyMode
     })
 }
 
-/// The key and value of a line, when they are what this program asks.
+/// The key and value of a line, if this program accepts them.
 fn entry(section: &str, line: &str) -> Result<(&'static str, String), String> {
     let (key, value) = line
         .split_once('=')
@@ -100,11 +100,11 @@ fn entry(section: &str, line: &str) -> Result<(&'static str, String), String> {
         .find(|(home, name, _)| *home == section && *name == key);
     let &(_, key, needed) = known.ok_or_else(|| format!("[{section}] “{key}” is not known here."))?;
     if value.is_empty() || value.contains(['#', '\\']) {
-        return Err("The value stands on one line, without “#” and “\\”.".to_owned());
+        return Err("The value must be on one line, without “#” and “\\”.".to_owned());
     }
     match needed {
         Some(needed) if squeezed(needed) != squeezed(value) => Err(format!(
-            "This program asks by “{key} = {needed}”; only the matcher may be changed."
+            "This must be “{key} = {needed}”; only the matcher may be changed."
         )),
         // The effect is compared by casbin letter by letter.
         Some(needed) => Ok((key, needed.to_owned())),

@@ -2,7 +2,7 @@
 
 use crate::domain::{Action, Actor, Instant, PolicyLine, Resource};
 
-/// Stands in the place of a policy file for whoever runs a command on the deployer's own host.
+/// The name given instead of a policy file for commands on the deployer's own host.
 pub(super) const HOST_FILE: &str = "local";
 
 /// The proof that an actor may do an action on a resource at an instant, with the policy line
@@ -39,7 +39,7 @@ impl Permit {
         &self.actor
     }
 
-    /// To what.
+    /// What it may be done to.
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
@@ -54,7 +54,7 @@ impl Permit {
         &self.line
     }
 
-    /// Whether it is that of whoever runs a command on the deployer's own host.
+    /// Whether it was made for a command on the deployer's own host.
     pub fn is_of_host(&self) -> bool {
         self.line.file == HOST_FILE
     }

@@ -19,7 +19,7 @@ use crate::domain::{Action, Calendar, Instant, PolicyLine, Resource};
 
 /// How many answers are kept before starting anew: some tens of megabytes at most.
 const KEPT_ANSWERS: usize = 100_000;
-/// How far ahead the next instant at which something would be allowed is looked for, in days.
+/// How many days ahead to look for the next instant at which an action would be allowed.
 const DAYS_AHEAD: u16 = 60;
 
 /// A decision, with the index of the rule behind it.
@@ -194,7 +194,7 @@ impl Policy {
         }
     }
 
-    /// The environments that the policy names, as those of `project`.
+    /// The environments named in the policy, as environments of `project`.
     fn parts(&self, project: &str) -> impl Iterator<Item = Resource> {
         self.named
             .environments
@@ -285,7 +285,7 @@ impl Policy {
         Arc::clone(&kept.1)
     }
 
-    /// The lines that would allow it were it another time, in the order of the file.
+    /// The lines that would allow the action at another time, in the order of the file.
     pub fn outside_window(
         &self,
         names: &[String],
@@ -320,7 +320,7 @@ impl Policy {
         allows.map(|rule| rule.line.clone()).collect()
     }
 
-    /// The first instant after `at` at which it would be allowed, within [`DAYS_AHEAD`].
+    /// The first instant after `at` at which the action would be allowed, within [`DAYS_AHEAD`].
     pub fn next_allowed(
         &self,
         names: &[String],

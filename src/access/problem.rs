@@ -1,7 +1,7 @@
 //! Problems of a policy directory, by file and line.
 //!
 //! Every check adds to one list instead of stopping at the first fault, because a sysadmin who
-//! mends a file wants to see all of it at once.
+//! corrects a file wants to see every fault at once.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum Severity {
 pub struct Problem {
     /// File name, without folders.
     pub file: String,
-    /// Counted from 1; 0 when the file as a whole is meant.
+    /// Counted from 1; 0 for the file as a whole.
     pub line: u32,
     /// A sentence that says what is wrong and what to do.
     pub message: String,

@@ -1,12 +1,12 @@
-//! What protects a place under its present name only.
+//! Finds rules that protect a place under its present name only.
 
 use super::Access;
 use super::lines::{ANY, Rule};
 use crate::domain::{Freeze, Instant, Resource};
 
 impl Access {
-    /// The first deny line or freeze that applies to `old` and not to `new`, as a sentence. Whoever
-    /// renames a place must not take it out of what protects it, so freezes to come count too.
+    /// The first deny line or freeze that applies to `old` and not to `new`, as a sentence. A rename
+    /// must not free a place from its protection, so future freezes count too.
     pub fn protects_only(&self, old: &Resource, new: &Resource, at: Instant) -> Option<String> {
         let policy = self.in_force();
         let rules = policy.rules();

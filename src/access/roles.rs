@@ -32,7 +32,7 @@ pub(super) fn check(lines: &PolicyLines, problems: &mut Vec<Problem>) {
     for link in &lines.roles {
         let role = link.to.as_str();
         if !says(role) && !holds(role) && told.insert(role) {
-            let message = format!("“{role}” is given here, but no p line speaks of it.");
+            let message = format!("“{role}” is given here, but no p line mentions it.");
             problems.push(Problem::warning(POLICY, link.line, message));
         }
     }
@@ -47,7 +47,7 @@ fn circles(links: &[PolicyLink], what: &str, problems: &mut Vec<Problem>) {
     for link in links {
         if reaches(&next, &link.to, &link.from) {
             let message = format!(
-                "This closes a circle: “{}” leads back to itself. Remove a line of it.",
+                "This line closes a cycle: “{}” leads back to itself. Remove a line of the cycle.",
                 link.to
             );
             problems.push(Problem::error(POLICY, link.line, message));
@@ -58,7 +58,7 @@ fn circles(links: &[PolicyLink], what: &str, problems: &mut Vec<Problem>) {
     for link in links {
         if is_too_deep(&next, &link.from) {
             let message = format!(
-                "From “{}” more than {DEPTH_LIMIT} steps lead from {what} to {what}; make it shorter.",
+                "The chain from “{}” takes more than {DEPTH_LIMIT} steps from {what} to {what}; shorten it.",
                 link.from
             );
             problems.push(Problem::error(POLICY, link.line, message));

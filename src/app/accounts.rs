@@ -18,7 +18,7 @@ const TITLE_LIMIT: usize = 100;
 /// A user to be added.
 #[derive(Debug)]
 pub struct NewUser {
-    /// Unique; what policy lines call them.
+    /// Unique; the name that policy lines use.
     pub name: Name,
     /// For people; may be empty.
     pub display_name: String,
@@ -114,8 +114,8 @@ pub async fn set_password(
     Ok(user)
 }
 
-/// The deployments of the permit's holder that await an approval: auditors see when somebody sets
-/// another's password meanwhile.
+/// The deployments of the permit's holder that await an approval. Auditors see from them when
+/// somebody sets another user's password while waiting for an approval.
 async fn awaiting(on: &impl Reader, permit: &Permit) -> Result<Vec<DeploymentId>> {
     let open = deployments::active(on).await?.into_iter();
     let own = open.filter(|one| one.state == DeploymentState::Awaiting && one.actor == permit.actor().name);
@@ -131,7 +131,7 @@ fn given_by(permit: &Permit, keeping: Keeping) -> GivenPassword {
     }
 }
 
-/// What a password of `user` must not be made of.
+/// Words that a password of `user` must not consist of.
 pub(super) fn names_of(user: &User) -> [&str; 3] {
     [user.name.as_str(), &user.display_name, &user.email]
 }
@@ -163,7 +163,7 @@ impl FirstAccount {
     }
 }
 
-/// Disables or enables an account; does nothing when it already is.
+/// Disables or enables an account; does nothing when that is its state already.
 pub async fn set_disabled(store: &Store, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
     demand_administer(permit)?;
     let change = store.change(permit, permit.at()).await?;

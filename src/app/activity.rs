@@ -17,7 +17,7 @@ const FAILURES: u64 = 20;
 const LATELY: TimeDelta = TimeDelta::days(7);
 /// Finished deployments shown.
 const ENDED: usize = 10;
-/// Newest deployments searched for them: most of them did not fail.
+/// How many of the newest deployments are searched for the finished ones: most of them did not fail.
 const LATEST: u64 = 40;
 
 /// The activity that a user may see.

@@ -24,7 +24,7 @@ pub async fn browse(
     audit::list(&app.store, &filter, page, limit).await
 }
 
-/// The resources that `actor` may not view, of all that some event is about.
+/// The resources in the log that `actor` may not view.
 async fn hidden(app: &App, actor: &Actor) -> Result<Vec<String>> {
     if viewable(app, actor).await?.is_all {
         return Ok(Vec::new());

@@ -76,7 +76,7 @@ pub async fn edit(app: &App, permit: &Permit, id: BalancerId, spec: BalancerSpec
     Ok(changed)
 }
 
-/// Deletes a balancer that no cluster stands behind.
+/// Deletes a balancer that no cluster uses.
 ///
 /// # Errors
 /// A conflict while one does; not found.
@@ -87,7 +87,7 @@ pub async fn delete(app: &App, permit: &Permit, id: BalancerId) -> Result<Balanc
     let behind = clusters::list(&change).await?;
     if let Some(cluster) = behind.iter().find(|cluster| cluster.balancer == Some(id)) {
         return Err(Error::conflict(format!(
-            "Cluster “{}” stands behind “{}”. Change the cluster first.",
+            "Cluster “{}” uses “{}”. Change the cluster first.",
             cluster.name, balancer.name
         )));
     }
@@ -167,8 +167,8 @@ pub struct SlotView {
     pub last_check: String,
 }
 
-/// Asks a balancer for the state of its servers. Endpoints that do not answer are reported with the
-/// others.
+/// Asks a balancer for the state of its servers. The answer lists endpoints that do not answer,
+/// instead of failing.
 ///
 /// # Errors
 /// Not found. Wrong settings are reported as a failure.
@@ -252,7 +252,7 @@ pub async fn act(
     let slot = BackendSlot::new(backend, server)?;
     let change = app.store.change(permit, app.now()).await?;
     let detail = json!({ "backend": backend, "server": server });
-    // The last decision counts: the keeper no longer handles what a deployment left out here.
+    // The latest decision counts: the keeper no longer handles a server that a deployment left out here.
     deployments::decided_by_hand(&change, id, (backend, server), act.service()).await?;
     let event = Event::new(act.event(), detail).about(resource(&row.name));
     change.commit(event).await?;

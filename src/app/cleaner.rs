@@ -1,5 +1,5 @@
-//! Removes once a day what nobody needs any more: mirrors of projects that were deleted or have
-//! another address now, and releases on servers that an earlier deployment could not delete.
+//! Cleans up once a day: removes mirrors of projects that were deleted or have a new address, and
+//! releases on servers that an earlier deployment could not delete.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub async fn clean(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Tries again to delete what deployments have left of old releases on active servers.
+/// Tries again to delete old releases that deployments left behind on active servers.
 ///
 /// # Errors
 /// Of the store. A server that cannot be reached is asked again the next day.

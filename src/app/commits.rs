@@ -70,7 +70,7 @@ pub async fn fetch(app: &App, actor: &Actor, project: &str) -> Result<Fetched> {
         .iter()
         .map(|environment| resource(&project, environment))
         .find(|place| app.may(actor, Action::Deploy, place));
-    // Without one, the first environment gives the refusal.
+    // If no environment allows it, the refusal is about the first one.
     let fallback = || match places.first() {
         Some(first) => (Action::Deploy, resource(&project, first)),
         None => (Action::Configure, Resource::Project(project.name.to_string())),
@@ -188,7 +188,7 @@ pub async fn recent(app: &App, project: &Project, branch: &BranchName) -> Result
     Ok(page.commits)
 }
 
-/// The branches of a project, the freshest first.
+/// The branches of a project, the most recent first.
 pub async fn branches(app: &App, project: &Project) -> Result<Vec<BranchName>> {
     Ok(app.mirror(project)?.branches().await?)
 }
@@ -228,7 +228,7 @@ pub struct CommitEffect {
 pub enum PreviewedFiles {
     /// These.
     Known(ChangedFiles),
-    /// There is no telling: the commit that runs is gone from the repository.
+    /// Unknown: the running commit is no longer in the repository.
     CommitGone,
     /// They cannot be compared; the sentence says why.
     Incomparable(String),

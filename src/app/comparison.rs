@@ -23,8 +23,8 @@ pub struct Comparison {
     pub diff: Diff,
 }
 
-/// Compares two commits (hashes, branches, tags) of a project for somebody who may view it. An
-/// empty `from` is the beginning of everything.
+/// Compares two commits (hashes, branches, tags) of a project for somebody who may view it. An empty
+/// `from` compares with an empty tree.
 ///
 /// # Errors
 /// Not found; forbidden; complaints about the fields `from` and `to`.

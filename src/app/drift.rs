@@ -1,9 +1,9 @@
 //! Drift: whether servers run what they should.
 //!
-//! [`look`] asks each server for its marker by one cheap command and stores the answer
-//! ([`observations`]) for every page that shows servers. [`report`] finds drift in it: several commits
-//! in one environment, a release that we did not deploy, files left half changed. Servers that are
-//! new, inactive, being deployed to or out of reach do not count.
+//! [`look`] asks each server for its marker with one cheap command and stores the answer ([`observations`])
+//! for every page that shows servers. [`report`] finds drift in them: several commits in one environment, a
+//! release that we did not deploy, files left half changed. Servers that are new, inactive, being deployed to
+//! or out of reach do not count.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub async fn watch(app: App, stop: CancellationToken) {
     applicant.resign(&app.store).await;
 }
 
-/// Looks, if no other instance does.
+/// Runs a round if this instance holds the job.
 async fn look_if_mine(app: &App, applicant: &mut Applicant) -> Result<()> {
     match applicant.lease(&app.store, app.now()).await? {
         Some(_) => look(app).await,
@@ -83,7 +83,7 @@ pub async fn look(app: &App) -> Result<()> {
             continue;
         }
         let place = known.place(environment);
-        // While a deployment runs there, its servers are in between.
+        // While a deployment runs there, its servers are between two releases.
         if place.is_at_work() {
             continue;
         }
@@ -112,7 +112,7 @@ pub async fn look(app: &App) -> Result<()> {
     .await
 }
 
-/// What the server says, and what remains there of old releases where that could be asked.
+/// What the server reports, and the remains of old releases on it if they could be listed.
 async fn observe(
     app: &App,
     project: &Project,
@@ -201,7 +201,7 @@ fn sentences(app: &App, place: &Place) -> Vec<String> {
 }
 
 /// Whether a release that came into use at `since` has been there for `settled`. The time may come
-/// from a file on a server: one in the future is wrong, so it excuses nothing.
+/// from a file on a server; a time in the future is wrong, so it does not count as recent.
 fn is_settled(since: Instant, settled: TimeDelta, now: Instant) -> bool {
     since > now || now.signed_duration_since(since) >= settled
 }

@@ -69,7 +69,7 @@ async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
         let here = Resource::Environment(project.clone(), environment.clone());
         if app.may(actor, Action::View, &here) {
             sentences.push(format!(
-                "{project}/{environment}: {} is out of service since deployment {}, as what is on it may not be whole.",
+                "{project}/{environment}: {} is out of service since deployment {}, because its release may be incomplete.",
                 one.name, one.deployment
             ));
         } else {
@@ -94,7 +94,7 @@ async fn stuck(app: &App) -> Result<Vec<String>> {
     };
     Ok(match queue::abandoned(&app.store, ended).await?.len() {
         0 => Vec::new(),
-        1 => vec!["A deployment is carried on by nobody.".to_owned()],
-        count => vec![format!("{count} deployments are carried on by nobody.")],
+        1 => vec!["1 running deployment has no worker.".to_owned()],
+        count => vec![format!("{count} running deployments have no worker.")],
     })
 }

@@ -33,7 +33,7 @@ impl Visible {
         names
     }
 
-    /// The names of the environments, each once; those of one project where one is given.
+    /// The names of the environments, each once; only those of `project` if one is given.
     pub fn environments(&self, project: Option<&str>) -> Vec<&str> {
         let of = |place: &&PlaceNames| project.is_none_or(|wanted| place.0 == wanted);
         let mut names: Vec<&str> = self
@@ -47,7 +47,7 @@ impl Visible {
         names
     }
 
-    /// `filter` within what may be seen.
+    /// `filter`, narrowed to what the user may see.
     fn hold(&self, filter: &PastFilter) -> PastFilter {
         let is = |wanted: &Option<String>, name: &String| wanted.as_ref().is_none_or(|one| one == name);
         let fits = |place: &&PlaceNames| is(&filter.project, &place.0) && is(&filter.environment, &place.1);

@@ -107,7 +107,7 @@ pub async fn really(
     in_time(READING, reading).await
 }
 
-/// The way to an environment's files on a server.
+/// What is needed to reach an environment's files on a server.
 struct Door {
     environment: EnvironmentId,
     endpoint: Endpoint,

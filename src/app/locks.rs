@@ -1,5 +1,5 @@
-//! Locks stop deployments to an environment, a project or everything, for a stated reason. Whoever may
-//! `lock` there may lift any lock there.
+//! Locks stop deployments to an environment, a project or everything, for a stated reason. A user who may
+//! `lock` there may also lift any lock there.
 
 use serde_json::json;
 

@@ -1,11 +1,11 @@
 //! Logins with a name and a password, throttled against guessing.
 //!
-//! Checking a password takes the same time whether the account exists or not, so the time reveals
-//! nothing. Only a few passwords are checked at once, so guessing cannot exhaust memory. `throttle` slows
-//! attempts down before any check, and so attempts to change a password. A browser that logged in gets
-//! a mark that lets it through next time; it is made of the password's hash, so that it ends with the
-//! password and nothing has to be stored. The audit log has every login and failure, and for each
-//! address one throttled attempt a minute.
+//! Checking a password takes the same time whether the account exists or not, so the time reveals nothing.
+//! Only a few passwords are checked at once, so guessing cannot exhaust memory. `throttle` slows attempts
+//! down before any check, including attempts to change a password. A browser that logged in gets a mark that
+//! lets it through next time; the mark is derived from the password's hash, so it expires with the password
+//! and nothing has to be stored. The audit log has every login and failure, and for each address one
+//! throttled attempt a minute.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub struct LoginTry<'a> {
 pub struct LoggedIn {
     /// The account.
     pub user: User,
-    /// The groups that the login told. A password tells none.
+    /// The groups that the login reported. A password login reports none.
     pub groups: Vec<String>,
     /// Changes with the password, so that a session opened before no longer fits.
     pub stamp: String,
@@ -87,7 +87,7 @@ impl Logins {
     ///
     /// # Errors
     /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
-    /// account is disabled (shown only to whoever knows its password).
+    /// account is disabled (shown only to somebody who knows its password).
     pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoggedIn> {
         let LoginTry {
             password, address, ..
@@ -220,12 +220,12 @@ impl LoggedIn {
 fn known_device<'a>(mark: &'a str, hash: &str) -> Option<&'a str> {
     let (random, given) = mark.split_once('.')?;
     let is_ours = random.len() == MARK_DIGITS && random.bytes().all(|byte| byte.is_ascii_hexdigit());
-    // Compared as digests, so that the time tells nothing about how much fits.
+    // Compared as digests, so that the time does not reveal how much of it matches.
     let same = Sha256::digest(given) == Sha256::digest(proof(random, hash));
     (is_ours && same).then_some(random)
 }
 
-/// Only who knows the password's hash can make it.
+/// Only somebody who knows the password's hash can compute it.
 fn proof(random: &str, hash: &str) -> String {
     let inner = Sha256::digest(format!("browser\n{random}\n{hash}"));
     hex::encode(Sha256::digest([inner.as_slice(), hash.as_bytes()].concat()))

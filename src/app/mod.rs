@@ -61,8 +61,8 @@ pub struct AppParts {
     pub config: Arc<Config>,
 }
 
-/// The use cases' common ground. Only use cases reach its parts, so `web` and `cli` change nothing
-/// past them. Cheap to clone.
+/// What all use cases share. Only use cases reach its parts, so `web` and `cli` cannot bypass them.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     store: Store,
@@ -144,8 +144,8 @@ impl App {
     /// Closes the connections to servers and the store; the engine must have ended.
     ///
     /// # Errors
-    /// When repeated refusals could not be recorded, or what was written last could not be folded into
-    /// the database's file.
+    /// When repeated refusals could not be recorded, or the last writes could not be merged into the
+    /// database's file.
     pub async fn close(&self) -> Result<()> {
         self.record_repeated_refusals(self.now()).await?;
         self.ssh.shutdown().await;
@@ -161,8 +161,8 @@ impl App {
     /// log, or counted there, before it is returned.
     ///
     /// # Errors
-    /// Forbidden, with the refusal; not found, where `actor` may not even view `resource`: then nothing
-    /// tells it from one that does not exist.
+    /// Forbidden, with the refusal; not found, where `actor` may not even view `resource`: then it looks like
+    /// one that does not exist.
     pub async fn permit(&self, actor: &Actor, action: Action, resource: &Resource) -> Result<Permit> {
         self.permit_at(actor, action, resource, self.now()).await
     }

@@ -11,7 +11,7 @@ use crate::store::{environments, projects};
 pub struct Overview {
     /// By name.
     pub rows: Vec<Row>,
-    /// Whether whoever asked may make projects.
+    /// Whether the user may add projects.
     pub may_configure: bool,
 }
 
@@ -45,7 +45,7 @@ pub async fn overview(app: &App, actor: &Actor) -> Result<Overview> {
             row.places.push(known.place(environment));
         }
     }
-    // A project without environments is seen by whoever may see it as a whole.
+    // A project without environments is shown only to users who may configure it.
     rows.retain(|row| {
         let whole = Resource::Project(row.project.name.to_string());
         !row.places.is_empty() || app.may(actor, Action::Configure, &whole)

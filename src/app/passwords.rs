@@ -1,6 +1,6 @@
-//! Passwords: which are taken, how they are kept, whether one fits.
+//! Passwords: which ones are accepted, how they are stored, and how they are checked.
 //!
-//! They are kept as argon2id hashes with the parameters of the `argon2` crate (those OWASP names); each
+//! They are stored as argon2id hashes with the parameters of the `argon2` crate (those OWASP names); each
 //! takes some 20 MB and tens of milliseconds, so hashing runs on threads that may block.
 
 use argon2::Argon2;
@@ -22,9 +22,9 @@ const WEAKEST_PASSWORD: Score = Score::Two;
 const LONGEST_ESTIMATED: usize = 60;
 /// Names shorter than this are in many words.
 const SHORTEST_NAME: usize = 3;
-/// Letters and digits that a password has beside the names of its account.
+/// The fewest letters and digits that a password must have besides the names of its account.
 const LEAST_BESIDE_NAMES: usize = 6;
-/// What people put into passwords of this program.
+/// The product's name, which people like to put into its passwords.
 const PRODUCT: &str = "deployer";
 
 /// The hash to compare with when there is no such user, so that the answer takes as long.
@@ -41,7 +41,7 @@ const PASSWORD_GROUPS: usize = 4;
 /// from the time which users exist.
 ///
 /// # Errors
-/// A hash that is none.
+/// A malformed hash.
 pub async fn password_fits(hash: Option<String>, password: String) -> Result<bool> {
     blocking(move || {
         let known = hash.is_some();

@@ -32,9 +32,9 @@ pub struct ProjectView {
     pub places: Vec<Place>,
     /// The last deployments to them, newest first.
     pub deployments: Vec<Deployment>,
-    /// Whether anything may be deployed by whoever asked: then fetching is theirs, too.
+    /// Whether the user may deploy to any environment, and so may fetch.
     pub may_fetch: bool,
-    /// Whether whoever asked may change the project.
+    /// Whether the user may change the project.
     pub may_configure: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct EnvironmentView {
     pub deployments: Vec<Deployment>,
     /// How far running deployments are on its servers.
     pub work: HashMap<ServerId, (DeploymentId, ServerState)>,
-    /// Whether whoever asked may deploy to it now.
+    /// Whether the user may deploy to it now.
     pub deploy: Leave,
     /// Whether they may roll back.
     pub roll_back: Leave,
@@ -141,8 +141,8 @@ impl Leave {
     }
 }
 
-/// What policy would answer now, for a page that shows it before anybody presses. Records nothing,
-/// because nothing was tried.
+/// What policy would answer now, for a page that shows it before anybody presses the button. Records
+/// nothing, because nothing was tried.
 pub fn leave(app: &App, actor: &Actor, action: Action, resource: &Resource) -> Leave {
     match app.access.permit(actor, action, resource, app.now()) {
         Ok(_) => Leave::Given,

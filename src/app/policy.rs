@@ -1,4 +1,4 @@
-//! Reading the policy files again while the server runs, on behalf of whoever runs the host.
+//! Reloads the policy files while the server runs, on behalf of the host's operator.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ const POLICY: &str = "policy";
 const KEPT_PROBLEMS: usize = 20;
 
 /// Reads the policy files again. Good ones take effect as a whole; otherwise the policy in force
-/// stays. Either is an event. Returns the problems found; warnings keep nothing from taking effect.
+/// stays. Both outcomes are recorded as events. Returns the problems found; warnings keep nothing
+/// from taking effect.
 ///
 /// # Errors
 /// When the event cannot be stored. The policy is then in force all the same.

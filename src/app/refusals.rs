@@ -14,7 +14,7 @@ use crate::store::Store;
 
 /// How long repeated refusals are counted before they are recorded.
 pub(super) const COUNTED_FOR: TimeDelta = TimeDelta::hours(1);
-/// Origins counted apart; what comes from further ones is counted together.
+/// Origins counted separately; refusals of any further origins share one count.
 const ORIGINS: usize = 10_000;
 
 /// Who was refused what.
@@ -85,7 +85,7 @@ impl Refusals {
     }
 }
 
-/// Records a refusal, or counts it when it is one more of the same.
+/// Records a refusal, or counts it when it is a repeat.
 pub(super) async fn note(store: &Store, counts: &Refusals, refusal: &Refusal, now: Instant) -> Result<()> {
     record_repeats(store, counts, now - COUNTED_FOR, now).await?;
     if !counts.is_first(refusal, now) {

@@ -25,7 +25,7 @@ use crate::store::{Right, Store};
 /// Where the configuration is by default.
 const CONFIG_DIR: &str = "/etc/deployer";
 
-/// How often repeated refusals whose hour has ended are looked for.
+/// How often to look for repeated refusals whose hour has ended.
 const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(60);
 
 /// Assembles an application over an open store whose schema is up to date. Its engine does nothing
@@ -214,8 +214,8 @@ fn engine_settings(config: &Config) -> engine::Settings {
     }
 }
 
-/// A name that no other start of an instance has. The random part is needed because containers share
-/// host names and process numbers.
+/// A name that is unique to this start of the instance. The random part is needed because containers
+/// share host names and process numbers.
 fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let start = hex::encode(rand::random::<[u8; 4]>());

@@ -1,10 +1,10 @@
-//! Slows guessing of passwords down.
+//! Slows down password guessing.
 //!
-//! Tries are counted by account and address together, so that a stranger elsewhere does not slow the
-//! owner down; by address, against many accounts from one place; and by account, generously, against
-//! many places. Whoever is over a limit waits a few seconds and is then served: nobody is locked out.
-//! Only when too many wait already, somebody is turned away. A browser that logged in to the account
-//! before is counted by itself alone.
+//! Tries are counted by account and address together, so that a stranger elsewhere does not slow the owner
+//! down; by address, against many accounts from one place; and by account, generously, against many places. A
+//! try over a limit waits a few seconds and is then served: nobody is locked out. Only when too many tries
+//! are waiting already is one turned away. A browser that logged in to the account before is counted on its
+//! own.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -23,8 +23,8 @@ pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched,
 /// How many lines one request searches for a text, a quarter of a second's work; a link continues.
 pub const SEARCHED: usize = 100_000;
 
-/// At most `limit` lines of a deployment's log from line `from` on, for a stream whose viewer was
-/// judged when it was opened and is judged again while it lasts.
+/// At most `limit` lines of a deployment's log from line `from` on, for a stream whose viewer's
+/// permission was checked when it was opened and is checked again while it lasts.
 pub async fn lines(
     app: &App,
     id: DeploymentId,

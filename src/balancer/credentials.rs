@@ -1,7 +1,7 @@
 //! The passwords of statistics pages.
 //!
 //! They are in a file on the deployer's host, one line `http://user:password@host:port` each, with
-//! `#` before remarks. Each line is bound to one scheme, host and port, and is sent nowhere else.
+//! `#` before comments. Each line is bound to one scheme, host and port, and is sent nowhere else.
 //! The file is read whenever a balancer is opened, so that a changed password needs no restart.
 
 use std::fmt;
@@ -36,7 +36,7 @@ impl PasswordFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`Error::Credentials`] with the line that makes no sense; never with what it says.
+    /// [`Error::Credentials`], which names the malformed line but never quotes it.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let unusable = |reason: String| Error::Credentials {
             path: path.to_owned(),

@@ -18,7 +18,7 @@ pub(super) enum Haproxy {
 }
 
 impl Haproxy {
-    /// Reads `text` as an address of that kind; `wrong` makes the error of a reason.
+    /// Reads `text` as an address of that kind; `wrong` turns a reason into an error.
     pub(super) fn open(
         kind: &str,
         text: &str,
@@ -29,7 +29,7 @@ impl Haproxy {
             "runtime" => {
                 let address = socket_address(text).ok_or_else(|| {
                     wrong(format!(
-                        "“{}” is no address of a socket; write unix:/path or tcp://host:port",
+                        "“{}” is not the address of a socket; write unix:/path or tcp://host:port",
                         text.escape_debug()
                     ))
                 })?;
@@ -38,7 +38,7 @@ impl Haproxy {
             }
             "stats" => page(text, options, wrong).map(Self::Stats),
             _ => Err(wrong(format!(
-                "its kind is “{}”, but there are only “runtime” and “stats”",
+                "its kind is “{}”, which is neither “runtime” nor “stats”",
                 kind.escape_debug()
             ))),
         }

@@ -16,7 +16,7 @@ const NAMES_SHOWN: usize = 20;
 #[non_exhaustive]
 pub enum Error {
     /// The stored row makes no sense.
-    #[error("Balancer “{balancer}” is set up wrongly: {reason}.")]
+    #[error("Balancer “{balancer}” has invalid settings: {reason}.")]
     Settings {
         /// Its name.
         balancer: String,
@@ -36,13 +36,13 @@ pub enum Error {
     Certificates(http::Error),
     /// A name that HAProxy does not allow, and that might be read as more than a name.
     #[error(
-        "“{}” cannot be a name in HAProxy: those are made of letters, digits, “.”, “_”, “-” and “:”.",
+        "“{}” cannot be a name in HAProxy: names consist of letters, digits, “.”, “_”, “-” and “:”.",
         name.escape_debug()
     )]
     BadName { name: String },
     /// A cluster behind a balancer without any backend.
     #[error(
-        "No backend is named. Say on the cluster's page which of the balancer's backends its servers are in."
+        "The cluster has no backend. On its page, enter the balancer's backends that its servers are in."
     )]
     NoBackend,
     /// There is no such backend.
@@ -72,7 +72,7 @@ pub enum Error {
     },
     /// The socket's level is too low.
     #[error(
-        "{endpoint} lets us look but not change anything. Give that socket “level admin” in HAProxy's configuration."
+        "{endpoint} allows reading but no changes. Give that socket “level admin” in HAProxy's configuration."
     )]
     NoPermission {
         /// The endpoint that was asked.
@@ -80,13 +80,13 @@ pub enum Error {
     },
     /// The statistics page is for looking only.
     #[error(
-        "The statistics page {endpoint} lets us look but not change anything. It needs “stats admin” in HAProxy's configuration."
+        "The statistics page {endpoint} allows reading but no changes. It needs “stats admin” in HAProxy's configuration."
     )]
     NotAdmin {
         /// The endpoint that was asked.
         endpoint: String,
     },
-    /// The statistics page wants another password, or one at all.
+    /// The statistics page rejected the password, or requires one.
     #[error("The statistics page {endpoint} {}.", password_advice(*had_one))]
     Password {
         /// The endpoint that was asked.
@@ -138,8 +138,8 @@ pub enum Error {
         /// The beginning of its answer, or what it was instead.
         answer: String,
     },
-    /// More than we take.
-    #[error("{endpoint} answered with more than {} MiB; that is not read.", super::options::ANSWER_BYTES >> 20)]
+    /// The answer is longer than we accept.
+    #[error("{endpoint} answered with more than {} MiB, more than the deployer reads.", super::options::ANSWER_BYTES >> 20)]
     TooLong {
         /// The endpoint that was asked.
         endpoint: String,
@@ -175,7 +175,7 @@ pub enum Error {
         changed: Vec<String>,
     },
     /// It did not come up in time.
-    #[error("The balancer did not call {slot} UP within {} s: {said}.", limit.as_secs_f64())]
+    #[error("The balancer did not report {slot} UP within {} s: {said}.", limit.as_secs_f64())]
     NotUp {
         /// Backends and servers.
         slot: String,
@@ -206,7 +206,7 @@ impl Error {
         }
     }
 
-    /// Whether something was changed all the same.
+    /// Whether something was changed despite the failure.
     pub fn is_partly_done(&self) -> bool {
         matches!(self, Self::Partly { changed, .. } if !changed.is_empty())
     }
@@ -277,7 +277,7 @@ fn the_others(act: &str, changed: &[String]) -> String {
     if changed.is_empty() {
         "No endpoint was changed.".to_owned()
     } else {
-        format!("Set to “{act}” all the same: {}.", changed.join(", "))
+        format!("Set to “{act}” nevertheless: {}.", changed.join(", "))
     }
 }
 

@@ -3,12 +3,12 @@
 //! # How to use it
 //!
 //! [`BalancerClient::open`] reads a stored row and connects to nothing yet. [`BalancerClient::state`] reads
-//! every endpoint and merges their answers ([`State`]); [`State::slots_of`] finds the
-//! [`BackendSlot`]s of one of our servers, a slot being a server's place in one backend.
-//! [`BalancerClient::drain`], [`BalancerClient::maint`] and [`BalancerClient::ready`] change slots on every endpoint;
+//! every endpoint and merges their answers ([`State`]); [`State::slots_of`] finds the [`BackendSlot`]s of one
+//! of our servers, a slot being a server's place in one backend. [`BalancerClient::drain`],
+//! [`BalancerClient::maint`] and [`BalancerClient::ready`] change slots on every endpoint;
 //! [`BalancerClient::wait_drained`] and [`BalancerClient::wait_up`] wait for what follows from it, and
-//! [`BalancerClient::wait_passing`] between the two: HAProxy sends traffic to what leaves maintenance
-//! before it has checked it even once, but checks what is drained.
+//! [`BalancerClient::wait_passing`] between the two: HAProxy sends traffic to a server that leaves
+//! maintenance before checking it even once, but it does check a drained server.
 //! [`BalancerClient::may_change`] asks beforehand whether changing is allowed at all, and
 //! [`BalancerClient::look`] shows what can be seen even while an endpoint is away.
 //!
@@ -116,7 +116,7 @@ impl BalancerClient {
         };
         if let Some(key) = settings {
             return Err(wrong(format!(
-                "its settings hold “{key}”, which means nothing here (passwords belong into the file that the configuration names as balancer.credentials)"
+                "its settings hold “{key}”, which is not a known setting (passwords belong in the file that the configuration names as balancer.credentials)"
             )));
         }
         if row.endpoints.is_empty() {
@@ -142,12 +142,12 @@ impl BalancerClient {
         })
     }
 
-    /// As people named it.
+    /// The name that people gave it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Reads every endpoint, patiently.
+    /// Reads every endpoint, with retries.
     ///
     /// # Errors
     /// That of the first endpoint that cannot be read.
@@ -177,7 +177,8 @@ impl BalancerClient {
         self.set(Admin::Maint, slots, Reach::All).await
     }
 
-    /// The same for slots that must not serve: an endpoint that is away keeps no other from it.
+    /// As [`BalancerClient::maint`], for slots that must not serve: an endpoint that is away does
+    /// not keep the others from it.
     ///
     /// # Errors
     /// As [`BalancerClient::drain`], but endpoints that can be changed are.
@@ -282,13 +283,13 @@ fn strict(mut look: Reading) -> Result<State, Error> {
     }
 }
 
-/// Asks all endpoints at once. The futures are boxed because the compiler does not see otherwise
-/// that borrows of each endpoint may move between threads.
+/// Asks all endpoints at once. The futures are boxed because the compiler otherwise cannot see that
+/// borrows of each endpoint may move between threads.
 async fn all<'a, T>(asking: impl Iterator<Item = BoxFuture<'a, T>>) -> Vec<T> {
     join_all(asking.collect::<Vec<_>>()).await
 }
 
-/// Tries again while what went wrong is what a restart looks like, for at most `limit`.
+/// Tries again for at most `limit` while the error looks like a restart.
 async fn patiently<'a, T>(
     limit: Duration,
     attempt: impl Fn() -> BoxFuture<'a, Result<T, Error>>,

@@ -15,7 +15,7 @@ pub const RETRY: Duration = Duration::from_secs(4);
 /// The longest answer, in bytes: some twenty thousand servers.
 pub(super) const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long to wait for what.
+/// How long to wait for each part of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// For connecting.

@@ -1,8 +1,8 @@
 //! HAProxy's Runtime API: one line in, one answer out, over a unix or TCP socket.
 //!
 //! Each question has a connection of its own, as HAProxy expects from scripts: it answers, adds an
-//! empty line and closes. The empty line is how a whole answer is told from one cut short. The state
-//! is asked for with two commands on one line, so that they tell about the same moment.
+//! empty line and closes. The empty line distinguishes a complete answer from a truncated one. The
+//! state is asked for with two commands on one line, so that both answers are from the same moment.
 
 use std::path::PathBuf;
 

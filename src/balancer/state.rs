@@ -32,7 +32,7 @@ impl From<&rollout::Slot> for BackendSlot {
 }
 
 impl BackendSlot {
-    /// A slot, unless a name is none that HAProxy allows.
+    /// A slot, if HAProxy allows both names.
     ///
     /// # Errors
     /// [`Error::BadName`].
@@ -67,7 +67,7 @@ impl fmt::Display for BackendSlot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
     pub slot: BackendSlot,
-    /// The decision about it; of several the one furthest out of service.
+    /// The decision about it; where endpoints differ, the one furthest out of service.
     pub admin: Admin,
     /// Takes new sessions on every endpoint.
     pub up: bool,
@@ -79,14 +79,14 @@ pub struct Merged {
     pub per_endpoint: Vec<ServerLine>,
 }
 
-/// One of our servers that is looked for in HAProxy's backends.
+/// One of our servers, to be found in HAProxy's backends.
 #[derive(Debug, Clone, Copy)]
 pub struct Sought<'a> {
     /// What we call it.
     pub name: &'a str,
     /// Its host name or IP address, as we reach it.
     pub address: &'a str,
-    /// What the cluster's membership says HAProxy calls it.
+    /// HAProxy's name for it, if the cluster's membership gives one.
     pub balancer_name: Option<&'a str>,
 }
 
@@ -131,10 +131,10 @@ impl State {
         self.servers.iter().find(|merged| merged.slot == *slot)
     }
 
-    /// The slot of `server` in each of `backends`. It goes by the name that the membership gives it;
-    /// without one by our own name, or that name's part before the first dot, or else it is the only
-    /// server of the backend with our server's IP address. A membership that says `backend,server`
-    /// means that place alone.
+    /// The slot of `server` in each of `backends`. The name is the one that the membership gives;
+    /// without it our own name, or that name up to the first dot, or else the only server of the
+    /// backend with our server's IP address. A membership that says `backend,server` means that slot
+    /// alone.
     ///
     /// # Errors
     /// [`Error::NoBackend`], [`Error::UnknownBackend`], [`Error::UnknownServer`] (of the endpoint
@@ -254,7 +254,7 @@ impl Merged {
         self.per_endpoint.iter().all(ServerLine::passes)
     }
 
-    /// What those endpoints say that `which` picks, in a half sentence.
+    /// What the endpoints picked by `which` say, as part of a sentence.
     pub(super) fn said(&self, which: impl Fn(&ServerLine) -> bool) -> String {
         let picked = self.per_endpoint.iter().filter(|line| which(line));
         let words: Vec<String> = picked

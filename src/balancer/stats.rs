@@ -49,8 +49,8 @@ impl StatsPage {
             "DONE" => return Ok(()),
             "ERRP" => "it found no such server.",
             "EXCD" => "the request did not fit its buffer.",
-            "PART" => "it did only a part of it.",
-            _ => "it does not know what we want.",
+            "PART" => "it applied only a part of the change.",
+            _ => "it did not understand the request.",
         };
         Err(Error::Refused {
             endpoint: self.label.clone(),
@@ -60,7 +60,7 @@ impl StatsPage {
         })
     }
 
-    /// Sends the form with no server chosen, which changes nothing and is denied all the same.
+    /// Sends the form with no server chosen: it changes nothing, but a page without admin rights denies it.
     pub(super) async fn may_change(&self, limits: &Limits) -> Result<(), Error> {
         self.post(&[("action", Admin::Ready.word())], limits)
             .await

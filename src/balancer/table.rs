@@ -21,7 +21,7 @@ const CELL_BYTES: usize = 512;
 pub enum Admin {
     /// In service, if it is healthy.
     Ready,
-    /// No new sessions but those that stick to it.
+    /// No new sessions except those that stick to it.
     Drain,
     /// No sessions, no checks.
     Maint,
@@ -105,7 +105,7 @@ impl ServerLine {
         self.admin != Admin::Maint && matches!(self.health, Health::Up | Health::NoCheck)
     }
 
-    /// Status and last check in one.
+    /// Status and last check in one phrase.
     pub fn words(&self) -> String {
         match self.last_check.as_str() {
             "" => self.status.clone(),
@@ -234,7 +234,7 @@ fn meaning(status: &str) -> (Admin, Health) {
 
 /// Such as “L7STS 503: Service Unavailable”.
 fn last_check(kind: &str, code: &str, text: &str) -> String {
-    // The star says that another check is just being made; the code of the last one may be gone then.
+    // The star marks a check in progress; the code of the last check may be missing then.
     let kind = kind.trim_start_matches("* ");
     let head = format!("{kind} {}", if code == "0" { "" } else { code });
     match (head.trim(), text.trim()) {

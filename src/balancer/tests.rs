@@ -1,4 +1,4 @@
-//! What can be tried without a HAProxy: addresses, passwords' places, names, CSV, sentences.
+//! What can be tested without a HAProxy: addresses, where passwords are sent, names, CSV, sentences.
 
 use std::io::Write as _;
 
@@ -80,7 +80,7 @@ fn addresses_are_read_by_kind() {
         assert!(
             error
                 .to_string()
-                .starts_with("Balancer “edge” is set up wrongly: "),
+                .starts_with("Balancer “edge” has invalid settings: "),
             "{error}"
         );
     }

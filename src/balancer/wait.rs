@@ -2,7 +2,7 @@
 //! are up.
 //!
 //! All read the state again and again. An endpoint that is away for a moment does not end a wait,
-//! since a restart looks like that; one that still is when the limit has passed does.
+//! since a restart looks like that; one that is still away when the limit passes does.
 
 use std::time::Duration;
 
@@ -67,8 +67,8 @@ impl BalancerClient {
     }
 
     /// Waits until every endpoint calls every slot UP. A server that nobody checks is up when it is
-    /// ready. One that merely counts as up, as HAProxy has it between maintenance and the first
-    /// check, is waited for.
+    /// ready. A server that merely counts as up, as it does between maintenance and its first check,
+    /// is not enough.
     ///
     /// # Errors
     /// [`Error::NotUp`] with what was said last; [`Error::Cancelled`]; an endpoint that cannot be
@@ -82,8 +82,8 @@ impl BalancerClient {
         self.wait_until(Merged::is_proven, slots, limit, cancel).await
     }
 
-    /// Waits until every slot passes its checks on every endpoint, drained or ready: what is drained
-    /// may then be made ready without anybody meeting a server that does not answer yet. A server
+    /// Waits until every slot passes its checks on every endpoint, drained or ready: a drained slot
+    /// can then be made ready without sending anybody to a server that does not answer yet. A server
     /// that nobody checks passes.
     ///
     /// # Errors

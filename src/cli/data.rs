@@ -17,7 +17,7 @@ use crate::store::{Store, StoreOptions};
 pub(super) fn make_private(dir: &Path) -> Result<()> {
     private::make_directory(dir).map_err(|cause| {
         let sentence = format!(
-            "The directory {} cannot be made: {cause}. Make it and give it to the user the deployer runs as.",
+            "The directory {} cannot be created: {cause}. Create it and make the user the deployer runs as its owner.",
             dir.display()
         );
         Error::unavailable(sentence).because(cause)
@@ -38,7 +38,7 @@ pub(super) fn make_private(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens the store as it is.
+/// Opens the store without migrating it.
 pub(super) async fn open(config: &Config) -> Result<Store> {
     make_private(&config.data_dir)?;
     let store = Store::open(config.store_url().expose(), StoreOptions::default()).await?;
@@ -64,7 +64,7 @@ pub(super) async fn open_current(config: &Config) -> Result<Store, CommandFailur
 
 /// The permit of the person who runs this command, for the audit log.
 pub(super) fn operator() -> Permit {
-    // Whoever can run this can also write the database, so a check would stop nobody.
+    // A person who can run this can also write to the database, so a check would stop nobody.
     let named = ["SUDO_USER", "LOGNAME", "USER"]
         .iter()
         .find_map(|name| std::env::var(name).ok());

@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
 
 async fn check(config: &Config) -> Result<(), CommandFailure> {
     let Some(store) = data::open_existing(config).await? else {
-        say("There is no database yet. Run “deployer migrate”, or start the server, to make it.");
+        say("There is no database yet. Run “deployer migrate”, or start the server, to create it.");
         return Err(CommandFailure::Printed);
     };
     let pending = store.pending_migrations().await?;

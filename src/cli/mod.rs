@@ -34,7 +34,7 @@ struct CommandLine {
 }
 
 const EXIT_CODES: &str =
-    "Exit codes: 0 it went well, 1 it did not, 2 the command line or the configuration is wrong.";
+    "Exit codes: 0 for success, 1 for failure, 2 for a wrong command line or configuration.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,12 +51,12 @@ enum Command {
     SshCheck(ssh_check::Args),
 }
 
-/// Runs the command of the command line.
+/// Runs the command given on the command line.
 pub fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
     let done = tokio::runtime::Runtime::new()
         .map_err(|cause| {
-            CommandFailure::Failed(Error::unavailable("The system gives us no threads.").because(cause))
+            CommandFailure::Failed(Error::unavailable("The system cannot start any threads.").because(cause))
         })
         .and_then(|runtime| {
             let done = runtime.block_on(run(command));

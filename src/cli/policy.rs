@@ -53,7 +53,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<(), CommandFailure> {
         return Ok(());
     }
     say(format_args!(
-        "{}: faulty; it would not take effect.",
+        "{}: it has errors and would not take effect.",
         dir.display()
     ));
     Err(CommandFailure::Printed)

@@ -16,10 +16,10 @@ use crate::domain::{Error, Result};
 use crate::handshake::keys;
 use crate::{telemetry, web};
 
-/// Serve the pages and do deployments, until a SIGTERM or Ctrl-C. A SIGHUP reads the policy files again.
+/// Serve the pages and carry out deployments until SIGTERM or Ctrl-C. SIGHUP reloads the policy files.
 ///
-/// Brings the database's schema up to date first, and closes what an interrupted server left
-/// running. At a signal to stop it accepts nothing new and closes what runs.
+/// Brings the database's schema up to date first, and closes deployments that an interrupted server
+/// left running. When told to stop, it accepts no new requests and closes the running deployments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
 }
 
 /// Lets this process open as many files as the system allows: systems set the soft limit to 1024 for
-/// programs that cannot do with more.
+/// programs that cannot handle more.
 fn raise_file_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
@@ -91,7 +91,7 @@ fn access(config: &Config) -> Result<Access, CommandFailure> {
             complain(problem);
         }
         complain(format_args!(
-            "The policy in {} cannot be used; mend it and start again.",
+            "The policy in {} cannot be used; correct it and start again.",
             dir.display()
         ));
         CommandFailure::Printed
@@ -116,7 +116,7 @@ async fn listen(config: &Config) -> Result<TcpListener> {
     let bind = config.http.bind;
     TcpListener::bind(bind).await.map_err(|cause| {
         let sentence =
-            format!("We cannot listen on {bind}: {cause}. Set http.bind to a free address and port.");
+            format!("The server cannot listen on {bind}: {cause}. Set http.bind to a free address and port.");
         Error::unavailable(sentence).because(cause)
     })
 }
@@ -134,6 +134,6 @@ async fn serve(app: &App, listener: TcpListener) -> Result<(), CommandFailure> {
     }
     let served = web::serve(Arc::new(web::Site::new(app.clone())), listener, stop).await;
     reloading.abort();
-    let failed = |cause| Error::unavailable("The server ended by itself.").because(cause);
+    let failed = |cause| Error::unavailable("The server stopped unexpectedly.").because(cause);
     served.map_err(|cause| failed(cause).into())
 }

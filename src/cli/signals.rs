@@ -44,7 +44,7 @@ pub(super) fn stop_or_hangup() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Every SIGHUP: a server is asked to read its files again.
+/// Receives every SIGHUP, which asks a server to reload its files.
 ///
 /// # Errors
 /// When signals cannot be listened for.
@@ -53,7 +53,7 @@ pub(super) fn hangup() -> Result<Signal> {
 }
 
 fn listen(kind: SignalKind) -> Result<Signal> {
-    signal(kind).map_err(|cause| Error::unavailable("The system tells us of no signals.").because(cause))
+    signal(kind).map_err(|cause| Error::unavailable("The system delivers no signals.").because(cause))
 }
 
 /// Whether this process was started with the signal ignored, according to the kernel.

@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// The port of its sshd.
     #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
-    /// Whom to log in as [default: you].
+    /// The user to log in as [default: you].
     #[arg(long)]
     user: Option<String>,
     /// The file name of the private key to offer, among those of the configuration [default: all of
@@ -67,7 +67,7 @@ async fn check(args: &Args, config: &Config, pool: &Connections) -> Result<()> {
     for mut endpoint in endpoints(config, args, &user).await? {
         if let Some(key) = &endpoint.host_key {
             say(format_args!(
-                "Host key: {}, trusted for server “{}”; it has to show this one.",
+                "Host key: {}, trusted for server “{}”; the server has to show this key.",
                 key.fingerprint, endpoint.name
             ));
         } else if is_in_files(config, &endpoint.host, endpoint.port) {
@@ -102,7 +102,7 @@ async fn endpoints(config: &Config, args: &Args, user: &str) -> Result<Vec<Endpo
 
 async fn known(store: &Store, args: &Args, user: &str) -> Result<Vec<Endpoint>> {
     if !store.pending_migrations().await?.is_empty() {
-        let sentence = "The database's schema is not up to date, so we cannot see which host keys are trusted. \
+        let sentence = "The database's schema is not up to date, so the trusted host keys cannot be read. \
                         Run “deployer migrate” first.";
         return Err(Error::conflict(sentence));
     }
@@ -178,7 +178,7 @@ fn hops(all: &[Server], via: &[String]) -> Result<Vec<Hop>> {
     via.iter().map(hop).collect()
 }
 
-/// Whether two hosts are written alike. Looks no name up.
+/// Compares two hosts as they are written, without a name lookup.
 fn is_same_host(one: &str, other: &str) -> bool {
     match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
         (Ok(one), Ok(other)) => one == other,
@@ -198,7 +198,7 @@ async fn believed(
         .await
         .map_err(domain::Error::from)?;
     say(format_args!("Host key: {} {}", key.algorithm, key.fingerprint));
-    say("Nobody has trusted a key for this address and port; this one is believed for this try only.");
+    say("No key is trusted for this address and port yet; this one is trusted for this check only.");
     Ok(HostKey {
         openssh: key.openssh,
         fingerprint: key.fingerprint,

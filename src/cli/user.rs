@@ -21,10 +21,10 @@ pub(super) enum UserCommand {
     Add {
         /// The name they log in with and that policy lines use.
         name: String,
-        /// Their name for people.
+        /// Their display name.
         #[arg(long, value_name = "TEXT", default_value = "")]
         display_name: String,
-        /// Their mail address.
+        /// Their e-mail address.
         #[arg(long, value_name = "ADDRESS", default_value = "")]
         email: String,
         #[command(flatten)]
@@ -34,9 +34,9 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Give a user another password; asks for it unless an option gives it.
+    /// Set a user's password; asks for it unless an option gives it.
     Passwd {
-        /// Whose.
+        /// The user's name.
         name: String,
         #[command(flatten)]
         password: PasswordArgs,
@@ -45,21 +45,21 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// List all users: name, state, last login, name for people, mail address, separated by tabs.
+    /// List all users: name, state, last login, display name, e-mail address, separated by tabs.
     List {
         #[command(flatten)]
         config: ConfigArgs,
     },
     /// Disable an account. Its history stays.
     Disable {
-        /// Whom.
+        /// The user's name.
         name: String,
         #[command(flatten)]
         config: ConfigArgs,
     },
     /// Enable an account again.
     Enable {
-        /// Whom.
+        /// The user's name.
         name: String,
         #[command(flatten)]
         config: ConfigArgs,

@@ -83,7 +83,7 @@ impl Error {
 }
 
 impl Error {
-    /// These variables, which set keys of ours, hold bytes that are not text.
+    /// The error for variables that set our keys and are not UTF-8.
     pub fn not_text(variables: impl IntoIterator<Item = String>) -> Self {
         let problem = |name| ConfigProblem {
             place: Origin::Variable(name),

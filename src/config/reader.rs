@@ -126,7 +126,7 @@ impl<'a> KeyReader<'a> {
     /// Complains about keys that are left.
     ///
     /// # Errors
-    /// All problems, if there is any.
+    /// All problems, if there are any.
     pub(super) fn finish(mut self) -> Result<(), Error> {
         for (name, value) in std::mem::take(&mut self.sections) {
             self.leftover_section(&name, value);
@@ -201,7 +201,7 @@ impl<'a> KeyReader<'a> {
         }
     }
 
-    /// A sentence that names the keys of `section`, or the sections when there is no such one.
+    /// A sentence that names the keys of `section`, or all sections if that one does not exist.
     fn known_as(&self, section: &str, write: fn(&str, &str) -> String) -> String {
         let keys: Vec<String> = self
             .places

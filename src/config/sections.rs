@@ -203,13 +203,13 @@ fn web_address(url: &Option<Url>) -> Result<(), String> {
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(format!(
-            "must end after the host and port, not “{url}”: the deployer has a host of its own"
+            "must end after the host and port, not “{url}”: the deployer needs a host name of its own"
         ));
     }
     Ok(())
 }
 
-/// Event streams send something every 15 s, and must not end by this.
+/// Event streams send something every 15 s, and this timeout must not end them.
 fn longer_than_streams(time: &Duration) -> Result<(), String> {
     if time.as_secs() >= 20 {
         return Ok(());

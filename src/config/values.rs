@@ -319,7 +319,7 @@ pub(super) fn some_time(time: &Duration) -> Result<(), String> {
     }
 }
 
-/// A number within limits that the type parameters give.
+/// Checks that a number is within the limits given by the type parameters.
 pub(super) fn within<const LEAST: u32, const MOST: u32>(number: &u32) -> Result<(), String> {
     if (LEAST..=MOST).contains(number) {
         return Ok(());

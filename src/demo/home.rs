@@ -66,7 +66,7 @@ impl Home {
         &self.path
     }
 
-    /// Something in it.
+    /// The path of `name` in it.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }

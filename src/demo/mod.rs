@@ -1,14 +1,13 @@
-//! A deployer to try out, made of nothing but this program.
+//! A deployer to try out that needs nothing but this program.
 //!
 //! [`Demo::start`] makes sample Git repositories (`repositories`, `history`), ten servers (an SSH
 //! server in this process, `ssh_server`), projects, environments and people (`fleet`, `people`,
 //! `policy`), and some weeks of deployments (`past`, `seed`) with their files on the servers
-//! (`targets`). What all that consists of is data, in `src/demo/data`. Over it the same [`App`] and
-//! pages are opened that `serve` opens: pressing Deploy there runs the engine, the SSH client, the
-//! sync and the scripts of production.
+//! (`targets`). All of it is data, in `src/demo/data`. The demo opens the same [`App`] and pages as
+//! `serve`: pressing Deploy runs the engine, the SSH client, the sync and the scripts of production.
 //!
-//! It listens on a loopback address only. Whoever logs in as its sysadmin can run programs as the
-//! person who started it.
+//! It listens on a loopback address only. Anybody who logs in as its sysadmin can run programs as
+//! the person who started it.
 
 mod data;
 pub mod fleet;
@@ -65,9 +64,9 @@ pub struct Demo {
     pub url: String,
     /// Who can log in.
     pub people: Vec<Credentials>,
-    /// What the pages speak to.
+    /// The application behind the pages.
     pub app: App,
-    /// What it remembers.
+    /// Its database.
     pub store: Store,
     ground: Arc<Ground>,
     serving: JoinHandle<io::Result<()>>,
@@ -141,7 +140,7 @@ impl Demo {
     /// Makes everything and opens the pages.
     ///
     /// # Errors
-    /// An address that is taken or not of this machine alone; a directory that holds something
+    /// An address that is taken, or that other machines can reach; a directory that holds something
     /// else, is used by another demo, or cannot be written to.
     pub async fn start(options: Options) -> Result<Self> {
         let listener = listen(options.bind).await?;
@@ -353,8 +352,8 @@ async fn add_people(store: &Store, people: &[Credentials], now: Instant) -> Resu
     try_join_all(added).await.map(drop)
 }
 
-/// Brings every mirror up to date, so that the pages have commits to show. A project the visitor
-/// has added may point anywhere: it is fetched beside, so that nobody has to wait for it.
+/// Brings every mirror up to date, so that the pages have commits to show. A project the visitor has
+/// added may point anywhere: it is fetched in the background, so that nobody has to wait for it.
 async fn fetch_all((app, store): (&App, &Store), ground: &Ground) -> Result<()> {
     let repositories = url::Url::from_directory_path(ground.home.join("repositories"));
     let is_sample = |project: &Project| {

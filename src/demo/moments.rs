@@ -1,6 +1,6 @@
 //! When things happened: moments of working days in the weeks before now.
 //!
-//! The same now gives the same moments: a small generator with a fixed seed makes demos repeatable.
+//! The same `now` gives the same moments: a small generator with a fixed seed makes demos repeatable.
 
 use chrono::{Datelike, Duration, Weekday};
 
@@ -15,7 +15,7 @@ const MORNING: i64 = 8;
 /// How many slots of twenty minutes a working day has.
 const SLOTS: i64 = 28;
 
-/// A generator of numbers that look like chance (a linear congruential one, Knuth's constants).
+/// A pseudo-random number generator (linear congruential, with Knuth's constants).
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
 

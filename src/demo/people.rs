@@ -42,7 +42,7 @@ pub struct Person {
     pub title: String,
     /// Their role in the policy file.
     pub role: String,
-    /// What that means, for the table at the start.
+    /// What that role may do, for the table at the start.
     pub may: String,
 }
 
@@ -60,7 +60,7 @@ impl People {
         self.accounts.iter().find(|person| person.name == name)
     }
 
-    /// What commits by `name` say.
+    /// The author name in commits by `name`.
     pub fn full_name(&self, name: &str) -> Option<&str> {
         let account = self.account(name).map(|person| person.title.as_str());
         account.or_else(|| self.other_authors.get(name).map(String::as_str))

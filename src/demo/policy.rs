@@ -38,7 +38,7 @@ fn policy() -> String {
     text.push('\n');
     text.push_str(&data::text("policy.csv"));
     for person in &PEOPLE.accounts {
-        // Some are known to the shipped policy already.
+        // The shipped policy already names some of them.
         let known = |line: &&str| columns(line).starts_with(&["g", &person.name]);
         if !shipped.lines().any(|line| known(&line)) {
             let _ = writeln!(text, "g, {}, role:{}", person.name, person.role);
@@ -55,7 +55,7 @@ pub fn line_for(actor: &str, kind: Kind, environment: &SampleEnvironment) -> Opt
         _ => "deploy",
     };
     let policy = policy();
-    // A releaser has what a developer has.
+    // A releaser also has the rights of a developer.
     let roles = if role == "releaser" {
         vec!["releaser", "developer"]
     } else {

@@ -1,9 +1,9 @@
 //! The demo's servers: an SSH server inside this process, one port per target.
 //!
-//! Each server has a directory of its own: `HOME` and the working directory of its commands. Commands
-//! are real: `sh -c` on this machine, as this user. So are forwarded connections to this machine's
-//! ports, as with sshd. Only the key of [`new_client_key`] is let in, and only from this machine. Host
-//! keys live as long as the process.
+//! Each server has a directory of its own: `HOME` and the working directory of its commands. Commands are
+//! real: `sh -c` on this machine, as this user. So are forwarded connections to this machine's ports, as with
+//! sshd. Only the key of [`new_client_key`] can log in, and only from this machine. Host keys live as long as
+//! the process.
 //!
 //! To the deployer these are servers like any other: the same client, the same check of host keys,
 //! the same scripts.

@@ -35,7 +35,7 @@ pub struct Laid {
     pub at: Instant,
 }
 
-/// The home directory of `server` below the directory of all.
+/// The home directory of `server` below `servers`, which holds those of all servers.
 pub fn home(servers: &Path, server: &str) -> PathBuf {
     servers.join(server)
 }

@@ -29,7 +29,7 @@ pub struct NewAuditEvent {
     pub address: String,
     /// Noun and verb: `deployment.requested`, `login.succeeded`.
     pub action: String,
-    /// Of what: `webshop/prod`, `server web1`, `everything`.
+    /// What it was done to: `webshop/prod`, `server web1`, `everything`.
     pub resource: String,
     /// How it ended.
     pub outcome: Outcome,

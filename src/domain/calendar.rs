@@ -41,12 +41,12 @@ impl Hours {
         self.until <= self.from
     }
 
-    /// Whether a day on which these hours begin has them at `minute`.
+    /// Whether these hours include `minute` of the day on which they begin.
     fn hold(self, minute: u16) -> bool {
         minute >= self.from && (self.crosses_midnight() || minute < self.until)
     }
 
-    /// Whether they began the day before and still hold at `minute`.
+    /// Whether they include `minute` of the day after the one on which they begin.
     fn hold_over(self, minute: u16) -> bool {
         self.crosses_midnight() && minute < self.until
     }
@@ -111,11 +111,11 @@ pub enum OnHolidays {
     Closed,
     /// They are days like others.
     Open,
-    /// They are days of it, whatever day of the week it is.
+    /// Every holiday is a day of the window, whatever its weekday.
     Added,
 }
 
-/// A named span of time that comes back.
+/// A named, recurring span of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
     /// The days it opens on, from Monday.
@@ -179,7 +179,7 @@ impl Freeze {
 /// Windows, holidays and freezes in one time zone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calendar {
-    /// The zone whose wall clock the hours are of.
+    /// The time zone of the hours.
     pub zone: Tz,
     /// By name; [`ALWAYS`] and [`FREEZE`] are built in and not among them.
     pub windows: BTreeMap<String, Window>,

@@ -92,7 +92,7 @@ words! {
     }
 }
 
-/// What is brought to the commit.
+/// Which servers get the commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
@@ -187,7 +187,7 @@ pub struct Deployment {
     pub reason: String,
     pub permit: Option<PolicyLine>,
     pub queued_at: Instant,
-    /// When it shall begin; `None`: as soon as it can.
+    /// When it should begin; `None`: as soon as it can.
     pub scheduled_at: Option<Instant>,
     /// When a worker took it.
     pub started_at: Option<Instant>,
@@ -260,7 +260,7 @@ impl Deployment {
         }
     }
 
-    /// The same request made anew `at`: nothing of it has happened yet.
+    /// The same request, made again `at`, with no progress yet.
     pub fn made_anew(&self, at: Instant) -> Self {
         Self {
             state: DeploymentState::Queued,

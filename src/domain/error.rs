@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::access::Refusal;
 
-/// The result of everything that speaks to a person in the end.
+/// The result of everything whose error may reach a person.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The kind of error, which decides who has to act.
@@ -90,7 +90,7 @@ impl Error {
     }
 
     /// A project, an environment or what belongs to one does not exist, or may not be viewed. It names
-    /// nothing, so that nobody learns which of both it is.
+    /// nothing, so that nobody learns which of the two it is.
     pub fn no_such_place() -> Self {
         Self::new(
             ErrorKind::NotFound,
@@ -139,7 +139,7 @@ impl Error {
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(
             ErrorKind::Internal,
-            "Something went wrong here. The log of the deployer says what.",
+            "Something went wrong in the deployer. Its log has the details.",
         )
         .because(source)
     }

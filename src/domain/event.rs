@@ -16,7 +16,7 @@ words! {
     EventKind {
         DeploymentRequested = "deployment.requested", "Deployment requested";
         DeploymentApproved = "deployment.approved", "Deployment approved";
-        /// Somebody tried to approve it who may not.
+        /// Somebody without the right to approve it tried to.
         ApprovalRefused = "deployment.approve_refused", "Approval refused";
         DeploymentRejected = "deployment.rejected", "Deployment rejected";
         /// A newer automatic deployment made it pointless.
@@ -80,10 +80,10 @@ words! {
         BalancerDrained = "balancer.drained", "Server drained by hand";
         BalancerTakenOut = "balancer.taken_out", "Server taken out by hand";
         BalancerPutBack = "balancer.put_back", "Server put back by hand";
-        /// The balancer did not carry out what a person wanted.
-        BalancerActFailed = "balancer.act_failed", "Balancer did not follow";
+        /// The balancer did not carry out what a person requested.
+        BalancerActFailed = "balancer.act_failed", "Balancer change failed";
         UserAdded = "user.added", "User added";
-        /// An account's name for people or mail address was changed.
+        /// An account's display name or e-mail address was changed.
         UserChanged = "user.changed", "User changed";
         UserDisabled = "user.disabled", "User disabled";
         UserEnabled = "user.enabled", "User enabled";
@@ -104,7 +104,7 @@ words! {
         Logout = "logout", "Logged out";
         /// The policy files were read again and are in force.
         PolicyReloaded = "policy.reloaded", "Policy reloaded";
-        /// The policy files have errors, so the policy of before stays in force.
+        /// The policy files have errors, so the previous policy stays in force.
         PolicyRejected = "policy.rejected", "Policy rejected";
         /// Secrets that were in clear in the database were sealed, or a key was noted for later ones.
         SecretsSealed = "secrets.sealed", "Secrets sealed";
@@ -115,7 +115,7 @@ words! {
         /// The deployer began to serve, with scripts of repositories unconfined on its host.
         ScriptsUnconfined = "scripts.unconfined", "Scripts run unconfined";
         /// Past deployments were imported.
-        HistoryBroughtIn = "history.brought_in", "History brought in";
+        HistoryBroughtIn = "history.brought_in", "History imported";
         /// Policy refused something; the word names what.
         Refused = "refused", "Refused by policy";
     }
@@ -164,7 +164,7 @@ impl Author {
         }
     }
 
-    /// The engine, in the name of whoever requested the deployment.
+    /// The engine, in the name of the deployment's requester.
     pub fn of(deployment: &Deployment) -> Self {
         let permit = deployment.permit.as_ref();
         Self {
@@ -250,7 +250,7 @@ impl Event {
         }
     }
 
-    /// The `times` that the same was refused again, from `since` to `last`.
+    /// The same refusal, repeated `times` from `since` to `last`.
     pub fn refused_again(refusal: &Refusal, times: u64, since: Instant, last: Instant) -> Self {
         Self {
             detail: json!({ "repeated": times, "since": since, "last": last }),

@@ -86,7 +86,7 @@ pub struct HttpProbe {
     pub verify: bool,
     /// The `Host` header; empty: the server's own address and port.
     pub host: String,
-    /// The statuses that are well.
+    /// The statuses that count as healthy.
     pub status: Statuses,
     /// Text that has to be in the page; empty: any page will do.
     pub text: String,
@@ -211,10 +211,10 @@ impl HealthCheck {
         matches!(self.probe, Probe::Command(_)) && self.from == AskedFrom::Deployer
     }
 
-    /// Whether it can be carried out.
+    /// Whether its settings are valid.
     ///
     /// # Errors
-    /// One complaint per field; the fields are called as here, with `health_` in front.
+    /// One complaint per field; the fields have the names used here, with `health_` in front.
     pub fn validate(&self) -> Result<()> {
         let mut wrong = FieldErrors::default();
         let mut add = |field: &str, complaint: Result<(), String>| {

@@ -1,8 +1,8 @@
 //! The words and rules of deploying, free of I/O: no clock, no HTTP, no SQL.
 //!
-//! Everything else in the crate speaks in these types. A rule that decides something (which
-//! state may follow which, whether a name is acceptable, whether an instant lies in a window)
-//! stands here as a plain function, so that it can be read and tested by itself.
+//! Everything else in the crate speaks in these types. A rule that decides something (which state
+//! may follow which, whether a name is acceptable, whether an instant lies in a window) is a plain
+//! function here, so that it can be read and tested by itself.
 
 pub mod access;
 pub mod audit;

@@ -1,6 +1,6 @@
 //! Checked text from outside: names, branches, commits, paths on servers.
 //!
-//! Only a check makes a value of these types; it says in one sentence what is wrong.
+//! Values of these types come only from a check, which says in one sentence what is wrong with a text.
 
 /// The longest name of a project, environment, server, cluster, user or balancer, in characters:
 /// what fits a column of a page and, twice, a file name.

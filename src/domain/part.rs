@@ -50,9 +50,9 @@ pub struct ServerPart {
     pub previous_commit: Option<CommitId>,
     /// What is on it; `None` until the deployment is done with it, and in rows of earlier versions.
     pub on_server: Option<OnServer>,
-    /// Why it came so, as the step that failed says it; may be empty.
+    /// The cause, in the words of the step that failed; may be empty.
     pub cause: String,
-    /// What it has left there and goes on clearing away; an empty list: nobody could look yet.
+    /// What the deployment left there and still has to clear away; an empty list: nobody could look yet.
     pub remains: Option<Vec<String>>,
     /// What earlier versions stored instead: all of it as one text; may be empty.
     pub detail: String,
@@ -100,7 +100,7 @@ impl ServerPart {
                     .to_owned()
             }
             Some(left) => format!(
-                "Left there: {}. It is cleared away as soon as that works.",
+                "Left there: {}. It is cleared away as soon as possible.",
                 left.join(", ")
             ),
         }

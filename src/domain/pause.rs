@@ -154,7 +154,7 @@ pub struct Approval {
     pub expires_at: Instant,
     /// Who approved it, and when; never the requester.
     pub given: Option<(String, Instant)>,
-    /// The groups of whoever approved it; unknown in approvals of earlier versions.
+    /// The approver's groups; unknown in approvals of earlier versions.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
     /// When the requester last gave the approver a password, if ever: auditors want to know.

@@ -27,7 +27,7 @@ pub struct Project {
     pub method: SyncMethod,
     /// What is fetched beside the repository itself.
     pub extras: Extras,
-    /// Mail addresses told about deployments.
+    /// E-mail addresses to notify about deployments.
     pub notify: Vec<String>,
 }
 
@@ -73,8 +73,8 @@ pub struct Environment {
     pub target_path: TargetPath,
     /// The login on its servers.
     pub remote_user: String,
-    /// Place in the promotion chain, from 1; a commit must have succeeded one lower on the same
-    /// branch first.
+    /// Position in the promotion chain, from 1. A commit must first have succeeded in the
+    /// environment before it on the same branch.
     pub position: i32,
     /// Whether a push to the branch deploys automatically.
     pub auto_deploy: bool,
@@ -134,7 +134,7 @@ pub struct EnvironmentOptions {
     /// Paths (relative, `/` separated, `*` and `?` within a name) that are never sent. In place they
     /// are left alone; with releases, one without wildcards is kept beside them and linked into each.
     pub excluded: Vec<String>,
-    /// Paths kept beside the releases and linked into each one, in common with the project's other
+    /// Paths kept beside the releases and linked into each one, and shared with the project's other
     /// environments there; in place they are left alone.
     pub shared: Vec<String>,
     /// Environment variables for every script.

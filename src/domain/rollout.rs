@@ -1,9 +1,9 @@
 //! How a commit goes to the servers: in which batches, how many servers may be out of service at the same
 //! time, and what happens when one fails.
 //!
-//! An environment sets this in its [`RolloutOptions`]. [`plan`] makes a [`Plan`] of them, the servers and
-//! their states at the balancers. It does no I/O, so that a person sees beforehand what will be done, and
-//! the engine does exactly that. The plan is stored with the deployment.
+//! An environment sets this in its [`RolloutOptions`]. [`plan`] turns them, the servers and their states at
+//! the balancers into a [`Plan`]. It does no I/O, so that a person sees beforehand what will be done, and the
+//! engine does exactly that. The plan is stored with the deployment.
 
 mod batches;
 mod plan;
@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A number of servers, or a part of them.
+/// A number of servers, or a percentage of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Share {
@@ -68,16 +68,16 @@ impl FromStr for Share {
     /// Reads `3`, `25%` or `25 %`.
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let wrong = || format!("“{text}” is neither a number of servers, as 2, nor a part of them, as 25 %.");
+        let wrong = || format!("“{text}” is neither a number of servers (2) nor a share of them (25 %).");
         if let Some(percent) = text.strip_suffix('%') {
             let percent: u32 = percent.trim().parse().map_err(|_| wrong())?;
             return match percent {
                 1..=100 => Ok(Self::Percent(percent)),
-                _ => Err("A part of the servers is between 1 % and 100 %.".to_owned()),
+                _ => Err("A share must be between 1 % and 100 %.".to_owned()),
             };
         }
         match text.parse().map_err(|_| wrong())? {
-            0 => Err("At least one server; 0 would never get anywhere.".to_owned()),
+            0 => Err("Enter at least one server.".to_owned()),
             count => Ok(Self::Count(count)),
         }
     }

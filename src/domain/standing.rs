@@ -1,8 +1,8 @@
 //! How a server of a deployment stands: what is on it, whether it serves, why, and what helps.
 //!
 //! The engine stores the parts of the value (what is on the server, how far it was moved at its balancers,
-//! the cause) and never a sentence. Whoever shows a server reads the value, and its sentence is made here and
-//! nowhere else, so that no two parts of it contradict or repeat each other.
+//! the cause) and never a sentence. Every page reads the value, and its sentence is made only here, so that
+//! no two parts of it contradict or repeat each other.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,27 +44,27 @@ impl Trial {
 pub enum OnServer {
     /// The deployment does not concern it; the cause says why.
     LeftAlone,
-    /// Nothing was done: the release of before.
+    /// The previous release; nothing was done.
     Untouched,
-    /// The release of before, whole; the new one was begun and is not in use.
+    /// The previous release, complete; the new one was begun and is not in use.
     Old,
-    /// The release of before once more: an earlier attempt had put the new one in use.
+    /// The previous release again: an earlier attempt had put the new one in use.
     Returned,
     /// No release at all: an earlier attempt had put the new one in use, and it was taken out of use.
     Withdrawn,
-    /// Files of both.
+    /// Files of both releases.
     Mixed,
-    /// Either of them: nobody knows whether the switch was made.
+    /// Either release: nobody knows whether the switch was made.
     Switching,
     /// The new release, whole, but none of its scripts was run.
     NotRun,
     /// The new release, which failed in this step.
     Failed(Trial),
-    /// The new release; this step was not seen to end.
+    /// The new release; this step may not have finished.
     NotEnded(Trial),
     /// The new release, with all its steps done.
     New,
-    /// Neither the server nor the journal says it.
+    /// Neither the server nor the journal tells which release it is.
     Unknown,
 }
 
@@ -119,7 +119,7 @@ impl OnServer {
         )
     }
 
-    /// Whether the release of before is in use, whole and as it was.
+    /// Whether the previous release is in use, complete and unchanged.
     pub fn is_old(self) -> bool {
         matches!(self, Self::LeftAlone | Self::Untouched | Self::Old)
     }
@@ -146,9 +146,9 @@ words! {
 words! {
     /// How a server stood at its balancers when the deployment was planned.
     ServiceBefore {
-        /// It is behind none.
+        /// It is behind no balancer.
         Unbalanced = "unbalanced", "Behind no balancer";
-        /// In service, as far as anybody can decide that.
+        /// Nobody had taken it out of service.
         Serving = "serving", "In service";
         /// A person had taken it out at some of its places.
         PartlyByHand = "partly_by_hand", "Out by hand in part";
@@ -189,7 +189,7 @@ pub enum Help {
     DeployAgainOrRollBack,
     /// The release is whole; only the balancer has it out.
     DeployAgainOrPutBack,
-    /// The deployer goes on with it; a balancer may be in the way.
+    /// The deployer keeps working on it; a balancer may prevent it.
     WatchBalancer,
     LookAtBalancer,
     LookAtServer,
@@ -219,9 +219,9 @@ pub struct ServerStanding {
 }
 
 impl ServerStanding {
-    /// From what is stored. What cannot be both is mapped: a server whose release changed is not said to
-    /// serve because nobody noted that it was taken out, and only one with its release of before stays
-    /// out because an earlier deployment left it so.
+    /// Builds the value from what is stored, without contradictions: a server whose release changed does not
+    /// count as serving just because nobody noted that it was taken out, and only a server with its previous
+    /// release stays out because an earlier deployment left it out.
     pub fn new(on: OnServer, service: Service, before: Option<ServiceBefore>, cause: &str) -> Self {
         Self {
             on,
@@ -238,7 +238,7 @@ impl ServerStanding {
         self.traffic
     }
 
-    /// Why it came so, in the words of the step that failed; may be empty.
+    /// The cause, in the words of the step that failed; may be empty.
     pub fn cause(&self) -> &str {
         &self.cause
     }
@@ -267,8 +267,8 @@ impl ServerStanding {
         }
     }
 
-    /// The whole of it for people: the cause, what is on the server and whether it serves, what helps. `new` is
-    /// the deployment's commit, `before` the one that the server had.
+    /// The full sentence for people: the cause, what is on the server and whether it serves, what helps.
+    /// `new` is the deployment's commit, `before` the one that the server had.
     pub fn sentence(&self, new: &CommitId, before: Option<&CommitId>) -> String {
         let (there, joint) = self.there(new.short(), before.map(CommitId::short));
         let it = match self.on {
@@ -308,7 +308,7 @@ impl ServerStanding {
                 IT,
             ),
             OnServer::Withdrawn => (
-                format!("It runs no release, as an attempt that put {new} in use was taken back"),
+                format!("It runs no release, as an attempt that put {new} in use was undone"),
                 IT,
             ),
             OnServer::Mixed => (

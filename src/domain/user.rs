@@ -9,7 +9,7 @@ use super::{Instant, UserId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub id: UserId,
-    /// Unique; what policy lines call them.
+    /// Unique; the name that policy lines use.
     pub name: Name,
     /// For people; may be empty.
     pub display_name: String,

@@ -1,5 +1,5 @@
-//! Ends a deployment in the store: one that came to its end just now, or one that was abandoned
-//! because its deployer was killed.
+//! Ends a deployment in the store: one that has just finished, or one that was abandoned because its
+//! deployer was killed.
 //!
 //! A deployment that ends in order has already recorded what is on its servers. For an abandoned one
 //! [`put_right`] comes first: it asks the servers (`report`), compares their answers with the journal
@@ -30,9 +30,8 @@ use crate::domain::{
 use crate::store::releases::{self, NewRelease};
 use crate::store::{Change, Fenced, Lease, Leased, Record, deployments, steps};
 
-/// Closes a deployment, and tries again after each of `pauses` what cannot be written: until it is closed,
-/// its servers are kept from everybody. Unless `is_right`, it may have left servers out of service, and
-/// that is put right first. `begun` has measured how long it took, where one process carried it out.
+/// Closes a deployment, and retries failed writes after each of `pauses`: its servers stay reserved until it
+/// is closed. Unless `is_right`, it may have left servers out of service, and those are put right first. `begun` has measured how long it took, where one process carried it out.
 pub(super) async fn end(
     engine: &Shared,
     lease: Lease,
@@ -73,7 +72,7 @@ pub(super) async fn end(
 /// Closes a deployment whose lease we hold.
 ///
 /// # Errors
-/// [`Fenced`] when we don't any more; those of the store.
+/// [`Fenced`] when we no longer hold it; those of the store.
 async fn close(
     engine: &Shared,
     lease: Lease,
@@ -190,7 +189,7 @@ async fn settle(
     };
     for step in history.steps.iter().filter(|step| !step.state.is_final()) {
         let (to, detail) = match step.state {
-            StepState::Running => (ended, "It was not seen to end."),
+            StepState::Running => (ended, "It is not known to have ended."),
             _ => (StepState::Skipped, "Not started."),
         };
         steps::finish(change, step.id, to, None, detail, now).await?;

@@ -87,16 +87,16 @@ pub(super) enum Ending {
     Paused,
 }
 
-/// An end of a rollout that is no success.
+/// The end of a rollout that did not succeed.
 pub(super) struct End {
     /// Failed, or cancelled where a person chose it.
     pub state: DeploymentState,
     pub sentence: String,
-    /// What deployments of their own are to undo.
+    /// What further deployments will undo.
     pub undo: Option<Undo>,
 }
 
-/// What is to be undone after a rollout that failed.
+/// What will be undone after a failed rollout.
 pub(super) struct Undo {
     pub reason: String,
     pub permit: Option<PolicyLine>,
@@ -145,7 +145,7 @@ impl Ending {
         }
     }
 
-    /// What is to be undone.
+    /// What will be undone, if anything.
     pub fn undo(&self) -> Option<&Undo> {
         match self {
             Self::Ended(end) => end.undo.as_ref(),

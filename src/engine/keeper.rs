@@ -1,7 +1,7 @@
-//! Keeps out of service what ended deployments left out: a HAProxy that is restarted forgets it, and
-//! would send users to a server whose release is incomplete. What a deployment had begun at an endpoint
-//! that was away, it carries on when the endpoint is there again: servers with a complete release go back,
-//! the others go out, until all endpoints agree.
+//! Keeps servers out of service that ended deployments left out: a restarted HAProxy forgets that they are
+//! out, and would send users to a server whose release is incomplete. If an endpoint was away, the keeper
+//! finishes what a deployment had begun there when the endpoint is back: servers with a complete release go
+//! back, the others go out, until all endpoints agree.
 //!
 //! A server found in service is taken out again only after a restart: then every server at that endpoint
 //! has changed its state since the last look. If only this server changed, a person put it back at
@@ -146,7 +146,7 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<b
     Ok(is_any_out)
 }
 
-/// What ended deployments left out, with its places at the balancers of today.
+/// The servers that ended deployments left out, with their places at the present balancers.
 async fn left_out_now(store: &Store) -> Result<Vec<LeftOut>> {
     let mut left = deployments::left_out(store).await?;
     if left.is_empty() {
@@ -171,13 +171,13 @@ async fn carry_on(
     before: &mut HashMap<String, Admin>,
 ) -> Result<()> {
     let store = &engine.parts.store;
-    // A deployment that has reserved it now sees to it itself.
+    // A deployment that has reserved the server takes care of it.
     if queue::holders(store).await?.contains_key(&one.server) {
         return Ok(());
     }
     let by_balancer = Slot::by_balancer(&one.slots);
     let ids: Vec<BalancerId> = by_balancer.into_iter().map(|(id, _)| id).collect();
-    // Of a balancer that was deleted nothing is left to do.
+    // Nothing is left to do at a deleted balancer.
     let Ok(service) = OutOfService::at(&engine.parts, &ids).await else {
         return Ok(());
     };
@@ -248,7 +248,7 @@ async fn put_back(
     } else if all(ServerLine::passes) || lines.iter().any(|line| line.is_proven()) {
         (balancer.ready(places).await, Admin::Ready)
     } else {
-        // Right out of maintenance it would get requests before HAProxy has checked it.
+        // Straight out of maintenance it would get requests before HAProxy has checked it.
         (balancer.check(places).await, Admin::Drain)
     };
     for line in &lines {
@@ -259,7 +259,7 @@ async fn put_back(
         };
     }
     match done {
-        // What is away is asked again.
+        // An endpoint that is away is asked again.
         Err(error) if seen.is_complete() => Err(error.into()),
         _ => Ok(Progress::Open),
     }
@@ -296,7 +296,7 @@ async fn shut(balancer: &BalancerClient, places: &[BackendSlot]) -> Result<Progr
     }
 }
 
-/// Takes a server out again that a restart brought back, or leaves it to whoever put it back.
+/// Takes out again a server that a restart brought back; leaves it in service if a person put it back.
 async fn settle(
     (engine, lease): (&Shared, JobLease),
     seen: &BalancerLook<'_>,
@@ -317,7 +317,7 @@ async fn settle(
             .unwrap_or_default(),
     };
     let restarted = seen.is_restarted(back, out_for + ROUNDING);
-    // A deployment that has reserved it now sees to it itself.
+    // A deployment that has reserved the server takes care of it.
     if queue::holders(store).await?.contains_key(&one.server) {
         return Ok(());
     }

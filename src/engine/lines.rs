@@ -1,8 +1,8 @@
 //! Turns the bytes a program prints into lines that can be stored and shown.
 //!
 //! Bytes arrive cut anywhere: in the middle of a line, of a character, of a secret. A line is kept
-//! back until it is whole, then made UTF-8, freed of what would disturb (NUL bytes, progress bars
-//! drawn over themselves) and masked.
+//! back until it is whole, then made UTF-8, stripped of what cannot be shown (NUL bytes, progress
+//! bars drawn over themselves) and masked.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ impl LineBuffer {
             self.give(mask, &mut line);
         }
         self.pending.extend_from_slice(bytes);
-        // So much more that a secret which begins before the cut is seen whole.
+        // Enough beyond the cut that a secret which begins before it is seen whole.
         while self.pending.len() > LONGEST_LINE + mask.reach() {
             let rest = self.pending.split_off(cut(&self.pending, mask));
             self.give(mask, &mut line);
@@ -74,7 +74,7 @@ fn cut(line: &[u8], mask: &Mask) -> usize {
     }
     let seen = line.len().min(LONGEST_LINE + mask.reach());
     let at = mask.uncut(&as_long(&line[..seen]), at);
-    // Nothing but secrets over each other, or no text at all: anywhere is as good.
+    // Overlapping secrets throughout, or not text at all: any place will do.
     if at == 0 { LONGEST_LINE } else { at }
 }
 

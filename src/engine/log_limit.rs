@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::{Line, Stream};
 
-/// How much of its end a step keeps that prints too much. It waits in memory until the step ends.
+/// How much of the end is kept of a step that prints too much. It is held in memory until the step ends.
 pub const TAIL: u64 = 256 * 1024;
-/// Bytes that a line takes beside its text.
+/// Bytes that a line takes in addition to its text.
 const LINE_COST: u64 = 16;
 
 /// Bytes of program output that are kept.

@@ -22,7 +22,7 @@ use self::readings::readings;
 use crate::domain::Environment;
 use crate::domain::project::SHORTEST_SECRET;
 
-/// What stands in a secret's place.
+/// What replaces a secret.
 const MASK: &str = "•••";
 /// The most bytes that an encoding needs for one: JSON's `\u0041`.
 const WIDEST: usize = 6;
@@ -103,7 +103,7 @@ impl Mask {
         at
     }
 
-    /// `line` without secrets, also those with colours or other invisible characters inside.
+    /// `line` without secrets, including those with colours or other invisible characters inside.
     pub fn apply<'a>(&self, line: &'a str) -> Cow<'a, str> {
         masked(line, self.hidden(line))
     }

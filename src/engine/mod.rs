@@ -21,7 +21,7 @@
 //! | output, words, reasons to stop | `output`, `lines`, `live`, `log_limit`, `mask`, `patience`, `stop`, `stopwatch`, `words` |
 //!
 //! Whatever a step does is written to the store before and after it (`journal`), so that a restart
-//! can tell the truth about what was interrupted. Everything printed takes one way: `output`.
+//! can tell the truth about what was interrupted. All output goes through `output`.
 
 mod closing;
 mod ending;
@@ -87,8 +87,8 @@ impl Engine {
         Self(shared)
     }
 
-    /// Starts to work. What an earlier process left running keeps its servers until it is known what
-    /// is on them, some seconds; everything else goes on at once.
+    /// Starts to work. Deployments that an earlier process left running keep their servers for some
+    /// seconds, until it is known what is on them; everything else starts at once.
     pub async fn start(&self) -> Result<()> {
         let abandoned = recovery::take_all(&self.0).await?;
         recovery::clear_trees(&self.0).await;
@@ -171,7 +171,7 @@ impl Engine {
         &self.0.hub
     }
 
-    /// Takes nothing new, stops what runs, and waits until each of it is closed in the store. What is paused
+    /// Claims nothing new, stops running deployments, and waits until each is closed in the store. What is paused
     /// stays so, for the next start.
     pub async fn shutdown(&self) {
         self.0.shutdown.cancel();

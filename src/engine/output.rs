@@ -1,11 +1,11 @@
 //! The log of a deployment: everything printed is masked, batched, stored with line numbers, and then
-//! announced to whoever watches.
+//! announced to its watchers.
 //!
-//! Each step writes into a [`StepLog`], which makes lines of bytes and hands them to the one writer
-//! of the deployment through a bounded channel. The writer stores what has gathered in a single
-//! transaction: at once when nothing was written lately, else after [`BATCH_TIME`], so that a quiet
-//! script is seen immediately and a loud one costs few writes. The channel slows down a program that
-//! prints faster than the store takes it, so memory does not grow with the log.
+//! Each step writes into a [`StepLog`], which turns bytes into lines and hands them to the one
+//! writer of the deployment through a bounded channel. The writer stores what has gathered in a
+//! single transaction: at once when nothing was written lately, else after [`BATCH_TIME`], so that a
+//! quiet script is seen immediately and a loud one costs few writes. The channel slows down a
+//! program that prints faster than the store takes it, so memory does not grow with the log.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -25,7 +25,7 @@ use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
 use crate::store::log;
 use crate::store::{Lease, Store};
 
-/// How long lines gather while others were written just before.
+/// How long lines are gathered after a recent write.
 const BATCH_TIME: Duration = Duration::from_millis(40);
 /// Bytes of text that are written at once, whatever the time. The hub keeps a few writes for slow viewers:
 /// their number times this is the memory that a loud script takes.
@@ -71,13 +71,13 @@ pub struct Log {
 pub struct Sink {
     /// Keeps the lines.
     pub store: Store,
-    /// Gives them their time.
+    /// Gives the lines their time.
     pub clock: Clock,
-    /// Whose lines they are, and the proof that we may write them.
+    /// The lease on their deployment: the proof that we may write them.
     pub lease: Lease,
     /// How much of what programs print is kept.
     pub limits: LogLimits,
-    /// How long a busy database is waited for.
+    /// How long to wait for a busy database.
     pub patience: Duration,
 }
 
@@ -207,7 +207,7 @@ impl StepLog {
             size,
         };
         if self.log.sender.send(message).await.is_err() {
-            // The writer has logged why; whoever runs the step watches the token.
+            // The writer has logged why; the caller of the step watches the token.
             self.log.broken.cancel();
         }
     }

@@ -9,13 +9,13 @@ use crate::domain::{Error, ErrorKind, Result};
 /// The pause before the database is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How long the opening of a write is tried again.
+/// How long to keep trying to open a write.
 pub(super) struct Patience {
     end: Instant,
 }
 
 impl Patience {
-    /// Tries for as long as a lease lasts: who waits longer than that has lost it.
+    /// Tries for as long as a lease lasts: after that the lease is lost.
     pub fn of(lease: Duration) -> Self {
         Self {
             end: Instant::now() + lease,

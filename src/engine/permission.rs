@@ -112,7 +112,7 @@ async fn account_refusal(store: &Store, name: &str) -> Result<Option<String>> {
         Ok(user) if user.disabled => Ok(Some(format!("The account of {name} is disabled."))),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Ok(Some(format!("There is no account of {name} any more.")))
+            Ok(Some(format!("The account of {name} no longer exists.")))
         }
         Err(error) => Err(error),
     }

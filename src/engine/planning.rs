@@ -312,7 +312,8 @@ struct Dispute {
 }
 
 impl Dispute {
-    /// Whether it stands in the way: of what we left out ourselves, we know better than the endpoints.
+    /// Whether it prevents a plan. It does not for servers that we left out ourselves: our record is better
+    /// than the endpoints' answers.
     fn is_open(&self, candidates: &[Candidate]) -> bool {
         let mut meant = candidates.iter().filter(|one| one.meant && one.active);
         meant.any(|one| {
@@ -390,6 +391,6 @@ pub(super) fn at_present(
 /// The refusal of a deployment whose plan is no longer the one that was approved.
 pub fn changed_since_approval() -> Error {
     Error::conflict(
-        "What would be done has changed since it was approved: other servers, another order, or other settings of the environment. Ask for it again.",
+        "The plan has changed since it was approved: other servers, another order, or other settings of the environment. Request it again.",
     )
 }

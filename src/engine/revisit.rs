@@ -1,7 +1,8 @@
-//! Goes on clearing away what ended deployments left on servers: programs that would not end, and files such as
-//! `deploy.sh` on a server that did not answer when its deployment was closed.
+//! Keeps trying to clear away what ended deployments left on servers: programs that would not end, and files
+//! such as `deploy.sh` on a server that did not answer when its deployment was closed.
 //!
-//! Every instance may do it, as doing it twice does no harm. A server that a deployment holds is left to that.
+//! Every instance may do it, as doing it twice does no harm. A server that a deployment holds is left to that
+//! deployment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,11 +18,11 @@ use crate::store::deployments::{self, LeftThere};
 use crate::store::{environments, projects, queue, servers};
 use crate::sync::{Layout, Limits};
 
-/// How often the store is asked where something is left: one small query.
+/// How often the store is asked for servers with leftovers: one small query.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// For everything on one server.
 const VISIT_LIMIT: Duration = Duration::from_secs(20);
-/// The first pause after a visit that did not end it; each later one is twice as long.
+/// The first pause after a visit that did not clear everything; each later one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -74,7 +75,8 @@ async fn look(engine: &Shared, agenda: &mut Agenda) -> Result<()> {
     Ok(())
 }
 
-/// Visits one server; what is left there after that. Where the place is gone, nothing is left to do.
+/// Visits one server; returns what is left there. If the environment or the server is gone, nothing
+/// is left to do.
 async fn visit(engine: &Shared, one: &LeftThere) -> Result<Vec<String>> {
     let store = &engine.parts.store;
     let deployment = deployments::by_id(store, one.deployment).await?;

@@ -181,7 +181,7 @@ async fn carry_out(
     })
 }
 
-/// Writes into the log how each server stands that is not deployed, as its page says it.
+/// Logs the state of each server that is not deployed, in the words of its page.
 async fn log_standings(run: &Run) {
     let parts = match deployments::servers(&run.parts().store, run.deployment.id).await {
         Ok(parts) => parts,

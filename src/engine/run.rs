@@ -73,7 +73,7 @@ impl Run {
     }
 }
 
-/// The environment variables of a deployment's scripts. Names of ours win over the environment's own.
+/// The environment variables of a deployment's scripts. Our own names override the environment's.
 pub(super) fn variables(
     deployment: &Deployment,
     environment: &Environment,

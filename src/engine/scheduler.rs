@@ -82,7 +82,7 @@ async fn next(
         match permission::ask(&engine.parts, deployment, action).await? {
             Permission::Granted(line) => (
                 DeploymentState::Queued,
-                format!("Its time has come, and it is still allowed, by {line}."),
+                format!("Its start time has come, and it is still allowed by {line}."),
             ),
             Permission::Refused(why) => (
                 DeploymentState::Failed,

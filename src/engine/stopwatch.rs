@@ -1,11 +1,11 @@
-//! The time since a beginning, by a clock that nobody sets: a host's clock may jump while something runs, and
-//! a step of a second would have taken a day.
+//! Measures time with a monotonic clock: a host's clock may jump while something runs, and a step of one
+//! second would seem to take a day.
 
 use chrono::TimeDelta;
 
 use crate::domain::Instant;
 
-/// Tells the time since an instant by the seconds that have passed.
+/// The instant at which something began, and the time that has passed since.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stopwatch {
     begun: Instant,
@@ -21,7 +21,7 @@ impl Stopwatch {
         }
     }
 
-    /// The present instant, had nobody set the clock since.
+    /// The present instant, unaffected by changes of the clock.
     pub fn now(&self) -> Instant {
         let passed = TimeDelta::from_std(self.since.elapsed()).unwrap_or_default();
         self.begun.checked_add_signed(passed).unwrap_or(self.begun)

@@ -54,7 +54,7 @@ pub(super) async fn work_out(
     for (commit, servers) in sort(touched, &failed.commit, &mut undo.not) {
         if !was_here(parts, failed, &commit, &servers).await {
             undo.not.push(format!(
-                "{} ran {}, which was never deployed here with success: not rolled back.",
+                "{} ran {}, which never succeeded here: not rolled back.",
                 names(&servers),
                 commit.short()
             ));
@@ -81,7 +81,7 @@ fn sort<'t>(
             )),
             Some(commit) => by_commit.entry(commit.clone()).or_default().push(server),
             None => not.push(format!(
-                "{} had nothing before that it could go back to.",
+                "{} had no earlier release that it could go back to.",
                 server.name
             )),
         }
@@ -89,7 +89,7 @@ fn sort<'t>(
     by_commit
 }
 
-/// Whether a commit was ever deployed with success where it would go back to.
+/// Whether a commit was ever deployed successfully where it would be put back.
 async fn was_here(parts: &EngineParts, failed: &Deployment, commit: &CommitId, servers: &[&Touched]) -> bool {
     let Some(environment) = failed.environment_id else {
         return false;

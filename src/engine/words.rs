@@ -1,5 +1,5 @@
-//! The sentences of the engine for people: how deployments ended, and what paused ones wait for. What is said
-//! of a server is made from its standing, in `domain`.
+//! The sentences of the engine for people: how deployments ended, and what paused ones wait for. Sentences
+//! about servers are made from their standing, in `domain`.
 
 use super::stop::StopReason;
 use crate::domain::{Pause, PauseReason};
@@ -29,7 +29,7 @@ pub(super) fn stopped(reason: Option<StopReason>, cancelled_by: Option<&str>) ->
             "Interrupted: the database could not be reached for too long.".to_owned()
         }
         Some(StopReason::Shutdown) | None => {
-            "Interrupted: the deployer stopped while it ran. Each server says what is on it.".to_owned()
+            "Interrupted: the deployer stopped while it ran. Each server shows what it runs.".to_owned()
         }
     }
 }

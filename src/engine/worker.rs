@@ -22,7 +22,7 @@ use crate::store::queue::{self, Claimed};
 /// may have queued something.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The outcome of a deployment that panicked.
-const BROKE_OFF: &str = "A fault in the deployer broke it off; the deployer's own log has the details. Each server says what is on it.";
+const BROKE_OFF: &str = "A bug in the deployer stopped it; the deployer's own log has the details. Each server shows what it runs.";
 /// Waits between attempts to store how a deployment ended. Stopping the deployer takes no longer than
 /// their sum.
 const CLOSE_PAUSES: [Duration; 4] = [

@@ -162,7 +162,7 @@ impl CommitInfo {
     }
 }
 
-/// What somebody wrote: UTF-8, or else Latin-1, as old commits are.
+/// Text that a person wrote: UTF-8, or else Latin-1, as in old commits.
 pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),

@@ -1,4 +1,4 @@
-//! What changed between two commits: files, hunks, lines, cut to what a page can bear.
+//! What changed between two commits: files, hunks and lines, cut to what a page can show.
 //!
 //! A file that is cut says so; asking again with [`DiffOptions::only`] and a higher limit shows
 //! the rest. Content is compared as it is stored: no attribute, filter or external diff program of
@@ -142,24 +142,24 @@ pub struct Hunk {
 /// One line, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffLine {
-    /// Whether it came, went or stayed.
+    /// Whether it was added, removed or kept.
     pub origin: LineOrigin,
     /// Its number before, from 1.
     pub old_no: Option<u32>,
     /// Its number afterwards, from 1.
     pub new_no: Option<u32>,
-    /// What it says; lossily when it is not UTF-8.
+    /// Its text; bytes that are not UTF-8 are replaced.
     pub text: String,
 }
 
-/// Whether a line came, went or stayed.
+/// Whether a line was added, removed or kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineOrigin {
-    /// It stayed.
+    /// In both commits.
     Context,
-    /// It came.
+    /// Only in the later commit.
     Added,
-    /// It went.
+    /// Only in the earlier commit.
     Removed,
     /// A remark: the line before has no end.
     NoNewline,

@@ -178,7 +178,7 @@ pub enum Error {
     #[error("Fetching failed: {}.", .0.message())]
     Fetch(#[source] git2::Error),
     /// A bug of ours.
-    #[error("Something went wrong here. The log of the deployer says what.")]
+    #[error("Something went wrong in the deployer. Its log has the details.")]
     Internal(#[source] tokio::task::JoinError),
 }
 

@@ -205,7 +205,7 @@ impl Export<'_> {
         Ok(self.done)
     }
 
-    /// The path of an entry, if it may be written and nobody said stop.
+    /// The path of an entry, if it may be written and the export was not cancelled.
     fn checked(&mut self, directory: &Path, entry: &TreeEntry<'_>) -> Result<PathBuf> {
         if self.stop.is_cancelled() {
             return Err(Error::Cancelled);

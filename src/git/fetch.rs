@@ -42,7 +42,7 @@ impl Mirror {
     ///
     /// # Errors
     /// [`Error::Timeout`] after [`GitOptions::fetch_timeout`] (waiting included),
-    /// [`Error::Cancelled`], or what the way to the remote, the remote or the disk had to say.
+    /// [`Error::Cancelled`], or an error of the connection, the remote or the disk.
     pub async fn fetch(&self, cancel: &CancellationToken) -> Result<usize> {
         let (inner, began) = (self.inner.clone(), Instant::now());
         let stop = cancel.child_token();
@@ -127,7 +127,7 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     }
 }
 
-/// What a remote said, with its control characters escaped but for the ends of lines.
+/// What a remote said, with its control characters escaped, except line ends.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -179,7 +179,7 @@ fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<(), git2::Error
         .download_tags(AutotagOption::None)
         .follow_redirects(RemoteRedirect::None);
     remote.download(&REFSPECS, Some(&mut options))?;
-    // What is gone goes first: a branch `a` stands in the way of a new branch `a/b`.
+    // Removed refs are pruned first: an old branch `a` would block a new branch `a/b`.
     remote.prune(None)?;
     remote.update_tips(
         None,

@@ -21,7 +21,7 @@ pub struct CommitFile {
 
 /// Git's mode of a file that may be run.
 const EXECUTABLE: i32 = 0o100_755;
-/// Where a mode has the kind, and the kinds.
+/// The bits of a mode that hold the file type, and the types.
 const KIND: i32 = 0o170_000;
 const PLAIN: i32 = 0o100_000;
 const DIRECTORY: i32 = 0o040_000;
@@ -57,7 +57,7 @@ impl Mirror {
 }
 
 impl Mirror {
-    /// The names at the top of a commit's tree; those that are not UTF-8 lossily.
+    /// The names at the top of a commit's tree; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
     /// [`super::Error::Vanished`]; a mirror that cannot be read.

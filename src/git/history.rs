@@ -59,7 +59,7 @@ pub struct CommitPage {
     pub searched: Option<usize>,
 }
 
-/// Commits that one side has and the other has not.
+/// Commits that one side has and the other does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commits {
     /// Newest first.
@@ -142,7 +142,7 @@ impl Mirror {
         .await
     }
 
-    /// How many commits `a` has that `b` has not, and the other way round.
+    /// How many commits `a` has that `b` does not have, and vice versa.
     ///
     /// # Errors
     /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched).
@@ -158,7 +158,7 @@ impl Mirror {
         .await
     }
 
-    /// The commits that come when what runs `from` gets `to`; without a `from`, all up to `to`.
+    /// The commits that a deployment of `to` adds where `from` runs; without a `from`, all up to `to`.
     ///
     /// # Errors
     /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched).

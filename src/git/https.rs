@@ -35,9 +35,9 @@ use super::refs::{self, REFS, REFS_BYTES};
 use super::{CONNECT_TIMEOUT, GitOptions};
 use crate::http::{self, Guard, Tls};
 
-/// How often a host may send us elsewhere, or ask for a login, before the repository is found.
+/// How often a host may redirect us, or ask for a login, before the repository is found.
 const TURNS: usize = 5;
-/// What is passed on of libgit2's headers; the rest is between it and us.
+/// The headers of libgit2 that are passed on; the others are meant for us.
 const PASSED_ON: [HeaderName; 4] = [
     header::ACCEPT,
     header::CONTENT_TYPE,
@@ -56,7 +56,7 @@ pub(super) struct Remote {
     target: Mutex<Target>,
 }
 
-/// Where it is, as far as we know by now.
+/// Where the repository is, after the redirects so far.
 #[derive(Clone)]
 struct Target {
     /// The repository's address, without a slash at its end.
@@ -91,7 +91,7 @@ impl Remote {
         })
     }
 
-    /// Answers requests below `word` until it is dropped, and every connection with it.
+    /// Answers requests below `word` until it is dropped, which also closes every connection.
     pub(super) async fn serve(self, listener: TcpListener, word: String) {
         let (remote, word) = (Arc::new(self), Arc::new(word));
         let mut open = JoinSet::new();
@@ -158,7 +158,7 @@ impl Remote {
                 return self.judged(&target, answer, true);
             }
         }
-        Err(Error::Remote("it sends us from one address to the next".into()))
+        Err(Error::Remote("it redirects too often".into()))
     }
 
     /// Sends one request over its own connection.
@@ -256,7 +256,7 @@ impl Remote {
         let location = location.and_then(|text| text.to_str().ok()).unwrap_or_default();
         let lost = || {
             Error::Remote(format!(
-                "the repository is now at {}, which is no address to fetch from",
+                "the repository is now at {}, which is not an address to fetch from",
                 location.escape_debug()
             ))
         };
@@ -265,7 +265,7 @@ impl Remote {
         let new = new.ok().filter(|new| new.scheme() == "https").ok_or_else(lost)?;
         let base = new.as_str().strip_suffix(&format!("/{rest}")).ok_or_else(lost)?;
         let mut base = Url::parse(base).map_err(|_| lost())?;
-        // Somebody else's login has no business in ours.
+        // A redirect must not bring a login of its own.
         let plain = base.set_username("").and_then(|()| base.set_password(None));
         plain.map_err(|()| lost())?;
         let mut new = Target::new(base, self.credentials.as_deref());

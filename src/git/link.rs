@@ -33,7 +33,7 @@ use super::{CONNECT_TIMEOUT, GitOptions};
 
 /// How long a client of our listener may take to send its request; libgit2 sends it at once.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of the other side's complaint is kept, in bytes: a few lines.
+/// How much of the other side's error output is kept, in bytes: a few lines.
 const HEARD_LIMIT: usize = 2048;
 /// The longest `git://` request, in bytes.
 const HEAD_LIMIT: usize = 8192;
@@ -64,9 +64,9 @@ impl RemoteLink {
     /// Connects to `remote`, verifies it and logs in.
     ///
     /// # Errors
-    /// Whatever stands in the way, each with its sentence: [`Error::Unreachable`],
-    /// [`Error::HostKey`], [`Error::AuthRefused`], [`Error::LocalAddress`], [`Error::NoRepository`]. What stands in the way
-    /// over HTTPS is only met when libgit2 asks, see [`RemoteLink::trouble`].
+    /// An error with a sentence of its own for each obstacle: [`Error::Unreachable`], [`Error::HostKey`],
+    /// [`Error::AuthRefused`], [`Error::LocalAddress`], [`Error::NoRepository`]. Obstacles over HTTPS appear
+    /// only when libgit2 sends its request, see [`RemoteLink::trouble`].
     pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
         remote.demand_below(&options.local_directories)?;
         match &remote.location {
@@ -167,7 +167,7 @@ async fn listen() -> Result<(TcpListener, std::net::SocketAddr)> {
     })
 }
 
-/// The connection of the client that asks for `word`. The listener closes then: one fetch, one door.
+/// The connection of the client that asks for `word`. The listener then closes: it serves one fetch.
 async fn asked_with(listener: TcpListener, word: &str) -> Option<TcpStream> {
     loop {
         let (mut socket, _) = listener.accept().await.ok()?;
@@ -206,8 +206,8 @@ async fn asked_for(socket: &mut TcpStream) -> Option<String> {
     Some(path.to_owned())
 }
 
-/// Connects libgit2 with the remote's `path`. Hangs up, with the reason noted before, when the remote's
-/// list of refs is none to take; until it has heard all of it, libgit2 asks for nothing.
+/// Connects libgit2 with the remote's `path`. Hangs up, after noting the reason, when the remote's list of
+/// refs cannot be accepted; libgit2 asks for nothing before it has the whole list.
 async fn pass_on(
     socket: TcpStream,
     connection: &HostConnection,

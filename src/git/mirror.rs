@@ -19,7 +19,7 @@ use crate::domain::{CommitId, Instant, KeyName, ProjectId};
 
 /// How many opened repositories a mirror keeps for the next reader; each holds a few file handles.
 const IDLE_REPOSITORIES: usize = 4;
-/// Bytes of the address's hash in a directory's name: enough that two never meet.
+/// Bytes of the address's hash in a directory's name: enough that two never collide.
 pub(super) const URL_HASH_BYTES: usize = 8;
 /// Exists in a mirror after a successful fetch, to tell “empty” from “not fetched”.
 pub(super) const FETCHED_MARK: &str = "deployer-fetched";
@@ -80,13 +80,13 @@ impl Mirrors {
         }
     }
 
-    /// Refuses an address on this host below no directory that projects may name.
+    /// Refuses an address on this host outside the directories that projects may name.
     pub fn may_name(&self, url: &RemoteUrl) -> Result<()> {
         url.demand_below(&self.options.local_directories)
     }
 
     /// The mirror of `project` at `url`; nothing is read or fetched yet. A project whose address
-    /// changes gets a new mirror, as its history may be another one.
+    /// changes gets a new mirror, as its history may differ.
     pub fn mirror(&self, project: ProjectId, url: &RemoteUrl) -> Mirror {
         let path = self.dir.join(Self::name(project, url));
         let mut opened = self.opened.lock();
@@ -296,7 +296,7 @@ pub(super) fn find_commit<'a>(repository: &'a Repository, id: &CommitId) -> Resu
     }
 }
 
-/// A hash of libgit2 as ours.
+/// Converts a hash of libgit2 to our type.
 pub(super) fn commit_id(oid: Oid) -> CommitId {
     let text = oid.to_string();
     text.parse()

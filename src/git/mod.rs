@@ -8,10 +8,10 @@
 //! that could take `--output=x` for an option, and no hook or filter of a repository is run. Files in
 //! Git LFS and submodules are fetched by ourselves, within bounds that a repository cannot move.
 //!
-//! libgit2's own connections cannot be given a time limit from safe code and its SSH has ideas of
-//! its own about host keys. So connections are ours (`link`): over SSH made with russh, with the
-//! same strictness as towards servers, over HTTPS with rustls. A cancelled or late
-//! fetch closes the connection under libgit2, which then ends at once.
+//! libgit2's own connections cannot be given a time limit from safe code, and its SSH checks host
+//! keys in its own way. So the connections are ours (`link`): SSH with russh, as strict as towards
+//! servers, and HTTPS with rustls. A cancelled or late fetch closes the connection under libgit2,
+//! which then ends at once.
 //!
 //! Reading order: `url`, `mirror`, `fetch` with `link`, `refs`, `ssh`, `known_hosts` and `https`; then `commits`,
 //! `history`, `budget`, `compare`, `diff`; `attributes`, `settings`, `elsewhere`, `survey`, `lfs`,
@@ -72,11 +72,11 @@ pub use url::{RemoteUrl, check_url};
 /// repository over a slow line takes minutes.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long a host may take to accept a connection; further away than this nothing works well.
+/// How long a host may take to accept a connection; with a slower host nothing works well.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How large a file may be that has to be held in memory whole, in bytes: libgit2 needs about twice
-/// as much, and Git itself stores from half of it on everything so that it can be streamed.
+/// as much, and Git itself stores every file from half that size on so that it can be streamed.
 pub const WHOLE_FILE_LIMIT: u64 = 1024 * 1024 * 1024;
 
 /// How large one file in Git LFS may be, in bytes, unless configured.

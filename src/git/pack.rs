@@ -1,7 +1,7 @@
-//! Large files out of a pack without holding them in memory.
+//! Streams large files from a pack without holding them in memory.
 //!
-//! libgit2 reads a packed object only as a whole. But Git stores what is large and does not
-//! compress against anything as plain zlib data inside the pack, and that can be streamed: find the
+//! libgit2 reads a packed object only as a whole. But Git stores a large file that is not a
+//! difference to another one as plain zlib data inside the pack, and that can be streamed: find the
 //! object in a pack's index (version 2), go to its place in the pack, inflate. An object stored as a
 //! difference to another one is left to libgit2. zlib's checksum and the length are verified.
 //!
@@ -19,7 +19,7 @@ const INDEX_MAGIC: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
 const FANOUT_AT: u64 = 8;
 const NAMES_AT: u64 = FANOUT_AT + 256 * 4;
 const HASH_BYTES: u64 = 20;
-/// Marks an offset that stands in the table of large offsets.
+/// Marks an offset that is in the table of large offsets.
 const LARGE_OFFSET: u32 = 0x8000_0000;
 /// The type number of a blob stored as it is.
 const PLAIN_BLOB: u8 = 3;
@@ -78,9 +78,9 @@ fn find(index: &File, hash: &[u8]) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// The offset of the object that stands at `place` of `count` in the index.
+/// The offset of the object at `place` of `count` in the index.
 fn offset(index: &File, place: u64, count: u64) -> io::Result<u64> {
-    // Behind the names stand as many checksums, four bytes each.
+    // After the names come as many checksums, four bytes each.
     let offsets = NAMES_AT + count * (HASH_BYTES + 4);
     let short = read_u32(index, offsets + place * 4)?;
     if short & LARGE_OFFSET == 0 {

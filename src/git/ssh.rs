@@ -19,7 +19,7 @@ use crate::handshake::known_hosts::{KeyDoubt, KnownHost};
 use crate::handshake::login::{Farewell, LoginAttempt, LoginRefusal, log_in};
 use crate::handshake::{no_common_algorithm, preferred};
 
-/// How often a silent connection is asked whether it still lives.
+/// How often a silent connection is checked for a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long `git-lfs-authenticate` may take.
 const AUTHENTICATE_TIMEOUT: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@
 //! Of the mirrors that stay, files of Git LFS go that no deployment has needed since.
 //!
 //! Only what is known to be ours goes: a directory that is named as we name mirrors and has our mark
-//! in it. It is renamed first, so that half of it is never taken for a mirror.
+//! in it. It is renamed first, so that a half-deleted directory is never mistaken for a mirror.
 
 use std::fs;
 use std::io;
@@ -22,7 +22,7 @@ const GONE: &str = ".gone";
 #[derive(Debug, Clone)]
 pub struct KeptMirror {
     pub project: ProjectId,
-    /// Its address; `None`, one that we cannot read: then nothing of the project goes.
+    /// Its address; `None` if we cannot read it: then all mirrors of the project stay.
     pub url: Option<RemoteUrl>,
 }
 
@@ -98,7 +98,7 @@ fn is_unused(mirror: &Path, then: Instant) -> bool {
     is_repository && fetched.is_ok_and(|fetched| Instant::from(fetched) < then)
 }
 
-/// The project of a mirror with this name; `None` when it is not one that we give.
+/// The project of a mirror with this name; `None` for a name that we do not give.
 fn project_of(name: &str) -> Option<ProjectId> {
     let (project, hash) = name.split_once('-')?;
     let is_hash = hash.len() == 2 * URL_HASH_BYTES
@@ -106,7 +106,7 @@ fn project_of(name: &str) -> Option<ProjectId> {
             .bytes()
             .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     let project: i64 = project.parse().ok().filter(|_| is_hash)?;
-    // Written as we write it: no sign, no zeros before it.
+    // Only our own spelling: no sign, no leading zeros.
     let id = ProjectId(project);
     name.starts_with(&format!("{id}-")).then_some(id)
 }

@@ -1,4 +1,4 @@
-//! Addresses, taken and refused; the command the other side runs; cursors.
+//! Addresses, accepted and refused; the command the other side runs; cursors.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! Where a repository is: the address as a project states it, looked at and taken apart.
+//! Where a repository is: the address as a project gives it, checked and parsed.
 //!
-//! What Git itself would take is more than is safe: `ext::` runs programs, a leading `-` is an
-//! option, a bare path means this host. Each of these is refused with a sentence.
+//! Git itself accepts more than is safe: `ext::` runs programs, a leading `-` is an option, a bare
+//! path means this host. Each of these is refused with a sentence.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct RemoteUrl {
     pub(super) key: Option<KeyName>,
 }
 
-/// An address taken apart.
+/// A parsed address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
     Ssh {
@@ -145,7 +145,7 @@ fn parse(text: &str) -> Result<url::Url, String> {
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!(
-            "“{}” has a “?” or “#” part: leave it away.",
+            "“{}” has a “?” or “#” part: leave it out.",
             text.escape_debug()
         ));
     }
@@ -172,7 +172,7 @@ fn ssh_url(text: &str) -> Result<Option<Location>, String> {
     Ok(ssh_place(user, host, url.port().unwrap_or(SSH_PORT), path))
 }
 
-/// `user@host:path`; the user may not be left away, or `C:path` and `ext::sh` would be hosts.
+/// `user@host:path`; the user may not be left out, or `C:path` and `ext::sh` would count as hosts.
 fn scp_form(text: &str) -> Option<Location> {
     let (user, rest) = text.split_once('@')?;
     let (host, path) = match rest.strip_prefix('[') {
@@ -206,7 +206,7 @@ fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Loca
 fn https_url(text: &str) -> Result<Option<Location>, String> {
     let url = parse(text)?;
     if !url.username().is_empty() {
-        return Err("The address names a user or a token, which everybody who sees the project would see too: leave it away, and put a line https://user:token@host into the file of HTTPS credentials.".into());
+        return Err("The address names a user or a token, which everybody who sees the project would see too: leave it out, and put a line https://user:token@host into the file of HTTPS credentials.".into());
     }
     // The parser would take the first word of the path for the host that is missing.
     let hostless = text.starts_with("https:///") || text.contains('\\');
@@ -236,9 +236,9 @@ fn file_url(path: &str) -> Result<Option<Location>, String> {
 fn decoded(text: &str) -> Result<String, String> {
     let text = percent_decode_str(text)
         .decode_utf8()
-        .map_err(|_| "The address is not UTF-8 behind its % signs.".to_owned())?;
+        .map_err(|_| "The % escapes in the address are not UTF-8.".to_owned())?;
     if text.chars().any(char::is_control) {
-        return Err("The address has a control character behind a % sign.".into());
+        return Err("A % escape in the address is a control character.".into());
     }
     Ok(text.into_owned())
 }

@@ -1,4 +1,4 @@
-//! One attempt and its outcome, for those who follow a check.
+//! One attempt and its outcome, for the observer of a check.
 
 use std::time::Duration;
 

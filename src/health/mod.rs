@@ -10,8 +10,8 @@
 //! ([`crate::ssh::Session::forward`]): nothing needs to be installed there, and services that listen
 //! on the loopback only can be checked.
 //!
-//! A failure that another attempt cannot mend (an sshd that forbids forwarding, a request that cannot
-//! be written) ends the check at once.
+//! A failure that another attempt cannot fix (an sshd that forbids forwarding, a request that cannot be
+//! written) ends the check at once.
 
 mod attempt;
 mod command;

@@ -1,7 +1,7 @@
 //! Which addresses a request may go to.
 //!
-//! A URL from a form must not make the deployer send requests to its own host or its neighbours, which
-//! trust near callers. The guard checks the address and not the name: after the lookup, and of the
+//! A URL from a form must not make the deployer send requests to its own host or its neighbours, which trust
+//! callers from nearby. The guard checks the address and not the name: it does so after the lookup, for the
 //! very connection that is used.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Our HTTP/1 client: one request, one answer, over whatever stream there is.
+//! Our HTTP/1 client: one request, one answer, over any stream.
 //!
 //! [`send`] speaks over any stream: a TCP connection, TLS around it, a channel through a server's
 //! sshd, a unix socket. [`Host::fetch`] makes the connection first ([`connect`], [`tls`]), and

@@ -12,7 +12,7 @@ mod client;
 
 use super::{Error, Guard, Host, Limits, Longer, Method, Request, Response, Tls, name_of};
 
-/// Responses one connection with `answer` and returns what it was asked.
+/// Answers one connection with `answer` and returns the request it got.
 async fn listener(answer: &'static [u8]) -> (Host, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let port = listener.local_addr().expect("address").port();

@@ -1,10 +1,10 @@
 //! TLS around a stream, and whose certificates are trusted.
 //!
-//! Trusted are the public authorities (Mozilla's list, compiled in, so that the result does not
-//! depend on the host we run on), or those and the ones in a file. Where an organisation's own
-//! authority matters, [`Tls::of_system`] takes those that the host trusts instead. A file may also hold
-//! the very certificate that a server shows, as self-signed ones are trusted. [`Tls::unverified`]
-//! accepts any certificate: it stops eavesdroppers but not impostors, so it is only for health checks.
+//! We trust the public authorities (Mozilla's list, compiled in, so that the result does not depend on the
+//! host we run on), or those and the ones in a file. Where an organisation's own authority matters,
+//! [`Tls::of_system`] takes those that the host trusts instead. A file may also hold the very certificate
+//! that a server shows, as self-signed ones are trusted. [`Tls::unverified`] accepts any certificate: it
+//! stops eavesdroppers but not impostors, so it is only for health checks.
 
 use std::fmt;
 use std::io;
@@ -217,7 +217,7 @@ fn public_roots() -> RootCertStore {
 
 /// Follows the chain of a certificate to a root, and also accepts certificates that are trusted by
 /// themselves. `openssl req -x509` marks what it signs as an authority, and such a certificate may
-/// end no chain.
+/// not end a chain.
 #[derive(Debug)]
 struct ChainOrNamed {
     chains: Arc<WebPkiServerVerifier>,
@@ -236,7 +236,8 @@ impl ServerCertVerifier for ChainOrNamed {
         let found = self
             .chains
             .verify_server_cert(certificate, between, name, ocsp, now);
-        // “Other” is what its marks say. Dates are looked at before those, and have their own errors.
+        // “Other” is about the certificate's extensions. Dates are checked before them and have errors of
+        // their own.
         let is_about_marks = matches!(
             found,
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
@@ -273,7 +274,7 @@ impl ServerCertVerifier for ChainOrNamed {
     }
 }
 
-/// Takes every certificate, as long as its owner proves to have its key.
+/// Accepts every certificate whose owner proves to have its key.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -1,6 +1,6 @@
-//! A started process as the leader of a group of its own: starting it, signalling the group,
-//! waiting for the leader without reaping it, reaping it. Whoever drops a [`ProcessGroup`] before that
-//! ends it at once, so an aborted task leaves nothing running.
+//! A started process as the leader of a group of its own: starting it, signalling the group, waiting for the
+//! leader without reaping it, reaping it. Dropping a [`ProcessGroup`] before that kills the group at once, so
+//! an aborted task leaves nothing running.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};

@@ -6,7 +6,7 @@
 //! command, and waits for the end.
 //!
 //! Closing comes last and is no substitute for that: sshd goes on counting a closed channel among
-//! its `MaxSessions` until the command has ended, and russh tells nobody of the answer to a close.
+//! its `MaxSessions` until the command has ended, and russh does not report the answer to a close.
 
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};

@@ -1,4 +1,4 @@
-//! Where to connect, and with which keys and patience: plain values, filled from the
+//! Where to connect, and with which keys and time limits: plain values, filled from the
 //! configuration and the store.
 
 use std::path::PathBuf;

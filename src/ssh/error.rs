@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// Connecting, key exchange and login took too long together.
     #[error(
-        "Server “{server}” at {address} did not answer and log us in within {limit:?}. Check that it is up and that sshd, not something else, listens there. If logging in takes longer there, raise connect_timeout under [ssh] in the configuration."
+        "Server “{server}” at {address} did not answer and complete the login within {limit:?}. Check that it is up and that sshd, not something else, listens there. If logging in takes longer there, raise connect_timeout under [ssh] in the configuration."
     )]
     ConnectTimeout {
         /// Name of the server.
@@ -160,7 +160,7 @@ pub enum Error {
     },
     /// The server holds the connection but does not open a channel.
     #[error(
-        "Server “{server}” is connected but did not begin what it was asked for within {limit:?}. Look whether it is overloaded, and try again. If a session takes longer to open there (PAM), raise open_timeout under [ssh] in the configuration."
+        "Server “{server}” is connected but did not start the command within {limit:?}. Check whether it is overloaded, and try again. If a session takes longer to open there (PAM), raise open_timeout under [ssh] in the configuration."
     )]
     ChannelTimeout {
         /// Name of the server.
@@ -230,7 +230,7 @@ pub enum Error {
         limit: usize,
     },
     /// What should have been fed to the command could not be read.
-    #[error("The data for server “{server}” could not be read here; the command there was broken off.")]
+    #[error("The data for server “{server}” could not be read here; the command there was stopped.")]
     Input {
         /// Name of the server.
         server: String,

@@ -1,12 +1,12 @@
 //! Kept connections: one per address, port, user and pinned key, made when first needed, shared by
-//! all commands, closed after a while of idleness, replaced when it has died.
+//! all commands, closed when idle for a while, replaced when lost.
 //!
 //! A `Slot` is the place of one connection. Its lock is held while connecting, so that many
 //! commands that start at once share one handshake instead of making one each. A gate per address
 //! and port holds back connections to different accounts, for sshd drops what comes too fast.
 //!
-//! The pinned key is part of the key of a slot: whoever unpins or replaces a host key can never be
-//! served by a connection that was verified against the old one. So are the key to log in with and the
+//! The pinned key is part of the key of a slot: after a host key is unpinned or replaced, no
+//! connection that was verified against the old one is used. So are the key to log in with and the
 //! jump hosts: a connection through other hands is another connection.
 //!
 //! A server behind jump hosts is reached through a channel of the last one's kept connection, which
@@ -146,7 +146,7 @@ impl fmt::Debug for Connections {
 }
 
 impl Session {
-    /// Whom it talks to.
+    /// The server and account it talks to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }

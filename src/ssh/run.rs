@@ -139,7 +139,7 @@ impl Session {
     /// # Errors
     /// As [`Session::run`], and [`Error::TooMuchOutput`].
     pub async fn capture(&self, command: &Command, how: Run, limit: usize) -> Result<Captured, Error> {
-        // A child: overflowing must not cancel whatever else hangs on the caller's token.
+        // A child: overflowing must not cancel anything else that uses the caller's token.
         let overflow = how.cancel.child_token();
         let mut kept = Kept {
             stdout: Vec::new(),
@@ -202,7 +202,7 @@ impl Session {
     }
 }
 
-/// The reasons for which a command ends before its time.
+/// The reasons to end a command early.
 struct Stop<'a> {
     server: &'a str,
     cancel: CancellationToken,

@@ -1,10 +1,10 @@
 //! The audit log: appended to, never changed.
 //!
-//! Each event carries the hash of the one before and a hash over itself, so that a changed,
-//! missing or inserted row breaks the chain where it happened. The end of the chain is kept in
-//! a row of its own, written in the same transaction, so that missing rows at the end show too, and
-//! appenders take turns. Whoever can rewrite the whole table can hash it anew; a copy of the tip
-//! kept elsewhere reveals that.
+//! Each event carries the hash of the one before and a hash over itself, so that a changed, missing
+//! or inserted row breaks the chain where it happened. The end of the chain is kept in a row of its
+//! own, written in the same transaction, so that missing rows at the end show too, and appenders
+//! take turns. Somebody who can rewrite the whole table can also recompute the hashes; a copy of the
+//! tip kept elsewhere reveals that.
 
 use sea_orm::ActiveValue::NotSet;
 use sea_orm::sea_query::Expr;
@@ -34,7 +34,7 @@ pub struct Break {
     pub reason: String,
 }
 
-/// Appends an event, in the transaction of the change it tells of.
+/// Appends an event, in the transaction of the change it describes.
 pub(super) async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent> {
     let (_, prev_hash) = tip_for_appending(tx).await?;
     let detail = to_json(&event.detail)?;
@@ -104,7 +104,7 @@ pub async fn list(
     paged.try_map(from_row)
 }
 
-/// Everything that some event is about, each once. Reads an index from its beginning to its end.
+/// All resources of events, each once. Reads an index from its beginning to its end.
 pub async fn resources(on: &impl Reader) -> Result<Vec<String>> {
     let names = Entity::find()
         .select_only()
@@ -155,7 +155,7 @@ fn ends_wrong(last: i64, tip: i64) -> Break {
     let reason = if last < tip {
         format!("Events after {last} were removed; the last one recorded was {tip}.")
     } else {
-        format!("The last event recorded was {tip}; what stands there now is not what was recorded.")
+        format!("The last event recorded was {tip}; what is stored now is not what was recorded.")
     };
     Break { event: None, reason }
 }

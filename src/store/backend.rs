@@ -86,7 +86,7 @@ impl DatabaseLocation {
             return Ok(());
         }
         Err(Error::unavailable(format!(
-            "The database file {} cannot be made: the directory {} does not exist. Create it, owned by the account the deployer runs as.",
+            "The database file {} cannot be created: the directory {} does not exist. Create it, owned by the account the deployer runs as.",
             file.display(),
             directory.display()
         )))
@@ -98,7 +98,7 @@ impl DatabaseLocation {
         let Some(file) = &self.file else { return Ok(()) };
         private::make_file(file).map_err(|cause| {
             let sentence = format!(
-                "The database file {} cannot be made: {cause}. Give its directory to the account the deployer runs as.",
+                "The database file {} cannot be created: {cause}. Give its directory to the account the deployer runs as.",
                 file.display()
             );
             Error::unavailable(sentence).because(cause)
@@ -126,7 +126,7 @@ impl DatabaseLocation {
         let Some(file) = &self.file else { return Ok(true) };
         file.try_exists().map_err(|cause| {
             Error::unavailable(format!(
-                "The database file {} cannot be looked at: {cause}. Do this as the user the deployer runs as.",
+                "The database file {} cannot be inspected: {cause}. Do this as the user the deployer runs as.",
                 file.display()
             ))
             .because(cause)
@@ -240,10 +240,10 @@ impl DatabaseLocation {
     pub fn cannot_open(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let what = match &self.file {
             Some(file) => format!(
-                "The database file {} cannot be opened. See that it is a SQLite database and that the account the deployer runs as may write it and its directory.",
+                "The database file {} cannot be opened. Check that it is a SQLite database and that the account the deployer runs as may write to it and its directory.",
                 file.display()
             ),
-            None => "The database does not answer. See that it runs, and that the URL, user and password in the configuration are right.".to_owned(),
+            None => "The database does not answer. Check that it runs, and that the URL, user and password in the configuration are right.".to_owned(),
         };
         Error::unavailable(what).because(cause)
     }
@@ -306,7 +306,7 @@ pub async fn lock_migrations(tx: &DatabaseTransaction, wait: Duration) -> Result
         }
         if Instant::now() + MIGRATION_PAUSE > end {
             return Err(Error::unavailable(format!(
-                "Another process has been changing the database's schema for more than {} s. See that it ends, then start again.",
+                "Another process has been changing the database's schema for more than {} s. Wait until it ends or stop it, then start again.",
                 wait.as_secs()
             )));
         }

@@ -9,13 +9,13 @@ use super::error::unless_taken;
 use super::{Change, Reader};
 use crate::domain::{Balancer, BalancerId, Error, Result};
 
-/// All of them, by name.
+/// All balancers, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Balancer>> {
     let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
     rows.into_iter().map(from_row).collect()
 }
 
-/// One by its row.
+/// The balancer with this id.
 pub async fn by_id(on: &impl Reader, id: BalancerId) -> Result<Balancer> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     row.map_or_else(
@@ -24,7 +24,7 @@ pub async fn by_id(on: &impl Reader, id: BalancerId) -> Result<Balancer> {
     )
 }
 
-/// Adds one; its `id` is given here, whatever it says.
+/// Adds a balancer. Its `id` is assigned here; the given one is ignored.
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
@@ -37,7 +37,7 @@ pub async fn insert(change: &Change, balancer: &Balancer) -> Result<Balancer> {
     from_row(unless_taken(written, "balancer", &balancer.name)?)
 }
 
-/// Changes everything but the row of one that exists.
+/// Updates an existing balancer; its id stays.
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
@@ -47,7 +47,7 @@ pub async fn update(change: &Change, balancer: &Balancer) -> Result<()> {
     unless_taken(written, "balancer", &balancer.name).map(drop)
 }
 
-/// Deletes it; clusters behind it are then without one.
+/// Deletes a balancer; clusters behind it then have none.
 pub async fn delete(change: &Change, id: BalancerId) -> Result<()> {
     by_id(change, id).await?;
     Entity::delete_by_id(id.0).exec(change.connection()).await?;

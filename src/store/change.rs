@@ -1,14 +1,13 @@
 //! The two ways to write.
 //!
-//! [`Change`] is for what matters. A [`Right`] opens it (a permit, the lease of a deployment or of a
-//! job, somebody at the gate); store functions that change something take it; it is committed only
-//! together with an [`Event`]. The audit row is made from that event in the same transaction, and
-//! listeners are woken after it. The head of the audit chain is locked last, so that writers wait for
-//! each other for one insert only.
+//! [`Change`] is for what matters. A [`Right`] opens it (a permit, the lease of a deployment or of a job, a
+//! login or refusal); store functions that change something take it; it is committed only together with an
+//! [`Event`]. The audit row is made from that event in the same transaction, and listeners are woken after
+//! it. The head of the audit chain is locked last, so that writers wait for each other for one insert only.
 //!
 //! [`Record`] is for notes along the way: log lines, the journal of steps and servers, heartbeats,
-//! observations, sessions. It makes no audit event and reaches only the tables that a test of the
-//! house lists.
+//! observations, sessions. It makes no audit event and reaches only the tables that a test in
+//! `tests/house` lists.
 //!
 //! A worker writes through [`Leased`], which proves that the deployment is still the worker's. Nobody
 //! can take the deployment over before that write ends.
@@ -44,7 +43,7 @@ impl Right {
         }
     }
 
-    /// The right of this program itself, for what its host asks it to do to `what`.
+    /// The right of this program itself, to do to `what` something that its host's operator asked for.
     pub fn of_this_program(what: impl Into<String>) -> Self {
         Self {
             author: Author {
@@ -57,7 +56,7 @@ impl Right {
         }
     }
 
-    /// The engine's right, in the name of whoever requested `deployment`.
+    /// The engine's right, in the name of the requester of `deployment`.
     pub fn of_engine(deployment: &Deployment) -> Self {
         Self {
             author: Author::of(deployment),
@@ -206,7 +205,7 @@ impl Leased<Record> {
         }
     }
 
-    /// Commits the transaction, then wakes whoever watches the deployment.
+    /// Commits the transaction, then wakes the deployment's watchers.
     pub async fn commit(self) -> Result<()> {
         let Record { tx, bell, .. } = self.write;
         tx.commit().await?;
@@ -214,7 +213,7 @@ impl Leased<Record> {
         Ok(())
     }
 
-    /// Commits log lines, then sends them to whoever watches the deployment.
+    /// Commits log lines, then sends them to the deployment's watchers.
     pub async fn commit_lines(self, lines: Vec<NumberedChunk>) -> Result<()> {
         let Record { tx, bell, .. } = self.write;
         tx.commit().await?;

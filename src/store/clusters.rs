@@ -13,7 +13,7 @@ use super::hops::{self, Owner};
 use super::{Change, Reader, insert_all};
 use crate::domain::{BalancerId, Cluster, ClusterId, Error, Hop, Member, ProjectId, Result, ServerId};
 
-/// All of them, by name.
+/// All clusters, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Cluster>> {
     let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
     let mut members: HashMap<i64, Vec<Member>> = HashMap::new();
@@ -44,7 +44,7 @@ pub async fn list(on: &impl Reader) -> Result<Vec<Cluster>> {
         .collect()
 }
 
-/// The one called `name`, in whatever case.
+/// The cluster called `name`; case does not matter.
 pub async fn by_name(on: &impl Reader, name: &str) -> Result<Cluster> {
     let row = Entity::find()
         .filter(Column::NameKey.eq(key(name)))
@@ -53,13 +53,13 @@ pub async fn by_name(on: &impl Reader, name: &str) -> Result<Cluster> {
     with_members(on, row, || format!("cluster “{name}”")).await
 }
 
-/// One by its row.
+/// The cluster with this id.
 pub async fn by_id(on: &impl Reader, id: ClusterId) -> Result<Cluster> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     with_members(on, row, || format!("cluster number {id}")).await
 }
 
-/// Adds one; its `id` is given here, whatever it says.
+/// Adds a cluster. Its `id` is assigned here; the given one is ignored.
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken, or about `members` when a server does
@@ -78,7 +78,7 @@ pub async fn insert(change: &Change, cluster: &Cluster) -> Result<Cluster> {
     from_row(row, members, projects, cluster.via.clone())
 }
 
-/// Changes everything but the row of one that exists.
+/// Updates an existing cluster; its id stays.
 pub async fn update(change: &Change, cluster: &Cluster) -> Result<()> {
     by_id(change, cluster.id).await?;
     let written = to_row(cluster)?.update(change.connection()).await;
@@ -105,7 +105,7 @@ pub async fn open_to(change: &Change, id: ClusterId, projects: &[ProjectId]) -> 
     insert_all(change, rows.collect()).await
 }
 
-/// Deletes it and takes it out of its environments; its servers stay.
+/// Deletes a cluster and takes it out of its environments; its servers stay.
 pub async fn delete(change: &Change, id: ClusterId) -> Result<()> {
     by_id(change, id).await?;
     Entity::delete_by_id(id.0).exec(change.connection()).await?;

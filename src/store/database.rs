@@ -1,4 +1,4 @@
-//! The open database, and the doors to it.
+//! The open database, and how it is opened and closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Store {
     /// when it does not exist; the schema is not ([`Self::migrate`]).
     ///
     /// # Errors
-    /// A URL that is no database's, a directory that does not exist, a file that cannot be
+    /// A URL that is not a database's, a directory that does not exist, a file that cannot be
     /// opened: each with a sentence that says what to do.
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
         let place = DatabaseLocation::parse(url)?;

@@ -29,7 +29,7 @@ pub async fn all(on: &impl Reader) -> Result<Vec<Environment>> {
     with_clusters(on, rows).await
 }
 
-/// Those of a project, in the order of the promotion chain.
+/// The environments of a project, in the order of the promotion chain.
 pub async fn list(on: &impl Reader, project: ProjectId) -> Result<Vec<Environment>> {
     let rows = Entity::find()
         .filter(Column::ProjectId.eq(project.0))
@@ -40,7 +40,7 @@ pub async fn list(on: &impl Reader, project: ProjectId) -> Result<Vec<Environmen
     with_clusters(on, rows).await
 }
 
-/// The one of `project` called `name`, in whatever case.
+/// The environment of `project` called `name`; case does not matter.
 pub async fn by_name(on: &impl Reader, project: ProjectId, name: &str) -> Result<Environment> {
     let row = Entity::find()
         .filter(Column::ProjectId.eq(project.0))
@@ -50,13 +50,13 @@ pub async fn by_name(on: &impl Reader, project: ProjectId, name: &str) -> Result
     one(on, row).await
 }
 
-/// One by its row.
+/// The environment with this id.
 pub async fn by_id(on: &impl Reader, id: EnvironmentId) -> Result<Environment> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     one(on, row).await
 }
 
-/// Adds one; its `id` is given here, whatever it says.
+/// Adds an environment. Its `id` is assigned here; the given one is ignored.
 ///
 /// # Errors
 /// A complaint about the field `name` when the project has one of that name, or about
@@ -79,7 +79,7 @@ pub async fn insert(change: &Change, environment: &Environment) -> Result<Enviro
     Ok(inserted)
 }
 
-/// Changes everything but the row of one that exists.
+/// Updates an existing environment; its id stays.
 pub async fn update(change: &Change, environment: &Environment) -> Result<()> {
     by_id(change, environment.id).await?;
     let written = to_row(change, environment)?.update(change.connection()).await;
@@ -91,7 +91,7 @@ pub async fn update(change: &Change, environment: &Environment) -> Result<()> {
     link(change, environment).await
 }
 
-/// Deletes it. What was deployed there stays in the history under its name.
+/// Deletes an environment. What was deployed there stays in the history under its name.
 ///
 /// # Errors
 /// A conflict while one of its deployments is at work.

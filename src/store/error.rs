@@ -22,7 +22,7 @@ const MYSQL_COLLISIONS: [u16; 2] = [1205, 1213];
 const AWAY: [&str; 5] = ["57P01", "57P02", "57P03", "53300", "08006"];
 /// The same for MariaDB and MySQL: too many connections, shutting down, connection killed.
 const MYSQL_AWAY: [u16; 3] = [1040, 1053, 1927];
-/// How often a transaction is tried that collides with others.
+/// How often a transaction that collides with others is tried.
 const TRIES: u32 = 6;
 /// The longest pause before the second try; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -142,7 +142,7 @@ where
             Err(error) if Collided::is(&error) => tracing::debug!("a transaction is run again: {error}"),
             ended => return ended,
         }
-        // Those that collided must not meet again.
+        // The same transactions must not collide again.
         let pause = rand::rng().random_range(Duration::ZERO..longest);
         tokio::time::sleep(pause).await;
         longest *= 2;

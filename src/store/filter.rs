@@ -1,4 +1,4 @@
-//! What lists of the past are narrowed by: history, activity and audit log alike.
+//! Filters for lists of past events: history, activity and audit log alike.
 
 use crate::domain::{DeploymentState, Instant, Kind, Outcome};
 

@@ -112,8 +112,8 @@ pub async fn free_at_start(store: &Store) -> Result<()> {
     record.commit().await
 }
 
-/// Takes `job` for `holder` until `length` from now; the present holder renews its lease so. `None` while
-/// another instance holds it.
+/// Takes `job` for `holder` until `length` from now; the present holder renews its lease this way. `None`
+/// while another instance holds it.
 pub async fn take(
     store: &Store,
     job: Job,
@@ -202,7 +202,7 @@ impl Store {
 }
 
 /// Waits until no other instance claims deployments, and keeps the next one waiting until the
-/// transaction ends: each claim is decided from what the one before it left.
+/// transaction ends: each claim sees the result of the one before it.
 pub(super) async fn turn_to_claim(record: &Record) -> Result<()> {
     let row = lock(record, CLAIMS).await?;
     row.map(drop)

@@ -11,7 +11,7 @@ use crate::domain::{EnvironmentId, Error, Result, ServerId};
 /// Paths that are kept: nobody deletes more than that one by one.
 const PATHS: usize = 100;
 
-/// Keeps what an environment's deployments have left on a server, in place of what was kept before.
+/// Stores what an environment's deployments have left on a server, in place of the earlier list.
 pub async fn put(
     tx: &impl Write,
     environment: EnvironmentId,
@@ -40,8 +40,8 @@ pub async fn put(
     Ok(())
 }
 
-/// Keeps what was seen on a server. What a deployment has said of one of these paths stays: it knows why
-/// that could not be deleted.
+/// Stores the leftovers seen on a server. A deployment's note about one of these paths stays: it says why the
+/// path could not be deleted.
 pub async fn put_seen(
     tx: &impl Write,
     environment: EnvironmentId,
@@ -64,7 +64,7 @@ pub async fn put_seen(
     put(tx, environment, server, &paths).await
 }
 
-/// Where something is left.
+/// The servers with leftovers, by environment.
 pub async fn places(on: &impl Reader) -> Result<Vec<(EnvironmentId, ServerId)>> {
     let rows = Entity::find()
         .order_by_asc(Column::EnvironmentId)

@@ -8,7 +8,7 @@ use super::entities::locks::{ActiveModel, Column, Entity, Model};
 use super::{Change, Reader};
 use crate::domain::{EnvironmentId, Error, Instant, Lock, LockId, ProjectId, Result};
 
-/// All that are in force at `now`, oldest first.
+/// All locks in force at `now`, oldest first.
 pub async fn in_force(on: &impl Reader, now: Instant) -> Result<Vec<Lock>> {
     let rows = Entity::find().order_by_asc(Column::Id).all(on.db()).await?;
     // There are a handful, so the rule in `domain` decides instead of a second one in SQL.
@@ -19,7 +19,7 @@ pub async fn in_force(on: &impl Reader, now: Instant) -> Result<Vec<Lock>> {
         .collect())
 }
 
-/// Those that stop deployments to an environment of a project at `now`.
+/// The locks that stop deployments to an environment of a project at `now`.
 pub async fn stopping(
     on: &impl Reader,
     project: ProjectId,
@@ -33,13 +33,13 @@ pub async fn stopping(
         .collect())
 }
 
-/// One by its row, in force or not.
+/// The lock with this id, in force or not.
 pub async fn by_id(on: &impl Reader, id: LockId) -> Result<Lock> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     row.map(from_row).ok_or_else(Error::no_such_place)
 }
 
-/// Adds one; its `id` is given here, whatever it says.
+/// Adds a lock. Its `id` is assigned here; the given one is ignored.
 pub async fn insert(change: &Change, lock: &Lock) -> Result<Lock> {
     let row = ActiveModel {
         id: NotSet,
@@ -53,7 +53,7 @@ pub async fn insert(change: &Change, lock: &Lock) -> Result<Lock> {
     Ok(from_row(row.insert(change.connection()).await?))
 }
 
-/// Lifts one. The audit log remembers it.
+/// Lifts a lock. The audit log remembers it.
 pub async fn delete(change: &Change, id: LockId) -> Result<()> {
     by_id(change, id).await?;
     Entity::delete_by_id(id.0).exec(change.connection()).await?;

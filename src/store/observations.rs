@@ -9,7 +9,7 @@ use super::entities::observations::{ActiveModel, Column, Entity, Model};
 use super::{Reader, Write};
 use crate::domain::{EnvironmentId, Observation, Release, Result, ServerId};
 
-/// All of them.
+/// The last answers of all servers.
 pub async fn all(on: &impl Reader) -> Result<Vec<Observation>> {
     let rows = Entity::find()
         .order_by_asc(Column::EnvironmentId)

@@ -9,13 +9,13 @@ use super::error::unless_taken;
 use super::{Change, Reader};
 use crate::domain::{Error, Extras, Project, ProjectId, Result, SyncMethod};
 
-/// All of them, by name.
+/// All projects, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Project>> {
     let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
     rows.into_iter().map(from_row).collect()
 }
 
-/// The one called `name`, in whatever case.
+/// The project called `name`; case does not matter.
 pub async fn by_name(on: &impl Reader, name: &str) -> Result<Project> {
     let row = Entity::find()
         .filter(Column::NameKey.eq(key(name)))
@@ -24,13 +24,13 @@ pub async fn by_name(on: &impl Reader, name: &str) -> Result<Project> {
     from_row(row.ok_or_else(Error::no_such_place)?)
 }
 
-/// One by its row.
+/// The project with this id.
 pub async fn by_id(on: &impl Reader, id: ProjectId) -> Result<Project> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     from_row(row.ok_or_else(Error::no_such_place)?)
 }
 
-/// Adds one; its `id` is given here, whatever it says.
+/// Adds a project. Its `id` is assigned here; the given one is ignored.
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
@@ -43,7 +43,7 @@ pub async fn insert(change: &Change, project: &Project) -> Result<Project> {
     from_row(unless_taken(written, "project", &project.name)?)
 }
 
-/// Changes everything but the row of one that exists.
+/// Updates an existing project; its id stays.
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
@@ -53,7 +53,7 @@ pub async fn update(change: &Change, project: &Project) -> Result<()> {
     unless_taken(written, "project", &project.name).map(drop)
 }
 
-/// Deletes it with its environments. What was deployed stays in the history under its name.
+/// Deletes a project with its environments. What was deployed stays in the history under its name.
 ///
 /// # Errors
 /// A conflict while one of its deployments is at work.

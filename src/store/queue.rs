@@ -76,7 +76,7 @@ impl Store {
 /// Gives `worker` the next deployment that can begin, for `lease` from `now` on. `None` when there is
 /// none, or when another instance was quicker.
 pub async fn claim(store: &Store, worker: &str, now: Instant, lease: Duration) -> Result<Option<Claimed>> {
-    // Workers look often and mostly in vain; reading first takes no turn from writers.
+    // Workers look often and mostly find nothing; reading first takes no turn from writers.
     if next(store).await?.is_none() {
         return Ok(None);
     }
@@ -233,8 +233,8 @@ pub async fn holders(on: &impl Reader) -> Result<HashMap<ServerId, DeploymentId>
 }
 
 /// What each queued deployment waits for, in the order in which they will begin: deployments that
-/// hold one of its servers, run in its environment, or are ahead of it and want the same. Empty when
-/// only a worker is missing.
+/// hold one of its servers, run in its environment, or are ahead of it and need the same servers or
+/// environment. Empty when only a worker is missing.
 pub async fn waiting(on: &impl Reader) -> Result<Vec<(DeploymentId, Vec<DeploymentId>)>> {
     let mut field = Field::look(on).await?;
     let queued = queued(on).await?;

@@ -53,7 +53,7 @@ fn note_pid(file: &mut File) -> std::io::Result<()> {
 
 fn held(database: &Path, file: &mut File) -> Error {
     let mut pid = String::new();
-    // Whoever holds it may be about to write its number; without it the sentence still stands.
+    // The holder may not have written its process id yet; the sentence works without it.
     let holder = match file.read_to_string(&mut pid) {
         Ok(_) if !pid.trim().is_empty() => format!("process {}", pid.trim()),
         _ => "another process".to_owned(),

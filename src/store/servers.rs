@@ -16,7 +16,7 @@ use super::hops::{self, Owner};
 use super::{Change, Reader};
 use crate::domain::{Error, Hop, HostKey, Instant, Result, Server, ServerId};
 
-/// All of them, by name.
+/// All servers, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<Server>> {
     let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
     let keys = host_keys::Entity::find()
@@ -33,7 +33,7 @@ pub async fn list(on: &impl Reader) -> Result<Vec<Server>> {
         .collect()
 }
 
-/// The one called `name`, in whatever case.
+/// The server called `name`; case does not matter.
 pub async fn by_name(on: &impl Reader, name: &str) -> Result<Server> {
     let row = Entity::find()
         .filter(Column::NameKey.eq(key(name)))
@@ -42,14 +42,14 @@ pub async fn by_name(on: &impl Reader, name: &str) -> Result<Server> {
     with_key(on, row, || format!("server “{name}”")).await
 }
 
-/// One by its row.
+/// The server with this id.
 pub async fn by_id(on: &impl Reader, id: ServerId) -> Result<Server> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     with_key(on, row, || format!("server number {id}")).await
 }
 
-/// Adds one, without a host key: that is pinned by an act of its own. Its `id` is given here,
-/// whatever it says.
+/// Adds a server without a host key, which is pinned separately. Its `id` is assigned here; the
+/// given one is ignored.
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
@@ -64,7 +64,7 @@ pub async fn insert(change: &Change, server: &Server) -> Result<Server> {
     from_row(row, None, server.via.clone())
 }
 
-/// Changes everything but the row and the host key of one that exists.
+/// Updates an existing server; its id and its host key stay.
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
@@ -75,7 +75,7 @@ pub async fn update(change: &Change, server: &Server) -> Result<()> {
     hops::write(change, Owner::Server(server.id.0), &server.via).await
 }
 
-/// Deletes it and takes it out of its clusters. What was deployed to it stays in the history
+/// Deletes a server and takes it out of its clusters. What was deployed to it stays in the history
 /// under its name.
 ///
 /// # Errors

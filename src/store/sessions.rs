@@ -138,7 +138,7 @@ fn as_text(error: Error) -> SessionError {
     SessionError::Backend(format!("{error}{}", cause.unwrap_or_default()))
 }
 
-/// A session id as the store keeps it: whoever reads the database cannot log in with it.
+/// A session id as the store keeps it: somebody who reads the database cannot log in with it.
 fn key(id: &Id) -> String {
     hex::encode(Sha256::digest(id.to_string()))
 }

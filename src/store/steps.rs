@@ -48,7 +48,7 @@ pub async fn insert(tx: &impl Journal, plan: &[NewStep]) -> Result<Vec<Step>> {
     list(tx, deployment).await
 }
 
-/// Those of a deployment, in order.
+/// The steps of a deployment, in order.
 pub async fn list(on: &impl Reader, deployment: DeploymentId) -> Result<Vec<Step>> {
     let rows = Entity::find()
         .filter(Column::DeploymentId.eq(deployment.0))

@@ -1,4 +1,4 @@
-//! The ground of reading and writing: what can be read from, the transaction below both ways to
+//! The basis of reading and writing: what can be read from, the transaction below both ways to
 //! write, and the lease by which a worker proves that a deployment is still its own.
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
@@ -87,7 +87,7 @@ impl Tx {
 /// What can be read from: the [`Store`], or an open write with what was done in it so far.
 pub trait Reader: sealed::Connected + Sync {}
 
-/// Keeps the database's own types out of everybody else's sight.
+/// Hides the database's own types from other modules.
 pub(super) mod sealed {
     use sea_orm::{ConnectionTrait, StreamTrait};
 

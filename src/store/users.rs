@@ -11,13 +11,13 @@ use super::{Change, Reader};
 use crate::domain::user::GivenPassword;
 use crate::domain::{Error, Instant, Result, User, UserId};
 
-/// All of them, by name.
+/// All users, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<User>> {
     let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
     rows.into_iter().map(from_row).collect()
 }
 
-/// The one called `name`, in whatever case.
+/// The user called `name`; case does not matter.
 pub async fn by_name(on: &impl Reader, name: &str) -> Result<User> {
     from_row(row_by_name(on, name).await?)
 }
@@ -34,20 +34,20 @@ pub async fn exist(on: &impl Reader) -> Result<bool> {
     Ok(first.is_some())
 }
 
-/// One by its row.
+/// The user with this id.
 pub async fn by_id(on: &impl Reader, id: UserId) -> Result<User> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     row.map_or_else(|| Err(Error::not_found(format!("user number {id}"))), from_row)
 }
 
-/// The one called `name` with the hash of the password; `None` as hash: there is no password.
+/// The user called `name` and the hash of their password; no hash: there is no password.
 pub async fn with_password_hash(on: &impl Reader, name: &str) -> Result<(User, Option<String>)> {
     let row = row_by_name(on, name).await?;
     let hash = row.password_hash.clone();
     Ok((from_row(row)?, hash))
 }
 
-/// Adds one; the `id` is given here, whatever it says.
+/// Adds a user. The `id` is assigned here; the given one is ignored.
 ///
 /// # Errors
 /// A complaint about the field `name` when it is taken.
@@ -61,7 +61,7 @@ pub async fn insert(change: &Change, user: &User, password_hash: Option<&str>) -
     from_row(unless_taken(written, "user", &user.name)?)
 }
 
-/// Changes everything but the row and the password of one that exists.
+/// Updates an existing user; the id and the password stay.
 ///
 /// # Errors
 /// A complaint about the field `name` when another has it; not found.
@@ -105,7 +105,7 @@ pub async fn logged_in(change: &Change, id: UserId, now: Instant) -> Result<()> 
     Ok(())
 }
 
-/// Deletes one. What they did stays in the history under their name.
+/// Deletes a user. What they did stays in the history under their name.
 pub async fn delete(change: &Change, id: UserId) -> Result<()> {
     by_id(change, id).await?;
     Entity::delete_by_id(id.0).exec(change.connection()).await?;

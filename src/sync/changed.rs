@@ -109,7 +109,7 @@ impl fmt::Display for Changed {
         match self {
             Self::Nothing => f.write_str("Nothing was changed there."),
             Self::OnlyBeside => f.write_str("The running release is as it was."),
-            Self::Unknown => f.write_str("What was changed there by then could not be asked."),
+            Self::Unknown => f.write_str("It is not known what was changed there by then."),
             Self::Partly(partial) => {
                 f.write_str("Changed by then: ")?;
                 let wanted = partial.all().into_iter().filter(|(portion, ..)| portion.of > 0);

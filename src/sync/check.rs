@@ -15,9 +15,9 @@ use crate::ssh::Session;
 pub struct Findings {
     /// Other content, other target, other kind, or other permission bits.
     pub modified: Vec<String>,
-    /// Not there.
+    /// Missing on the server.
     pub missing: Vec<String>,
-    /// There, and not part of the tree.
+    /// On the server, but not part of the tree.
     pub extra: Vec<String>,
     /// How many files, links and directories are as they should be.
     pub right: u64,

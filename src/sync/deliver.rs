@@ -55,8 +55,8 @@ impl TreeSource {
     /// exactly this tree.
     ///
     /// # Errors
-    /// [`Error::Server`] says what went wrong there and what had been changed by then; after a
-    /// failure of the symlink method that is nothing in service.
+    /// [`Error::Server`] says what went wrong there and what had been changed by then; with the
+    /// symlink method, nothing in service has changed after a failure.
     pub async fn deliver(&self, delivery: &Delivery<'_>) -> Result<Delivered, Error> {
         delivery.inspection.check(delivery.layout.method)?;
         let (done, before) = match self.attempt(delivery, true).await? {
@@ -118,7 +118,7 @@ impl TreeSource {
         stuck
     }
 
-    /// Once, from what the marker claims (`believe`) or from what the server lists.
+    /// One attempt, based on what the marker claims (`believe`) or on what the server lists.
     async fn attempt(&self, delivery: &Delivery<'_>, believe: bool) -> Result<Attempt, Error> {
         let Delivery {
             layout, inspection, ..
@@ -158,7 +158,7 @@ impl TreeSource {
             Err(trouble) if start.is_sure || !matches!(trouble, Trouble::Other { .. }) => {
                 Err(Error::from(trouble).after(changed))
             }
-            // Also when, say, a directory stands where a file should go.
+            // This includes a directory where a file should go.
             other => Ok(Attempt::Missed {
                 done: Some(delivered),
                 changed,

@@ -29,7 +29,7 @@ pub struct Delivery<'a> {
     pub session: &'a Session,
     /// Where things are there.
     pub layout: &'a Layout,
-    /// What stands there: asked just before.
+    /// What is at the target: asked just before.
     pub inspection: &'a Inspection,
     /// What is put there.
     pub stamp: &'a Stamp,

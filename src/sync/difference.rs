@@ -70,7 +70,7 @@ impl Difference {
             let is_directory = *found == Listed::Directory;
             let blocks = is_directory && wanted.is_some_and(|e| !matches!(e, TreeEntry::Directory { .. }));
             let removal = match wanted {
-                // Anything else that stands in the way is replaced as it is met.
+                // Anything else in the way is replaced when its turn comes.
                 Some(_) if !blocks => continue,
                 Some(_) => &mut work.clear,
                 None if below_a_leaf(path, goal) => &mut work.clear,

@@ -32,7 +32,7 @@ pub enum Error {
     )]
     Spool(#[source] io::Error),
     /// A bug of ours.
-    #[error("Something went wrong here while a tree was read. The log of the deployer says what.")]
+    #[error("Something went wrong in the deployer while it read a tree. Its log has the details.")]
     Task(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A server did not do its part.
     #[error("{trouble} {changed}")]
@@ -71,13 +71,13 @@ pub enum Trouble {
         detail: String,
     },
     /// The remote user may not write there.
-    #[error("The deploy user may not do this on the server ({detail}). Give it the target directory.")]
+    #[error("The deploy user may not do this on the server ({detail}). Let it own the target directory.")]
     NoPermission {
         /// What the tool said.
         detail: String,
     },
     /// A directory that was there is gone.
-    #[error("The directory to work in vanished from the server while it was being worked on.")]
+    #[error("The working directory disappeared from the server during the deployment.")]
     Vanished,
     /// Something is not installed there.
     #[error(
@@ -94,7 +94,7 @@ pub enum Trouble {
     Verification,
     /// The symlink method found something else than a symlink.
     #[error(
-        "“{target}” on the server is not a symbolic link but this project is deployed by switching one. Move it away (mv {target} {target}.old), or choose the in-place method."
+        "“{target}” on the server is not a symbolic link, but this project is deployed by switching one. Move it away (mv {target} {target}.old), or choose the in-place method."
     )]
     NotALink { target: String },
     /// The in-place method found a release of the symlink method.
@@ -107,7 +107,7 @@ pub enum Trouble {
     NotADirectory { target: String },
     /// There are files in the target directory and no marker: nobody has deployed there.
     #[error(
-        "“{target}” on the server holds what no deployment put there ({}), and deploying would delete it. Move it away, list it under excluded paths, or put an empty file .git_release beside it to say that it may be replaced.",
+        "“{target}” on the server holds files that no deployment put there ({}), and deploying would delete it. Move it away, list it under excluded paths, or put an empty file .git_release beside it to say that it may be replaced.",
         some(names)
     )]
     NotOurs {
@@ -117,22 +117,22 @@ pub enum Trouble {
     },
     /// A stored path of the running release cannot be renamed into the store.
     #[error(
-        "What the running release has at an excluded or shared path belongs into the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, and run “{command}” on the server as root."
+        "What the running release has at an excluded or shared path belongs in the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, and run “{command}” on the server as root."
     )]
     Apart {
         /// What to run there.
         command: String,
     },
     /// A release of this deployment is in service already.
-    #[error("This deployment's release is in service on the server already; deploy anew to build another.")]
+    #[error("This deployment's release is in service on the server already; deploy again to build another.")]
     InService,
     /// A release that was never completed cannot be switched to.
-    #[error("The release “{release}” is not complete, so it was not switched to. Deploy it anew.")]
+    #[error("The release “{release}” is not complete, so it was not switched to. Deploy it again.")]
     Unfinished {
         /// Its directory.
         release: String,
     },
-    /// The way to the server.
+    /// The connection to the server failed.
     #[error(transparent)]
     Connection(Box<ssh::Error>),
     /// Anything else.
@@ -240,7 +240,7 @@ impl Trouble {
         if word == "apart" {
             return Self::Apart { command: detail };
         }
-        // “Wrote only” is tar's way of saying it.
+        // Tar reports a full disk as “Wrote only”.
         if let Some(detail) = says(&["No space left on device", "Disk quota exceeded", "Wrote only"]) {
             return Self::DiskFull { detail };
         }

@@ -34,7 +34,7 @@ pub fn literal(path: &[u8]) -> String {
     regex
 }
 
-/// Whether a whole name is one that `glob` means.
+/// Whether `glob` matches the whole name.
 pub fn glob_matches(glob: &[u8], name: &[u8]) -> bool {
     let (mut g, mut n) = (0, 0);
     // Where to try again when the rest does not match: the last star, and how much it matches.

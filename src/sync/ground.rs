@@ -57,7 +57,7 @@ enum Role {
 }
 
 impl Ground {
-    /// Of an environment.
+    /// The ground of an environment.
     ///
     /// # Errors
     /// [`Error::Pattern`] for options that make no sense.

@@ -1,4 +1,4 @@
-//! What stands at a target, asked with one command per server.
+//! What is at a target, asked with one command per server.
 
 use super::digest::Digest;
 use super::error::{Error, Trouble, readable};
@@ -14,7 +14,7 @@ use crate::ssh::Session;
 /// File systems that share blocks between copies, so that copying a release takes no room.
 const SHARING: [&str; 2] = ["btrfs", "xfs"];
 
-/// What stands at a target.
+/// What is at a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     /// The target as an absolute path.
@@ -65,7 +65,7 @@ pub struct Room {
     pub copies_are_free: bool,
 }
 
-/// Asks what stands at the target. Changes nothing.
+/// Asks what is at the target. Changes nothing.
 ///
 /// # Errors
 /// [`Error::Server`] when the server cannot be asked; what is wrong with the target itself is no
@@ -85,7 +85,7 @@ pub async fn missing_tools(session: &Session, limits: &Limits) -> Result<Vec<Str
     Ok(answer.texts("missing"))
 }
 
-/// Asks what stands at the target, and what [`super::look`] would find, in one command.
+/// Asks what is at the target, and what [`super::look`] would find, in one command.
 ///
 /// # Errors
 /// As [`inspect`].
@@ -139,7 +139,7 @@ impl Inspection {
     /// Whether a tree can be put there by `method`.
     ///
     /// # Errors
-    /// [`Error::Server`] with what stands in the way, and what to do about it.
+    /// [`Error::Server`] with what prevents it, and what to do about it.
     pub fn check(&self, method: SyncMethod) -> Result<(), Error> {
         let target = self.target.clone();
         if !self.missing.is_empty() {

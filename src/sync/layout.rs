@@ -69,7 +69,7 @@ pub struct ReleaseData {
 }
 
 impl Layout {
-    /// Of an environment.
+    /// The layout of an environment.
     ///
     /// # Errors
     /// [`Error::Pattern`] for options that make no sense.

@@ -1,4 +1,4 @@
-//! What is in a tree on a server, as one remote `find` tells it.
+//! What is in a tree on a server, as one remote `find` lists it.
 //!
 //! One record per path, ended by NUL because a name can hold everything else:
 //! `f MODE SIZE MTIME PATH`, `d PATH`, `l PATH//TARGET`, `o PATH` (anything else). `//` cannot

@@ -1,5 +1,4 @@
-//! The tree that is to be deployed, known to the last byte: what stands at each path, and a hash
-//! of its content.
+//! The tree to deploy, known to the last byte: what is at each path, and a hash of its content.
 //!
 //! A manifest outlives its deployment: the engine keeps the last ones of each environment
 //! ([`Manifest::save`], [`Manifest::load`]), and [`KnownTrees`] finds one by the digest a server
@@ -161,7 +160,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Those of the file system, and `InvalidData` for a file that is damaged or of another form;
-    /// a lost manifest costs one listing per server, so that is no disaster.
+    /// that does little harm, as a lost manifest costs one listing per server.
     pub fn load(file: &LocalPath) -> io::Result<Self> {
         let bytes = std::fs::read(file)?;
         Self::read(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a whole manifest"))

@@ -1,10 +1,10 @@
-//! Putting a tree onto servers: walk once, send the difference to everyone.
+//! Puts a tree onto servers: walks it once, sends each server the difference.
 //!
 //! One deployment makes one [`Manifest`] of its tree and one [`TreeSource`] from that. Then, for every
 //! server on its pooled [`Session`](crate::ssh::Session):
 //!
-//! 1. [`inspect`] asks, in one command, what stands at the target: marker, digest of the tree,
-//!    free room, tools. [`Inspection::check`] says whether it can be deployed to.
+//! 1. [`inspect`] asks, in one command, what is at the target: marker, digest of the tree, free
+//!    room, tools. [`Inspection::check`] says whether it can be deployed to.
 //! 2. [`TreeSource::deliver`] brings the tree there. A digest that is known needs no listing, one that
 //!    is the goal's needs no files. Files arrive in a staging directory on the same file system and
 //!    go into place by rename, deletions last; then the server sums its tree again, and unless that
@@ -13,8 +13,8 @@
 //!    which [`look`] finds without reading any tree.
 //! 4. [`prune`] removes releases that nobody will go back to, by number and age.
 //!
-//! [`clear_leftovers`] removes what a deployment left that was torn off in the middle, and [`Torn`] finds out
-//! whether a tree in place is whole after that.
+//! [`clear_leftovers`] removes what an interrupted deployment left, and [`Torn`] finds out whether a tree in
+//! place is complete after that.
 //!
 //! [`full_check`] reads every byte there instead of believing sizes and times.
 //!

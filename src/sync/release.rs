@@ -20,7 +20,7 @@ pub struct ReleaseDirectory {
     pub in_service: bool,
 }
 
-/// What is in service on a server, and which releases one could go back to.
+/// What is in service on a server, and which releases a rollback could use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Looked {
     /// The directory the target leads to, free of symbolic links; `None` when there is none.
@@ -108,8 +108,8 @@ fn read(answer: &ScriptAnswer) -> Vec<ReleaseDirectory> {
     releases
 }
 
-/// Takes the link away that `deployment` made where nothing was in service before. Does nothing where
-/// the target leads elsewhere.
+/// Removes the link that `deployment` made where nothing was in service before. Does nothing where the target
+/// leads elsewhere.
 ///
 /// # Errors
 /// [`Error::Server`] when it cannot be done.
@@ -128,7 +128,7 @@ pub async fn withdraw(
 /// Which old releases stay.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention<'a> {
-    /// The newest so many stay, beside those in service and those in `never`.
+    /// How many of the newest stay, besides those in service and those in `never`.
     pub keep: u32,
     /// Releases younger than this stay too: one is removed only when it is beyond both the count and
     /// the age. `None`: only the count matters.

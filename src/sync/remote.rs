@@ -1,4 +1,4 @@
-//! Asking a server with one of our scripts, and reading its answer.
+//! Runs one of our scripts on a server and reads its answer.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

@@ -17,7 +17,7 @@ use super::listing::Path;
 use super::stored::{Stored, outermost};
 use crate::domain::{EnvironmentOptions, SyncMethod};
 
-/// Our staging directories begin so; never part of a tree.
+/// Prefix of our staging directories, which are never part of a tree.
 pub const STAGING: &str = ".deployer-staging-";
 /// Our own data beside the marker, as JSON.
 pub const EXTRA_MARKER: &str = ".deployer_release";
@@ -142,7 +142,7 @@ impl Rules {
         Ownership::Ours
     }
 
-    /// Whether `path` and all below it is kept, be it by a directory above it.
+    /// Whether `path` and everything below it are kept, perhaps because a directory above it is.
     pub fn keeps(&self, path: &str) -> bool {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.into_iter()

@@ -1,6 +1,6 @@
-//! A tree in place whose deployment was torn off: its marker says that it is being changed, and it may be whole
-//! all the same. Files are put in place first and summed after that, so a deployer that is killed meanwhile
-//! mostly leaves the whole new tree, or the whole old one where nothing was put in place yet.
+//! A tree in place whose deployment was interrupted: its marker says that it is being changed, but it may be
+//! complete. Files are put in place first and summed afterwards, so a deployer that is killed in between
+//! mostly leaves the complete new tree, or the complete old one if nothing was put in place yet.
 
 use super::Trust;
 use super::digest::Digest;
@@ -11,7 +11,7 @@ use super::source::list;
 use crate::domain::Release;
 use crate::ssh::Session;
 
-/// The trees that one which was torn off may be.
+/// The trees that an interrupted one may turn out to be.
 #[derive(Debug, Clone)]
 pub struct Torn<'a> {
     /// What was being put there.

@@ -2,7 +2,7 @@
 //!
 //! Everything under `static/` is embedded. An asset's address holds the hash of its content
 //! (`/static/HASH/app.css`), so browsers may keep it for ever and a new version is a new address.
-//! Text is packed once, at the first request for it. The icon sprite is put together here from
+//! Text is compressed once, at the first request for it. The icon sprite is put together here from
 //! the unmodified icon files under `static/vendor/`: to add an icon, add its file there.
 
 use std::collections::HashMap;
@@ -122,7 +122,7 @@ pub fn serve(request: &Request) -> poem::Result<Response> {
     Ok(answer.body(asset.bytes.clone()))
 }
 
-/// Whether the browser unpacks gzip.
+/// Whether the browser accepts gzip.
 pub fn takes_gzip(request: &Request) -> bool {
     request.header("accept-encoding").is_some_and(|codings| {
         codings.split(',').any(|coding| {

@@ -37,7 +37,7 @@ const PAUSE_WITHOUT_FILES: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// How many connections there may be.
     pub most: usize,
-    /// How long we may have nothing to write to one.
+    /// How long a connection may go without a write from us.
     pub quiet: Duration,
 }
 

@@ -1,11 +1,11 @@
 //! No other site's page may act with our visitor's cookies.
 //!
-//! Every request that may change something is checked here, before any handler. First where it comes
-//! from, by the browser's own word: `Sec-Fetch-Site`, else `Origin`, which has to be the requested
-//! host or the configured public address (a proxy may reach us by another host). Then the token that
-//! only our own pages hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret
-//! lies in the session; for visitors without one, in a cookie of its own, so that a login form costs
-//! no session. A page holds the secret under a fresh mask, so that compressing pages cannot leak it.
+//! Every request that may change something is checked here, before any handler. First where it comes from,
+//! according to the browser: `Sec-Fetch-Site`, else `Origin`, which has to be the requested host or the
+//! configured public address (a proxy may reach us by another host). Then the token that only our own pages
+//! hold, in the form field `csrf` or the header `X-CSRF-Token`. The token's secret lies in the session; for
+//! visitors without one, in a cookie of its own, so that a login form costs no session. A page holds the
+//! secret under a fresh mask, so that compressing pages cannot leak it.
 
 use bytes::Bytes;
 use poem::Request;
@@ -111,11 +111,11 @@ fn refused(what: &str) -> Error {
     )
 }
 
-/// Who sent a request, by the browser's own word.
+/// Who sent a request, according to the browser.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sender {
     Ours,
-    /// An old browser names none, and a person who types an address is none: the token decides.
+    /// Old browsers name no sender, and a typed address has none: the token decides.
     Unnamed,
 }
 

@@ -38,7 +38,7 @@ pub fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// When to try again what is away, in seconds.
+/// When to try again after something was unavailable, in seconds.
 const RETRY_AFTER: &str = "5";
 
 /// There is no page at `path`.

@@ -1,9 +1,9 @@
 //! Forms: what was typed, how it becomes a typed command, what is wrong with it field by field.
 //!
-//! A [`FormData`] is filled from a thing that exists or from a request. [`FormData::read`] makes a
-//! command of it and gathers the complaints of all fields; [`FormData::accept`] takes the answer of
-//! `app` and keeps its complaints, so that the same form can be shown again. Templates get values
-//! by [`FormData::text`] and complaints through `complaints`, as `templates/components/forms.html`
+//! A [`FormData`] is filled from a thing that exists or from a request. [`FormData::read`] turns it
+//! into a command and gathers the complaints of all fields; [`FormData::accept`] takes the answer of
+//! `app` and keeps its complaints, so that the same form can be shown again. Templates get values by
+//! [`FormData::text`] and complaints through `complaints`, as `templates/components/forms.html`
 //! shows them.
 
 use std::fmt::Display;

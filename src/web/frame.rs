@@ -72,7 +72,7 @@ pub struct NavItem {
 pub struct Banner {
     /// One sentence.
     pub text: String,
-    /// A page with details; may be empty.
+    /// The address of a page with details; may be empty.
     pub url: String,
 }
 
@@ -83,7 +83,7 @@ pub struct Frame {
     pub title: String,
     /// The state that the browser's tab shows.
     pub tab: TabSign,
-    /// The name of who is logged in.
+    /// The name of the logged-in user.
     pub user: Option<String>,
     /// For the hidden field of forms and for htmx; see the component `forms::token`.
     pub csrf: String,

@@ -21,7 +21,7 @@ use crate::domain::Result;
 const SECRETS: [&str; 4] = ["old", "password", "again", SECRET_LINES];
 /// The one of them that may have several lines.
 const SECRET_LINES: &str = "secret-value";
-/// The form goes along inside another one, where each of its letters may take nine.
+/// The form travels inside another one, where each of its characters may take nine bytes.
 const LIMIT: usize = csrf::FORM_LIMIT / 10;
 /// Addresses whose forms are buttons that lose nothing.
 const WITHOUT: [fn() -> &'static str; 3] = [urls::login, urls::logout, urls::theme];
@@ -31,7 +31,7 @@ const WITHOUT: [fn() -> &'static str; 3] = [urls::login, urls::logout, urls::the
 pub struct KeptForm {
     /// Where it is sent.
     pub action: String,
-    /// The page that it stood on.
+    /// The page that it was on.
     pub page: String,
     /// Names and values in order. A secret's value is empty.
     pub fields: Vec<(String, String)>,
@@ -134,7 +134,7 @@ struct KeptPage {
     kept: KeptForm,
 }
 
-/// The form again for whoever is logged in, the login for a guest.
+/// Shows the form again to a logged-in user, and the login to a guest.
 ///
 /// # Errors
 /// Of the store.

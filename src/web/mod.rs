@@ -1,8 +1,8 @@
-//! The pages, as browsers see them: poem for HTTP, Askama for HTML, htmx for what moves.
+//! The pages, as browsers see them: poem for HTTP, Askama for HTML, htmx for live updates.
 //!
-//! **The way of a request.** [`gate`] gives it an id, identifies its sender ([`principal`]), refuses
-//! forms that are not ours ([`csrf`]), calls the handler, turns an error into a page, a fragment or JSON
-//! ([`errors`]), and adds the security headers. The table of [`mod@routes`] is all there is; a handler
+//! **The path of a request.** [`gate`] gives it an id, identifies its sender ([`principal`]), refuses forms
+//! that are not ours ([`csrf`]), calls the handler, turns an error into a page, a fragment or JSON
+//! ([`errors`]), and adds the security headers. The table of [`mod@routes`] lists every address; a handler
 //! extracts, calls `app` once, and returns a view.
 //!
 //! **The floors**, from the top; no file uses one above it. `routes` knows every page. `pages`

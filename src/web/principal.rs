@@ -76,7 +76,7 @@ impl Principal {
         &self.actor
     }
 
-    /// The account of who is logged in.
+    /// The account of the logged-in user.
     pub fn user(&self) -> Option<&User> {
         match &self.proof {
             Proof::Session { user, .. } => Some(user),
@@ -174,8 +174,8 @@ pub fn address(request: &Request, settings: &Settings) -> String {
     client_of(peer, &named, &settings.trusted_proxies).to_string()
 }
 
-/// Says once in the log that a proxy seems to be in front of us which the configuration does not name:
-/// everybody then comes from its address, and shares its limit of login attempts.
+/// Logs once that a proxy which the configuration does not name seems to be in front of us: all visitors then
+/// share its address and its limit of login attempts.
 fn hint_at_undeclared_proxy(site: &Site, request: &Request) {
     if !request.headers().contains_key("x-forwarded-for") {
         return;

@@ -1,9 +1,9 @@
 //! Browser sessions: a cookie with a random id, and what the store keeps under it.
 //!
-//! The sessions are tower-sessions' own; its layer does not fit poem, so [`open`] and [`close`]
-//! do its work before and after a request. A visitor who is not logged in has no session: no row
-//! is written for a robot that looks at the login page. Every use moves the end of a session; to
-//! spare a write per request that happens at most once per [`TOUCH_EVERY`].
+//! The sessions are tower-sessions' own; its layer does not fit poem, so [`open`] and [`close`] do
+//! its work before and after a request. A visitor who is not logged in has no session: no row is
+//! written for a robot that looks at the login page. Every use moves the end of a session; to spare
+//! a write per request, the end moves at most once per [`TOUCH_EVERY`].
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ const COOKIE: &str = "deployer_session";
 const DEVICE_COOKIE: &str = "deployer_device";
 /// Longer than most holidays.
 const DEVICE_SECONDS: i64 = 180 * 24 * 3600;
-/// Under which key of the session [`SignedIn`] lies.
+/// The session's key for [`SignedIn`].
 const SIGNED_IN: &str = "who";
-/// Under which key of the session messages for the next page lie.
+/// The session's key for messages for the next page.
 const FLASHES: &str = "flashes";
-/// How often at most an unchanged session is written, only to move its end.
+/// An unchanged session is written at most this often, to extend it.
 const TOUCH_EVERY: TimeDelta = TimeDelta::hours(1);
 /// More messages than this for one next page would be noise.
 const FLASH_LIMIT: usize = 8;
@@ -68,10 +68,9 @@ fn of(id: Option<Id>, sessions: &SessionRows, settings: &Settings) -> Session {
     Session::new(id, Arc::new(sessions.clone()), Some(Expiry::OnInactivity(days)))
 }
 
-/// Who is logged in with this session; moves its end when it is time to.
+/// Who is logged in with this session; extends the session when that is due.
 pub async fn signed_in(session: &Session, now: Instant) -> Result<Option<SignedIn>> {
-    // One that was opened in this request has no id yet, and one that does not exist costs no look
-    // into the store.
+    // Without a cookie the session has no id, and this reads nothing from the store.
     let Some(mut known) = session.get::<SignedIn>(SIGNED_IN).await.map_err(unavailable)? else {
         return Ok(None);
     };

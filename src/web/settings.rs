@@ -39,7 +39,7 @@ impl Settings {
         }
     }
 
-    /// `name` as a cookie of this site is called: bound to the host where https allows that.
+    /// The name of a cookie of this site: bound to the host where https allows that.
     pub fn cookie_name(&self, name: &str) -> String {
         if self.https {
             format!("__Host-{name}")

@@ -46,7 +46,7 @@ pub fn read(form: &mut FormReader) -> Option<Strategy> {
         batch = form.parse("batch").unwrap_or(batch);
         keep = form.parse_opt("keep").flatten();
     }
-    // What is no number becomes 0, which no rule accepts.
+    // Anything but a number becomes 0, which no rule accepts.
     let first = form.form.text("first").trim().parse().unwrap_or(0);
     let wait = Some(form.form.text("wait").trim()).filter(|wait| !wait.is_empty());
     let wait = wait.map(|wait| wait.parse().unwrap_or(0));

@@ -1,7 +1,7 @@
 //! The table of routes, which can be read back.
 //!
-//! poem's router answers, but does not tell what it holds. This one keeps the method and pattern
-//! of each entry beside it, so that a test can try every route as every role, and notices a new one.
+//! poem's router does not list its routes. This one keeps the method and pattern of each entry
+//! beside it, so that a test can try every route as every role, and notices a new one.
 
 use poem::{IntoEndpoint, Route, RouteMethod};
 

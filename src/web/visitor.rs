@@ -195,7 +195,7 @@ impl Visitor {
         self.0.htmx
     }
 
-    /// Whether a program sent it that reads JSON and no HTML.
+    /// Whether the sender is a program that reads JSON instead of HTML.
     pub fn wants_json(&self) -> bool {
         self.0.json
     }

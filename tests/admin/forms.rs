@@ -300,7 +300,7 @@ async fn a_health_check_is_stored_shown_removed_and_audited() {
     assert_eq!(send(&site, place, place, &none).await.0, 303);
     assert_eq!(stored().await, None);
     let log = page(&site, "/audit").await;
-    let change = "by the server itself; at most 9 times, 1 s apart, each within 3 s, 2 well in a row → none";
+    let change = "by the server itself; at most 9 times, 1 s apart, each within 3 s, 2 good in a row → none";
     assert!(log.contains(change), "{log}");
 }
 
@@ -327,7 +327,7 @@ async fn a_project_that_shares_files_between_releases_keeps_its_name() {
 
     let (status, _, said) = send(&site, path, path, &form).await;
     assert_eq!(status, 422, "{said}");
-    assert!(said.contains("lie on its servers in “shop_shared”"), "{said}");
+    assert!(said.contains("are on its servers in “shop_shared”"), "{said}");
 
     let mut prod = environments::by_name(store, shop.id, "prod").await.unwrap();
     prod.options.shared.clear();

@@ -23,7 +23,7 @@ async fn a_socket_of_a_lower_level_is_read_only() {
                 .expect_err("not allowed"),
         ] {
             let expected = format!(
-                "{at} lets us look but not change anything. Give that socket “level admin” in HAProxy's configuration."
+                "{at} allows reading but no changes. Give that socket “level admin” in HAProxy's configuration."
             );
             assert_eq!(error.to_string(), expected);
         }

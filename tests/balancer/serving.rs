@@ -145,7 +145,7 @@ async fn a_server_is_up_only_after_a_check(kind: &str) {
     let at = pair.haproxy.endpoint(kind);
     // While the next check is on its way, HAProxy does not tell the code of the last.
     let expected =
-        format!("The balancer did not call web/web1 UP within 1 s: {at} says web/web1 is DOWN (L7STS");
+        format!("The balancer did not report web/web1 UP within 1 s: {at} says web/web1 is DOWN (L7STS");
     assert!(error.to_string().starts_with(&expected), "{error}");
     let domain: deployer::domain::Error = error.into();
     assert_eq!(domain.kind(), deployer::domain::ErrorKind::Unavailable);

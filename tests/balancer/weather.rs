@@ -64,7 +64,7 @@ async fn one_endpoint_down_stops_taking_out_but_not_putting_back(kind: &str) {
     assert!(
         error
             .to_string()
-            .ends_with(&format!("Set to “ready” all the same: {here}.")),
+            .ends_with(&format!("Set to “ready” nevertheless: {here}.")),
         "{error}"
     );
     assert_eq!(

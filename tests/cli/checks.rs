@@ -26,7 +26,7 @@ fn policy_files_are_checked_line_by_line() {
     std::fs::write(&file, text).unwrap();
     let bad = run(program().args(["policy", "check"]).arg(dir.path()));
     bad.with(1, &format!("policy.csv:{line}: "), "");
-    bad.with(1, "faulty; it would not take effect.", "");
+    bad.with(1, "it has errors and would not take effect.", "");
 
     let here = Installation::new();
     run(program().args(["policy", "check", "/nowhere"])).badly("There is no directory /nowhere.");
@@ -35,7 +35,7 @@ fn policy_files_are_checked_line_by_line() {
     let here = Installation::with(&format!("[access]\npolicies = '{}'", dir.path().display()));
     here.run("policy check").with(1, "policy.csv:", "");
     here.run("serve")
-        .with(1, "", "cannot be used; mend it and start again.");
+        .with(1, "", "cannot be used; correct it and start again.");
 }
 
 #[test]
@@ -95,7 +95,7 @@ async fn a_server_must_show_the_trusted_key() {
     let words = format!("ssh-check 127.0.0.1 --port {} --user {}", sshd.port, sshd.user);
     let unknown = here.run(&words);
     unknown.well(&sshd.host_key.fingerprint);
-    unknown.well("Nobody has trusted a key for this address and port");
+    unknown.well("No key is trusted for this address and port yet");
     unknown.well(&format!("Logged in as “{}”: Linux", sshd.user));
     assert!(!here.data().exists(), "a check made the data directory");
 

@@ -167,7 +167,7 @@ async fn stopping_the_deployer_closes_what_runs() {
     assert_eq!(deployment.state, DeploymentState::Interrupted);
     assert_eq!(
         deployment.outcome,
-        "Interrupted: the deployer stopped while it ran. Each server says what is on it."
+        "Interrupted: the deployer stopped while it ran. Each server shows what it runs."
     );
     assert_eq!(world.parts(id).await[0].state, ServerState::Interrupted);
     let steps = world.steps(id).await;

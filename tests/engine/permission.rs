@@ -139,7 +139,7 @@ async fn the_account_was_deleted_while_it_waited() {
     .await;
     assert_eq!(
         outcome,
-        "No longer allowed: There is no account of admin any more. No server was touched."
+        "No longer allowed: The account of admin no longer exists. No server was touched."
     );
 }
 

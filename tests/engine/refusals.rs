@@ -56,7 +56,7 @@ async fn a_commit_that_left_its_branch_is_not_deployed() {
     let done = world.deploy(&lost).await;
     assert_eq!(done.state, DeploymentState::Failed, "{}", done.outcome);
     assert!(
-        done.outcome.contains("is not on branch main any more"),
+        done.outcome.contains("is no longer on branch main"),
         "{}",
         done.outcome
     );

@@ -242,7 +242,7 @@ async fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
     let failed = world.deploy(&commit).await;
     assert_eq!(
         failed.outcome,
-        "Failed on web1. web1 had nothing before that it could go back to."
+        "Failed on web1. web1 had no earlier release that it could go back to."
     );
 }
 
@@ -271,7 +271,7 @@ async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
     assert!(
         deployment
             .outcome
-            .starts_with("What would be done has changed since it was approved"),
+            .starts_with("The plan has changed since it was approved"),
         "{}",
         deployment.outcome
     );

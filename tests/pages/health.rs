@@ -26,7 +26,7 @@ async fn health_is_200_while_all_is_well_and_500_with_the_reasons_when_it_is_not
     let told: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(told["status"], "degraded");
     let expected = format!(
-        "shop/dev: web1 is out of service since deployment {}, as what is on it may not be whole.",
+        "shop/dev: web1 is out of service since deployment {}, because its release may be incomplete.",
         deployment.id
     );
     assert_eq!(told["reasons"], serde_json::json!([expected]));

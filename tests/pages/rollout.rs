@@ -211,7 +211,7 @@ async fn a_confirmation_says_what_will_happen() {
 
     let wrong = pages.page(&format!("{address}&strategy=rolling&batch=0")).await;
     assert!(
-        wrong.contains("At least one server") && wrong.contains("value=\"0\""),
+        wrong.contains("Enter at least one server") && wrong.contains("value=\"0\""),
         "what was typed is kept"
     );
 }

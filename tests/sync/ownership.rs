@@ -28,7 +28,7 @@ async fn files_that_nobody_deployed_are_not_deleted() {
     assert_eq!(strangers, [".hidden/x", "precious.db", "var/other/y", "été"]);
     let refused = site.deliver().await.unwrap_err().to_string();
     assert!(
-        refused.contains("holds what no deployment put there ("),
+        refused.contains("holds files that no deployment put there ("),
         "{refused}"
     );
     assert!(site.target().join("precious.db").exists());

@@ -1,10 +1,10 @@
-//! Files that are broken: told by file and line, never in force.
+//! Broken files are reported by file and line, and never take effect.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What is told of the shipped policy with one more line.
+/// The problems of the shipped policy with one more line.
 fn told_of_line(line: &str) -> String {
     let policy = format!("{}{line}\n", shipped(POLICY).unwrap());
     let number = policy.lines().count();
@@ -19,8 +19,8 @@ fn told_of_line(line: &str) -> String {
 #[test]
 fn each_bad_line_is_told_with_its_number_and_a_reason() {
     let cases = [
-        ("q, alice, role:reader", "no kind of line"),
-        ("g3, alice, role:reader", "no kind of line"),
+        ("q, alice, role:reader", "not a kind of line"),
+        ("g3, alice, role:reader", "not a kind of line"),
         ("p, alice, *, dev, deploy, always", "this one has 5"),
         ("p, alice, *, dev, deploy, always, allow, x", "this one has 7"),
         ("g, alice", "this one has 1"),
@@ -54,9 +54,9 @@ fn each_bad_line_is_told_with_its_number_and_a_reason() {
         ),
         ("g, alice, reader", "write it as “role:NAME”"),
         ("g, *, role:reader", "g, default"),
-        ("g, role:developer, role:releaser", "closes a circle"),
-        ("g, role:reader, role:reader", "closes a circle"),
-        ("g2, view, administer", "closes a circle"),
+        ("g, role:developer, role:releaser", "closes a cycle"),
+        ("g, role:reader, role:reader", "closes a cycle"),
+        ("g2, view, administer", "closes a cycle"),
         ("g2, view, look", "not an action"),
     ];
     for (line, reason) in cases {
@@ -95,7 +95,7 @@ fn doubts_are_told_and_the_policy_takes_effect() {
                 count - 2
             ),
             format!(
-                "policy.csv:{}: warning: “role:readr” is given here, but no p line speaks of it.",
+                "policy.csv:{}: warning: “role:readr” is given here, but no p line mentions it.",
                 count - 1
             ),
             format!(
@@ -281,7 +281,7 @@ fn a_missing_or_unreadable_file_is_an_error() {
     std::fs::remove_file(dir.path().join(TESTS)).unwrap();
     assert_eq!(
         told(dir.path()),
-        ["tests.toml:0: warning: There is no such file; nothing is expected of the policy."]
+        ["tests.toml:0: warning: There is no such file, so the policy has no tests."]
     );
 }
 
@@ -331,12 +331,12 @@ fn a_broken_reload_keeps_the_last_good_policy() {
 proptest! {
     #![proptest_config(crate::cases::cases(40))]
 
-    /// However a line is damaged: if the file still loads, nobody may more than before.
+    /// If a file with a damaged line still loads, nobody may do more than before.
     #[test]
     fn a_damaged_line_never_widens_access(line in 0usize..60, cut in 0usize..60, put in "[,#* a-z:]{0,3}") {
         let mut lines: Vec<String> = shipped(POLICY).unwrap().lines().map(str::to_owned).collect();
         let line = line % lines.len();
-        // A comment line that loses its mark becomes a line, which is an edit and no damage.
+        // A comment without its `#` becomes a policy line: that is an edit, not damage.
         prop_assume!(!lines[line].starts_with('#'));
         let cut = cut % (lines[line].len() + 1);
         lines[line].truncate(cut);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A calendar, the line of what is wrong in it, and a part of what is told.
+/// A calendar, the line of its mistake, and a part of the message.
 const WRONG: &[(&str, u32, &str)] = &[
     ("timezone = \"Mars\"\n", 1, "not a time zone"),
     ("timezone = \"UTC\"\nzone = 1\n", 2, "unknown field `zone`"),

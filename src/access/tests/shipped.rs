@@ -13,7 +13,7 @@ fn the_shipped_policy_has_no_problem_and_passes_its_tests() {
     assert!(Access::builtin().problems().is_empty());
 }
 
-/// Nothing that the program cannot do yet is described to a sysadmin.
+/// The sysadmin's page describes nothing that the program cannot do yet.
 #[test]
 fn the_shipped_files_speak_only_of_what_works() {
     for file in ["README.md", POLICY, TESTS] {
@@ -49,7 +49,7 @@ fn row(access: &Access, actor: &Actor, place: &Resource) -> String {
     row
 }
 
-/// The shipped calendar with a freeze more.
+/// The shipped calendar with one more freeze.
 fn frozen(freeze: &str) -> tempfile::TempDir {
     let shipped = shipped(CALENDAR).unwrap();
     let calendar = format!("{shipped}\n[[freezes]]\nname = \"sale\"\nreason = \"the sale\"\n{freeze}\n");
@@ -321,8 +321,8 @@ fn roles_of_roles_are_followed_as_deep_as_the_check_allows() {
     ));
 }
 
-/// A page of 100 projects × 3 environments × 4 actions asks this often. How long that takes is the
-/// machine's affair; that it costs a small part of asking casbin each time is ours.
+/// A page of 100 projects × 3 environments × 4 actions asks this often. The time depends on the
+/// machine, so the test compares it with the cost of asking casbin each time.
 #[test]
 fn a_page_full_of_questions_is_cheap() {
     let lines: String = (0..100)

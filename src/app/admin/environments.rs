@@ -19,9 +19,9 @@ use crate::domain::{
 use crate::store::{clusters, environments, projects};
 use crate::sync::Ground;
 
-/// Seconds of a script, up to a day: what takes longer hangs.
+/// The time limit of a script in seconds, up to a day: a script that takes longer hangs.
 pub type Timeout = Within<1, 86_400>;
-/// Servers at once: more exhaust this host before they save time.
+/// Servers worked on at once: more would exhaust this host before they save time.
 pub type Parallel = Within<1, 200>;
 /// Old releases kept: each costs disk on every server.
 pub type KeptReleases = Within<0, 100>;
@@ -31,11 +31,11 @@ pub type KeptDays = Within<0, 3650>;
 pub type Position = Within<1, 1000>;
 /// Seconds of draining, up to an hour: sessions that last longer do not end by waiting.
 pub type DrainLimit = Within<0, 3600>;
-/// Seconds of coming up, up to an hour: what is not up by then will not be.
+/// Seconds to come up, up to an hour: a server that is not up by then stays down.
 pub type UpLimit = Within<1, 3600>;
 /// Servers that may fail: no fleet has more.
 pub type MostFailed = Within<1, 10_000>;
-/// Hours of an approval, up to a fortnight: what nobody approved by then nobody remembers.
+/// Hours to approve a deployment, up to a fortnight: by then nobody remembers the request.
 pub type ApprovalHours = Within<1, 336>;
 
 /// The command to add or change an environment. Its fields are those of [`Environment`] and [`EnvironmentOptions`].
@@ -67,7 +67,7 @@ pub struct EnvironmentSpec {
 }
 
 impl EnvironmentSpec {
-    /// The environment, once it keeps the rules that concern several fields.
+    /// The environment, if it passes the rules that involve several fields.
     fn check(self, before: Environment) -> Result<Environment> {
         demand_other_name(&self.name, "diff", "the comparison of commits")?;
         if let Some(health) = &self.health {
@@ -142,8 +142,8 @@ pub async fn by_name(app: &App, permit: &Permit, project: &Project, name: &str) 
     environments::by_name(&app.store, project.id, name).await
 }
 
-/// Refuses a health check that is new in `after` and runs a command on the deployer's host, except to
-/// whoever administers everything: such a command can do what the deployer can.
+/// Refuses a new health check in `after` that runs a command on the deployer's host, unless the user
+/// administers everything: the command can do whatever the deployer can.
 async fn allow_command(
     app: &App,
     permit: &Permit,
@@ -223,8 +223,8 @@ pub async fn add(
 /// Changes an environment; the same command again changes nothing.
 ///
 /// # Errors
-/// A complaint about a field; forbidden or a complaint about `name` for a rename out of the rights,
-/// denies, freezes or locks of the old name.
+/// A complaint about a field; forbidden, or a complaint about `name`, for a rename that would escape
+/// the rights, deny lines, freezes or locks of the old name.
 pub async fn edit(
     app: &App,
     permit: &Permit,
@@ -326,7 +326,7 @@ fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Re
         .iter()
         .filter(|one| one.id != environment.id)
     {
-        // Nothing is deployed to one whose options are invalid by now.
+        // Nothing can be deployed to an environment whose options are no longer valid.
         let Some(overlap) = ground(other)
             .and_then(Result::ok)
             .and_then(|other| mine.overlap(&other))

@@ -36,7 +36,7 @@ pub struct Twice {
 impl Twice {
     pub fn sentence(&self) -> String {
         format!(
-            "Server “{}” is in several clusters of {}/{} ({}): it is deployed once, with the first of them.",
+            "Server “{}” is in several clusters of {}/{} ({}): it is deployed to once, with the first of them.",
             self.server,
             self.project,
             self.environment,
@@ -45,7 +45,7 @@ impl Twice {
     }
 }
 
-/// What deployments could not delete on `server`: the place (`project/environment`), and its paths.
+/// The paths that deployments could not delete on `server`, by place (`project/environment`).
 ///
 /// # Errors
 /// Of the store.
@@ -74,7 +74,7 @@ pub struct LeftAs {
     pub told: String,
 }
 
-/// How the last deployment of each environment left `server`, where that is not all well.
+/// How the last deployment of each environment left `server`, unless all is well.
 ///
 /// # Errors
 /// Of the store.

@@ -30,7 +30,7 @@ use serde_json::Value;
 use crate::access::Permit;
 use crate::domain::{Action, Error, Name, Resource, Result};
 
-/// Refuses a name that is the `word` which addresses need for `what`.
+/// Refuses a name equal to `word`, which page addresses use for `what`.
 fn demand_other_name(name: &Name, word: &str, what: &str) -> Result<()> {
     if name.as_str().eq_ignore_ascii_case(word) {
         let message = format!("“{word}” stands for {what}; choose another name.");
@@ -39,7 +39,7 @@ fn demand_other_name(name: &Name, word: &str, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// An e-mail address, as far as its form shows.
+/// Checks the form of an e-mail address; nothing is sent to it.
 pub(super) fn mail_address(text: &str) -> Result<String, String> {
     let text = text.trim();
     let wrong = || format!("“{}” is not an e-mail address.", text.escape_debug());
@@ -51,7 +51,7 @@ pub(super) fn mail_address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A permit for something else is a fault of the caller, not of the user.
+/// A permit for something else is a bug in the caller, not the user's mistake.
 pub(super) fn demand(permit: &Permit, action: Action, resource: &Resource) -> Result<()> {
     if permit.covers(action, resource) {
         return Ok(());

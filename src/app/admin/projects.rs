@@ -73,8 +73,8 @@ pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Projec
 /// Changes a project; the same command again changes nothing.
 ///
 /// # Errors
-/// A complaint about a field; forbidden or a complaint about `name` for a rename out of the rights,
-/// denies, freezes or locks of the old name.
+/// A complaint about a field; forbidden, or a complaint about `name`, for a rename that would escape
+/// the rights, deny lines, freezes or locks of the old name.
 pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) -> Result<Project> {
     let known = projects::by_id(&app.store, id).await?;
     renames::allow_project(app, permit, &known, &spec.name).await?;
@@ -99,7 +99,7 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) 
     Ok(changed)
 }
 
-/// A repository of this host has to lie below a configured directory.
+/// A repository on this host must be below a configured directory.
 fn check_address(app: &App, url: &str) -> Result<()> {
     let complaint = |message: String| Error::field("git_url", message);
     let url = git::check_url(url).map_err(complaint)?;
@@ -108,8 +108,8 @@ fn check_address(app: &App, url: &str) -> Result<()> {
         .map_err(|error| complaint(error.to_string()))
 }
 
-/// Shared paths are stored on the servers in a directory that bears the project's name: after a
-/// rename they would start empty.
+/// Shared paths are stored on the servers in a directory named after the project: after a rename
+/// they would be empty.
 async fn demand_name(change: &Change, before: &Project, changed: &Project) -> Result<()> {
     if before.name == changed.name || before.method != SyncMethod::Symlink {
         return Ok(());
@@ -121,7 +121,7 @@ async fn demand_name(change: &Change, before: &Project, changed: &Project) -> Re
         Some(one) => Err(Error::field(
             "name",
             format!(
-                "The shared paths of {} lie on its servers in “{}_shared”, so the project cannot be renamed. \
+                "The shared paths of {} are on its servers in “{}_shared”, so the project cannot be renamed. \
                  Remove the shared paths first, and move the files by hand.",
                 one.name, before.name
             ),

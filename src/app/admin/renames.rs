@@ -1,5 +1,5 @@
-//! Renames. Policy, calendar and people know a place by its name, so a new name must not take it out
-//! of what they said about the old one.
+//! Renames. Policy, calendar and people refer to a place by its name, so a rename must not escape
+//! what they decided about the old name.
 
 use crate::access::Permit;
 use crate::app::{App, locks};
@@ -40,8 +40,8 @@ pub(super) async fn allow_project(app: &App, permit: &Permit, before: &Project, 
     locked.map_err(about_name)
 }
 
-/// Refuses to delete `environments` of `project` while a lock or a freeze stops changes there: added
-/// again, they would be free of it.
+/// Refuses to delete `environments` of `project` while a lock or a freeze stops changes there:
+/// deleted and added again, they would escape it.
 pub(super) async fn allow_deletion(
     app: &App,
     permit: &Permit,
@@ -61,7 +61,7 @@ pub(super) fn demand_same(allowed: &Name, present: &Name) -> Result<()> {
         return Ok(());
     }
     Err(Error::conflict(format!(
-        "“{allowed}” has just been renamed to “{present}”. Look at it again."
+        "“{allowed}” has just been renamed to “{present}”. Try again under the new name."
     )))
 }
 

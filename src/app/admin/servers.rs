@@ -95,7 +95,7 @@ async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
     }
 }
 
-/// Changes a server. Its trusted host key stays, also at another address.
+/// Changes a server. Its trusted host key stays, even at another address.
 pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) -> Result<Server> {
     demand_everything(permit)?;
     let known = servers::by_id(&app.store, id).await?;
@@ -120,7 +120,7 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) ->
     Ok(changed)
 }
 
-/// Switches a server on or off for deployments; does nothing when it already is.
+/// Switches a server on or off for deployments; does nothing when that is its state already.
 pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) -> Result<Server> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;

@@ -94,7 +94,7 @@ pub async fn delete(app: &App, permit: &Permit, name: &str) -> Result<User> {
     Ok(user)
 }
 
-/// Whether it is the account of whoever holds the permit, or of who acts in their name.
+/// Whether `user` holds the permit, or acts in the holder's name.
 fn is_own(permit: &Permit, user: &User) -> bool {
     let actor = permit.actor();
     let own = |name: &str| name.eq_ignore_ascii_case(user.name.as_str());

@@ -7,9 +7,9 @@ use crate::domain::{EnvironmentOptions, SyncMethod};
 use crate::git;
 use crate::sync::Rules;
 
-/// What a host name can hold at most (RFC 1035).
+/// The longest host name, in bytes (RFC 1035).
 const ADDRESS_LIMIT: usize = 253;
-/// The longest name of a login on a server (Linux: 32; directories of large houses have longer).
+/// The longest login name on a server (Linux: 32; the user directories of large companies have longer ones).
 const USER_LIMIT: usize = 64;
 /// The longest description, in characters: a sentence or two.
 const DESCRIPTION_LIMIT: usize = 500;

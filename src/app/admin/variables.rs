@@ -18,7 +18,7 @@ const VALUE_LIMIT: usize = 8 * 1024;
 /// no more than [`crate::ssh::MAX_LENGTH`] at once.
 const TOTAL_LIMIT: usize = 64 * 1024;
 
-/// The variables of an environment as they are to be.
+/// The new variables of an environment.
 #[derive(Clone, Default)]
 pub struct VariablesSpec(BTreeMap<String, Given>);
 

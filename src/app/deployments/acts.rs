@@ -66,7 +66,7 @@ pub async fn withdraw_pause(app: &App, actor: &Actor, id: DeploymentId) -> Resul
 
 async fn set_pause_wish(app: &App, actor: &Actor, id: DeploymentId, wish: bool) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    // Whoever may cancel it may pause it.
+    // Pausing needs the right to cancel.
     let permit = app
         .permit(actor, Action::Cancel, &resource_now(app, &deployment).await?)
         .await?;

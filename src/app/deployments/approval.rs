@@ -91,9 +91,9 @@ fn awaited(deployment: &Deployment) -> Result<Approval> {
     })
 }
 
-/// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may.
-/// It takes two people, so whoever made the request does not count, under their own name, while acting
-/// as somebody else, or with a password that they gave to somebody else's account.
+/// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may. An approval
+/// takes a second person, so the requester cannot give it: not under their own name, not while acting as
+/// somebody else, and not through an account whose password they set.
 pub(in crate::app) async fn obstacle(
     on: &impl Reader,
     deployment: &Deployment,

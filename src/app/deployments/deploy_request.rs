@@ -14,15 +14,15 @@ pub struct DeployRequest {
     pub commit: String,
     /// Why; may be empty.
     pub reason: String,
-    /// Why there is such a request: a click, a schedule, a promotion, ….
+    /// What caused the request: a click, a schedule, a promotion, ….
     pub kind: Kind,
     /// A token of the form it came from: a form sent twice makes one request.
     pub request_key: Option<String>,
-    /// A strategy other than the environment's; for whoever may `configure` it.
+    /// A strategy other than the environment's; it needs the right to `configure`.
     pub strategy: Option<Strategy>,
     /// When to begin; `None`: as soon as possible.
     pub at: Option<Instant>,
-    /// The reason for overriding a lock; for whoever may `lock` there.
+    /// The reason for overriding a lock; an override needs the right to `lock`.
     pub lock_override: Option<String>,
 }
 

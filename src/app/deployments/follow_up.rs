@@ -39,7 +39,7 @@ impl From<DeploymentId> for Earlier {
 /// The earlier deployment, with what a new request takes from it.
 struct Origin {
     deployment: Deployment,
-    /// By its present name, as all that follows.
+    /// Under its present name, like the fields below.
     project: Project,
     environment: Environment,
     resource: Resource,
@@ -208,7 +208,7 @@ async fn continuation(
         overridden_at: Some(deployment.queued_at),
     };
     let wanted = DeployRequest {
-        // A privilege used in the earlier request is inherited only by whoever has it too.
+        // The new request inherits a privilege of the earlier one only if its requester has it too.
         strategy: deployment
             .strategy
             .filter(|_| app.may(actor, Action::Configure, &origin.resource)),
@@ -221,8 +221,8 @@ async fn continuation(
     Ok((wanted, follow_up))
 }
 
-/// The approval of the earlier deployment, while it counts: the rest was part of what was approved.
-/// Nobody can use their own approval, and that of an account that is gone or disabled counts no more.
+/// The approval of the earlier deployment, while it counts: the rest was part of what was approved. Nobody
+/// can use their own approval, and the approval of a deleted or disabled account no longer counts.
 async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Result<Option<Approval>> {
     let Some(approval) = deployment.approval.clone() else {
         return Ok(None);
@@ -243,8 +243,8 @@ async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Re
 }
 
 impl Origin {
-    /// A request for the same commit in the same environment, for what it is and what its requester
-    /// adds.
+    /// A request for the same commit in the same environment. Its reason is `what`, and what the
+    /// requester adds.
     fn like(&self, what: String) -> DeployRequest {
         let reason = match self.reason.trim() {
             "" => what,

@@ -95,7 +95,7 @@ pub async fn was_here(app: &App, environment: &Environment, commit: &CommitId) -
     is_way_back(app, environment, commit, &Target::Environment).await
 }
 
-/// [`was_here`], or on just the target that is to go back.
+/// As [`was_here`]; a success on exactly the target that is rolled back counts too.
 async fn is_way_back(
     app: &App,
     environment: &Environment,
@@ -119,7 +119,7 @@ pub(super) async fn check_way_back(
         return Ok(());
     }
     let message = format!(
-        "Commit {} was never deployed to {} with success, so there is no way back to it. Deploy it instead.",
+        "Commit {} was never deployed to {} successfully, so it cannot be rolled back to. Deploy it instead.",
         commit.short(),
         environment.name
     );

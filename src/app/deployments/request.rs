@@ -1,4 +1,4 @@
-//! The one way in: a request is permitted, checked, and stored with its audit event.
+//! Every request comes through here: it is permitted, checked, and stored with its audit event.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -43,7 +43,7 @@ pub(super) struct FollowUp {
     pub overridden_at: Option<Instant>,
 }
 
-/// A request that keeps all rules, with everything it names looked up.
+/// A request that passed all rules, with everything it names looked up.
 struct Checked {
     project: Project,
     environment: Environment,
@@ -63,7 +63,7 @@ impl Checked {
     }
 }
 
-/// [`request`], for one that may follow an earlier deployment.
+/// As [`request`], for a request that may follow an earlier deployment.
 pub(super) async fn submit(
     app: &App,
     actor: &Actor,
@@ -71,7 +71,7 @@ pub(super) async fn submit(
     follow_up: FollowUp,
 ) -> Result<Requested> {
     let (rights, mut checked) = check(app, actor, &wanted, follow_up).await?;
-    // An approval is for exactly this plan, and a strategy chosen for once may not work at all.
+    // An approval covers exactly this plan, and a one-time strategy may not work at all.
     if checked.approval.is_some() || wanted.strategy.is_some() {
         let (environment, to_do) = (&checked.environment, checked.to_do());
         checked.plan = Some(app.engine.preview(environment, wanted.strategy, &to_do).await?);
@@ -134,7 +134,8 @@ async fn check(
 async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checked) -> Result<Requested> {
     let now = app.now();
     let mut change = app.store.change(&rights.permit, now).await?;
-    // Before all rules: a form sent twice gets the same answer, even when a lock came meanwhile.
+    // This comes before all rules: a form sent twice gets the same answer, even if a lock was made
+    // in between.
     if let Some(key) = &wanted.request_key
         && let Some(earlier) = deployments::by_request_key(&change, key).await?
     {

@@ -46,8 +46,8 @@ impl Rights {
 }
 
 /// Asks policy for every right a request needs. A scheduled request is decided as of its time; the
-/// engine asks again when the time comes. An override that repeats one of `overridden_at` covers the
-/// locks of that time.
+/// engine asks again when the time comes. An override that repeats one from `overridden_at` covers
+/// only the locks made by then.
 pub(super) async fn demand(
     app: &App,
     actor: &Actor,
@@ -90,8 +90,8 @@ pub(super) async fn demand(
     })
 }
 
-/// The right to override every lock over `resource` that was made up to `until`: whoever may lift a
-/// lock may override it.
+/// The right to override every lock over `resource` that was made up to `until`. It takes the right
+/// to lift them.
 async fn override_locks(
     app: &App,
     actor: &Actor,

@@ -27,7 +27,7 @@ pub async fn way_back(app: &App, deployment: &Deployment, parts: &[ServerPart]) 
     Ok(before)
 }
 
-/// Whether every active server runs `commit`, whole.
+/// Whether every active server runs `commit`, complete.
 async fn is_everywhere(
     app: &App,
     deployment: &Deployment,

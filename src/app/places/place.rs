@@ -44,9 +44,9 @@ pub struct PlaceServer {
 #[derive(Debug, Clone)]
 pub struct Runs {
     pub commit: CommitId,
-    /// The first line of its message; empty when nobody remembers.
+    /// The first line of its message; empty if unknown.
     pub title: String,
-    /// Who deployed it; empty when nobody remembers.
+    /// Who deployed it; empty if unknown.
     pub actor: String,
     pub servers: usize,
     /// When it came to the last of them.
@@ -126,7 +126,7 @@ impl PlaceServer {
         self.observed.as_ref().filter(is_newer)
     }
 
-    /// Its last observation, if it answered and the last release was deployed before.
+    /// Its last observation, if the server answered and no release was deployed since.
     pub fn seen(&self) -> Option<&Observation> {
         self.looked_at().filter(|seen| seen.trouble.is_empty())
     }
@@ -137,7 +137,7 @@ impl PlaceServer {
         trouble.filter(|trouble| !trouble.is_empty())
     }
 
-    /// The commit it runs and since when: by its own word, or else as we deployed it.
+    /// The commit it runs and since when: as the server reports, or else as we deployed it.
     pub fn runs(&self) -> Option<(String, Instant)> {
         if let Some(release) = self.seen().and_then(|seen| seen.release.as_ref()) {
             return Some((release.commit.clone(), release.at));
@@ -146,7 +146,7 @@ impl PlaceServer {
         Some((release.commit.to_string(), release.at))
     }
 
-    /// How its own word differs from what was deployed, in a sentence.
+    /// How the server's report differs from what was deployed, as a sentence.
     pub fn differs(&self) -> Option<String> {
         let seen = self.seen()?;
         let placed = self.release.as_ref()?;

@@ -48,7 +48,7 @@ pub struct SampleServer {
     pub released: bool,
 }
 
-/// How a deployment is to end.
+/// The planned end of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlannedEnd {
     Good,

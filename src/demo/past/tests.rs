@@ -1,4 +1,4 @@
-//! The past that is made up has to be one that could have been.
+//! The made-up past must be one that could have happened.
 
 use super::super::fleet::SampleProject;
 use super::super::repositories;

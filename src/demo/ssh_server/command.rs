@@ -1,7 +1,7 @@
 //! One command on a demo server: from the request to its exit status.
 //!
 //! It runs in a process group of its own, and the group does not outlive the command: what is left
-//! of it is ended before the leader is reaped, while its number cannot be anybody else's. So a
+//! of the group is killed before the leader is reaped, while its process id cannot be reused. So a
 //! demo that is closed leaves nothing running.
 //!
 //! Input, output and errors flow side by side, each no faster than its other end. A command that
@@ -188,7 +188,7 @@ async fn send(pipe: Option<impl AsyncRead + Unpin>, stream: Option<u32>, write: 
     let Some(mut pipe) = pipe else { return };
     loop {
         let mut chunk = BytesMut::with_capacity(CHUNK);
-        // A pipe that cannot be read is over.
+        // A read error counts as the end of the pipe.
         if pipe.read_buf(&mut chunk).await.unwrap_or(0) == 0 {
             return;
         }

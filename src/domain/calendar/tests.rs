@@ -7,7 +7,7 @@ use super::*;
 
 const PARIS: Tz = Tz::Europe__Paris;
 
-/// An instant from Paris's wall clock; the later one where it reads so twice.
+/// An instant from Paris's wall clock; the later one where the time occurs twice.
 fn paris(local: &str) -> Instant {
     let local = NaiveDateTime::parse_from_str(local, "%Y-%m-%d %H:%M").unwrap();
     PARIS.from_local_datetime(&local).latest().unwrap().to_utc()

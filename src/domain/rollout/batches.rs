@@ -6,7 +6,7 @@ use super::plan::{BackendPool, Batch, Hold, Planned};
 use super::{Share, Strategy};
 use crate::domain::ServerId;
 
-/// Who is in service in each pool as one batch follows the other.
+/// The servers in service in each pool, from batch to batch.
 pub(super) struct InService<'a> {
     pools: &'a [BackendPool],
     up: Vec<HashSet<ServerId>>,
@@ -225,7 +225,7 @@ fn cluster_by_cluster(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<
         let parts = batches.len() - begin;
         if parts > 1 {
             notes.push(format!(
-                "Cluster {name} is deployed in {parts} parts, as no other servers are in its backend."
+                "Cluster {name} is deployed in {parts} parts, because its backend has no other servers."
             ));
             for (batch, number) in batches[begin..].iter_mut().zip(1..) {
                 batch.title = format!("{name}, part {number}");

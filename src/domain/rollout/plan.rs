@@ -34,7 +34,7 @@ impl Slot {
     }
 }
 
-/// As sentences write it. They name the server themselves.
+/// For use in sentences, which already name the server.
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of balancer {}", self.backend, self.balancer_name)

@@ -1,8 +1,8 @@
 //! Finds out what is on a server whose deployer was killed, from the journal and the server's reply.
 //!
 //! The journal says which steps had begun and which had ended; the last one may have done anything between
-//! nothing and all of its work. The server says which release is in use and whether it is complete.
-//! Together they mostly leave one possibility. Where they don't, the finding is the careful one.
+//! nothing and all of its work. The server says which release is in use and whether it is complete. Together
+//! they mostly leave one possibility. Where they leave several, the finding is the cautious one.
 
 use super::history::ServerHistory;
 use crate::domain::deployment::Service;
@@ -39,7 +39,7 @@ impl ServerHistory<'_> {
             // The marker says so only once the whole tree was summed.
             OnServer::Mixed | OnServer::Switching if runs_new => OnServer::NotRun,
             on @ (OnServer::Mixed | OnServer::Switching) => on,
-            // The server says something else than the journal.
+            // The server contradicts the journal.
             _ => OnServer::Unknown,
         }
     }

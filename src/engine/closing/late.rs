@@ -1,5 +1,5 @@
-//! A rollback that a deployment owes when its deployer stopped: a server had failed where failed rollouts are
-//! rolled back, or a person had answered so, and nobody came to queue it.
+//! A rollback that was due but not queued when the deployer stopped: a server had failed in an environment
+//! that rolls back failed rollouts, or a person had chosen to roll back.
 
 use super::history::History;
 use crate::domain::deployment::{ServerPart, ServerState};
@@ -11,14 +11,15 @@ use crate::engine::shared::Shared;
 use crate::engine::stop::{Stop, StopReason};
 use crate::engine::undo::{self, Touched};
 
-/// What is to be undone, and how the deployment ends.
+/// What will be undone, and how the deployment ends.
 pub(super) struct LateUndo {
     pub undo: Undo,
     pub state: DeploymentState,
     pub sentence: String,
 }
 
-/// The rollback that a stopped deployment owes; `None` where none was wanted, or a cancel came between.
+/// The rollback that a stopped deployment still has to queue; `None` if none was due, or if the deployment
+/// was cancelled.
 pub(super) async fn owed(
     engine: &Shared,
     history: &History,

@@ -34,7 +34,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(14);
 /// half a minute of the start.
 const LIMIT: Duration = Duration::from_secs(24);
 
-/// What is stored about a server in the end.
+/// What is stored about a server when its deployment is closed.
 pub(super) struct Report {
     pub state: ServerState,
     /// What is on it and why; `None`: as the deployment noted it itself.
@@ -131,7 +131,7 @@ fn report(
     }
     Report {
         state,
-        // Whoever ended it before knew more.
+        // A server that had ended before keeps its cause: the deployment itself knew more.
         on: (!server.is_final()).then_some((on, cause)),
         service: placed.service,
         remains: None,

@@ -1,9 +1,9 @@
 //! Corrects what the balancers send to a server whose deployer was killed.
 //!
-//! The plan in the store has its places there, and its part how far it was taken out or put back. A
-//! server with a complete release goes back; one whose release may be incomplete is taken out once more,
-//! as a balancer that was restarted meanwhile has forgotten it. Places where somebody had taken the
-//! server out by hand are not in the plan and are left alone.
+//! The stored plan has the server's places at the balancers, and its part says how far it was taken out or
+//! put back. A server with a complete release goes back; one whose release may be incomplete is taken out
+//! once more, as a balancer that was restarted meanwhile has forgotten it. Places where somebody had taken
+//! the server out by hand are not in the plan and are left alone.
 
 use std::time::Duration;
 
@@ -45,11 +45,11 @@ struct Standing<'a> {
     lease: Lease,
     server: &'a ServerHistory<'a>,
     planned: &'a Planned,
-    /// When balancers that are away are given up.
+    /// When to give up on balancers that are away.
     end: Instant,
 }
 
-/// Puts a server into service or keeps it out, as what is on it demands. One that was `silent` and may have
+/// Puts a server into service or keeps it out, depending on what is on it. One that was `silent` and may have
 /// been changed is left as it is.
 pub(super) async fn place(
     engine: &Shared,
@@ -74,7 +74,7 @@ pub(super) async fn place(
         planned,
         end,
     };
-    // Where it was left out before, what it ran then was not complete either.
+    // If it was left out before, the release that it ran then was not complete either.
     let result = match may_serve && !(on.is_old() && planned.left_out) {
         true => standing.put_back(on).await,
         false => standing.keep_out().await,

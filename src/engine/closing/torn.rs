@@ -1,5 +1,5 @@
-//! Files in place that a killed deployer was changing: they may be whole all the same, and then the server's
-//! marker says so from now on.
+//! Files that a killed deployer was changing in place: if they are complete nevertheless, the server's marker
+//! is corrected.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::ssh::Session;
 use crate::store::{deployments, releases};
 use crate::sync::{self, Digest, Layout, Limits, Looked, Stamp, Torn};
 
-/// Listing a tree takes a second or two. A server that needs longer is taken for half changed.
+/// Listing a tree takes a second or two. A server that needs longer counts as half changed.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Where files in place were being changed, finds out whether they are whole, and corrects `looked`.
@@ -69,8 +69,8 @@ async fn compare(
     Ok(torn.settle(session, layout, root, &limits).await?)
 }
 
-/// What was on the server before, as far as the store and the server know it: its tree has `deploy.sh` or,
-/// once that has run, not.
+/// What was on the server before, as far as the store and the server know it: its tree has `deploy.sh` only
+/// until the script has run.
 async fn before(
     engine: &Shared,
     history: &History,

@@ -29,7 +29,7 @@ pub(super) async fn queue(
             previous_commit: Some(failed.commit.clone()),
             kind: Kind::Rollback,
             reason: format!(
-                "Automatic: deployment {} was taken back, as {}.",
+                "Automatic rollback of deployment {} ({}).",
                 failed.id, undo.reason
             ),
             permit: undo.permit.clone(),
@@ -45,7 +45,7 @@ pub(super) async fn queue(
         let id = undoing.id;
         change.also_by(Right::of_engine(&undoing), Event::requested(&undoing));
         said.push(format!(
-            "Deployment {id} brings {} back to {}.",
+            "Deployment {id} returns {} to {}.",
             words::servers(group.parts.len()),
             group.commit.short()
         ));

@@ -22,7 +22,7 @@ pub(super) async fn take_out(rollout: &Rollout<'_>, server: &ServerRollout<'_>) 
     let slots = server.slots();
     if slots.is_empty() {
         if server.member.balanced {
-            let why = "Taken out of service by hand before; left so.";
+            let why = "Taken out of service by hand earlier; left out.";
             run.nothing(StepKind::Drain, server.member, why).await?;
         }
         return Ok(());

@@ -19,7 +19,7 @@ use crate::engine::steps::{check, transfer};
 use crate::engine::stop::StopReason;
 use crate::engine::words;
 
-/// How long servers are waited for that did not tell whether the switch was made.
+/// How long to wait for servers that did not report whether the switch was made.
 const DOUBT_LIMIT: Duration = Duration::from_secs(15);
 
 /// Why the walk stops.
@@ -170,7 +170,7 @@ pub(super) async fn put_back_idle(rollout: &Rollout<'_>) {
         .await;
 }
 
-/// At the end of a rollout, asks servers once more that did not tell whether the switch was made.
+/// At the end of a rollout, asks once more the servers that did not report whether the switch was made.
 pub(super) async fn settle_doubts(rollout: &Rollout<'_>) {
     if rollout.run.stop.reason() == Some(StopReason::LeaseLost) {
         return;

@@ -136,7 +136,8 @@ async fn switched(
     Ok((brought, dir))
 }
 
-/// How far a switch came that was not seen to end, if the new release is in use or not.
+/// The stage of a switch whose end was not seen, judged by whether the new release is in use;
+/// `None`: unknown.
 fn stage_of(in_use: Option<bool>) -> Stage {
     match in_use {
         Some(true) => Stage::Active,

@@ -122,7 +122,7 @@ pub(super) enum Stage {
     Syncing,
     /// The files in use may be of two releases.
     Half,
-    /// The switch was requested, and the server did not tell whether it was made.
+    /// The switch was requested, and the server did not report whether it was made.
     Switching,
     /// The new files are in use, and nothing was run on them yet.
     Active,
@@ -179,7 +179,7 @@ impl ServerRollout<'_> {
         self.planned.by_hand.iter().chain(since.iter()).cloned().collect()
     }
 
-    /// Leaves places to whoever took it out there by hand.
+    /// Leaves these places alone from now on: a person took the server out there.
     pub fn leave_by_hand(&self, places: Vec<Slot>) {
         self.by_hand_since.lock().extend(places);
     }
@@ -192,7 +192,7 @@ impl ServerRollout<'_> {
         });
     }
 
-    /// The switch of which that is still true.
+    /// The switch that is still in doubt.
     pub fn doubted(&self) -> Option<Doubt> {
         let is_open = self.fate() == Fate::Failed && self.stage() == Stage::Switching;
         self.doubt.lock().clone().filter(|_| is_open)
@@ -203,7 +203,7 @@ impl ServerRollout<'_> {
         !self.on_server(true).is_old()
     }
 
-    /// As one that has to be undone, if it is touched.
+    /// The server as one to undo, if it is touched.
     pub fn as_touched(&self) -> Option<Touched> {
         self.is_touched().then(|| Touched {
             server: self.id(),

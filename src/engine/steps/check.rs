@@ -35,7 +35,7 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
             step.log.say(format!("{who} may {action} by {line}")).await;
         }
         Ok(Permission::Refused(why)) => {
-            // It returns this failure; the one below says more.
+            // `end` returns the same failure; the one below says more.
             let _ = run.end(step, Err(Failure::new(&why))).await;
             return Err(refused(run, &why).await?);
         }
@@ -77,7 +77,7 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let strangers = planning::strangers(plan, run.members.iter().map(|member| &member.server));
     if !strangers.is_empty() {
         return Err(Failure::new(format!(
-            "No longer in a cluster of this environment: {}. Ask for the deployment again.",
+            "No longer in a cluster of this environment: {}. Request the deployment again.",
             strangers.join(", ")
         )));
     }
@@ -193,7 +193,7 @@ async fn twins(run: &Run) -> HashMap<ServerId, String> {
             }
             for (own, twin) in [(one, other), (other, one)] {
                 let complaint = format!(
-                    "It has the address {}:{}, which is that of {} as well, so both are one machine. Take one of them out.",
+                    "It has the address {}:{}, as does {}, so both are one machine. Remove one of them.",
                     own.server.address, own.server.port, twin.server.name
                 );
                 twins.insert(own.server.id, complaint);

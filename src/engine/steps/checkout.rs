@@ -24,7 +24,7 @@ pub const STEPS: [StepKind; 5] = [
     StepKind::LocalTests,
 ];
 
-/// The exported tree of one deployment; its directory goes when this is dropped.
+/// The exported tree of one deployment; its directory is removed when this is dropped.
 pub struct Tree {
     home: PathBuf,
     /// When the commit was made.
@@ -138,7 +138,7 @@ async fn demand_on_branch(run: &Run, mirror: &Mirror) -> StepResult<()> {
         Err(error) => return Err(error.into()),
     };
     Err(Failure::new(format!(
-        "Commit {} is not on branch {branch} any more: {gone} since this was asked for. Pick a commit that is on the branch. No server was touched.",
+        "Commit {} is no longer on branch {branch}: {gone} since the request. Choose a commit that is on the branch. No server was touched.",
         commit.short()
     )))
 }

@@ -20,9 +20,9 @@ pub fn is_wanted(run: &Run) -> bool {
     run.environment.options.health.is_some()
 }
 
-/// Asks `member`, until it is healthy or was asked often enough. `there` is the directory in use;
-/// a command on the deployer's host starts in `here`, the exported tree, where there is one.
-/// Without a check in the environment no step is begun.
+/// Probes `member` until it is healthy or the attempts are used up. `there` is the directory in use;
+/// a command on the deployer's host starts in `here`, the exported tree, where there is one. Without
+/// a check in the environment no step is begun.
 pub async fn check(
     run: &Run,
     member: &TargetServer,

@@ -19,8 +19,8 @@ pub async fn is_in_use(reached: &Reached, release: &str) -> Option<bool> {
     Some(found.resolved.as_deref() == Some(release))
 }
 
-/// The same, when a switch was not seen to end: what still runs there is ended first, and the link that it
-/// would put in use removed, so that the answer stays true.
+/// As [`is_in_use`], for a switch whose end was not seen: first ends what still runs there and removes the
+/// link that it would put in use, so that the answer stays true.
 pub async fn settle_switch(run: &Run, reached: &Reached, release: &str) -> Option<bool> {
     let limits = Limits::within(LOOK_LIMIT);
     let (session, layout) = (&reached.session, &reached.layout);

@@ -1,4 +1,4 @@
-//! Which program runs a script, as its first line says, and whether it can.
+//! Which program runs a script, according to its first line, and whether it can.
 //!
 //! Asked before any server is touched: a script that cannot run would fail there with words like “No
 //! such file”, about a file that exists.
@@ -21,12 +21,12 @@ pub const SHELL: &str = "/bin/sh";
 pub struct Interpreter {
     pub program: String,
     pub option: Option<String>,
-    /// Whether the system can start the file itself, if it may: it names its program, or is one.
+    /// Whether the system could start the file itself if it were executable: it names its program, or is one.
     pub is_startable: bool,
 }
 
 impl Interpreter {
-    /// Of `script` in the tree at `dir`.
+    /// The interpreter of `script` in the tree at `dir`.
     pub fn of(dir: &Path, script: &str) -> StepResult<Self> {
         let mut head = Vec::new();
         let read = File::open(dir.join(script)).and_then(|file| {
@@ -38,7 +38,8 @@ impl Interpreter {
         Self::read(&head, executable).map_err(|why| Failure::new(format!("{script} {why}")))
     }
 
-    /// Of a script that begins with `head`, and may be `executable`; otherwise what is wrong with it.
+    /// The interpreter of a script that begins with `head`, and may be `executable`; the error says what is
+    /// wrong with the script.
     pub fn read(head: &[u8], executable: bool) -> Result<Self, &'static str> {
         let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let is_binary = line.contains(&0);
@@ -117,7 +118,7 @@ impl Interpreter {
 /// `script` needs a program that `place` does not have.
 pub fn missing(script: &str, need: &str, place: &str) -> Failure {
     Failure::new(format!(
-        "{script} is for {need}, as its first line says, and {place} has no such program. Install it there, or change that line."
+        "{script} needs {need}, according to its first line, and {place} has no such program. Install it there, or change that line."
     ))
 }
 

@@ -1,5 +1,5 @@
-//! Runs one script on a server and looks after it: what runs it, how long it may take, what is left of it
-//! afterwards, and what its end means.
+//! Runs one script on a server: decides which program runs it and how long it may take, cleans up after it,
+//! and judges its result.
 
 use std::time::Duration;
 
@@ -109,8 +109,8 @@ impl RemoteScript<'_> {
     }
 }
 
-/// Looks after a script that has run, however it ended, also after a cancel or a time limit: deletes it from
-/// a directory of the server, unless its name is empty. Returns whether the release is still there.
+/// Cleans up after a script that has run, however it ended, even after a cancel or a time limit: deletes it
+/// from a directory of the server, unless its name is empty. Returns whether the release is still there.
 ///
 /// # Errors
 /// A sentence that says that the script is still there.

@@ -1,9 +1,9 @@
 //! Rolling back to a release that is still on the servers: nothing is fetched, exported or sent.
 //!
-//! A rollback has to be fast, and where releases are switched the old ones stay on the servers for a
-//! while. If every server still has the complete release, only its scripts are read from the mirror, as
-//! `deploy.sh` was deleted on the server after it had run. If one server lacks it, the rollback takes the
-//! way of any deployment.
+//! A rollback has to be fast, and where releases are switched the old ones stay on the servers for a while.
+//! If every server still has the complete release, only its scripts are read from the mirror, as `deploy.sh`
+//! was deleted on the server after it had run. If one server lacks it, the rollback runs like any other
+//! deployment.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Runs the scripts of a repository, on the deployer's host or on a server.
 //!
-//! A script that does not exist is skipped with a line in the log. An executable one is started as it is;
-//! any other, and one whose first line names no program, by that program or by `sh`.
+//! A script that does not exist is skipped with a line in the log. An executable script whose first line
+//! names a program is started as it is; any other is run by the program that its first line names, or by
+//! `sh`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_OUTPUT: usize = 4096;
 
 /// The path of `script` in the tree at `dir`; `None` when it has none. It may be a link to another
-/// file of the tree. One that leads out of it would run a program that is none of the repository's.
+/// file of the tree. A link that leads out of the tree would run a program that is not part of the
+/// repository.
 pub fn find(dir: &Path, script: &str) -> StepResult<Option<PathBuf>> {
     let path = dir.join(script);
     let Ok(found) = path.symlink_metadata() else {
@@ -86,7 +88,7 @@ pub async fn local_tests(run: &Run, tree: &Tree) -> StepResult {
 async fn local(run: &Run, tree: &Tree, kind: StepKind, script: &str, arguments: &[&str]) -> StepResult {
     let mut step = run.begin(kind, None).await?;
     let mut result = run_local(run, tree.dir(), kind, script, arguments, &mut step.log).await;
-    // The tree is as the servers get it now, and none was touched yet.
+    // The tree is now what the servers get, and no server was touched yet.
     if kind == StepKind::LocalTests && result.is_ok() {
         let remote = [DEPLOY, REMOTE_TESTS];
         let looked = |script| {

@@ -48,7 +48,7 @@ pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Packa
     .await?;
     if manifest.is_bare() {
         return Err(Failure::new(
-            "There is nothing to deploy: the commit has no file that is not excluded, and deploying it would delete all that is on the servers.",
+            "There is nothing to deploy: every file of the commit is excluded, and deploying it would delete everything on the servers.",
         ));
     }
     for member in &run.members {

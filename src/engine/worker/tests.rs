@@ -131,7 +131,7 @@ async fn a_panic_closes_its_deployment_and_leaves_the_worker() {
     let deployment = deployments::by_id(store, id).await.unwrap();
     assert_eq!(deployment.state, DeploymentState::Failed);
     assert!(
-        deployment.outcome.starts_with("A fault in the deployer"),
+        deployment.outcome.starts_with("A bug in the deployer"),
         "{}",
         deployment.outcome
     );

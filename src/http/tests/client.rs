@@ -96,7 +96,7 @@ async fn a_proxy_gets_the_whole_url_for_http_and_a_tunnel_for_https() {
     );
     assert!(asked.contains(AUTHORIZED), "{asked}");
 
-    // What comes through the tunnel is no TLS: the client has begun to speak it there.
+    // The answer that comes through the tunnel is not TLS, although the client has begun a handshake there.
     let (proxy, asked) = listener(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n").await;
     let open = client(Guard::public_and(Vec::new()), proxies(&proxy));
     let error = fetch_url(&open, "https://far.test/").await.expect_err("no TLS");

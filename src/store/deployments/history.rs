@@ -3,8 +3,8 @@
 //! Numbers grow with time, so a span of time becomes a span of numbers first, and the page is cut
 //! along one index whatever the other filters.
 //!
-//! For somebody who may see only some places, the page is merged from one page of each place: asked
-//! for all places at once, databases fetch everything visible and sort it.
+//! For somebody who may see only some places, the page is merged from one page of each place: for a
+//! query over all places at once, databases fetch everything visible and sort it.
 
 use std::collections::BTreeMap;
 
@@ -166,7 +166,7 @@ fn narrowed(filter: &PastFilter) -> Select<Entity> {
     }
 }
 
-/// In one of `places`; in none of them where there are none.
+/// Matches rows in one of `places`; without places it matches nothing.
 fn among(places: &[PlaceNames]) -> Condition {
     let mut projects: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (project, environment) in places {

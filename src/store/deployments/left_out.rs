@@ -34,7 +34,7 @@ pub struct LeftOut {
     pub slots: Vec<Slot>,
 }
 
-/// All of them.
+/// All servers that deployments left out of service.
 pub async fn left_out(on: &impl Reader) -> Result<Vec<LeftOut>> {
     find(on, candidates()).await
 }

@@ -56,7 +56,7 @@ pub const ROLLBACK_PRIORITY: i32 = 10;
 /// A deployment about to be stored.
 #[derive(Debug, Clone)]
 pub struct NewDeployment {
-    /// The deployment; its `id` is given here, whatever it says.
+    /// The deployment; its `id` is assigned when it is stored.
     pub deployment: Deployment,
     /// Higher goes first; 0 is usual.
     pub priority: i32,
@@ -69,7 +69,7 @@ pub struct NewDeployment {
 }
 
 impl NewDeployment {
-    /// One of usual priority, from no form.
+    /// A deployment of usual priority that comes from no form.
     pub fn new(deployment: Deployment, servers: Vec<NewPart>) -> Self {
         Self {
             deployment,
@@ -190,13 +190,13 @@ async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> 
     insert_all(change, rows).await
 }
 
-/// One by its number.
+/// The deployment with this number.
 pub async fn by_id(on: &impl Reader, id: DeploymentId) -> Result<Deployment> {
     let row = Entity::find_by_id(id.0).one(on.db()).await?;
     from_row(row.ok_or_else(Error::no_such_place)?)
 }
 
-/// What an earlier sending of the same form became.
+/// The deployment that the same form requested before.
 pub async fn by_request_key(on: &impl Reader, key: &str) -> Result<Option<Deployment>> {
     let row = Entity::find()
         .filter(Column::RequestKey.eq(key))

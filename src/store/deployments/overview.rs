@@ -138,7 +138,7 @@ pub async fn last_on(on: &impl Reader, server: ServerId) -> Result<Vec<(Deployme
     Ok(last)
 }
 
-/// Those of these numbers that exist, by number.
+/// The existing deployments among these numbers, by number.
 pub async fn by_ids(
     on: &impl Reader,
     ids: &HashSet<DeploymentId>,
@@ -182,13 +182,13 @@ pub async fn progress(
     Ok(progress)
 }
 
-/// The last `n` of a project, newest first.
+/// The last `n` deployments of a project, newest first.
 pub async fn last_for_project(on: &impl Reader, project: ProjectId, n: u64) -> Result<Vec<Deployment>> {
     let rows = Entity::find().filter(Column::ProjectId.eq(project.0));
     all(rows.order_by_desc(Column::Id).limit(n).all(on.db()).await?)
 }
 
-/// The last `n` to an environment, newest first.
+/// The last `n` deployments to an environment, newest first.
 pub async fn last_for_environment(
     on: &impl Reader,
     environment: EnvironmentId,

@@ -1,4 +1,4 @@
-//! Deployments that are over already, brought in whole: by the demo, by measurements.
+//! Finished deployments, stored as a whole by the demo and by benchmarks.
 //!
 //! What a worker writes in dozens of small steps over minutes is written here by a handful of
 //! statements, in the caller's transaction. The rows are the same.

@@ -179,12 +179,12 @@ pub async fn answer(change: &Change, id: DeploymentId, answered: &Answered) -> R
     let paused = deployment.state == DeploymentState::Paused;
     let Some(pause) = deployment.pause.as_ref().filter(|_| paused) else {
         return Err(Error::conflict(format!(
-            "Deployment {id} is not paused any more. Look at it again."
+            "Deployment {id} is no longer paused. Check its present state."
         )));
     };
     if !pause.answers().contains(&answered.answer) {
         return Err(Error::conflict(format!(
-            "“{}” is no answer to what deployment {id} waits for. Look at it again.",
+            "“{}” is not an answer that deployment {id} waits for. Check its present state.",
             answered.answer.title()
         )));
     }
@@ -232,7 +232,7 @@ pub async fn answer_given(on: &impl Reader, id: DeploymentId) -> Result<Option<A
         .transpose()
 }
 
-/// Keeps a second person's approval. The state is for the caller to change.
+/// Keeps a second person's approval. The caller changes the state.
 pub async fn approve(change: &Change, id: DeploymentId, approval: &Approval) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::Approval, Expr::value(to_json(approval)?))

@@ -50,7 +50,7 @@ pub async fn set_state(
     if update.exec(change.connection()).await?.rows_affected == 0 {
         let present = by_id(change, id).await?.state;
         return Err(Error::conflict(format!(
-            "Deployment {id} is {present} by now, not {from} any more. Look at it again."
+            "Deployment {id} is {present} now, no longer {from}. Check its present state."
         )));
     }
     if to.is_final() {

@@ -79,7 +79,7 @@ pub(super) fn read(row: &Model) -> Result<Target> {
     let name = || row.target_name.clone().unwrap_or_default();
     let missing = || unreadable("a target", format!("{:?}", row.target_kind));
     match row.target_kind.as_deref() {
-        // Written by a version before.
+        // Written by an earlier version.
         None => from_json("a target", &row.target),
         Some("environment") => Ok(Target::Environment),
         Some("cluster") => Ok(Target::Cluster {
@@ -118,7 +118,7 @@ pub(super) fn one_of(targets: &[Target]) -> Result<Condition> {
             (_, _, Some(ids)) => kind.and(Column::TargetServerIds.eq(ids)),
             (None, None, None) => kind,
         });
-        // Written by a version before, which compares names as well.
+        // Written by an earlier version, which compares names as well.
         let before = Column::Target.eq(to_json(target)?);
         any = any.add(Column::TargetKind.is_null().and(before));
     }

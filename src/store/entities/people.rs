@@ -1,4 +1,4 @@
-//! Who may come in, what they did, what is locked.
+//! Users, sessions, audit events, locks.
 
 entity!(users, "users" {
     #[sea_orm(primary_key)]

@@ -23,7 +23,7 @@ use super::error::unreadable;
 use super::{Journal, Write, insert_all};
 use crate::domain::{Chunk, DeploymentId, Error, Line, NumberedChunk, Result, StepId, StepKind, Stream};
 
-/// Most lines in one stored chunk: what is read at least when one line is asked for.
+/// Most lines in one stored chunk. Even a request for one line reads a whole chunk.
 const CHUNK_LINES: usize = 500;
 /// Most bytes in one stored chunk that has more than one line; MariaDB's `TEXT` ends at 64 KiB.
 const CHUNK_BYTES: usize = 48 * 1024;

@@ -18,7 +18,7 @@ pub struct LogFilter {
     pub server: Option<String>,
     /// Of this kind of step.
     pub kind: Option<StepKind>,
-    /// With this text in them, in whatever case.
+    /// With this text in them; case does not matter.
     pub text: Option<String>,
 }
 
@@ -155,7 +155,7 @@ fn has(line: &LogLine, needle: Option<&str>) -> bool {
     needle.is_none_or(|needle| line.text.to_lowercase().contains(needle))
 }
 
-/// The number with which the chunk begins that holds line `from`, or the first one after it.
+/// The first line number of the chunk that holds line `from`, or else of the next chunk.
 async fn chunk_with(
     on: &impl Reader,
     deployment: DeploymentId,

@@ -1,8 +1,8 @@
 # Switches the target to a release, in one rename. $1 target, $2 release, $3 deployment, $4 name of
-# the releases' directory, $5 “back” to go back whatever stands in the way of the stores. The rest:
-# paths that are kept in a store, four words each: “shared” or “excluded”, where the store has it
-# (relative to the target's directory), the path in a release, the path in JSON.
-# Answers “moved”, “aside” and “stays”, each followed by the path, and the first two by “to”.
+# the releases' directory, $5 “back” to go back even if paths cannot be moved into the stores. The
+# rest: paths that are kept in a store, four words each: “shared” or “excluded”, where the store has
+# it (relative to the target's directory), the path in a release, the path in JSON. Answers “moved”,
+# “aside” and “stays”, each followed by the path, and the first two by “to”.
 resolve "$1"
 [ -d "$2" ] && [ ! -h "$2" ] || die vanished
 [ -f "$2/.git_release" ] && [ -z "$(sed -n 5p "$2/.git_release")" ] || die unfinished
@@ -92,7 +92,7 @@ aside() {
     say to "$free"
 }
 
-# Makes what release $1 has there the store's, and leaves a link to it at its place.
+# Moves what release $1 has there into the store, and leaves a link to it in its place.
 adopt() {
     at=$1/$path
     within "$1" "$path" && exists "$at" && ! leads "$at" || return 0
@@ -123,7 +123,7 @@ adopt() {
     say to "$store"
 }
 
-# Links the store's into release $1, where nothing is or only a copy of before.
+# Links the path in the store into release $1, if there is nothing yet or only an earlier copy.
 link() {
     at=$1/$path
     within "$1" "$path" && ! leads "$at" || return 0
@@ -160,7 +160,7 @@ while [ $# -gt 0 ]; do
     shift 4
 done
 
-# Links that a crash left before its rename. The name is unique all the same.
+# Removes links that a crash left before its rename. The name of ours is unique anyway.
 for link in "$above_t/.deployer-link-${t##*/}-"*; do
     [ ! -h "$link" ] || rm -f -- "$link"
 done

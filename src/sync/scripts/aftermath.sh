@@ -1,6 +1,6 @@
-# What an attempt that did not succeed has left, and cleans up after it.
-# $1 root, $2 name of the staging directory, $3 target, $4 “release” for a release that was being
-# built: it is removed, unless it is in service. $5 our own data: “finished” when all was done.
+# Reports what a failed attempt has changed, and cleans up after it. $1 root, $2 name of the staging
+# directory, $3 target, $4 “release” for a release that was being built: it is removed, unless it is
+# in service. $5 our own data: “finished” when all was done.
 resolve "$3"
 cd -P -- "$1" 2>/dev/null || { say end -; exit 0; }
 stage=./$2

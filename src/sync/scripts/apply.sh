@@ -1,10 +1,9 @@
-# Makes a tree what it should be, from what was staged in it, and checks that it is.
-# $1 root, $2 name of the staging directory, $3 base to copy from or “”, $4 digest to reach,
-# $5 kept, $6 above, $7 names, $8 marker while it lasts, $9 marker afterwards, ${10} our own data,
-# ${11} the target's directory, the rest: paths that are kept in a store, as “activate” has them.
-# A new release is made of what was sent and of the base's files in list “take”: nothing else of the
-# base is opened. When the tree is another one in the end, answers “stuck PATH” for what could not be
-# deleted.
+# Updates a tree from what was staged in it, and verifies the result. $1 root, $2 name of the staging
+# directory, $3 base to copy from or “”, $4 digest to reach, $5 kept, $6 above, $7 names, $8 marker
+# while it lasts, $9 marker afterwards, ${10} our own data, ${11} the target's directory, the rest:
+# paths that are kept in a store, as “activate” has them. A new release is made of what was sent and
+# of the base's files in list “take”: nothing else of the base is opened. If the tree is not the
+# expected one at the end, answers “stuck PATH” for what could not be deleted.
 cd -P -- "$1" || die vanished
 root=$PWD
 stage=./$2
@@ -200,7 +199,7 @@ done
 
 digest "$kept" "$above" "$names" "$stage/walk"
 if [ "$sum" = "$goal" ]; then
-    # Both with one process; a stage that stays behind is in nobody's way until the next one.
+    # Both with one process; a stage that stays behind does no harm until the next one.
     with_walk "$extra"
     printf '%s' "$data" >"$stage/.deployer_release" && printf '%s' "$marker" >"$stage/.git_release" &&
         mv -f -t . -- "$stage/.deployer_release" "$stage/.git_release" || die marker
@@ -209,7 +208,7 @@ if [ "$sum" = "$goal" ]; then
     say end -
     exit 0
 fi
-# What another account keeps us from deleting; what somebody has made anew is none of it.
+# Paths that another account keeps us from deleting; a path that somebody has created again is not one.
 for list in delete delete-directories; do
     over "$list" 'for p do
         if [ -h "$p" ] || [ -e "$p" ]; then

@@ -1,6 +1,6 @@
-# What every script of this folder begins with. POSIX sh; GNU find, tar and coreutils.
-# Answers are records “KEY VALUE” ended by NUL; a refusal is “error WORD” and exit status 71.
-# Paths from outside are absolute or begin with “./”, so none reads as an option.
+# Every script of this folder begins with this. POSIX sh; GNU find, tar and coreutils. Answers are
+# records “KEY VALUE” ended by NUL; a refusal is “error WORD” and exit status 71. Paths from outside
+# are absolute or begin with “./”, so none reads as an option.
 LC_ALL=C
 export LC_ALL
 unset CDPATH
@@ -26,9 +26,9 @@ resolve() {
     [ -n "$above_t" ] || above_t=/
 }
 
-# The records of the tree in the current directory, as find comes upon them. $1: kept, $2: above,
-# $3: names of what is kept (expressions).
-# $as is “exec” where a process of its own runs this. $private: an expression that comes first.
+# The records of the tree in the current directory, in find's order. $1: kept, $2: above, $3: names
+# of what is kept (expressions). $as is “exec” where a process of its own runs this. $private: an
+# expression that comes first.
 as=
 private=
 records() {

@@ -1,5 +1,5 @@
-# Writes our own data anew, beside the marker, unless somebody has deployed since it was read or is
-# at it. $1 root, $2 the data, $3 what was read.
+# Rewrites our own data beside the marker, unless somebody has deployed since it was read or is
+# deploying. $1 root, $2 the data, $3 what was read.
 cd -P -- "$1" || die vanished
 large=
 content .deployer_release

@@ -1,7 +1,6 @@
-# What stands at the target. $1 target, $2 method, $3 name of the releases' directory, $4 kept,
-# $5 above, $6 names.
-# Whether the tree is the one its marker claims is not asked here: what is put there afterwards is
-# summed anyway, and one walk over a tree costs more than all the rest.
+# Reports what is at the target. $1 target, $2 method, $3 name of the releases' directory, $4 kept,
+# $5 above, $6 names. It does not check whether the tree is the one its marker claims: the next
+# deployment sums its own tree anyway, and one walk over a tree costs more than all the rest.
 resolve "$1"
 say target "$t"
 tools

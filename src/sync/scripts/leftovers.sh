@@ -1,8 +1,8 @@
-# Ends what a deployment that nobody carries on still runs, and removes what it has left. $1 target,
-# $2 name of the releases' directory, $3 deployment, $4 seconds to wait before ending it, the rest:
-# scripts, as they were called. Answers “ended PROCESS”, “removed PATH” and “left PATH”, or “running
-# PROCESS” for what cannot be ended: then nothing is removed. What is in service, and a release that
-# is complete, stays.
+# Ends the processes of an abandoned deployment, and removes what it has left. $1 target, $2 name of
+# the releases' directory, $3 deployment, $4 seconds to wait before ending it, the rest: scripts, as
+# they were called. Answers “ended PROCESS”, “removed PATH” and “left PATH”, or “running PROCESS” for
+# what cannot be ended: then nothing is removed. What is in service, and a release that is complete,
+# stays.
 resolve "$1"
 here=$(cd -P -- "$t" 2>/dev/null && pwd -P)
 beside=$(cd -P -- "$above_t/$2" 2>/dev/null && pwd -P)

@@ -1,6 +1,6 @@
-# Writes the markers of a tree that is right already, once it was seen to be. $1 root, $2 marker,
-# $3 our own data, $4 its digest, $5 kept, $6 above, $7 names, $8 the sum that a walk over the tree
-# had when that was its digest, or “”.
+# Checks that a tree is right already, and writes its markers. $1 root, $2 marker, $3 our own data,
+# $4 its digest, $5 kept, $6 above, $7 names, $8 the sum that a walk over the tree had when that was
+# its digest, or “”.
 cd -P -- "$1" || die vanished
 walk=
 if [ -n "$8" ]; then walk "$5" "$6" "$7"; fi

@@ -1,4 +1,4 @@
-# Says of a tree that its marker calls unfinished, and that was seen to be whole, that it is. $1 root, $2 the
+# Marks a tree as complete whose marker calls it unfinished and that was found to be complete. $1 root, $2 the
 # marker, $3 our own data or “” where that is right already, $4 the commit it was being changed to.
 cd -P -- "$1" || die vanished
 [ -n "$(sed -n 5p .git_release)" ] && [ "$(sed -n 2p .git_release)" = "$4" ] || exit 0

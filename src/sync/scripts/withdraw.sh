@@ -1,4 +1,4 @@
-# Takes the link away that a deployment made where there was none before. $1 target, $2 name of the
+# Removes the link that a deployment made where there was none before. $1 target, $2 name of the
 # releases' directory, $3 deployment.
 resolve "$1"
 real=$(cd -P -- "$t" 2>/dev/null && pwd -P)

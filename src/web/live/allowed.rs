@@ -1,8 +1,8 @@
 //! Whether a viewer may keep watching.
 //!
-//! Permission is checked when a stream is opened, and a stream may stay open for days, in which its
-//! viewer may log out, be disabled, or lose the right to see. So the check is repeated, and a stream
-//! that would no longer be opened is ended for good.
+//! Permission is checked when a stream is opened, and a stream may stay open for days, during which
+//! its viewer may log out, be disabled, or lose the right to see. So the check is repeated, and a
+//! stream that would no longer be opened is ended for good.
 
 use std::pin::Pin;
 use std::time::Duration;

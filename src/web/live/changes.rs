@@ -50,7 +50,7 @@ impl Drop for Counter {
 impl Changes {
     /// Begins to count the events of the engine of `app`.
     pub fn begin(app: &App) -> Self {
-        // After a restart no page may take an old count for the present one.
+        // After a restart no page may mistake an old count for the present one.
         let (sender, count) = watch::channel(u64::from(rand::random::<u32>()) << 20);
         let events = app.hub().watch_activity();
         let task = tokio::spawn(tally(events, sender)).abort_handle();

@@ -16,8 +16,8 @@ use crate::engine::live::LiveEvent;
 use crate::web::views::lines;
 use crate::web::views::state::StateView;
 
-/// Messages a viewer may be behind before it reads the store instead. One can hold half a megabyte of
-/// lines made ready for browsers, so a loud script's memory is made of these too.
+/// Messages a viewer may be behind before it reads the store instead. One can hold half a megabyte of lines
+/// made ready for browsers, so a loud script takes memory here, too.
 const RING: usize = 16;
 /// States change in bursts (a step ends, the next begins): one rendering serves all of a burst.
 const STATE_PAUSE: Duration = Duration::from_millis(120);

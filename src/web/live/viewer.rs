@@ -160,7 +160,7 @@ impl Viewer {
         Ok(is_final)
     }
 
-    /// Sends the state, and a word when the acts on the page are for another one.
+    /// Sends the state, and asks the page to reload its acts when they are for another state.
     async fn show_state(&mut self, acts: String, bytes: Bytes) -> Result<(), Stop> {
         self.send(bytes).await?;
         if acts != self.acts {

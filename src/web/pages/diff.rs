@@ -1,7 +1,7 @@
 //! Two commits compared: the commits between them, and the files line by line.
 //!
-//! Any two of a project can be compared, typed as hashes, their first digits, branches or tags.
-//! What is too long for a page is truncated, and each file can be shown alone.
+//! Any two commits of a project can be compared, typed as hashes, their first digits, branches or
+//! tags. What is too long for a page is truncated, and each file can be shown alone.
 
 use askama::Template;
 use poem::web::{Path, Query};
@@ -31,7 +31,7 @@ const LINES_ALONE: usize = 5_000;
 const LINES_READ: usize = 1_000_000;
 /// Paths listed; nobody reads more.
 const PATHS: usize = 20_000;
-/// Squares that show how much of a change came and went.
+/// Squares that show the share of added and removed lines.
 const SQUARES: usize = 5;
 /// Files with more lines than this are folded at first, unless shown alone.
 const FOLDED_FROM: usize = 150;
@@ -56,7 +56,7 @@ struct Found {
     only: String,
     /// Back from one file to all.
     all: String,
-    /// The paths of the files that are not shown here, each with where it is.
+    /// The files that are not shown here, each with its address.
     others: Vec<(ChangedFile, String)>,
     /// The pages of a long file before and after this one; empty: there is none.
     earlier: String,
@@ -232,8 +232,7 @@ fn shown(mut comparison: Comparison, others: Vec<ChangedFile>, project: &str, wa
     }
 }
 
-/// Leaves out the first `skipped` lines of a file. What is left of a place that differs keeps its
-/// header.
+/// Leaves out the first `skipped` lines of a file. A hunk that is cut keeps its header.
 fn pass_over(file: &mut FileDiff, mut skipped: usize) {
     for hunk in &mut file.hunks {
         let here = skipped.min(hunk.lines.len());
@@ -243,7 +242,7 @@ fn pass_over(file: &mut FileDiff, mut skipped: usize) {
     file.hunks.retain(|hunk| !hunk.lines.is_empty());
 }
 
-/// How much came and how much went, each shown by at least one square where there is any.
+/// The share of added and of removed lines, each with at least one square where there are any.
 fn squares(additions: usize, deletions: usize) -> [&'static str; SQUARES] {
     let total = additions + deletions;
     if total == 0 {

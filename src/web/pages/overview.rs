@@ -63,7 +63,7 @@ pub struct CellView {
 }
 
 impl CellView {
-    /// The lock of this environment or its project; one on everything is told above them all.
+    /// The lock of this environment or its project; a lock on everything is shown above the matrix.
     fn lock(&self) -> Option<&Lock> {
         self.place.lock.as_ref().filter(|lock| lock.project.is_some())
     }
@@ -77,12 +77,12 @@ impl CellView {
         self.place.current().is_none_or(|run| run.commit == last.commit)
     }
 
-    /// The last deployment, where it was of what the cell shows.
+    /// The last deployment, if it was of the commit that the cell shows.
     fn last_here(&self) -> Option<&Deployment> {
         self.last().filter(|last| self.is_of_current(last))
     }
 
-    /// The last deployment, where it was of another commit that did not come to stay.
+    /// The last deployment, if it was of another commit than the cell shows.
     fn last_elsewhere(&self) -> Option<&Deployment> {
         self.last().filter(|last| !self.is_of_current(last))
     }

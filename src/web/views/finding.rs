@@ -1,5 +1,5 @@
-//! The servers that need attention: how each stands, as a sentence. Servers of which the same is said are
-//! listed together.
+//! The servers that need attention: how each stands, as a sentence. Servers with the same sentence are listed
+//! together.
 
 use super::tile::ServerView;
 use crate::domain::deployment::{ServerState, Service};

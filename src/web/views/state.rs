@@ -33,7 +33,7 @@ pub struct StateView {
     pub lanes: Vec<Lane>,
     /// The servers that need attention.
     pub findings: Vec<FindingView>,
-    /// Servers that have the new release, and all that are to get it.
+    /// Servers that have the new release, and all that should get it.
     pub done: usize,
     pub total: usize,
     /// Whether tiles are small.
@@ -198,7 +198,7 @@ pub fn acts_key(watched: &watch::Watched) -> String {
     key
 }
 
-/// The phase that a step of a deployment belongs to which came as far as `reached`.
+/// The phase of a step, in a deployment that came as far as `reached`.
 fn phase_of(kind: StepKind, reached: Phase) -> Phase {
     match kind {
         StepKind::Check => Phase::Check,

@@ -17,7 +17,7 @@ impl StepView {
         }
     }
 
-    /// For people who hover or listen: what it is, how it went, how long it took.
+    /// For tooltips and screen readers: what it is, how it went, how long it took.
     pub fn title(&self, now: &Instant) -> String {
         let Step {
             kind,

@@ -17,8 +17,7 @@ pub struct ServerView {
     pub service: Option<Sign>,
     pub steps: Vec<StepView>,
     pub log_url: String,
-    /// How it stands, as a sentence; only why it came so, where another deployment has been there since. May
-    /// be empty.
+    /// Its state as a sentence, or only the cause if another deployment has been there since. May be empty.
     pub told: String,
     /// What another deployment has put on it since, and its address.
     pub since: Option<(String, String)>,
@@ -63,7 +62,7 @@ impl ServerView {
         name.get(..name.len() - self.shared).unwrap_or(name)
     }
 
-    /// For people who hover or listen.
+    /// For tooltips and screen readers.
     pub fn title(&self) -> String {
         let mut title = format!("{}: {}", self.part.server, self.sign.word);
         if let Some(service) = self.service.filter(|service| service.word != self.sign.word) {
@@ -97,8 +96,8 @@ impl ServerView {
     }
 }
 
-/// How a server stands. Of one whose turn is to come nothing is said yet; of one that another deployment has
-/// changed, only why it came so.
+/// The state of a server: nothing yet before its turn, and only the cause if another deployment has changed
+/// it since.
 fn told(deployment: &Deployment, part: &ServerPart, is_changed: bool) -> String {
     let is_to_come = part.state == ServerState::Waiting && !deployment.state.is_final();
     let stands = match is_changed {

@@ -7,7 +7,7 @@ use crate::app::admin::variables;
 use crate::domain::health::Probe;
 use crate::domain::{ClusterId, Environment, EnvironmentOptions, HealthCheck};
 
-/// Everything but the values of secrets.
+/// The audit detail of an environment, without the values of secrets.
 pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
     let name = |id: &ClusterId| {
         let cluster = inventory.cluster(*id);
@@ -43,7 +43,7 @@ pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
     })
 }
 
-/// The names of secrets that got another value.
+/// The names of secrets that got a new value.
 pub(super) fn changed_secrets(before: &EnvironmentOptions, after: &EnvironmentOptions) -> Vec<String> {
     let changed = after.variables.iter().filter(|(name, variable)| {
         let old = before.variables.get(*name);
@@ -82,7 +82,7 @@ fn health(check: Option<&HealthCheck>) -> String {
         ..
     } = check;
     told.push_str(&format!(
-        "; at most {attempts} times, {interval} s apart, each within {limit} s, {successes} well in a row"
+        "; at most {attempts} times, {interval} s apart, each within {limit} s, {successes} good in a row"
     ));
     told
 }
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(
             health(Some(&check)),
             "GET / on port 80 with TLS, asked by the deployer, wants 200-399, text “well”, follows \
-             redirects, takes any certificate; at most 15 times, 2 s apart, each within 5 s, 1 well in a row"
+             redirects, takes any certificate; at most 15 times, 2 s apart, each within 5 s, 1 good in a row"
         );
         assert_eq!(health(None), "none");
     }

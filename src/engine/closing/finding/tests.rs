@@ -162,14 +162,14 @@ fn one_that_was_taken_out_again_as_it_was_down_is_not_put_back() {
 fn what_an_attempt_before_has_done_does_not_count_for_the_next() {
     let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Restore];
     let mut steps = journal(&kinds, Restore);
-    // Begun anew, and torn off after the switch.
+    // A second attempt, interrupted after the switch.
     for step in &mut steps[4..] {
         step.state = StepState::Waiting;
     }
     let new = seen(NEW, "/r/x_7", false);
     let on = judge(SyncMethod::Symlink, &steps, &new);
     assert_eq!(on, OnServer::NotEnded(Trial::Deploy));
-    // Switched back for the next attempt, and torn off before it began: deploy.sh had run all the same.
+    // Switched back for the next attempt and interrupted before it began: deploy.sh had run nevertheless.
     for step in &mut steps {
         step.state = StepState::Waiting;
     }

@@ -51,7 +51,7 @@ struct ClusterPage {
     servers: Vec<Pick>,
     /// Id and name of every project, and whether it may use the cluster.
     projects: Vec<(String, String, bool)>,
-    /// Id and name of every balancer, and none.
+    /// Id and name of every balancer, and an entry for none.
     balancers: Vec<(String, String)>,
     /// The balancer's name of each server: id, our name, its name.
     balancer_names: Vec<(String, String, String)>,
@@ -292,7 +292,7 @@ fn names_there(inventory: &Inventory, form: &FormData) -> Vec<(String, String, S
     inventory.servers.iter().map(row).collect()
 }
 
-/// Id and name of every balancer, and none.
+/// Id and name of every balancer, and an entry for none.
 fn choices(all: &[Balancer]) -> Vec<(String, String)> {
     let none = (String::new(), "None".to_owned());
     let all = all.iter().map(|one| (one.id.to_string(), one.name.to_string()));

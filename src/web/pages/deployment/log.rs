@@ -28,7 +28,7 @@ pub(super) struct LogView {
     pub newest: String,
     /// Whether a search for text stopped before the end of the log.
     pub gave_up: bool,
-    /// Whether it looked forward.
+    /// Whether the search went forward.
     pub forward: bool,
     /// Where live lines come from; empty when this part of the log does not grow.
     pub events: String,
@@ -50,7 +50,7 @@ pub struct LogQuery {
     pub text: String,
     /// From this line on.
     pub from: Option<i64>,
-    /// What ends before this line.
+    /// The lines before this one.
     pub before: Option<i64>,
     /// For a download: only this line, with what it goes on in.
     pub line: Option<i64>,

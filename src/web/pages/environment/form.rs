@@ -3,7 +3,7 @@
 //! - `commit`: a hash, its first digits, a branch or a tag;
 //! - `target`: `all`, `cluster:NUMBER` or `server:NUMBER`;
 //! - `kind`: `rollback`, `promotion`, or anything else for a regular deployment;
-//! - `strategy` and what [`strategy_form`] has beside it: empty for the environment's own;
+//! - `strategy` and the other fields of [`strategy_form`]: empty for the environment's own;
 //! - `at`: when it starts, empty for now; `reason`;
 //! - `overrides` and `lock_override`: whether the form overrides a lock, and the reason;
 //! - `request_key`: one per form as it was shown.

@@ -1,8 +1,8 @@
 //! An environment: the deploy form with what would change, and its servers with what they run.
 //!
 //! Choosing comes first (`GET`, a commit and a target), and the page answers with what that would
-//! change; what is then sent (`POST`) is exactly what was looked at. With scripts the choice
-//! replaces the plan below it, and each server's row asks the server itself.
+//! change; what is then sent (`POST`) is exactly what was shown. With scripts the choice replaces
+//! the plan below it, and each server's row asks the server itself.
 
 mod check;
 pub mod form;

@@ -209,8 +209,7 @@ impl PlanView {
     }
 }
 
-/// The last deployment to the environment, if it was of `commit`, has failed, and none of it has
-/// succeeded since.
+/// The last finished deployment of `commit` to the environment, if it failed.
 pub fn failed_here(view: &EnvironmentView, commit: &CommitId) -> Option<DeploymentId> {
     let ended = view.deployments.iter().filter(|one| one.state.is_final());
     let last = ended

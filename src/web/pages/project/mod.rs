@@ -1,9 +1,9 @@
 //! A project: its chain of environments and what they run, the commits that could be deployed, and
 //! the last deployments.
 //!
-//! Everything about Git comes from the mirror; where it cannot be read (never fetched, empty, no
-//! such branch) the rest of the page is shown, with a sentence about what is missing. A visit to an
-//! old mirror starts a fetch in the background, and the page reloads itself until that has ended.
+//! Everything about Git comes from the mirror; if it cannot be read (never fetched, empty, no such
+//! branch), the page shows the rest and a sentence about what is missing. A visit to an old mirror
+//! starts a fetch in the background, and the page reloads itself until that has ended.
 
 mod chain;
 mod commits;

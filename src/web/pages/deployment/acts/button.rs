@@ -22,7 +22,7 @@ pub struct Button {
 }
 
 impl Button {
-    /// One that acts at once.
+    /// A button that acts at once.
     pub fn new(label: impl Into<String>, icon: &'static str, url: String) -> Self {
         Self {
             label: label.into(),
@@ -43,7 +43,7 @@ impl Button {
         self
     }
 
-    /// One that requests a new deployment: sent twice, it is one request.
+    /// Makes it request a new deployment: if it is sent twice, it is one request.
     pub fn once(self) -> Self {
         self.with("request_key", csrf::new_secret())
     }
@@ -55,7 +55,7 @@ impl Button {
         self
     }
 
-    /// One that asks first.
+    /// Makes it ask a question first.
     pub fn asks(mut self, question: impl Into<String>, yes: &'static str) -> Self {
         self.question = question.into();
         self.yes = yes;

@@ -19,7 +19,7 @@ use crate::web::pages::follow::follow;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
-/// What the buttons send along, each its own part of it.
+/// The fields that the buttons send; each sends some of them.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct ActForm {
