@@ -35,7 +35,7 @@ async fn a_lock_blocks_deployments_until_it_is_removed() {
     assert_eq!(stopped.kind(), ErrorKind::Conflict);
     assert_eq!(
         stopped.message(),
-        "admin has locked this: the database is being moved"
+        "admin has locked this: the database is being moved."
     );
     let shown = locks::list(&world.app, &person("dora")).await.unwrap();
     assert_eq!((shown.len(), shown[0].may_lift), (1, false));
@@ -171,7 +171,7 @@ async fn a_retry_overrides_what_the_first_try_overrode_and_no_later_lock() {
     ] {
         assert_eq!(
             stopped.unwrap_err().message(),
-            "admin has locked this: the disks are being changed"
+            "admin has locked this: the disks are being changed."
         );
     }
     locks::lift(&world.app, &person("admin"), later).await.unwrap();

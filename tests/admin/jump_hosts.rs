@@ -14,6 +14,7 @@ use crate::web::support::{PASSWORD, TestSite};
 async fn behind_a_hop() -> (World, TestSite, Sshd) {
     let world = World::project().clusters(&[1]).start().await;
     let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
     site.log_in("admin", PASSWORD).await;
     let hop = Sshd::builder()
         .accept(&world.dir.path().join("deployer"))

@@ -113,6 +113,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     std::fs::create_dir_all(&other).unwrap();
     std::fs::write(other.join("secret"), MARKER).unwrap();
     std::fs::write(dir.join("policy.csv"), "p").unwrap();
+    std::fs::create_dir_all(dir.join("mirrors")).unwrap();
     for must_be_there in ["deployer", "deployer.db", "mirrors"] {
         assert!(dir.join(must_be_there).exists(), "{must_be_there}");
     }

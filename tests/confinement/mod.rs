@@ -29,7 +29,12 @@ async fn deployed(world: &mut World, lines: &str) -> String {
     let commit = world.commit("Script").await;
     let deployment = world.deploy(&commit).await;
     let log = world.log(deployment.id).await;
-    assert_eq!(deployment.state, DeploymentState::Succeeded, "{log}");
+    assert_eq!(
+        deployment.state,
+        DeploymentState::Succeeded,
+        "{log}{}",
+        deployment.outcome
+    );
     log
 }
 

@@ -65,7 +65,7 @@ async fn a_server_that_does_not_come_up_is_taken_out_again_and_fails() {
     let part = &fleet.world.parts(id).await[0];
     assert_eq!((part.state, part.service), (ServerState::Failed, Service::Out));
     assert!(
-        part.detail.contains("did not call web/web1 UP"),
+        part.detail.contains("did not report web/web1 UP"),
         "{}",
         part.detail
     );

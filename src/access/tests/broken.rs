@@ -32,7 +32,7 @@ fn each_bad_line_is_told_with_its_number_and_a_reason() {
         ("p, alice, *, dev, *, always, allow", "for deny lines only"),
         (
             "p, alice, *, dev, deploy, always, permit",
-            "“permit” is no effect",
+            "“permit” is not an effect",
         ),
         ("p, alice, *, dev, deploy, Always, allow", "“Always” is no window"),
         (
@@ -234,7 +234,7 @@ fn a_policy_that_fails_its_own_tests_does_not_take_effect() {
         ),
         (
             "\"admin may not view everything at 2026-11-23 10:00\"",
-            "should not be allowed to view everything then; but: policy.csv:",
+            "should not be allowed to view everything then, but policy.csv:",
         ),
         (
             "\"alice can view shop at 2026-11-23 10:00\"",

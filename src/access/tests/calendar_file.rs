@@ -127,7 +127,7 @@ fn holidays_come_from_an_icalendar_file() {
             2,
             "no DTSTART",
         ),
-        (ics.replace("SUMMARY", "RDATE"), 6, "RDATE is not understood"),
+        (ics.replace("SUMMARY", "RDATE"), 6, "RDATE is not supported here"),
         (
             ics.replace("20200714\r\n", "20200714\r\nDTEND;VALUE=DATE:20300714\r\n"),
             8,

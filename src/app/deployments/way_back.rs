@@ -41,7 +41,11 @@ async fn is_everywhere(
     let all = servers::list(&app.store).await?;
     let active: HashSet<ServerId> = all.iter().filter(|one| one.active).map(|one| one.id).collect();
     let runs = |id: ServerId, part: &ServerPart| {
-        let is_whole = || part.standing().is_none_or(|standing| standing.on().is_old());
+        // Without a standing nobody knows what a server that was begun has.
+        let is_whole = || match part.standing() {
+            Some(standing) => standing.on().is_old(),
+            None => !part.is_begun(),
+        };
         let found = complete.get(&id).filter(|(found, _)| found == commit);
         // What this deployment left half changed is recorded only once its files are in use.
         found.is_some_and(|(_, by)| *by > deployment.id || is_whole())
