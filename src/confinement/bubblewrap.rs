@@ -5,6 +5,7 @@
 //! of what is hidden.
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -233,6 +234,19 @@ impl Arguments {
             "--remount-ro",
             "/dev",
         ]);
+        if nix::unistd::geteuid().is_root() {
+            self.kernel();
+        }
+    }
+
+    /// Makes the settings of the kernel read-only: they are files of this host's root, who may write them
+    /// without any capability, and some of them, such as the core pattern, lead out of every namespace.
+    fn kernel(&mut self) {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        for path in paths.filter(|path| is_setting(path)) {
+            self.mount("--ro-bind-try", &path, &path);
+        }
     }
 
     fn added(&mut self, options: &ConfinementOptions) {
@@ -259,6 +273,19 @@ impl Arguments {
             }
         }
     }
+}
+
+/// Whether `path` in `/proc` is a setting of the kernel, or holds some: neither a process nor a link.
+fn is_setting(path: &Path) -> bool {
+    let is_process = path.file_name().is_some_and(|name| {
+        let name = name.as_encoded_bytes();
+        name.iter().all(u8::is_ascii_digit)
+    });
+    let Ok(found) = path.symlink_metadata() else {
+        return false;
+    };
+    let is_writable = found.is_file() && found.permissions().mode() & 0o222 != 0;
+    !is_process && (found.is_dir() || is_writable)
 }
 
 /// The directories in sight that this host's own files are in.

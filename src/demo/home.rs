@@ -16,13 +16,14 @@ const MARK_TEXT: &str = "Made by “deployer demo”. Delete the whole directory
 /// Present once the first start is complete.
 const READY: &str = "ready";
 /// What the first start makes. A start that was stopped in the middle is repeated.
-const MADE: [&str; 7] = [
+const MADE: [&str; 8] = [
     "repositories",
     "servers",
     "policies",
     "mirrors",
     "work",
     "passwords.txt",
+    "secrets.key",
     "deployer.sqlite",
 ];
 /// SQLite's companions of the database file.

@@ -25,6 +25,7 @@ const TRY: &str = r#"try() { what=$1; shift; if "$@" >/dev/null 2>&1 </dev/null;
 
 /// Deploys `lines` as `predeploy.sh`; what was printed.
 async fn deployed(world: &mut World, lines: &str) -> String {
+    world.repository.write("index.html", "hello\n");
     world.script("predeploy.sh", lines);
     let commit = world.commit("Script").await;
     let deployment = world.deploy(&commit).await;

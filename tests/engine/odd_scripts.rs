@@ -53,17 +53,17 @@ async fn scripts_that_cannot_run_are_told_before_any_server_is_touched() {
         (
             "deploy.sh",
             "#!/opt/no/such/python\n",
-            "deploy.sh is for /opt/no/such/python, according to its first line, and web1 has no such program",
+            "deploy.sh needs /opt/no/such/python, according to its first line, and web1 has no such program",
         ),
         (
             "deploy.sh",
             "#!/usr/bin/env nosuchprogram\n",
-            "deploy.sh is for nosuchprogram, according to its first line, and web1 has no such program",
+            "deploy.sh needs nosuchprogram, according to its first line, and web1 has no such program",
         ),
         (
             "predeploy.sh",
             "#!/opt/no/such/python\n",
-            "predeploy.sh is for /opt/no/such/python, according to its first line, and the deployer's host has no",
+            "predeploy.sh needs /opt/no/such/python, according to its first line, and the deployer's host has no",
         ),
     ] {
         let (world, deployment, said) = deployed_with(&[(script, text)]).await;

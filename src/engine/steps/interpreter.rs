@@ -106,7 +106,7 @@ impl Interpreter {
             };
             if !here.any(|place| place.is_relative() || confinement.shows(place)) {
                 return Err(Failure::new(format!(
-                    "{script} is for {need}, as its first line says, which is at {} on the deployer's host, where scripts do not see it. Name its directory in scripts.readable.",
+                    "{script} needs {need}, according to its first line, which is at {} on the deployer's host, where scripts do not see it. Name its directory in scripts.readable.",
                     first.display()
                 )));
             }
