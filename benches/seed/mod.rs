@@ -86,22 +86,25 @@ struct Inventory {
     commits: Vec<CommitId>,
 }
 
+fn host(number: usize) -> Server {
+    Server {
+        id: ServerId(0),
+        name: format!("web-{number}").parse().unwrap(),
+        address: "127.0.0.1".into(),
+        port: 22,
+        active: true,
+        host_key: None,
+        key: None,
+        legacy: false,
+        via: Vec::new(),
+    }
+}
+
 impl Inventory {
     async fn fill(tx: &Change, repository: &Path, commits: Vec<CommitId>) -> Self {
         let mut hosts = Vec::new();
         for number in 1..=SERVERS {
-            let server = Server {
-                id: ServerId(0),
-                name: format!("web-{number}").parse().unwrap(),
-                address: "127.0.0.1".into(),
-                port: 22,
-                active: true,
-                host_key: None,
-                key: None,
-                legacy: false,
-                via: Vec::new(),
-            };
-            hosts.push(servers::insert(tx, &server).await.unwrap());
+            hosts.push(servers::insert(tx, &host(number)).await.unwrap());
         }
         let member = |server: &Server| Member {
             server: server.id,

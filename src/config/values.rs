@@ -254,7 +254,7 @@ impl Value for ScriptConfinement {
 pub enum ScriptNetwork {
     /// That of this host, its loopback included.
     Host,
-    /// None.
+    /// No network at all.
     None,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Active {
 /// A fact about a server, stored together with the beginning or end of a step.
 #[derive(Clone, Copy)]
 pub(super) enum Note<'a> {
-    /// Its state.
+    /// How far it is.
     State(ServerState),
     /// What is on it and why, once the deployment is done with it.
     OnServer(OnServer, &'a str),

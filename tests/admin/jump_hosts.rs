@@ -196,14 +196,20 @@ async fn two_servers_behind_different_jump_hosts_may_have_one_address() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_and_weak_algorithms_are_chosen_by_name_and_told_in_the_audit_log() {
+/// A world, its pages, a commit, and the key “other” that no server lets in.
+async fn beside_another_key() -> (World, TestSite, String) {
     let (mut world, site, _hop) = behind_a_hop().await;
     world.repository.write("index.html", "hello\n");
     let commit = world.commit("Say hello").await;
     let directory = world.dir.path().join("keys");
     std::fs::create_dir(&directory).unwrap();
     keygen(&directory, "other", "ed25519");
+    (world, site, commit)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_weak_algorithms_are_chosen_by_name_and_told_in_the_audit_log() {
+    let (world, site, commit) = beside_another_key().await;
     let target = servers::by_name(&world.store, "web1").await.unwrap();
     let (form, port) = (format!("/admin/servers/{}", target.id), target.port.to_string());
     let with_key = |key: &'static str| {
@@ -252,8 +258,11 @@ async fn keys_and_weak_algorithms_are_chosen_by_name_and_told_in_the_audit_log()
     for told in ["legacy_algorithms", "\"other\""] {
         assert!(audited.contains(told), "{told}: {audited}");
     }
+}
 
-    // The environment's key counts where the server has none.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_the_environment_counts_where_the_server_has_none() {
+    let (world, site, commit) = beside_another_key().await;
     let form = "/admin/projects/shop/environments/dev";
     let user = world.servers[0].user.clone();
     let cluster = clusters::by_name(&world.store, "cluster1")

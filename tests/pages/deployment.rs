@@ -66,15 +66,15 @@ async fn an_act_sent_twice_is_one_deployment() {
     pages.world.repository.write("a", "2");
     let second = pages.world.commit("Second").await;
     let last = pages.world.deploy(&second).await.id;
+    // Each button is an act of its own.
+    let page = page_of(&pages, last).await;
+    let key = |act| form(&page, last, act).1;
+    assert_ne!(key("again").pop(), key("rollback").pop());
     for (act, on_dev) in [("again", "2"), ("rollback", "1"), ("promote", "1")] {
         press_twice(&pages, last, act).await;
         assert_eq!(pages.world.read(1, "dev/shop/a"), on_dev, "{act}");
     }
     assert_eq!(pages.world.read(1, "beta/shop/a"), "2");
-    // Each button is an act of its own, also of a page that was left open.
-    let page = page_of(&pages, last).await;
-    let key = |act| form(&page, last, act).1;
-    assert_ne!(key("again").pop(), key("rollback").pop());
 }
 
 #[tokio::test(flavor = "multi_thread")]
