@@ -233,7 +233,9 @@ impl<H: Handler> Attempt<'_, H> {
         match answer {
             Ok(AuthResult::Success) => return true,
             // What a closed connection gives, is no answer.
-            Ok(AuthResult::Failure { .. }) if self.handle.is_closed() => self.is_over = true,
+            Ok(AuthResult::Failure {
+                remaining_methods, ..
+            }) if remaining_methods.is_empty() && self.handle.is_closed() => self.is_over = true,
             Ok(AuthResult::Failure {
                 remaining_methods,
                 partial_success,

@@ -84,8 +84,8 @@ impl FailedLogin {
             return self.unusable.unwrap_or(LoginRefusal::NoKey { reason });
         }
         let mut advice = match (self.hung_up, takes_keys) {
-            (Some(said), _) => too_many(self.tried.len(), said),
-            (None, false) => format!(
+            (Some(said), true) => too_many(self.tried.len(), said),
+            (_, false) => format!(
                 "It takes no keys at all for that account, only {methods}. Allow them in its sshd_config (PubkeyAuthentication yes)."
             ),
             (None, true) => "Put the public key into that account's authorized_keys there. Where only certificates are taken, have the key signed by its authority and put the certificate beside it as KEY-cert.pub.".to_owned(),
