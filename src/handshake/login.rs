@@ -138,11 +138,20 @@ impl<H: Handler> Attempt<'_, H> {
     }
 
     async fn offer(&mut self, name: &str, key: Arc<PrivateKey>) -> bool {
-        if !self.begins(name.to_owned()) {
+        let hash = self.rsa_hash(&key.algorithm()).await;
+        if self.offer_signed(name.to_owned(), &key, hash).await {
+            return true;
+        }
+        // Servers announce SHA-2 also where their configuration accepts SHA-1 only.
+        let is_weak_wanted = self.login.legacy && hash.is_some() && !self.is_over;
+        is_weak_wanted && self.offer_signed(format!("{name} with SHA-1"), &key, None).await
+    }
+
+    async fn offer_signed(&mut self, name: String, key: &Arc<PrivateKey>, hash: Option<HashAlg>) -> bool {
+        if !self.begins(name) {
             return false;
         }
-        let hash = self.rsa_hash(&key.algorithm()).await;
-        let key = PrivateKeyWithHashAlg::new(key, hash);
+        let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
         let answer = self.handle.authenticate_publickey(self.login.user, key).await;
         self.judge(answer)
     }

@@ -91,7 +91,7 @@ async fn a_certificate_lets_us_in_on_a_git_host_and_each_refusal_is_told_as_what
     assert!(signed.unwrap().success());
     assert_eq!(probe(&url, &options).await.unwrap().len(), 1);
 
-    let lines = "Match all\nPasswordAuthentication yes\nAuthenticationMethods publickey,password\n";
+    let lines = "PasswordAuthentication yes\nAuthenticationMethods publickey,password\n";
     let dir = tempfile::tempdir().unwrap();
     let strict = Sshd::start_with(dir.path(), |_| lines.to_owned());
     let url = check_url(&strict.url(&origin.path())).unwrap();

@@ -234,7 +234,7 @@ impl Sshd {
              AuthorizedKeysFile {path}/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
         );
-        std::fs::write(dir.join("config"), config + lines(&dir).as_str()).unwrap();
+        std::fs::write(dir.join("config"), lines(&dir) + config.as_str()).unwrap();
         let mut command = Command::new("/usr/sbin/sshd");
         command
             .args(["-D", "-e", "-f"])

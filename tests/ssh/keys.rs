@@ -14,8 +14,7 @@ async fn refusal(builder: Builder, lines: &[&str]) -> String {
 }
 
 fn with(builder: Builder, lines: &[&str]) -> Builder {
-    let all = ["Match all"].iter().chain(lines);
-    all.fold(builder, |builder, line| builder.line(line))
+    lines.iter().fold(builder, |builder, line| builder.line(line))
 }
 
 #[tokio::test]

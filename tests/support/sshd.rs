@@ -24,8 +24,6 @@ use tempfile::TempDir;
 
 /// How long sshd may take to listen on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(20);
-
-/// How often to look whether it does.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a test wants of its server; [`Sshd::start`] is the plain one.
@@ -134,16 +132,20 @@ impl Builder {
         fs::set_permissions(&accepted, fs::Permissions::from_mode(0o600)).expect("it is ours");
         let ports = free_ports(self.listeners);
         let config = dir.path().join("sshd_config");
+        // The first value of a setting counts; what stands below a `Match` counts for that alone.
+        let plain = self.lines.iter().take_while(|line| !line.starts_with("Match"));
+        let (plain, matched) = self.lines.split_at(plain.count());
         let mut text = format!(
-            "ListenAddress 127.0.0.1\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+            "{}\nListenAddress 127.0.0.1\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
              SetEnv HOME={}\n",
+            plain.join("\n"),
             accepted.display(),
             home.display()
         );
         text.extend(ports.iter().map(|port| format!("Port {port}\n")));
         text.extend(host_keys.iter().map(|key| format!("HostKey {}\n", key.display())));
-        text.extend(self.lines.iter().map(|line| format!("{line}\n")));
+        text += &(matched.join("\n") + "\n");
         fs::write(&config, text).expect("the configuration is written");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("a log file");
         let child = listen(&self.within, &config, log);
