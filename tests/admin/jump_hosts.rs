@@ -28,7 +28,12 @@ async fn set_via(site: &TestSite, via: &str) -> (u16, String) {
     let cluster = clusters::by_name(&site.store, "cluster1").await.unwrap();
     let member = cluster.members[0].server.to_string();
     let form = "/admin/clusters/cluster1";
-    let fields = [("name", "cluster1"), ("members", member.as_str()), ("via", via)];
+    let fields = [
+        ("name", "cluster1"),
+        ("members", member.as_str()),
+        ("projects", "1"),
+        ("via", via),
+    ];
     let (status, _, said) = send(site, form, form, &fields).await;
     (status, said)
 }

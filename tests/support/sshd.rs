@@ -98,9 +98,8 @@ impl Builder {
         let switch = format!("setpriv --reuid={account} --regid={account} --clear-groups");
         let command = format!("umask {umask}; exec {switch} sh -c \"$SSH_ORIGINAL_COMMAND\"");
         let sshd = self.line(&format!("ForceCommand {command}")).start().await;
-        let dir = sshd.dir().to_owned();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let work = dir.join("srv");
+        fs::set_permissions(sshd.dir(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let work = sshd.dir().join("srv");
         fs::create_dir(&work).expect("it is new");
         std::os::unix::fs::chown(&work, Some(account), Some(account)).expect("this is root");
         sshd
