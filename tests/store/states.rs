@@ -23,7 +23,7 @@ async fn a_state_that_has_changed_meanwhile_is_not_overwritten(on: Database) {
         .await
         .unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Conflict);
-    assert!(late.message().contains("is cancelled by now"), "{late}");
+    assert!(late.message().contains("is cancelled now"), "{late}");
     let backwards = deployments::set_state(&tx, id, S::Cancelled, S::Queued, after(6), "").await;
     assert_eq!(backwards.unwrap_err().kind(), ErrorKind::Internal);
     crate::support::store::bring_in(tx).await;
