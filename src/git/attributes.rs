@@ -129,7 +129,7 @@ impl Iterator for Words<'_> {
             }
             return None;
         }
-        let end = line.iter().position(|byte| is_blank(byte)).unwrap_or(line.len());
+        let end = line.iter().position(is_blank).unwrap_or(line.len());
         self.0 = &line[end..];
         Some(line[..end].to_vec())
     }

@@ -29,7 +29,11 @@ impl Mirror {
     /// As [`Self::fetch`].
     pub async fn fetch_once(&self, cancel: &CancellationToken) -> Result<()> {
         let limit = self.inner.options.fetch_timeout;
-        within(async { Ok(drop(self.inner.writing.lock().await)) }, limit, cancel).await?;
+        let under_way = async {
+            drop(self.inner.writing.lock().await);
+            Ok(())
+        };
+        within(under_way, limit, cancel).await?;
         if self.is_fetched() {
             return Ok(());
         }

@@ -123,7 +123,8 @@ impl<H: Handler> Attempt<'_, H> {
             let name = path.display().to_string();
             match own.certificate {
                 Some(Ok(certificate)) => {
-                    if self.offer_certificate(&name, &own.key, certificate).await {
+                    let is_in = self.offer_certificate(&name, &own.key, certificate).await;
+                    if is_in {
                         return true;
                     }
                 }

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use super::pointer::Pointer;
+use crate::clock::Clock;
 use crate::git::error::{Error, Result};
 
 /// Bytes read at once.
@@ -55,7 +56,7 @@ impl Cache {
             && let Err(error) = File::options()
                 .append(true)
                 .open(&path)
-                .and_then(|file| file.set_modified(SystemTime::now()))
+                .and_then(|file| file.set_modified(Clock::System.now().into()))
         {
             tracing::debug!(path = %path.display(), %error, "a file of Git LFS keeps its old time");
         }
