@@ -21,7 +21,8 @@ use deployer::app::{App, start};
 use deployer::clock::Clock;
 use deployer::config::Config;
 use deployer::domain::{
-    Actor, Environment, EnvironmentId, EnvironmentOptions, Event, EventKind, Project, ProjectId, SyncMethod,
+    Actor, Environment, EnvironmentId, EnvironmentOptions, Event, EventKind, Extras, Project, ProjectId,
+    SyncMethod,
 };
 use deployer::store::{Store, StoreOptions, environments, projects};
 
@@ -112,6 +113,7 @@ async fn app(dir: &Path, project_count: usize, access: Access) -> App {
             description: String::new(),
             git_url: "https://git.example.org/shop.git".into(),
             method: SyncMethod::Symlink,
+            extras: Extras::default(),
             key: None,
             notify: Vec::new(),
         };

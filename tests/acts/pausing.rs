@@ -79,6 +79,23 @@ async fn only_a_running_deployment_can_be_paused() {
     );
 }
 
+/// web1 fails in its switch; what it ran before was deployed by nobody here.
+async fn fail_in_the_switch(world: &World, id: DeploymentId, lease: Lease) {
+    let tx = world.store.record_leased(lease).await.unwrap();
+    rows::set_server(&tx, 0, ServerState::Failed).await.unwrap();
+    let server = rows::servers(&tx, id).await.unwrap()[0].server_id;
+    let switch = NewStep {
+        server_id: server,
+        server_name: "web1".to_owned(),
+        kind: StepKind::Activate,
+    };
+    let made = steps::insert(&tx, &[switch]).await.unwrap();
+    steps::start(&tx, made[0].id, noon()).await.unwrap();
+    let never = "1".repeat(40).parse().unwrap();
+    rows::set_previous_commit(&tx, 0, Some(&never)).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_deploy_can_answer_a_pause_once() {
     let mut world = still(EnvironmentOptions::default()).await;
@@ -96,19 +113,7 @@ async fn whoever_may_deploy_can_answer_a_pause_once() {
         [Retry, Skip, Stop],
         "there is nothing to go back to"
     );
-    let tx = world.store.record_leased(lease).await.unwrap();
-    rows::set_server(&tx, 0, ServerState::Failed).await.unwrap();
-    let server = rows::servers(&tx, id).await.unwrap()[0].server_id;
-    let switch = NewStep {
-        server_id: server,
-        server_name: "web1".to_owned(),
-        kind: StepKind::Activate,
-    };
-    let made = steps::insert(&tx, &[switch]).await.unwrap();
-    steps::start(&tx, made[0].id, noon()).await.unwrap();
-    let never = "1".repeat(40).parse().unwrap();
-    rows::set_previous_commit(&tx, 0, Some(&never)).await.unwrap();
-    tx.commit().await.unwrap();
+    fail_in_the_switch(&world, id, lease).await;
     let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
     assert_eq!(
         acts.answers,
