@@ -245,13 +245,13 @@ fn last_check(kind: &str, code: &str, text: &str) -> String {
 }
 
 /// A cell as people may read it: on one line, and no longer than anything that HAProxy has to say.
-fn tidy(cell: &str) -> String {
-    let text = cell.trim();
-    if text.len() <= CELL_BYTES && !text.contains(char::is_control) {
-        return text.to_owned();
+fn tidy(cell: String) -> String {
+    let is_tidy = cell.len() <= CELL_BYTES && !cell.contains(char::is_control);
+    if is_tidy {
+        return cell;
     }
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().take(CELL_BYTES).map(plain).collect()
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    cell.chars().take(CELL_BYTES).map(plain).collect()
 }
 
 /// The cells of each row. Quoted ones may hold commas, line ends and doubled quotes.
@@ -266,10 +266,10 @@ fn rows(csv: &str) -> Vec<Vec<String>> {
                 cell.push('"');
             }
             '"' => quoted = !quoted,
-            ',' if !quoted => row.push(tidy(&std::mem::take(&mut cell))),
+            ',' if !quoted => row.push(tidy(std::mem::take(&mut cell))),
             '\n' if !quoted => {
                 if !(row.is_empty() && cell.is_empty()) {
-                    row.push(tidy(&std::mem::take(&mut cell)));
+                    row.push(tidy(std::mem::take(&mut cell)));
                     rows.push(std::mem::take(&mut row));
                 }
             }

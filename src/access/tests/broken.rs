@@ -34,7 +34,10 @@ fn each_bad_line_is_told_with_its_number_and_a_reason() {
             "p, alice, *, dev, deploy, always, permit",
             "“permit” is not an effect",
         ),
-        ("p, alice, *, dev, deploy, Always, allow", "“Always” is no window"),
+        (
+            "p, alice, *, dev, deploy, Always, allow",
+            "“Always” is not a window",
+        ),
         (
             "p, alice, *, dev, deploy, always, allow # for now",
             "line of its own",
