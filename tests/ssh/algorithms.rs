@@ -57,7 +57,10 @@ async fn what_is_not_in_common_is_named_with_what_to_allow() {
 #[tokio::test]
 async fn a_server_that_takes_no_keys_is_told_from_one_that_refuses_ours() {
     let said = refusal(&["PubkeyAuthentication no", "KbdInteractiveAuthentication yes"]).await;
-    assert!(said.contains("It takes no keys at all for that user"), "{said}");
+    assert!(
+        said.contains("It takes no keys at all for that account"),
+        "{said}"
+    );
     assert!(said.contains("PubkeyAuthentication yes"), "{said}");
 }
 

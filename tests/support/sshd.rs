@@ -134,18 +134,18 @@ impl Builder {
         // The first value of a setting counts; what stands below a `Match` counts for that alone.
         let plain = self.lines.iter().take_while(|line| !line.starts_with("Match"));
         let (plain, matched) = self.lines.split_at(plain.count());
+        let keys = host_keys.iter().map(|key| format!("HostKey {}\n", key.display()));
         let mut text = format!(
-            "{}\nListenAddress 127.0.0.1\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+            "{}{}\nListenAddress 127.0.0.1\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
              SetEnv HOME={}\n",
+            keys.collect::<String>(),
             plain.join("\n"),
             accepted.display(),
             home.display()
         );
         text.extend(ports.iter().map(|port| format!("Port {port}\n")));
-        text.extend(host_keys.iter().map(|key| format!("HostKey {}\n", key.display())));
-        text += &(matched.join("\n") + "\n");
-        fs::write(&config, text).expect("the configuration is written");
+        fs::write(&config, text + &matched.join("\n")).expect("the configuration is written");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("a log file");
         let child = listen(&self.within, &config, log);
         let mut sshd = Sshd {
