@@ -145,7 +145,7 @@ impl Builder {
             home.display()
         );
         text.extend(ports.iter().map(|port| format!("Port {port}\n")));
-        fs::write(&config, text + &matched.join("\n")).expect("the configuration is written");
+        fs::write(&config, text + matched.join("\n").as_str()).expect("the configuration is written");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("a log file");
         let child = listen(&self.within, &config, log);
         let mut sshd = Sshd {
