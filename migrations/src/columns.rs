@@ -14,6 +14,8 @@ pub const BRANCH: u32 = 240;
 pub const COMMIT: u32 = 64;
 /// Longest word of a fixed vocabulary (states, kinds).
 pub const WORD: u32 = 32;
+/// Longest digest, in hexadecimal digits.
+pub const DIGEST: u32 = 64;
 /// Longest one-line text that nothing is indexed by.
 pub const LINE: u32 = 1024;
 
@@ -161,6 +163,33 @@ pub async fn create(
     }
     for index in indexes {
         manager.create_index(index).await?;
+    }
+    Ok(())
+}
+
+/// Adds columns to a table. Each is a statement of its own, as SQLite adds one column at a time.
+pub async fn add_columns(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: impl IntoIterator<Item = ColumnDef>,
+) -> Result<(), DbErr> {
+    for column in columns {
+        let change = Table::alter().table(table).add_column(column).to_owned();
+        manager.alter_table(change).await?;
+    }
+    Ok(())
+}
+
+/// Takes columns away from a table, one at a time.
+pub async fn drop_columns(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: impl IntoIterator<Item = ColumnDef>,
+) -> Result<(), DbErr> {
+    for column in columns {
+        let name = column.get_column_name();
+        let change = Table::alter().table(table).drop_column(name).to_owned();
+        manager.alter_table(change).await?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ impl MigrationName for Change {
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (table, column) in columns() {
-            add(manager, table, column).await?;
+            add_columns(manager, table, [column]).await?;
         }
         let indexes = vec![
             index("deployments", &["origin_id"]),
@@ -37,19 +37,10 @@ impl MigrationTrait for Change {
             manager.drop_index(index).await?;
         }
         for (table, column) in columns() {
-            let name = column.get_column_name();
-            let change = Table::alter().table(table).drop_column(name).to_owned();
-            manager.alter_table(change).await?;
+            drop_columns(manager, table, [column]).await?;
         }
         Ok(())
     }
-}
-
-/// One statement each: SQLite adds one column at a time.
-async fn add(manager: &SchemaManager<'_>, table: &'static str, column: ColumnDef) -> Result<(), DbErr> {
-    manager
-        .alter_table(Table::alter().table(table).add_column(column).to_owned())
-        .await
 }
 
 fn columns() -> Vec<(&'static str, ColumnDef)> {

@@ -25,22 +25,12 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in columns(manager) {
-            let table = Table::alter().table("deployments").add_column(column).to_owned();
-            manager.alter_table(table).await?;
-        }
+        add_columns(manager, "deployments", columns(manager)).await?;
         fill(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in columns(manager) {
-            let table = Table::alter()
-                .table("deployments")
-                .drop_column(column.get_column_name())
-                .to_owned();
-            manager.alter_table(table).await?;
-        }
-        Ok(())
+        drop_columns(manager, "deployments", columns(manager)).await
     }
 }
 

@@ -4,7 +4,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{boolean_null, string_len_null};
 
-use crate::columns::{LINE, instant_null};
+use crate::columns::*;
 
 const TABLE: &str = "users";
 /// Nullable, because an older version that runs beside this one does not write them.
@@ -23,24 +23,18 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let columns = [
-            string_len_null(GIVEN_BY, LINE),
-            instant_null(GIVEN_AT),
-            boolean_null(MUST_CHANGE),
-        ];
-        // SQLite adds one column at a time.
-        for column in columns {
-            let add = Table::alter().table(TABLE).add_column(column).to_owned();
-            manager.alter_table(add).await?;
-        }
-        Ok(())
+        add_columns(manager, TABLE, columns()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in [GIVEN_BY, GIVEN_AT, MUST_CHANGE] {
-            let drop = Table::alter().table(TABLE).drop_column(column).to_owned();
-            manager.alter_table(drop).await?;
-        }
-        Ok(())
+        drop_columns(manager, TABLE, columns()).await
     }
+}
+
+fn columns() -> [ColumnDef; 3] {
+    [
+        string_len_null(GIVEN_BY, LINE),
+        instant_null(GIVEN_AT),
+        boolean_null(MUST_CHANGE),
+    ]
 }

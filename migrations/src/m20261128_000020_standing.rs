@@ -18,13 +18,7 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in columns(manager) {
-            let table = Table::alter()
-                .table("deployment_servers")
-                .add_column(column)
-                .to_owned();
-            manager.alter_table(table).await?;
-        }
+        add_columns(manager, "deployment_servers", columns(manager)).await?;
         create(
             manager,
             vec![],
@@ -39,14 +33,7 @@ impl MigrationTrait for Change {
             .table("deployment_servers")
             .to_owned();
         manager.drop_index(index).await?;
-        for column in columns(manager) {
-            let table = Table::alter()
-                .table("deployment_servers")
-                .drop_column(column.get_column_name())
-                .to_owned();
-            manager.alter_table(table).await?;
-        }
-        Ok(())
+        drop_columns(manager, "deployment_servers", columns(manager)).await
     }
 }
 

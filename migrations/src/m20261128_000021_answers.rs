@@ -7,9 +7,6 @@ use crate::columns::*;
 
 pub struct Change;
 
-/// Longest digest, in digits.
-const DIGEST: u32 = 64;
-
 impl MigrationName for Change {
     fn name(&self) -> &str {
         "m20261128_000021_answers"
@@ -19,22 +16,11 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in columns(manager) {
-            let table = Table::alter().table("deployments").add_column(column).to_owned();
-            manager.alter_table(table).await?;
-        }
-        Ok(())
+        add_columns(manager, "deployments", columns(manager)).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in columns(manager) {
-            let table = Table::alter()
-                .table("deployments")
-                .drop_column(column.get_column_name())
-                .to_owned();
-            manager.alter_table(table).await?;
-        }
-        Ok(())
+        drop_columns(manager, "deployments", columns(manager)).await
     }
 }
 

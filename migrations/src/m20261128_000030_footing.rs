@@ -4,11 +4,11 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::string_len_null;
 
+use crate::columns::*;
+
 const TABLE: &str = "deployments";
 /// Digests in hexadecimal digits.
 const COLUMNS: [&str; 2] = ["settings_digest", "contents_digest"];
-/// Hexadecimal digits of a digest.
-const DIGEST: u32 = 64;
 
 pub struct Change;
 
@@ -21,22 +21,14 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // SQLite adds one column at a time.
-        for column in COLUMNS {
-            let add = Table::alter()
-                .table(TABLE)
-                .add_column(string_len_null(column, DIGEST))
-                .to_owned();
-            manager.alter_table(add).await?;
-        }
-        Ok(())
+        add_columns(manager, TABLE, columns()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in COLUMNS {
-            let drop = Table::alter().table(TABLE).drop_column(column).to_owned();
-            manager.alter_table(drop).await?;
-        }
-        Ok(())
+        drop_columns(manager, TABLE, columns()).await
     }
+}
+
+fn columns() -> [ColumnDef; 2] {
+    COLUMNS.map(|column| string_len_null(column, DIGEST))
 }

@@ -4,14 +4,14 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{boolean_null, string_len_null};
 
-use crate::columns::LINE;
+use crate::columns::*;
 
 /// Nullable, because an older version that runs beside this one does not write them.
-fn columns() -> [(&'static str, &'static str, ColumnDef); 3] {
+fn columns() -> [(&'static str, ColumnDef); 3] {
     [
-        ("projects", "git_key", string_len_null("git_key", LINE)),
-        ("servers", "ssh_key", string_len_null("ssh_key", LINE)),
-        ("servers", "legacy", boolean_null("legacy")),
+        ("projects", string_len_null("git_key", LINE)),
+        ("servers", string_len_null("ssh_key", LINE)),
+        ("servers", boolean_null("legacy")),
     ]
 }
 
@@ -26,18 +26,15 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // SQLite adds one column at a time.
-        for (table, _, column) in columns() {
-            let add = Table::alter().table(table).add_column(column).to_owned();
-            manager.alter_table(add).await?;
+        for (table, column) in columns() {
+            add_columns(manager, table, [column]).await?;
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (table, name, _) in columns() {
-            let drop = Table::alter().table(table).drop_column(name).to_owned();
-            manager.alter_table(drop).await?;
+        for (table, column) in columns() {
+            drop_columns(manager, table, [column]).await?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::boolean_null;
 
+use crate::columns::*;
+
 const TABLE: &str = "projects";
 /// Nullable, because an older version that runs beside this one does not write them.
 const COLUMNS: [&str; 2] = ["fetch_lfs", "fetch_submodules"];
@@ -18,22 +20,14 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // SQLite adds one column at a time.
-        for column in COLUMNS {
-            let add = Table::alter()
-                .table(TABLE)
-                .add_column(boolean_null(column))
-                .to_owned();
-            manager.alter_table(add).await?;
-        }
-        Ok(())
+        add_columns(manager, TABLE, columns()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in COLUMNS {
-            let drop = Table::alter().table(TABLE).drop_column(column).to_owned();
-            manager.alter_table(drop).await?;
-        }
-        Ok(())
+        drop_columns(manager, TABLE, columns()).await
     }
+}
+
+fn columns() -> [ColumnDef; 2] {
+    COLUMNS.map(|column| boolean_null(column))
 }
