@@ -29,5 +29,5 @@ impl MigrationTrait for Change {
 }
 
 fn columns() -> [ColumnDef; 2] {
-    COLUMNS.map(|column| boolean_null(column))
+    COLUMNS.map(boolean_null)
 }
