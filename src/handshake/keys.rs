@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use russh::keys::ssh_key::Error as Unreadable;
 use russh::keys::ssh_key::certificate::CertType;
+use russh::keys::ssh_key::encoding::Error as Encoding;
 use russh::keys::{Certificate, PrivateKey};
 
 use super::known_hosts::in_force;
@@ -99,6 +101,7 @@ pub(super) async fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
         Ok(key) => Arc::new(key),
         Err(russh::keys::Error::KeyIsEncrypted) => return Err(bad(encrypted())),
         Err(_) if text.contains("ENCRYPTED") => return Err(bad(encrypted())),
+        Err(russh::keys::Error::SshKey(Unreadable::Encoding(Encoding::Length))) => return Err(bad(length())),
         Err(error) => return Err(bad(format!("it is no private key in a known form ({error})"))),
     };
     let certificate = certificate(path, &key, now).await;
@@ -116,6 +119,11 @@ async fn read(path: &Path) -> Result<String, String> {
 
 fn encrypted() -> String {
     "it is protected by a passphrase, which nobody is there to type; use a key without one, or load it into an ssh-agent".to_owned()
+}
+
+/// The crate `ssh-key` refuses ECDSA keys whose number begins with a zero byte, which is one key in 256.
+fn length() -> String {
+    "it is incomplete, or one of the few ECDSA keys with a shorter number, which the deployer cannot read; make another one, best with ssh-keygen -t ed25519".to_owned()
 }
 
 /// The certificate beside the key in `path`, if there is one.

@@ -196,16 +196,26 @@ async fn a_cancelled_export_leaves_nothing() {
     let commit = origin.commit("many");
     let mirror = origin.fetched().await;
     let into = origin.dir.path().join("out");
-    let cancel = CancellationToken::new();
-    let (watch, path) = (cancel.clone(), into.clone());
-    let watcher = tokio::spawn(async move {
-        while !path.join("dir3").exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    // On a busy machine an export may end before anybody saw it begin.
+    let mut tries = 0;
+    let ended = loop {
+        let cancel = CancellationToken::new();
+        let (watch, path) = (cancel.clone(), into.join("dir0"));
+        let watcher = std::thread::spawn(move || {
+            while !path.exists() && !watch.is_cancelled() {
+                std::thread::yield_now();
+            }
+            watch.cancel();
+        });
+        let ended = mirror.export(&commit.parse().unwrap(), &into, &cancel).await;
+        cancel.cancel();
+        watcher.join().unwrap();
+        tries += 1;
+        if ended.is_err() || tries == 20 {
+            break ended;
         }
-        watch.cancel();
-    });
-    let ended = mirror.export(&commit.parse().unwrap(), &into, &cancel).await;
-    watcher.await.unwrap();
+        std::fs::remove_dir_all(&into).unwrap();
+    };
     assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
     assert!(!into.exists());
     let missing = origin.dir.path().join("no/such/parent");

@@ -1,7 +1,7 @@
 //! Which keys are offered, and what each refusal is told as.
 
 use deployer::domain::KeyName;
-use deployer::handshake::keys::KeyFiles;
+use deployer::handshake::keys::{KeyFiles, check_key_file};
 use deployer::ssh::{Connections, Endpoint, Error, Options};
 
 use crate::support::sshd::{Builder, Sshd, keygen, keys};
@@ -15,6 +15,26 @@ async fn refusal(builder: Builder, lines: &[&str]) -> String {
 
 fn with(builder: Builder, lines: &[&str]) -> Builder {
     lines.iter().fold(builder, |builder, line| builder.line(line))
+}
+
+/// An ECDSA key whose number has 31 bytes; lets nobody in anywhere.
+const SHORT: &str = "\
+-----BEGIN OPENSSH PRIVATE KEY-----\n\
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS\n\
+1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQRNWZrGEKxKY1LZ8auF9h35mXJPH54s\n\
+57cFzDlUu4hzaYay6bZtNQ+5hfPWnBwswDal/NghFUtt89iKY0A107NRAAAAoAnKRlkJyk\n\
+ZZAAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBE1ZmsYQrEpjUtnx\n\
+q4X2HfmZck8fnizntwXMOVS7iHNphrLptm01D7mF89acHCzANqX82CEVS23z2IpjQDXTs1\n\
+EAAAAfbi2vnvk1zhxfyDtl6YsUjoIc9Kua16LinThaTShCEAAAAAVzaG9ydAECAwQ=\n\
+-----END OPENSSH PRIVATE KEY-----\n";
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_told_with_what_to_do() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("short");
+    std::fs::write(&path, SHORT).unwrap();
+    let refused = check_key_file(&path, 0).await.unwrap_err().to_string();
+    assert!(refused.contains("ssh-keygen -t ed25519"), "{refused}");
 }
 
 #[tokio::test]
