@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Timelike};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
+use super::calendar_times::{day_range, plain_date, span_end};
+use super::columns::{is_name, is_project_group};
 use super::files::{CALENDAR, Source, line_at, read_toml};
 use super::ical;
-use super::lines::is_name;
 use super::problem::Problem;
-use crate::domain::calendar::{ALWAYS, FREEZE, day_index};
+use crate::domain::calendar::{ALWAYS, FREEZE};
 use crate::domain::{Calendar, Freeze, Holidays, Hours, Instant, OnHolidays, Window};
 
 #[derive(Deserialize)]
@@ -30,8 +31,12 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawWindow {
-    days: Vec<Spanned<String>>,
-    hours: Vec<Spanned<String>>,
+    /// May be left out where the window has a beginning or an end: it is open all day then.
+    days: Option<Vec<Spanned<String>>>,
+    hours: Option<Vec<Spanned<String>>>,
+    from: Option<Spanned<Datetime>>,
+    until: Option<Spanned<Datetime>>,
+    timezone: Option<Spanned<String>>,
     holidays: Option<Spanned<String>>,
     #[serde(default)]
     exceptions: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
@@ -59,12 +64,22 @@ struct RawFreeze {
     environments: Vec<Spanned<String>>,
 }
 
+/// Where the parts of a calendar stand in the file, counted from 1.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CalendarLines {
+    /// In the order of the freezes.
+    pub freezes: Vec<u32>,
+}
+
 /// Reads the calendar of `source` and adds every mistake to `problems`. The calendar may be used
-/// only when none of them is an error.
-pub(super) fn read(text: &str, source: &Source, problems: &mut Vec<Problem>) -> Calendar {
-    let Some(file) = read_toml::<File>(CALENDAR, text, problems) else {
-        return Calendar::default();
-    };
+/// only when none of them is an error; its windows have their names in any case. `None`: the file
+/// cannot be read at all.
+pub(super) fn read(
+    text: &str,
+    source: &Source,
+    problems: &mut Vec<Problem>,
+) -> Option<(Calendar, CalendarLines)> {
+    let file = read_toml::<File>(CALENDAR, text, problems)?;
     let mut reader = Reader {
         text,
         problems,
@@ -80,13 +95,18 @@ pub(super) fn read(text: &str, source: &Source, problems: &mut Vec<Problem>) -> 
         .iter()
         .map(|(name, raw)| reader.window(name, raw))
         .collect();
-    let freezes = file.freezes.iter().filter_map(|raw| reader.freeze(raw)).collect();
-    Calendar {
+    let freezes = file.freezes.iter().map(|raw| reader.freeze(raw)).collect();
+    let calendar = Calendar {
         zone: reader.zone,
         windows,
         holidays,
         freezes,
-    }
+    };
+    let line = |one: &Spanned<String>| line_at(text, one.span().start);
+    let lines = CalendarLines {
+        freezes: file.freezes.iter().map(|raw| line(&raw.name)).collect(),
+    };
+    Some((calendar, lines))
 }
 
 struct Reader<'a> {
@@ -147,7 +167,7 @@ impl Reader<'_> {
             );
         }
         match source.read(file) {
-            Ok(Some(text)) => ical::read(file, &text, holidays, self.problems),
+            Ok(Some(text)) => ical::read(file, &text, self.zone, holidays, self.problems),
             Ok(None) => self.complain(name, format!("There is no file “{file}” beside this one.")),
             Err(problem) => self.problems.push(problem),
         }
@@ -166,17 +186,16 @@ impl Reader<'_> {
                 "A window's name is made of letters, digits, “.”, “_” and “-”.",
             );
         }
-        let mut window = Window {
-            hours: self.hours(&raw.hours),
-            ..Window::default()
-        };
-        for day in &raw.days {
+        let mut window = self.span(name, raw);
+        for day in raw.days.iter().flatten() {
             match day_range(day.get_ref()) {
                 Some(days) => days.into_iter().for_each(|day| window.days[day] = true),
                 None => self.wrong_day(day),
             }
         }
         window.holidays = match raw.holidays.as_ref().map(|word| (word, word.get_ref().as_str())) {
+            // A window of whole days, such as a contract, does not close on holidays.
+            None if raw.days.is_none() && raw.hours.is_none() => OnHolidays::Open,
             None | Some((_, "closed")) => OnHolidays::Closed,
             Some((_, "open")) => OnHolidays::Open,
             Some((_, "added")) => OnHolidays::Added,
@@ -198,6 +217,40 @@ impl Reader<'_> {
         (label.clone(), window)
     }
 
+    /// The hours, zone, beginning and end of a window, and all days if it names none.
+    fn span(&mut self, name: &Spanned<String>, raw: &RawWindow) -> Window {
+        let zone = raw.timezone.as_ref().map(|name| self.zone(name));
+        let here = zone.unwrap_or(self.zone);
+        let from = raw.from.as_ref().and_then(|at| self.instant(at, here, false));
+        let until = raw.until.as_ref().and_then(|at| self.instant(at, here, true));
+        if let (Some(from), Some(until), Some(raw)) = (from, until, &raw.until)
+            && until <= from
+        {
+            self.complain(raw, "The window ends before it begins.");
+        }
+        let is_span = raw.from.is_some() || raw.until.is_some();
+        for (what, is_missing) in [("days", raw.days.is_none()), ("hours", raw.hours.is_none())] {
+            if is_missing && !is_span {
+                self.complain(
+                    name,
+                    format!("This window has no “{what}”; only one with “from” or “until” is open on all days, all day long, without them."),
+                );
+            }
+        }
+        let whole_day = || vec![Hours::WHOLE_DAY];
+        Window {
+            days: [raw.days.is_none(); 7],
+            hours: raw
+                .hours
+                .as_ref()
+                .map_or_else(whole_day, |hours| self.hours(hours)),
+            zone,
+            from,
+            until,
+            ..Window::default()
+        }
+    }
+
     fn wrong_day(&mut self, day: &Spanned<String>) {
         let wrong = day.get_ref().escape_debug();
         self.complain(
@@ -217,88 +270,45 @@ impl Reader<'_> {
         hours
     }
 
-    fn freeze(&mut self, raw: &RawFreeze) -> Option<Freeze> {
-        for name in raw.projects.iter().chain(&raw.environments) {
-            if !is_name(name.get_ref()) {
-                self.complain(
-                    name,
-                    format!("“{}” is not a name.", name.get_ref().escape_debug()),
-                );
-            }
+    fn freeze(&mut self, raw: &RawFreeze) -> Freeze {
+        let is_project = |name: &str| is_name(name) || is_project_group(name);
+        let projects = raw.projects.iter().filter(|name| !is_project(name.get_ref()));
+        let environments = raw.environments.iter().filter(|name| !is_name(name.get_ref()));
+        for name in projects.chain(environments) {
+            self.complain(
+                name,
+                format!("“{}” is not a name.", name.get_ref().escape_debug()),
+            );
         }
         for (text, what) in [(&raw.name, "a name"), (&raw.reason, "a reason")] {
             if text.get_ref().trim().is_empty() {
                 self.complain(text, format!("A freeze needs {what}."));
             }
         }
-        let (from, until) = (self.instant(&raw.from, false)?, self.instant(&raw.until, true)?);
-        if until <= from {
+        let from = self.instant(&raw.from, self.zone, false);
+        let until = self.instant(&raw.until, self.zone, true);
+        if from.zip(until).is_some_and(|(from, until)| until <= from) {
             self.complain(&raw.until, "The freeze ends before it begins.");
         }
         let names = |list: &[Spanned<String>]| list.iter().map(|name| name.get_ref().clone()).collect();
-        Some(Freeze {
+        Freeze {
             name: raw.name.get_ref().clone(),
-            from,
-            until,
+            from: from.unwrap_or_default(),
+            until: until.unwrap_or_default(),
             reason: raw.reason.get_ref().clone(),
             projects: names(&raw.projects),
+            members: Vec::new(),
             environments: names(&raw.environments),
-        })
-    }
-
-    /// The instant of a local time in the file. Where clocks go back and the time occurs twice, the
-    /// instant that makes the freeze longer.
-    fn instant(&mut self, raw: &Spanned<Datetime>, end: bool) -> Option<Instant> {
-        let text = raw.get_ref().to_string();
-        let found = match local_time(&text) {
-            Some(local) => {
-                let mapped = self.zone.from_local_datetime(&local);
-                if end { mapped.latest() } else { mapped.earliest() }.map(|at| at.to_utc())
-            }
-            None => DateTime::parse_from_rfc3339(&text).ok().map(|at| at.to_utc()),
-        };
-        match found {
-            Some(at) if at.second() == 0 && at.nanosecond() == 0 => return found,
-            Some(_) => self.complain(raw, "Write it to the minute, with :00 for the seconds."),
-            None => self.complain(
-                raw,
-                format!(
-                    "“{text}” is not a time that the clock of {} shows; write it like 2026-12-18T18:00:00.",
-                    self.zone
-                ),
-            ),
         }
-        None
     }
-}
 
-/// A local time of a TOML date or date and time.
-pub(super) fn local_time(text: &str) -> Option<NaiveDateTime> {
-    let text = text.replace(' ', "T");
-    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(&text, form).ok())
-        .or_else(|| plain_date(&text)?.and_hms_opt(0, 0, 0))
-}
-
-fn plain_date(text: &str) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        .ok()
-        .filter(|_| text.len() == 10)
-}
-
-/// The days of `mon` or `fri-mon`, from Monday.
-fn day_range(text: &str) -> Option<Vec<usize>> {
-    let day = |name: &str| {
-        let short = name.len() == 3 && name.bytes().all(|b| b.is_ascii_lowercase());
-        short.then(|| name.parse().ok().map(day_index)).flatten()
-    };
-    match text.split_once('-') {
-        None => day(text).map(|one| vec![one]),
-        Some((first, last)) => {
-            let (first, last) = (day(first)?, day(last)?);
-            let length = (last + 7 - first) % 7;
-            Some((first..=first + length).map(|one| one % 7).collect())
+    fn instant(&mut self, raw: &Spanned<Datetime>, zone: Tz, end: bool) -> Option<Instant> {
+        match span_end(&raw.get_ref().to_string(), zone, end) {
+            Ok(at) => Some(at),
+            Err(why) => {
+                self.complain(raw, why);
+                None
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Reads holidays from an iCalendar file (RFC 5545): the whole-day events in it.
 //!
-//! Only as much as holidays need: `VEVENT` with `DTSTART` and `DTEND` as dates, and events that come
-//! back every year. An unsupported recurrence rule is an error: to skip it would lose a holiday and
-//! leave a window open.
+//! Only as much as holidays need: `VEVENT` with `DTSTART` and `DTEND` as dates or as midnights, and
+//! events that come back every year. An unsupported recurrence rule, and an event of some hours, are
+//! errors: to skip one would lose a holiday and leave a window open.
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
+use chrono_tz::Tz;
 
 use super::problem::Problem;
 use crate::domain::Holidays;
@@ -21,35 +22,57 @@ struct Event {
     start: Option<NaiveDate>,
     end: Option<NaiveDate>,
     rule: Option<String>,
-    timed: bool,
     /// How many nested components of the event, such as an alarm, are open.
     inside: u32,
+    /// Whether one of its days was complained about.
+    is_bad: bool,
 }
 
 impl Event {
-    fn set(&mut self, name: &str, date: Option<NaiveDate>) -> Result<(), String> {
-        let field = if name == "DTSTART" {
-            &mut self.start
-        } else {
-            &mut self.end
-        };
+    fn set(&mut self, name: &str, value: &str, zone: Tz) -> Result<(), String> {
+        let is_end = name == "DTEND";
+        let field = if is_end { &mut self.end } else { &mut self.start };
         if field.is_some() {
             return Err(format!("This event has a second {name}."));
         }
-        *field = date;
+        *field = Some(day(value, zone, is_end)?);
         Ok(())
     }
 }
 
-/// Adds the holidays of the iCalendar text of `file`.
-pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &mut Vec<Problem>) {
+/// The day that begins at `value`: a date, or midnight by the event's own clock or by that of `zone`. As
+/// an end, a minute before midnight is midnight.
+fn day(value: &str, zone: Tz, is_end: bool) -> Result<NaiveDate, String> {
+    if let Ok(date) = NaiveDate::parse_from_str(value, "%Y%m%d") {
+        return Ok(date);
+    }
+    let plain = value.strip_suffix('Z');
+    let read = NaiveDateTime::parse_from_str(plain.unwrap_or(value), "%Y%m%dT%H%M%S").ok();
+    // Far away years have no local time in some zones.
+    let read = read.filter(|at| (1900..=9999).contains(&at.year()));
+    let read = read.ok_or("This is not a date like 20261225.")?;
+    let here = zone.from_utc_datetime(&read).naive_local();
+    let readings = [plain.map(|_| here), Some(read)];
+    let midnight = |at: NaiveDateTime| match (at.time(), is_end) {
+        (NaiveTime::MIN, _) => Some(at.date()),
+        (time, true) if time.hour() == 23 && time.minute() == 59 => at.date().succ_opt(),
+        _ => None,
+    };
+    let found = readings.into_iter().flatten().find_map(midnight);
+    found.ok_or_else(|| {
+        "This event does not cover whole days, as a holiday does: make it a whole-day event, or take it out of the file.".to_owned()
+    })
+}
+
+/// Adds the holidays of the iCalendar text of `file`; times in UTC are read by the clock of `zone`.
+pub(super) fn read(file: &str, text: &str, zone: Tz, holidays: &mut Holidays, problems: &mut Vec<Problem>) {
     let mut event: Option<Event> = None;
     let mut any = false;
     for (line, content) in unfolded(text) {
         let Some((head, value)) = content.split_once(':') else {
             continue;
         };
-        let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
+        let (name, _) = head.split_once(';').unwrap_or((head, ""));
         let value = value.trim();
         match (name.to_ascii_uppercase().as_str(), &mut event) {
             ("BEGIN", open) if value.eq_ignore_ascii_case("VEVENT") => {
@@ -74,13 +97,9 @@ pub(super) fn read(file: &str, text: &str, holidays: &mut Holidays, problems: &m
             ("END", Some(event)) => event.inside = event.inside.saturating_sub(1),
             (_, Some(Event { inside: 1.., .. })) => {}
             (name @ ("DTSTART" | "DTEND"), Some(event)) => {
-                let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
-                event.timed |= parameters.to_ascii_uppercase().contains("DATE-TIME") || value.contains('T');
-                if let Err(message) = event.set(name, date) {
+                if let Err(message) = event.set(name, value, zone) {
                     problems.push(Problem::error(file, line, message));
-                }
-                if date.is_none() && !event.timed {
-                    problems.push(Problem::error(file, line, "This is not a date like 20261225."));
+                    event.is_bad = true;
                 }
             }
             ("RRULE", Some(event)) => event.rule = Some(value.to_ascii_uppercase()),
@@ -111,12 +130,8 @@ fn too_many(file: &str, line: u32) -> Problem {
 /// Adds one event's days.
 fn add(file: &str, event: &Event, holidays: &mut Holidays) -> Result<(), Problem> {
     let wrong = |message: &str| Err(Problem::error(file, event.line, message));
-    if event.timed {
-        return Err(Problem::warning(
-            file,
-            event.line,
-            "This event does not cover whole days, so it is ignored.",
-        ));
+    if event.is_bad {
+        return Ok(());
     }
     let Some(start) = event.start else {
         return wrong("This event has no DTSTART.");

@@ -8,8 +8,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::lines::{ANY, PolicyLines, PolicyLink, Rule};
+use super::lines::PolicyLines;
+use super::model::CLOSED;
 use super::question::Question;
+use super::rule::{ANY, PolicyLink, Rule};
+use crate::domain::Action;
 
 /// Finds the rules that a question may match.
 pub(super) struct RuleIndex {
@@ -19,6 +22,8 @@ pub(super) struct RuleIndex {
     roles: HashMap<String, Vec<String>>,
     /// The actions that imply each action, over others too.
     implied_by: HashMap<String, HashSet<String>>,
+    /// The groups of each project, over others too.
+    groups: HashMap<String, HashSet<String>>,
 }
 
 /// Where a rule counts.
@@ -27,6 +32,8 @@ struct Place {
     project: String,
     environment: String,
     deny: bool,
+    /// Whether it counts for closed projects where it is for every project.
+    opens: bool,
 }
 
 impl RuleIndex {
@@ -46,13 +53,22 @@ impl RuleIndex {
         Self {
             rules,
             roles,
-            implied_by: implied_by(&lines.implications),
+            implied_by: above(&lines.implications, |link| (&link.to, &link.from)),
+            groups: above(&lines.groups, |link| (&link.from, &link.to)),
         }
     }
 
     /// The rules that `question` may match, in the order of the file.
     pub fn candidates(&self, question: &Question<'_>) -> Vec<usize> {
         let mut found = Vec::new();
+        let none = HashSet::new();
+        let groups = self.groups.get(question.project).unwrap_or(&none);
+        let is_closed = groups.contains(CLOSED) || question.project == CLOSED;
+        let fits = |place: &Place| {
+            place.project == ANY && (place.opens || !is_closed)
+                || place.project == question.project
+                || groups.contains(&place.project)
+        };
         for subject in self.names_of(question.subject) {
             let Some(rules) = self.rules.get(subject) else {
                 continue;
@@ -65,7 +81,7 @@ impl RuleIndex {
                 let here = places.iter().filter(|place| {
                     // What a deny rule denies implies nothing.
                     (is_own || !place.deny)
-                        && (place.project == ANY || place.project == question.project)
+                        && fits(place)
                         && (place.environment == ANY || place.environment == question.environment)
                 });
                 found.extend(here.map(|place| place.rule));
@@ -101,25 +117,34 @@ impl RuleIndex {
 fn place(index: usize, rule: &Rule) -> Place {
     Place {
         rule: index,
-        project: rule.project.clone(),
+        project: rule.key.clone(),
         environment: rule.environment.clone(),
         deny: rule.deny,
+        opens: rule.deny || rule.action == Action::Administer.as_str(),
     }
 }
 
-fn implied_by(links: &[PolicyLink]) -> HashMap<String, HashSet<String>> {
-    let mut all: HashMap<String, HashSet<String>> = HashMap::new();
-    for link in links {
-        let mut from = HashSet::from([link.from.clone()]);
-        let mut waiting = vec![link.from.as_str()];
-        while let Some(action) = waiting.pop() {
-            for above in links.iter().filter(|one| one.to == action) {
-                if from.insert(above.from.clone()) {
-                    waiting.push(&above.from);
+/// All names above each name, where `step` leads from a name to the one right above it.
+fn above<'a>(
+    links: &'a [PolicyLink],
+    step: impl Fn(&'a PolicyLink) -> (&'a String, &'a String),
+) -> HashMap<String, HashSet<String>> {
+    let mut next: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (from, to) in links.iter().map(step) {
+        next.entry(from).or_default().push(to);
+    }
+    let reached = |from: &str| {
+        let (mut reached, mut waiting) = (HashSet::new(), vec![from]);
+        while let Some(name) = waiting.pop() {
+            for &to in next.get(name).into_iter().flatten() {
+                if reached.insert(to.to_owned()) {
+                    waiting.push(to);
                 }
             }
         }
-        all.entry(link.to.clone()).or_default().extend(from);
-    }
-    all
+        reached
+    };
+    next.keys()
+        .map(|&from| (from.to_owned(), reached(from)))
+        .collect()
 }

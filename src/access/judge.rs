@@ -6,7 +6,7 @@
 //! matcher may match anything, so casbin gets all rules then; where that takes long, it does not hold up
 //! the tasks that share the thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use casbin::function_map::{OperatorFunction, dynamic_to_str};
 use casbin::rhai::Dynamic;
@@ -16,10 +16,12 @@ use parking_lot::Mutex;
 
 use super::files::MODEL;
 use super::index::RuleIndex;
-use super::lines::{ANY, PolicyLines, Rule};
-use super::model::PolicyModel;
+use super::lines::PolicyLines;
+use super::model::{CLOSED, PolicyModel};
 use super::problem::Problem;
 use super::question::Question;
+use super::rule::{ANY, Rule, window_key};
+use crate::domain::Action;
 use crate::domain::access::GUEST;
 
 /// How many lines a policy is probed with when it is loaded, so that a matcher that cannot be
@@ -38,8 +40,11 @@ pub(super) struct Judge {
     index: Option<RuleIndex>,
     /// The rules as casbin takes them, in the order of the file.
     rows: Vec<Vec<String>>,
-    /// The index of the rule behind each row of casbin.
-    rules: HashMap<Vec<String>, usize>,
+    /// The rules behind each row of casbin: of those alike it holds one.
+    rules: HashMap<Vec<String>, Vec<usize>>,
+    /// The closed projects and areas. The shipped matcher knows them by their group; a changed one may
+    /// take `*` for a pattern.
+    closed: HashSet<String>,
 }
 
 impl Judge {
@@ -65,30 +70,43 @@ impl Judge {
     fn untried(model: &PolicyModel, lines: &PolicyLines) -> Result<Self, casbin::Error> {
         let rows: Vec<Vec<String>> = lines.rules.iter().map(Rule::row).collect();
         let held = if model.standard { &[][..] } else { &rows[..] };
-        // Of identical lines, the first counts.
-        let rules = rows.iter().cloned().enumerate().rev();
-        let rules = rules.map(|(index, row)| (row, index)).collect();
+        let mut rules: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            rules.entry(row.clone()).or_default().push(index);
+        }
         Ok(Self {
             enforcer: Mutex::new(enforcer(model, lines, held)?),
             index: model.standard.then(|| RuleIndex::new(lines)),
             rows,
             rules,
+            closed: lines.keys_in(CLOSED),
         })
     }
 
     /// The rules that match `question`, by index: allow rules, and last a deny rule if one matches.
     pub fn ask(&self, question: &Question<'_>) -> Result<Vec<usize>, casbin::Error> {
         let Some(index) = &self.index else {
-            return match self.rows.len() {
+            let mut found = match self.rows.len() {
                 0..=RULES_ASKED_AT_ONCE => self.ask_casbin(question, None),
                 _ => beside_others(|| self.ask_casbin(question, None)),
-            };
+            }?;
+            found.retain(|&rule| self.opens(rule, question));
+            return Ok(found);
         };
         match index.candidates(question).as_slice() {
             [] => Ok(Vec::new()),
             some if some.len() <= RULES_ASKED_AT_ONCE => self.ask_casbin(question, Some(some)),
             many => beside_others(|| self.ask_casbin(question, Some(many))),
         }
+    }
+
+    /// Whether the rule counts for closed projects, if the question is about one.
+    fn opens(&self, rule: usize, question: &Question<'_>) -> bool {
+        let Some([_, project, _, action, _, effect]) = self.rows.get(rule).map(Vec::as_slice) else {
+            return false;
+        };
+        let is_for_all = project == ANY && effect != "deny" && action != Action::Administer.as_str();
+        !is_for_all || !self.closed.contains(question.project)
     }
 
     /// Asks about `some` rules, or about all that casbin holds.
@@ -116,7 +134,9 @@ impl Judge {
         let (_, rows) = enforcer.enforce_ex(request.to_vec())?;
         Ok(rows
             .iter()
-            .filter_map(|row| self.rules.get(row).copied())
+            .filter_map(|row| self.rules.get(row))
+            .flatten()
+            .copied()
             .collect())
     }
 
@@ -124,12 +144,13 @@ impl Judge {
     fn probe(&self, lines: &PolicyLines) -> Result<(), String> {
         for rule in lines.rules.iter().take(PROBES) {
             let or = |text, instead| if text == ANY { instead } else { text };
+            let open = window_key(&rule.window);
             let question = |subject| Question {
                 subject,
-                project: &rule.project,
+                project: &rule.key,
                 environment: &rule.environment,
                 action: or(rule.action.as_str(), "view"),
-                open: &rule.window,
+                open: &open,
             };
             let ask = |subject| {
                 self.ask(&question(subject))
@@ -172,7 +193,12 @@ fn enforcer(
     for row in rows {
         definitions.add_policy("p", "p", row.clone());
     }
-    for (key, links) in [("g", &lines.roles), ("g2", &lines.implications)] {
+    let graphs = [
+        ("g", &lines.roles),
+        ("g2", &lines.implications),
+        ("g3", &lines.groups),
+    ];
+    for (key, links) in graphs {
         for link in links {
             definitions.add_policy("g", key, vec![link.from.clone(), link.to.clone()]);
         }

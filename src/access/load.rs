@@ -1,10 +1,15 @@
 //! Loads a policy from its files, or lists the problems that keep it from taking effect.
+//!
+//! Every file is read whatever is wrong with the others, so that one look shows everything.
 
+use super::calendar_file::CalendarLines;
+use super::columns::{Vocabulary, is_project_group};
 use super::files::{CALENDAR, MODEL, POLICY, Source, TESTS};
 use super::judge::Judge;
 use super::policy::Policy;
 use super::problem::{PolicyReport, Problem};
 use super::{calendar_file, expectations, lines, model, roles, suspicions};
+use crate::domain::Calendar;
 
 /// Loads the policy of `source`: `None` when the report has an error.
 pub(super) fn load(source: &Source) -> (Option<Policy>, PolicyReport) {
@@ -24,40 +29,77 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
     };
     let (model, policy, calendar) = (text(MODEL), text(POLICY), text(CALENDAR));
     let model = model.and_then(|text| model::read(&text, problems));
-    // Lines cannot be checked against the windows of a broken calendar.
-    let calendar_errors = problems.iter().filter(|problem| problem.is_error()).count();
-    let calendar = calendar_file::read(&calendar?, source, problems);
-    if problems.iter().filter(|problem| problem.is_error()).count() > calendar_errors {
-        return None;
-    }
-    let text = policy?;
-    let lines = lines::read(&text, &calendar, problems);
-    roles::check(&lines, problems);
-    let tests = match source.read(TESTS) {
-        Ok(Some(text)) => text,
-        Ok(None) => {
-            problems.push(Problem::warning(
-                TESTS,
-                0,
-                "There is no such file, so the policy has no tests.",
-            ));
-            String::new()
-        }
-        Err(problem) => {
-            problems.push(problem);
-            return None;
-        }
+    let read = calendar.and_then(|text| calendar_file::read(&text, source, problems));
+    let (mut calendar, calendar_lines) = read.unzip();
+    let known = Vocabulary {
+        calendar: calendar.as_ref(),
+        // What a model that cannot be read knows is not what is wrong with a line.
+        groups: model.as_ref().is_none_or(|model| model.groups),
     };
-    let model = model?;
-    if problems.iter().any(Problem::is_error) {
+    let lines = policy.as_ref().map(|text| lines::read(text, known, problems));
+    if let Some(lines) = &lines {
+        roles::check(lines, problems);
+    }
+    let zone = calendar
+        .as_ref()
+        .map_or_else(Default::default, |calendar| calendar.zone);
+    let mut of_tests = Vec::new();
+    let tests = tests(source, &mut of_tests);
+    let expected = expectations::read_all(&tests, zone, known.groups, &mut of_tests);
+    if let (Some(lines), Some(calendar), Some(at)) = (&lines, &mut calendar, &calendar_lines) {
+        name_members(calendar, lines, at, problems);
+    }
+    // A test that cannot be read keeps no other from being tried.
+    let is_broken = problems.iter().any(Problem::is_error);
+    problems.append(&mut of_tests);
+    let (model, text, lines, calendar) = (model?, policy?, lines?, calendar?);
+    if is_broken {
         return None;
     }
     let judge = Judge::build(&model, &lines)
         .map_err(|problem| problems.push(problem))
         .ok()?;
-    let policy = Policy::new(calendar, text, lines.clone(), judge, model.standard);
-    let expected = expectations::run(&tests, &policy, problems);
-    suspicions::check(&model, &lines, &policy, &expected, problems);
+    let policy = Policy::new(calendar, text, lines, judge, &model);
+    expectations::run(&expected, &policy, problems);
+    suspicions::check(&model, &policy, &expected, problems);
     report.tests_run = expected.len();
     Some(policy)
+}
+
+/// The text of the tests; empty where there are none.
+fn tests(source: &Source, problems: &mut Vec<Problem>) -> String {
+    match source.read(TESTS) {
+        Ok(Some(text)) => text,
+        Ok(None) => {
+            let message = "There is no such file, so the policy has no tests.";
+            problems.push(Problem::warning(TESTS, 0, message));
+            String::new()
+        }
+        Err(problem) => {
+            problems.push(problem);
+            String::new()
+        }
+    }
+}
+
+/// Puts the projects of groups that freezes name into the freezes.
+fn name_members(
+    calendar: &mut Calendar,
+    lines: &lines::PolicyLines,
+    at: &CalendarLines,
+    problems: &mut Vec<Problem>,
+) {
+    for (freeze, &line) in calendar.freezes.iter_mut().zip(&at.freezes) {
+        for group in freeze.projects.iter().filter(|name| is_project_group(name)) {
+            let members = lines.members_of(group);
+            if members.is_empty() {
+                let message = format!(
+                    "The freeze “{}” is for “{group}”, and no g3 line of policy.csv puts a project into it.",
+                    freeze.name
+                );
+                problems.push(Problem::warning(CALENDAR, line, message));
+            }
+            freeze.members.extend(members);
+        }
+    }
 }

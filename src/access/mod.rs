@@ -11,6 +11,8 @@
 //! `default`, whose rights everybody has. A deny for one of them overrides everything.
 
 mod calendar_file;
+mod calendar_times;
+mod columns;
 mod expectations;
 mod files;
 mod ical;
@@ -19,15 +21,18 @@ mod judge;
 mod lines;
 mod load;
 mod model;
+mod other_times;
 mod permit;
 mod policy;
 mod problem;
 mod question;
 mod rename;
 mod roles;
+mod rule;
 mod suspicions;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::fmt;
 use std::path::Path;
@@ -40,9 +45,10 @@ pub use permit::Permit;
 pub use problem::{PolicyReport, Problem, Severity};
 
 use self::files::Source;
-use self::policy::{Policy, Verdict};
+use self::policy::Policy;
+use self::verdict::Verdict;
 use crate::domain::access::GUEST;
-use crate::domain::{Action, Actor, Calendar, Instant, PolicyLine, Refusal, Resource};
+use crate::domain::{Action, Actor, Area, Calendar, Instant, PolicyLine, Refusal, Resource};
 
 /// Administrators that are named to whoever sets an installation up.
 const ADMINISTRATORS_SHOWN: usize = 3;
@@ -131,17 +137,11 @@ impl Access {
         let policy = self.in_force();
         let names = names_of(actor);
         let verdict = policy.decide(&names, action, resource, at);
-        let allowed = match verdict {
-            Verdict::Allowed(index) => policy.line(index),
-            Verdict::Silent | Verdict::Denied(_) => None,
-        };
-        if let Some(line) = allowed {
-            return Ok(Permit::new(actor.clone(), action, resource.clone(), at, line));
+        let line = verdict.rule().and_then(|rule| policy.line(rule));
+        if let (Verdict::Allowed(allowance), Some(line)) = (&verdict, &line) {
+            let permit = Permit::new(actor.clone(), action, resource.clone(), at, line.clone());
+            return Ok(permit.with(policy.second_of(allowance)));
         }
-        let line = match verdict {
-            Verdict::Denied(Some(index)) => policy.line(index),
-            _ => None,
-        };
         let outside_window = policy.outside_window(&names, action, resource, at);
         let another_time = line.is_some() || !outside_window.is_empty();
         let next_allowed = another_time
@@ -157,6 +157,45 @@ impl Access {
             outside_window,
             next_allowed,
         }))
+    }
+
+    /// The permit for `actor` to read `area` at `at`: by a line for it, or by the right to all that it is
+    /// part of. A line that denies it overrides both.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn reading(&self, actor: &Actor, area: Area, at: Instant) -> Result<Permit, Box<Refusal>> {
+        let mut given = None;
+        for action in area.actions() {
+            match self.permit(actor, *action, &Resource::Area(area), at) {
+                Ok(permit) => given = Some(permit),
+                Err(refusal) if refusal.line.is_some() => return Err(refusal),
+                Err(_) => {}
+            }
+        }
+        let all = self.permit(actor, area.right_to_all(), &Resource::Everything, at);
+        all.or_else(|refusal| given.ok_or(refusal))
+    }
+
+    /// Whether [`Access::reading`] would give a permit.
+    pub fn may_read(&self, actor: &Actor, area: Area, at: Instant) -> bool {
+        let (policy, names) = (self.in_force(), names_of(actor));
+        let of_area = |action: &Action| policy.decide(&names, *action, &Resource::Area(area), at);
+        let own: Vec<Verdict> = area.actions().iter().map(of_area).collect();
+        let is_denied = |verdict: &Verdict| matches!(verdict, Verdict::Denied(_));
+        !own.iter().any(is_denied)
+            && (own.iter().any(Verdict::is_allowed)
+                || policy
+                    .decide(&names, area.right_to_all(), &Resource::Everything, at)
+                    .is_allowed())
+    }
+
+    /// Whether `actor` is one of `subjects`: a user, or somebody with the role or of the group.
+    pub fn is_one_of(&self, actor: &Actor, subjects: &[String]) -> bool {
+        let (policy, names) = (self.in_force(), names_of(actor));
+        let roles = policy.roles_of(&names);
+        let mut known = names.iter().chain(&roles);
+        known.any(|name| subjects.contains(name))
     }
 
     /// Whether [`Access::permit`] would give one: for hiding buttons and filtering lists, cheap
@@ -224,12 +263,12 @@ pub fn check(dir: &Path) -> PolicyReport {
 /// named like a role). Everybody is `default` too.
 fn names_of(actor: &Actor) -> Vec<String> {
     let own = Some(&actor.name)
-        .filter(|name| lines::is_user(name) && *name != GUEST)
+        .filter(|name| columns::is_user(name) && *name != GUEST)
         .cloned();
     let groups = actor
         .groups
         .iter()
-        .filter(|group| lines::is_group(group))
+        .filter(|group| columns::is_group(group))
         .map(|group| format!("group:{group}"));
     own.into_iter().chain(groups).chain([GUEST.to_owned()]).collect()
 }

@@ -1,13 +1,20 @@
 //! Reads `model.conf` and checks that this program can use the model.
 //!
 //! The program fixes the fields of requests and lines, and deny lines always override; only the
-//! matcher may differ from the shipped one.
+//! matcher may differ from the shipped one. A model of before there were groups of projects stays valid, and
+//! knows none.
 
 use super::files::{MODEL, shipped};
 use super::problem::Problem;
 
+/// The group of projects that only those see for whom a line names them.
+pub(super) const CLOSED: &str = "projects:closed";
+/// What defines groups of projects; a model may do without.
+const GROUPS: &str = "g3";
+/// The matcher that was shipped before there were groups of projects.
+const EARLIER_MATCHER: &str = r#"(p.project == "*" || p.project == r.project) && (p.environment == "*" || p.environment == r.environment) && (p.action == r.action || p.action == "*" || (p.eft == "allow" && g2(p.action, r.action))) && opened(r.open, p.window) && (p.sub == "*" || g(r.sub, p.sub))"#;
 /// Section, key, and the required value; the matcher is free.
-const DEFINITIONS: [(&str, &str, Option<&str>); 6] = [
+const DEFINITIONS: [(&str, &str, Option<&str>); 7] = [
     (
         "request_definition",
         "r",
@@ -20,6 +27,7 @@ const DEFINITIONS: [(&str, &str, Option<&str>); 6] = [
     ),
     ("role_definition", "g", Some("_, _")),
     ("role_definition", "g2", Some("_, _")),
+    ("role_definition", GROUPS, Some("_, _")),
     (
         "policy_effect",
         "e",
@@ -34,9 +42,11 @@ pub(super) struct PolicyModel {
     /// Section letter, key, value.
     pub definitions: Vec<(String, String, String)>,
     pub matcher_line: u32,
-    /// Whether the matcher is the shipped one, which compares projects and environments only by name;
-    /// then lines of other projects can be left out.
+    /// Whether the matcher is one that was shipped, which compares projects and environments only by
+    /// name and group; then lines of other projects can be left out.
     pub standard: bool,
+    /// Whether there are groups of projects, closed projects and areas.
+    pub groups: bool,
 }
 
 /// Reads a model; what is wrong is added to `problems`.
@@ -65,7 +75,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<PolicyMode
         }
     }
     for (section, key, value) in DEFINITIONS {
-        if !found.iter().any(|(known, _, _)| *known == key) {
+        if key != GROUPS && !found.iter().any(|(known, _, _)| *known == key) {
             let value = value.unwrap_or("…");
             problems.push(Problem::error(
                 MODEL,
@@ -79,13 +89,16 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Option<PolicyMode
         .find(|(key, _, _)| *key == "m")
         .map(|(_, value, line)| (value.clone(), *line));
     let (matcher, matcher_line) = matcher.filter(|_| problems.len() == before)?;
+    let groups = found.iter().any(|(key, _, _)| *key == GROUPS);
     let definitions = found
         .into_iter()
         .map(|(key, value, _)| (key[..1].to_owned(), key.to_owned(), value));
     Some(PolicyModel {
         definitions: definitions.collect(),
         matcher_line,
-        standard: is_shipped(&matcher),
+        standard: is_shipped(&matcher) && groups
+            || squeezed(&matcher) == squeezed(EARLIER_MATCHER) && !groups,
+        groups,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The permit: the proof that somebody may do something.
 
-use crate::domain::{Action, Actor, Instant, PolicyLine, Resource};
+use crate::domain::{Action, Actor, Area, Instant, PolicyLine, Resource};
 
 /// The name given instead of a policy file for commands on the deployer's own host.
 pub(super) const HOST_FILE: &str = "local";
@@ -15,6 +15,7 @@ pub struct Permit {
     resource: Resource,
     at: Instant,
     line: PolicyLine,
+    second: Vec<String>,
 }
 
 impl Permit {
@@ -31,7 +32,13 @@ impl Permit {
             resource,
             at,
             line,
+            second: Vec::new(),
         }
+    }
+
+    /// The same, given only together with a second person who is one of `second`.
+    pub(super) fn with(self, second: Vec<String>) -> Self {
+        Self { second, ..self }
     }
 
     /// Who may.
@@ -54,6 +61,12 @@ impl Permit {
         &self.line
     }
 
+    /// The roles, groups and users of whom one, other than the actor, has to approve; empty: policy
+    /// takes nobody else.
+    pub fn second(&self) -> &[String] {
+        &self.second
+    }
+
     /// Whether it was made for a command on the deployer's own host.
     pub fn is_of_host(&self) -> bool {
         self.line.file == HOST_FILE
@@ -64,5 +77,11 @@ impl Permit {
     pub fn covers(&self, action: Action, resource: &Resource) -> bool {
         let administers = self.action == Action::Administer && self.resource == Resource::Everything;
         administers || (self.action == action && self.resource == *resource)
+    }
+
+    /// Whether this permit lets its actor read `area`.
+    pub fn reads(&self, area: Area) -> bool {
+        let own = self.resource == Resource::Area(area) && area.actions().contains(&self.action);
+        own || self.covers(area.right_to_all(), &Resource::Everything)
     }
 }

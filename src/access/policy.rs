@@ -5,49 +5,37 @@
 //! name, the place, the action and the windows that are open, so it is kept: a page that asks a
 //! thousand times pays for a handful of answers.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::columns::{TWO_PERSON_ACTIONS, is_user, project_key};
 use super::judge::Judge;
-use super::lines::{ANY, PolicyLines, Rule, is_user};
+use super::lines::PolicyLines;
+use super::model::PolicyModel;
 use super::question::Question;
+use super::rule::{ANY, Rule, window_key};
+use super::verdict::{Allowance, Verdict};
 use crate::domain::access::GUEST;
 use crate::domain::calendar::{ALWAYS, FREEZE};
 use crate::domain::{Action, Calendar, Instant, PolicyLine, Resource};
 
 /// How many answers are kept before starting anew: some tens of megabytes at most.
 const KEPT_ANSWERS: usize = 100_000;
-/// How many days ahead to look for the next instant at which an action would be allowed.
-const DAYS_AHEAD: u16 = 60;
-
-/// A decision, with the index of the rule behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// This rule allows it.
-    Allowed(usize),
-    /// No rule allows it.
-    Silent,
-    /// This rule denies it; `None`: casbin failed, which is a denial too.
-    Denied(Option<usize>),
-}
-
-impl Verdict {
-    pub fn is_allowed(self) -> bool {
-        matches!(self, Self::Allowed(_))
-    }
-}
-
 /// A loaded policy. Never changed; a reload makes another.
 pub(super) struct Policy {
     pub calendar: Calendar,
     /// The file of lines, as written.
     pub text: String,
-    roles: Vec<(String, String)>,
-    rules: Vec<Rule>,
+    lines: PolicyLines,
     judge: Judge,
     named: Named,
+    /// Whether there are groups of projects and areas.
+    groups: bool,
+    /// Whether lines know `unlock` apart from `lock`.
+    knows_unlock: bool,
     answers: RwLock<HashMap<String, Verdict>>,
     /// The windows open in the minute last asked about; they open and close on whole minutes.
     open: Mutex<(i64, Arc<str>)>,
@@ -88,30 +76,40 @@ impl Named {
 }
 
 impl Policy {
-    pub fn new(calendar: Calendar, text: String, lines: PolicyLines, judge: Judge, standard: bool) -> Self {
-        let PolicyLines { rules, roles, .. } = lines;
+    pub fn new(
+        calendar: Calendar,
+        text: String,
+        lines: PolicyLines,
+        judge: Judge,
+        model: &PolicyModel,
+    ) -> Self {
+        let (rules, roles, groups) = (&lines.rules, &lines.roles, &lines.groups);
         let subjects = rules
             .iter()
             .map(|rule| &rule.subject)
             .chain(roles.iter().map(|link| &link.from));
+        let projects = rules
+            .iter()
+            .map(|rule| &rule.key)
+            .chain(groups.iter().map(|link| &link.from));
         let frozen = calendar.freezes.iter().flat_map(|freeze| &freeze.environments);
         let environments = rules.iter().map(|rule| &rule.environment).chain(frozen);
         let named = Named {
-            all_differ: !standard,
+            all_differ: !model.standard,
             subjects: subjects.cloned().collect(),
-            projects: rules.iter().map(|rule| rule.project.clone()).collect(),
+            projects: projects.cloned().collect(),
             environments: environments.filter(|&name| name != ANY).cloned().collect(),
         };
-        let open = Mutex::new((i64::MIN, Arc::from("")));
         Self {
             calendar,
             text,
-            roles: roles.into_iter().map(|link| (link.from, link.to)).collect(),
-            rules,
+            knows_unlock: lines.know_unlock(),
+            lines,
             judge,
             named,
+            groups: model.groups,
             answers: RwLock::default(),
-            open,
+            open: Mutex::new((i64::MIN, Arc::from(""))),
         }
     }
 
@@ -120,9 +118,9 @@ impl Policy {
         let mut known: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut next = 0;
         while let Some(&name) = known.get(next) {
-            for (_, role) in self.roles.iter().filter(|(from, _)| from == name) {
-                if !known.contains(&role.as_str()) {
-                    known.push(role);
+            for link in self.lines.roles.iter().filter(|link| link.from == name) {
+                if !known.contains(&link.to.as_str()) {
+                    known.push(&link.to);
                 }
             }
             next += 1;
@@ -132,8 +130,8 @@ impl Policy {
 
     /// The users that lines name, each once, in the order of their names.
     pub fn users(&self) -> BTreeSet<&str> {
-        let in_roles = self.roles.iter().map(|(from, _)| from.as_str());
-        let in_rules = self.rules.iter().map(|rule| rule.subject.as_str());
+        let in_roles = self.lines.roles.iter().map(|link| link.from.as_str());
+        let in_rules = self.lines.rules.iter().map(|rule| rule.subject.as_str());
         in_roles
             .chain(in_rules)
             .filter(|name| is_user(name) && *name != GUEST)
@@ -147,11 +145,11 @@ impl Policy {
 
     /// The number of the line by which everybody may administer everything, at some time.
     pub fn administered_by_all(&self) -> Option<u32> {
-        let windows: BTreeSet<&str> = self.rules.iter().map(|rule| rule.window.as_str()).collect();
+        let windows: BTreeSet<&str> = self.rules().iter().map(|rule| rule.window.as_str()).collect();
         windows.into_iter().find_map(|window| {
-            let open = format!("{ALWAYS} {window}");
+            let open = format!("{ALWAYS} {}", window_key(window));
             let found = self.rules_for(GUEST, Action::Administer, &Resource::Everything, &open)?;
-            let rules: Vec<&Rule> = found.iter().filter_map(|&rule| self.rules.get(rule)).collect();
+            let rules: Vec<&Rule> = found.iter().filter_map(|&rule| self.rules().get(rule)).collect();
             let is_allowed = rules.iter().all(|rule| !rule.deny);
             rules.first().filter(|_| is_allowed).map(|rule| rule.line.line)
         })
@@ -159,12 +157,32 @@ impl Policy {
 
     /// The rules, in the order of the file.
     pub fn rules(&self) -> &[Rule] {
-        &self.rules
+        &self.lines.rules
+    }
+
+    /// The lines of every kind.
+    pub fn lines(&self) -> &PolicyLines {
+        &self.lines
     }
 
     /// The line of the rule at `index`.
     pub fn line(&self, index: usize) -> Option<PolicyLine> {
-        self.rules.get(index).map(|rule| rule.line.clone())
+        self.rules().get(index).map(|rule| rule.line.clone())
+    }
+
+    /// Of whom the second person has to be that `allowance` takes, each once, in the order of the file.
+    pub fn second_of(&self, allowance: &Allowance) -> Vec<String> {
+        let rules: BTreeSet<usize> = allowance.with.iter().copied().collect();
+        let mut second: Vec<String> = Vec::new();
+        for one in rules
+            .into_iter()
+            .filter_map(|rule| self.rules().get(rule)?.second.as_ref())
+        {
+            if !second.contains(one) {
+                second.push(one.clone());
+            }
+        }
+        second
     }
 
     /// Decides for somebody with these names.
@@ -195,7 +213,7 @@ impl Policy {
     }
 
     /// The environments named in the policy, as environments of `project`.
-    fn parts(&self, project: &str) -> impl Iterator<Item = Resource> {
+    pub fn parts(&self, project: &str) -> impl Iterator<Item = Resource> {
         self.named
             .environments
             .iter()
@@ -203,40 +221,59 @@ impl Policy {
     }
 
     fn decide_place(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Verdict {
-        let open = self.open_windows(at);
-        let frozen = self.calendar.freeze_for(resource, at).is_some();
+        if matches!(resource, Resource::Area(_)) && !self.groups {
+            return Verdict::Silent;
+        }
+        let (open, frozen) = (self.open_windows(at), self.freezes(resource, at));
         let mut decided = Verdict::Silent;
         for name in names {
-            match (self.answer(name, action, resource, &open, frozen), decided) {
+            decided = match (self.answer(name, action, resource, &open, &frozen), decided) {
                 (denied @ Verdict::Denied(_), _) => return denied,
-                (allowed @ Verdict::Allowed(_), Verdict::Silent) => decided = allowed,
-                _ => {}
-            }
+                (Verdict::Silent, before) => before,
+                (allowed, Verdict::Allowed(before)) => match allowed {
+                    Verdict::Allowed(allowance) => Verdict::Allowed(before.or(allowance)),
+                    _ => Verdict::Allowed(before),
+                },
+                (allowed, _) => allowed,
+            };
         }
         decided
     }
 
+    /// The windows of the freezes in force for `resource`, as casbin gets them.
+    fn freezes(&self, resource: &Resource, at: Instant) -> String {
+        let mut windows = String::new();
+        // Most calendars have none, and a page asks a thousand times.
+        for freeze in self.calendar.freezes_for(resource, at) {
+            if windows.is_empty() {
+                windows.push_str(FREEZE);
+            }
+            windows.push(' ');
+            windows.push_str(&window_key(&freeze.window()));
+        }
+        windows
+    }
+
     /// The answer for one name, from memory if it was asked before.
-    fn answer(&self, name: &str, action: Action, resource: &Resource, open: &str, frozen: bool) -> Verdict {
-        let freeze = if frozen { FREEZE } else { "" };
+    fn answer(&self, name: &str, action: Action, resource: &Resource, open: &str, frozen: &str) -> Verdict {
         let key = [
             self.named.subject(name),
             action.as_str(),
-            self.named.project(resource.project()),
+            self.named.project(&self.key(resource)),
             self.named.environment(resource.environment()),
-            freeze,
+            frozen,
             open,
         ]
         .join("\n");
-        if let Some(&known) = self.answers.read().get(&key) {
-            return known;
+        if let Some(known) = self.answers.read().get(&key) {
+            return known.clone();
         }
-        let verdict = self.ask(name, action, resource, &format!("{open} {freeze}"));
+        let verdict = self.ask(name, action, resource, &format!("{open} {frozen}"));
         let mut answers = self.answers.write();
         if answers.len() >= KEPT_ANSWERS {
             answers.clear();
         }
-        answers.insert(key, verdict);
+        answers.insert(key, verdict.clone());
         verdict
     }
 
@@ -244,22 +281,52 @@ impl Policy {
         let Some(indices) = self.rules_for(name, action, resource, open) else {
             return Verdict::Denied(None);
         };
-        let denied = indices.iter().copied().find(|&index| self.rules[index].deny);
-        match (denied, indices.first()) {
-            (Some(denied), _) => Verdict::Denied(Some(denied)),
-            (None, Some(&allowed)) => Verdict::Allowed(allowed),
+        if let Some(denied) = indices.iter().copied().find(|&index| self.rules()[index].deny) {
+            return Verdict::Denied(Some(denied));
+        }
+        let takes_two = TWO_PERSON_ACTIONS.contains(&action.as_str());
+        let alone = |index: &usize| !takes_two || self.rules()[*index].second.is_none();
+        match (indices.iter().copied().find(alone), indices.first()) {
+            (Some(rule), _) => Verdict::Allowed(Allowance {
+                rule,
+                with: Vec::new(),
+            }),
+            (None, Some(&rule)) => Verdict::Allowed(Allowance { rule, with: indices }),
             (None, None) => Verdict::Silent,
+        }
+    }
+
+    /// The project of `resource` as casbin knows it.
+    pub fn key<'r>(&self, resource: &'r Resource) -> Cow<'r, str> {
+        match resource {
+            Resource::Everything | Resource::Area(_) => resource.project().into(),
+            Resource::Project(name) | Resource::Environment(name, _) => project_key(name, self.groups),
+        }
+    }
+
+    /// What casbin is asked for `action`: for `unlock` the action `lock`, where no line knows the
+    /// difference.
+    fn asked(&self, action: Action) -> Action {
+        match action {
+            Action::Unlock if !self.knows_unlock => Action::Lock,
+            action => action,
         }
     }
 
     /// The rules that match a question; `None` when casbin failed, which the probes at loading make
     /// unlikely.
-    fn rules_for(&self, name: &str, action: Action, resource: &Resource, open: &str) -> Option<Vec<usize>> {
+    pub fn rules_for(
+        &self,
+        name: &str,
+        action: Action,
+        resource: &Resource,
+        open: &str,
+    ) -> Option<Vec<usize>> {
         let question = Question {
             subject: name,
-            project: resource.project(),
+            project: &self.key(resource),
             environment: resource.environment(),
-            action: action.as_str(),
+            action: self.asked(action).as_str(),
             open,
         };
         let answer = self.judge.ask(&question);
@@ -269,8 +336,8 @@ impl Policy {
         answer.ok()
     }
 
-    /// The names of the windows open at `at`, without [`FREEZE`], which depends on the resource.
-    fn open_windows(&self, at: Instant) -> Arc<str> {
+    /// The names of the windows open at `at`, without those of freezes, which depend on the resource.
+    pub fn open_windows(&self, at: Instant) -> Arc<str> {
         let minute = at.timestamp().div_euclid(60);
         let mut kept = self.open.lock();
         if kept.0 != minute {
@@ -283,54 +350,5 @@ impl Policy {
             *kept = (minute, names.join(" ").into());
         }
         Arc::clone(&kept.1)
-    }
-
-    /// The lines that would allow the action at another time, in the order of the file.
-    pub fn outside_window(
-        &self,
-        names: &[String],
-        action: Action,
-        resource: &Resource,
-        at: Instant,
-    ) -> Vec<PolicyLine> {
-        let now = self.open_windows(at);
-        let closed: BTreeSet<&str> = self
-            .rules
-            .iter()
-            .map(|rule| rule.window.as_str())
-            .filter(|window| now.split(' ').all(|open| open != *window))
-            .collect();
-        let mut places = vec![resource.clone()];
-        if let (Resource::Project(project), Action::View) = (resource, action) {
-            places.extend(self.parts(project));
-        }
-        let mut found = BTreeSet::new();
-        for (place, name) in places
-            .iter()
-            .flat_map(|place| names.iter().map(move |name| (place, name)))
-        {
-            for window in &closed {
-                found.extend(self.rules_for(name, action, place, window).unwrap_or_default());
-            }
-        }
-        let allows = found
-            .into_iter()
-            .filter_map(|index| self.rules.get(index))
-            .filter(|rule| !rule.deny);
-        allows.map(|rule| rule.line.clone()).collect()
-    }
-
-    /// The first instant after `at` at which the action would be allowed, within [`DAYS_AHEAD`].
-    pub fn next_allowed(
-        &self,
-        names: &[String],
-        action: Action,
-        resource: &Resource,
-        at: Instant,
-    ) -> Option<Instant> {
-        let changes = self.calendar.changes(at, DAYS_AHEAD);
-        changes
-            .into_iter()
-            .find(|&change| self.decide(names, action, resource, change).is_allowed())
     }
 }

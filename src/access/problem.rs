@@ -13,6 +13,8 @@ const PROBLEMS: usize = 200;
 /// How much a problem matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// It could be written better.
+    Note,
     /// Worth a look; the policy takes effect all the same.
     Warning,
     /// The policy does not take effect.
@@ -61,6 +63,19 @@ impl Problem {
         }
     }
 
+    /// What could be written better.
+    pub(super) fn note(file: &str, line: u32, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
+            ..Self::error(file, line, message)
+        }
+    }
+
+    /// Whether it only says what could be written better.
+    pub fn is_note(&self) -> bool {
+        self.severity == Severity::Note
+    }
+
     /// Whether it keeps the policy from taking effect.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -69,8 +84,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let warning = if self.is_error() { "" } else { "warning: " };
-        write!(f, "{}:{}: {warning}{}", self.file, self.line, self.message)
+        let severity = match self.severity {
+            Severity::Note => "note: ",
+            Severity::Warning => "warning: ",
+            Severity::Error => "",
+        };
+        write!(f, "{}:{}: {severity}{}", self.file, self.line, self.message)
     }
 }
 

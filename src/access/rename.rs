@@ -1,20 +1,31 @@
 //! Finds rules that protect a place under its present name only.
 
 use super::Access;
-use super::lines::{ANY, Rule};
+use super::lines::PolicyLines;
+use super::model::CLOSED;
+use super::rule::{ANY, Rule};
 use crate::domain::{Freeze, Instant, Resource};
 
 impl Access {
-    /// The first deny line or freeze that applies to `old` and not to `new`, as a sentence. A rename
-    /// must not free a place from its protection, so future freezes count too.
+    /// What protects `old` and not `new`, as a sentence: a deny line, a freeze, or being closed. A
+    /// rename must not free a place from its protection, so future freezes count too.
     pub fn protects_only(&self, old: &Resource, new: &Resource, at: Instant) -> Option<String> {
         let policy = self.in_force();
-        let rules = policy.rules();
+        let (rules, lines) = (policy.rules(), policy.lines());
+        let is_closed = |place: &Resource| lines.is_in(place.project(), CLOSED);
+        if is_closed(old) && !is_closed(new) {
+            return Some(format!(
+                "{} is closed, and {} is not. Add the line “g3, {1}, {CLOSED}” to policy.csv first.",
+                old.project(),
+                new.project()
+            ));
+        }
         let lost = rules
             .iter()
-            .filter(|rule| rule.deny && applies(rule, old))
+            .filter(|rule| rule.deny && applies(rule, old, lines))
             .find(|rule| {
-                let replaces = |other: &&Rule| other.deny && applies(other, new) && is_as_wide(other, rule);
+                let replaces =
+                    |other: &&Rule| other.deny && applies(other, new, lines) && is_as_wide(other, rule);
                 !rules.iter().any(|other| replaces(&other))
             });
         if let Some(rule) = lost {
@@ -36,9 +47,9 @@ impl Access {
 }
 
 /// Whether the columns of `rule` name `place`.
-fn applies(rule: &Rule, place: &Resource) -> bool {
-    let names = |column: &str, name: &str| column == ANY || column == name;
-    names(&rule.project, place.project()) && names(&rule.environment, place.environment())
+fn applies(rule: &Rule, place: &Resource, lines: &PolicyLines) -> bool {
+    let of_project = rule.project == ANY || lines.is_in(place.project(), &rule.project);
+    of_project && (rule.environment == ANY || rule.environment == place.environment())
 }
 
 /// Whether `other` denies all that `rule` denies, as far as their columns show.

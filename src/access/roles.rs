@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::POLICY;
-use super::lines::{PolicyLines, PolicyLink};
+use super::lines::PolicyLines;
 use super::problem::Problem;
+use super::rule::PolicyLink;
 
 /// How far casbin follows roles of roles; what lies deeper is silently not granted there, so it is
 /// an error here.
@@ -14,6 +15,7 @@ const DEPTH_LIMIT: usize = 9;
 pub(super) fn check(lines: &PolicyLines, problems: &mut Vec<Problem>) {
     circles(&lines.roles, "role", problems);
     circles(&lines.implications, "action", problems);
+    circles(&lines.groups, "group", problems);
 
     let granted: BTreeSet<&str> = lines.roles.iter().map(|link| link.to.as_str()).collect();
     let mut told = BTreeSet::new();
@@ -27,7 +29,10 @@ pub(super) fn check(lines: &PolicyLines, problems: &mut Vec<Problem>) {
             problems.push(Problem::warning(POLICY, rule.line.line, message));
         }
     }
-    let says = |role: &str| lines.rules.iter().any(|rule| rule.subject == role);
+    let says = |role: &str| {
+        let mut rules = lines.rules.iter();
+        rules.any(|rule| rule.subject == role || rule.second.as_deref() == Some(role))
+    };
     let holds = |role: &str| lines.roles.iter().any(|link| link.from == role);
     for link in &lines.roles {
         let role = link.to.as_str();

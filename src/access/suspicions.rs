@@ -8,11 +8,12 @@ use unicode_security::{MixedScript, skeleton};
 use super::expectations::Expectation;
 use super::files::{MODEL, POLICY, shipped};
 use super::judge::{Judge, STRANGER};
-use super::lines::{ANY, PolicyLines, Rule};
+use super::lines::PolicyLines;
 use super::model::{self, PolicyModel};
 use super::policy::Policy;
 use super::problem::Problem;
 use super::question::Question;
+use super::rule::{ANY, Rule};
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Resource};
 
@@ -22,11 +23,15 @@ const EVALUATIONS: usize = 200_000;
 /// Adds to `problems` what is suspicious.
 pub(super) fn check(
     model: &PolicyModel,
-    lines: &PolicyLines,
     policy: &Policy,
     expected: &[Expectation],
     problems: &mut Vec<Problem>,
 ) {
+    let lines = policy.lines();
+    if !model.groups {
+        let message = "This model knows no groups of projects, no closed projects, and nothing that belongs to no project by itself: the model.conf of this version does.";
+        problems.push(Problem::note(MODEL, 0, message));
+    }
     everybody_administers(policy, expected, problems);
     look_alikes(lines, problems);
     if !model.standard {
@@ -91,7 +96,7 @@ fn look_alikes(lines: &PolicyLines, problems: &mut Vec<Problem>) {
 }
 
 /// The same for all names that look the same.
-fn look(subject: &str) -> String {
+pub(super) fn look(subject: &str) -> String {
     let shape: String = skeleton(&subject.to_lowercase()).collect();
     shape.to_lowercase()
 }
@@ -152,7 +157,7 @@ fn questions(rule: &Rule) -> impl Iterator<Item = Question<'_>> {
         }
     };
     let subjects = own(rule.subject.as_str(), STRANGER);
-    let projects = own(rule.project.as_str(), "another-project");
+    let projects = own(rule.key.as_str(), "another-project");
     let environments = own(rule.environment.as_str(), "another-environment");
     let actions = [rule.action.as_str(), "view", "administer"];
     let actions = actions.into_iter().filter(|action| *action != ANY);

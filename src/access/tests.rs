@@ -2,10 +2,13 @@
 
 mod broken;
 mod calendar_file;
+mod earlier;
 mod hostile;
 mod indexed;
+mod second_person;
 mod shipped;
 mod suspicious;
+mod words;
 
 use std::path::Path;
 

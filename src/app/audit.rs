@@ -1,10 +1,10 @@
 //! The audit log, as auditors read it.
 
 use super::App;
-use super::admin::demand;
+use super::admin::demand_reading;
 use super::history::viewable;
 use crate::access::Permit;
-use crate::domain::{Action, Actor, AuditEvent, Resource, Result};
+use crate::domain::{Action, Actor, Area, AuditEvent, Resource, Result};
 use crate::store::{Page, Paged, PastFilter, audit};
 
 /// A page of `limit` events, newest first, without those about projects and environments that the
@@ -16,7 +16,7 @@ pub async fn browse(
     page: Page,
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {
-    demand(permit, Action::Audit, &Resource::Everything)?;
+    demand_reading(permit, Area::Audit)?;
     let filter = PastFilter {
         hidden: hidden(app, permit.actor()).await?,
         ..filter.clone()
@@ -63,7 +63,7 @@ pub enum Chain {
 
 /// Walks the whole log and compares every hash.
 pub async fn verify(app: &App, permit: &Permit) -> Result<Chain> {
-    demand(permit, Action::Audit, &Resource::Everything)?;
+    demand_reading(permit, Area::Audit)?;
     if let Some(found) = audit::verify(&app.store).await? {
         return Ok(Chain::Broken(found.reason));
     }

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::admin::{changes, demand_everything};
+use super::admin::{changes, demand_everything, demand_reading};
 use super::{App, start};
 use crate::access::Permit;
 use crate::balancer::{Admin, BackendSlot, BalancerClient, Merged, Reading};
-use crate::domain::{Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
+use crate::domain::{Area, Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
 use crate::store::{balancers, clusters, deployments};
 
 /// The command to add or change a balancer. Its fields are those of [`Balancer`].
@@ -36,7 +36,7 @@ impl BalancerSpec {
 
 /// All balancers, by name.
 pub async fn list(app: &App, permit: &Permit) -> Result<Vec<Balancer>> {
-    demand_everything(permit)?;
+    demand_reading(permit, Area::Servers)?;
     balancers::list(&app.store).await
 }
 

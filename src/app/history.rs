@@ -85,7 +85,11 @@ pub(super) async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
     let known = places.len();
     let may = |resource: Resource| app.may(actor, Action::View, &resource);
     places.retain(|(project, environment)| may(Resource::Environment(project.clone(), environment.clone())));
-    let is_all = places.len() == known;
+    // One without environments may be closed as well.
+    let sees_projects = projects
+        .iter()
+        .all(|project| may(Resource::Project(project.name.to_string())));
+    let is_all = places.len() == known && sees_projects;
     Ok(Visible { places, is_all })
 }
 

@@ -1,5 +1,5 @@
-//! Locks stop deployments to an environment, a project or everything, for a stated reason. A user who may
-//! `lock` there may also lift any lock there.
+//! Locks stop deployments to an environment, a project or everything, for a stated reason. Who may `lock`
+//! there may lift their own locks, who may `unlock` there those of others.
 
 use serde_json::json;
 
@@ -32,10 +32,10 @@ pub struct LockView {
     pub may_lift: bool,
 }
 
-/// The action that a lock, and lifting it, needs: locking everything takes an administrator.
-pub fn action_over(over: &Resource) -> Action {
+/// The action that a lock needs: locking everything takes an administrator.
+fn action_over(over: &Resource) -> Action {
     match over {
-        Resource::Everything => Action::Administer,
+        Resource::Everything | Resource::Area(_) => Action::Administer,
         Resource::Project(_) | Resource::Environment(..) => Action::Lock,
     }
 }
@@ -47,6 +47,7 @@ pub fn action_over(over: &Resource) -> Action {
 pub async fn create(app: &App, actor: &Actor, wanted: NewLock) -> Result<LockId> {
     let (project, environment) = match &wanted.over {
         Resource::Everything => (None, None),
+        Resource::Area(area) => return Err(Error::invalid(format!("{} cannot be locked.", area.title()))),
         Resource::Project(project) => (Some(projects::by_name(&app.store, project).await?.id), None),
         Resource::Environment(project, environment) => {
             let (project, environment) = place(app, project, environment).await?;
@@ -93,7 +94,7 @@ fn check(wanted: &NewLock, now: Instant) -> Result<()> {
 pub async fn lift(app: &App, actor: &Actor, id: LockId) -> Result<()> {
     let lock = locks::by_id(&app.store, id).await?;
     let over = over(app, &lock).await?;
-    let permit = app.permit(actor, action_over(&over), &over).await?;
+    let permit = app.permit(actor, lock.action_to_lift(actor), &over).await?;
     let change = app.store.change(&permit, app.now()).await?;
     locks::delete(&change, id).await?;
     change.commit(event(EventKind::LockLifted, &lock)).await
@@ -111,7 +112,7 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<LockView>> {
         };
         if shown {
             seen.push(LockView {
-                may_lift: app.may(actor, action_over(&over), &over),
+                may_lift: app.may(actor, lock.action_to_lift(actor), &over),
                 lock,
                 over,
             });
@@ -135,6 +136,24 @@ pub(super) async fn over_place(app: &App, place: &Resource, at: Instant) -> Resu
         }
     }
     Ok(found)
+}
+
+/// Whether `actor` may lift every lock that stops deployments to an environment at `at`, and so override
+/// them; where there is none, whether they may lock it.
+pub(super) async fn may_override(app: &App, actor: &Actor, place: &Resource, at: Instant) -> Result<bool> {
+    let locks = over_place(app, place, at).await?;
+    let may = |(lock, over): &(Lock, Resource)| {
+        let over = if *over == Resource::Everything {
+            over
+        } else {
+            place
+        };
+        app.may(actor, lock.action_to_lift(actor), over)
+    };
+    Ok(match locks.as_slice() {
+        [] => app.may(actor, Action::Lock, place),
+        locks => locks.iter().all(may),
+    })
 }
 
 /// Refuses with the first lock in force at `at` over one of these environments of `project`, or over

@@ -40,7 +40,7 @@ use self::refusals::Refusals;
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Action, Actor, Error, Instant, Project, Resource, Result};
+use crate::domain::{Action, Actor, Area, Error, Instant, Project, Refusal, Resource, Result};
 use crate::engine::Engine;
 use crate::engine::live::Hub;
 pub use crate::engine::reach;
@@ -180,21 +180,36 @@ impl App {
     ) -> Result<Permit> {
         match self.access.permit(actor, action, resource, at) {
             Ok(permit) => Ok(permit),
-            Err(refusal) => {
-                if self.acts {
-                    refusals::note(&self.store, &self.refusals, &refusal, self.now()).await?;
-                }
-                if !self.knows_of(actor, resource) {
-                    return Err(Error::no_such_place());
-                }
-                Err(refusal.into())
-            }
+            Err(refusal) => self.refuse(refusal).await,
         }
+    }
+
+    /// The permit for `actor` to read what belongs to no project: the audit log, users, the policy or
+    /// servers. A refusal is recorded as by [`Self::permit`].
+    ///
+    /// # Errors
+    /// Forbidden.
+    pub async fn permit_reading(&self, actor: &Actor, area: Area) -> Result<Permit> {
+        match self.access.reading(actor, area, self.now()) {
+            Ok(permit) => Ok(permit),
+            Err(refusal) => self.refuse(refusal).await,
+        }
+    }
+
+    /// Records a refusal, and makes an error of it.
+    async fn refuse(&self, refusal: Box<Refusal>) -> Result<Permit> {
+        if self.acts {
+            refusals::note(&self.store, &self.refusals, &refusal, self.now()).await?;
+        }
+        if !self.knows_of(&refusal.actor, &refusal.resource) {
+            return Err(Error::no_such_place());
+        }
+        Err(refusal.into())
     }
 
     /// Whether `actor` may view `resource` at some time, and so may know that it exists.
     fn knows_of(&self, actor: &Actor, resource: &Resource) -> bool {
-        *resource == Resource::Everything
+        matches!(resource, Resource::Everything | Resource::Area(_))
             || match self.access.permit(actor, Action::View, resource, self.now()) {
                 Ok(_) => true,
                 Err(refusal) => !refusal.outside_window.is_empty(),
@@ -215,6 +230,11 @@ impl App {
         Ok(self
             .mirrors
             .mirror(project.id, &url.with_key(project.key.clone())))
+    }
+
+    /// Whether `actor` may read `area` now: to show or hide a link.
+    pub fn may_read(&self, actor: &Actor, area: Area) -> bool {
+        self.access.may_read(actor, area, self.now())
     }
 
     /// Whether `actor` may do `action` on `resource` now: to show or hide a button, never to act.

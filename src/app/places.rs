@@ -82,8 +82,10 @@ pub struct EnvironmentView {
     pub deploy: Leave,
     /// Whether they may roll back.
     pub roll_back: Leave,
-    /// Whether they may lock it, lift what locks it, and override that with a reason.
+    /// Whether they may lock it.
     pub may_lock: bool,
+    /// Whether they may lift what locks it, and so override that with a reason.
+    pub may_override: bool,
     /// Whether they may choose another strategy for one deployment.
     pub may_configure: bool,
 }
@@ -108,6 +110,7 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
         deploy: leave(app, actor, Action::Deploy, &here),
         roll_back: leave(app, actor, Action::Rollback, &here),
         may_lock: app.may(actor, Action::Lock, &here),
+        may_override: super::locks::may_override(app, actor, &here, app.now()).await?,
         may_configure: app.may(actor, Action::Configure, &here),
     })
 }
@@ -128,8 +131,8 @@ async fn work(app: &App, place: &Place) -> Result<HashMap<ServerId, (DeploymentI
 /// Whether policy lets somebody act on an environment.
 #[derive(Debug, Clone)]
 pub enum Leave {
-    /// Policy allows it.
-    Given,
+    /// Policy allows it, together with a second person who is one of these; empty: it takes nobody else.
+    Given(Vec<String>),
     /// Policy refuses, now or at all times.
     Refused(Box<Refusal>),
 }
@@ -137,7 +140,7 @@ pub enum Leave {
 impl Leave {
     /// Whether policy allows it.
     pub fn is_given(&self) -> bool {
-        matches!(self, Self::Given)
+        matches!(self, Self::Given(_))
     }
 }
 
@@ -145,7 +148,7 @@ impl Leave {
 /// nothing, because nothing was tried.
 pub fn leave(app: &App, actor: &Actor, action: Action, resource: &Resource) -> Leave {
     match app.access.permit(actor, action, resource, app.now()) {
-        Ok(_) => Leave::Given,
+        Ok(permit) => Leave::Given(permit.second().to_vec()),
         Err(refusal) => Leave::Refused(refusal),
     }
 }

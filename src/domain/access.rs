@@ -62,8 +62,10 @@ words! {
         Cancel = "cancel", "Cancel";
         /// Run a task of the project on its servers.
         Run = "run", "Run";
-        /// Lock an environment, or lift a lock.
+        /// Lock an environment, and lift one's own lock.
         Lock = "lock", "Lock";
+        /// Lift or override the locks of others.
+        Unlock = "unlock", "Unlock";
         /// Approve another account's deployment.
         Approve = "approve", "Approve";
         /// Read and verify the audit log.
@@ -89,11 +91,28 @@ impl FromStr for Action {
     }
 }
 
+words! {
+    /// What belongs to no project and can be read by itself.
+    Area {
+        /// The audit log.
+        Audit = "audit", "the audit log";
+        /// Accounts and their roles.
+        Users = "users", "the users";
+        /// The policy files and the calendar.
+        Policy = "policy", "the policy";
+        /// Servers, clusters and balancers.
+        Servers = "servers", "the servers";
+    }
+}
+
 /// What an action is done to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Resource {
     /// The installation itself: users, servers, clusters, audit log.
     Everything,
+    /// A part of the installation. It is seen by whom a line names it for, whatever lines for every
+    /// project say.
+    Area(Area),
     /// A project as a whole. Seeing it is granted when seeing any of its environments is; every
     /// other action needs a line for all of them, and none that denies it for one.
     Project(String),
@@ -101,11 +120,42 @@ pub enum Resource {
     Environment(String, String),
 }
 
+impl Area {
+    /// Its name among projects, where it must not be taken for a project.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Audit => "area:audit",
+            Self::Users => "area:users",
+            Self::Policy => "area:policy",
+            Self::Servers => "area:servers",
+        }
+    }
+
+    /// The actions of lines for the area that let somebody read it.
+    pub const fn actions(self) -> &'static [Action] {
+        match self {
+            Self::Audit => &[Action::View, Action::Audit],
+            Self::Users | Self::Policy | Self::Servers => &[Action::View],
+        }
+    }
+
+    /// The action on everything that includes reading it.
+    pub const fn right_to_all(self) -> Action {
+        match self {
+            Self::Audit => Action::Audit,
+            Self::Users => Action::Administer,
+            Self::Policy | Self::Servers => Action::Configure,
+        }
+    }
+}
+
 impl Resource {
-    /// The project's name in policy lines, `*` for the installation.
+    /// The project's name in policy lines, `*` for the installation. An area has a name that no
+    /// project can have.
     pub fn project(&self) -> &str {
         match self {
             Self::Everything => "*",
+            Self::Area(area) => area.key(),
             Self::Project(project) | Self::Environment(project, _) => project,
         }
     }
@@ -113,7 +163,7 @@ impl Resource {
     /// The environment's name in policy lines, `*` where none is named.
     pub fn environment(&self) -> &str {
         match self {
-            Self::Everything | Self::Project(_) => "*",
+            Self::Everything | Self::Area(_) | Self::Project(_) => "*",
             Self::Environment(_, environment) => environment,
         }
     }
@@ -123,6 +173,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Everything => f.write_str("everything"),
+            Self::Area(area) => f.write_str(area.title()),
             Self::Project(project) => f.write_str(project),
             Self::Environment(project, environment) => write!(f, "{project}/{environment}"),
         }

@@ -1,6 +1,6 @@
-//! The calendar: named windows of time, holidays and freezes, evaluated in one time zone.
+//! The calendar: named windows of time, holidays and freezes.
 //!
-//! A window is open when the *wall clock* of the zone reads a time inside one of its hours. Every
+//! A window is open when the *wall clock* of its zone reads a time inside one of its hours. Every
 //! instant has exactly one reading, so the question is well defined on the days when the clock is
 //! put forward or back too: an hour that is skipped is never open, one that comes twice is open
 //! twice. Hours that cross midnight belong to the day they begin on: Friday `22:00-06:00` holds on
@@ -25,6 +25,8 @@ use super::{Instant, Resource};
 pub const ALWAYS: &str = "always";
 /// The window that is open while a freeze is in force.
 pub const FREEZE: &str = "freeze";
+/// What a line's window begins with when it names one freeze: `freeze:NAME`.
+pub const ONE_FREEZE: &str = "freeze:";
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
@@ -37,6 +39,9 @@ pub struct Hours {
 }
 
 impl Hours {
+    /// From midnight to midnight.
+    pub const WHOLE_DAY: Self = Self { from: 0, until: DAY };
+
     fn crosses_midnight(self) -> bool {
         self.until <= self.from
     }
@@ -128,6 +133,19 @@ pub struct Window {
     pub weekday_exceptions: [Option<Vec<Hours>>; 7],
     /// Other hours for a date, stronger than everything else; an empty list closes it.
     pub date_exceptions: BTreeMap<NaiveDate, Vec<Hours>>,
+    /// The time zone of its days and hours; `None`: the calendar's.
+    pub zone: Option<Tz>,
+    /// It is closed before this instant,
+    pub from: Option<Instant>,
+    /// and from this one on.
+    pub until: Option<Instant>,
+}
+
+impl Window {
+    /// Whether `at` lies between its beginning and its end.
+    fn lasts(&self, at: Instant) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+    }
 }
 
 /// Days on which nobody works.
@@ -156,8 +174,10 @@ pub struct Freeze {
     pub until: Instant,
     /// Why, for those it stops.
     pub reason: String,
-    /// The projects it is for; all when empty.
+    /// The projects and groups of projects it is for, as written; all when empty.
     pub projects: Vec<String>,
+    /// The projects of those groups.
+    pub members: Vec<String>,
     /// The environments it is for; all when empty.
     pub environments: Vec<String>,
 }
@@ -170,16 +190,23 @@ impl Freeze {
 
     /// Whether it is for `resource`, whenever it is in force.
     pub fn concerns(&self, resource: &Resource) -> bool {
-        let is_for =
-            |listed: &[String], name: &str| listed.is_empty() || listed.iter().any(|one| one == name);
-        is_for(&self.projects, resource.project()) && is_for(&self.environments, resource.environment())
+        let names = |listed: &[String], name: &str| listed.iter().any(|one| one == name);
+        let (project, environment) = (resource.project(), resource.environment());
+        let of_project =
+            self.projects.is_empty() || names(&self.projects, project) || names(&self.members, project);
+        of_project && (self.environments.is_empty() || names(&self.environments, environment))
+    }
+
+    /// The window of lines that apply while it lasts, and during no other freeze.
+    pub fn window(&self) -> String {
+        format!("{ONE_FREEZE}{}", self.name)
     }
 }
 
-/// Windows, holidays and freezes in one time zone.
+/// Windows, holidays and freezes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calendar {
-    /// The time zone of the hours.
+    /// The time zone of freezes, and of windows that name no other.
     pub zone: Tz,
     /// By name; [`ALWAYS`] and [`FREEZE`] are built in and not among them.
     pub windows: BTreeMap<String, Window>,
@@ -192,36 +219,54 @@ pub struct Calendar {
 impl Calendar {
     /// Whether there is a window of this name.
     pub fn knows(&self, window: &str) -> bool {
-        window == ALWAYS || window == FREEZE || self.windows.contains_key(window)
+        let is_freeze = |name| self.freezes.iter().any(|freeze| freeze.name == name);
+        window == ALWAYS
+            || window == FREEZE
+            || window.strip_prefix(ONE_FREEZE).is_some_and(is_freeze)
+            || self.windows.contains_key(window)
     }
 
     /// Whether `window` is open at `at`. An unknown one never is. [`FREEZE`] is open here when any
-    /// freeze is in force for anything; [`Calendar::freeze_for`] asks for one resource.
+    /// freeze is in force for anything; [`Calendar::freezes_for`] asks for one resource.
     pub fn is_open(&self, window: &str, at: Instant) -> bool {
-        match window {
-            ALWAYS => true,
-            FREEZE => self
-                .freezes
-                .iter()
-                .any(|freeze| freeze.from <= at && at < freeze.until),
-            name => self
+        let mut freezes = self
+            .freezes
+            .iter()
+            .filter(|freeze| freeze.from <= at && at < freeze.until);
+        match (window, window.strip_prefix(ONE_FREEZE)) {
+            (ALWAYS, _) => true,
+            (FREEZE, _) => freezes.next().is_some(),
+            (_, Some(name)) => freezes.any(|freeze| freeze.name == name),
+            (name, None) => self
                 .windows
                 .get(name)
                 .is_some_and(|window| self.window_holds(window, at)),
         }
     }
 
+    /// The freezes in force for `resource` at `at`, in the order of the file.
+    pub fn freezes_for(&self, resource: &Resource, at: Instant) -> impl Iterator<Item = &Freeze> {
+        self.freezes
+            .iter()
+            .filter(move |freeze| freeze.holds(resource, at))
+    }
+
     /// The freeze in force for `resource` at `at`, the one that lasts longest when there are
     /// several.
     pub fn freeze_for(&self, resource: &Resource, at: Instant) -> Option<&Freeze> {
-        self.freezes
-            .iter()
-            .filter(|freeze| freeze.holds(resource, at))
-            .max_by_key(|freeze| freeze.until)
+        self.freezes_for(resource, at).max_by_key(|freeze| freeze.until)
+    }
+
+    /// The time zone of a window's days and hours.
+    pub fn zone_of(&self, window: &Window) -> Tz {
+        window.zone.unwrap_or(self.zone)
     }
 
     fn window_holds(&self, window: &Window, at: Instant) -> bool {
-        let local = at.with_timezone(&self.zone).naive_local();
+        if !window.lasts(at) {
+            return false;
+        }
+        let local = at.with_timezone(&self.zone_of(window)).naive_local();
         let minute = minute_of_day(local.time());
         let today = local.date();
         let held_over = today.pred_opt().is_some_and(|yesterday| {

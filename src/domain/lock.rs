@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::{Action, Actor};
 use super::{EnvironmentId, Instant, LockId, ProjectId};
 
 /// A stop to deployments, made by a person.
@@ -25,6 +26,18 @@ impl Lock {
     /// Whether it stops anything at `now`.
     pub fn in_force(&self, now: Instant) -> bool {
         self.ends_at.is_none_or(|end| now < end)
+    }
+
+    /// What `actor` needs the right to, in order to lift or override it: a lock of everything takes an
+    /// administrator, a lock of somebody else the right to `unlock`.
+    pub fn action_to_lift(&self, actor: &Actor) -> Action {
+        if self.project.is_none() {
+            Action::Administer
+        } else if self.author == actor.name {
+            Action::Lock
+        } else {
+            Action::Unlock
+        }
     }
 
     /// Who locked `what` and why, as a sentence. People seldom end their reason with a full stop.

@@ -30,7 +30,7 @@ pub mod user;
 pub mod variables;
 mod words;
 
-pub use access::{Action, Actor, PolicyLine, Refusal, Resource};
+pub use access::{Action, Actor, Area, PolicyLine, Refusal, Resource};
 pub use audit::{AuditEvent, NewAuditEvent, Outcome};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use database::DatabaseUrl;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Instant;
+use super::access::Actor;
 use super::words::words;
 
 /// A pause of a running deployment.
@@ -164,6 +165,21 @@ pub struct Approval {
     /// [`Environment::terms`](super::Environment::terms).
     #[serde(default)]
     pub terms: String,
+    /// Of which roles, groups or users the approver has to be, as policy lines write them; empty:
+    /// whoever may approve there.
+    #[serde(default)]
+    pub by: Vec<String>,
+}
+
+impl Approval {
+    /// Who gave it, as policy knows them; `None`: it is not given.
+    pub fn approver(&self, address: &str) -> Option<Actor> {
+        let (name, _) = self.given.as_ref()?;
+        Some(Actor {
+            groups: self.groups.clone().unwrap_or_default(),
+            ..Actor::user(name, address)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
 //! be enabled, that of the approver too, policy decides by the present names of project and
-//! environment, and a lock stops the deployment unless its override is newer and whoever requested it
-//! may still lock.
+//! environment and takes the second person that it takes now, and a lock stops the deployment unless its
+//! override is newer and whoever requested it may still lift the lock.
 
 use super::shared::EngineParts;
+use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, ErrorKind, Lock, PolicyLine, Project, Resource, Result,
+    Action, Deployment, Environment, Error, ErrorKind, Lock, PolicyLine, Project, Resource, Result,
 };
 use crate::store::{Store, environments, locks, projects, users};
 
@@ -60,11 +61,22 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
         if let Some(why) = approval_refusal(parts, deployment, &resource).await? {
             return Ok(Permission::Refused(why));
         }
+        if let Some(why) = second_refusal(access, deployment, permit.second()) {
+            return Ok(Permission::Refused(why));
+        }
     }
     // The reason given for overriding one lock says nothing about a lock made later.
-    let may_override =
-        deployment.lock_override.is_some() && access.may(&requester, Action::Lock, &resource, now);
-    let stops = |lock: &Lock| !may_override || lock.created_at > deployment.queued_at;
+    let may_lift = |lock: &Lock| {
+        let over = if lock.project.is_none() {
+            &Resource::Everything
+        } else {
+            &resource
+        };
+        access.may(&requester, lock.action_to_lift(&requester), over, now)
+    };
+    let stops = |lock: &Lock| {
+        deployment.lock_override.is_none() || lock.created_at > deployment.queued_at || !may_lift(lock)
+    };
     let locks = locks::stopping(store, project.id, environment.id, now).await?;
     Ok(match locks.into_iter().find(stops) {
         Some(lock) => Permission::Refused(lock.sentence("this")),
@@ -89,17 +101,33 @@ async fn approval_refusal(
     if let Some(why) = account_refusal(&parts.store, name).await? {
         return Ok(lapsed(why));
     }
-    let Some(groups) = approval.groups.clone() else {
+    let approver = approval
+        .approver(Author::ENGINE)
+        .filter(|_| approval.groups.is_some());
+    let Some(approver) = approver else {
         return Ok(None);
-    };
-    let approver = Actor {
-        groups,
-        ..Actor::user(name, Author::ENGINE)
     };
     let asked = parts
         .access
         .permit(&approver, Action::Approve, resource, *given_at);
     Ok(asked.err().and_then(|refusal| lapsed(refusal.sentence())))
+}
+
+/// Why the approval of `deployment` is not by one of `second`, whom policy takes as a second person now.
+fn second_refusal(access: &Access, deployment: &Deployment, second: &[String]) -> Option<String> {
+    let approval = deployment.approval.as_ref();
+    let is_awaited = approval.is_some_and(|approval| approval.given.is_none());
+    if second.is_empty() || is_awaited {
+        return None;
+    }
+    let approver = approval.and_then(|approval| approval.approver(Author::ENGINE));
+    let by_one = approver.is_some_and(|approver| access.is_one_of(&approver, second));
+    (!by_one).then(|| {
+        format!(
+            "Policy now takes the approval of a second person of {}: request it again.",
+            second.join(" or ")
+        )
+    })
 }
 
 /// Why the account `name` may not act any more.

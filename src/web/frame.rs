@@ -111,7 +111,8 @@ impl Frame {
 #[derive(Debug, Clone, Copy)]
 pub struct NavRights {
     pub audits: bool,
-    pub configures: bool,
+    /// The first administrative page that the visitor may open.
+    pub admin: Option<&'static str>,
 }
 
 /// The navigation of a visitor with `rights`, on a page of `section`.
@@ -130,8 +131,8 @@ pub fn nav(section: Section, rights: NavRights) -> Vec<NavItem> {
     if rights.audits {
         items.push(item("Audit", "shield-check", urls::audit(), Section::Audit));
     }
-    if rights.configures {
-        items.push(item("Admin", "settings", urls::admin(), Section::Admin));
+    if let Some(url) = rights.admin {
+        items.push(item("Admin", "settings", url, Section::Admin));
     }
     items
 }

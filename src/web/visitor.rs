@@ -21,7 +21,7 @@ use super::{cookies, csrf, session, urls};
 use crate::app::App;
 use crate::app::health::POLICY_FAULT;
 use crate::domain::user::User;
-use crate::domain::{Action, Actor, Error, Instant, Resource, Result};
+use crate::domain::{Action, Actor, Area, Error, Instant, Resource, Result};
 
 /// Longer than anybody keeps a form open.
 const FORM_COOKIE_SECONDS: i64 = 14 * 24 * 3600;
@@ -245,9 +245,15 @@ impl Visitor {
             let policy = self.app().policy();
             policy.may(self.actor(), action, &Resource::Everything, self.now())
         };
+        let reads = |area| self.app().policy().may_read(self.actor(), area, self.now());
         let rights = NavRights {
-            audits: may(Action::Audit),
-            configures: may(Action::Configure),
+            audits: reads(Area::Audit),
+            admin: match may(Action::Configure) {
+                true => Some(urls::admin()),
+                false => ADMIN_PAGES
+                    .into_iter()
+                    .find_map(|(area, url)| reads(area).then(url)),
+            },
         };
         Frame {
             title: title.into(),
@@ -268,6 +274,13 @@ impl Visitor {
         }
     }
 }
+
+/// Administrative pages that can be read by themselves.
+const ADMIN_PAGES: [(Area, fn() -> &'static str); 3] = [
+    (Area::Servers, urls::admin_servers),
+    (Area::Users, urls::admin_users),
+    (Area::Policy, urls::admin_policy),
+];
 
 /// Warnings that administrators see on every page.
 fn banners(app: &App) -> Vec<Banner> {

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::locks::{self, NewLock};
+use deployer::app::places;
 use deployer::domain::{Action, DeploymentState, EnvironmentOptions, ErrorKind, Resource, ServerState};
 
 use super::{PEOPLE, ask, audited, carry_out, commit, person, seen, still, wanted};
@@ -50,6 +51,7 @@ async fn a_lock_blocks_deployments_until_it_is_removed() {
         [
             "dora lock.refused refused",
             "admin lock.created allowed",
+            "dora unlock.refused refused",
             "admin lock.lifted allowed",
             "dora deployment.requested allowed",
         ]
@@ -124,7 +126,7 @@ async fn whoever_may_lock_can_override_a_lock_with_a_reason_and_the_engine_obeys
     };
 
     let refused = ask(&world, "dora", override_with("I must")).await.unwrap_err();
-    assert_eq!(refused.refusal().unwrap().action, Action::Lock);
+    assert_eq!(refused.refusal().unwrap().action, Action::Unlock);
     let refused = ask(&world, "admin", override_with(" ")).await.unwrap_err();
     assert_eq!(refused.field_errors()[0].field, "lock_override");
     let id = ask(&world, "admin", override_with("the fix for it"))
@@ -178,4 +180,47 @@ async fn a_retry_overrides_what_the_first_try_overrode_and_no_later_lock() {
     deployments::retry(&world.app, &person("admin"), first)
         .await
         .unwrap();
+}
+
+/// Rita may lock and unlock, Lora only lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_lock_lifts_and_overrides_their_own_locks() {
+    let mut world = World::project()
+        .policy(
+            "g, rita, role:releaser\np, rita, shop, dev, unlock, always, allow\n\
+             p, lora, shop, dev, lock, always, allow\np, lora, shop, dev, deploy, always, allow",
+        )
+        .workers(0)
+        .start()
+        .await;
+    let commit = commit(&mut world, "1").await;
+    let (rita, lora) = (person("rita"), person("lora"));
+    let of_rita = locks::create(&world.app, &rita, lock(dev())).await.unwrap();
+    let overriding = || DeployRequest {
+        lock_override: Some("the fix for it".into()),
+        ..wanted(&commit)
+    };
+    let refused = locks::lift(&world.app, &lora, of_rita).await.unwrap_err();
+    assert_eq!(refused.refusal().unwrap().action, Action::Unlock);
+    let refused = ask(&world, "lora", overriding()).await.unwrap_err();
+    assert_eq!(refused.refusal().unwrap().action, Action::Unlock);
+    let shown = locks::list(&world.app, &lora).await.unwrap();
+    assert!(!shown[0].may_lift);
+    let page = places::environment(&world.app, &lora, "shop", "dev")
+        .await
+        .unwrap();
+    assert!(page.may_lock && !page.may_override);
+
+    locks::lift(&world.app, &rita, of_rita).await.unwrap();
+    let of_lora = locks::create(&world.app, &lora, lock(dev())).await.unwrap();
+    let page = places::environment(&world.app, &lora, "shop", "dev")
+        .await
+        .unwrap();
+    assert!(page.may_override);
+    ask(&world, "lora", overriding()).await.unwrap();
+    locks::lift(&world.app, &lora, of_lora).await.unwrap();
+    let of_lora = locks::create(&world.app, &lora, lock(dev())).await.unwrap();
+    locks::lift(&world.app, &rita, of_lora)
+        .await
+        .expect("others' locks too");
 }

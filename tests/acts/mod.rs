@@ -11,6 +11,7 @@ mod previewing;
 mod promoting;
 mod queueing;
 mod scheduling;
+mod second_person;
 
 use deployer::app::deployments::{self, DeployRequest, Requested};
 use deployer::clock::Clock;

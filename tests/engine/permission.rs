@@ -222,3 +222,34 @@ async fn nothing_is_rolled_back_where_a_lock_was_made_meanwhile() {
         "{outcome}"
     );
 }
+
+/// What a changed policy asks for holds for what was requested before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_time_finds_that_policy_asks_for_a_second_person() {
+    let at = Utc.with_ymd_and_hms(2026, 11, 23, 10, 0, 0).unwrap();
+    let mut world = World::project()
+        .clock(Clock::set_to(at))
+        .policy("p, tess, shop, dev, deploy, always, allow\ng, lea, role:lead")
+        .start()
+        .await;
+    let commit = world.commit("First").await;
+    let later = at + TimeDelta::hours(1);
+    let request = DeployRequest {
+        at: Some(later),
+        ..World::request(&commit)
+    };
+    let tess = Actor::user("tess", "192.0.2.7");
+    let id = deployer::app::deployments::request(&world.app, &tess, request).await;
+    let id = id.unwrap().id();
+    let file = world.dir.path().join("policies/policy.csv");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = "p, tess, shop, dev, deploy, always, allow";
+    std::fs::write(&file, text.replace(line, &format!("{line} with role:lead"))).unwrap();
+    world.parts.access.reload().unwrap();
+    world.clock.move_to(later + TimeDelta::minutes(1));
+    let ended = world.end(id).await;
+    assert_eq!(
+        ended.outcome,
+        "Its time came, but it is not allowed now: Policy now takes the approval of a second person of role:lead: request it again. No server was touched."
+    );
+}

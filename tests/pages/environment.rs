@@ -4,6 +4,7 @@ use deployer::domain::DeploymentState;
 use reqwest::StatusCode;
 
 use super::support::{Pages, location, value};
+use crate::support::world::World;
 
 async fn two_commits(pages: &mut Pages) -> (String, String) {
     pages.world.repository.write("a.txt", "1\n");
@@ -218,5 +219,33 @@ async fn files_are_checked_only_while_it_is_known_what_they_should_be() {
     assert!(
         shown.contains(&commit[..8]) && !shown.contains("Check files"),
         "{shown}"
+    );
+}
+
+/// The line that allows it asks for a second person, and the page says so before the button is pressed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_says_who_has_to_approve() {
+    let setup = World::project().environments(&["dev", "qa"]);
+    let mut pages = Pages::with_lines(
+        setup,
+        "p, tess, shop, qa, deploy, always, allow with role:releaser\ng, dora, role:developer\ng, rita, role:reader",
+        "tess",
+    )
+    .await;
+    let (first, _) = two_commits(&mut pages).await;
+    let plan = pages
+        .fragment(&format!("/projects/shop/qa/plan?commit={first}"))
+        .await;
+    assert!(
+        plan.contains("A second person of role:releaser must approve exactly this within 24 h"),
+        "{plan}"
+    );
+    let tess = deployer::domain::Actor::user("tess", "192.0.2.7");
+    let request = deployer::app::deployments::DeployRequest::new("shop", "qa", first);
+    let asked = deployer::app::deployments::request(&pages.world.app, &tess, request).await;
+    let page = pages.page(&format!("/deployments/{}", asked.unwrap().id())).await;
+    assert!(
+        page.contains("Anyone of role:releaser with the right “approve” here can do it."),
+        "{page}"
     );
 }

@@ -29,7 +29,12 @@ impl Pages {
     }
 
     pub async fn with(project: Setup, who: &str) -> Self {
-        let world = project.policy(POLICY).start().await;
+        Self::with_lines(project, POLICY, who).await
+    }
+
+    /// The same, with other lines beside the shipped ones.
+    pub async fn with_lines(project: Setup, lines: &'static str, who: &str) -> Self {
+        let world = project.policy(lines).start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -43,7 +48,7 @@ impl Pages {
             browser: browser(),
             _stop: stop,
         };
-        for name in ["admin", "dora", "rita", "nobody"] {
+        for name in ["admin", "dora", "rita", "nobody", who] {
             crate::web::support::add_user_to(&pages.world.store, &operator(), name).await;
         }
         pages.log_in(who).await;

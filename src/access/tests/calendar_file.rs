@@ -72,6 +72,31 @@ const WRONG: &[(&str, u32, &str)] = &[
         "to the minute",
     ),
     ("timezone = \n", 1, "string values must be quoted"),
+    (
+        "timezone = \"UTC\"\n[windows.w]\ndays = [\"mon\"]\n",
+        2,
+        "This window has no “hours”",
+    ),
+    (
+        "timezone = \"UTC\"\n[windows.w]\nfrom = 2026-01-02\nuntil = 2026-01-01\n",
+        4,
+        "The window ends before it begins",
+    ),
+    (
+        "timezone = \"UTC\"\n[windows.w]\ntimezone = \"Mars\"\nuntil = 2026-01-01\n",
+        3,
+        "not a time zone",
+    ),
+    (
+        "timezone = \"UTC\"\n[windows.w]\nuntil = 08:00:00\n",
+        3,
+        "not a time that the clock",
+    ),
+    (
+        "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-01-02\nuntil = 2026-01-02\nprojects = [\"projects:\"]\n",
+        7,
+        "is not a name",
+    ),
 ];
 
 #[test]
@@ -161,4 +186,56 @@ fn holidays_come_from_an_icalendar_file() {
     let calendar = Access::load(dir.path()).unwrap().calendar();
     assert!(calendar.is_open("business-hours", at("2026-12-01 10:00")));
     assert!(!calendar.is_open("business-hours", at("2026-11-24 10:00")));
+}
+
+#[test]
+fn a_holiday_may_be_written_as_its_midnights_and_is_never_a_part_of_a_day() {
+    let dir = directory(&[(TESTS, "")]);
+    // By its own clock or in UTC.
+    let calendar = |zone: &str| {
+        let shipped = shipped(CALENDAR).unwrap().replace("\"UTC\"", zone);
+        let calendar = shipped.replace("files = []", "files = [\"h.ics\"]");
+        std::fs::write(dir.path().join(CALENDAR), calendar).unwrap();
+        Access::load(dir.path()).map(|access| access.calendar())
+    };
+    let event = |start: &str, end: &str| {
+        let text =
+            format!("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART{start}\nDTEND{end}\nEND:VEVENT\nEND:VCALENDAR\n");
+        std::fs::write(dir.path().join("h.ics"), text).unwrap();
+    };
+    for (zone, start, end) in [
+        (
+            "\"Europe/Paris\"",
+            ";TZID=Europe/Paris:20261123T000000",
+            ";TZID=Europe/Paris:20261124T000000",
+        ),
+        ("\"Europe/Paris\"", ":20261122T230000Z", ":20261123T230000Z"),
+        ("\"Europe/Paris\"", ":20261123T000000Z", ":20261124T000000Z"),
+        ("\"Europe/Paris\"", ":20261123T000000", ":20261123T235900"),
+        ("\"UTC\"", ":20261123T000000", ":20261123T235959"),
+    ] {
+        event(start, end);
+        let calendar = calendar(zone).unwrap();
+        assert!(
+            !calendar.is_open("business-hours", at("2026-11-23 10:00")),
+            "{start}"
+        );
+        assert!(
+            calendar.is_open("business-hours", at("2026-11-24 10:00")),
+            "{start}"
+        );
+        assert!(
+            calendar.is_open("business-hours", at("2026-11-20 10:00")),
+            "{start}"
+        );
+    }
+    // A holiday of some hours is never lost.
+    event(":20261224T140000", ":20261225T000000");
+    let problems = calendar("\"UTC\"").unwrap_err();
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.is_error() && problem.line == 3 && problem.message.contains("whole days")),
+        "{problems:?}"
+    );
 }

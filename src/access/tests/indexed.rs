@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::access::columns::Vocabulary;
 use crate::access::judge::Judge;
 use crate::access::lines::{self, PolicyLines};
 use crate::access::model;
@@ -21,7 +22,17 @@ const SUBJECTS: [&str; 9] = [
     "role:d",
     "*",
 ];
-const PROJECTS: [&str; 4] = ["*", "shop", "blog", "wiki"];
+const PROJECTS: [&str; 8] = [
+    "*",
+    "shop",
+    "blog",
+    "deploy",
+    "projects:web",
+    "projects:all",
+    "projects:closed",
+    "wiki",
+];
+const MEMBERS: [&str; 6] = ["shop", "blog", "deploy", "administer", "view", "projects:web"];
 const ENVIRONMENTS: [&str; 4] = ["*", "dev", "beta", "prod"];
 const ACTIONS: [&str; 7] = [
     "view",
@@ -71,13 +82,40 @@ fn implication() -> impl Strategy<Value = String> {
     })
 }
 
+/// Which project is in which group.
+fn member() -> impl Strategy<Value = String> {
+    let members = (select(&MEMBERS[..]), select(&PROJECTS[5..7]));
+    let direct = select(&MEMBERS[..5]).prop_map(|project| format!("g3, {project}, projects:web"));
+    prop_oneof![
+        members.prop_map(|(project, group)| format!("g3, {project}, {group}")),
+        direct
+    ]
+}
+
 fn read(lines: &[String]) -> PolicyLines {
     let mut problems = Vec::new();
     let calendar = Access::builtin().calendar();
-    let lines = lines::read(&lines.join("\n"), &calendar, &mut problems);
+    let known = Vocabulary {
+        calendar: Some(&calendar),
+        groups: true,
+    };
+    let lines = lines::read(&lines.join("\n"), known, &mut problems);
     assert!(!problems.iter().any(Problem::is_error), "{problems:?}");
     lines
 }
+
+/// As casbin is asked about them.
+const PLACES: [(&str, &str); 9] = [
+    ("shop", "dev"),
+    ("shop", "prod"),
+    ("blog", "dev"),
+    ("project:deploy", "dev"),
+    ("project:administer", "dev"),
+    ("other", "dev"),
+    ("shop", "*"),
+    ("*", "*"),
+    ("area:users", "*"),
+];
 
 proptest! {
     #![proptest_config(crate::cases::cases(24))]
@@ -87,15 +125,16 @@ proptest! {
         rules in vec(rule(), 0..40),
         links in vec(link(), 0..8),
         implications in vec(implication(), 0..8),
+        members in vec(member(), 0..6),
     ) {
-        let lines = read(&[rules, links, implications].concat());
+        let lines = read(&[rules, links, implications, members].concat());
         let standard = model::read(shipped(MODEL).unwrap(), &mut Vec::new()).unwrap();
         prop_assert!(standard.standard);
         let mut plain = standard.clone();
         plain.standard = false;
         let (indexed, plain) = (Judge::build(&standard, &lines).unwrap(), Judge::build(&plain, &lines).unwrap());
         for subject in ["ada", "bob", "default", "group:ops", "role:a", "nobody"] {
-            for (project, environment) in [("shop", "dev"), ("shop", "prod"), ("other", "dev"), ("shop", "*"), ("*", "*")] {
+            for (project, environment) in PLACES {
                 for action in ACTIONS {
                     for open in ["always", "always freeze", "always business-hours", ""] {
                         let question = Question { subject, project, environment, action, open };

@@ -103,7 +103,7 @@ fn the_shipped_roles_may_exactly_this() {
     developers everything view:dnf
     releasers shop/dev view:dnf deploy:dnf rollback:dnf cancel:dnf approve:dnf
     releasers shop/beta view:dnf deploy:dnf rollback:dnf cancel:dnf approve:dnf
-    releasers shop/prod view:dnf deploy:d rollback:dnf cancel:dnf lock:dnf approve:dnf
+    releasers shop/prod view:dnf deploy:d rollback:dnf cancel:dnf lock:dnf unlock:dnf approve:dnf
     releasers shop view:dnf approve:dnf
     releasers everything view:dnf approve:dnf
     auditors shop/dev view:dnf audit:dnf
@@ -111,11 +111,11 @@ fn the_shipped_roles_may_exactly_this() {
     auditors shop/prod view:dnf audit:dnf
     auditors shop view:dnf audit:dnf
     auditors everything view:dnf audit:dnf
-    sysadmins shop/dev view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins shop/beta view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins shop/prod view:dnf deploy:dn rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins shop view:dnf deploy:dn rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
-    sysadmins everything view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins shop/dev view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf unlock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins shop/beta view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf unlock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins shop/prod view:dnf deploy:dn rollback:dnf cancel:dnf run:dnf lock:dnf unlock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins shop view:dnf deploy:dn rollback:dnf cancel:dnf run:dnf lock:dnf unlock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
+    sysadmins everything view:dnf deploy:dnf rollback:dnf cancel:dnf run:dnf lock:dnf unlock:dnf approve:dnf audit:dnf configure:dnf impersonate:dnf administer:dnf
     ");
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::demand_everything;
+use super::inventory::knows_project;
 use super::jump_hosts::{self, JumpHosts};
 use super::server_events::via_lines;
 use crate::access::Permit;
@@ -90,7 +91,8 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) 
     let mut change = app.store.change(permit, app.now()).await?;
     let before = clusters::by_id(&change, id).await?;
     let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
-    let changed = spec.check(id, via)?;
+    let mut changed = spec.check(id, via)?;
+    keep_hidden(app, permit, &before, &mut changed).await?;
     if before != changed {
         demand_projects(&change, &changed).await?;
         keep_open_to_users(&change, &changed).await?;
@@ -103,6 +105,18 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) 
             .await?;
     }
     Ok(changed)
+}
+
+/// A form names no project that its sender may not know of: those stay as they were.
+async fn keep_hidden(app: &App, permit: &Permit, before: &Cluster, changed: &mut Cluster) -> Result<()> {
+    let all = projects::list(&app.store).await?;
+    let hidden = all
+        .iter()
+        .filter(|project| before.projects.contains(&project.id) && !knows_project(app, permit, project));
+    changed.projects.extend(hidden.map(|project| project.id));
+    changed.projects.sort();
+    changed.projects.dedup();
+    Ok(())
 }
 
 /// Refuses projects that do not exist.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use crate::access::Permit;
 use crate::app::App;
+use crate::app::naming::resource;
 use crate::domain::standing::Help;
 use crate::domain::{
-    Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId, Result, Server,
-    ServerId, ServerRelease, ServerStanding, ServerState,
+    Action, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId, Resource,
+    Result, Server, ServerId, ServerRelease, ServerStanding, ServerState,
 };
 use crate::store::{self, Reader, clusters, environments, projects, queue, releases, servers};
 
@@ -106,9 +107,29 @@ pub struct InUse {
     pub holders: HashMap<ServerId, DeploymentId>,
 }
 
-/// The inventory, for whoever may configure something.
-pub async fn read(app: &App, _permit: &Permit) -> Result<Inventory> {
-    Inventory::load(&app.store).await
+/// The inventory, for whoever may configure something or read about servers. Projects and environments
+/// that they may neither view nor configure are left out.
+pub async fn read(app: &App, permit: &Permit) -> Result<Inventory> {
+    let mut inventory = Inventory::load(&app.store).await?;
+    inventory
+        .projects
+        .retain(|project| knows_project(app, permit, project));
+    let projects = &inventory.projects;
+    inventory.environments.retain(|environment| {
+        let mut own = projects.iter().filter(|one| one.id == environment.project_id);
+        own.any(|project| knows(app, permit, &resource(project, environment)))
+    });
+    Ok(inventory)
+}
+
+/// Whether the holder of the permit may know that `project` exists.
+pub(super) fn knows_project(app: &App, permit: &Permit, project: &Project) -> bool {
+    knows(app, permit, &Resource::Project(project.name.to_string()))
+}
+
+fn knows(app: &App, permit: &Permit, place: &Resource) -> bool {
+    let mut actions = [Action::View, Action::Configure].into_iter();
+    permit.is_of_host() || actions.any(|action| app.may(permit.actor(), action, place))
 }
 
 /// What runs, for whoever may configure something.

@@ -28,7 +28,7 @@ pub mod variables;
 use serde_json::Value;
 
 use crate::access::Permit;
-use crate::domain::{Action, Error, Name, Resource, Result};
+use crate::domain::{Action, Area, Error, Name, Resource, Result};
 
 /// Refuses a name equal to `word`, which page addresses use for `what`.
 fn demand_other_name(name: &Name, word: &str, what: &str) -> Result<()> {
@@ -62,6 +62,18 @@ pub(super) fn demand(permit: &Permit, action: Action, resource: &Resource) -> Re
     )))
 }
 
+/// Demands a permit to read `area`.
+pub(super) fn demand_reading(permit: &Permit, area: Area) -> Result<()> {
+    if permit.reads(area) {
+        return Ok(());
+    }
+    let held = permit.resource();
+    Err(Error::internal(format!(
+        "{} was to be read with a permit for {held}",
+        area.title()
+    )))
+}
+
 /// Demands the permit to change servers, clusters and the list of projects.
 pub(super) fn demand_everything(permit: &Permit) -> Result<()> {
     demand(permit, Action::Configure, &Resource::Everything)
@@ -74,9 +86,6 @@ pub(super) fn demand_administer(permit: &Permit) -> Result<()> {
 
 /// Demands a permit to change `project`.
 fn demand_project(permit: &Permit, project: &Name) -> Result<()> {
-    if permit.covers(Action::Configure, &Resource::Everything) {
-        return Ok(());
-    }
     demand(permit, Action::Configure, &Resource::Project(project.to_string()))
 }
 

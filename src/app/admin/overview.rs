@@ -1,8 +1,8 @@
 //! How much is configured, and what needs attention.
 
 use super::host_keys;
-use super::inventory::{Inventory, Twice};
-use crate::access::Permit;
+use super::inventory::{self, Inventory, Twice};
+use crate::access::{Permit, Problem};
 use crate::app::App;
 use crate::app::naming::resource;
 use crate::app::places::{Known, Place};
@@ -80,11 +80,12 @@ pub enum PlaceTrouble {
 
 /// What is configured, what is missing in it, and what policy complains about.
 pub async fn look(app: &App, permit: &Permit) -> Result<ConfigurationOverview> {
-    let inventory = Inventory::load(&app.store).await?;
+    let inventory = inventory::read(app, permit).await?;
     let users = users::list(&app.store).await?;
     let problems = app.access.problems();
     let mut attention: Vec<Attention> = problems
         .iter()
+        .filter(|problem| !Problem::is_note(problem))
         .map(|problem| Attention::Policy {
             problem: problem.to_string(),
             is_error: problem.is_error(),

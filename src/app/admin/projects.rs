@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::values::{Description, GitUrl};
-use super::{demand_everything, demand_project, keys, renames};
+use super::{demand_everything, demand_other_name, demand_project, keys, renames};
 use crate::access::Permit;
 use crate::app::{App, commits, start};
 use crate::domain::{
-    Action, Actor, Error, Event, EventKind, Extras, KeyName, Name, Project, ProjectId, Resource, Result,
-    SyncMethod,
+    Action, Actor, Area, Error, Event, EventKind, Extras, KeyName, Name, Project, ProjectId, Resource,
+    Result, SyncMethod,
 };
 use crate::git;
 use crate::store::{Change, environments, projects};
@@ -56,6 +56,7 @@ pub async fn open(app: &App, actor: &Actor, name: &str) -> Result<(Project, Perm
 /// Adds a project.
 pub async fn add(app: &App, permit: &Permit, spec: ProjectSpec) -> Result<Project> {
     demand_everything(permit)?;
+    demand_no_area(&spec.name)?;
     let project = spec.project(ProjectId(0), Vec::new());
     check_address(app, &project.git_url)?;
     keys::allow(app, permit, &keys::of_git(app), [None, project.key.as_ref()]).await?;
@@ -88,6 +89,9 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) 
     if before.git_url != changed.git_url {
         check_address(app, &changed.git_url)?;
     }
+    if before.name != changed.name {
+        demand_no_area(&changed.name)?;
+    }
     if before != changed {
         demand_name(&change, &before, &changed).await?;
         projects::update(&change, &changed).await?;
@@ -97,6 +101,13 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) 
             .await?;
     }
     Ok(changed)
+}
+
+/// Refuses a name by which policy lines mean something else than a project.
+fn demand_no_area(name: &Name) -> Result<()> {
+    Area::ALL.iter().try_for_each(|area| {
+        demand_other_name(name, area.as_str(), &format!("{} in policy lines", area.title()))
+    })
 }
 
 /// A repository on this host must be below a configured directory.

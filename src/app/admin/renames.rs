@@ -31,6 +31,12 @@ pub(super) async fn allow_project(app: &App, permit: &Permit, before: &Project, 
     }
     let whole = |name: &Name| Resource::Project(name.to_string());
     demand_both(app, permit, Action::Configure, &whole(&before.name), &whole(new)).await?;
+    if let Some(why) = app
+        .access
+        .protects_only(&whole(&before.name), &whole(new), app.now())
+    {
+        return Err(Error::field("name", why));
+    }
     let environments = environments::list(&app.store, before.id).await?;
     for one in &environments {
         let place = |name: &Name| Resource::Environment(name.to_string(), one.name.to_string());

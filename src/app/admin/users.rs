@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::demand_administer;
+use super::{demand_administer, demand_reading};
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::accounts::{self, Keeping, NewUser};
 use crate::app::passwords;
-use crate::domain::{Error, Event, EventKind, Result, User};
+use crate::domain::{Area, Error, Event, EventKind, Result, User};
 use crate::store::users;
 
 /// What an administrator may change about a user; never the name, which policy refers to.
@@ -18,9 +18,9 @@ pub struct UserSpec {
     pub email: String,
 }
 
-/// All users, for somebody who may administer them.
+/// All users, for somebody who may read about them.
 pub async fn list(app: &App, permit: &Permit) -> Result<Vec<User>> {
-    demand_administer(permit)?;
+    demand_reading(permit, Area::Users)?;
     users::list(&app.store).await
 }
 

@@ -26,7 +26,10 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     let deployment = deployments::by_id(&change, id).await?;
     let approval = awaited(&deployment)?;
     let mut detail = json!({ "commit": deployment.commit.as_str(), "requested_by": deployment.actor });
-    if let Some(why) = obstacle(&change, &deployment, permit.actor(), now).await? {
+    if !approval.by.is_empty() {
+        detail["of"] = json!(approval.by);
+    }
+    if let Some(why) = obstacle(app, &change, &deployment, permit.actor()).await? {
         let event = Event::deployment(EventKind::ApprovalRefused, id, detail);
         change.commit(event.forbidden(why.clone())).await?;
         return Err(Error::new(ErrorKind::Forbidden, why));
@@ -93,16 +96,28 @@ fn awaited(deployment: &Deployment) -> Result<Approval> {
 
 /// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may. An approval
 /// takes a second person, so the requester cannot give it: not under their own name, not while acting as
-/// somebody else, and not through an account whose password they set.
+/// somebody else, and not through an account whose password they set. Where policy says whose approval it
+/// takes, it takes one of those.
 pub(in crate::app) async fn obstacle(
+    app: &App,
     on: &impl Reader,
     deployment: &Deployment,
     actor: &Actor,
-    now: Instant,
 ) -> Result<Option<String>> {
-    let plain = obstacle_of_names(deployment, actor, now);
+    let plain = obstacle_of_names(deployment, actor, app.now());
     if plain.is_some() {
         return Ok(plain);
+    }
+    let by = deployment
+        .approval
+        .as_ref()
+        .map_or(&[][..], |approval| &approval.by);
+    if !by.is_empty() && !app.access.is_one_of(actor, by) {
+        return Ok(Some(format!(
+            "Deployment {} needs the approval of a second person of {}.",
+            deployment.id,
+            by.join(" or ")
+        )));
     }
     let given = given_by_requester(on, deployment, actor).await?;
     let given = given.filter(|given| given.must_change || given.at >= deployment.queued_at);

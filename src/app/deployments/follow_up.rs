@@ -7,8 +7,8 @@ use super::request::{FollowUp, rehearse, submit};
 use super::target::{of_parts, resolve};
 use super::unfinished::open_servers;
 use super::way_back::way_back;
-use crate::app::App;
 use crate::app::naming::{place_of, resource_now};
+use crate::app::{App, locks};
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, ErrorKind, Kind,
     Project, Resource, Result, Target,
@@ -207,15 +207,13 @@ async fn continuation(
         approval: still_approved(app, actor, deployment).await?,
         overridden_at: Some(deployment.queued_at),
     };
+    let may_override = locks::may_override(app, actor, &origin.resource, app.now()).await?;
     let wanted = DeployRequest {
         // The new request inherits a privilege of the earlier one only if its requester has it too.
         strategy: deployment
             .strategy
             .filter(|_| app.may(actor, Action::Configure, &origin.resource)),
-        lock_override: deployment
-            .lock_override
-            .clone()
-            .filter(|_| app.may(actor, Action::Lock, &origin.resource)),
+        lock_override: deployment.lock_override.clone().filter(|_| may_override),
         ..origin.like(reason)
     };
     Ok((wanted, follow_up))

@@ -28,6 +28,7 @@ pub use follow_up::{Earlier, FollowUpAct, again, next_environments, promote, res
 pub(super) use proof::check_commit;
 pub use proof::{promotion_source, proven, was_here};
 pub use request::request;
+pub use rights::approval_hours;
 pub(super) use target::resolve;
 pub use unfinished::{Open, open_servers};
 pub(super) use way_back::way_back;

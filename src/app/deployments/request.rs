@@ -115,9 +115,12 @@ async fn check(
     } else {
         check_commit(app, &project, &environment, &commit.id).await?;
     }
-    let approval = follow_up
-        .approval
-        .or_else(|| rights::approval(&environment, wanted.kind, app.now()));
+    let approval = rights::approval(
+        app,
+        (&environment, wanted.kind),
+        &rights.permit,
+        follow_up.approval,
+    );
     let checked = Checked {
         target,
         servers,

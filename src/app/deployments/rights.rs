@@ -7,6 +7,7 @@ use super::deploy_request::DeployRequest;
 use crate::access::Permit;
 use crate::app::naming::check_reason;
 use crate::app::{App, locks, strategies};
+use crate::domain::event::Author;
 use crate::domain::{
     Action, Actor, Approval, Environment, Error, Instant, Kind, Lock, LockId, Resource, Result,
 };
@@ -14,6 +15,10 @@ use crate::domain::{
 /// How far ahead a deployment may be scheduled. Nobody remembers having requested what is further
 /// away.
 const SCHEDULE_LIMIT: TimeDelta = TimeDelta::days(60);
+
+/// Hours to approve what policy wants approved, where the environment's form names none: a day, so that
+/// a request of the evening is approved in the morning.
+const HOURS_TO_APPROVE: u32 = 24;
 
 /// What policy allowed for a request.
 pub(super) struct Rights {
@@ -91,7 +96,7 @@ pub(super) async fn demand(
 }
 
 /// The right to override every lock over `resource` that was made up to `until`. It takes the right
-/// to lift them.
+/// to lift each of them, and the right to lock where there is none.
 async fn override_locks(
     app: &App,
     actor: &Actor,
@@ -99,15 +104,24 @@ async fn override_locks(
     (at, until): (Instant, Instant),
     reason: &str,
 ) -> Result<Override> {
-    let mut permit = app.permit(actor, Action::Lock, resource).await?;
+    let mut permit = None;
     let mut overridden = Vec::new();
     let locks = locks::over_place(app, resource, at).await?;
     for (lock, over) in locks.into_iter().filter(|(lock, _)| lock.created_at <= until) {
-        if over == Resource::Everything {
-            permit = app.permit(actor, locks::action_over(&over), &over).await?;
-        }
+        let place = if over == Resource::Everything {
+            &over
+        } else {
+            resource
+        };
+        let right = app.permit(actor, lock.action_to_lift(actor), place).await?;
+        let is_wider = over == Resource::Everything || permit.is_none();
+        permit = Some(right).filter(|_| is_wider).or(permit);
         overridden.push(lock.id);
     }
+    let permit = match permit {
+        Some(permit) => permit,
+        None => app.permit(actor, Action::Lock, resource).await?,
+    };
     Ok(Override {
         permit,
         reason: reason.to_owned(),
@@ -132,14 +146,36 @@ fn check_time(at: Instant, now: Instant) -> Result<()> {
     Ok(())
 }
 
-/// The approval that a deployment of this kind needs in an environment.
-pub(super) fn approval(environment: &Environment, kind: Kind, now: Instant) -> Option<Approval> {
-    let hours = kind.approval_hours(environment)?;
+/// Within how many hours somebody else has to approve a deployment of this kind, for which policy takes
+/// one of `second`; `None`: nobody has to. Where policy takes a second person, the environment's form
+/// only says how long there is.
+pub fn approval_hours(environment: &Environment, kind: Kind, second: &[String]) -> Option<u32> {
+    let hours = kind.approval_hours(environment);
+    let of_policy = || environment.options.approval_hours.unwrap_or(HOURS_TO_APPROVE);
+    hours.or_else(|| (!second.is_empty()).then(of_policy))
+}
+
+/// The approval that a deployment of this kind needs in an environment: by somebody of those that
+/// policy names, or by anybody who may approve where the environment's form asks for it. `known`
+/// carries over from an earlier deployment, if it is by one of them.
+pub(super) fn approval(
+    app: &App,
+    (environment, kind): (&Environment, Kind),
+    permit: &Permit,
+    known: Option<Approval>,
+) -> Option<Approval> {
+    let by = permit.second();
+    let approver = known.as_ref().and_then(|known| known.approver(Author::ENGINE));
+    if approver.is_some_and(|approver| by.is_empty() || app.access.is_one_of(&approver, by)) {
+        return known;
+    }
+    let hours = approval_hours(environment, kind, by)?;
     Some(Approval {
-        expires_at: now + TimeDelta::hours(i64::from(hours)),
+        expires_at: app.now() + TimeDelta::hours(i64::from(hours)),
         given: None,
         groups: None,
         password_given_at: None,
         terms: environment.terms(),
+        by: by.to_vec(),
     })
 }

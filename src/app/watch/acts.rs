@@ -104,7 +104,7 @@ async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> 
         }
     }
     if deployment.state == Awaiting && may(Action::Approve) {
-        acts.approve_obstacle = match approval_obstacle(&app.store, deployment, actor, watched.at).await? {
+        acts.approve_obstacle = match approval_obstacle(app, &app.store, deployment, actor).await? {
             None => plan_obstacle(app, watched).await?,
             own => own,
         };

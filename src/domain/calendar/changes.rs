@@ -11,11 +11,20 @@ impl Calendar {
     /// open or close, in order. Between two of them nothing changes.
     pub fn changes(&self, after: Instant, days: u16) -> Vec<Instant> {
         let end = after + Duration::days(i64::from(days));
-        let today = after.with_timezone(&self.zone).date_naive();
-        // One local day more at each end: where the clock is put back at midnight, a reading of
-        // yesterday can still come.
-        let dates = (-1..=i64::from(days) + 1).filter_map(|n| today.checked_add_signed(Duration::days(n)));
-        let mut instants: Vec<Instant> = dates.flat_map(|date| self.changes_on(date)).collect();
+        let mut instants: Vec<Instant> = Vec::new();
+        for zone in self.zones() {
+            let today = after.with_timezone(&zone).date_naive();
+            // One local day more at each end: where the clock is put back at midnight, a reading of
+            // yesterday can still come.
+            let dates =
+                (-1..=i64::from(days) + 1).filter_map(|n| today.checked_add_signed(Duration::days(n)));
+            instants.extend(dates.flat_map(|date| self.changes_on(date, zone)));
+        }
+        let bounds = self
+            .windows
+            .values()
+            .flat_map(|window| [window.from, window.until]);
+        instants.extend(bounds.flatten());
         instants.extend(self.freezes.iter().flat_map(|freeze| [freeze.from, freeze.until]));
         instants.retain(|&at| at > after && at <= end);
         instants.sort_unstable();
@@ -23,11 +32,26 @@ impl Calendar {
         instants
     }
 
-    /// The changes of one local day, in no order.
-    fn changes_on(&self, date: NaiveDate) -> Vec<Instant> {
+    /// The time zones of windows, each once.
+    fn zones(&self) -> Vec<Tz> {
+        let mut zones = vec![self.zone];
+        for zone in self.windows.values().filter_map(|window| window.zone) {
+            if !zones.contains(&zone) {
+                zones.push(zone);
+            }
+        }
+        zones
+    }
+
+    /// The changes of one local day of `zone`, of the windows in that zone, in no order.
+    fn changes_on(&self, date: NaiveDate, zone: Tz) -> Vec<Instant> {
         let midnight = date.and_time(chrono::NaiveTime::MIN);
         let mut minutes = vec![0];
-        for window in self.windows.values() {
+        for window in self
+            .windows
+            .values()
+            .filter(|window| self.zone_of(window) == zone)
+        {
             let yesterday = date.pred_opt().map_or(&[][..], |day| self.hours_on(window, day));
             let over = yesterday
                 .iter()
@@ -41,14 +65,13 @@ impl Calendar {
             });
             minutes.extend(over.chain(own.flatten()).filter(|&minute| minute < DAY));
         }
+        minutes.sort_unstable();
+        minutes.dedup();
         let mut instants = Vec::new();
         for minute in minutes {
-            instants.extend(readings(
-                self.zone,
-                midnight + Duration::minutes(i64::from(minute)),
-            ));
+            instants.extend(readings(zone, midnight + Duration::minutes(i64::from(minute))));
         }
-        instants.extend(clock_jump(self.zone, midnight));
+        instants.extend(clock_jump(zone, midnight));
         instants
     }
 }

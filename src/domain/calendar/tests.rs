@@ -207,6 +207,7 @@ fn freezes_hold_for_what_they_name() {
         until: utc(until),
         reason: "peak season".to_owned(),
         projects: vec!["shop".to_owned()],
+        members: Vec::new(),
         environments: environments.iter().map(|&e| e.to_owned()).collect(),
     };
     let freezes = vec![
@@ -265,10 +266,21 @@ proptest! {
         days in prop::array::uniform7(any::<bool>()),
         zone in prop::sample::select(vec![PARIS, Tz::UTC, Tz::America__New_York, Tz::Asia__Kathmandu,
             Tz::Australia__Lord_Howe, Tz::America__Sao_Paulo, Tz::Pacific__Apia, Tz::America__Asuncion]),
+        own in prop::option::of(prop::sample::select(vec![Tz::Asia__Kolkata, Tz::America__New_York])),
+        begins in prop::option::of(0i64..4000),
+        lasts in prop::option::of(1i64..4000),
         start in 1_300_000_000i64..1_800_000_000,
     ) {
         prop_assume!(from != until);
-        let window = Window { days, hours: vec![Hours { from, until }], ..Window::default() };
+        let minutes = |count: i64| Instant::from_timestamp(start - start % 60 + 60 * count, 0).unwrap();
+        let window = Window {
+            days,
+            hours: vec![Hours { from, until }],
+            zone: own,
+            from: begins.map(minutes),
+            until: lasts.map(|count| minutes(begins.unwrap_or(0) + count)),
+            ..Window::default()
+        };
         let calendar = Calendar { zone, ..calendar("w", window) };
         let after = Instant::from_timestamp(start - start % 60, 0).unwrap();
         let changes = calendar.changes(after, 3);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::filter::{self, Cut, FilterForm, Input};
 use crate::access::Permit;
 use crate::app::audit::{self, Chain};
-use crate::domain::{Action, AuditEvent, AuditId, NewAuditEvent, Outcome, Resource, Result};
+use crate::domain::{Area, AuditEvent, AuditId, NewAuditEvent, Outcome, Result};
 use crate::web::flash::Flash;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to};
@@ -54,9 +54,7 @@ struct Row {
 }
 
 async fn may_view(visitor: &Visitor) -> Result<Permit> {
-    let app = visitor.app();
-    app.permit(visitor.actor(), Action::Audit, &Resource::Everything)
-        .await
+    visitor.app().permit_reading(visitor.actor(), Area::Audit).await
 }
 
 /// `GET /audit`

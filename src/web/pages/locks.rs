@@ -86,7 +86,7 @@ impl From<LockView> for LockLine {
     fn from(view: LockView) -> Self {
         Self {
             over: match &view.over {
-                Resource::Everything => "everything".to_owned(),
+                Resource::Everything | Resource::Area(_) => "everything".to_owned(),
                 Resource::Project(project) => format!("all of {project}"),
                 Resource::Environment(project, environment) => format!("{project}/{environment}"),
             },

@@ -215,6 +215,7 @@ impl Stage {
             given: None,
             groups: None,
             password_given_at: None,
+            by: Vec::new(),
             terms: environment.terms(),
         });
         let later = case.state == DeploymentState::Scheduled || case.kind == Kind::Scheduled;

@@ -9,9 +9,9 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::{Part, Tabs, may_configure, saved, settle, tabs};
+use super::{Part, Tabs, may_change, may_configure, may_read, saved, settle, tabs};
 use crate::app::balancers::{self, BalancerSpec, BalancerView, ByHand};
-use crate::domain::{Balancer, BalancerId, Error, Result};
+use crate::domain::{Area, Balancer, BalancerId, Error, Result};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -28,6 +28,8 @@ const KINDS: &[(&str, &str)] = &[("runtime", "Runtime socket"), ("stats", "Stati
 struct ListPage {
     frame: Frame,
     tabs: Tabs,
+    /// Whether the visitor may also change what is listed.
+    may_change: bool,
     rows: Vec<(Balancer, String)>,
 }
 
@@ -47,11 +49,12 @@ struct BalancerPage {
 /// `GET /admin/balancers`
 #[handler]
 pub async fn list(visitor: Visitor) -> Result<Response> {
-    let permit = may_configure(&visitor).await?;
+    let permit = may_read(&visitor, Area::Servers).await?;
     let all = balancers::list(visitor.app(), &permit).await?.into_iter();
     html(&ListPage {
         frame: visitor.frame("Balancers · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Balancers),
+        may_change: may_change(&visitor, Area::Servers),
         rows: all
             .map(|one| {
                 let url = urls::admin_balancer(one.id);

@@ -5,13 +5,13 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 
 use super::picks::{Pick, picks};
-use super::{Part, Tabs, may_configure, place_link, saved, settle, tabs};
+use super::{Part, Tabs, may_change, may_configure, may_read, place_link, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterSpec};
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::server_events::via_lines;
 use crate::app::balancers;
-use crate::domain::{Balancer, Cluster, Member, Project, Result, Server, ServerId};
+use crate::domain::{Area, Balancer, Cluster, Member, Project, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -25,6 +25,8 @@ use crate::web::visitor::Visitor;
 struct ListPage {
     frame: Frame,
     tabs: Tabs,
+    /// Whether the visitor may also change what is listed.
+    may_change: bool,
     rows: Vec<Row>,
     warnings: Vec<String>,
 }
@@ -62,7 +64,7 @@ struct ClusterPage {
 /// `GET /admin/clusters`
 #[handler]
 pub async fn list(visitor: Visitor) -> Result<Response> {
-    let permit = may_configure(&visitor).await?;
+    let permit = may_read(&visitor, Area::Servers).await?;
     let inventory = inventory::read(visitor.app(), &permit).await?;
     let row = |cluster: &Cluster| Row {
         name: cluster.name.to_string(),
@@ -80,6 +82,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
     html(&ListPage {
         frame: visitor.frame("Clusters · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Clusters),
+        may_change: may_change(&visitor, Area::Servers),
         rows,
         warnings: inventory.twice().iter().map(inventory::Twice::sentence).collect(),
     })

@@ -24,7 +24,7 @@ use poem::Response;
 
 use crate::access::Permit;
 use crate::app::admin::first_steps::first_steps;
-use crate::domain::{Action, Environment, ErrorKind, Project, Resource, Result};
+use crate::domain::{Action, Area, Environment, ErrorKind, Project, Resource, Result};
 use crate::web::flash::Flash;
 use crate::web::frame::go_to;
 use crate::web::urls;
@@ -48,9 +48,6 @@ type Tabs = Vec<(&'static str, &'static str, bool)>;
 
 /// All parts this visitor may go to.
 fn tabs(visitor: &Visitor, current: Part) -> Tabs {
-    let administers = visitor
-        .app()
-        .may(visitor.actor(), Action::Administer, &Resource::Everything);
     let all = [
         ("Overview", urls::admin(), Part::Overview),
         ("Projects", urls::admin_projects(), Part::Projects),
@@ -61,9 +58,30 @@ fn tabs(visitor: &Visitor, current: Part) -> Tabs {
         ("Policy", urls::admin_policy(), Part::Policy),
     ];
     all.into_iter()
-        .filter(|(_, _, part)| *part != Part::Users || administers)
+        .filter(|(_, _, part)| may_open(visitor, *part))
         .map(|(label, url, part)| (label, url, part == current))
         .collect()
+}
+
+fn may_open(visitor: &Visitor, part: Part) -> bool {
+    let (app, actor) = (visitor.app(), visitor.actor());
+    match part {
+        Part::Overview | Part::Projects => app.may(actor, Action::Configure, &Resource::Everything),
+        Part::Servers | Part::Clusters | Part::Balancers => app.may_read(actor, Area::Servers),
+        Part::Users => app.may_read(actor, Area::Users),
+        Part::Policy => app.may_read(actor, Area::Policy),
+    }
+}
+
+/// The permit to read the pages of `area`.
+async fn may_read(visitor: &Visitor, area: Area) -> Result<Permit> {
+    visitor.app().permit_reading(visitor.actor(), area).await
+}
+
+/// Whether the visitor may also change what the pages of `area` show.
+fn may_change(visitor: &Visitor, area: Area) -> bool {
+    let action = area.right_to_all();
+    visitor.app().may(visitor.actor(), action, &Resource::Everything)
 }
 
 /// The permit to change servers and clusters, and to add projects.

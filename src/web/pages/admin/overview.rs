@@ -4,10 +4,10 @@ use askama::Template;
 use poem::web::Form;
 use poem::{Response, handler};
 
-use super::{Part, Tabs, may_configure, tabs};
+use super::{Part, Tabs, may_change, may_configure, tabs};
 use crate::app::admin::first_steps::first_steps;
 use crate::app::admin::overview::{self, Attention, PlaceTrouble};
-use crate::domain::{Action, Resource, Result};
+use crate::domain::{Action, Area, Resource, Result};
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::look::Tone;
@@ -105,7 +105,7 @@ async fn page(visitor: &Visitor, form: FormData) -> Result<Page> {
             url: urls::admin_users(),
             figure: seen.users.to_string(),
             sub: format!("{} disabled", seen.disabled_users),
-            add: Some(("Add a user", urls::admin_new_user())),
+            add: may_change(visitor, Area::Users).then_some(("Add a user", urls::admin_new_user())),
         });
     }
     Ok(Page {

@@ -4,9 +4,10 @@
 use askama::Template;
 use poem::{Response, handler};
 
-use super::{Part, Tabs, may_configure, tabs};
+use super::{Part, Tabs, may_read, tabs};
 use crate::access::Problem;
-use crate::domain::{Calendar, Freeze, Hours, Instant, OnHolidays, Result, Window};
+use crate::domain::{Area, Calendar, Freeze, Hours, Instant, OnHolidays, Result, Window};
+use crate::web::format;
 use crate::web::frame::{Frame, Section, html};
 use crate::web::visitor::Visitor;
 
@@ -47,7 +48,7 @@ struct FreezeRow {
 /// `GET /admin/policy`
 #[handler]
 pub async fn show(visitor: Visitor) -> Result<Response> {
-    may_configure(&visitor).await?;
+    may_read(&visitor, Area::Policy).await?;
     let (access, now) = (visitor.app().policy(), visitor.now());
     let calendar = access.calendar();
     let problems = access.problems();
@@ -90,7 +91,12 @@ fn words(window: &Window) -> String {
     };
     let chosen = DAYS.iter().zip(window.days).filter(|(_, on)| *on);
     let days: Vec<&str> = chosen.map(|(day, _)| *day).collect();
-    let mut parts = vec![format!("{} {}", span(&days), hours(&window.hours))];
+    let zone = window.zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
+    let mut parts = vec![format!("{} {}{zone}", span(&days), hours(&window.hours))];
+    let ends = [("from", window.from), ("until", window.until)];
+    for (word, at) in ends {
+        parts.extend(at.map(|at| format!("{word} {}", format::full(&at))));
+    }
     for (day, other) in DAYS.iter().zip(&window.weekday_exceptions) {
         parts.extend(other.as_ref().map(|other| format!("{day} {}", hours(other))));
     }

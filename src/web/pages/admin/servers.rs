@@ -7,7 +7,7 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use super::picks::key_choices;
-use super::{Part, Tabs, may_configure, place_link, saved, settle, tabs};
+use super::{Part, Tabs, may_change, may_configure, may_read, place_link, saved, settle, tabs};
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::admin::host_keys;
@@ -15,7 +15,7 @@ use crate::app::admin::inventory::{self, InUse, Inventory, LeftAs};
 use crate::app::admin::keys;
 use crate::app::admin::server_events::via_lines;
 use crate::app::admin::servers::{self, ServerSpec, Tried};
-use crate::domain::{Hop, HostKey, Instant, Result, Server, ServerId};
+use crate::domain::{Area, Hop, HostKey, Instant, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
@@ -29,6 +29,8 @@ use crate::web::visitor::Visitor;
 struct ListPage {
     frame: Frame,
     tabs: Tabs,
+    /// Whether the visitor may also change what is listed.
+    may_change: bool,
     rows: Vec<Row>,
     /// How many have no trusted host key.
     untrusted: usize,
@@ -87,7 +89,7 @@ struct Known {
 /// `GET /admin/servers`
 #[handler]
 pub async fn list(visitor: Visitor) -> Result<Response> {
-    let permit = may_configure(&visitor).await?;
+    let permit = may_read(&visitor, Area::Servers).await?;
     let inventory = inventory::read(visitor.app(), &permit).await?;
     let running = inventory::running(visitor.app(), &permit).await?;
     let rows = inventory
@@ -99,6 +101,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
         untrusted: rows.iter().filter(|row| !row.is_known).count(),
         frame: visitor.frame("Servers · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Servers),
+        may_change: may_change(&visitor, Area::Servers),
         rows,
     })
 }

@@ -5,11 +5,11 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::{Part, Tabs, may_administer, saved, settle, tabs};
+use super::{Part, Tabs, may_administer, may_change, may_read, saved, settle, tabs};
 use crate::app::accounts::{self, Keeping, NewUser};
 use crate::app::admin::users::{self, UserSpec};
 use crate::app::passwords;
-use crate::domain::{Result, User};
+use crate::domain::{Area, Result, User};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -23,6 +23,8 @@ use crate::web::visitor::Visitor;
 struct ListPage {
     frame: Frame,
     tabs: Tabs,
+    /// Whether the visitor may also change what is listed.
+    may_change: bool,
     rows: Vec<Row>,
 }
 
@@ -60,12 +62,13 @@ struct PasswordPage {
 /// `GET /admin/users`
 #[handler]
 pub async fn list(visitor: Visitor) -> Result<Response> {
-    let permit = may_administer(&visitor).await?;
+    let permit = may_read(&visitor, Area::Users).await?;
     let all = users::list(visitor.app(), &permit).await?;
     let rows = all.into_iter().map(|user| row(&visitor, user)).collect();
     html(&ListPage {
         frame: visitor.frame("Users · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Users),
+        may_change: may_change(&visitor, Area::Users),
         rows,
     })
 }

@@ -4,11 +4,11 @@ use super::form;
 use super::rollout::{self, RolloutView};
 use crate::app::App;
 use crate::app::commits::{CommitEffect, Preview, preview, recent};
-use crate::app::deployments::{Choice, was_here};
+use crate::app::deployments::{Choice, approval_hours, was_here};
 use crate::app::places::{EnvironmentView, Leave};
 use crate::domain::{
-    Actor, ClusterId, CommitId, DeploymentId, DeploymentState, ErrorKind, Instant, Kind, Refusal, Result,
-    Strategy,
+    Actor, ClusterId, CommitId, DeploymentId, DeploymentState, Environment, ErrorKind, Instant, Kind,
+    Refusal, Result, Strategy,
 };
 use crate::git::CommitInfo;
 use crate::web::format::count;
@@ -47,10 +47,12 @@ pub struct PlanView {
     pub rollout: Option<RolloutView>,
     /// Whether the visitor may choose another strategy.
     pub may_configure: bool,
-    /// Whether the visitor may lock here, and so override a lock.
+    /// Whether the visitor may lock here.
     pub may_lock: bool,
-    /// Hours within which someone else has to approve it.
-    pub approval: Option<u32>,
+    /// Whether they may override the lock in force.
+    pub may_override: bool,
+    /// Who has to approve it, and within which time, in words.
+    pub approval: Option<String>,
     /// When policy next allows it, where it does not now: as a form value, and in words.
     pub later: Option<(String, String)>,
 }
@@ -68,6 +70,7 @@ pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut form: Fo
         request_key: csrf::new_secret(),
         may_configure: view.may_configure,
         may_lock: view.may_lock,
+        may_override: view.may_override,
         ..PlanView::default()
     };
     match recent(app, &view.project, &environment.branch).await {
@@ -139,7 +142,12 @@ impl PlanView {
         } else {
             Kind::Regular
         };
-        self.approval = kind.approval_hours(&view.place.environment);
+        let leave = if self.rolls_back {
+            &view.roll_back
+        } else {
+            &view.deploy
+        };
+        self.approval = approval(&view.place.environment, kind, leave);
         let strategy = form::strategy(form).unwrap_or_else(|error| {
             form.complaints = Complaints::of_error(&error);
             None
@@ -178,7 +186,7 @@ impl PlanView {
             let next = refusal.next_allowed.filter(is_free).map(forms::instant_value);
             self.later = next.map(|value| (value.clone(), value.replace('T', " ")));
         }
-        let unlocked = view.place.lock.is_none() || self.may_lock;
+        let unlocked = view.place.lock.is_none() || self.may_override;
         self.ready = could && leave.is_given() && unlocked;
         self.preview = Some(preview);
     }
@@ -207,6 +215,22 @@ impl PlanView {
         };
         kind.as_str()
     }
+}
+
+/// Who has to approve, in words; `None`: nobody.
+fn approval(environment: &Environment, kind: Kind, leave: &Leave) -> Option<String> {
+    let by = match leave {
+        Leave::Given(by) => by.as_slice(),
+        Leave::Refused(_) => &[],
+    };
+    let hours = approval_hours(environment, kind, by)?;
+    let who = match by {
+        [] => "Someone else".to_owned(),
+        by => format!("A second person of {}", by.join(" or ")),
+    };
+    Some(format!(
+        "{who} must approve exactly this within {hours} h; until then it waits."
+    ))
 }
 
 /// The last finished deployment of `commit` to the environment, if it failed.

@@ -70,7 +70,7 @@ async fn link(
     ChainLink {
         url: urls::environment(project, environment.name.as_str()),
         why_not: match &deploy {
-            Leave::Given => String::new(),
+            Leave::Given(_) => String::new(),
             Leave::Refused(refusal) => refusal.sentence(),
         },
         deploy: may.then(|| urls::deploy_form(project, environment.name.as_str(), "", "", "")),

@@ -105,8 +105,13 @@ impl ActsView {
             if let Some(obstacle) = &allowed.approve_obstacle {
                 self.text = format!("{} {obstacle}", self.text);
             } else if !allowed.approve {
-                self.text
-                    .push_str(" Anyone with the right “approve” here can do it.");
+                let by = one.approval.as_ref().map_or(&[][..], |approval| &approval.by);
+                let who = match by {
+                    [] => "Anyone".to_owned(),
+                    by => format!("Anyone of {}", by.join(" or ")),
+                };
+                let can = format!(" {who} with the right “approve” here can do it.");
+                self.text.push_str(&can);
             }
         }
         if one.state == DeploymentState::Paused && allowed.answers.is_empty() && one.cancelled_by.is_none() {
