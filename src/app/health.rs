@@ -53,11 +53,11 @@ pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
 
 /// What lacks on this host without making the installation unhealthy.
 pub async fn notes(app: &App, actor: &Actor) -> Vec<String> {
-    let notes = app.engine.confinement().protection().await.notes();
-    if notes.is_empty() || app.may(actor, Action::Administer, &Resource::Everything) {
-        return notes;
+    let protection = app.engine.confinement().protection().await;
+    match app.may(actor, Action::Administer, &Resource::Everything) {
+        true => protection.notes(),
+        false => protection.summary().map(str::to_owned).into_iter().collect(),
     }
-    vec!["Scripts of repositories are not confined on this host as they should be.".to_owned()]
 }
 
 /// A sentence for each server that a deployment left out of service.

@@ -63,7 +63,7 @@ pub async fn tell_of_scripts(app: &App) -> Result<()> {
         true => tracing::info!("{}", protection.sentence),
         false => tracing::warn!("{}", protection.sentence),
     }
-    if let Some(lack) = &protection.lack {
+    for lack in &protection.lacks {
         tracing::warn!("{lack}");
     }
     if !confinement.is_off() {

@@ -17,6 +17,12 @@ use crate::process::{self, Command, Output, Run};
 /// The program.
 const PROGRAM: &str = "bwrap";
 
+/// What it says of an option that a later version has.
+const UNKNOWN_OPTION: &str = "Unknown option";
+
+/// The oldest version with all options that every host needs.
+const OLDEST: &str = "0.4";
+
 /// How long a try may take: starting it takes milliseconds, on a host that is short of everything.
 const TRY_LIMIT: Duration = Duration::from_secs(20);
 
@@ -86,8 +92,9 @@ const TEMPORARY: &str = "/tmp";
 const HOME: &str = "/tmp/home";
 
 /// The first process of the namespace: it waits for the program, and all that is left ends with it.
-/// What the program starts is counted, where the kernel counts (not for root).
-const FIRST: &str = r#"ulimit -u 4096 2>/dev/null || ulimit -p 4096 2>/dev/null; mkdir -p "$HOME" 2>/dev/null; "$@"; exit $?"#;
+/// What the program starts is counted, where the kernel counts (not for root). What it makes is readable by
+/// others, as it is deployed with its permissions.
+const FIRST: &str = r#"umask 022; ulimit -u 4096 2>/dev/null || ulimit -p 4096 2>/dev/null; mkdir -p "$HOME" 2>/dev/null; "$@"; exit $?"#;
 
 /// A bubblewrap that works here.
 #[derive(Debug, Clone)]
@@ -100,15 +107,21 @@ pub(super) struct Bubblewrap {
 impl Bubblewrap {
     /// Tries whether it is installed and may do its work.
     pub(super) async fn find(options: &ConfinementOptions) -> Result<Self, String> {
-        let mut first = None;
+        // The second try does without what old ones lack, so it fails for what really is in the way.
+        let mut last = String::new();
         for forbids_namespaces in [true, false] {
             let one = Self { forbids_namespaces };
             match one.try_out(options).await {
                 Ok(()) => return Ok(one),
-                Err(why) => _ = first.get_or_insert(why),
+                Err(why) => last = why,
             }
         }
-        Err(first.unwrap_or_default())
+        Err(last)
+    }
+
+    /// Whether programs inside can make no user namespaces of their own.
+    pub(super) fn forbids_namespaces(&self) -> bool {
+        self.forbids_namespaces
     }
 
     async fn try_out(&self, options: &ConfinementOptions) -> Result<(), String> {
@@ -170,6 +183,11 @@ pub(super) fn at_home(command: Command) -> Command {
 
 /// Why it cannot confine, and what helps.
 fn cannot(why: &str) -> String {
+    if why.contains(UNKNOWN_OPTION) {
+        return format!(
+            "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is too old (it says “{why}”). Install bubblewrap {OLDEST} or newer. To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
+        );
+    }
     format!(
         "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} says “{}”. It needs unprivileged user namespaces (sysctl user.max_user_namespaces; on Ubuntu kernel.apparmor_restrict_unprivileged_userns = 0 or a profile for {PROGRAM}), in containers as well, and a whole /proc (systemd: no RestrictNamespaces, ProtectKernelTunables, ProtectProc or AmbientCapabilities). To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\".",
         why.trim_end_matches('.')

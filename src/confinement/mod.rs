@@ -33,6 +33,12 @@ const CONFINED: &str = "Scripts of repositories run confined on this host.";
 const UNCONFINED: &str = "Scripts of repositories run unconfined on this host: they can do all that the deployer's account can (scripts.confinement).";
 const ABSTRACT_SOCKETS: &str = "This kernel cannot keep confined scripts from abstract Unix sockets of this host: that needs Landlock of Linux 6.12, or scripts.network = \"none\".";
 
+const NAMESPACES: &str = "Confined scripts can make user namespaces of their own on this host, and so reach more of the kernel: bubblewrap 0.8 or newer keeps them from it, where it may write to /proc/sys.";
+
+/// Before a program that runs unconfined, as before the confined ones: whatever our own umask is, what the
+/// program makes is readable by others, as it is deployed with its permissions.
+const UNMASKED: &str = r#"umask 022; exec "$@""#;
+
 /// Why a program did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,17 +68,33 @@ struct Inner {
 pub struct Protection {
     /// Whether scripts are confined whenever they run.
     pub is_confined: bool,
+    /// Whether scripts run at all.
+    pub is_running: bool,
     /// How scripts run, or why they do not.
     pub sentence: String,
-    /// What this host lacks to confine them better; a sentence.
-    pub lack: Option<String>,
+    /// What this host lacks to confine them better, as sentences.
+    pub lacks: Vec<String>,
 }
 
 impl Protection {
     /// What an administrator should know, most important first.
     pub fn notes(self) -> Vec<String> {
         let unconfined = (!self.is_confined).then_some(self.sentence);
-        unconfined.into_iter().chain(self.lack).collect()
+        unconfined.into_iter().chain(self.lacks).collect()
+    }
+
+    /// The same for anybody, without how it could be used.
+    pub fn summary(&self) -> Option<&'static str> {
+        match (self.is_confined, self.is_running) {
+            (true, _) if self.lacks.is_empty() => None,
+            (true, _) => {
+                Some("Scripts of repositories run confined on this host, but less so than they could be.")
+            }
+            (false, true) => Some("Scripts of repositories are not confined on this host as they should be."),
+            (false, false) => {
+                Some("No scripts of repositories run on this host, because it cannot confine them.")
+            }
+        }
     }
 }
 
@@ -108,16 +130,30 @@ impl Confinement {
     /// What holds here.
     pub async fn protection(&self) -> Protection {
         let options = &self.0.options;
-        let (is_confined, sentence) = match self.ready().await {
-            Ok(()) if options.is_off => (false, UNCONFINED.to_owned()),
-            Ok(()) => (true, CONFINED.to_owned()),
-            Err(why) => (false, why.to_string()),
-        };
-        let is_open = is_confined && !options.is_offline && !process::can_close_abstract_sockets();
-        Protection {
-            is_confined,
+        let unconfined = |sentence: String| Protection {
+            is_confined: false,
+            is_running: options.is_off,
             sentence,
-            lack: is_open.then(|| ABSTRACT_SOCKETS.to_owned()),
+            lacks: Vec::new(),
+        };
+        if options.is_off {
+            return unconfined(UNCONFINED.to_owned());
+        }
+        let bubblewrap = match self.bubblewrap().await {
+            Ok(bubblewrap) => bubblewrap,
+            Err(why) => return unconfined(why.to_string()),
+        };
+        let is_open = !options.is_offline && !process::can_close_abstract_sockets();
+        let lacks = [
+            (is_open, ABSTRACT_SOCKETS),
+            (!bubblewrap.forbids_namespaces(), NAMESPACES),
+        ];
+        let lacks = lacks.into_iter().filter(|(is_so, _)| *is_so);
+        Protection {
+            is_confined: true,
+            is_running: true,
+            sentence: CONFINED.to_owned(),
+            lacks: lacks.map(|(_, sentence)| sentence.to_owned()).collect(),
         }
     }
 
@@ -153,11 +189,12 @@ impl Confinement {
     ) -> Result<Exit, Error> {
         let options = &self.0.options;
         if options.is_off {
-            let command = match tree {
-                WorkingTree::None => command,
-                WorkingTree::Fixed(dir) | WorkingTree::Changeable(dir) => command.dir(dir),
+            let shell = Command::new("/bin/sh").args(["-c", UNMASKED, "sh"]);
+            let shell = match tree {
+                WorkingTree::None => shell,
+                WorkingTree::Fixed(dir) | WorkingTree::Changeable(dir) => shell.dir(dir),
             };
-            return Ok(process::run(&command, run, output).await?);
+            return Ok(process::run(&command.within(shell), run, output).await?);
         }
         let bubblewrap = self.bubblewrap().await?;
         let scratch = Scratch::make(&options.scratch).map_err(|source| Error::Scratch {

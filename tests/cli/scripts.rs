@@ -1,5 +1,7 @@
 //! What the deployer says at its start, and to monitoring, about the confinement of scripts.
 
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::Signal;
 
 use super::{Installation, Running};
@@ -35,7 +37,8 @@ async fn the_start_says_whether_scripts_are_confined() {
         log.contains("bwrap is not installed. Install the package bubblewrap."),
         "{log}"
     );
-    assert_eq!(health, serde_json::json!({ "status": "ok", "notes": [HIDDEN] }));
+    let none = "No scripts of repositories run on this host, because it cannot confine them.";
+    assert_eq!(health, serde_json::json!({ "status": "ok", "notes": [none] }));
 
     let unconfined = Installation::with("[scripts]\nconfinement = \"unconfined\"");
     let (log, health) = told(&unconfined, None).await;
@@ -54,4 +57,54 @@ async fn the_start_says_whether_scripts_are_confined() {
     };
     let page = deployer::store::audit::list(&store, &filter, deployer::store::Page::Newest, 10);
     assert_eq!(page.await.unwrap().items.len(), 1);
+}
+
+/// A `PATH` whose bubblewrap knows nothing of version 0.8 and otherwise does what `lines` say.
+fn with_old_bubblewrap(here: &Installation, lines: &str) -> String {
+    let bin = here.dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' --disable-userns '*) echo 'bwrap: Unknown option --disable-userns' >&2; exit 1;; esac\n{lines}\n"
+    );
+    let program = bin.join("bwrap");
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_bubblewrap_confines_less_and_never_hides_why_it_cannot() {
+    let here = Installation::new();
+    let bwrap = std::env::var("PATH").unwrap();
+    let mut places = bwrap.split(':').map(|dir| format!("{dir}/bwrap"));
+    let real = places.find(|path| std::path::Path::new(path).exists()).unwrap();
+    let path = with_old_bubblewrap(&here, &format!("exec {real} \"$@\""));
+    let (log, health) = told(&here, Some(&path)).await;
+    assert!(
+        log.contains("Scripts of repositories run confined on this host.")
+            && log.contains("can make user namespaces of their own on this host")
+            && log.contains("bubblewrap 0.8 or newer"),
+        "{log}"
+    );
+    let less = "Scripts of repositories run confined on this host, but less so than they could be.";
+    assert_eq!(health["notes"], serde_json::json!([less]));
+
+    for (said, told_so) in [
+        (
+            "No permissions to create new namespace",
+            "bwrap says “No permissions to create new namespace”",
+        ),
+        (
+            "Unknown option --as-pid-1",
+            "bwrap is too old (it says “Unknown option --as-pid-1”). Install bubblewrap 0.4 or newer.",
+        ),
+    ] {
+        let here = Installation::new();
+        let path = with_old_bubblewrap(&here, &format!("echo 'bwrap: {said}' >&2; exit 1"));
+        let (log, _) = told(&here, Some(&path)).await;
+        assert!(
+            log.contains(told_so) && !log.contains("--disable-userns"),
+            "{log}"
+        );
+    }
 }

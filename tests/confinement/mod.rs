@@ -2,6 +2,7 @@
 //! deployment, an honest one finds what it needs.
 
 mod hostile;
+mod umask;
 
 use std::fs::File;
 use std::path::Path;

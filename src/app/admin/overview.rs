@@ -91,12 +91,8 @@ pub async fn look(app: &App, permit: &Permit) -> Result<ConfigurationOverview> {
             is_error: problem.is_error(),
         })
         .collect();
-    let scripts = app.engine.confinement().protection().await;
-    if !scripts.is_confined {
-        attention.push(Attention::Scripts {
-            sentence: scripts.sentence,
-        });
-    }
+    let scripts = app.engine.confinement().protection().await.notes().into_iter();
+    attention.extend(scripts.map(|sentence| Attention::Scripts { sentence }));
     attention.extend(in_places(app, permit, &inventory).await?);
     attention.extend(of(app, &inventory));
     Ok(ConfigurationOverview {
