@@ -15,6 +15,7 @@ use crate::domain::{
 };
 use crate::git::{ChangedFiles, CommitInfo, Commits, Cursor, Error as Git, Freshness, Mirror, Prospects};
 use crate::store::{environments, projects};
+use crate::sync::{Rules, Unsent, is_own};
 
 /// Commits on one page.
 pub const PAGE: usize = 150;
@@ -234,6 +235,13 @@ pub enum PreviewedFiles {
     Incomparable(String),
 }
 
+impl Preview {
+    /// Whether the file at `path` is not sent, as it is at an excluded or shared path.
+    pub fn leaves_out(&self, path: &str) -> bool {
+        self.unsent.as_ref().is_some_and(|unsent| unsent.leaves_out(path))
+    }
+}
+
 impl CommitEffect {
     /// Whether the servers run it already.
     pub fn is_none(&self, commit: &CommitId) -> bool {
@@ -251,6 +259,9 @@ pub struct Preview {
     pub prospects: Option<Prospects>,
     /// Names in the repository that are not deployed, because the deployer uses them itself.
     pub reserved: Vec<String>,
+    /// Its files that are not sent because of the environment's excluded and shared paths; `None` where that
+    /// cannot be told.
+    pub unsent: Option<Unsent>,
     /// Why it cannot be deployed there as a regular deployment.
     pub obstacle: Option<String>,
 }
@@ -284,16 +295,34 @@ pub async fn preview(
         changes.push(change(&mirror, from, servers, &commit.id).await?);
     }
     let mut reserved = mirror.top_names(&commit.id).await?;
-    reserved.retain(|name| crate::sync::is_own(name));
+    reserved.retain(|name| is_own(name));
     let prospects = mirror.prospects(&commit.id, project.extras).await.ok();
+    let unsent = unsent(&mirror, project, &place.environment, &commit.id).await;
     let obstacle = super::deployments::check_commit(app, project, &place.environment, &commit.id).await;
     Ok(Preview {
         commit,
         changes,
         prospects,
         reserved,
+        unsent,
         obstacle: obstacle.err().map(|error| error.message().to_owned()),
     })
+}
+
+/// The files of a commit that are not sent to an environment. A tree that is too large for a preview is looked
+/// through by the deployment, whose log says the same.
+async fn unsent(
+    mirror: &Mirror,
+    project: &Project,
+    environment: &Environment,
+    commit: &CommitId,
+) -> Option<Unsent> {
+    let rules = Rules::new(&environment.options, project.method).ok()?;
+    let unsent = Unsent::new(rules, &environment.options);
+    match unsent.is_needed() {
+        true => mirror.each_file(commit, unsent, Unsent::see).await.ok(),
+        false => Some(unsent),
+    }
 }
 
 async fn change(

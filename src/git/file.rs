@@ -1,13 +1,14 @@
-//! One file of a commit, without exporting the others.
+//! The files of a commit, without exporting them.
 
 use std::collections::VecDeque;
 
-use git2::{Oid, Repository, Tree};
+use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::budget::find_tree;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::export::within;
 use super::mirror::{Mirror, find_commit};
+use super::survey::PATH_BYTES;
 use crate::domain::CommitId;
 
 /// A file as Git has it.
@@ -36,7 +37,7 @@ impl Mirror {
     /// its tree; `None` when there is no plain file.
     ///
     /// # Errors
-    /// [`super::Error::Vanished`], [`super::Error::TooLarge`]; a mirror that cannot be read.
+    /// [`Error::Vanished`], [`Error::TooLarge`]; a mirror that cannot be read.
     pub async fn file(&self, commit: &CommitId, path: &'static str) -> Result<Option<CommitFile>> {
         let commit = commit.clone();
         self.read(move |repository, inner| {
@@ -60,7 +61,7 @@ impl Mirror {
     /// The names at the top of a commit's tree; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// [`super::Error::Vanished`]; a mirror that cannot be read.
+    /// [`Error::Vanished`]; a mirror that cannot be read.
     pub async fn top_names(&self, commit: &CommitId) -> Result<Vec<String>> {
         let commit = commit.clone();
         self.read(move |repository, _| {
@@ -69,6 +70,45 @@ impl Mirror {
                 .iter()
                 .map(|entry| String::from_utf8_lossy(entry.name_bytes()).into_owned());
             Ok(names.collect())
+        })
+        .await
+    }
+}
+
+impl Mirror {
+    /// Shows `see` the path of each file of a commit, links and submodules included, in no certain order,
+    /// and gives back what it made of them.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchToCompare`] for a tree that is too large to look through while somebody waits;
+    /// [`Error::Vanished`].
+    pub async fn each_file<S: Send + 'static>(
+        &self,
+        commit: &CommitId,
+        mut seen: S,
+        see: fn(&mut S, &[u8]),
+    ) -> Result<S> {
+        let commit = commit.clone();
+        self.read_within_budget(move |repository, budget| {
+            let root = find_commit(repository, &commit)?.tree_id();
+            let mut ahead = vec![(root, Vec::new())];
+            while let Some((tree, above)) = ahead.pop() {
+                for entry in &find_tree(repository, tree)? {
+                    budget.spend_entry()?;
+                    let mut path = [above.as_slice(), entry.name_bytes()].concat();
+                    if path.len() > PATH_BYTES {
+                        return Err(Error::TooMuchToCompare);
+                    }
+                    match entry.kind() {
+                        Some(ObjectType::Tree) => {
+                            path.push(b'/');
+                            ahead.push((entry.id(), path));
+                        }
+                        _ => see(&mut seen, &path),
+                    }
+                }
+            }
+            Ok(seen)
         })
         .await
     }

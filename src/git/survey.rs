@@ -22,7 +22,7 @@ const LFS_FILES: usize = 200_000;
 /// Submodules of one commit, without theirs.
 const SUBMODULES: usize = 200;
 /// The longest path in a tree, in bytes, as on Linux; a hostile tree may be deeper than that.
-const PATH_BYTES: usize = 4096;
+pub(super) const PATH_BYTES: usize = 4096;
 
 /// Git's mode of a plain file, whatever its permissions.
 const PLAIN: i32 = 0o100_000;

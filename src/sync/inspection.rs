@@ -29,6 +29,11 @@ pub struct Inspection {
     pub release: Option<Release>,
     /// What our own file beside it says.
     pub data: Option<ReleaseData>,
+    /// The directory where new files go, or the nearest above it; empty where nothing can be written.
+    pub place: String,
+    /// What that directory is known by on its file system: equal for two names of one directory, and sometimes
+    /// for two directories.
+    pub identity: String,
     /// Room on the file system where new files go.
     pub room: Room,
     /// Whether the server has gzip.
@@ -40,6 +45,9 @@ pub struct Inspection {
     /// What is in a directory that has no marker, so that nobody has deployed to it, and what
     /// deploying in place would delete: paths, at most a hundred. Excluded ones are not among them.
     pub strangers: Vec<String>,
+    /// Commands that move what the running release has at excluded and shared paths into the store, where the
+    /// deploy user cannot.
+    pub apart: Vec<String>,
 }
 
 /// What is at a target path.
@@ -107,7 +115,10 @@ async fn ask_of_target(
     let releases = layout.releases();
     let [kept, above, names] = layout.rules.expressions();
     let (target, method) = (layout.target.as_str(), layout.method.as_str());
-    let args = [target, method, &releases, &kept, &above, &names].map(str::as_bytes);
+    let stored = layout.stored_words();
+    let mut args = vec![target, method, &releases, &kept, &above, &names];
+    args.extend(stored.iter().map(String::as_str));
+    let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
     ask(session, script, &args, limits.question()).await
 }
 
@@ -128,11 +139,14 @@ impl Inspection {
             data: answer
                 .text(EXTRA_MARKER)
                 .and_then(|text| serde_json::from_str(&text).ok()),
+            place: answer.text("place").unwrap_or_default(),
+            identity: answer.text("identity").unwrap_or_default(),
             room: Room::read(&answer.text("space").unwrap_or_default()),
             gzip: answer.text("gzip").is_some(),
             missing: answer.texts("missing"),
             obstacle: obstacles.find(|text| !text.is_empty()),
             strangers: answer.all("stranger").map(readable).collect(),
+            apart: answer.texts("apart"),
         }
     }
 
@@ -167,6 +181,21 @@ impl Inspection {
             return Err(Trouble::NotOurs { target, names }.into());
         }
         Ok(())
+    }
+
+    /// Whether the switch to a new release will be able to move into the store what belongs there; a rollback does
+    /// without.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with the command to run there.
+    pub fn check_stores(&self) -> Result<(), Error> {
+        match self.apart.as_slice() {
+            [] => Ok(()),
+            commands => Err(Trouble::Apart {
+                command: commands.join(" && "),
+            }
+            .into()),
+        }
     }
 
     /// Whether there is room for `manifest`, as far as that is known before the trees are compared: where

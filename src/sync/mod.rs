@@ -30,8 +30,8 @@
 //! there is never opened, and what has to survive is in a store ([`stored`]). The files are copies,
 //! not hard links, since a script that edits a file in place would change both.
 //!
-//! Reading order: [`rules`], [`stored`], `glob`, [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
-//! [`layout`], [`ground`], [`inspection`], [`source`], [`deliver`], `aftermath`, [`activate`], [`release`], [`check`],
+//! Reading order: [`rules`], [`stored`], `glob`, `unsent`, [`listing`], [`manifest`], `scan`, [`difference`], [`pack`],
+//! [`layout`], [`ground`], [`inspection`], `one_place`, [`source`], [`deliver`], `aftermath`, [`activate`], [`release`], [`check`],
 //! [`torn`], [`error`], [`changed`].
 
 pub mod activate;
@@ -52,6 +52,7 @@ pub mod layout;
 pub mod leftovers;
 pub mod listing;
 pub mod manifest;
+mod one_place;
 pub mod pack;
 pub mod release;
 mod remote;
@@ -60,6 +61,7 @@ mod scan;
 pub mod source;
 pub mod stored;
 pub mod torn;
+mod unsent;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -77,12 +79,14 @@ pub use inspection::{Inspection, TargetKind, inspect, missing_tools, survey};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use leftovers::{Leftovers, clear_leftovers};
 pub use manifest::{KnownTrees, Manifest};
+pub use one_place::same_places;
 pub use release::{Looked, Pruned, ReleaseDirectory, Retention, look, prune, remove_remains, withdraw};
 pub use remote::Limits;
 pub use rules::{Rules, is_own};
 pub use scan::reserved_names;
 pub use source::TreeSource;
 pub use torn::Torn;
+pub use unsent::Unsent;
 
 /// Whether the sizes and times that a server lists are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

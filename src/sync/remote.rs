@@ -93,6 +93,7 @@ pub(super) const SURVEY: Script = Script {
     text: concat!(
         include_str!("scripts/common.sh"),
         include_str!("scripts/features.sh"),
+        include_str!("scripts/stores.sh"),
         "(\n",
         include_str!("scripts/inspect.sh"),
         ")\nset -- \"$1\" \"$3\"\n",
@@ -106,7 +107,18 @@ pub(super) const INSPECT: Script = Script {
     text: concat!(
         include_str!("scripts/common.sh"),
         include_str!("scripts/features.sh"),
+        include_str!("scripts/stores.sh"),
         include_str!("scripts/inspect.sh"),
+    ),
+    limit: ANSWER_LIMIT,
+};
+
+/// Puts a release in service.
+pub(super) const ACTIVATE: Script = Script {
+    text: concat!(
+        include_str!("scripts/common.sh"),
+        include_str!("scripts/stores.sh"),
+        include_str!("scripts/activate.sh"),
     ),
     limit: ANSWER_LIMIT,
 };
@@ -128,12 +140,12 @@ scripts! {
     MARK ANSWER_LIMIT "mark.sh";
     DOUBT ANSWER_LIMIT "doubt.sh";
     AFTERMATH LISTING_LIMIT "aftermath.sh";
-    ACTIVATE ANSWER_LIMIT "activate.sh";
     WITHDRAW ANSWER_LIMIT "withdraw.sh";
     RELEASES RELEASES_LIMIT "releases.sh";
     PRUNE ANSWER_LIMIT "prune.sh";
     LEFTOVERS ANSWER_LIMIT "leftovers.sh";
     TORN ANSWER_LIMIT "torn.sh";
+    ONE_PLACE ANSWER_LIMIT "one_place.sh";
 }
 
 /// The records a script answered with.

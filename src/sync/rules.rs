@@ -24,7 +24,7 @@ pub const EXTRA_MARKER: &str = ".deployer_release";
 /// A regular expression that no path below `.` matches.
 const NOTHING: &str = "none";
 /// What makes an excluded path a pattern.
-const WILDCARDS: [char; 2] = ['*', '?'];
+pub(super) const WILDCARDS: [char; 2] = ['*', '?'];
 /// Bytes of all patterns together: they are one argument of a remote command, whose length is limited.
 const PATTERNS_LIMIT: usize = 16 * 1024;
 

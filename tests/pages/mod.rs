@@ -13,3 +13,4 @@ mod search;
 pub mod support;
 mod text;
 mod told;
+mod unsent;

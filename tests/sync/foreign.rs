@@ -12,12 +12,12 @@ use super::{Site, put};
 use crate::support::sshd::{Sshd, is_root};
 
 /// The account that deploys: no root.
-const DEPLOYER: u32 = 4711;
+pub(super) const DEPLOYER: u32 = 4711;
 /// The account of the web server.
 const WEB: u32 = 33;
 
 impl Site {
-    async fn unprivileged(method: SyncMethod, excluded: &[&str]) -> Self {
+    pub(super) async fn unprivileged(method: SyncMethod, excluded: &[&str]) -> Self {
         let sshd = Sshd::builder().start_as(DEPLOYER, "022").await;
         let target = sshd.dir().join("srv/shop");
         Self::at(sshd, &target, method, excluded, &[]).await

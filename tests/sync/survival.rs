@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use deployer::domain::{EnvironmentOptions, SyncMethod};
 use deployer::sync::Rules;
 
+use super::foreign::DEPLOYER;
 use super::{Site, put};
 use crate::support::disk::SmallDisk;
 use crate::support::sshd::{Sshd, is_root};
@@ -174,16 +175,58 @@ async fn what_would_have_to_cross_file_systems_is_refused_but_never_in_a_rollbac
     let before = site.deploy_as_before().await;
     symlink(disk.path(), site.beside("shop_shared")).unwrap();
     site.write("f", "3");
+    let early = site.inspect().await.check_stores().unwrap_err().to_string();
     let next = site.deliver().await.unwrap().directory;
     let refused = site.switch(&next).await.unwrap_err().to_string();
     let (from, to) = (before.join("kept"), site.beside("shop_shared/kept"));
     let command = format!("mv {0} {1} && ln -s {1} {0}", from.display(), to.display());
-    assert!(refused.contains(&command), "{refused}");
+    for refused in [early, refused] {
+        assert!(refused.contains(&command), "{refused}");
+    }
     assert_eq!(read(site.target().join("f")), "2");
     site.roll_back(oldest.to_str().unwrap()).await.unwrap();
     assert_eq!(read(site.target().join("f")), "1");
     assert_eq!(read(before.join("kept/old")), "theirs");
     assert_eq!(read(site.target().join("kept/old")), "theirs");
+}
+
+#[tokio::test]
+async fn what_the_deploy_user_cannot_move_is_found_before_anything_is_sent() {
+    if !is_root() {
+        return;
+    }
+    let mut site = Site::unprivileged(SyncMethod::Symlink, &["kept", "log"]).await;
+    site.inspect().await.check_stores().unwrap();
+    site.write("f", "1");
+    let release = site.deploy_as_before().await;
+    let found = site.inspect().await;
+    found.check(SyncMethod::Symlink).unwrap();
+    let (from, to) = (release.join("kept"), site.beside("shop_shared/kept"));
+    let command = format!("mv {0} {1} && ln -s {1} {0}", from.display(), to.display());
+    let early = found.check_stores().unwrap_err().to_string();
+    assert!(
+        early.contains(&format!("run “{command}” on the server")),
+        "{early}"
+    );
+    assert!(!site.beside("shop_shared").exists(), "a look changes nothing");
+    site.write("f", "2");
+    let next = site.deliver().await.unwrap().directory;
+    let late = site.switch(&next).await.unwrap_err().to_string();
+    assert!(late.contains(&command), "{late}");
+
+    // A directory in which only owners may rename; then one of the deploy user's own.
+    chown(&from, Some(DEPLOYER), Some(DEPLOYER)).unwrap();
+    chown(&release, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&release, fs::Permissions::from_mode(0o1777)).unwrap();
+    site.inspect().await.check_stores().unwrap();
+    chown(&from, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&from, fs::Permissions::from_mode(0o777)).unwrap();
+    site.inspect().await.check_stores().unwrap_err();
+    chown(&release, Some(DEPLOYER), Some(DEPLOYER)).unwrap();
+    site.inspect().await.check_stores().unwrap();
+    site.switch(&next).await.unwrap();
+    assert_eq!(read(site.target().join("kept/old")), "theirs");
+    site.inspect().await.check_stores().unwrap();
 }
 
 #[tokio::test]

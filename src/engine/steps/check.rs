@@ -8,9 +8,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::{health, reuse, transfer};
+use super::{health, one_place, reuse, transfer};
 use crate::domain::deployment::ServerState;
-use crate::domain::{Event, EventKind, OnServer, Outcome, Plan, Server, ServerId, StepKind, short_hash};
+use crate::domain::{
+    Event, EventKind, Kind, OnServer, Outcome, Plan, Server, ServerId, StepKind, short_hash,
+};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::journal::{Active, Note};
@@ -136,6 +138,14 @@ async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerI
                 log.say(format!("{}: {}", member.server.name, failure.message))
                     .await;
             }
+        }
+    }
+    if missing.is_empty() {
+        for (member, complaint) in one_place::shared(run, &reached).await {
+            missing.push(member.server.name.as_str());
+            log.say(format!("{}: {complaint}", member.server.name)).await;
+            run.set_part(member, ServerState::Failed, OnServer::Untouched, &complaint)
+                .await;
         }
     }
     missing.sort_unstable();
@@ -311,6 +321,9 @@ pub async fn look_again(run: &Run, member: &TargetServer) -> StepResult<Reached>
         false => (sync::inspect(&session, &layout, &limits).await?, None),
     };
     found.check(layout.method)?;
+    if run.deployment.kind != Kind::Rollback {
+        found.check_stores()?;
+    }
     Ok(Reached {
         session,
         layout,

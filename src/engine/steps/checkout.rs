@@ -13,7 +13,7 @@ use crate::engine::output::StepLog;
 use crate::engine::run::Run;
 use crate::engine::shared::Settings;
 use crate::git::{self, CommitFile, Contents, Mirror};
-use crate::sync;
+use crate::sync::{self, Rules, Unsent};
 
 /// The steps before servers are touched, once per deployment, in order.
 pub const STEPS: [StepKind; 5] = [
@@ -166,6 +166,11 @@ async fn export(run: &Run, contents: Contents, log: &mut StepLog) -> StepResult<
             "“{name}” of the repository is not deployed: the deployer uses that name itself. Rename it."
         ))
         .await;
+    }
+    let options = &run.environment.options;
+    let unsent = Unsent::new(Rules::new(options, run.project.method)?, options);
+    if let Some(sentence) = unsent.in_tree(tree.dir().to_owned()).await?.sentence() {
+        log.say(sentence).await;
     }
     Ok((Done::well(summary), tree))
 }

@@ -20,35 +20,6 @@ deployment=$3
 back=$5
 shift 5
 
-# Whether no directory between $1 and $1/$2 is a link: what is behind one is not ours.
-within() {
-    d=$1/$2
-    while d=${d%/*} && [ "$d" != "$1" ]; do
-        if [ -h "$d" ]; then return 1; fi
-    done
-}
-
-# Whether $1 is a link that leads into the store.
-leads() {
-    [ -h "$1" ] && { [ "$1" -ef "$store" ] || [ "$(readlink -- "$1")" = "$store" ]; }
-}
-
-# Whether release $1 was made with a link there: then a script has put something of the release's own
-# in its place.
-replaced() {
-    large=
-    content "$1/.deployer_release"
-    case $text in
-    *'"linked":['*"$json"*) return 0 ;;
-    esac
-    return 1
-}
-
-# Whether $1 can be renamed into the store: same file system, same mount.
-is_near() {
-    [ "$(stat -c '%d %m' -- "$1")" = "$(stat -c '%d %m' -- "${store%/*}/.")" ]
-}
-
 # Renames; never copies.
 rename() {
     if [ -z "$options" ]; then
@@ -59,29 +30,12 @@ rename() {
 }
 options=
 
-word() {
-    case $1 in
-    *[!A-Za-z0-9_./-]*) printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")" ;;
-    *) printf %s "$1" ;;
-    esac
-}
-
 # $1 cannot be moved into the store.
 refuse() {
     say stays "$1"
     [ -z "$back" ] || return 1
-    first=
-    if exists "$store"; then
-        free_name
-        first="mv $(word "$store") $(word "$free") && "
-    fi
-    echo "${first}mv $(word "$1") $(word "$store") && ln -s $(word "$store") $(word "$1")" >&2
+    by_hand "$1" >&2
     die apart
-}
-
-free_name() {
-    free=$store.replaced-$deployment
-    while exists "$free"; do free=${free}_; done
 }
 
 # Puts $1 aside, beside the store's: nothing is deleted.
@@ -94,21 +48,13 @@ aside() {
 
 # Moves what release $1 has there into the store, and leaves a link to it in its place.
 adopt() {
-    at=$1/$path
-    within "$1" "$path" && exists "$at" && ! leads "$at" || return 0
-    if replaced "$1" && { [ ! -f "$at" ] || [ -h "$at" ]; }; then return 0; fi
-    if [ -h "$at" ]; then
-        to=$(readlink -m -- "$at")
-        case $to/ in
-        "$releases"/*) return 0 ;;
-        esac
-    elif ! is_near "$at"; then
+    belongs "$1" || return 0
+    if [ ! -h "$at" ] && ! is_near "$at"; then
         refuse "$at"
         return 0
     fi
     if exists "$store" && ! rmdir -- "$store" 2>/dev/null; then
-        # Shared by several environments perhaps: then the newer file is the one that counts.
-        [ "$kind" = excluded ] || { [ -f "$at" ] && [ "$at" -nt "$store" ]; } || return 0
+        wins || return 0
         aside "$store" || { refuse "$at" || return 0; }
     fi
     if [ -h "$at" ]; then
@@ -136,10 +82,7 @@ link() {
 }
 
 while [ $# -gt 0 ]; do
-    kind=$1
-    store=${above_t%/}/$2
-    path=${3%/}
-    json=$4
+    stored "$@"
     mkdir -p -- "${store%/*}" || [ -n "$back" ] || die shared
     if [ -n "$live" ]; then adopt "$live"; fi
     if ! exists "$store"; then adopt "$release"; fi

@@ -1,5 +1,5 @@
 # Reports what is at the target. $1 target, $2 method, $3 name of the releases' directory, $4 kept,
-# $5 above, $6 names. It does not check whether the tree is the one its marker claims: the next
+# $5 above, $6 names. The rest: paths that are kept in a store, four words each (see “stored”). It does not check whether the tree is the one its marker claims: the next
 # deployment sums its own tree anyway, and one walk over a tree costs more than all the rest.
 resolve "$1"
 say target "$t"
@@ -18,6 +18,7 @@ fi
 
 other=
 releases=
+live=
 if [ -d "$above_t/$3" ] && cd -P -- "$above_t/$3"; then
     releases=$PWD
 fi
@@ -26,6 +27,7 @@ if [ -d "$t" ] && cd -P -- "$t"; then
     say resolved "$PWD"
     if [ -n "$releases" ] && [ "${PWD%/*}" = "$releases" ]; then
         say ours yes
+        live=$PWD
     fi
 else
     cd /
@@ -40,6 +42,43 @@ if [ "$PWD" != / ]; then
         content "$file"
         [ -z "$text" ] || say "$file" "$text"
     done
+fi
+
+# Whether $1 may be renamed to another directory: into a directory the new place is written as well.
+may_rename() {
+    [ -w "${1%/*}" ] && [ -x "${1%/*}" ] || return 1
+    if [ -k "${1%/*}" ] && [ ! -O "$1" ] && [ ! -O "${1%/*}" ]; then return 1; fi
+    [ -h "$1" ] || [ ! -d "$1" ] || [ -w "$1" ]
+}
+
+# Whether the store has something there.
+is_taken() {
+    exists "$store" || return 1
+    [ -d "$store" ] && [ ! -h "$store" ] || return 0
+    [ -n "$(find "$store" -mindepth 1 -maxdepth 1 -printf x -quit 2>/dev/null)" ]
+}
+
+# Whether the switch to a release will be able to move what is at $at into the store.
+is_movable() {
+    if is_taken; then
+        wins || return 0
+        may_rename "$store" || return 1
+    fi
+    nearest
+    [ -w "$near" ] && { [ -h "$at" ] || is_near "$at"; } && may_rename "$at"
+}
+
+# What only a person can move, found before anything is sent.
+if [ "$2" = symlink ] && [ -n "$live" ]; then
+    (
+        deployment=by-hand
+        shift 6
+        while [ $# -gt 0 ]; do
+            stored "$@"
+            if belongs "$live" && ! is_movable; then say apart "$(by_hand "$at")"; fi
+            shift 4
+        done
+    )
 fi
 
 # What is there although nobody has deployed to it: what deploying in place would delete. Markers are
@@ -69,6 +108,10 @@ while [ ! -d "$d" ]; do
     d=${d%/*}
     [ -n "$d" ] || d=/
 done
+if [ -w "$d" ]; then
+    say place "$d"
+    say identity "$(stat -L -c '%i %z' -- "$d")"
+fi
 say space "$(stat -f -c '%a %S %c %d %T' "$d")"
 [ "$2" = in_place ] && set -- "$d" || set -- "$d" "$above_t"
 for d do

@@ -1,0 +1,89 @@
+# What has to move into a store: a path that outlives the releases, and that the running one still has
+# itself. “stored” sets which path it is; $above_t is the directory of the target, $releases that of the
+# releases, $deployment what sets names apart.
+
+# $1 “shared” or “excluded”, $2 where the store has it (relative to the target's directory), $3 the path in
+# a release, $4 the path in JSON.
+stored() {
+    kind=$1
+    store=${above_t%/}/$2
+    path=${3%/}
+    json=$4
+}
+
+# Whether no directory between $1 and $1/$2 is a link: what is behind one is not ours.
+within() {
+    d=$1/$2
+    while d=${d%/*} && [ "$d" != "$1" ]; do
+        if [ -h "$d" ]; then return 1; fi
+    done
+}
+
+# Whether $1 is a link that leads into the store.
+leads() {
+    [ -h "$1" ] && { [ "$1" -ef "$store" ] || [ "$(readlink -- "$1")" = "$store" ]; }
+}
+
+# Whether release $1 was made with a link there: then a script has put something of the release's own
+# in its place.
+replaced() {
+    large=
+    content "$1/.deployer_release"
+    case $text in
+    *'"linked":['*"$json"*) return 0 ;;
+    esac
+    return 1
+}
+
+# Sets $near to the directory of the store, or the nearest above it that exists.
+nearest() {
+    near=${store%/*}
+    while [ -n "$near" ] && [ ! -d "$near" ]; do near=${near%/*}; done
+    [ -n "$near" ] || near=/
+}
+
+# Whether $1 can be renamed into the store: same file system, same mount.
+is_near() {
+    nearest
+    [ "$(stat -c '%d %m' -- "$1")" = "$(stat -c '%d %m' -- "$near/.")" ]
+}
+
+# Whether what release $1 has at the path has to move. Sets $at, and $to where that is a link.
+belongs() {
+    at=$1/$path
+    within "$1" "$path" && exists "$at" && ! leads "$at" || return 1
+    if replaced "$1" && { [ ! -f "$at" ] || [ -h "$at" ]; }; then return 1; fi
+    if [ -h "$at" ]; then
+        to=$(readlink -m -- "$at")
+        case $to/ in
+        "$releases"/*) return 1 ;;
+        esac
+    fi
+}
+
+# Whether what is at $at takes the place of what the store has. Shared by several environments perhaps: then
+# the newer file is the one that counts.
+wins() {
+    [ "$kind" = excluded ] || { [ -f "$at" ] && [ "$at" -nt "$store" ]; }
+}
+
+free_name() {
+    free=$store.replaced-$deployment
+    while exists "$free"; do free=${free}_; done
+}
+
+word() {
+    case $1 in
+    *[!A-Za-z0-9_./-]*) printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")" ;;
+    *) printf %s "$1" ;;
+    esac
+}
+
+# Prints the command that moves $1 into the store.
+by_hand() {
+    if exists "$store"; then
+        free_name
+        printf %s "mv $(word "$store") $(word "$free") && "
+    fi
+    printf '%s\n' "mv $(word "$1") $(word "$store") && ln -s $(word "$store") $(word "$1")"
+}
