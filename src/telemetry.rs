@@ -37,6 +37,20 @@ pub fn start(log: &Log) {
     }
 }
 
+/// Shows warnings of a command that prints its result itself, without time and place.
+pub fn start_for_command() {
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter("warn")))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .without_time()
+        .with_target(false)
+        .try_init();
+    if let Err(error) = started {
+        tracing::debug!(%error, "telemetry runs already");
+    }
+}
+
 /// The directives of `asked`, after those that quieten chatty crates: a later directive for the same crate
 /// replaces an earlier one.
 fn filter(asked: &str) -> String {

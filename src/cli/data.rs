@@ -3,12 +3,14 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::unistd::{Uid, User};
+
 use super::outcome::CommandFailure;
 use crate::access::{Access, Permit};
 use crate::app::sealing;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Error, Result};
+use crate::domain::{DatabaseUrl, Error, Result};
 use crate::private;
 use crate::store::{Store, StoreOptions};
 
@@ -38,8 +40,41 @@ pub(super) fn make_private(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to write as root beside files of another account: those that root makes, such as the database, could
+/// not be opened by the service any more.
+fn demand_own_data(config: &Config) -> Result<()> {
+    let database = match config.store_url().expose().parse() {
+        Ok(DatabaseUrl::Sqlite(file)) => Some(file),
+        _ => None,
+    };
+    let made = database
+        .into_iter()
+        .chain([config.mirror_dir(), config.data_dir.clone()]);
+    made.into_iter()
+        .find(|path| path.exists())
+        .map_or(Ok(()), |path| demand_own(&path))
+}
+
+/// Refuses to replace or to add to `path` as root where it belongs to another account.
+pub(super) fn demand_own(path: &Path) -> Result<()> {
+    let Ok(known) = std::fs::metadata(path) else {
+        return Ok(());
+    };
+    let owner = Uid::from_raw(known.uid());
+    if owner.is_root() || !Uid::effective().is_root() {
+        return Ok(());
+    }
+    let named = User::from_uid(owner).ok().flatten();
+    let account = named.map_or_else(|| format!("#{owner}"), |user| user.name);
+    Err(Error::unavailable(format!(
+        "{path} belongs to the account {account}, and this runs as root: what root writes there, that account cannot use. Nothing was changed. Run it as that account: sudo -u '{account}' deployer …. If the deployer itself runs as root, make root the owner of {path}.",
+        path = path.display()
+    )))
+}
+
 /// Opens the store without migrating it.
 pub(super) async fn open(config: &Config) -> Result<Store> {
+    demand_own_data(config)?;
     make_private(&config.data_dir)?;
     let store = Store::open(config.store_url().expose(), StoreOptions::default()).await?;
     sealing::use_key(config, &store);

@@ -9,7 +9,6 @@ use super::data;
 use super::outcome::{CommandFailure, say};
 use crate::app::sealing::{self, KeyPlace};
 use crate::clock::Clock;
-use crate::domain::Error;
 use crate::store::{self, SealingKey};
 
 /// Make, check and change the key that secrets in the database are sealed with.
@@ -43,10 +42,12 @@ pub(super) enum KeyCommand {
         config: ConfigArgs,
     },
     /// Delete the secrets whose key is lost, so that they can be entered again. Stop the server first.
+    ///
+    /// Their values are gone for good. A key that the unit of the service gets as a credential is not lost:
+    /// docs/hardening.md says how to run commands with it.
     Forget {
-        /// Confirm it: their values are gone for good.
-        #[arg(long)]
-        yes: bool,
+        /// The fingerprint of the lost key, as “deployer key show” says it.
+        fingerprint: Option<String>,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -65,7 +66,7 @@ pub(super) async fn run(command: KeyCommand) -> Result<(), CommandFailure> {
         }
         KeyCommand::Show { config } => show(&config).await?,
         KeyCommand::Rotate { to, config } => rotate(to, &config).await?,
-        KeyCommand::Forget { yes, config } => forget(yes, &config).await?,
+        KeyCommand::Forget { fingerprint, config } => forget(fingerprint.as_deref(), &config).await?,
     }
     Ok(())
 }
@@ -89,6 +90,7 @@ async fn show(config: &ConfigArgs) -> Result<(), CommandFailure> {
         Some(noted) => {
             say(format_args!("The database is sealed with the key {noted}."));
             if key.as_ref() != Some(&noted) {
+                say(sealing::advice(&config, &noted));
                 return Err(CommandFailure::Printed);
             }
         }
@@ -99,6 +101,9 @@ async fn show(config: &ConfigArgs) -> Result<(), CommandFailure> {
 async fn rotate(to: Option<PathBuf>, config: &ConfigArgs) -> Result<(), CommandFailure> {
     let config = config.load()?;
     let store = data::open_current(&config).await?;
+    if to.is_none() {
+        data::demand_own(&config.key_file())?;
+    }
     let _lock = store.serve_lock()?;
     let now = Clock::System.now();
     let changed = sealing::change_key((&config, &store), &data::operator(), to.as_deref(), now).await?;
@@ -120,16 +125,12 @@ async fn rotate(to: Option<PathBuf>, config: &ConfigArgs) -> Result<(), CommandF
     Ok(())
 }
 
-async fn forget(yes: bool, config: &ConfigArgs) -> Result<(), CommandFailure> {
-    if !yes {
-        let sentence = "This deletes every secret that the present key does not open. Confirm it with --yes.";
-        return Err(Error::invalid(sentence).into());
-    }
+async fn forget(lost: Option<&str>, config: &ConfigArgs) -> Result<(), CommandFailure> {
     let config = config.load()?;
     let store = data::open_current(&config).await?;
     let _lock = store.serve_lock()?;
     let now = Clock::System.now();
-    let names = sealing::forget((&config, &store), &data::operator(), now).await?;
+    let names = sealing::forget((&config, &store), &data::operator(), lost, now).await?;
     for name in &names {
         say(name);
     }
@@ -137,5 +138,12 @@ async fn forget(yes: bool, config: &ConfigArgs) -> Result<(), CommandFailure> {
         "Secrets deleted: {}. Enter them again.",
         names.len()
     ));
+    let place = KeyPlace::of(&config);
+    if let Some(key) = place.read(&config)? {
+        say(format_args!(
+            "The database is sealed with the key {} from now on. It is in {place}.",
+            key.fingerprint()
+        ));
+    }
     Ok(())
 }

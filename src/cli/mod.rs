@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 use self::outcome::{CommandFailure, complain};
 use crate::domain::Error;
+use crate::telemetry;
 
 mod config_args;
 mod data;
@@ -76,6 +77,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), CommandFailure> {
+    if !matches!(command, Command::Demo(_) | Command::Serve(_)) {
+        telemetry::start_for_command();
+    }
     match command {
         Command::Demo(args) => demo::run(&args).await,
         Command::Serve(args) => serve::run(&args).await,

@@ -110,6 +110,26 @@ async fn the_first_start_makes_a_key_and_says_so() {
     assert_eq!(mode & 0o7777, 0o600);
 }
 
+#[test]
+fn a_key_file_that_others_can_read_is_closed_and_every_command_says_so() {
+    let here = Installation::new();
+    here.run("migrate").well("Changes made: ");
+    let (own, next) = (here.dir.path().join("own.key"), here.dir.path().join("next.key"));
+    for file in [&own, &next] {
+        run(super::program().arg("key").arg("new").arg(file)).well("The key ");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let with_own = |words: &str| run(here.command(words).env("DEPLOYER__SECRETS__KEY_FILE", &own));
+    let told = |file: &Path| format!("The key file {} had mode 0644", file.display());
+    with_own("key show").with(0, "The key ", &told(&own));
+    with_own(&format!("key rotate --to {}", next.display())).with(0, "0 secrets.", &told(&next));
+    for file in [&own, &next] {
+        let mode = std::fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+    }
+    assert!(!with_own("key show").err.contains("had mode"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_of_before_are_sealed_at_the_first_start() {
     let here = Installation::new();
@@ -234,11 +254,77 @@ async fn after_a_lost_key_the_secrets_are_forgotten_by_name() {
     let here = Installation::new();
     store_in_clear(&here).await;
     served(&here).await;
-    std::fs::remove_file(key_file(&here)).unwrap();
-    here.run("key forget").badly("Confirm it with --yes.");
-    let told = here.run("key forget --yes");
+    let file = key_file(&here);
+    let lost = key(&file).fingerprint();
+    let kept = file.with_file_name(format!("secrets.key.{lost}"));
+    std::fs::rename(&file, &kept).unwrap();
+    let found = format!("The key {lost} is not lost: it is in {}", kept.display());
+    here.run(&format!("key forget {lost}")).badly(&found);
+    here.run("serve")
+        .badly(&format!("The right key is in {}", kept.display()));
+    std::fs::remove_file(&kept).unwrap();
+    for unconfirmed in ["key forget", "key forget 0123456789abcdef"] {
+        let refused = here.run(unconfirmed);
+        refused.badly("Confirm it with the fingerprint of the key that is lost");
+        refused.badly("Nothing was deleted.");
+        refused.badly("which a shell does not see");
+    }
+    assert!(!file.exists(), "a key was made");
+    let told = here.run(&format!("key forget {lost}"));
     told.well("shop/prod TOKEN\nSecrets deleted: 1. Enter them again.");
+    let new = key(&file);
+    told.well(&format!(
+        "The database is sealed with the key {} from now on. It is in the file {}.",
+        new.fingerprint(),
+        file.display()
+    ));
     served(&here).await.with(0, "", "");
-    let left = read(&here, key(&key_file(&here))).await;
-    assert!(left.options.variables.is_empty());
+    assert!(read(&here, new).await.options.variables.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_only_the_unit_has_is_not_taken_for_lost() {
+    let here = Installation::new();
+    let stored = store_in_clear(&here).await;
+    let credentials = here.dir.path().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    let credential = credentials.join("deployer-key");
+    run(super::program().arg("key").arg("new").arg(&credential)).well("The key ");
+    let with_it = |words: &str| {
+        let mut command = here.command(words);
+        command.env("CREDENTIALS_DIRECTORY", &credentials);
+        command
+    };
+    let mut serving = super::Running::start(&mut with_it("serve"), here.port);
+    serving.answers().await;
+    serving.end(Signal::SIGTERM).with(0, "", "");
+    let right = key(&credential).fingerprint();
+
+    let hint = "as a credential (LoadCredential), which a shell does not see: docs/hardening.md";
+    here.run("key show").with(1, hint, "");
+    here.run("key rotate").badly(hint);
+    here.run("key forget").badly(hint);
+    assert!(!key_file(&here).exists(), "a key was made");
+
+    // As docs/hardening.md says.
+    run(&mut with_it("key show")).well(&format!(
+        "The key {right} is in the systemd credential deployer-key."
+    ));
+    let next = here.data().join("next.key");
+    run(super::program().arg("key").arg("new").arg(&next)).well("The key ");
+    let rotate = format!("key rotate --to {}", next.display());
+    run(&mut with_it(&rotate)).well("1 secrets.");
+    std::fs::rename(&next, &credential).unwrap();
+    run(&mut with_it("key show")).well("");
+    let mut serving = super::Running::start(&mut with_it("serve"), here.port);
+    serving.answers().await;
+    serving.end(Signal::SIGTERM).with(0, "", "");
+    assert_eq!(read(&here, key(&credential)).await, stored);
+
+    // A service whose credential is another key than that of a file here is told where the right one is.
+    std::fs::rename(&credential, key_file(&here)).unwrap();
+    run(super::program().arg("key").arg("new").arg(&credential)).well("The key ");
+    let refused = run(&mut with_it("serve"));
+    refused.badly(&format!("The right key is in {}", key_file(&here).display()));
+    assert!(!refused.err.contains("forget"), "{}", refused.err);
 }

@@ -9,6 +9,7 @@ mod checks;
 mod data;
 mod demo;
 mod keys;
+mod owners;
 mod scripts;
 mod words;
 

@@ -12,6 +12,9 @@ use crate::store::SealingKey;
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "deployer-key";
 
+/// The variable that names the directory of a service's credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// Where a key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyPlace {
@@ -40,13 +43,19 @@ impl KeyPlace {
         if secrets.key.is_some() {
             return Self::Setting;
         }
-        let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+        let credential = std::env::var_os(CREDENTIALS)
             .map(|dir| Path::new(&dir).join(CREDENTIAL))
             .filter(|file| secrets.key_file.is_none() && file.exists());
         match credential {
             Some(file) => Self::Credential(file),
             None => Self::File(config.key_file()),
         }
+    }
+
+    /// Whether a systemd unit could have a key that this process was not given.
+    pub fn may_be_credential(config: &Config) -> bool {
+        let is_by_setting = config.secrets.key.is_some() || config.secrets.key_file.is_some();
+        !is_by_setting && std::env::var_os(CREDENTIALS).is_none()
     }
 
     /// The key; `None` when there is no such file.
@@ -67,6 +76,18 @@ impl KeyPlace {
             }
         }
     }
+}
+
+/// The file with the key of this fingerprint, among those that the deployer makes: its key file, and the ones
+/// of before beside it.
+pub fn find(config: &Config, fingerprint: &str) -> Option<PathBuf> {
+    let file = config.key_file();
+    let kept = beside(&file, &format!(".{fingerprint}"));
+    let is_it = |file: &PathBuf| {
+        let key = read(file).ok().flatten();
+        key.is_some_and(|key| key.fingerprint() == fingerprint)
+    };
+    [file, kept].into_iter().find(is_it)
 }
 
 /// The key in `file`; `None` when there is no such file.
@@ -104,7 +125,7 @@ pub fn write(file: &Path, key: &SealingKey) -> Result<()> {
 }
 
 /// Takes the rights of other accounts on a key file away.
-fn close(file: &Path) -> Result<()> {
+pub fn close(file: &Path) -> Result<()> {
     let was = private::close_to_others(file).map_err(|cause| {
         let sentence = format!(
             "Other accounts can read the key file {}, and this cannot be changed: {cause}. Give it to the account the deployer runs as, with mode 0600.",

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 pub use self::key_place::{KeyPlace, write};
-use self::key_place::{put_in_place, read, waiting};
+use self::key_place::{close, put_in_place, read, waiting};
 use crate::access::Permit;
 use crate::config::Config;
 use crate::domain::{Error, Event, EventKind, Instant, Result};
@@ -45,7 +45,7 @@ pub async fn prepare(config: &Config, store: &Store, now: Instant) -> Result<()>
     let noted = sealing::fingerprint(store).await?;
     let place = KeyPlace::of(config);
     let key = match (&noted, place.read(config)?) {
-        (Some(noted), key) => right_key(noted, &place, key)?,
+        (Some(noted), key) => right_key(config, noted, &place, key)?,
         (None, Some(key)) => key,
         (None, None) => return first_key(config, store, &place, now).await,
     };
@@ -55,7 +55,7 @@ pub async fn prepare(config: &Config, store: &Store, now: Instant) -> Result<()>
 
 /// The key at `place`, which has to be the one of the fingerprint. Finishes a change of keys that was
 /// interrupted after the secrets were sealed anew.
-fn right_key(noted: &str, place: &KeyPlace, key: Option<SealingKey>) -> Result<SealingKey> {
+fn right_key(config: &Config, noted: &str, place: &KeyPlace, key: Option<SealingKey>) -> Result<SealingKey> {
     if let Some(key) = &key
         && key.fingerprint() == noted
     {
@@ -71,9 +71,27 @@ fn right_key(noted: &str, place: &KeyPlace, key: Option<SealingKey>) -> Result<S
         Some(key) => format!("{place} holds the key {}", key.fingerprint()),
         None => format!("there is no key: {place} does not exist"),
     };
+    let advice = advice(config, noted);
     Err(Error::unavailable(format!(
-        "The secrets in the database are sealed with the key {noted}, but {what}. Put the right key there, from its backup or from another instance, or set secrets.key_file. If it is lost for good, “deployer key forget” deletes the secrets, so that they can be entered again."
+        "The secrets in the database are sealed with the key {noted}, but {what}. {advice}"
     )))
+}
+
+/// What to do where the key of the fingerprint `noted` is not where the configuration says: sentences.
+pub fn advice(config: &Config, noted: &str) -> String {
+    if let Some(file) = key_place::find(config, noted) {
+        let file = file.display();
+        return format!("The right key is in {file}: put it there, or set secrets.key_file to that file.");
+    }
+    let credential = match KeyPlace::may_be_credential(config) {
+        true => {
+            " The unit of the service may have it as a credential (LoadCredential), which a shell does not see: docs/hardening.md says how to run commands with it."
+        }
+        false => "",
+    };
+    format!(
+        "Put the right key there, from its backup or from another instance, or set secrets.key_file.{credential} Only if it is lost for good: “deployer key forget” deletes the secrets, so that they can be entered again."
+    )
 }
 
 /// Makes the first key in a file, where nobody else can have one already.
@@ -94,7 +112,7 @@ async fn first_key(config: &Config, store: &Store, place: &KeyPlace, now: Instan
         // Another instance may have been first; this key sealed nothing.
         _ = std::fs::remove_file(file);
         return match sealing::fingerprint(store).await? {
-            Some(noted) => right_key(&noted, &KeyPlace::of(config), None).map(drop),
+            Some(noted) => right_key(config, &noted, &KeyPlace::of(config), None).map(drop),
             None => Err(error),
         };
     }
@@ -200,6 +218,7 @@ pub async fn change_key(
 }
 
 fn given_key(file: &Path, before: &SealingKey) -> Result<SealingKey> {
+    close(file)?;
     let Some(key) = read(file)? else {
         return Err(Error::invalid(format!("There is no file {}.", file.display())));
     };
@@ -210,16 +229,33 @@ fn given_key(file: &Path, before: &SealingKey) -> Result<SealingKey> {
 }
 
 /// Deletes the secrets that the key of this instance does not open, and makes it the key of the
-/// database. Their names.
+/// database. Their names. `lost` is the fingerprint of the key that sealed them, as a person typed it.
 ///
 /// # Errors
-/// A conflict while an instance serves.
+/// A conflict while an instance serves, or when the key of the database is not lost; invalid without its
+/// fingerprint.
 pub async fn forget(
     (config, store): (&Config, &Store),
     permit: &Permit,
+    lost: Option<&str>,
     now: Instant,
 ) -> Result<Vec<String>> {
     let place = KeyPlace::of(config);
+    let Some(noted) = sealing::fingerprint(store).await? else {
+        return Err(Error::conflict("No secrets are sealed in the database yet."));
+    };
+    if let Some(file) = key_place::find(config, &noted).filter(|file| place != KeyPlace::File(file.clone())) {
+        return Err(Error::conflict(format!(
+            "The key {noted} is not lost: it is in {}. Nothing was deleted. Set secrets.key_file to that file.",
+            file.display()
+        )));
+    }
+    if lost != Some(&noted) {
+        let advice = advice(config, &noted);
+        return Err(Error::invalid(format!(
+            "This deletes every secret that the present key does not open, for good. Confirm it with the fingerprint of the key that is lost, as “deployer key show” says it. Nothing was deleted. {advice}"
+        )));
+    }
     let key = match (place.read(config)?, &place) {
         (Some(key), _) => key,
         (None, KeyPlace::File(file)) => {
