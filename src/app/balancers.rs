@@ -145,7 +145,7 @@ pub struct BalancerView {
     /// Its backends in its order, each with its servers.
     pub backends: Vec<(String, Vec<SlotView>)>,
     /// Endpoints that did not answer, and why not.
-    pub failures: Vec<(String, String)>,
+    pub failures: Vec<String>,
 }
 
 /// A server in a backend, as all endpoints report it.
@@ -178,11 +178,10 @@ pub async fn look(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer
     let look = match opened {
         Ok(opened) => opened.look().await,
         Err(error) => {
-            let failures = vec![(row.name.to_string(), error.to_string())];
             return Ok(BalancerView {
                 balancer: row,
                 backends: Vec::new(),
-                failures,
+                failures: vec![error.to_string()],
             });
         }
     };
@@ -202,9 +201,7 @@ fn view(balancer: Balancer, look: &Reading) -> BalancerView {
     BalancerView {
         balancer,
         backends,
-        failures: failures
-            .map(|(endpoint, error)| (endpoint.clone(), error.to_string()))
-            .collect(),
+        failures: failures.map(|(_, error)| error.to_string()).collect(),
     }
 }
 

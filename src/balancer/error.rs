@@ -122,6 +122,20 @@ pub enum Error {
         #[source]
         cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The socket is there, but not for us.
+    #[error(
+        "The deployer's account may not open {endpoint}. Add it to the socket's group (“usermod -aG haproxy deployer”; the socket needs “mode 660 group haproxy”) and restart the deployer."
+    )]
+    NoEntry {
+        /// The endpoint that was asked.
+        endpoint: String,
+        /// For the log.
+        #[source]
+        cause: io::Error,
+    },
+    /// Connected, but the TLS handshake failed.
+    #[error("{}", .0.with_setting("balancer.certificates"))]
+    Tls(#[source] http::Error),
     /// No answer in time.
     #[error("{endpoint} did not answer within {} s.", limit.as_secs_f64())]
     Timeout {
@@ -194,7 +208,11 @@ impl Error {
     pub(super) fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Closed { .. } | Self::Empty { .. }
+            Self::Unreachable { .. }
+                | Self::NoEntry { .. }
+                | Self::Tls(_)
+                | Self::Closed { .. }
+                | Self::Empty { .. }
         )
     }
 
@@ -214,8 +232,13 @@ impl Error {
     /// A failure to reach or hear `endpoint`.
     pub(super) fn unreachable(endpoint: &str, cause: io::Error) -> Self {
         let reason = match cause.kind() {
+            io::ErrorKind::PermissionDenied => {
+                return Self::NoEntry {
+                    endpoint: endpoint.to_owned(),
+                    cause,
+                };
+            }
             io::ErrorKind::NotFound => "there is no such socket".to_owned(),
-            io::ErrorKind::PermissionDenied => "this account may not open the socket".to_owned(),
             io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
             _ => cause.to_string(),
         };

@@ -127,6 +127,7 @@ impl StatsPage {
                 reason: "nothing listens there".to_owned(),
                 cause: Some(error.into()),
             },
+            http::Error::Tls { .. } => Error::Tls(error),
             other => Error::Unreachable {
                 endpoint,
                 reason: other.to_string().trim_end_matches('.').to_owned(),

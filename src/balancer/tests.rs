@@ -320,3 +320,19 @@ fn endpoints_are_added_up_and_must_agree() {
         "lb2 has no backend “api”; it has: web."
     );
 }
+
+#[test]
+fn a_socket_that_is_closed_to_us_is_told_with_the_way_in() {
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let error = Error::unreachable("unix:/run/haproxy/admin.sock", denied);
+    let sentence = error.to_string();
+    assert!(
+        sentence.starts_with("The deployer's account may not open unix:/run/haproxy/admin.sock. Add it to"),
+        "{sentence}"
+    );
+    assert!(
+        sentence.contains("usermod -aG haproxy deployer") && sentence.ends_with("restart the deployer."),
+        "{sentence}"
+    );
+    assert!(error.is_absence(), "it could not be asked");
+}

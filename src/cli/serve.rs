@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
 use crate::handshake::keys;
-use crate::{telemetry, web};
+use crate::{git, telemetry, web};
 
 /// Serve the pages and carry out deployments until SIGTERM or Ctrl-C. SIGHUP reloads the policy files.
 ///
@@ -32,6 +32,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     raise_file_limit();
     let access = access(&config)?;
     tell_of_keys(&config).await;
+    tell_of_credentials(&config);
     let store = data::open(&config).await?;
     let lock = store.serve_lock()?;
     store.migrate().await?;
@@ -78,6 +79,28 @@ async fn tell_of_keys(config: &Config) {
                 ));
             }
         }
+    }
+}
+
+/// Warns about lines of the file of HTTPS logins that are passed over.
+fn tell_of_credentials(config: &Config) {
+    let Some(file) = &config.git.https_credentials else {
+        return;
+    };
+    match git::unreadable_credentials(file) {
+        Ok(lines) => {
+            for line in lines {
+                complain(format_args!(
+                    "git.https_credentials: line {line} of {} is passed over, as it is not of the form {}.",
+                    file.display(),
+                    git::CREDENTIALS_FORM
+                ));
+            }
+        }
+        Err(error) => complain(format_args!(
+            "git.https_credentials: {} cannot be read ({error}). Repositories that need a login cannot be fetched until it can.",
+            file.display()
+        )),
     }
 }
 

@@ -33,11 +33,19 @@ pub enum Error {
         /// What was tried and what to do.
         why: String,
     },
+    /// The host wants a login, and we have none for it.
+    #[error("The Git host {host} wants a login: the repository is private or does not exist, and {why}.")]
+    NoLogin {
+        /// Name and port.
+        host: String,
+        /// Which setting lacks what.
+        why: String,
+    },
     /// The host refused after the login.
     #[error("The Git host answered: “{0}”")]
     Remote(String),
     /// TLS failed, or the connection broke off.
-    #[error(transparent)]
+    #[error("{}", .0.with_setting("git.https_certificates"))]
     Https(#[from] http::Error),
     /// The path is not below a directory that projects may name.
     #[error(
@@ -53,6 +61,17 @@ pub enum Error {
     NoRepository {
         /// Where it should be.
         path: PathBuf,
+    },
+    /// A repository on this host that our account may not read.
+    #[error(
+        "The repository at {} cannot be read: {cause}. Let the account that the deployer runs as read all of it, by its group or with setfacl.",
+        path.display()
+    )]
+    Unreadable {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
     },
     /// A repository of a kind that libgit2 does not read.
     #[error("The repository {what}, which the deployer cannot fetch from. {advice}")]
@@ -202,8 +221,11 @@ impl Error {
             Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {
                 ErrorKind::Unavailable
             }
+            Self::NoLogin { .. } => ErrorKind::Unavailable,
             Self::Unsupported { .. } => ErrorKind::Conflict,
-            Self::NoRepository { .. } | Self::LocalAddress { .. } => ErrorKind::Unavailable,
+            Self::NoRepository { .. } | Self::LocalAddress { .. } | Self::Unreadable { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Timeout { .. } | Self::Disk { .. } | Self::Lfs { .. } => ErrorKind::Unavailable,
             Self::Https(_) | Self::Mirror(_) | Self::Fetch(_) => ErrorKind::Unavailable,
             Self::InSubmodule { cause, .. } => cause.kind(),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks,
-    RemoteRedirect, RemoteUpdateFlags, Repository,
+    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Remote, RemoteCallbacks, RemoteRedirect,
+    RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -116,11 +116,6 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     let Error::Fetch(cause) = error else { return error };
     if let Some(trouble) = link.trouble.lock().take() {
         return trouble;
-    }
-    if cause.code() == ErrorCode::Owner {
-        return Error::Remote(
-            "the repository belongs to another user of this host; Git does not trust it".into(),
-        );
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),

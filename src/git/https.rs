@@ -14,13 +14,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, server};
@@ -30,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
 
+use super::credentials::{self, GitLogin, stored_login};
 use super::error::{Error, Result};
 use super::refs::{self, REFS, REFS_BYTES};
 use super::{CONNECT_TIMEOUT, GitOptions};
@@ -64,13 +63,6 @@ struct Target {
     login: Option<GitLogin>,
     /// Whether the host has asked for the login.
     wants_login: bool,
-}
-
-/// A user's name and token.
-#[derive(Clone)]
-pub(super) struct GitLogin {
-    user: String,
-    token: String,
 }
 
 impl Remote {
@@ -211,16 +203,14 @@ impl Remote {
                     host: to,
                     user: login.user.clone(),
                     why: format!(
-                        "it answered {} to the login in the file of HTTPS credentials",
+                        "it answered {} to the login in the file git.https_credentials",
                         answer.status()
                     ),
                 });
             }
             (StatusCode::UNAUTHORIZED, None) => {
-                return Err(Error::Remote(
-                    "the repository is private or does not exist, and there are no credentials for its host"
-                        .into(),
-                ));
+                let why = credentials::why_none(self.credentials.as_deref(), target.host(), &to);
+                return Err(Error::NoLogin { host: to, why });
             }
             (status, _) => return Err(Error::Remote(status.to_string())),
         }
@@ -300,64 +290,8 @@ impl Target {
     }
 }
 
-impl GitLogin {
-    pub(super) fn header(&self) -> Result<HeaderValue> {
-        let pair = STANDARD.encode(format!("{}:{}", self.user, self.token));
-        let mut value = HeaderValue::from_str(&format!("Basic {pair}"))
-            .map_err(|error| Error::Invalid(error.to_string()))?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-}
-
 fn closed(status: StatusCode) -> Response<BoxBody<Bytes, io::Error>> {
     let mut answer = Response::new(Empty::new().map_err(|never| match never {}).boxed());
     *answer.status_mut() = status;
     answer
-}
-
-/// The login for `host` and `port` in a file as `git credential-store` keeps it.
-pub(super) fn stored_login(file: &Path, host: &str, port: u16) -> Option<GitLogin> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let is_of = |url: &Url| {
-        let name = url.host_str().unwrap_or_default();
-        url.scheme() == "https"
-            && name.trim_start_matches('[').trim_end_matches(']') == host
-            && url.port_or_known_default() == Some(port)
-    };
-    let url = text
-        .lines()
-        .filter_map(|line| Url::parse(line.trim()).ok())
-        .find(is_of)?;
-    let decoded = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    Some(GitLogin {
-        user: decoded(url.username()),
-        token: decoded(url.password()?),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_login_is_for_one_host_and_one_port() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let lines = "not an address\nhttp://a:plain@git.example\nhttps://b:other@git.example:8443\n\
-                     https://c:p%40ss@git.example\nhttps://d:v6@[::1]:444\n";
-        std::fs::write(file.path(), lines).unwrap();
-        let found = |host, port| {
-            let login = stored_login(file.path(), host, port)?;
-            Some(format!("{} {}", login.user, login.token))
-        };
-        assert_eq!(found("git.example", 443).as_deref(), Some("c p@ss"));
-        assert_eq!(found("git.example", 8443).as_deref(), Some("b other"));
-        assert_eq!(found("git.example", 9443), None);
-        assert_eq!(found("example", 443), None);
-        assert_eq!(found("::1", 444).as_deref(), Some("d v6"));
-    }
 }

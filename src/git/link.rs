@@ -10,15 +10,15 @@
 //! Over HTTPS it talks plain HTTP to such a listener, below the same kind of random word, and
 //! [`super::https`] forwards to the host.
 //!
-//! Files need no link.
+//! Files need no link; [`super::local`] finds them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use russh::ChannelMsg;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use super::error::{Error, Result};
 use super::https::{self, FirstError};
+use super::local::LocalRepository;
 use super::refs::{self, REFS, REFS_BYTES};
 use super::ssh::{self, HostConnection};
 use super::url::{Location, RemoteUrl};
@@ -50,6 +51,8 @@ pub(super) struct RemoteLink {
     /// The first thing that went wrong between us and the host.
     pub(super) trouble: FirstError,
     relay: Option<AbortHandle>,
+    /// See [`LocalRepository`].
+    _stand_in: Option<TempDir>,
 }
 
 impl Drop for RemoteLink {
@@ -65,21 +68,21 @@ impl RemoteLink {
     ///
     /// # Errors
     /// An error with a sentence of its own for each obstacle: [`Error::Unreachable`], [`Error::HostKey`],
-    /// [`Error::AuthRefused`], [`Error::LocalAddress`], [`Error::NoRepository`]. Obstacles over HTTPS appear
+    /// [`Error::AuthRefused`], and those of [`LocalRepository::open`]. Obstacles over HTTPS appear
     /// only when libgit2 sends its request, see [`RemoteLink::trouble`].
     pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
         remote.demand_below(&options.local_directories)?;
         match &remote.location {
-            Location::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
-            Location::File { path } => match special(path) {
-                Some(error) => Err(error),
-                None => Ok(Self {
-                    url: path.to_string_lossy().into_owned(),
+            Location::File { path } => {
+                let found = LocalRepository::open(path, &options.local_directories)?;
+                Ok(Self {
+                    url: found.path.to_string_lossy().into_owned(),
                     heard: Heard::default(),
                     trouble: FirstError::default(),
                     relay: None,
-                }),
-            },
+                    _stand_in: found.stand_in,
+                })
+            }
             Location::Ssh {
                 user,
                 host,
@@ -107,6 +110,7 @@ impl RemoteLink {
             heard: Heard::default(),
             trouble,
             relay: Some(relay.abort_handle()),
+            _stand_in: None,
         })
     }
 
@@ -130,6 +134,7 @@ impl RemoteLink {
             heard,
             trouble,
             relay: Some(relay.abort_handle()),
+            _stand_in: None,
         })
     }
 }
@@ -176,20 +181,6 @@ async fn asked_with(listener: TcpListener, word: &str) -> Option<TcpStream> {
             _ => {}
         }
     }
-}
-
-/// What is special about the repository in this directory of our host.
-fn special(path: &Path) -> Option<Error> {
-    let inside = match path.join(".git").is_dir() {
-        true => path.join(".git"),
-        false => path.to_owned(),
-    };
-    if inside.join("shallow").exists() {
-        return Some(refs::shallow());
-    }
-    let config = git2::Config::open(&inside.join("config")).ok()?;
-    let format = config.get_string("extensions.objectformat").ok()?;
-    (format.to_lowercase() == "sha256").then(refs::sha256)
 }
 
 /// The path of a `git://` request: `0035git-upload-pack /path\0host=…\0`.

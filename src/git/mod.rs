@@ -13,7 +13,7 @@
 //! servers, and HTTPS with rustls. A cancelled or late fetch closes the connection under libgit2,
 //! which then ends at once.
 //!
-//! Reading order: `url`, `mirror`, `fetch` with `link`, `refs`, `ssh`, `known_hosts` and `https`; then `commits`,
+//! Reading order: `url`, `mirror`, `fetch` with `link`, `local`, `refs`, `ssh`, `https` with `credentials`; then `commits`,
 //! `history`, `budget`, `compare`, `diff`; `attributes`, `settings`, `elsewhere`, `survey`, `lfs`,
 //! `contents`; `export`, `sweep`.
 
@@ -22,6 +22,7 @@ mod budget;
 mod commits;
 mod compare;
 mod contents;
+mod credentials;
 mod diff;
 mod elsewhere;
 mod error;
@@ -34,6 +35,7 @@ mod hostile;
 mod https;
 mod lfs;
 mod link;
+mod local;
 mod mirror;
 mod orders;
 mod pack;
@@ -55,6 +57,7 @@ use crate::handshake::login::Agent;
 
 pub use commits::CommitInfo;
 pub use contents::{Contents, Prospects};
+pub use credentials::{FORM as CREDENTIALS_FORM, unreadable_credentials};
 pub use diff::{
     ChangedFile, ChangedFiles, Diff, DiffLine, DiffOptions, FileDiff, FileStatus, Hunk, LfsSizes, LineOrigin,
 };

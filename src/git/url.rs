@@ -4,7 +4,7 @@
 //! path means this host. Each of these is refused with a sentence.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -71,17 +71,21 @@ impl RemoteUrl {
         let Location::File { path } = &self.location else {
             return Ok(());
         };
-        // What does not exist cannot be read; it is reported as missing where it may be named.
-        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-        let is_below = |directory: &PathBuf| {
-            let directory = directory.canonicalize().unwrap_or_else(|_| directory.clone());
-            real.starts_with(directory)
-        };
-        if directories.iter().any(is_below) {
-            return Ok(());
+        match is_below(path, directories) {
+            true => Ok(()),
+            false => Err(Error::LocalAddress { path: path.clone() }),
         }
-        Err(Error::LocalAddress { path: path.clone() })
     }
+}
+
+/// Whether `path` is below one of `directories`, whatever links lead there.
+pub(super) fn is_below(path: &Path, directories: &[PathBuf]) -> bool {
+    // What does not exist cannot be read; it is reported as missing where it may be named.
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = real(path);
+    directories
+        .iter()
+        .any(|directory| path.starts_with(real(directory)))
 }
 
 impl fmt::Display for RemoteUrl {
@@ -141,7 +145,7 @@ fn parse(text: &str) -> Result<url::Url, String> {
     let url = url::Url::parse(text)
         .map_err(|error| format!("“{}” is not an address: {error}.", text.escape_debug()))?;
     if url.password().is_some() {
-        return Err("The address holds a password, which everybody who sees the project would see too: use a deploy key, or the file of HTTPS credentials.".into());
+        return Err("The address holds a password, which everybody who sees the project would see too: use a deploy key, or the file git.https_credentials.".into());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!(
@@ -206,7 +210,7 @@ fn ssh_place(user: String, host: String, port: u16, path: String) -> Option<Loca
 fn https_url(text: &str) -> Result<Option<Location>, String> {
     let url = parse(text)?;
     if !url.username().is_empty() {
-        return Err("The address names a user or a token, which everybody who sees the project would see too: leave it out, and put a line https://user:token@host into the file of HTTPS credentials.".into());
+        return Err("The address names a user or a token, which everybody who sees the project would see too: leave it out, and put a line https://user:token@host into the file git.https_credentials.".into());
     }
     // The parser would take the first word of the path for the host that is missing.
     let hostless = text.starts_with("https:///") || text.contains('\\');

@@ -69,6 +69,8 @@ pub enum Error {
         to: String,
         /// Short words, without a full stop.
         reason: String,
+        /// Whether trusting its certificate would help.
+        is_untrusted: bool,
         /// For the log.
         #[source]
         cause: Option<io::Error>,
@@ -117,6 +119,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// The sentence; for a certificate that is not trusted, with the setting that names the file of those that
+    /// are.
+    pub fn with_setting(&self, setting: &str) -> String {
+        match self {
+            Self::Tls {
+                is_untrusted: true, ..
+            } => format!(
+                "{self} If it is the right one, put it, or that of the authority which signed it, into the file that the configuration names as {setting} (PEM)."
+            ),
+            other => other.to_string(),
+        }
+    }
+
     pub(super) fn broken(to: &str, cause: hyper::Error) -> Self {
         let to = to.to_owned();
         if cause.is_parse() || cause.is_parse_too_large() {

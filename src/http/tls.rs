@@ -105,9 +105,10 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let failed = |reason: String, cause| Error::Tls {
+        let failed = |reason: String, cause: Option<io::Error>| Error::Tls {
             to: to.to_owned(),
             reason,
+            is_untrusted: cause.as_ref().and_then(refusal).is_some_and(is_untrusted),
             cause,
         };
         let name = ServerName::try_from(name.to_owned())
@@ -127,10 +128,24 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// What rustls has against the other side.
+fn refusal(cause: &io::Error) -> Option<&rustls::Error> {
+    cause.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// Whether the certificate was refused for not being among those we trust, nor signed by one of them.
+fn is_untrusted(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_)
+        )
+    )
+}
+
 /// Why a handshake failed, in short words.
 fn reason(cause: &io::Error) -> String {
-    let inner = cause.get_ref().and_then(|inner| inner.downcast_ref());
-    let Some(error): Option<&rustls::Error> = inner else {
+    let Some(error) = refusal(cause) else {
         return match cause.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
                 "it closed the connection in the middle of the handshake".to_owned()
@@ -138,20 +153,34 @@ fn reason(cause: &io::Error) -> String {
             _ => cause.to_string(),
         };
     };
-    match error {
-        rustls::Error::InvalidMessage(_) => "it does not speak TLS on that port".to_owned(),
-        rustls::Error::InvalidCertificate(why) => match why {
-            CertificateError::UnknownIssuer => "its certificate is signed by nobody we trust".to_owned(),
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another name".to_owned()
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired".to_owned()
-            }
-            other => format!("its certificate was refused ({other})"),
-        },
-        other => other.to_string(),
-    }
+    let rustls::Error::InvalidCertificate(why) = error else {
+        return match error {
+            rustls::Error::InvalidMessage(_) => "it does not speak TLS on that port".to_owned(),
+            other => other.to_string(),
+        };
+    };
+    let words = match why {
+        CertificateError::UnknownIssuer => "its certificate is signed by nobody we trust",
+        // Marks that only an authority has, as openssl gives them to what it signs with its own key.
+        CertificateError::Other(_) => {
+            "its certificate is self-signed or an authority's, and not among those we trust"
+        }
+        CertificateError::BadSignature => {
+            "its certificate names one that we trust as its signer, but that one's key did not sign it; it may have been made anew"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet; compare the clocks of both hosts"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "its certificate is not for servers"
+        }
+        _ => "its certificate cannot be used; “openssl s_client -connect” and “openssl x509 -text” show it",
+    };
+    words.to_owned()
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -134,6 +134,11 @@ async fn a_page_over_https_needs_a_certificate_that_is_trusted() {
         .await
         .expect_err("signed by nobody we trust");
     assert!(error.to_string().contains("secure connection"), "{error}");
+    assert!(
+        error.to_string().contains("as balancer.certificates (PEM)"),
+        "{error}"
+    );
+    assert!(error.is_absence() && !error.to_string().contains("runs and listens"));
     let nowhere = Options {
         certificates: Some("/no/such.pem".into()),
         ..options

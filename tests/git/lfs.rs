@@ -223,13 +223,22 @@ async fn whatever_a_server_says_is_a_sentence_and_no_file() {
         ("plain", "is not an https:// address"),
         ("elsewhere", "such addresses are not allowed here"),
         ("endless", "longer than 4194304 bytes"),
-        ("authenticated", "127.0.0.1 answered 403"),
+        ("authenticated", "/info/lfs/objects/batch answered 403"),
+        (
+            "none",
+            "/none/origin.git/info/lfs/objects/batch answered 404 Not Found. There may be no Git LFS server: name the right address as lfs.url",
+        ),
     ] {
         let lfs = format!("https://127.0.0.1:{}/{area}/origin.git/info/lfs", host.port);
         let commit = with_config(&origin, &commit, &lfs);
         let fetching = Fetching::of(&origin, &host.url("open"), host.options("")).await;
         let refused = fetching.refusal(&commit).await;
         assert!(refused.contains(told), "{area}: {refused}");
+        let whole = format!("https://127.0.0.1:{}/", host.port);
+        assert!(
+            !refused.contains("answered") || refused.contains(&whole),
+            "{refused}"
+        );
         // A thread that was still writing removes its file a moment later.
         let mut kept = cache(&fetching);
         for _ in 0..100 {

@@ -31,6 +31,9 @@ pub fn answer(path: &str, headers: &HeaderMap, body: &[u8], port: u16, root: &Pa
         if area == "authenticated" && header(AUTHORIZATION.as_str()) != "RemoteAuth of-ada" {
             return short(StatusCode::FORBIDDEN);
         }
+        if area == "none" {
+            return short(StatusCode::NOT_FOUND);
+        }
         if area == "endless" {
             let endless = Bytes::from(vec![b'['; 5 << 20]);
             return Response::new(Full::new(endless).boxed());

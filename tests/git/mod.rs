@@ -7,6 +7,7 @@
     reason = "a table of cases reads best whole"
 )]
 
+mod certificates;
 mod deploy_keys;
 mod diffs;
 mod elsewhere;
@@ -19,6 +20,7 @@ mod https;
 mod lfs;
 mod lfs_server;
 mod odd_trees;
+mod owners;
 mod previews;
 mod submodules;
 pub mod support;

@@ -101,3 +101,17 @@ async fn a_server_is_drained_disabled_and_enabled_on_the_page() {
     assert_eq!(decided(&haproxy).await, "ready");
     assert_eq!(audited(&pages).await, own, "nothing was done");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_is_away_is_named_once() {
+    let pages = Pages::start(&["dev"], "admin").await;
+    let backend = Backend::start("web1").await;
+    let (mut haproxy, address) = one_server(&pages, &backend).await;
+    haproxy.stop();
+    let endpoint = haproxy.endpoint("runtime");
+    let page = pages.page(&address).await;
+    let (_, said) = page.split_once("role=\"alert\"").expect("a failure is shown");
+    let (said, _) = said.split_once("</p>").expect("its end");
+    assert!(said.contains("cannot be reached"), "{said}");
+    assert_eq!(said.matches(&endpoint).count(), 1, "{said}");
+}

@@ -5,6 +5,7 @@
 //! server's answer must not make us ask our neighbours.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,8 +21,8 @@ use super::batch::{self, ANSWER_BYTES, BatchQuestion, MEDIA_TYPE, ObjectSource};
 use super::cache::Cache;
 use super::pointer::Pointer;
 use crate::domain::OtherHost;
+use crate::git::credentials::{self, GitLogin, stored_login};
 use crate::git::error::{Error, Result};
-use crate::git::https::{GitLogin, stored_login};
 use crate::git::url::RemoteUrl;
 use crate::git::{CONNECT_TIMEOUT, GitOptions};
 use crate::http::{self, Guard, Tls};
@@ -39,6 +40,8 @@ const OURS: [HeaderName; 4] = [
     header::TRANSFER_ENCODING,
     header::CONNECTION,
 ];
+/// Where a server is asked about objects, below its address.
+const BATCH: &str = "/objects/batch";
 const USER_AGENT: &str = concat!("git-lfs/3 (deployer/", env!("CARGO_PKG_VERSION"), ")");
 
 /// The server that has a repository's files.
@@ -46,6 +49,7 @@ pub(super) struct LfsServer {
     base: Url,
     headers: BTreeMap<String, String>,
     login: Option<GitLogin>,
+    credentials: Option<PathBuf>,
     tls: Tls,
     /// The host of the repository.
     own_host: Option<String>,
@@ -72,6 +76,7 @@ impl LfsServer {
             .as_deref()
             .filter(|_| headers.is_empty());
         Ok(Self {
+            credentials: options.https_credentials.clone(),
             login: file.and_then(|file| stored_login(file, host, port)),
             tls: Tls::of_system(options.https_certificates.as_deref())?,
             own_host: remote.host().map(str::to_owned),
@@ -88,7 +93,7 @@ impl LfsServer {
         let question = serde_json::to_vec(&BatchQuestion::about(pointers.iter().copied()))
             .map_err(|error| Error::Invalid(error.to_string()))?;
         let mut url = self.base.clone();
-        url.set_path(&format!("{}/objects/batch", url.path().trim_end_matches('/')));
+        url.set_path(&format!("{}{BATCH}", url.path().trim_end_matches('/')));
         let mut login = None;
         let answer = loop {
             let answer = self
@@ -102,7 +107,7 @@ impl LfsServer {
         let status = answer.status();
         let body = self.whole(answer, path(0)).await?;
         if status != StatusCode::OK {
-            return Err(self.refused(path(0), status, &body));
+            return Err(self.refused(path(0), &url, status, &body));
         }
         batch::read(&body, &pointers).map_err(|(at, why)| wrong(path(at), why))
     }
@@ -172,7 +177,7 @@ impl LfsServer {
                 return Ok(answer);
             } else {
                 let body = self.whole(answer, path).await.unwrap_or_default();
-                return Err(self.refused(path, status, &body));
+                return Err(self.refused(path, &url, status, &body));
             }
         }
         Err(wrong(
@@ -282,19 +287,38 @@ impl LfsServer {
         Ok(whole)
     }
 
-    fn refused(&self, path: &str, status: StatusCode, body: &[u8]) -> Error {
-        let (host, _) = place(&self.base);
+    /// What `url` answered, and what may help.
+    fn refused(&self, path: &str, url: &Url, status: StatusCode, body: &[u8]) -> Error {
+        let (name, port) = place(url);
+        let host = http::Host {
+            name: name.to_owned(),
+            port,
+            tls: Some(self.tls.clone()),
+        };
         let login = match (&self.login, status) {
             (None, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
                 if self.headers.is_empty() =>
             {
-                ". If it is private, its host needs a line in the file of HTTPS credentials"
+                let why = credentials::why_none(self.credentials.as_deref(), (name, port), &host.to_string());
+                format!(". If it is private: {why}")
+            }
+            _ => String::new(),
+        };
+        let way = match status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE
+                if url.path().ends_with(BATCH) =>
+            {
+                ". There may be no Git LFS server: name the right address as lfs.url in .lfsconfig, or set the project to fetch nothing from LFS"
             }
             _ => "",
         };
         wrong(
             path,
-            format!("{host} answered {status}{}{login}", batch::reason(body)),
+            format!(
+                "https://{host}{} answered {status}{}{way}{login}",
+                url.path(),
+                batch::reason(body)
+            ),
         )
     }
 }

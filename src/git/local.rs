@@ -1,0 +1,120 @@
+//! Repositories on this host, which projects name by `file://`.
+//!
+//! libgit2 opens those of its own account only: the settings of somebody else's repository might run
+//! programs. We run none, and whoever set the deployer up has named the directories of the repositories that
+//! are fetched. So one of another account is fetched by way of a stand-in, a directory of ours that has the
+//! form of a linked worktree: it shares objects, branches and tags with the repository.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+
+use super::error::{Error, Result};
+use super::refs;
+use super::url::is_below;
+
+/// A repository on this host, ready for libgit2.
+pub(super) struct LocalRepository {
+    /// Where libgit2 finds it.
+    pub(super) path: PathBuf,
+    /// What stands in for one of another account; removed with this.
+    pub(super) stand_in: Option<TempDir>,
+}
+
+impl LocalRepository {
+    /// The repository at `path`, if it and what it leads to is below one of `directories`.
+    ///
+    /// # Errors
+    /// [`Error::NoRepository`], [`Error::LocalAddress`], [`Error::Unreadable`], [`Error::Unsupported`].
+    pub(super) fn open(path: &Path, directories: &[PathBuf]) -> Result<Self> {
+        let failed = |cause: io::Error| match cause.kind() {
+            io::ErrorKind::PermissionDenied => Error::Unreadable {
+                path: path.to_owned(),
+                cause,
+            },
+            _ => Error::NoRepository {
+                path: path.to_owned(),
+            },
+        };
+        let top = path.canonicalize().map_err(failed)?;
+        let git_dir = git_dir(&top);
+        let head = fs::read(git_dir.join("HEAD")).map_err(failed)?;
+        let shared = common_dir(&git_dir).canonicalize().map_err(failed)?;
+        if !is_below(&shared, directories) {
+            return Err(Error::LocalAddress { path: shared });
+        }
+        if let Some(error) = special(&shared) {
+            return Err(error);
+        }
+        if [&top, &git_dir, &shared].into_iter().all(|dir| is_ours(dir)) {
+            return Ok(Self {
+                path: top,
+                stand_in: None,
+            });
+        }
+        let made = stand_in(&head, &shared).map_err(|source| Error::Disk {
+            path: std::env::temp_dir().display().to_string(),
+            source,
+        })?;
+        Ok(Self {
+            path: made.path().join("git"),
+            stand_in: Some(made),
+        })
+    }
+}
+
+/// Whether libgit2 opens it: both the directory and a link to it have to be ours.
+fn is_ours(dir: &Path) -> bool {
+    let own = geteuid().as_raw();
+    [fs::metadata(dir), fs::symlink_metadata(dir)]
+        .into_iter()
+        .all(|known| known.is_ok_and(|known| known.uid() == own))
+}
+
+/// Git's own directory of the repository at `top`, as Git finds it: below it, where a file says, or itself.
+fn git_dir(top: &Path) -> PathBuf {
+    let inside = top.join(".git");
+    if inside.is_dir() {
+        return inside;
+    }
+    let text = fs::read_to_string(inside).unwrap_or_default();
+    match text.strip_prefix("gitdir:") {
+        Some(place) => top.join(place.trim()),
+        None => top.to_owned(),
+    }
+}
+
+/// The directory with objects and branches: another one for a linked worktree.
+fn common_dir(git_dir: &Path) -> PathBuf {
+    match fs::read_to_string(git_dir.join("commondir")) {
+        Ok(place) => git_dir.join(place.trim_end()),
+        Err(_) => git_dir.to_owned(),
+    }
+}
+
+/// A linked worktree of the repository at `shared`, which has no files and the branch of `head`.
+fn stand_in(head: &[u8], shared: &Path) -> io::Result<TempDir> {
+    let made = tempfile::Builder::new().prefix("deployer-git-").tempdir()?;
+    let git_dir = made.path().join("git");
+    fs::create_dir(&git_dir)?;
+    fs::write(git_dir.join("HEAD"), head)?;
+    fs::write(git_dir.join("commondir"), shared.as_os_str().as_bytes())?;
+    let tree = made.path().join("tree/.git");
+    fs::write(git_dir.join("gitdir"), tree.as_os_str().as_bytes())?;
+    Ok(made)
+}
+
+/// Why libgit2 cannot fetch from the repository with this directory of objects and branches.
+fn special(shared: &Path) -> Option<Error> {
+    if shared.join("shallow").exists() {
+        return Some(refs::shallow());
+    }
+    let config = git2::Config::open(&shared.join("config")).ok()?;
+    let format = config.get_string("extensions.objectformat").ok()?;
+    (format.to_lowercase() == "sha256").then(refs::sha256)
+}
