@@ -1,6 +1,7 @@
 //! What a new installation says: how to make the first account, and what to do next.
 
 use super::{page, send};
+use crate::support::world::World;
 use crate::web::support::{PASSWORD, TestSite};
 
 /// The step that a page says is next; empty where it lists none.
@@ -53,4 +54,25 @@ async fn each_form_names_the_next_step() {
         "{answer}"
     );
     assert_eq!(next_step(&page(&site, "/").await), "Add a server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_without_servers_is_named_and_led_to() {
+    let world = World::simple().await;
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    site.log_in("admin", PASSWORD).await;
+    let form = "/admin/projects/shop/environments/dev";
+    let user = world.servers[0].user.clone();
+    let mut fields = super::environment(&user, "");
+    fields.retain(|(name, _)| !["name", "clusters"].contains(name));
+    fields.push(("name", "dev"));
+    let (status, place, said) = send(&site, form, form, &fields).await;
+    assert_eq!(status, 303, "{said}");
+    let step = format!("<a href=\"{form}\">Choose a cluster for shop/dev</a>");
+    let answer = page(&site, &place).await;
+    assert!(answer.contains(&step), "{answer}");
+    let overview = page(&site, "/").await;
+    assert_eq!(next_step(&overview), "Choose a cluster for shop/dev");
+    assert!(!overview.contains("Add an environment</b>"), "{overview}");
 }

@@ -63,6 +63,15 @@ async fn everything_that_connects_goes_through_the_jump_host_of_the_cluster() {
     assert_eq!(status, 303, "{said}");
     let added = servers::by_name(&site.store, "127.0.0.1").await.unwrap();
     assert_eq!(added.port, hop.port, "a server was added for it");
+    let answer = page(&site, "/admin/clusters/cluster1").await;
+    assert!(
+        answer.contains("Jump host “127.0.0.1” was added as a server. Nothing is reached through it before")
+            && answer.contains(&format!(
+                "<a href=\"/admin/servers/{}#host-key\">Trust its host key</a>",
+                added.id
+            )),
+        "{answer}"
+    );
     let untrusted = world.deploy(&commit).await;
     let parts = world.parts(untrusted.id).await;
     assert!(
@@ -146,7 +155,10 @@ async fn a_way_that_leads_nowhere_is_refused_beside_its_field() {
             ("via", via),
         ]
     };
-    assert_eq!(send(&site, &form, &form, &fields("deploy@10.0.0.9")).await.0, 303);
+    assert_eq!(
+        send(&site, &form, &form, &fields("deploy@10.0.0.9:22")).await.0,
+        303
+    );
     let second = servers::by_name(&site.store, "10.0.0.9").await.unwrap();
     let other = format!("/admin/servers/{}", second.id);
     let circle = [
@@ -182,12 +194,28 @@ async fn a_way_that_leads_nowhere_is_refused_beside_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_jump_host_adds_no_server() {
+    let (_world, site, _hop) = behind_a_hop().await;
+    for (via, told) in [
+        (
+            "deploy@wbe1",
+            "There is no server “wbe1” here. Name one that is, or write deploy@wbe1:22",
+        ),
+        ("deploy@::2", "or write deploy@[::2]:22"),
+    ] {
+        let (status, said) = set_via(&site, via).await;
+        assert!(status == 422 && said.contains(told), "{via}: {said}");
+    }
+    assert_eq!(servers::list(&site.store).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_servers_behind_different_jump_hosts_may_have_one_address() {
     let (_world, site, _hop) = behind_a_hop().await;
     let new = "/admin/new/server";
     for (name, via, status) in [
-        ("a", "d@10.9.0.1", 303),
-        ("b", "d@10.9.0.2", 303),
+        ("a", "d@10.9.0.1:22", 303),
+        ("b", "d@10.9.0.2:22", 303),
         ("c", "d@10.9.0.2", 422),
     ] {
         let fields = [

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::demand_everything;
 use super::inventory::knows_project;
-use super::jump_hosts::{self, JumpHosts};
+use super::jump_hosts::{self, JumpHosts, WithJumpHosts};
 use super::server_events::via_lines;
 use crate::access::Permit;
 use crate::app::App;
@@ -70,10 +70,10 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<Cluster> 
 }
 
 /// Adds a cluster.
-pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluster> {
+pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<WithJumpHosts<Cluster>> {
     demand_everything(permit)?;
     let mut change = app.store.change(permit, app.now()).await?;
-    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let (via, added) = jump_hosts::settle(&mut change, spec.via.clone()).await?;
     let cluster = spec.check(ClusterId(0), via)?;
     demand_projects(&change, &cluster).await?;
     let cluster = clusters::insert(&change, &cluster).await?;
@@ -82,15 +82,23 @@ pub async fn add(app: &App, permit: &Permit, spec: ClusterSpec) -> Result<Cluste
     change
         .commit(Event::new(EventKind::ClusterAdded, detail).about(resource(&cluster.name)))
         .await?;
-    Ok(cluster)
+    Ok(WithJumpHosts {
+        stored: cluster,
+        added,
+    })
 }
 
 /// Changes a cluster; the same command again changes nothing.
-pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) -> Result<Cluster> {
+pub async fn edit(
+    app: &App,
+    permit: &Permit,
+    id: ClusterId,
+    spec: ClusterSpec,
+) -> Result<WithJumpHosts<Cluster>> {
     demand_everything(permit)?;
     let mut change = app.store.change(permit, app.now()).await?;
     let before = clusters::by_id(&change, id).await?;
-    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let (via, added) = jump_hosts::settle(&mut change, spec.via.clone()).await?;
     let mut changed = spec.check(id, via)?;
     keep_hidden(app, permit, &before, &mut changed).await?;
     if before != changed {
@@ -104,7 +112,10 @@ pub async fn edit(app: &App, permit: &Permit, id: ClusterId, spec: ClusterSpec) 
             .commit(Event::new(EventKind::ClusterChanged, detail).about(resource(&before.name)))
             .await?;
     }
-    Ok(changed)
+    Ok(WithJumpHosts {
+        stored: changed,
+        added,
+    })
 }
 
 /// A form names no project that its sender may not know of: those stay as they were.

@@ -5,7 +5,7 @@
 use super::host_keys;
 use super::inventory::Inventory;
 use crate::app::App;
-use crate::domain::{Action, Actor, Environment, Resource, Result, Server, ServerId};
+use crate::domain::{Action, Actor, Environment, Project, Resource, Result, Server, ServerId};
 use crate::store::{deployments, users};
 
 /// Something to do before the first deployment.
@@ -23,6 +23,8 @@ pub enum FirstStep {
     AddCluster,
     /// Add an environment with active servers, to this project.
     AddEnvironment(Option<String>),
+    /// Give an environment of this project active servers, as it has none.
+    GiveServers(String, String),
     /// Deploy to this project and environment.
     Deploy(Option<(String, String)>),
 }
@@ -57,9 +59,7 @@ fn steps(app: &App, inventory: &Inventory, has_users: bool) -> FirstSteps {
     let has_server = |one: &&Environment| inventory.servers_of(one).iter().any(|server| server.active);
     let ready = environments.iter().find(has_server);
     let place = ready.and_then(|one| inventory.place(one.id));
-    let names = |(project, one): (&crate::domain::Project, &Environment)| {
-        (project.name.to_string(), one.name.to_string())
-    };
+    let names = |(project, one): (&Project, &Environment)| (project.name.to_string(), one.name.to_string());
     vec![
         (FirstStep::CreateUser, has_users),
         (FirstStep::AddProject, !projects.is_empty()),
@@ -72,10 +72,22 @@ fn steps(app: &App, inventory: &Inventory, has_users: bool) -> FirstSteps {
             FirstStep::AddCluster,
             clusters.iter().any(|cluster| !cluster.members.is_empty()),
         ),
-        (
-            FirstStep::AddEnvironment(projects.first().map(|project| project.name.to_string())),
-            place.is_some(),
-        ),
+        (environment_step(inventory), place.is_some()),
         (FirstStep::Deploy(place.map(names)), false),
     ]
+}
+
+/// What leads to an environment that can be deployed to, while there is none.
+fn environment_step(inventory: &Inventory) -> FirstStep {
+    let bare = inventory
+        .environments
+        .first()
+        .and_then(|one| inventory.place(one.id));
+    match bare {
+        Some((project, one)) => FirstStep::GiveServers(project.name.to_string(), one.name.to_string()),
+        None => {
+            let project = inventory.projects.first();
+            FirstStep::AddEnvironment(project.map(|project| project.name.to_string()))
+        }
+    }
 }

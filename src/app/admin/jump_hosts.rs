@@ -14,7 +14,7 @@ const SSH_PORT: u16 = 22;
 /// Characters of a name that is made of an address; a number may follow.
 const LONGEST_NAME: usize = 48;
 
-/// Jump hosts as they are written: `user@server`, `user@host` or `user@host:port`, the first one first.
+/// Jump hosts as they are written: `user@server` or `user@host:port`, the first one first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JumpHosts(Vec<Line>);
 
@@ -69,13 +69,22 @@ impl std::str::FromStr for Line {
     }
 }
 
-/// The servers that `hosts` name. Those that are not here yet are added, with their events.
+/// What was stored, and the servers that were added because its jump hosts named them.
+#[derive(Debug, Clone)]
+pub struct WithJumpHosts<T> {
+    pub stored: T,
+    /// Nobody has trusted their host keys yet.
+    pub added: Vec<Server>,
+}
+
+/// The servers that `hosts` name, and those of them that were added now, with their events: the ones that a
+/// host and a port name and that are not here yet. A name alone may be mistyped, so it adds none.
 ///
 /// # Errors
 /// A complaint about the field `via`.
-pub(super) async fn settle(change: &mut Change, hosts: JumpHosts) -> Result<Vec<Hop>> {
+pub(super) async fn settle(change: &mut Change, hosts: JumpHosts) -> Result<(Vec<Hop>, Vec<Server>)> {
     let mut all = servers::list(change).await?;
-    let mut via = Vec::new();
+    let (mut via, mut new) = (Vec::new(), Vec::new());
     for line in hosts.0 {
         let host = line.host.as_str();
         let is_named = |one: &&Server| line.port.is_none() && one.name.as_str().eq_ignore_ascii_case(host);
@@ -84,11 +93,25 @@ pub(super) async fn settle(change: &mut Change, hosts: JumpHosts) -> Result<Vec<
         let known = all.iter().find(is_named).or_else(|| all.iter().find(is_there));
         let server = match known {
             Some(server) => server.id,
+            None if line.port.is_none() => {
+                let user = line.user.as_str();
+                let place = match host.contains(':') {
+                    true => format!("[{host}]"),
+                    false => host.to_owned(),
+                };
+                return Err(Error::field(
+                    "via",
+                    format!(
+                        "There is no server “{host}” here. Name one that is, or write {user}@{place}:{SSH_PORT} to add it as one."
+                    ),
+                ));
+            }
             None => {
                 let server = servers::insert(change, &new_server(&all, host, port)?).await?;
                 change.also(added(&all, &server));
                 let id = server.id;
-                all.push(server);
+                all.push(server.clone());
+                new.push(server);
                 id
             }
         };
@@ -97,7 +120,7 @@ pub(super) async fn settle(change: &mut Change, hosts: JumpHosts) -> Result<Vec<
             user: line.user.into(),
         });
     }
-    Ok(via)
+    Ok((via, new))
 }
 
 /// A server for the jump host at `host` and `port`, under a name that is free.

@@ -127,6 +127,11 @@ fn server(text: &str) -> Result<Server, String> {
         [name, address, port] => (*name, *address, *port),
         _ => return Err("Write “NAME ADDRESS PORT”; address and port may be left out.".to_owned()),
     };
+    if let Some((host, port)) = address.split_once(':').filter(|(_, rest)| !rest.contains(':')) {
+        return Err(format!(
+            "Write the port as a word of its own: “{name} {host} {port}”."
+        ));
+    }
     let spec = ServerSpec {
         name: name.parse::<Name>()?,
         address: address.parse::<Address>()?,
@@ -159,7 +164,7 @@ mod tests {
     #[test]
     fn each_line_is_a_server_or_says_what_is_wrong() {
         let text = "# the fleet\nweb1 10.0.0.1 2222\nweb2.example.org\n\nweb3, 10.0.0.3\nWEB1 10.0.0.9\n\
-                    web4 10.0.0.1 2222\nweb5 10.0.0.5 no\nweb6 a b c\nhere 10.0.0.6\nwéb 10.0.0.7";
+                    web4 10.0.0.1 2222\nweb5 10.0.0.5 no\nweb6 a b c\nhere 10.0.0.6\nwéb 10.0.0.7\nweb8 127.0.0.13:2213\nweb9 ::9 22";
         let found = outcomes(text, &[]);
         assert_eq!(found[0], "web1 10.0.0.1:2222");
         assert_eq!(found[1], "web2.example.org web2.example.org:22");
@@ -175,7 +180,12 @@ mod tests {
             found[7].starts_with("10! ") && found[8].starts_with("11! "),
             "{found:?}"
         );
-        assert_eq!(found.len(), 9);
+        assert_eq!(
+            found[9],
+            "12! Write the port as a word of its own: “web8 127.0.0.13 2213”."
+        );
+        assert_eq!(found[10], "web9 ::9:22");
+        assert_eq!(found.len(), 11);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::inventory::Inventory;
-use super::jump_hosts::{self, JumpHosts};
+use super::jump_hosts::{self, JumpHosts, WithJumpHosts};
 use super::keys;
 use super::server_events::{added, resource, told};
 use super::values::{Address, RemoteUser, Within};
@@ -65,18 +65,21 @@ pub async fn by_id(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
 }
 
 /// Adds a server, without a host key: see [`super::host_keys`].
-pub async fn add(app: &App, permit: &Permit, spec: ServerSpec) -> Result<Server> {
+pub async fn add(app: &App, permit: &Permit, spec: ServerSpec) -> Result<WithJumpHosts<Server>> {
     demand_everything(permit)?;
     keys::allow(app, permit, &keys::of_servers(app), [None, spec.key.as_ref()]).await?;
     let mut change = app.store.change(permit, app.now()).await?;
-    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let (via, hops) = jump_hosts::settle(&mut change, spec.via.clone()).await?;
     let server = checked(spec, ServerId(0), via)?;
     demand_own_address(&change, &server).await?;
     let server = servers::insert(&change, &server).await?;
     jump_hosts::demand_ways(&change).await?;
     let all = servers::list(&change).await?;
     change.commit(added(&all, &server)).await?;
-    Ok(server)
+    Ok(WithJumpHosts {
+        stored: server,
+        added: hops,
+    })
 }
 
 /// Deployments to two names of one machine would overwrite each other.
@@ -96,14 +99,19 @@ async fn demand_own_address(change: &Change, server: &Server) -> Result<()> {
 }
 
 /// Changes a server. Its trusted host key stays, even at another address.
-pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) -> Result<Server> {
+pub async fn edit(
+    app: &App,
+    permit: &Permit,
+    id: ServerId,
+    spec: ServerSpec,
+) -> Result<WithJumpHosts<Server>> {
     demand_everything(permit)?;
     let known = servers::by_id(&app.store, id).await?;
     let named = [known.key.as_ref(), spec.key.as_ref()];
     keys::allow(app, permit, &keys::of_servers(app), named).await?;
     let mut change = app.store.change(permit, app.now()).await?;
     let before = servers::by_id(&change, id).await?;
-    let via = jump_hosts::settle(&mut change, spec.via.clone()).await?;
+    let (via, hops) = jump_hosts::settle(&mut change, spec.via.clone()).await?;
     let changed = checked(spec, id, via)?;
     let all = servers::list(&change).await?;
     let detail = super::changes(&told(&all, &before), &told(&all, &changed));
@@ -117,7 +125,10 @@ pub async fn edit(app: &App, permit: &Permit, id: ServerId, spec: ServerSpec) ->
             .commit(Event::new(EventKind::ServerChanged, detail).about(resource(&before.name)))
             .await?;
     }
-    Ok(changed)
+    Ok(WithJumpHosts {
+        stored: changed,
+        added: hops,
+    })
 }
 
 /// Switches a server on or off for deployments; does nothing when that is its state already.

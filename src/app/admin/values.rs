@@ -78,7 +78,7 @@ fn address(text: &str) -> Result<(), String> {
     }
     let looks_like_port = text.matches(':').count() == 1;
     if looks_like_port {
-        return Err("Enter the port in its own field.".to_owned());
+        return Err("This holds a port. Enter host and port apart.".to_owned());
     }
     Ok(())
 }

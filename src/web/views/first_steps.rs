@@ -5,7 +5,7 @@ use crate::web::urls;
 
 /// One step of the checklist.
 pub struct FirstStepView {
-    pub title: &'static str,
+    pub title: String,
     /// Why it is needed.
     pub text: &'static str,
     /// Where it is done.
@@ -38,8 +38,8 @@ pub fn next(steps: FirstSteps) -> Option<FirstStepView> {
     checklist(steps).into_iter().find(|step| step.is_next)
 }
 
-fn words(step: &FirstStep) -> (&'static str, &'static str) {
-    match step {
+fn words(step: &FirstStep) -> (String, &'static str) {
+    let (title, text) = match step {
         FirstStep::CreateUser => (
             "Create a user",
             "An account with a password. The policy says what it may do.",
@@ -58,8 +58,15 @@ fn words(step: &FirstStep) -> (&'static str, &'static str) {
             "Add an environment",
             "Deploys a branch of the project to a directory on the servers of a cluster.",
         ),
+        FirstStep::GiveServers(project, environment) => {
+            return (
+                format!("Choose a cluster for {project}/{environment}"),
+                "The environment has no active server yet. Choose a cluster that has some, or switch a server on.",
+            );
+        }
         FirstStep::Deploy(_) => ("Deploy", "Pick a commit, look at what will happen, and start."),
-    }
+    };
+    (title.to_owned(), text)
 }
 
 fn url(step: FirstStep) -> String {
@@ -72,6 +79,7 @@ fn url(step: FirstStep) -> String {
         FirstStep::AddCluster => urls::admin_new_cluster().to_owned(),
         FirstStep::AddEnvironment(Some(project)) => urls::admin_new_environment(&project),
         FirstStep::AddEnvironment(None) => urls::admin_projects().to_owned(),
+        FirstStep::GiveServers(project, environment) => urls::admin_environment(&project, &environment),
         FirstStep::Deploy(Some((project, environment))) => urls::environment(&project, &environment),
         FirstStep::Deploy(None) => urls::overview().to_owned(),
     }

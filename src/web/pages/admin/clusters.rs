@@ -5,7 +5,9 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 
 use super::picks::{Pick, picks};
-use super::{Part, Tabs, may_change, may_configure, may_read, place_link, saved, settle, tabs};
+use super::{
+    Part, Tabs, may_change, may_configure, may_read, place_link, saved, settle, tabs, tell_of_jump_hosts,
+};
 use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterSpec};
 use crate::app::admin::inventory::{self, Inventory};
@@ -110,8 +112,10 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
         let page = page(&visitor, &permit, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let done = format!("Cluster “{}” was added.", cluster.name);
-    saved(&visitor, done, &urls::admin_cluster(cluster.name.as_str())).await
+    tell_of_jump_hosts(&visitor, &cluster.added).await?;
+    let name = &cluster.stored.name;
+    let done = format!("Cluster “{name}” was added.");
+    saved(&visitor, done, &urls::admin_cluster(name.as_str())).await
 }
 
 /// `GET /admin/clusters/{cluster}`
@@ -140,8 +144,10 @@ pub async fn edit(
         let page = page(&visitor, &permit, Some(&cluster), form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let done = format!("Cluster “{}” was saved.", changed.name);
-    saved(&visitor, done, &urls::admin_cluster(changed.name.as_str())).await
+    tell_of_jump_hosts(&visitor, &changed.added).await?;
+    let name = &changed.stored.name;
+    let done = format!("Cluster “{name}” was saved.");
+    saved(&visitor, done, &urls::admin_cluster(name.as_str())).await
 }
 
 /// The form of a cluster as it is.

@@ -24,7 +24,7 @@ use poem::Response;
 
 use crate::access::Permit;
 use crate::app::admin::first_steps::first_steps;
-use crate::domain::{Action, Area, Environment, ErrorKind, Project, Resource, Result};
+use crate::domain::{Action, Area, Environment, ErrorKind, Project, Resource, Result, Server};
 use crate::web::flash::Flash;
 use crate::web::frame::go_to;
 use crate::web::urls;
@@ -112,6 +112,22 @@ async fn saved(visitor: &Visitor, done: String, url: &str) -> Result<Response> {
     visitor.flash(Flash::done(done)).await?;
     tell_next(visitor).await?;
     Ok(go_to(url))
+}
+
+/// Leaves a message for each server that was added because a jump host named it: nothing gets through before
+/// its host key is trusted.
+async fn tell_of_jump_hosts(visitor: &Visitor, added: &[Server]) -> Result<()> {
+    for server in added {
+        let told = format!(
+            "Jump host “{}” was added as a server. Nothing is reached through it before its host key is trusted:",
+            server.name
+        );
+        let url = format!("{}#host-key", urls::admin_server(server.id));
+        visitor
+            .flash(Flash::next(told, "Trust its host key", url))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Before the first successful deployment: leaves a message with the next of the first steps.

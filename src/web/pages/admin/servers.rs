@@ -7,11 +7,14 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use super::picks::key_choices;
-use super::{Part, Tabs, may_change, may_configure, may_read, place_link, saved, settle, tabs};
+use super::{
+    Part, Tabs, may_change, may_configure, may_read, place_link, saved, settle, tabs, tell_of_jump_hosts,
+};
 use crate::access::Permit;
 use crate::app::App;
 use crate::app::admin::host_keys;
 use crate::app::admin::inventory::{self, InUse, Inventory, LeftAs};
+use crate::app::admin::jump_hosts::WithJumpHosts;
 use crate::app::admin::keys;
 use crate::app::admin::server_events::via_lines;
 use crate::app::admin::servers::{self, ServerSpec, Tried};
@@ -150,10 +153,15 @@ pub async fn new(visitor: Visitor) -> Result<Response> {
 pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let added = form.submit(spec, |spec| servers::add(visitor.app(), &permit, spec));
-    let Some(server) = added.await? else {
+    let Some(WithJumpHosts {
+        stored: server,
+        added,
+    }) = added.await?
+    else {
         let page = page(&visitor, &permit, None, form).await?;
         return form_page(&page, &page.form.complaints);
     };
+    tell_of_jump_hosts(&visitor, &added).await?;
     let done = format!(
         "Server “{}” was added. Now fetch its host key and compare it.",
         server.name
@@ -184,7 +192,8 @@ pub async fn edit(
         let page = page(&visitor, &permit, Some(&server), form).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let done = format!("Server “{}” was saved.", changed.name);
+    tell_of_jump_hosts(&visitor, &changed.added).await?;
+    let done = format!("Server “{}” was saved.", changed.stored.name);
     saved(&visitor, done, &urls::admin_server(id)).await
 }
 
