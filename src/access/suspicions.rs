@@ -14,7 +14,7 @@ use super::policy::Policy;
 use super::problem::Problem;
 use super::question::Question;
 use super::rule::{ANY, Rule};
-use crate::domain::access::GUEST;
+use crate::domain::access::{GUEST, VISITOR};
 use crate::domain::{Action, Resource};
 
 /// How many rules a changed matcher is asked about in all; each takes some microseconds.
@@ -34,6 +34,7 @@ pub(super) fn check(
     }
     everybody_administers(policy, expected, problems);
     look_alikes(lines, problems);
+    guest_account(lines, problems);
     if !model.standard {
         wider_matcher(model, lines, policy.judge(), problems);
     }
@@ -58,6 +59,29 @@ fn everybody_administers(policy: &Policy, expected: &[Expectation], problems: &m
         let way_out = "Take it away; if it is meant, write “guest may administer everything at 2026-01-01 12:00” into tests.toml.";
         Problem::error(POLICY, line, format!("{what} {way_out}"))
     });
+}
+
+/// A line for an account that expectations cannot name, as they mean visitors without login by it.
+fn guest_account(lines: &PolicyLines, problems: &mut Vec<Problem>) {
+    let in_rules = lines
+        .rules
+        .iter()
+        .map(|rule| (rule.subject.as_str(), rule.line.line));
+    let in_roles = lines
+        .roles
+        .iter()
+        .flat_map(|link| [(link.from.as_str(), link.line), (link.to.as_str(), link.line)]);
+    let first = in_rules
+        .chain(in_roles)
+        .filter(|(subject, _)| *subject == VISITOR)
+        .map(|(_, line)| line)
+        .min();
+    if let Some(line) = first {
+        let message = format!(
+            "“{VISITOR}” is an account here; in tests.toml it means visitors without login, whom lines call “{GUEST}”. Give the account another name."
+        );
+        problems.push(Problem::warning(POLICY, line, message));
+    }
 }
 
 /// Subjects that a reader takes for one another are two subjects to the program.

@@ -7,7 +7,7 @@ use super::App;
 use super::admin::{demand_administer, mail_address};
 use super::passwords::hashed;
 use crate::access::Permit;
-use crate::domain::access::GUEST;
+use crate::domain::access::{GUEST, VISITOR};
 use crate::domain::user::GivenPassword;
 use crate::domain::{DeploymentId, DeploymentState, Error, Event, EventKind, Name, Result, User, UserId};
 use crate::store::{Reader, Store, deployments, users};
@@ -46,8 +46,12 @@ pub enum Keeping {
 /// `password`.
 pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     demand_administer(permit)?;
-    if new.name.as_str() == GUEST {
-        let message = format!("“{GUEST}” is the account of visitors without login; choose another name.");
+    let reserved = [GUEST, VISITOR];
+    if let Some(name) = reserved
+        .into_iter()
+        .find(|name| new.name.as_str().eq_ignore_ascii_case(name))
+    {
+        let message = format!("“{name}” means visitors without login; choose another name.");
         return Err(Error::field("name", message));
     }
     let (display_name, email) = match (check_title(&new.display_name), check_email(&new.email)) {

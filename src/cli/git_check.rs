@@ -21,6 +21,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let options = start::git_options(&args.config.load()?);
+    if let Some(key) = &args.key {
+        options.keys.demand(key, "git").map_err(Error::invalid)?;
+    }
     let remote = git::check_url(&args.url)
         .map_err(Error::invalid)?
         .with_key(args.key.clone());

@@ -28,9 +28,9 @@ pub(super) struct Args {
     /// Host name or address, or the name of a server here.
     #[arg(value_parser = host)]
     host: String,
-    /// The port of its sshd.
-    #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
+    /// The port of its sshd [default: that of the server here, else 22].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
     /// The user to log in as [default: you].
     #[arg(long)]
     user: Option<String>,
@@ -46,6 +46,9 @@ pub(super) struct Args {
     config: ConfigArgs,
 }
 
+/// The port of sshd where none is given.
+const SSH_PORT: u16 = 22;
+
 fn host(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" => Err("name a host"),
@@ -55,7 +58,11 @@ fn host(text: &str) -> Result<String, &'static str> {
 
 pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
-    let pool = Connections::new(start::ssh_options(&config));
+    let options = start::ssh_options(&config);
+    if let Some(key) = &args.key {
+        options.keys.demand(key, "ssh").map_err(Error::invalid)?;
+    }
+    let pool = Connections::new(options);
     let outcome = check(args, &config, &pool).await;
     pool.shutdown().await;
     Ok(outcome?)
@@ -116,6 +123,7 @@ async fn known(store: &Store, args: &Args, user: &str) -> Result<Vec<Endpoint>> 
         if let Some(key) = &args.key {
             endpoint.key = Some(key.clone());
         }
+        endpoint.port = args.port.unwrap_or(endpoint.port);
         found.push(endpoint);
     }
     if found.iter().any(|one| one.host_key.is_some()) {
@@ -141,7 +149,7 @@ async fn known(store: &Store, args: &Args, user: &str) -> Result<Vec<Endpoint>> 
 
 fn is_meant(server: &Server, args: &Args) -> bool {
     let is_named = server.name.as_str().eq_ignore_ascii_case(&args.host);
-    is_named || (server.port == args.port && is_same_host(&server.address, &args.host))
+    is_named || (server.port == args.port.unwrap_or(SSH_PORT) && is_same_host(&server.address, &args.host))
 }
 
 /// The host as it was given, as a server that is in no store.
@@ -150,7 +158,7 @@ fn stranger(args: &Args, via: Vec<Hop>) -> Result<Server> {
         id: ServerId(0),
         name: "host".parse::<Name>().map_err(Error::invalid)?,
         address: args.host.clone(),
-        port: args.port,
+        port: args.port.unwrap_or(SSH_PORT),
         active: true,
         host_key: None,
         key: None,

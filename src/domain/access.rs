@@ -11,6 +11,8 @@ use super::words::words;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
+/// What expectations about the policy call a request without login.
+pub const VISITOR: &str = "guest";
 /// The account that deploys automatically on push.
 pub const AUTO: &str = "auto";
 

@@ -40,12 +40,12 @@ impl KeyFiles {
     pub fn offered(&self, named: Option<&KeyName>) -> Vec<PathBuf> {
         match named {
             None => self.files.clone(),
-            Some(name) => vec![self.file(name)],
+            Some(name) => vec![self.file(name).unwrap_or_else(|| PathBuf::from(name.as_str()))],
         }
     }
 
-    /// The file called `name`. Where there is none, that is found out when it is read.
-    fn file(&self, name: &KeyName) -> PathBuf {
+    /// The file called `name`, which may not be there; `None` where no setting says where it would be.
+    fn file(&self, name: &KeyName) -> Option<PathBuf> {
         let is_it = |file: &&PathBuf| file.file_name().is_some_and(|own| own == name.as_str());
         let configured = self.files.iter().find(is_it).cloned();
         let inside = || {
@@ -53,9 +53,26 @@ impl KeyFiles {
                 .as_ref()
                 .map(|directory| directory.join(name.as_str()))
         };
-        configured
-            .or_else(inside)
-            .unwrap_or_else(|| PathBuf::from(name.as_str()))
+        configured.or_else(inside)
+    }
+
+    /// Refuses a name that no file has. `section` is that of the configuration.
+    ///
+    /// # Errors
+    /// A sentence that names the settings.
+    pub fn demand(&self, name: &KeyName, section: &str) -> Result<(), String> {
+        if self.file(name).is_some_and(|file| file.exists()) {
+            return Ok(());
+        }
+        Err(match &self.directory {
+            Some(directory) => format!(
+                "There is no private key “{name}” in {}, which is {section}.key_directory, nor among {section}.key_files.",
+                directory.display()
+            ),
+            None => format!(
+                "There is no private key “{name}” among {section}.key_files, and {section}.key_directory is not set: set it to the directory of the key."
+            ),
+        })
     }
 
     /// The names that can be given, in order.
@@ -109,6 +126,9 @@ pub(super) async fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
 }
 
 async fn read(path: &Path) -> Result<String, String> {
+    if path.is_relative() {
+        return Err("it is none of key_files, and no key_directory is configured".to_owned());
+    }
     let unreadable = |error: std::io::Error| format!("it cannot be read ({error})");
     let about = tokio::fs::metadata(path).await.map_err(unreadable)?;
     if !about.is_file() || about.len() > LONGEST_FILE {

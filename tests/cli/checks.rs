@@ -7,6 +7,7 @@ use deployer::store::{Store, StoreOptions, servers};
 
 use super::{Installation, program, run};
 use crate::git::support::Origin;
+use crate::support::haproxy::free_ports;
 use crate::support::sshd::{Sshd, keygen, pinned};
 
 #[test]
@@ -115,6 +116,39 @@ async fn a_server_must_show_the_trusted_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_port_of_a_server_is_tried_when_it_is_asked_for() {
+    let sshd = Sshd::start().await;
+    let key_files = format!("[ssh]\nkey_files = ['{}']", sshd.client_key.display());
+    let here = Installation::with(&key_files);
+    here.run("migrate").well("Changes made: ");
+    trust(&here, sshd.port, &sshd.host_key).await;
+    let words = format!("ssh-check web1 --user {}", sshd.user);
+    here.run(&words).well("Logged in as");
+    let nobody = free_ports(1)[0];
+    let refused = here.run(&format!("{words} --port {nobody}"));
+    refused.with(1, "", &format!("127.0.0.1:{nobody}"));
+    assert!(!refused.out.contains("Logged in"), "{refused:?}");
+}
+
+#[test]
+fn a_key_that_no_setting_leads_to_is_told_with_the_setting() {
+    let here = Installation::new();
+    for (command, section) in [
+        ("ssh-check 127.0.0.1 --key certkey", "ssh"),
+        ("git-check git@127.0.0.1:shop.git --key certkey", "git"),
+    ] {
+        here.run(command).badly(&format!(
+            "There is no private key “certkey” among {section}.key_files, and {section}.key_directory is not set"
+        ));
+        let dir = here.dir.path().display();
+        let set = Installation::with(&format!("[{section}]\nkey_directory = '{dir}'"));
+        set.run(command).badly(&format!(
+            "“certkey” in {dir}, which is {section}.key_directory, nor"
+        ));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_cannot_run_commands_is_a_failure() {
     let sshd = Sshd::builder()
         .line("ForceCommand echo This account is not available.; exit 7")
@@ -192,7 +226,7 @@ async fn a_check_goes_the_way_and_offers_the_key_that_deployments_do() {
     here.run(&words.replace("@bastion", "@nowhere"))
         .badly("is no jump host");
     here.run(&words.replace("--key shared", "--key gone"))
-        .badly("gone cannot be used: it cannot be read");
+        .badly("There is no private key “gone” in ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

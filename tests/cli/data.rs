@@ -22,8 +22,10 @@ fn users_are_added_listed_disabled_and_given_passwords() {
     here.run("user add bob")
         .badly("There is no terminal to ask for a password.");
     here.run("user add b*b --generate").badly("deployer: ");
-    here.run("user add default --generate")
-        .badly("is the account of visitors without login");
+    for name in ["default", "guest", "Guest"] {
+        here.run(&format!("user add {name} --generate"))
+            .badly("means visitors without login; choose another name.");
+    }
     here.run("user passwd bob --generate")
         .badly("There is no user “bob”.");
     let given = here.run("user passwd alice --generate");

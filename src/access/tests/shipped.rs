@@ -18,7 +18,9 @@ fn the_shipped_policy_has_no_problem_and_passes_its_tests() {
 fn the_shipped_files_speak_only_of_what_works() {
     for file in ["README.md", POLICY, TESTS] {
         let text = shipped(file).unwrap();
-        let described = text.lines().filter(|line| !line.starts_with("g2,"));
+        let described = text
+            .lines()
+            .filter(|line| !line.starts_with("g2,") && !line.contains("nothing uses it yet"));
         let idle: Vec<&str> = described
             .filter(|line| {
                 ["impersonate", "push", "token", "mail"]

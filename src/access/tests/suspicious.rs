@@ -42,6 +42,19 @@ fn everybody_as_administrator_is_refused_unless_the_tests_expect_it() {
 }
 
 #[test]
+fn an_account_that_expectations_cannot_name_is_told() {
+    for line in ["p, guest, *, *, view, always, allow\n", "g, guest, role:reader\n"] {
+        let told = with(line, Some(""), None).join("\n");
+        assert!(
+            told.contains(
+                "warning: “guest” is an account here; in tests.toml it means visitors without login"
+            ),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn subjects_that_look_alike_are_named_with_their_lines() {
     let told = with(
         "g, alice, role:reader\ng, Alice, role:developer\ng, аdmin, role:reader\n",
