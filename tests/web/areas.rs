@@ -217,7 +217,7 @@ async fn a_hidden_project_keeps_its_cluster() {
         .unwrap();
     let mut both = vec![shop.id, vault.id];
     both.sort();
-    assert_eq!(changed.projects, both);
+    assert_eq!(changed.stored.projects, both);
 }
 
 #[tokio::test(flavor = "multi_thread")]
