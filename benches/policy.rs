@@ -12,6 +12,9 @@
     reason = "a measurement prints, and ends when something is wrong"
 )]
 
+#[path = "seed/place.rs"]
+mod place;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,13 +23,9 @@ use deployer::app::overview::overview;
 use deployer::app::{App, start};
 use deployer::clock::Clock;
 use deployer::config::Config;
-use deployer::domain::{
-    Actor, Environment, EnvironmentId, EnvironmentOptions, Event, EventKind, Extras, Project, ProjectId,
-    SyncMethod,
-};
+use deployer::domain::{Actor, Event, EventKind};
 use deployer::store::{Store, StoreOptions, environments, projects};
 
-const PLACES: [&str; 3] = ["dev", "beta", "prod"];
 const ROLES: usize = 100;
 
 fn main() {
@@ -76,7 +75,7 @@ fn write_policy(dir: &Path, project_count: usize, lines: usize) {
     let mut text = std::fs::read_to_string(dir.join("policy.csv")).unwrap();
     for number in 0..lines {
         let role = number % ROLES;
-        let place = PLACES[number % PLACES.len()];
+        let place = place::NAMES[number % place::NAMES.len()];
         let action = ["view", "deploy", "rollback", "lock"][number % 4];
         let project = match number % 5 {
             0 => "*".to_owned(),
@@ -107,31 +106,10 @@ async fn app(dir: &Path, project_count: usize, access: Access) -> App {
         .await
         .unwrap();
     for number in 0..project_count {
-        let project = Project {
-            id: ProjectId(0),
-            name: format!("project-{number}").parse().unwrap(),
-            description: String::new(),
-            git_url: "https://git.example.org/shop.git".into(),
-            method: SyncMethod::Symlink,
-            extras: Extras::default(),
-            key: None,
-            notify: Vec::new(),
-        };
+        let project = place::project(number, "https://git.example.org/shop.git".into());
         let project = projects::insert(&change, &project).await.unwrap();
-        for (position, name) in PLACES.iter().enumerate() {
-            let environment = Environment {
-                id: EnvironmentId(0),
-                project_id: project.id,
-                name: name.parse().unwrap(),
-                branch: "main".parse().unwrap(),
-                target_path: format!("/srv/{name}/project-{number}").parse().unwrap(),
-                remote_user: "deploy".into(),
-                position: i32::try_from(position).unwrap(),
-                auto_deploy: false,
-                fail_on_failed_tests: true,
-                clusters: Vec::new(),
-                options: EnvironmentOptions::default(),
-            };
+        for (position, name) in place::NAMES.into_iter().enumerate() {
+            let environment = place::environment(&project, (position, name), Vec::new());
             environments::insert(&change, &environment).await.unwrap();
         }
     }

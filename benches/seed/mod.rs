@@ -1,21 +1,21 @@
 //! A database with much in it: a year of deployments of twenty projects, one of them with a tenth of
 //! all log lines.
 
+mod place;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use chrono::{TimeDelta, TimeZone, Utc};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
-    EnvironmentOptions, Extras, Instant, Kind, Line, Member, Phase, Project, ProjectId, Server, ServerId,
-    StepKind, StepState, Stream, SyncMethod,
+    Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, Instant, Kind, Line,
+    Member, Phase, Project, Server, ServerId, StepKind, StepState, Stream,
 };
 use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastStep, insert_past};
 use deployer::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
 
 const PROJECTS: usize = 20;
-const PLACES: [&str; 3] = ["dev", "beta", "prod"];
 const SERVERS: usize = 4;
 const PEOPLE: usize = 30;
 /// Deployments stored by one transaction: few enough that a killed run loses little.
@@ -122,31 +122,11 @@ impl Inventory {
         let cluster = clusters::insert(tx, &cluster).await.unwrap().id;
         let mut places = Vec::new();
         for number in 1..=PROJECTS {
-            let project = Project {
-                id: ProjectId(0),
-                name: format!("project-{number}").parse().unwrap(),
-                description: String::new(),
-                git_url: format!("file://{}", repository.display()),
-                method: SyncMethod::Symlink,
-                extras: Extras::default(),
-                key: None,
-                notify: Vec::new(),
-            };
+            let git_url = format!("file://{}", repository.display());
+            let project = place::project(number, git_url);
             let project = projects::insert(tx, &project).await.unwrap();
-            for (position, name) in PLACES.iter().enumerate() {
-                let environment = Environment {
-                    id: EnvironmentId(0),
-                    project_id: project.id,
-                    name: name.parse().unwrap(),
-                    branch: "main".parse().unwrap(),
-                    target_path: format!("/srv/{name}/project-{number}").parse().unwrap(),
-                    remote_user: "deploy".into(),
-                    position: i32::try_from(position).unwrap(),
-                    auto_deploy: false,
-                    fail_on_failed_tests: true,
-                    clusters: vec![cluster],
-                    options: EnvironmentOptions::default(),
-                };
+            for (position, name) in place::NAMES.into_iter().enumerate() {
+                let environment = place::environment(&project, (position, name), vec![cluster]);
                 let environment = environments::insert(tx, &environment).await.unwrap();
                 places.push((project.clone(), environment));
             }

@@ -12,8 +12,11 @@ use super::naming::{Choice, resource};
 use super::places::Place;
 use crate::domain::{
     Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Project, Resource, Result,
+    TreeSize,
 };
-use crate::git::{ChangedFiles, CommitInfo, Commits, Cursor, Error as Git, Freshness, Mirror, Prospects};
+use crate::git::{
+    ChangedFiles, CommitInfo, Commits, Cursor, Error as Git, Freshness, Mirror, Prospects, Weighing,
+};
 use crate::store::{environments, projects};
 use crate::sync::{Rules, Unsent, is_own};
 
@@ -27,6 +30,8 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 const FETCH_PATIENCE: Duration = Duration::from_secs(8);
 /// How long a request to deploy waits for the first fetch of a project that was just added.
 const FIRST_FETCH_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a preview weighs the tree: a person waits for the page.
+const WEIGHING_TIME: Duration = Duration::from_millis(300);
 /// Commits and files listed in a preview; the diff page shows all.
 const PREVIEW: usize = 40;
 
@@ -257,6 +262,8 @@ pub struct Preview {
     pub changes: Vec<CommitEffect>,
     /// What is fetched for it beside the repository; `None` where that cannot be told.
     pub prospects: Option<Prospects>,
+    /// What its tree takes on a server; `None` where that cannot be told in time.
+    pub size: Option<TreeSize>,
     /// Names in the repository that are not deployed, because the deployer uses them itself.
     pub reserved: Vec<String>,
     /// Its files that are not sent because of the environment's excluded and shared paths; `None` where that
@@ -300,12 +307,13 @@ pub async fn preview(
     let unsent = unsent(&mirror, project, &place.environment, &commit.id).await;
     let obstacle = super::deployments::check_commit(app, project, &place.environment, &commit.id).await;
     Ok(Preview {
-        commit,
         changes,
         prospects,
+        size: weigh(&mirror, project, &place.environment, &commit.id).await,
         reserved,
         unsent,
         obstacle: obstacle.err().map(|error| error.message().to_owned()),
+        commit,
     })
 }
 
@@ -323,6 +331,24 @@ async fn unsent(
         true => mirror.each_file(commit, unsent, Unsent::see).await.ok(),
         false => Some(unsent),
     }
+}
+
+/// What the tree of a commit takes, without the paths that the environment excludes.
+async fn weigh(
+    mirror: &Mirror,
+    project: &Project,
+    environment: &Environment,
+    commit: &CommitId,
+) -> Option<TreeSize> {
+    let rules = Rules::new(&environment.options, project.method).ok()?;
+    let what = Weighing {
+        commit: commit.clone(),
+        since: None,
+        extras: project.extras,
+        time: WEIGHING_TIME,
+    };
+    let weighing = mirror.weigh(what, move |path, is_directory| rules.is_sent(path, is_directory));
+    weighing.await.ok()
 }
 
 async fn change(

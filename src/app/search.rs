@@ -152,7 +152,8 @@ pub async fn search(app: &App, actor: &Actor, text: &str, limit: usize) -> Resul
     let Some(needle) = Needle::of(text) else {
         return Ok(SearchResults::default());
     };
-    let places = places(app, actor).await?;
+    let projects = projects::list(&app.store).await?;
+    let places = places(app, actor, &projects).await?;
     let visible = history::viewable(app, actor).await?;
     let filter = PastFilter::default();
     let newest = history::within(app, &visible, &filter, Page::Newest, DEPLOYMENTS)
@@ -160,7 +161,7 @@ pub async fn search(app: &App, actor: &Actor, text: &str, limit: usize) -> Resul
         .items;
     let (commits, is_cut_short) = commits(app, &places, &needle, limit).await;
     Ok(SearchResults {
-        projects: found_projects(app, actor, &places, &needle, limit).await?,
+        projects: found_projects(app, actor, projects, (&places, &needle), limit),
         environments: Hits::first(
             places.iter().filter_map(|place| environment(place, &needle)),
             limit,
@@ -174,9 +175,8 @@ pub async fn search(app: &App, actor: &Actor, text: &str, limit: usize) -> Resul
 }
 
 /// The environments that `actor` may see, each with its project.
-async fn places(app: &App, actor: &Actor) -> Result<Vec<(Project, Place)>> {
+async fn places(app: &App, actor: &Actor, projects: &[Project]) -> Result<Vec<(Project, Place)>> {
     let mut known = Known::of_all(app).await?;
-    let projects = projects::list(&app.store).await?;
     let mut places = Vec::new();
     for environment in environments::all(&app.store).await? {
         let Some(project) = projects.iter().find(|one| one.id == environment.project_id) else {
@@ -190,13 +190,13 @@ async fn places(app: &App, actor: &Actor) -> Result<Vec<(Project, Place)>> {
     Ok(places)
 }
 
-async fn found_projects(
+fn found_projects(
     app: &App,
     actor: &Actor,
-    places: &[(Project, Place)],
-    needle: &Needle,
+    projects: Vec<Project>,
+    (places, needle): (&[(Project, Place)], &Needle),
     limit: usize,
-) -> Result<Hits<Project>> {
+) -> Hits<Project> {
     let sees = |project: &Project| {
         places.iter().any(|(one, _)| one.id == project.id)
             || app.may(
@@ -205,10 +205,10 @@ async fn found_projects(
                 &Resource::Project(project.name.to_string()),
             )
     };
-    let found = projects::list(&app.store).await?.into_iter().filter(|project| {
+    let found = projects.into_iter().filter(|project| {
         (needle.is_in(project.name.as_str()) || needle.is_in(&project.description)) && sees(project)
     });
-    Ok(Hits::first(found, limit))
+    Hits::first(found, limit)
 }
 
 fn environment((project, place): &(Project, Place), needle: &Needle) -> Option<FoundEnvironment> {

@@ -13,10 +13,10 @@ use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
 use crate::config::{Config, ScriptConfinement, ScriptNetwork, Secret};
-use crate::confinement::{Confinement, ConfinementOptions};
+use crate::confinement::{Confinement, ConfinementOptions, PROCESSES, ProgramNetwork};
 use crate::domain::{DatabaseUrl, Event, EventKind, Result};
 use crate::engine::{self, Engine, EngineParts};
-use crate::git::{GitOptions, Mirrors};
+use crate::git::{GitOptions, Mirrors, Proxies};
 use crate::handshake::keys::KeyFiles;
 use crate::handshake::login::Agent;
 use crate::ssh::{self, Connections};
@@ -117,10 +117,30 @@ pub fn git_options(config: &Config) -> GitOptions {
         https_credentials: config.git.https_credentials.clone(),
         https_certificates: config.git.https_certificates.clone(),
         other_hosts: config.git.other_hosts.clone(),
+        proxies: git_proxies(config),
+        pack_limit: u64::from(config.git.pack_limit_mib) << 20,
         lfs_object_limit: u64::from(config.git.lfs_object_limit_mib) << 20,
         lfs_project_limit: u64::from(config.git.lfs_project_limit_mib) << 20,
         ..GitOptions::default()
     }
+}
+
+/// The proxy for https: that of the configuration, or else of the environment.
+fn git_proxies(config: &Config) -> Proxies {
+    let variable = |names: [&str; 2]| {
+        let mut set = names.into_iter().filter_map(|name| std::env::var(name).ok());
+        set.find(|value| !value.trim().is_empty())
+    };
+    let proxy = match &config.git.https_proxy {
+        Some(proxy) => Some(proxy.expose().to_owned()),
+        None => variable(["https_proxy", "HTTPS_PROXY"]),
+    };
+    let except = variable(["no_proxy", "NO_PROXY"]).unwrap_or_default();
+    let mut proxies = Proxies::for_https(proxy.as_deref(), except.split(','));
+    if !config.git.no_proxy.is_empty() {
+        proxies.except.clone_from(&config.git.no_proxy);
+    }
+    proxies
 }
 
 /// How servers are reached.
@@ -154,7 +174,12 @@ pub fn balancer_options(config: &Config) -> balancer::Options {
 pub fn confinement_options(config: &Config) -> ConfinementOptions {
     ConfinementOptions {
         is_off: config.scripts.confinement == ScriptConfinement::Unconfined,
-        is_offline: config.scripts.network == ScriptNetwork::None,
+        network: match config.scripts.network {
+            ScriptNetwork::Host => ProgramNetwork::Host,
+            ScriptNetwork::Outside => ProgramNetwork::Outside,
+            ScriptNetwork::None => ProgramNetwork::None,
+        },
+        processes: PROCESSES,
         readable: config.scripts.readable.clone(),
         writable: config.scripts.writable.clone(),
         hidden: our_own(config),

@@ -14,7 +14,7 @@ use super::values::{
     within,
 };
 use crate::domain::project::SHORTEST_SECRET;
-use crate::domain::{DatabaseUrl, Network, OtherHost};
+use crate::domain::{DatabaseUrl, Network, OtherHost, ProxyException};
 
 macro_rules! sections {
     ($($(#[$doc:meta])* $section:literal $name:ident {
@@ -91,6 +91,12 @@ sections! {
         https_certificates: Option<PathBuf> = None, absolute_if_set;
         /// Hosts beside a repository's own that its submodules and files in Git LFS may come from.
         other_hosts: Vec<OtherHost> = Vec::new(), any;
+        /// The proxy for https; `None`: that of the environment, if any.
+        https_proxy: Option<Secret> = None, proxy_address;
+        /// What is asked without the proxy; empty: what the environment says.
+        no_proxy: Vec<ProxyException> = Vec::new(), any;
+        /// Mebibytes that one fetch may bring.
+        pack_limit_mib: u32 = 4096, within::<1, 16_777_216>;
         /// Mebibytes that one file in Git LFS may have.
         lfs_object_limit_mib: u32 = 4096, within::<1, 1_048_576>;
         /// Mebibytes that the files of one project in Git LFS may have.
@@ -207,6 +213,18 @@ fn web_address(url: &Option<Url>) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Refuses what is no address of a proxy. It may hold a password, so it is not repeated.
+fn proxy_address(address: &Option<Secret>) -> Result<(), String> {
+    let is_one = |address: &Secret| {
+        let url = address.expose().parse::<Url>();
+        url.is_ok_and(|url| url.scheme() == "http" && url.host_str().is_some())
+    };
+    match address.as_ref().is_none_or(is_one) {
+        true => Ok(()),
+        false => Err("must be the address of a proxy, such as \"http://proxy.example.org:3128\"".to_owned()),
+    }
 }
 
 /// Event streams send something every 15 s, and this timeout must not end them.

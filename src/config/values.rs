@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 use url::Url;
 
-use crate::domain::{Network, OtherHost, network};
+use crate::domain::{Network, OtherHost, ProxyException, network};
 
 /// A type that a key can have.
 pub(super) trait Value: Sized {
@@ -254,16 +254,19 @@ impl Value for ScriptConfinement {
 pub enum ScriptNetwork {
     /// That of this host, its loopback included.
     Host,
+    /// One of their own, which leads to the outside but not to this host's loopback.
+    Outside,
     /// No network at all.
     None,
 }
 
 impl Value for ScriptNetwork {
-    const EXPECTED: &'static str = "\"host\" or \"none\"";
+    const EXPECTED: &'static str = "\"host\", \"outside\" or \"none\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
         match text {
             "host" => Ok(Self::Host),
+            "outside" => Ok(Self::Outside),
             "none" => Ok(Self::None),
             _ => Err(format!("must be {}, not “{text}”", Self::EXPECTED)),
         }
@@ -280,6 +283,14 @@ impl Value for Network {
 
 impl Value for OtherHost {
     const EXPECTED: &'static str = "a host or host:port";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::read(text)
+    }
+}
+
+impl Value for ProxyException {
+    const EXPECTED: &'static str = "a host, an address, a range of addresses or \"*\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
         Self::read(text)

@@ -17,76 +17,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::options::{ConfinementOptions, WorkingTree};
+use super::options::{ConfinementOptions, ProgramNetwork, WorkingTree};
+use super::outside::{self, Resolver};
+use super::refusal::{PROGRAM, cannot, missing};
+use super::system::{SETTINGS, SYSTEM};
 use crate::process::{self, Command, Output, Run};
-
-/// The program.
-const PROGRAM: &str = "bwrap";
-
-/// What it says of an option that a later version has.
-const UNKNOWN_OPTION: &str = "Unknown option";
-
-/// The oldest version with all options that every host needs.
-const OLDEST: &str = "0.4";
 
 /// How long a try may take: starting it takes milliseconds, on a host that is short of everything.
 const TRY_LIMIT: Duration = Duration::from_secs(20);
-
-/// Directories of the system that programs are made of. Some are links into the first.
-const SYSTEM: [&str; 8] = [
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/nix/store",
-];
-
-/// What of `/etc` programs need to find names, certificates, libraries and their own defaults. Nothing
-/// here holds secrets of this host.
-const SETTINGS: [&str; 39] = [
-    "alternatives",
-    "bash.bashrc",
-    "bash_completion.d",
-    "ca-certificates",
-    "ca-certificates.conf",
-    "crypto-policies",
-    "debian_version",
-    "default/locale",
-    "fonts",
-    "gai.conf",
-    "group",
-    "host.conf",
-    "hosts",
-    "inputrc",
-    "java",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "locale.alias",
-    "locale.conf",
-    "localtime",
-    "magic",
-    "magic.mime",
-    "mime.types",
-    "networks",
-    "nsswitch.conf",
-    "os-release",
-    "passwd",
-    "perl",
-    "pki/ca-trust",
-    "pki/tls/cert.pem",
-    "pki/tls/certs",
-    "protocols",
-    "resolv.conf",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "terminfo",
-    "timezone",
-];
 
 /// Who a program is when the deployer is root: nobody. Files of its tree are its own all the same.
 const NOBODY: &str = "65534";
@@ -98,11 +36,10 @@ const TEMPORARY: &str = "/tmp";
 const HOME: &str = "/tmp/home";
 
 /// The first process of the namespace: it waits for the program, and all that is left ends with it.
-/// What the program starts is counted, where the kernel counts (not for root). What it makes is readable by
-/// others, as it is deployed with its permissions. Nothing here needs another program, as the variables may
-/// say that there are none. Its input was bubblewrap's.
-const FIRST: &str =
-    r#"exec </dev/null; umask 022; ulimit -u 4096 2>/dev/null || ulimit -p 4096 2>/dev/null; "$@"; exit $?"#;
+/// What the program starts is counted, and may be at most `$1`; root is held by [`super::process_limit`]. What it
+/// makes is readable by others, as it is deployed with its permissions. Nothing here needs another program, as
+/// the variables may say that there are none. Its input was bubblewrap's.
+const FIRST: &str = r#"exec </dev/null; umask 022; ulimit -u "$1" 2>/dev/null || ulimit -p "$1" 2>/dev/null; shift; "$@"; exit $?"#;
 
 /// A bubblewrap that works here.
 #[derive(Debug, Clone)]
@@ -112,6 +49,8 @@ pub(super) struct Bubblewrap {
     /// Whether it can forbid further user namespaces inside (0.8 and later, where `/proc/sys` can be
     /// written).
     forbids_namespaces: bool,
+    /// What name servers programs with a network of their own ask.
+    resolver: Resolver,
 }
 
 impl Bubblewrap {
@@ -124,9 +63,10 @@ impl Bubblewrap {
             let one = Self {
                 program: program.clone(),
                 forbids_namespaces,
+                resolver: Resolver::find(),
             };
             match one.try_out(options).await {
-                Ok(()) => return Ok(one),
+                Ok(()) => return one.with_network(options).await,
                 Err(why) => last = why,
             }
         }
@@ -139,8 +79,7 @@ impl Bubblewrap {
     }
 
     async fn try_out(&self, options: &ConfinementOptions) -> Result<(), String> {
-        let nothing = Command::new("/bin/sh").args(["-c", ":"]);
-        let command = self.around(options, nothing, WorkingTree::None, None);
+        let command = self.confined(options, nothing(), WorkingTree::None, None);
         let mut said = Said::default();
         match process::run(&command, Run::within(TRY_LIMIT), &mut said).await {
             Ok(exit) if exit.success() => Ok(()),
@@ -149,8 +88,43 @@ impl Bubblewrap {
         }
     }
 
-    /// `command` inside, with its tree and its temporary directory; without one, that is in memory.
+    /// Tries whether the network that programs should have can be had.
+    async fn with_network(self, options: &ConfinementOptions) -> Result<Self, String> {
+        if options.network != ProgramNetwork::Outside {
+            return Ok(self);
+        }
+        let command = self.confined(options, nothing(), WorkingTree::None, None);
+        let command = outside::around(outer(&self.program), command, true);
+        let mut said = Said::default();
+        match process::run(&command, Run::within(TRY_LIMIT), &mut said).await {
+            Ok(exit) if exit.success() => Ok(self),
+            Ok(exit) => Err(outside::cannot(&said.text(), &exit.to_string())),
+            Err(error) => Err(outside::cannot(&said.text(), &error.to_string())),
+        }
+    }
+
+    /// Whether programs find name servers that they reach.
+    pub(super) fn resolves(&self, options: &ConfinementOptions) -> bool {
+        options.network != ProgramNetwork::Outside || self.resolver != Resolver::Missing
+    }
+
+    /// `command` inside, in its network, with its tree and its temporary directory; without one, that is in
+    /// memory.
     pub(super) fn around(
+        &self,
+        options: &ConfinementOptions,
+        command: Command,
+        tree: WorkingTree<'_>,
+        scratch: Option<&Path>,
+    ) -> Command {
+        let confined = self.confined(options, command, tree, scratch);
+        match options.network {
+            ProgramNetwork::Outside => outside::around(outer(&self.program), confined, false),
+            ProgramNetwork::Host | ProgramNetwork::None => confined,
+        }
+    }
+
+    fn confined(
         &self,
         options: &ConfinementOptions,
         command: Command,
@@ -161,6 +135,11 @@ impl Bubblewrap {
         monitor.plain(&["--args", "0"]);
         monitor.namespaces(options, self.forbids_namespaces);
         monitor.system();
+        if options.network == ProgramNetwork::Outside
+            && let Some((file, place)) = self.resolver.replacement()
+        {
+            monitor.mount("--ro-bind", file, place);
+        }
         match scratch {
             None => monitor.plain(&["--tmpfs", TEMPORARY]),
             Some(scratch) => monitor.mount("--bind", scratch, Path::new(TEMPORARY)),
@@ -184,6 +163,7 @@ impl Bubblewrap {
         monitor.plain(&["--remount-ro", "/", "--chdir"]);
         monitor.0.push(start.into());
         monitor.plain(&["--", "/bin/sh", "-c", FIRST, "sh"]);
+        monitor.0.push(options.processes.to_string().into());
         let mut command = command
             .env_unless_set("HOME", HOME)
             .env_unless_set("TMPDIR", TEMPORARY);
@@ -191,6 +171,28 @@ impl Bubblewrap {
         let bubblewrap = Command::new(&self.program).bare().input(variables);
         command.within(bubblewrap.args(monitor.0).monitor())
     }
+}
+
+/// The bubblewrap around one that makes a network: it hides nothing, and all inside ends with it.
+fn outer(program: &Path) -> Command {
+    let mut arguments = Arguments::default();
+    arguments.plain(&[
+        "--die-with-parent",
+        "--new-session",
+        "--as-pid-1",
+        "--unshare-user",
+        "--unshare-pid",
+        "--cap-add",
+        "ALL",
+    ]);
+    arguments.identity();
+    arguments.plain(&["--dev-bind", "/", "/", "--proc", "/proc"]);
+    Command::new(program).bare().args(arguments.0)
+}
+
+/// What a try runs.
+fn nothing() -> Command {
+    Command::new("/bin/sh").args(["-c", ":"])
 }
 
 /// With the home and the temporary directory that a program has inside.
@@ -210,25 +212,6 @@ fn setting(mut variables: BTreeMap<OsString, OsString>) -> Vec<u8> {
         }
     }
     arguments
-}
-
-fn missing() -> String {
-    format!(
-        "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is not installed. Install the package bubblewrap. To let them do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
-    )
-}
-
-/// Why it cannot confine, and what helps.
-fn cannot(why: &str) -> String {
-    if why.contains(UNKNOWN_OPTION) {
-        return format!(
-            "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is too old (it says “{why}”). Install bubblewrap {OLDEST} or newer. To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
-        );
-    }
-    format!(
-        "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} says “{}”. It needs unprivileged user namespaces (sysctl user.max_user_namespaces; on Ubuntu kernel.apparmor_restrict_unprivileged_userns = 0 or a profile for {PROGRAM}), in containers as well, and a whole /proc (systemd: no RestrictNamespaces, ProtectKernelTunables, ProtectProc or AmbientCapabilities). To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\".",
-        why.trim_end_matches('.')
-    )
 }
 
 /// The arguments before the program.
@@ -260,9 +243,13 @@ impl Arguments {
         if forbids_namespaces {
             self.plain(&["--disable-userns"]);
         }
-        if options.is_offline {
+        if options.network == ProgramNetwork::None {
             self.plain(&["--unshare-net"]);
         }
+        self.identity();
+    }
+
+    fn identity(&mut self) {
         if nix::unistd::geteuid().is_root() {
             self.plain(&["--uid", NOBODY, "--gid", NOBODY]);
         }
@@ -379,8 +366,12 @@ pub(super) fn shows(options: &ConfinementOptions, path: &Path) -> bool {
 struct Said(Vec<u8>);
 
 impl Said {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+
     fn first_line(&self) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.0);
+        let text = self.text();
         let line = text.lines().find(|line| !line.trim().is_empty())?;
         Some(line.trim_start_matches("bwrap: ").trim().to_owned())
     }

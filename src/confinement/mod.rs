@@ -11,24 +11,32 @@
 
 mod bubblewrap;
 mod options;
+mod outside;
+mod process_limit;
+mod refusal;
 mod scratch;
+mod system;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use self::bubblewrap::Bubblewrap;
+use self::process_limit::ControlGroups;
 use self::scratch::Scratch;
 use crate::process::{self, Command, Exit, Output, Run};
 
-pub use self::options::{ConfinementOptions, WorkingTree};
+pub use self::options::{ConfinementOptions, PROCESSES, ProgramNetwork, WorkingTree};
 
 /// How long a host that cannot confine is not tried again: pages ask as well, and anybody may open them.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 const CONFINED: &str = "Scripts of repositories run confined on this host.";
+const CONFINED_OUTSIDE: &str = "Scripts of repositories run confined on this host, in a network of their own that leads outside but not to this host's loopback.";
+const NAMES: &str = "Confined scripts cannot look up names: /etc/resolv.conf names only servers on this host's loopback, which scripts.network = \"outside\" keeps from them. Name one of your network there.";
+const UNCOUNTED: &str = "How many processes confined scripts start has no limit, as the deployer runs as root and can make no control group for them. Run it as an ordinary user, or let it write below its own group in /sys/fs/cgroup.";
 const UNCONFINED: &str = "Scripts of repositories run unconfined on this host: they can do all that the deployer's account can (scripts.confinement).";
 const ABSTRACT_SOCKETS: &str = "This kernel cannot keep confined scripts from abstract Unix sockets of this host: that needs Landlock of Linux 6.12, or scripts.network = \"none\".";
 
@@ -44,6 +52,9 @@ pub enum Error {
     /// This host cannot confine it, so it was not started.
     #[error("{0}")]
     Refused(String),
+    /// Its processes cannot be counted any more.
+    #[error("No control group can be made for it: {0}.")]
+    Group(#[source] std::io::Error),
     /// There is no room for its temporary directory.
     #[error("No temporary directory can be made below {}: {source}.", below.display())]
     Scratch { below: PathBuf, source: std::io::Error },
@@ -60,6 +71,18 @@ struct Inner {
     options: ConfinementOptions,
     /// What the last try showed, and when that was.
     tried: Mutex<Option<(Instant, Result<Bubblewrap, String>)>>,
+    /// Where processes are counted, once it was looked for.
+    groups: OnceLock<Counting>,
+}
+
+/// How the processes of programs are counted.
+enum Counting {
+    /// By the kernel, as for every account.
+    ByAccount,
+    /// In groups, as root's are not counted otherwise.
+    InGroups(ControlGroups),
+    /// Not at all.
+    Nowhere,
 }
 
 /// What holds on this host.
@@ -101,7 +124,12 @@ impl Confinement {
     /// By these options; nothing is tried yet.
     pub fn new(options: ConfinementOptions) -> Self {
         let tried = Mutex::default();
-        Self(Arc::new(Inner { options, tried }))
+        let groups = OnceLock::new();
+        Self(Arc::new(Inner {
+            options,
+            tried,
+            groups,
+        }))
     }
 
     /// Tries whether programs can be confined here.
@@ -142,18 +170,31 @@ impl Confinement {
             Ok(bubblewrap) => bubblewrap,
             Err(why) => return unconfined(why.to_string()),
         };
-        let is_open = !options.is_offline && !process::can_close_abstract_sockets();
+        // Abstract sockets belong to a network.
+        let is_open = options.network == ProgramNetwork::Host && !process::can_close_abstract_sockets();
         let lacks = [
             (is_open, ABSTRACT_SOCKETS),
             (!bubblewrap.forbids_namespaces(), NAMESPACES),
+            (!bubblewrap.resolves(options), NAMES),
+            (matches!(self.counting(), Counting::Nowhere), UNCOUNTED),
         ];
         let lacks = lacks.into_iter().filter(|(is_so, _)| *is_so);
         Protection {
             is_confined: true,
             is_running: true,
-            sentence: CONFINED.to_owned(),
+            sentence: match options.network {
+                ProgramNetwork::Outside => CONFINED_OUTSIDE.to_owned(),
+                ProgramNetwork::Host | ProgramNetwork::None => CONFINED.to_owned(),
+            },
             lacks: lacks.map(|(_, sentence)| sentence.to_owned()).collect(),
         }
+    }
+
+    fn counting(&self) -> &Counting {
+        self.0.groups.get_or_init(|| match is_root_of_this_host() {
+            false => Counting::ByAccount,
+            true => ControlGroups::find().map_or(Counting::Nowhere, Counting::InGroups),
+        })
     }
 
     /// Whether a confined program finds `path`, which is absolute, where this host has it.
@@ -201,6 +242,21 @@ impl Confinement {
             source,
         })?;
         let command = bubblewrap.around(options, command, tree, Some(scratch.path()));
+        let group = match self.counting() {
+            Counting::InGroups(groups) => Some(groups.make(options.processes).map_err(Error::Group)?),
+            Counting::ByAccount | Counting::Nowhere => None,
+        };
+        let command = match &group {
+            Some(group) => group.around(command),
+            None => command,
+        };
         Ok(process::run(&command, run, output).await?)
     }
+}
+
+/// Whether this is root outside of every user namespace, whom the kernel lets start as much as it likes.
+fn is_root_of_this_host() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let mut words = map.split_whitespace();
+    nix::unistd::geteuid().is_root() && (words.next(), words.next()) == (Some("0"), Some("0"))
 }

@@ -2,13 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
+/// How many processes and threads one program may run at once: more than the largest builds.
+pub const PROCESSES: u32 = 4096;
+
+/// What network confined programs have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProgramNetwork {
+    /// That of this host, its loopback included.
+    #[default]
+    Host,
+    /// One of their own, which leads to the outside but not to this host's loopback.
+    Outside,
+    /// No network at all.
+    None,
+}
+
 /// How scripts are confined, from the configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ConfinementOptions {
     /// Run as any other program of this account.
     pub is_off: bool,
-    /// Without any network, the loopback of this host included.
-    pub is_offline: bool,
+    pub network: ProgramNetwork,
+    /// How many processes and threads one program may run at once.
+    pub processes: u32,
     /// Directories that scripts may read, beside the system's.
     pub readable: Vec<PathBuf>,
     /// Directories that scripts may write to, beside their own.
@@ -17,6 +33,20 @@ pub struct ConfinementOptions {
     pub hidden: Vec<PathBuf>,
     /// Where temporary directories are made.
     pub scratch: PathBuf,
+}
+
+impl Default for ConfinementOptions {
+    fn default() -> Self {
+        Self {
+            is_off: false,
+            network: ProgramNetwork::default(),
+            processes: PROCESSES,
+            readable: Vec::new(),
+            writable: Vec::new(),
+            hidden: Vec::new(),
+            scratch: PathBuf::new(),
+        }
+    }
 }
 
 /// The exported tree that a program works on and starts in.

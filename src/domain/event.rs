@@ -30,6 +30,8 @@ words! {
         DeploymentStarted = "deployment.started", "Deployment started";
         DeploymentPaused = "deployment.paused", "Deployment paused";
         DeploymentResumed = "deployment.resumed", "Deployment resumed";
+        /// A pause was answered with an end to it.
+        DeploymentStopped = "deployment.stopped", "Deployment stopped";
         /// Policy no longer allows it.
         DeploymentRefused = "deployment.refused", "Deployment refused";
         /// It ended well.

@@ -161,8 +161,8 @@ pub struct Approval {
     /// When the requester last gave the approver a password, if ever: auditors want to know.
     #[serde(default)]
     pub password_given_at: Option<Instant>,
-    /// The environment's settings at the request; see
-    /// [`Environment::terms`](super::Environment::terms).
+    /// A digest of the environment's settings at the request; see
+    /// [`Environment::terms`](super::Environment::terms). Empty in approvals of earlier versions.
     #[serde(default)]
     pub terms: String,
     /// Of which roles, groups or users the approver has to be, as policy lines write them; empty:

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::health::HealthCheck;
 use super::names::{BranchName, KeyName, Name, TargetPath};
@@ -89,20 +88,21 @@ pub struct Environment {
 const IDLE_OPTIONS: [&str; 4] = ["approval_hours", "keep_days", "keep_releases", "watch_drift"];
 
 impl Environment {
-    /// A digest of all settings that affect a deployment: it changes when one of them does.
-    pub fn terms(&self) -> String {
+    /// All settings that affect a deployment, secrets included: bytes that change when one of them does. Only a
+    /// digest of them is stored, under the key that seals secrets.
+    pub fn terms(&self) -> Vec<u8> {
         // Maps here are sorted, and everything has a JSON form.
         let text = serde_json::to_vec(&Self {
             // This one affects no deployment.
             auto_deploy: false,
             ..self.clone()
         });
-        hex::encode(Sha256::digest(text.unwrap_or_default()))
+        text.unwrap_or_default()
     }
 
-    /// A digest of what a deployment to it depends on here and in its project. An option that a later
+    /// What a deployment to it depends on here and in its project, as [`Self::terms`]. An option that a later
     /// version adds changes nothing while it has its default, so a deployment outlives an upgrade.
-    pub fn settings_digest(&self, project: &Project) -> String {
+    pub fn footing(&self, project: &Project) -> Vec<u8> {
         // Everything has a JSON form.
         let options = serde_json::to_value(&self.options).unwrap_or_default();
         let defaults = serde_json::to_value(EnvironmentOptions::default()).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Environment {
             self.fail_on_failed_tests,
             chosen,
         ]);
-        hex::encode(Sha256::digest(text.to_string()))
+        text.to_string().into_bytes()
     }
 }
 

@@ -14,6 +14,15 @@ const YEARS: std::ops::RangeInclusive<i32> = 1000..=9999;
 /// The marker's time, UTC.
 const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6f";
 
+/// How much a tree, or a part of one, takes on a file system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TreeSize {
+    /// Bytes in its files and links.
+    pub bytes: u64,
+    /// Its files, links and directories.
+    pub entries: u64,
+}
+
 /// A release as the marker on the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {

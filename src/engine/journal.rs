@@ -177,7 +177,10 @@ impl Run {
         let Some(position) = position else { return Ok(()) };
         for note in notes {
             match note {
-                Note::State(state) => deployments::set_server(record, position, *state).await?,
+                Note::State(state) => {
+                    deployments::set_server(record, position, *state).await?;
+                    deployments::forget_ended_pause(record).await?;
+                }
                 Note::OnServer(on, cause) => {
                     deployments::set_on_server(record, position, *on, &self.log.masked(cause)).await?;
                 }

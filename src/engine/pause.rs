@@ -13,12 +13,15 @@ use chrono::TimeDelta;
 use super::ending::{Failure, StepResult};
 use super::permission::{self, Permission};
 use super::run::Run;
+use super::shared::{EngineParts, Shared};
 use super::stop::StopReason;
 use super::words;
 use crate::domain::{
     Answer, Answered, Answerer, Chosen, DeploymentState, Event, EventKind, Instant, Pause, PauseReason,
+    Result,
 };
 use crate::store::deployments;
+use crate::store::queue::Claimed;
 
 /// How often the store is asked for an answer given at another instance: one small read, and a person
 /// does not notice the wait.
@@ -151,20 +154,46 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
         let paused = deployments::by_id(&change, id).await?;
         deployments::remember_answer(&change, &paused, answered).await?;
     }
-    deployments::set_pause(&change, None).await?;
-    let sentence = if answered.by == Answerer::Time {
-        "The waiting time has passed.".to_owned()
-    } else {
-        format!("{} answered: {}.", answered.by, answered.answer.title())
+    deployments::end_pause(&change, answered).await?;
+    let kind = match answered.answer.goes_on() {
+        true => EventKind::DeploymentResumed,
+        false => EventKind::DeploymentStopped,
     };
-    let resumed = Event::by_engine(EventKind::DeploymentResumed, &run.deployment, &sentence);
-    change.commit(resumed).await?;
+    let sentence = words::answered(answered);
+    change
+        .commit(Event::by_engine(kind, &run.deployment, &sentence))
+        .await?;
     tracing::info!(
         deployment = id.0,
         answer = answered.answer.as_str(),
         by = %answered.by,
-        "deployment goes on"
+        "a pause has ended"
     );
+    Ok(())
+}
+
+/// Pauses a deployment again whose deployer ended right after its pause had been answered, before anything
+/// came of that; the answer is followed as one that was given meanwhile. Nothing for any other one.
+///
+/// # Errors
+/// When the lease was lost; of the store.
+pub(super) async fn return_to(engine: &Shared, claimed: &mut Claimed) -> Result<()> {
+    let EngineParts { store, clock, .. } = &engine.parts;
+    let (id, lease, now) = (claimed.deployment.id, claimed.lease, clock.now());
+    let Some(answered) = deployments::unfollowed_answer(store, id).await? else {
+        return Ok(());
+    };
+    let change = store.change_leased(lease, now).await?;
+    let (from, to) = (DeploymentState::Running, DeploymentState::Paused);
+    deployments::set_state(&change, id, from, to, now, "").await?;
+    let paused_again = deployments::by_id(&change, id).await?;
+    let sentence = format!(
+        "The deployer stopped before it followed this: {}",
+        words::answered(&answered)
+    );
+    let paused = Event::by_engine(EventKind::DeploymentPaused, &paused_again, &sentence);
+    change.commit(paused).await?;
+    claimed.deployment = paused_again;
     Ok(())
 }
 

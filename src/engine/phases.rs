@@ -23,7 +23,7 @@ use crate::domain::{Error, Phase, Plan, Result, ServerId, StepKind};
 use crate::store::deployments::Footing;
 use crate::store::queue::Claimed;
 use crate::store::steps::NewStep;
-use crate::store::{deployments, environments, projects, steps};
+use crate::store::{deployments, environments, projects, sealing, steps};
 
 /// Carries out a claimed deployment. The caller writes down how it ended.
 pub(super) async fn run(engine: Arc<Shared>, claimed: Claimed, stop: Stop, turn: WorkTurn) -> Ending {
@@ -171,7 +171,7 @@ async fn phases(run: &Run) -> StepResult<Ending> {
     set_phase(run, Phase::Check).await?;
     let checked = check::check(run).await?;
     set_phase(run, Phase::Prepare).await?;
-    let kept = reuse::kept(run, &checked);
+    let kept = reuse::kept(run, &checked.servers);
     let tree = match kept {
         Some(_) => reuse::prepare(run).await?,
         None => prepare(run).await?,
@@ -200,7 +200,10 @@ pub(super) async fn finish(run: &Run, rolled: Rolled) -> StepResult<Ending> {
 /// Stores what the rollout stands on, for a start after a pause.
 async fn keep_footing(run: &Run, goods: &Goods) -> Result<()> {
     let footing = Footing {
-        settings: Some(run.environment.settings_digest(&run.project)),
+        settings: Some(sealing::digest(
+            &run.parts().store,
+            &run.environment.footing(&run.project),
+        )),
         contents: goods.package().map(Package::contents),
     };
     let record = run.record().await?;

@@ -84,8 +84,8 @@ async fn ended(engine: &Shared) -> Result<Vec<Claimed>> {
 
 async fn see_to(engine: &Arc<Shared>, left: Vec<Claimed>) {
     let mut lost = Vec::new();
-    for claimed in left {
-        if !take_up::may_be(engine, &claimed).await {
+    for mut claimed in left {
+        if !take_up::may_be(engine, &mut claimed).await {
             lost.push(claimed);
             continue;
         }

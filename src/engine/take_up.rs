@@ -28,8 +28,20 @@ use crate::domain::{
 use crate::store::deployments;
 use crate::store::queue::Claimed;
 
-/// Whether an abandoned deployment can be taken up; otherwise it is closed.
-pub(super) async fn may_be(engine: &Shared, claimed: &Claimed) -> bool {
+/// Whether an abandoned deployment can be taken up; otherwise it is closed. One whose answer nobody followed
+/// yet is paused again.
+pub(super) async fn may_be(engine: &Shared, claimed: &mut Claimed) -> bool {
+    let is_running = claimed.deployment.state == DeploymentState::Running;
+    if is_running
+        && claimed.deployment.cancelled_by.is_none()
+        && let Err(error) = pause::return_to(engine, claimed).await
+    {
+        tracing::warn!(
+            deployment = claimed.deployment.id.0,
+            "it is not paused again: {error}"
+        );
+        return false;
+    }
     let deployment = &claimed.deployment;
     if deployment.state != DeploymentState::Paused
         || deployment.cancelled_by.is_some()
@@ -220,7 +232,7 @@ async fn prepare(
         servers: open.map(|(id, one)| (*id, Arc::clone(one))).collect(),
     };
     if past.is_kept {
-        let Some(kept) = reuse::kept(run, &checked) else {
+        let Some(kept) = reuse::kept(run, &checked.servers) else {
             let commit = run.deployment.commit.short();
             return Err(Failure::new(format!(
                 "Not every server has the release of {commit} any more."

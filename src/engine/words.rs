@@ -2,7 +2,7 @@
 //! about servers are made from their standing, in `domain`.
 
 use super::stop::StopReason;
-use crate::domain::{Pause, PauseReason};
+use crate::domain::{Answer, Answered, Answerer, Pause, PauseReason};
 
 /// Sentences one after the other; empty ones are left out.
 pub(super) fn joined<'a>(sentences: impl IntoIterator<Item = &'a str>) -> String {
@@ -32,6 +32,18 @@ pub(super) fn stopped(reason: Option<StopReason>, cancelled_by: Option<&str>) ->
             "Interrupted: the deployer stopped while it ran. Each server shows what it runs.".to_owned()
         }
     }
+}
+
+/// How a pause ended.
+pub(super) fn answered(answered: &Answered) -> String {
+    let Answered { answer, by, .. } = answered;
+    let what = match (by, answer) {
+        (Answerer::Time, _) => return "The waiting time has passed.".to_owned(),
+        (_, Answer::Stop) => " Servers that were not begun stay as they are.",
+        (_, Answer::RollBack) => " Servers that are done return to the release before.",
+        (_, Answer::Resume | Answer::Retry | Answer::Skip) => "",
+    };
+    format!("{by} answered: {}.{what}", answer.title())
 }
 
 /// What a paused deployment waits for.

@@ -183,6 +183,15 @@ pub enum Error {
         /// How many are taken.
         limit: usize,
     },
+    /// More bytes in one fetch than are taken.
+    #[error(
+        "The Git host sends more than {} MiB in one fetch, which is more than the deployer takes (git.pack_limit_mib). Nothing of it was kept. If the repository is that large, raise the limit; otherwise see who pushed what.",
+        limit >> 20
+    )]
+    PackTooLarge {
+        /// How many bytes are taken.
+        limit: u64,
+    },
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
@@ -217,7 +226,9 @@ impl Error {
             Self::Cancelled | Self::NotFetched | Self::Empty | Self::Vanished(_) => ErrorKind::Conflict,
             Self::Submodule(_) | Self::BadEntry { .. } | Self::TooLarge { .. } => ErrorKind::Conflict,
             Self::Refused { .. } | Self::BadSettings { .. } => ErrorKind::Conflict,
-            Self::TooMuchToCompare | Self::TooManyRefs { .. } => ErrorKind::Conflict,
+            Self::TooMuchToCompare | Self::TooManyRefs { .. } | Self::PackTooLarge { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {
                 ErrorKind::Unavailable
             }

@@ -1,5 +1,6 @@
 //! Bringing a mirror up to date, and asking a remote what it has.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -54,10 +55,7 @@ impl Mirror {
         let work = async {
             let alone = inner.writing.clone().lock_owned().await;
             let link = RemoteLink::open(&inner.remote(), &inner.options).await?;
-            let session = Session {
-                url: link.url.clone(),
-                stop: stop.clone(),
-            };
+            let session = Session::new(&link, &stop, &inner.options);
             let writer = inner.clone();
             let fetching = tokio::task::spawn_blocking(move || {
                 // Held until the thread is really done, even if nobody waits for it any more.
@@ -85,10 +83,7 @@ pub async fn probe(remote: &RemoteUrl, options: &GitOptions) -> Result<Vec<(Bran
     let _stop_when_dropped = stop.clone().drop_guard();
     let work = async {
         let link = RemoteLink::open(remote, options).await?;
-        let session = Session {
-            url: link.url.clone(),
-            stop: stop.clone(),
-        };
+        let session = Session::new(&link, &stop, options);
         let asking = tokio::task::spawn_blocking(move || list(&session));
         asking
             .await
@@ -143,6 +138,27 @@ fn escaped(text: &str) -> String {
 struct Session {
     url: String,
     stop: CancellationToken,
+    /// How many bytes it may bring.
+    limit: u64,
+    /// Whether it would have brought more.
+    is_over: Cell<bool>,
+}
+
+impl Session {
+    fn new(link: &RemoteLink, stop: &CancellationToken, options: &GitOptions) -> Self {
+        Self {
+            url: link.url.clone(),
+            stop: stop.clone(),
+            limit: options.pack_limit,
+            is_over: Cell::new(false),
+        }
+    }
+
+    /// Whether it may go on after so many bytes.
+    fn goes_on(&self, received: usize) -> bool {
+        self.is_over.set(received as u64 > self.limit);
+        !self.is_over.get() && !self.stop.is_cancelled()
+    }
 }
 
 fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
@@ -164,13 +180,16 @@ fn failed(error: git2::Error, session: &Session) -> Error {
     if session.stop.is_cancelled() {
         return Error::Cancelled;
     }
+    if session.is_over.get() {
+        return Error::PackTooLarge { limit: session.limit };
+    }
     Error::Fetch(error)
 }
 
 /// Downloads, and moves the branches and tags.
 fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<(), git2::Error> {
     let mut callbacks = RemoteCallbacks::new();
-    callbacks.transfer_progress(|_| !session.stop.is_cancelled());
+    callbacks.transfer_progress(|progress| session.goes_on(progress.received_bytes()));
     callbacks.sideband_progress(|_| !session.stop.is_cancelled());
     let mut options = FetchOptions::new();
     options

@@ -32,7 +32,7 @@ use super::credentials::{self, GitLogin, stored_login};
 use super::error::{Error, Result};
 use super::refs::{self, REFS, REFS_BYTES};
 use super::{CONNECT_TIMEOUT, GitOptions};
-use crate::http::{self, Guard, Tls};
+use crate::http::{self, Guard, Proxies, Tls};
 
 /// How often a host may redirect us, or ask for a login, before the repository is found.
 const TURNS: usize = 5;
@@ -50,6 +50,7 @@ pub(super) type FirstError = Arc<Mutex<Option<Error>>>;
 /// A repository of an HTTPS host.
 pub(super) struct Remote {
     tls: Tls,
+    proxies: Proxies,
     credentials: Option<PathBuf>,
     trouble: FirstError,
     target: Mutex<Target>,
@@ -77,6 +78,7 @@ impl Remote {
         let credentials = options.https_credentials.clone();
         Ok(Self {
             tls: Tls::of_system(options.https_certificates.as_deref())?,
+            proxies: options.proxies.clone(),
             target: Mutex::new(Target::new(base, credentials.as_deref())),
             credentials,
             trouble,
@@ -184,7 +186,9 @@ impl Remote {
         let request = request
             .body(body)
             .map_err(|error| Error::Invalid(error.to_string()))?;
-        let answer = host.stream(request, &Guard::open(), CONNECT_TIMEOUT).await?;
+        let answer = host
+            .stream(request, (&Guard::open(), &self.proxies), CONNECT_TIMEOUT)
+            .await?;
         Ok(Answered { answer, to })
     }
 

@@ -14,8 +14,8 @@
 //! which then ends at once.
 //!
 //! Reading order: `url`, `mirror`, `fetch` with `link`, `local`, `refs`, `ssh`, `https` with `credentials`; then `commits`,
-//! `history`, `budget`, `compare`, `diff`; `attributes`, `settings`, `elsewhere`, `survey`, `lfs`,
-//! `contents`; `export`, `sweep`.
+//! `history`, `budget`, `compare`, `diff`; `attributes`, `settings`, `elsewhere`, `survey`, `weigh`,
+//! `lfs`, `contents`; `export`, `sweep`.
 
 mod attributes;
 mod budget;
@@ -47,6 +47,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod url;
+mod weigh;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,6 +71,9 @@ pub use lfs::{LfsReport, Pointer};
 pub use mirror::{Freshness, Mirror, Mirrors};
 pub use sweep::KeptMirror;
 pub use url::{RemoteUrl, check_url};
+pub use weigh::Weighing;
+
+pub use crate::http::Proxies;
 
 /// How long a fetch may take from its start to its end unless configured: a first clone of a large
 /// repository over a slow line takes minutes.
@@ -82,6 +86,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// as much, and Git itself stores every file from half that size on so that it can be streamed.
 pub const WHOLE_FILE_LIMIT: u64 = 1024 * 1024 * 1024;
 
+/// How many bytes one fetch may bring unless configured: as many as a large product with all its history has.
+pub const PACK_LIMIT: u64 = 4 << 30;
 /// How large one file in Git LFS may be, in bytes, unless configured.
 pub const LFS_OBJECT_LIMIT: u64 = 4 << 30;
 /// How much the files of a project in Git LFS may take on this host, in bytes, unless configured.
@@ -109,6 +115,10 @@ pub struct GitOptions {
     pub whole_file_limit: u64,
     /// Hosts beside a repository's own that its submodules and files in Git LFS may be fetched from.
     pub other_hosts: Vec<OtherHost>,
+    /// The proxy for https, if any.
+    pub proxies: Proxies,
+    /// How many bytes one fetch may bring.
+    pub pack_limit: u64,
     /// How large one file in Git LFS may be, in bytes.
     pub lfs_object_limit: u64,
     /// How many bytes a project's files in Git LFS may have, together and on this host.
@@ -127,6 +137,8 @@ impl Default for GitOptions {
             https_certificates: None,
             whole_file_limit: WHOLE_FILE_LIMIT,
             other_hosts: Vec::new(),
+            proxies: Proxies::default(),
+            pack_limit: PACK_LIMIT,
             lfs_object_limit: LFS_OBJECT_LIMIT,
             lfs_project_limit: LFS_PROJECT_LIMIT,
         }

@@ -90,7 +90,16 @@ impl Mirror {
     }
 }
 
-fn survey(repository: &Repository, commit: &CommitId, extras: Extras, budget: &Budget) -> Result<Survey> {
+/// Looks for what `commit` needs beside its own objects.
+///
+/// # Errors
+/// As [`Mirror::look_for_extras`].
+pub(super) fn survey(
+    repository: &Repository,
+    commit: &CommitId,
+    extras: Extras,
+    budget: &Budget,
+) -> Result<Survey> {
     let root = find_commit(repository, commit)?.tree_id();
     let needs = Needs {
         repository,

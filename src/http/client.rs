@@ -58,7 +58,7 @@ impl Client {
         };
         let way = Way {
             guard: &self.guard,
-            proxy: self.proxies.of(&host),
+            proxy: self.proxies.of(&host)?,
         };
         host.fetch_by(&way, &request.with_target(target), limits, cancel)
             .await

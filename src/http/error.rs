@@ -46,6 +46,12 @@ pub enum Error {
         /// Short words, without a full stop.
         reason: String,
     },
+    /// The proxy that is set cannot be used.
+    #[error("The proxy of the settings cannot be used: {why}")]
+    BadProxy {
+        /// A sentence.
+        why: String,
+    },
     /// Nobody listens there.
     #[error("{to} refused the connection: nothing listens there.")]
     Refused { to: String },
@@ -145,9 +151,10 @@ impl Error {
 impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::BadRequest { .. } | Error::Certificates { .. } | Error::Guarded { .. } => {
-                domain::ErrorKind::Invalid
-            }
+            Error::BadRequest { .. }
+            | Error::Certificates { .. }
+            | Error::Guarded { .. }
+            | Error::BadProxy { .. } => domain::ErrorKind::Invalid,
             Error::Cancelled => domain::ErrorKind::Conflict,
             _ => domain::ErrorKind::Unavailable,
         };

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::exchange::{Limits, MAX_HEAD, Response, exchange, within};
 use super::guard::Guard;
-use super::proxy::Proxy;
+use super::proxy::{Proxies, Proxy};
 use super::{Error, Host, Request, connect};
 
 /// Any stream that can carry HTTP.
@@ -71,8 +71,8 @@ impl Host {
         within(whole, &to, deadline, limits.total, cancel).await
     }
 
-    /// Connects within `limit`, where `guard` allows, and sends `request`, for bodies that are passed on
-    /// piece by piece. The connection lives as long as the body of the answer. `limit` is for connecting alone, so the
+    /// Connects within `limit`, where `guard` allows and through one of `proxies` where one is set, and sends
+    /// `request`, for bodies that are passed on piece by piece. The connection lives as long as the body of the answer. `limit` is for connecting alone, so the
     /// reader of the body sets its own.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Host {
     pub async fn stream<B>(
         &self,
         request: hyper::Request<B>,
-        guard: &Guard,
+        (guard, proxies): (&Guard, &Proxies),
         limit: Duration,
     ) -> Result<hyper::Response<BoxBody<Bytes, Error>>, Error>
     where
@@ -88,9 +88,13 @@ impl Host {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let to = self.to_string();
-        let direct = Way { guard, proxy: None };
+        let way = Way {
+            guard,
+            // One for http would want the whole address in the request; https alone is streamed.
+            proxy: proxies.of(self)?.filter(|_| self.tls.is_some()),
+        };
         let never = CancellationToken::new();
-        let stream = self.connect(&direct, &self.name, limit, &never).await?;
+        let stream = self.connect(&way, &self.name, limit, &never).await?;
         let broken = |cause| Error::broken(&to, cause);
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD)
@@ -125,7 +129,9 @@ impl Host {
             Some(proxy) => {
                 way.guard.check_name(&self.name, &to)?;
                 let open = Guard::open();
-                let stream = connect::tcp(&proxy.host, proxy.port, &open, limit, cancel).await?;
+                let stream = connect::tcp(&proxy.host, proxy.port, &open, limit, cancel)
+                    .await
+                    .map_err(|error| proxy.unreachable(self, error))?;
                 match &self.tls {
                     Some(_) => Box::new(proxy.tunnel(stream, self, deadline).await?),
                     None => Box::new(stream),

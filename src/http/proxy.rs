@@ -15,6 +15,7 @@ use url::Url;
 use super::connect::authority;
 use super::request::basic_credentials;
 use super::{Error, Host};
+use crate::domain::ProxyException;
 
 /// A proxy that speaks HTTP.
 #[derive(Debug, Clone)]
@@ -49,6 +50,18 @@ impl Proxy {
             port,
             authorization,
         })
+    }
+
+    /// Why `to` cannot be reached: the proxy itself cannot. Somebody's cancel stays one.
+    pub(super) fn unreachable(&self, to: &Host, error: Error) -> Error {
+        match error {
+            Error::Cancelled => error,
+            error => Error::Proxy {
+                proxy: authority(&self.host, self.port),
+                to: to.to_string(),
+                reason: error.to_string().trim_end_matches('.').to_owned(),
+            },
+        }
     }
 
     /// A request in plain text that this proxy passes on.
@@ -115,26 +128,51 @@ pub struct Proxies {
     pub http: Option<Proxy>,
     /// For https.
     pub https: Option<Proxy>,
-    /// Names and addresses that are asked directly: a host, a domain with all below it, or `*`.
-    pub except: Vec<String>,
+    /// What is asked directly.
+    pub except: Vec<ProxyException>,
+    /// Why the proxy that is set cannot be used, as a sentence: what is not asked directly is not asked
+    /// at all then.
+    pub defect: Option<String>,
 }
 
 impl Proxies {
-    /// The proxy through which `host` is asked.
-    pub(super) fn of(&self, host: &Host) -> Option<&Proxy> {
-        let name = host.name.to_ascii_lowercase();
-        let fits = |except: &String| {
-            let except = except.trim().trim_start_matches('.').to_ascii_lowercase();
-            let below = || name.strip_suffix(&except).is_some_and(|rest| rest.ends_with('.'));
-            except == "*" || except == name || !except.is_empty() && below()
-        };
-        if self.except.iter().any(fits) {
-            return None;
+    /// For https alone, through the proxy at `address`, if there is one. Exceptions that cannot be read are
+    /// ignored, as other programs do.
+    pub fn for_https<'a>(address: Option<&str>, except: impl IntoIterator<Item = &'a str>) -> Self {
+        let proxy = address.map(Proxy::parse).transpose();
+        let except = except
+            .into_iter()
+            .filter_map(|entry| ProxyException::read(entry).ok());
+        let except = except.collect();
+        match proxy {
+            Ok(https) => Self {
+                https,
+                except,
+                ..Self::default()
+            },
+            Err(why) => Self {
+                defect: Some(why),
+                except,
+                ..Self::default()
+            },
         }
-        match host.tls {
+    }
+
+    /// The proxy through which `host` is asked.
+    ///
+    /// # Errors
+    /// [`Error::BadProxy`].
+    pub(super) fn of(&self, host: &Host) -> Result<Option<&Proxy>, Error> {
+        if self.except.iter().any(|one| one.fits(&host.name, host.port)) {
+            return Ok(None);
+        }
+        if let Some(why) = &self.defect {
+            return Err(Error::BadProxy { why: why.clone() });
+        }
+        Ok(match host.tls {
             Some(_) => self.https.as_ref(),
             None => self.http.as_ref(),
-        }
+        })
     }
 }
 
@@ -148,7 +186,13 @@ mod tests {
         let proxies = Proxies {
             http: Proxy::parse("http://one:3128").ok(),
             https: Proxy::parse("http://two").ok(),
-            except: vec!["10.0.0.1".into(), ".Example.org".into()],
+            except: [
+                ProxyException::read("10.0.0.1"),
+                ProxyException::read(".Example.org"),
+            ]
+            .map(|one| one.expect("an exception"))
+            .into(),
+            defect: None,
         };
         let used = |name: &str, tls: Option<Tls>| {
             let host = Host {
@@ -156,7 +200,8 @@ mod tests {
                 port: 80,
                 tls,
             };
-            proxies.of(&host).map(|proxy| (proxy.host.clone(), proxy.port))
+            let proxy = proxies.of(&host).expect("no defect");
+            proxy.map(|proxy| (proxy.host.clone(), proxy.port))
         };
         assert_eq!(used("a.test", None), Some(("one".into(), 3128)));
         assert_eq!(used("a.test", Some(Tls::public())), Some(("two".into(), 80)));
@@ -167,5 +212,24 @@ mod tests {
         for bad in ["proxy:3128", "https://proxy", "http://", "http://a%3Ab:c@proxy"] {
             assert!(Proxy::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_not_passed_by() {
+        let proxies = Proxies::for_https(Some("socks5://me:secret@proxy"), ["near.test", "not a host"]);
+        let of = |name: &str| {
+            let host = Host {
+                name: name.to_owned(),
+                port: 443,
+                tls: Some(Tls::public()),
+            };
+            proxies.of(&host).map(|proxy| proxy.is_some())
+        };
+        assert!(matches!(of("near.test"), Ok(false)));
+        let refused = of("far.test").expect_err("no way").to_string();
+        assert!(
+            refused.contains("http://host:port") && !refused.contains("secret"),
+            "{refused}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 mod client;
 
-use super::{Error, Guard, Host, Limits, Longer, Method, Request, Response, Tls, name_of};
+use super::{Error, Guard, Host, Limits, Longer, Method, Proxies, Request, Response, Tls, name_of};
 
 /// Answers one connection with `answer` and returns the request it got.
 async fn listener(answer: &'static [u8]) -> (Host, JoinHandle<String>) {
@@ -273,7 +273,11 @@ async fn a_streamed_body_comes_piece_by_piece_and_breaks_with_its_connection() {
         .body(Empty::<bytes::Bytes>::new())
         .expect("a request");
     let answer = host
-        .stream(request, &Guard::open(), Duration::from_secs(5))
+        .stream(
+            request,
+            (&Guard::open(), &Proxies::default()),
+            Duration::from_secs(5),
+        )
         .await
         .expect("an answer");
     let mut body = answer.into_body();

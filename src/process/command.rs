@@ -39,7 +39,8 @@ pub struct Command {
     pub(super) args: Vec<OsString>,
     pub(super) env: BTreeMap<OsString, OsString>,
     pub(super) dir: Option<PathBuf>,
-    pub(super) is_monitor: bool,
+    /// How many monitors stand before the program, each the parent of the next.
+    pub(super) monitors: usize,
     /// Whether it finds nothing of our environment, but [`SYSTEM_PATH`].
     is_bare: bool,
     /// What it reads on standard input.
@@ -56,7 +57,7 @@ impl Command {
             args: Vec::new(),
             env: BTreeMap::new(),
             dir: None,
-            is_monitor: false,
+            monitors: 0,
             is_bare: false,
             input: None,
             shown: None,
@@ -79,10 +80,11 @@ impl Command {
 
     /// Says that the program only watches over one child, which leads a session of its own inside a PID
     /// namespace and ends when the program does. Polite signals go to that session; abstract sockets of
-    /// this host are closed to all of it where the kernel can.
+    /// this host are closed to all of it where the kernel can. Said twice of a program whose child only
+    /// watches over one child in turn.
     #[must_use]
     pub fn monitor(mut self) -> Self {
-        self.is_monitor = true;
+        self.monitors += 1;
         self
     }
 
@@ -96,6 +98,7 @@ impl Command {
         Self {
             env,
             args: [monitor.args, vec![self.program.clone()], self.args].concat(),
+            monitors: monitor.monitors + self.monitors,
             is_bare: monitor.is_bare || self.is_bare,
             input: monitor.input.or(self.input),
             shown: Some(self.shown.unwrap_or(self.program)),

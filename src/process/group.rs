@@ -41,16 +41,26 @@ pub(super) struct ProcessGroup {
     pub(super) child: Child,
     /// The leader's number and the group's; `None` once it is reaped and may be somebody else's.
     pid: Option<Pid>,
+    /// How many monitors it is behind.
+    monitors: usize,
     /// The thread that a monitor was started from.
     birthplace: Option<Birthplace>,
 }
 
 impl ProcessGroup {
     /// Signals every process of the group. One that is gone already is not an error. Behind a monitor it
-    /// is the session of its child: killing that ends the whole namespace, and the monitor after it.
+    /// is the session of its child: killing that ends the whole namespace, and the monitor after it. Of several
+    /// monitors the last one's child is asked politely; the first one's is killed, and the others are below it.
     pub(super) fn signal(&self, signal: Signal) {
         let Some(pid) = self.pid else { return };
-        let session = self.birthplace.as_ref().and_then(|_| monitor::session(pid));
+        let depth = match signal {
+            Signal::SIGKILL => 1,
+            _ => self.monitors,
+        };
+        let session = self
+            .birthplace
+            .as_ref()
+            .and_then(|_| monitor::session(pid, depth));
         if session.is_none_or(|session| !send(session, signal)) {
             send(pid, signal);
         }
@@ -94,7 +104,7 @@ impl Drop for ProcessGroup {
 pub(super) async fn start(command: &Command) -> Result<ProcessGroup, Error> {
     let mut busy = 0;
     let source = loop {
-        let started = match (prepared(command), command.is_monitor) {
+        let started = match (prepared(command), command.monitors > 0) {
             (Ok(prepared), true) => monitor::spawn(prepared)
                 .await
                 .map(|(child, place)| (child, Some(place))),
@@ -110,6 +120,7 @@ pub(super) async fn start(command: &Command) -> Result<ProcessGroup, Error> {
                 return Ok(ProcessGroup {
                     child,
                     pid,
+                    monitors: command.monitors,
                     birthplace,
                 });
             }

@@ -45,12 +45,14 @@ pub(super) async fn spawn(mut command: Command) -> io::Result<(Child, Birthplace
     Ok((child, birthplace))
 }
 
-/// The session of the child that the monitor `pid` watches over; `None` when there is none yet, or the
-/// kernel does not say.
-pub(super) fn session(pid: Pid) -> Option<Pid> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    let child = children.split_whitespace().next()?;
-    child.parse().ok().map(Pid::from_raw)
+/// The session of the child that the monitor `pid` watches over, or of the one `depth` monitors below;
+/// `None` when there is none yet, or the kernel does not say.
+pub(super) fn session(pid: Pid, depth: usize) -> Option<Pid> {
+    (0..depth).try_fold(pid, |pid, _| {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        let child = children.split_whitespace().next()?;
+        child.parse().ok().map(Pid::from_raw)
+    })
 }
 
 /// Closes abstract sockets outside of it to this thread and what it starts; whether the kernel could.

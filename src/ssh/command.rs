@@ -30,6 +30,8 @@ pub struct Command {
     args: Vec<Vec<u8>>,
     /// Names, and values quoted for a shell.
     env: Vec<(String, Vec<u8>)>,
+    /// By what the shell that watches over it is known on the server.
+    watched_as: Option<String>,
     defect: Option<&'static str>,
 }
 
@@ -40,6 +42,7 @@ impl Command {
             program: program.as_ref().as_bytes().to_vec(),
             args: Vec::new(),
             env: Vec::new(),
+            watched_as: None,
             defect: None,
         }
     }
@@ -88,6 +91,25 @@ impl Command {
             self.set(name.to_owned(), quoted);
         }
         self
+    }
+
+    /// Has the shell that watches over it carry `word` (letters, digits and “-”) among its arguments, so that
+    /// it is found on the server as long as it waits for the end of the connection.
+    pub fn watched_as(mut self, word: impl Into<String>) -> Self {
+        let word = word.into();
+        match word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            true => self.watched_as = Some(word),
+            false => self.defect = Some("the word for its watcher is not letters, digits and “-”"),
+        }
+        self
+    }
+
+    /// See [`Self::watched_as`].
+    pub(super) fn watcher(&self) -> Option<&str> {
+        self.watched_as.as_deref()
     }
 
     fn set(&mut self, name: String, quoted: Vec<u8>) {

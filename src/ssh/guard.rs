@@ -22,6 +22,10 @@
 //! have been given to another process meanwhile, since it is also the number of the group that
 //! the watcher itself is in.
 //!
+//! A watcher may carry a word among its arguments, by which it is found on the server for as long as it
+//! waits: a server that does not notice that a connection is gone keeps it. When it ends the group it is
+//! another program, without that word.
+//!
 //! sshd (and our own demo server) makes each command a leader of its group. Where something else
 //! does not, `kill -- -$$` finds no such group and does nothing: never the wrong group.
 //! Needs only POSIX sh; tried with dash, bash and busybox.
@@ -43,9 +47,7 @@ const WATCH: &str = r#"exec 3<&0 </dev/null
   trap '' HUP INT TERM PIPE
   while read -r _; do :; done <&3
   kill -0 "$$" || exit 0
-  kill -TERM -"$$"
-  sleep GRACE
-  kill -KILL -"$$"
+  exec /bin/sh -c 'kill -TERM -"$1"; sleep GRACE; kill -KILL -"$1"' sh "$$"
 ) >/dev/null 2>&1 &
 exec 3<&-
 "#;
@@ -76,8 +78,12 @@ pub(super) struct Program {
 /// `command` under the guard.
 pub(super) fn guarded(command: &Command, mark: &Mark) -> Program {
     let watch = WATCH.replace("GRACE", &GRACE.as_secs().to_string());
+    let line = match command.watcher() {
+        Some(word) => format!("exec /bin/sh -s {word}"),
+        None => "exec /bin/sh".to_owned(),
+    };
     Program {
-        line: b"exec /bin/sh".to_vec(),
+        line: line.into_bytes(),
         input: program(command, mark, &watch),
     }
 }

@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
 use parking_lot::RwLock;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::{Error, Result};
@@ -52,6 +53,15 @@ impl SealingKey {
     /// The key as hexadecimal digits, for its file.
     pub fn to_text(&self) -> String {
         hex::encode(self.bytes)
+    }
+
+    /// The key for digests, from which nobody comes back to this one.
+    fn digesting(&self) -> hmac::Key {
+        let own = Sha256::new()
+            .chain_update("deployer digests\0")
+            .chain_update(self.bytes)
+            .finalize();
+        hmac::Key::new(hmac::HMAC_SHA256, &own)
     }
 
     /// Names the key without telling it.
@@ -126,6 +136,30 @@ impl Seal {
         String::from_utf8(opened.to_vec()).map_err(|_| damaged(place))
     }
 
+    /// A digest of `text` under the present key. Whoever has the database alone cannot tell by it whether a
+    /// guess of what is in the text is right. Without a key, when there is no secret either, it is plain.
+    pub fn digest(&self, text: &[u8]) -> String {
+        match self.0.read().first() {
+            Some(key) => {
+                let tag = hmac::sign(&key.digesting(), text);
+                format!("{FORM}:{}:{}", key.fingerprint(), hex::encode(tag))
+            }
+            None => hex::encode(Sha256::digest(text)),
+        }
+    }
+
+    /// Whether `digest` is one of `text`, made with one of the keys here or by an earlier version. One made
+    /// with a key that is not here any more is of nothing.
+    pub fn is_digest(&self, digest: &str, text: &[u8]) -> bool {
+        let mut parts = digest.splitn(3, ':');
+        let (Some(FORM), Some(fingerprint), Some(tag)) = (parts.next(), parts.next(), parts.next()) else {
+            return digest == hex::encode(Sha256::digest(text));
+        };
+        let (keys, tag) = (self.0.read(), hex::decode(tag).unwrap_or_default());
+        let key = keys.iter().find(|key| key.fingerprint() == fingerprint);
+        key.is_some_and(|key| hmac::verify(&key.digesting(), text, &tag).is_ok())
+    }
+
     /// Whether `sealed` is sealed with the key that is used now.
     pub fn is_current(&self, sealed: &str) -> bool {
         let keys = self.0.read();
@@ -187,6 +221,28 @@ mod tests {
         assert_eq!(both.open("x", &sealed).unwrap(), "hunter2");
         assert!(!both.is_current(&sealed));
         assert!(both.is_current(&both.seal("x", "hunter2").unwrap()));
+    }
+
+    #[test]
+    fn a_digest_is_of_one_text_under_one_key_or_a_plain_one_of_before() {
+        let (key, other) = (SealingKey::generate(), SealingKey::generate());
+        let text = b"TOKEN=hunter2";
+        let plain = hex::encode(Sha256::digest(text));
+        let digest = seal(&[&key]).digest(text);
+        assert!(!digest.contains(&plain));
+        assert_ne!(digest, seal(&[&other]).digest(text));
+        for keys in [&[&key][..], &[&other, &key]] {
+            assert!(seal(keys).is_digest(&digest, text));
+            assert!(seal(keys).is_digest(&plain, text));
+            assert!(!seal(keys).is_digest(&digest, b"TOKEN=hunter3"));
+            assert!(!seal(keys).is_digest(&plain, b"TOKEN=hunter3"));
+        }
+        for bad in ["", "1:", "1::", &digest[..digest.len() - 2], &plain[1..]] {
+            assert!(!seal(&[&key]).is_digest(bad, text), "{bad}");
+        }
+        assert!(!seal(&[&other]).is_digest(&digest, text));
+        assert!(!seal(&[]).is_digest(&digest, text));
+        assert_eq!(seal(&[]).digest(text), plain);
     }
 
     #[test]

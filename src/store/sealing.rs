@@ -18,6 +18,16 @@ pub async fn fingerprint(on: &impl Reader) -> Result<Option<String>> {
     Ok(row.map(|row| row.fingerprint))
 }
 
+/// A digest of `text`, which may hold secrets, under the present key.
+pub fn digest(on: &impl Reader, text: &[u8]) -> String {
+    on.seal().digest(text)
+}
+
+/// Whether `digest` is one of `text`; also one that an earlier version made without a key.
+pub fn is_digest(on: &impl Reader, digest: &str, text: &[u8]) -> bool {
+    on.seal().is_digest(digest, text)
+}
+
 /// Notes the first key.
 ///
 /// # Errors

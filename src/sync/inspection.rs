@@ -8,11 +8,18 @@ use super::release::Looked;
 use super::remote::{INSPECT, Limits, SURVEY, Script, ScriptAnswer, TOOLS, ask};
 use super::rules::EXTRA_MARKER;
 use crate::domain::release::MARKER;
-use crate::domain::{Release, SyncMethod};
+use crate::domain::{Release, SyncMethod, TreeSize};
 use crate::ssh::Session;
 
 /// File systems that share blocks between copies, so that copying a release takes no room.
 const SHARING: [&str; 2] = ["btrfs", "xfs"];
+
+/// One part in so many of what a tree is estimated to need stays free beside it: other programs write
+/// meanwhile, and the file system has books of its own to keep.
+const MARGIN: u64 = 20;
+/// What a file or directory takes beside its bytes, in bytes: half a block of the usual size is lost at the
+/// end of each on the average.
+const LOST_PER_ENTRY: u64 = 2048;
 
 /// What is at a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,12 +211,28 @@ impl Inspection {
     /// # Errors
     /// [`Error::Server`] with what is free and what is needed.
     pub fn check_room(&self, method: SyncMethod, manifest: &Manifest) -> Result<(), Error> {
-        let copies = method == SyncMethod::Symlink && !self.room.copies_are_free;
-        if copies || self.tree(method).is_none() {
+        if self.takes_whole(method) {
             self.room
                 .holds(manifest.bytes(), manifest.entries().len() as u64)?;
         }
         Ok(())
+    }
+
+    /// Whether a whole tree is written there, and not only what changes.
+    pub fn takes_whole(&self, method: SyncMethod) -> bool {
+        let copies = method == SyncMethod::Symlink && !self.room.copies_are_free;
+        copies || self.tree(method).is_none()
+    }
+
+    /// Whether there is room, with a margin, for what is estimated to be written.
+    ///
+    /// # Errors
+    /// As [`Self::check_room`].
+    pub fn check_estimate(&self, size: TreeSize) -> Result<(), Error> {
+        let lost = size.entries.saturating_mul(LOST_PER_ENTRY);
+        let bytes = size.bytes.saturating_add(lost);
+        let with_margin = |needed: u64| needed.saturating_add(needed / MARGIN);
+        Ok(self.room.holds(with_margin(bytes), with_margin(size.entries))?)
     }
 
     /// The directory of a tree of ours, to deploy over or to start from. Anything else is not

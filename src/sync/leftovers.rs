@@ -11,10 +11,11 @@
 //! directory, an incomplete release and a link that was not renamed yet. All have the deployment's
 //! number in their names. What is in service, and complete releases, stay.
 
+use super::digest::Digest;
 use super::error::Error;
 use super::layout::Layout;
 use super::remote::{LEFTOVERS, Limits, ask};
-use crate::domain::DeploymentId;
+use crate::domain::{DeploymentId, TargetPath};
 use crate::ssh::Session;
 
 /// What could not be cleared away.
@@ -24,6 +25,24 @@ pub struct Leftovers {
     pub left: Vec<String>,
     /// Numbers of processes that could not be ended; then nothing was removed.
     pub running: Vec<String>,
+    /// Numbers of shells that still watch over a script, as the server has not noticed that the connection
+    /// to the deployer is gone: what runs there now is not known as the script any more.
+    pub watchers: Vec<String>,
+}
+
+/// The word by which the shells that watch over a deployment's scripts are found, on the servers where it
+/// deploys to `target`; see [`crate::ssh::Command::watched_as`].
+pub fn watch_word(target: &TargetPath, deployment: DeploymentId) -> String {
+    format!("{WATCH_WORD}-{deployment}-{}", place(target))
+}
+
+/// What the words begin with.
+const WATCH_WORD: &str = "deployer-watch";
+
+/// Tells this target from one of another installation, whose deployment may have the same number.
+fn place(target: &TargetPath) -> String {
+    let digest = Digest::of(target.as_str().as_bytes());
+    hex::encode(&digest.0[..6])
 }
 
 /// How long commands may take to end by themselves: the guard's grace and a little more.
@@ -43,12 +62,22 @@ pub async fn clear_leftovers(
 ) -> Result<Leftovers, Error> {
     let (releases, id) = (layout.releases(), deployment.to_string());
     let seconds = PATIENCE_SECONDS.to_string();
-    let mut args = vec![layout.target.as_str(), &releases, &id, &seconds];
+    // In two parts, as the word itself would be found among the arguments of the script.
+    let place = place(&layout.target);
+    let mut args = vec![
+        layout.target.as_str(),
+        &releases,
+        &id,
+        &seconds,
+        WATCH_WORD,
+        &place,
+    ];
     args.extend(scripts.iter().map(String::as_str));
     let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
     let answer = ask(session, LEFTOVERS, &args, limits.question()).await?;
     Ok(Leftovers {
         left: answer.texts("left"),
         running: answer.texts("running"),
+        watchers: answer.texts("watcher"),
     })
 }

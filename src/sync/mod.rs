@@ -77,7 +77,7 @@ pub use error::{Error, Trouble};
 pub use ground::{Ground, Overlap};
 pub use inspection::{Inspection, TargetKind, inspect, missing_tools, survey};
 pub use layout::{Layout, ReleaseData, Stamp};
-pub use leftovers::{Leftovers, clear_leftovers};
+pub use leftovers::{Leftovers, clear_leftovers, watch_word};
 pub use manifest::{KnownTrees, Manifest};
 pub use one_place::same_places;
 pub use release::{Looked, Pruned, ReleaseDirectory, Retention, look, prune, remove_remains, withdraw};

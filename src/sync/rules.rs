@@ -142,6 +142,11 @@ impl Rules {
         Ownership::Ours
     }
 
+    /// Whether `path` of a tree is sent with it; as [`Self::verdict`], ask for the directories above first.
+    pub fn is_sent(&self, path: &[u8], is_directory: bool) -> bool {
+        self.verdict(path, is_directory) != Ownership::Kept
+    }
+
     /// Whether `path` and everything below it are kept, perhaps because a directory above it is.
     pub fn keeps(&self, path: &str) -> bool {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);

@@ -3,14 +3,17 @@
 use chrono::TimeDelta;
 use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::watch;
-use deployer::domain::{Actor, DeploymentState, EnvironmentOptions, ErrorKind, Kind, OnFailure};
-use deployer::store::{environments, servers};
+use deployer::domain::{
+    Actor, Approval, DeploymentState, EnvironmentOptions, ErrorKind, Kind, OnFailure, Variable,
+};
+use deployer::store::{deployments as rows, environments, servers};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     PEOPLE, ask, audited, begin, carry_out, commit, environment, person, seen, state, still, wanted,
 };
 use crate::support::store::noon;
-use crate::support::world::World;
+use crate::support::world::{World, bring_in, change};
 
 fn approved() -> EnvironmentOptions {
     EnvironmentOptions {
@@ -307,4 +310,44 @@ async fn a_requester_cannot_approve_with_a_password_that_they_gave_away() {
     deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_cannot_be_guessed_by_what_an_approval_is_about() {
+    let pin = |value: &str| Variable {
+        value: value.into(),
+        secret: true,
+        refers: false,
+    };
+    let mut options = approved();
+    options.variables.insert("PIN".into(), pin("4711"));
+    let mut world = still(options).await;
+    let commit = commit(&mut world, "1").await;
+    let id = ask(&world, "admin", wanted(&commit)).await.unwrap().id();
+    let mut dev = environment(&world, "dev").await;
+    let plain = hex::encode(Sha256::digest(dev.terms()));
+    let approval = seen(&world, id).await.approval.unwrap();
+    assert!(!approval.terms.contains(&plain), "{}", approval.terms);
+    let obstacle = async |world: &World| {
+        let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
+        acts.approve_obstacle
+    };
+    assert_eq!(obstacle(&world).await, None);
+
+    // As a version of before stored it.
+    let tx = change(&world.store).await;
+    let before = Approval {
+        terms: plain,
+        ..approval
+    };
+    rows::approve(&tx, id, &before).await.unwrap();
+    bring_in(tx).await;
+    assert_eq!(obstacle(&world).await, None);
+
+    dev.options.variables.insert("PIN".into(), pin("4712"));
+    let tx = change(&world.store).await;
+    environments::update(&tx, &dev).await.unwrap();
+    bring_in(tx).await;
+    let changed = obstacle(&world).await.unwrap();
+    assert!(changed.contains("has changed since it was approved"), "{changed}");
 }

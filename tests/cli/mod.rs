@@ -10,6 +10,7 @@ mod data;
 mod demo;
 mod keys;
 mod owners;
+mod proxies;
 mod scripts;
 mod words;
 

@@ -2,6 +2,7 @@
 //! deployment, an honest one finds what it needs.
 
 mod hostile;
+mod outside;
 mod own_files;
 mod umask;
 mod variables;
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use deployer::confinement::{Confinement, ConfinementOptions, WorkingTree};
+use deployer::confinement::{Confinement, ConfinementOptions, ProgramNetwork, WorkingTree};
 use deployer::domain::health::{AskedFrom, CommandProbe, Probe};
 use deployer::domain::{DeploymentState, EnvironmentOptions, HealthCheck};
 
@@ -200,9 +201,12 @@ async fn a_script_that_leaves_a_link_in_its_place_deletes_nothing_outside() {
 async fn the_network_is_as_configured() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    for (is_offline, expected) in [(false, "REACHED the loopback"), (true, "kept out: the loopback")] {
+    for (network, expected) in [
+        (ProgramNetwork::Host, "REACHED the loopback"),
+        (ProgramNetwork::None, "kept out: the loopback"),
+    ] {
         let options = ConfinementOptions {
-            is_offline,
+            network,
             ..ConfinementOptions::default()
         };
         let mut world = World::project().confinement(options).start().await;
@@ -312,4 +316,46 @@ async fn a_program_outside_of_what_scripts_see_is_told_before_it_is_missed() {
     assert!(seeing.shows(&program));
     assert!(blind.shows(Path::new("/bin/sh")) && blind.shows(Path::new("/usr/bin/env")));
     assert!(!blind.shows(Path::new("/etc/shadow")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_starts_so_many_processes_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let confinement = Confinement::new(ConfinementOptions {
+        processes: 40,
+        scratch: dir.path().join("scratch"),
+        ..ConfinementOptions::default()
+    });
+    let lines = "my $count = 0;\
+                 for (1..100) { my $child = fork; last unless defined $child; if (!$child) { sleep 60; exit } $count++ }\
+                 print qq(started $count\\n); kill 9, -1;";
+    for _ in 0..2 {
+        let command = Command::new("/usr/bin/perl").arg("-e").arg(lines);
+        let mut said = Heard::default();
+        let ran = confinement
+            .run(command, WorkingTree::None, Run::default(), &mut said)
+            .await;
+        ran.unwrap();
+        let count: usize = said.0.trim().trim_start_matches("started ").parse().unwrap();
+        assert!((20..40).contains(&count), "{count} were started");
+    }
+    let lacks = confinement.protection().await.lacks;
+    assert!(
+        !lacks.iter().any(|lack| lack.contains("How many processes")),
+        "{lacks:?}"
+    );
+}
+
+/// All that a program prints, standard error included.
+#[derive(Default)]
+struct Heard(String);
+
+impl Output for Heard {
+    async fn stdout(&mut self, data: Bytes) {
+        self.0.push_str(&String::from_utf8_lossy(&data));
+    }
+
+    async fn stderr(&mut self, data: Bytes) {
+        self.stdout(data).await;
+    }
 }

@@ -20,5 +20,7 @@ mod queueing;
 mod recovering;
 mod refusals;
 mod rollouts;
+mod room;
 mod scripts;
 pub mod taken_up;
+mod watchers;

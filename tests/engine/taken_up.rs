@@ -10,7 +10,7 @@ use deployer::domain::{
     Answer, Deployment, DeploymentId, DeploymentState, Environment, OnFailure, PauseReason, Share, Strategy,
     User,
 };
-use deployer::store::{environments, projects, queue, users};
+use deployer::store::{audit, environments, projects, queue, users};
 
 use super::killed::Served;
 use crate::support::setup::Setup;
@@ -193,6 +193,82 @@ async fn what_was_answered_while_nobody_was_at_work_is_done_at_the_next_start() 
     answer(&world, id, Answer::Resume).await;
     let _again = Served::start(&world);
     assert_whole(&world, &world.end(id).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployer_killed_right_after_an_answer_follows_it_at_its_next_start() {
+    let (mut world, _, _) = prepared(World::project()).await;
+    world.script("predeploy.sh", "echo is being made; sleep 2; echo 1 > made");
+    let commit = world.commit("Slow to make").await;
+    let made = async |world: &World, id, times: usize| {
+        let begun = Instant::now();
+        while world.log(id).await.matches("is being made").count() < times {
+            assert!(begun.elapsed() < PATIENCE, "{}", said(world));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let id = request(&world, &commit, CANARY).await;
+    let first = Served::start(&world);
+    world.until_paused(id).await;
+    first.kill();
+    let second = Served::start(&world);
+    until_taken_up(&world, id, 1).await;
+    answer(&world, id, Answer::Resume).await;
+    made(&world, id, 2).await;
+    let running = deployer::store::deployments::by_id(&world.store, id)
+        .await
+        .unwrap();
+    assert_eq!((running.state, running.pause), (DeploymentState::Running, None));
+    second.kill();
+
+    let _third = Served::start(&world);
+
+    assert_whole(&world, &world.end(id).await).await;
+    made(&world, id, 3).await;
+    let told = recorded(&world, id).await;
+    let again = "The deployer stopped before it followed this: admin answered: Continue.";
+    assert_eq!(told.matches(again).count(), 1, "{told}");
+    assert!(!told.contains("deployment.interrupted"), "{told}");
+}
+
+/// The audit log's lines about a deployment, oldest first: what happened, and its sentence.
+async fn recorded(world: &World, id: DeploymentId) -> String {
+    let page = audit::list(&world.store, &Default::default(), Default::default(), 100).await;
+    let events = page.unwrap().items;
+    let own = events.iter().map(|one| &one.event);
+    let own = own.filter(|event| event.detail["deployment"] == id.0);
+    let mut lines: Vec<String> = own
+        .map(|event| format!("{}: {}", event.action, event.detail["outcome"]))
+        .collect();
+    lines.reverse();
+    lines.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_was_answered_with_an_end_is_not_recorded_as_resumed() {
+    for (choice, sentence) in [
+        (
+            Answer::Stop,
+            "admin answered: Stop here. Servers that were not begun stay as they are.",
+        ),
+        (
+            Answer::RollBack,
+            "admin answered: Roll back. Servers that are done return to the release before.",
+        ),
+    ] {
+        let (world, _, second) = prepared(World::project()).await;
+        let id = request(&world, &second, CANARY).await;
+        let _served = Served::start(&world);
+        world.until_paused(id).await;
+        answer(&world, id, choice).await;
+        assert_eq!(world.end(id).await.state, DeploymentState::Cancelled);
+        let told = recorded(&world, id).await;
+        assert!(
+            told.contains(&format!("deployment.stopped: \"{sentence}\"")),
+            "{told}"
+        );
+        assert!(!told.contains("deployment.resumed"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -303,3 +303,73 @@ async fn a_repository_of_this_host_has_to_lie_below_a_named_directory() {
     let refused = fetch(&mirrors.mirror(ProjectId(1), &url)).await.unwrap_err();
     assert!(matches!(refused, Error::LocalAddress { .. }), "{refused}");
 }
+
+/// Bytes of the objects in a mirror, unfinished packs included.
+fn kept(mirror: &Mirror) -> u64 {
+    let (mut bytes, mut ahead) = (0, vec![mirror.path().join("objects")]);
+    while let Some(directory) = ahead.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            match entry.metadata().unwrap() {
+                found if found.is_dir() => ahead.push(entry.path()),
+                found => bytes += found.len(),
+            }
+        }
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_fetch_that_brings_more_than_the_limit_is_refused_and_keeps_nothing() {
+    let mut origin = Origin::new();
+    origin.write("small", "small");
+    let small = origin.commit("small");
+    let host = super::https::GitHost::serving(&origin).await;
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33).to_le_bytes()[0]
+    };
+    let noise: Vec<u8> = (0..3_000_000).map(|_| next()).collect();
+    let dir = origin.dir.path().to_owned();
+    for (name, url) in [("file", origin.url()), ("https", host.url("open"))] {
+        let with = |pack_limit| {
+            let options = GitOptions {
+                pack_limit,
+                ..host.options("")
+            };
+            let options = GitOptions {
+                local_directories: super::support::anywhere().local_directories,
+                ..options
+            };
+            let mirrors = Mirrors::new(dir.join(name), options);
+            mirrors.mirror(ProjectId(7), &check_url(&url).unwrap())
+        };
+        let limited = with(2 << 20);
+        fetch(&limited).await.unwrap();
+        origin.write("large", &noise);
+        let large = origin.commit("large");
+
+        let refused = fetch(&limited).await.unwrap_err();
+
+        assert!(
+            matches!(refused, Error::PackTooLarge { limit } if limit == 2 << 20),
+            "{refused:?}"
+        );
+        let told = refused.to_string();
+        assert!(
+            told.contains("more than 2 MiB in one fetch") && told.contains("git.pack_limit_mib"),
+            "{told}"
+        );
+        assert_eq!(limited.resolve("main").await.unwrap().id.as_str(), small);
+        assert!(
+            kept(&limited) < 100_000,
+            "{} bytes are left of it",
+            kept(&limited)
+        );
+
+        let raised = with(4 << 20);
+        fetch(&raised).await.unwrap();
+        assert_eq!(raised.resolve("main").await.unwrap().id.as_str(), large);
+        origin.git(&["reset", "-q", "--hard", &small]);
+    }
+}

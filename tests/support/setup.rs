@@ -1,6 +1,7 @@
 //! Builds a [`World`]: a project, its environments, and the servers they are deployed to.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use deployer::store::{Store, StoreOptions, clusters, environments, projects, ser
 use tempfile::TempDir;
 
 use super::databases::{Database, TestDatabase, sealing_key};
+use super::disk::SmallDisk;
 use super::sshd::{Sshd, keygen};
 use super::world::{World, access, bring_in, change};
 use crate::git::support::{Origin, anywhere};
@@ -41,6 +43,8 @@ pub struct Setup {
     database: Database,
     log: LogLimits,
     confinement: Option<ConfinementOptions>,
+    /// The program that the first sshd is started with, and the directory of all targets.
+    on_disk: Option<(Vec<OsString>, PathBuf)>,
 }
 
 impl Default for Setup {
@@ -60,6 +64,7 @@ impl Default for Setup {
             database: Database::Sqlite,
             log: LogLimits::default(),
             confinement: None,
+            on_disk: None,
         }
     }
 }
@@ -175,6 +180,12 @@ impl Setup {
         self
     }
 
+    /// The targets are on a disk of one megabyte, as the first server sees it.
+    pub fn on_small_disk(mut self, disk: &SmallDisk) -> Self {
+        self.on_disk = Some((disk.program(), disk.path()));
+        self
+    }
+
     fn confinement_in(&self, dir: &Path) -> ConfinementOptions {
         let options = self.confinement.clone().unwrap_or_else(|| ConfinementOptions {
             writable: vec![dir.to_owned()],
@@ -198,8 +209,10 @@ impl Setup {
         let key = keygen(dir.path(), "deployer", "ed25519");
         let mut servers = Vec::new();
         // Each has a home of its own, so that `~/shop` is another place on each.
+        let mut within = self.on_disk.iter().map(|(program, _)| program.clone());
         for _ in 0..self.clusters.iter().sum() {
-            servers.push(Sshd::builder().accept(&key).start().await);
+            let within = within.next().unwrap_or_default();
+            servers.push(Sshd::builder().accept(&key).within(within).start().await);
         }
         let database = match self.database {
             Database::Sqlite => None,
@@ -223,6 +236,14 @@ impl Setup {
             world.account(name).await;
         }
         world
+    }
+
+    fn target_of(&self, environment: &str) -> String {
+        let below = self
+            .on_disk
+            .as_ref()
+            .map_or("~".into(), |(_, disk)| disk.to_string_lossy());
+        format!("{below}/{environment}/shop")
     }
 
     /// Those whom lines of the policy name: who requests a deployment has an account.
@@ -268,7 +289,7 @@ impl Setup {
         }
         for (name, position) in self.environments.iter().zip(1..) {
             let environment = Environment {
-                target_path: format!("~/{name}/shop").parse().unwrap(),
+                target_path: self.target_of(name).parse().unwrap(),
                 remote_user: world.servers[0].user.clone(),
                 position,
                 fail_on_failed_tests: self.fail_on_failed_tests,

@@ -5,6 +5,7 @@ mod fleet;
 mod foreign;
 mod in_place;
 mod login_shells;
+mod many_releases;
 mod missing;
 mod modes;
 mod ownership;

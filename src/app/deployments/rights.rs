@@ -11,6 +11,7 @@ use crate::domain::event::Author;
 use crate::domain::{
     Action, Actor, Approval, Environment, Error, Instant, Kind, Lock, LockId, Resource, Result,
 };
+use crate::store::sealing;
 
 /// How far ahead a deployment may be scheduled. Nobody remembers having requested what is further
 /// away.
@@ -175,7 +176,7 @@ pub(super) fn approval(
         given: None,
         groups: None,
         password_given_at: None,
-        terms: environment.terms(),
+        terms: sealing::digest(&app.store, &environment.terms()),
         by: by.to_vec(),
     })
 }

@@ -18,7 +18,7 @@ use crate::domain::{
     Resource, Result, ServerId, ServerState, Step, StepKind, Target,
 };
 use crate::engine;
-use crate::store::{deployments, environments};
+use crate::store::{deployments, environments, sealing};
 
 /// The acts that a user may do on a deployment now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -156,7 +156,8 @@ async fn plan_obstacle(app: &App, watched: &Watched) -> Result<Option<String>> {
     }
     let environment = environments::by_id(&app.store, environment).await?;
     let terms = deployment.approval.as_ref().map(|approval| &approval.terms);
-    let same_terms = terms.is_none_or(|terms| terms.is_empty() || *terms == environment.terms());
+    let is_same = |terms: &String| sealing::is_digest(&app.store, terms, &environment.terms());
+    let same_terms = terms.is_none_or(|terms| terms.is_empty() || is_same(terms));
     let (parts, strategy) = (&watched.servers, deployment.strategy);
     let waiting = parts.iter().filter(|part| part.state == ServerState::Waiting);
     let to_do: HashSet<ServerId> = waiting.filter_map(|part| part.server_id).collect();

@@ -90,6 +90,7 @@ impl ServerProof<'_> {
         };
         let name = self.server.name.as_str();
         let remote = RemoteScript {
+            deployment: self.history.deployment.id,
             kind: StepKind::Tests,
             script: REMOTE_TESTS,
             interpreter,

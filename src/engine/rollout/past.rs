@@ -25,7 +25,7 @@ use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
 use crate::engine::steps::{check, script, transfer};
 use crate::store::deployments::{self, Footing};
-use crate::store::steps;
+use crate::store::{sealing, steps};
 use crate::sync::{self, Inspection, Layout};
 
 /// A rollout that was paused.
@@ -104,8 +104,9 @@ impl PausedRollout {
 
     /// Whether the settings of the environment are those that the deployment began with.
     pub fn has_its_settings(&self, run: &Run) -> bool {
-        let now = run.environment.settings_digest(&run.project);
-        self.footing.settings.as_ref() == Some(&now)
+        let now = run.environment.footing(&run.project);
+        let is_same = |before: &String| sealing::is_digest(&run.parts().store, before, &now);
+        self.footing.settings.as_ref().is_some_and(is_same)
     }
 
     pub fn plan(&self) -> &Plan {

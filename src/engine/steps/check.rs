@@ -1,5 +1,5 @@
 //! Looks for everything that can go wrong before anything is touched: permission now, the plan, and on
-//! each server reachability, host key, tools and free disk.
+//! each server reachability, host key, tools and room for the tree.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
-use super::{health, one_place, reuse, transfer};
+use super::{health, one_place, reuse, room, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::{
     Event, EventKind, Kind, OnServer, Outcome, Plan, Server, ServerId, StepKind, short_hash,
@@ -23,7 +23,7 @@ use crate::engine::reach;
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
 use crate::engine::words;
-use crate::store::{clusters, deployments, environments, projects};
+use crate::store::{clusters, deployments, environments, projects, sealing};
 use crate::sync::{self, Ground, Inspection, Layout};
 
 /// Checks permission again, makes the plan, and looks at all servers at the same time. Any failure ends
@@ -87,7 +87,8 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     if let Some(approval) = approval.filter(|approval| approval.given.is_some()) {
         let approved = deployments::plan(store, run.deployment.id).await?;
         let same_plan = approved.is_none_or(|approved| approved.does_the_same_as(plan));
-        let same_terms = approval.terms.is_empty() || approval.terms == run.environment.terms();
+        let terms = run.environment.terms();
+        let same_terms = approval.terms.is_empty() || sealing::is_digest(store, &approval.terms, &terms);
         if !same_plan || !same_terms {
             return Err(planning::changed_since_approval().into());
         }
@@ -145,6 +146,14 @@ async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerI
             missing.push(member.server.name.as_str());
             log.say(format!("{}: {complaint}", member.server.name)).await;
             run.set_part(member, ServerState::Failed, OnServer::Untouched, &complaint)
+                .await;
+        }
+    }
+    if missing.is_empty() {
+        for (member, failure) in room::lacking(run, &reached, log).await {
+            missing.push(member.server.name.as_str());
+            fail(run, member, &failure).await;
+            log.say(format!("{}: {}", member.server.name, failure.message))
                 .await;
         }
     }
@@ -243,10 +252,15 @@ async fn look<'a>(
 ) -> (&'a TargetServer, StepResult<Reached>) {
     let result = look_at(run, member, taken).await;
     if let Err(failure) = &result {
-        run.set_part(member, ServerState::Failed, OnServer::Untouched, &failure.message)
-            .await;
+        fail(run, member, failure).await;
     }
     (member, result)
+}
+
+/// Notes on its row why a server is not ready.
+async fn fail(run: &Run, member: &TargetServer, failure: &Failure) {
+    run.set_part(member, ServerState::Failed, OnServer::Untouched, &failure.message)
+        .await;
 }
 
 async fn look_at(run: &Run, member: &TargetServer, taken: Option<&String>) -> StepResult<Reached> {

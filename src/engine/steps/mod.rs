@@ -10,6 +10,7 @@ pub(super) mod manifests;
 mod one_place;
 pub(super) mod remote_script;
 pub(super) mod reuse;
+mod room;
 pub(super) mod script;
 pub(super) mod transfer;
 pub(super) mod visit;

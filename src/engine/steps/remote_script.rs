@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::interpreter::Interpreter;
-use crate::domain::{Environment, ScriptVariables, StepKind, StepState};
+use crate::domain::{DeploymentId, Environment, ScriptVariables, StepKind, StepState};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
-use crate::ssh;
+use crate::{ssh, sync};
 
 /// Runs a script below a directory of a server: `$1` the directory, `$2` the script, `$3` the program
 /// that runs it where it is not executable, `$4` an argument for that or nothing, then the script's own.
@@ -53,6 +53,7 @@ pub async fn interpreter_there(there: &WorkingDir<'_>, script: &str) -> StepResu
 
 /// A script to run on a server.
 pub struct RemoteScript<'a> {
+    pub deployment: DeploymentId,
     pub kind: StepKind,
     pub script: &'a str,
     pub interpreter: Interpreter,
@@ -78,7 +79,8 @@ impl RemoteScript<'_> {
             .arg(&self.interpreter.program)
             .arg(self.interpreter.option.as_deref().unwrap_or_default())
             .args(self.arguments)
-            .variables(&self.variables);
+            .variables(&self.variables)
+            .watched_as(sync::watch_word(&environment.target_path, self.deployment));
         log.say(format!("$ {script} {}", self.arguments.join(" "))).await;
         let limits = ssh::Run {
             timeout: Some(Duration::from_secs(environment.options.remote_timeout)),

@@ -16,7 +16,7 @@ use super::remote_script::WorkingDir;
 use super::script::{DEPLOY, REMOTE_TESTS};
 use crate::domain::{HealthCheck, Kind, ServerId, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
-use crate::engine::found::{Checked, Reached};
+use crate::engine::found::Reached;
 use crate::engine::run::{Run, TargetServer};
 use crate::ssh;
 
@@ -41,12 +41,12 @@ pub fn may_be_kept(run: &Run) -> bool {
 }
 
 /// The release on every server, if each of them still has it.
-pub fn kept(run: &Run, checked: &Checked) -> Option<Kept> {
+pub fn kept(run: &Run, servers: &HashMap<ServerId, Arc<Reached>>) -> Option<Kept> {
     let lies = |(id, reached): (&ServerId, &Arc<Reached>)| {
         let releases = reached.releases.as_ref()?;
         Some((*id, releases.holding(&run.deployment.commit)?))
     };
-    let found: Option<HashMap<ServerId, String>> = checked.servers.iter().map(lies).collect();
+    let found: Option<HashMap<ServerId, String>> = servers.iter().map(lies).collect();
     found.map(Kept)
 }
 

@@ -212,6 +212,7 @@ async fn remote(
     let result = match Interpreter::of(tree.dir(), script) {
         Ok(interpreter) => {
             let remote = RemoteScript {
+                deployment: run.deployment.id,
                 kind,
                 script,
                 interpreter,

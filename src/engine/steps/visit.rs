@@ -33,14 +33,19 @@ impl ClearAway<'_> {
         let (session, layout, id) = (self.session, self.layout, self.deployment.id);
         let scripts = script::on_servers();
         let cleared = sync::clear_leftovers(session, layout, id, &scripts, limits).await?;
+        let watchers = cleared.watchers.iter().map(|number| {
+            format!(
+                "process {number}, a shell that ends what it watches over once the server notices that the deployer's connection is gone"
+            )
+        });
         if !cleared.running.is_empty() {
             let process = |number: &String| format!("process {number}");
             return Ok(Uncleared {
-                left: cleared.running.iter().map(process).collect(),
+                left: cleared.running.iter().map(process).chain(watchers).collect(),
                 is_busy: true,
             });
         }
-        let mut left = cleared.left;
+        let mut left: Vec<String> = cleared.left.into_iter().chain(watchers).collect();
         if with_script {
             let looked = sync::look(session, layout, limits).await?;
             left.extend(self.remove_script(&looked).await);

@@ -25,7 +25,7 @@ use crate::git::credentials::{self, GitLogin, stored_login};
 use crate::git::error::{Error, Result};
 use crate::git::url::RemoteUrl;
 use crate::git::{CONNECT_TIMEOUT, GitOptions};
-use crate::http::{self, Guard, Tls};
+use crate::http::{self, Guard, Proxies, Tls};
 
 /// How long a server may stay silent in the middle of an answer.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -51,6 +51,7 @@ pub(super) struct LfsServer {
     login: Option<GitLogin>,
     credentials: Option<PathBuf>,
     tls: Tls,
+    proxies: Proxies,
     /// The host of the repository.
     own_host: Option<String>,
     others: Vec<OtherHost>,
@@ -79,6 +80,7 @@ impl LfsServer {
             credentials: options.https_credentials.clone(),
             login: file.and_then(|file| stored_login(file, host, port)),
             tls: Tls::of_system(options.https_certificates.as_deref())?,
+            proxies: options.proxies.clone(),
             own_host: remote.host().map(str::to_owned),
             others: options.other_hosts.clone(),
             headers,
@@ -247,7 +249,8 @@ impl LfsServer {
                 .insert(header::AUTHORIZATION, login.header()?);
         }
         let guard = self.guard(name, port);
-        let answer = timeout(SILENCE, host.stream(request, &guard, CONNECT_TIMEOUT)).await;
+        let way = (&guard, &self.proxies);
+        let answer = timeout(SILENCE, host.stream(request, way, CONNECT_TIMEOUT)).await;
         let late = |_| Error::Unreachable {
             host: host.to_string(),
             why: format!("it did not answer within {} s", SILENCE.as_secs()),

@@ -76,7 +76,7 @@ fn proxies(proxy: &Host) -> Proxies {
     Proxies {
         http: proxy.clone(),
         https: proxy,
-        except: Vec::new(),
+        ..Proxies::default()
     }
 }
 

@@ -23,9 +23,9 @@ pub use overview::{
 pub use past::{PastDeployment, PastStep, insert_past};
 pub use remains::{LeftThere, left_there, set_remains};
 pub use rollouts::{
-    Footing, answer, answer_given, approve, due, footing, leave_by_hand, plan, remember_answer,
-    request_pause, set_footing, set_pause, set_plan, set_service, set_service_before, set_tree_digest,
-    superseded, tree_digest,
+    Footing, answer, answer_given, approve, due, end_pause, footing, forget_ended_pause, leave_by_hand, plan,
+    remember_answer, request_pause, set_footing, set_pause, set_plan, set_service, set_service_before,
+    set_tree_digest, superseded, tree_digest, unfollowed_answer,
 };
 pub use states::{request_cancel, set_on_server, set_phase, set_previous_commit, set_server, set_state};
 
@@ -277,6 +277,7 @@ fn to_row(new: &NewDeployment) -> Result<ActiveModel> {
 }
 
 pub(super) fn from_row(row: Model) -> Result<Deployment> {
+    let state = word("a state", &row.state, DeploymentState::parse)?;
     Ok(Deployment {
         id: DeploymentId(row.id),
         target: target::read(&row)?,
@@ -289,7 +290,7 @@ pub(super) fn from_row(row: Model) -> Result<Deployment> {
         commit_title: row.commit_title,
         previous_commit: checked_opt("a commit", row.previous_commit.as_deref())?,
         kind: word("a kind", &row.kind, Kind::parse)?,
-        state: word("a state", &row.state, DeploymentState::parse)?,
+        state,
         phase: word("a phase", &row.phase, Phase::parse)?,
         actor: row.actor,
         groups: opt_json("groups", row.actor_groups.as_deref())?.unwrap_or_default(),
@@ -307,7 +308,11 @@ pub(super) fn from_row(row: Model) -> Result<Deployment> {
         lock_override: row.lock_override,
         approval: opt_json("an approval", row.approval.as_deref())?,
         pause_requested_by: row.pause_requested_by,
-        pause: opt_json("a pause", row.pause.as_deref())?,
+        // One that has ended stays in the row until something comes of its answer.
+        pause: opt_json(
+            "a pause",
+            row.pause.as_deref().filter(|_| state == DeploymentState::Paused),
+        )?,
         pauses: opt_json("pauses", row.pauses.as_deref())?.unwrap_or_default(),
         last_line: row.last_line,
     })

@@ -53,7 +53,7 @@ pub async fn set_plan(tx: &impl Journal, plan: &Plan) -> Result<()> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Footing {
     /// The digest of the settings that it began with; see
-    /// [`Environment::settings_digest`](crate::domain::Environment::settings_digest).
+    /// [`Environment::footing`](crate::domain::Environment::footing).
     pub settings: Option<String>,
     /// The digest of what is in the tree that its servers get; `None` while there is none, or where nothing
     /// is sent.
@@ -168,6 +168,47 @@ pub async fn set_pause(tx: &impl Journal, pause: Option<&Pause>) -> Result<()> {
         .exec(tx.db())
         .await?;
     Ok(())
+}
+
+/// Notes that the present pause has ended with `answered`. Both stay stored until a server is begun, so that
+/// the answer is still followed if the deployer ends before that.
+pub async fn end_pause(tx: &impl Journal, answered: &Answered) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Answer, Expr::value(to_json(answered)?))
+        .col_expr(Column::PauseRequestedBy, Expr::value(None::<String>))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// Forgets a pause that has ended, because something came of its answer.
+pub async fn forget_ended_pause(tx: &impl Journal) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Pause, Expr::value(None::<String>))
+        .col_expr(Column::Answer, Expr::value(None::<String>))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .filter(Column::State.eq(DeploymentState::Running.as_str()))
+        .filter(Column::Pause.is_not_null())
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// What was answered to a pause that has ended without anything having come of it yet.
+pub async fn unfollowed_answer(on: &impl Reader, id: DeploymentId) -> Result<Option<Answered>> {
+    let row: Option<(Option<String>, Option<String>)> = Entity::find_by_id(id.0)
+        .select_only()
+        .column(Column::Pause)
+        .column(Column::Answer)
+        .filter(Column::State.eq(DeploymentState::Running.as_str()))
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    match row {
+        Some((Some(_), Some(answer))) => from_json("an answer", &answer).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Answers a paused deployment; its worker sees the answer.

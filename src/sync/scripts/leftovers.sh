@@ -1,8 +1,8 @@
 # Ends the processes of an abandoned deployment, and removes what it has left. $1 target, $2 name of
-# the releases' directory, $3 deployment, $4 seconds to wait before ending it, the rest: scripts, as
-# they were called. Answers “ended PROCESS”, “removed PATH” and “left PATH”, or “running PROCESS” for
-# what cannot be ended: then nothing is removed. What is in service, and a release that is complete,
-# stays.
+# the releases' directory, $3 deployment, $4 seconds to wait before ending it, $5 and $6 the beginning and
+# the end of the word that shells which watch over scripts carry, the rest: scripts, as they were called.
+# Answers “ended PROCESS”, “removed PATH”, “left PATH” and “watcher PROCESS”, or “running PROCESS” for what
+# cannot be ended: then nothing is removed. What is in service, and a release that is complete, stays.
 resolve "$1"
 here=$(cd -P -- "$t" 2>/dev/null && pwd -P)
 beside=$(cd -P -- "$above_t/$2" 2>/dev/null && pwd -P)
@@ -30,10 +30,20 @@ running() {
     done
 }
 
+# Names the shells that still wait for the end of a connection to watch over a script.
+watchers() {
+    for file in $(printf '%s-%s-%s' "$watch" "$id" "$place" | grep -slzxF -f - /proc/[0-9]*/cmdline); do
+        file=${file%/*}
+        say watcher "${file##*/}"
+    done
+}
+
 id=$3
 patience=$(($4 * 5))
 releases=$2
-shift 4
+watch=$5
+place=$6
+shift 6
 scripts=$(printf '%s\n' "$@")
 while left=$(running) && [ -n "$left" ] && [ "$patience" -gt 0 ]; do
     sleep 0.2
@@ -52,6 +62,7 @@ if [ -n "$left" ]; then
     left=$(running)
     for p in $left; do say running "$p"; done
     if [ -n "$left" ]; then
+        watchers
         say end -
         exit 0
     fi
@@ -94,4 +105,5 @@ for stage in "$t/.deployer-staging-$3" "$t/.deployer-staging-marker"; do
         gone "$stage"
     fi
 done
+watchers
 say end -

@@ -10,7 +10,7 @@ use deployer::domain::{
     Resource, Server, ServerState, Target,
 };
 use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment};
-use deployer::store::{balancers, deployments as rows, environments, queue};
+use deployer::store::{balancers, deployments as rows, environments, queue, sealing};
 
 use super::cases::{Case, Edge, Reach, way};
 use super::ground::{Place, place, release};
@@ -216,7 +216,7 @@ impl Stage {
             groups: None,
             password_given_at: None,
             by: Vec::new(),
-            terms: environment.terms(),
+            terms: sealing::digest(&world.store, &environment.terms()),
         });
         let later = case.state == DeploymentState::Scheduled || case.kind == Kind::Scheduled;
         let deployment = Deployment {
