@@ -154,6 +154,21 @@
     });
   }
 
+  // What is renewed while somebody uses it stays open or shut as they left it, and a form that is on its
+  // way stays as it was sent.
+  if (window.htmx) {
+    htmx.registerExtension("under-the-hand", {
+      htmx_before_morph_attr: (node, change) => !(node.matches("details") && change.attrName === "open"),
+      htmx_before_morph_node: (node) => !(node instanceof Element && node.matches("form[data-sent]")),
+    });
+  }
+
+  // A question that opens loads the plan it is about, as it is by then.
+  document.addEventListener("toggle", (event) => {
+    if (!window.htmx || !event.target.open) return;
+    for (const plan of all("[hx-trigger=shown]", event.target)) htmx.trigger(plan, "shown", {}, false);
+  }, true);
+
   // Menus close by a click elsewhere and by Escape; "/" goes to the search box.
   document.addEventListener("click", (event) => {
     for (const open of all("details.menu[open], details.confirm[open]")) {

@@ -1,9 +1,10 @@
 //! One deployment: its state, its steps, its log, and the acts it offers.
 
 mod acts;
+mod afterwards;
 mod watched;
 
-pub use self::acts::Acts;
+pub use self::acts::{Acts, Hindrance, Promotion};
 pub use self::watched::{Since, Watched, now};
 use super::App;
 use super::naming::resource_then;
@@ -16,7 +17,10 @@ pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched,
     let watched = now(app, id).await?;
     app.permit(actor, Action::View, &resource_then(&watched.deployment))
         .await?;
-    let acts = acts::acts(app, actor, &watched).await?;
+    let acts = match watched.deployment.state.is_final() {
+        true => afterwards::afterwards(app, actor, &watched).await?,
+        false => acts::meanwhile(app, actor, &watched).await?,
+    };
     Ok((watched, acts))
 }
 

@@ -12,6 +12,8 @@ mod promoting;
 mod queueing;
 mod scheduling;
 mod second_person;
+mod superseding;
+mod told;
 
 use deployer::app::deployments::{self, DeployRequest, Requested};
 use deployer::clock::Clock;
@@ -22,6 +24,7 @@ use deployer::domain::{
 use deployer::store::releases::NewRelease;
 use deployer::store::{Lease, audit, environments, projects, queue, releases};
 
+use crate::support::setup::Setup;
 use crate::support::store::{LEASE, noon};
 use crate::support::world::World;
 
@@ -39,11 +42,18 @@ fn person(name: &str) -> Actor {
 
 /// Two clusters of one server each, environments dev and beta, nobody at work; it is Sunday noon.
 async fn still(options: EnvironmentOptions) -> World {
-    let mut world = World::project()
+    stopped(World::project().options(options).policy(PEOPLE)).await
+}
+
+/// The same with other people.
+async fn still_with(people: &'static str) -> World {
+    stopped(World::project().policy(people)).await
+}
+
+async fn stopped(project: Setup) -> World {
+    let mut world = project
         .clusters(&[1, 1])
         .environment("beta")
-        .options(options)
-        .policy(PEOPLE)
         .workers(0)
         .start()
         .await;

@@ -77,7 +77,12 @@ async fn one_button_promotes_a_commit_to_the_next_environment() {
     let refused = deployments::promote(&world.app, &person("dora"), id, "beta").await;
     assert_eq!(refused.unwrap_err().refusal().unwrap().action, Action::Deploy);
     let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
-    assert_eq!(acts.promote_to, ["beta"]);
+    let next: Vec<&str> = acts
+        .promote_to
+        .iter()
+        .map(|one| one.environment.as_str())
+        .collect();
+    assert_eq!(next, ["beta"]);
     let wrong = deployments::promote(&world.app, &person("rita"), id, "dev").await;
     assert_eq!(wrong.unwrap_err().kind(), ErrorKind::Conflict);
     let promoted = deployments::promote(&world.app, &person("rita"), id, "beta").await;

@@ -1,6 +1,7 @@
 //! Pages in a real browser (Chromium, driven by chromedriver): what scripts add, and that nothing
 //! is missing without them.
 
+mod acts;
 mod deployment;
 mod finding;
 mod kept;

@@ -1,6 +1,11 @@
 //! A project: its chain, its commits, fetching.
 
+use deployer::app::deployments::{Choice, DeployRequest};
+use deployer::domain::DeploymentState;
+use deployer::store::servers;
+
 use super::support::{Pages, location, value};
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shows_the_chain_and_what_may_be_promoted() {
@@ -37,6 +42,68 @@ async fn shows_the_chain_and_what_may_be_promoted() {
         .page("/projects/shop?branch=--output%3Dx&from=..%2F..")
         .await;
     assert!(hostile.contains("is not a branch name"), "{hostile}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_the_environment_before_has_as_a_whole_is_promoted_and_never_backwards() {
+    let setup = World::project().environments(&["dev", "beta"]).clusters(&[1, 1]);
+    let mut pages = Pages::with(setup, "admin").await;
+    let mut commits = Vec::new();
+    for text in ["First", "Second"] {
+        pages.world.repository.write("a", text);
+        commits.push(pages.world.commit(text).await);
+    }
+    let [first, second] = commits.try_into().unwrap();
+    let promote = |commit: &str| format!("Promote {}", &commit[..8]);
+    let ask = async |environment: &str, commit: &str, server: Option<&str>| {
+        let mut wanted = DeployRequest::new("shop", environment, commit);
+        if let Some(name) = server {
+            let server = servers::by_name(&pages.world.store, name).await.unwrap();
+            wanted.choice = Choice::Server(server.id);
+        }
+        let id = pages.world.ask(wanted).await;
+        let done = pages.world.end(id).await;
+        assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);
+        id
+    };
+    ask("dev", &second, Some("web1")).await;
+    let page = pages.page("/projects/shop").await;
+    assert!(!page.contains(&promote(&second)), "{page}");
+    let why = format!("{} must first succeed on all servers of dev.", &second[..8]);
+    assert!(page.contains(&why), "{page}");
+    let page = pages.page("/projects/shop/beta").await;
+    assert!(page.contains("on 1 of 2 servers</span>"), "{page}");
+    assert!(page.contains("Runs on 1 of 2 servers in dev"), "{page}");
+
+    ask("dev", &second, None).await;
+    assert!(pages.page("/projects/shop").await.contains(&promote(&second)));
+    // Half of beta runs what is newer than what dev has now.
+    ask("beta", &second, Some("web1")).await;
+    let back = ask("dev", &first, None).await;
+    let page = pages
+        .page(&format!("/projects/shop/beta?commit={first}&kind=promotion"))
+        .await;
+    assert!(
+        page.contains(
+            "1 of 2 servers runs a newer commit than this; deploying it there removes newer changes."
+        ),
+        "{page}"
+    );
+    let page = pages.page(&format!("/deployments/{back}")).await;
+    assert!(
+        page.contains("1 of its 2 servers runs a newer commit, which this removes."),
+        "{page}"
+    );
+    // All of it does.
+    ask("beta", &second, None).await;
+    let page = pages.page("/projects/shop").await;
+    assert!(!page.contains("> Promote "), "{page}");
+    let page = pages.page("/projects/shop/beta").await;
+    assert!(page.contains("Runs here; dev runs an older commit"), "{page}");
+    assert!(!page.contains("Roll 2 servers back"), "{page}");
+    let page = pages.page(&format!("/deployments/{back}")).await;
+    assert!(!page.contains("/promote\""), "{page}");
+    assert!(page.contains("beta runs a newer commit than"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use super::deploy_request::{DeployRequest, Requested};
 use super::proof::source_of;
 use super::request::{FollowUp, rehearse, submit};
 use super::target::{of_parts, resolve};
-use super::unfinished::open_servers;
+use super::unfinished::{open_servers, superseded};
 use super::way_back::way_back;
 use crate::app::naming::{place_of, resource_now};
 use crate::app::{App, locks};
@@ -267,12 +267,23 @@ impl Origin {
 /// Redeploys: same commit, same target.
 ///
 /// # Errors
-/// As [`super::request`]; the project, environment or target may be gone.
+/// As [`super::request`]; the project, environment or target may be gone; a conflict when a later deployment
+/// has put another commit there: whoever wants to replace that sees in the deploy form what it removes.
 pub async fn again(app: &App, actor: &Actor, earlier: impl Into<Earlier>) -> Result<Requested> {
     send(app, actor, earlier.into(), FollowUpAct::Again).await
 }
 
 async fn redeployment(app: &App, origin: &Origin) -> Result<(DeployRequest, FollowUp)> {
+    let parts = deployments::servers(&app.store, origin.deployment.id).await?;
+    if let Some(later) = superseded(app, &origin.deployment, &parts).await? {
+        return Err(Error::conflict(format!(
+            "Nothing was deployed: deployment {} has put {} there since. To replace it, choose {} in the deploy form of {}, which shows what that removes.",
+            later.by,
+            later.commit.short(),
+            origin.deployment.commit.short(),
+            origin.environment.name
+        )));
+    }
     let wanted = origin.like(format!("Redeploys deployment {}", origin.deployment.id));
     let follow_up = FollowUp {
         servers: Some(same_servers(app, origin).await?),

@@ -30,7 +30,7 @@ pub use proof::{promotion_source, proven, was_here};
 pub use request::request;
 pub use rights::approval_hours;
 pub(super) use target::resolve;
-pub use unfinished::{Open, open_servers};
+pub use unfinished::{Open, Superseded, open_servers, superseded};
 pub(super) use way_back::way_back;
 
 pub use super::naming::Choice;

@@ -1,10 +1,13 @@
-//! What a finished deployment left undone, judged by what its servers run now.
+//! What a finished deployment left undone, and what has replaced it since, judged by what its servers run
+//! now.
 
 use std::collections::HashSet;
 
 use crate::app::App;
 use crate::app::naming::gone;
-use crate::domain::{Deployment, DeploymentState, Result, ServerId, ServerPart, ServerState};
+use crate::domain::{
+    CommitId, Deployment, DeploymentId, DeploymentState, Result, ServerId, ServerPart, ServerState,
+};
 use crate::store::{releases, servers};
 
 /// What a finished deployment left undone.
@@ -73,4 +76,45 @@ pub async fn open_servers(app: &App, deployment: &Deployment, parts: &[ServerPar
         }
     }
     Ok(open)
+}
+
+/// A later deployment that has put another commit on servers of an ended one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Superseded {
+    /// The newest of them.
+    pub by: DeploymentId,
+    pub commit: CommitId,
+    /// On how many of its servers a later deployment has done so.
+    pub servers: usize,
+    /// Of so many.
+    pub of: usize,
+}
+
+/// What has replaced `deployment`, whose servers are `parts`. `None` while each of them runs what it left
+/// there, or the same commit.
+pub async fn superseded(
+    app: &App,
+    deployment: &Deployment,
+    parts: &[ServerPart],
+) -> Result<Option<Superseded>> {
+    let Some(environment) = deployment.environment_id else {
+        return Ok(None);
+    };
+    let own: HashSet<ServerId> = parts.iter().filter_map(|part| part.server_id).collect();
+    let mut later = releases::current(&app.store, environment).await?;
+    later.retain(|one| {
+        one.deployment_id > Some(deployment.id)
+            && one.commit != deployment.commit
+            && one.server_id.is_some_and(|id| own.contains(&id))
+    });
+    let servers = later.len();
+    let newest = later.into_iter().max_by_key(|one| one.deployment_id);
+    Ok(newest.and_then(|newest| {
+        Some(Superseded {
+            by: newest.deployment_id?,
+            commit: newest.commit,
+            servers,
+            of: own.len(),
+        })
+    }))
 }

@@ -92,6 +92,11 @@ impl Place {
         self.runs.first()
     }
 
+    /// Whether most of its servers run `commit`.
+    pub fn current_is(&self, commit: &CommitId) -> bool {
+        self.current().is_some_and(|run| run.commit == *commit)
+    }
+
     /// How many of its servers are active.
     pub fn active(&self) -> usize {
         self.servers.iter().filter(|one| one.server.active).count()

@@ -1,24 +1,21 @@
-//! The acts that a deployment's page offers. What would be refused now, or fail in its check, is not
-//! offered, and why is said instead.
+//! The acts that the page of a deployment which waits or runs offers. What would be refused now, or fail in
+//! its check, is not offered, and why is said instead.
 
 use std::collections::HashSet;
-
-use futures_util::future::{BoxFuture, try_join_all};
 
 use super::watched::Watched;
 use crate::app::App;
 use crate::app::activity::{self, Turn};
-use crate::app::deployments::{
-    FollowUpAct, act_obstacle, approval_obstacle, next_environments, open_servers, way_back,
-};
+use crate::app::deployments::{Superseded, approval_obstacle};
+use crate::app::locks::may_override;
 use crate::app::naming::action_of_answer;
-use crate::domain::deployment::ServerPart;
+use crate::app::places::{Leave, leave};
 use crate::domain::{
-    Action, Actor, Answer, CommitId, DeploymentId, DeploymentState, Environment, ErrorKind, PauseReason,
-    Resource, Result, ServerId, ServerState, Step, StepKind, Target,
+    Action, Actor, Answer, CommitId, DeploymentId, DeploymentState, ErrorKind, PauseReason, Refusal,
+    Resource, Result, ServerId, ServerState, Target,
 };
 use crate::engine;
-use crate::store::{deployments, environments, sealing};
+use crate::store::{deployments, environments, locks, sealing};
 
 /// The acts that a user may do on a deployment now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +23,12 @@ pub struct Acts {
     pub cancel: bool,
     /// Redeploy.
     pub again: bool,
+    /// The later deployment that has replaced it.
+    pub superseded: Option<Superseded>,
+    /// Deploy its commit again by the deploy form, which shows what that removes: it was superseded.
+    pub again_by_form: bool,
+    /// The commits that its servers run now, on most servers first.
+    pub runs_now: Vec<CommitId>,
     /// Roll back to this commit.
     pub roll_back_to: Option<CommitId>,
     /// Pause after the current batch.
@@ -38,8 +41,7 @@ pub struct Acts {
     pub retry: usize,
     /// Resume so many unfinished servers, where they are more than the failed ones.
     pub resume: usize,
-    /// Promote to these environments.
-    pub promote_to: Vec<String>,
+    pub promote_to: Vec<Promotion>,
     pub approve: bool,
     /// Why the user, whom policy allows to approve, may not approve this one.
     pub approve_obstacle: Option<String>,
@@ -48,30 +50,51 @@ pub struct Acts {
     pub turn: Option<Turn>,
     /// The deployment that retries or resumes this one now.
     pub continued_by: Option<DeploymentId>,
-    /// Why acts that policy allows are not offered now, as sentences.
-    pub obstacles: Vec<String>,
+    /// Why acts that policy allows are not offered now.
+    pub obstacles: Vec<Hindrance>,
+    /// What policy refuses of the acts that others could do now, where the reason helps: it will be allowed
+    /// later, or the user may do others of them.
+    pub refusals: Vec<Refusal>,
+    /// Whether its environment is locked and the user may lift or override that.
+    pub may_unlock: bool,
 }
 
-/// What `actor` may do on it now.
-pub(super) async fn acts(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
-    if watched.deployment.state.is_final() {
-        return afterwards(app, actor, watched).await;
+/// An environment that its commit may be promoted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promotion {
+    pub environment: String,
+    /// How many of its active servers run a newer commit, which it would remove.
+    pub back: usize,
+    /// How many active servers it has.
+    pub of: usize,
+}
+
+/// Why an act is not offered now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hindrance {
+    /// A sentence.
+    pub why: String,
+    /// The environment it is about, where that is another one than the deployment's.
+    pub environment: Option<String>,
+}
+
+impl Hindrance {
+    pub(super) fn here(why: String) -> Self {
+        Self {
+            why,
+            environment: None,
+        }
     }
-    let mut acts = meanwhile(app, actor, watched).await?;
-    if watched.deployment.state == DeploymentState::Queued {
-        acts.turn = activity::turn(app, actor, watched.deployment.id).await?;
-    }
-    Ok(acts)
 }
 
 /// The resource of acts on it, for policy.
-fn resource_of(watched: &Watched) -> Resource {
+pub(super) fn resource_of(watched: &Watched) -> Resource {
     let (project, environment) = watched.names();
     Resource::Environment(project.to_owned(), environment.to_owned())
 }
 
 /// The acts on a deployment that waits or runs.
-async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
+pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
     use DeploymentState::{Awaiting, Paused, Running};
     let deployment = &watched.deployment;
     let resource = resource_of(watched);
@@ -87,9 +110,11 @@ async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> 
     };
     if let (Paused, Some(pause), false) = (deployment.state, &deployment.pause, ending) {
         let possible = pause.answers().iter().copied();
-        let allowed: Vec<Answer> = possible
-            .filter(|&answer| may(action_of_answer(answer, deployment.kind)))
-            .collect();
+        let action = |answer| action_of_answer(answer, deployment.kind);
+        let (allowed, refused): (Vec<Answer>, Vec<Answer>) =
+            possible.partition(|&answer| may(action(answer)));
+        let refused = refused.into_iter().map(action);
+        acts.refusals = refusals(app, actor, refused, &resource, !allowed.is_empty());
         let can_go_back = allowed.contains(&Answer::RollBack) && has_way_back(app, watched).await?;
         acts.answers = allowed;
         acts.answers
@@ -100,16 +125,22 @@ async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> 
         {
             acts.answers.retain(|answer| !answer.goes_on());
             let is_said = matches!(&pause.reason, PauseReason::Policy { why: said } if *said == why);
-            acts.obstacles.extend((!is_said).then_some(why));
+            acts.obstacles.extend((!is_said).then(|| Hindrance::here(why)));
+            acts.may_unlock = may_unlock(app, actor, watched).await?;
         }
     }
-    if deployment.state == Awaiting && may(Action::Approve) {
+    if deployment.state == Awaiting && !may(Action::Approve) {
+        acts.refusals = refusals(app, actor, [Action::Approve], &resource, false);
+    } else if deployment.state == Awaiting {
         acts.approve_obstacle = match approval_obstacle(app, &app.store, deployment, actor).await? {
             None => plan_obstacle(app, watched).await?,
             own => own,
         };
         acts.approve = acts.approve_obstacle.is_none();
         acts.reject = true;
+    }
+    if deployment.state == DeploymentState::Queued {
+        acts.turn = activity::turn(app, actor, deployment.id).await?;
     }
     Ok(acts)
 }
@@ -176,111 +207,33 @@ async fn plan_obstacle(app: &App, watched: &Watched) -> Result<Option<String>> {
     }
 }
 
-/// The acts on an ended deployment.
-async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
+/// The refusals of `actions` that are worth a sentence: those that end at a known time; all of them for
+/// somebody who `acts` here otherwise, and so is not only looking on.
+pub(super) fn refusals(
+    app: &App,
+    actor: &Actor,
+    actions: impl IntoIterator<Item = Action>,
+    resource: &Resource,
+    acts: bool,
+) -> Vec<Refusal> {
+    let mut found: Vec<Refusal> = Vec::new();
+    for action in actions {
+        if let Leave::Refused(refusal) = leave(app, actor, action, resource)
+            && (acts || refusal.next_allowed.is_some())
+            && found.iter().all(|known| known.action != action)
+        {
+            found.push(*refusal);
+        }
+    }
+    found
+}
+
+/// Whether a lock stops deployments to its environment now, and the user may lift or override it.
+pub(super) async fn may_unlock(app: &App, actor: &Actor, watched: &Watched) -> Result<bool> {
     let deployment = &watched.deployment;
-    let resource = resource_of(watched);
-    let may = |action| app.may(actor, action, &resource);
-    let mut acts = Acts::default();
-    let (Some(_), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
-        return Ok(acts);
+    let (Some(project), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
+        return Ok(false);
     };
-    acts.again = may(deployment.kind.action());
-    let is_touch = |step: &Step| {
-        let is_look = matches!(step.kind, StepKind::Inspect | StepKind::Check);
-        !step.server_name.is_empty() && !is_look && step.started_at.is_some()
-    };
-    // What was imported has no steps.
-    let was_touched = match watched.steps.is_empty() {
-        true => watched.servers.iter().any(ServerPart::is_begun),
-        false => watched.steps.iter().any(is_touch),
-    };
-    if was_touched && may(Action::Rollback) {
-        acts.roll_back_to = match way_back(app, deployment, &watched.servers).await {
-            Ok(commit) => Some(commit),
-            Err(error) if error.kind() == ErrorKind::Conflict => None,
-            Err(error) => return Err(error),
-        };
-    }
-    if deployment.state == DeploymentState::Succeeded {
-        if deployment.target == Target::Environment {
-            let here = environments::by_id(&app.store, environment).await?;
-            acts.promote_to = promote_to(app, actor, watched.names().0, &here).await?;
-        }
-    } else if acts.again {
-        let open = open_servers(app, deployment, &watched.servers).await?;
-        acts.retry = open.failed.len();
-        if open.unfinished.len() > open.failed.len() {
-            acts.resume = open.unfinished.len();
-        }
-        acts.leave_to_its_continuation(app, watched).await?;
-    }
-    acts.keep_what_works(app, actor, deployment.id).await?;
-    Ok(acts)
-}
-
-impl Acts {
-    /// While another deployment retries or resumes this one, nothing of it is offered a second time.
-    async fn leave_to_its_continuation(&mut self, app: &App, watched: &Watched) -> Result<()> {
-        let own = &watched.deployment;
-        let open = deployments::active(&app.store).await?;
-        let mut open = open.iter().filter(|one| one.origin == Some(own.id));
-        self.continued_by = open.find(|one| one.commit == own.commit).map(|one| one.id);
-        if self.continued_by.is_some() {
-            (self.again, self.retry, self.resume) = (false, 0, 0);
-        }
-        Ok(())
-    }
-
-    /// Takes out what would be refused now or fail in its check, and says why.
-    async fn keep_what_works(&mut self, app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
-        let promotions = std::mem::take(&mut self.promote_to);
-        let mut offered: Vec<FollowUpAct<'_>> =
-            promotions.iter().map(|name| FollowUpAct::Promote(name)).collect();
-        let own = [
-            (self.retry > 0, FollowUpAct::Retry),
-            (self.resume > 0, FollowUpAct::Resume),
-            (self.roll_back_to.is_some(), FollowUpAct::RollBack),
-            (self.again, FollowUpAct::Again),
-        ];
-        offered.extend(
-            own.into_iter()
-                .filter(|(is_offered, _)| *is_offered)
-                .map(|(_, act)| act),
-        );
-        // Boxed, as the compiler cannot see that the bare futures may move between threads.
-        let mut questions: Vec<BoxFuture<'_, Result<Option<String>>>> = Vec::with_capacity(offered.len());
-        for &act in &offered {
-            questions.push(Box::pin(act_obstacle(app, actor, id, act)));
-        }
-        for (act, obstacle) in offered.iter().zip(try_join_all(questions).await?) {
-            let Some(why) = obstacle else {
-                if let FollowUpAct::Promote(name) = act {
-                    self.promote_to.push((*name).to_owned());
-                }
-                continue;
-            };
-            match act {
-                FollowUpAct::Retry => self.retry = 0,
-                FollowUpAct::Resume => self.resume = 0,
-                FollowUpAct::RollBack => self.roll_back_to = None,
-                FollowUpAct::Again => self.again = false,
-                FollowUpAct::Promote(_) => {}
-            }
-            if !self.obstacles.contains(&why) {
-                self.obstacles.push(why);
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn promote_to(app: &App, actor: &Actor, project: &str, here: &Environment) -> Result<Vec<String>> {
-    let next = next_environments(app, here).await?.into_iter();
-    let names = next.map(|one| one.name.to_string());
-    let may = |name: &String| {
-        let place = Resource::Environment(project.to_owned(), name.clone());
-        app.may(actor, Action::Deploy, &place)
-    };
-    Ok(names.filter(may).collect())
+    let in_force = locks::stopping(&app.store, project, environment, watched.at).await?;
+    Ok(!in_force.is_empty() && may_override(app, actor, &resource_of(watched), watched.at).await?)
 }

@@ -73,7 +73,12 @@ fn offered(acts: &Acts) -> Vec<Offer> {
         reject,
         turn: _,
         continued_by: _,
+        superseded: _,
+        again_by_form: _,
+        runs_now: _,
         obstacles: _,
+        refusals: _,
+        may_unlock: _,
     } = acts;
     let single = [
         (*cancel, Offer::Cancel),
@@ -92,7 +97,8 @@ fn offered(acts: &Acts) -> Vec<Offer> {
         .map(|(_, one)| one)
         .collect();
     all.extend(answers.iter().map(|&answer| Offer::Answer(answer)));
-    all.extend(promote_to.iter().cloned().map(Offer::Promote));
+    let next = promote_to.iter().map(|one| one.environment.clone());
+    all.extend(next.map(Offer::Promote));
     all
 }
 
@@ -271,7 +277,9 @@ async fn a_balancer_that_is_away_is_why_nothing_is_offered() {
     let acts = stage.offers(&world, id).await;
     assert_eq!(offered(&acts), []);
     assert!(
-        acts.obstacles.iter().any(|why| why.contains("cannot be reached")),
+        acts.obstacles
+            .iter()
+            .any(|one| one.why.contains("cannot be reached")),
         "{acts:?}"
     );
 }

@@ -3,9 +3,9 @@
 use super::form;
 use super::rollout::{self, RolloutView};
 use crate::app::App;
-use crate::app::commits::{CommitEffect, Preview, preview, recent};
-use crate::app::deployments::{Choice, approval_hours, was_here};
-use crate::app::places::{EnvironmentView, Leave};
+use crate::app::commits::{CommitEffect, Preview, newer_than, preview, recent};
+use crate::app::deployments::{Choice, approval_hours, proven, was_here};
+use crate::app::places::{EnvironmentView, Leave, Runs};
 use crate::domain::{
     Actor, ClusterId, CommitId, DeploymentId, DeploymentState, Environment, ErrorKind, Instant, Kind,
     Refusal, Result, Strategy,
@@ -30,6 +30,8 @@ pub struct PlanView {
     pub preview: Option<Preview>,
     /// Whether all chosen servers run a newer commit.
     pub is_back: bool,
+    /// That some of the chosen servers, but not all of them, run a newer commit; a sentence, or empty.
+    pub goes_back: String,
     /// Whether all chosen servers run it.
     pub is_there: bool,
     /// How many servers would get it, in words.
@@ -79,7 +81,7 @@ pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut form: Fo
         Err(error) => error.message().clone_into(&mut plan.trouble),
     }
     if form.text("commit").trim().is_empty() {
-        plan.choose(view, &mut form);
+        plan.choose(app, view, &mut form).await?;
     }
     let choice = form::choice(&form).unwrap_or_else(|error| {
         form.complaints = Complaints::of_error(&error);
@@ -112,20 +114,40 @@ fn choosable(view: &EnvironmentView, commit: CommitInfo) -> (CommitInfo, String)
 }
 
 impl PlanView {
-    /// Chooses for a visitor who has not: what the environment before runs, or else the newest.
-    fn choose(&mut self, view: &EnvironmentView, form: &mut FormData) {
-        let proven = view
-            .before
-            .as_ref()
-            .and_then(|before| Some((before, before.current()?)));
-        if let Some((before, run)) = proven {
-            form.set("commit", &run.commit);
-            form.set("kind", Kind::Promotion.as_str());
-            self.why = format!("Runs in {}", before.environment.name);
-        } else if let Some((newest, _)) = self.recent.first() {
-            form.set("commit", &newest.id);
-            self.why = format!("Newest on {}", view.place.environment.branch);
+    /// Chooses for a visitor who has not: what the environment before runs and has proven, unless that would
+    /// go backwards here, or else the newest.
+    async fn choose(&mut self, app: &App, view: &EnvironmentView, form: &mut FormData) -> Result<()> {
+        let Some(before) = view.before.as_ref().filter(|before| !before.runs.is_empty()) else {
+            if let Some((newest, _)) = self.recent.first() {
+                form.set("commit", &newest.id);
+                self.why = format!("Newest on {}", view.place.environment.branch);
+            }
+            return Ok(());
+        };
+        let name = &before.environment.name;
+        let commits: Vec<CommitId> = before.runs.iter().map(|run| run.commit.clone()).collect();
+        let proven = proven(app, &before.environment, &commits).await?;
+        let is_proven = |run: &&Runs| proven.contains(&run.commit);
+        let Some(run) = before.runs.iter().find(is_proven).or(before.current()) else {
+            return Ok(());
+        };
+        let newer = newer_than(app, &view.project, &view.place, &run.commit).await;
+        if let Some(own) = view.place.current()
+            && newer == view.place.active()
+        {
+            form.set("commit", &own.commit);
+            self.why = format!("Runs here; {name} runs an older commit");
+            return Ok(());
         }
+        form.set("commit", &run.commit);
+        form.set("kind", Kind::Promotion.as_str());
+        self.why = match before.active() {
+            all if run.servers < all => {
+                format!("Runs on {} of {} in {name}", run.servers, count(all, "server"))
+            }
+            _ => format!("Runs in {name}"),
+        };
+        Ok(())
     }
 
     /// Adds what the rollout would do.
@@ -167,6 +189,20 @@ impl PlanView {
             change.is_none(commit) || (change.going > 0 && change.coming.commits.is_empty())
         };
         self.is_back = servers > 0 && !self.is_there && preview.changes.iter().all(passed);
+        let is_back = |change: &&CommitEffect| change.going > 0 && change.coming.commits.is_empty();
+        let back: usize = preview
+            .changes
+            .iter()
+            .filter(is_back)
+            .map(|one| one.servers.len())
+            .sum();
+        if back > 0 && !self.is_back {
+            let run = if back == 1 { "runs" } else { "run" };
+            self.goes_back = format!(
+                "{back} of {} {run} a newer commit than this; deploying it there removes newer changes.",
+                self.reach
+            );
+        }
         self.rolls_back = was_here && (self.is_back || kind == Kind::Rollback);
         let leave = if self.rolls_back {
             &view.roll_back

@@ -1,11 +1,12 @@
 //! The promotion chain as cards: what each environment runs and how far behind it is.
 
 use crate::app::App;
-use crate::app::commits::{Distance, distance};
+use crate::app::commits::{Distance, distance, newer_than};
+use crate::app::deployments::proven;
 use crate::app::naming::resource;
-use crate::app::places::{Leave, Place, ProjectView, leave};
-use crate::domain::{Action, Actor};
-use crate::web::format::count;
+use crate::app::places::{Leave, Place, ProjectView, Runs, leave};
+use crate::domain::{Action, Actor, Result};
+use crate::web::format::{self, count};
 use crate::web::urls;
 
 /// One environment of the chain.
@@ -18,18 +19,25 @@ pub struct ChainLink {
     pub deploy: Option<String>,
     /// Why the visitor may not; empty where they may.
     pub why_not: String,
+    /// From when on they may: in words, and the form that schedules it.
+    pub later: Option<(String, String)>,
     /// The form that promotes what the environment before it runs: label and address.
     pub promote: Option<(String, String)>,
+    /// Why that is not offered, though it runs something else; empty where there is nothing to say.
+    pub no_promotion: String,
 }
 
 /// All environments of the project, in order.
-pub async fn chain(app: &App, actor: &Actor, view: &ProjectView) -> Vec<ChainLink> {
+///
+/// # Errors
+/// Of the store.
+pub async fn chain(app: &App, actor: &Actor, view: &ProjectView) -> Result<Vec<ChainLink>> {
     let mut links = Vec::new();
     for (number, place) in view.places.iter().enumerate() {
         let before = number.checked_sub(1).and_then(|before| view.places.get(before));
-        links.push(link(app, actor, view, place, before).await);
+        links.push(link(app, actor, view, place, before).await?);
     }
-    links
+    Ok(links)
 }
 
 async fn link(
@@ -38,27 +46,22 @@ async fn link(
     view: &ProjectView,
     place: &Place,
     before: Option<&Place>,
-) -> ChainLink {
+) -> Result<ChainLink> {
     let (project, environment) = (view.project.name.as_str(), &place.environment);
     let deploy = leave(app, actor, Action::Deploy, &resource(&view.project, environment));
     let may = deploy.is_given();
     let mut distances = Vec::new();
-    let mut promote = None;
+    let (mut promote, mut no_promotion) = (None, String::new());
     if let Some((before, runs)) = before.and_then(|before| Some((before, before.current()?))) {
         let name = before.environment.name.as_str();
         let apart = distance(app, &view.project, place, &runs.commit).await;
         distances.extend(apart.map(|apart| words(apart, name, &format!("Same as {name}"))));
-        let same = place.current().is_some_and(|own| own.commit == runs.commit);
+        let same = place.runs.len() == 1 && place.empty == 0 && place.current_is(&runs.commit);
         if may && !same && before.environment.branch == environment.branch {
-            let label = format!("Promote {}", runs.commit.short());
-            let form = urls::deploy_form(
-                project,
-                environment.name.as_str(),
-                runs.commit.as_str(),
-                "",
-                "promotion",
-            );
-            promote = Some((label, form));
+            match promotion(app, view, place, before, runs).await? {
+                Ok(found) => promote = Some(found),
+                Err(why) => no_promotion = why,
+            }
         }
     }
     let branch = environment.branch.as_str();
@@ -67,17 +70,52 @@ async fn link(
     {
         distances.push(words(apart, branch, &format!("At the head of {branch}")));
     }
-    ChainLink {
+    let form = urls::deploy_form(project, environment.name.as_str(), "", "", "");
+    let (why_not, later) = match &deploy {
+        Leave::Given(_) => (String::new(), None),
+        Leave::Refused(refusal) => (refusal.sentence(), refusal.next_allowed),
+    };
+    Ok(ChainLink {
         url: urls::environment(project, environment.name.as_str()),
-        why_not: match &deploy {
-            Leave::Given(_) => String::new(),
-            Leave::Refused(refusal) => refusal.sentence(),
-        },
-        deploy: may.then(|| urls::deploy_form(project, environment.name.as_str(), "", "", "")),
+        why_not,
+        later: later.map(|at| (format::day_and_time(&at), form.clone())),
+        deploy: may.then_some(form),
         place: place.clone(),
         distances,
         promote,
+        no_promotion,
+    })
+}
+
+/// The form that brings to `place` what `before` runs: label and address; or why that would be refused, or go
+/// backwards.
+async fn promotion(
+    app: &App,
+    view: &ProjectView,
+    place: &Place,
+    before: &Place,
+    runs: &Runs,
+) -> Result<std::result::Result<(String, String), String>> {
+    let (commit, name) = (&runs.commit, before.environment.name.as_str());
+    if newer_than(app, &view.project, place, commit).await == place.active() {
+        // The distance says so already.
+        return Ok(Err(String::new()));
     }
+    let proven = proven(app, &before.environment, std::slice::from_ref(commit)).await?;
+    if !proven.contains(commit) {
+        let short = commit.short();
+        return Ok(Err(format!(
+            "{short} must first succeed on all servers of {name}."
+        )));
+    }
+    let form = urls::deploy_form(
+        view.project.name.as_str(),
+        place.environment.name.as_str(),
+        commit.as_str(),
+        "",
+        "promotion",
+    );
+    Ok(Ok((format!("Promote {}", commit.short()), form)))
 }
 
 async fn head_of(app: &App, view: &ProjectView, branch: &str) -> Option<crate::domain::CommitId> {

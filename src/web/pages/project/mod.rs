@@ -85,7 +85,7 @@ async fn page(visitor: &Visitor, name: &str, wanted: &CommitsQuery, changes: Str
             urls::lock_project(view.project.name.as_str()),
         ),
         may_lock: app.may(visitor.actor(), Action::Lock, &whole),
-        chain: chain::chain(app, visitor.actor(), &view).await,
+        chain: chain::chain(app, visitor.actor(), &view).await?,
         commits: commits::commits(app, visitor.actor(), &view, wanted).await?,
         frame: visitor
             .frame(view.project.name.as_str(), Section::Overview)

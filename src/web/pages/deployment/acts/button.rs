@@ -4,6 +4,9 @@ use crate::web::csrf;
 
 /// What a page shows of one act.
 pub struct Button {
+    /// Its id on the page, by which it stays what it is, open or filled in, while others come and go: one per
+    /// act and what the act does.
+    pub id: String,
     pub label: String,
     pub icon: &'static str,
     pub url: String,
@@ -19,12 +22,16 @@ pub struct Button {
     pub yes: &'static str,
     /// The address of the plan that is shown below the question; may be empty.
     pub plan: String,
+    /// Whether it only leads to `url`, where the act is prepared.
+    pub is_link: bool,
 }
 
 impl Button {
     /// A button that acts at once.
     pub fn new(label: impl Into<String>, icon: &'static str, url: String) -> Self {
+        let act = url.rsplit('/').next().unwrap_or_default();
         Self {
+            id: format!("act-{act}"),
             label: label.into(),
             icon,
             url,
@@ -34,7 +41,23 @@ impl Button {
             question: String::new(),
             yes: "",
             plan: String::new(),
+            is_link: false,
         }
+    }
+
+    /// A link to the page where the act `id` is prepared.
+    pub fn link(id: &str, label: impl Into<String>, icon: &'static str, url: String) -> Self {
+        Self {
+            id: format!("act-{id}"),
+            is_link: true,
+            ..Self::new(label, icon, url)
+        }
+    }
+
+    /// Tells it apart from others of its act.
+    pub fn for_only(mut self, what: &str) -> Self {
+        self.id = format!("{}-{what}", self.id);
+        self
     }
 
     /// With a value that is sent along.

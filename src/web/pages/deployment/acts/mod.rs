@@ -1,9 +1,11 @@
 //! Acts on a deployment: what the buttons of its page do, one use case each.
 
 mod button;
+mod buttons;
 mod ended;
 mod plan;
 mod view;
+mod why_not;
 
 use poem::web::{Form, Path};
 use poem::{Response, handler};

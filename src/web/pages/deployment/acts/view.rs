@@ -2,13 +2,14 @@
 //! buttons, the recommended one first.
 
 use super::button::Button;
+use super::buttons::{afterwards, meanwhile};
 use super::ended::{Words, ended_badly};
-use super::plan::plan_url;
+use super::why_not::{WhyNot, why_not};
+use crate::app::deployments::Superseded;
 use crate::app::watch::{Acts, Watched};
 use crate::domain::deployment::ServerState;
-use crate::domain::rollout::Hold;
-use crate::domain::{Answer, CommitId, Deployment, DeploymentState, Instant, Kind, PauseReason, Phase};
-use crate::web::format::{self, count};
+use crate::domain::{Answer, Deployment, DeploymentState, Instant, PauseReason, Phase};
+use crate::web::format;
 use crate::web::urls;
 use crate::web::views::queue::QueueView;
 
@@ -30,8 +31,10 @@ pub struct ActsView {
     pub buttons: Vec<Button>,
     /// The deployment that retries or resumes this one, in words, and its address.
     pub continued: Option<(String, String)>,
+    /// The later deployment that has replaced it: its words, its address, and what it did.
+    pub superseded: Option<(String, String, String)>,
     /// Why some buttons are missing now.
-    pub obstacles: Vec<String>,
+    pub obstacles: Vec<WhyNot>,
 }
 
 impl ActsView {
@@ -47,11 +50,13 @@ impl ActsView {
         view.continued = allowed
             .continued_by
             .map(|id| (format!("Deployment {id}"), urls::deployment(id)));
-        view.obstacles.clone_from(&allowed.obstacles);
+        view.superseded = allowed.superseded.as_ref().map(superseded);
+        view.obstacles = why_not(watched, allowed);
         view.add_who_can(one, allowed);
         if let Some(first) = view.buttons.first_mut()
             && first.class.is_empty()
             && one.state != DeploymentState::Running
+            && allowed.superseded.is_none()
         {
             first.class = "btn-primary";
         }
@@ -60,7 +65,10 @@ impl ActsView {
 
     /// Whether there is anything to show.
     pub fn is_empty(&self) -> bool {
-        self.title.is_empty() && self.buttons.is_empty() && self.obstacles.is_empty()
+        self.title.is_empty()
+            && self.buttons.is_empty()
+            && self.obstacles.is_empty()
+            && self.superseded.is_none()
     }
 
     /// What has to be decided, in words, without buttons.
@@ -79,7 +87,7 @@ impl ActsView {
             ),
             DeploymentState::Queued => ("hourglass", "t-quiet", "Queued.".to_owned(), String::new()),
             DeploymentState::Running => running(watched),
-            DeploymentState::Paused => paused(watched, allowed.answers.contains(&Answer::RollBack)),
+            DeploymentState::Paused => paused(watched, allowed),
             DeploymentState::Succeeded => ("circle-check", "t-good", String::new(), String::new()),
             DeploymentState::Failed | DeploymentState::Cancelled | DeploymentState::Interrupted => {
                 ended_badly(watched)
@@ -115,18 +123,18 @@ impl ActsView {
             }
         }
         if one.state == DeploymentState::Paused && allowed.answers.is_empty() && one.cancelled_by.is_none() {
-            self.text
-                .push_str(" You may not decide this; anyone who may deploy here can.");
+            self.text = format!(
+                "{} You may not decide this; anyone who may deploy here can.",
+                self.text
+            )
+            .trim_start()
+            .to_owned();
         }
     }
 
-    /// What happens at `until`.
-    pub fn until_word(&self) -> &'static str {
-        if self.tone == "t-later" {
-            "Starts"
-        } else {
-            "Continues automatically"
-        }
+    /// Whether it begins at `until`, which the title says already; else it continues then.
+    pub fn begins(&self) -> bool {
+        self.tone == "t-later"
     }
 }
 
@@ -163,28 +171,38 @@ fn running(watched: &Watched) -> Words {
     ("loader-2", "t-busy", String::new(), String::new())
 }
 
-fn paused(watched: &Watched, can_go_back: bool) -> Words {
+fn paused(watched: &Watched, allowed: &Acts) -> Words {
     let one = &watched.deployment;
     if one.cancelled_by.is_some() {
         return running(watched);
     }
+    let offers = |answer| allowed.answers.contains(&answer);
     let findings = one
         .pause
         .as_ref()
         .map_or(&[][..], |pause| pause.findings.as_slice());
     if !findings.is_empty() {
         let title = "It cannot continue: something has changed.".to_owned();
-        let text = format!("{} Continue looks again.", findings.join(" "));
+        let again = if offers(Answer::Resume) {
+            " Continue looks again."
+        } else {
+            ""
+        };
+        let text = format!("{}{again}", findings.join(" "));
         return ("player-pause", "t-warn", title, text);
     }
     let (title, text) = match one.pause.as_ref().map(|pause| &pause.reason) {
         Some(PauseReason::Person { by }) => (
-            format!("Paused by {by}. Continue?"),
+            if offers(Answer::Resume) {
+                format!("Paused by {by}. Continue?")
+            } else {
+                format!("Paused by {by}.")
+            },
             "Finished servers are in service; the others still run their previous release.".to_owned(),
         ),
         Some(PauseReason::Canary) => (
             "Canary deployed. Is it healthy?".to_owned(),
-            choices(watched, can_go_back),
+            choices(watched, allowed),
         ),
         Some(PauseReason::Failure { servers }) => (
             format!("{} failed.", names(servers)),
@@ -199,8 +217,8 @@ fn paused(watched: &Watched, can_go_back: bool) -> Words {
     ("player-pause", "t-warn", title, text)
 }
 
-/// What each of the two answers to a canary does; the second may not be offered.
-fn choices(watched: &Watched, can_go_back: bool) -> String {
+/// What each of the answers to a canary that are offered does.
+fn choices(watched: &Watched, allowed: &Acts) -> String {
     let of_state = |state| watched.servers.iter().filter(move |one| one.state == state);
     let canaries: Vec<_> = of_state(ServerState::Succeeded).collect();
     let before = canaries.first().and_then(|one| one.previous_commit.as_ref());
@@ -214,13 +232,29 @@ fn choices(watched: &Watched, can_go_back: bool) -> String {
         1 => "the other server".to_owned(),
         some => format!("the other {some} servers"),
     };
-    if !can_go_back {
-        return format!("Continue deploys {others}.");
-    }
     let back = before.map_or("the previous release", |commit| commit.short());
-    format!(
-        "Continue deploys {others}; Roll back returns {} to {back}.",
-        names(&servers)
+    let offers = |answer| allowed.answers.contains(&answer);
+    let parts = [
+        offers(Answer::Resume).then(|| format!("Continue deploys {others}")),
+        offers(Answer::RollBack).then(|| format!("Roll back returns {} to {back}", names(&servers))),
+    ];
+    match parts.into_iter().flatten().collect::<Vec<_>>().join("; ") {
+        none if none.is_empty() => none,
+        parts => format!("{parts}."),
+    }
+}
+
+/// What a later deployment has done to its servers: the deployment, its address, and the rest of the sentence.
+fn superseded(later: &Superseded) -> (String, String, String) {
+    let place = match (later.servers, later.of) {
+        (_, 1) => "its server".to_owned(),
+        (servers, of) if servers == of => "its servers".to_owned(),
+        (servers, of) => format!("{servers} of its {of} servers"),
+    };
+    (
+        format!("Deployment {}", later.by),
+        urls::deployment(later.by),
+        format!("has put {} on {place} since.", later.commit.short()),
     )
 }
 
@@ -231,148 +265,4 @@ fn names(all: &[String]) -> String {
         return all.join(", ");
     }
     format!("{} and {} more", all[..FEW].join(", "), all.len() - FEW)
-}
-
-/// What may be done while it waits or runs.
-fn meanwhile(watched: &Watched, allowed: &Acts) -> Vec<Button> {
-    let one = &watched.deployment;
-    let act = |label: &str, icon, act: &str| Button::new(label, icon, urls::deployment_act(one.id, act));
-    let mut acts: Vec<Button> = allowed
-        .answers
-        .iter()
-        .map(|&answer| answer_act(one, answer))
-        .collect();
-    if allowed.approve {
-        let question = format!(
-            "Approve {} “{}” for {} of {}, as requested by {}? This is what it does now:",
-            one.commit.short(),
-            one.commit_title,
-            one.target,
-            one.environment,
-            one.actor
-        );
-        let mut approve = act("Approve", "thumb-up", "approve").asks(question, "Approve it");
-        approve.plan = plan_url(watched, watched.names().1, &one.commit, one.kind);
-        approve.class = "";
-        acts.push(approve);
-    }
-    if allowed.reject {
-        let mut reject =
-            act("Reject", "x", "reject").asks("Reject it? It ends, and no server is touched.", "Reject it");
-        reject.wants = Some(("reason", "Reason"));
-        acts.push(reject);
-    }
-    if allowed.pause {
-        let label = match one.phase {
-            Phase::Check | Phase::Prepare => "Pause before the first batch",
-            _ => "Pause after this batch",
-        };
-        acts.push(act(label, "player-pause", "pause"));
-    }
-    if allowed.unpause {
-        acts.push(act("Cancel the pause", "player-play", "unpause"));
-    }
-    if allowed.cancel && !allowed.answers.contains(&Answer::Stop) {
-        let question = match one.state {
-            DeploymentState::Running | DeploymentState::Paused => {
-                "Cancel this deployment now? Everything running is stopped, here and on the servers. Each server then shows what it runs."
-            }
-            _ => "Cancel it? It has not started, so no server is touched.",
-        };
-        acts.push(act("Cancel", "player-stop", "cancel").asks(question, "Cancel the deployment"));
-    }
-    acts
-}
-
-fn answer_act(one: &Deployment, answer: Answer) -> Button {
-    let icon = match answer {
-        Answer::Resume => "player-play",
-        Answer::Retry => "rotate-clockwise",
-        Answer::Skip => "player-skip-forward",
-        Answer::RollBack => "arrow-back-up",
-        Answer::Stop => "player-stop",
-    };
-    let act = Button::new(answer.title(), icon, urls::deployment_act(one.id, "answer"))
-        .with("answer", answer.as_str());
-    match answer {
-        Answer::Resume | Answer::Retry | Answer::Skip => act,
-        Answer::RollBack => act.asks(
-            "Return finished servers to their previous release and end this deployment?",
-            "Roll back",
-        ),
-        Answer::Stop => act.asks(
-            "Stop here? Finished servers keep the new release; the others keep the old one.",
-            "Stop here",
-        ),
-    }
-}
-
-/// What may be done once it has ended, the recommended first.
-fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Button> {
-    let one = &watched.deployment;
-    let act =
-        |label: String, icon, act: &str| Button::new(label, icon, urls::deployment_act(one.id, act)).once();
-    let mut acts = Vec::new();
-    let resume = (allowed.resume > 0).then(|| {
-        let label = format!("Resume {}", count(allowed.resume, "server"));
-        act(label, "player-play", "resume")
-    });
-    let retry = (allowed.retry > 0).then(|| {
-        let mut failed = watched
-            .servers
-            .iter()
-            .filter(|one| one.state == ServerState::Failed);
-        let label = match (allowed.retry, failed.next()) {
-            (1, Some(only)) => format!("Retry {}", only.server),
-            (some, _) => format!("Retry {}", count(some, "server")),
-        };
-        act(label, "rotate-clockwise", "retry")
-    });
-    match one.state {
-        DeploymentState::Failed => acts.extend([retry, resume].into_iter().flatten()),
-        _ => acts.extend([resume, retry].into_iter().flatten()),
-    }
-    for next in &allowed.promote_to {
-        let mut promote = act(format!("Promote to {next}"), "arrow-forward-up", "promote")
-            .with("environment", next.clone())
-            .asks(
-                format!("Deploy {} to all servers of {next}?", one.commit.short()),
-                "Promote",
-            )
-            .shows(plan_url(watched, next, &one.commit, Kind::Promotion));
-        promote.class = "";
-        acts.push(promote);
-    }
-    let back = allowed.roll_back_to.as_ref();
-    acts.extend(back.map(|commit| roll_back(watched, commit)));
-    if allowed.again {
-        let label = if acts.is_empty() {
-            "Redeploy"
-        } else {
-            "Redeploy to all"
-        };
-        acts.push(act(label.to_owned(), "repeat", "again"));
-    }
-    acts
-}
-
-fn roll_back(watched: &Watched, commit: &CommitId) -> Button {
-    let (one, plan) = (&watched.deployment, watched.plan.as_ref());
-    let waits = plan.is_some_and(|plan| plan.batches.iter().any(|batch| batch.hold == Some(Hold::Person)));
-    let question = format!(
-        "Roll back {} of {} to {}, the last successful release?{}",
-        one.target,
-        one.environment,
-        commit.short(),
-        if waits {
-            " It pauses after the first servers until someone continues it."
-        } else {
-            ""
-        }
-    );
-    let label = format!("Roll back to {}", commit.short());
-    Button::new(label, "arrow-back-up", urls::deployment_act(one.id, "rollback"))
-        .once()
-        .asks(question, "Roll back")
-        .shows(plan_url(watched, watched.names().1, commit, Kind::Rollback))
 }
