@@ -13,6 +13,7 @@ pub mod cleaner;
 pub mod commits;
 pub mod comparison;
 pub mod deployments;
+pub mod distance;
 pub mod drift;
 pub mod health;
 pub mod history;

@@ -7,10 +7,10 @@ use futures_util::future::{BoxFuture, try_join_all};
 use super::acts::{Acts, Hindrance, Promotion, may_unlock, refusals, resource_of};
 use super::watched::Watched;
 use crate::app::App;
-use crate::app::commits::newer_than;
 use crate::app::deployments::{
     FollowUpAct, act_obstacle, next_environments, open_servers, superseded, way_back,
 };
+use crate::app::distance::newer_than;
 use crate::app::places::Known;
 use crate::domain::deployment::ServerPart;
 use crate::domain::{

@@ -3,8 +3,9 @@
 use super::form;
 use super::rollout::{self, RolloutView};
 use crate::app::App;
-use crate::app::commits::{CommitEffect, Preview, newer_than, preview, recent};
+use crate::app::commits::{CommitEffect, Preview, preview, recent};
 use crate::app::deployments::{Choice, approval_hours, proven, was_here};
+use crate::app::distance::newer_than;
 use crate::app::places::{EnvironmentView, Leave, Runs};
 use crate::domain::{
     Actor, ClusterId, CommitId, DeploymentId, DeploymentState, Environment, ErrorKind, Instant, Kind,

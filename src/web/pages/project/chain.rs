@@ -1,8 +1,8 @@
 //! The promotion chain as cards: what each environment runs and how far behind it is.
 
 use crate::app::App;
-use crate::app::commits::{Distance, distance, newer_than};
 use crate::app::deployments::proven;
+use crate::app::distance::{Distance, distance, newer_than};
 use crate::app::naming::resource;
 use crate::app::places::{Leave, Place, ProjectView, Runs, leave};
 use crate::domain::{Action, Actor, Result};
