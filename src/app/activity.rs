@@ -1,6 +1,6 @@
 //! Activity: what runs, what waits and for what, what failed recently.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 
@@ -8,7 +8,9 @@ use super::App;
 use super::history::{self, Visible};
 use super::naming::resource_then;
 use super::places::OpenDeployment;
-use crate::domain::{Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, Result};
+use crate::domain::{
+    Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, Result, ServerId, ServerState,
+};
 use crate::store::{Page, PastFilter, deployments, queue};
 
 /// Failures shown: more than anybody fixes in a day.
@@ -110,6 +112,41 @@ pub async fn turn(app: &App, actor: &Actor, id: DeploymentId) -> Result<Option<T
         });
     }
     Ok(Some(Turn { position, behind }))
+}
+
+/// The deployments that a new one to `servers` has to wait for, oldest first, each with its state: those that
+/// are at work on one of them and, unless it is a rollback, which goes before them, those in the queue.
+///
+/// # Errors
+/// Of the store.
+pub async fn ahead(
+    app: &App,
+    actor: &Actor,
+    servers: &HashSet<ServerId>,
+    is_rollback: bool,
+) -> Result<Vec<(Obstacle, DeploymentState)>> {
+    let mut found = Vec::new();
+    for open in deployments::active(&app.store).await? {
+        let is_queued = open.state == DeploymentState::Queued;
+        if !open.state.is_at_work() && (is_rollback || !is_queued) {
+            continue;
+        }
+        let parts = deployments::servers(&app.store, open.id).await?;
+        let reserved = parts.iter().filter(|part| part.state != ServerState::Skipped);
+        if reserved
+            .filter_map(|part| part.server_id)
+            .any(|id| servers.contains(&id))
+        {
+            let seen = app.may(actor, Action::View, &resource_then(&open));
+            let obstacle = Obstacle {
+                id: open.id,
+                place: seen.then_some((open.project, open.environment)),
+            };
+            found.push((obstacle, open.state));
+        }
+    }
+    found.sort_by_key(|(obstacle, _)| obstacle.id);
+    Ok(found)
 }
 
 async fn running(app: &App, visible: &Visible, open: &[Deployment]) -> Result<Vec<OpenDeployment>> {

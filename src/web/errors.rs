@@ -51,6 +51,9 @@ pub(super) fn no_page(path: &str) -> Error {
 struct Trouble {
     status: StatusCode,
     error: Error,
+    /// Whether it may be there for somebody else: a visitor without a login is asked for one, and learns
+    /// nothing else.
+    may_be_hidden: bool,
 }
 
 impl Trouble {
@@ -61,8 +64,12 @@ impl Trouble {
         } else {
             error.status()
         };
+        let mut may_be_hidden = false;
         let error = match error.downcast::<Error>() {
-            Ok(error) => error,
+            Ok(error) => {
+                may_be_hidden = error.kind() == ErrorKind::NotFound;
+                error
+            }
             Err(error) => match status {
                 StatusCode::NOT_FOUND => no_page(path),
                 StatusCode::METHOD_NOT_ALLOWED => Error::invalid("This address does not accept that method."),
@@ -76,7 +83,11 @@ impl Trouble {
                 _ => Error::internal(error.to_string()),
             },
         };
-        Self { status, error }
+        Self {
+            status,
+            error,
+            may_be_hidden,
+        }
     }
 
     /// Whether a guest may find more there once logged in.
@@ -194,16 +205,21 @@ fn plain(error: &Error) -> Response {
 }
 
 async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
+    let asks_for_login = visitor.actor().is_guest() && trouble.may_be_hidden;
+    let (title, icon, message) = match asks_for_login {
+        true => ("Please log in", "lock", "Log in to see this page."),
+        false => (trouble.title(), trouble.icon(), trouble.error.message()),
+    };
     // Flash messages are in the store, which may be what is away: they wait for another page.
     let frame = match trouble.error.kind() {
         ErrorKind::Unavailable => None,
-        _ => visitor.frame(trouble.title(), Section::Elsewhere).await.ok(),
+        _ => visitor.frame(title, Section::Elsewhere).await.ok(),
     };
-    let frame = frame.unwrap_or_else(|| visitor.frame_without_flashes(trouble.title(), Section::Elsewhere));
+    let frame = frame.unwrap_or_else(|| visitor.frame_without_flashes(title, Section::Elsewhere));
     let page = ErrorPage {
         frame,
-        icon: trouble.icon(),
-        message: trouble.error.message(),
+        icon,
+        message,
         administrators_only: trouble.error.refusal().is_some_and(is_for_administrators),
         refusal: trouble.error.refusal(),
         login: if visitor.actor().is_guest() && trouble.may_be_seen_after_login() {

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use chrono::NaiveDateTime;
 use serde::Deserialize;
 
+use super::labels::label;
 use crate::domain::{Error, ErrorKind, FieldError, Instant, Result};
 
 /// The complaints about a form; empty when it is shown for the first time.
@@ -57,6 +58,13 @@ impl Complaints {
 
     pub fn messages(&self) -> impl Iterator<Item = &str> {
         self.about.iter().map(|complaint| complaint.message.as_str())
+    }
+
+    /// All of them, each with its field and what the form calls that; both are empty for one about the whole.
+    pub fn listed(&self) -> impl Iterator<Item = (&str, &'static str, &str)> {
+        self.about
+            .iter()
+            .map(|one| (one.field.as_str(), label(&one.field), one.message.as_str()))
     }
 }
 

@@ -58,6 +58,7 @@ pub mod forms;
 pub mod frame;
 pub mod gate;
 pub mod kept;
+pub mod labels;
 mod live;
 pub mod look;
 mod pages;

@@ -7,6 +7,7 @@ mod forms;
 mod installation;
 mod jump_hosts;
 mod many;
+mod many_of_a_kind;
 mod opening;
 mod people;
 mod renaming;

@@ -104,6 +104,8 @@ async fn what_may_not_be_viewed_does_not_exist() {
     assert_eq!(page.status(), 404);
     let page = page.text().await.unwrap();
     assert!(page.contains("/login?next=%2Fprojects%2Fshop"), "{page}");
+    assert!(page.contains("Log in to see this page."), "{page}");
+    assert!(!page.contains("does not exist"), "nothing is said of it: {page}");
 
     site.log_in("stranger", PASSWORD).await;
     let profile = token(&site, &site.browser, "/profile").await;

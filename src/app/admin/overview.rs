@@ -35,8 +35,8 @@ pub enum Attention {
     },
     /// Scripts of repositories are not kept from this host as they should be.
     Scripts { sentence: String },
-    /// A server without a trusted host key, so nothing connects to it.
-    NoHostKey { id: ServerId, server: String },
+    /// Servers without a trusted host key, so nothing connects to them; at least one.
+    NoHostKeys { servers: Vec<(ServerId, String)> },
     /// An environment without active servers.
     NoServers {
         project: String,
@@ -159,12 +159,13 @@ fn of(app: &App, inventory: &Inventory) -> Vec<Attention> {
         .servers
         .iter()
         .filter(|server| server.active && !host_keys::is_known(app, server));
-    let mut found: Vec<Attention> = keyless
-        .map(|server| Attention::NoHostKey {
-            id: server.id,
-            server: server.name.to_string(),
-        })
+    let keyless: Vec<_> = keyless
+        .map(|server| (server.id, server.name.to_string()))
         .collect();
+    let mut found = Vec::new();
+    if !keyless.is_empty() {
+        found.push(Attention::NoHostKeys { servers: keyless });
+    }
     for environment in &inventory.environments {
         if inventory
             .servers_of(environment)

@@ -86,9 +86,14 @@ pub(in crate::app) async fn resolve(
         )
     })?;
     if parts.iter().all(|part| part.is_skipped()) {
-        let message = format!(
-            "There is no active server in {target} of this environment, so there is nothing to deploy to."
-        );
+        let message = match &target {
+            Target::Environment => {
+                "This environment has no active server, so there is nothing to deploy to.".to_owned()
+            }
+            part => format!(
+                "There is no active server in {part} of this environment, so there is nothing to deploy to."
+            ),
+        };
         return Err(Error::field("target", message));
     }
     Ok((target, parts))

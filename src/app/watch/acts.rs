@@ -11,11 +11,11 @@ use crate::app::locks::may_override;
 use crate::app::naming::action_of_answer;
 use crate::app::places::{Leave, leave};
 use crate::domain::{
-    Action, Actor, Answer, CommitId, DeploymentId, DeploymentState, ErrorKind, PauseReason, Refusal,
-    Resource, Result, ServerId, ServerState, Target,
+    Action, Actor, Answer, CommitId, DeploymentId, DeploymentState, EnvironmentId, ErrorKind, PauseReason,
+    Refusal, Resource, Result, ServerId, ServerPart, ServerState, Target,
 };
 use crate::engine;
-use crate::store::{deployments, environments, locks, sealing};
+use crate::store::{deployments, environments, locks, releases, sealing};
 
 /// The acts that a user may do on a deployment now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,6 +142,11 @@ pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Re
     if deployment.state == DeploymentState::Queued {
         acts.turn = activity::turn(app, actor, deployment.id).await?;
     }
+    if deployment.state.is_waiting()
+        && let Some(environment) = deployment.environment_id
+    {
+        acts.runs_now = runs_now(app, environment, &watched.servers).await?;
+    }
     Ok(acts)
 }
 
@@ -236,4 +241,25 @@ pub(super) async fn may_unlock(app: &App, actor: &Actor, watched: &Watched) -> R
     };
     let in_force = locks::stopping(&app.store, project, environment, watched.at).await?;
     Ok(!in_force.is_empty() && may_override(app, actor, &resource_of(watched), watched.at).await?)
+}
+
+/// The commits that the servers of `parts` run now, on most servers first.
+pub(super) async fn runs_now(
+    app: &App,
+    environment: EnvironmentId,
+    parts: &[ServerPart],
+) -> Result<Vec<CommitId>> {
+    let own: HashSet<ServerId> = parts.iter().filter_map(|part| part.server_id).collect();
+    let mut counts: Vec<(CommitId, usize)> = Vec::new();
+    for release in releases::current(&app.store, environment).await? {
+        if release.server_id.is_none_or(|id| !own.contains(&id)) {
+            continue;
+        }
+        match counts.iter_mut().find(|(commit, _)| *commit == release.commit) {
+            Some((_, servers)) => *servers += 1,
+            None => counts.push((release.commit, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, servers)| std::cmp::Reverse(*servers));
+    Ok(counts.into_iter().map(|(commit, _)| commit).collect())
 }

@@ -1,10 +1,8 @@
 //! The acts that the page of an ended deployment offers: requests that follow from it.
 
-use std::collections::HashSet;
-
 use futures_util::future::{BoxFuture, try_join_all};
 
-use super::acts::{Acts, Hindrance, Promotion, may_unlock, refusals, resource_of};
+use super::acts::{Acts, Hindrance, Promotion, may_unlock, refusals, resource_of, runs_now};
 use super::watched::Watched;
 use crate::app::App;
 use crate::app::deployments::{
@@ -14,10 +12,10 @@ use crate::app::distance::newer_than;
 use crate::app::places::Known;
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
-    Action, Actor, CommitId, DeploymentId, DeploymentState, EnvironmentId, ErrorKind, Resource, Result,
-    ServerId, Step, StepKind, Target,
+    Action, Actor, DeploymentId, DeploymentState, EnvironmentId, ErrorKind, Resource, Result, Step, StepKind,
+    Target,
 };
-use crate::store::{deployments, environments, projects, releases};
+use crate::store::{deployments, environments, projects};
 
 /// The acts on an ended deployment.
 pub(super) async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
@@ -173,21 +171,4 @@ impl Acts {
         }
         Ok(())
     }
-}
-
-/// The commits that the servers of `parts` run now, on most servers first.
-async fn runs_now(app: &App, environment: EnvironmentId, parts: &[ServerPart]) -> Result<Vec<CommitId>> {
-    let own: HashSet<ServerId> = parts.iter().filter_map(|part| part.server_id).collect();
-    let mut counts: Vec<(CommitId, usize)> = Vec::new();
-    for release in releases::current(&app.store, environment).await? {
-        if release.server_id.is_none_or(|id| !own.contains(&id)) {
-            continue;
-        }
-        match counts.iter_mut().find(|(commit, _)| *commit == release.commit) {
-            Some((_, servers)) => *servers += 1,
-            None => counts.push((release.commit, 1)),
-        }
-    }
-    counts.sort_by_key(|(_, servers)| std::cmp::Reverse(*servers));
-    Ok(counts.into_iter().map(|(commit, _)| commit).collect())
 }

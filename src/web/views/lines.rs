@@ -16,7 +16,7 @@ pub struct LineView {
     pub number: i64,
     /// Time of day, UTC.
     pub at: String,
-    /// Where it was printed; `here` for the deployer's host.
+    /// The server that printed it; empty for the deployer's host.
     pub server: String,
     pub step: &'static str,
     /// A class: `out`, `err` or `say`.
@@ -41,6 +41,14 @@ pub fn message(id: DeploymentId, lines: impl Iterator<Item = LogLine>) -> String
 }
 
 impl LineView {
+    /// Where it was printed, in words.
+    pub fn place(&self) -> &str {
+        match self.server.as_str() {
+            "" => "On the deployer",
+            server => server,
+        }
+    }
+
     pub fn new(id: DeploymentId, line: &LogLine) -> Self {
         let most = if line.continues() { SHOWN_OF_REST } else { SHOWN };
         // A little more is not worth a cut.
@@ -55,7 +63,7 @@ impl LineView {
             cut: (!rest.is_empty()).then(|| (size(), urls::deployment_log_line(id, line.number))),
             number: line.number,
             at: format::clock(&line.at),
-            server: line.place().to_owned(),
+            server: line.server.clone(),
             step: line.kind.map_or("", StepKind::title),
             stream: match line.stream {
                 Stream::Stdout => "out",

@@ -11,9 +11,8 @@ use serde::Deserialize;
 
 use self::read::{complete, filled, options_form, spec};
 use super::picks::{Pick, key_choices, picks};
-use super::{saved, settle};
+use super::{saved, settle, without_keys};
 use crate::access::Permit;
-use crate::app::App;
 use crate::app::admin::environments;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::{host_keys, keys, projects};
@@ -48,7 +47,7 @@ struct Page {
     health_askers: &'static [(&'static str, &'static str)],
     strategies: &'static [(&'static str, &'static str)],
     failures: &'static [(&'static str, &'static str)],
-    warnings: Vec<String>,
+    warnings: Vec<(String, Option<(&'static str, String)>)>,
     /// Shared paths have a meaning with the symlink method only.
     is_symlink: bool,
 }
@@ -214,7 +213,7 @@ async fn page(
         clusters: cluster_picks(&inventory, project, sees_all, &form),
         secrets: secret_rows(existing, &form),
         warnings: existing
-            .map(|one| warnings(visitor.app(), &inventory, project, one))
+            .map(|one| warnings(visitor, &inventory, project, one))
             .unwrap_or_default(),
         health_kinds: health::KINDS,
         health_askers: health::ASKERS,
@@ -264,17 +263,26 @@ fn secret_rows(existing: Option<&Environment>, form: &FormData) -> Vec<SecretRow
         .collect()
 }
 
-fn warnings(app: &App, inventory: &Inventory, project: &Project, environment: &Environment) -> Vec<String> {
+/// What would keep deployments from working, each with where to mend it: label and address.
+fn warnings(
+    visitor: &Visitor,
+    inventory: &Inventory,
+    project: &Project,
+    environment: &Environment,
+) -> Vec<(String, Option<(&'static str, String)>)> {
     let own = inventory.twice().into_iter().filter(|twice| {
         project.name.as_str() == twice.project && environment.name.as_str() == twice.environment
     });
-    let mut warnings: Vec<String> = own.map(|twice| twice.sentence()).collect();
-    let keyless = inventory.servers_of(environment).into_iter();
-    for server in keyless.filter(|server| server.active && !host_keys::is_known(app, server)) {
-        warnings.push(format!(
-            "The host key of server “{}” is not trusted yet: deployments here will fail.",
-            server.name
-        ));
+    let mut warnings: Vec<_> = own.map(|twice| (twice.sentence(), None)).collect();
+    let servers = inventory.servers_of(environment).into_iter();
+    let app = visitor.app();
+    let keyless = servers.filter(|server| server.active && !host_keys::is_known(app, server));
+    let names: Vec<&str> = keyless.map(|server| server.name.as_str()).collect();
+    if !names.is_empty() {
+        let why = format!("{}: deployments here will fail.", without_keys(&names));
+        let way = ("Fetch and compare", urls::admin_trust().to_owned());
+        let may_trust = app.may(visitor.actor(), Action::Configure, &Resource::Everything);
+        warnings.push((why, may_trust.then_some(way)));
     }
     warnings
 }

@@ -26,6 +26,7 @@ use crate::access::Permit;
 use crate::app::admin::first_steps::first_steps;
 use crate::domain::{Action, Area, Environment, ErrorKind, Project, Resource, Result, Server};
 use crate::web::flash::Flash;
+use crate::web::format::count;
 use crate::web::frame::go_to;
 use crate::web::urls;
 use crate::web::views::first_steps::next as next_step;
@@ -96,6 +97,14 @@ async fn may_administer(visitor: &Visitor) -> Result<Permit> {
     let app = visitor.app();
     app.permit(visitor.actor(), Action::Administer, &Resource::Everything)
         .await
+}
+
+/// That these servers have no trusted host key, in words without a full stop.
+fn without_keys(names: &[&str]) -> String {
+    match names {
+        [only] => format!("Server “{only}” has no trusted host key"),
+        _ => format!("{} have no trusted host key", count(names.len(), "server")),
+    }
 }
 
 /// The name and the address of an environment, for a list of links.

@@ -4,7 +4,7 @@ use askama::Template;
 use poem::web::Form;
 use poem::{Response, handler};
 
-use super::{Part, Tabs, may_change, may_configure, tabs};
+use super::{Part, Tabs, may_change, may_configure, tabs, without_keys};
 use crate::app::admin::first_steps::first_steps;
 use crate::app::admin::overview::{self, Attention, PlaceTrouble};
 use crate::domain::{Action, Area, Resource, Result};
@@ -142,12 +142,15 @@ fn notice(attention: Attention) -> Notice {
         }
         // The sentence names what to install or to set; no page can do it.
         Attention::Scripts { sentence } => new(Tone::Warn, sentence, String::new(), ""),
-        Attention::NoHostKey { id, server } => new(
-            Tone::Bad,
-            format!("The host key of server “{server}” is not trusted yet, so nothing connects to it."),
-            format!("{}#host-key", urls::admin_server(id)),
-            "Fetch and compare",
-        ),
+        Attention::NoHostKeys { servers } => {
+            let names: Vec<&str> = servers.iter().map(|(_, name)| name.as_str()).collect();
+            let (url, them) = match servers.as_slice() {
+                [(id, _)] => (format!("{}#host-key", urls::admin_server(*id)), "it"),
+                _ => (urls::admin_trust().to_owned(), "them"),
+            };
+            let why = format!("{}: nothing connects to {them}.", without_keys(&names));
+            new(Tone::Bad, why, url, "Fetch and compare")
+        }
         Attention::NoServers {
             project,
             environment,

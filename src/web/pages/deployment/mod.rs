@@ -45,15 +45,24 @@ struct Page {
     /// The pauses that were answered, in order.
     pauses: Vec<PauseView>,
     log: LogView,
-    /// Compared with the previous release; empty while that is not known.
+    /// What its servers ran before it, or run now while it waits.
+    before: Option<CommitId>,
+    /// Compared with that; empty while it is not known.
     diff: String,
+    /// The deployment that comes before it and may change what runs there.
+    first: Option<String>,
 }
 
 impl Page {
     fn new(mut frame: Frame, trail: Trail, watched: Watched, allowed: &Acts, log: LogView) -> Self {
         let one = &watched.deployment;
         let strategy = watched.plan.as_ref().map(|plan| plan.strategy).or(one.strategy);
-        let (diff, acts) = (diff_url(&watched), ActsView::new(&watched, allowed));
+        let before = before(&watched, allowed);
+        let (diff, acts) = (
+            diff_url(&watched, before.as_ref()),
+            ActsView::new(&watched, allowed),
+        );
+        let first = allowed.turn.as_ref().and_then(|turn| turn.behind.first());
         let origin = one.origin.map(|id| (origin_words(one, id), urls::deployment(id)));
         let pauses = one.pauses.iter().map(PauseView::new).collect();
         let state = StateView::new(watched);
@@ -61,7 +70,9 @@ impl Page {
         Self {
             frame,
             trail,
+            before,
             diff,
+            first: first.map(|one| format!("deployment {}", one.id)),
             acts,
             origin,
             strategy: strategy.map(strategy_words).unwrap_or_default(),
@@ -72,9 +83,31 @@ impl Page {
     }
 }
 
-fn diff_url(watched: &Watched) -> String {
+/// What most of its servers ran when it looked at them. While it waits, what they run now: that may be another
+/// release than when it was requested.
+fn before(watched: &Watched, allowed: &Acts) -> Option<CommitId> {
+    if watched.deployment.state.is_waiting() {
+        return allowed.runs_now.first().cloned();
+    }
+    let mut counts: Vec<(&CommitId, usize)> = Vec::new();
+    for commit in watched
+        .servers
+        .iter()
+        .filter_map(|part| part.previous_commit.as_ref())
+    {
+        match counts.iter_mut().find(|(known, _)| *known == commit) {
+            Some((_, servers)) => *servers += 1,
+            None => counts.push((commit, 1)),
+        }
+    }
+    // The first of those on as many servers.
+    let seen = counts.iter().rev().max_by_key(|(_, servers)| *servers);
+    let seen = seen.map(|(commit, _)| (*commit).clone());
+    seen.or_else(|| watched.deployment.previous_commit.clone())
+}
+
+fn diff_url(watched: &Watched, before: Option<&CommitId>) -> String {
     let deployment = &watched.deployment;
-    let before = deployment.previous_commit.as_ref();
     let before = before.filter(|before| **before != deployment.commit && watched.place.is_some());
     let (project, _) = watched.names();
     let diff = |before: &CommitId| urls::diff(project, before.as_str(), deployment.commit.as_str());

@@ -25,7 +25,7 @@ use super::follow::follow;
 use super::locks::{self, LockForm, LockLine};
 use crate::app::places::{self, EnvironmentView};
 use crate::app::{commits, deployments};
-use crate::domain::{ErrorKind, Resource, Result};
+use crate::domain::{Action, ErrorKind, Resource, Result};
 use crate::git::Freshness;
 use crate::web::forms::{Complaints, FormData};
 use crate::web::frame::{Frame, Section, go_to, html};
@@ -46,6 +46,8 @@ struct Page {
     title: String,
     view: EnvironmentView,
     url: String,
+    /// Where it is changed; empty for a visitor who may not.
+    settings: String,
     plan_url: String,
     /// What goes on, to load it again.
     now_url: String,
@@ -132,6 +134,14 @@ async fn page(visitor: &Visitor, project: &str, environment: &str, form: FormDat
         trail: trail::project(project),
         title: format!("{project} · {name}"),
         url: urls::environment(project, name),
+        settings: match app.may(
+            visitor.actor(),
+            Action::Configure,
+            &Resource::Project(project.to_owned()),
+        ) {
+            true => urls::admin_environment(project, name),
+            false => String::new(),
+        },
         plan_url: urls::deploy_plan(project, name),
         now_url: urls::environment_now(project, name),
         changes: String::new(),

@@ -2,11 +2,11 @@
 
 use super::form;
 use super::rollout::{self, RolloutView};
-use crate::app::App;
 use crate::app::commits::{CommitEffect, Preview, preview, recent};
 use crate::app::deployments::{Choice, approval_hours, proven, was_here};
 use crate::app::distance::newer_than;
 use crate::app::places::{EnvironmentView, Leave, Runs};
+use crate::app::{App, activity};
 use crate::domain::{
     Actor, ClusterId, CommitId, DeploymentId, DeploymentState, Environment, ErrorKind, Instant, Kind,
     Refusal, Result, Strategy,
@@ -14,6 +14,7 @@ use crate::domain::{
 use crate::git::CommitInfo;
 use crate::web::format::count;
 use crate::web::forms::{self, Complaints, FormData};
+use crate::web::views::queue::ObstacleView;
 use crate::web::{csrf, strategy_form, urls};
 
 /// The deploy form and what it would do.
@@ -54,6 +55,8 @@ pub struct PlanView {
     pub may_lock: bool,
     /// Whether they may override the lock in force.
     pub may_override: bool,
+    /// The deployments that it has to wait for, each with its state in words.
+    pub ahead: Vec<(ObstacleView, String)>,
     /// Who has to approve it, and within which time, in words.
     pub approval: Option<String>,
     /// When policy next allows it, where it does not now: as a form value, and in words.
@@ -160,6 +163,13 @@ impl PlanView {
         choice: Choice,
         form: &mut FormData,
     ) -> Result<()> {
+        if self
+            .preview
+            .as_ref()
+            .is_some_and(|found| found.changes.is_empty())
+        {
+            return Ok(());
+        }
         let kind = if self.rolls_back {
             Kind::Rollback
         } else {
@@ -171,6 +181,13 @@ impl PlanView {
             &view.deploy
         };
         self.approval = approval(&view.place.environment, kind, leave);
+        let chosen = view.place.servers.iter().filter(|one| one.is_meant(choice));
+        let servers = chosen.map(|one| one.server.id).collect();
+        let ahead = activity::ahead(app, actor, &servers, self.rolls_back).await?;
+        self.ahead = ahead
+            .iter()
+            .map(|(one, state)| (ObstacleView::new(one), state.title().to_lowercase()))
+            .collect();
         let strategy = form::strategy(form).unwrap_or_else(|error| {
             form.complaints = Complaints::of_error(&error);
             None
@@ -268,6 +285,15 @@ fn approval(environment: &Environment, kind: Kind, leave: &Leave) -> Option<Stri
     Some(format!(
         "{who} must approve exactly this within {hours} h; until then it waits."
     ))
+}
+
+/// Why there is no server to deploy to among the chosen ones.
+pub fn no_servers(view: &EnvironmentView) -> &'static str {
+    match (view.place.servers.is_empty(), view.place.active()) {
+        (true, _) => "This environment has no servers yet.",
+        (false, 0) => "None of the servers here is active.",
+        (false, _) => "None of the chosen servers is active.",
+    }
 }
 
 /// The last finished deployment of `commit` to the environment, if it failed.
