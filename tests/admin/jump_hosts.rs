@@ -2,7 +2,8 @@
 
 use deployer::app::{drift, live_release};
 use deployer::domain::Server;
-use deployer::store::{Page, PastFilter, audit, clusters, observations, servers};
+use deployer::ssh::Endpoint;
+use deployer::store::{Page, PastFilter, audit, clusters, observations, servers, ways};
 
 use super::installation::offered;
 use super::{page, send};
@@ -310,4 +311,47 @@ async fn the_key_of_the_environment_counts_where_the_server_has_none() {
     assert_eq!(status, 303, "{said}");
     let refused = world.deploy(&commit).await;
     assert!(world.parts(refused.id).await[0].detail.contains("keys/other"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_keeps_its_order_and_its_logins_and_has_an_end() {
+    let (_world, site, _hop) = behind_a_hop().await;
+    let add = async |name: &str, address: &str, via: &str| {
+        let new = "/admin/new/server";
+        let fields = [("name", name), ("address", address), ("port", "22"), ("via", via)];
+        let (status, _, said) = send(&site, new, new, &fields).await;
+        (status, said)
+    };
+    for (name, address) in [("inner", "10.8.1.1"), ("outer", "10.8.1.2")] {
+        assert_eq!(add(name, address, "").await.0, 303);
+    }
+    // By its name or by its address, it is the server that is here already.
+    let (status, said) = add("far", "10.8.1.3", "olga@outer\nida@10.8.1.1").await;
+    assert_eq!(status, 303, "{said}");
+    assert_eq!(servers::list(&site.store).await.unwrap().len(), 4);
+    let far = servers::by_name(&site.store, "far").await.unwrap();
+    let way = ways::to(&site.store, &far).await.unwrap();
+    let endpoint = Endpoint::of(&far, "deploy", None, &way);
+    let mut told = vec![(endpoint.name.as_str(), endpoint.user.as_str())];
+    let mut via = endpoint.via.as_deref();
+    while let Some(hop) = via {
+        told.push((&hop.name, &hop.user));
+        via = hop.via.as_deref();
+    }
+    assert_eq!(told, [("far", "deploy"), ("inner", "ida"), ("outer", "olga")]);
+
+    for number in 0..9 {
+        let (name, address) = (format!("link{number}"), format!("10.8.2.{number}"));
+        let via = match number {
+            0 => String::new(),
+            _ => format!("d@link{}", number - 1),
+        };
+        let (status, said) = add(&name, &address, &via).await;
+        assert_eq!(status, 303, "{said}");
+    }
+    let (status, said) = add("link9", "10.8.2.9", "d@link8").await;
+    assert!(
+        status == 422 && said.contains("has more than 8 jump hosts"),
+        "{said}"
+    );
 }

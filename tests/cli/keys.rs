@@ -14,11 +14,11 @@ use crate::support::store::{bring_in, change, environment, project};
 
 const SECRET: &str = "hunter2-and-more";
 
-fn key_file(here: &Installation) -> PathBuf {
+pub(super) fn key_file(here: &Installation) -> PathBuf {
     here.data().join("secrets.key")
 }
 
-fn key(file: &Path) -> SealingKey {
+pub(super) fn key(file: &Path) -> SealingKey {
     SealingKey::parse(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
@@ -72,6 +72,24 @@ async fn read(here: &Installation, with: SealingKey) -> Environment {
     let found = environments::all(&store).await.unwrap().remove(0);
     store.close().await.unwrap();
     found
+}
+
+/// What the audit log tells of the only event of this kind.
+async fn recorded(here: &Installation, action: &str) -> serde_json::Value {
+    let store = store(here).await;
+    let filter = PastFilter {
+        action: Some(action.into()),
+        ..Default::default()
+    };
+    let page = audit::list(&store, &filter, Page::Newest, 10).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(page.items.len(), 1, "{action}");
+    page.items[0].event.detail.clone()
+}
+
+/// The only secret, as the audit log names it.
+fn only_secret() -> serde_json::Value {
+    serde_json::json!(["shop/prod TOKEN"])
 }
 
 /// Whether the secret stands in clear anywhere in the database's files.
@@ -138,16 +156,9 @@ async fn secrets_of_before_are_sealed_at_the_first_start() {
     served(&here).await.with(0, "", "sealed from now on");
     assert!(!is_in_clear(&here), "the secret is still in the files");
     assert_eq!(read(&here, key(&key_file(&here))).await, stored);
-    let store = store(&here).await;
-    let filter = PastFilter {
-        action: Some("secrets.sealed".into()),
-        ..Default::default()
-    };
-    let page = audit::list(&store, &filter, Page::Newest, 10).await.unwrap();
-    let details: Vec<&serde_json::Value> = page.items.iter().map(|item| &item.event.detail).collect();
-    assert_eq!(details.len(), 1);
-    assert_eq!(details[0]["secrets"], serde_json::json!(["shop/prod TOKEN"]));
-    assert!(!details[0].to_string().contains(SECRET));
+    let detail = recorded(&here, "secrets.sealed").await;
+    assert_eq!(detail["secrets"], only_secret());
+    assert!(!detail.to_string().contains(SECRET));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +202,17 @@ async fn a_start_with_another_key_or_none_is_refused_and_says_what_to_do() {
     let mut serving = super::Running::start(&mut by_credential, here.port);
     serving.answers().await;
     serving.end(Signal::SIGTERM).with(0, "", "");
+
+    // A file that is named counts, whatever systemd gives.
+    run(super::program()
+        .arg("key")
+        .arg("new")
+        .arg(credentials.join("other")))
+    .well("The key ");
+    std::fs::rename(credentials.join("other"), credentials.join("deployer-key")).unwrap();
+    let mut named = here.command("key show");
+    named.env("CREDENTIALS_DIRECTORY", &credentials);
+    run(named.env("DEPLOYER__SECRETS__KEY_FILE", &away)).well(&format!("The key {right} is in the file"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,11 +225,19 @@ async fn a_key_is_changed_while_nobody_serves_and_the_one_before_is_kept() {
     serving.end(Signal::SIGTERM);
     let file = key_file(&here);
     let before = key(&file);
+    // A rotation that was cut off before anything was sealed has left this.
+    let leftover = format!("{}.new", file.display());
+    run(super::program().arg("key").arg("new").arg(&leftover)).well("The key ");
     here.run("key rotate").well("1 secrets.");
+    assert!(!Path::new(&leftover).exists());
     let after = key(&file);
     assert_ne!(after.fingerprint(), before.fingerprint());
     let kept = PathBuf::from(format!("{}.{}", file.display(), before.fingerprint()));
     assert_eq!(key(&kept).fingerprint(), before.fingerprint());
+    assert_eq!(
+        recorded(&here, "secrets.key_changed").await["secrets"],
+        only_secret()
+    );
     assert_eq!(read(&here, after).await, stored);
     served(&here).await.with(0, "", "");
 
@@ -278,6 +308,10 @@ async fn after_a_lost_key_the_secrets_are_forgotten_by_name() {
         new.fingerprint(),
         file.display()
     ));
+    assert_eq!(
+        recorded(&here, "secrets.forgotten").await["secrets"],
+        only_secret()
+    );
     served(&here).await.with(0, "", "");
     assert!(read(&here, new).await.options.variables.is_empty());
 }

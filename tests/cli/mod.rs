@@ -12,6 +12,7 @@ mod keys;
 mod owners;
 mod proxies;
 mod scripts;
+mod shared_keys;
 mod words;
 
 use std::io::{Read, Write};

@@ -3,10 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use super::{Installation, Running};
+use super::{Installation, LOOK_AGAIN, PATIENCE, Running};
 
 /// What it says while it runs as `command`, and what `/health` answers.
 async fn told(here: &Installation, path: Option<&str>) -> (String, serde_json::Value) {
@@ -153,4 +154,32 @@ async fn programs_get_neither_open_files_of_ours_nor_our_environment() {
     let given = std::fs::read_to_string(Path::new(&format!("{}.given", program.display()))).unwrap();
     assert!(!given.contains("kept-open"), "{given}");
     assert!(given.contains("PATH=") && !given.contains("of-ours"), "{given}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_confines_scripts_is_found_once_it_is_installed() {
+    let here = Installation::new();
+    let programs = here.dir.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let mut command = here.command("serve");
+    command.env("PATH", &programs);
+    let mut serving = Running::start(&mut command, here.port);
+    serving.answers().await;
+    let notes = async || {
+        let url = format!("http://127.0.0.1:{}/health", here.port);
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let health: serde_json::Value = serde_json::from_str(&text).unwrap();
+        health["notes"].clone()
+    };
+    assert_eq!(notes().await, serde_json::json!([HIDDEN]));
+    let path = std::env::var_os("PATH").unwrap();
+    let mut places = std::env::split_paths(&path).map(|place| place.join("bwrap"));
+    let installed = places.find(|place| place.exists()).unwrap();
+    std::os::unix::fs::symlink(installed, programs.join("bwrap")).unwrap();
+    let begun = Instant::now();
+    while notes().await == serde_json::json!([HIDDEN]) {
+        assert!(begun.elapsed() < PATIENCE, "it is not tried again");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    serving.end(Signal::SIGTERM);
 }

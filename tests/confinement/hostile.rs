@@ -4,9 +4,12 @@
     reason = "a test may start what a script shall not reach"
 )]
 
+use std::io::Read as _;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Child, Command, Stdio};
+
+use deployer::process::KEPT_VARIABLES;
 
 use super::{MARKER, TRY, deployed, strict};
 
@@ -24,6 +27,33 @@ impl Bystander {
 impl Drop for Bystander {
     fn drop(&mut self) {
         self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Memory that every process of this host may attach, until it is dropped.
+struct SharedMemory(Child);
+
+impl SharedMemory {
+    fn make(key: u32) -> Self {
+        let lines = format!(
+            "my $id = shmget({key}, 64, 01666); exit 1 unless defined $id; syswrite STDOUT, qq(made\n); <STDIN>; shmctl($id, 0, 0)"
+        );
+        let mut command = Command::new("perl");
+        command
+            .args(["-e", &lines])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut maker = command.spawn().unwrap();
+        let mut made = [0; 5];
+        maker.stdout.as_mut().unwrap().read_exact(&mut made).unwrap();
+        Self(maker)
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
         self.0.wait().unwrap();
     }
 }
@@ -63,6 +93,10 @@ const HOSTILE: &[(&str, &str)] = &[
     (
         "a socket by its path",
         "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Peer => q(%dir%/socket)) or exit 1'",
+    ),
+    (
+        "shared memory",
+        "perl -e 'exit(defined shmget(%memory%, 0, 0) ? 0 : 1)'",
     ),
     ("the socket of the SSH agent", "test -n \"$SSH_AUTH_SOCK\""),
     (
@@ -147,6 +181,10 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     }
     let bystander = Bystander::start();
     let _by_path = UnixListener::bind(dir.join("socket")).unwrap();
+    let memory = std::process::id();
+    let _memory = SharedMemory::make(memory);
+    // No test has an agent that a script could find.
+    assert!(!KEPT_VARIABLES.contains(&"SSH_AUTH_SOCK"));
     let name = format!("deployer-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let _abstract = UnixListener::bind_addr(&address).unwrap();
@@ -162,6 +200,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
             .replace("%ptrace%", &ptrace.to_string())
             .replace("%mknodat%", &mknodat.to_string())
             .replace("%cache%", &cache.path().display().to_string())
+            .replace("%memory%", &memory.to_string())
             .replace("%abstract%", &name);
         script.push_str(&format!("try '{}' {command}\n", what.replace('\'', "'\\''")));
     }

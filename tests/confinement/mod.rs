@@ -1,6 +1,7 @@
 //! What scripts of a repository reach on the deployer's host: a hostile one tries everything in a real
 //! deployment, an honest one finds what it needs.
 
+mod configured;
 mod hostile;
 mod outside;
 mod own_files;

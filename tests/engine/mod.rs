@@ -9,6 +9,7 @@ mod crashing;
 mod deploying;
 mod endings;
 pub mod fleet;
+mod found_changed;
 mod going_back;
 mod half_changed;
 pub mod hardship;

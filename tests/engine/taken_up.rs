@@ -56,7 +56,7 @@ pub async fn answer(world: &World, id: DeploymentId, answer: Answer) {
 }
 
 /// Waits until the pause says what was found changed.
-async fn until_found(world: &World, id: DeploymentId, what: &str) -> Deployment {
+pub async fn until_found(world: &World, id: DeploymentId, what: &str) -> Deployment {
     let says = |one: &Deployment| {
         let findings = one.pause.as_ref().map(|pause| pause.findings.join(" "));
         findings.is_some_and(|found| found.contains(what))
@@ -67,7 +67,7 @@ async fn until_found(world: &World, id: DeploymentId, what: &str) -> Deployment 
 }
 
 /// Three servers with a release, and the next one to deploy to them; nobody is at work.
-async fn prepared(setup: Setup) -> (World, String, String) {
+pub async fn prepared(setup: Setup) -> (World, String, String) {
     let mut world = setup.clusters(&[3]).start().await;
     world.repository.write("version", "1");
     let first = world.commit("First").await;
@@ -80,7 +80,7 @@ async fn prepared(setup: Setup) -> (World, String, String) {
 }
 
 /// Requests a deployment by a strategy of its own.
-async fn request(world: &World, commit: &str, strategy: Strategy) -> DeploymentId {
+pub async fn request(world: &World, commit: &str, strategy: Strategy) -> DeploymentId {
     let request = DeployRequest {
         strategy: Some(strategy),
         ..World::request(commit)
@@ -89,7 +89,7 @@ async fn request(world: &World, commit: &str, strategy: Strategy) -> DeploymentI
 }
 
 /// A deployer is killed in a canary's pause, and started again.
-async fn killed_in_a_pause(setup: Setup) -> (World, DeploymentId, Served) {
+pub async fn killed_in_a_pause(setup: Setup) -> (World, DeploymentId, Served) {
     let (world, _, second) = prepared(setup).await;
     let id = request(&world, &second, CANARY).await;
     let served = Served::start(&world);
@@ -101,7 +101,7 @@ async fn killed_in_a_pause(setup: Setup) -> (World, DeploymentId, Served) {
 }
 
 /// Every server has the new release, and nothing is left over.
-async fn assert_whole(world: &World, deployment: &Deployment) {
+pub async fn assert_whole(world: &World, deployment: &Deployment) {
     world.assert_succeeded(deployment).await;
     world.assert_steps_ended(deployment.id).await;
     assert_eq!(world.states(deployment.id).await, [Succeeded; 3]);
@@ -111,14 +111,14 @@ async fn assert_whole(world: &World, deployment: &Deployment) {
     assert!(queue::holders(&world.store).await.unwrap().is_empty());
 }
 
-async fn environment(world: &World) -> Environment {
+pub async fn environment(world: &World) -> Environment {
     let project = projects::by_name(&world.store, "shop").await.unwrap();
     environments::by_name(&world.store, project.id, "dev")
         .await
         .unwrap()
 }
 
-async fn update(world: &World, environment: &Environment) {
+pub async fn update(world: &World, environment: &Environment) {
     let tx = change(&world.store).await;
     environments::update(&tx, environment).await.unwrap();
     bring_in(tx).await;

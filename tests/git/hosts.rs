@@ -40,7 +40,13 @@ async fn known_hosts_files_are_read_as_openssh_reads_them() {
     let hashed = Command::new("ssh-keygen").arg("-Hf").arg(&file).output().unwrap();
     assert!(hashed.status.success() && std::fs::read_to_string(&file).unwrap().starts_with("|1|"));
     assert_eq!(probe(&url, &options).await.unwrap().len(), 1);
+    std::fs::write(&file, format!("other.example {key}")).unwrap();
+    let hashed = Command::new("ssh-keygen").arg("-Hf").arg(&file).output().unwrap();
+    assert!(hashed.status.success());
+    let stranger = std::fs::read_to_string(&file).unwrap();
+    assert!(stranger.starts_with("|1|"));
     for (line, expected) in [
+        (stranger, "is not known here"),
         (odd.clone(), "is not known here"),
         (format!("*,![127.0.0.1]:{port} {key}"), "is not known here"),
         (format!("* {other}"), "is not the one that is known here"),

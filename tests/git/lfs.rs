@@ -16,7 +16,7 @@ use super::support::{Origin, Sshd, make_executable};
 /// What a large file of the repository has in it.
 const CONTENT: &str = "large and binary\n";
 /// A repository with files in Git LFS, and the first commit.
-fn origin() -> (Origin, String) {
+pub fn origin() -> (Origin, String) {
     let mut origin = Origin::new();
     origin.git(&["lfs", "install", "--local", "--skip-repo"]);
     origin.write(
@@ -221,6 +221,10 @@ async fn whatever_a_server_says_is_a_sentence_and_no_file() {
         ("odd", "answer cannot be read"),
         ("other", "transfer by “tus”"),
         ("plain", "is not an https:// address"),
+        ("named", "is not an https:// address"),
+        ("unsafe", "is not an https:// address"),
+        ("away", "such addresses are not allowed here"),
+        ("round", "sends us from one address to the next"),
         ("elsewhere", "such addresses are not allowed here"),
         ("endless", "longer than 4194304 bytes"),
         ("authenticated", "/info/lfs/objects/batch answered 403"),
@@ -253,7 +257,7 @@ async fn whatever_a_server_says_is_a_sentence_and_no_file() {
 }
 
 /// A commit after `commit` whose `.lfsconfig` names `url`.
-fn with_config(origin: &Origin, commit: &str, url: &str) -> String {
+pub fn with_config(origin: &Origin, commit: &str, url: &str) -> String {
     origin.git(&["checkout", "-q", "-B", "main", commit]);
     origin.write(".lfsconfig", format!("[lfs]\n\turl = {url}\n"));
     origin.git(&["add", ".lfsconfig"]);

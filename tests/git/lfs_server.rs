@@ -57,6 +57,10 @@ pub fn answer(path: &str, headers: &HeaderMap, body: &[u8], port: u16, root: &Pa
         "longer" => content.extend_from_slice(&[0; 100]),
         "shorter" => content.truncate(1),
         "moves" => return sent_to(format!("/objects/open/{oid}")),
+        "away" => return sent_to(format!("https://localhost:{port}/objects/open/{oid}")),
+        "unsafe" => return sent_to(format!("http://127.0.0.1:{port}/objects/open/{oid}")),
+        "round" => return sent_to(format!("/objects/round/{oid}")),
+        "guarded" if header(AUTHORIZATION.as_str()) != LOGIN => return short(StatusCode::UNAUTHORIZED),
         _ => {}
     }
     Response::new(Full::new(Bytes::from(content)).boxed())
@@ -73,6 +77,7 @@ fn batch(area: &str, question: &Value, port: u16) -> Value {
         let host = match area {
             "elsewhere" => format!("https://localhost:{port}"),
             "plain" => format!("http://127.0.0.1:{port}"),
+            "named" => format!("https://ada:token@127.0.0.1:{port}"),
             _ => format!("https://127.0.0.1:{port}"),
         };
         let href = format!("{host}/objects/{area}/{oid}");

@@ -18,6 +18,7 @@ pub mod hostile;
 mod hosts;
 pub mod https;
 mod lfs;
+mod lfs_detours;
 mod lfs_server;
 mod odd_trees;
 mod owners;

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use deployer::handshake::known_hosts::KnownHost;
 use deployer::ssh::{Connections, Endpoint, Error, Options};
+use russh::keys::ssh_key::certificate::{Builder, CertType};
+use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::{Certificate, PrivateKey};
 use tempfile::TempDir;
 
 use crate::support::sshd::{Sshd, keygen, keys};
@@ -224,4 +228,68 @@ async fn a_server_that_shows_nothing_but_certificates_is_told_and_reached() {
     }
     let line = format!("@cert-authority * {}", shows.authority);
     shows.reach(&line, false).await.unwrap();
+}
+
+/// A key that is always the same.
+fn key(number: u8) -> PrivateKey {
+    Ed25519Keypair::from_seed(&[number; 32]).into()
+}
+
+/// A certificate for the host “web1.example” that `authority` has signed, from second 100 to 200.
+fn certificate(
+    host: &PrivateKey,
+    authority: &PrivateKey,
+    kind: CertType,
+    option: Option<&str>,
+) -> Certificate {
+    let mut made = Builder::new([1_u8; 16], host.public_key().key_data().clone(), 100, 200).unwrap();
+    made.cert_type(kind).unwrap();
+    made.valid_principal("web1.example").unwrap();
+    if let Some(option) = option {
+        made.critical_option(option, "x").unwrap();
+    }
+    made.sign(authority).unwrap()
+}
+
+#[test]
+fn a_certificate_that_no_sshd_would_show_is_not_believed() {
+    let (host, authority) = (key(1), key(2));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let public = |key: &PrivateKey| key.public_key().to_openssh().unwrap();
+    let trusted = format!("@cert-authority *.example {}\n", public(&authority));
+    let verdict = |lines: &str, shown: &Certificate| {
+        std::fs::write(file.path(), lines).unwrap();
+        let known = KnownHost::look_up("web1.example", 22, &[file.path().to_owned()]).unwrap();
+        known
+            .check_certificate(shown, 150)
+            .map_err(|doubt| doubt.to_string())
+    };
+    let good = certificate(&host, &authority, CertType::Host, None);
+    assert_eq!(verdict(&trusted, &good), Ok(()));
+    let mut bytes = good.to_bytes().unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let forged = Certificate::from_bytes(&bytes).unwrap();
+    for (shown, told) in [
+        (forged, "bears a signature that is not its authority's"),
+        (
+            certificate(&host, &authority, CertType::User, None),
+            "is not one for hosts",
+        ),
+        (
+            certificate(&host, &authority, CertType::Host, Some("only-on-mondays")),
+            "is not one for hosts",
+        ),
+        (
+            certificate(&host, &key(3), CertType::Host, None),
+            "no authority we know has signed",
+        ),
+    ] {
+        let said = verdict(&trusted, &shown).unwrap_err();
+        assert!(said.contains(told), "{said}");
+    }
+    for revoked in [&host, &authority] {
+        let lines = format!("{trusted}@revoked * {}\n", public(revoked));
+        let said = verdict(&lines, &good).unwrap_err();
+        assert!(said.contains("is marked as revoked"), "{said}");
+    }
 }

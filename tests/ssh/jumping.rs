@@ -199,3 +199,24 @@ async fn an_idle_hop_stays_as_long_as_it_carries_somebody() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn another_way_or_other_algorithms_are_another_connection() {
+    let (fleet, pool, _dir) = fleet(&[&[], &[]]).await;
+    let edge = behind(&fleet[0], "edge", None);
+    let direct = behind(&fleet[1], "web", None);
+    let weaker = Endpoint {
+        legacy: true,
+        ..direct.clone()
+    };
+    for (endpoint, hops, connections) in [
+        (&direct, 0, 1),
+        (&behind(&fleet[1], "web", Some(&edge)), 1, 2),
+        (&weaker, 1, 3),
+        (&direct, 1, 3),
+    ] {
+        pool.session(endpoint).await.unwrap();
+        let seen = (fleet[0].connections(), fleet[1].connections());
+        assert_eq!(seen, (hops, connections), "{endpoint:?}");
+    }
+}
