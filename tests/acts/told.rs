@@ -117,7 +117,7 @@ async fn what_was_replaced_says_so_and_leads_to_the_deploy_form() {
     )
     .await;
     let second = commit(&mut world, "2").await;
-    let new = done(&world, &second).await;
+    done(&world, &second).await;
     let third = commit(&mut world, "3").await;
     let newest = done(&world, &third).await;
     let refused = deployments::again(&world.app, &super::person("dora"), old).await;

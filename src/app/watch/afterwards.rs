@@ -12,10 +12,13 @@ use crate::app::distance::newer_than;
 use crate::app::places::Known;
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
-    Action, Actor, DeploymentId, DeploymentState, EnvironmentId, ErrorKind, Resource, Result, Step, StepKind,
-    Target,
+    Action, Actor, DeploymentId, DeploymentState, EnvironmentId, ErrorKind, Resource, Result, Service, Step,
+    StepKind, Target,
 };
 use crate::store::{deployments, environments, projects};
+
+/// What becomes of servers whose balancer does not answer everywhere, and what helps if that lasts.
+const MOVES_ON: &str = "Servers that are being put back or taken out go on by themselves once every endpoint of their balancer answers. An endpoint that is gone for good has to be removed from the balancer (Admin → Balancers): the servers then go back at the others.";
 
 /// The acts on an ended deployment.
 pub(super) async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts> {
@@ -67,6 +70,10 @@ pub(super) async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> R
     }
     acts.again &= acts.superseded.is_none();
     acts.keep_what_works(app, actor, deployment.id).await?;
+    let is_moving = |part: &ServerPart| matches!(part.service, Service::TakingOut | Service::PuttingBack);
+    if !acts.obstacles.is_empty() && watched.servers.iter().any(is_moving) {
+        acts.obstacles.push(MOVES_ON.to_owned());
+    }
     acts.may_unlock = !acts.obstacles.is_empty() && may_unlock(app, actor, watched).await?;
     Ok(acts)
 }
