@@ -10,6 +10,7 @@ pub mod leftovers;
 pub mod proxy;
 pub mod rounds;
 pub mod setup;
+pub mod ssh_keys;
 pub mod sshd;
 pub mod store;
 pub mod tls;
