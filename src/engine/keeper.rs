@@ -45,6 +45,7 @@ const LOOK_CLOSELY: Duration = Duration::from_millis(500);
 const SHARE: u32 = 20;
 /// How long after the end of an instance another one takes this job over.
 const LEASE: Duration = Duration::from_secs(20);
+
 /// What was seen, for telling restarts from what people do.
 #[derive(Default)]
 struct Memory {

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::put_back::{at, slot_of};
-use super::sight::{Looked, Sight};
+use super::sight::{Glance, Sight};
 use crate::balancer::BalancerClient;
 use crate::domain::endpoints::AtEndpoint;
 use crate::domain::rollout::EndpointPlace;
@@ -46,7 +46,7 @@ pub(super) async fn watch_over(
         .map(|slot| slot.balancer)
         .collect();
     let opened = open(engine, ids).await;
-    let mut looks: HashMap<BalancerId, Option<Looked<'_>>> = HashMap::new();
+    let mut looks: HashMap<BalancerId, Option<Glance<'_>>> = HashMap::new();
     for (id, service) in &opened {
         let balancer = service.as_ref().and_then(|service| service.balancers().get(id));
         let looked = match balancer {

@@ -16,7 +16,7 @@ use crate::store::deployments::LeftOut;
 const ROUNDING: Duration = Duration::from_secs(1);
 
 /// What was seen of a balancer, and when.
-pub(super) type Looked<'a> = (Instant, BalancerLook<'a>);
+pub(super) type Glance<'a> = (Instant, BalancerLook<'a>);
 
 /// What was seen of one server that was left out.
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl<'a> Sight<'a> {
     /// What the looks at its balancers say of it. `held` has what is known of each place.
     pub fn of(
         one: &LeftOut,
-        looks: &HashMap<BalancerId, Option<Looked<'a>>>,
+        looks: &HashMap<BalancerId, Option<Glance<'a>>>,
         held: &HashMap<EndpointPlace, AtEndpoint>,
         (last_out, now): (&mut HashMap<EndpointPlace, Instant>, domain::Instant),
     ) -> Self {
