@@ -16,6 +16,8 @@
 #[path = "../tests/support/leftovers.rs"]
 mod leftovers;
 #[allow(dead_code)]
+#[path = "../tests/support/ssh_keys.rs"]
+mod ssh_keys;
 #[path = "../tests/support/sshd.rs"]
 mod sshd;
 

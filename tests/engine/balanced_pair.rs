@@ -89,7 +89,7 @@ async fn what_could_not_be_put_back_at_an_endpoint_that_died_is_put_back_when_it
         )
     );
     let (_, acts) = watch::see(&fleet.world.app, &admin(), id).await.unwrap();
-    let helps = |why: &String| why.contains("has to be removed from the balancer");
+    let helps = |one: &watch::Hindrance| one.why.contains("has to be removed from the balancer");
     assert!(acts.obstacles.iter().any(helps), "{acts:?}");
 
     second.start_again().await;

@@ -72,7 +72,7 @@ pub(super) async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> R
     acts.keep_what_works(app, actor, deployment.id).await?;
     let is_moving = |part: &ServerPart| matches!(part.service, Service::TakingOut | Service::PuttingBack);
     if !acts.obstacles.is_empty() && watched.servers.iter().any(is_moving) {
-        acts.obstacles.push(MOVES_ON.to_owned());
+        acts.obstacles.push(Hindrance::here(MOVES_ON.to_owned()));
     }
     acts.may_unlock = !acts.obstacles.is_empty() && may_unlock(app, actor, watched).await?;
     Ok(acts)
