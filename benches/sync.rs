@@ -18,6 +18,7 @@ mod leftovers;
 #[allow(dead_code)]
 #[path = "../tests/support/ssh_keys.rs"]
 mod ssh_keys;
+#[allow(dead_code, unused_imports)]
 #[path = "../tests/support/sshd.rs"]
 mod sshd;
 
