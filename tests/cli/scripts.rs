@@ -24,7 +24,7 @@ async fn told(here: &Installation, path: Option<&str>) -> (String, serde_json::V
     (serving.end(Signal::SIGTERM).err, health)
 }
 
-const HIDDEN: &str = "Scripts of repositories are not confined on this host as they should be.";
+const HIDDEN: &str = "No scripts of repositories run on this host, because it cannot confine them.";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_says_whether_scripts_are_confined() {
