@@ -151,11 +151,7 @@ mod tests {
 
     #[test]
     fn exceptions_are_hosts_with_all_below_addresses_and_ranges() {
-        let fits = |entry: &str, name: &str, port: u16| {
-            ProxyException::read(entry)
-                .unwrap_or_else(|why| panic!("{entry}: {why}"))
-                .fits(name, port)
-        };
+        let fits = |entry: &str, name: &str, port: u16| ProxyException::read(entry).unwrap().fits(name, port);
         for (entry, name, port) in [
             ("*", "a.test", 443),
             ("example.org", "example.org", 443),

@@ -197,7 +197,6 @@ pub async fn prospect(
         }
     }
     let mut plan = plan(strategy, &candidates)?;
-    let refused = |why: &String| format!("{why} A deployment that begins now is refused for it.");
     plan.notes.extend(obstacles.iter().map(refused));
     Ok(Prospect {
         plan,
@@ -205,6 +204,10 @@ pub async fn prospect(
         places: places_of(candidates),
         obstacles,
     })
+}
+
+fn refused(why: &String) -> String {
+    format!("{why} A deployment that begins now is refused for it.")
 }
 
 /// Where each server stands in balancers, over all its clusters.

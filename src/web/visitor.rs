@@ -275,8 +275,11 @@ impl Visitor {
     }
 }
 
+/// Gives the address of a page.
+type PageUrl = fn() -> &'static str;
+
 /// Administrative pages that can be read by themselves.
-const ADMIN_PAGES: [(Area, fn() -> &'static str); 3] = [
+const ADMIN_PAGES: [(Area, PageUrl); 3] = [
     (Area::Servers, urls::admin_servers),
     (Area::Users, urls::admin_users),
     (Area::Policy, urls::admin_policy),

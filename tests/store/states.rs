@@ -259,7 +259,7 @@ async fn where_servers_are_held_out_is_kept_until_they_are_let_in(on: Database) 
         .await
         .unwrap();
     // Noted again, it is not there twice.
-    deployments::hold_out(&record, whose, &[two.clone()], AtEndpoint::PutBack)
+    deployments::hold_out(&record, whose, std::slice::from_ref(&two), AtEndpoint::PutBack)
         .await
         .unwrap();
     record.commit().await.unwrap();

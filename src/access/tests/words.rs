@@ -12,7 +12,7 @@ fn calendar(more: &str) -> String {
 /// The shipped policy with more lines and a calendar with more in it; the expectations hold.
 fn access(lines: &str, more: &str, expect: &[&str]) -> Access {
     let dir = written(lines, more, expect);
-    Access::load(dir.path()).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    Access::load(dir.path()).unwrap()
 }
 
 fn written(lines: &str, more: &str, expect: &[&str]) -> tempfile::TempDir {

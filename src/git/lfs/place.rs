@@ -22,7 +22,7 @@ pub(super) enum ObjectPlace {
     /// In a repository on this host.
     Here(PathBuf),
     /// From a server.
-    There(LfsServer),
+    There(Box<LfsServer>),
 }
 
 /// What `git-lfs-authenticate` prints.
@@ -34,6 +34,10 @@ struct Authenticated {
 }
 
 impl ObjectPlace {
+    fn there(server: LfsServer) -> Self {
+        Self::There(Box::new(server))
+    }
+
     /// For the repository at `remote`, whose `.lfsconfig` names the address `named`.
     ///
     /// # Errors
@@ -45,7 +49,7 @@ impl ObjectPlace {
                 why,
             };
             let url = check_named(remote, named, options).map_err(refused)?;
-            return Ok(Self::There(LfsServer::new(
+            return Ok(Self::there(LfsServer::new(
                 url,
                 BTreeMap::new(),
                 remote,
@@ -59,7 +63,7 @@ impl ObjectPlace {
             }
             Location::Https { .. } => {
                 let url = by_rule(remote.as_str());
-                Ok(Self::There(LfsServer::new(
+                Ok(Self::there(LfsServer::new(
                     url?,
                     BTreeMap::new(),
                     remote,
@@ -85,7 +89,7 @@ impl ObjectPlace {
                     ),
                 })?;
                 let url = parsed(&told.href)?;
-                Ok(Self::There(LfsServer::new(url, told.header, remote, options)?))
+                Ok(Self::there(LfsServer::new(url, told.header, remote, options)?))
             }
         }
     }

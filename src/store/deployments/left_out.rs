@@ -143,16 +143,19 @@ fn with_deployment() -> Select<parts::Entity> {
     parts::Entity::find().join(JoinType::InnerJoin, relation)
 }
 
+/// A server's part in a deployment, as [`find`] reads it: deployment, position, server, its name, service,
+/// environment, end of the deployment.
+type Row = (
+    i64,
+    i32,
+    Option<i64>,
+    String,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+);
+
 async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec<LeftOut>> {
-    type Row = (
-        i64,
-        i32,
-        Option<i64>,
-        String,
-        Option<String>,
-        Option<i64>,
-        Option<i64>,
-    );
     let rows: Vec<Row> = candidates
         .select_only()
         .columns([
