@@ -74,7 +74,7 @@ pub const ROOMS: &[Room] = &[
                 "table",
                 "trail",
             ],
-            &["urls", "look", "format", "terminal", "connections"],
+            &["urls", "look", "format", "terminal", "connections", "labels"],
             &["escape"],
         ],
     },
