@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use deployer::domain::{Environment, Variable};
-use deployer::store::{Page, PastFilter, SealingKey, Store, audit, environments, projects};
+use deployer::store::{AuditFilter, Page, SealingKey, Store, audit, environments, projects};
 use nix::sys::signal::Signal;
 
 use super::{Installation, run};
@@ -139,8 +139,8 @@ async fn secrets_of_before_are_sealed_at_the_first_start() {
     assert!(!is_in_clear(&here), "the secret is still in the files");
     assert_eq!(read(&here, key(&key_file(&here))).await, stored);
     let store = store(&here).await;
-    let filter = PastFilter {
-        action: Some("secrets.sealed".into()),
+    let filter = AuditFilter {
+        actions: vec!["secrets.sealed".into()],
         ..Default::default()
     };
     let page = audit::list(&store, &filter, Page::Newest, 10).await.unwrap();

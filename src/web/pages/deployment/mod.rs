@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::acts::ActsView;
 use self::log::{LogQuery, LogView};
+use crate::app::audit::comparison::Contradiction;
 use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
 use crate::domain::{Action, CommitId, DeploymentId, Result};
@@ -45,17 +46,20 @@ struct Page {
     /// The pauses that were answered, in order.
     pauses: Vec<PauseView>,
     log: LogView,
+    /// What the database and the audit log tell differently.
+    contradictions: Vec<Contradiction>,
     /// Compared with the previous release; empty while that is not known.
     diff: String,
 }
 
 impl Page {
-    fn new(mut frame: Frame, trail: Trail, watched: Watched, allowed: &Acts, log: LogView) -> Self {
+    fn new(mut frame: Frame, trail: Trail, mut watched: Watched, allowed: &Acts, log: LogView) -> Self {
         let one = &watched.deployment;
         let strategy = watched.plan.as_ref().map(|plan| plan.strategy).or(one.strategy);
         let (diff, acts) = (diff_url(&watched), ActsView::new(&watched, allowed));
         let origin = one.origin.map(|id| (origin_words(one, id), urls::deployment(id)));
         let pauses = one.pauses.iter().map(PauseView::new).collect();
+        let contradictions = std::mem::take(&mut watched.contradictions);
         let state = StateView::new(watched);
         frame.tab = state.tab.clone();
         Self {
@@ -66,6 +70,7 @@ impl Page {
             origin,
             strategy: strategy.map(strategy_words).unwrap_or_default(),
             pauses,
+            contradictions,
             state,
             log,
         }
