@@ -69,7 +69,7 @@ async fn a_promotion_that_policy_allows_later_says_when_and_leads_to_its_schedul
         seen.contains("You may promote this to beta from Mon 23 Nov, 08:00 UTC (policy.csv:"),
         "{seen}"
     );
-    let form = format!("/projects/shop/beta?commit={first}&amp;kind=promotion#deploy\">Schedule it…</a>");
+    let form = format!("/projects/shop/beta?commit={first}&#38;kind=promotion#deploy\">Schedule it…</a>");
     assert!(seen.contains(&form), "{seen}");
     let seen = page(&world, "rita", id).await;
     assert!(!seen.contains("You may promote"), "{seen}");
@@ -152,7 +152,7 @@ async fn the_question_of_a_rollback_says_where_it_leads_and_what_runs_now() {
     }
     let seen = page(&world, "admin", all[1].0).await;
     let told = format!(
-        "Roll back the whole environment of dev to {}, the last success before this deployment? It runs {} now.",
+        "Roll back all servers of dev to {}, the last success before this deployment? It runs {} now.",
         &all[0].1[..8],
         &all[2].1[..8]
     );

@@ -24,7 +24,9 @@ async fn told(here: &Installation, path: Option<&str>) -> (String, serde_json::V
     (serving.end(Signal::SIGTERM).err, health)
 }
 
+/// What anybody is told of unconfined scripts, and of none.
 const HIDDEN: &str = "Scripts of repositories are not confined on this host as they should be.";
+const NONE: &str = "No scripts of repositories run on this host, because it cannot confine them.";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_says_whether_scripts_are_confined() {
@@ -40,8 +42,7 @@ async fn the_start_says_whether_scripts_are_confined() {
         log.contains("bwrap is not installed. Install the package bubblewrap."),
         "{log}"
     );
-    let none = "No scripts of repositories run on this host, because it cannot confine them.";
-    assert_eq!(health, serde_json::json!({ "status": "ok", "notes": [none] }));
+    assert_eq!(health, serde_json::json!({ "status": "ok", "notes": [NONE] }));
 
     let unconfined = Installation::with("[scripts]\nconfinement = \"unconfined\"");
     let (log, health) = told(&unconfined, None).await;
@@ -171,13 +172,13 @@ async fn what_confines_scripts_is_found_once_it_is_installed() {
         let health: serde_json::Value = serde_json::from_str(&text).unwrap();
         health["notes"].clone()
     };
-    assert_eq!(notes().await, serde_json::json!([HIDDEN]));
+    assert_eq!(notes().await, serde_json::json!([NONE]));
     let path = std::env::var_os("PATH").unwrap();
     let mut places = std::env::split_paths(&path).map(|place| place.join("bwrap"));
     let installed = places.find(|place| place.exists()).unwrap();
     std::os::unix::fs::symlink(installed, programs.join("bwrap")).unwrap();
     let begun = Instant::now();
-    while notes().await == serde_json::json!([HIDDEN]) {
+    while notes().await == serde_json::json!([NONE]) {
         assert!(begun.elapsed() < PATIENCE, "it is not tried again");
         tokio::time::sleep(LOOK_AGAIN).await;
     }
