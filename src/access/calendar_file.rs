@@ -67,8 +67,12 @@ struct RawFreeze {
 /// Where the parts of a calendar stand in the file, counted from 1.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CalendarLines {
+    /// By the name of the window.
+    pub windows: BTreeMap<String, u32>,
     /// In the order of the freezes.
     pub freezes: Vec<u32>,
+    /// The first of the holidays' dates.
+    pub holidays: u32,
 }
 
 /// Reads the calendar of `source` and adds every mistake to `problems`. The calendar may be used
@@ -104,6 +108,12 @@ pub(super) fn read(
     };
     let line = |one: &Spanned<String>| line_at(text, one.span().start);
     let lines = CalendarLines {
+        windows: file
+            .windows
+            .keys()
+            .map(|name| (name.get_ref().clone(), line(name)))
+            .collect(),
+        holidays: file.holidays.dates.first().map_or(0, line),
         freezes: file.freezes.iter().map(|raw| line(&raw.name)).collect(),
     };
     Some((calendar, lines))

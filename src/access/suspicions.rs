@@ -33,6 +33,10 @@ pub(super) fn check(
         problems.push(Problem::note(MODEL, 0, message));
     }
     everybody_administers(policy, expected, problems);
+    if let Some(line) = policy.administered_by_nobody() {
+        let message = "Nobody is left who may administer everything: no line gives it to a user or a group, or others deny it to all of them.";
+        problems.push(Problem::error(POLICY, line, message));
+    }
     look_alikes(lines, problems);
     if !model.standard {
         wider_matcher(model, lines, policy.judge(), problems);

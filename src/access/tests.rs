@@ -1,10 +1,13 @@
 //! The shipped policy as a whole, and the promise that a broken file never widens access.
 
+mod asked;
 mod broken;
 mod calendar_file;
+mod compared;
 mod earlier;
 mod hostile;
 mod indexed;
+mod linted;
 mod second_person;
 mod shipped;
 mod suspicious;

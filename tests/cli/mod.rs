@@ -9,6 +9,7 @@ mod checks;
 mod data;
 mod demo;
 mod keys;
+mod policies;
 mod scripts;
 mod words;
 
