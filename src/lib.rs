@@ -35,9 +35,9 @@
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
-//! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`], `private`: how the program is
+//! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`], `private`, `removal`: how the program is
 //!   started, set up, watched; how it starts others; how it knows the time; how it keeps its files to
-//!   itself.
+//!   itself, and removes those of others.
 //! - [`demo`]: a whole installation on one machine, for looking around.
 //!
 //! Dependencies point down only: `web` and `cli` use `app`; `app` uses `access`, `engine` and
@@ -105,6 +105,7 @@ pub mod health;
 pub mod http;
 mod private;
 pub mod process;
+mod removal;
 pub mod ssh;
 pub mod store;
 pub mod sync;

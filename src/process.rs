@@ -1,7 +1,8 @@
 //! Local processes: the deployer's own scripts and programs, run so that they can be ended.
 //!
 //! [`run`] starts a [`Command`] in a process group of its own, with an environment that holds only a
-//! few of our variables, listed by name, and hands what it prints to an [`Output`] as it comes. A
+//! few of our variables, listed by name, without a file that we have open, and hands what it prints to an
+//! [`Output`] as it comes. A
 //! time limit or a cancelled token ends the **whole group**: a polite signal, a grace, then the one
 //! that cannot be ignored. What the process leaves behind in its group is ended too, so that no step
 //! keeps working after it was reported as done; a process that means to outlive its step has to
@@ -34,11 +35,13 @@ mod command;
 mod error;
 mod group;
 mod monitor;
+mod system_calls;
 #[cfg(test)]
 mod tests;
 
-pub use self::command::{Command, KEPT_VARIABLES};
+pub use self::command::{Command, KEPT_VARIABLES, find_program};
 pub use self::error::Error;
+pub use self::group::keep_open_files_to_ourselves;
 pub use self::monitor::can_close_abstract_sockets;
 
 /// How long a group has between the polite signal and the final one, unless told otherwise:
@@ -135,7 +138,8 @@ impl Run {
     }
 }
 
-/// Runs `command` to its end and hands what it prints to `output`. Standard input is empty.
+/// Runs `command` to its end and hands what it prints to `output`. Standard input is empty, unless the
+/// command says otherwise.
 ///
 /// Dropping the returned future ends the group at once, without grace.
 ///

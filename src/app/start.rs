@@ -171,6 +171,8 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
         config.mirror_dir(),
         config.work_dir(),
     ];
+    own.extend(config.file.clone());
+    own.extend(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from));
     own.extend(config.access.policies.clone());
     own.push(config.key_file());
     own.extend(config.git.key_files.iter().chain(&config.ssh.key_files).cloned());

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 use self::outcome::{CommandFailure, complain};
 use crate::domain::Error;
+use crate::process;
 
 mod config_args;
 mod data;
@@ -53,6 +54,7 @@ enum Command {
 
 /// Runs the command given on the command line.
 pub fn main() -> ExitCode {
+    process::keep_open_files_to_ourselves();
     let CommandLine { command } = CommandLine::parse();
     let done = tokio::runtime::Runtime::new()
         .map_err(|cause| {

@@ -25,7 +25,10 @@ impl Config {
         };
         let name = path.map(|path| path.display().to_string()).unwrap_or_default();
         let mut reader = KeyReader::new(&name, &text, env);
-        let config = Self::read(&mut reader);
+        let config = Self {
+            file: path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            ..Self::read(&mut reader)
+        };
         check(&config, &mut reader);
         reader.finish().map(|()| config)
     }

@@ -35,6 +35,8 @@ pub const DATA_DIR: &str = "/var/lib/deployer";
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// The file that was read.
+    pub file: Option<PathBuf>,
     /// The directory under which mirrors, exports and the SQLite file live unless set.
     pub data_dir: PathBuf,
     /// The HTTP server.
@@ -86,6 +88,7 @@ impl Config {
 
     fn read(reader: &mut KeyReader<'_>) -> Self {
         Self {
+            file: None,
             data_dir: reader.take("", "data_dir", PathBuf::from(DATA_DIR), |dir| {
                 values::absolute(dir)?;
                 within_an_address(dir)

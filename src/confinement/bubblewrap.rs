@@ -3,8 +3,14 @@
 //! The order matters, as each mount covers those before it: first the system, then what the
 //! configuration adds, then what nobody may see, and at last the program's own tree, which lies inside
 //! of what is hidden.
+//!
+//! What a program finds in its environment may decide which programs and libraries are loaded, so
+//! bubblewrap, which works outside, is started by its whole path and without any of it. It reads the
+//! variables from its standard input, where no other account sees them, and sets them for the program alone.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -82,16 +88,20 @@ const NOBODY: &str = "65534";
 /// The temporary directory, as the program sees it.
 const TEMPORARY: &str = "/tmp";
 
-/// The home, as the program sees it: made by [`FIRST`].
+/// The home, as the program sees it.
 const HOME: &str = "/tmp/home";
 
 /// The first process of the namespace: it waits for the program, and all that is left ends with it.
-/// What the program starts is counted, where the kernel counts (not for root).
-const FIRST: &str = r#"ulimit -u 4096 2>/dev/null || ulimit -p 4096 2>/dev/null; mkdir -p "$HOME" 2>/dev/null; "$@"; exit $?"#;
+/// What the program starts is counted, where the kernel counts (not for root). It needs no program of its
+/// own, as the variables may say that there are none. Its input was bubblewrap's.
+const FIRST: &str =
+    r#"exec </dev/null; ulimit -u 4096 2>/dev/null || ulimit -p 4096 2>/dev/null; "$@"; exit $?"#;
 
 /// A bubblewrap that works here.
 #[derive(Debug, Clone)]
 pub(super) struct Bubblewrap {
+    /// Where it is.
+    program: PathBuf,
     /// Whether it can forbid further user namespaces inside (0.8 and later, where `/proc/sys` can be
     /// written).
     forbids_namespaces: bool,
@@ -100,9 +110,13 @@ pub(super) struct Bubblewrap {
 impl Bubblewrap {
     /// Tries whether it is installed and may do its work.
     pub(super) async fn find(options: &ConfinementOptions) -> Result<Self, String> {
+        let program = process::find_program(PROGRAM).ok_or_else(missing)?;
         let mut first = None;
         for forbids_namespaces in [true, false] {
-            let one = Self { forbids_namespaces };
+            let one = Self {
+                program: program.clone(),
+                forbids_namespaces,
+            };
             match one.try_out(options).await {
                 Ok(()) => return Ok(one),
                 Err(why) => _ = first.get_or_insert(why),
@@ -118,9 +132,6 @@ impl Bubblewrap {
         match process::run(&command, Run::within(TRY_LIMIT), &mut said).await {
             Ok(exit) if exit.success() => Ok(()),
             Ok(exit) => Err(cannot(&said.first_line().unwrap_or_else(|| exit.to_string()))),
-            Err(process::Error::Start { .. }) => Err(format!(
-                "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is not installed. Install the package bubblewrap. To let them do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
-            )),
             Err(error) => Err(cannot(&error.to_string())),
         }
     }
@@ -134,13 +145,14 @@ impl Bubblewrap {
         scratch: Option<&Path>,
     ) -> Command {
         let mut monitor = Arguments::default();
+        monitor.plain(&["--args", "0"]);
         monitor.namespaces(options, self.forbids_namespaces);
         monitor.system();
         match scratch {
             None => monitor.plain(&["--tmpfs", TEMPORARY]),
             Some(scratch) => monitor.mount("--bind", scratch, Path::new(TEMPORARY)),
         }
-        monitor.plain(&["--symlink", "../tmp", "/var/tmp"]);
+        monitor.plain(&["--dir", HOME, "--symlink", "../tmp", "/var/tmp"]);
         monitor.added(options);
         for path in &options.hidden {
             monitor.hide(options, path);
@@ -159,13 +171,38 @@ impl Bubblewrap {
         monitor.plain(&["--remount-ro", "/", "--chdir"]);
         monitor.0.push(start.into());
         monitor.plain(&["--", "/bin/sh", "-c", FIRST, "sh"]);
-        command.within(at_home(Command::new(PROGRAM)).args(monitor.0).monitor())
+        let mut command = command
+            .env_unless_set("HOME", HOME)
+            .env_unless_set("TMPDIR", TEMPORARY);
+        let variables = setting(command.take_environment());
+        let bubblewrap = Command::new(&self.program).bare().input(variables);
+        command.within(bubblewrap.args(monitor.0).monitor())
     }
 }
 
 /// With the home and the temporary directory that a program has inside.
 pub(super) fn at_home(command: Command) -> Command {
     command.env("HOME", HOME).env("TMPDIR", TEMPORARY)
+}
+
+/// The arguments that set `variables`, as bubblewrap reads them: each ends with a NUL.
+fn setting(mut variables: BTreeMap<OsString, OsString>) -> Vec<u8> {
+    // No program can have one with a NUL, which would begin another argument.
+    variables.retain(|_, value| !value.as_bytes().contains(&0));
+    let mut arguments = Vec::new();
+    for (name, value) in variables {
+        for argument in [OsStr::new("--setenv"), &name, &value] {
+            arguments.extend_from_slice(argument.as_bytes());
+            arguments.push(0);
+        }
+    }
+    arguments
+}
+
+fn missing() -> String {
+    format!(
+        "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is not installed. Install the package bubblewrap. To let them do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
+    )
 }
 
 /// Why it cannot confine, and what helps.
@@ -258,10 +295,20 @@ impl Arguments {
         }
     }
 
-    /// Covers `path`, where a directory in sight would show it.
+    /// Covers `path`, where a directory in sight would show it, and files that links in it lead to.
     fn hide(&mut self, options: &ConfinementOptions, path: &Path) {
         // The mounts are of real directories, whatever links lead there.
         let Ok(real) = path.canonicalize() else { return };
+        let entries = std::fs::read_dir(&real).into_iter().flatten().flatten();
+        let links = entries.map(|entry| entry.path()).filter(|path| path.is_symlink());
+        let led_to = links.filter_map(|link| link.canonicalize().ok());
+        for file in led_to.filter(|path| path.is_file()) {
+            self.cover(options, &file);
+        }
+        self.cover(options, &real);
+    }
+
+    fn cover(&mut self, options: &ConfinementOptions, real: &Path) {
         let roots = roots(options).filter_map(|root| Some((root, root.canonicalize().ok()?)));
         let covered: Vec<PathBuf> = roots
             .filter_map(|(root, real_root)| Some(root.join(real.strip_prefix(real_root).ok()?)))

@@ -24,7 +24,6 @@ use self::scratch::Scratch;
 use crate::process::{self, Command, Exit, Output, Run};
 
 pub use self::options::{ConfinementOptions, WorkingTree};
-pub use self::scratch::remove_all;
 
 /// How long a host that cannot confine is not tried again: pages ask as well, and anybody may open them.
 const TRY_AGAIN: Duration = Duration::from_secs(5);

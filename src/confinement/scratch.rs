@@ -1,9 +1,10 @@
-//! A temporary directory for one program, and removing what programs leave.
+//! A temporary directory for one program.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::removal::remove_all;
 
 /// A temporary directory of one program, ours alone. It goes when this is dropped.
 pub(super) struct Scratch(PathBuf);
@@ -31,31 +32,4 @@ impl Drop for Scratch {
             }
         });
     }
-}
-
-/// Removes a directory with all that is below it, also what was made read-only, as the module caches
-/// of some languages are. Follows no link. Nothing may be writing there any more.
-pub fn remove_all(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_directories(path)?;
-            fs::remove_dir_all(path)
-        }
-        done => done,
-    }
-}
-
-/// Gives us back all rights on the directories from `top` on.
-fn open_directories(top: &Path) -> io::Result<()> {
-    let mut ahead = vec![top.to_owned()];
-    while let Some(directory) = ahead.pop() {
-        fs::set_permissions(&directory, Permissions::from_mode(0o700))?;
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                ahead.push(entry.path());
-            }
-        }
-    }
-    Ok(())
 }

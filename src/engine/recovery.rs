@@ -15,8 +15,8 @@ use super::shared::{Settings, Shared};
 use super::steps::checkout;
 use super::stop::{Stop, StopReason};
 use super::{closing, lease, take_up, worker};
-use crate::confinement;
 use crate::domain::{DeploymentId, Result};
+use crate::removal;
 use crate::store::jobs;
 use crate::store::queue::{self, Abandoned, Claimed};
 
@@ -121,7 +121,7 @@ pub(super) async fn clear_trees(engine: &Shared) {
     let trees = checkout::trees(&engine.parts.settings);
     let removal = {
         let trees = trees.clone();
-        tokio::task::spawn_blocking(move || match confinement::remove_all(&trees) {
+        tokio::task::spawn_blocking(move || match removal::remove_all(&trees) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         })

@@ -27,6 +27,7 @@ use super::lfs::{Cache, Pointer};
 use super::mirror::{Mirror, find_commit};
 use super::pack;
 use crate::domain::CommitId;
+use crate::removal::remove_all;
 
 /// More entries than any honest tree has; a few kilobytes of Git objects can describe billions.
 pub(super) const ENTRY_LIMIT: u64 = 5_000_000;
@@ -156,7 +157,7 @@ impl Fresh {
 impl Drop for Fresh {
     fn drop(&mut self) {
         if !self.complete
-            && let Err(error) = fs::remove_dir_all(&self.path)
+            && let Err(error) = remove_all(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "an unfinished export could not be removed");
         }

@@ -14,6 +14,7 @@ use super::lfs::Cache;
 use super::mirror::{FETCHED_MARK, Mirrors, URL_HASH_BYTES};
 use super::url::RemoteUrl;
 use crate::domain::{Instant, ProjectId};
+use crate::removal::remove_all;
 
 /// What a mirror's name ends with while it is being removed.
 const GONE: &str = ".gone";
@@ -82,7 +83,7 @@ impl Mirrors {
         }
         let aside = PathBuf::from(aside);
         let renamed = if is_gone { Ok(()) } else { fs::rename(path, &aside) };
-        let done = renamed.and_then(|()| fs::remove_dir_all(&aside));
+        let done = renamed.and_then(|()| remove_all(&aside));
         if let Err(error) = &done {
             tracing::warn!(path = %path.display(), %error, "a mirror that nobody needs could not be removed");
         }

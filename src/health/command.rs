@@ -15,6 +15,9 @@ use crate::{process, ssh};
 /// Between the polite signal and the final one: a command that only asks has little to tidy up.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Runs a line on the deployer's host, whatever the variables say about where programs are.
+const SHELL: &str = "/bin/sh";
+
 /// Runs a line on a server: `$1` the directory, `$2` the line.
 const RUN_THERE: &str = r#"cd -- "$1" && exec sh -c "$2""#;
 
@@ -26,7 +29,7 @@ pub(super) async fn here(
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<String, Fault> {
-    let command = process::Command::new("sh").arg("-c").arg(line);
+    let command = process::Command::new(SHELL).arg("-c").arg(line);
     let command = target.confinement.at_home(command).variables(target.variables);
     let limits = process::Run {
         timeout: Some(limit),

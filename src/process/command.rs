@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::domain::ScriptVariables;
 use crate::domain::variables::Piece;
@@ -14,6 +16,22 @@ pub const KEPT_VARIABLES: [&str; 9] = [
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR",
 ];
 
+/// Where programs are looked for that get nothing of our environment.
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The path of a program that is found by `name` in our own `PATH`; `None` where there is none. Directories
+/// named from wherever we happen to be are passed over.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| SYSTEM_PATH.into());
+    let mut places = std::env::split_paths(&path).filter(|dir| dir.is_absolute());
+    places.find_map(|dir| Some(dir.join(name)).filter(|place| is_program(place)))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
 /// A program to run with its arguments, variables and directory. Nothing passes through a shell.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -22,6 +40,10 @@ pub struct Command {
     pub(super) env: BTreeMap<OsString, OsString>,
     pub(super) dir: Option<PathBuf>,
     pub(super) is_monitor: bool,
+    /// Whether it finds nothing of our environment, but [`SYSTEM_PATH`].
+    is_bare: bool,
+    /// What it reads on standard input.
+    pub(super) input: Option<Arc<[u8]>>,
     /// The program that people know it by, where another one is started.
     shown: Option<OsString>,
 }
@@ -35,8 +57,24 @@ impl Command {
             env: BTreeMap::new(),
             dir: None,
             is_monitor: false,
+            is_bare: false,
+            input: None,
             shown: None,
         }
+    }
+
+    /// Leaves our environment out: of it all, the program finds only [`SYSTEM_PATH`], and what is set.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.is_bare = true;
+        self
+    }
+
+    /// What it reads on standard input, from memory: no other account can see it.
+    #[must_use]
+    pub fn input(mut self, input: impl Into<Arc<[u8]>>) -> Self {
+        self.input = Some(input.into());
+        self
     }
 
     /// Says that the program only watches over one child, which leads a session of its own inside a PID
@@ -49,7 +87,8 @@ impl Command {
     }
 
     /// Puts `monitor` before the program: it gets the program and its arguments as its last arguments,
-    /// and what was set for the program.
+    /// and what was set for the program, which must not be for its eyes only: take that with
+    /// [`Self::take_environment`].
     #[must_use]
     pub fn within(self, monitor: Self) -> Self {
         let mut env = monitor.env;
@@ -57,9 +96,30 @@ impl Command {
         Self {
             env,
             args: [monitor.args, vec![self.program.clone()], self.args].concat(),
-            shown: Some(self.program),
+            is_bare: monitor.is_bare || self.is_bare,
+            input: monitor.input.or(self.input),
+            shown: Some(self.shown.unwrap_or(self.program)),
             ..monitor
         }
+    }
+
+    /// Takes all that the program should find in its environment, so that somebody else can set it.
+    pub fn take_environment(&mut self) -> BTreeMap<OsString, OsString> {
+        let all = self.environment();
+        self.env.clear();
+        self.is_bare = true;
+        all
+    }
+
+    /// All that the program finds in its environment.
+    pub(super) fn environment(&self) -> BTreeMap<OsString, OsString> {
+        let kept = |name: &&str| Some((OsString::from(name), std::env::var_os(name)?));
+        let mut all: BTreeMap<_, _> = match self.is_bare {
+            true => [("PATH".into(), SYSTEM_PATH.into())].into(),
+            false => KEPT_VARIABLES.iter().filter_map(kept).collect(),
+        };
+        all.extend(self.env.clone());
+        all
     }
 
     /// The program that was asked for, for messages.
@@ -87,6 +147,14 @@ impl Command {
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env
             .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a variable unless it is set already.
+    #[must_use]
+    pub fn env_unless_set(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let entry = self.env.entry(name.as_ref().to_owned());
+        entry.or_insert_with(|| value.as_ref().to_owned());
         self
     }
 

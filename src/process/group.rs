@@ -2,10 +2,12 @@
 //! leader without reaping it, reaping it. Dropping a [`ProcessGroup`] before that kills the group at once, so
 //! an aborted task leaves nothing running.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -13,7 +15,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use super::command::{Command, KEPT_VARIABLES};
+use super::command::Command;
 use super::error::Error;
 use super::monitor::{self, Birthplace};
 
@@ -23,6 +25,16 @@ const BUSY_TRIES: u32 = 10;
 
 /// The pause between those tries.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// The first file that is not one of the three which every program has.
+const FIRST_OTHER_FILE: i32 = 3;
+
+/// Closes to all programs that we start what we were given open ourselves, by a shell or a supervisor: the
+/// standard library opens nothing for them, but what was there before us stays open in them. Call it
+/// first.
+pub fn keep_open_files_to_ourselves() {
+    close_fds::set_fds_cloexec_threadsafe(FIRST_OTHER_FILE, &[]);
+}
 
 /// A started process, leader of its own group, not reaped yet.
 pub(super) struct ProcessGroup {
@@ -82,12 +94,12 @@ impl Drop for ProcessGroup {
 pub(super) async fn start(command: &Command) -> Result<ProcessGroup, Error> {
     let mut busy = 0;
     let source = loop {
-        let mut prepared = prepared(command);
-        let started = match command.is_monitor {
-            true => monitor::spawn(prepared)
+        let started = match (prepared(command), command.is_monitor) {
+            (Ok(prepared), true) => monitor::spawn(prepared)
                 .await
                 .map(|(child, place)| (child, Some(place))),
-            false => prepared.spawn().map(|child| (child, None)),
+            (Ok(mut prepared), false) => prepared.spawn().map(|child| (child, None)),
+            (Err(error), _) => Err(error),
         };
         match started {
             Ok((child, birthplace)) => {
@@ -123,22 +135,30 @@ pub(super) async fn start(command: &Command) -> Result<ProcessGroup, Error> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
-fn prepared(command: &Command) -> tokio::process::Command {
-    let kept = KEPT_VARIABLES
-        .iter()
-        .filter_map(|name| Some((name, std::env::var_os(name)?)));
+fn prepared(command: &Command) -> io::Result<tokio::process::Command> {
+    let input = match &command.input {
+        Some(input) => Stdio::from(in_memory(input)?),
+        None => Stdio::null(),
+    };
     let mut prepared = tokio::process::Command::new(&command.program);
     prepared
         .args(&command.args)
         .env_clear()
-        .envs(kept)
-        .envs(&command.env)
+        .envs(command.environment())
         .process_group(0)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if let Some(dir) = &command.dir {
         prepared.current_dir(dir);
     }
-    prepared
+    Ok(prepared)
+}
+
+/// A file without a name that holds `bytes`, at its beginning.
+fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }

@@ -5,7 +5,8 @@
 //! lasts as long as the monitor. When this process is killed, its threads go, and with them every monitor.
 //!
 //! That thread gives up abstract sockets first (Landlock, Linux 6.12), for itself and all it starts:
-//! they belong to the network and not to the file system, so a mount namespace does not hide them.
+//! they belong to the network and not to the file system, so a mount namespace does not hide them. It also
+//! gives up to make files that run with its rights (`system_calls`).
 
 use std::io;
 use std::sync::{OnceLock, mpsc};
@@ -16,6 +17,8 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+
+use super::system_calls::forbid_borrowed_rights;
 
 /// The thread that a monitor was started from; it ends when this is dropped, and the monitor with it.
 pub(super) struct Birthplace {
@@ -29,10 +32,8 @@ pub(super) async fn spawn(mut command: Command) -> io::Result<(Child, Birthplace
     let (until_dropped, end) = mpsc::channel::<()>();
     thread::Builder::new().name("monitor".to_owned()).spawn(move || {
         let _inside = runtime.enter();
-        let spawned = match close_abstract_sockets() {
-            Ok(_) => command.spawn(),
-            Err(error) => Err(error),
-        };
+        let closed = close_abstract_sockets().and_then(|_| forbid_borrowed_rights());
+        let spawned = closed.and_then(|()| command.spawn());
         // Nobody waits for it any more: then the end comes right after.
         _ = started.send(spawned);
         _ = end.recv();

@@ -102,6 +102,34 @@ const HOSTILE: &[(&str, &str)] = &[
         "privileges by setuid programs",
         "grep -q '^NoNewPrivs:.*0' /proc/self/status",
     ),
+    (
+        "a program that runs with our rights",
+        "sh -c 'touch %cache%/own; chmod 4755 %cache%/own'",
+    ),
+    (
+        "one with our group's rights",
+        "sh -c 'touch %cache%/own; chmod g+s %cache%/own'",
+    ),
+    (
+        "one that is made so",
+        "perl -MFcntl -e 'sysopen(F, q(%cache%/made-so), O_CREAT | O_WRONLY, 04755) or exit 1'",
+    ),
+    (
+        "one without a name",
+        "perl -MFcntl -e 'sysopen(F, q(%cache%), O_WRONLY | 020200000, 04755) or exit 1'",
+    ),
+    (
+        "one made as a device would be",
+        "perl -e 'exit(syscall(%mknodat%, -100, q(%cache%/node), 0104755, 0) == 0 ? 0 : 1)'",
+    ),
+    (
+        "calls with permissions in memory",
+        "perl -MErrno -e 'syscall(437, -100, q(x), 0, 0); exit($!{ENOSYS} ? 1 : 0)'",
+    ),
+    (
+        "calls made by the kernel's own threads",
+        "perl -MErrno -e 'syscall(425, 1, 0); exit($!{ENOSYS} ? 1 : 0)'",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,6 +151,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let _abstract = UnixListener::bind_addr(&address).unwrap();
     let ptrace = if cfg!(target_arch = "x86_64") { 101 } else { 117 };
+    let mknodat = if cfg!(target_arch = "x86_64") { 259 } else { 33 };
     let mut script = TRY.to_owned();
     for (what, command) in HOSTILE {
         let command = command
@@ -131,6 +160,8 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
             .replace("%bystander%", &bystander.0.id().to_string())
             .replace("%marker%", MARKER)
             .replace("%ptrace%", &ptrace.to_string())
+            .replace("%mknodat%", &mknodat.to_string())
+            .replace("%cache%", &cache.path().display().to_string())
             .replace("%abstract%", &name);
         script.push_str(&format!("try '{}' {command}\n", what.replace('\'', "'\\''")));
     }
@@ -138,6 +169,9 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     script.push_str("touch ../deployer-was-here\n");
     // Each try has to be able to succeed, or it shows nothing.
     script.push_str("try control-perl perl -e 'exit 0'\ntry control-tree touch made-here\n");
+    script.push_str(
+        "try control-mode perl -MFcntl -e 'sysopen(F, q(plain), O_CREAT | O_WRONLY, 0755) or exit 1'\n",
+    );
     script.push_str(&format!(
         "try control-cache touch {}/made\n",
         cache.path().display()
@@ -146,7 +180,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     let log = deployed(&mut world, &script).await;
 
     let reached: Vec<&str> = log.lines().filter(|line| line.contains("REACHED")).collect();
-    assert_eq!(reached.len(), 3, "{reached:#?}");
+    assert_eq!(reached.len(), 4, "{reached:#?}");
     assert!(
         reached.iter().all(|line| line.contains("control-")),
         "{reached:#?}"

@@ -2,6 +2,8 @@
 //! deployment, an honest one finds what it needs.
 
 mod hostile;
+mod own_files;
+mod variables;
 
 use std::fs::File;
 use std::path::Path;
@@ -155,6 +157,8 @@ async fn an_honest_script_finds_what_it_needs() {
          mkdir -p \"$HOME/go/mod\" && touch \"$HOME/go/mod/x\" && chmod -R a-w \"$HOME/go\"\n\
          touch \"$(mktemp)\" /var/tmp/x /dev/shm/x\n\
          getent hosts localhost; getent passwd \"$(id -u)\"\n\
+         touch x; chmod 755 x; install -m 700 x y; mkdir -m 750 z; cp -p x z; tar cf - z | tar xpf - -C \"$HOME\"\n\
+         test -x y; rm -r x y z\n\
          echo 1 | cat > /dev/null; head -c 8 /dev/urandom | wc -c; cat /proc/self/comm; date; nproc\n\
          git init -q . && git -c user.name=x -c user.email=x@x commit -q --allow-empty -m x && rm -rf .git\n\
          bash -c 'diff <(echo 1) <(echo 1); ulimit -u'\n\

@@ -6,13 +6,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::confinement;
 use crate::domain::{CommitId, Instant, Kind, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::engine::run::Run;
 use crate::engine::shared::Settings;
 use crate::git::{self, CommitFile, Contents, Mirror};
+use crate::removal;
 use crate::sync;
 
 /// The steps before servers are touched, once per deployment, in order.
@@ -48,7 +48,7 @@ impl Drop for Tree {
         let home = std::mem::take(&mut self.home);
         // Removing a large tree takes a while, so nobody waits for it.
         std::thread::spawn(move || {
-            if let Err(error) = confinement::remove_all(&home) {
+            if let Err(error) = removal::remove_all(&home) {
                 tracing::warn!(path = %home.display(), %error, "an exported tree could not be removed");
             }
         });
