@@ -16,12 +16,16 @@ use super::error::{Error, Result};
 pub(super) const ENTRIES: u64 = 2_000_000;
 /// How long one comparison may take: more than a person waits for a page.
 pub(super) const TIME: Duration = Duration::from_secs(10);
+/// Steps of comparing a path with patterns, after which it is looked whether anybody still waits.
+const STEPS: usize = 1 << 20;
 /// Bytes of one tree object: a directory with about a million files.
 const TREE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What one reading may still cost.
 pub(super) struct Budget {
     entries: Cell<u64>,
+    /// Steps since it was last looked.
+    steps: Cell<usize>,
     end: Instant,
     unwanted: CancellationToken,
 }
@@ -36,6 +40,7 @@ impl Budget {
     pub(super) fn of(entries: u64, time: Duration, unwanted: CancellationToken) -> Self {
         Self {
             entries: Cell::new(entries),
+            steps: Cell::new(0),
             end: Instant::now() + time,
             unwanted,
         }
@@ -67,6 +72,25 @@ impl Budget {
             return Err(Error::TooMuchToCompare);
         }
         Ok(())
+    }
+}
+
+impl Budget {
+    /// Pays for so many small steps.
+    ///
+    /// # Errors
+    /// [`Error::TooMuchToCompare`], [`Error::Cancelled`].
+    pub(super) fn spend_steps(&self, steps: usize) -> Result<()> {
+        let spent = self.steps.get().saturating_add(steps);
+        self.steps.set(spent % STEPS);
+        if spent < STEPS {
+            return Ok(());
+        }
+        self.check_wanted()?;
+        match self.is_late() {
+            true => Err(Error::TooMuchToCompare),
+            false => Ok(()),
+        }
     }
 }
 

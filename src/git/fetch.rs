@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks,
-    RemoteRedirect, RemoteUpdateFlags, Repository,
+    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Remote, RemoteCallbacks, RemoteRedirect,
+    RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ impl Mirror {
         let _stop_when_dropped = stop.clone().drop_guard();
         let work = async {
             let alone = inner.writing.clone().lock_owned().await;
-            let link = RemoteLink::open(&inner.remote(), &inner.options).await?;
+            let link = RemoteLink::open(&inner.remote(), Some(&inner.path), &inner.options).await?;
             let session = Session {
                 url: link.url.clone(),
                 stop: stop.clone(),
@@ -84,7 +84,7 @@ pub async fn probe(remote: &RemoteUrl, options: &GitOptions) -> Result<Vec<(Bran
     let stop = CancellationToken::new();
     let _stop_when_dropped = stop.clone().drop_guard();
     let work = async {
-        let link = RemoteLink::open(remote, options).await?;
+        let link = RemoteLink::open(remote, None, options).await?;
         let session = Session {
             url: link.url.clone(),
             stop: stop.clone(),
@@ -116,11 +116,6 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     let Error::Fetch(cause) = error else { return error };
     if let Some(trouble) = link.trouble.lock().take() {
         return trouble;
-    }
-    if cause.code() == ErrorCode::Owner {
-        return Error::Remote(
-            "the repository belongs to another user of this host; Git does not trust it".into(),
-        );
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),

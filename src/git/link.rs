@@ -10,7 +10,7 @@
 //! Over HTTPS it talks plain HTTP to such a listener, below the same kind of random word, and
 //! [`super::https`] forwards to the host.
 //!
-//! Files need no link.
+//! What libgit2 fetches from a repository on this host, [`super::local`] sends it by such a listener.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,11 +21,13 @@ use parking_lot::Mutex;
 use russh::ChannelMsg;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{Error, Result};
 use super::https::{self, FirstError};
+use super::local::{self, LocalRepository, Receiver};
 use super::refs::{self, REFS, REFS_BYTES};
 use super::ssh::{self, HostConnection};
 use super::url::{Location, RemoteUrl};
@@ -61,25 +63,21 @@ impl Drop for RemoteLink {
 }
 
 impl RemoteLink {
-    /// Connects to `remote`, verifies it and logs in.
+    /// Connects to `remote`, verifies it and logs in; `mirror` is where libgit2 puts what it gets.
     ///
     /// # Errors
     /// An error with a sentence of its own for each obstacle: [`Error::Unreachable`], [`Error::HostKey`],
     /// [`Error::AuthRefused`], [`Error::LocalAddress`], [`Error::NoRepository`]. Obstacles over HTTPS appear
     /// only when libgit2 sends its request, see [`RemoteLink::trouble`].
-    pub(super) async fn open(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
+    pub(super) async fn open(
+        remote: &RemoteUrl,
+        mirror: Option<&Path>,
+        options: &GitOptions,
+    ) -> Result<Self> {
         remote.demand_below(&options.local_directories)?;
         match &remote.location {
             Location::File { path } if !path.is_dir() => Err(Error::NoRepository { path: path.clone() }),
-            Location::File { path } => match special(path) {
-                Some(error) => Err(error),
-                None => Ok(Self {
-                    url: path.to_string_lossy().into_owned(),
-                    heard: Heard::default(),
-                    trouble: FirstError::default(),
-                    relay: None,
-                }),
-            },
+            Location::File { path } => Self::over_file(path, mirror, options).await,
             Location::Ssh {
                 user,
                 host,
@@ -93,6 +91,45 @@ impl RemoteLink {
             }
             Location::Https { .. } => Self::over_https(remote, options).await,
         }
+    }
+
+    async fn over_file(path: &Path, mirror: Option<&Path>, options: &GitOptions) -> Result<Self> {
+        let (path, allowed) = (path.to_owned(), options.local_directories.clone());
+        let opening = move || match special(&path) {
+            Some(error) => Err(error),
+            None => LocalRepository::open(&path, &allowed),
+        };
+        let repository = spawn_blocking(opening).await.map_err(Error::Internal)??;
+        let stop = CancellationToken::new();
+        let receiver = Receiver {
+            mirror: mirror.map(Path::to_owned),
+            whole_file_limit: options.whole_file_limit,
+            stop: stop.clone(),
+        };
+        let (listener, address) = listen().await?;
+        let word = random_word();
+        let url = format!("git://{address}/{word}");
+        let trouble = FirstError::default();
+        let fails = trouble.clone();
+        let stopped = stop.drop_guard();
+        let relay = tokio::spawn(async move {
+            let _stopped = stopped;
+            let socket = asked_with(listener, &word).await;
+            let Some(socket) = socket.and_then(|socket| Blocking::of(socket).ok()) else {
+                return;
+            };
+            let Ok(own) = socket.0.try_clone() else { return };
+            let serving = spawn_blocking(move || repository.serve(&own, &receiver));
+            if let Ok(Err(error)) = serving.await {
+                fails.lock().get_or_insert(error);
+            }
+        });
+        Ok(Self {
+            url,
+            heard: Heard::default(),
+            trouble,
+            relay: Some(relay.abort_handle()),
+        })
     }
 
     async fn over_https(remote: &RemoteUrl, options: &GitOptions) -> Result<Self> {
@@ -178,18 +215,37 @@ async fn asked_with(listener: TcpListener, word: &str) -> Option<TcpStream> {
     }
 }
 
+/// A connection for a thread that blocks; both ends see its end when this is dropped.
+struct Blocking(std::net::TcpStream);
+
+impl Blocking {
+    fn of(socket: TcpStream) -> std::io::Result<Self> {
+        let socket = socket.into_std()?;
+        socket.set_nonblocking(false)?;
+        Ok(Self(socket))
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        // One that is closed already needs no end.
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+}
+
 /// What is special about the repository in this directory of our host.
 fn special(path: &Path) -> Option<Error> {
-    let inside = match path.join(".git").is_dir() {
-        true => path.join(".git"),
-        false => path.to_owned(),
-    };
+    let inside = local::common_directory(path);
     if inside.join("shallow").exists() {
         return Some(refs::shallow());
     }
     let config = git2::Config::open(&inside.join("config")).ok()?;
-    let format = config.get_string("extensions.objectformat").ok()?;
-    (format.to_lowercase() == "sha256").then(refs::sha256)
+    let is = |name: &str, value: &str| {
+        let found = config.get_string(&format!("extensions.{name}"));
+        found.is_ok_and(|found| found.to_lowercase() == value)
+    };
+    let is_sha256 = is("objectformat", "sha256").then(refs::sha256);
+    is_sha256.or_else(|| is("refstorage", "reftable").then(refs::reftable))
 }
 
 /// The path of a `git://` request: `0035git-upload-pack /path\0host=…\0`.

@@ -10,10 +10,10 @@
 //!
 //! libgit2's own connections cannot be given a time limit from safe code, and its SSH checks host
 //! keys in its own way. So the connections are ours (`link`): SSH with russh, as strict as towards
-//! servers, and HTTPS with rustls. A cancelled or late fetch closes the connection under libgit2,
+//! servers, HTTPS with rustls, and a server of our own for repositories on this host. A cancelled or late fetch closes the connection under libgit2,
 //! which then ends at once.
 //!
-//! Reading order: `url`, `mirror`, `fetch` with `link`, `refs`, `ssh`, `known_hosts` and `https`; then `commits`,
+//! Reading order: `url`, `mirror`, `fetch` with `link`, `refs`, `ssh`, `https` and `local`; then `commits`,
 //! `history`, `budget`, `compare`, `diff`; `attributes`, `settings`, `elsewhere`, `survey`, `lfs`,
 //! `contents`; `export`, `sweep`.
 
@@ -34,6 +34,7 @@ mod hostile;
 mod https;
 mod lfs;
 mod link;
+mod local;
 mod mirror;
 mod orders;
 mod pack;

@@ -32,3 +32,10 @@ pub(super) fn sha256() -> Error {
         advice: "Convert it to SHA-1, Git's own default, or push its commits to a repository that was made with it.",
     }
 }
+
+pub(super) fn reftable() -> Error {
+    Error::Unsupported {
+        what: "keeps its branches in a reftable",
+        advice: "Convert it with “git refs migrate --ref-format=files”.",
+    }
+}

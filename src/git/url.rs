@@ -4,7 +4,7 @@
 //! path means this host. Each of these is refused with a sentence.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -68,19 +68,26 @@ impl RemoteUrl {
 impl RemoteUrl {
     /// Refuses a path on this host that is not below one of `directories`, also by way of links.
     pub(super) fn demand_below(&self, directories: &[PathBuf]) -> Result<(), Error> {
-        let Location::File { path } = &self.location else {
-            return Ok(());
-        };
-        // What does not exist cannot be read; it is reported as missing where it may be named.
-        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-        let is_below = |directory: &PathBuf| {
-            let directory = directory.canonicalize().unwrap_or_else(|_| directory.clone());
-            real.starts_with(directory)
-        };
-        if directories.iter().any(is_below) {
-            return Ok(());
+        match &self.location {
+            Location::File { path } => demand_below(path, directories),
+            Location::Ssh { .. } | Location::Https { .. } => Ok(()),
         }
-        Err(Error::LocalAddress { path: path.clone() })
+    }
+}
+
+/// Refuses a path that is not below one of `directories`, also by way of links.
+pub(super) fn demand_below(path: &Path, directories: &[PathBuf]) -> Result<(), Error> {
+    // What does not exist cannot be read; it is reported as missing where it may be named.
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let is_below = |directory: &PathBuf| {
+        let directory = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+        real.starts_with(directory)
+    };
+    match directories.iter().any(is_below) {
+        true => Ok(()),
+        false => Err(Error::LocalAddress {
+            path: path.to_owned(),
+        }),
     }
 }
 
