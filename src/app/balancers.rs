@@ -6,9 +6,16 @@ use serde_json::{Value, json};
 use super::admin::{changes, demand_everything, demand_reading};
 use super::{App, start};
 use crate::access::Permit;
-use crate::balancer::{Admin, BackendSlot, BalancerClient, Merged, Reading};
-use crate::domain::{Area, Balancer, BalancerId, Error, Event, EventKind, Name, Result, Service};
-use crate::store::{balancers, clusters, deployments};
+use crate::balancer::{Admin, BackendSlot, BalancerClient, Merged, Reading, ServerLine};
+use crate::domain::endpoints::AtEndpoint;
+use crate::domain::{
+    Area, Balancer, BalancerId, DeploymentId, Error, Event, EventKind, Name, Result, Service,
+};
+use crate::store::deployments::HeldOut;
+use crate::store::{Reader, balancers, clusters, deployments};
+
+/// How many servers a warning names.
+const NAMED: usize = 10;
 
 /// The command to add or change a balancer. Its fields are those of [`Balancer`].
 #[derive(Debug, Clone)]
@@ -59,12 +66,21 @@ pub async fn add(app: &App, permit: &Permit, spec: BalancerSpec) -> Result<Balan
     Ok(balancer)
 }
 
+/// A balancer as it was saved.
+#[derive(Debug, Clone)]
+pub struct SavedBalancer {
+    pub balancer: Balancer,
+    /// What somebody should know who took endpoints away, as sentences.
+    pub warnings: Vec<String>,
+}
+
 /// Changes a balancer; the same command again changes nothing.
-pub async fn edit(app: &App, permit: &Permit, id: BalancerId, spec: BalancerSpec) -> Result<Balancer> {
+pub async fn edit(app: &App, permit: &Permit, id: BalancerId, spec: BalancerSpec) -> Result<SavedBalancer> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
     let before = balancers::by_id(&change, id).await?;
     let changed = spec.check(app, id, before.settings.clone())?;
+    let warnings = still_out(&change, &before, &changed).await?;
     if before != changed {
         balancers::update(&change, &changed).await?;
         let detail = changes(&told(&before), &told(&changed));
@@ -73,7 +89,44 @@ pub async fn edit(app: &App, permit: &Permit, id: BalancerId, spec: BalancerSpec
             .commit(Event::new(EventKind::BalancerChanged, detail).about(resource))
             .await?;
     }
-    Ok(changed)
+    Ok(SavedBalancer {
+        balancer: changed,
+        warnings,
+    })
+}
+
+/// Where servers are still out because of deployments at endpoints that are taken away, a sentence for each.
+async fn still_out(on: &impl Reader, before: &Balancer, after: &Balancer) -> Result<Vec<String>> {
+    let is_left = |endpoint: &str| !after.endpoints.iter().any(|kept| kept.trim() == endpoint);
+    let gone: Vec<&str> = before.endpoints.iter().map(|one| one.trim()).collect();
+    let gone = gone.into_iter().filter(|endpoint| is_left(endpoint));
+    let held = deployments::held_out(on).await?;
+    let mut sentences = Vec::new();
+    for endpoint in gone {
+        let here = held.iter().filter(|one| one.place.endpoint == endpoint);
+        let out = here.filter(|one| one.state != AtEndpoint::PutBack);
+        let mut servers: Vec<String> = out
+            .map(|one| format!("{} (deployment {})", one.place.server, one.deployment))
+            .collect();
+        servers.dedup();
+        if !servers.is_empty() {
+            sentences.push(format!(
+                "Still out of service at {endpoint}: {}. The deployer does not act there any more. Once the endpoint is entered again, a server that is back by then is put back there too; until then, put it back at that HAProxy.",
+                listed(&servers)
+            ));
+        }
+    }
+    Ok(sentences)
+}
+
+/// The first names, and how many more.
+fn listed(names: &[String]) -> String {
+    match names.get(..NAMED) {
+        Some(first) if names.len() > NAMED => {
+            format!("{} and {} more", first.join(", "), names.len() - NAMED)
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// Deletes a balancer that no cluster uses.
@@ -163,8 +216,19 @@ pub struct SlotView {
     pub agree: bool,
     /// The balancer's own words, one per endpoint where they differ.
     pub status: String,
+    /// Where the endpoints disagree: what each says, and which deployment left the server out there.
+    pub endpoints: Vec<EndpointView>,
     /// What the last check found.
     pub last_check: String,
+}
+
+/// What one endpoint reports about a server.
+#[derive(Debug, Clone)]
+pub struct EndpointView {
+    pub endpoint: String,
+    /// HAProxy's own words.
+    pub status: String,
+    pub left_by: Option<DeploymentId>,
 }
 
 /// Asks a balancer for the state of its servers. The answer lists endpoints that do not answer,
@@ -185,13 +249,17 @@ pub async fn look(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer
             });
         }
     };
-    Ok(view(row, &look))
+    let held = match look.state.servers.iter().all(|merged| merged.agree) {
+        true => Vec::new(),
+        false => deployments::held_out(&app.store).await?,
+    };
+    Ok(view(row, &look, &held))
 }
 
-fn view(balancer: Balancer, look: &Reading) -> BalancerView {
+fn view(balancer: Balancer, look: &Reading, held: &[HeldOut]) -> BalancerView {
     let mut backends: Vec<(String, Vec<SlotView>)> = Vec::new();
     for merged in &look.state.servers {
-        let slot = slot_view(merged);
+        let slot = slot_view(merged, held);
         match backends.iter_mut().find(|(name, _)| *name == merged.slot.backend) {
             Some((_, servers)) => servers.push(slot),
             None => backends.push((merged.slot.backend.clone(), vec![slot])),
@@ -205,7 +273,17 @@ fn view(balancer: Balancer, look: &Reading) -> BalancerView {
     }
 }
 
-fn slot_view(merged: &Merged) -> SlotView {
+fn slot_view(merged: &Merged, held: &[HeldOut]) -> SlotView {
+    let endpoint = |line: &ServerLine| {
+        let place = line.place();
+        let mut held = held.iter();
+        let left = held.find(|one| one.place == place && one.state != AtEndpoint::PutBack);
+        EndpointView {
+            endpoint: place.endpoint,
+            status: line.status.clone(),
+            left_by: left.map(|one| one.deployment),
+        }
+    };
     let mut statuses: Vec<&str> = merged
         .per_endpoint
         .iter()
@@ -224,6 +302,10 @@ fn slot_view(merged: &Merged) -> SlotView {
         sessions: merged.sessions,
         agree: merged.agree,
         status: statuses.join(", "),
+        endpoints: match merged.agree {
+            true => Vec::new(),
+            false => merged.per_endpoint.iter().map(endpoint).collect(),
+        },
         last_check: checks
             .max_by_key(|text| text.len())
             .unwrap_or_default()

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{App, drift};
-use crate::domain::{Action, Actor, Resource, Result};
+use crate::domain::standing::Help;
+use crate::domain::{Action, Actor, Resource, Result, Service};
+use crate::store::deployments::LeftOut;
 use crate::store::{deployments, queue};
 
 /// What is wrong while the policy files are.
@@ -69,8 +71,9 @@ async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
         let here = Resource::Environment(project.clone(), environment.clone());
         if app.may(actor, Action::View, &here) {
             sentences.push(format!(
-                "{project}/{environment}: {} is out of service since deployment {}, because its release may be incomplete.",
-                one.name, one.deployment
+                "{project}/{environment}: {} {}",
+                one.name,
+                stays_out(&one)
             ));
         } else {
             hidden += 1;
@@ -84,6 +87,23 @@ async fn left_out(app: &App, actor: &Actor) -> Result<Vec<String>> {
         )),
     }
     Ok(sentences)
+}
+
+/// Why a server is out of service, after its name.
+fn stays_out(one: &LeftOut) -> String {
+    let id = one.deployment;
+    match (&one.split, one.service) {
+        (Some(split), _) => format!(
+            "{split} by deployment {id}. {}",
+            Help::DeployAgainOrDecide.sentence()
+        ),
+        (None, Service::PuttingBack) => format!(
+            "is out of service since deployment {id}, and goes back once every endpoint of its balancer answers."
+        ),
+        (None, _) => {
+            format!("is out of service since deployment {id}, because its release may be incomplete.")
+        }
+    }
 }
 
 /// Deployments whose worker gave no sign of life for too long.

@@ -229,6 +229,17 @@ impl Error {
         matches!(self, Self::Partly { changed, .. } if !changed.is_empty())
     }
 
+    /// The same about a moment that has passed, without advice: for what is read long after.
+    pub fn in_past(&self) -> String {
+        match self {
+            Self::Unreachable { endpoint, reason, .. } => {
+                format!("{endpoint} could not be reached: {reason}.")
+            }
+            Self::Partly { first, .. } => first.in_past(),
+            other => other.to_string(),
+        }
+    }
+
     /// A failure to reach or hear `endpoint`.
     pub(super) fn unreachable(endpoint: &str, cause: io::Error) -> Self {
         let reason = match cause.kind() {

@@ -147,6 +147,21 @@ impl BalancerClient {
         &self.name
     }
 
+    /// The addresses of its endpoints.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.iter().map(Haproxy::label)
+    }
+
+    /// The same balancer with only the endpoint at this address; `None` if it has none there.
+    pub fn only(&self, endpoint: &str) -> Option<Self> {
+        let mut all = self.endpoints.iter();
+        let one = all.find(|one| one.label() == endpoint)?;
+        Some(Self {
+            endpoints: vec![one.clone()],
+            ..self.clone()
+        })
+    }
+
     /// Reads every endpoint, with retries.
     ///
     /// # Errors

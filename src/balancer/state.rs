@@ -131,6 +131,18 @@ impl State {
         self.servers.iter().find(|merged| merged.slot == *slot)
     }
 
+    /// The same without the endpoints that `is_left` names; `None` if no other knows the slot.
+    pub fn without(&self, slot: &BackendSlot, is_left: impl Fn(&str) -> bool) -> Option<Merged> {
+        let mut merged = self.of(slot)?.clone();
+        merged.per_endpoint.retain(|line| !is_left(&line.endpoint));
+        if merged.per_endpoint.is_empty() {
+            return None;
+        }
+        let endpoints = self.tables.iter().filter(|(endpoint, _)| !is_left(endpoint));
+        merged.sum_up(endpoints.count());
+        Some(merged)
+    }
+
     /// The slot of `server` in each of `backends`. The name is the one that the membership gives;
     /// without it our own name, or that name up to the first dot, or else the only server of the
     /// backend with our server's IP address. A membership that says `backend,server` means that slot
@@ -189,13 +201,7 @@ impl State {
     /// ([`Error::UnknownServer`]).
     pub fn agreed(&self, slots: &[BackendSlot]) -> Result<(), Error> {
         for slot in slots {
-            let merged = self.require(slot)?;
-            if !merged.agree {
-                return Err(Error::Disagree {
-                    slot: slot.to_string(),
-                    said: merged.said(|_| true),
-                });
-            }
+            self.require(slot)?.agreed()?;
         }
         Ok(())
     }
@@ -242,6 +248,20 @@ impl Merged {
         self.sessions = lines.iter().fold(0, |sum: u64, line| {
             sum.saturating_add(line.sessions).saturating_add(line.queued)
         });
+    }
+
+    /// Whether all endpoints say the same.
+    ///
+    /// # Errors
+    /// [`Error::Disagree`].
+    pub fn agreed(&self) -> Result<(), Error> {
+        if self.agree {
+            return Ok(());
+        }
+        Err(Error::Disagree {
+            slot: self.slot.to_string(),
+            said: self.said(|_| true),
+        })
     }
 
     /// Takes new sessions on every endpoint, and passes its checks there if there are any.

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::domain::rollout::EndpointPlace;
+
 /// Bits of `srv_admin_state`: maintenance by somebody's hand or the configuration, by the tracked
 /// server, by name resolution; then drained by hand, by the tracked server.
 const MAINT_BY_HAND: u32 = 0x01;
@@ -103,6 +105,15 @@ impl ServerLine {
     /// Passes its checks, if there are any and they are made: not in maintenance.
     pub fn passes(&self) -> bool {
         self.admin != Admin::Maint && matches!(self.health, Health::Up | Health::NoCheck)
+    }
+
+    /// What it is about.
+    pub fn place(&self) -> EndpointPlace {
+        EndpointPlace {
+            endpoint: self.endpoint.clone(),
+            backend: self.backend.clone(),
+            server: self.server.clone(),
+        }
     }
 
     /// Status and last check in one phrase.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ServerId;
+use super::endpoints::Split;
 use super::names::CommitId;
 use super::standing::{OnServer, ServerStanding, Service, ServiceBefore};
 use super::words::words;
@@ -44,6 +45,8 @@ pub struct ServerPart {
     /// Whether the plan leaves it alone. Only [`crate::app::watch`], which has the plan, sets it.
     pub left_alone: bool,
     pub service: Service,
+    /// Where it is in service all the same, if it was left out and someone put it back at some endpoints only.
+    pub split: Option<Split>,
     /// How it stood at its balancers before; `None` until there is a plan.
     pub service_before: Option<ServiceBefore>,
     /// What was on it before, where known.
@@ -75,12 +78,8 @@ impl ServerPart {
         };
         let is_told = self.on_server.is_none() && !self.detail.is_empty();
         let on = on.filter(|_| !is_told)?;
-        Some(ServerStanding::new(
-            on,
-            self.service,
-            self.service_before,
-            &self.cause,
-        ))
+        let standing = ServerStanding::new(on, self.service, self.service_before, &self.cause);
+        Some(standing.split_over(self.split.clone()))
     }
 
     /// How it stands, as a sentence; `new` is the deployment's commit. Empty while it is worked on.
@@ -135,6 +134,7 @@ mod tests {
             batch: None,
             left_alone: false,
             service: Service::Back,
+            split: None,
             service_before: None,
             previous_commit: None,
             on_server: None,

@@ -9,7 +9,7 @@ mod batches;
 mod plan;
 mod planning;
 
-pub use plan::{BackendPool, Batch, Hold, LeftAlone, Plan, Planned, Restore, Slot};
+pub use plan::{BackendPool, Batch, EndpointPlace, Hold, LeftAlone, Plan, Planned, Restore, Slot};
 pub use planning::{Candidate, INACTIVE, Standing, plan};
 
 use std::fmt;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::CommitId;
+use super::endpoints::Split;
 use super::step::StepKind;
 use super::words::words;
 
@@ -189,6 +190,8 @@ pub enum Help {
     DeployAgainOrRollBack,
     /// The release is whole; only the balancer has it out.
     DeployAgainOrPutBack,
+    /// The endpoints of its balancer disagree about it.
+    DeployAgainOrDecide,
     /// The deployer keeps working on it; a balancer may prevent it.
     WatchBalancer,
     LookAtBalancer,
@@ -203,7 +206,12 @@ impl Help {
             Self::DeployAgain => "Deploy again.",
             Self::DeployAgainOrRollBack => "Deploy again, or roll back.",
             Self::DeployAgainOrPutBack => "Deploy again, or put it back by hand.",
-            Self::WatchBalancer => "If that lasts, look at the balancer.",
+            Self::DeployAgainOrDecide => {
+                "Deploy again, or put it back or take it out at all endpoints, on the balancer's page."
+            }
+            Self::WatchBalancer => {
+                "That happens by itself once every endpoint of the balancer answers; remove one that is gone for good."
+            }
             Self::LookAtBalancer => "Look at the balancer, then deploy again.",
             Self::LookAtServer => "Look at the server, then deploy again.",
         }
@@ -216,6 +224,7 @@ pub struct ServerStanding {
     on: OnServer,
     traffic: Traffic,
     cause: String,
+    split: Option<Split>,
 }
 
 impl ServerStanding {
@@ -227,7 +236,15 @@ impl ServerStanding {
             on,
             traffic: traffic(on, service, before),
             cause: cause.trim().to_owned(),
+            split: None,
         }
+    }
+
+    /// The same, with the endpoints that differ about a server that was left out.
+    #[must_use]
+    pub fn split_over(mut self, split: Option<Split>) -> Self {
+        self.split = split.filter(|_| matches!(self.traffic, Traffic::Out | Traffic::LeftOut));
+        self
     }
 
     pub fn on(&self) -> OnServer {
@@ -246,6 +263,9 @@ impl ServerStanding {
     /// What helps. `has_before`: whether there is a release to go back to.
     pub fn help(&self, has_before: bool) -> Help {
         use OnServer as On;
+        if self.split.is_some() {
+            return Help::DeployAgainOrDecide;
+        }
         let is_moving = matches!(self.traffic, Traffic::TakingOut | Traffic::PuttingBack);
         match self.on {
             On::LeftAlone => Help::Nothing,
@@ -272,10 +292,10 @@ impl ServerStanding {
     pub fn sentence(&self, new: &CommitId, before: Option<&CommitId>) -> String {
         let (there, joint) = self.there(new.short(), before.map(CommitId::short));
         let it = match self.on {
-            OnServer::LeftAlone => "",
+            OnServer::LeftAlone => String::new(),
             _ => self.serves(),
         };
-        let there = match it {
+        let there = match it.as_str() {
             "" => there,
             it => format!("{there}{joint}{it}"),
         };
@@ -337,8 +357,11 @@ impl ServerStanding {
     }
 
     /// Whether it serves, after `it`; empty where there is nothing to say.
-    fn serves(&self) -> &'static str {
-        match self.traffic {
+    fn serves(&self) -> String {
+        if let Some(split) = &self.split {
+            return split.to_string();
+        }
+        let words = match self.traffic {
             Traffic::Unbalanced => "",
             Traffic::Unmoved => "was not taken out of service",
             Traffic::Back => "is back in service",
@@ -349,7 +372,8 @@ impl ServerStanding {
             Traffic::TakingOut => "is being taken out of service",
             Traffic::PuttingBack => "is being put back into service",
             Traffic::Unknown => "may be in service",
-        }
+        };
+        words.to_owned()
     }
 }
 

@@ -91,7 +91,8 @@ async fn close(
     let now = engine.parts.clock.now();
     let mut change = store.change_leased(lease, now).await?;
     settle(&change, &history, stop.reason(), now).await?;
-    if let Some(undo) = ending.undo().or(late.as_ref().map(|late| &late.undo)) {
+    let undo = ending.undo().map(|undo| (undo, false));
+    if let Some(undo) = undo.or(late.as_ref().map(|late| (&late.undo, true))) {
         let what = undo::queue(&mut change, &deployment, undo, now).await?;
         outcome = format!("{outcome} {what}");
     }

@@ -11,7 +11,8 @@ use super::run::{Run, TargetServer};
 use super::stop::StopReason;
 use super::stopwatch::Stopwatch;
 use crate::domain::deployment::{ServerState, Service};
-use crate::domain::rollout::Slot;
+use crate::domain::endpoints::AtEndpoint;
+use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::domain::{CommitId, OnServer, Result, ServerId, StepId, StepKind, StepState};
 use crate::store::{Change, Leased, Record, deployments, steps};
 
@@ -32,6 +33,10 @@ pub(super) enum Note<'a> {
     OnServer(OnServer, &'a str),
     /// Whether it gets traffic.
     Service(Service),
+    /// Places at endpoints where it is about to be taken out.
+    HeldOut(ServerId, &'a [EndpointPlace]),
+    /// Places at endpoints where it is back.
+    LetIn(&'a [EndpointPlace]),
     /// Something that may be left on it, which nobody could look at.
     Remains,
     /// Places where it stays out because a person took it out.
@@ -185,6 +190,11 @@ impl Run {
                     deployments::set_on_server(record, position, *on, &self.log.masked(cause)).await?;
                 }
                 Note::Service(service) => deployments::set_service(record, position, *service).await?,
+                Note::HeldOut(server, places) => {
+                    let whose = (*server, self.deployment.id);
+                    deployments::hold_out(record, whose, places, AtEndpoint::TakenOut).await?;
+                }
+                Note::LetIn(places) => deployments::let_in(record, places).await?,
                 Note::Remains => {
                     let id = self.deployment.id;
                     deployments::set_remains(record, id, position, Some(&[])).await?;

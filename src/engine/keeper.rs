@@ -3,10 +3,19 @@
 //! finishes what a deployment had begun there when the endpoint is back: servers with a complete release go
 //! back, the others go out, until all endpoints agree.
 //!
-//! A server found in service is taken out again only after a restart: then every server at that endpoint
-//! has changed its state since the last look. If only this server changed, a person put it back at
-//! HAProxy itself; that is their decision, and it is recorded. The same holds for a server that is being put
-//! back and that somebody takes out at HAProxy itself.
+//! A server found in service at an endpoint is taken out there, unless a person put it back: the keeper has
+//! seen it out at that very endpoint since the deployment ended, and since then not everything there has
+//! changed its state, as it does in a restart. What a person does at one endpoint is recorded, and the server
+//! counts as back once every endpoint has it in service. The same holds for a server that is being put back
+//! and that somebody takes out at HAProxy itself.
+//!
+//! What is out at an endpoint that is taken off the balancer's row stays known (`store/deployments/held_out`). If
+//! the endpoint is entered again after the server was put back elsewhere, it is put back there too.
+
+mod left;
+mod put_back;
+mod residues;
+mod sight;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,11 +24,14 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::left::watch_over;
+use self::put_back::{Progress, put_back};
+use self::residues::clear_residues;
 use super::out_of_service::{BalancerLook, OutOfService};
 use super::planning::at_present;
 use super::shared::Shared;
-use crate::balancer::{Admin, BackendSlot, BalancerClient, ServerLine};
-use crate::domain::rollout::Slot;
+use crate::balancer::{Admin, BackendSlot, BalancerClient};
+use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::domain::{BalancerId, DeploymentId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
@@ -33,25 +45,16 @@ const LOOK_CLOSELY: Duration = Duration::from_millis(500);
 const SHARE: u32 = 20;
 /// How long after the end of an instance another one takes this job over.
 const LEASE: Duration = Duration::from_secs(20);
-/// HAProxy counts its times in whole seconds.
-const ROUNDING: Duration = Duration::from_secs(1);
 
 /// What was seen, for telling restarts from what people do.
 #[derive(Default)]
 struct Memory {
-    /// When everything left out at a balancer was last seen out.
-    out: HashMap<BalancerId, Instant>,
+    /// Of servers left out.
+    left: left::Memory,
     /// How each place of a server that is being put back was left or last seen, by deployment and position.
-    put_back: HashMap<(DeploymentId, i32), HashMap<String, Admin>>,
-}
-
-/// How far a server is put back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Open,
-    Done,
-    /// Somebody has taken it out meanwhile.
-    TakenOut,
+    put_back: HashMap<(DeploymentId, i32), HashMap<EndpointPlace, Admin>>,
+    /// The same for places that endpoints still have out of a server that is back elsewhere.
+    residues: HashMap<EndpointPlace, Admin>,
 }
 
 /// The pause after a look that took so long. Without anything left out, only the store is asked.
@@ -98,7 +101,7 @@ pub(super) async fn watch(engine: Arc<Shared>) {
 /// Looks at all that is left out; returns whether anything is.
 async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<bool> {
     let mut left = left_out_now(&engine.parts.store).await?;
-    let is_any_out = !left.is_empty();
+    let mut is_any_out = !left.is_empty();
     let is_open = |key: &(DeploymentId, i32)| left.iter().any(|one| (one.deployment, one.position) == *key);
     memory.put_back.retain(|key, _| is_open(key));
     for one in left.extract_if(.., |one| one.service != Service::Out) {
@@ -110,39 +113,8 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<b
             );
         }
     }
-    let mut by_balancer: HashMap<BalancerId, Vec<LeftOut>> = HashMap::new();
-    for one in left {
-        for (id, slots) in Slot::by_balancer(&one.slots) {
-            by_balancer.entry(id).or_default().push(LeftOut {
-                slots: slots.into_iter().cloned().collect(),
-                ..one.clone()
-            });
-        }
-    }
-    memory.out.retain(|id, _| by_balancer.contains_key(id));
-    for (id, left) in by_balancer {
-        // A balancer that was deleted or cannot be opened is skipped.
-        let Ok(service) = OutOfService::at(&engine.parts, &[id]).await else {
-            continue;
-        };
-        let Some(balancer) = service.balancers().get(&id) else {
-            continue;
-        };
-        let begun = Instant::now();
-        let seen = BalancerLook::at(balancer).await;
-        let mut all_out = seen.is_complete();
-        for one in &left {
-            let back = seen.in_service(one.slots.iter());
-            if !back.is_empty() {
-                all_out = false;
-                let out_until = memory.out.get(&id).copied();
-                settle((engine, lease), &seen, one, &back, out_until).await?;
-            }
-        }
-        if all_out {
-            memory.out.insert(id, begun);
-        }
-    }
+    watch_over((engine, lease), &left, &mut memory.left).await?;
+    is_any_out |= clear_residues((engine, lease), &mut memory.residues).await?;
     Ok(is_any_out)
 }
 
@@ -168,7 +140,7 @@ async fn carry_on(
     engine: &Shared,
     lease: JobLease,
     one: &LeftOut,
-    before: &mut HashMap<String, Admin>,
+    before: &mut HashMap<EndpointPlace, Admin>,
 ) -> Result<()> {
     let store = &engine.parts.store;
     // A deployment that has reserved the server takes care of it.
@@ -181,6 +153,7 @@ async fn carry_on(
     let Ok(service) = OutOfService::at(&engine.parts, &ids).await else {
         return Ok(());
     };
+    let there = service.at_endpoints(&one.slots)?;
     let goes_back = one.service == Service::PuttingBack;
     let mut progress = Progress::Done;
     for (balancer, places) in service.visits(&one.slots)? {
@@ -214,69 +187,13 @@ async fn carry_on(
         .change_by_job(lease, Right::of_engine_itself(&deployment), now)
         .await?;
     deployments::settle(&change, one, service).await?;
+    match service {
+        Service::Back => deployments::let_in(&change, &there).await?,
+        Service::ByHand => deployments::forget(&change, one.server, one.deployment).await?,
+        _ => {}
+    }
     let event = Event::by_engine(kind, &deployment, &sentence);
     change.commit(event.with("server", json!(one.name))).await
-}
-
-/// Brings places one step nearer to being in service at every endpoint. `before` is how each was left or last
-/// seen: one that is further out now was taken out by somebody.
-async fn put_back(
-    balancer: &BalancerClient,
-    places: &[BackendSlot],
-    before: &mut HashMap<String, Admin>,
-) -> Result<Progress> {
-    let seen = BalancerLook::at(balancer).await;
-    let lines = seen.lines(places);
-    if lines
-        .iter()
-        .any(|line| is_taken_out(line, before.get(&key(line))))
-    {
-        return Ok(Progress::TakenOut);
-    }
-    let ready = lines.iter().filter(|line| line.admin == Admin::Ready);
-    before.extend(ready.map(|line| (key(line), Admin::Ready)));
-    let all = |is_so: fn(&ServerLine) -> bool| lines.iter().all(|line| is_so(line));
-    let (done, left_as) = if lines.is_empty() {
-        return Ok(Progress::Open);
-    } else if all(|line| line.admin == Admin::Ready) {
-        let is_complete = seen.is_complete();
-        return Ok(if is_complete {
-            Progress::Done
-        } else {
-            Progress::Open
-        });
-    } else if all(ServerLine::passes) || lines.iter().any(|line| line.is_proven()) {
-        (balancer.ready(places).await, Admin::Ready)
-    } else {
-        // Straight out of maintenance it would get requests before HAProxy has checked it.
-        (balancer.check(places).await, Admin::Drain)
-    };
-    for line in &lines {
-        match done {
-            Ok(()) => before.insert(key(line), left_as),
-            // How far it came is not known.
-            Err(_) => before.remove(&key(line)),
-        };
-    }
-    match done {
-        // An endpoint that is away is asked again.
-        Err(error) if seen.is_complete() => Err(error.into()),
-        _ => Ok(Progress::Open),
-    }
-}
-
-/// A place at an endpoint.
-fn key(line: &ServerLine) -> String {
-    format!("{} {}/{}", line.endpoint, line.backend, line.server)
-}
-
-/// Whether a place is further out of service than it was left or last seen.
-fn is_taken_out(line: &ServerLine, before: Option<&Admin>) -> bool {
-    match (before, line.admin) {
-        (Some(Admin::Ready), now) => now != Admin::Ready,
-        (Some(Admin::Drain), now) => now == Admin::Maint,
-        (Some(Admin::Maint) | None, _) => false,
-    }
 }
 
 /// Takes places out at every endpoint.
@@ -294,58 +211,6 @@ async fn shut(balancer: &BalancerClient, places: &[BackendSlot]) -> Result<Progr
         Err(error) if seen.is_complete() => Err(error.into()),
         _ => Ok(Progress::Open),
     }
-}
-
-/// Takes out again a server that a restart brought back; leaves it in service if a person put it back.
-async fn settle(
-    (engine, lease): (&Shared, JobLease),
-    seen: &BalancerLook<'_>,
-    one: &LeftOut,
-    back: &[BackendSlot],
-    out_until: Option<Instant>,
-) -> Result<()> {
-    let (store, balancer) = (&engine.parts.store, seen.balancer);
-    let (deployment, now) = (
-        deployments::by_id(store, one.deployment).await?,
-        engine.parts.clock.now(),
-    );
-    let since_close = deployment.finished_at.map(|at| now.signed_duration_since(at));
-    let out_for = match out_until {
-        Some(seen) => seen.elapsed(),
-        None => since_close
-            .and_then(|gone| gone.to_std().ok())
-            .unwrap_or_default(),
-    };
-    let restarted = seen.is_restarted(back, out_for + ROUNDING);
-    // A deployment that has reserved the server takes care of it.
-    if queue::holders(store).await?.contains_key(&one.server) {
-        return Ok(());
-    }
-    let places: Vec<String> = back.iter().map(ToString::to_string).collect();
-    let place = format!("{} of balancer {}", places.join(", "), balancer.name());
-    let (action, sentence) = match restarted {
-        true => (
-            EventKind::ServerKeptOut,
-            format!("{place} was in service again after a restart; it is taken out again."),
-        ),
-        false => (
-            EventKind::ServerPutBackByHand,
-            format!("Somebody has put {place} back into service at the balancer itself."),
-        ),
-    };
-    tracing::warn!(deployment = one.deployment.0, server = one.name, "{sentence}");
-    let change = store
-        .change_by_job(lease, Right::of_engine_itself(&deployment), now)
-        .await?;
-    if !restarted {
-        deployments::settle(&change, one, Service::Back).await?;
-    }
-    let event = Event::by_engine(action, &deployment, &sentence);
-    change.commit(event.with("server", json!(one.name))).await?;
-    if restarted {
-        balancer.keep_out(back).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::planning::Balancers;
 use super::shared::EngineParts;
 use crate::balancer::{self, Admin, BackendSlot, BalancerClient, Reading, ServerLine};
-use crate::domain::rollout::Slot;
+use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::domain::{BalancerId, Error, Result, ServerId};
 use crate::store::balancers;
 
@@ -79,6 +79,21 @@ impl OutOfService {
         Slot::by_balancer(slots).into_iter().map(visit).collect()
     }
 
+    /// The places `slots` at every endpoint.
+    pub fn at_endpoints(&self, slots: &[Slot]) -> Result<Vec<EndpointPlace>> {
+        let mut all = Vec::new();
+        for (balancer, places) in self.visits(slots)? {
+            for endpoint in balancer.endpoints() {
+                all.extend(places.iter().map(|place| EndpointPlace {
+                    endpoint: endpoint.to_owned(),
+                    backend: place.backend.clone(),
+                    server: place.server.clone(),
+                }));
+            }
+        }
+        Ok(all)
+    }
+
     /// What is held out. While the guard lives, nothing is let in.
     pub async fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().await
@@ -94,17 +109,20 @@ impl OutOfService {
         self.held().await.contains_key(&server)
     }
 
-    /// Which of `slots` are out of service already.
-    pub async fn already_out(&self, slots: &[Slot]) -> Result<Vec<Slot>> {
+    /// Which of `slots` are out of service already, each with the endpoints where it is.
+    pub async fn already_out(&self, slots: &[Slot]) -> Result<Vec<(Slot, Vec<EndpointPlace>)>> {
         let mut out = Vec::new();
         for (balancer, _) in self.visits(slots)? {
             let state = balancer.state().await?;
-            let is_out = |slot: &Slot| {
-                let now = state.of(&slot.into());
-                now.is_some_and(|now| now.per_endpoint.iter().any(|line| line.admin != Admin::Ready))
-            };
-            let here = slots.iter().filter(|slot| slot.balancer_name == balancer.name());
-            out.extend(here.filter(|slot| is_out(slot)).cloned());
+            for slot in slots.iter().filter(|slot| slot.balancer_name == balancer.name()) {
+                let lines = state.of(&slot.into()).map(|now| now.per_endpoint.as_slice());
+                let here = lines.unwrap_or_default().iter();
+                let here = here.filter(|line| line.admin != Admin::Ready);
+                let places: Vec<EndpointPlace> = here.map(ServerLine::place).collect();
+                if !places.is_empty() {
+                    out.push((slot.clone(), places));
+                }
+            }
         }
         Ok(out)
     }
@@ -185,6 +203,11 @@ pub(super) async fn wait_for(
     }
 }
 
+/// Why a server was not put back at once, for its row: that is read when it is back, too.
+pub(super) fn not_at_once(error: &balancer::Error) -> String {
+    format!("It could not be put back at once: {}", error.in_past())
+}
+
 /// Repeats an act at a balancer while the balancer is away, until `end`.
 async fn insist<'a>(
     end: Instant,
@@ -229,23 +252,13 @@ impl<'a> BalancerLook<'a> {
         merged.flat_map(|merged| &merged.per_endpoint).collect()
     }
 
-    /// Whether each endpoint that has one of `places` in service was restarted within `span`:
-    /// everything there has changed its state since. Where only those places changed, a person
-    /// decided so at the balancer itself.
-    pub fn is_restarted(&self, places: &[BackendSlot], span: Duration) -> bool {
-        let all = || {
-            self.look
-                .state
-                .servers
-                .iter()
-                .flat_map(|merged| &merged.per_endpoint)
-        };
-        let is_fresh = |endpoint: &str| {
-            let mut here = all().filter(|line| line.endpoint == endpoint);
-            here.all(|line| line.since <= span)
-        };
-        let mut ready = places.iter().flat_map(|place| self.ready(place));
-        ready.all(|line| is_fresh(&line.endpoint))
+    /// Whether an endpoint was restarted within `span`: everything there has changed its state since.
+    /// Where only some places changed, a person decided so at the balancer itself.
+    pub fn is_restarted(&self, endpoint: &str, span: Duration) -> bool {
+        let servers = self.look.state.servers.iter();
+        let all = servers.flat_map(|merged| &merged.per_endpoint);
+        let mut here = all.filter(|line| line.endpoint == endpoint);
+        here.all(|line| line.since <= span)
     }
 
     /// The endpoints' lines that have a place in service.

@@ -4,12 +4,15 @@
 //! It is done twice: for the preview, where a balancer that does not answer is only a note, and in the
 //! check of the deployment, which then fails before anything is touched.
 
+mod answers;
+
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
 
-use crate::balancer::{self, Admin, BackendSlot, BalancerClient, Merged, Sought, State};
+use self::answers::{Answers, Dispute, explained};
+use crate::balancer::{self, BalancerClient, State};
 use crate::domain::rollout::{Candidate, LeftAlone, Slot, Standing, plan};
 use crate::domain::server::Member;
 use crate::domain::{
@@ -157,6 +160,7 @@ pub async fn prospect(
             Err(error) => obstacles.push(format!("Balancer {name}: {error}")),
         }
     }
+    let answers = Answers::new(store, &roster.balancers, &states).await?;
     let (mut candidates, mut disputes) = (Vec::new(), Vec::new());
     for cluster in &roster.clusters {
         for member in &cluster.members {
@@ -164,7 +168,7 @@ pub async fn prospect(
                 continue;
             };
             let is_meant = meant.contains(&server.id);
-            let slots = match slots(roster, &states, cluster, member, server, &mut disputes) {
+            let slots = match answers.slots(cluster, member, server, &mut disputes) {
                 Ok(slots) => slots,
                 // A server that is not deployed to only matters while it is in service.
                 Err(_) if !is_meant || !server.active => Vec::new(),
@@ -185,10 +189,11 @@ pub async fn prospect(
         }
     }
     mark_left_out(store, roster, &mut candidates).await?;
-    for dispute in disputes.into_iter().filter(|one| one.is_open(&candidates)) {
+    disputes.retain(|one: &Dispute| one.is_open(&candidates));
+    for dispute in explained(store, disputes).await? {
         match asking {
-            Asking::Rollout => return Err(dispute.error.into()),
-            Asking::Preview => obstacles.push(dispute.error.to_string()),
+            Asking::Rollout => return Err(dispute),
+            Asking::Preview => obstacles.push(dispute.message().to_owned()),
         }
     }
     let mut plan = plan(strategy, &candidates)?;
@@ -250,86 +255,6 @@ async fn ask(
         }
     };
     Ok((balancer, state))
-}
-
-/// The places of a server behind its cluster's balancer. Without an answer of the balancer they are
-/// taken from the names we know, as in service.
-fn slots(
-    roster: &Roster,
-    states: &HashMap<BalancerId, State>,
-    cluster: &Cluster,
-    member: &Member,
-    server: &Server,
-    disputes: &mut Vec<Dispute>,
-) -> Result<Vec<(Slot, Standing)>, balancer::Error> {
-    let Some((id, row)) = cluster
-        .balancer
-        .and_then(|id| Some((id, roster.balancers.get(&id)?)))
-    else {
-        return Ok(Vec::new());
-    };
-    let slot = |backend: &str, name: &str| Slot {
-        balancer: id,
-        balancer_name: row.name.to_string(),
-        backend: backend.to_owned(),
-        server: name.to_owned(),
-    };
-    let Some(state) = states.get(&id) else {
-        let name = member.balancer_name.as_deref().unwrap_or(server.name.as_str());
-        if let Some((backend, name)) = name.split_once(',') {
-            return Ok(vec![(slot(backend.trim(), name.trim()), Standing::Unknown)]);
-        }
-        let guess = |backend: &String| (slot(backend, name), Standing::Unknown);
-        return Ok(cluster.backends.iter().map(guess).collect());
-    };
-    let sought = Sought {
-        name: server.name.as_str(),
-        address: &server.address,
-        balancer_name: member.balancer_name.as_deref(),
-    };
-    let found = state.slots_of(&cluster.backends, sought)?;
-    for place in &found {
-        if let Err(error) = state.agreed(std::slice::from_ref(place)) {
-            disputes.push(Dispute {
-                server: server.id,
-                slot: slot(&place.backend, &place.server),
-                error,
-            });
-        }
-    }
-    let standing = |place: &BackendSlot| state.of(place).map_or(Standing::Unknown, standing);
-    let known = found
-        .iter()
-        .map(|place| (slot(&place.backend, &place.server), standing(place)));
-    Ok(known.collect())
-}
-
-/// A place about which the endpoints of a balancer say different things.
-struct Dispute {
-    server: ServerId,
-    slot: Slot,
-    error: balancer::Error,
-}
-
-impl Dispute {
-    /// Whether it prevents a plan. It does not for servers that we left out ourselves: our record is better
-    /// than the endpoints' answers.
-    fn is_open(&self, candidates: &[Candidate]) -> bool {
-        let mut meant = candidates.iter().filter(|one| one.meant && one.active);
-        meant.any(|one| {
-            let is_it =
-                |(slot, standing): &(Slot, Standing)| *slot == self.slot && *standing != Standing::LeftOut;
-            one.server == self.server && one.slots.iter().any(is_it)
-        })
-    }
-}
-
-fn standing(merged: &Merged) -> Standing {
-    match (merged.admin, merged.up) {
-        (Admin::Drain | Admin::Maint, _) => Standing::ByHand,
-        (Admin::Ready, true) => Standing::InService,
-        (Admin::Ready, false) => Standing::Down,
-    }
 }
 
 /// Tells servers that an earlier deployment to this environment left out of service from those that

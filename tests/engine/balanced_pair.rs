@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use deployer::app::watch;
 use deployer::balancer::Admin;
 use deployer::domain::deployment::Service;
 use deployer::domain::{DeploymentId, DeploymentState};
@@ -11,12 +12,12 @@ use deployer::store::{balancers, clusters};
 use super::fleet::{Fleet, ONE, slot};
 use crate::support::haproxy::{Haproxy, open, row};
 use crate::support::store::{bring_in, change};
-use crate::support::world::World;
+use crate::support::world::{World, admin};
 
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// A fleet of two whose balancer has a second endpoint.
-async fn with_two_endpoints() -> (Fleet, Haproxy) {
+pub async fn with_two_endpoints() -> (Fleet, Haproxy) {
     let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(2)).await;
     let servers: Vec<(String, u16)> = (1..)
         .zip(&fleet.backends)
@@ -40,7 +41,7 @@ async fn with_two_endpoints() -> (Fleet, Haproxy) {
 }
 
 /// Waits until both servers are in service at every endpoint.
-async fn until_all_serve(fleet: &Fleet) {
+pub async fn until_all_serve(fleet: &Fleet) {
     for _ in 0..400 {
         if let Ok(state) = fleet.balancer.state().await
             && state.servers.iter().all(|one| one.up && one.agree)
@@ -52,7 +53,7 @@ async fn until_all_serve(fleet: &Fleet) {
     panic!("{:?}", fleet.balancer.state().await);
 }
 
-async fn until_service(fleet: &Fleet, id: DeploymentId, wanted: Service) {
+pub async fn until_service(fleet: &Fleet, id: DeploymentId, wanted: Service) {
     for _ in 0..200 {
         if fleet.services(id).await[0] == wanted {
             return;
@@ -75,11 +76,58 @@ async fn what_could_not_be_put_back_at_an_endpoint_that_died_is_put_back_when_it
     let ended = fleet.world.end(id).await;
     assert_eq!(ended.outcome, "Failed on web1. Left 1 server untouched.");
     assert_eq!(fleet.services(id).await[0], Service::PuttingBack);
+    let endpoint = second.endpoint("runtime");
+    let late =
+        format!("It could not be put back at once: {endpoint} could not be reached: nothing listens there.");
+    let runs = format!("It runs {}", &commit[..8]);
+    let told = &fleet.world.parts(id).await[0].detail;
+    assert_eq!(
+        *told,
+        format!(
+            "{late} {runs} and is being put back into service. That happens by itself once every endpoint of the \
+             balancer answers; remove one that is gone for good."
+        )
+    );
+    let (_, acts) = watch::see(&fleet.world.app, &admin(), id).await.unwrap();
+    let helps = |why: &String| why.contains("has to be removed from the balancer");
+    assert!(acts.obstacles.iter().any(helps), "{acts:?}");
 
     second.start_again().await;
 
     until_all_serve(&fleet).await;
     until_service(&fleet, id, Service::Back).await;
+    let told = &fleet.world.parts(id).await[0].detail;
+    assert_eq!(*told, format!("{late} {runs} and is back in service."));
+    let again = fleet.world.deploy(&commit).await;
+    fleet.world.assert_outcome(&again, "2 servers deployed.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_endpoint_that_is_gone_for_good_servers_are_back() {
+    let (mut fleet, mut second) = with_two_endpoints().await;
+    fleet
+        .world
+        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
+    let commit = fleet.world.commit("First").await;
+    let id = fleet.world.ask(World::request(&commit)).await;
+    fleet.world.until_it_says(id, "begun").await;
+    second.stop();
+    fleet.world.end(id).await;
+    assert_eq!(fleet.services(id).await[0], Service::PuttingBack);
+
+    let store = fleet.world.store.clone();
+    let mut row = balancers::list(&store).await.unwrap().remove(0);
+    row.endpoints.truncate(1);
+    let tx = change(&store).await;
+    balancers::update(&tx, &row).await.unwrap();
+    bring_in(tx).await;
+
+    until_service(&fleet, id, Service::Back).await;
+    let state = fleet.haproxy.balancer("runtime").state().await.unwrap();
+    assert!(
+        state.servers.iter().all(|one| one.admin == Admin::Ready),
+        "{state:?}"
+    );
     let again = fleet.world.deploy(&commit).await;
     fleet.world.assert_outcome(&again, "2 servers deployed.").await;
 }

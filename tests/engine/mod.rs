@@ -2,8 +2,9 @@
 
 mod balanced;
 mod balanced_again;
+mod balanced_endpoints;
 mod balanced_minimum;
-mod balanced_pair;
+pub mod balanced_pair;
 mod balanced_trouble;
 mod crashing;
 mod deploying;

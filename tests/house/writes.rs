@@ -11,6 +11,10 @@ const RECORDED: &[(&str, &str)] = &[
         "deployments",
         "the journal of a deployment: phase, plan, pause and the worker's lease",
     ),
+    (
+        "held_out",
+        "where at the balancers' endpoints servers are out because of us",
+    ),
     ("jobs", "which instance does a periodic job"),
     ("leftovers", "what could not be deleted on servers"),
     ("log_chunks", "log lines"),

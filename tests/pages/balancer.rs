@@ -1,6 +1,9 @@
 //! A real HAProxy, acted upon by hand on its page.
 
-use deployer::store::{Page, audit};
+use deployer::balancer::BackendSlot;
+use deployer::domain::endpoints::AtEndpoint;
+use deployer::domain::rollout::EndpointPlace;
+use deployer::store::{Page, audit, deployments, servers};
 
 use super::support::{Pages, location, value};
 use crate::support::backend::Backend;
@@ -114,4 +117,77 @@ async fn an_endpoint_that_is_away_is_named_once() {
     let (said, _) = said.split_once("</p>").expect("its end");
     assert!(said.contains("cannot be reached"), "{said}");
     assert_eq!(said.matches(&endpoint).count(), 1, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_differ_are_shown_and_settled_at_all_of_them() {
+    let web1 = Backend::start("web1").await;
+    let mut pages = Pages::start(&["dev"], "admin").await;
+    let (first, address) = one_server(&pages, &web1).await;
+    let second = Haproxy::builder()
+        .backend("web", &[("web1", web1.port)])
+        .start()
+        .await;
+    let [one, two] = [&first, &second].map(|haproxy| haproxy.endpoint("runtime"));
+    save(&pages, &address, &format!("{one}\n{two}")).await;
+    pages.world.script("deploy.sh", "exit 0");
+    let commit = pages.world.commit("First").await;
+    let deployment = pages.world.deploy(&commit).await.id;
+    let place = EndpointPlace {
+        endpoint: two.clone(),
+        backend: "web".into(),
+        server: "web1".into(),
+    };
+    let server = servers::by_name(&pages.world.store, "web1").await.unwrap().id;
+    let record = pages.world.store.record().await.unwrap();
+    let whose = (server, deployment);
+    deployments::hold_out(&record, whose, &[place], AtEndpoint::SeenOut)
+        .await
+        .unwrap();
+    record.commit().await.unwrap();
+    second.balancer("runtime").maint(&[slot()]).await.unwrap();
+
+    let page = pages.page(&address).await;
+
+    for expected in [
+        "Endpoints differ",
+        "Put back at all endpoints",
+        "Take out at all endpoints",
+        &format!("{one}: UP"),
+        &format!("{two}: MAINT"),
+        &format!("left out by deployment {deployment}"),
+    ] {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    save(&pages, &address, &one).await;
+    let warned = pages.page(&address).await;
+    let expected = format!("Still out of service at {two}: web1 (deployment {deployment}).");
+    assert!(warned.contains(&expected), "{warned}");
+    save(&pages, &address, &format!("{one}\n{two}")).await;
+    let page = pages.page(&address).await;
+    assert!(!page.contains("Still out of service at"), "{page}");
+
+    for (act, state) in [("maint", "maint"), ("ready", "ready")] {
+        press(&pages, &address, &page, act).await;
+        for haproxy in [&first, &second] {
+            assert_eq!(decided(haproxy).await, state);
+        }
+    }
+    assert_eq!(deployments::held_out(&pages.world.store).await.unwrap(), []);
+}
+
+fn slot() -> BackendSlot {
+    BackendSlot::new("web", "web1").unwrap()
+}
+
+/// Saves the balancer with these endpoints.
+async fn save(pages: &Pages, address: &str, endpoints: &str) {
+    let token = value(&pages.page(address).await, "csrf");
+    let form = [
+        ("csrf", token.as_str()),
+        ("name", "edge"),
+        ("kind", "runtime"),
+        ("endpoints", endpoints),
+    ];
+    assert_eq!(location(&pages.send(address, &form).await), address);
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use deployer::domain::endpoints::AtEndpoint;
+use deployer::domain::rollout::EndpointPlace;
 use deployer::domain::{
     DeploymentId, DeploymentState as S, ErrorKind, Phase, Plan, ServerState, StepKind, StepState, Strategy,
 };
@@ -238,7 +240,55 @@ async fn progress_counts_what_a_stop_kept_from_its_turn(on: Database) {
     assert_eq!(progress[&id], (1, 4));
 }
 
+async fn where_servers_are_held_out_is_kept_until_they_are_let_in(on: Database) {
+    let store = TestStore::on(on).await;
+    let shop = store.project("shop").await;
+    let web = store.servers("web", 1).await;
+    let prod = store.environment(&shop, "prod", &[]).await;
+    let id = store.deployment(&deployment(&shop, &prod, &web)).await.id;
+    let at = |endpoint: &str| EndpointPlace {
+        endpoint: endpoint.into(),
+        backend: "web".into(),
+        server: "web1".into(),
+    };
+    let long = format!("unix:/{}", "x".repeat(3000));
+    let (one, two) = (at(&long), at("tcp://lb2:1"));
+    let whose = (web[0].id, id);
+    let record = store.record().await.unwrap();
+    deployments::hold_out(&record, whose, &[one.clone(), two.clone()], AtEndpoint::TakenOut)
+        .await
+        .unwrap();
+    // Noted again, it is not there twice.
+    deployments::hold_out(&record, whose, &[two.clone()], AtEndpoint::PutBack)
+        .await
+        .unwrap();
+    record.commit().await.unwrap();
+    let held = deployments::held_out(&store.store).await.unwrap();
+    let states: Vec<_> = held.iter().map(|one| (&one.place, one.state)).collect();
+    assert_eq!(
+        states,
+        [(&one, AtEndpoint::TakenOut), (&two, AtEndpoint::PutBack)]
+    );
+    assert!(held.iter().all(|one| (one.server, one.deployment) == whose));
+    assert!(held.iter().all(|one| one.environment == Some(prod.id)));
+    // Nothing of it is back in service as far as the store knows.
+    assert_eq!(deployments::residues(&store.store).await.unwrap(), []);
+    let (from, to) = ("'back'", id.0);
+    let sql = format!("UPDATE deployment_servers SET service = {from} WHERE deployment_id = {to}");
+    store.tamper(&sql).await;
+    assert_eq!(deployments::residues(&store.store).await.unwrap(), held);
+    let record = store.record().await.unwrap();
+    deployments::let_in(&record, &[one]).await.unwrap();
+    record.commit().await.unwrap();
+    assert_eq!(store.rows("held_out").await, 1);
+    let tx = crate::support::store::change(&store).await;
+    deployments::forget(&tx, web[0].id, id).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(store.rows("held_out").await, 0);
+}
+
 on_every_database! {
+    where_servers_are_held_out_is_kept_until_they_are_let_in,
     progress_counts_what_a_stop_kept_from_its_turn,
     a_state_that_has_changed_meanwhile_is_not_overwritten,
     a_worker_that_lost_its_lease_is_fenced_off,

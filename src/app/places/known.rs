@@ -8,6 +8,7 @@ use crate::domain::{
     Cluster, ClusterId, CommitId, Deployment, DeploymentId, Environment, EnvironmentId, Instant, Lock,
     Observation, Result, Server, ServerId, ServerRelease,
 };
+use crate::store::deployments::LeftOut;
 use crate::store::{clusters, deployments, locks, observations, releases, servers};
 
 /// The parts that environments are assembled from.
@@ -20,7 +21,7 @@ pub struct Known {
     last: HashMap<EnvironmentId, Deployment>,
     open: HashMap<EnvironmentId, Vec<OpenDeployment>>,
     locks: Vec<Lock>,
-    left_out: HashMap<(EnvironmentId, ServerId), DeploymentId>,
+    left_out: HashMap<(EnvironmentId, ServerId), LeftOut>,
 }
 
 impl Known {
@@ -80,7 +81,7 @@ impl Known {
             locks: locks::in_force(store, app.now()).await?,
             left_out: left_out
                 .into_iter()
-                .map(|one| ((one.environment, one.server), one.deployment))
+                .map(|one| ((one.environment, one.server), one))
                 .collect(),
         })
     }
@@ -122,10 +123,12 @@ impl Known {
                     continue;
                 }
                 let is_here = |release: &&ServerRelease| release.server_id == Some(server.id);
+                let left_out = self.left_out.get(&(environment.id, server.id));
                 found.push(PlaceServer {
                     release: releases.unwrap_or_default().iter().find(is_here).cloned(),
                     observed: self.observed.get(&(environment.id, server.id)).cloned(),
-                    left_out: self.left_out.get(&(environment.id, server.id)).copied(),
+                    left_out: left_out.map(|one| one.deployment),
+                    split: left_out.and_then(|one| one.split.clone()),
                     server: server.clone(),
                     clusters: vec![(cluster.id, cluster.name.clone())],
                 });

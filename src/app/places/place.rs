@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::app::naming::Choice;
 use crate::domain::{
     ClusterId, CommitId, Deployment, DeploymentId, Environment, Instant, Lock, Name, Observation, Result,
-    Server, ServerRelease, short_hash,
+    Server, ServerRelease, Split, short_hash,
 };
 use crate::store::deployments;
 
@@ -38,6 +38,8 @@ pub struct PlaceServer {
     pub observed: Option<Observation>,
     /// The deployment that left it out of service, if one did.
     pub left_out: Option<DeploymentId>,
+    /// Where it is in service all the same, if someone put it back at some endpoints only.
+    pub split: Option<Split>,
 }
 
 /// A commit that runs on some servers of an environment.

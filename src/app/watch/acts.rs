@@ -15,10 +15,13 @@ use crate::app::naming::action_of_answer;
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
     Action, Actor, Answer, CommitId, DeploymentId, DeploymentState, Environment, ErrorKind, PauseReason,
-    Resource, Result, ServerId, ServerState, Step, StepKind, Target,
+    Resource, Result, ServerId, ServerState, Service, Step, StepKind, Target,
 };
 use crate::engine;
 use crate::store::{deployments, environments, sealing};
+
+/// What becomes of servers whose balancer does not answer everywhere, and what helps if that lasts.
+const MOVES_ON: &str = "Servers that are being put back or taken out go on by themselves once every endpoint of their balancer answers. An endpoint that is gone for good has to be removed from the balancer (Admin → Balancers): the servers then go back at the others.";
 
 /// The acts that a user may do on a deployment now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -216,6 +219,10 @@ async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> Result<Acts>
         acts.leave_to_its_continuation(app, watched).await?;
     }
     acts.keep_what_works(app, actor, deployment.id).await?;
+    let is_moving = |part: &ServerPart| matches!(part.service, Service::TakingOut | Service::PuttingBack);
+    if !acts.obstacles.is_empty() && watched.servers.iter().any(is_moving) {
+        acts.obstacles.push(MOVES_ON.to_owned());
+    }
     Ok(acts)
 }
 

@@ -41,6 +41,17 @@ impl fmt::Display for Slot {
     }
 }
 
+/// A server's place at one endpoint of a balancer. It names what is at that HAProxy, whichever row of ours
+/// has the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointPlace {
+    /// The address of the HAProxy, as the balancer's row has it.
+    pub endpoint: String,
+    pub backend: String,
+    /// What HAProxy calls the server.
+    pub server: String,
+}
+
 /// When servers go back into service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -91,3 +91,21 @@ fn what_is_stored_is_read_again() {
     assert_eq!(OnServer::parse("failed", None), None);
     assert_eq!(OnServer::parse("new", Some("tests")), None);
 }
+
+#[test]
+fn endpoints_that_differ_are_named_with_what_helps() {
+    let split = Split {
+        inside: vec!["tcp://lb2:1".to_owned()],
+        outside: vec!["tcp://lb1:1".to_owned()],
+    };
+    let out = ServerStanding::new(OnServer::Failed(Trial::Deploy), Service::Out, None, CAUSE);
+    let [told, _] = sentences(&out.split_over(Some(split.clone())));
+    assert_eq!(
+        told,
+        "The step ended with exit code 3. It runs 22222222 and is in service at tcp://lb2:1, where someone put it \
+         back, and out of service at tcp://lb1:1. Deploy again, or put it back or take it out at all endpoints, on \
+         the balancer's page."
+    );
+    let back = ServerStanding::new(OnServer::New, Service::Back, None, "").split_over(Some(split));
+    assert_eq!(sentences(&back)[0], "It runs 22222222 and is back in service.");
+}

@@ -41,7 +41,7 @@ pub(super) async fn owed(
     Some(LateUndo {
         undo: undo::work_out(&engine.parts, failed, &touched, reason).await,
         state,
-        sentence: format!("{why} The deployer stopped before the rollback was queued."),
+        sentence: format!("{why} The deployer stopped before it could queue the rollback."),
     })
 }
 

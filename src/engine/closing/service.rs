@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::history::ServerHistory;
 use crate::balancer;
 use crate::domain::deployment::Service;
+use crate::domain::endpoints::AtEndpoint;
 use crate::domain::rollout::{Planned, Slot};
-use crate::domain::{BalancerId, OnServer, Plan, Result};
-use crate::engine::out_of_service::{Admission, OutOfService, wait_for};
+use crate::domain::{BalancerId, Error, OnServer, Plan, Result};
+use crate::engine::out_of_service::{Admission, OutOfService, not_at_once, wait_for};
 use crate::engine::shared::Shared;
 use crate::store::{Lease, deployments};
 
@@ -87,8 +88,8 @@ pub(super) async fn place(
 
 impl Standing<'_> {
     async fn keep_out(&self) -> Result<Placed> {
-        self.note(Service::TakingOut).await?;
         let service = self.open().await?;
+        self.note(Service::TakingOut, &service).await?;
         service
             .shut(self.planned.server, &self.planned.slots, self.end)
             .await?;
@@ -96,28 +97,38 @@ impl Standing<'_> {
     }
 
     async fn put_back(&self, on: OnServer) -> Result<Placed> {
-        self.note(Service::PuttingBack).await?;
         let (service, slots) = (self.open().await?, &self.planned.slots);
-        let Some(error) = let_in(&service, self.planned, on, self.end).await? else {
-            return Ok(Placed::well(Some(Service::Back)));
-        };
-        let left = match on {
-            OnServer::New => {
-                service.shut(self.planned.server, slots, Instant::now()).await?;
-                Service::Out
-            }
+        self.note(Service::PuttingBack, &service).await?;
+        let down = let_in(&service, self.planned, on, self.end).await?;
+        if down.is_some() && on == OnServer::New {
+            service.shut(self.planned.server, slots, Instant::now()).await?;
+        }
+        let left = match (&down, on) {
+            (Some(_), OnServer::New) => Service::Out,
             _ => Service::Back,
         };
+        if left == Service::Back {
+            self.note(left, &service).await?;
+        }
         Ok(Placed {
             service: Some(left),
-            trouble: error.to_string(),
+            trouble: down.map(|error| error.in_past()).unwrap_or_default(),
         })
     }
 
-    /// Stores the intent, which also proves that the deployment is still ours.
-    async fn note(&self, service: Service) -> Result<()> {
+    /// Stores what is about to be done or was done. It also proves that the deployment is still ours.
+    async fn note(&self, now: Service, service: &OutOfService) -> Result<()> {
+        let there = service.at_endpoints(&self.planned.slots)?;
         let record = self.engine.parts.store.record_leased(self.lease).await?;
-        deployments::set_service(&record, self.server.part.position, service).await?;
+        deployments::set_service(&record, self.server.part.position, now).await?;
+        match now {
+            Service::TakingOut => {
+                let whose = (self.planned.server, self.lease.deployment);
+                deployments::hold_out(&record, whose, &there, AtEndpoint::TakenOut).await?;
+            }
+            Service::Back => deployments::let_in(&record, &there).await?,
+            _ => {}
+        }
         record.commit().await
     }
 
@@ -140,7 +151,9 @@ async fn let_in(
     let (visits, server) = (service.visits(&planned.slots)?, planned.server);
     let calm = CancellationToken::new();
     let mut down = None;
-    service.let_in(server, &visits, Admission::Drained, end).await?;
+    let late = |error: balancer::Error| Error::unavailable(not_at_once(&error)).because(error);
+    let drained = service.let_in(server, &visits, Admission::Drained, end);
+    drained.await.map_err(late)?;
     for visit in &visits {
         let passing = wait_for(visit, Admission::Drained, rest(end), &calm).await;
         down = down.or(passing.err());
@@ -149,7 +162,8 @@ async fn let_in(
     if down.is_some() && on == OnServer::New {
         return Ok(down);
     }
-    service.let_in(server, &visits, Admission::Ready, end).await?;
+    let ready = service.let_in(server, &visits, Admission::Ready, end);
+    ready.await.map_err(late)?;
     for visit in &visits {
         // One that is known to be down is not waited for twice.
         let limit = if down.is_some() { Duration::ZERO } else { rest(end) };

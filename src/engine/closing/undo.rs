@@ -10,11 +10,12 @@ use crate::engine::words;
 use crate::store::deployments::{self, NewDeployment, ROLLBACK_PRIORITY};
 use crate::store::{Change, Leased, Right};
 
-/// Queues the deployments that undo this one; returns sentences about them.
+/// Queues the deployments that undo this one; returns sentences about them. `is_late`: the deployer had
+/// stopped before it could do so.
 pub(super) async fn queue(
     change: &mut Leased<Change>,
     failed: &Deployment,
-    undo: &Undo,
+    (undo, is_late): (&Undo, bool),
     now: Instant,
 ) -> Result<String> {
     let mut said = Vec::new();
@@ -45,7 +46,12 @@ pub(super) async fn queue(
         let id = undoing.id;
         change.also_by(Right::of_engine(&undoing), Event::requested(&undoing));
         said.push(format!(
-            "Deployment {id} returns {} to {}.",
+            "Deployment {id}{} returns {} to {}.",
+            if is_late {
+                ", queued when this one was closed,"
+            } else {
+                ""
+            },
             words::servers(group.parts.len()),
             group.commit.short()
         ));

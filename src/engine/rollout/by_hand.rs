@@ -4,17 +4,18 @@
 use super::state::{Rollout, ServerRollout};
 use crate::domain::StepKind;
 use crate::domain::deployment::Service;
-use crate::domain::rollout::Slot;
+use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::engine::ending::StepResult;
 use crate::engine::journal::Note;
 use crate::engine::output::StepName;
+use crate::store::deployments;
 
 /// Takes a server out where it is in service, or makes sure that it is still out.
 pub(super) async fn take_out(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> StepResult<()> {
     let (run, rotation) = (rollout.run, rollout.rotation);
     // The balancer cannot tell what we or an earlier deployment took out from what a person did.
     if !rotation.was_taken(server.id()) && !server.planned.left_out {
-        let out = rotation.out_by_hand(&server.slots()).await?;
+        let out = out_by_hand(rollout, server).await?;
         if !out.is_empty() {
             leave(rollout, server, out).await?;
         }
@@ -32,6 +33,18 @@ pub(super) async fn take_out(rollout: &Rollout<'_>, server: &ServerRollout<'_>) 
         true => rotation.keep_out(run, server.member, &slots).await,
         false => rotation.take_out(run, server.member, &slots).await,
     }
+}
+
+/// Where a person has taken a server out: not where it is only still out because of an earlier deployment.
+async fn out_by_hand(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> StepResult<Vec<Slot>> {
+    let out = rollout.rotation.already_out(&server.slots()).await?;
+    if out.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held = deployments::held_out(&rollout.run.parts().store).await?;
+    let is_ours = |place: &EndpointPlace| held.iter().any(|one| one.place == *place);
+    let by_hand = out.into_iter().filter(|(_, places)| !places.iter().all(is_ours));
+    Ok(by_hand.map(|(slot, _)| slot).collect())
 }
 
 /// Leaves the server out at these places, where a person took it out. The stored plan says so from now

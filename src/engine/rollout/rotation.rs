@@ -14,11 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balancer::{self, BackendSlot, BalancerClient};
 use crate::domain::deployment::Service;
-use crate::domain::rollout::{BackendPool, Slot};
+use crate::domain::rollout::{BackendPool, EndpointPlace, Slot};
 use crate::domain::{BalancerId, Plan, ServerId, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::journal::Note;
-use crate::engine::out_of_service::{Admission, BalancerLook, Held, OutOfService, Visit, wait_for};
+use crate::engine::out_of_service::{
+    Admission, BalancerLook, Held, OutOfService, Visit, not_at_once, wait_for,
+};
 use crate::engine::output::{StepLog, StepName};
 use crate::engine::planning::Balancers;
 use crate::engine::run::{Run, TargetServer};
@@ -89,15 +91,19 @@ impl Rotation {
         self.taken.lock().contains(&server)
     }
 
-    /// Which of `slots` somebody has taken out.
-    pub async fn out_by_hand(&self, slots: &[Slot]) -> StepResult<Vec<Slot>> {
+    /// Which of `slots` are out of service, each with the endpoints where it is.
+    pub async fn already_out(&self, slots: &[Slot]) -> StepResult<Vec<(Slot, Vec<EndpointPlace>)>> {
         Ok(self.service.already_out(slots).await?)
     }
 
     /// Takes a server out: no new sessions, the present ones may end within the limit, then
     /// maintenance. After a failure its state is not known, so it has to be put back.
     pub async fn take_out(&self, run: &Run, member: &TargetServer, slots: &[Slot]) -> StepResult<()> {
-        let intent = [Note::Service(Service::TakingOut)];
+        let there = self.service.at_endpoints(slots)?;
+        let intent = [
+            Note::Service(Service::TakingOut),
+            Note::HeldOut(member.server.id, &there),
+        ];
         let mut step = run.begin_noting(StepKind::Drain, Some(member), &intent).await?;
         self.taken.lock().insert(member.server.id);
         let result = self.drain(run, slots, &mut step.log).await;
@@ -175,6 +181,7 @@ impl Rotation {
         if_down: IfDown,
         done: &[Note<'_>],
     ) -> StepResult<()> {
+        let there = self.service.at_endpoints(slots)?;
         let intent = [Note::Service(Service::PuttingBack)];
         let mut step = run
             .begin_even_so(StepKind::Restore, Some(member), &intent)
@@ -183,7 +190,7 @@ impl Rotation {
         let mut notes = Vec::new();
         match &result {
             Ok(()) => {
-                notes.push(Note::Service(Service::Back));
+                notes.extend([Note::Service(Service::Back), Note::LetIn(&there)]);
                 notes.extend_from_slice(done);
             }
             Err((_, true)) if if_down == IfDown::TakeOut => match self.close(run, member, slots).await {
@@ -253,13 +260,8 @@ impl Rotation {
             .let_in(member.server.id, visits, admission, end)
             .await;
         set.map_err(|error| {
-            let partly = error.is_partly_done();
-            let last = match partly {
-                true => "",
-                false => " When the balancer last answered, the server was out of service.",
-            };
-            let message = Failure::from(error).message;
-            (Failure::new(format!("{message}{last}")), partly)
+            tracing::warn!(server = member.server.name.as_str(), "{error}");
+            (Failure::new(not_at_once(&error)), error.is_partly_done())
         })
     }
 

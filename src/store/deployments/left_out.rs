@@ -9,11 +9,16 @@ use std::collections::HashMap;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select};
 
+use super::super::columns::instant;
 use super::super::entities::{deployment_servers as parts, deployments};
-use super::super::{Change, Reader};
+use super::super::{Change, Reader, balancers};
+use super::held_out::{self, HeldOut};
 use super::plan;
-use crate::domain::rollout::Slot;
-use crate::domain::{BalancerId, DeploymentId, DeploymentState, EnvironmentId, Result, ServerId, Service};
+use crate::domain::endpoints::AtEndpoint;
+use crate::domain::rollout::{EndpointPlace, Slot};
+use crate::domain::{
+    BalancerId, DeploymentId, DeploymentState, EnvironmentId, Instant, Result, ServerId, Service, Split,
+};
 
 /// States in which a deployment has the server out of service, or may have.
 const OURS: [Service; 3] = [Service::TakingOut, Service::Out, Service::PuttingBack];
@@ -29,9 +34,13 @@ pub struct LeftOut {
     /// Its place in that deployment.
     pub position: i32,
     pub environment: EnvironmentId,
+    /// When that deployment ended.
+    pub ended_at: Instant,
     pub service: Service,
     /// The balancer slots it is in.
     pub slots: Vec<Slot>,
+    /// Where it is in service all the same, if someone put it back at some endpoints only.
+    pub split: Option<Split>,
 }
 
 /// All servers that deployments left out of service.
@@ -52,8 +61,27 @@ pub async fn left_out_in(
     Ok(found.into_iter().map(|one| (one.server, one.slots)).collect())
 }
 
-/// Notes that a person decided about a slot of a balancer: servers that deployments left out there
-/// are that person's from now on.
+/// Places at endpoints where a deployment had a server out that is back in service: the endpoint was in no
+/// balancer's row when the server was put back.
+pub async fn residues(on: &impl Reader) -> Result<Vec<HeldOut>> {
+    let mut found = Vec::new();
+    for one in held_out::held_out(on).await? {
+        let Some(environment) = one.environment else {
+            continue;
+        };
+        let Some(last) = last_move(on, one.server.0, environment.0).await? else {
+            continue;
+        };
+        if service_of(on, last, one.server.0).await? == Some(Service::Back) {
+            found.push(one);
+        }
+    }
+    Ok(found)
+}
+
+/// Notes that a person decided about a slot of a balancer, for all its endpoints: servers that deployments left
+/// out there are that person's from now on. One that is put back and is still out elsewhere stays ours until it
+/// is put back there too.
 pub async fn decided_by_hand(
     change: &Change,
     balancer: BalancerId,
@@ -61,9 +89,26 @@ pub async fn decided_by_hand(
     service: Service,
 ) -> Result<()> {
     let is_here = |slot: &Slot| slot.balancer == balancer && slot.backend == backend && slot.server == server;
+    let at = |endpoint: &String| EndpointPlace {
+        endpoint: endpoint.trim().to_owned(),
+        backend: backend.to_owned(),
+        server: server.to_owned(),
+    };
+    let row = balancers::by_id(change, balancer).await?;
+    let places: Vec<EndpointPlace> = row.endpoints.iter().map(at).collect();
+    held_out::let_in(change, &places).await?;
     let mut found = left_out(change).await?;
     found.retain(|one| one.slots.iter().any(is_here));
     for one in &found {
+        let is_elsewhere = !one.slots.iter().all(is_here);
+        if service == Service::Back && is_elsewhere {
+            let (whose, state) = ((one.server, one.deployment), AtEndpoint::PutBack);
+            held_out::hold_out(change, whose, &places, state).await?;
+            continue;
+        }
+        if service != Service::Back {
+            held_out::forget(change, one.server, one.deployment).await?;
+        }
         settle(change, one, service).await?;
     }
     Ok(())
@@ -99,7 +144,15 @@ fn with_deployment() -> Select<parts::Entity> {
 }
 
 async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec<LeftOut>> {
-    type Row = (i64, i32, Option<i64>, String, Option<String>, Option<i64>);
+    type Row = (
+        i64,
+        i32,
+        Option<i64>,
+        String,
+        Option<String>,
+        Option<i64>,
+        Option<i64>,
+    );
     let rows: Vec<Row> = candidates
         .select_only()
         .columns([
@@ -110,11 +163,16 @@ async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec
             parts::Column::Service,
         ])
         .column(deployments::Column::EnvironmentId)
+        .column(deployments::Column::FinishedAt)
         .into_tuple()
         .all(on.db())
         .await?;
+    let held = match rows.is_empty() {
+        true => Vec::new(),
+        false => held_out::held_out(on).await?,
+    };
     let (mut found, mut seen) = (Vec::new(), Vec::new());
-    for (deployment, position, server, name, service, environment) in rows {
+    for (deployment, position, server, name, service, environment, ended_at) in rows {
         let (Some(server), Some(environment)) = (server, environment) else {
             continue;
         };
@@ -137,11 +195,13 @@ async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec
             deployment,
             position,
             environment: EnvironmentId(environment),
+            ended_at: instant(ended_at.unwrap_or_default()),
             service: service
                 .as_deref()
                 .and_then(Service::parse)
                 .unwrap_or(Service::Out),
             slots: slots.unwrap_or_default(),
+            split: held_out::split(&held, ServerId(server), deployment),
         });
     }
     Ok(found)
@@ -160,4 +220,17 @@ async fn last_move(on: &impl Reader, server: i64, environment: i64) -> Result<Op
         .one(on.db())
         .await?;
     Ok(last.flatten())
+}
+
+/// How far `deployment` has moved `server`.
+async fn service_of(on: &impl Reader, deployment: i64, server: i64) -> Result<Option<Service>> {
+    let word: Option<Option<String>> = parts::Entity::find()
+        .select_only()
+        .column(parts::Column::Service)
+        .filter(parts::Column::DeploymentId.eq(deployment))
+        .filter(parts::Column::ServerId.eq(server))
+        .into_tuple()
+        .one(on.db())
+        .await?;
+    Ok(word.flatten().as_deref().and_then(Service::parse))
 }

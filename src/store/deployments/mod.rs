@@ -2,9 +2,10 @@
 //!
 //! `history` pages through all of them; `overview` has the queries of the pages about projects and
 //! environments; `states` alone changes states; `rollouts` keeps the plan, pauses and whether servers
-//! get traffic; `left_out` finds servers left out of service, `remains` what is left on servers; `target`
-//! writes and compares targets; `past` brings in deployments of another installation.
+//! get traffic; `left_out` finds servers left out of service, `held_out` knows at which endpoints they are,
+//! `remains` what is left on servers; `target` writes and compares targets; `past` brings in deployments of another installation.
 
+mod held_out;
 mod history;
 mod left_out;
 mod overview;
@@ -14,8 +15,9 @@ mod rollouts;
 mod states;
 mod target;
 
+pub use held_out::{HeldOut, forget, held_out, hold_out, let_in};
 pub use history::{history, places};
-pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, settle};
+pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, residues, settle};
 pub use overview::{
     active, by_ids, durations, has_success, last_for_environment, last_for_project, last_on, latest,
     previous_succeeded, progress, succeeded_commits,
@@ -212,7 +214,16 @@ pub async fn servers(on: &impl Reader, id: DeploymentId) -> Result<Vec<ServerPar
         .order_by_asc(parts::Column::Position)
         .all(on.db())
         .await?;
-    rows.into_iter().map(part).collect()
+    let mut parts: Vec<ServerPart> = rows.into_iter().map(part).collect::<Result<_>>()?;
+    if parts.iter().any(|part| part.service == Service::Out) {
+        let held = held_out::of_deployment(on, id).await?;
+        for part in &mut parts {
+            part.split = part
+                .server_id
+                .and_then(|server| held_out::split(&held, server, id));
+        }
+    }
+    Ok(parts)
 }
 
 /// Refuses, with a sentence, while a deployment in `scope` is not finished.
@@ -342,6 +353,7 @@ fn part(row: parts::Model) -> Result<ServerPart> {
             row.service.as_deref().unwrap_or_default(),
             Service::parse,
         )?,
+        split: None,
         server_id: row.server_id.map(ServerId),
         server: row.server_name,
         cluster: row.cluster_name,

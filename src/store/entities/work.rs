@@ -138,6 +138,17 @@ entity!(leftovers, "leftovers" {
     paths: Option<String>,
 });
 
+entity!(held_out, "held_out" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    server_id: i64,
+    deployment_id: i64,
+    endpoint: Option<String>,
+    backend: String,
+    place: String,
+    state: String,
+});
+
 entity!(observations, "observations" {
     #[sea_orm(primary_key, auto_increment = false)]
     environment_id: i64,

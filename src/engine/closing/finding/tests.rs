@@ -56,6 +56,7 @@ fn judged(method: SyncMethod, steps: &[Step], reply: &Reply) -> (OnServer, bool)
         batch: Some(0),
         left_alone: false,
         service: Service::Out,
+        split: None,
         service_before: None,
         previous_commit: Some(OLD.parse().unwrap()),
         on_server: None,

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{Part, Tabs, may_change, may_configure, may_read, saved, settle, tabs};
 use crate::app::balancers::{self, BalancerSpec, BalancerView, ByHand};
 use crate::domain::{Area, Balancer, BalancerId, Error, Result};
+use crate::web::flash::Flash;
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -110,11 +111,14 @@ pub async fn edit(
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let changed = form.submit(spec, |spec| balancers::edit(visitor.app(), &permit, id, spec));
-    let Some(balancer) = changed.await? else {
+    let Some(changed) = changed.await? else {
         let page = page(&visitor, Some(id), form, None).await?;
         return form_page(&page, &page.form.complaints);
     };
-    let done = format!("Balancer “{}” was saved.", balancer.name);
+    for warning in changed.warnings {
+        visitor.flash(Flash::warning(warning)).await?;
+    }
+    let done = format!("Balancer “{}” was saved.", changed.balancer.name);
     saved(&visitor, done, &urls::admin_balancer(id)).await
 }
 
