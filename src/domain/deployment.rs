@@ -280,6 +280,15 @@ impl Deployment {
         }
     }
 
+    /// Who last answered a pause with anything but Stop, as an actor: where the requester may not carry it on
+    /// any more, it is theirs.
+    pub fn successor(&self, address: &str) -> Option<Actor> {
+        let answered = self.pauses.iter().rev().map(|past| &past.answered);
+        let mut people = answered.filter_map(|one| Some((one.answer, one.person(address)?)));
+        let (answer, person) = people.next()?;
+        (answer != Answer::Stop && person.name != self.actor).then_some(person)
+    }
+
     /// The requester as an actor, for asking permission again; the request came from `address`.
     pub fn requester(&self, address: &str) -> Actor {
         Actor {

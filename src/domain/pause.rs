@@ -118,6 +118,22 @@ pub struct Answered {
     pub answer: Answer,
     pub by: Answerer,
     pub at: Instant,
+    /// The groups of the person then; see [`Actor::groups`](super::Actor::groups).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+}
+
+impl Answered {
+    /// The person, as somebody who may carry the deployment on; `address` as in [`Actor`](super::Actor).
+    pub fn person(&self, address: &str) -> Option<Actor> {
+        match &self.by {
+            Answerer::Person(name) => Some(Actor {
+                groups: self.groups.clone(),
+                ..Actor::user(name, address)
+            }),
+            Answerer::Time => None,
+        }
+    }
 }
 
 /// A pause that was answered.

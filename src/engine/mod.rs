@@ -60,7 +60,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::confinement::Confinement;
-use crate::domain::{Deployment, Environment, Error, Plan, Result, ServerId, Strategy};
+use crate::domain::{Actor, Author, Deployment, Environment, Error, Plan, Result, ServerId, Strategy};
 use live::Hub;
 pub use log_limit::LogLimits;
 use permission::Permission;
@@ -149,13 +149,21 @@ impl Engine {
         planning::prospect(store, balancers, &roster, strategy, meant, Asking::Preview).await
     }
 
-    /// Why a paused deployment may not continue now; `None`: it may.
+    /// Why a deployment may not begin or continue now in its requester's name; `None`: it may.
     ///
     /// # Errors
     /// Of the store.
     pub async fn refusal(&self, deployment: &Deployment) -> Result<Option<String>> {
+        self.refusal_of(deployment, &deployment.requester(Author::ENGINE)).await
+    }
+
+    /// Why it may not continue as that of `actor`; `None`: it may.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn refusal_of(&self, deployment: &Deployment, actor: &Actor) -> Result<Option<String>> {
         let action = deployment.kind.action();
-        match permission::ask(&self.0.parts, deployment, action).await? {
+        match permission::ask_as(&self.0.parts, deployment, actor, action).await? {
             Permission::Granted(_) => Ok(None),
             Permission::Refused(why) => Ok(Some(why)),
         }

@@ -28,11 +28,44 @@ pub(super) enum Permission {
 /// # Errors
 /// Of the store.
 pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Action) -> Result<Permission> {
+    ask_as(parts, deployment, &deployment.requester(Author::ENGINE), action).await
+}
+
+/// The same for a deployment that was paused: where its requester may not carry it on any more, whoever last
+/// continued it or rolled it back may. Returns that person, if it is theirs now.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn ask_on(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    action: Action,
+) -> Result<(Permission, Option<Actor>)> {
+    let own = ask(parts, deployment, action).await?;
+    if let Permission::Refused(_) = own
+        && let Some(heir) = deployment.successor(Author::ENGINE)
+        && let granted @ Permission::Granted(_) = ask_as(parts, deployment, &heir, action).await?
+    {
+        return Ok((granted, Some(heir)));
+    }
+    Ok((own, None))
+}
+
+/// Asks whether `actor` may do `action` with `deployment`, which they requested or carry on.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn ask_as(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+    action: Action,
+) -> Result<Permission> {
     let EngineParts {
         store, access, clock, ..
     } = parts;
     let now = clock.now();
-    for name in [Some(&deployment.actor), deployment.impersonator.as_ref()]
+    for name in [Some(&actor.name), actor.impersonator.as_ref()]
         .into_iter()
         .flatten()
     {
@@ -45,8 +78,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
         return Ok(Permission::Refused(why.to_owned()));
     };
     let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
-    let requester = deployment.requester(Author::ENGINE);
-    let permit = match access.permit(&requester, action, &resource, now) {
+    let permit = match access.permit(actor, action, &resource, now) {
         Ok(permit) => permit,
         Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
     };

@@ -183,6 +183,7 @@ fn nobody(run: &Run) -> Answered {
         answer: Answer::Stop,
         by: Answerer::Time,
         at: run.now(),
+        groups: Vec::new(),
     }
 }
 

@@ -128,6 +128,7 @@ pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) 
         answer,
         by: Answerer::Person(permit.actor().name.clone()),
         at: now,
+        groups: permit.actor().groups.clone(),
     };
     deployments::answer(&change, id, &answered).await?;
     let detail = json!({ "answer": answer.as_str(), "to": reason(&deployment) });

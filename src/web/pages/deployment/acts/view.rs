@@ -79,7 +79,7 @@ impl ActsView {
             ),
             DeploymentState::Queued => ("hourglass", "t-quiet", "Queued.".to_owned(), String::new()),
             DeploymentState::Running => running(watched),
-            DeploymentState::Paused => paused(watched, allowed.answers.contains(&Answer::RollBack)),
+            DeploymentState::Paused => paused(watched, &allowed.answers),
             DeploymentState::Succeeded => ("circle-check", "t-good", String::new(), String::new()),
             DeploymentState::Failed | DeploymentState::Cancelled | DeploymentState::Interrupted => {
                 ended_badly(watched)
@@ -114,9 +114,24 @@ impl ActsView {
                 self.text.push_str(&can);
             }
         }
-        if one.state == DeploymentState::Paused && allowed.answers.is_empty() && one.cancelled_by.is_none() {
-            self.text
-                .push_str(" You may not decide this; anyone who may deploy here can.");
+        if one.state == DeploymentState::Paused && one.cancelled_by.is_none() {
+            let can_go_on = allowed.answers.iter().any(|answer| answer.goes_on());
+            let who = match &allowed.takes_over {
+                Some(why) => format!("{why} You may: if you continue, it is yours."),
+                None if allowed.answers.is_empty() => {
+                    "You may not decide this; anyone who may deploy here can.".to_owned()
+                }
+                None if !can_go_on && allowed.obstacles.is_empty() => {
+                    "You may not continue it; anyone who may deploy here can.".to_owned()
+                }
+                None => String::new(),
+            };
+            // The pause may be for the same reason.
+            let who = match &allowed.takes_over {
+                Some(why) if self.text == *why => who.replacen(why, "", 1),
+                _ => who,
+            };
+            self.text = [self.text.trim(), who.trim()].join(" ").trim().to_owned();
         }
     }
 
@@ -163,7 +178,7 @@ fn running(watched: &Watched) -> Words {
     ("loader-2", "t-busy", String::new(), String::new())
 }
 
-fn paused(watched: &Watched, can_go_back: bool) -> Words {
+fn paused(watched: &Watched, offered: &[Answer]) -> Words {
     let one = &watched.deployment;
     if one.cancelled_by.is_some() {
         return running(watched);
@@ -184,7 +199,7 @@ fn paused(watched: &Watched, can_go_back: bool) -> Words {
         ),
         Some(PauseReason::Canary) => (
             "Canary deployed. Is it healthy?".to_owned(),
-            choices(watched, can_go_back),
+            choices(watched, offered),
         ),
         Some(PauseReason::Failure { servers }) => (
             format!("{} failed.", names(servers)),
@@ -199,8 +214,8 @@ fn paused(watched: &Watched, can_go_back: bool) -> Words {
     ("player-pause", "t-warn", title, text)
 }
 
-/// What each of the two answers to a canary does; the second may not be offered.
-fn choices(watched: &Watched, can_go_back: bool) -> String {
+/// What the answers to a canary do, as far as they are offered.
+fn choices(watched: &Watched, offered: &[Answer]) -> String {
     let of_state = |state| watched.servers.iter().filter(move |one| one.state == state);
     let canaries: Vec<_> = of_state(ServerState::Succeeded).collect();
     let before = canaries.first().and_then(|one| one.previous_commit.as_ref());
@@ -214,14 +229,18 @@ fn choices(watched: &Watched, can_go_back: bool) -> String {
         1 => "the other server".to_owned(),
         some => format!("the other {some} servers"),
     };
-    if !can_go_back {
-        return format!("Continue deploys {others}.");
+    let mut told = Vec::new();
+    if offered.contains(&Answer::Resume) {
+        told.push(format!("Continue deploys {others}"));
     }
-    let back = before.map_or("the previous release", |commit| commit.short());
-    format!(
-        "Continue deploys {others}; Roll back returns {} to {back}.",
-        names(&servers)
-    )
+    if offered.contains(&Answer::RollBack) {
+        let back = before.map_or("the previous release", |commit| commit.short());
+        told.push(format!("Roll back returns {} to {back}", names(&servers)));
+    }
+    match told.is_empty() {
+        true => String::new(),
+        false => format!("{}.", told.join("; ")),
+    }
 }
 
 /// The first names, and how many more.
