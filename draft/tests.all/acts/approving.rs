@@ -1,0 +1,310 @@
+//! The second person.
+
+use chrono::TimeDelta;
+use deployer::app::deployments::{self, DeployRequest};
+use deployer::app::watch;
+use deployer::domain::{Actor, DeploymentState, EnvironmentOptions, ErrorKind, Kind, OnFailure};
+use deployer::store::{environments, servers};
+
+use super::{
+    PEOPLE, ask, audited, begin, carry_out, commit, environment, person, seen, state, still, wanted,
+};
+use crate::support::store::noon;
+use crate::support::world::World;
+
+fn approved() -> EnvironmentOptions {
+    EnvironmentOptions {
+        approval_hours: Some(2),
+        ..EnvironmentOptions::default()
+    }
+}
+
+fn acting(name: &str, by: &str) -> Actor {
+    Actor {
+        impersonator: Some(by.into()),
+        ..person(name)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_takes_two_people() {
+    let mut world = still(approved()).await;
+    let commit = commit(&mut world, "1").await;
+    let id = ask(&world, "admin", wanted(&commit)).await.unwrap().id();
+    let awaiting = seen(&world, id).await;
+    assert_eq!(awaiting.state, DeploymentState::Awaiting);
+    assert_eq!(
+        awaiting.approval.unwrap().expires_at,
+        noon() + TimeDelta::hours(2)
+    );
+    assert_eq!(begin(&world, noon()).await, None, "it began without approval");
+
+    for own in [person("admin"), acting("rita", "admin")] {
+        let refused = deployments::approve(&world.app, &own, id).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Forbidden);
+        assert!(refused.message().contains("needs a second person"), "{refused}");
+    }
+    let stranger = deployments::approve(&world.app, &person("dora"), id).await;
+    assert!(
+        stranger.unwrap_err().refusal().is_some(),
+        "dora has no such right"
+    );
+    let (_, acts) = watch::see(&world.app, &person("admin"), id).await.unwrap();
+    assert!(!acts.approve && acts.reject);
+    assert!(acts.approve_obstacle.unwrap().contains("second person"));
+    let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
+    assert!(acts.approve && acts.approve_obstacle.is_none());
+
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+
+    let queued = seen(&world, id).await;
+    assert_eq!(queued.state, DeploymentState::Queued);
+    assert_eq!(queued.approval.unwrap().given, Some(("rita".into(), noon())));
+    let plan = deployer::store::deployments::plan(&world.store, id).await;
+    assert_eq!(
+        plan.unwrap().unwrap().servers().count(),
+        2,
+        "what was approved is kept"
+    );
+    assert_eq!(
+        audited(&world).await,
+        [
+            "admin deployment.requested allowed",
+            "admin deployment.approve_refused refused",
+            "rita deployment.approve_refused refused",
+            "dora approve.refused refused",
+            "rita deployment.approved allowed",
+        ]
+    );
+    let twice = deployments::approve(&world.app, &person("rita"), id).await;
+    assert_eq!(twice.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impersonator_cannot_approve_their_own_request() {
+    let mut world = still(approved()).await;
+    let commit = commit(&mut world, "1").await;
+    let asked = deployments::request(&world.app, &acting("dora", "rita"), wanted(&commit)).await;
+    let id = asked.unwrap().id();
+
+    let refused = deployments::approve(&world.app, &person("rita"), id).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Forbidden);
+    deployments::approve(&world.app, &person("admin"), id)
+        .await
+        .unwrap();
+    assert_eq!(state(&world, id).await, DeploymentState::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_comes_in_time_or_not_at_all() {
+    let mut world = still(approved()).await;
+    let commit = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+
+    world.clock.move_to(noon() + TimeDelta::hours(2));
+    let late = deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap_err();
+
+    assert!(
+        late.message()
+            .contains("deadline of deployment 1 was 2026-11-22 14:00 UTC"),
+        "{late}"
+    );
+    assert_eq!(state(&world, id).await, DeploymentState::Awaiting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_deployment_ends_with_the_reason() {
+    let mut world = still(approved()).await;
+    let commit = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+
+    let stranger = deployments::reject(&world.app, &person("dora"), id, "").await;
+    assert_eq!(stranger.unwrap_err().kind(), ErrorKind::Forbidden);
+    deployments::reject(&world.app, &person("rita"), id, " not on a Sunday ")
+        .await
+        .unwrap();
+
+    let ended = seen(&world, id).await;
+    assert_eq!(ended.state, DeploymentState::Cancelled);
+    assert_eq!(ended.outcome, "Rejected by rita: not on a Sunday");
+    assert!(
+        audited(&world)
+            .await
+            .contains(&"rita deployment.rejected allowed".to_owned())
+    );
+    let after = deployments::approve(&world.app, &person("admin"), id).await;
+    assert_eq!(after.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_awaiting_approval_blocks_nothing() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let commit = commit(&mut world, "1").await;
+    let first = super::done(&world, &commit).await;
+    need_approval(&world, "dev").await;
+    let awaiting = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+
+    // The same servers, in beta.
+    let beta = DeployRequest::new("shop", "beta", &commit);
+    let beta = ask(&world, "admin", beta).await.unwrap().id();
+
+    assert!(awaiting > first && beta > awaiting);
+    assert_eq!(begin(&world, noon()).await.map(|(id, _)| id), Some(beta));
+    let activity = deployer::app::activity::now(&world.app, &person("admin"))
+        .await
+        .unwrap();
+    let waits = &activity.waiting[0];
+    assert_eq!((waits.deployment.id, waits.position), (awaiting, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_needs_no_second_person() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let old = commit(&mut world, "1").await;
+    super::done(&world, &old).await;
+    let new = commit(&mut world, "2").await;
+    let last = super::done(&world, &new).await;
+    need_approval(&world, "dev").await;
+
+    let back = deployments::roll_back(&world.app, &person("dora"), last).await;
+    let back = seen(&world, back.unwrap().id()).await;
+
+    assert_eq!((back.state, back.kind), (DeploymentState::Queued, Kind::Rollback));
+    assert_eq!((back.commit.as_str(), back.origin), (old.as_str(), Some(last)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_covers_the_rest_of_a_deployment_but_not_its_approver_resuming_it() {
+    use deployer::domain::ServerState::{Failed, Succeeded};
+    let mut world = still(approved()).await;
+    let commit = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    carry_out(&world, id, &[Succeeded, Failed], DeploymentState::Failed).await;
+
+    let own = deployments::retry(&world.app, &person("rita"), id)
+        .await
+        .unwrap()
+        .id();
+    assert_eq!(state(&world, own).await, DeploymentState::Awaiting);
+    deployments::cancel(&world.app, &person("admin"), own)
+        .await
+        .unwrap();
+    assert_eq!(state(&world, own).await, DeploymentState::Cancelled);
+    let retried = deployments::retry(&world.app, &person("dora"), id)
+        .await
+        .unwrap()
+        .id();
+    assert_eq!(state(&world, retried).await, DeploymentState::Queued);
+}
+
+async fn need_approval(world: &World, name: &str) {
+    let mut changed = environment(world, name).await;
+    changed.options.approval_hours = Some(2);
+    let tx = crate::support::store::change(&world.store).await;
+    environments::update(&tx, &changed).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_what_was_approved_is_deployed() {
+    let mut world = World::project()
+        .clusters(&[2])
+        .policy(PEOPLE)
+        .options(approved())
+        .start()
+        .await;
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    let done = world.end(id).await;
+    assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);
+
+    let second = commit(&mut world, "2").await;
+    let id = ask(&world, "dora", wanted(&second)).await.unwrap().id();
+    let mut away = servers::by_name(&world.store, "web2").await.unwrap();
+    away.active = false;
+    let tx = crate::support::store::change(&world.store).await;
+    servers::update(&tx, &away).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    let refused = world.end(id).await;
+    assert_eq!(refused.state, DeploymentState::Failed);
+    let told = format!("{}\n{}", refused.outcome, world.log(id).await);
+    assert!(told.contains("has changed since it was approved"), "{told}");
+
+    // Nor by other rules than those that were approved.
+    let third = commit(&mut world, "3").await;
+    let id = ask(&world, "dora", wanted(&third)).await.unwrap().id();
+    let mut other = environment(&world, "dev").await;
+    other.options.rollout.on_failure = OnFailure::Continue { up_to: 9 };
+    let tx = crate::support::store::change(&world.store).await;
+    environments::update(&tx, &other).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    let refused = world.end(id).await;
+    assert!(
+        refused.outcome.contains("has changed since it was approved"),
+        "{}",
+        refused.outcome
+    );
+    assert_eq!(world.read(1, "dev/shop/a"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requester_cannot_approve_with_a_password_that_they_gave_away() {
+    let mut world = still(approved()).await;
+    for name in ["admin", "rita"] {
+        world.account(name).await;
+    }
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "admin", wanted(&first)).await.unwrap().id();
+    world.clock.move_to(noon() + TimeDelta::minutes(1));
+    let everything = deployer::domain::Resource::Everything;
+    let permit = world
+        .app
+        .permit(
+            &person("admin"),
+            deployer::domain::Action::Administer,
+            &everything,
+        )
+        .await
+        .unwrap();
+    let given = deployer::app::admin::users::set_password(&world.app, &permit, "rita", None).await;
+    given.unwrap();
+
+    let refused = deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.message(),
+        "Deployment 1 needs a second person: its requester admin set the password of rita on 2026-11-22 12:01 UTC. Somebody else has to approve it."
+    );
+    let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
+    assert!(!acts.approve && acts.approve_obstacle.is_some());
+    let page = deployer::store::audit::list(&world.store, &Default::default(), Default::default(), 2).await;
+    let event = page.unwrap().items.remove(1).event;
+    assert_eq!(
+        (event.action.as_str(), &event.detail["awaiting"]),
+        ("user.password_set", &serde_json::json!([1]))
+    );
+
+    // What somebody else requested they may approve.
+    let second = commit(&mut world, "2").await;
+    let id = ask(&world, "dora", wanted(&second)).await.unwrap().id();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+}

@@ -1,0 +1,252 @@
+//! Who may configure, and how users come and go.
+
+use deployer::domain::DeploymentState;
+use deployer::store::{Page, users};
+use deployer::store::{PastFilter, audit};
+
+use super::{page, send, site};
+use crate::history::support::{asked, past, project};
+use crate::web::support::{PASSWORD, browser};
+
+/// Forms that need rights.
+const POSTS: [&str; 11] = [
+    "/admin/new/project",
+    "/admin/projects/shop",
+    "/admin/projects/shop/delete",
+    "/admin/new/server",
+    "/admin/servers/1",
+    "/admin/servers/1/trust",
+    "/admin/new/user",
+    "/admin/users/admin/password",
+    "/admin/users/admin/disabled",
+    "/admin/users/admin/delete",
+    "/audit/verify",
+];
+
+/// What `name` was refused, in alphabetical order.
+async fn refusals(site: &crate::web::support::TestSite, name: &str) -> Vec<String> {
+    let refused = PastFilter {
+        actor: Some(name.into()),
+        outcome: Some(deployer::domain::Outcome::Refused),
+        ..PastFilter::default()
+    };
+    let told = audit::list(&site.store, &refused, Page::Newest, 100)
+        .await
+        .unwrap();
+    let say = |one: &deployer::domain::AuditEvent| format!("{} {}", one.event.action, one.event.resource);
+    let mut events: Vec<String> = told.items.iter().map(say).collect();
+    events.sort_unstable();
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_is_refused_and_the_refusal_is_audited() {
+    let (_world, mut site) = site().await;
+    site.add_user("mallory").await;
+    site.browser = browser();
+    site.log_in("mallory", PASSWORD).await;
+    let paths = [
+        "/admin",
+        "/admin/projects",
+        "/admin/projects/shop",
+        "/admin/new/project",
+        "/admin/projects/shop/new",
+        "/admin/servers",
+        "/admin/new/server",
+        "/admin/clusters",
+        "/admin/users",
+        "/admin/users/admin",
+        "/admin/policy",
+        "/audit",
+    ];
+    // Whoever may not view a project does not learn that it exists.
+    let refused = |path: &str| match path {
+        "/admin/projects/shop/delete" => 303,
+        path if path.contains("/shop") => 404,
+        _ => 403,
+    };
+    for path in paths {
+        assert_eq!(site.get(path).await.status(), refused(path), "{path}");
+    }
+    let fields = [
+        ("name", "x"),
+        ("openssh", "x"),
+        ("disabled", "yes"),
+        ("active", "no"),
+    ];
+    for path in POSTS {
+        assert_eq!(
+            send(&site, "/profile", path, &fields).await.0,
+            refused(path),
+            "{path}"
+        );
+    }
+    // Once for each thing that was refused; what was refused again is counted.
+    assert_eq!(
+        refusals(&site, "mallory").await,
+        [
+            "administer.refused everything",
+            "audit.refused everything",
+            "configure.refused everything",
+            "configure.refused shop",
+        ]
+    );
+    assert!(users::by_name(&site.store, "x").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_password_is_shown_once_and_works() {
+    let (_world, mut site) = site().await;
+    let new = "/admin/new/user";
+    let (status, _, said) = send(&site, new, new, &[("name", "bob"), ("password", "short")]).await;
+    assert!(status == 422 && said.contains("at least 10 characters"), "{said}");
+    assert!(!said.contains("value=\"short\""));
+    let (status, _, said) = send(&site, new, new, &[("name", "bob"), ("email", "bob@shop.example")]).await;
+    assert_eq!(status, 200);
+    let password = said
+        .split("data-copy=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(!page(&site, "/admin/users/bob").await.contains(&password));
+    assert!(!page(&site, "/audit").await.contains(&password));
+    let (status, _, said) = send(&site, new, new, &[("name", "bob")]).await;
+    assert!(
+        status == 422 && said.contains("There is already a user “bob”."),
+        "{said}"
+    );
+    site.browser = browser();
+    assert_eq!(site.log_in("bob", &password).await.status(), 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_can_disable_their_own_account() {
+    let (_world, site) = site().await;
+    site.add_user("bob").await;
+    let off = [("disabled", "yes")];
+    send(&site, "/admin/users/admin", "/admin/users/admin/disabled", &off).await;
+    assert!(
+        page(&site, "/admin/users/admin")
+            .await
+            .contains("You cannot disable your own account.")
+    );
+    send(&site, "/admin/users/bob", "/admin/users/bob/disabled", &off).await;
+    let all = users::list(&site.store).await.unwrap();
+    let shut: Vec<(&str, bool)> = all
+        .iter()
+        .map(|user| (user.name.as_str(), user.disabled))
+        .collect();
+    assert_eq!(shut, [("admin", false), ("bob", true)]);
+    let listed = page(&site, "/admin/users").await;
+    assert!(
+        listed.contains("sysadmin") && listed.contains("Disabled"),
+        "{listed}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_user_is_gone_and_their_history_stays() {
+    let (_world, mut site) = site().await;
+    site.add_user("bob").await;
+    let (shop, places) = project(&site, "books", &["beta"]).await;
+    past(
+        &site,
+        vec![(asked(&shop, &places[0], 1), DeploymentState::Succeeded)],
+    )
+    .await;
+    let admin = std::mem::replace(&mut site.browser, browser());
+    site.log_in("bob", PASSWORD).await;
+    assert_eq!(site.get("/profile").await.status(), 200);
+    let bob = std::mem::replace(&mut site.browser, admin);
+
+    let shown = page(&site, "/admin/users/bob").await;
+    assert!(shown.contains("action=\"/admin/users/bob/delete\""), "{shown}");
+    let own = page(&site, "/admin/users/admin").await;
+    assert!(!own.contains("/delete\""), "{own}");
+    let (status, to, _) = send(&site, "/admin/users/admin", "/admin/users/admin/delete", &[]).await;
+    assert_eq!((status, to.as_str()), (303, "/admin/users/admin"));
+    assert!(page(&site, &to).await.contains("You cannot delete yourself."));
+    assert!(users::by_name(&site.store, "admin").await.is_ok());
+
+    let (status, to, _) = send(&site, "/admin/users/bob", "/admin/users/bob/delete", &[]).await;
+    assert_eq!((status, to.as_str()), (303, "/admin/users"));
+    assert!(
+        page(&site, &to)
+            .await
+            .contains("User “bob” was deleted. Their history stays.")
+    );
+    let (_, to, _) = send(&site, "/admin/users", "/admin/users/bob/delete", &[]).await;
+    assert!(
+        page(&site, &to)
+            .await
+            .contains("There is no user “bob”. Nothing was done.")
+    );
+    assert_eq!(site.get("/admin/users/bob").await.status(), 404);
+    assert_eq!(site.audited().await[0], "user.deleted user bob");
+    let acts = page(&site, "/audit?actor=bob").await;
+    assert!(acts.contains("login.succeeded"), "{acts}");
+    assert!(page(&site, "/history").await.contains("bob"));
+
+    site.browser = bob;
+    assert_eq!(site.get("/profile").await.status(), 303);
+    assert_eq!(site.log_in("bob", PASSWORD).await.status(), 422);
+    // Another person of that name does not inherit the session.
+    site.add_user("bob").await;
+    assert_eq!(site.get("/profile").await.status(), 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_page_shows_the_active_lines_and_windows() {
+    let (_world, site) = site().await;
+    let shown = page(&site, "/admin/policy").await;
+    for told in [
+        "business-hours",
+        "p, role:reader,    *, *,    view,       always,         allow",
+    ] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_from_an_administrator_is_changed_at_the_first_login() {
+    let (_world, mut site) = site().await;
+    let fields = [("name", "nina"), ("password", "three plain words")];
+    let new = "/admin/new/user";
+    assert_eq!(send(&site, new, new, &fields).await.0, 303);
+    site.browser = crate::web::support::browser();
+    site.log_in("nina", "three plain words").await;
+    for path in ["/", "/history", "/activity"] {
+        let sent_on = site.get(path).await;
+        assert_eq!(
+            crate::web::support::header(&sent_on, "location"),
+            "/profile",
+            "{path}"
+        );
+    }
+    let profile = page(&site, "/profile").await;
+    assert!(
+        profile.contains("An administrator set your password."),
+        "{profile}"
+    );
+
+    let change = |to: &'static str| [("old", "three plain words"), ("password", to), ("again", to)];
+    for (refused, why) in [
+        ("three plain words", "Choose another one"),
+        ("nina-nina-nina", "first that anybody"),
+    ] {
+        let answer = site.post("/profile", &change(refused)).await;
+        assert_eq!(answer.status(), 422);
+        let said = answer.text().await.unwrap();
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(
+        site.post("/profile", &change("four words of mine"))
+            .await
+            .status(),
+        303
+    );
+    assert_eq!(site.get("/").await.status(), 200);
+}

@@ -1,0 +1,95 @@
+//! What a deployment finds out only when it begins, and then does not begin.
+
+use deployer::app::deployments;
+use deployer::domain::{Actor, DeploymentState, EnvironmentOptions};
+
+use super::hardship::tamper;
+use crate::support::world::World;
+
+/// Deploys, and expects that both servers are refused as one machine.
+async fn assert_refused_as_one_machine(world: &World, commit: &str) {
+    let done = world.deploy(commit).await;
+    assert_eq!(done.state, DeploymentState::Failed, "{}", done.outcome);
+    let parts = world.parts(done.id).await;
+    assert_eq!(parts.len(), 2);
+    for part in parts {
+        assert!(part.detail.contains("so both are one machine"), "{part:#?}");
+    }
+    for server in 1..=2 {
+        assert!(!world.home(server, "dev/shop").exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_machine_under_two_names_is_refused() {
+    let mut world = World::project().clusters(&[2]).start().await;
+    let commit = world.commit("Begin").await;
+    tamper(
+        &world,
+        "UPDATE servers SET port = (SELECT port FROM servers WHERE name = 'web1')",
+    )
+    .await;
+    assert_refused_as_one_machine(&world, &commit).await;
+    // Under another spelling it is known by its key, and by where the name leads.
+    let web = "(SELECT id FROM servers WHERE name = ";
+    for sql in [
+        "UPDATE servers SET address = 'localhost' WHERE name = 'web2'".to_owned(),
+        format!(
+            "UPDATE host_keys SET openssh = (SELECT openssh FROM host_keys WHERE server_id = {web}'web1')) WHERE server_id = {web}'web2')"
+        ),
+    ] {
+        tamper(&world, &sql).await;
+    }
+    assert_refused_as_one_machine(&world, &commit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_left_its_branch_is_not_deployed() {
+    let mut world = World::simple().await;
+    let first = world.commit("Begin").await;
+    world.repository.write("more", "1");
+    let lost = world.commit("Soon lost").await;
+    // Somebody rewrites the branch after the mirror was brought up to date.
+    world.repository.git(&["reset", "--hard", &first]);
+    world.repository.write("other", "1");
+    world.repository.commit("Instead");
+    let done = world.deploy(&lost).await;
+    assert_eq!(done.state, DeploymentState::Failed, "{}", done.outcome);
+    assert!(
+        done.outcome.contains("is no longer on branch main"),
+        "{}",
+        done.outcome
+    );
+    assert!(!world.home(1, "dev/shop").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_release_is_refused() {
+    let mut world = World::project()
+        .options(EnvironmentOptions {
+            excluded: vec!["*".into()],
+            ..EnvironmentOptions::default()
+        })
+        .start()
+        .await;
+    let commit = world.commit("Begin").await;
+    let done = world.deploy(&commit).await;
+    assert_eq!(done.state, DeploymentState::Failed);
+    assert!(done.outcome.contains("nothing to deploy"), "{}", done.outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_deploy_by_a_group_still_may_when_it_begins() {
+    let mut world = World::simple().await;
+    world.repository.write("index.html", "hello");
+    let commit = world.commit("Begin").await;
+    let ann = Actor {
+        groups: vec!["developers".into()],
+        ..Actor::user("ann", "127.0.0.1")
+    };
+    world.account("ann").await;
+    let requested = deployments::request(&world.app, &ann, World::request(&commit)).await;
+    let done = world.end(requested.unwrap().id()).await;
+    assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);
+    assert_eq!(done.groups, ["developers"]);
+}

@@ -1,0 +1,13 @@
+//! The store on real databases: each test runs on SQLite, PostgreSQL and MariaDB.
+
+mod audit;
+mod away;
+mod history;
+mod inventory;
+mod jobs;
+mod log;
+mod people;
+mod queue;
+mod schema;
+mod sealing;
+mod states;

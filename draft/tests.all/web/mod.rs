@@ -1,0 +1,13 @@
+//! The pages over real HTTP: a server on a free port, asked by a client with a cookie jar.
+
+mod abuse;
+mod away;
+mod connections;
+mod doors;
+mod forms;
+mod kept;
+mod logins;
+mod matrix;
+mod shell;
+pub mod support;
+mod unseen;
