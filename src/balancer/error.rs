@@ -229,12 +229,43 @@ impl Error {
         matches!(self, Self::Partly { changed, .. } if !changed.is_empty())
     }
 
-    /// The same about a moment that has passed, without advice: for what is read long after.
+    /// The endpoints that were changed despite the failure.
+    pub fn changed(&self) -> &[String] {
+        match self {
+            Self::Partly { changed, .. } => changed,
+            _ => &[],
+        }
+    }
+
+    /// The same about a moment that has passed, as a fact without advice: for what is read long after.
     pub fn in_past(&self) -> String {
         match self {
             Self::Unreachable { endpoint, reason, .. } => {
                 format!("{endpoint} could not be reached: {reason}.")
             }
+            Self::NoEntry { endpoint, .. } => {
+                format!("The deployer's account was not allowed to open {endpoint}.")
+            }
+            Self::NoPermission { endpoint } => format!("{endpoint} allowed reading but no changes."),
+            Self::NotAdmin { endpoint } => {
+                format!("The statistics page {endpoint} allowed reading but no changes.")
+            }
+            Self::Password { endpoint, had_one } => format!(
+                "The statistics page {endpoint} {}.",
+                match had_one {
+                    true => "refused our user name and password",
+                    false => "asked for a user name and password",
+                }
+            ),
+            Self::Empty { endpoint } => format!("{endpoint} gave an empty answer."),
+            Self::Closed { endpoint, .. } => {
+                format!("{endpoint} closed the connection in the middle of its answer.")
+            }
+            Self::NotHaproxy { endpoint, answer } => {
+                format!("{endpoint} did not answer as HAProxy does ({answer}).")
+            }
+            // Without the setting that would help.
+            Self::Tls(cause) => cause.to_string(),
             Self::Partly { first, .. } => first.in_past(),
             other => other.to_string(),
         }

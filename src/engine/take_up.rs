@@ -183,6 +183,8 @@ fn nobody(run: &Run) -> Answered {
         answer: Answer::Stop,
         by: Answerer::Time,
         at: run.now(),
+        groups: Vec::new(),
+        takes_over: false,
     }
 }
 

@@ -12,6 +12,10 @@ const RECORDED: &[(&str, &str)] = &[
         "the journal of a deployment: phase, plan, pause and the worker's lease",
     ),
     (
+        "hand_acts",
+        "what people have begun at balancers, until it is known what came of it",
+    ),
+    (
         "held_out",
         "where at the balancers' endpoints servers are out because of us",
     ),
