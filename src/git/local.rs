@@ -5,18 +5,25 @@
 //! are fetched. So one of another account is fetched by way of a stand-in, a directory of ours that has the
 //! form of a linked worktree: it shares objects, branches and tags with the repository.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 use super::error::{Error, Result};
 use super::refs;
 use super::url::is_below;
+
+/// Before the path in a file that stands in the place of `.git`.
+const GIT_DIR: &[u8] = b"gitdir:";
+/// More than `HEAD`, `.git` and `commondir` can hold: a path and a word.
+const LONGEST_OWN_FILE: u64 = 8 * 1024;
 
 /// A repository on this host, ready for libgit2.
 pub(super) struct LocalRepository {
@@ -43,7 +50,7 @@ impl LocalRepository {
         };
         let top = path.canonicalize().map_err(failed)?;
         let git_dir = git_dir(&top);
-        let head = fs::read(git_dir.join("HEAD")).map_err(failed)?;
+        let head = own_file(&git_dir.join("HEAD")).map_err(failed)?;
         let shared = common_dir(&git_dir).canonicalize().map_err(failed)?;
         if !is_below(&shared, directories) {
             return Err(Error::LocalAddress { path: shared });
@@ -82,19 +89,39 @@ fn git_dir(top: &Path) -> PathBuf {
     if inside.is_dir() {
         return inside;
     }
-    let text = fs::read_to_string(inside).unwrap_or_default();
-    match text.strip_prefix("gitdir:") {
-        Some(place) => top.join(place.trim()),
-        None => top.to_owned(),
+    match own_file(&inside) {
+        Ok(text) if text.starts_with(GIT_DIR) => top.join(place(&text[GIT_DIR.len()..])),
+        _ => top.to_owned(),
     }
 }
 
 /// The directory with objects and branches: another one for a linked worktree.
 fn common_dir(git_dir: &Path) -> PathBuf {
-    match fs::read_to_string(git_dir.join("commondir")) {
-        Ok(place) => git_dir.join(place.trim_end()),
+    match own_file(&git_dir.join("commondir")) {
+        Ok(text) => git_dir.join(place(&text)),
         Err(_) => git_dir.to_owned(),
     }
+}
+
+/// The path that a file of Git's own names.
+fn place(text: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(text.trim_ascii()))
+}
+
+/// The text of one of Git's own small files. Somebody else may have put a pipe in its place, or something
+/// without an end.
+fn own_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = fs::OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut text = Vec::new();
+    file.take(LONGEST_OWN_FILE).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// A linked worktree of the repository at `shared`, which has no files and the branch of `head`.
