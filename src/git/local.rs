@@ -7,18 +7,18 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 use super::error::{Error, Result};
 use super::refs;
 use super::url::is_below;
+use crate::small_file;
 
 /// Before the path in a file that stands in the place of `.git`.
 const GIT_DIR: &[u8] = b"gitdir:";
@@ -108,20 +108,9 @@ fn place(text: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(text.trim_ascii()))
 }
 
-/// The text of one of Git's own small files. Somebody else may have put a pipe in its place, or something
-/// without an end.
+/// The text of one of Git's own small files.
 fn own_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut options = fs::OpenOptions::new();
-    let file = options
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut text = Vec::new();
-    file.take(LONGEST_OWN_FILE).read_to_end(&mut text)?;
-    Ok(text)
+    small_file::read(path, LONGEST_OWN_FILE)
 }
 
 /// A linked worktree of the repository at `shared`, which has no files and the branch of `head`.
