@@ -188,6 +188,14 @@ pub enum Error {
         /// The endpoints where it was done.
         changed: Vec<String>,
     },
+    /// It came back into service right after it had been taken out.
+    #[error(
+        "{slot} came back into service by itself: its agent-check answers “ready”, which ends any maintenance. Let the agent answer “up” instead."
+    )]
+    Reopened {
+        /// Backend and server.
+        slot: String,
+    },
     /// It did not come up in time.
     #[error("The balancer did not report {slot} UP within {} s: {said}.", limit.as_secs_f64())]
     NotUp {
@@ -312,6 +320,7 @@ impl From<Error> for domain::Error {
             Error::UnknownBackend { .. }
             | Error::UnknownServer { .. }
             | Error::Disagree { .. }
+            | Error::Reopened { .. }
             | Error::Cancelled => domain::ErrorKind::Conflict,
             _ => domain::ErrorKind::Unavailable,
         };

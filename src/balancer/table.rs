@@ -85,6 +85,8 @@ pub struct ServerLine {
     pub sessions: u64,
     /// Sessions that wait for it.
     pub queued: u64,
+    /// Whether an agent on it has a say in its state (`agent-check`).
+    pub has_agent: bool,
     /// Its share of the traffic.
     pub weight: u64,
     /// What the last check found; empty without one.
@@ -233,6 +235,7 @@ fn line<'a>(endpoint: &str, cell: impl Fn(&str) -> &'a str) -> ServerLine {
         status: status.to_owned(),
         sessions: number("scur"),
         queued: number("qcur"),
+        has_agent: !cell("agent_status").is_empty(),
         weight: number("weight"),
         last_check: last_check(cell("check_status"), cell("check_code"), cell("last_chk")),
         since: Duration::from_secs(number("lastchg")),

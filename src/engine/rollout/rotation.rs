@@ -168,6 +168,9 @@ impl Rotation {
         for (balancer, places) in &visits {
             balancer.maint(places).await?;
         }
+        for (balancer, places) in &visits {
+            balancer.stays_out(places, token).await?;
+        }
         Ok(Done::well(how))
     }
 
