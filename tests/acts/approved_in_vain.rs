@@ -1,6 +1,7 @@
 //! What was requested is what may be approved: an approval that could only fail is neither offered nor taken.
 
-use deployer::app::deployments;
+use chrono::TimeDelta;
+use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::watch;
 use deployer::domain::{
     DeploymentId, DeploymentState, Environment, ErrorKind, Extras, Lock, LockId, OnFailure, Project,
@@ -141,6 +142,23 @@ async fn an_approval_that_could_only_fail_is_not_taken() {
         locks::delete(&tx, lock.id).await.unwrap();
     }
     bring_in(tx).await;
+
+    // One for later is judged by what policy says of its time.
+    let later = DeployRequest {
+        at: Some(noon() + TimeDelta::hours(1)),
+        ..wanted(&first)
+    };
+    let scheduled = ask(&world, "dora", later).await.unwrap().id();
+    let file = world.dir.path().join("policies/policy.csv");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("g, dora, role:developer", "")).unwrap();
+    world.parts.access.reload().unwrap();
+    let (_, acts) = watch::see(&world.app, &person("rita"), scheduled).await.unwrap();
+    let told = acts.approve_obstacle.unwrap();
+    assert!(told.starts_with("dora may not deploy"), "{told}");
+    assert_approved_in_vain(&world, scheduled, &told).await;
+    std::fs::write(&file, text).unwrap();
+    world.parts.access.reload().unwrap();
 
     deployments::approve(&world.app, &person("rita"), id)
         .await

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::app::commits::about_commit;
 use crate::app::naming::{check_reason, resource_now};
+use crate::domain::event::Author;
 use crate::domain::user::GivenPassword;
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind,
@@ -153,10 +154,18 @@ pub(in crate::app) async fn in_vain(app: &App, deployment: &Deployment) -> Resul
             "Its project or environment was deleted meanwhile.".to_owned(),
         ));
     };
-    // What stands in the way of one for later may be over by then.
-    let is_due = deployment.scheduled_at.is_none_or(|at| at <= app.now());
-    if is_due && let Some(why) = app.engine.refusal(deployment).await? {
-        return Ok(Some(why));
+    let refusal = match deployment.scheduled_at.filter(|at| *at > app.now()) {
+        None => app.engine.refusal(deployment).await?,
+        // A lock may be over by then; what policy says of that time is known.
+        Some(at) => {
+            let (requester, action) = (deployment.requester(Author::ENGINE), deployment.kind.action());
+            let resource = resource_now(app, deployment).await?;
+            let asked = app.access.permit(&requester, action, &resource, at);
+            asked.err().map(|refusal| refusal.sentence())
+        }
+    };
+    if refusal.is_some() {
+        return Ok(refusal);
     }
     let project = projects::by_id(&app.store, project).await?;
     let environment = environments::by_id(&app.store, environment).await?;
