@@ -88,7 +88,9 @@ async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
         // The pauses as they are by now say whose it is.
         let present = deployments::by_id(&run.parts().store, run.deployment.id).await;
         let present = present.as_ref().unwrap_or(&run.deployment);
-        let why = match permission::ask_on(run.parts(), present, action).await {
+        // On the heap: a rollout holds this future while it waits.
+        let asked = Box::pin(permission::ask_on(run.parts(), present, action)).await;
+        let why = match asked {
             Ok((Permission::Granted(_), heir)) => {
                 taken_over = heir.map(|heir| heir.name);
                 break answered;
