@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, Secret};
 use crate::domain::{Error, Result};
 use crate::private;
+use crate::small_file;
 use crate::store::SealingKey;
 use crate::store::audit::AuditKey;
+
+/// Bytes that a file with a key may have; the key itself has 64.
+const LONGEST_KEY: u64 = 4096;
 
 /// A key that is kept outside the database, as text.
 pub trait InstallationKey: Sized + Clone {
@@ -166,14 +170,17 @@ pub fn find<K: InstallationKey>(config: &Config, fingerprint: &str) -> Option<Pa
 
 /// The key in `file`; `None` when there is no such file.
 pub fn read<K: InstallationKey>(file: &Path) -> Result<Option<K>> {
-    let text = match std::fs::read_to_string(file) {
+    let text = match small_file::read_text(file, LONGEST_KEY) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => {
-            let sentence = format!(
-                "The key file {} cannot be read: {cause}. Give it to the account the deployer runs as, with mode 0600.",
-                file.display()
-            );
+            let advice = match cause.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    " Give it to the account the deployer runs as, with mode 0600."
+                }
+                _ => "",
+            };
+            let sentence = format!("The key file {} cannot be read: {cause}.{advice}", file.display());
             return Err(Error::unavailable(sentence).because(cause));
         }
     };
@@ -200,8 +207,14 @@ pub fn write<K: InstallationKey>(file: &Path, key: &K) -> Result<()> {
     })
 }
 
-/// Takes the rights of other accounts on a key file away.
+/// Takes the rights of other accounts on a key file away, if it holds a key: the setting may name anything.
+///
+/// # Errors
+/// As [`read`], and rights that cannot be taken away.
 pub fn close<K: InstallationKey>(file: &Path) -> Result<()> {
+    if read::<K>(file)?.is_none() {
+        return Ok(());
+    }
     let was = private::close_to_others(file).map_err(|cause| {
         let sentence = format!(
             "Other accounts can read the key file {}, and this cannot be changed: {cause}. Give it to the account the deployer runs as, with mode 0600.",

@@ -5,7 +5,6 @@
 //! the last one is compared with the log, so a log that was rewritten or cut is noticed within the hour: then
 //! no further head is signed, and pages and `/health` say so.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use super::keys::key;
 use crate::config::Config;
 use crate::domain::{Error, Instant, Result};
 use crate::private;
+use crate::small_file;
 use crate::store::Store;
 use crate::store::audit::{self, AuditPublicKey, Head, HeadPurpose};
 
@@ -90,32 +90,19 @@ pub fn given_in(text: &str) -> Result<Vec<Head>> {
 /// # Errors
 /// A file that cannot be read, or is larger than [`HEADS_BYTES`].
 pub fn text_of(file: &Path) -> Result<Option<String>> {
-    let unreadable = |cause: io::Error| {
-        let sentence = format!("The file {} cannot be read: {cause}.", file.display());
-        Error::unavailable(sentence).because(cause)
-    };
-    let opened = match File::open(file) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(unreadable)?,
-    };
-    let mut bytes = Vec::new();
-    opened
-        .take(HEADS_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > HEADS_BYTES {
-        return Err(Error::invalid(format!(
-            "The file {} is larger than {} MiB. Give a part of it.",
-            file.display(),
-            HEADS_BYTES >> 20
-        )));
+    match small_file::read(file, HEADS_BYTES) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => {
+            let sentence = format!("The file {} cannot be read: {cause}.", file.display());
+            Err(Error::unavailable(sentence).because(cause))
+        }
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
     }
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The last head in our own file. Reads only its end.
 fn last_handed_out(file: &Path) -> io::Result<Option<Head>> {
-    let mut opened = match File::open(file) {
+    let mut opened = match small_file::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };

@@ -2,7 +2,6 @@
 //! and the rest of the database against the log.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use super::heads::in_file;
 use super::keys::key;
 use crate::config::Config;
 use crate::domain::{Error, ErrorKind, Instant, Result};
+use crate::small_file;
 use crate::store::Store;
 use crate::store::audit::{self, AuditFault, AuditPublicKey, Chain, Dated, Head, StoredEvent};
 
@@ -209,7 +209,7 @@ fn read_archive(file: &Path, mut chain: Chain) -> Result<(Chain, Option<AuditFau
         let sentence = format!("The archive {} cannot be read: {cause}.", file.display());
         Error::unavailable(sentence).because(cause)
     };
-    let lines = BufReader::new(File::open(file).map_err(unreadable)?).lines();
+    let lines = BufReader::new(small_file::open(file).map_err(unreadable)?).lines();
     for line in lines {
         let line = line.map_err(unreadable)?;
         // The first and the last line say what the archive is.
