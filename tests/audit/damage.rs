@@ -36,7 +36,7 @@ const OF_SQLITE: [(&str, Told); 12] = [
     ),
     (
         "INSERT INTO audit_events SELECT 0, happened_at, actor, impersonator, address, action, resource, outcome, \
-         permit, detail, prev_hash, hash, hash_version, deployment_id FROM audit_events WHERE id = 6",
+         permit, detail, 'x', hash, hash_version, deployment_id FROM audit_events WHERE id = 6",
         At(0),
     ),
     (

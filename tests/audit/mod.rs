@@ -18,11 +18,11 @@ use deployer::domain::{
 };
 use deployer::store::audit::{AuditReading, Head, StoredEvent};
 use deployer::store::deployments::{self, NewDeployment};
-use deployer::store::{Right, Store};
+use deployer::store::{Right, Store, environments, projects};
 use serde_json::json;
 
 use crate::support::databases::Database;
-use crate::support::store::{LEASE, TestStore, after, noon};
+use crate::support::store::{LEASE, TestStore, after, environment, noon, project};
 
 /// An installation with people, deployments and a log about them.
 struct Kept {
@@ -47,8 +47,7 @@ impl Kept {
         accounts::set_disabled(&store.store, &operator, "dora", true)
             .await
             .unwrap();
-        let shop = store.project("shop").await;
-        let prod = store.environment(&shop, "prod", &[]).await;
+        let (shop, prod) = places(&store).await;
         deploy(&store, (&shop, &prod), Some("bob"), 10).await;
         let middle = head(&config, &store.store, after(30)).await;
         deploy(&store, (&shop, &prod), None, 40).await;
@@ -66,6 +65,24 @@ impl Kept {
         let heads = self.heads.clone();
         prove_with(&self.config, &self.store.store, heads).await
     }
+}
+
+/// Events 6 and 7.
+async fn places(store: &TestStore) -> (Project, Environment) {
+    let change = store.change(right("alice"), after(6)).await.unwrap();
+    let shop = projects::insert(&change, &project("shop")).await.unwrap();
+    let added = Event::new(EventKind::ProjectAdded, json!({ "git_url": shop.git_url }));
+    change.commit(added).await.unwrap();
+    let change = store.change(right("alice"), after(7)).await.unwrap();
+    let prod = environments::insert(&change, &environment(&shop, "prod"))
+        .await
+        .unwrap();
+    let added = Event::new(
+        EventKind::EnvironmentAdded,
+        json!({ "branch": prod.branch.to_string() }),
+    );
+    change.commit(added).await.unwrap();
+    (shop, prod)
 }
 
 async fn prove_with(config: &Config, store: &Store, heads: Vec<Head>) -> Verification {
@@ -184,6 +201,11 @@ fn inserted(event: &StoredEvent) -> String {
     let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let through = event.impersonator.as_deref().map_or("NULL".to_owned(), text);
     let deployment = event.deployment.map_or("NULL".to_owned(), |id| id.to_string());
+    // Form 1 is that of rows without a version.
+    let version = match event.version {
+        1 => "NULL".to_owned(),
+        version => version.to_string(),
+    };
     let texts = [
         &event.actor,
         &event.address,
@@ -198,10 +220,9 @@ fn inserted(event: &StoredEvent) -> String {
     let texts: Vec<String> = texts.into_iter().map(|one| text(one)).collect();
     format!(
         "INSERT INTO audit_events (id, happened_at, hash_version, impersonator, deployment_id, actor, address, \
-         action, resource, outcome, permit, detail, prev_hash, hash) VALUES ({}, {}, {}, {through}, {deployment}, {})",
+         action, resource, outcome, permit, detail, prev_hash, hash) VALUES ({}, {}, {version}, {through}, {deployment}, {})",
         event.number,
         event.happened_at,
-        event.version,
         texts.join(", ")
     )
 }

@@ -81,7 +81,7 @@ pub struct ReportList<T> {
     pub more: bool,
 }
 
-/// A report.
+/// What a period had in it.
 #[derive(Debug, Clone)]
 pub struct AuditReport {
     pub deployments: ReportList<ReportedDeployment>,
@@ -130,14 +130,14 @@ pub enum DutyFinding {
 }
 
 impl DutyFinding {
-    /// For people.
-    pub fn sentence(self) -> &'static str {
+    /// A few words for people.
+    pub fn title(self) -> &'static str {
         match self {
-            Self::Separate => "Separate",
-            Self::OnePerson => "One person wrote and requested it; nobody approved",
-            Self::RequesterWrote => "The requester wrote some of it; nobody approved",
-            Self::ApproverWrote => "The approver wrote some of it",
-            Self::SelfApproved => "The requester approved it",
+            Self::Separate => "Separate people",
+            Self::OnePerson => "One person alone",
+            Self::RequesterWrote => "Requester is an author",
+            Self::ApproverWrote => "Approver is an author",
+            Self::SelfApproved => "Own approval",
             Self::Unknown => "Not known",
         }
     }

@@ -104,7 +104,7 @@ impl Verification {
         }
         if let Some((newest, back)) = self.set_back {
             said.push(format!(
-                "A clock was set back: event {} is of {}, and event {} before it of {}.",
+                "The time of event {}, {}, is before that of event {}, {}: a clock was set back, or history was imported.",
                 back.number,
                 day(back.at),
                 newest.number,
@@ -193,10 +193,11 @@ async fn walk(
     loop {
         let mut chain = Chain::new(keys.to_vec(), wanted.clone());
         let fault = audit::walk(store, &mut chain).await?;
-        let is_cut_meanwhile = match fault {
-            Some(_) => audit::first_number(store).await?.unwrap_or_default() > chain.first(),
-            None => false,
-        };
+        let is_cut_meanwhile = fault.is_some()
+            && chain.count() > 0
+            && audit::first_number(store)
+                .await
+                .is_ok_and(|first| first > Some(chain.first()));
         if !is_cut_meanwhile {
             return Ok((chain, fault));
         }

@@ -76,6 +76,7 @@ impl Args {
     }
 }
 
+/// Writes what the arguments ask for.
 pub async fn run(args: Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
     let store = data::open_current(&config).await?;

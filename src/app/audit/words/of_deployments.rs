@@ -87,6 +87,7 @@ fn by_engine(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
         EventKind::DeploymentStarted => "started".to_owned(),
         EventKind::DeploymentPaused => "paused".to_owned(),
         EventKind::DeploymentResumed => "continued".to_owned(),
+        EventKind::DeploymentStopped => "was stopped at its pause".to_owned(),
         EventKind::DeploymentRefused => "was refused by policy when its turn came".to_owned(),
         EventKind::DeploymentSucceeded => "succeeded".to_owned(),
         EventKind::DeploymentFailed => "failed".to_owned(),

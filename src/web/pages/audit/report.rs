@@ -41,8 +41,8 @@ struct ReportPage {
     /// The window of business hours; empty where the calendar has none.
     window: &'static str,
     deployments: ReportList<DeploymentLine>,
-    /// How many of them one person alone wrote, requested and saw through.
-    alone: usize,
+    /// How many of them one person alone saw through, in words; empty where none is.
+    alone: String,
     lists: Vec<EventList>,
     csv: String,
 }
@@ -81,7 +81,7 @@ impl DeploymentLine {
             permit: one.permit.as_ref().map(ToString::to_string).unwrap_or_default(),
             authors: duties.authors.into_iter().collect::<Vec<_>>().join(", "),
             unknown: duties.unknown,
-            duty: duties.finding.sentence(),
+            duty: duties.finding.title(),
             tone: match duties.finding {
                 DutyFinding::Separate => "t-good",
                 DutyFinding::Unknown => "t-quiet",
@@ -218,6 +218,13 @@ fn lists(found: &mut AuditReport) -> Vec<EventList> {
     ]
 }
 
+fn alone(lines: &[DeploymentLine]) -> String {
+    match lines.iter().filter(|line| line.tone == "t-bad").count() {
+        0 => String::new(),
+        count => format!("{} by one person alone", format::count(count, "deployment")),
+    }
+}
+
 /// `GET /audit/report`
 #[handler]
 pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
@@ -254,7 +261,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         head: head.map(|head| head.to_string()).unwrap_or_default(),
         by: visitor.actor().name.clone(),
         window: found.window.unwrap_or_default(),
-        alone: lines.iter().filter(|line| line.tone == "t-bad").count(),
+        alone: alone(&lines),
         csv: filter.url_with(urls::audit_report_csv(), "", ""),
         lists: lists(&mut found),
         deployments: ReportList {
