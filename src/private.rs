@@ -35,6 +35,17 @@ pub fn write_new_file(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Adds `text` to the end of the file `path`, which is made if need be, and writes it to the disk.
+pub fn append(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(OWN_FILE)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_data()
+}
+
 /// Creates the directory `path` unless it exists. Its parent has to exist.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {

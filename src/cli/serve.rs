@@ -9,7 +9,7 @@ use super::config_args::ConfigArgs;
 use super::outcome::{CommandFailure, complain, say};
 use super::{data, signals};
 use crate::access::{Access, Problem};
-use crate::app::{App, accounts, policy, sealing, start};
+use crate::app::{App, accounts, audit, lifetime, policy, sealing, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
@@ -37,11 +37,13 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let lock = store.serve_lock()?;
     store.migrate().await?;
     sealing::prepare(&config, &store, Clock::System.now()).await?;
+    audit::keys::prepare(&config, &store, Clock::System.now()).await?;
     for dir in [config.mirror_dir(), config.work_dir()] {
         data::make_private(&dir)?;
     }
     let listener = listen(&config).await?;
     let app = start::assemble(config, store, access, Clock::System);
+    lifetime::started(&app).await?;
     start::tell_of_scripts(&app).await?;
     app.start().await?;
     let watching = start::watch(&app);
@@ -49,6 +51,12 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     tracing::info!("stopping");
     drop(watching);
     app.stop_engine().await;
+    if let Err(error) = lifetime::stopped(&app).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the stop could not be recorded"
+        );
+    }
     app.close().await?;
     drop(lock);
     done

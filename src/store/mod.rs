@@ -59,7 +59,7 @@ use change::insert_all;
 pub use change::{Change, Journal, Leased, Record, Right, Write};
 pub use database::Store;
 pub use error::{Collided, again};
-pub use filter::{PastFilter, PlaceNames};
+pub use filter::{AuditFilter, PastFilter, PlaceNames};
 pub use page::{Page, Paged};
 pub use seal::{Seal, SealingKey};
 pub use serve_lock::ServeLock;

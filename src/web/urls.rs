@@ -57,6 +57,10 @@ fixed! {
     search = "/search";
     /// The audit log.
     audit = "/audit";
+    /// The same as a table for spreadsheets.
+    audit_csv = "/audit.csv";
+    /// The same for programs.
+    audit_jsonl = "/audit.jsonl";
     /// Where configuration begins.
     admin = "/admin";
     /// Projects and their environments, to change.
@@ -89,7 +93,11 @@ fixed! {
     admin_new_cluster = "/admin/new/cluster";
     /// A user to be added.
     admin_new_user = "/admin/new/user";
-    /// Compares every event of the audit log with its hash (POST).
+    /// A report over a period.
+    audit_report = "/audit/report";
+    /// The same as a table for spreadsheets.
+    audit_report_csv = "/audit/report.csv";
+    /// Proves the audit log (POST), and shows its head.
     audit_verify = "/audit/verify";
     /// The login form.
     login = "/login";

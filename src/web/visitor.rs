@@ -293,7 +293,11 @@ fn banners(app: &App) -> Vec<Banner> {
         text: format!("{POLICY_FAULT} {problem}"),
         url: urls::admin_policy().to_owned(),
     };
-    first.map(banner).into_iter().collect()
+    let audit = app.audit_fault().map(|text| Banner {
+        text,
+        url: urls::audit().to_owned(),
+    });
+    first.map(banner).into_iter().chain(audit).collect()
 }
 
 /// The secret of a guest's forms, which lies in a cookie of its own.

@@ -1,8 +1,8 @@
 //! Who may configure, and how users come and go.
 
 use deployer::domain::DeploymentState;
+use deployer::store::{AuditFilter, audit};
 use deployer::store::{Page, users};
-use deployer::store::{PastFilter, audit};
 
 use super::{page, send, site};
 use crate::history::support::{asked, past, project};
@@ -25,10 +25,10 @@ const POSTS: [&str; 11] = [
 
 /// What `name` was refused, in alphabetical order.
 async fn refusals(site: &crate::web::support::TestSite, name: &str) -> Vec<String> {
-    let refused = PastFilter {
-        actor: Some(name.into()),
+    let refused = AuditFilter {
+        who: Some(name.into()),
         outcome: Some(deployer::domain::Outcome::Refused),
-        ..PastFilter::default()
+        ..AuditFilter::default()
     };
     let told = audit::list(&site.store, &refused, Page::Newest, 100)
         .await

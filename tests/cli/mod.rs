@@ -5,6 +5,7 @@
     reason = "a test may start the program it is about, and wait for it"
 )]
 
+mod audit;
 mod checks;
 mod data;
 mod demo;

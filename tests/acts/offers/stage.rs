@@ -279,7 +279,9 @@ impl Stage {
                 rows::set_state(&tx, deployment.id, from, to, now, "Over.")
                     .await
                     .unwrap();
-                tx.commit(crate::support::store::reached(to)).await.unwrap();
+                tx.commit(crate::support::store::reached(deployment.id, to))
+                    .await
+                    .unwrap();
             } else {
                 let tx = change(&world.store).await;
                 rows::set_state(&tx, deployment.id, from, to, now, "Over.")
