@@ -104,6 +104,8 @@ words! {
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
         Logout = "logout", "Logged out";
+        /// The deployer began to serve with this policy.
+        PolicyLoaded = "policy.loaded", "Policy loaded";
         /// The policy files were read again and are in force.
         PolicyReloaded = "policy.reloaded", "Policy reloaded";
         /// The policy files have errors, so the previous policy stays in force.

@@ -28,6 +28,10 @@ pub(super) enum Permission {
 /// # Errors
 /// Of the store.
 pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Action) -> Result<Permission> {
+    parts.access.steadily(decide(parts, deployment, action)).await
+}
+
+async fn decide(parts: &EngineParts, deployment: &Deployment, action: Action) -> Result<Permission> {
     let EngineParts {
         store, access, clock, ..
     } = parts;
