@@ -140,6 +140,11 @@ impl App {
         &self.access
     }
 
+    /// Lets `work` see one policy throughout, whatever is read meanwhile.
+    pub async fn steadily<F: Future>(&self, work: F) -> F::Output {
+        self.access.steadily(work).await
+    }
+
     /// The browser sessions.
     pub fn sessions(&self) -> SessionRows {
         SessionRows::new(self.store.clone(), self.clock.clone())

@@ -93,6 +93,18 @@ pub(super) async fn ask_as(
     actor: &Actor,
     action: Action,
 ) -> Result<Permission> {
+    parts
+        .access
+        .steadily(decide(parts, deployment, actor, action))
+        .await
+}
+
+async fn decide(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+    action: Action,
+) -> Result<Permission> {
     let EngineParts {
         store, access, clock, ..
     } = parts;

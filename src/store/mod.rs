@@ -43,6 +43,7 @@ pub mod leftovers;
 pub mod locks;
 pub mod log;
 pub mod observations;
+pub mod policies;
 pub mod projects;
 pub mod queue;
 pub mod releases;
