@@ -121,7 +121,7 @@ async fn carry_on(run: &mut Run, mut past: PausedRollout, pause: Pause) -> StepR
     }
     let mut findings = settings(run, &past);
     findings.extend(seen.differences);
-    let mut waited = past.guard(run, pause::wait_on(run, pause, findings)).await;
+    let mut waited = Box::pin(past.guard(run, pause::wait_on(run, pause, findings))).await;
     loop {
         let answered = match waited {
             Ok(answered) => answered,
@@ -145,7 +145,7 @@ async fn carry_on(run: &mut Run, mut past: PausedRollout, pause: Pause) -> StepR
         };
         waited = match ready {
             Ok(_) if is_unanswered(&question, &answered) => {
-                past.guard(run, pause::hold(run, question.clone(), None)).await
+                Box::pin(past.guard(run, pause::hold(run, question.clone(), None))).await
             }
             Ok((goods, reached)) => {
                 let resumption = Resumption { question, answered };
@@ -157,7 +157,7 @@ async fn carry_on(run: &mut Run, mut past: PausedRollout, pause: Pause) -> StepR
                     question: question.clone(),
                     answer: answered.answer,
                 };
-                past.guard(run, pause::hold_for(run, chosen, findings)).await
+                Box::pin(past.guard(run, pause::hold_for(run, chosen, findings))).await
             }
         };
     }
