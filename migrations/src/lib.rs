@@ -34,6 +34,7 @@ mod m20261129_000080_audit;
 mod m20261129_000090_held_out;
 mod m20261129_000110_policies;
 mod m20261129_000130_hand_acts;
+mod m20261129_000131_half_changed;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -66,6 +67,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000090_held_out::Change),
             Box::new(m20261129_000110_policies::Change),
             Box::new(m20261129_000130_hand_acts::Change),
+            Box::new(m20261129_000131_half_changed::Change),
         ]
     }
 }

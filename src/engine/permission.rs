@@ -26,11 +26,11 @@ pub(super) enum Permission {
 /// In whose name a deployment may be carried on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Succession {
-    /// Its requester's.
+    /// In its requester's name, as before.
     Requester,
-    /// That of the person who answers its pause; why not in the requester's, as a sentence.
+    /// In the name of whoever answers its pause; why not in the requester's, as a sentence.
     Answerer { why: String },
-    /// In neither; why not in the requester's, as a sentence.
+    /// In neither name; why not in the requester's, as a sentence.
     Nobody { why: String },
 }
 

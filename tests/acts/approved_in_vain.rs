@@ -29,22 +29,33 @@ async fn exactly_what_was_approved_is_deployed() {
         .unwrap();
     let done = world.end(id).await;
     assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);
+}
 
-    // What was requested is what may be approved: nothing is taken that could only fail.
-    let second = commit(&mut world, "2").await;
-    let id = ask(&world, "dora", wanted(&second)).await.unwrap().id();
+#[tokio::test(flavor = "multi_thread")]
+async fn other_servers_than_those_that_were_requested_are_not_approved() {
+    let mut world = still(approved()).await;
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
     let mut away = servers::by_name(&world.store, "web2").await.unwrap();
-    away.active = false;
-    let tx = change(&world.store).await;
-    servers::update(&tx, &away).await.unwrap();
-    bring_in(tx).await;
-    assert_approved_in_vain(&world, id, CHANGED).await;
-    away.active = true;
-    let tx = change(&world.store).await;
-    servers::update(&tx, &away).await.unwrap();
-    bring_in(tx).await;
+    for is_active in [false, true] {
+        away.active = is_active;
+        let tx = change(&world.store).await;
+        servers::update(&tx, &away).await.unwrap();
+        bring_in(tx).await;
+        if !is_active {
+            assert_approved_in_vain(&world, id, CHANGED).await;
+        }
+    }
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+}
 
-    // Nor by other rules or from another place than those that were requested.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_settings_than_those_that_were_requested_are_not_approved() {
+    let mut world = still(approved()).await;
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
     let before = environment(&world, "dev").await;
     let project = projects::by_name(&world.store, "shop").await.unwrap();
     let put = async |environment: &Environment, project: &Project| {
@@ -89,8 +100,7 @@ async fn exactly_what_was_approved_is_deployed() {
     deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap();
-    let done = world.end(id).await;
-    assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);
+    assert_eq!(state(&world, id).await, DeploymentState::Queued);
 }
 
 pub(super) const CHANGED: &str = "What it would do has changed since it was requested: other servers, another order, or other settings of the environment or project. Request it again.";

@@ -163,7 +163,8 @@ async fn one_that_nobody_may_carry_on_stays_paused() {
     let (world, id, _) = waits().await;
     disable(&world, "tess").await;
     forget_line(&world, "g, dora, role:developer");
-    assert_eq!(answers(&world, "dora", id).await.0, []);
+    let refused = requests::answer(&world.app, &person("dora"), id, Answer::Resume).await;
+    assert!(refused.unwrap_err().refusal().is_some());
     let admin = crate::support::world::admin();
     requests::answer(&world.app, &admin, id, Answer::Stop)
         .await

@@ -366,7 +366,7 @@ async fn a_right_that_was_taken_away_meanwhile_keeps_it_paused() {
     let (world, id, _again) = killed_in_a_pause(World::project()).await;
     disable(&world, true).await;
     let (_, acts) = watch::see(&world.app, &admin(), id).await.unwrap();
-    assert_eq!(acts.answers, [Answer::RollBack, Answer::Stop]);
+    assert_eq!(acts.answers, [Answer::Stop]);
     answer(&world, id, Answer::Resume).await;
     let refused = |one: &Deployment| {
         let reason = one.pause.as_ref().map(|pause| &pause.reason);

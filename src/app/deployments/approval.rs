@@ -30,7 +30,8 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         .await?;
     // Asked before the change is open, as balancers are asked: an approval that could only fail is not taken.
     awaited(&deployment)?;
-    let in_vain = in_vain(app, &deployment).await?;
+    // On the heap: what it asks of balancers is large.
+    let in_vain = Box::pin(in_vain(app, &deployment)).await?;
     let now = app.now();
     let mut change = app.store.change(&permit, now).await?;
     let deployment = deployments::by_id(&change, id).await?;

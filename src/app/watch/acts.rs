@@ -128,7 +128,7 @@ pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Re
         acts.refusals = refusals(app, actor, [Action::Approve], &resource, false);
     } else if deployment.state == Awaiting {
         acts.approve_obstacle = match approval_obstacle(app, &app.store, deployment, actor).await? {
-            None => approval_in_vain(app, deployment).await?,
+            None => Box::pin(approval_in_vain(app, deployment)).await?,
             own => own,
         };
         acts.approve = acts.approve_obstacle.is_none();

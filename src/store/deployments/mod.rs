@@ -40,6 +40,8 @@ pub use states::{
     request_cancel, set_left_mixed, set_on_server, set_phase, set_previous_commit, set_server, set_state,
 };
 
+use std::collections::HashMap;
+
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
@@ -175,15 +177,19 @@ fn first_state(request: &Deployment) -> DeploymentState {
 }
 
 async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> Result<()> {
-    let half = half_changed::half_changed(change).await?;
+    let is_open = |part: &NewPart| part.state == ServerState::Waiting;
+    // What is over has said itself what is on its servers.
+    let half = match new.servers.iter().any(is_open) {
+        true => half_changed::half_changed(change).await?,
+        false => HashMap::new(),
+    };
     let is_half = |server: ServerId| {
         let environment = new.deployment.environment_id;
         environment.is_some_and(|environment| half.contains_key(&(environment, server)))
     };
     let rows = new.servers.iter().zip(0..).map(|(part, position)| {
         let batch = new.plan.as_ref().and_then(|plan| batch_of(plan, part.server_id));
-        let left =
-            (part.state == ServerState::Waiting && is_half(part.server_id)).then_some(OnServer::LeftMixed);
+        let left = (is_open(part) && is_half(part.server_id)).then_some(OnServer::LeftMixed);
         let on_server = part.on_server.or(left).map(OnServer::as_words);
         parts::ActiveModel {
             deployment_id: Set(deployment),
