@@ -182,6 +182,8 @@ fn nobody(run: &Run) -> Answered {
         answer: Answer::Stop,
         by: Answerer::Time,
         at: run.now(),
+        groups: Vec::new(),
+        takes_over: false,
     }
 }
 

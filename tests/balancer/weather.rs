@@ -311,6 +311,63 @@ async fn an_answer_cut_short_is_no_answer() {
     );
 }
 
+/// An agent that answers HAProxy with what is set, and where it listens.
+async fn agent() -> (std::sync::Arc<parking_lot::Mutex<&'static str>>, u16) {
+    let says = std::sync::Arc::new(parking_lot::Mutex::new("ready up\n"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    let answer = std::sync::Arc::clone(&says);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let text = *answer.lock();
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+    });
+    (says, port)
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_every_maintenance_is_told() {
+    let web1 = Backend::start("web1").await;
+    let (says, port) = agent().await;
+    let words = format!("check inter 100ms agent-check agent-port {port} agent-inter 100ms");
+    let haproxy = Haproxy::builder()
+        .backend("web", &[("web1", web1.port)])
+        .server_options_of("web", &words)
+        .start()
+        .await;
+    for kind in ["runtime", "stats"] {
+        let balancer = haproxy.balancer(kind);
+        let slots = [slot("web/web1")];
+        *says.lock() = "ready up\n";
+        balancer.maint(&slots).await.expect("it goes");
+        let error = balancer
+            .stays_out(&slots, &never())
+            .await
+            .expect_err("it comes back");
+        assert_eq!(
+            error.to_string(),
+            "web/web1 came back into service by itself: its agent-check answers “ready”, which ends any maintenance. Let the agent answer “up” instead."
+        );
+        *says.lock() = "up\n";
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        balancer.maint(&slots).await.expect("it goes");
+        balancer.stays_out(&slots, &never()).await.expect("it stays out");
+        balancer.ready(&slots).await.expect("it comes back");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_an_agent_is_not_waited_for() {
+    let pair = Pair::start("runtime").await;
+    pair.balancer.maint(&[slot("web/web1")]).await.expect("it goes");
+    let begun = Instant::now();
+    let stays = pair.balancer.stays_out(&[slot("web/web1")], &never()).await;
+    stays.expect("it stays out");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
 #[tokio::test]
 async fn a_server_that_follows_another_inherits_its_maintenance() {
     let web1 = Backend::start("web1").await;

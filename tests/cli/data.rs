@@ -307,8 +307,8 @@ async fn a_hangup_reads_the_policy_again_and_a_broken_one_changes_nothing() {
     let store = deployer::store::Store::open(&url, Default::default())
         .await
         .unwrap();
-    let filter = deployer::store::PastFilter {
-        action: Some("policy.rejected".into()),
+    let filter = deployer::store::AuditFilter {
+        actions: vec!["policy.rejected".into()],
         ..Default::default()
     };
     loop {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use deployer::domain::{Environment, Variable};
-use deployer::store::{Page, PastFilter, SealingKey, Store, audit, environments, projects};
+use deployer::store::{AuditFilter, Page, SealingKey, Store, audit, environments, projects};
 use nix::sys::signal::Signal;
 
 use super::{Installation, run};
@@ -82,8 +82,8 @@ async fn read(here: &Installation, with: SealingKey) -> Environment {
 /// What the audit log tells of the only event of this kind.
 async fn recorded(here: &Installation, action: &str) -> serde_json::Value {
     let store = store(here).await;
-    let filter = PastFilter {
-        action: Some(action.into()),
+    let filter = AuditFilter {
+        actions: vec![action.into()],
         ..Default::default()
     };
     let page = audit::list(&store, &filter, Page::Newest, 10).await.unwrap();

@@ -55,8 +55,8 @@ async fn the_start_says_whether_scripts_are_confined() {
     let store = deployer::store::Store::open(&url, Default::default())
         .await
         .unwrap();
-    let filter = deployer::store::PastFilter {
-        action: Some("scripts.unconfined".into()),
+    let filter = deployer::store::AuditFilter {
+        actions: vec!["scripts.unconfined".into()],
         ..Default::default()
     };
     let page = deployer::store::audit::list(&store, &filter, deployer::store::Page::Newest, 10);

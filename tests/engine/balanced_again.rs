@@ -148,7 +148,9 @@ async fn a_decision_made_by_hand_about_a_server_left_out_is_respected() {
 
     let tx = crate::support::store::change(&store).await;
     let balancer = left[0].slots[0].balancer;
-    deployments::decided_by_hand(&tx, balancer, ("web", "web1"), Service::ByHand)
+    let everywhere = [fleet.haproxy.endpoint("runtime")];
+    let decided = (Service::ByHand, &everywhere[..]);
+    deployments::decided_by_hand(&tx, balancer, ("web", "web1"), decided)
         .await
         .unwrap();
     crate::support::store::bring_in(tx).await;

@@ -280,15 +280,23 @@ async fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
+    let noon = deployer::clock::Clock::System.now();
     let project = rollout(&[2], ONE, OnFailure::Stop).approval_hours(1);
     let mut world = project
         .policy("p, boss, *, *, administer, always, allow")
+        .clock(deployer::clock::Clock::set_to(noon))
         .start()
         .await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let boss = Actor::user("boss", "127.0.0.1");
-    let id = world.ask(World::request(&commit)).await;
+    let later = noon + chrono::TimeDelta::hours(1);
+    let request = deployer::app::deployments::DeployRequest {
+        at: Some(later),
+        ..World::request(&commit)
+    };
+    let id = world.ask(request).await;
+    approve(&world.app, &boss, id).await.unwrap();
     let store = &world.store;
     let mut server = deployer::store::servers::by_name(store, "web2").await.unwrap();
     server.active = false;
@@ -296,7 +304,7 @@ async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
     deployer::store::servers::update(&tx, &server).await.unwrap();
     crate::support::store::bring_in(tx).await;
 
-    approve(&world.app, &boss, id).await.unwrap();
+    world.clock.move_to(later + chrono::TimeDelta::minutes(1));
 
     let deployment = world.end(id).await;
     assert_eq!(deployment.state, DeploymentState::Failed);
