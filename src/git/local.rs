@@ -4,9 +4,12 @@
 //! programs. We run none, and whoever set the deployer up has named the directories of the repositories that
 //! are fetched. So one of another account is fetched by way of a stand-in, a directory of ours that has the
 //! form of a linked worktree: it shares objects, branches and tags with the repository.
+//!
+//! libgit2 lists the branches and tags; [`super::copy`] brings the objects.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -18,10 +21,17 @@ use super::error::{Error, Result};
 use super::refs;
 use super::url::is_below;
 
+/// Bytes of a file that names other places, which are read at most.
+const PLACES_BYTES: u64 = 64 * 1024;
+/// Directories of objects that are looked at; nobody has as many.
+const MOST_PLACES: usize = 1000;
+
 /// A repository on this host, ready for libgit2.
 pub(super) struct LocalRepository {
     /// Where libgit2 finds it.
     pub(super) path: PathBuf,
+    /// The directory of its objects.
+    pub(super) objects: PathBuf,
     /// What stands in for one of another account; removed with this.
     pub(super) stand_in: Option<TempDir>,
 }
@@ -43,10 +53,13 @@ impl LocalRepository {
         };
         let top = path.canonicalize().map_err(failed)?;
         let git_dir = git_dir(&top);
-        let head = fs::read(git_dir.join("HEAD")).map_err(failed)?;
+        let head = read_small(&git_dir.join("HEAD")).map_err(failed)?;
         let shared = common_dir(&git_dir).canonicalize().map_err(failed)?;
-        if !is_below(&shared, directories) {
-            return Err(Error::LocalAddress { path: shared });
+        let objects = shared.join("objects");
+        let mut places = object_places(&objects).map_err(failed)?;
+        places.extend(["", "refs", "packed-refs"].map(|name| shared.join(name)));
+        if let Some(path) = places.into_iter().find(|place| !is_below(place, directories)) {
+            return Err(Error::LocalAddress { path });
         }
         if let Some(error) = special(&shared) {
             return Err(error);
@@ -54,6 +67,7 @@ impl LocalRepository {
         if [&top, &git_dir, &shared].into_iter().all(|dir| is_ours(dir)) {
             return Ok(Self {
                 path: top,
+                objects,
                 stand_in: None,
             });
         }
@@ -63,9 +77,47 @@ impl LocalRepository {
         })?;
         Ok(Self {
             path: made.path().join("git"),
+            objects,
             stand_in: Some(made),
         })
     }
+}
+
+/// The directories that objects are read from where a repository has `objects`: that one, and those that it
+/// names, as one does that shares them with others.
+///
+/// # Errors
+/// As [`read_small`], before libgit2 waits for such a file.
+fn object_places(objects: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut places, mut at) = (vec![objects.to_owned()], 0);
+    while let Some(place) = places.get(at).cloned() {
+        at += 1;
+        let text = match read_small(&place.join("info/alternates")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            read => read.unwrap_or_default(),
+        };
+        let lines = text.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+        places.extend(lines.map(|line| place.join(OsStr::from_bytes(line))));
+        places.truncate(MOST_PLACES);
+    }
+    Ok(places)
+}
+
+/// The content of one of the files by which a repository is found. A pipe would keep us waiting for ever.
+///
+/// # Errors
+/// Those of the file system; `InvalidData` for one that is larger than any of these, and for what is no file.
+fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() || found.len() > PLACES_BYTES {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut content = Vec::new();
+    fs::File::open(path)?
+        .take(PLACES_BYTES)
+        .read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Whether libgit2 opens it: both the directory and a link to it have to be ours.
@@ -82,17 +134,17 @@ fn git_dir(top: &Path) -> PathBuf {
     if inside.is_dir() {
         return inside;
     }
-    let text = fs::read_to_string(inside).unwrap_or_default();
-    match text.strip_prefix("gitdir:") {
-        Some(place) => top.join(place.trim()),
+    let text = read_small(&inside).unwrap_or_default();
+    match text.strip_prefix(b"gitdir:") {
+        Some(place) => top.join(OsStr::from_bytes(place.trim_ascii())),
         None => top.to_owned(),
     }
 }
 
 /// The directory with objects and branches: another one for a linked worktree.
 fn common_dir(git_dir: &Path) -> PathBuf {
-    match fs::read_to_string(git_dir.join("commondir")) {
-        Ok(place) => git_dir.join(place.trim_end()),
+    match read_small(&git_dir.join("commondir")) {
+        Ok(place) => git_dir.join(OsStr::from_bytes(place.trim_ascii_end())),
         Err(_) => git_dir.to_owned(),
     }
 }

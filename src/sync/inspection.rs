@@ -180,6 +180,9 @@ impl Inspection {
             }
             _ => {}
         }
+        if self.room.free_inodes == 0 {
+            return Err(Trouble::NoInodes { detail: target }.into());
+        }
         if let Some(detail) = &self.obstacle {
             return Err(Trouble::from_script("create", detail).into());
         }
