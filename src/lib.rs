@@ -106,6 +106,7 @@ pub mod http;
 mod private;
 pub mod process;
 mod removal;
+mod small_file;
 pub mod ssh;
 pub mod store;
 pub mod sync;

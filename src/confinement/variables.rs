@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use crate::domain::variables::is_name;
-
 /// How many there are. Nobody may set a variable whose name begins as ours do.
 const COUNT: &str = "DEPLOYER_VALUES";
 /// Before the number of each.
@@ -36,7 +34,7 @@ pub(super) use start_with_variables;
 pub(super) fn numbered(variables: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
     let (mut all, mut count) = (BTreeMap::new(), 0);
     for (name, value) in variables {
-        if !name.to_str().is_some_and(is_name) {
+        if !is_plain(&name) {
             all.insert(name, value);
             continue;
         }
@@ -46,4 +44,11 @@ pub(super) fn numbered(variables: BTreeMap<OsString, OsString>) -> BTreeMap<OsSt
     }
     all.insert(COUNT.into(), count.to_string().into());
     all
+}
+
+/// Whether a shell can say the name.
+fn is_plain(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    name.iter().all(is_word) && name.first().is_some_and(|first| !first.is_ascii_digit())
 }

@@ -24,12 +24,12 @@ pub(super) struct Attributes {
     above: Option<Rc<Self>>,
     /// How much of a path leads to the directory, in bytes, with the slash behind it.
     prefix: usize,
-    own: Rc<Rules>,
+    own: Rc<FilterRules>,
 }
 
 /// What one `.gitattributes` says of filters.
 #[derive(Debug, Default)]
-pub(super) struct Rules(Vec<Rule>);
+pub(super) struct FilterRules(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
@@ -62,7 +62,7 @@ enum Token {
 /// A bit for each byte.
 type Class = [u64; 4];
 
-impl Rules {
+impl FilterRules {
     /// Reads a `.gitattributes`. Git knows macros only at the top of the tree.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ type Macros = HashMap<Vec<u8>, bool>;
 impl Attributes {
     /// The attributes of a directory below that of `above`, whose `.gitattributes` has the rules `own`.
     /// `prefix` is the path of the directory with a slash behind it, or nothing.
-    pub(super) fn below(above: Rc<Self>, prefix: &[u8], own: Rc<Rules>) -> Self {
+    pub(super) fn below(above: Rc<Self>, prefix: &[u8], own: Rc<FilterRules>) -> Self {
         Self {
             above: Some(above),
             prefix: prefix.len(),

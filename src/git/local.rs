@@ -9,7 +9,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,15 @@ use tempfile::TempDir;
 use super::error::{Error, Result};
 use super::refs;
 use super::url::is_below;
+use crate::small_file;
 
-/// Bytes of a file that names other places, which are read at most.
-const PLACES_BYTES: u64 = 64 * 1024;
+/// Before the path in a file that stands in the place of `.git`.
+const GIT_DIR: &[u8] = b"gitdir:";
+/// More than `HEAD`, `.git` and `commondir` can hold: a path and a word.
+const LONGEST_OWN_FILE: u64 = 8 * 1024;
+/// More than the names of all repositories that one shares objects with.
+const LONGEST_ALTERNATES: u64 = 64 * 1024;
+
 /// Directories of objects that are looked at; nobody has as many.
 const MOST_PLACES: usize = 1000;
 
@@ -53,8 +59,9 @@ impl LocalRepository {
         };
         let top = path.canonicalize().map_err(failed)?;
         let git_dir = git_dir(&top);
-        let head = read_small(&git_dir.join("HEAD")).map_err(failed)?;
-        let shared = common_dir(&git_dir).canonicalize().map_err(failed)?;
+        let head = own_file(&git_dir.join("HEAD")).map_err(failed)?;
+        let shared = common_dir(&git_dir).and_then(|dir| dir.canonicalize());
+        let shared = shared.map_err(failed)?;
         let objects = shared.join("objects");
         let mut places = object_places(&objects).map_err(failed)?;
         places.extend(["", "refs", "packed-refs"].map(|name| shared.join(name)));
@@ -87,37 +94,23 @@ impl LocalRepository {
 /// names, as one does that shares them with others.
 ///
 /// # Errors
-/// As [`read_small`], before libgit2 waits for such a file.
+/// As [`small_file::read`], before libgit2 waits for such a file.
 fn object_places(objects: &Path) -> io::Result<Vec<PathBuf>> {
     let (mut places, mut at) = (vec![objects.to_owned()], 0);
     while let Some(place) = places.get(at).cloned() {
         at += 1;
-        let text = match read_small(&place.join("info/alternates")) {
+        let text = match small_file::read(&place.join("info/alternates"), LONGEST_ALTERNATES) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             read => read.unwrap_or_default(),
         };
         let lines = text.split(|byte| *byte == b'\n');
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
         places.extend(lines.map(|line| place.join(OsStr::from_bytes(line))));
-        places.truncate(MOST_PLACES);
+        if places.len() > MOST_PLACES {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
     }
     Ok(places)
-}
-
-/// The content of one of the files by which a repository is found. A pipe would keep us waiting for ever.
-///
-/// # Errors
-/// Those of the file system; `InvalidData` for one that is larger than any of these, and for what is no file.
-fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() || found.len() > PLACES_BYTES {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut content = Vec::new();
-    fs::File::open(path)?
-        .take(PLACES_BYTES)
-        .read_to_end(&mut content)?;
-    Ok(content)
 }
 
 /// Whether libgit2 opens it: both the directory and a link to it have to be ours.
@@ -134,19 +127,32 @@ fn git_dir(top: &Path) -> PathBuf {
     if inside.is_dir() {
         return inside;
     }
-    let text = read_small(&inside).unwrap_or_default();
-    match text.strip_prefix(b"gitdir:") {
-        Some(place) => top.join(OsStr::from_bytes(place.trim_ascii())),
-        None => top.to_owned(),
+    match own_file(&inside) {
+        Ok(text) if text.starts_with(GIT_DIR) => top.join(place(&text[GIT_DIR.len()..])),
+        _ => top.to_owned(),
     }
 }
 
 /// The directory with objects and branches: another one for a linked worktree.
-fn common_dir(git_dir: &Path) -> PathBuf {
-    match read_small(&git_dir.join("commondir")) {
-        Ok(place) => git_dir.join(OsStr::from_bytes(place.trim_ascii_end())),
-        Err(_) => git_dir.to_owned(),
+///
+/// # Errors
+/// As [`small_file::read`], before libgit2 waits for such a file.
+fn common_dir(git_dir: &Path) -> io::Result<PathBuf> {
+    match own_file(&git_dir.join("commondir")) {
+        Ok(text) => Ok(git_dir.join(place(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(git_dir.to_owned()),
+        Err(error) => Err(error),
     }
+}
+
+/// The path that a file of Git's own names.
+fn place(text: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(text.trim_ascii()))
+}
+
+/// The text of one of Git's own small files.
+fn own_file(path: &Path) -> io::Result<Vec<u8>> {
+    small_file::read(path, LONGEST_OWN_FILE)
 }
 
 /// A linked worktree of the repository at `shared`, which has no files and the branch of `head`.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
 use tokio_util::sync::CancellationToken;
 
-use super::attributes::{ALL_ATTRIBUTES_BYTES, ATTRIBUTES_BYTES, Attributes, Rules};
+use super::attributes::{ALL_ATTRIBUTES_BYTES, ATTRIBUTES_BYTES, Attributes, FilterRules};
 use super::budget::{Budget, find_tree, path_in};
 use super::error::{Error, Result};
 use super::export::ENTRY_LIMIT;
@@ -122,7 +122,7 @@ struct Needs<'a> {
 
 #[derive(Default)]
 struct ReadAttributes {
-    rules: HashMap<(Oid, bool), Option<Rc<Rules>>>,
+    rules: HashMap<(Oid, bool), Option<Rc<FilterRules>>>,
     bytes: usize,
 }
 
@@ -187,7 +187,7 @@ impl Needs<'_> {
 
     /// The rules in the `.gitattributes` of a directory, where it says anything about filters. What several
     /// directories have alike is read once.
-    fn attributes(&self, tree: &Tree<'_>, is_top: bool) -> Result<Option<Rc<Rules>>> {
+    fn attributes(&self, tree: &Tree<'_>, is_top: bool) -> Result<Option<Rc<FilterRules>>> {
         let name = b".gitattributes";
         let Some(entry) = plain_entry(tree, name) else {
             return Ok(None);
@@ -208,7 +208,9 @@ impl Needs<'_> {
                 ),
             });
         }
-        let rules = content.map(|content| Rules::read(&content, is_top)).transpose()?;
+        let rules = content
+            .map(|content| FilterRules::read(&content, is_top))
+            .transpose()?;
         let rules = rules.map(Rc::new);
         read.rules.insert(key, rules.clone());
         Ok(rules)

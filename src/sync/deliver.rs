@@ -80,7 +80,11 @@ impl TreeSource {
                     delivered.sent_bytes += done.sent_bytes;
                     delivered.deleted += done.deleted;
                     delivered.modes_set += done.modes_set;
-                    delivered.turned.splice(0..0, done.turned);
+                    for told in done.turned {
+                        if !delivered.turned.contains(&told) {
+                            delivered.turned.push(told);
+                        }
+                    }
                 }
                 Ok(delivered)
             }

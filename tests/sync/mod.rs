@@ -13,6 +13,7 @@ mod random;
 mod releases;
 mod survival;
 mod trouble;
+mod turned;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

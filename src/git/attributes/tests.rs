@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 fn attributes(top: &str, below: &[(&str, &str)]) -> Attributes {
-    let rules = |content: &str, is_top| Rc::new(Rules::read(content.as_bytes(), is_top).unwrap());
+    let rules = |content: &str, is_top| Rc::new(FilterRules::read(content.as_bytes(), is_top).unwrap());
     let mut all = Attributes::below(Rc::default(), b"", rules(top, true));
     for (prefix, content) in below {
         all = Attributes::below(Rc::new(all), prefix.as_bytes(), rules(content, false));
@@ -116,7 +116,7 @@ fn a_file_of_nothing_but_macros_takes_no_time() {
         .collect();
     let begun = Instant::now();
     assert!(
-        Rules::read([macros, words].concat().as_bytes(), true)
+        FilterRules::read([macros, words].concat().as_bytes(), true)
             .unwrap()
             .0
             .is_empty()
@@ -127,14 +127,17 @@ fn a_file_of_nothing_but_macros_takes_no_time() {
 #[test]
 fn more_lines_than_anybody_writes_are_refused() {
     let lines = "a filter=lfs\n".repeat(MOST_RULES);
-    assert_eq!(Rules::read(lines.as_bytes(), true).unwrap().0.len(), MOST_RULES);
+    assert_eq!(
+        FilterRules::read(lines.as_bytes(), true).unwrap().0.len(),
+        MOST_RULES
+    );
     let more = format!("{lines}a filter=lfs\n");
-    let error = Rules::read(more.as_bytes(), true).unwrap_err();
+    let error = FilterRules::read(more.as_bytes(), true).unwrap_err();
     assert!(error.to_string().contains("more than 10000 lines"), "{error}");
 }
 
 #[test]
 fn longer_lines_than_git_reads_are_passed_over() {
     let long = format!("{} filter=lfs\n*.a filter=lfs\n", "?".repeat(LINE_BYTES));
-    assert_eq!(Rules::read(long.as_bytes(), true).unwrap().0.len(), 1);
+    assert_eq!(FilterRules::read(long.as_bytes(), true).unwrap().0.len(), 1);
 }
