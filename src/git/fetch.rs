@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Remote, RemoteCallbacks, RemoteRedirect,
-    RemoteUpdateFlags, Repository,
+    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
+    RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -180,7 +180,9 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
     if heads.len() > REFS {
         return Err(Error::TooManyRefs { limit: REFS });
     }
-    let wanted = heads.iter().filter(|head| is_mirrored(head.name()));
+    // libgit2 passes over names that are none.
+    let is_wanted = |name: &str| is_mirrored(name) && Reference::is_valid_name(name);
+    let wanted = heads.iter().filter(|head| is_wanted(head.name()));
     let wanted: Vec<Oid> = wanted.map(git2::RemoteHead::oid).collect();
     let goes_on = |objects, bytes| session.goes_on(objects, bytes);
     let stopped = |error| session.stopped().unwrap_or(error);
@@ -188,11 +190,12 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
         copy_missing(&repository, objects, &wanted, &goes_on).map_err(stopped)?;
     }
     // What is here now, as this one does not look again.
-    let before_it = inner.open()?.odb()?;
-    before_it.refresh()?;
+    let unaware = inner.open()?;
+    let known = unaware.odb()?;
+    known.refresh()?;
     let packs = Packs::of(&repository);
     download(&mut remote, session).map_err(failed)?;
-    if let Err(error) = check_history(&repository, &before_it, &wanted, &goes_on) {
+    if let Err(error) = check_history(&repository, &known, &wanted, &goes_on) {
         packs.remove_later_ones();
         return Err(stopped(error));
     }
