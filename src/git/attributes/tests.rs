@@ -138,6 +138,10 @@ fn more_lines_than_anybody_writes_are_refused() {
 
 #[test]
 fn longer_lines_than_git_reads_are_passed_over() {
-    let long = format!("{} filter=lfs\n*.a filter=lfs\n", "?".repeat(LINE_BYTES));
-    assert_eq!(FilterRules::read(long.as_bytes(), true).unwrap().0.len(), 1);
+    for (bytes, count) in [(LINE_BYTES, 2), (LINE_BYTES + 1, 1)] {
+        let end = " filter=lfs";
+        let lines = format!("{}{end}\n*.a filter=lfs\n", "?".repeat(bytes - end.len()));
+        let rules = FilterRules::read(lines.as_bytes(), true).unwrap();
+        assert_eq!(rules.0.len(), count, "{bytes}");
+    }
 }
