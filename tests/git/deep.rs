@@ -108,8 +108,11 @@ async fn read_in_every_way(origin: &Origin, mirror: &Mirror, base: &CommitId, de
     told(exported.map(|done| format!("{done:?}")));
     assert!(!into.exists());
     assert_eq!(mirror.file(deep, "deploy.sh").await.unwrap(), None);
-    // Nothing in it needs anything from elsewhere, however deep it is.
-    assert!(mirror.prospects(deep, all).await.unwrap().submodules.is_empty());
+    // Nothing in it needs anything from elsewhere, where there is the time to look.
+    match mirror.prospects(deep, all).await {
+        Ok(found) => assert!(found.submodules.is_empty()),
+        Err(error) => assert!(matches!(error, Error::TooMuchToCompare), "{error}"),
+    }
 }
 
 #[tokio::test]
@@ -139,7 +142,8 @@ async fn directories_deeper_than_a_stack_come_over_a_network_too() {
     let mirror = origin.mirror_of(&sshd.url(&origin.path()), sshd.options());
     match fetch(&mirror).await {
         Ok(_) => read_in_every_way(&origin, &mirror, &base, &deep, "out").await,
-        Err(error) => assert!(error.to_string().starts_with("The Git host answered"), "{error}"),
+        // Then the other side did not get through it, and said so.
+        Err(error) => assert!(matches!(error, Error::Remote(_) | Error::Fetch(_)), "{error}"),
     }
 }
 
