@@ -13,7 +13,7 @@ use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
 use crate::config::{Config, ScriptConfinement, ScriptNetwork, Secret};
-use crate::confinement::{Confinement, ConfinementOptions, PROCESSES, ProgramNetwork};
+use crate::confinement::{Confinement, ConfinementOptions, PROCESSES, ProgramNetwork, WriteLimits};
 use crate::domain::{DatabaseUrl, Event, EventKind, Result};
 use crate::engine::{self, Engine, EngineParts};
 use crate::git::{GitOptions, Mirrors, Proxies};
@@ -134,9 +134,9 @@ pub fn git_options(config: &Config) -> GitOptions {
         https_certificates: config.git.https_certificates.clone(),
         other_hosts: config.git.other_hosts.clone(),
         proxies: git_proxies(config),
-        pack_limit: u64::from(config.git.pack_limit_mib) << 20,
-        lfs_object_limit: u64::from(config.git.lfs_object_limit_mib) << 20,
-        lfs_project_limit: u64::from(config.git.lfs_project_limit_mib) << 20,
+        pack_limit: mebibytes(config.git.pack_limit_mib),
+        lfs_object_limit: mebibytes(config.git.lfs_object_limit_mib),
+        lfs_project_limit: mebibytes(config.git.lfs_project_limit_mib),
         ..GitOptions::default()
     }
 }
@@ -196,6 +196,10 @@ pub fn confinement_options(config: &Config) -> ConfinementOptions {
             ScriptNetwork::None => ProgramNetwork::None,
         },
         processes: PROCESSES,
+        writing: WriteLimits {
+            written: mebibytes(config.engine.tree_limit_mib),
+            free: mebibytes(config.engine.keep_free_mib),
+        },
         readable: config.scripts.readable.clone(),
         writable: config.scripts.writable.clone(),
         hidden: our_own(config),
@@ -237,6 +241,11 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
     own
 }
 
+/// So many mebibytes, in bytes.
+fn mebibytes(count: u32) -> u64 {
+    u64::from(count) << 20
+}
+
 fn engine_settings(config: &Config) -> engine::Settings {
     engine::Settings {
         instance: instance(),
@@ -244,9 +253,10 @@ fn engine_settings(config: &Config) -> engine::Settings {
         work_dir: config.work_dir(),
         lease: config.engine.lease,
         log: engine::LogLimits {
-            step: u64::from(config.engine.step_log_mib) << 20,
-            deployment: u64::from(config.engine.deployment_log_mib) << 20,
+            step: mebibytes(config.engine.step_log_mib),
+            deployment: mebibytes(config.engine.deployment_log_mib),
         },
+        tree_limit: mebibytes(config.engine.tree_limit_mib),
         secrets: config
             .masking
             .secrets

@@ -155,6 +155,10 @@ sections! {
         step_log_mib: u32 = 32, within::<1, 1024>;
         /// Mebibytes of program output that are kept of a whole deployment.
         deployment_log_mib: u32 = 256, within::<1, 16_384>;
+        /// Mebibytes of the tree of a deployment, with what scripts on this host add to it.
+        tree_limit_mib: u32 = 65_536, within::<1, 16_777_216>;
+        /// Mebibytes that scripts leave free on the disk of the work directory.
+        keep_free_mib: u32 = 512, within::<0, 16_777_216>;
     }
 
     /// What repositories bring and run on this host.

@@ -3,7 +3,7 @@
 //!
 //! Each step writes into a [`StepLog`], which turns bytes into lines and hands them to the one
 //! writer of the deployment through a bounded channel. The writer stores what has gathered in a
-//! single transaction: at once when nothing was written lately, else after [`BATCH_TIME`], so that a
+//! single transaction: at once when nothing was written lately, else after [`ROW_TIME`], so that a
 //! quiet script is seen immediately and a loud one costs few writes. The channel slows down a
 //! program that prints faster than the store takes it, so memory does not grow with the log.
 
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::LineBuffer;
-use super::log_limit::{LogLimits, StepOutput};
+use super::log_limit::{LogLimits, ROW_TIME, StepOutput};
 use super::mask::Mask;
 use super::patience::Patience;
 use crate::clock::Clock;
@@ -25,8 +25,6 @@ use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
 use crate::store::log;
 use crate::store::{Lease, Store};
 
-/// How long lines are gathered after a recent write.
-const BATCH_TIME: Duration = Duration::from_millis(40);
 /// Bytes of text that are written at once, whatever the time. The hub keeps a few writes for slow viewers:
 /// their number times this is the memory that a loud script takes.
 const BATCH_SIZE: usize = 128 * 1024;
@@ -271,11 +269,11 @@ impl Batch {
 }
 
 async fn write(sink: Sink, mut receiver: mpsc::Receiver<Message>) -> Result<()> {
-    let mut last_write = Instant::now() - BATCH_TIME;
+    let mut last_write = Instant::now() - ROW_TIME;
     while let Some(first) = receiver.recv().await {
         let mut batch = Batch::default();
         batch.take(first);
-        let ripe_at = last_write + BATCH_TIME;
+        let ripe_at = last_write + ROW_TIME;
         while !batch.is_ripe() {
             match timeout_at(ripe_at, receiver.recv()).await {
                 Ok(Some(message)) => batch.take(message),

@@ -4,8 +4,10 @@ use std::rc::Rc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, FilterRules};
+use super::budget::Budget;
 use super::elsewhere::submodule_url;
 use super::lfs::pointer::{POINTER_BYTES, Pointer, PointerReading};
 use super::refs::ListOfRefs;
@@ -168,10 +170,11 @@ proptest! {
 
     #[test]
     fn attributes_of_any_content_have_an_answer(top in bytes(), below in bytes(), path in bytes()) {
-        let all = Rc::new(Attributes::below(Rc::default(), b"", &top));
-        let all = Attributes::below(all, b"a/", &below);
+        let all = Rc::new(Attributes::below(Rc::default(), b"", Rc::new(FilterRules::read(&top, true).unwrap())));
+        let all = Attributes::below(all, b"a/", Rc::new(FilterRules::read(&below, false).unwrap()));
+        let is_lfs = all.is_lfs(&path, &Budget::new(CancellationToken::new())).unwrap();
         let names_lfs = |text: &[u8]| text.windows(6).any(|word| word == b"filter");
-        prop_assert!(!all.is_lfs(&path) || names_lfs(&top) || names_lfs(&below));
+        prop_assert!(!is_lfs || names_lfs(&top) || names_lfs(&below));
     }
 
     #[test]

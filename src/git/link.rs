@@ -12,6 +12,7 @@
 //!
 //! Files need no link; [`super::local`] finds them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub(super) struct RemoteLink {
     pub(super) heard: Heard,
     /// The first thing that went wrong between us and the host.
     pub(super) trouble: FirstError,
+    /// The directory of the objects of a repository on this host.
+    pub(super) objects: Option<PathBuf>,
     relay: Option<AbortHandle>,
     /// See [`LocalRepository`].
     _stand_in: Option<TempDir>,
@@ -79,6 +82,7 @@ impl RemoteLink {
                     url: found.path.to_string_lossy().into_owned(),
                     heard: Heard::default(),
                     trouble: FirstError::default(),
+                    objects: Some(found.objects),
                     relay: None,
                     _stand_in: found.stand_in,
                 })
@@ -109,6 +113,7 @@ impl RemoteLink {
             url,
             heard: Heard::default(),
             trouble,
+            objects: None,
             relay: Some(relay.abort_handle()),
             _stand_in: None,
         })
@@ -133,6 +138,7 @@ impl RemoteLink {
             url,
             heard,
             trouble,
+            objects: None,
             relay: Some(relay.abort_handle()),
             _stand_in: None,
         })

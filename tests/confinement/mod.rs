@@ -7,6 +7,7 @@ mod outside;
 mod own_files;
 mod umask;
 mod variables;
+mod writing;
 
 use std::fs::File;
 use std::path::Path;

@@ -8,6 +8,7 @@
 )]
 
 mod certificates;
+mod deep;
 mod deploy_keys;
 mod diffs;
 mod elsewhere;

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::demand_everything;
-use super::inventory::knows_project;
+use super::inventory::{Inventory, knows_project};
 use super::jump_hosts::{self, JumpHosts, WithJumpHosts};
 use super::server_events::via_lines;
+use super::{demand_everything, grounds};
 use crate::access::Permit;
 use crate::app::App;
 use crate::balancer::BackendSlot;
@@ -107,6 +107,11 @@ pub async fn edit(
         let told_before = told(&change, &before).await?;
         clusters::update(&change, &changed).await?;
         jump_hosts::demand_ways(&change).await?;
+        if before.members != changed.members {
+            let inventory = Inventory::load(&change).await?;
+            let mut places = inventory.places_of_cluster(id).into_iter();
+            places.try_for_each(|(_, one)| grounds::demand_apart(&inventory, one, "members"))?;
+        }
         let detail = super::changes(&told_before, &told(&change, &changed).await?);
         change
             .commit(Event::new(EventKind::ClusterChanged, detail).about(resource(&before.name)))
