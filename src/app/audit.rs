@@ -1,5 +1,8 @@
 //! The audit log, as auditors read it.
 
+mod covered;
+
+use self::covered::covered;
 use super::App;
 use super::admin::demand_reading;
 use super::history::viewable;
@@ -8,7 +11,8 @@ use crate::domain::{Action, Actor, Area, AuditEvent, Resource, Result};
 use crate::store::{Page, Paged, PastFilter, audit};
 
 /// A page of `limit` events, newest first, without those about projects and environments that the
-/// reader may not view. Needs a permit for [`Action::Audit`].
+/// reader may not view, and without the names of such in the details of others. Needs a permit for
+/// [`Action::Audit`].
 pub async fn browse(
     app: &App,
     permit: &Permit,
@@ -21,7 +25,10 @@ pub async fn browse(
         hidden: hidden(app, permit.actor()).await?,
         ..filter.clone()
     };
-    audit::list(&app.store, &filter, page, limit).await
+    let mut found = audit::list(&app.store, &filter, page, limit).await?;
+    let events = found.items.into_iter();
+    found.items = events.map(|event| covered(app, permit.actor(), event)).collect();
+    Ok(found)
 }
 
 /// The resources in the log that `actor` may not view.

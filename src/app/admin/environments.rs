@@ -5,7 +5,7 @@ mod told;
 use serde_json::json;
 
 use self::told::{changed_secrets, told};
-use super::inventory::Inventory;
+use super::inventory::{HIDDEN, Inventory, name_for};
 use super::values::{Excluded, RemoteUser, SharedPaths, Within};
 use super::variables::VariablesSpec;
 use super::{demand_other_name, demand_project, keys, renames};
@@ -210,7 +210,7 @@ pub async fn add(
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
     let inventory = Inventory::load(&change).await?;
-    not_on_top_of_another(&inventory, &environment)?;
+    not_on_top_of_another(app, permit, &inventory, &environment)?;
     let environment = environments::insert(&change, &environment).await?;
     let told = told(&inventory, &environment);
     let resource = format!("{}/{}", project.name, environment.name);
@@ -246,7 +246,7 @@ pub async fn edit(
     let changed = spec.check(before.clone())?;
     if before != changed {
         let inventory = Inventory::load(&change).await?;
-        not_on_top_of_another(&inventory, &changed)?;
+        not_on_top_of_another(app, permit, &inventory, &changed)?;
         environments::update(&change, &changed).await?;
         let mut detail = super::changes(&told(&inventory, &before), &told(&inventory, &changed));
         let secrets = changed_secrets(&before.options, &changed.options);
@@ -315,7 +315,12 @@ pub async fn delete(app: &App, permit: &Permit, id: EnvironmentId) -> Result<()>
 }
 
 /// Two environments that change the same directories of one server would overwrite each other.
-fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Result<()> {
+fn not_on_top_of_another(
+    app: &App,
+    permit: &Permit,
+    inventory: &Inventory,
+    environment: &Environment,
+) -> Result<()> {
     let own = inventory.servers_of(environment);
     let ground = |of: &Environment| Some(Ground::of(inventory.project(of.project_id)?, of));
     let Some(mine) = ground(environment).transpose()? else {
@@ -339,16 +344,16 @@ fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Re
             .find(|server| own.iter().any(|mine| mine.id == server.id));
         if let Some(server) = both {
             let project = inventory.project(other.project_id);
-            return Err(Error::field(
-                "target_path",
-                format!(
-                    "On server “{}”, {}/{} {}",
-                    server.name,
-                    project.map(|one| one.name.as_str()).unwrap_or_default(),
-                    other.name,
-                    overlap.sentence()
+            let name = project.and_then(|project| name_for(app, permit, project, other));
+            let what = match name {
+                Some(name) => format!("{name} {}", overlap.sentence()),
+                // The other path may have the name of the project in it.
+                None => format!(
+                    "{HIDDEN} goes to this path, into it or around it; the two would overwrite each other. Choose another target path."
                 ),
-            ));
+            };
+            let sentence = format!("On server “{}”, {what}", server.name);
+            return Err(Error::field("target_path", sentence));
         }
     }
     Ok(())
