@@ -1,13 +1,14 @@
-//! Reloads the policy files while the server runs, on behalf of the host's operator.
+//! Reloads the policy files while the server runs, on behalf of the host's operator; and says what there
+//! is to name in them.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::App;
-use crate::access::Problem;
+use crate::access::{Existing, Problem};
 use crate::domain::{Error, Event, EventKind, Result};
-use crate::store::Right;
+use crate::store::{Right, Store, environments, projects, users};
 
 /// What the audit log says was reloaded.
 const POLICY: &str = "policy";
@@ -42,4 +43,21 @@ pub async fn reload(app: &App) -> Result<Vec<Problem>> {
         .commit(Event::new(kind, json!({ "problems": kept })))
         .await?;
     Ok(problems)
+}
+
+/// The projects, environments and users that lines can name.
+///
+/// # Errors
+/// Of the store.
+pub async fn existing(store: &Store) -> Result<Existing> {
+    let (all, environments) = (projects::list(store).await?, environments::all(store).await?);
+    let mut existing = Existing::default();
+    for project in all {
+        let own = environments.iter().filter(|one| one.project_id == project.id);
+        let names = own.map(|one| one.name.to_string()).collect();
+        existing.projects.insert(project.name.to_string(), names);
+    }
+    let users = users::list(store).await?;
+    existing.users = users.into_iter().map(|user| user.name.to_string()).collect();
+    Ok(existing)
 }

@@ -10,6 +10,7 @@ mod data;
 mod demo;
 mod keys;
 mod owners;
+mod policies;
 mod proxies;
 mod scripts;
 mod shared_keys;
