@@ -10,7 +10,7 @@ use toml::Value;
 
 use super::calendar_times::{day_range, plain_date, span_end, wrong_day, wrong_time, zone_like};
 use super::columns::{is_name, is_project_group};
-use super::files::{CALENDAR, LineStarts, Source, read_toml};
+use super::files::{CALENDAR, LineStarts, PolicyFiles, Source, read_toml};
 use super::ical;
 use super::problem::Problem;
 use crate::domain::calendar::{ALWAYS, FREEZE};
@@ -72,7 +72,9 @@ pub(super) struct CalendarLines {
     /// In the order of the freezes.
     pub freezes: Vec<u32>,
     /// The first of the holidays' dates.
-    pub holidays: u32,
+    pub first_date: u32,
+    /// The files of holidays.
+    pub holidays: PolicyFiles,
 }
 
 /// Reads the calendar of `source` and adds every mistake to `problems`. The calendar may be used
@@ -91,6 +93,7 @@ pub(super) fn read(
         starts: LineStarts::of(text),
         problems,
         zone: Tz::UTC,
+        holiday_files: PolicyFiles::default(),
     };
     reader.zone = reader.zone(&file.timezone);
     let mut holidays = reader.holidays(&file.holidays);
@@ -103,6 +106,7 @@ pub(super) fn read(
         .map(|(name, raw)| reader.window(name, raw))
         .collect();
     let freezes = file.freezes.iter().map(|raw| reader.freeze(raw)).collect();
+    let holiday_files = reader.holiday_files;
     let calendar = Calendar {
         zone: reader.zone,
         windows,
@@ -116,8 +120,9 @@ pub(super) fn read(
             .keys()
             .map(|name| (name.get_ref().clone(), line(name)))
             .collect(),
-        holidays: file.holidays.dates.first().map_or(0, line),
+        first_date: file.holidays.dates.first().map_or(0, line),
         freezes: file.freezes.iter().map(|raw| line(&raw.name)).collect(),
+        holidays: holiday_files,
     };
     Some((calendar, lines))
 }
@@ -142,6 +147,8 @@ struct Reader<'a> {
     starts: LineStarts,
     problems: &'a mut Vec<Problem>,
     zone: Tz,
+    /// What was read beside the calendar.
+    holiday_files: PolicyFiles,
 }
 
 impl Reader<'_> {
@@ -197,7 +204,10 @@ impl Reader<'_> {
             );
         }
         match source.read(file) {
-            Ok(Some(text)) => ical::read(file, &text, self.zone, holidays, self.problems),
+            Ok(Some(text)) => {
+                ical::read(file, &text, self.zone, holidays, self.problems);
+                self.holiday_files.0.insert(file.clone(), text);
+            }
             Ok(None) => self.complain(name, format!("There is no file “{file}” beside this one.")),
             Err(problem) => self.problems.push(problem),
         }

@@ -38,7 +38,8 @@ impl Policy {
         left.retain(|line| *line > 0 && !used.contains(line));
         left.sort_unstable();
         left.dedup();
-        let text: Vec<&str> = self.text.lines().collect();
+        let policy = self.files.0.get(POLICY).map(String::as_str).unwrap_or_default();
+        let text: Vec<&str> = policy.lines().collect();
         let line = |line: u32| PolicyLine {
             file: POLICY.to_owned(),
             line,
@@ -46,6 +47,7 @@ impl Policy {
                 .get(line as usize - 1)
                 .map(|text| text.trim().to_owned())
                 .unwrap_or_default(),
+            policy: None,
         };
         left.into_iter().map(line).collect()
     }

@@ -124,7 +124,7 @@ impl LoginThrottle {
     }
 }
 
-pub(super) fn counter(limit: TryLimit) -> Counter {
+fn counter(limit: TryLimit) -> Counter {
     let quota = Quota::with_period(limit.pause).unwrap_or(Quota::per_second(NonZeroU32::MIN));
     RateLimiter::keyed(quota.allow_burst(limit.tries))
 }

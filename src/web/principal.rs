@@ -53,10 +53,11 @@ impl Principal {
     /// # Errors
     /// Unauthenticated for an `Authorization` header, unavailable where sessions cannot be read.
     pub async fn of(site: &Site, request: &Request, session: &Session, now: Instant) -> Result<Self> {
+        let address = address(request, &site.settings);
         if has_authorization(request.headers()) {
+            site.app.unknown_token(&address).await?;
             return Err(unknown_token());
         }
-        let address = address(request, &site.settings);
         hint_at_undeclared_proxy(site, request);
         let known = of_session(site, session, &address, now).await?;
         Ok(known.unwrap_or_else(|| Self::guest(&address)))

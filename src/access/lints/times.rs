@@ -111,7 +111,7 @@ fn holidays(checked: &CheckedPolicy<'_>, problems: &mut Vec<Problem>) {
         let message = format!(
             "The last holiday with a year is {last}: list those of the year after, or windows stay open on them."
         );
-        let line = checked.calendar.holidays;
+        let line = checked.calendar.first_date;
         let problem = if last < today {
             Problem::warning(CALENDAR, line, message)
         } else {
