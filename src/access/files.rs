@@ -23,7 +23,7 @@ pub(super) const TESTS: &str = "tests.toml";
 
 /// The largest file read, in bytes: some 100,000 policy lines. The limit keeps a link to a device
 /// from filling the memory.
-const FILE_LIMIT: u64 = 8 << 20;
+pub const FILE_LIMIT: u64 = 8 << 20;
 
 /// Entries of a policy directory that are looked at for changes.
 const STAMPED: usize = 1000;
@@ -140,7 +140,7 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, Problem> {
         let before = String::from_utf8_lossy(good);
         Problem::error(
             file,
-            line_at(&before, before.len()),
+            LineStarts::of(&before).line_at(before.len()),
             "This line is not UTF-8 text; save the file as UTF-8.",
         )
     })?;
@@ -157,15 +157,27 @@ pub(super) fn read_toml<T: DeserializeOwned>(
         Ok(read) => return Some(read),
         Err(fault) => fault,
     };
-    let line = fault.span().map_or(0, |span| line_at(text, span.start));
+    let line = fault
+        .span()
+        .map_or(0, |span| LineStarts::of(text).line_at(span.start));
     problems.push(Problem::error(file, line, format!("{}.", fault.message())));
     None
 }
 
-/// The line, counted from 1, of the byte at `offset`.
-pub(super) fn line_at(text: &str, offset: usize) -> u32 {
-    let before = text.as_bytes().iter().take(offset);
-    u32::try_from(before.filter(|&&byte| byte == b'\n').count() + 1).unwrap_or(u32::MAX)
+/// Where the lines of a text begin, so that many places in it are found quickly.
+pub(super) struct LineStarts(Vec<usize>);
+
+impl LineStarts {
+    pub fn of(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(ends.map(|(end, _)| end + 1).collect())
+    }
+
+    /// The line, counted from 1, of the byte at `offset`.
+    pub fn line_at(&self, offset: usize) -> u32 {
+        let before = self.0.partition_point(|start| *start <= offset);
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
+    }
 }
 
 /// Every file of a policy directory as shipped: its name and its text. They are the first policy of

@@ -4,22 +4,41 @@
 
 use super::calendar_file::CalendarLines;
 use super::columns::{Vocabulary, is_project_group};
+use super::expectations::Expectation;
 use super::files::{CALENDAR, MODEL, POLICY, PolicyFiles, Source, TESTS};
 use super::judge::Judge;
+use super::model::PolicyModel;
 use super::policy::Policy;
 use super::problem::{PolicyReport, Problem};
 use super::{calendar_file, expectations, lines, model, roles, suspicions};
 use crate::domain::Calendar;
 
+/// A policy, with what a check needs of its files.
+pub(super) struct Loaded {
+    pub policy: Policy,
+    pub model: PolicyModel,
+    /// Where the parts of the calendar stand.
+    pub calendar: CalendarLines,
+    pub expected: Vec<Expectation>,
+}
+
 /// Loads the policy of `source`: `None` when the report has an error.
 pub(super) fn load(source: &Source) -> (Option<Policy>, PolicyReport) {
-    let mut report = PolicyReport::default();
-    let policy = read(source, &mut report).filter(|_| report.is_good());
-    report.arrange();
+    let (loaded, report) = open(source);
+    let policy = loaded.map(|loaded| loaded.policy).filter(|_| report.is_good());
     (policy, report)
 }
 
-fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
+/// The policy of `source`, also when its tests fail: `None` when the report has another error.
+pub(super) fn open(source: &Source) -> (Option<Loaded>, PolicyReport) {
+    let mut report = PolicyReport::default();
+    let is_grave = |problem: &Problem| problem.is_error() && problem.file != TESTS;
+    let loaded = read(source, &mut report).filter(|_| !report.problems.iter().any(is_grave));
+    report.arrange();
+    (loaded, report)
+}
+
+fn read(source: &Source, report: &mut PolicyReport) -> Option<Loaded> {
     let problems = &mut report.problems;
     let mut files = PolicyFiles::default();
     let mut text = |file: &str| {
@@ -64,12 +83,18 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
     let judge = Judge::build(&model, &lines)
         .map_err(|problem| problems.push(problem))
         .ok()?;
-    files.0.extend(calendar_lines.unwrap_or_default().holidays.0);
+    let calendar_lines = calendar_lines.unwrap_or_default();
+    files.0.extend(calendar_lines.holidays.0.clone());
     let policy = Policy::new(calendar, files, lines, judge, &model);
     expectations::run(&expected, &policy, problems);
     suspicions::check(&model, &policy, &expected, problems);
     report.tests_run = expected.len();
-    Some(policy)
+    Some(Loaded {
+        policy,
+        model,
+        calendar: calendar_lines,
+        expected,
+    })
 }
 
 /// The text of the tests; `None` where there are none.

@@ -7,32 +7,49 @@
 //! `suspicions` warns of what is hardly meant. Only then it becomes the [`Access`] in force, by exchanging one pointer; a broken directory leaves
 //! the last good policy in force.
 //!
+//! Questions about a policy as a whole are [`OpenedPolicy`]'s: `lints` says what is hardly meant, `grid`
+//! works out what all lines say together in all `states` of time, from which `who` and `diff` answer,
+//! `explain`, `week` and `coverage` ask casbin.
+//!
 //! A decision is about an [`Actor`]'s names: the user, the groups from the login, and the user
 //! `default`, whose rights everybody has. A deny for one of them overrides everything.
 
+mod administrators;
 mod calendar_file;
 mod calendar_times;
 mod columns;
+mod coverage;
+mod describe;
+mod diff;
 mod expectations;
+mod explain;
 mod files;
+mod grid;
 mod ical;
 mod index;
 mod judge;
+mod layout;
 mod lines;
+mod lints;
 mod load;
 mod model;
+mod opened;
 mod other_times;
 mod permit;
+mod places;
 mod policy;
 mod problem;
 mod question;
 mod rename;
 mod roles;
 mod rule;
+mod states;
 mod suspicions;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod week;
+mod who;
 
 use std::fmt;
 use std::path::Path;
@@ -40,9 +57,17 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-pub use files::{PolicyFiles, SHIPPED, Stamp};
+pub use diff::{PolicyDiff, RightsChange, Shift};
+pub use explain::{Explanation, Ruling, SpeakingLine};
+pub use files::{FILE_LIMIT, PolicyFiles, SHIPPED, Stamp};
+pub use layout::aligned;
+pub use lints::Existing;
+pub use opened::{OpenedPolicy, PolicyQuestion, names_for};
 pub use permit::Permit;
 pub use problem::{PolicyReport, Problem, Severity};
+pub use suspicions::is_taken_for;
+pub use week::{DaySpan, DrawnDay};
+pub use who::{Holder, Holders};
 
 use self::files::Source;
 use self::policy::Policy;
@@ -241,29 +266,20 @@ impl Access {
     /// # Errors
     /// The refusal.
     pub fn reading(&self, actor: &Actor, area: Area, at: Instant) -> Result<Permit, Box<Refusal>> {
-        let mut given = None;
-        for action in area.actions() {
-            match self.permit(actor, *action, &Resource::Area(area), at) {
-                Ok(permit) => given = Some(permit),
-                Err(refusal) if refusal.line.is_some() => return Err(refusal),
-                Err(_) => {}
-            }
+        let policy = self.in_force();
+        let own = policy.decide_own(&names_of(actor), area, at);
+        let all = || self.permit(actor, area.right_to_all(), &Resource::Everything, at);
+        let one = || self.permit(actor, Action::View, &Resource::Area(area), at);
+        match own {
+            Verdict::Denied(_) => one(),
+            Verdict::Allowed(_) => all().or_else(|_| one()),
+            Verdict::Silent => all(),
         }
-        let all = self.permit(actor, area.right_to_all(), &Resource::Everything, at);
-        all.or_else(|refusal| given.ok_or(refusal))
     }
 
     /// Whether [`Access::reading`] would give a permit.
     pub fn may_read(&self, actor: &Actor, area: Area, at: Instant) -> bool {
-        let (policy, names) = (self.in_force(), names_of(actor));
-        let of_area = |action: &Action| policy.decide(&names, *action, &Resource::Area(area), at);
-        let own: Vec<Verdict> = area.actions().iter().map(of_area).collect();
-        let is_denied = |verdict: &Verdict| matches!(verdict, Verdict::Denied(_));
-        !own.iter().any(is_denied)
-            && (own.iter().any(Verdict::is_allowed)
-                || policy
-                    .decide(&names, area.right_to_all(), &Resource::Everything, at)
-                    .is_allowed())
+        self.may(actor, Action::View, &Resource::Area(area), at)
     }
 
     /// Whether `actor` is one of `subjects`: a user, or somebody with the role or of the group.

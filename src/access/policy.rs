@@ -21,7 +21,7 @@ use super::rule::{ANY, Rule, window_key};
 use super::verdict::{Allowance, Verdict};
 use crate::domain::access::GUEST;
 use crate::domain::calendar::{ALWAYS, FREEZE};
-use crate::domain::{Action, Calendar, Instant, PolicyLine, Resource};
+use crate::domain::{Action, Area, Calendar, Instant, PolicyLine, Resource};
 
 /// How many answers are kept before starting anew: some tens of megabytes at most.
 const KEPT_ANSWERS: usize = 100_000;
@@ -147,18 +147,6 @@ impl Policy {
         &self.judge
     }
 
-    /// The number of the line by which everybody may administer everything, at some time.
-    pub fn administered_by_all(&self) -> Option<u32> {
-        let windows: BTreeSet<&str> = self.rules().iter().map(|rule| rule.window.as_str()).collect();
-        windows.into_iter().find_map(|window| {
-            let open = format!("{ALWAYS} {}", window_key(window));
-            let found = self.rules_for(GUEST, Action::Administer, &Resource::Everything, &open)?;
-            let rules: Vec<&Rule> = found.iter().filter_map(|&rule| self.rules().get(rule)).collect();
-            let is_allowed = rules.iter().all(|rule| !rule.deny);
-            rules.first().filter(|_| is_allowed).map(|rule| rule.line.line)
-        })
-    }
-
     /// The rules, in the order of the file.
     pub fn rules(&self) -> &[Rule] {
         &self.lines.rules
@@ -167,6 +155,11 @@ impl Policy {
     /// The lines of every kind.
     pub fn lines(&self) -> &PolicyLines {
         &self.lines
+    }
+
+    /// Whether there are groups of projects and areas.
+    pub fn knows_groups(&self) -> bool {
+        self.groups
     }
 
     /// The line of the rule at `index`.
@@ -197,7 +190,18 @@ impl Policy {
     /// Seeing a project as a whole is allowed when any environment of it may be seen. Everything
     /// else done to a project as a whole is done to all its environments: no line may deny it for
     /// one of them.
+    ///
+    /// Reading an area is allowed by a line for it or by the right to all that includes it; a line that
+    /// denies it overrides both.
     pub fn decide(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Verdict {
+        if let Resource::Area(area) = resource
+            && area.actions().contains(&action)
+        {
+            return match self.decide_own(names, *area, at) {
+                Verdict::Silent => self.decide_place(names, area.right_to_all(), &Resource::Everything, at),
+                own => own,
+            };
+        }
         let whole = self.decide_place(names, action, resource, at);
         let Resource::Project(project) = resource else {
             return whole;
@@ -219,6 +223,15 @@ impl Policy {
         }
     }
 
+    /// What lines for an area itself say about reading it.
+    pub fn decide_own(&self, names: &[String], area: Area, at: Instant) -> Verdict {
+        let one = |action: &Action| self.decide_place(names, *action, &Resource::Area(area), at);
+        let mut all: Vec<Verdict> = area.actions().iter().map(one).collect();
+        let denied = all.iter().position(|one| matches!(one, Verdict::Denied(_)));
+        let best = denied.or_else(|| all.iter().position(Verdict::is_allowed));
+        best.map_or(Verdict::Silent, |place| all.swap_remove(place))
+    }
+
     /// The environments named in the policy, as environments of `project`.
     pub fn parts(&self, project: &str) -> impl Iterator<Item = Resource> {
         self.named
@@ -227,7 +240,13 @@ impl Policy {
             .map(move |name| Resource::Environment(project.to_owned(), name.clone()))
     }
 
-    fn decide_place(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Verdict {
+    pub fn decide_place(
+        &self,
+        names: &[String],
+        action: Action,
+        resource: &Resource,
+        at: Instant,
+    ) -> Verdict {
         if matches!(resource, Resource::Area(_)) && !self.groups {
             return Verdict::Silent;
         }
@@ -245,7 +264,7 @@ impl Policy {
     }
 
     /// The windows of the freezes in force for `resource`, as casbin gets them.
-    fn freezes(&self, resource: &Resource, at: Instant) -> String {
+    pub fn freezes(&self, resource: &Resource, at: Instant) -> String {
         let mut windows = String::new();
         // Most calendars have none, and a page asks a thousand times.
         for freeze in self.calendar.freezes_for(resource, at) {
@@ -310,7 +329,7 @@ impl Policy {
 
     /// What casbin is asked for `action`: for `unlock` the action `lock`, where no line knows the
     /// difference.
-    fn asked(&self, action: Action) -> Action {
+    pub fn asked(&self, action: Action) -> Action {
         match action {
             Action::Unlock if !self.knows_unlock => Action::Lock,
             action => action,

@@ -1,5 +1,5 @@
 //! The policy files while the server runs: read again when they change, on SIGHUP and on request; each policy
-//! that was in force is kept.
+//! that was in force is kept. And what there is to name in them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::access::{PolicyFiles, Problem};
+use crate::access::{Existing, PolicyFiles, Problem};
 use crate::config::Config;
 use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Resource, Result};
 use crate::store::policies::{self, PolicyUse};
-use crate::store::{AuditFilter, Change, Page, Right, Store, audit};
+use crate::store::{AuditFilter, Change, Page, Right, Store, audit, environments, projects, users};
 use crate::{private, small_file};
 
 /// What the audit log says was reloaded.
@@ -246,4 +246,21 @@ fn lines_beside(policy: &PolicyFiles, other: &PolicyFiles) -> Vec<String> {
         .take(KEPT_LINES)
         .map(|line| line.chars().take(KEPT_CHARS).collect())
         .collect()
+}
+
+/// The projects, environments and users that lines can name.
+///
+/// # Errors
+/// Of the store.
+pub async fn existing(store: &Store) -> Result<Existing> {
+    let (all, environments) = (projects::list(store).await?, environments::all(store).await?);
+    let mut existing = Existing::default();
+    for project in all {
+        let own = environments.iter().filter(|one| one.project_id == project.id);
+        let names = own.map(|one| one.name.to_string()).collect();
+        existing.projects.insert(project.name.to_string(), names);
+    }
+    let users = users::list(store).await?;
+    existing.users = users.into_iter().map(|user| user.name.to_string()).collect();
+    Ok(existing)
 }

@@ -143,16 +143,19 @@ pub fn git_options(config: &Config) -> GitOptions {
 
 /// The proxy for https: that of the configuration, or else of the environment.
 fn git_proxies(config: &Config) -> Proxies {
-    let variable = |names: [&str; 2]| {
-        let mut set = names.into_iter().filter_map(|name| std::env::var(name).ok());
-        set.find(|value| !value.trim().is_empty())
+    let variable = |names: [&'static str; 2]| {
+        let mut set = names
+            .into_iter()
+            .filter_map(|name| Some((name, std::env::var(name).ok()?)));
+        set.find(|(_, value)| !value.trim().is_empty())
     };
     let proxy = match &config.git.https_proxy {
-        Some(proxy) => Some(proxy.expose().to_owned()),
+        Some(proxy) => Some(("git.https_proxy", proxy.expose().to_owned())),
         None => variable(["https_proxy", "HTTPS_PROXY"]),
     };
-    let except = variable(["no_proxy", "NO_PROXY"]).unwrap_or_default();
-    let mut proxies = Proxies::for_https(proxy.as_deref(), except.split(','));
+    let except = variable(["no_proxy", "NO_PROXY"]).map_or_else(String::new, |(_, value)| value);
+    let proxy = proxy.as_ref().map(|(name, address)| (*name, address.as_str()));
+    let mut proxies = Proxies::for_https(proxy, except.split(','));
     if !config.git.no_proxy.is_empty() {
         proxies.except.clone_from(&config.git.no_proxy);
     }

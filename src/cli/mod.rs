@@ -91,7 +91,7 @@ async fn run(command: Command) -> Result<(), CommandFailure> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::User(command) => user::run(command).await,
-        Command::Policy(command) => policy::run(&command),
+        Command::Policy(command) => policy::run(&command).await,
         Command::Key(command) => key::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::GitCheck(args) => git_check::run(&args).await,

@@ -229,13 +229,15 @@ fn web_address(url: &Option<Url>) -> Result<(), String> {
 
 /// Refuses what is no address of a proxy. It may hold a password, so it is not repeated.
 fn proxy_address(address: &Option<Secret>) -> Result<(), String> {
-    let is_one = |address: &Secret| {
-        let url = address.expose().parse::<Url>();
-        url.is_ok_and(|url| url.scheme() == "http" && url.host_str().is_some())
-    };
-    match address.as_ref().is_none_or(is_one) {
-        true => Ok(()),
-        false => Err("must be the address of a proxy, such as \"http://proxy.example.org:3128\"".to_owned()),
+    let Some(address) = address else { return Ok(()) };
+    let url = address.expose().parse::<Url>().ok();
+    let url = url.filter(|url| url.scheme() == "http" && url.host_str().is_some());
+    match url {
+        None => Err("must be the address of a proxy, such as \"http://proxy.example.org:3128\"".to_owned()),
+        Some(url) if url.path() != "/" || url.query().is_some() || url.fragment().is_some() => {
+            Err("must end after the host and port of the proxy, as a path means nothing there".to_owned())
+        }
+        Some(_) => Ok(()),
     }
 }
 

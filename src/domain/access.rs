@@ -13,6 +13,8 @@ use super::words::words;
 pub const GUEST: &str = "default";
 /// What expectations about the policy call a request without login.
 pub const VISITOR: &str = "guest";
+/// What expectations and pages call the installation as a whole.
+pub const EVERYTHING: &str = "everything";
 /// The account that deploys automatically on push.
 pub const AUTO: &str = "auto";
 
@@ -174,7 +176,7 @@ impl Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Everything => f.write_str("everything"),
+            Self::Everything => f.write_str(EVERYTHING),
             Self::Area(area) => f.write_str(area.title()),
             Self::Project(project) => f.write_str(project),
             Self::Environment(project, environment) => write!(f, "{project}/{environment}"),

@@ -28,6 +28,12 @@ fn users_are_added_listed_disabled_and_given_passwords() {
         here.run(&format!("user add {name} --generate"))
             .badly("means visitors without login; choose another name.");
     }
+    for name in [
+        "auto", "AUTO", "Aud1t", "users", "Policy", "servers", "engine", "deploy",
+    ] {
+        here.run(&format!("user add {name} --generate"))
+            .badly("choose another name.");
+    }
     here.run("user passwd bob --generate")
         .badly("There is no user “bob”.");
     let given = here.run("user passwd alice --generate");

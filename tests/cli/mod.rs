@@ -11,6 +11,7 @@ mod data;
 mod demo;
 mod keys;
 mod owners;
+mod policies;
 mod policy_files;
 mod proxies;
 mod scripts;

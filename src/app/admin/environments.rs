@@ -209,7 +209,7 @@ pub async fn add(
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
     let inventory = Inventory::load(&change).await?;
-    grounds::demand_apart(&inventory, &environment, "target_path")?;
+    grounds::demand_apart((app, permit), &inventory, &environment, "target_path")?;
     let environment = environments::insert(&change, &environment).await?;
     let told = told(&inventory, &environment);
     let resource = format!("{}/{}", project.name, environment.name);
@@ -245,7 +245,7 @@ pub async fn edit(
     let changed = spec.check(before.clone())?;
     if before != changed {
         let inventory = Inventory::load(&change).await?;
-        grounds::demand_apart(&inventory, &changed, "target_path")?;
+        grounds::demand_apart((app, permit), &inventory, &changed, "target_path")?;
         environments::update(&change, &changed).await?;
         let mut detail = super::changes(&told(&inventory, &before), &told(&inventory, &changed));
         let secrets = changed_secrets(&before.options, &changed.options);

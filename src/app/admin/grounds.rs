@@ -1,7 +1,9 @@
 //! Whether environments would overwrite each other's files on a server: asked of each form that decides where
 //! an environment's files go, and on which servers.
 
-use super::inventory::Inventory;
+use super::inventory::{HIDDEN, Inventory, name_for};
+use crate::access::Permit;
+use crate::app::App;
 use crate::domain::{Environment, Error, Result};
 use crate::sync::Ground;
 
@@ -11,6 +13,7 @@ use crate::sync::Ground;
 /// # Errors
 /// A complaint about the field.
 pub(super) fn demand_apart(
+    (app, permit): (&App, &Permit),
     inventory: &Inventory,
     environment: &Environment,
     field: &'static str,
@@ -38,16 +41,16 @@ pub(super) fn demand_apart(
             .find(|server| own.iter().any(|mine| mine.id == server.id));
         if let Some(server) = both {
             let project = inventory.project(other.project_id);
-            return Err(Error::field(
-                field,
-                format!(
-                    "On server “{}”, {}/{} {}",
-                    server.name,
-                    project.map(|one| one.name.as_str()).unwrap_or_default(),
-                    other.name,
-                    overlap.sentence()
+            let name = project.and_then(|project| name_for(app, permit, project, other));
+            let what = match name {
+                Some(name) => format!("{name} {}", overlap.sentence()),
+                // The other path may have the name of the project in it.
+                None => format!(
+                    "{HIDDEN} goes to this path, into it or around it; the two would overwrite each other. Choose another target path."
                 ),
-            ));
+            };
+            let sentence = format!("On server “{}”, {what}", server.name);
+            return Err(Error::field(field, sentence));
         }
     }
     Ok(())

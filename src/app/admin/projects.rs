@@ -104,7 +104,7 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) 
             if is_new {
                 let inventory = Inventory::load(&change).await?;
                 let mut own = inventory.environments_of(id);
-                own.try_for_each(|one| grounds::demand_apart(&inventory, one, field))?;
+                own.try_for_each(|one| grounds::demand_apart((app, permit), &inventory, one, field))?;
             }
         }
         let detail = super::changes(&told(&before), &told(&changed));

@@ -150,6 +150,22 @@ async fn tell_next(visitor: &Visitor) -> Result<()> {
     Ok(())
 }
 
+/// As [`settle`], for what belongs to `project`. Nobody without the right to change the project learns by the
+/// answer whether it exists.
+async fn settle_in(
+    visitor: &Visitor,
+    project: &str,
+    outcome: Result<String>,
+    done_at: &str,
+    back: &str,
+) -> Result<Response> {
+    let own = Resource::Project(project.to_owned());
+    match outcome {
+        Err(error) if !visitor.app().may(visitor.actor(), Action::Configure, &own) => Err(error),
+        outcome => settle(visitor, outcome, done_at, back).await,
+    }
+}
+
 /// After a command without a form: leaves its message and goes to `done_at`, or says why nothing
 /// was done and goes `back`.
 async fn settle(visitor: &Visitor, outcome: Result<String>, done_at: &str, back: &str) -> Result<Response> {
