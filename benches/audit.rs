@@ -59,7 +59,7 @@ async fn measure(deployments: i64, others: usize) {
     let (before, most) = (memory(), watched());
     let begun = Instant::now();
     let evidence = Evidence {
-        heads: head.into_iter().collect(),
+        heads: vec![head.unwrap()],
         ..Evidence::default()
     };
     let found = prove((&config, &store), evidence).await.unwrap();
