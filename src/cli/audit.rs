@@ -144,8 +144,8 @@ async fn head(config: &ConfigArgs) -> Result<(), CommandFailure> {
     let config = config.load()?;
     let store = open_to_read(&config).await?;
     match heads::present((&config, &store), Clock::System.now()).await? {
-        Some(head) => say(head),
-        None => return Err(Error::invalid("The audit log is empty.").into()),
+        Ok(head) => say(head),
+        Err(why) => return Err(Error::conflict(why).into()),
     }
     Ok(())
 }

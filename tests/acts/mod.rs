@@ -101,7 +101,7 @@ async fn audited(world: &World) -> Vec<String> {
         .items
         .into_iter()
         // What the test set up itself.
-        .filter(|one| one.event.action != "history.brought_in")
+        .filter(|one| one.event.actor != "test")
         .map(|one| format!("{} {} {}", one.event.actor, one.event.action, one.event.outcome))
         .collect();
     told.reverse();

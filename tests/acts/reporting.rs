@@ -161,6 +161,38 @@ async fn the_report_is_a_page_and_a_table() {
     assert_eq!(wrong.status(), 422);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_in_the_database_is_shown_as_it_was_recorded_and_marked() {
+    use sea_orm::ConnectionTrait;
+    let mut world = still(EnvironmentOptions::default()).await;
+    let first = commit(&mut world, "1").await;
+    done(&world, &first).await;
+    let url = format!("sqlite://{}", world.dir.path().join("deployer.db").display());
+    let raw = sea_orm::Database::connect(url).await.unwrap();
+    let forged = "UPDATE deployments SET actor = 'mallory', reason = 'Hotfix'";
+    raw.execute_unprepared(forged).await.unwrap();
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    site.log_in("admin", PASSWORD).await;
+    let told = "the requester is dora in the audit log, and mallory in the database";
+    let period = "from=2026-11-01&to=2026-11-30";
+    for path in [
+        "/deployments/1".to_owned(),
+        "/history".to_owned(),
+        "/history.csv".to_owned(),
+        format!("/audit/report?{period}"),
+        format!("/audit/report.csv?{period}"),
+    ] {
+        let page = site.get(&path).await.text().await.unwrap();
+        assert!(page.contains(told), "{path}: {page}");
+        let plain = page.replace(told, "").replace("Hotfix in the database", "");
+        assert!(
+            !plain.contains("mallory") && !plain.contains("Hotfix"),
+            "{path}: {page}"
+        );
+    }
+}
+
 /// Everything that people can do to a deployment that waits or has ended.
 async fn do_everything(world: &mut World) {
     use deployer::domain::DeploymentState::{Failed, Succeeded};

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use deployer::access::Access;
 use deployer::app::audit::cut::cut;
-use deployer::app::audit::heads::{LastComparison, hand_out, in_file};
+use deployer::app::audit::heads::{LastComparison, hand_out, in_file, present};
 use deployer::app::audit::keys;
 use deployer::config::Config;
 use deployer::domain::{ErrorKind, Event, EventKind};
@@ -35,6 +35,8 @@ async fn a_restored_backup_is_told_from_the_heads_since(on: Database) {
     let fault = comparison.fault().expect("it was noticed");
     assert!(fault.contains("is another one now"), "{fault}");
     assert_eq!(in_file(&kept.config.audit_heads_file()).unwrap().len(), 1);
+    let none = present(parts, after(140)).await.unwrap().unwrap_err();
+    assert!(none.contains("No further head is signed"), "{none}");
     assert_eq!(kept.prove().await.first_wrong(), Some(12));
     // As the page for auditors says: the heads are moved away, and it begins again.
     let heads = kept.config.audit_heads_file();

@@ -47,9 +47,8 @@ pub async fn cut(
     now: Instant,
 ) -> Result<AuditCut> {
     demand_administer(permit)?;
-    let (Some(key), Some(head)) = (key(config)?, heads::present((config, store), now).await?) else {
-        return Err(Error::unavailable("The audit log is empty."));
-    };
+    let head = heads::present((config, store), now).await?;
+    let head = head.map_err(Error::conflict)?;
     let found = prove((config, store), Evidence::default()).await?;
     if let Some(fault) = found.faults.first() {
         return Err(Error::conflict(format!(
@@ -73,6 +72,9 @@ pub async fn cut(
             }
             return Err(error);
         }
+    };
+    let Some(key) = key(config)? else {
+        return Err(Error::conflict("The audit key was removed meanwhile."));
     };
     let cut = Head::sign(HeadPurpose::Cut, up_to, &hash, now, &key);
     let change = store.change(permit, now).await?;

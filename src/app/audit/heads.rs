@@ -16,7 +16,7 @@ use crate::domain::{Error, Instant, Result};
 use crate::private;
 use crate::small_file;
 use crate::store::Store;
-use crate::store::audit::{self, AuditPublicKey, Head, HeadPurpose};
+use crate::store::audit::{self, AuditKey, Head, HeadPurpose};
 
 /// The longest file of heads that is read, in bytes: some hundred thousand heads.
 pub const HEADS_BYTES: u64 = 32 << 20;
@@ -24,6 +24,9 @@ pub const HEADS_BYTES: u64 = 32 << 20;
 const BEGIN_CHARS: usize = 40;
 /// The end of the file, which holds the last head.
 const TAIL_BYTES: u64 = 4096;
+
+/// What is said where there is no key.
+const NO_KEY: &str = "There is no audit key here, so no head can be signed. The first start of “deployer serve” makes one; see “deployer audit key --help”.";
 
 /// What the last comparison with a head found.
 #[derive(Debug, Default)]
@@ -36,18 +39,27 @@ impl LastComparison {
     }
 }
 
-/// The present head, signed at `now`; `None` while the log is empty.
+/// The present head, signed at `now`, or a sentence that says why none is signed: there is no key, no event, or
+/// the log does not fit the head that this instance handed out last.
 ///
 /// # Errors
-/// Unavailable, when this instance has no key.
-pub async fn present((config, store): (&Config, &Store), now: Instant) -> Result<Option<Head>> {
+/// Of the store and of the file.
+pub async fn present(
+    (config, store): (&Config, &Store),
+    now: Instant,
+) -> Result<std::result::Result<Head, String>> {
     let Some(key) = key(config)? else {
-        return Err(Error::unavailable(
-            "There is no audit key, so no head can be signed. The first start of “deployer serve” makes one; see “deployer audit key --help”.",
-        ));
+        return Ok(Err(NO_KEY.to_owned()));
     };
+    let last = last_handed_out(config)?;
+    if let Some(fault) = contradiction(store, last.as_ref(), &key).await? {
+        return Ok(Err(fault));
+    }
     let (number, hash) = audit::tip(store).await?;
-    Ok((number > 0).then(|| Head::sign(HeadPurpose::Head, number, &hash, now, &key)))
+    Ok(match number {
+        0 => Err("The audit log is empty.".to_owned()),
+        _ => Ok(Head::sign(HeadPurpose::Head, number, &hash, now, &key)),
+    })
 }
 
 /// The heads in our own file, oldest first; none where there is no such file.
@@ -100,8 +112,19 @@ pub fn text_of(file: &Path) -> Result<Option<String>> {
     }
 }
 
-/// The last head in our own file. Reads only its end.
-fn last_handed_out(file: &Path) -> io::Result<Option<Head>> {
+/// The last head in our own file.
+fn last_handed_out(config: &Config) -> Result<Option<Head>> {
+    let file = config.audit_heads_file();
+    last_in(&file).map_err(|cause| not_kept(&file, cause))
+}
+
+fn not_kept(file: &Path, cause: io::Error) -> Error {
+    let sentence = format!("The heads of the audit log cannot be kept in {}.", file.display());
+    Error::unavailable(sentence).because(cause)
+}
+
+/// The last head in a file. Reads only its end.
+fn last_in(file: &Path) -> io::Result<Option<Head>> {
     let mut opened = match small_file::open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -124,19 +147,11 @@ pub async fn hand_out(
     now: Instant,
 ) -> Result<()> {
     let Some(key) = key(config)? else { return Ok(()) };
-    let file = config.audit_heads_file();
-    let failed = |cause: io::Error| {
-        let sentence = format!("The heads of the audit log cannot be kept in {}.", file.display());
-        Error::unavailable(sentence).because(cause)
-    };
-    let last = last_handed_out(&file).map_err(failed)?;
-    let fault = match &last {
-        Some(head) => contradiction(store, head, &[key.public(), head.key]).await?,
-        None => None,
-    };
+    let last = last_handed_out(config)?;
+    let fault = contradiction(store, last.as_ref(), &key).await?;
     comparison.0.lock().clone_from(&fault);
     if let Some(fault) = fault {
-        tracing::error!("{fault} No further head is signed. Run “deployer audit verify”.");
+        tracing::error!("{fault}");
         return Ok(());
     }
     let (number, hash) = audit::tip(store).await?;
@@ -144,13 +159,16 @@ pub async fn hand_out(
         return Ok(());
     }
     let head = Head::sign(HeadPurpose::Head, number, &hash, now, &key);
-    private::append(&file, &format!("{head}\n")).map_err(failed)?;
+    let file = config.audit_heads_file();
+    private::append(&file, &format!("{head}\n")).map_err(|cause| not_kept(&file, cause))?;
     tracing::info!(%head, "the audit log's head");
     Ok(())
 }
 
-/// Why the log cannot be the one that `head` was handed out for; `None`: as far as this looks, it is.
-async fn contradiction(store: &Store, head: &Head, keys: &[AuditPublicKey]) -> Result<Option<String>> {
+/// Why the log cannot be the one that the `last` head was handed out for; `None`: as far as this looks, it is.
+async fn contradiction(store: &Store, last: Option<&Head>, key: &AuditKey) -> Result<Option<String>> {
+    let Some(head) = last else { return Ok(None) };
+    let keys = [key.public(), head.key];
     let stored = audit::hash_of(store, head.number).await?;
     if stored.as_ref() == Some(&head.hash) {
         return Ok(None);
@@ -167,7 +185,7 @@ async fn contradiction(store: &Store, head: &Head, keys: &[AuditPublicKey]) -> R
         None => "is missing",
     };
     Ok(Some(format!(
-        "The audit log was rewritten or cut: event {}, which was the last one on {}, {what}.",
+        "The audit log was rewritten or cut: event {}, which was the last one on {}, {what}. No further head is signed. Run “deployer audit verify”.",
         head.number,
         head.at.format("%Y-%m-%d at %H:%M:%S UTC")
     )))

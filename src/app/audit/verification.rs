@@ -85,6 +85,7 @@ impl Verification {
             ));
         }
         match &self.newest {
+            None if !self.faults.is_empty() => {}
             None => said.push(
                 "No head handed out before was compared, so a log that was rewritten as a whole would not be noticed."
                     .to_owned(),
@@ -156,8 +157,11 @@ pub async fn prove((config, store): (&Config, &Store), evidence: Evidence) -> Re
     let mut faults = Vec::new();
     for file in &evidence.archives {
         let (archive, fault) = read_archive(file, Chain::new(keys.clone(), wanted.clone()))?;
-        faults.extend(fault);
-        archives.push(archive);
+        match fault {
+            None => archives.push(archive),
+            // It does not reach to where it would fit.
+            Some(fault) => faults.push(fault),
+        }
     }
     // The ends of archives have to be in the log, or just before it.
     let ends = archives.iter().map(Chain::last);

@@ -22,8 +22,8 @@ use crate::web::visitor::Visitor;
 struct ProofPage {
     frame: Frame,
     trail: Trail,
-    /// The present head; empty where there is no key to sign it.
-    head: String,
+    /// The present head, or why there is none.
+    head: std::result::Result<String, String>,
     /// The file that heads are handed out to.
     file: String,
     /// The heads to compare with, as they were sent.
@@ -33,6 +33,13 @@ struct ProofPage {
 }
 
 impl ProofPage {
+    fn word(&self) -> &'static str {
+        match &self.found {
+            Some(found) if !found.is_whole() => "Wrong",
+            _ => "Whole",
+        }
+    }
+
     fn tone(&self) -> &'static str {
         match &self.found {
             Some(found) if !found.is_whole() => "t-bad",
@@ -51,7 +58,7 @@ async fn page(visitor: &Visitor, sent: String, tried: Result<Option<Verification
     let page = ProofPage {
         frame: visitor.frame("Proof of the audit log", Section::Audit).await?,
         trail: vec![("Audit log".to_owned(), urls::audit().to_owned())],
-        head: head.map(|head| head.to_string()).unwrap_or_default(),
+        head: head.map(|head| head.to_string()),
         file: visitor.app().config().audit_heads_file().display().to_string(),
         sent,
         complaints,

@@ -258,7 +258,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         frame: visitor.frame("Audit report", Section::Audit).await?,
         trail: vec![("Audit log".to_owned(), urls::audit().to_owned())],
         period: format!("{} to {}", format::full(&asked.from), format::full(&asked.to)),
-        head: head.map(|head| head.to_string()).unwrap_or_default(),
+        head: head.map_or_else(|why| why, |head| head.to_string()),
         by: visitor.actor().name.clone(),
         window: found.window.unwrap_or_default(),
         alone: alone(&lines),
@@ -283,7 +283,7 @@ pub async fn as_csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response>
     let asked = wanted(&sent, visitor.now())?;
     let mut found = report(visitor.app(), &permit, &asked).await?;
     let head = audit::head(visitor.app(), &permit).await?;
-    let head = head.map(|head| head.to_string()).unwrap_or_default();
+    let head = head.map_or_else(|why| why, |head| head.to_string());
     let period = format!("{} to {}", format::full(&asked.from), format::full(&asked.to));
     let mut text = csv::line(&["report", "period", &period]);
     text += &csv::line(&["report", "by", &visitor.actor().name]);
