@@ -31,6 +31,7 @@ mod m20261128_000050_sealing;
 mod m20261128_000051_cluster_projects;
 mod m20261128_000070_extras;
 mod m20261129_000090_held_out;
+mod m20261129_000100_tokens;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000051_cluster_projects::Change),
             Box::new(m20261128_000070_extras::Change),
             Box::new(m20261129_000090_held_out::Change),
+            Box::new(m20261129_000100_tokens::Change),
         ]
     }
 }

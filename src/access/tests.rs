@@ -5,6 +5,7 @@ mod calendar_file;
 mod earlier;
 mod hostile;
 mod indexed;
+mod scopes;
 mod second_person;
 mod shipped;
 mod suspicious;

@@ -10,12 +10,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::DefaultKeyedRateLimiter;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::throttle::{LoginLimits, LoginThrottle, TryLimit, counter};
+use super::throttle::{Counter, LoginLimits, LoginThrottle, TryLimit, counter, is_within};
 use super::{App, accounts, passwords};
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
@@ -28,8 +27,6 @@ const TOLD: TryLimit = TryLimit {
 };
 /// Passwords checked at once; each takes 19 MiB.
 const CHECKS_AT_ONCE: usize = 4;
-/// Counters kept before those that have run out are dropped.
-const COUNTERS: usize = 10_000;
 /// Hexadecimal digits of the random part of a browser's mark.
 const MARK_DIGITS: usize = 32;
 /// Bytes of the password hash's digest in a session's stamp: enough to change with the password.
@@ -40,7 +37,7 @@ const WRONG: &str = "Wrong name or password.";
 /// Counts attempts and checks passwords. One for the whole process.
 pub struct Logins {
     throttle: LoginThrottle,
-    told: DefaultKeyedRateLimiter<String>,
+    told: Counter,
     checks: Semaphore,
 }
 
@@ -166,10 +163,7 @@ impl Logins {
         refusal: (Right, Event),
         now: Instant,
     ) -> Result<T> {
-        if self.told.len() > COUNTERS {
-            self.told.retain_recent();
-        }
-        if self.told.check_key(&address.to_owned()).is_ok() {
+        if is_within(&self.told, &address.to_owned()) {
             record(store, refusal, now).await?;
         }
         Err(Error::new(

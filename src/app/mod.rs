@@ -33,11 +33,12 @@ pub mod sessions;
 pub mod start;
 pub mod strategies;
 pub mod throttle;
+pub mod tokens;
 pub mod watch;
 
 use std::sync::Arc;
 
-use self::refusals::Refusals;
+use self::refusals::{Refusals, Refused};
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -200,7 +201,8 @@ impl App {
     /// Records a refusal, and makes an error of it.
     async fn refuse(&self, refusal: Box<Refusal>) -> Result<Permit> {
         if self.acts {
-            refusals::note(&self.store, &self.refusals, &refusal, self.now()).await?;
+            let refused = Refused::ByPolicy((*refusal).clone());
+            refusals::note(&self.store, &self.refusals, &refused, self.now()).await?;
         }
         if !self.knows_of(&refusal.actor, &refusal.resource) {
             return Err(Error::no_such_place());

@@ -46,6 +46,8 @@ pub struct LoginLimits {
     pub address: TryLimit,
     /// For one account from anywhere.
     pub account: TryLimit,
+    /// Wrong API tokens from one address. A right one is never slowed down.
+    pub tokens: TryLimit,
     /// The longest that a try waits.
     pub longest_delay: Duration,
     /// Tries that may wait at once.
@@ -58,13 +60,15 @@ impl Default for LoginLimits {
             pair: TryLimit::new(10, 5_000),
             address: TryLimit::new(40, 2_000),
             account: TryLimit::new(200, 1_000),
+            tokens: TryLimit::new(20, 3_000),
             longest_delay: Duration::from_secs(10),
             waiting: 64,
         }
     }
 }
 
-type Counter = DefaultKeyedRateLimiter<String>;
+/// Counts tries by what they have in common.
+pub(super) type Counter = DefaultKeyedRateLimiter<String>;
 
 /// Counts tries.
 pub(super) struct LoginThrottle {
@@ -102,10 +106,7 @@ impl LoginThrottle {
     }
 
     async fn take_turn(&self, counter: &Counter, key: String) -> bool {
-        if counter.len() > COUNTERS {
-            counter.retain_recent();
-        }
-        if counter.check_key(&key).is_ok() {
+        if is_within(counter, &key) {
             return true;
         }
         let Ok(_place) = self.waiting.try_acquire() else {
@@ -124,6 +125,14 @@ impl LoginThrottle {
     }
 }
 
+/// Counts a try, and tells whether it is within the limit.
+pub(super) fn is_within(counter: &Counter, key: &String) -> bool {
+    if counter.len() > COUNTERS {
+        counter.retain_recent();
+    }
+    counter.check_key(key).is_ok()
+}
+
 pub(super) fn counter(limit: TryLimit) -> Counter {
     let quota = Quota::with_period(limit.pause).unwrap_or(Quota::per_second(NonZeroU32::MIN));
     RateLimiter::keyed(quota.allow_burst(limit.tries))
@@ -138,6 +147,7 @@ mod tests {
             pair: TryLimit::new(3, 200),
             address: TryLimit::new(6, 60_000),
             account: TryLimit::new(100, 60_000),
+            tokens: TryLimit::new(3, 60_000),
             longest_delay: Duration::from_millis(500),
             waiting,
         })

@@ -17,7 +17,7 @@ use crate::store;
 /// What they may do is written in the policy files; see “deployer policy check”.
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Add a user; asks for the password unless an option gives it.
+    /// Add a user; asks for the password unless an option says otherwise.
     Add {
         /// The name they log in with and that policy lines use.
         name: String,
@@ -27,6 +27,9 @@ pub(super) enum UserCommand {
         /// Their e-mail address.
         #[arg(long, value_name = "ADDRESS", default_value = "")]
         email: String,
+        /// Make a service account: without a password, so that nobody can log in; it acts by API tokens.
+        #[arg(long, conflicts_with_all = ["password_stdin", "generate", "keep"])]
+        service: bool,
         #[command(flatten)]
         password: PasswordArgs,
         #[command(flatten)]
@@ -101,6 +104,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             name,
             display_name,
             email,
+            service,
             password,
             keeping,
             config,
@@ -108,21 +112,18 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             let name: Name = name
                 .parse()
                 .map_err(|complaint: String| Error::invalid(complaint))?;
-            let store = data::open_current(&config.load()?).await?;
-            let secret = password.get()?;
+            let secret = match service {
+                true => None,
+                false => Some(password.get()?),
+            };
             let new = NewUser {
                 name,
                 display_name,
                 email,
-                password: Some(secret.clone()),
+                password: secret,
                 keeping: keeping.keeping(),
             };
-            let user = accounts::add(&store, &data::operator(), new).await?;
-            say(format_args!(
-                "User “{}” was added. The policy says what they may do.",
-                user.name
-            ));
-            password.tell(&secret);
+            add(new, &password, &config).await?;
         }
         UserCommand::Passwd {
             name,
@@ -142,6 +143,18 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
         UserCommand::Disable { name, config } => switch(&name, &config, true).await?,
         UserCommand::Enable { name, config } => switch(&name, &config, false).await?,
     }
+    Ok(())
+}
+
+async fn add(new: NewUser, password: &PasswordArgs, config: &ConfigArgs) -> Result<(), CommandFailure> {
+    let store = data::open_current(&config.load()?).await?;
+    let secret = new.password.clone().unwrap_or_default();
+    let user = accounts::add(&store, &data::operator(), new).await?;
+    say(format_args!(
+        "User “{}” was added. The policy says what they may do.",
+        user.name
+    ));
+    password.tell(&secret);
     Ok(())
 }
 

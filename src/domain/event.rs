@@ -90,6 +90,10 @@ words! {
         UserDisabled = "user.disabled", "User disabled";
         UserEnabled = "user.enabled", "User enabled";
         UserDeleted = "user.deleted", "User deleted";
+        TokenMade = "token.made", "API token made";
+        TokenRevoked = "token.revoked", "API token revoked";
+        /// A request came with a token that is unknown or can no longer be used.
+        TokenRefused = "token.refused", "API token refused";
         /// An administrator set somebody's password.
         PasswordSet = "user.password_set", "Password set";
         /// Somebody changed their own password.
@@ -146,6 +150,8 @@ pub struct Author {
     pub actor: String,
     /// The account that acted as the actor, if any.
     pub impersonator: Option<String>,
+    /// The name of the API token that the actor used, if any.
+    pub token: Option<String>,
     /// The IP address it came from, `cli`, or `engine`.
     pub address: String,
     /// The policy line that allowed it; may be empty.
@@ -161,6 +167,7 @@ impl Author {
         Self {
             actor: actor.name.clone(),
             impersonator: actor.impersonator.clone(),
+            token: actor.token.as_ref().map(|token| token.name.clone()),
             address: actor.address.clone(),
             ground: ground.into(),
         }
@@ -172,6 +179,7 @@ impl Author {
         Self {
             actor: deployment.actor.clone(),
             impersonator: deployment.impersonator.clone(),
+            token: None,
             address: Self::ENGINE.to_owned(),
             ground: permit.map(ToString::to_string).unwrap_or_default(),
         }
@@ -299,6 +307,10 @@ impl Event {
 
     /// The audit row. `place` is the right's resource.
     pub fn recorded(&self, author: &Author, place: &str, at: Instant) -> NewAuditEvent {
+        let mut detail = self.detail.clone();
+        if let Some(token) = &author.token {
+            detail["by_token"] = json!(token);
+        }
         NewAuditEvent {
             at,
             actor: author.actor.clone(),
@@ -311,7 +323,7 @@ impl Event {
                 .refused_because
                 .clone()
                 .unwrap_or_else(|| author.ground.clone()),
-            detail: self.detail.clone(),
+            detail,
         }
     }
 }

@@ -27,11 +27,12 @@ pub mod rollout;
 pub mod server;
 pub mod standing;
 pub mod step;
+pub mod token;
 pub mod user;
 pub mod variables;
 mod words;
 
-pub use access::{Action, Actor, Area, PolicyLine, Refusal, Resource};
+pub use access::{Action, Actor, Area, PolicyLine, Refusal, Resource, TokenScope, UsedToken};
 pub use audit::{AuditEvent, NewAuditEvent, Outcome};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use database::DatabaseUrl;
@@ -53,6 +54,7 @@ pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use server::{Balancer, Cluster, Hop, HostKey, Jump, Member, Server};
 pub use standing::{OnServer, ServerStanding, ServiceBefore};
 pub use step::{Step, StepKind, StepState};
+pub use token::{ApiToken, TokenState};
 pub use user::User;
 pub use variables::ScriptVariables;
 

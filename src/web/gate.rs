@@ -119,10 +119,11 @@ impl<E: Endpoint> Gated<E> {
                 let kept = kept.filter(|_| is_page).ok_or_else(csrf::expired)?;
                 return Ok(kept::show(visitor, kept).await?);
             }
+        } else {
+            csrf::take_in_unchecked(&mut request).await?;
         }
-        if visitor.user().is_some_and(User::must_change_password)
-            && !is_open_before_change(request.uri().path())
-        {
+        let logged_in = visitor.user().filter(|_| visitor.principal().is_session());
+        if logged_in.is_some_and(User::must_change_password) && !is_open_before_change(request.uri().path()) {
             return change_password_first(visitor);
         }
         let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;

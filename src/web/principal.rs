@@ -1,8 +1,8 @@
 //! Who sent a request, and what proves it.
 //!
 //! The gate makes one [`Principal`] for each request, before anything else looks at it. A request
-//! proves its sender in one way only: if it has an `Authorization` header, that decides and cookies
-//! are ignored.
+//! proves its sender in one way only: if it has an `Authorization` header, that is an API token or the
+//! request is refused, and cookies are ignored.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -15,6 +15,7 @@ use super::session::{self, SignedIn};
 use super::settings::Settings;
 use super::site::Site;
 use crate::app::logins;
+use crate::app::tokens::{self, TokenHolder};
 use crate::config::Network;
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Instant, Result};
@@ -37,7 +38,12 @@ pub enum Proof {
         /// The secret behind the tokens of this session's forms.
         form_secret: String,
     },
+    /// An API token. No browser sends one by itself.
+    Token(Box<TokenHolder>),
 }
+
+/// The header that names the account which the holder of a token acts for.
+const IMPERSONATE: &str = "x-impersonate-username";
 
 impl Principal {
     /// A guest at `address`.
@@ -53,13 +59,28 @@ impl Principal {
     /// # Errors
     /// Unauthenticated for an `Authorization` header, unavailable where sessions cannot be read.
     pub async fn of(site: &Site, request: &Request, session: &Session, now: Instant) -> Result<Self> {
-        if has_authorization(request.headers()) {
-            return Err(unknown_token());
-        }
         let address = address(request, &site.settings);
         hint_at_undeclared_proxy(site, request);
+        let for_account = for_account(request.headers())?;
+        if has_authorization(request.headers()) {
+            let secret = bearer(request.headers()).ok_or_else(no_token)?;
+            let holder = site.tokens.holder(&site.app, secret, (&address, for_account));
+            return holder.await.map(Self::by_token);
+        }
+        if for_account.is_some() {
+            return Err(Error::invalid(
+                "X-Impersonate-Username needs an API token in the Authorization header. Nothing was done.",
+            ));
+        }
         let known = of_session(site, session, &address, now).await?;
         Ok(known.unwrap_or_else(|| Self::guest(&address)))
+    }
+
+    fn by_token(holder: TokenHolder) -> Self {
+        Self {
+            actor: holder.actor.clone(),
+            proof: Proof::Token(Box::new(holder)),
+        }
     }
 
     /// Who this is after `session` was logged in within the same request.
@@ -76,19 +97,25 @@ impl Principal {
         &self.actor
     }
 
-    /// The account of the logged-in user.
+    /// The account in whose name the request is made.
     pub fn user(&self) -> Option<&User> {
         match &self.proof {
             Proof::Session { user, .. } => Some(user),
+            Proof::Token(holder) => Some(&holder.user),
             Proof::Guest => None,
         }
+    }
+
+    /// Whether somebody logged in: some of what an account does to itself takes that.
+    pub fn is_session(&self) -> bool {
+        matches!(self.proof, Proof::Session { .. })
     }
 
     /// The secret behind the tokens of this principal's forms, if it has one of its own.
     pub fn form_secret(&self) -> Option<&str> {
         match &self.proof {
             Proof::Session { form_secret, .. } => Some(form_secret),
-            Proof::Guest => None,
+            Proof::Guest | Proof::Token(_) => None,
         }
     }
 
@@ -98,14 +125,17 @@ impl Principal {
     pub fn needs_form_token(&self) -> bool {
         match &self.proof {
             Proof::Guest | Proof::Session { .. } => true,
+            Proof::Token(_) => false,
         }
     }
 
     /// Whether the same person is still logged in, long after the request began. True for guests, and
     /// while the store cannot be read.
     pub async fn still_stands(&self, site: &Site, session: &Session) -> bool {
-        let Proof::Session { user, .. } = &self.proof else {
-            return true;
+        let user = match &self.proof {
+            Proof::Guest => return true,
+            Proof::Token(holder) => return tokens::still_stands(&site.app, holder).await.unwrap_or(true),
+            Proof::Session { user, .. } => user,
         };
         let session = session::again(session, &site.sessions, &site.settings);
         match of_session(site, &session, &self.actor.address, site.app.now()).await {
@@ -148,11 +178,40 @@ pub fn has_authorization(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION)
 }
 
-fn unknown_token() -> Error {
+/// The secret of the one `Authorization: Bearer …` that a request has.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, secret) = only(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// The account that the holder of a token acts for.
+///
+/// # Errors
+/// Invalid where that is not one text.
+fn for_account(headers: &HeaderMap) -> Result<Option<&str>> {
+    match (headers.contains_key(IMPERSONATE), only(headers, IMPERSONATE)) {
+        (false, _) => Ok(None),
+        (true, Some(name)) => Ok(Some(name.trim())),
+        (true, None) => Err(Error::invalid(
+            "X-Impersonate-Username has to be there once and name one account. Nothing was done.",
+        )),
+    }
+}
+
+/// The value of the header `name`, if there is just one and it is plain text.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+fn no_token() -> Error {
     Error::new(
         ErrorKind::Unauthenticated,
-        "This installation takes no Authorization header. Nothing was done. Leave the header out and log \
-         in with your name and password.",
+        "The Authorization header has to be “Bearer” and an API token, once. Nothing was done. People leave \
+         the header out and log in with their name and password.",
     )
 }
 

@@ -97,6 +97,8 @@ fixed! {
     logout = "/logout";
     /// The person's own page.
     profile = "/profile";
+    /// The person's own API tokens.
+    tokens = "/profile/tokens";
     /// Keeps the choice of light or dark (POST).
     theme = "/theme";
     /// The stream of everything that changes.
@@ -280,6 +282,11 @@ pub fn admin_balancer(id: BalancerId) -> String {
 /// A user, to change.
 pub fn admin_user(user: &str) -> String {
     format!("/admin/users/{}", encode(user))
+}
+
+/// The API tokens of a user.
+pub fn admin_tokens(user: &str) -> String {
+    format!("{}/tokens", admin_user(user))
 }
 
 /// `wanted` if it is an address on this site, else the overview: the address that a login form

@@ -13,6 +13,7 @@ mod owners;
 mod proxies;
 mod scripts;
 mod shared_keys;
+mod tokens;
 mod words;
 
 use std::io::{Read, Write};

@@ -18,6 +18,7 @@ fn alice() -> User {
         display_name: String::new(),
         email: "alice@example.org".into(),
         disabled: false,
+        has_password: false,
         created_at: noon(),
         last_login_at: None,
         given_password: None,

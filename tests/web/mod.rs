@@ -11,4 +11,5 @@ mod logins;
 mod matrix;
 mod shell;
 pub mod support;
+mod tokens;
 mod unseen;

@@ -1,4 +1,4 @@
-//! Users, sessions, audit events, locks.
+//! Users, their tokens and sessions, audit events, locks.
 
 entity!(users, "users" {
     #[sea_orm(primary_key)]
@@ -14,6 +14,23 @@ entity!(users, "users" {
     password_given_by: Option<String>,
     password_given_at: Option<i64>,
     must_change_password: Option<bool>,
+});
+
+entity!(tokens, "tokens" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    user_id: i64,
+    name: String,
+    hash: String,
+    scopes: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+    revoked_at: Option<i64>,
+    account: Option<String>,
+    hint: Option<String>,
+    made_by: Option<String>,
+    last_used_from: Option<String>,
 });
 
 entity!(sessions, "sessions" {

@@ -5,14 +5,16 @@ use poem::web::{Form, Query};
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use crate::app::logins::{self, LoginTry};
-use crate::domain::{ErrorKind, Result};
+use crate::app::logins::{self, LoggedIn, LoginTry};
+use crate::app::tokens;
+use crate::domain::{Actor, ErrorKind, Result};
+use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{go_to, html};
 use crate::web::kept::{self, KeptForm, LoginPage};
 use crate::web::pages::form_page;
 use crate::web::visitor::Visitor;
-use crate::web::{session, urls};
+use crate::web::{format, session, urls};
 
 #[derive(Deserialize)]
 struct LoginQuery {
@@ -61,6 +63,7 @@ pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<Logi
     let error = match site.logins.attempt(&site.app, login, visitor.now()).await {
         Ok(known) => {
             session::sign_in(visitor.session(), &known, visitor.now()).await?;
+            warn_of_tokens(&visitor, &known).await?;
             let mut answer = match kept {
                 Some(kept) => kept::show(&visitor.logged_in().await?, kept).await?,
                 None => go_to(next),
@@ -85,10 +88,29 @@ pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<Logi
     form_page(&page, &page.complaints)
 }
 
+/// Leaves a message for each API token that expires soon and that the person can replace.
+async fn warn_of_tokens(visitor: &Visitor, known: &LoggedIn) -> Result<()> {
+    let actor = Actor {
+        groups: known.groups.clone(),
+        ..Actor::user(known.user.name.as_str(), &visitor.actor().address)
+    };
+    for (account, token) in tokens::expiring(visitor.app(), &actor, &known.user).await? {
+        let end = token.expires_at.as_ref().map(format::full).unwrap_or_default();
+        let own = account == known.user.name.as_str();
+        let (of, url) = match own {
+            true => (String::new(), urls::tokens().to_owned()),
+            false => (format!(" of “{account}”"), urls::admin_tokens(&account)),
+        };
+        let text = format!("The API token “{}”{of} expires on {end}.", token.name);
+        visitor.flash(Flash::next(text, "Replace it", url)).await?;
+    }
+    Ok(())
+}
+
 /// Ends the session.
 #[handler]
 pub async fn log_out(visitor: Visitor) -> Result<Response> {
-    if visitor.user().is_some() {
+    if visitor.principal().is_session() {
         logins::logged_out(visitor.app(), visitor.actor(), visitor.now()).await?;
         session::sign_out(visitor.session()).await?;
     }

@@ -1,6 +1,8 @@
 //! The addresses of the pages where an installation is configured.
 
-use super::{balancers, clusters, environments, host_keys, many, overview, policy, projects, servers, users};
+use super::{
+    balancers, clusters, environments, host_keys, many, overview, policy, projects, servers, tokens, users,
+};
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
 
@@ -55,6 +57,8 @@ pub fn routes(routes: Table) -> Table {
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
         .at("/admin/users/:user/delete", post(users::delete))
+        .at("/admin/users/:user/tokens", get(tokens::show).post(tokens::add))
+        .at("/admin/users/:user/tokens/:id/revoke", post(tokens::revoke))
 }
 
 fn servers_and_keys(routes: Table) -> Table {

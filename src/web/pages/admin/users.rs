@@ -152,16 +152,18 @@ fn spec(form: &mut FormReader) -> Option<UserSpec> {
     })
 }
 
-fn new_user(form: &mut FormReader) -> Option<NewUser> {
+/// A user, and whether it is a service account.
+fn new_user(form: &mut FormReader) -> Option<(NewUser, bool)> {
     let (name, spec, password) = (form.parse("name"), spec(form), password(form));
     let spec = spec?;
-    Some(NewUser {
+    let new = NewUser {
         name: name?,
         display_name: spec.display_name,
         email: spec.email,
         password: password?,
         keeping: Keeping::UntilLogin,
-    })
+    };
+    Some((new, form.form.has("service")))
 }
 
 /// The password as typed; `None`: one is to be generated.
