@@ -32,6 +32,7 @@ mod m20261128_000051_cluster_projects;
 mod m20261128_000070_extras;
 mod m20261129_000090_held_out;
 mod m20261129_000100_tokens;
+mod m20261129_000101_sessions;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000070_extras::Change),
             Box::new(m20261129_000090_held_out::Change),
             Box::new(m20261129_000100_tokens::Change),
+            Box::new(m20261129_000101_sessions::Change),
         ]
     }
 }

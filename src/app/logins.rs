@@ -182,11 +182,17 @@ impl Logins {
 /// The present account of a session. `None` when the account was deleted or disabled, or its
 /// password was changed since.
 pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Result<Option<User>> {
-    let Some((user, Some(hash))) = find(&app.store, name).await? else {
+    let Some((user, hash)) = find(&app.store, name).await? else {
         return Ok(None);
     };
-    let stands = user.id == id && !user.disabled && stamp(&hash) == marked;
-    Ok(stands.then_some(user))
+    let is_same = user.id == id && stands(&user, hash.as_deref(), name, marked);
+    Ok(is_same.then_some(user))
+}
+
+/// Whether a session of the account that was `marked` at the login still counts.
+pub(super) fn stands(user: &User, hash: Option<&str>, name: &str, marked: &str) -> bool {
+    let is_marked = hash.is_some_and(|hash| stamp(hash) == marked);
+    !user.disabled && user.name.as_str() == name && is_marked
 }
 
 /// Records a logout.

@@ -8,8 +8,8 @@ use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
 use crate::app::accounts::{self, Keeping, NewUser};
-use crate::app::passwords;
-use crate::domain::{Error, Name, Result};
+use crate::app::{passwords, sessions};
+use crate::domain::{Error, Name, Result, WhichSessions};
 use crate::store;
 
 /// Add, list and change local users.
@@ -55,6 +55,13 @@ pub(super) enum UserCommand {
     },
     /// Disable an account. Its history stays.
     Disable {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// End all sessions of an account: it is logged out everywhere.
+    Logout {
         /// The user's name.
         name: String,
         #[command(flatten)]
@@ -141,6 +148,12 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
         }
         UserCommand::List { config } => list(&config).await?,
         UserCommand::Disable { name, config } => switch(&name, &config, true).await?,
+        UserCommand::Logout { name, config } => {
+            let store = data::open_current(&config.load()?).await?;
+            let (operator, all) = (data::operator(), WhichSessions::All);
+            let number = sessions::end(&store, &operator, &name, &all).await?;
+            say(format_args!("Sessions of “{name}” that were ended: {number}."));
+        }
         UserCommand::Enable { name, config } => switch(&name, &config, false).await?,
     }
     Ok(())

@@ -24,7 +24,7 @@ use crate::domain::DatabaseUrl;
 pub use self::error::{ConfigProblem, Error, Origin};
 pub use self::reader::ENV_PREFIX;
 pub use self::sections::{
-    Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Scripts, Secrets, Ssh, Store,
+    Access, Balancer, Drift, Engine, Git, Http, Log, LoginSettings, Masking, Scripts, Secrets, Ssh, Store,
 };
 pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, Secret};
 pub use crate::domain::Network;
@@ -41,6 +41,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The HTTP server.
     pub http: Http,
+    /// How people log in.
+    pub logins: LoginSettings,
     /// The database.
     pub store: Store,
     /// The key that secrets in the database are sealed with.
@@ -94,6 +96,7 @@ impl Config {
                 within_an_address(dir)
             }),
             http: Http::read(reader),
+            logins: LoginSettings::read(reader),
             store: Store::read(reader),
             secrets: Secrets::read(reader),
             git: Git::read(reader),

@@ -108,6 +108,8 @@ words! {
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
         Logout = "logout", "Logged out";
+        /// Sessions of an account were ended other than by logging out.
+        SessionsEnded = "session.ended", "Sessions ended";
         /// The policy files were read again and are in force.
         PolicyReloaded = "policy.reloaded", "Policy reloaded";
         /// The policy files have errors, so the previous policy stays in force.

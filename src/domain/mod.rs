@@ -25,6 +25,7 @@ pub mod project;
 pub mod release;
 pub mod rollout;
 pub mod server;
+pub mod session;
 pub mod standing;
 pub mod step;
 pub mod token;
@@ -52,6 +53,7 @@ pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, 
 pub use release::{Observation, Release, ServerRelease, TreeSize};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use server::{Balancer, Cluster, Hop, HostKey, Jump, Member, Server};
+pub use session::{SignedIn, UserSession, WhichSessions};
 pub use standing::{OnServer, ServerStanding, ServiceBefore};
 pub use step::{Step, StepKind, StepState};
 pub use token::{ApiToken, TokenState};

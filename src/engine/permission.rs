@@ -12,8 +12,8 @@ use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, ErrorKind, Lock, PolicyLine, Project, Resource, Result,
-    UsedToken,
+    Action, Actor, Deployment, Environment, Error, ErrorKind, Instant, Lock, PolicyLine, Project, Resource,
+    Result, UsedToken,
 };
 use crate::store::{Store, environments, locks, projects, tokens, users};
 
@@ -38,7 +38,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
         .into_iter()
         .flatten()
     {
-        if let Some(why) = account_refusal(store, name).await? {
+        if let Some(why) = account_refusal(store, name, deployment.queued_at).await? {
             return Ok(Permission::Refused(why));
         }
     }
@@ -99,7 +99,7 @@ async fn approval_refusal(
         return Ok(None);
     };
     let lapsed = |why: String| Some(format!("The approval by {name} no longer counts: {why}"));
-    if let Some(why) = account_refusal(&parts.store, name).await? {
+    if let Some(why) = account_refusal(&parts.store, name, *given_at).await? {
         return Ok(lapsed(why));
     }
     if let Some(used) = &approval.token
@@ -164,14 +164,17 @@ async fn is_revoked(store: &Store, used: &UsedToken) -> Result<bool> {
     }
 }
 
-/// Why the account `name` may not act any more.
-async fn account_refusal(store: &Store, name: &str) -> Result<Option<String>> {
+/// Why the account `name`, which did its part `at` some instant, may not act any more.
+async fn account_refusal(store: &Store, name: &str, at: Instant) -> Result<Option<String>> {
     // These two have no account.
     if name == GUEST || name == AUTO {
         return Ok(None);
     }
     match users::by_name(store, name).await {
         Ok(user) if user.disabled => Ok(Some(format!("The account of {name} is disabled."))),
+        Ok(user) if user.created_at > at => Ok(Some(format!(
+            "The account of {name} no longer exists: the present one of that name was added later."
+        ))),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Ok(Some(format!("The account of {name} no longer exists.")))

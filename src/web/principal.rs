@@ -11,14 +11,14 @@ use poem::Request;
 use poem::http::{HeaderMap, header};
 use tower_sessions::Session;
 
-use super::session::{self, SignedIn};
+use super::session;
 use super::settings::Settings;
 use super::site::Site;
 use crate::app::logins;
 use crate::app::tokens::{self, TokenHolder};
 use crate::config::Network;
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Instant, Result};
+use crate::domain::{Actor, Error, ErrorKind, Instant, Result, SignedIn};
 
 /// The sender of a request, and the proof.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ async fn of_session(
     address: &str,
     now: Instant,
 ) -> Result<Option<Principal>> {
-    let Some(signed_in) = session::signed_in(session, now).await? else {
+    let Some(signed_in) = session::signed_in(session, &site.settings, address, now).await? else {
         return Ok(None);
     };
     let SignedIn { id, name, stamp, .. } = &signed_in;

@@ -11,7 +11,7 @@ use super::gate::Gated;
 use super::live::Live;
 use super::pages::{
     self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
-    project, search, tokens,
+    project, search, sessions, tokens,
 };
 use super::site::Site;
 use super::table::{RouteEntry, Table, get, post};
@@ -26,6 +26,8 @@ fn table() -> Table {
         .at(urls::login(), get(login::show).post(login::log_in))
         .at(urls::logout(), post(login::log_out))
         .at(urls::profile(), get(profile::show).post(profile::change_password))
+        .at(urls::sessions(), get(sessions::show))
+        .at(urls::end_sessions(), post(sessions::end))
         .at(urls::tokens(), get(tokens::show).post(tokens::add))
         .at("/profile/tokens/:id/revoke", post(tokens::revoke))
         .at(urls::theme(), post(preferences::theme))

@@ -97,6 +97,10 @@ fixed! {
     logout = "/logout";
     /// The person's own page.
     profile = "/profile";
+    /// The person's own sessions.
+    sessions = "/profile/sessions";
+    /// Ends some of them (POST).
+    end_sessions = "/profile/sessions/end";
     /// The person's own API tokens.
     tokens = "/profile/tokens";
     /// Keeps the choice of light or dark (POST).
@@ -282,6 +286,11 @@ pub fn admin_balancer(id: BalancerId) -> String {
 /// A user, to change.
 pub fn admin_user(user: &str) -> String {
     format!("/admin/users/{}", encode(user))
+}
+
+/// The sessions of a user.
+pub fn admin_sessions(user: &str) -> String {
+    format!("{}/sessions", admin_user(user))
 }
 
 /// The API tokens of a user.

@@ -56,6 +56,7 @@ fn every_command_tells_what_it_is_for() {
             "user disable",
             "user enable",
             "user list",
+            "user logout",
             "user passwd",
         ]
     );

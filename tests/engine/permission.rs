@@ -74,6 +74,25 @@ async fn a_scheduled_time_finds_the_account_disabled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_time_finds_another_account_of_that_name() {
+    let mut world = monday().await;
+    let commit = world.commit("First").await;
+    let outcome = in_an_hour(&world, &commit, async {
+        let tx = change(&world.store).await;
+        let user = users::by_name(&tx, "admin").await.unwrap();
+        users::delete(&tx, user.id).await.unwrap();
+        bring_in(tx).await;
+        world.clock.move_to(world.clock.now() + TimeDelta::minutes(1));
+        world.account("admin").await;
+    })
+    .await;
+    assert_eq!(
+        outcome,
+        "Its time came, but it is not allowed now: The account of admin no longer exists: the present one of that name was added later. No server was touched."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_time_finds_a_lock() {
     let mut world = monday().await;
     let commit = world.commit("First").await;

@@ -38,6 +38,7 @@ entity!(sessions, "sessions" {
     id: String,
     data: String,
     expires_at: i64,
+    user_id: Option<i64>,
 });
 
 entity!(audit_events, "audit_events" {

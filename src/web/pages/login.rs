@@ -13,6 +13,7 @@ use crate::web::forms::Complaints;
 use crate::web::frame::{go_to, html};
 use crate::web::kept::{self, KeptForm, LoginPage};
 use crate::web::pages::form_page;
+use crate::web::session::SeenFrom;
 use crate::web::visitor::Visitor;
 use crate::web::{format, session, urls};
 
@@ -62,7 +63,8 @@ pub async fn log_in(visitor: Visitor, headers: &HeaderMap, Form(form): Form<Logi
     };
     let error = match site.logins.attempt(&site.app, login, visitor.now()).await {
         Ok(known) => {
-            session::sign_in(visitor.session(), &known, visitor.now()).await?;
+            let from = SeenFrom::of(headers, &visitor.actor().address, visitor.now());
+            session::sign_in(visitor.session(), &known, from).await?;
             warn_of_tokens(&visitor, &known).await?;
             let mut answer = match kept {
                 Some(kept) => kept::show(&visitor.logged_in().await?, kept).await?,

@@ -1,6 +1,7 @@
 //! A person's own page: their account and their password.
 
 use askama::Template;
+use poem::http::HeaderMap;
 use poem::web::Form;
 use poem::{Response, handler};
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
+use crate::web::session::SeenFrom;
 use crate::web::visitor::Visitor;
 use crate::web::{session, urls};
 
@@ -38,7 +40,11 @@ pub(super) type ProfileTabs = Vec<(&'static str, &'static str, bool)>;
 
 /// The pages about a person's own account.
 pub(super) fn profile_tabs(current: &str) -> ProfileTabs {
-    let all = [("Account", urls::profile()), ("API tokens", urls::tokens())];
+    let all = [
+        ("Account", urls::profile()),
+        ("Sessions", urls::sessions()),
+        ("API tokens", urls::tokens()),
+    ];
     all.into_iter()
         .map(|(label, url)| (label, url, url == current))
         .collect()
@@ -78,7 +84,11 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
 
 /// `POST /profile`: changes the password, which ends all other sessions.
 #[handler]
-pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -> Result<Response> {
+pub async fn change_password(
+    visitor: Visitor,
+    headers: &HeaderMap,
+    Form(form): Form<PasswordForm>,
+) -> Result<Response> {
     let user = account(&visitor)?;
     let (site, now) = (visitor.site(), visitor.now());
     let changed = if form.password == form.again {
@@ -93,7 +103,8 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
     };
     match changed {
         Ok(known) => {
-            session::sign_in(visitor.session(), &known, now).await?;
+            let from = SeenFrom::of(headers, &visitor.actor().address, now);
+            session::sign_in(visitor.session(), &known, from).await?;
             let done = "Password changed. You are logged out everywhere else.";
             visitor.flash(Flash::done(done)).await?;
             let mut answer = go_to(urls::profile());

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod projects;
 pub mod routes;
 pub mod servers;
+pub mod sessions;
 pub mod tokens;
 pub mod users;
 

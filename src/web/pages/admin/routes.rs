@@ -1,7 +1,8 @@
 //! The addresses of the pages where an installation is configured.
 
 use super::{
-    balancers, clusters, environments, host_keys, many, overview, policy, projects, servers, tokens, users,
+    balancers, clusters, environments, host_keys, many, overview, policy, projects, servers, sessions,
+    tokens, users,
 };
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
@@ -57,6 +58,8 @@ pub fn routes(routes: Table) -> Table {
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
         .at("/admin/users/:user/delete", post(users::delete))
+        .at("/admin/users/:user/sessions", get(sessions::show))
+        .at("/admin/users/:user/sessions/end", post(sessions::end))
         .at("/admin/users/:user/tokens", get(tokens::show).post(tokens::add))
         .at("/admin/users/:user/tokens/:id/revoke", post(tokens::revoke))
 }
