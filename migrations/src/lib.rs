@@ -33,6 +33,7 @@ mod m20261128_000070_extras;
 mod m20261129_000090_held_out;
 mod m20261129_000100_tokens;
 mod m20261129_000101_sessions;
+mod m20261129_000102_second_factors;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000090_held_out::Change),
             Box::new(m20261129_000100_tokens::Change),
             Box::new(m20261129_000101_sessions::Change),
+            Box::new(m20261129_000102_second_factors::Change),
         ]
     }
 }

@@ -4,12 +4,16 @@
 //! Only a few passwords are checked at once, so guessing cannot exhaust memory. `throttle` slows attempts
 //! down before any check, including attempts to change a password. A browser that logged in gets a mark that
 //! lets it through next time; the mark is derived from the password's hash, so it expires with the password
-//! and nothing has to be stored. The audit log has every login and failure, and for each address one
+//! and nothing has to be stored. Where the account has a second factor, a right password is half a login: `code`
+//! takes the code. The audit log has every login and failure, and for each address one
 //! throttled attempt a minute.
+
+pub mod code;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -17,8 +21,8 @@ use tokio::sync::Semaphore;
 use super::throttle::{Counter, LoginLimits, LoginThrottle, TryLimit, counter, is_within};
 use super::{App, accounts, passwords};
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
-use crate::store::{Right, Store, users};
+use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Name, Result, UserId};
+use crate::store::{Right, Store, second_factors, users};
 
 /// One audit event about a throttled address, so that nobody floods the log.
 const TOLD: TryLimit = TryLimit {
@@ -29,6 +33,8 @@ const TOLD: TryLimit = TryLimit {
 const CHECKS_AT_ONCE: usize = 4;
 /// Hexadecimal digits of the random part of a browser's mark.
 const MARK_DIGITS: usize = 32;
+/// How long a code of the second factor is awaited after the password.
+const HALF_FOR: TimeDelta = TimeDelta::minutes(5);
 /// Bytes of the password hash's digest in a session's stamp: enough to change with the password.
 const STAMP_BYTES: usize = 12;
 
@@ -68,6 +74,16 @@ pub struct LoggedIn {
     pub stamp: String,
     /// The mark for this browser.
     pub device: String,
+    /// Whether a second factor was asked for.
+    pub second_factor: bool,
+}
+
+/// How far a login is after the right password.
+#[derive(Debug, Clone)]
+pub enum LoginStep {
+    In(LoggedIn),
+    /// A code of the second factor is awaited.
+    Half(HalfIn),
 }
 
 impl Logins {
@@ -85,7 +101,7 @@ impl Logins {
     /// # Errors
     /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
     /// account is disabled (shown only to somebody who knows its password).
-    pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoggedIn> {
+    pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoginStep> {
         let LoginTry {
             password, address, ..
         } = login;
@@ -109,6 +125,15 @@ impl Logins {
                 "This account is disabled. An administrator can enable it again.",
             ));
         }
+        if second_factors::confirmed_at(store, user.id).await?.is_some() {
+            return Ok(LoginStep::Half(HalfIn {
+                id: user.id,
+                name: user.name.to_string(),
+                groups: Vec::new(),
+                stamp: stamp(&hash),
+                until: now + HALF_FOR,
+            }));
+        }
         let (right, event) = done(
             &Actor::user(user.name.as_str(), address),
             EventKind::LoginSucceeded,
@@ -116,7 +141,7 @@ impl Logins {
         let change = store.change(right, now).await?;
         users::logged_in(&change, user.id, now).await?;
         change.commit(event).await?;
-        Ok(LoggedIn::new(user, Vec::new(), &hash))
+        Ok(LoginStep::In(LoggedIn::new(user, Vec::new(), &hash)))
     }
 
     /// Gives `actor` another password, if `old` is the present one. Counts as an attempt.
@@ -132,17 +157,11 @@ impl Logins {
         now: Instant,
     ) -> Result<LoggedIn> {
         let store = &app.store;
-        if !self.throttle.admits(&actor.name, &actor.address, None).await {
-            let (right, event) = done(actor, EventKind::PasswordChangeThrottled);
-            let refusal = (right, event.forbidden(""));
-            return self.throttled(store, &actor.address, refusal, now).await;
-        }
-        let (user, hash) = users::with_password_hash(store, &actor.name).await?;
-        if !self.fits(old, hash).await? {
-            let (right, event) = done(actor, EventKind::PasswordChangeFailed);
-            record(store, (right, event.forbidden("")), now).await?;
-            return Err(Error::field("old", "This is not your current password."));
-        }
+        let kinds = (
+            EventKind::PasswordChangeFailed,
+            EventKind::PasswordChangeThrottled,
+        );
+        let user = self.demand_password(app, actor, (old, kinds), now).await?;
         if old == new {
             let same = "This is the current password. Choose another one.";
             return Err(Error::field("password", same));
@@ -153,6 +172,30 @@ impl Logins {
         users::set_password_hash(&change, user.id, &hash).await?;
         change.commit(event).await?;
         Ok(LoggedIn::new(user, actor.groups.clone(), &hash))
+    }
+
+    /// The account of `actor`, if `password` is its own. Counts as an attempt. What is recorded of a wrong one, and
+    /// of too many.
+    async fn demand_password(
+        &self,
+        app: &App,
+        actor: &Actor,
+        (password, (failed, throttled)): (&str, (EventKind, EventKind)),
+        now: Instant,
+    ) -> Result<User> {
+        let store = &app.store;
+        if !self.throttle.admits(&actor.name, &actor.address, None).await {
+            let (right, event) = done(actor, throttled);
+            let refusal = (right, event.forbidden(""));
+            return self.throttled(store, &actor.address, refusal, now).await;
+        }
+        let (user, hash) = users::with_password_hash(store, &actor.name).await?;
+        if !self.fits(password, hash).await? {
+            let (right, event) = done(actor, failed);
+            record(store, (right, event.forbidden("")), now).await?;
+            return Err(Error::field("old", "This is not your current password."));
+        }
+        Ok(user)
     }
 
     /// Refuses without checking the password. Records that at most once a minute per address.
@@ -212,6 +255,7 @@ impl LoggedIn {
             groups,
             stamp: stamp(hash),
             device: format!("{random}.{}", proof(&random, hash)),
+            second_factor: false,
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod policy;
 mod refusals;
 pub mod sealing;
 pub mod search;
+pub mod second_factor;
 pub mod sessions;
 pub mod start;
 pub mod strategies;

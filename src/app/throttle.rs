@@ -46,6 +46,9 @@ pub struct LoginLimits {
     pub address: TryLimit,
     /// For one account from anywhere.
     pub account: TryLimit,
+    /// Codes of a second factor, for one account from anywhere, or from a browser that logged in before. A code
+    /// is right by chance once in 300,000 tries.
+    pub codes: TryLimit,
     /// Wrong API tokens from one address. A right one is never slowed down.
     pub tokens: TryLimit,
     /// The longest that a try waits.
@@ -60,6 +63,7 @@ impl Default for LoginLimits {
             pair: TryLimit::new(10, 5_000),
             address: TryLimit::new(40, 2_000),
             account: TryLimit::new(200, 1_000),
+            codes: TryLimit::new(10, 60_000),
             tokens: TryLimit::new(20, 3_000),
             longest_delay: Duration::from_secs(10),
             waiting: 64,
@@ -75,6 +79,7 @@ pub(super) struct LoginThrottle {
     by_pair: Counter,
     by_address: Counter,
     by_account: Counter,
+    by_codes: Counter,
     waiting: Semaphore,
     longest_delay: Duration,
 }
@@ -85,6 +90,7 @@ impl LoginThrottle {
             by_pair: counter(limits.pair),
             by_address: counter(limits.address),
             by_account: counter(limits.account),
+            by_codes: counter(limits.codes),
             waiting: Semaphore::new(limits.waiting),
             longest_delay: limits.longest_delay,
         }
@@ -103,6 +109,13 @@ impl LoginThrottle {
             .await
             && self.take_turn(&self.by_address, address.to_owned()).await
             && self.take_turn(&self.by_account, account).await
+    }
+
+    /// Counts a code for the account `name`, and waits until it may be tried. False when that would take too long.
+    pub async fn admits_code(&self, name: &str, device: Option<&str>) -> bool {
+        let of_device = |device| format!("{name}\ndevice {device}");
+        let key = device.map_or_else(|| name.to_owned(), of_device);
+        self.take_turn(&self.by_codes, key).await
     }
 
     async fn take_turn(&self, counter: &Counter, key: String) -> bool {
@@ -147,6 +160,7 @@ mod tests {
             pair: TryLimit::new(3, 200),
             address: TryLimit::new(6, 60_000),
             account: TryLimit::new(100, 60_000),
+            codes: TryLimit::new(3, 60_000),
             tokens: TryLimit::new(3, 60_000),
             longest_delay: Duration::from_millis(500),
             waiting,

@@ -8,7 +8,7 @@ use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
 use crate::app::accounts::{self, Keeping, NewUser};
-use crate::app::{passwords, sessions};
+use crate::app::{passwords, second_factor, sessions};
 use crate::domain::{Error, Name, Result, WhichSessions};
 use crate::store;
 
@@ -62,6 +62,13 @@ pub(super) enum UserCommand {
     },
     /// End all sessions of an account: it is logged out everywhere.
     Logout {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Take the second factor of an account away, for somebody who lost it, and end its sessions.
+    ResetSecondFactor {
         /// The user's name.
         name: String,
         #[command(flatten)]
@@ -153,6 +160,11 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             let (operator, all) = (data::operator(), WhichSessions::All);
             let number = sessions::end(&store, &operator, &name, &all).await?;
             say(format_args!("Sessions of “{name}” that were ended: {number}."));
+        }
+        UserCommand::ResetSecondFactor { name, config } => {
+            let store = data::open_current(&config.load()?).await?;
+            let user = second_factor::reset(&store, &data::operator(), &name).await?;
+            say(format_args!("User “{}” has no second factor now.", user.name));
         }
         UserCommand::Enable { name, config } => switch(&name, &config, false).await?,
     }

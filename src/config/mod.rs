@@ -26,7 +26,7 @@ pub use self::reader::ENV_PREFIX;
 pub use self::sections::{
     Access, Balancer, Drift, Engine, Git, Http, Log, LoginSettings, Masking, Scripts, Secrets, Ssh, Store,
 };
-pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, Secret};
+pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, SecondFactorDemand, Secret};
 pub use crate::domain::Network;
 
 /// The default directory for everything that the deployer writes.

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::reader::KeyReader;
 use super::values::{
-    LogFormat, ScriptConfinement, ScriptNetwork, Secret, absolute_if_set, all_absolute, any, some_time,
-    within,
+    LogFormat, ScriptConfinement, ScriptNetwork, SecondFactorDemand, Secret, absolute_if_set, all_absolute,
+    any, some_time, within,
 };
 use crate::domain::project::SHORTEST_SECRET;
 use crate::domain::{DatabaseUrl, Network, OtherHost, ProxyException};
@@ -59,6 +59,8 @@ sections! {
         session_idle: Duration = Duration::from_secs(14 * 24 * 3600), idle_time;
         /// A session ends this long after its login, however much it is used.
         session_limit: Duration = Duration::from_secs(90 * 24 * 3600), idle_time;
+        /// Who has to have a second factor.
+        second_factor: SecondFactorDemand = SecondFactorDemand::Optional, any;
     }
 
     /// The database.

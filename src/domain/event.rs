@@ -102,6 +102,15 @@ words! {
         PasswordChangeFailed = "user.password_change_failed", "Password change failed";
         /// Somebody tried to change a password too often.
         PasswordChangeThrottled = "user.password_change_throttled", "Password change throttled";
+        /// Somebody began to set up a second factor.
+        SecondFactorBegun = "user.second_factor_begun", "Second factor begun";
+        SecondFactorOn = "user.second_factor_on", "Second factor set up";
+        SecondFactorOff = "user.second_factor_off", "Second factor turned off";
+        /// An administrator took somebody's second factor away.
+        SecondFactorReset = "user.second_factor_reset", "Second factor reset";
+        RecoveryCodesMade = "user.recovery_codes_made", "Recovery codes made";
+        /// Somebody entered a wrong code of a second factor, or a used one.
+        CodeFailed = "user.code_failed", "Second factor failed";
         LoginSucceeded = "login.succeeded", "Logged in";
         /// Somebody failed to log in.
         LoginFailed = "login.failed", "Login failed";

@@ -24,6 +24,7 @@ pub mod pause;
 pub mod project;
 pub mod release;
 pub mod rollout;
+pub mod second_factor;
 pub mod server;
 pub mod session;
 pub mod standing;
@@ -52,8 +53,9 @@ pub use pause::{Answer, Answered, Answerer, Approval, Chosen, PastPause, Pause, 
 pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, Variable};
 pub use release::{Observation, Release, ServerRelease, TreeSize};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
+pub use second_factor::SecondFactor;
 pub use server::{Balancer, Cluster, Hop, HostKey, Jump, Member, Server};
-pub use session::{SignedIn, UserSession, WhichSessions};
+pub use session::{HalfIn, SignedIn, UserSession, WhichSessions};
 pub use standing::{OnServer, ServerStanding, ServiceBefore};
 pub use step::{Step, StepKind, StepState};
 pub use token::{ApiToken, TokenState};

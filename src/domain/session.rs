@@ -15,6 +15,9 @@ pub struct SignedIn {
     pub groups: Vec<String>,
     /// Changes with the password, so that a session opened before no longer fits.
     pub stamp: String,
+    /// Whether it was opened with a second factor, or one was set up in it.
+    #[serde(default)]
+    pub second_factor: bool,
     /// The secret behind this session's form tokens.
     pub csrf: String,
     /// When its use was last noted.
@@ -33,6 +36,24 @@ pub struct SignedIn {
 impl SignedIn {
     /// The key of this in a session's data.
     pub const KEY: &'static str = "who";
+}
+
+/// Somebody whose password was right and whose second factor is awaited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HalfIn {
+    pub id: UserId,
+    pub name: String,
+    /// The groups that the login reported.
+    pub groups: Vec<String>,
+    /// As [`SignedIn::stamp`].
+    pub stamp: String,
+    /// Afterwards the password is asked for again.
+    pub until: Instant,
+}
+
+impl HalfIn {
+    /// The key of this in a session's data.
+    pub const KEY: &'static str = "half";
 }
 
 /// A session that can be used.

@@ -12,6 +12,7 @@ const LABELS: &[(&str, &str)] = &[
     ("batch", "Batch size"),
     ("branch", "Branch"),
     ("clusters", "Clusters"),
+    ("code", "Code"),
     ("commit", "Commit"),
     ("description", "Description"),
     ("display_name", "Display name"),

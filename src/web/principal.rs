@@ -35,6 +35,8 @@ pub enum Proof {
     /// The cookie of a session that began with a login.
     Session {
         user: Box<User>,
+        /// Whether a second factor was asked for, or was set up since.
+        second_factor: bool,
         /// The secret behind the tokens of this session's forms.
         form_secret: String,
     },
@@ -111,6 +113,11 @@ impl Principal {
         matches!(self.proof, Proof::Session { .. })
     }
 
+    /// Whether the session was opened with a second factor, or one was set up in it.
+    pub fn has_second_factor(&self) -> bool {
+        matches!(self.proof, Proof::Session { second_factor, .. } if second_factor)
+    }
+
     /// The secret behind the tokens of this principal's forms, if it has one of its own.
     pub fn form_secret(&self) -> Option<&str> {
         match &self.proof {
@@ -168,6 +175,7 @@ async fn of_session(
         },
         proof: Proof::Session {
             user: Box::new(user),
+            second_factor: signed_in.second_factor,
             form_secret: signed_in.csrf,
         },
     }))

@@ -17,7 +17,7 @@ use super::flash::Flash;
 use super::settings::Settings;
 use super::{cookies, csrf};
 use crate::app::logins::LoggedIn;
-use crate::domain::{Error, Instant, Result, SignedIn};
+use crate::domain::{Error, HalfIn, Instant, Result, SignedIn};
 use crate::store::sessions::{self, SessionRows};
 
 /// The session cookie's name; over https browsers hold it to the `__Host-` rules.
@@ -117,6 +117,7 @@ pub async fn sign_in(session: &Session, known: &LoggedIn, from: SeenFrom<'_>) ->
         name: known.user.name.to_string(),
         groups: known.groups.clone(),
         stamp: known.stamp.clone(),
+        second_factor: known.second_factor,
         csrf: csrf::new_secret(),
         seen: from.at,
         since: Some(from.at),
@@ -127,6 +128,26 @@ pub async fn sign_in(session: &Session, known: &LoggedIn, from: SeenFrom<'_>) ->
         .insert(SignedIn::KEY, signed_in)
         .await
         .map_err(unavailable)
+}
+
+/// Keeps a login that awaits its second factor, under a new session id. Until then the session is nobody's.
+pub async fn keep_half(session: &Session, half: &HalfIn) -> Result<()> {
+    session.clear().await;
+    session.cycle_id().await.map_err(unavailable)?;
+    session.insert(HalfIn::KEY, half).await.map_err(unavailable)
+}
+
+/// The login that awaits its second factor.
+pub async fn half(session: &Session) -> Result<Option<HalfIn>> {
+    session.get(HalfIn::KEY).await.map_err(unavailable)
+}
+
+/// Notes that a second factor was set up, or turned off, in this session.
+pub async fn note_second_factor(session: &Session, is_on: bool) -> Result<()> {
+    let known: Option<SignedIn> = session.get(SignedIn::KEY).await.map_err(unavailable)?;
+    let Some(mut known) = known else { return Ok(()) };
+    known.second_factor = is_on;
+    session.insert(SignedIn::KEY, known).await.map_err(unavailable)
 }
 
 /// The mark that the browser got at an earlier login.

@@ -101,6 +101,12 @@ fixed! {
     sessions = "/profile/sessions";
     /// Ends some of them (POST).
     end_sessions = "/profile/sessions/end";
+    /// The person's own second factor.
+    second_factor = "/profile/second-factor";
+    /// Does something to it, with a code (POST).
+    second_factor_act = "/profile/second-factor/act";
+    /// Takes the code of a login (POST).
+    login_code = "/login/code";
     /// The person's own API tokens.
     tokens = "/profile/tokens";
     /// Keeps the choice of light or dark (POST).

@@ -58,6 +58,7 @@ fn every_command_tells_what_it_is_for() {
             "user list",
             "user logout",
             "user passwd",
+            "user reset-second-factor",
         ]
     );
 }

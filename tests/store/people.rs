@@ -3,7 +3,7 @@
 use deployer::clock::Clock;
 use deployer::domain::{Action, ApiToken, Lock, LockId, SignedIn, TokenId, TokenScope, User, UserId};
 use deployer::store::sessions::SessionRows;
-use deployer::store::{locks, sessions, tokens, users};
+use deployer::store::{SealingKey, locks, second_factors, sessions, tokens, users};
 use time::OffsetDateTime;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
@@ -188,6 +188,57 @@ async fn a_token_is_found_by_its_digest_until_it_can_no_longer_be_used(on: Datab
     assert_eq!(store.rows("tokens").await, 0, "they go with their account");
 }
 
+async fn second_factors_are_sealed_anew_and_spend_each_code_once(on: Database) {
+    let store = TestStore::on(on).await;
+    let (old, new) = (SealingKey::generate(), SealingKey::generate());
+    store.store.set_sealing_keys(vec![old.clone()]);
+    let tx = crate::support::store::change(&store).await;
+    let user = users::insert(&tx, &alice(), None).await.unwrap().id;
+    second_factors::begin(&tx, user, "FIRST").await.unwrap();
+    second_factors::begin(&tx, user, "SECRET").await.unwrap();
+    assert!(second_factors::spend_step(&tx, user, 7).await.unwrap());
+    for spent in [7, 6] {
+        assert!(!second_factors::spend_step(&tx, user, spent).await.unwrap());
+    }
+    let known = second_factors::of_user(&tx, user).await.unwrap().unwrap();
+    let digests = ["a".to_owned(), "b".to_owned()];
+    assert!(second_factors::set_recovery(&tx, &known, &digests).await.unwrap());
+    assert!(
+        !second_factors::set_recovery(&tx, &known, &[]).await.unwrap(),
+        "they are others by now"
+    );
+    second_factors::confirm(&tx, user, noon()).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(
+        store
+            .number("SELECT count(*) FROM second_factors WHERE secret LIKE '%SECRET%'")
+            .await,
+        0
+    );
+
+    store.store.set_sealing_keys(vec![new.clone(), old.clone()]);
+    let tx = crate::support::store::change(&store).await;
+    assert_eq!(second_factors::seal_anew(&tx).await.unwrap(), [user]);
+    assert_eq!(second_factors::seal_anew(&tx).await.unwrap(), []);
+    crate::support::store::bring_in(tx).await;
+    store.store.set_sealing_keys(vec![new]);
+    let found = second_factors::of_user(&store.store, user)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.secret.as_str(), found.recovery.as_slice()),
+        ("SECRET", &digests[..])
+    );
+    assert_eq!((found.confirmed_at, found.last_step), (Some(noon()), 7));
+    store.store.set_sealing_keys(vec![old]);
+    assert!(second_factors::of_user(&store.store, user).await.is_err());
+    let tx = crate::support::store::change(&store).await;
+    assert_eq!(second_factors::forget(&tx).await.unwrap(), [user]);
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(store.rows("second_factors").await, 0);
+}
+
 async fn a_lock_stops_what_it_covers_until_it_ends(on: Database) {
     let store = TestStore::on(on).await;
     let shop = store.project("shop").await;
@@ -223,6 +274,7 @@ on_every_database! {
     a_change_of_a_user_leaves_the_password_alone,
     a_session_lives_until_it_expires,
     the_sessions_of_an_account_are_found_and_ended,
+    second_factors_are_sealed_anew_and_spend_each_code_once,
     a_token_is_found_by_its_digest_until_it_can_no_longer_be_used,
     a_lock_stops_what_it_covers_until_it_ends,
 }

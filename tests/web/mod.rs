@@ -9,6 +9,7 @@ mod forms;
 mod kept;
 mod logins;
 mod matrix;
+mod second_factor;
 mod sessions;
 mod shell;
 pub mod support;

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use super::secret;
 use crate::app::App;
 use crate::app::refusals::{self, Refused, RefusedToken};
+use crate::app::second_factor;
 use crate::app::throttle::{Counter, LoginLimits, counter, is_within};
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::{
@@ -68,14 +69,16 @@ impl Tokens {
             }),
             ..Actor::user(user.name.as_str(), address)
         };
-        match for_account {
-            None => Ok(TokenHolder {
+        let holder = match for_account {
+            None => TokenHolder {
                 holder: user.clone(),
                 user,
                 actor: own,
-            }),
-            Some(name) => act_for(app, own, user, name).await,
-        }
+            },
+            Some(name) => act_for(app, own, user, name).await?,
+        };
+        demand_second_factor(app, &holder).await?;
+        Ok(holder)
     }
 
     async fn refuse<T>(&self, app: &App, address: &str, token: Option<ApiToken>, why: String) -> Result<T> {
@@ -91,6 +94,20 @@ impl Tokens {
         }
         Err(Error::new(ErrorKind::Unauthenticated, why))
     }
+}
+
+/// Refuses the token of a person who has to have a second factor and has none. Service accounts log in nowhere.
+async fn demand_second_factor(app: &App, token: &TokenHolder) -> Result<()> {
+    let holder = &token.holder;
+    if !holder.has_password
+        || !second_factor::is_demanded(app, &token.actor)
+        || second_factor::is_on(app, holder).await?
+    {
+        return Ok(());
+    }
+    let message =
+        "Administrators need a second factor here, also to act by an API token. Set it up on your profile.";
+    Err(Error::new(ErrorKind::Forbidden, message))
 }
 
 /// Whether `holder` may still do what it began to do, long after the request began.

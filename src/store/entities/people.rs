@@ -33,6 +33,16 @@ entity!(tokens, "tokens" {
     last_used_from: Option<String>,
 });
 
+entity!(second_factors, "second_factors" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    user_id: i64,
+    secret: String,
+    confirmed_at: Option<i64>,
+    last_step: i64,
+    recovery: String,
+});
+
 entity!(sessions, "sessions" {
     #[sea_orm(primary_key, auto_increment = false)]
     id: String,

@@ -18,6 +18,7 @@ pub mod preferences;
 pub mod profile;
 pub mod project;
 pub mod search;
+pub mod second_factor;
 pub mod sessions;
 pub mod tokens;
 

@@ -6,6 +6,7 @@ use poem::web::Form;
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use crate::app::logins::LoggedIn;
 use crate::domain::user::User;
 use crate::domain::{Error, ErrorKind, Result};
 use crate::web::flash::Flash;
@@ -42,6 +43,7 @@ pub(super) type ProfileTabs = Vec<(&'static str, &'static str, bool)>;
 pub(super) fn profile_tabs(current: &str) -> ProfileTabs {
     let all = [
         ("Account", urls::profile()),
+        ("Second factor", urls::second_factor()),
         ("Sessions", urls::sessions()),
         ("API tokens", urls::tokens()),
     ];
@@ -103,6 +105,10 @@ pub async fn change_password(
     };
     match changed {
         Ok(known) => {
+            let known = LoggedIn {
+                second_factor: visitor.principal().has_second_factor(),
+                ..known
+            };
             let from = SeenFrom::of(headers, &visitor.actor().address, now);
             session::sign_in(visitor.session(), &known, from).await?;
             let done = "Password changed. You are logged out everywhere else.";

@@ -58,6 +58,10 @@ pub fn routes(routes: Table) -> Table {
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
         .at("/admin/users/:user/delete", post(users::delete))
+        .at(
+            "/admin/users/:user/second-factor",
+            post(users::reset_second_factor),
+        )
         .at("/admin/users/:user/sessions", get(sessions::show))
         .at("/admin/users/:user/sessions/end", post(sessions::end))
         .at("/admin/users/:user/tokens", get(tokens::show).post(tokens::add))
