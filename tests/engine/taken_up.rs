@@ -88,12 +88,11 @@ pub async fn request(world: &World, commit: &str, strategy: Strategy) -> Deploym
     world.ask(request).await
 }
 
+/// A deployment, and the pause in which its deployer was killed.
+type Killed = (DeploymentId, PauseReason);
+
 /// Requests a deployment of `commit`, whose deployer is killed in the pause that comes.
-pub async fn killed_while_paused(
-    world: &World,
-    commit: &str,
-    strategy: Strategy,
-) -> (DeploymentId, PauseReason) {
+pub async fn killed_while_paused(world: &World, commit: &str, strategy: Strategy) -> Killed {
     let id = request(world, commit, strategy).await;
     let served = Served::start(world);
     let reason = world.until_paused(id).await;
@@ -230,10 +229,7 @@ async fn a_deployer_killed_right_after_an_answer_follows_it_at_its_next_start() 
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let id = request(&world, &commit, CANARY).await;
-    let first = Served::start(&world);
-    world.until_paused(id).await;
-    first.kill();
+    let (id, _) = killed_while_paused(&world, &commit, CANARY).await;
     let second = Served::start(&world);
     until_taken_up(&world, id, 1).await;
     answer(&world, id, Answer::Resume).await;
