@@ -7,6 +7,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use super::columns::{from_json, instant, micros, to_json};
 use super::entities::second_factors::{ActiveModel, Column, Entity, Model};
 use super::seal::Seal;
+use super::tx::sealed::Connected as _;
 use super::{Change, Reader};
 use crate::domain::{Error, Instant, Result, SecondFactor, UserId};
 

@@ -219,7 +219,7 @@ async fn second_factors_are_sealed_anew_and_spend_each_code_once(on: Database) {
     store.store.set_sealing_keys(vec![new.clone(), old.clone()]);
     let tx = crate::support::store::change(&store).await;
     assert_eq!(second_factors::seal_anew(&tx).await.unwrap(), [user]);
-    assert_eq!(second_factors::seal_anew(&tx).await.unwrap(), []);
+    assert_eq!(second_factors::seal_anew(&tx).await.unwrap().len(), 0);
     crate::support::store::bring_in(tx).await;
     store.store.set_sealing_keys(vec![new]);
     let found = second_factors::of_user(&store.store, user)

@@ -41,8 +41,8 @@ pub struct SessionRow {
 }
 
 impl SessionList {
-    /// `sessions`, which are ended at `end`, as the session with the key `present` sees them.
-    pub fn new(sessions: Vec<UserSession>, end: String, present: Option<&str>) -> Self {
+    /// `sessions`, which are ended at `ending`, as the session with the key `present` sees them.
+    pub fn new(sessions: Vec<UserSession>, ending: String, present: Option<&str>) -> Self {
         let row = |session: UserSession| SessionRow {
             browser: short_name(&session.signed_in.browser),
             is_present: present == Some(session.key.as_str()),
@@ -50,7 +50,7 @@ impl SessionList {
         };
         Self {
             rows: sessions.into_iter().map(row).collect(),
-            end,
+            end: ending,
         }
     }
 }

@@ -30,14 +30,14 @@ struct SessionsPage {
 pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
     let (user, found) = sessions::of_account(visitor.app(), &permit, &name).await?;
-    let end = urls::admin_act(&urls::admin_sessions(user.name.as_str()), "end");
+    let address = urls::admin_act(&urls::admin_sessions(user.name.as_str()), "end");
     let present = session::key(visitor.session());
     html(&SessionsPage {
         frame: visitor
             .frame(format!("Sessions of {}", user.name), Section::Admin)
             .await?,
         trail: trail::admin("Users", urls::admin_users()),
-        sessions: SessionList::new(found, end, present.as_deref()),
+        sessions: SessionList::new(found, address, present.as_deref()),
         user,
     })
 }

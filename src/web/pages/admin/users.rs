@@ -157,14 +157,14 @@ fn spec(form: &mut FormReader) -> Option<UserSpec> {
 fn new_user(form: &mut FormReader) -> Option<(NewUser, bool)> {
     let (name, spec, password) = (form.parse("name"), spec(form), password(form));
     let spec = spec?;
-    let new = NewUser {
+    let account = NewUser {
         name: name?,
         display_name: spec.display_name,
         email: spec.email,
         password: password?,
         keeping: Keeping::UntilLogin,
     };
-    Some((new, form.form.has("service")))
+    Some((account, form.form.has("service")))
 }
 
 /// The password as typed; `None`: one is to be generated.
