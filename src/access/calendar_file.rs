@@ -10,7 +10,7 @@ use toml::value::Datetime;
 
 use super::calendar_times::{day_range, plain_date, span_end};
 use super::columns::{is_name, is_project_group};
-use super::files::{CALENDAR, Source, line_at, read_toml};
+use super::files::{CALENDAR, PolicyFiles, Source, line_at, read_toml};
 use super::ical;
 use super::problem::Problem;
 use crate::domain::calendar::{ALWAYS, FREEZE};
@@ -69,6 +69,8 @@ struct RawFreeze {
 pub(super) struct CalendarLines {
     /// In the order of the freezes.
     pub freezes: Vec<u32>,
+    /// The files of holidays.
+    pub holidays: PolicyFiles,
 }
 
 /// Reads the calendar of `source` and adds every mistake to `problems`. The calendar may be used
@@ -84,6 +86,7 @@ pub(super) fn read(
         text,
         problems,
         zone: Tz::UTC,
+        holiday_files: PolicyFiles::default(),
     };
     reader.zone = reader.zone(&file.timezone);
     let mut holidays = reader.holidays(&file.holidays);
@@ -96,6 +99,7 @@ pub(super) fn read(
         .map(|(name, raw)| reader.window(name, raw))
         .collect();
     let freezes = file.freezes.iter().map(|raw| reader.freeze(raw)).collect();
+    let holiday_files = reader.holiday_files;
     let calendar = Calendar {
         zone: reader.zone,
         windows,
@@ -105,6 +109,7 @@ pub(super) fn read(
     let line = |one: &Spanned<String>| line_at(text, one.span().start);
     let lines = CalendarLines {
         freezes: file.freezes.iter().map(|raw| line(&raw.name)).collect(),
+        holidays: holiday_files,
     };
     Some((calendar, lines))
 }
@@ -113,6 +118,8 @@ struct Reader<'a> {
     text: &'a str,
     problems: &'a mut Vec<Problem>,
     zone: Tz,
+    /// What was read beside the calendar.
+    holiday_files: PolicyFiles,
 }
 
 impl Reader<'_> {
@@ -167,7 +174,10 @@ impl Reader<'_> {
             );
         }
         match source.read(file) {
-            Ok(Some(text)) => ical::read(file, &text, self.zone, holidays, self.problems),
+            Ok(Some(text)) => {
+                ical::read(file, &text, self.zone, holidays, self.problems);
+                self.holiday_files.0.insert(file.clone(), text);
+            }
             Ok(None) => self.complain(name, format!("There is no file “{file}” beside this one.")),
             Err(problem) => self.problems.push(problem),
         }

@@ -1,9 +1,13 @@
 //! Where the policy files come from: a directory, or what was shipped inside the program.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
+
+use sha2::{Digest as _, Sha256};
 
 use super::problem::Problem;
 use crate::small_file;
@@ -21,6 +25,9 @@ pub(super) const TESTS: &str = "tests.toml";
 /// from filling the memory.
 const FILE_LIMIT: u64 = 8 << 20;
 
+/// Entries of a policy directory that are looked at for changes.
+const STAMPED: usize = 1000;
+
 /// Where the files are.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
@@ -28,6 +35,8 @@ pub(super) enum Source {
     Directory(PathBuf),
     /// Inside the program.
     Builtin,
+    /// A policy that was in force once, as it was kept.
+    Kept(PolicyFiles),
 }
 
 impl fmt::Display for Source {
@@ -35,6 +44,7 @@ impl fmt::Display for Source {
         match self {
             Self::Directory(dir) => dir.display().fmt(f),
             Self::Builtin => f.write_str("the policy shipped with the program"),
+            Self::Kept(_) => f.write_str("the kept policy"),
         }
     }
 }
@@ -45,6 +55,7 @@ impl Source {
         let dir = match self {
             Self::Directory(dir) => dir,
             Self::Builtin => return Ok(shipped(file).map(str::to_owned)),
+            Self::Kept(files) => return Ok(files.0.get(file).cloned()),
         };
         match small_file::read(&dir.join(file), FILE_LIMIT) {
             Ok(bytes) => text(file, bytes).map(Some),
@@ -60,6 +71,65 @@ impl Source {
     pub fn require(&self, file: &str) -> Result<String, Problem> {
         self.read(file)?
             .ok_or_else(|| Problem::error(file, 0, format!("There is no such file in {self}.")))
+    }
+}
+
+impl Source {
+    /// What tells one state of the directory from another. It changes with every file that is written, replaced,
+    /// added or removed, also behind links; reading it is cheap.
+    pub fn stamp(&self) -> Stamp {
+        let Self::Directory(dir) = self else {
+            return Stamp::default();
+        };
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let known = names.filter(|name| !name.starts_with('.') && !name.ends_with('~'));
+        let mut stamp: Vec<_> = known
+            .take(STAMPED)
+            .map(|name| {
+                let found = std::fs::metadata(dir.join(&name)).ok();
+                (name, found.map(|found| FileStamp::of(&found)))
+            })
+            .collect();
+        stamp.sort_unstable();
+        Stamp(stamp)
+    }
+}
+
+/// The state of a policy directory, to be compared with another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stamp(Vec<(String, Option<FileStamp>)>);
+
+/// Device, inode, bytes, and the nanoseconds of the last change of content and of the file's own data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct FileStamp([i128; 5]);
+
+impl FileStamp {
+    fn of(found: &std::fs::Metadata) -> Self {
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Self([
+            found.dev().into(),
+            found.ino().into(),
+            found.len().into(),
+            nanoseconds(found.mtime(), found.mtime_nsec()),
+            nanoseconds(found.ctime(), found.ctime_nsec()),
+        ])
+    }
+}
+
+/// The files of one policy, by name: those it was read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyFiles(pub BTreeMap<String, String>);
+
+impl PolicyFiles {
+    /// SHA-256, in hexadecimal, over the names and texts.
+    pub fn digest(&self) -> String {
+        let mut sum = Sha256::new();
+        for part in self.0.iter().flat_map(|(name, text)| [name, text]) {
+            sum.update((part.len() as u64).to_be_bytes());
+            sum.update(part);
+        }
+        hex::encode(sum.finalize())
     }
 }
 

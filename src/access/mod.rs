@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-pub use files::SHIPPED;
+pub use files::{PolicyFiles, SHIPPED, Stamp};
 pub use permit::Permit;
 pub use problem::{PolicyReport, Problem, Severity};
 
@@ -55,11 +55,22 @@ const ADMINISTRATORS_SHOWN: usize = 3;
 /// How many users of a policy are asked about to find them.
 const LOOKED_AT: usize = 500;
 
+/// How often files that change while they are read are read again.
+const READINGS: usize = 3;
+
+tokio::task_local! {
+    /// The policy that this task goes on seeing, whatever is read meanwhile, and the address of the [`Access`]
+    /// that it belongs to.
+    static STEADY: (usize, Arc<Policy>);
+}
+
 /// The policy in force.
 pub struct Access {
     source: Source,
     policy: RwLock<Arc<Policy>>,
     problems: RwLock<Vec<Problem>>,
+    /// The state of the files when they were last read.
+    stamp: RwLock<Stamp>,
 }
 
 impl fmt::Debug for Access {
@@ -85,14 +96,63 @@ impl Access {
         Self::from_source(Source::Builtin).expect("a test loads what is shipped")
     }
 
+    /// As [`Access::load`]; where the files have errors, `kept` is in force until they are good.
+    ///
+    /// # Errors
+    /// The problems of `dir`, when `kept` cannot be used either.
+    pub fn load_or_kept(dir: &Path, kept: PolicyFiles) -> Result<Self, Vec<Problem>> {
+        let broken = match Self::load(dir) {
+            Ok(access) => return Ok(access),
+            Err(problems) => problems,
+        };
+        let access = Self::from_source(Source::Kept(kept)).map_err(|_| broken.clone())?;
+        Ok(Self {
+            source: Source::Directory(dir.to_owned()),
+            problems: RwLock::new(broken),
+            ..access
+        })
+    }
+
     fn from_source(source: Source) -> Result<Self, Vec<Problem>> {
+        let stamp = source.stamp();
         let (policy, report) = load::load(&source);
         let policy = policy.ok_or_else(|| report.problems.clone())?;
         Ok(Self {
             source,
             policy: RwLock::new(Arc::new(policy)),
             problems: RwLock::new(report.problems),
+            stamp: RwLock::new(stamp),
         })
+    }
+
+    /// The state of the files now; as long as it equals [`Access::stamp_read`] there is nothing to read.
+    pub fn stamp(&self) -> Stamp {
+        self.source.stamp()
+    }
+
+    /// The state of the files when they were last read.
+    pub fn stamp_read(&self) -> Stamp {
+        self.stamp.read().clone()
+    }
+
+    /// The files in force at this moment, as they were read.
+    pub fn files(&self) -> PolicyFiles {
+        self.policy.read().files.clone()
+    }
+
+    /// The digest of the files in force at this moment.
+    pub fn digest(&self) -> String {
+        self.policy.read().digest.clone()
+    }
+
+    /// Lets `work` see the policy that is in force now throughout, so that its decisions never come from two
+    /// policies. What it spawns sees each change at once.
+    pub async fn steadily<F: Future>(&self, work: F) -> F::Output {
+        STEADY.scope((self.address(), self.in_force()), work).await
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Reads the files again. When they are good they take effect as a whole; otherwise the policy in
@@ -101,7 +161,7 @@ impl Access {
     /// # Errors
     /// The problems found, when at least one of them is an error.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
-        let (policy, report) = load::load(&self.source);
+        let (policy, report) = self.read();
         *self.problems.write() = report.problems.clone();
         if let Some(policy) = policy {
             *self.policy.write() = Arc::new(policy);
@@ -111,6 +171,22 @@ impl Access {
             tracing::error!(%problem, "the policy was not reloaded; the last good one stays in force");
         }
         Err(report.problems)
+    }
+
+    /// Reads the files, once more where somebody writes them meanwhile: parts of two policies make a third.
+    fn read(&self) -> (Option<Policy>, PolicyReport) {
+        let mut stamp = self.source.stamp();
+        let mut loaded = load::load(&self.source);
+        for _ in 1..READINGS {
+            let after = self.source.stamp();
+            if after == stamp {
+                break;
+            }
+            stamp = after;
+            loaded = load::load(&self.source);
+        }
+        *self.stamp.write() = stamp;
+        loaded
     }
 
     /// The problems of the files when they were last read: warnings, or the errors that keep an older
@@ -214,7 +290,12 @@ impl Access {
 
     /// The file of policy lines in force, as written.
     pub fn policy_text(&self) -> String {
-        self.in_force().text.clone()
+        self.in_force()
+            .files
+            .0
+            .get(files::POLICY)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The roles that policy gives the user `name`, without those of groups that a login adds.
@@ -238,7 +319,11 @@ impl Access {
     }
 
     fn in_force(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.read())
+        let steady = STEADY.try_with(|(of, policy)| (*of == self.address()).then(|| Arc::clone(policy)));
+        steady
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| Arc::clone(&self.policy.read()))
     }
 
     /// The permit for an administrative command on the deployer's own host. Its user can change the database
@@ -249,6 +334,7 @@ impl Access {
             file: permit::HOST_FILE.to_owned(),
             line: 0,
             text: "command line on the deployer's host".to_owned(),
+            policy: None,
         };
         let actor = Actor::user(os_user, "cli");
         Permit::new(actor, Action::Administer, Resource::Everything, at, line)

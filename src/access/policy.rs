@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::columns::{TWO_PERSON_ACTIONS, is_user, project_key};
+use super::files::PolicyFiles;
 use super::judge::Judge;
 use super::lines::PolicyLines;
 use super::model::PolicyModel;
@@ -27,8 +28,10 @@ const KEPT_ANSWERS: usize = 100_000;
 /// A loaded policy. Never changed; a reload makes another.
 pub(super) struct Policy {
     pub calendar: Calendar,
-    /// The file of lines, as written.
-    pub text: String,
+    /// What it was read from.
+    pub files: PolicyFiles,
+    /// Of the files.
+    pub digest: String,
     lines: PolicyLines,
     judge: Judge,
     named: Named,
@@ -78,7 +81,7 @@ impl Named {
 impl Policy {
     pub fn new(
         calendar: Calendar,
-        text: String,
+        files: PolicyFiles,
         lines: PolicyLines,
         judge: Judge,
         model: &PolicyModel,
@@ -102,7 +105,8 @@ impl Policy {
         };
         Self {
             calendar,
-            text,
+            digest: files.digest(),
+            files,
             knows_unlock: lines.know_unlock(),
             lines,
             judge,
@@ -167,7 +171,10 @@ impl Policy {
 
     /// The line of the rule at `index`.
     pub fn line(&self, index: usize) -> Option<PolicyLine> {
-        self.rules().get(index).map(|rule| rule.line.clone())
+        self.rules().get(index).map(|rule| PolicyLine {
+            policy: Some(self.digest.clone()),
+            ..rule.line.clone()
+        })
     }
 
     /// Of whom the second person has to be that `allowance` takes, each once, in the order of the file.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::App;
 use super::admin::{demand_administer, mail_address};
-use super::passwords::hashed;
+use super::passwords::{self, hashed};
 use crate::access::Permit;
 use crate::domain::access::{GUEST, VISITOR};
 use crate::domain::user::GivenPassword;
@@ -82,8 +82,14 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     let user = users::insert(&change, &user, hash.as_deref()).await?;
     change
         .commit(
-            Event::new(EventKind::UserAdded, json!({ "email": user.email }))
-                .about(format!("user {}", user.name)),
+            Event::new(
+                EventKind::UserAdded,
+                json!({
+                    "email": user.email, "display_name": user.display_name,
+                    "password_digest": hash.as_deref().map(passwords::digest),
+                }),
+            )
+            .about(format!("user {}", user.name)),
         )
         .await?;
     Ok(user)
@@ -111,8 +117,10 @@ pub async fn set_password(
         true => users::set_password_hash(&change, user.id, &hash).await?,
         false => users::give_password(&change, user.id, &hash, &given).await?,
     }
-    let detail =
-        json!({ "must_change": !is_own && given.must_change, "awaiting": awaiting(&change, permit).await? });
+    let detail = json!({
+        "must_change": !is_own && given.must_change, "awaiting": awaiting(&change, permit).await?,
+        "password_digest": passwords::digest(&hash),
+    });
     change
         .commit(Event::new(EventKind::PasswordSet, detail).about(format!("user {}", user.name)))
         .await?;
@@ -269,7 +277,7 @@ mod tests {
         );
         let page = crate::store::audit::list(
             &store,
-            &crate::store::PastFilter::default(),
+            &crate::store::AuditFilter::default(),
             crate::store::Page::Newest,
             10,
         )

@@ -5,45 +5,35 @@
 //! down before any check, including attempts to change a password. A browser that logged in gets a mark that
 //! lets it through next time; the mark is derived from the password's hash, so it expires with the password
 //! and nothing has to be stored. Where the account has a second factor, a right password is half a login: `code`
-//! takes the code. The audit log has every login and failure, and for each address one
-//! throttled attempt a minute.
+//! takes the code. The audit log has every login; of failures of one origin it has the first, and those that
+//! follow within the hour as a count (`refusals`).
 
 pub mod code;
-
-use std::num::NonZeroU32;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::throttle::{Counter, LoginLimits, LoginThrottle, TryLimit, counter, is_within};
+use super::refusals::Refused;
+use super::throttle::{LoginLimits, LoginThrottle};
 use super::{App, accounts, passwords};
 use crate::domain::user::User;
 use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Name, Result, UserId};
 use crate::store::{Right, Store, second_factors, users};
 
-/// One audit event about a throttled address, so that nobody floods the log.
-const TOLD: TryLimit = TryLimit {
-    tries: NonZeroU32::MIN,
-    pause: Duration::from_secs(60),
-};
 /// Passwords checked at once; each takes 19 MiB.
 const CHECKS_AT_ONCE: usize = 4;
 /// Hexadecimal digits of the random part of a browser's mark.
 const MARK_DIGITS: usize = 32;
 /// How long a code of the second factor is awaited after the password.
 const HALF_FOR: TimeDelta = TimeDelta::minutes(5);
-/// Bytes of the password hash's digest in a session's stamp: enough to change with the password.
-const STAMP_BYTES: usize = 12;
 
 const WRONG: &str = "Wrong name or password.";
 
 /// Counts attempts and checks passwords. One for the whole process.
 pub struct Logins {
     throttle: LoginThrottle,
-    told: Counter,
     checks: Semaphore,
 }
 
@@ -91,7 +81,6 @@ impl Logins {
     pub fn new(limits: LoginLimits) -> Self {
         Self {
             throttle: LoginThrottle::new(limits),
-            told: counter(TOLD),
             checks: Semaphore::new(CHECKS_AT_ONCE),
         }
     }
@@ -110,16 +99,17 @@ impl Logins {
         let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
         let device = hash.as_deref().and_then(|hash| known_device(login.device?, hash));
         if !self.throttle.admits(name, address, device).await {
-            let refusal = refused(name, address, EventKind::LoginThrottled);
-            return self.throttled(store, address, refusal, now).await;
+            app.note(refused(name, address, EventKind::LoginThrottled))
+                .await?;
+            return Err(throttled());
         }
         let fits = self.fits(password, hash).await?;
         let Some((user, Some(hash))) = found.filter(|_| fits) else {
-            record(store, refused(name, address, EventKind::LoginFailed), now).await?;
+            app.note(refused(name, address, EventKind::LoginFailed)).await?;
             return Err(Error::invalid(WRONG));
         };
         if user.disabled {
-            record(store, refused(name, address, EventKind::LoginFailed), now).await?;
+            app.note(refused(name, address, EventKind::LoginFailed)).await?;
             return Err(Error::new(
                 ErrorKind::Forbidden,
                 "This account is disabled. An administrator can enable it again.",
@@ -130,7 +120,7 @@ impl Logins {
                 id: user.id,
                 name: user.name.to_string(),
                 groups: Vec::new(),
-                stamp: stamp(&hash),
+                stamp: passwords::digest(&hash),
                 until: now + HALF_FOR,
             }));
         }
@@ -161,13 +151,14 @@ impl Logins {
             EventKind::PasswordChangeFailed,
             EventKind::PasswordChangeThrottled,
         );
-        let user = self.demand_password(app, actor, (old, kinds), now).await?;
+        let user = self.demand_password(app, actor, (old, kinds)).await?;
         if old == new {
             let same = "This is the current password. Choose another one.";
             return Err(Error::field("password", same));
         }
         let hash = passwords::hashed(new.to_owned(), &accounts::names_of(&user)).await?;
         let (right, event) = done(actor, EventKind::PasswordChanged);
+        let event = event.with("password_digest", json!(passwords::digest(&hash)));
         let change = store.change(right, now).await?;
         users::set_password_hash(&change, user.id, &hash).await?;
         change.commit(event).await?;
@@ -180,39 +171,18 @@ impl Logins {
         &self,
         app: &App,
         actor: &Actor,
-        (password, (failed, throttled)): (&str, (EventKind, EventKind)),
-        now: Instant,
+        (password, (failed, too_often)): (&str, (EventKind, EventKind)),
     ) -> Result<User> {
-        let store = &app.store;
         if !self.throttle.admits(&actor.name, &actor.address, None).await {
-            let (right, event) = done(actor, throttled);
-            let refusal = (right, event.forbidden(""));
-            return self.throttled(store, &actor.address, refusal, now).await;
+            app.note(own(actor, too_often)).await?;
+            return Err(throttled());
         }
-        let (user, hash) = users::with_password_hash(store, &actor.name).await?;
+        let (user, hash) = users::with_password_hash(&app.store, &actor.name).await?;
         if !self.fits(password, hash).await? {
-            let (right, event) = done(actor, failed);
-            record(store, (right, event.forbidden("")), now).await?;
+            app.note(own(actor, failed)).await?;
             return Err(Error::field("old", "This is not your current password."));
         }
         Ok(user)
-    }
-
-    /// Refuses without checking the password. Records that at most once a minute per address.
-    async fn throttled<T>(
-        &self,
-        store: &Store,
-        address: &str,
-        refusal: (Right, Event),
-        now: Instant,
-    ) -> Result<T> {
-        if is_within(&self.told, &address.to_owned()) {
-            record(store, refusal, now).await?;
-        }
-        Err(Error::new(
-            ErrorKind::Throttled,
-            "Too many attempts. Wait a minute, then try again.",
-        ))
     }
 
     /// Whether the password belongs to the hash. Waits for its turn.
@@ -234,17 +204,14 @@ pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Res
 
 /// Whether a session of the account that was `marked` at the login still counts.
 pub(super) fn stands(user: &User, hash: Option<&str>, name: &str, marked: &str) -> bool {
-    let is_marked = hash.is_some_and(|hash| stamp(hash) == marked);
+    let is_marked = hash.is_some_and(|hash| passwords::digest(hash) == marked);
     !user.disabled && user.name.as_str() == name && is_marked
 }
 
 /// Records a logout.
 pub async fn logged_out(app: &App, actor: &Actor, now: Instant) -> Result<()> {
-    record(&app.store, done(actor, EventKind::Logout), now).await
-}
-
-fn stamp(hash: &str) -> String {
-    hex::encode(&Sha256::digest(hash)[..STAMP_BYTES])
+    let (right, event) = done(actor, EventKind::Logout);
+    app.store.change(right, now).await?.commit(event).await
 }
 
 impl LoggedIn {
@@ -253,7 +220,7 @@ impl LoggedIn {
         Self {
             user,
             groups,
-            stamp: stamp(hash),
+            stamp: passwords::digest(hash),
             device: format!("{random}.{}", proof(&random, hash)),
             second_factor: false,
         }
@@ -284,22 +251,38 @@ async fn find(store: &Store, name: &str) -> Result<Option<(User, Option<String>)
     }
 }
 
-async fn record(store: &Store, (right, event): (Right, Event), now: Instant) -> Result<()> {
-    store.change(right, now).await?.commit(event).await
-}
-
 /// An event about the actor's own account.
 fn done(actor: &Actor, kind: EventKind) -> (Right, Event) {
     let right = Right::at_the_gate(actor, format!("user {}", actor.name));
     (right, Event::new(kind, json!({})))
 }
 
+/// A refusal about the actor's own account.
+fn own(actor: &Actor, kind: EventKind) -> Refused {
+    let (right, event) = done(actor, kind);
+    Refused::new(actor, "", right, event.forbidden(""))
+}
+
 /// Before a login succeeds its actor is the guest; the claimed name is the resource. What cannot be a
 /// name is not recorded: people type passwords into the wrong field.
-fn refused(name: &str, address: &str, kind: EventKind) -> (Right, Event) {
+fn refused(name: &str, address: &str, kind: EventKind) -> Refused {
     let claimed = name
         .parse::<Name>()
         .map_or_else(|_| "(not a name)".to_owned(), String::from);
-    let right = Right::at_the_gate(&Actor::guest(address), format!("user {claimed}"));
-    (right, Event::new(kind, json!({})).forbidden(""))
+    let (guest, about) = (Actor::guest(address), format!("user {claimed}"));
+    let right = Right::at_the_gate(&guest, about.clone());
+    let event = Event::new(kind, json!({})).forbidden("");
+    // A throttled address is one thing, whatever names it tries.
+    let thing = match kind {
+        EventKind::LoginThrottled => String::new(),
+        _ => about,
+    };
+    Refused::new(&guest, thing, right, event)
+}
+
+fn throttled() -> Error {
+    Error::new(
+        ErrorKind::Throttled,
+        "Too many attempts. Wait a minute, then try again.",
+    )
 }

@@ -6,6 +6,7 @@
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use sha2::{Digest, Sha256};
 use zxcvbn::Score;
 
 use crate::domain::{Error, Result};
@@ -37,6 +38,8 @@ const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// Groups of letters in a password, and the letters of one: 100 bits.
 const PASSWORD_GROUPS: usize = 4;
 const PASSWORD_LETTERS: usize = 5;
+/// Bytes of a password hash's digest: enough to change with the password.
+const DIGEST_BYTES: usize = 12;
 
 /// Whether `password` is the one behind `hash`. Takes as long without a hash, so that nobody learns
 /// from the time which users exist.
@@ -122,6 +125,12 @@ fn strength(password: &str, names: &[&str]) -> Score {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let beginning: String = password.chars().take(LONGEST_ESTIMATED).collect();
     zxcvbn::zxcvbn(&beginning, &words).score()
+}
+
+/// Tells whether a password was replaced: it changes with the password's hash, and tells nothing of either.
+/// In sessions and in the audit log.
+pub(super) fn digest(hash: &str) -> String {
+    hex::encode(&Sha256::digest(hash)[..DIGEST_BYTES])
 }
 
 /// The argon2id hash of `password`, salted, as a PHC string.

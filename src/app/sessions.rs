@@ -39,9 +39,10 @@ pub async fn watch(app: App, stop: CancellationToken) {
                 );
             }
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        let pause = tokio::time::sleep(SWEEP_EVERY);
+        if stop.run_until_cancelled(pause).await.is_none() {
+            applicant.resign(&app.store).await;
+            return;
         }
     }
 }

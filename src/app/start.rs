@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::refusals::COUNTED_FOR;
-use super::{App, cleaner, drift, sessions};
+use super::{App, cleaner, drift, policy, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -27,6 +27,9 @@ const CONFIG_DIR: &str = "/etc/deployer";
 
 /// How often to look for repeated refusals whose hour has ended.
 const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(60);
+
+/// Between two heads of the audit log.
+const BETWEEN_HEADS: Duration = Duration::from_secs(3600);
 
 /// Assembles an application over an open store whose schema is up to date. Its engine does nothing
 /// before [`App::start`].
@@ -83,7 +86,9 @@ pub fn watch(app: &App) -> DropGuard {
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
     tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
     tokio::spawn(sessions::watch(app.clone(), stop.clone()));
+    tokio::spawn(policy::follow(app.clone(), stop.clone()));
     tokio::spawn(watch_refusals(app.clone(), stop.clone()));
+    tokio::spawn(hand_out_heads(app.clone(), stop.clone()));
     stop.drop_guard()
 }
 
@@ -99,6 +104,17 @@ async fn watch_refusals(app: App, stop: CancellationToken) {
                 error = &error as &dyn std::error::Error,
                 "repeated refusals could not be recorded"
             );
+        }
+    }
+}
+
+/// Hands out heads of the audit log now and then, until `stop`.
+async fn hand_out_heads(app: App, stop: CancellationToken) {
+    loop {
+        app.hand_out_head().await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(BETWEEN_HEADS) => {}
         }
     }
 }
@@ -199,7 +215,7 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
     own.extend(config.file.clone());
     own.extend(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from));
     own.extend(config.access.policies.clone());
-    own.push(config.key_file());
+    own.extend([config.key_file(), config.audit_key_file()]);
     own.extend(config.git.key_files.iter().chain(&config.ssh.key_files).cloned());
     own.extend(
         config

@@ -13,8 +13,10 @@ use crate::domain::Error;
 use crate::process;
 use crate::telemetry;
 
+mod audit;
 mod config_args;
 mod data;
+mod days;
 mod demo;
 mod git_check;
 mod key;
@@ -52,6 +54,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     GitCheck(git_check::Args),
     SshCheck(ssh_check::Args),
 }
@@ -93,6 +97,7 @@ async fn run(command: Command) -> Result<(), CommandFailure> {
         Command::Token(command) => token::run(command).await,
         Command::Policy(command) => policy::run(&command),
         Command::Key(command) => key::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::GitCheck(args) => git_check::run(&args).await,
         Command::SshCheck(args) => ssh_check::run(&args).await,
     }

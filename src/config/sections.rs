@@ -72,7 +72,15 @@ sections! {
     /// The key that secrets in the database are sealed with.
     "secrets" Secrets {
         /// The key itself, from the environment.
-        key: Option<Secret> = None, sealing_key;
+        key: Option<Secret> = None, hexadecimal_key;
+        /// The file that holds it; neither: a systemd credential, else a file in the data directory.
+        key_file: Option<PathBuf> = None, absolute_if_set;
+    }
+
+    /// The key that signs heads of the audit log.
+    "audit" Audit {
+        /// The key itself, from the environment.
+        key: Option<Secret> = None, hexadecimal_key;
         /// The file that holds it; neither: a systemd credential, else a file in the data directory.
         key_file: Option<PathBuf> = None, absolute_if_set;
     }
@@ -259,10 +267,10 @@ fn database(url: &Option<Secret>) -> Result<(), String> {
         .map_or(Ok(()), |url| url.expose().parse::<DatabaseUrl>().map(drop))
 }
 
-/// Digits of a sealing key: 32 bytes.
+/// Digits of a key: 32 bytes.
 const KEY_DIGITS: usize = 64;
 
-fn sealing_key(key: &Option<Secret>) -> Result<(), String> {
+fn hexadecimal_key(key: &Option<Secret>) -> Result<(), String> {
     let is_key = |key: &Secret| {
         let text = key.expose();
         text.len() == KEY_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
@@ -270,7 +278,7 @@ fn sealing_key(key: &Option<Secret>) -> Result<(), String> {
     match key.as_ref().is_none_or(is_key) {
         true => Ok(()),
         false => Err(format!(
-            "must be {KEY_DIGITS} hexadecimal digits, as “deployer key new” makes them"
+            "must be {KEY_DIGITS} hexadecimal digits, as “deployer key new” and “deployer audit key new” make them"
         )),
     }
 }

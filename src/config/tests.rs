@@ -94,12 +94,12 @@ fn unknown_keys_and_sections_are_named_with_their_line() {
     let text = "dat_dir = '/x'\n\n[http]\nbnd = 'x'\n[htp]\nbind = 'x'\n";
     assert_eq!(
         problems(text),
-        "d.toml:1: dat_dir is not a setting: there are data_dir and the sections access, balancer, drift, \
-         engine, git, http, log, logins, masking, scripts, secrets, ssh, store.\n\
+        "d.toml:1: dat_dir is not a setting: there are data_dir and the sections access, audit, balancer, \
+         drift, engine, git, http, log, logins, masking, scripts, secrets, ssh, store.\n\
          d.toml:4: http.bnd is not a setting: the settings of [http] are bind, max_connections, public_url, \
          quiet_timeout, trusted_proxies.\n\
-         d.toml:5: htp is not a section: there are data_dir and the sections access, balancer, drift, engine, \
-         git, http, log, logins, masking, scripts, secrets, ssh, store."
+         d.toml:5: htp is not a section: there are data_dir and the sections access, audit, balancer, drift, \
+         engine, git, http, log, logins, masking, scripts, secrets, ssh, store."
     );
     assert_eq!(
         problems("http = 3"),

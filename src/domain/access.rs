@@ -277,6 +277,9 @@ pub struct PolicyLine {
     pub line: u32,
     /// The line as written.
     pub text: String,
+    /// The digest of the policy that it was a line of; `None` where that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 impl fmt::Display for PolicyLine {

@@ -8,7 +8,7 @@ use super::access::{Actor, UsedToken};
 use super::kind::Kind;
 use super::names::CommitId;
 pub use super::part::{ServerPart, ServerState};
-use super::pause::{Approval, PastPause, Pause};
+use super::pause::{Answer, Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
 pub use super::standing::Service;
@@ -281,6 +281,22 @@ impl Deployment {
             last_line: 0,
             ..self.clone()
         }
+    }
+
+    /// Who last answered a pause, if that was with anything but Stop, as an actor: where the requester may not
+    /// carry it on any more, they do.
+    pub fn successor(&self, address: &str) -> Option<Actor> {
+        let answered = self.pauses.iter().rev().map(|past| &past.answered);
+        let mut people = answered.filter_map(|one| Some((one.answer, one.person(address)?)));
+        let (answer, person) = people.next()?;
+        (answer != Answer::Stop && person.name != self.actor).then_some(person)
+    }
+
+    /// Who has taken it over from its requester, if anybody.
+    pub fn taken_over_by(&self) -> Option<String> {
+        let mut answered = self.pauses.iter().rev().map(|past| &past.answered);
+        let last = answered.find(|one| one.takes_over)?;
+        Some(last.by.to_string())
     }
 
     /// The requester as an actor, for asking permission again; the request came from `address`.

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::words::words;
 use super::{
-    Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, NewAuditEvent, Outcome, Refusal,
+    Action, Actor, CommitId, Deployment, DeploymentId, DeploymentState, Instant, NewAuditEvent, Outcome,
+    Refusal,
 };
 
 words! {
@@ -131,6 +132,16 @@ words! {
         SecretsForgotten = "secrets.forgotten", "Secrets forgotten";
         /// The deployer began to serve, with scripts of repositories unconfined on its host.
         ScriptsUnconfined = "scripts.unconfined", "Scripts run unconfined";
+        /// The key that signs the audit log's heads was noted.
+        AuditKeySet = "audit.key_set", "Audit key set";
+        /// Another key signs the audit log's heads.
+        AuditKeyChanged = "audit.key_changed", "Audit key changed";
+        /// The oldest events were archived and removed.
+        AuditCut = "audit.cut", "Audit log cut";
+        /// Events of the audit log were exported.
+        AuditExported = "audit.exported", "Audit log exported";
+        DeployerStarted = "deployer.started", "Deployer started";
+        DeployerStopped = "deployer.stopped", "Deployer stopped";
         /// Past deployments were imported.
         HistoryBroughtIn = "history.brought_in", "History imported";
         /// Policy refused something; the word names what.
@@ -238,13 +249,18 @@ impl Event {
         }
     }
 
-    /// A deployment was requested.
+    /// A deployment was requested. The detail has all that its page shows of the request, so that the two
+    /// can be compared.
     pub fn requested(deployment: &Deployment) -> Self {
+        let given = deployment.approval.as_ref().and_then(|one| one.given.as_ref());
         let detail = json!({
             "commit": deployment.commit.as_str(), "target": deployment.target.to_string(),
             "kind": deployment.kind.as_str(), "reason": deployment.reason,
             "state": deployment.state.as_str(), "at": deployment.scheduled_at,
             "strategy": deployment.strategy, "origin": deployment.origin,
+            "title": deployment.commit_title, "branch": deployment.branch,
+            "previous_commit": deployment.previous_commit.as_ref().map(CommitId::as_str),
+            "approved_by": given.map(|(who, _)| who), "approved_at": given.map(|(_, at)| at),
         });
         Self::deployment(EventKind::DeploymentRequested, deployment.id, detail).about(place(deployment))
     }
@@ -271,11 +287,12 @@ impl Event {
         }
     }
 
-    /// The same refusal, repeated `times` from `since` to `last`.
-    pub fn refused_again(refusal: &Refusal, times: u64, since: Instant, last: Instant) -> Self {
+    /// The same, repeated `times` from `since` to `last`.
+    #[must_use]
+    pub fn repeated(self, times: u64, since: Instant, last: Instant) -> Self {
         Self {
             detail: json!({ "repeated": times, "since": since, "last": last }),
-            ..Self::refused(refusal, last)
+            ..self
         }
     }
 

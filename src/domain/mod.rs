@@ -13,6 +13,8 @@ pub mod endpoints;
 pub mod error;
 pub mod event;
 pub mod health;
+#[cfg(test)]
+mod hostile;
 pub mod ids;
 pub mod kind;
 pub mod lock;
@@ -35,7 +37,7 @@ pub mod variables;
 mod words;
 
 pub use access::{Action, Actor, Area, PolicyLine, Refusal, Resource, TokenScope, UsedToken};
-pub use audit::{AuditEvent, NewAuditEvent, Outcome};
+pub use audit::{AuditEvent, ExportFormat, NewAuditEvent, Outcome};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use database::DatabaseUrl;
 pub use deployment::{Deployment, DeploymentState, Phase, ServerPart, ServerState, Service, Target};

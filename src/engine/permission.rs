@@ -25,16 +25,93 @@ pub(super) enum Permission {
     Refused(String),
 }
 
+/// In whose name a deployment may be carried on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Succession {
+    /// Its requester's.
+    Requester,
+    /// That of the person who answers its pause; why not in the requester's, as a sentence.
+    Answerer { why: String },
+    /// In neither; why not in the requester's, as a sentence.
+    Nobody { why: String },
+}
+
+/// Asks in whose name `deployment` would do `action` if `actor` answered its pause now.
+///
+/// # Errors
+/// Of the store.
+pub(super) async fn succession(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    (actor, action): (&Actor, Action),
+) -> Result<Succession> {
+    let Permission::Refused(why) = ask(parts, deployment, action).await? else {
+        return Ok(Succession::Requester);
+    };
+    if actor.name == deployment.actor {
+        return Ok(Succession::Nobody { why });
+    }
+    Ok(match ask_as(parts, deployment, actor, action).await? {
+        Permission::Granted(_) => Succession::Answerer { why },
+        Permission::Refused(_) => Succession::Nobody { why },
+    })
+}
+
 /// Asks whether the people behind `deployment` may do `action` in its environment now.
 ///
 /// # Errors
 /// Of the store.
 pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Action) -> Result<Permission> {
+    ask_as(parts, deployment, &deployment.requester(Author::ENGINE), action).await
+}
+
+/// The same for a deployment that was paused: where its requester may not carry it on any more, whoever last
+/// continued it or rolled it back may. Returns that person, if it is theirs now.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn ask_on(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    action: Action,
+) -> Result<(Permission, Option<Actor>)> {
+    let own = ask(parts, deployment, action).await?;
+    if let Permission::Refused(_) = own
+        && let Some(heir) = deployment.successor(Author::ENGINE)
+        && let granted @ Permission::Granted(_) = ask_as(parts, deployment, &heir, action).await?
+    {
+        return Ok((granted, Some(heir)));
+    }
+    Ok((own, None))
+}
+
+/// Asks whether `actor` may do `action` with `deployment`, which they requested or carry on.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn ask_as(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+    action: Action,
+) -> Result<Permission> {
+    parts
+        .access
+        .steadily(decide(parts, deployment, actor, action))
+        .await
+}
+
+async fn decide(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+    action: Action,
+) -> Result<Permission> {
     let EngineParts {
         store, access, clock, ..
     } = parts;
     let now = clock.now();
-    for name in [Some(&deployment.actor), deployment.impersonator.as_ref()]
+    for name in [Some(&actor.name), actor.impersonator.as_ref()]
         .into_iter()
         .flatten()
     {
@@ -50,8 +127,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
         return Ok(Permission::Refused(why.to_owned()));
     };
     let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
-    let requester = deployment.requester(Author::ENGINE);
-    let permit = match access.permit(&requester, action, &resource, now) {
+    let permit = match access.permit(actor, action, &resource, now) {
         Ok(permit) => permit,
         Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
     };
@@ -59,12 +135,19 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
     // approval were for.
     if action == deployment.kind.action() {
         if deployment.strategy.is_some()
-            && let Err(refusal) = access.permit(&requester, Action::Configure, &resource, now)
+            && let Err(refusal) = access.permit(actor, Action::Configure, &resource, now)
         {
             return Ok(Permission::Refused(refusal.sentence()));
         }
         if let Some(why) = approval_refusal(parts, deployment, &resource).await? {
             return Ok(Permission::Refused(why));
+        }
+        let approval = deployment.approval.as_ref();
+        if approval.is_some_and(|approval| approval.is_by(&actor.name)) {
+            return Ok(Permission::Refused(format!(
+                "{} has approved it, so somebody else has to carry it on.",
+                actor.name
+            )));
         }
         if let Some(why) = second_refusal(access, deployment, permit.second()) {
             return Ok(Permission::Refused(why));
@@ -73,7 +156,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
     // The reason given for overriding one lock says nothing about a lock made later.
     let may_lift = |lock: &Lock| {
         let over = lock.lifted_over(&resource);
-        access.may(&requester, lock.action_to_lift(&requester), over, now)
+        access.may(actor, lock.action_to_lift(actor), over, now)
     };
     let stops = |lock: &Lock| {
         deployment.lock_override.is_none() || lock.created_at > deployment.queued_at || !may_lift(lock)

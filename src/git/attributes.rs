@@ -326,6 +326,16 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_lines_the_first_count_and_no_pattern_is_longer_than_a_path() {
+        let lines = |count: usize| format!("{}last filter=lfs\n", "x filter=lfs\n".repeat(count));
+        assert!(attributes(&lines(MOST_RULES - 1), &[]).is_lfs(b"last"));
+        assert!(!attributes(&lines(MOST_RULES), &[]).is_lfs(b"last"));
+        let long = |bytes: usize| attributes(&format!("{}* filter=lfs\n", "?".repeat(bytes)), &[]);
+        assert!(long(PATTERN_BYTES - 1).is_lfs(&[b'a'; PATTERN_BYTES]));
+        assert!(!long(PATTERN_BYTES).is_lfs(&[b'a'; PATTERN_BYTES]));
+    }
+
+    #[test]
     fn many_stars_take_no_time() {
         let pattern = "*a".repeat(1000);
         let all = attributes(&format!("{pattern} filter=lfs\n"), &[]);

@@ -48,6 +48,16 @@ pub async fn with_password_hash(on: &impl Reader, name: &str) -> Result<(User, O
     Ok((from_row(row)?, hash))
 }
 
+/// All users, each with the hash of their password; no hash: there is no password.
+pub async fn with_password_hashes(on: &impl Reader) -> Result<Vec<(User, Option<String>)>> {
+    let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
+    let both = |row: Model| {
+        let hash = row.password_hash.clone();
+        Ok((from_row(row)?, hash))
+    };
+    rows.into_iter().map(both).collect()
+}
+
 /// Adds a user. The `id` is assigned here; the given one is ignored.
 ///
 /// # Errors

@@ -74,8 +74,14 @@ impl<E: Endpoint> Endpoint for Gated<E> {
 }
 
 impl<E: Endpoint> Gated<E> {
-    async fn pass(&self, mut request: Request, id: String) -> Response {
+    async fn pass(&self, request: Request, id: String) -> Response {
         let packs = assets::takes_gzip(&request);
+        let answering = self.answer(request, id);
+        let response = self.site.app.steadily(answering).await;
+        if packs { pack(response) } else { response }
+    }
+
+    async fn answer(&self, mut request: Request, id: String) -> Response {
         let (visitor, opened) = Visitor::open(&self.site, &request, id).await;
         request.set_data(visitor.clone());
         let outcome = match opened {
@@ -94,7 +100,7 @@ impl<E: Endpoint> Gated<E> {
             self.site.settings.https,
             visitor.request_id(),
         );
-        if packs { pack(response) } else { response }
+        response
     }
 
     async fn handle(&self, mut request: Request, visitor: &Visitor) -> poem::Result<Response> {

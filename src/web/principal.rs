@@ -65,7 +65,10 @@ impl Principal {
         hint_at_undeclared_proxy(site, request);
         let for_account = for_account(request.headers())?;
         if has_authorization(request.headers()) {
-            let secret = bearer(request.headers()).ok_or_else(no_token)?;
+            let Some(secret) = bearer(request.headers()) else {
+                site.app.unknown_token(&address).await?;
+                return Err(no_token());
+            };
             let holder = site.tokens.holder(&site.app, secret, (&address, for_account));
             return holder.await.map(Self::by_token);
         }

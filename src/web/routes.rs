@@ -81,9 +81,20 @@ fn table() -> Table {
             "/projects/:project/:environment/servers/:server",
             get(environment::live_release).post(environment::read_files),
         );
-    pages::admin::routes::routes(routes)
+    audit_routes(pages::admin::routes::routes(routes))
+}
+
+fn audit_routes(routes: Table) -> Table {
+    routes
         .at(urls::audit(), get(pages::audit::show))
-        .at(urls::audit_verify(), post(pages::audit::verify))
+        .at(urls::audit_csv(), get(pages::audit::export::as_csv))
+        .at(urls::audit_jsonl(), get(pages::audit::export::as_jsonl))
+        .at(urls::audit_report(), get(pages::audit::report::show))
+        .at(urls::audit_report_csv(), get(pages::audit::report::as_csv))
+        .at(
+            urls::audit_verify(),
+            get(pages::audit::proof::show).post(pages::audit::proof::verify),
+        )
 }
 
 /// Method and pattern of every route, for those who check that none is forgotten.

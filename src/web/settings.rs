@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::connections::Limits;
 use crate::config::{Config, Network};
 
-/// How long a viewer who lost the permission may still see a stream: within five seconds it has ended. Each check
-/// takes two reads of the store, a hundred viewers 50 a second.
+/// How long a viewer who lost the right may still see a stream: somebody whose account was disabled is to be
+/// out within 5 s. Each check takes two short reads of the store, some hundred a second for the most viewers.
 const CHECK_VIEWERS_EVERY: Duration = Duration::from_secs(4);
 
 /// How long a session lasts, what is checked how often, and who is believed.

@@ -2,6 +2,7 @@
 //! of it needs no server, so the queue stands still and the clock where the test puts it; what the
 //! engine has to honour is tried with the engine.
 
+mod approved_in_vain;
 mod approving;
 mod going_on;
 mod locking;
@@ -10,6 +11,7 @@ mod pausing;
 mod previewing;
 mod promoting;
 mod queueing;
+mod reporting;
 mod scheduling;
 mod second_person;
 mod superseding;
@@ -132,7 +134,7 @@ async fn carry_out(world: &World, id: DeploymentId, servers: &[ServerState], end
     rows::set_state(&tx, id, DeploymentState::Running, end, noon(), "Done.")
         .await
         .unwrap();
-    tx.commit(crate::support::store::reached(end)).await.unwrap();
+    tx.commit(crate::support::store::reached(id, end)).await.unwrap();
 }
 
 fn release(deployment: &Deployment, part: &ServerPart) -> NewRelease {

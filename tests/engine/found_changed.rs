@@ -40,6 +40,25 @@ async fn another_release_of_the_same_commit_keeps_it_paused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_marked_as_unfinished_keeps_it_paused() {
+    let (world, _, second) = prepared(World::project()).await;
+    let id = request(&world, &second, CANARY).await;
+    let served = Served::start(&world);
+    world.until_paused(id).await;
+    served.kill();
+    let marker = world.home(1, "dev/shop/.git_release");
+    let whole = std::fs::read_to_string(&marker).unwrap();
+    std::fs::write(&marker, format!("{whole}deployment in progress\n")).unwrap();
+
+    let _again = Served::start(&world);
+
+    until_found(&world, id, "web1 has an unfinished release of").await;
+    std::fs::write(&marker, whole).unwrap();
+    answer(&world, id, Answer::Resume).await;
+    assert_whole(&world, &world.end(id).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn time_alone_continues_nothing_that_was_found_changed() {
     let strategy = Strategy::Canary {
         first: 1,

@@ -12,6 +12,10 @@ const RECORDED: &[(&str, &str)] = &[
         "the journal of a deployment: phase, plan, pause and the worker's lease",
     ),
     (
+        "hand_acts",
+        "what people have begun at balancers, until it is known what came of it",
+    ),
+    (
         "held_out",
         "where at the balancers' endpoints servers are out because of us",
     ),
@@ -31,7 +35,7 @@ const RECORDED: &[(&str, &str)] = &[
 
 /// Functions on which both ways to write stand, by file.
 const GROUND: &[(&str, &str)] = &[
-    ("src/store/audit.rs", "append"),
+    ("src/store/audit/append.rs", "append"),
     ("src/store/backend.rs", "unlock_migrations"),
     ("src/store/change.rs", "insert_all"),
     // Changes nothing that can be read.

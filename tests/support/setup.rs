@@ -342,7 +342,10 @@ impl Setup {
             settings,
         });
         engine.start().await.unwrap();
-        let mut config = Config::default();
+        let mut config = Config {
+            data_dir: dir.to_owned(),
+            ..Config::default()
+        };
         config.engine.work_dir = Some(dir.join("work"));
         config.git.local_directories = anywhere().local_directories;
         config.git.key_directory.clone_from(&directory);

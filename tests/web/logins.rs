@@ -107,7 +107,7 @@ async fn a_wrong_name_and_a_wrong_password_read_the_same() {
     assert_eq!(
         site.audited().await,
         [
-            "login.failed user (not a name)",
+            // The second one is counted.
             "login.failed user (not a name)",
             "login.failed user nobody",
             "login.failed user alice",

@@ -5,6 +5,7 @@ mod areas;
 mod away;
 mod connections;
 mod doors;
+mod floods;
 mod forms;
 mod kept;
 mod logins;

@@ -170,7 +170,7 @@ async fn a_login_takes_the_code_that_the_app_shows_and_each_code_once() {
     );
     let audited = stage.site.audited().await;
     for (action, count) in [
-        ("user.code_failed", 4),
+        ("user.code_failed", 1),
         ("user.second_factor_on", 1),
         ("login.succeeded", 3),
     ] {

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{LoggedIn, Logins, done, find, known_device, record, stands};
+use super::{LoggedIn, Logins, done, find, known_device, own, stands, throttled};
 use crate::app::App;
 use crate::app::second_factor::{self, recovery};
-use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Result, SecondFactor, User};
+use crate::domain::{Actor, Error, ErrorKind, EventKind, HalfIn, Instant, Result, SecondFactor, User};
 use crate::store::{Change, second_factors, users};
 
 /// What a code is entered for, other than a login.
@@ -64,7 +64,7 @@ impl Logins {
         now: Instant,
     ) -> Result<()> {
         let kinds = (EventKind::CodeFailed, EventKind::LoginThrottled);
-        let user = self.demand_password(app, actor, (password, kinds), now).await?;
+        let user = self.demand_password(app, actor, (password, kinds)).await?;
         if second_factors::confirmed_at(&app.store, user.id).await?.is_some() {
             return Err(Error::conflict(
                 "There is a second factor already. Turn it off first.",
@@ -129,9 +129,8 @@ impl Logins {
     ) -> Result<(Change, SecondFactor)> {
         let store = &app.store;
         if !self.throttle.admits_code(user.name.as_str(), device).await {
-            let (right, event) = done(actor, EventKind::LoginThrottled);
-            let refusal = (right, event.forbidden(""));
-            return self.throttled(store, &actor.address, refusal, now).await;
+            app.note(own(actor, EventKind::LoginThrottled)).await?;
+            return Err(throttled());
         }
         let (right, _) = done(actor, EventKind::LoginSucceeded);
         let change = store.change(right, now).await?;
@@ -144,8 +143,7 @@ impl Logins {
             return Ok((change, factor));
         }
         drop(change);
-        let (right, event): (_, Event) = done(actor, EventKind::CodeFailed);
-        record(store, (right, event.forbidden("")), now).await?;
+        app.note(own(actor, EventKind::CodeFailed)).await?;
         Err(Error::field(
             "code",
             "This code is wrong, or it was used already: each is taken once. Wait for the next one.",

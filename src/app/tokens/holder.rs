@@ -1,17 +1,19 @@
 //! Who sent a request that has an API token.
 
 use chrono::TimeDelta;
+use serde_json::json;
 
 use super::secret;
 use crate::app::App;
-use crate::app::refusals::{self, Refused, RefusedToken};
+use crate::app::refusals::Refused;
 use crate::app::second_factor;
 use crate::app::throttle::{Counter, LoginLimits, counter, is_within};
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::{
-    Action, Actor, ApiToken, Error, ErrorKind, Instant, Resource, Result, TokenState, UsedToken, User,
+    Action, Actor, ApiToken, Error, ErrorKind, Event, EventKind, Instant, Resource, Result, TokenState,
+    UsedToken, User,
 };
-use crate::store::{tokens, users};
+use crate::store::{Right, tokens, users};
 
 /// The last use is written at most this often.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
@@ -82,18 +84,26 @@ impl Tokens {
     }
 
     async fn refuse<T>(&self, app: &App, address: &str, token: Option<ApiToken>, why: String) -> Result<T> {
-        let refused = Refused::Token(RefusedToken {
-            address: address.to_owned(),
-            token,
-            why: why.clone(),
-        });
-        refusals::note(&app.store, &app.refusals, &refused, app.now()).await?;
+        match &token {
+            None => app.unknown_token(address).await?,
+            Some(token) => app.note(refused(token, address, &why)).await?,
+        }
         if !is_within(&self.wrong, &address.to_owned()) {
             let message = "Too many wrong API tokens came from your address. Wait a minute, then try again.";
             return Err(Error::new(ErrorKind::Throttled, message));
         }
         Err(Error::new(ErrorKind::Unauthenticated, why))
     }
+}
+
+/// The refusal of a token that was made here.
+fn refused(token: &ApiToken, address: &str, why: &str) -> Refused {
+    let guest = Actor::guest(address);
+    let account = token.account.as_deref().unwrap_or_default();
+    let right = Right::at_the_gate(&guest, format!("user {account}"));
+    let detail = json!({ "token": token.name, "number": token.id });
+    let event = Event::new(EventKind::TokenRefused, detail).forbidden(why);
+    Refused::new(&guest, format!("token {}", token.id), right, event)
 }
 
 /// Refuses the token of a person who has to have a second factor and has none. Service accounts log in nowhere.

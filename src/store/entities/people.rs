@@ -65,6 +65,8 @@ entity!(audit_events, "audit_events" {
     detail: String,
     prev_hash: String,
     hash: String,
+    hash_version: Option<i32>,
+    deployment_id: Option<i64>,
 });
 
 entity!(locks, "locks" {

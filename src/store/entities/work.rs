@@ -150,6 +150,17 @@ entity!(held_out, "held_out" {
     state: String,
 });
 
+entity!(hand_acts, "hand_acts" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    balancer_id: i64,
+    backend: String,
+    place: String,
+    act: String,
+    actor: String,
+    until_at: i64,
+});
+
 entity!(observations, "observations" {
     #[sea_orm(primary_key, auto_increment = false)]
     environment_id: i64,

@@ -15,6 +15,7 @@ pub mod many;
 pub mod overview;
 pub mod picks;
 pub mod policy;
+pub mod policy_versions;
 pub mod projects;
 pub mod routes;
 pub mod servers;

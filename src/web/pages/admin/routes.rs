@@ -1,8 +1,8 @@
 //! The addresses of the pages where an installation is configured.
 
 use super::{
-    balancers, clusters, environments, host_keys, many, overview, policy, projects, servers, sessions,
-    tokens, users,
+    balancers, clusters, environments, host_keys, many, overview, policy, policy_versions, projects, servers,
+    sessions, tokens, users,
 };
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
@@ -13,6 +13,12 @@ pub fn routes(routes: Table) -> Table {
         .at(urls::admin(), get(overview::show))
         .at(urls::admin_lock(), post(overview::lock))
         .at(urls::admin_policy(), get(policy::show))
+        .at(urls::admin_policy_reload(), post(policy_versions::reload))
+        .at("/admin/policy/versions/:digest", get(policy_versions::show))
+        .at(
+            "/admin/policy/versions/:old/to/:new",
+            get(policy_versions::compare),
+        )
         .at(urls::admin_projects(), get(projects::list))
         .at(urls::admin_new_project(), get(projects::new).post(projects::add))
         .at(

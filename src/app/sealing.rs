@@ -5,14 +5,11 @@
 //! what it would store could be read by nobody else, and what it needs it could not read. Secrets that
 //! are still in clear, from before there was a key, are sealed at the first start in one transaction.
 
-mod key_place;
-
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-pub use self::key_place::{KeyPlace, write};
-use self::key_place::{close, put_in_place, read, waiting};
+use super::key_place::{self, KeyPlace, close, put_in_place, read, waiting, write};
 use crate::access::Permit;
 use crate::config::Config;
 use crate::domain::{Error, Event, EventKind, Instant, Result, UserId};
@@ -34,7 +31,7 @@ pub struct KeyChange {
 
 /// Gives `store` the key of this instance, if there is one, for commands that read secrets by the way.
 pub fn use_key(config: &Config, store: &Store) {
-    if let Ok(Some(key)) = KeyPlace::of(config).read(config) {
+    if let Ok(Some(key)) = KeyPlace::of::<SealingKey>(config).read(config) {
         store.set_sealing_keys(vec![key]);
     }
 }
@@ -45,7 +42,7 @@ pub fn use_key(config: &Config, store: &Store) {
 /// Another key than that of the database, or none: each with what to do.
 pub async fn prepare(config: &Config, store: &Store, now: Instant) -> Result<()> {
     let noted = sealing::fingerprint(store).await?;
-    let place = KeyPlace::of(config);
+    let place = KeyPlace::of::<SealingKey>(config);
     let key = match (&noted, place.read(config)?) {
         (Some(noted), key) => right_key(config, noted, &place, key)?,
         (None, Some(key)) => key,
@@ -64,7 +61,7 @@ fn right_key(config: &Config, noted: &str, place: &KeyPlace, key: Option<Sealing
         return Ok(key.clone());
     }
     if let KeyPlace::File(file) = place
-        && let Some(new) = read(&waiting(file))?.filter(|new| new.fingerprint() == noted)
+        && let Some(new) = read::<SealingKey>(&waiting(file))?.filter(|new| new.fingerprint() == noted)
     {
         put_in_place(file, key.as_ref().unwrap_or(&new))?;
         return Ok(new);
@@ -81,11 +78,11 @@ fn right_key(config: &Config, noted: &str, place: &KeyPlace, key: Option<Sealing
 
 /// What to do where the key of the fingerprint `noted` is not where the configuration says: sentences.
 pub fn advice(config: &Config, noted: &str) -> String {
-    if let Some(file) = key_place::find(config, noted) {
+    if let Some(file) = key_place::find::<SealingKey>(config, noted) {
         let file = file.display();
         return format!("The right key is in {file}: put it there, or set secrets.key_file to that file.");
     }
-    let credential = match KeyPlace::may_be_credential(config) {
+    let credential = match KeyPlace::may_be_credential::<SealingKey>(config) {
         true => {
             " The unit of the service may have it as a credential (LoadCredential), which a shell does not see: docs/hardening.md says how to run commands with it."
         }
@@ -114,7 +111,7 @@ async fn first_key(config: &Config, store: &Store, place: &KeyPlace, now: Instan
         // Another instance may have been first; this key sealed nothing.
         _ = std::fs::remove_file(file);
         return match sealing::fingerprint(store).await? {
-            Some(noted) => right_key(config, &noted, &KeyPlace::of(config), None).map(drop),
+            Some(noted) => right_key(config, &noted, &KeyPlace::of::<SealingKey>(config), None).map(drop),
             None => Err(error),
         };
     }
@@ -191,8 +188,8 @@ pub async fn change_key(
     now: Instant,
 ) -> Result<KeyChange> {
     prepare(config, store, now).await?;
-    let place = KeyPlace::of(config);
-    let before = place
+    let place = KeyPlace::of::<SealingKey>(config);
+    let before: SealingKey = place
         .read(config)?
         .ok_or_else(|| Error::invalid("There is no key to change."))?;
     let (new, file) = match (to, &place) {
@@ -231,8 +228,8 @@ pub async fn change_key(
 }
 
 fn given_key(file: &Path, before: &SealingKey) -> Result<SealingKey> {
-    close(file)?;
-    let Some(key) = read(file)? else {
+    close::<SealingKey>(file)?;
+    let Some(key) = read::<SealingKey>(file)? else {
         return Err(Error::invalid(format!("There is no file {}.", file.display())));
     };
     if key.fingerprint() == before.fingerprint() {
@@ -253,11 +250,12 @@ pub async fn forget(
     lost: Option<&str>,
     now: Instant,
 ) -> Result<Vec<String>> {
-    let place = KeyPlace::of(config);
+    let place = KeyPlace::of::<SealingKey>(config);
     let Some(noted) = sealing::fingerprint(store).await? else {
         return Err(Error::conflict("No secrets are sealed in the database yet."));
     };
-    if let Some(file) = key_place::find(config, &noted).filter(|file| place != KeyPlace::File(file.clone())) {
+    let found = key_place::find::<SealingKey>(config, &noted);
+    if let Some(file) = found.filter(|file| place != KeyPlace::File(file.clone())) {
         return Err(Error::conflict(format!(
             "The key {noted} is not lost: it is in {}. Nothing was deleted. Set secrets.key_file to that file.",
             file.display()
@@ -269,7 +267,7 @@ pub async fn forget(
             "This deletes every secret that the present key does not open, for good. Confirm it with the fingerprint of the key that is lost, as “deployer key show” says it. Nothing was deleted. {advice}"
         )));
     }
-    let key = match (place.read(config)?, &place) {
+    let key = match (place.read::<SealingKey>(config)?, &place) {
         (Some(key), _) => key,
         (None, KeyPlace::File(file)) => {
             let key = SealingKey::generate();
