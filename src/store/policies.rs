@@ -70,7 +70,7 @@ pub async fn uses(on: &impl Reader, most: u64) -> Result<Vec<PolicyUse>> {
         .limit(most)
         .all(on.db())
         .await?;
-    rows.into_iter().map(used).collect()
+    Ok(rows.into_iter().map(used).collect())
 }
 
 /// The uses of one policy, oldest first.
@@ -81,15 +81,15 @@ pub async fn uses_of(on: &impl Reader, digest: &str, most: u64) -> Result<Vec<Po
         .limit(most)
         .all(on.db())
         .await?;
-    rows.into_iter().map(used).collect()
+    Ok(rows.into_iter().map(used).collect())
 }
 
-fn used(row: policy_uses::Model) -> Result<PolicyUse> {
-    Ok(PolicyUse {
+fn used(row: policy_uses::Model) -> PolicyUse {
+    PolicyUse {
         digest: row.policy,
         instance: row.instance,
-        since: instant(row.since_at)?,
-    })
+        since: instant(row.since_at),
+    }
 }
 
 /// The files of the policy with this digest; `None` when it is not kept, or not whole any more.
