@@ -26,7 +26,7 @@ pub fn who(event: &NewAuditEvent) -> String {
     };
     match &event.impersonator {
         Some(through) => format!("{through}{token}, acting as {name},"),
-        None => name + &token,
+        None => format!("{name}{token}"),
     }
 }
 
