@@ -73,7 +73,7 @@ use self::files::Source;
 use self::policy::Policy;
 use self::verdict::Verdict;
 use crate::domain::access::GUEST;
-use crate::domain::{Action, Actor, Area, Calendar, Instant, PolicyLine, Refusal, Resource};
+use crate::domain::{Action, Actor, Area, Calendar, Instant, Name, PolicyLine, Refusal, Resource};
 
 /// Administrators that are named to whoever sets an installation up.
 const ADMINISTRATORS_SHOWN: usize = 3;
@@ -237,14 +237,19 @@ impl Access {
     ) -> Result<Permit, Box<Refusal>> {
         let policy = self.in_force();
         let names = names_of(actor);
-        let verdict = policy.decide(&names, action, resource, at);
+        let verdict = decide(&policy, actor, action, resource, at);
         let line = verdict.rule().and_then(|rule| policy.line(rule));
         if let (Verdict::Allowed(allowance), Some(line)) = (&verdict, &line) {
             let permit = Permit::new(actor.clone(), action, resource.clone(), at, line.clone());
             return Ok(permit.with(policy.second_of(allowance)));
         }
-        let outside_window = policy.outside_window(&names, action, resource, at);
-        let another_time = line.is_some() || !outside_window.is_empty();
+        // At no time is allowed what the scope of a token leaves out.
+        let in_scope = narrowing(actor, action, resource).is_none();
+        let outside_window = match in_scope {
+            true => policy.outside_window(&names, action, resource, at),
+            false => Vec::new(),
+        };
+        let another_time = in_scope && (line.is_some() || !outside_window.is_empty());
         let next_allowed = another_time
             .then(|| policy.next_allowed(&names, action, resource, at))
             .flatten();
@@ -293,9 +298,7 @@ impl Access {
     /// Whether [`Access::permit`] would give one: for hiding buttons and filtering lists, cheap
     /// enough to be asked a thousand times per page.
     pub fn may(&self, actor: &Actor, action: Action, resource: &Resource, at: Instant) -> bool {
-        self.in_force()
-            .decide(&names_of(actor), action, resource, at)
-            .is_allowed()
+        decide(&self.in_force(), actor, action, resource, at).is_allowed()
     }
 
     /// The calendar in force.
@@ -353,6 +356,40 @@ impl Access {
         };
         let actor = Actor::user(os_user, "cli");
         Permit::new(actor, Action::Administer, Resource::Everything, at, line)
+    }
+}
+
+/// Decides for `actor`: what policy says to their names, within the scope of the API token that they act by. All
+/// permits come through here.
+fn decide(policy: &Policy, actor: &Actor, action: Action, resource: &Resource, at: Instant) -> Verdict {
+    let names = names_of(actor);
+    let whole = policy.decide(&names, action, resource, at);
+    let Some(parts) = narrowing(actor, action, resource) else {
+        return whole;
+    };
+    // A denial stays one: it may override what another line allows.
+    if let Verdict::Denied(_) = whole {
+        return whole;
+    }
+    let mut verdicts = parts.iter().map(|part| policy.decide(&names, action, part, at));
+    verdicts.find(Verdict::is_allowed).unwrap_or(Verdict::Silent)
+}
+
+/// The parts of `resource` of which the scope of the actor's token leaves only these, of which one is enough;
+/// `None`: it leaves all of `resource`.
+fn narrowing(actor: &Actor, action: Action, resource: &Resource) -> Option<Vec<Resource>> {
+    let scope = &actor.token.as_ref()?.scope;
+    if !scope.includes(action, resource) {
+        return Some(Vec::new());
+    }
+    // A project as a whole is seen by whoever sees one of its environments.
+    match resource {
+        Resource::Project(project) if !scope.environments.is_empty() => {
+            let environments = scope.environments.iter();
+            let part = |name: &Name| Resource::Environment(project.clone(), name.to_string());
+            Some(environments.map(part).collect())
+        }
+        _ => None,
     }
 }
 

@@ -69,6 +69,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         display_name,
         email,
         disabled: false,
+        has_password: hash.is_some(),
         created_at: permit.at(),
         last_login_at: None,
     };

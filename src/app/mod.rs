@@ -32,10 +32,12 @@ pub mod policy;
 mod refusals;
 pub mod sealing;
 pub mod search;
+pub mod second_factor;
 pub mod sessions;
 pub mod start;
 pub mod strategies;
 pub mod throttle;
+pub mod tokens;
 pub mod watch;
 
 use std::sync::Arc;

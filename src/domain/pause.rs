@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Instant;
-use super::access::Actor;
+use super::access::{Actor, UsedToken};
 use super::words::words;
 
 /// A pause of a running deployment.
@@ -177,6 +177,9 @@ pub struct Approval {
     /// The approver's groups; unknown in approvals of earlier versions.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
+    /// The API token by which it was given, if any.
+    #[serde(default)]
+    pub token: Option<UsedToken>,
     /// When the requester last gave the approver a password, if ever: auditors want to know.
     #[serde(default)]
     pub password_given_at: Option<Instant>,
@@ -201,6 +204,7 @@ impl Approval {
         let (name, _) = self.given.as_ref()?;
         Some(Actor {
             groups: self.groups.clone().unwrap_or_default(),
+            token: self.token.clone(),
             ..Actor::user(name, address)
         })
     }

@@ -107,6 +107,18 @@ fixed! {
     logout = "/logout";
     /// The person's own page.
     profile = "/profile";
+    /// The person's own sessions.
+    sessions = "/profile/sessions";
+    /// Ends some of them (POST).
+    end_sessions = "/profile/sessions/end";
+    /// The person's own second factor.
+    second_factor = "/profile/second-factor";
+    /// Does something to it, with a code (POST).
+    second_factor_act = "/profile/second-factor/act";
+    /// Takes the code of a login (POST).
+    login_code = "/login/code";
+    /// The person's own API tokens.
+    tokens = "/profile/tokens";
     /// Keeps the choice of light or dark (POST).
     theme = "/theme";
     /// The stream of everything that changes.
@@ -306,6 +318,16 @@ pub fn admin_balancer(id: BalancerId) -> String {
 /// A user, to change.
 pub fn admin_user(user: &str) -> String {
     format!("/admin/users/{}", encode(user))
+}
+
+/// The sessions of a user.
+pub fn admin_sessions(user: &str) -> String {
+    format!("{}/sessions", admin_user(user))
+}
+
+/// The API tokens of a user.
+pub fn admin_tokens(user: &str) -> String {
+    format!("{}/tokens", admin_user(user))
 }
 
 /// `wanted` if it is an address on this site, else the overview: the address that a login form

@@ -16,6 +16,7 @@ mod policy_files;
 mod proxies;
 mod scripts;
 mod shared_keys;
+mod tokens;
 mod words;
 
 use std::io::{Read, Write};

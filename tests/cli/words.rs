@@ -61,12 +61,18 @@ fn every_command_tells_what_it_is_for() {
             "policy who",
             "serve",
             "ssh-check",
+            "token",
+            "token add",
+            "token list",
+            "token revoke",
             "user",
             "user add",
             "user disable",
             "user enable",
             "user list",
+            "user logout",
             "user passwd",
+            "user reset-second-factor",
         ]
     );
 }

@@ -30,6 +30,7 @@ const RECORDED: &[(&str, &str)] = &[
     ("reservations", "which deployment holds a server"),
     ("sessions", "who is logged in, and when they were last here"),
     ("steps", "the journal of steps"),
+    ("tokens", "when and from where an API token was last used"),
 ];
 
 /// Functions on which both ways to write stand, by file.

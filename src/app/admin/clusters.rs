@@ -110,7 +110,8 @@ pub async fn edit(
         if before.members != changed.members {
             let inventory = Inventory::load(&change).await?;
             let mut places = inventory.places_of_cluster(id).into_iter();
-            places.try_for_each(|(_, one)| grounds::demand_apart((app, permit), &inventory, one, "members"))?;
+            places
+                .try_for_each(|(_, one)| grounds::demand_apart((app, permit), &inventory, one, "members"))?;
         }
         let detail = super::changes(&told_before, &told(&change, &changed).await?);
         change

@@ -227,6 +227,7 @@ impl Stage {
             expires_at: now + TimeDelta::hours(1),
             given: None,
             groups: None,
+            token: None,
             password_given_at: None,
             by: Vec::new(),
             terms: sealing::digest(&world.store, &environment.terms(&place.project)),

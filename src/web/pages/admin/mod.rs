@@ -19,6 +19,8 @@ pub mod policy_versions;
 pub mod projects;
 pub mod routes;
 pub mod servers;
+pub mod sessions;
+pub mod tokens;
 pub mod users;
 
 use poem::Response;

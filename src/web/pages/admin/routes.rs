@@ -2,7 +2,7 @@
 
 use super::{
     balancers, clusters, environments, host_keys, many, overview, policy, policy_versions, projects, servers,
-    users,
+    sessions, tokens, users,
 };
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
@@ -64,6 +64,14 @@ pub fn routes(routes: Table) -> Table {
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
         .at("/admin/users/:user/delete", post(users::delete))
+        .at(
+            "/admin/users/:user/second-factor",
+            post(users::reset_second_factor),
+        )
+        .at("/admin/users/:user/sessions", get(sessions::show))
+        .at("/admin/users/:user/sessions/end", post(sessions::end))
+        .at("/admin/users/:user/tokens", get(tokens::show).post(tokens::add))
+        .at("/admin/users/:user/tokens/:id/revoke", post(tokens::revoke))
 }
 
 fn servers_and_keys(routes: Table) -> Table {
