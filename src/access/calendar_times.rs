@@ -111,7 +111,7 @@ pub(super) fn wrong_day(text: &str) -> Option<String> {
     let (year, month, day) = match numbers.as_deref()? {
         // A leap year, so that 29 February is a day that can come back.
         [month, day] => (None, *month, *day),
-        [day, month, year @ 1000..] => {
+        [day, month, year] if *year >= 1000 => {
             return Some(format!(
                 "“{shown}” is not a day; write the year first: {year}-{month:02}-{day:02}."
             ));

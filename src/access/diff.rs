@@ -13,7 +13,7 @@ use super::describe::Windows;
 use super::grid::{Grid, NOWHERE, OTHER, Spot, WorkedAnswer};
 use super::places::places;
 use super::policy::Policy;
-use super::rule::{ANY, Rule};
+use super::rule::Rule;
 use super::states::{StateSet, States};
 use super::who::people;
 use crate::domain::access::GUEST;
@@ -106,7 +106,7 @@ pub(super) struct Cells<'a> {
 
 impl Cells<'_> {
     /// The states in which `cell` differs, at its spot or at the one that stands for it here.
-    pub fn at(&self, cell: &Cell<'_>) -> Option<&StateSet> {
+    pub fn at<'s>(&'s self, cell: &Cell<'s>) -> Option<&'s StateSet> {
         let project = match self.spots.iter().any(|spot| spot.project == cell.spot.project) {
             true => cell.spot.project,
             false => OTHER,

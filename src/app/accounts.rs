@@ -316,11 +316,6 @@ mod tests {
             ]
         );
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_name_that_means_something_else_is_taken() {

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant as Stopwatch};
 
-use super::*;
 use crate::access::columns::Vocabulary;
 use crate::access::{expectations, lines, roles};
 

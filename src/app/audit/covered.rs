@@ -16,7 +16,9 @@ enum Naming {
     Projects,
     /// Environments of the event's own project.
     Environments,
-    /// Lines of policy files, which may name any place.
+    /// Where a token counts, which may name any place.
+    Scope,
+    /// Lines of policy files, which may too.
     PolicyLines,
 }
 
@@ -25,7 +27,7 @@ const POLICY_LINES: &[&str] = &["problems", "added", "removed"];
 
 /// The fields of details that name places, apart from the event's own. A test knows all other kinds of events,
 /// so that whoever adds one has to decide. Events about secrets are left out where they name what is hidden.
-const NAMING: [(EventKind, &[&str], Naming); 12] = [
+const NAMING: [(EventKind, &[&str], Naming); 13] = [
     (EventKind::ClusterAdded, &["projects"], Naming::Projects),
     (EventKind::ClusterChanged, &["projects"], Naming::Projects),
     (EventKind::ClusterDeleted, &["projects"], Naming::Projects),
@@ -36,6 +38,7 @@ const NAMING: [(EventKind, &[&str], Naming); 12] = [
     (EventKind::EnvironmentChanged, &["name"], Naming::Environments),
     (EventKind::EnvironmentDeleted, &["name"], Naming::Environments),
     (EventKind::EnvironmentMoved, &["order"], Naming::Environments),
+    (EventKind::TokenMade, &["scope"], Naming::Scope),
     (EventKind::PolicyReloaded, POLICY_LINES, Naming::PolicyLines),
     (EventKind::PolicyRejected, POLICY_LINES, Naming::PolicyLines),
 ];
@@ -55,6 +58,7 @@ pub(super) fn covered(app: &App, actor: &Actor, mut event: AuditEvent) -> AuditE
     let may_know = |text: &str| match naming {
         Naming::Projects => may_view(Resource::Project(text.to_owned())),
         Naming::Environments => place(own_project, text),
+        Naming::Scope => app.may_read(actor, Area::Users),
         Naming::PolicyLines => app.may_read(actor, Area::Policy),
     };
     for field in *fields {
@@ -87,7 +91,15 @@ mod tests {
     use serde_json::json;
 
     /// Events whose details name no place but their own.
-    const PLAIN: [EventKind; 67] = [
+    const PLAIN: [EventKind; 75] = [
+        EventKind::TokenRevoked,
+        EventKind::SecondFactorBegun,
+        EventKind::SecondFactorOn,
+        EventKind::SecondFactorOff,
+        EventKind::SecondFactorReset,
+        EventKind::RecoveryCodesMade,
+        EventKind::CodeFailed,
+        EventKind::SessionsEnded,
         EventKind::SecretsSealed,
         EventKind::SealingKeyChanged,
         EventKind::SecretsForgotten,
