@@ -38,13 +38,6 @@ impl StateSet {
         }
     }
 
-    /// Whether `state` is in it.
-    pub fn contains(&self, state: usize) -> bool {
-        self.0
-            .get(state / 64)
-            .is_some_and(|word| word & (1 << (state % 64)) != 0)
-    }
-
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }

@@ -154,7 +154,7 @@ impl Search<'_> {
                 };
                 let mut meets = grid.window(*rule, spot);
                 meets.keep(&states);
-                let second = own.second.as_ref().map_or(&[][..], std::slice::from_ref);
+                let second = own.second.as_slice();
                 let fits = !takes_two || second == with.as_slice();
                 !own.deny
                     && fits

@@ -338,7 +338,7 @@ mod tests {
             "deploy",
             "Administer",
         ] {
-            let name: Name = taken.parse().unwrap_or_else(|why| panic!("{taken}: {why}"));
+            let name: Name = taken.parse().expect(taken);
             let why = demand_free_name(&name).expect_err(taken);
             assert!(
                 why.field_errors()
@@ -357,7 +357,7 @@ mod tests {
             "policies",
             "guest2",
         ] {
-            let name: Name = free.parse().unwrap_or_else(|why| panic!("{free}: {why}"));
+            let name: Name = free.parse().expect(free);
             assert!(demand_free_name(&name).is_ok(), "{free}");
         }
     }

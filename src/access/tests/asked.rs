@@ -6,7 +6,9 @@ use crate::access::{OpenedPolicy, PolicyQuestion, names_for};
 fn opened(lines: &str, tests: &str) -> OpenedPolicy {
     let policy = format!("{}{lines}\n", shipped(POLICY).unwrap());
     let dir = directory(&[(POLICY, &policy), (TESTS, tests)]);
-    OpenedPolicy::open(Some(dir.path())).unwrap_or_else(|report| panic!("{:#?}", report.problems))
+    OpenedPolicy::open(Some(dir.path()))
+        .map_err(|report| report.problems)
+        .unwrap()
 }
 
 fn question(who: &str, action: Action, resource: Resource, time: &str) -> PolicyQuestion {
@@ -193,7 +195,7 @@ fn the_recipes_pass_their_tests_and_have_nothing_to_say() {
     let mut seen = 0;
     for entry in std::fs::read_dir(recipes).unwrap().map(Result::unwrap) {
         let opened = OpenedPolicy::open(Some(&entry.path()));
-        let opened = opened.unwrap_or_else(|report| panic!("{:?}: {:#?}", entry.path(), report.problems));
+        let opened = opened.map_err(|report| (entry.path(), report.problems)).unwrap();
         assert_eq!(
             opened.check(at("2026-11-23 10:00"), None).problems,
             [],

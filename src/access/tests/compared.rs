@@ -182,7 +182,9 @@ fn compared(old: &str, new: &str) -> Vec<String> {
     let of = |lines: &str| {
         let policy = format!("{}{lines}\n", shipped(POLICY).unwrap());
         let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
-        OpenedPolicy::open(Some(dir.path())).unwrap_or_else(|report| panic!("{:#?}", report.problems))
+        OpenedPolicy::open(Some(dir.path()))
+            .map_err(|report| report.problems)
+            .unwrap()
     };
     let found = of(old).diff(&of(new), at("2026-11-23 10:00"));
     assert!(found.is_complete);

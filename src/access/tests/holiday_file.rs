@@ -160,7 +160,9 @@ fn what_changes_an_event_is_understood() {
     };
     for (said, is_holiday) in MEANINGS {
         write(said);
-        let access = Access::load(dir.path()).unwrap_or_else(|problems| panic!("{said}: {problems:?}"));
+        let access = Access::load(dir.path())
+            .map_err(|problems| (said, problems))
+            .unwrap();
         let is_open = access
             .calendar()
             .is_open("business-hours", at("2026-11-23 10:00"));

@@ -10,8 +10,9 @@ pub(super) fn said(lines: &str, files: &[(&str, &str)], existing: Option<&Existi
     let policy = format!("{}{lines}", shipped(POLICY).unwrap());
     let own = [(POLICY, policy.as_str()), (TESTS, "expect = []\n")];
     let dir = directory(&[&own[..], files].concat());
-    let opened =
-        OpenedPolicy::open(Some(dir.path())).unwrap_or_else(|report| panic!("{:#?}", report.problems));
+    let opened = OpenedPolicy::open(Some(dir.path()))
+        .map_err(|report| report.problems)
+        .unwrap();
     let report = opened.check(at(NOW), existing);
     let told = report.problems.iter().map(ToString::to_string);
     // Lines counted from the first that was added.
@@ -48,7 +49,9 @@ pub(super) fn is_silent(lines: &str, about: &str) {
 
 #[test]
 fn the_shipped_policy_has_nothing_to_say() {
-    let opened = OpenedPolicy::open(None).unwrap_or_else(|report| panic!("{:#?}", report.problems));
+    let opened = OpenedPolicy::open(None)
+        .map_err(|report| report.problems)
+        .unwrap();
     assert_eq!(opened.check(at(NOW), None).problems, []);
 }
 

@@ -42,7 +42,7 @@ pub fn routes(routes: Table) -> Table {
             "/admin/projects/:project/environments/:environment/delete",
             post(environments::delete),
         );
-    servers_and_keys(routes)
+    let routes = servers_and_keys(routes)
         .at(urls::admin_balancers(), get(balancers::list))
         .at(
             urls::admin_new_balancer(),
@@ -57,7 +57,12 @@ pub fn routes(routes: Table) -> Table {
             "/admin/clusters/:cluster",
             get(clusters::show).post(clusters::edit),
         )
-        .at("/admin/clusters/:cluster/delete", post(clusters::delete))
+        .at("/admin/clusters/:cluster/delete", post(clusters::delete));
+    people(routes)
+}
+
+fn people(routes: Table) -> Table {
+    routes
         .at(urls::admin_users(), get(users::list))
         .at(urls::admin_new_user(), get(users::new).post(users::add))
         .at("/admin/users/:user", get(users::show).post(users::edit))
