@@ -38,6 +38,13 @@ impl StateSet {
         }
     }
 
+    /// Whether `state` is in it.
+    #[cfg(test)]
+    pub fn contains(&self, state: usize) -> bool {
+        let word = self.0.get(state / 64).copied().unwrap_or_default();
+        word & (1 << (state % 64)) != 0
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
