@@ -1,6 +1,6 @@
 //! Who may administer everything: not everybody, and not nobody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::policy::Policy;
 use super::rule::{ANY, Rule, window_key};
@@ -46,17 +46,33 @@ impl Policy {
             .filter(|name| *name != ANY && !name.starts_with("role:"))
             .chain([GUEST])
             .collect();
-        let may_hold = |name: &&str| {
-            let own = self.roles_of(&[(*name).to_owned(), GUEST.to_owned()]);
-            let mut names = own.iter().map(String::as_str).chain([*name, GUEST, ANY]);
-            names.any(|name| subjects.contains(name))
-        };
+        let holders = self.holders_of(subjects);
+        let is_for_all = [GUEST, ANY].iter().any(|name| holders.contains(name));
+        let may_hold = |name: &&str| is_for_all || holders.contains(name);
         let somebody = people.into_iter().filter(may_hold).any(|name| {
             let mut windows = windows.iter();
             windows.any(|window| self.administers(&[name, GUEST], window).is_some())
         });
         let first = self.rules().iter().find(gives).or_else(|| self.rules().first());
         first.filter(|_| !somebody).map(|rule| rule.line.line)
+    }
+
+    /// These names, and everybody who has one of them as a role, over others too.
+    fn holders_of<'n>(&'n self, names: BTreeSet<&'n str>) -> BTreeSet<&'n str> {
+        let mut having: HashMap<&str, Vec<&str>> = HashMap::new();
+        for link in &self.lines().roles {
+            having.entry(&link.to).or_default().push(&link.from);
+        }
+        let mut waiting: Vec<&str> = names.iter().copied().collect();
+        let mut holders = names;
+        while let Some(name) = waiting.pop() {
+            for &from in having.get(name).into_iter().flatten() {
+                if holders.insert(from) {
+                    waiting.push(from);
+                }
+            }
+        }
+        holders
     }
 
     /// The rule by which somebody of these names may administer everything while `window` is open.
