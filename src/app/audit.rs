@@ -5,6 +5,7 @@
 //! `cut` removes the oldest events lawfully.
 
 pub mod comparison;
+mod covered;
 pub mod cut;
 pub mod export;
 pub mod heads;
@@ -13,6 +14,7 @@ pub mod report;
 pub mod verification;
 pub mod words;
 
+use self::covered::covered;
 use self::export::{Export, ExportTitle};
 use self::verification::{Evidence, Verification, prove};
 use super::App;
@@ -24,7 +26,8 @@ use crate::store::audit::{self, Head};
 use crate::store::{AuditFilter, Page, Paged};
 
 /// A page of `limit` events, newest first, without those about projects and environments that the
-/// reader may not view. Needs a permit for [`Action::Audit`].
+/// reader may not view, and without the names of such in the details of others. Needs a permit for
+/// [`Action::Audit`].
 pub async fn browse(
     app: &App,
     permit: &Permit,
@@ -34,7 +37,10 @@ pub async fn browse(
 ) -> Result<Paged<AuditEvent>> {
     demand_reading(permit, Area::Audit)?;
     let filter = visible(app, permit, filter.clone()).await?;
-    audit::list(&app.store, &filter, page, limit).await
+    let mut found = audit::list(&app.store, &filter, page, limit).await?;
+    let events = found.items.into_iter();
+    found.items = events.map(|event| covered(app, permit.actor(), event)).collect();
+    Ok(found)
 }
 
 /// `filter`, without what the reader may not view.
@@ -64,7 +70,8 @@ pub async fn export(
         head: head(app, permit).await?.ok(),
         filter: export::in_words(&filter, action),
     };
-    Export::begin(&app.store, permit, format, (filter, title)).await
+    let export = Export::begin(&app.store, permit, format, (filter, title)).await?;
+    Ok(export.for_reader(app.clone(), permit.actor().clone()))
 }
 
 /// The resources in the log that `actor` may not view.

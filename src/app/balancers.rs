@@ -1,15 +1,16 @@
 //! Balancers: added, changed, deleted; the state of their servers; taking a server out and putting it
 //! back by hand.
 
+mod by_hand;
+
 use serde_json::{Value, json};
 
+pub use self::by_hand::{ByHand, act};
 use super::admin::{changes, demand_everything, demand_reading};
 use super::{App, start};
 use crate::access::Permit;
-use crate::balancer::{Admin, BackendSlot, BalancerClient, Merged, Reading, ServerLine};
-use crate::domain::{
-    Area, Balancer, BalancerId, DeploymentId, Error, Event, EventKind, Name, Result, Service,
-};
+use crate::balancer::{Admin, BalancerClient, Merged, Reading, ServerLine};
+use crate::domain::{Area, Balancer, BalancerId, DeploymentId, Error, Event, EventKind, Name, Result};
 use crate::store::deployments::HeldOut;
 use crate::store::{Reader, balancers, clusters, deployments};
 
@@ -154,45 +155,6 @@ pub async fn delete(app: &App, permit: &Permit, id: BalancerId) -> Result<Balanc
     Ok(balancer)
 }
 
-/// What a person does to a server by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ByHand {
-    /// No new sessions; those it has may end.
-    Drain,
-    /// Out at once.
-    Maint,
-    /// Back in service.
-    Ready,
-}
-
-impl ByHand {
-    /// The act of this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "drain" => Some(Self::Drain),
-            "maint" => Some(Self::Maint),
-            "ready" => Some(Self::Ready),
-            _ => None,
-        }
-    }
-
-    /// The state of the server afterwards.
-    fn service(self) -> Service {
-        match self {
-            Self::Drain | Self::Maint => Service::ByHand,
-            Self::Ready => Service::Back,
-        }
-    }
-
-    fn event(self) -> EventKind {
-        match self {
-            Self::Drain => EventKind::BalancerDrained,
-            Self::Maint => EventKind::BalancerTakenOut,
-            Self::Ready => EventKind::BalancerPutBack,
-        }
-    }
-}
-
 /// The present state of a balancer.
 #[derive(Debug, Clone)]
 pub struct BalancerView {
@@ -212,6 +174,8 @@ pub struct SlotView {
     pub decided: &'static str,
     /// Takes new sessions on every endpoint.
     pub up: bool,
+    /// In service with the weight 0, so that it gets no new sessions.
+    pub is_idle: bool,
     /// On all endpoints together.
     pub sessions: u64,
     /// Whether all endpoints agree.
@@ -222,6 +186,10 @@ pub struct SlotView {
     pub endpoints: Vec<EndpointView>,
     /// What the last check found.
     pub last_check: String,
+    /// Whether putting it back changes anything.
+    pub may_go_back: bool,
+    /// Why putting it back does not bring it into service; empty where it does.
+    pub kept_by: String,
 }
 
 /// What one endpoint reports about a server.
@@ -251,14 +219,39 @@ pub async fn look(app: &App, permit: &Permit, id: BalancerId) -> Result<Balancer
             });
         }
     };
-    let held = match look.state.servers.iter().all(|merged| merged.agree) {
-        true => Vec::new(),
-        false => deployments::held_out(&app.store).await?,
-    };
+    let held = held_by_deployments(app).await?;
     Ok(view(row, &look, &held))
 }
 
-fn view(balancer: Balancer, look: &Reading, held: &[HeldOut]) -> BalancerView {
+/// Where deployments have servers out of service, each with whether the deployment is still at work: then it puts
+/// the server back itself, and takes out again what a person puts back.
+async fn held_by_deployments(app: &App) -> Result<Vec<(HeldOut, bool)>> {
+    let held = deployments::held_out(&app.store).await?;
+    let at_work = match held.is_empty() {
+        true => Vec::new(),
+        false => deployments::active(&app.store).await?,
+    };
+    let is_at_work = |held: &HeldOut| at_work.iter().any(|one| one.id == held.deployment);
+    let with = |one| {
+        let is_at_work = is_at_work(&one);
+        (one, is_at_work)
+    };
+    Ok(held.into_iter().map(with).collect())
+}
+
+/// Why a server should not be put back now: a deployment is at work on it; a sentence.
+fn kept_by_deployment(merged: &Merged, held: &[(HeldOut, bool)]) -> Option<String> {
+    let is_here = |one: &HeldOut| merged.per_endpoint.iter().any(|line| line.place() == one.place);
+    let (one, _) = held
+        .iter()
+        .find(|(one, is_at_work)| *is_at_work && is_here(one))?;
+    Some(format!(
+        "Deployment {} is at work on {} and keeps it out of service until it is done.",
+        one.deployment, merged.slot
+    ))
+}
+
+fn view(balancer: Balancer, look: &Reading, held: &[(HeldOut, bool)]) -> BalancerView {
     let mut backends: Vec<(String, Vec<SlotView>)> = Vec::new();
     for merged in &look.state.servers {
         let slot = slot_view(merged, held);
@@ -275,10 +268,10 @@ fn view(balancer: Balancer, look: &Reading, held: &[HeldOut]) -> BalancerView {
     }
 }
 
-fn slot_view(merged: &Merged, held: &[HeldOut]) -> SlotView {
+fn slot_view(merged: &Merged, held: &[(HeldOut, bool)]) -> SlotView {
     let endpoint = |line: &ServerLine| {
         let place = line.place();
-        let mut held = held.iter();
+        let mut held = held.iter().map(|(one, _)| one);
         let left = held.find(|one| one.place == place && one.is_out());
         EndpointView {
             endpoint: place.endpoint,
@@ -286,6 +279,7 @@ fn slot_view(merged: &Merged, held: &[HeldOut]) -> SlotView {
             left_by: left.map(|one| one.deployment),
         }
     };
+    let at_work = kept_by_deployment(merged, held);
     let mut statuses: Vec<&str> = merged
         .per_endpoint
         .iter()
@@ -301,6 +295,7 @@ fn slot_view(merged: &Merged, held: &[HeldOut]) -> SlotView {
             Admin::Maint => "maint",
         },
         up: merged.up,
+        is_idle: merged.is_idle,
         sessions: merged.sessions,
         agree: merged.agree,
         status: statuses.join(", "),
@@ -312,52 +307,9 @@ fn slot_view(merged: &Merged, held: &[HeldOut]) -> SlotView {
             .max_by_key(|text| text.len())
             .unwrap_or_default()
             .to_owned(),
+        may_go_back: at_work.is_none() && (!merged.agree || merged.may_be_put_back()),
+        kept_by: at_work.or_else(|| merged.kept_by()).unwrap_or_default(),
     }
-}
-
-/// Takes a server out or puts it back, on every endpoint. The act is recorded before it is done, and
-/// a failure afterwards.
-///
-/// # Errors
-/// Not found; a slot the balancer does not know; a balancer that cannot be reached or refuses.
-pub async fn act(
-    app: &App,
-    permit: &Permit,
-    id: BalancerId,
-    (backend, server): (&str, &str),
-    act: ByHand,
-) -> Result<()> {
-    demand_everything(permit)?;
-    let row = balancers::by_id(&app.store, id).await?;
-    let opened = BalancerClient::open(&row, &start::balancer_options(&app.config))?;
-    let slot = BackendSlot::new(backend, server)?;
-    let change = app.store.change(permit, app.now()).await?;
-    let detail = json!({ "backend": backend, "server": server });
-    // The latest decision counts: the keeper no longer handles a server that a deployment left out here.
-    deployments::decided_by_hand(&change, id, (backend, server), act.service()).await?;
-    let event = Event::new(act.event(), detail).about(resource(&row.name));
-    change.commit(event).await?;
-    let slots = [slot];
-    let outcome = match act {
-        ByHand::Drain => opened.drain(&slots).await,
-        ByHand::Maint => opened.maint(&slots).await,
-        ByHand::Ready => opened.ready(&slots).await,
-    };
-    if let Err(error) = outcome {
-        let detail = json!({
-            "backend": backend, "server": server, "wanted": act.event().as_str(), "error": error.to_string(),
-        });
-        note(app, permit, &row, EventKind::BalancerActFailed, detail).await?;
-        return Err(error.into());
-    }
-    Ok(())
-}
-
-async fn note(app: &App, permit: &Permit, row: &Balancer, event: EventKind, detail: Value) -> Result<()> {
-    let change = app.store.change(permit, app.now()).await?;
-    change
-        .commit(Event::new(event, detail).about(resource(&row.name)))
-        .await
 }
 
 fn resource(name: &Name) -> String {

@@ -34,3 +34,10 @@ pub async fn newer_than(app: &App, project: &Project, place: &Place, commit: &Co
     }
     servers
 }
+
+/// Whether deploying `commit` to `place` goes backwards on every active server there: it is not offered in one
+/// click then.
+pub async fn goes_back_everywhere(app: &App, project: &Project, place: &Place, commit: &CommitId) -> bool {
+    let all = place.active();
+    all > 0 && newer_than(app, project, place, commit).await == all
+}

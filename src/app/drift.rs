@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::places::{Known, Place, PlaceServer};
+use crate::domain::standing::{HALF_CHANGED, Help};
 use crate::domain::{
     Environment, Error, Instant, Observation, Project, Result, Server, SyncMethod, short_hash,
 };
@@ -171,8 +172,21 @@ pub async fn report(app: &App) -> Result<Vec<Drift>> {
 }
 
 fn sentences(app: &App, place: &Place) -> Vec<String> {
-    if !place.environment.options.watch_drift || place.is_at_work() {
+    if place.is_at_work() {
         return Vec::new();
+    }
+    let active = place.servers.iter().filter(|one| one.server.active);
+    let half = active.filter(|one| one.is_half_changed());
+    let half = half.map(|one| {
+        format!(
+            "{}: {HALF_CHANGED} {}",
+            one.server.name,
+            Help::DeployAgain.sentence()
+        )
+    });
+    let half: Vec<String> = half.collect();
+    if !place.environment.options.watch_drift {
+        return half;
     }
     let settled = TimeDelta::from_std(app.config.drift.settled).unwrap_or_default();
     let (now, mut sentences) = (app.now(), Vec::new());
@@ -187,6 +201,7 @@ fn sentences(app: &App, place: &Place) -> Vec<String> {
         commits.entry(commit).or_default().push(one.server.name.as_str());
         sentences.extend(strange(one));
     }
+    sentences.extend(half);
     if commits.len() > 1 {
         let parts: Vec<String> = commits
             .iter()
@@ -208,13 +223,6 @@ fn is_settled(since: Instant, settled: TimeDelta, now: Instant) -> bool {
 
 /// What is wrong on one server, if anything.
 fn strange(one: &PlaceServer) -> Option<String> {
-    let seen = one.seen()?;
-    let (name, release) = (&one.server.name, seen.release.as_ref());
-    if release.is_some_and(|release| release.in_progress) {
-        return Some(format!(
-            "The files on {name} were left half changed. Deploy to it again."
-        ));
-    }
-    let differs = one.differs()?;
-    Some(format!("{name}: {differs}"))
+    let differs = one.differs().filter(|_| !one.is_half_changed())?;
+    Some(format!("{}: {differs}", one.server.name))
 }

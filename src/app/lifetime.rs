@@ -1,10 +1,10 @@
-//! Records when the deployer starts and stops, and whether its policy is another one than before.
+//! Records when the deployer starts and stops, and whether its policy is another one than before, which it keeps.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{App, policy};
 use crate::domain::{AuditEvent, Event, EventKind, Result};
-use crate::store::{AuditFilter, Page, Right, audit};
+use crate::store::{AuditFilter, Change, Page, Right, audit};
 
 /// What these events are about.
 const DEPLOYER: &str = "deployer";
@@ -21,15 +21,19 @@ pub async fn started(app: &App) -> Result<()> {
     // Of several instances, others may have started since.
     let unclean = app.store.is_for_one_instance()
         && before.is_some_and(|event| event.event.action == DeployerStarted.as_str());
-    let digest = policy::digest(&app.access.policy_text());
+    let digest = app.access.digest();
     let known = last(app, &[DeployerStarted, PolicyReloaded]).await?;
-    let known = known.and_then(|event| event.event.detail["policy_sha256"].as_str().map(str::to_owned));
+    let known = known.and_then(|event| event.event.detail["policy"].as_str().map(str::to_owned));
     let detail = json!({
         "version": env!("CARGO_PKG_VERSION"), "host": host(), "bind": app.config.http.bind.to_string(),
-        "policy_sha256": digest, "policy_changed": known.is_some_and(|known| known != digest),
+        "policy": digest, "policy_changed": known.is_some_and(|known| known != digest),
         "unclean": unclean,
     });
-    record(app, DeployerStarted, detail).await
+    let change = change(app).await?;
+    policy::keep(app, &change).await?;
+    change.commit(Event::new(DeployerStarted, detail)).await?;
+    policy::keep_last_good(app);
+    Ok(())
 }
 
 /// Records that it stops.
@@ -37,13 +41,16 @@ pub async fn started(app: &App) -> Result<()> {
 /// # Errors
 /// Of the store.
 pub async fn stopped(app: &App) -> Result<()> {
-    record(app, EventKind::DeployerStopped, json!({ "host": host() })).await
+    let detail = json!({ "host": host() });
+    let change = change(app).await?;
+    change
+        .commit(Event::new(EventKind::DeployerStopped, detail))
+        .await
 }
 
-async fn record(app: &App, kind: EventKind, detail: Value) -> Result<()> {
+async fn change(app: &App) -> Result<Change> {
     let right = Right::of_this_program(DEPLOYER);
-    let change = app.store.change(right, app.now()).await?;
-    change.commit(Event::new(kind, detail)).await
+    app.store.change(right, app.now()).await
 }
 
 /// The last event of one of these kinds.

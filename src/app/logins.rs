@@ -4,9 +4,13 @@
 //! Only a few passwords are checked at once, so guessing cannot exhaust memory. `throttle` slows attempts
 //! down before any check, including attempts to change a password. A browser that logged in gets a mark that
 //! lets it through next time; the mark is derived from the password's hash, so it expires with the password
-//! and nothing has to be stored. The audit log has every login; of failures of one origin it has the first,
-//! and those that follow within the hour as a count (`refusals`).
+//! and nothing has to be stored. Where the account has a second factor, a right password is half a login: `code`
+//! takes the code. The audit log has every login; of failures of one origin it has the first, and those that
+//! follow within the hour as a count (`refusals`).
 
+pub mod code;
+
+use chrono::TimeDelta;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -15,13 +19,15 @@ use super::refusals::Refused;
 use super::throttle::{LoginLimits, LoginThrottle};
 use super::{App, accounts, passwords};
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
-use crate::store::{Right, Store, users};
+use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Name, Result, UserId};
+use crate::store::{Right, Store, second_factors, users};
 
 /// Passwords checked at once; each takes 19 MiB.
 const CHECKS_AT_ONCE: usize = 4;
 /// Hexadecimal digits of the random part of a browser's mark.
 const MARK_DIGITS: usize = 32;
+/// How long a code of the second factor is awaited after the password.
+const HALF_FOR: TimeDelta = TimeDelta::minutes(5);
 
 const WRONG: &str = "Wrong name or password.";
 
@@ -58,6 +64,16 @@ pub struct LoggedIn {
     pub stamp: String,
     /// The mark for this browser.
     pub device: String,
+    /// Whether a second factor was asked for.
+    pub second_factor: bool,
+}
+
+/// How far a login is after the right password.
+#[derive(Debug, Clone)]
+pub enum LoginStep {
+    In(LoggedIn),
+    /// A code of the second factor is awaited.
+    Half(HalfIn),
 }
 
 impl Logins {
@@ -74,7 +90,7 @@ impl Logins {
     /// # Errors
     /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
     /// account is disabled (shown only to somebody who knows its password).
-    pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoggedIn> {
+    pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoginStep> {
         let LoginTry {
             password, address, ..
         } = login;
@@ -99,6 +115,15 @@ impl Logins {
                 "This account is disabled. An administrator can enable it again.",
             ));
         }
+        if second_factors::confirmed_at(store, user.id).await?.is_some() {
+            return Ok(LoginStep::Half(HalfIn {
+                id: user.id,
+                name: user.name.to_string(),
+                groups: Vec::new(),
+                stamp: passwords::digest(&hash),
+                until: now + HALF_FOR,
+            }));
+        }
         let (right, event) = done(
             &Actor::user(user.name.as_str(), address),
             EventKind::LoginSucceeded,
@@ -106,7 +131,7 @@ impl Logins {
         let change = store.change(right, now).await?;
         users::logged_in(&change, user.id, now).await?;
         change.commit(event).await?;
-        Ok(LoggedIn::new(user, Vec::new(), &hash))
+        Ok(LoginStep::In(LoggedIn::new(user, Vec::new(), &hash)))
     }
 
     /// Gives `actor` another password, if `old` is the present one. Counts as an attempt.
@@ -122,15 +147,11 @@ impl Logins {
         now: Instant,
     ) -> Result<LoggedIn> {
         let store = &app.store;
-        if !self.throttle.admits(&actor.name, &actor.address, None).await {
-            app.note(own(actor, EventKind::PasswordChangeThrottled)).await?;
-            return Err(throttled());
-        }
-        let (user, hash) = users::with_password_hash(store, &actor.name).await?;
-        if !self.fits(old, hash).await? {
-            app.note(own(actor, EventKind::PasswordChangeFailed)).await?;
-            return Err(Error::field("old", "This is not your current password."));
-        }
+        let kinds = (
+            EventKind::PasswordChangeFailed,
+            EventKind::PasswordChangeThrottled,
+        );
+        let user = self.demand_password(app, actor, (old, kinds)).await?;
         if old == new {
             let same = "This is the current password. Choose another one.";
             return Err(Error::field("password", same));
@@ -144,6 +165,26 @@ impl Logins {
         Ok(LoggedIn::new(user, actor.groups.clone(), &hash))
     }
 
+    /// The account of `actor`, if `password` is its own. Counts as an attempt. What is recorded of a wrong one, and
+    /// of too many.
+    async fn demand_password(
+        &self,
+        app: &App,
+        actor: &Actor,
+        (password, (failed, too_often)): (&str, (EventKind, EventKind)),
+    ) -> Result<User> {
+        if !self.throttle.admits(&actor.name, &actor.address, None).await {
+            app.note(own(actor, too_often)).await?;
+            return Err(throttled());
+        }
+        let (user, hash) = users::with_password_hash(&app.store, &actor.name).await?;
+        if !self.fits(password, hash).await? {
+            app.note(own(actor, failed)).await?;
+            return Err(Error::field("old", "This is not your current password."));
+        }
+        Ok(user)
+    }
+
     /// Whether the password belongs to the hash. Waits for its turn.
     async fn fits(&self, password: &str, hash: Option<String>) -> Result<bool> {
         let _turn = self.checks.acquire().await.map_err(Error::internal)?;
@@ -154,11 +195,17 @@ impl Logins {
 /// The present account of a session. `None` when the account was deleted or disabled, or its
 /// password was changed since.
 pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Result<Option<User>> {
-    let Some((user, Some(hash))) = find(&app.store, name).await? else {
+    let Some((user, hash)) = find(&app.store, name).await? else {
         return Ok(None);
     };
-    let stands = user.id == id && !user.disabled && passwords::digest(&hash) == marked;
-    Ok(stands.then_some(user))
+    let is_same = user.id == id && stands(&user, hash.as_deref(), name, marked);
+    Ok(is_same.then_some(user))
+}
+
+/// Whether a session of the account that was `marked` at the login still counts.
+pub(super) fn stands(user: &User, hash: Option<&str>, name: &str, marked: &str) -> bool {
+    let is_marked = hash.is_some_and(|hash| passwords::digest(hash) == marked);
+    !user.disabled && user.name.as_str() == name && is_marked
 }
 
 /// Records a logout.
@@ -175,6 +222,7 @@ impl LoggedIn {
             groups,
             stamp: passwords::digest(hash),
             device: format!("{random}.{}", proof(&random, hash)),
+            second_factor: false,
         }
     }
 }

@@ -32,10 +32,12 @@ pub mod policy;
 mod refusals;
 pub mod sealing;
 pub mod search;
+pub mod second_factor;
 pub mod sessions;
 pub mod start;
 pub mod strategies;
 pub mod throttle;
+pub mod tokens;
 pub mod watch;
 
 use std::sync::Arc;
@@ -138,6 +140,11 @@ impl App {
     /// refusals.
     pub fn policy(&self) -> &Access {
         &self.access
+    }
+
+    /// Lets `work` see one policy throughout, whatever is read meanwhile.
+    pub async fn steadily<F: Future>(&self, work: F) -> F::Output {
+        self.access.steadily(work).await
     }
 
     /// The browser sessions.

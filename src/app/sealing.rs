@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use super::key_place::{self, KeyPlace, close, put_in_place, read, waiting, write};
 use crate::access::Permit;
 use crate::config::Config;
-use crate::domain::{Error, Event, EventKind, Instant, Result};
+use crate::domain::{Error, Event, EventKind, Instant, Result, UserId};
 use crate::store::environments::SealedAnew;
-use crate::store::{Change, Reader, Right, SealingKey, Store, environments, jobs, projects, sealing};
+use crate::store::{
+    Change, Reader, Right, SealingKey, Store, environments, jobs, projects, sealing, second_factors, users,
+};
 
 /// What the change of a key did.
 #[derive(Debug)]
@@ -164,6 +166,15 @@ async fn told(on: &impl Reader, done: &SealedAnew) -> Result<Value> {
     Ok(done.variables.iter().map(name).collect())
 }
 
+/// The names of accounts.
+async fn names_of(on: &impl Reader, ids: &[UserId]) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for id in ids {
+        names.push(users::by_id(on, *id).await?.name.to_string());
+    }
+    Ok(names)
+}
+
 /// Seals all secrets with another key: that in the file `to`, or a fresh one, which then takes the place
 /// of the present one.
 ///
@@ -200,16 +211,18 @@ pub async fn change_key(
     let change = store.change(permit, now).await?;
     nobody_serves(store, &change).await?;
     let done = environments::seal_anew(&change).await?;
+    let factors = second_factors::seal_anew(&change).await?;
     sealing::set(&change, &new.fingerprint()).await?;
     let detail = json!({
         "from": before.fingerprint(), "to": new.fingerprint(), "secrets": told(&change, &done).await?,
+        "second_factors": names_of(&change, &factors).await?,
     });
     change
         .commit(Event::new(EventKind::SealingKeyChanged, detail))
         .await?;
     Ok(KeyChange {
         key: new.fingerprint(),
-        secrets: done.variables.len(),
+        secrets: done.variables.len() + factors.len(),
         kept: file.map(|file| put_in_place(file, &before)).transpose()?,
     })
 }
@@ -267,14 +280,18 @@ pub async fn forget(
     let change = store.change(permit, now).await?;
     nobody_serves(store, &change).await?;
     let done = environments::forget_secrets(&change).await?;
+    let factors = second_factors::forget(&change).await?;
+    let factors = names_of(&change, &factors).await?;
     sealing::set(&change, &key.fingerprint()).await?;
     let names = told(&change, &done).await?;
-    let detail = json!({ "key": key.fingerprint(), "secrets": names });
+    let detail = json!({ "key": key.fingerprint(), "secrets": names, "second_factors": factors });
     change
         .commit(Event::new(EventKind::SecretsForgotten, detail))
         .await?;
     let names = names.as_array().into_iter().flatten();
-    Ok(names.filter_map(Value::as_str).map(str::to_owned).collect())
+    let names = names.filter_map(Value::as_str).map(str::to_owned);
+    let factors = factors.into_iter().map(|name| format!("second factor of {name}"));
+    Ok(names.chain(factors).collect())
 }
 
 /// An instance that serves would go on with the key of before. On SQLite the lock of whoever serves

@@ -188,6 +188,14 @@ pub enum Error {
         /// The endpoints where it was done.
         changed: Vec<String>,
     },
+    /// It came back into service right after it had been taken out.
+    #[error(
+        "{slot} came back into service by itself: its agent-check answers “ready”, which ends any maintenance. Let the agent answer “up” instead."
+    )]
+    Reopened {
+        /// Backend and server.
+        slot: String,
+    },
     /// It did not come up in time.
     #[error("The balancer did not report {slot} UP within {} s: {said}.", limit.as_secs_f64())]
     NotUp {
@@ -229,12 +237,43 @@ impl Error {
         matches!(self, Self::Partly { changed, .. } if !changed.is_empty())
     }
 
-    /// The same about a moment that has passed, without advice: for what is read long after.
+    /// The endpoints that were changed despite the failure.
+    pub fn changed(&self) -> &[String] {
+        match self {
+            Self::Partly { changed, .. } => changed,
+            _ => &[],
+        }
+    }
+
+    /// The same about a moment that has passed, as a fact without advice: for what is read long after.
     pub fn in_past(&self) -> String {
         match self {
             Self::Unreachable { endpoint, reason, .. } => {
                 format!("{endpoint} could not be reached: {reason}.")
             }
+            Self::NoEntry { endpoint, .. } => {
+                format!("The deployer's account was not allowed to open {endpoint}.")
+            }
+            Self::NoPermission { endpoint } => format!("{endpoint} allowed reading but no changes."),
+            Self::NotAdmin { endpoint } => {
+                format!("The statistics page {endpoint} allowed reading but no changes.")
+            }
+            Self::Password { endpoint, had_one } => format!(
+                "The statistics page {endpoint} {}.",
+                match had_one {
+                    true => "refused our user name and password",
+                    false => "asked for a user name and password",
+                }
+            ),
+            Self::Empty { endpoint } => format!("{endpoint} gave an empty answer."),
+            Self::Closed { endpoint, .. } => {
+                format!("{endpoint} closed the connection in the middle of its answer.")
+            }
+            Self::NotHaproxy { endpoint, answer } => {
+                format!("{endpoint} did not answer as HAProxy does ({answer}).")
+            }
+            // Without the setting that would help.
+            Self::Tls(cause) => cause.to_string(),
             Self::Partly { first, .. } => first.in_past(),
             other => other.to_string(),
         }
@@ -281,6 +320,7 @@ impl From<Error> for domain::Error {
             Error::UnknownBackend { .. }
             | Error::UnknownServer { .. }
             | Error::Disagree { .. }
+            | Error::Reopened { .. }
             | Error::Cancelled => domain::ErrorKind::Conflict,
             _ => domain::ErrorKind::Unavailable,
         };
@@ -320,5 +360,21 @@ fn password_advice(had_one: bool) -> &'static str {
         "refused our user name and password. Correct its line in the file that the configuration names as balancer.credentials"
     } else {
         "asks for a user name and password. Put a line with its address, as in http://user:password@host:port, into the file that the configuration names as balancer.credentials"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_names_the_first_are_told() {
+        let names = |count: usize| (1..=count).map(|number| format!("s{number}")).collect::<Vec<_>>();
+        let all = names(NAMES_SHOWN).join(", ");
+        assert_eq!(it_has(&names(NAMES_SHOWN)), format!("it has: {all}"));
+        assert_eq!(
+            it_has(&names(NAMES_SHOWN + 5)),
+            format!("it has: {all} and 5 more")
+        );
     }
 }

@@ -69,8 +69,10 @@ pub struct Merged {
     pub slot: BackendSlot,
     /// The decision about it; where endpoints differ, the one furthest out of service.
     pub admin: Admin,
-    /// Takes new sessions on every endpoint.
+    /// Takes new sessions on every endpoint, as far as its weight lets it.
     pub up: bool,
+    /// Has the weight 0 at some endpoint where it is in service: it gets no new sessions there.
+    pub is_idle: bool,
     /// Sessions it has on all endpoints together, waiting ones included.
     pub sessions: u64,
     /// All endpoints know it and agree on the decision and on whether it is up.
@@ -113,6 +115,7 @@ impl State {
                     slot,
                     admin: line.admin,
                     up: true,
+                    is_idle: false,
                     sessions: 0,
                     agree: true,
                     per_endpoint: Vec::new(),
@@ -233,6 +236,7 @@ impl Merged {
         self.agree = lines.len() == endpoints && lines.iter().all(same);
         self.admin = lines.iter().map(|line| line.admin).max().unwrap_or(Admin::Ready);
         self.up = lines.len() == endpoints && lines.iter().all(ServerLine::is_up);
+        self.is_idle = lines.iter().any(|line| line.is_up() && line.weight == 0);
         self.sessions = lines.iter().fold(0, |sum: u64, line| {
             sum.saturating_add(line.sessions).saturating_add(line.queued)
         });
@@ -260,6 +264,26 @@ impl Merged {
     /// Passes its checks on every endpoint, if there are any, whether it is drained or takes sessions.
     pub fn passes(&self) -> bool {
         self.per_endpoint.iter().all(ServerLine::passes)
+    }
+
+    /// Whether setting it ready changes something: it was taken out itself at some endpoint.
+    pub fn may_be_put_back(&self) -> bool {
+        self.per_endpoint.iter().any(|line| line.by_itself)
+    }
+
+    /// Why setting it ready does not bring it into service, as a sentence; `None` where it does.
+    pub fn kept_by(&self) -> Option<String> {
+        let kept = self.per_endpoint.iter().find(|line| line.inherited)?;
+        Some(match &kept.follows {
+            Some(other) => format!(
+                "{} follows {other} (“track” in HAProxy's configuration), which is out of service: put that one back.",
+                self.slot
+            ),
+            None => format!(
+                "HAProxy keeps {} out by itself ({}): putting it back does not change that.",
+                self.slot, kept.status
+            ),
+        })
     }
 
     /// What the endpoints picked by `which` say, as part of a sentence.

@@ -9,9 +9,9 @@ use crate::domain::rollout::EndpointPlace;
 /// Bits of `srv_admin_state`: maintenance by somebody's hand or the configuration, by the tracked
 /// server, by name resolution; then drained by hand, by the tracked server.
 const MAINT_BY_HAND: u32 = 0x01;
-const MAINT: u32 = 0x01 | 0x02 | 0x20;
+const MAINT_FROM_ELSEWHERE: u32 = 0x02 | 0x20;
 const DRAIN_BY_HAND: u32 = 0x08;
-const DRAIN: u32 = 0x08 | 0x10;
+const DRAIN_FROM_ELSEWHERE: u32 = 0x10;
 
 /// The longest cell that is shown whole, in bytes: names have 255 at most, and a check's last words are
 /// a line.
@@ -70,9 +70,13 @@ pub struct ServerLine {
     pub server: String,
     /// What was decided about it.
     pub admin: Admin,
-    /// The decision comes from elsewhere (a tracked server, name resolution), so that setting it
-    /// ready does not undo it.
+    /// It is out because of something else (a tracked server, name resolution), whatever was decided about
+    /// itself: setting it ready does not bring it into service.
     pub inherited: bool,
+    /// It was taken out itself, as far as the endpoint says so.
+    pub by_itself: bool,
+    /// The server that it follows (`track`), as backend and name.
+    pub follows: Option<String>,
     /// Whether it passes its checks.
     pub health: Health,
     /// HAProxy's own words for both, such as “UP 1/3”.
@@ -81,6 +85,8 @@ pub struct ServerLine {
     pub sessions: u64,
     /// Sessions that wait for it.
     pub queued: u64,
+    /// Whether an agent on it has a say in its state (`agent-check`).
+    pub has_agent: bool,
     /// Its share of the traffic.
     pub weight: u64,
     /// What the last check found; empty without one.
@@ -184,7 +190,7 @@ impl StatsTable {
             };
             let cell = |name: &str| column(name).and_then(|at| cells.get(at)).copied();
             if let Some(flags) = cell("srv_admin_state").and_then(|flags| flags.parse().ok()) {
-                (server.admin, server.inherited) = decision(flags);
+                (server.admin, server.inherited, server.by_itself) = decision(flags);
             }
             if let (Some(address), Some(port)) = (cell("srv_addr"), cell("srv_port")) {
                 server.address = Some(address)
@@ -195,30 +201,41 @@ impl StatsTable {
     }
 }
 
-fn decision(flags: u32) -> (Admin, bool) {
-    if flags & MAINT != 0 {
-        (Admin::Maint, flags & MAINT_BY_HAND == 0)
-    } else if flags & DRAIN != 0 {
-        (Admin::Drain, flags & DRAIN_BY_HAND == 0)
+/// The decision, whether something else keeps the server out, and whether it was taken out itself.
+fn decision(flags: u32) -> (Admin, bool, bool) {
+    let has = |bits: u32| flags & bits != 0;
+    let admin = if has(MAINT_BY_HAND | MAINT_FROM_ELSEWHERE) {
+        Admin::Maint
+    } else if has(DRAIN_BY_HAND | DRAIN_FROM_ELSEWHERE) {
+        Admin::Drain
     } else {
-        (Admin::Ready, false)
-    }
+        Admin::Ready
+    };
+    (
+        admin,
+        has(MAINT_FROM_ELSEWHERE | DRAIN_FROM_ELSEWHERE),
+        has(MAINT_BY_HAND | DRAIN_BY_HAND),
+    )
 }
 
 fn line<'a>(endpoint: &str, cell: impl Fn(&str) -> &'a str) -> ServerLine {
     let number = |name: &str| cell(name).parse().unwrap_or(0);
     let status = cell("status");
     let (admin, health) = meaning(status);
+    let is_inherited = status.starts_with("MAINT (");
     ServerLine {
         endpoint: endpoint.to_owned(),
         backend: cell("pxname").to_owned(),
         server: cell("svname").to_owned(),
         admin,
-        inherited: status.starts_with("MAINT ("),
+        inherited: is_inherited,
+        by_itself: admin != Admin::Ready && !is_inherited,
+        follows: Some(cell("tracked").to_owned()).filter(|tracked| !tracked.is_empty()),
         health,
         status: status.to_owned(),
         sessions: number("scur"),
         queued: number("qcur"),
+        has_agent: !cell("agent_status").is_empty(),
         weight: number("weight"),
         last_check: last_check(cell("check_status"), cell("check_code"), cell("last_chk")),
         since: Duration::from_secs(number("lastchg")),

@@ -211,20 +211,28 @@ fn flags_know_what_the_status_hides() {
             "web,a,0,0,DOWN,1,2,,,,5,,",
             "web,b,0,0,DOWN,1,2,,,,5,,",
             "web,c,0,0,UP,1,2,,,,5,,",
+            "web,d,0,0,MAINT (via web/a),1,2,,,,5,,",
+            "web,e,0,0,DRAIN,1,2,,,,5,,",
         ],
     );
     table.add_flags(
         "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_port\n\
-         3 web 1 a 10.0.0.7 0 8 80\n3 web 2 b 10.0.0.8 0 32 80\n3 web 3 c - 2 4 80",
+         3 web 1 a 10.0.0.7 0 8 80\n3 web 2 b 10.0.0.8 0 32 80\n3 web 3 c - 2 4 80\n3 web 4 d - 0 3 80\n3 web 5 e - 2 16 80",
     );
     let seen: Vec<_> = table
         .servers
         .iter()
-        .map(|line| (line.admin, line.inherited))
+        .map(|line| (line.admin, line.inherited, line.by_itself))
         .collect();
     assert_eq!(
         seen,
-        [(Admin::Drain, false), (Admin::Maint, true), (Admin::Ready, false)]
+        [
+            (Admin::Drain, false, true),
+            (Admin::Maint, true, false),
+            (Admin::Ready, false, false),
+            (Admin::Maint, true, true),
+            (Admin::Drain, true, false),
+        ]
     );
     assert_eq!(table.servers[0].address.as_deref(), Some("10.0.0.7:80"));
     assert_eq!(table.servers[2].address, None);
@@ -238,6 +246,18 @@ const ENDPOINT: &[&str] = &[
     "api,x2,0,0,UP,1,2,,,,5,10.0.0.7:81,",
     "api,BACKEND,0,0,UP,1,1,,,,5,,",
 ];
+
+#[test]
+fn a_name_that_haproxy_should_never_have_given_is_not_sent_back_to_it() {
+    for name in ["web1;shutdown", "web1 weight 0", &"n".repeat(256)] {
+        let line = format!("web,{name},0,0,UP,1,2,L4OK,,,5,10.0.0.7:80,");
+        let state = state(&[("a", &[line.as_str(), "web,BACKEND,0,0,UP,1,1,,,,5,,"])]);
+        let error = state
+            .slots_of(&["web".to_owned()], sought("elsewhere"))
+            .expect_err("by address");
+        assert!(matches!(error, Error::BadName { .. }), "{error}");
+    }
+}
 
 #[test]
 fn a_server_is_found_by_membership_name_short_name_or_address() {
@@ -336,4 +356,52 @@ fn a_socket_that_is_closed_to_us_is_told_with_the_way_in() {
         "{sentence}"
     );
     assert!(error.is_absence(), "it could not be asked");
+}
+
+#[test]
+fn what_is_read_later_is_a_fact_without_advice() {
+    let endpoint = || "unix:/run/lb.sock".to_owned();
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    for (error, fact) in [
+        (
+            Error::unreachable(&endpoint(), denied),
+            "The deployer's account was not allowed to open unix:/run/lb.sock.",
+        ),
+        (
+            Error::NoPermission { endpoint: endpoint() },
+            "unix:/run/lb.sock allowed reading but no changes.",
+        ),
+        (
+            Error::NotAdmin { endpoint: endpoint() },
+            "The statistics page unix:/run/lb.sock allowed reading but no changes.",
+        ),
+        (
+            Error::Password {
+                endpoint: endpoint(),
+                had_one: false,
+            },
+            "The statistics page unix:/run/lb.sock asked for a user name and password.",
+        ),
+        (
+            Error::Empty { endpoint: endpoint() },
+            "unix:/run/lb.sock gave an empty answer.",
+        ),
+        (
+            Error::not_haproxy(&endpoint(), "SSH-2.0"),
+            "unix:/run/lb.sock did not answer as HAProxy does (it says “SSH-2.0”).",
+        ),
+        (
+            Error::Partly {
+                act: "ready",
+                first: Box::new(Error::unreachable(
+                    &endpoint(),
+                    std::io::ErrorKind::ConnectionRefused.into(),
+                )),
+                changed: Vec::new(),
+            },
+            "unix:/run/lb.sock could not be reached: nothing listens there.",
+        ),
+    ] {
+        assert_eq!(error.in_past(), fact);
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, BackendSlot, BalancerClient, Error, Merged, State, strict};
+use super::{Admin, BackendSlot, BalancerClient, Error, Merged, ServerLine, State, strict};
 
 /// The first pause between two looks: a rollout waits for each server, so its time includes this.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -17,6 +17,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The longest pause between two looks, after many without success: HAProxy writes a line for every server
 /// it has, each time.
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
+
+/// How long a server with an agent is watched after it was taken out: HAProxy asks agents every two seconds unless
+/// it is told otherwise.
+const AGENT_LIMIT: Duration = Duration::from_secs(3);
 
 /// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,34 @@ impl BalancerClient {
                     let left_sessions = seen.iter().map(|merged| merged.sessions).sum();
                     if left_sessions == 0 || rhythm.is_over() {
                         return Ok(Drained { left_sessions, again });
+                    }
+                }
+                Err(error) if error.is_absence() && !rhythm.is_over() => {}
+                Err(error) => return Err(error),
+            }
+            rhythm.pause(cancel).await?;
+        }
+    }
+
+    /// Makes sure that slots in maintenance stay there, where an agent has a say: one that answers `ready` ends
+    /// any maintenance. Without an agent there is nothing to wait for.
+    ///
+    /// # Errors
+    /// [`Error::Reopened`]; [`Error::Cancelled`]; an endpoint that cannot be read when the limit has passed; a
+    /// slot that is gone.
+    pub async fn stays_out(&self, slots: &[BackendSlot], cancel: &CancellationToken) -> Result<(), Error> {
+        let mut rhythm = Rhythm::new(AGENT_LIMIT);
+        loop {
+            match self.look_once(slots, cancel).await {
+                Ok(seen) => {
+                    let lines = seen.iter().flat_map(|merged| &merged.per_endpoint);
+                    let agents: Vec<&ServerLine> = lines.filter(|line| line.has_agent).collect();
+                    if let Some(back) = agents.iter().find(|line| line.admin == Admin::Ready) {
+                        let slot = format!("{}/{}", back.backend, back.server);
+                        return Err(Error::Reopened { slot });
+                    }
+                    if rhythm.is_over() || agents.is_empty() {
+                        return Ok(());
                     }
                 }
                 Err(error) if error.is_absence() && !rhythm.is_over() => {}

@@ -26,6 +26,7 @@ mod policy;
 mod serve;
 mod signals;
 mod ssh_check;
+mod token;
 mod user;
 
 /// Puts Git commits onto servers over SSH, safely, and shows who did what, when and why it was
@@ -47,6 +48,8 @@ enum Command {
     Migrate(migrate::Args),
     #[command(subcommand)]
     User(user::UserCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
@@ -91,7 +94,8 @@ async fn run(command: Command) -> Result<(), CommandFailure> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::User(command) => user::run(command).await,
-        Command::Policy(command) => policy::run(&command),
+        Command::Token(command) => token::run(command).await,
+        Command::Policy(command) => policy::run(&command).await,
         Command::Key(command) => key::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::GitCheck(args) => git_check::run(&args).await,

@@ -24,9 +24,10 @@ use crate::domain::DatabaseUrl;
 pub use self::error::{ConfigProblem, Error, Origin};
 pub use self::reader::ENV_PREFIX;
 pub use self::sections::{
-    Access, Audit, Balancer, Drift, Engine, Git, Http, Log, Masking, Scripts, Secrets, Ssh, Store,
+    Access, Audit, Balancer, Drift, Engine, Git, Http, Log, LoginSettings, Masking, Scripts, Secrets, Ssh,
+    Store,
 };
-pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, Secret};
+pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, SecondFactorDemand, Secret};
 pub use crate::domain::Network;
 
 /// The default directory for everything that the deployer writes.
@@ -41,6 +42,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The HTTP server.
     pub http: Http,
+    /// How people log in.
+    pub logins: LoginSettings,
     /// The database.
     pub store: Store,
     /// The key that secrets in the database are sealed with.
@@ -96,6 +99,7 @@ impl Config {
                 within_an_address(dir)
             }),
             http: Http::read(reader),
+            logins: LoginSettings::read(reader),
             store: Store::read(reader),
             secrets: Secrets::read(reader),
             audit: Audit::read(reader),

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::access::Actor;
+use super::access::{Actor, UsedToken};
 use super::kind::Kind;
 use super::names::CommitId;
 pub use super::part::{ServerPart, ServerState};
-use super::pause::{Approval, PastPause, Pause};
+use super::pause::{Answer, Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
 pub use super::standing::Service;
@@ -183,6 +183,8 @@ pub struct Deployment {
     pub groups: Vec<String>,
     /// The account that acted as the actor, if any.
     pub impersonator: Option<String>,
+    /// The API token by which it was requested, if any.
+    pub token: Option<UsedToken>,
     /// Why, in the requester's words; may be empty.
     pub reason: String,
     pub permit: Option<PolicyLine>,
@@ -241,6 +243,7 @@ impl Deployment {
             actor: actor.name.clone(),
             groups: actor.groups.clone(),
             impersonator: actor.impersonator.clone(),
+            token: actor.token.clone(),
             reason: String::new(),
             permit: None,
             queued_at: at,
@@ -280,12 +283,29 @@ impl Deployment {
         }
     }
 
+    /// Who last answered a pause, if that was with anything but Stop, as an actor: where the requester may not
+    /// carry it on any more, they do.
+    pub fn successor(&self, address: &str) -> Option<Actor> {
+        let answered = self.pauses.iter().rev().map(|past| &past.answered);
+        let mut people = answered.filter_map(|one| Some((one.answer, one.person(address)?)));
+        let (answer, person) = people.next()?;
+        (answer != Answer::Stop && person.name != self.actor).then_some(person)
+    }
+
+    /// Who has taken it over from its requester, if anybody.
+    pub fn taken_over_by(&self) -> Option<String> {
+        let mut answered = self.pauses.iter().rev().map(|past| &past.answered);
+        let last = answered.find(|one| one.takes_over)?;
+        Some(last.by.to_string())
+    }
+
     /// The requester as an actor, for asking permission again; the request came from `address`.
     pub fn requester(&self, address: &str) -> Actor {
         Actor {
             name: self.actor.clone(),
             groups: self.groups.clone(),
             impersonator: self.impersonator.clone(),
+            token: self.token.clone(),
             address: address.to_owned(),
         }
     }

@@ -91,6 +91,10 @@ words! {
         UserDisabled = "user.disabled", "User disabled";
         UserEnabled = "user.enabled", "User enabled";
         UserDeleted = "user.deleted", "User deleted";
+        TokenMade = "token.made", "API token made";
+        TokenRevoked = "token.revoked", "API token revoked";
+        /// A request came with a token that is unknown or can no longer be used.
+        TokenRefused = "token.refused", "API token refused";
         /// An administrator set somebody's password.
         PasswordSet = "user.password_set", "Password set";
         /// Somebody changed their own password.
@@ -99,14 +103,23 @@ words! {
         PasswordChangeFailed = "user.password_change_failed", "Password change failed";
         /// Somebody tried to change a password too often.
         PasswordChangeThrottled = "user.password_change_throttled", "Password change throttled";
+        /// Somebody began to set up a second factor.
+        SecondFactorBegun = "user.second_factor_begun", "Second factor begun";
+        SecondFactorOn = "user.second_factor_on", "Second factor set up";
+        SecondFactorOff = "user.second_factor_off", "Second factor turned off";
+        /// An administrator took somebody's second factor away.
+        SecondFactorReset = "user.second_factor_reset", "Second factor reset";
+        RecoveryCodesMade = "user.recovery_codes_made", "Recovery codes made";
+        /// Somebody entered a wrong code of a second factor, or a used one.
+        CodeFailed = "user.code_failed", "Second factor failed";
         LoginSucceeded = "login.succeeded", "Logged in";
         /// Somebody failed to log in.
         LoginFailed = "login.failed", "Login failed";
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
         Logout = "logout", "Logged out";
-        /// Somebody sent a token that is not known.
-        TokenRefused = "token.refused", "Token refused";
+        /// Sessions of an account were ended other than by logging out.
+        SessionsEnded = "session.ended", "Sessions ended";
         /// The policy files were read again and are in force.
         PolicyReloaded = "policy.reloaded", "Policy reloaded";
         /// The policy files have errors, so the previous policy stays in force.
@@ -159,6 +172,8 @@ pub struct Author {
     pub actor: String,
     /// The account that acted as the actor, if any.
     pub impersonator: Option<String>,
+    /// The name of the API token that the actor used, if any.
+    pub token: Option<String>,
     /// The IP address it came from, `cli`, or `engine`.
     pub address: String,
     /// The policy line that allowed it; may be empty.
@@ -174,6 +189,7 @@ impl Author {
         Self {
             actor: actor.name.clone(),
             impersonator: actor.impersonator.clone(),
+            token: actor.token.as_ref().map(|token| token.name.clone()),
             address: actor.address.clone(),
             ground: ground.into(),
         }
@@ -185,6 +201,7 @@ impl Author {
         Self {
             actor: deployment.actor.clone(),
             impersonator: deployment.impersonator.clone(),
+            token: None,
             address: Self::ENGINE.to_owned(),
             ground: permit.map(ToString::to_string).unwrap_or_default(),
         }
@@ -318,6 +335,10 @@ impl Event {
 
     /// The audit row. `place` is the right's resource.
     pub fn recorded(&self, author: &Author, place: &str, at: Instant) -> NewAuditEvent {
+        let mut detail = self.detail.clone();
+        if let Some(token) = &author.token {
+            detail["by_token"] = json!(token);
+        }
         NewAuditEvent {
             at,
             actor: author.actor.clone(),
@@ -330,7 +351,7 @@ impl Event {
                 .refused_because
                 .clone()
                 .unwrap_or_else(|| author.ground.clone()),
-            detail: self.detail.clone(),
+            detail,
         }
     }
 }

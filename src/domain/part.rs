@@ -72,7 +72,11 @@ impl ServerPart {
     pub fn standing(&self) -> Option<ServerStanding> {
         let on = match self.state {
             ServerState::Running => None,
-            ServerState::Waiting => Some(OnServer::Untouched),
+            // What an earlier deployment left half changed is known before its turn.
+            ServerState::Waiting => {
+                let left = self.on_server.filter(|on| *on == OnServer::LeftMixed);
+                Some(left.unwrap_or(OnServer::Untouched))
+            }
             ServerState::Succeeded => Some(self.on_server.unwrap_or(OnServer::New)),
             _ => self.on_server,
         };

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Instant;
-use super::access::Actor;
+use super::access::{Actor, UsedToken};
 use super::words::words;
 
 /// A pause of a running deployment.
@@ -118,6 +118,25 @@ pub struct Answered {
     pub answer: Answer,
     pub by: Answerer,
     pub at: Instant,
+    /// The groups of the person then; see [`Actor::groups`](super::Actor::groups).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Whether the person took the deployment over, as its requester had lost the right to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_over: bool,
+}
+
+impl Answered {
+    /// The person, as somebody who may carry the deployment on; `address` as in [`Actor`](super::Actor).
+    pub fn person(&self, address: &str) -> Option<Actor> {
+        match &self.by {
+            Answerer::Person(name) => Some(Actor {
+                groups: self.groups.clone(),
+                ..Actor::user(name, address)
+            }),
+            Answerer::Time => None,
+        }
+    }
 }
 
 /// A pause that was answered.
@@ -158,10 +177,13 @@ pub struct Approval {
     /// The approver's groups; unknown in approvals of earlier versions.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
+    /// The API token by which it was given, if any.
+    #[serde(default)]
+    pub token: Option<UsedToken>,
     /// When the requester last gave the approver a password, if ever: auditors want to know.
     #[serde(default)]
     pub password_given_at: Option<Instant>,
-    /// A digest of the environment's settings at the request; see
+    /// A digest of the environment's and the project's settings at the request; see
     /// [`Environment::terms`](super::Environment::terms). Empty in approvals of earlier versions.
     #[serde(default)]
     pub terms: String,
@@ -172,11 +194,17 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// Whether `name` gave it.
+    pub fn is_by(&self, name: &str) -> bool {
+        self.given.as_ref().is_some_and(|(by, _)| by == name)
+    }
+
     /// Who gave it, as policy knows them; `None`: it is not given.
     pub fn approver(&self, address: &str) -> Option<Actor> {
         let (name, _) = self.given.as_ref()?;
         Some(Actor {
             groups: self.groups.clone().unwrap_or_default(),
+            token: self.token.clone(),
             ..Actor::user(name, address)
         })
     }

@@ -88,15 +88,22 @@ pub struct Environment {
 const IDLE_OPTIONS: [&str; 4] = ["approval_hours", "keep_days", "keep_releases", "watch_drift"];
 
 impl Environment {
-    /// All settings that affect a deployment, secrets included: bytes that change when one of them does. Only a
-    /// digest of them is stored, under the key that seals secrets.
-    pub fn terms(&self) -> Vec<u8> {
+    /// All settings that affect a deployment, here and in its project, secrets included: bytes that change when one
+    /// of them does. Only a digest of them is stored, under the key that seals secrets.
+    pub fn terms(&self, project: &Project) -> Vec<u8> {
         // Maps here are sorted, and everything has a JSON form.
-        let text = serde_json::to_vec(&Self {
+        let own = Self {
             // This one affects no deployment.
             auto_deploy: false,
             ..self.clone()
-        });
+        };
+        let text = serde_json::to_vec(&(
+            own,
+            &project.git_url,
+            &project.key,
+            project.method,
+            project.extras,
+        ));
         text.unwrap_or_default()
     }
 

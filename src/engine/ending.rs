@@ -2,7 +2,7 @@
 
 use super::stop::{Stop, StopReason};
 use super::words;
-use crate::domain::{CommitId, DeploymentState, Error, PolicyLine, StepState, Target};
+use crate::domain::{Actor, CommitId, DeploymentState, Error, PolicyLine, StepState, Target};
 use crate::store::deployments::NewPart;
 
 /// The result of a step that did not fail.
@@ -100,6 +100,8 @@ pub(super) struct End {
 pub(super) struct Undo {
     pub reason: String,
     pub permit: Option<PolicyLine>,
+    /// In whose name, where the requester may not do it any more.
+    pub heir: Option<Actor>,
     pub groups: Vec<UndoGroup>,
     /// What cannot be undone, and why, as sentences.
     pub not: Vec<String>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::planning::Prospect;
-use crate::domain::ServerId;
+use crate::domain::{ServerId, SyncMethod};
 use crate::ssh::Session;
 use crate::sync::{Inspection, Layout, Looked};
 
@@ -17,6 +17,18 @@ pub(super) struct Reached {
     pub releases: Option<Looked>,
     /// When it was seen.
     pub at: tokio::time::Instant,
+}
+
+impl Reached {
+    /// Whether files in place are of two releases, as an earlier deployment was not finished there.
+    pub fn is_half_changed(&self) -> bool {
+        let is_open = self
+            .found
+            .release
+            .as_ref()
+            .is_some_and(|release| release.in_progress);
+        self.layout.method == SyncMethod::InPlace && is_open
+    }
 }
 
 /// What the check of a deployment found out.

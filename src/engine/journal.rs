@@ -41,6 +41,8 @@ pub(super) enum Note<'a> {
     Remains,
     /// Places where it stays out because a person took it out.
     LeftByHand(ServerId, &'a [Slot]),
+    /// Whether it was found half changed, as an earlier deployment left it.
+    LeftMixed(bool),
     /// The commit that was on it before; text that is no commit is ignored.
     Previous(&'a str),
 }
@@ -201,6 +203,9 @@ impl Run {
                 }
                 Note::LeftByHand(server, places) => {
                     deployments::leave_by_hand(record, *server, places).await?;
+                }
+                Note::LeftMixed(is_mixed) => {
+                    deployments::set_left_mixed(record, position, *is_mixed).await?;
                 }
                 Note::Previous(commit) => {
                     let Ok(commit) = commit.parse::<CommitId>() else {

@@ -9,11 +9,19 @@
 //! counts as back once every endpoint has it in service. The same holds for a server that is being put back
 //! and that somebody takes out at HAProxy itself.
 //!
+//! While a person's act at a balancer is under way (`app/balancers/by_hand`), the server concerned is left alone:
+//! whether it was done is known afterwards. One that a killed deployer had begun decides nothing.
+//!
+//! A backend or a server that was renamed at HAProxy is found again (`renamed`): the server stays out under its new
+//! name.
+//!
 //! What is out at an endpoint that is taken off the balancer's row stays known (`store/deployments/held_out`). If
 //! the endpoint is entered again after the server was put back elsewhere, it is put back there too.
 
+mod by_hand;
 mod left;
 mod put_back;
+mod renamed;
 mod residues;
 mod sight;
 
@@ -24,8 +32,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::by_hand::{give_up_lost, is_left_to_others, under_way};
 use self::left::watch_over;
 use self::put_back::{Progress, put_back};
+use self::renamed::as_now_at;
 use self::residues::clear_residues;
 use super::out_of_service::{BalancerLook, OutOfService};
 use super::planning::at_present;
@@ -35,7 +45,7 @@ use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::domain::{BalancerId, DeploymentId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
-use crate::store::{Store, balancers, clusters, queue};
+use crate::store::{Store, balancers, clusters};
 
 /// How often it looks while nothing is left out: then a look is one small query.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -100,8 +110,11 @@ pub(super) async fn watch(engine: Arc<Shared>) {
 
 /// Looks at all that is left out; returns whether anything is.
 async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<bool> {
+    give_up_lost(engine, lease).await?;
     let mut left = left_out_now(&engine.parts.store).await?;
     let mut is_any_out = !left.is_empty();
+    let under_way = under_way(&engine.parts.store).await?;
+    left.retain(|one| !under_way.concerns(&one.slots));
     let is_open = |key: &(DeploymentId, i32)| left.iter().any(|one| (one.deployment, one.position) == *key);
     memory.put_back.retain(|key, _| is_open(key));
     for one in left.extract_if(.., |one| one.service != Service::Out) {
@@ -143,8 +156,7 @@ async fn carry_on(
     before: &mut HashMap<EndpointPlace, Admin>,
 ) -> Result<()> {
     let store = &engine.parts.store;
-    // A deployment that has reserved the server takes care of it.
-    if queue::holders(store).await?.contains_key(&one.server) {
+    if is_left_to_others(store, one.server, &one.slots).await? {
         return Ok(());
     }
     let by_balancer = Slot::by_balancer(&one.slots);
@@ -153,6 +165,7 @@ async fn carry_on(
     let Ok(service) = OutOfService::at(&engine.parts, &ids).await else {
         return Ok(());
     };
+    let one = &as_now_at(store, one, &service).await?;
     let there = service.at_endpoints(&one.slots)?;
     let goes_back = one.service == Service::PuttingBack;
     let mut progress = Progress::Done;

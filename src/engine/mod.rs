@@ -60,10 +60,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::confinement::Confinement;
-use crate::domain::{Deployment, Environment, Error, Plan, Result, ServerId, Strategy};
+use crate::domain::{Action, Actor, Deployment, Environment, Error, Plan, Result, ServerId, Strategy};
 use live::Hub;
 pub use log_limit::LogLimits;
 use permission::Permission;
+pub use permission::Succession;
 use planning::{Asking, Prospect, Roster};
 use shared::Shared;
 pub use shared::{EngineParts, Settings};
@@ -149,7 +150,7 @@ impl Engine {
         planning::prospect(store, balancers, &roster, strategy, meant, Asking::Preview).await
     }
 
-    /// Why a paused deployment may not continue now; `None`: it may.
+    /// Why a deployment may not begin or continue now in its requester's name; `None`: it may.
     ///
     /// # Errors
     /// Of the store.
@@ -159,6 +160,19 @@ impl Engine {
             Permission::Granted(_) => Ok(None),
             Permission::Refused(why) => Ok(Some(why)),
         }
+    }
+
+    /// In whose name a paused deployment would do `action` if `actor` answered its pause now.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn succession(
+        &self,
+        deployment: &Deployment,
+        actor: &Actor,
+        action: Action,
+    ) -> Result<Succession> {
+        permission::succession(&self.0.parts, deployment, (actor, action)).await
     }
 
     /// How scripts of repositories run on this host.

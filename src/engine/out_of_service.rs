@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::planning::Balancers;
 use super::shared::EngineParts;
-use crate::balancer::{self, Admin, BackendSlot, BalancerClient, Reading, ServerLine};
+use crate::balancer::{self, Admin, BackendSlot, BalancerClient, Reading, ServerLine, Sought};
 use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::domain::{BalancerId, Error, Result, ServerId};
 use crate::store::balancers;
@@ -238,6 +238,16 @@ impl<'a> BalancerLook<'a> {
     /// Whether every endpoint answered.
     pub fn is_complete(&self) -> bool {
         self.look.failures.is_empty()
+    }
+
+    /// Whether some endpoint that answered knows a place.
+    pub fn knows(&self, place: &BackendSlot) -> bool {
+        self.look.state.of(place).is_some()
+    }
+
+    /// Where one of our servers is in these backends; nowhere where they are not as a plan needs them.
+    pub fn find(&self, backends: &[String], sought: Sought<'_>) -> Vec<BackendSlot> {
+        self.look.state.slots_of(backends, sought).unwrap_or_default()
     }
 
     /// The places among `slots` at this balancer that some endpoint has in service.

@@ -43,11 +43,16 @@ pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>)
 /// As [`hold`].
 pub(super) async fn hold_for(run: &Run, chosen: Chosen, findings: Vec<String>) -> StepResult<Answered> {
     let pause = Pause {
-        findings,
+        findings: masked(run, &findings),
         chosen: Some(chosen.clone()),
         ..Pause::new(chosen.question, run.now(), None)
     };
     hold_in(run, pause).await
+}
+
+/// What was found, without the secrets that a path or a program's words may hold.
+fn masked(run: &Run, findings: &[String]) -> Vec<String> {
+    findings.iter().map(|finding| run.log.masked(finding)).collect()
 }
 
 async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
@@ -62,6 +67,7 @@ async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
 /// # Errors
 /// As [`hold`].
 pub(super) async fn wait_on(run: &Run, mut pause: Pause, findings: Vec<String>) -> StepResult<Answered> {
+    let findings = masked(run, &findings);
     if findings != pause.findings {
         pause.since = run.now();
         pause.until = pause.until.filter(|_| findings.is_empty());
@@ -73,6 +79,7 @@ pub(super) async fn wait_on(run: &Run, mut pause: Pause, findings: Vec<String>) 
 
 /// Waits for an answer that is permitted, and stores that the deployment runs again.
 async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
+    let mut taken_over = None;
     let answered = loop {
         let mut answered = answer(run, pause.until).await?;
         if let Some(chosen) = &pause.chosen
@@ -84,9 +91,15 @@ async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
             break answered;
         }
         let action = run.deployment.kind.action();
-        let why = match permission::ask(run.parts(), &run.deployment, action).await {
-            Ok(Permission::Granted(_)) => break answered,
-            Ok(Permission::Refused(why)) => why,
+        // The pauses as they are by now say whose it is.
+        let present = deployments::by_id(&run.parts().store, run.deployment.id).await;
+        let present = present.as_ref().unwrap_or(&run.deployment);
+        let why = match permission::ask_on(run.parts(), present, action).await {
+            Ok((Permission::Granted(_), heir)) => {
+                taken_over = heir.map(|heir| heir.name);
+                break answered;
+            }
+            Ok((Permission::Refused(why), _)) => why,
             Err(error) => error.message().to_owned(),
         };
         let chosen = Chosen {
@@ -99,7 +112,7 @@ async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
         };
         begin(run, DeploymentState::Paused, &pause).await?;
     };
-    end(run, &answered).await?;
+    end(run, &answered, taken_over).await?;
     Ok(answered)
 }
 
@@ -134,7 +147,7 @@ async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()
 }
 
 /// Takes a turn again and stores that the deployment runs again, to continue or to end.
-async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
+async fn end(run: &Run, answered: &Answered, taken_over: Option<String>) -> StepResult<()> {
     tokio::select! {
         () = run.turn.take_again() => {}
         () = run.stop.token().cancelled() => return Err(stopped(run)),
@@ -159,7 +172,13 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
         true => EventKind::DeploymentResumed,
         false => EventKind::DeploymentStopped,
     };
-    let sentence = words::answered(answered);
+    let mut sentence = words::answered(answered);
+    if let Some(heir) = taken_over {
+        sentence = format!(
+            "{sentence} {heir} carries it on, as {} may not do so any more.",
+            run.deployment.actor
+        );
+    }
     change
         .commit(Event::by_engine(kind, &run.deployment, &sentence))
         .await?;
@@ -215,6 +234,8 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
                 answer: Answer::Resume,
                 by: Answerer::Time,
                 at: now,
+                groups: Vec::new(),
+                takes_over: false,
             });
         }
         let rest = until.map(|until| until.signed_duration_since(now).max(TimeDelta::zero()));

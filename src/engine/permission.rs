@@ -2,18 +2,20 @@
 //!
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
-//! be enabled, that of the approver too, policy decides by the present names of project and
-//! environment and takes the second person that it takes now, and a lock stops the deployment unless its
-//! override is newer and whoever requested it may still lift the lock.
+//! be enabled, that of the approver too, and API tokens must not be revoked; policy decides by the present
+//! names of project and environment, within the scope of the token, and takes the second person that it takes
+//! now; and a lock stops the deployment unless its override is newer and whoever requested it may still lift
+//! the lock.
 
 use super::shared::EngineParts;
 use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Deployment, Environment, Error, ErrorKind, Lock, PolicyLine, Project, Resource, Result,
+    Action, Actor, Deployment, Environment, Error, ErrorKind, Instant, Lock, PolicyLine, Project, Resource,
+    Result, UsedToken,
 };
-use crate::store::{Store, environments, locks, projects, users};
+use crate::store::{Store, environments, locks, projects, tokens, users};
 
 /// The answer.
 pub(super) enum Permission {
@@ -23,30 +25,109 @@ pub(super) enum Permission {
     Refused(String),
 }
 
+/// In whose name a deployment may be carried on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Succession {
+    /// In its requester's name, as before.
+    Requester,
+    /// In the name of whoever answers its pause; why not in the requester's, as a sentence.
+    Answerer { why: String },
+    /// In neither name; why not in the requester's, as a sentence.
+    Nobody { why: String },
+}
+
+/// Asks in whose name `deployment` would do `action` if `actor` answered its pause now.
+///
+/// # Errors
+/// Of the store.
+pub(super) async fn succession(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    (actor, action): (&Actor, Action),
+) -> Result<Succession> {
+    let Permission::Refused(why) = ask(parts, deployment, action).await? else {
+        return Ok(Succession::Requester);
+    };
+    if actor.name == deployment.actor {
+        return Ok(Succession::Nobody { why });
+    }
+    Ok(match ask_as(parts, deployment, actor, action).await? {
+        Permission::Granted(_) => Succession::Answerer { why },
+        Permission::Refused(_) => Succession::Nobody { why },
+    })
+}
+
 /// Asks whether the people behind `deployment` may do `action` in its environment now.
 ///
 /// # Errors
 /// Of the store.
 pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Action) -> Result<Permission> {
+    ask_as(parts, deployment, &deployment.requester(Author::ENGINE), action).await
+}
+
+/// The same for a deployment that was paused: where its requester may not carry it on any more, whoever last
+/// continued it or rolled it back may. Returns that person, if it is theirs now.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn ask_on(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    action: Action,
+) -> Result<(Permission, Option<Actor>)> {
+    let own = ask(parts, deployment, action).await?;
+    if let Permission::Refused(_) = own
+        && let Some(heir) = deployment.successor(Author::ENGINE)
+        && let granted @ Permission::Granted(_) = ask_as(parts, deployment, &heir, action).await?
+    {
+        return Ok((granted, Some(heir)));
+    }
+    Ok((own, None))
+}
+
+/// Asks whether `actor` may do `action` with `deployment`, which they requested or carry on.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn ask_as(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+    action: Action,
+) -> Result<Permission> {
+    parts
+        .access
+        .steadily(decide(parts, deployment, actor, action))
+        .await
+}
+
+async fn decide(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+    action: Action,
+) -> Result<Permission> {
     let EngineParts {
         store, access, clock, ..
     } = parts;
     let now = clock.now();
-    for name in [Some(&deployment.actor), deployment.impersonator.as_ref()]
+    for name in [Some(&actor.name), actor.impersonator.as_ref()]
         .into_iter()
         .flatten()
     {
-        if let Some(why) = account_refusal(store, name).await? {
+        if let Some(why) = account_refusal(store, name, deployment.queued_at).await? {
             return Ok(Permission::Refused(why));
         }
+    }
+    if let Some(why) = means_refusal(parts, deployment).await? {
+        return Ok(Permission::Refused(why));
     }
     let Some((project, environment)) = place(store, deployment).await? else {
         let why = "Its project or environment was deleted meanwhile.";
         return Ok(Permission::Refused(why.to_owned()));
     };
     let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
-    let requester = deployment.requester(Author::ENGINE);
-    let permit = match access.permit(&requester, action, &resource, now) {
+    let permit = match access.permit(actor, action, &resource, now) {
         Ok(permit) => permit,
         Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
     };
@@ -54,12 +135,19 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
     // approval were for.
     if action == deployment.kind.action() {
         if deployment.strategy.is_some()
-            && let Err(refusal) = access.permit(&requester, Action::Configure, &resource, now)
+            && let Err(refusal) = access.permit(actor, Action::Configure, &resource, now)
         {
             return Ok(Permission::Refused(refusal.sentence()));
         }
         if let Some(why) = approval_refusal(parts, deployment, &resource).await? {
             return Ok(Permission::Refused(why));
+        }
+        let approval = deployment.approval.as_ref();
+        if approval.is_some_and(|approval| approval.is_by(&actor.name)) {
+            return Ok(Permission::Refused(format!(
+                "{} has approved it, so somebody else has to carry it on.",
+                actor.name
+            )));
         }
         if let Some(why) = second_refusal(access, deployment, permit.second()) {
             return Ok(Permission::Refused(why));
@@ -68,7 +156,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
     // The reason given for overriding one lock says nothing about a lock made later.
     let may_lift = |lock: &Lock| {
         let over = lock.lifted_over(&resource);
-        access.may(&requester, lock.action_to_lift(&requester), over, now)
+        access.may(actor, lock.action_to_lift(actor), over, now)
     };
     let stops = |lock: &Lock| {
         deployment.lock_override.is_none() || lock.created_at > deployment.queued_at || !may_lift(lock)
@@ -94,7 +182,13 @@ async fn approval_refusal(
         return Ok(None);
     };
     let lapsed = |why: String| Some(format!("The approval by {name} no longer counts: {why}"));
-    if let Some(why) = account_refusal(&parts.store, name).await? {
+    if let Some(why) = account_refusal(&parts.store, name, *given_at).await? {
+        return Ok(lapsed(why));
+    }
+    if let Some(used) = &approval.token
+        && is_revoked(&parts.store, used).await?
+    {
+        let why = format!("The API token “{}” that gave it was revoked.", used.name);
         return Ok(lapsed(why));
     }
     let (Some(_), Some(approver)) = (&approval.groups, approval.approver(Author::ENGINE)) else {
@@ -123,14 +217,47 @@ fn second_refusal(access: &Access, deployment: &Deployment, second: &[String]) -
     })
 }
 
-/// Why the account `name` may not act any more.
-async fn account_refusal(store: &Store, name: &str) -> Result<Option<String>> {
+/// Why the way in which `deployment` was requested does not count any more: the impersonator lost the right to
+/// act for others, or the API token was revoked. One that expired since was good when it counted.
+async fn means_refusal(parts: &EngineParts, deployment: &Deployment) -> Result<Option<String>> {
+    if let Some(name) = &deployment.impersonator {
+        let impersonator = Actor::user(name, Author::ENGINE);
+        let (action, everything) = (Action::Impersonate, Resource::Everything);
+        let asked = parts
+            .access
+            .permit(&impersonator, action, &everything, parts.clock.now());
+        if let Err(refusal) = asked {
+            return Ok(Some(refusal.sentence()));
+        }
+    }
+    match &deployment.token {
+        Some(used) if is_revoked(&parts.store, used).await? => Ok(Some(format!(
+            "The API token “{}” that requested it was revoked.",
+            used.name
+        ))),
+        _ => Ok(None),
+    }
+}
+
+async fn is_revoked(store: &Store, used: &UsedToken) -> Result<bool> {
+    match tokens::by_id(store, used.id).await {
+        Ok(token) => Ok(token.revoked_at.is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why the account `name`, which did its part `at` some instant, may not act any more.
+async fn account_refusal(store: &Store, name: &str, at: Instant) -> Result<Option<String>> {
     // These two have no account.
     if name == GUEST || name == AUTO {
         return Ok(None);
     }
     match users::by_name(store, name).await {
         Ok(user) if user.disabled => Ok(Some(format!("The account of {name} is disabled."))),
+        Ok(user) if user.created_at > at => Ok(Some(format!(
+            "The account of {name} no longer exists: the present one of that name was added later."
+        ))),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Ok(Some(format!("The account of {name} no longer exists.")))

@@ -319,6 +319,6 @@ pub(super) fn at_present(
 /// The refusal of a deployment whose plan is no longer the one that was approved.
 pub fn changed_since_approval() -> Error {
     Error::conflict(
-        "The plan has changed since it was approved: other servers, another order, or other settings of the environment. Request it again.",
+        "The plan has changed since it was approved: other servers, another order, or other settings of the environment or project. Request it again.",
     )
 }

@@ -17,8 +17,8 @@ use super::stop::{Stop, StopReason};
 use super::{closing, lease, take_up, worker};
 use crate::domain::{DeploymentId, Result};
 use crate::removal;
-use crate::store::jobs;
 use crate::store::queue::{self, Abandoned, Claimed};
+use crate::store::{deployments, jobs};
 
 /// How often the store is asked for ended leases: deployments of an instance that died are closed within
 /// half a minute.
@@ -31,6 +31,7 @@ const CLOSE_TRIES: usize = 10;
 /// Takes over everything an earlier process of this installation left.
 pub(super) async fn take_all(engine: &Shared) -> Result<Vec<Claimed>> {
     jobs::free_at_start(&engine.parts.store).await?;
+    deployments::lose_hand_acts_at_start(&engine.parts.store).await?;
     let now = engine.parts.clock.now();
     take(engine, Abandoned::AtStart { now }).await
 }

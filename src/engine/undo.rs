@@ -32,6 +32,7 @@ pub(super) async fn work_out(
     let mut undo = Undo {
         reason,
         permit: None,
+        heir: None,
         groups: Vec::new(),
         not: Vec::new(),
     };
@@ -40,9 +41,12 @@ pub(super) async fn work_out(
             .push("No server was touched, so there is nothing to roll back.".to_owned());
         return undo;
     }
-    match permission::ask(parts, failed, Action::Rollback).await {
-        Ok(Permission::Granted(line)) => undo.permit = Some(line),
-        Ok(Permission::Refused(why)) => {
+    // The pauses as they are by now say whose it is.
+    let present = deployments::by_id(&parts.store, failed.id).await;
+    let present = present.as_ref().unwrap_or(failed);
+    match permission::ask_on(parts, present, Action::Rollback).await {
+        Ok((Permission::Granted(line), heir)) => (undo.permit, undo.heir) = (Some(line), heir),
+        Ok((Permission::Refused(why), _)) => {
             undo.not.push(format!("It was not rolled back: {why}"));
             return undo;
         }

@@ -49,6 +49,7 @@ impl Right {
             author: Author {
                 actor: Author::ENGINE.to_owned(),
                 impersonator: None,
+                token: None,
                 address: Author::ENGINE.to_owned(),
                 ground: String::new(),
             },

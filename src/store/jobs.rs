@@ -165,10 +165,15 @@ pub async fn release(store: &Store, lease: JobLease) -> Result<()> {
     .await
 }
 
-/// The instances that hold a job now; those that serve hold one or another.
+/// The jobs whose holders renew their leases all the time: after an orderly end nobody holds them, and after a
+/// kill not for long.
+const SIGNS_OF_LIFE: [Job; 2] = [Job::Scheduler, Job::Keeper];
+
+/// The instances that serve now: one or another does the scheduler's or the keeper's job.
 pub async fn holders(record: &Record, now: Instant) -> Result<Vec<String>> {
     let now = backend::lease_clock(record.connection(), now).await?;
     let rows = Entity::find()
+        .filter(Column::Name.is_in(SIGNS_OF_LIFE.map(Job::as_str)))
         .filter(Column::UntilAt.gt(micros(now)))
         .all(record.connection())
         .await?;

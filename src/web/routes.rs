@@ -11,7 +11,7 @@ use super::gate::Gated;
 use super::live::Live;
 use super::pages::{
     self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
-    project, search,
+    project, search, second_factor, sessions, tokens,
 };
 use super::site::Site;
 use super::table::{RouteEntry, Table, get, post};
@@ -24,8 +24,18 @@ fn table() -> Table {
     let routes = Table::default()
         .at("/static/*path", get(assets::serve))
         .at(urls::login(), get(login::show).post(login::log_in))
+        .at(urls::login_code(), post(login::enter_code))
         .at(urls::logout(), post(login::log_out))
         .at(urls::profile(), get(profile::show).post(profile::change_password))
+        .at(
+            urls::second_factor(),
+            get(second_factor::show).post(second_factor::begin),
+        )
+        .at(urls::second_factor_act(), post(second_factor::act))
+        .at(urls::sessions(), get(sessions::show))
+        .at(urls::end_sessions(), post(sessions::end))
+        .at(urls::tokens(), get(tokens::show).post(tokens::add))
+        .at("/profile/tokens/:id/revoke", post(tokens::revoke))
         .at(urls::theme(), post(preferences::theme))
         .at(urls::health(), get(health::show))
         .at(urls::activity(), get(activity::show))

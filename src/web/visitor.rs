@@ -262,6 +262,7 @@ impl Visitor {
             csrf: self.form_token(),
             theme: self.0.theme,
             nav: nav(section, rights),
+            reads_policy: reads(Area::Policy),
             flashes: Vec::new(),
             banners: if may(Action::Administer) {
                 banners(self.app())

@@ -2,6 +2,7 @@
 //! of it needs no server, so the queue stands still and the clock where the test puts it; what the
 //! engine has to honour is tried with the engine.
 
+mod approved_in_vain;
 mod approving;
 mod going_on;
 mod locking;

@@ -196,12 +196,16 @@ impl Pretender {
         }
     }
 
-    /// A balancer that takes it for HAProxy and has little patience.
-    fn balancer(&self, kind: &str) -> BalancerClient {
-        let endpoint = match kind {
+    fn endpoint(&self, kind: &str) -> String {
+        match kind {
             "stats" => format!("http://127.0.0.1:{}/stats", self.port),
             _ => self.socket.display().to_string(),
-        };
+        }
+    }
+
+    /// A balancer that takes it for HAProxy and has little patience.
+    fn balancer(&self, kind: &str) -> BalancerClient {
+        let endpoint = self.endpoint(kind);
         let limits = Limits {
             connect: Duration::from_millis(300),
             answer: Duration::from_millis(300),
@@ -268,6 +272,33 @@ async fn another_service_is_not_mistaken_for_haproxy() {
 }
 
 #[tokio::test]
+async fn an_answer_without_end_is_not_read_on() {
+    let most = 16 << 20;
+    for (bytes, is_read) in [(most, true), (most + 1, false)] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n");
+        for (kind, head) in [("runtime", String::new()), ("stats", head)] {
+            let other = Pretender::start(Some(format!("{head}{}", "x".repeat(bytes)).leak())).await;
+            let row = row(kind, &[other.endpoint(kind)]);
+            let limits = Limits {
+                answer: Duration::from_secs(60),
+                ..Limits::default()
+            };
+            let options = Options {
+                limits,
+                ..Options::default()
+            };
+            let balancer = BalancerClient::open(&row, &options).expect("a good address");
+            let error = balancer.state().await.expect_err("no HAProxy");
+            let is_so = match is_read {
+                true => matches!(error, Error::NotHaproxy { .. }),
+                false => matches!(error, Error::TooLong { .. }),
+            };
+            assert!(is_so, "{kind}, {bytes}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_cut_short_is_no_answer() {
     let cut = Pretender::start(Some(
         "1\n# be_id be_name srv_id srv_name\n\n# pxname,svname,scur,qcur,status,weight,type,\nweb,web1,0,0,U",
@@ -278,6 +309,63 @@ async fn an_answer_cut_short_is_no_answer() {
         error.to_string().contains("in the middle of its answer"),
         "{error}"
     );
+}
+
+/// An agent that answers HAProxy with what is set, and where it listens.
+async fn agent() -> (std::sync::Arc<parking_lot::Mutex<&'static str>>, u16) {
+    let says = std::sync::Arc::new(parking_lot::Mutex::new("ready up\n"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    let answer = std::sync::Arc::clone(&says);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let text = *answer.lock();
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+    });
+    (says, port)
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_every_maintenance_is_told() {
+    let web1 = Backend::start("web1").await;
+    let (says, port) = agent().await;
+    let words = format!("check inter 100ms agent-check agent-port {port} agent-inter 100ms");
+    let haproxy = Haproxy::builder()
+        .backend("web", &[("web1", web1.port)])
+        .server_options_of("web", &words)
+        .start()
+        .await;
+    for kind in ["runtime", "stats"] {
+        let balancer = haproxy.balancer(kind);
+        let slots = [slot("web/web1")];
+        *says.lock() = "ready up\n";
+        balancer.maint(&slots).await.expect("it goes");
+        let error = balancer
+            .stays_out(&slots, &never())
+            .await
+            .expect_err("it comes back");
+        assert_eq!(
+            error.to_string(),
+            "web/web1 came back into service by itself: its agent-check answers “ready”, which ends any maintenance. Let the agent answer “up” instead."
+        );
+        *says.lock() = "up\n";
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        balancer.maint(&slots).await.expect("it goes");
+        balancer.stays_out(&slots, &never()).await.expect("it stays out");
+        balancer.ready(&slots).await.expect("it comes back");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_an_agent_is_not_waited_for() {
+    let pair = Pair::start("runtime").await;
+    pair.balancer.maint(&[slot("web/web1")]).await.expect("it goes");
+    let begun = Instant::now();
+    let stays = pair.balancer.stays_out(&[slot("web/web1")], &never()).await;
+    stays.expect("it stays out");
+    assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test]

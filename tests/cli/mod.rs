@@ -11,9 +11,12 @@ mod data;
 mod demo;
 mod keys;
 mod owners;
+mod policies;
+mod policy_files;
 mod proxies;
 mod scripts;
 mod shared_keys;
+mod tokens;
 mod words;
 
 use std::io::{Read, Write};

@@ -178,3 +178,55 @@ async fn a_server_that_is_down_gets_its_repair_although_a_minimum_is_reached() {
     a_repair_reaches_a_server_that_is_down(THREE_OF_FOUR, false).await;
     a_repair_reaches_a_server_that_is_down(THREE_OF_FOUR, true).await;
 }
+
+/// Says something to HAProxy's socket; it has nothing to answer.
+async fn tell(fleet: &Fleet, command: &str) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut socket = tokio::net::UnixStream::connect(fleet.haproxy.socket("admin"))
+        .await
+        .unwrap();
+    socket.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer.trim(), "", "{command}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_the_weight_0_takes_nobodys_place() {
+    let keep_one = Strategy::Rolling {
+        batch: Share::Count(1),
+        keep: Some(Share::Count(1)),
+    };
+    let mut fleet = Fleet::start(&[2], keep_one).await;
+    fleet.world.script("deploy.sh", "exit 0");
+    let commit = fleet.world.commit("First").await;
+    tell(&fleet, "set weight web/web2 0").await;
+
+    let refused = fleet.world.deploy(&commit).await;
+
+    assert!(
+        refused
+            .outcome
+            .contains("would have 1 of 2 servers in service and must keep 1"),
+        "{}",
+        refused.outcome
+    );
+    assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+    tell(&fleet, "set weight web/web2 100%").await;
+    let ended = fleet.world.deploy(&commit).await;
+    fleet.world.assert_outcome(&ended, "2 servers deployed.").await;
+
+    // Without a minimum it is deployed to, and is as it was afterwards.
+    tell(&fleet, "set weight web/web2 0").await;
+    fleet.world.repository.write("news", "of today");
+    let next = fleet.world.commit("Second").await;
+    let request = DeployRequest {
+        strategy: Some(ONE),
+        ..World::request(&next)
+    };
+    let id = fleet.world.ask(request).await;
+    let ended = fleet.world.end(id).await;
+    fleet.world.assert_outcome(&ended, "2 servers deployed.").await;
+    let state = fleet.balancer.state().await.unwrap();
+    assert!(state.of(&slot("web2")).unwrap().is_idle, "{state:?}");
+}

@@ -235,6 +235,38 @@ async fn a_failed_rollout_is_rolled_back_by_a_deployment_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_failed_is_rolled_back_without_a_pause() {
+    let canary = Strategy::Canary {
+        first: 1,
+        wait: None,
+        batch: Share::Count(1),
+        keep: None,
+    };
+    let mut world = rollout(&[3], canary, OnFailure::RollBack).start().await;
+    world.repository.write("a", "1");
+    let first = world.commit("First").await;
+    let id = world.ask(World::request(&first)).await;
+    world.until_paused(id).await;
+    answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
+    world.assert_succeeded(&world.end(id).await).await;
+    world.repository.write("a", "2");
+    world.script("deploy.sh", "[ \"$2\" = web1 ]");
+    let second = world.commit("Second").await;
+    let id = world.ask(World::request(&second)).await;
+    world.until_paused(id).await;
+    answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
+    assert_eq!(world.end(id).await.state, DeploymentState::Failed);
+
+    let back = world.end(DeploymentId(id.0 + 1)).await;
+
+    world.assert_succeeded(&back).await;
+    assert_eq!(back.pauses, []);
+    for server in 1..=3 {
+        assert_eq!(world.read(server, "dev/shop/a"), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
     let mut world = rollout(&[1], ONE, OnFailure::RollBack).start().await;
     world.script("deploy.sh", "exit 1");
@@ -248,15 +280,23 @@ async fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
+    let noon = deployer::clock::Clock::System.now();
     let project = rollout(&[2], ONE, OnFailure::Stop).approval_hours(1);
     let mut world = project
         .policy("p, boss, *, *, administer, always, allow")
+        .clock(deployer::clock::Clock::set_to(noon))
         .start()
         .await;
     world.repository.write("a", "1");
     let commit = world.commit("First").await;
     let boss = Actor::user("boss", "127.0.0.1");
-    let id = world.ask(World::request(&commit)).await;
+    let later = noon + chrono::TimeDelta::hours(1);
+    let request = deployer::app::deployments::DeployRequest {
+        at: Some(later),
+        ..World::request(&commit)
+    };
+    let id = world.ask(request).await;
+    approve(&world.app, &boss, id).await.unwrap();
     let store = &world.store;
     let mut server = deployer::store::servers::by_name(store, "web2").await.unwrap();
     server.active = false;
@@ -264,7 +304,7 @@ async fn nothing_is_deployed_if_the_plan_changed_since_its_approval() {
     deployer::store::servers::update(&tx, &server).await.unwrap();
     crate::support::store::bring_in(tx).await;
 
-    approve(&world.app, &boss, id).await.unwrap();
+    world.clock.move_to(later + chrono::TimeDelta::minutes(1));
 
     let deployment = world.end(id).await;
     assert_eq!(deployment.state, DeploymentState::Failed);

@@ -3,6 +3,7 @@
 
 mod activity;
 mod large;
+mod lost_rights;
 mod pages;
 mod streams;
 pub mod support;

@@ -12,6 +12,10 @@ const RECORDED: &[(&str, &str)] = &[
         "the journal of a deployment: phase, plan, pause and the worker's lease",
     ),
     (
+        "hand_acts",
+        "what people have begun at balancers, until it is known what came of it",
+    ),
+    (
         "held_out",
         "where at the balancers' endpoints servers are out because of us",
     ),
@@ -26,6 +30,7 @@ const RECORDED: &[(&str, &str)] = &[
     ("reservations", "which deployment holds a server"),
     ("sessions", "who is logged in, and when they were last here"),
     ("steps", "the journal of steps"),
+    ("tokens", "when and from where an API token was last used"),
 ];
 
 /// Functions on which both ways to write stand, by file.

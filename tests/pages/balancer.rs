@@ -176,6 +176,77 @@ async fn endpoints_that_differ_are_shown_and_settled_at_all_of_them() {
     assert_eq!(deployments::held_out(&pages.world.store).await.unwrap(), []);
 }
 
+/// The part of the balancer's page about one backend.
+fn about<'a>(page: &'a str, backend: &str) -> &'a str {
+    let (_, rest) = page
+        .split_once(&format!("<h2 class=\"card-title\">{backend}</h2>"))
+        .expect("the backend is shown");
+    rest.split_once("</section>").expect("its end").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_follows_another_is_not_put_back_by_itself() {
+    const FOLLOWS: &str = "api/web1 follows web/web1 (“track” in HAProxy's configuration), which is out of service: put that one back.";
+    const PUT_BACK: &str = "value=\"ready\"";
+    let web1 = Backend::start("web1").await;
+    let pages = Pages::start(&["dev"], "admin").await;
+    let haproxy = Haproxy::builder()
+        .backend("web", &[("web1", web1.port)])
+        .backend("api", &[("web1", web1.port)])
+        .server_options_of("api", "track web/web1")
+        .start()
+        .await;
+    let token = value(&pages.page("/admin/new/balancer").await, "csrf");
+    let endpoint = haproxy.endpoint("runtime");
+    let form = [
+        ("csrf", token.as_str()),
+        ("name", "edge"),
+        ("kind", "runtime"),
+        ("endpoints", &endpoint),
+    ];
+    let address = location(&pages.send("/admin/new/balancer", &form).await);
+    let balancer = haproxy.balancer("runtime");
+    balancer.maint(&[slot()]).await.unwrap();
+
+    let page = pages.page(&address).await;
+    let (web, api) = (about(&page, "web"), about(&page, "api"));
+    assert!(web.contains(PUT_BACK) && !web.contains("follows"), "{web}");
+    assert!(
+        api.contains(&FOLLOWS.replace('\'', "&#39;")) && !api.contains(PUT_BACK),
+        "{api}"
+    );
+
+    let press = async |act: &str| {
+        let page = pages.page(&address).await;
+        let token = value(&page, "csrf");
+        let form = [
+            ("csrf", token.as_str()),
+            ("backend", "api"),
+            ("server", "web1"),
+            ("act", act),
+        ];
+        pages.send(&format!("{address}/act"), &form).await;
+        pages.page(&address).await.replace("&#39;", "'")
+    };
+    assert!(press("ready").await.contains(FOLLOWS));
+    // Taken out by itself as well, half of what keeps it out can be ended.
+    assert!(press("maint").await.contains("api/web1 is out of service."));
+    let page = pages.page(&address).await;
+    assert!(about(&page, "api").contains(PUT_BACK), "{page}");
+    let told = press("ready").await;
+    assert!(
+        told.contains(&format!("api/web1 was put back, but is still out. {FOLLOWS}")),
+        "{told}"
+    );
+    assert_eq!(
+        audited(&pages).await[1..],
+        [
+            "admin balancer.taken_out allowed",
+            "admin balancer.put_back allowed"
+        ]
+    );
+}
+
 fn slot() -> BackendSlot {
     BackendSlot::new("web", "web1").unwrap()
 }

@@ -93,7 +93,29 @@ async fn the_clock_of_a_database_server_decides(on: Database) {
     assert_eq!(take("two", noon()).await.is_some(), on.is_server());
 }
 
+async fn only_jobs_that_are_renewed_all_the_time_tell_who_serves(on: Database) {
+    let store = TestStore::on(on).await;
+    for job in [Job::Drift, Job::Sessions, Job::Scheduler, Job::Keeper] {
+        let lease = jobs::take(&store.store, job, "here", noon(), LEASE)
+            .await
+            .unwrap();
+        let lease = lease.expect("it is free");
+        let record = store.store.record().await.unwrap();
+        let serving = jobs::holders(&record, noon()).await.unwrap();
+        record.rollback().await.unwrap();
+        let expected: &[&str] = match job {
+            Job::Scheduler | Job::Keeper => &["here"],
+            Job::Drift | Job::Sessions => &[],
+        };
+        assert_eq!(serving, expected, "{job:?}");
+        if !expected.is_empty() {
+            jobs::release(&store.store, lease).await.unwrap();
+        }
+    }
+}
+
 on_every_database! {
+    only_jobs_that_are_renewed_all_the_time_tell_who_serves,
     of_eight_instances_one_wins_each_of_a_hundred_ticks,
     a_job_stays_with_its_holder_until_its_lease_ends,
     the_clock_of_a_database_server_decides,

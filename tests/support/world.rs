@@ -92,6 +92,7 @@ impl World {
             display_name: String::new(),
             email: String::new(),
             disabled: false,
+            has_password: false,
             created_at: self.clock.now(),
             last_login_at: None,
             given_password: None,

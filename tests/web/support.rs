@@ -182,6 +182,14 @@ impl TestSite {
         request.form(&[("csrf", token.as_str())]).send().await.unwrap()
     }
 
+    /// Sends the button `which` that stands on the page `page` to `path`.
+    pub async fn post_from(&self, page: &str, path: &str, which: &str) -> Response {
+        let token = self.token(page).await;
+        let request = self.browser.post(format!("{}{path}", self.url));
+        let form = [("csrf", token.as_str()), ("which", which)];
+        request.form(&form).send().await.unwrap()
+    }
+
     /// Tries to log in.
     pub async fn log_in(&self, name: &str, password: &str) -> Response {
         self.post("/login", &[("name", name), ("password", password)])

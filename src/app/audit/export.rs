@@ -6,13 +6,14 @@
 //! covers: an export without a filter proves itself like an archive.
 
 use chrono::SecondsFormat;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::covered::covered;
 use super::keys::AUDIT;
 use super::words;
 use crate::access::Permit;
-use crate::app::csv;
-use crate::domain::{Event, EventKind, ExportFormat, Instant, NewAuditEvent, Result};
+use crate::app::{App, csv};
+use crate::domain::{Actor, AuditEvent, Event, EventKind, ExportFormat, Instant, NewAuditEvent, Result};
 use crate::store::audit::{self, AuditReading, Head, StoredEvent};
 use crate::store::{AuditFilter, Store};
 
@@ -39,6 +40,8 @@ pub struct Export {
     last: i64,
     count: u64,
     is_done: bool,
+    /// Who may not know every place that events name; `None`: somebody at the host, who may.
+    reader: Option<(App, Actor)>,
 }
 
 impl Export {
@@ -69,7 +72,16 @@ impl Export {
             last,
             count: 0,
             is_done: false,
+            reader: None,
         })
+    }
+
+    /// The same without the names of places that `reader` may not view.
+    pub(super) fn for_reader(self, app: App, reader: Actor) -> Self {
+        Self {
+            reader: Some((app, reader)),
+            ..self
+        }
     }
 
     /// The next piece; `None` after the last one.
@@ -123,16 +135,31 @@ impl Export {
         }
     }
 
+    fn told(&self, event: AuditEvent) -> AuditEvent {
+        match &self.reader {
+            Some((app, reader)) => covered(app, reader, event),
+            None => event,
+        }
+    }
+
     fn line(&self, stored: StoredEvent) -> String {
         match self.format {
             ExportFormat::Jsonl => {
                 let mut line = stored.to_json();
-                line["sentence"] = json!(words::sentence(&stored.into_event().event));
+                let whole = stored.into_event();
+                let told = self.told(whole.clone());
+                if told.event.detail != whole.event.detail {
+                    // The hash covers the names too, so this line does not prove itself.
+                    line["detail"] = told.event.detail.clone();
+                    line["detail_text"] = Value::Null;
+                    line["covered"] = json!(true);
+                }
+                line["sentence"] = json!(words::sentence(&told.event));
                 format!("{line}\n")
             }
             ExportFormat::Csv => {
                 let hash = stored.hash.clone();
-                let audited = stored.into_event();
+                let audited = self.told(stored.into_event());
                 let number = audited.id.to_string();
                 csv::line(&cells(&number, &audited.event, &hash))
             }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant as Moment;
 
 use super::comparison::Contradiction;
+use super::covered::covered;
 use crate::access::Permit;
 use crate::app::admin::demand_reading;
 use crate::app::{App, history};
@@ -198,7 +199,8 @@ async fn events(
             found
                 .into_iter()
                 .map(StoredEvent::into_event)
-                .filter(|event| fits(event)),
+                .filter(|event| fits(event))
+                .map(|event| covered(app, permit.actor(), event)),
         );
         if items.len() > LISTED || searched >= SEARCHED {
             items.truncate(LISTED);

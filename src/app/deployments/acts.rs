@@ -9,6 +9,7 @@ use crate::domain::{
     Action, Actor, Answer, Answered, Answerer, Deployment, DeploymentId, DeploymentState, Error, Event,
     EventKind, Result,
 };
+use crate::engine::Succession;
 use crate::store::deployments;
 
 /// Cancels a deployment: a waiting one at once, a running one as soon as its programs are stopped. The
@@ -122,15 +123,26 @@ pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) 
     let permit = app
         .permit(actor, action, &resource_now(app, &deployment).await?)
         .await?;
+    // Whoever ends it takes nothing over.
+    let takes_over = answer != Answer::Stop
+        && matches!(
+            app.engine.succession(&deployment, permit.actor(), action).await?,
+            Succession::Answerer { .. }
+        );
     let now = app.now();
     let change = app.store.change(&permit, now).await?;
     let answered = Answered {
         answer,
         by: Answerer::Person(permit.actor().name.clone()),
         at: now,
+        groups: permit.actor().groups.clone(),
+        takes_over,
     };
     deployments::answer(&change, id, &answered).await?;
-    let detail = json!({ "answer": answer.as_str(), "to": reason(&deployment) });
+    let mut detail = json!({ "answer": answer.as_str(), "to": reason(&deployment) });
+    if takes_over {
+        detail["takes_over_from"] = json!(deployment.actor);
+    }
     let event = Event::deployment(EventKind::DeploymentAnswered, id, detail);
     change.commit(event).await
 }

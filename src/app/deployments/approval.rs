@@ -1,26 +1,37 @@
 //! Approving or rejecting what somebody else requested; and superseding older automatic deployments.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use crate::app::App;
+use crate::app::commits::about_commit;
 use crate::app::naming::{check_reason, resource_now};
+use crate::domain::event::Author;
 use crate::domain::user::GivenPassword;
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind,
-    Instant, Kind, Result, Target,
+    Instant, Kind, Result, ServerId, ServerState, Target,
 };
-use crate::store::{Change, Reader, deployments, users};
+use crate::store::{Change, Reader, deployments, environments, projects, sealing, tokens, users};
+
+/// Why what awaits its approval cannot be approved as it was requested.
+const CHANGED: &str = "What it would do has changed since it was requested: other servers, another order, or other settings of the environment or project. Request it again.";
 
 /// Approves a deployment: it becomes scheduled or queued.
 ///
 /// # Errors
 /// Forbidden, by policy or because it is one's own; unknown; a conflict when it no longer awaits
-/// approval.
+/// approval, or would fail once it is approved.
 pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
     let deployment = deployments::by_id(&app.store, id).await?;
     let permit = app
         .permit(actor, Action::Approve, &resource_now(app, &deployment).await?)
         .await?;
+    // Asked before the change is open, as balancers are asked: an approval that could only fail is not taken.
+    awaited(&deployment)?;
+    // On the heap: what it asks of balancers is large.
+    let in_vain = Box::pin(in_vain(app, &deployment)).await?;
     let now = app.now();
     let mut change = app.store.change(&permit, now).await?;
     let deployment = deployments::by_id(&change, id).await?;
@@ -34,6 +45,9 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         change.commit(event.forbidden(why.clone())).await?;
         return Err(Error::new(ErrorKind::Forbidden, why));
     }
+    if let Some(why) = in_vain {
+        return Err(Error::conflict(why));
+    }
     let password = given_by_requester(&change, &deployment, permit.actor()).await?;
     let password_given_at = password.map(|given| given.at);
     if password_given_at.is_some() {
@@ -43,6 +57,7 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         password_given_at,
         given: Some((permit.actor().name.clone(), now)),
         groups: Some(permit.actor().groups.clone()),
+        token: permit.actor().token.clone(),
         ..approval
     };
     deployments::approve(&change, id, &given).await?;
@@ -96,7 +111,7 @@ fn awaited(deployment: &Deployment) -> Result<Approval> {
 
 /// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may. An approval
 /// takes a second person, so the requester cannot give it: not under their own name, not while acting as
-/// somebody else, and not through an account whose password they set. Where policy says whose approval it
+/// somebody else, and not through an account whose password they set or of which they made an API token. Where policy says whose approval it
 /// takes, it takes one of those.
 pub(in crate::app) async fn obstacle(
     app: &App,
@@ -119,6 +134,12 @@ pub(in crate::app) async fn obstacle(
             by.join(" or ")
         )));
     }
+    if has_token_of_requester(on, deployment, actor, app.now()).await? {
+        return Ok(Some(format!(
+            "Deployment {} needs a second person: its requester {} made an API token of {}. Somebody else has to approve it.",
+            deployment.id, deployment.actor, actor.name
+        )));
+    }
     let given = given_by_requester(on, deployment, actor).await?;
     let given = given.filter(|given| given.must_change || given.at >= deployment.queued_at);
     Ok(given.map(|given| {
@@ -130,6 +151,82 @@ pub(in crate::app) async fn obstacle(
             given.at.format("%Y-%m-%d %H:%M UTC")
         )
     }))
+}
+
+/// Whether the requester of `deployment` made an API token of the account of `actor` that can be used, and so could
+/// approve it themselves.
+async fn has_token_of_requester(
+    on: &impl Reader,
+    deployment: &Deployment,
+    actor: &Actor,
+    now: Instant,
+) -> Result<bool> {
+    let approver = match users::by_name(on, &actor.name).await {
+        Ok(approver) => approver,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let tokens = tokens::usable(on, (Some(approver.id), None), now).await?;
+    let requesters = [Some(&deployment.actor), deployment.impersonator.as_ref()];
+    Ok(tokens
+        .iter()
+        .any(|token| requesters.contains(&Some(&token.made_by))))
+}
+
+/// Why a deployment that awaits its approval would fail in its check once it is approved, as a sentence; `None`:
+/// as far as can be known now, it would not. What was requested is what may be approved: another plan, other
+/// settings or another place take another request.
+pub(in crate::app) async fn in_vain(app: &App, deployment: &Deployment) -> Result<Option<String>> {
+    let (Some(project), Some(environment)) = (deployment.project_id, deployment.environment_id) else {
+        return Ok(Some(
+            "Its project or environment was deleted meanwhile.".to_owned(),
+        ));
+    };
+    let refusal = match deployment.scheduled_at.filter(|at| *at > app.now()) {
+        None => app.engine.refusal(deployment).await?,
+        // A lock may be over by then; what policy says of that time is known.
+        Some(at) => {
+            let (requester, action) = (deployment.requester(Author::ENGINE), deployment.kind.action());
+            let resource = resource_now(app, deployment).await?;
+            let asked = app.access.permit(&requester, action, &resource, at);
+            asked.err().map(|refusal| refusal.sentence())
+        }
+    };
+    if refusal.is_some() {
+        return Ok(refusal);
+    }
+    let project = projects::by_id(&app.store, project).await?;
+    let environment = environments::by_id(&app.store, environment).await?;
+    if let Some(approval) = &deployment.approval {
+        let terms = environment.terms(&project);
+        if !approval.terms.is_empty() && !sealing::is_digest(&app.store, &approval.terms, &terms) {
+            return Ok(Some(CHANGED.to_owned()));
+        }
+    }
+    let commit = async {
+        app.mirror(&project)?
+            .commit(&deployment.commit)
+            .await
+            .map_err(about_commit)
+    };
+    let planned = async {
+        commit.await?;
+        let parts = deployments::servers(&app.store, deployment.id).await?;
+        let waiting = parts.iter().filter(|part| part.state == ServerState::Waiting);
+        let to_do: HashSet<ServerId> = waiting.filter_map(|part| part.server_id).collect();
+        let strategy = deployment.strategy;
+        app.engine.rehearse(&environment, strategy, &to_do).await?;
+        app.engine.preview(&environment, strategy, &to_do).await
+    };
+    let requested = deployments::plan(&app.store, deployment.id).await?;
+    match planned.await {
+        Ok(plan) => {
+            let is_same = requested.is_none_or(|requested| requested.does_the_same_as(&plan));
+            Ok((!is_same).then(|| CHANGED.to_owned()))
+        }
+        Err(error) if error.kind() == ErrorKind::Internal => Err(error),
+        Err(error) => Ok(Some(error.message().to_owned())),
+    }
 }
 
 /// The password that the requester of `deployment` last gave to the account of `actor`.

@@ -20,8 +20,8 @@ mod unfinished;
 mod way_back;
 
 pub use acts::{answer, cancel, pause, withdraw_pause};
-pub(super) use approval::obstacle as approval_obstacle;
 pub use approval::{approve, reject};
+pub(super) use approval::{in_vain as approval_in_vain, obstacle as approval_obstacle};
 pub use deploy_request::{DeployRequest, Requested};
 pub(super) use follow_up::act_obstacle;
 pub use follow_up::{Earlier, FollowUpAct, again, next_environments, promote, resume, retry, roll_back};

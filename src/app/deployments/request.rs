@@ -117,7 +117,7 @@ async fn check(
     }
     let approval = rights::approval(
         app,
-        (&environment, wanted.kind),
+        (&project, &environment, wanted.kind),
         &rights.permit,
         follow_up.approval,
     );

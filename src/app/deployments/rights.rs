@@ -9,7 +9,7 @@ use crate::app::naming::check_reason;
 use crate::app::{App, locks, strategies};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Approval, Environment, Error, Instant, Kind, Lock, LockId, Resource, Result,
+    Action, Actor, Approval, Environment, Error, Instant, Kind, Lock, LockId, Project, Resource, Result,
 };
 use crate::store::sealing;
 
@@ -159,7 +159,7 @@ pub fn approval_hours(environment: &Environment, kind: Kind, second: &[String]) 
 /// carries over from an earlier deployment, if it is by one of them.
 pub(super) fn approval(
     app: &App,
-    (environment, kind): (&Environment, Kind),
+    (project, environment, kind): (&Project, &Environment, Kind),
     permit: &Permit,
     known: Option<Approval>,
 ) -> Option<Approval> {
@@ -173,8 +173,9 @@ pub(super) fn approval(
         expires_at: app.now() + TimeDelta::hours(i64::from(hours)),
         given: None,
         groups: None,
+        token: None,
         password_given_at: None,
-        terms: sealing::digest(&app.store, &environment.terms()),
+        terms: sealing::digest(&app.store, &environment.terms(project)),
         by: by.to_vec(),
     })
 }

@@ -22,6 +22,7 @@ pub struct Known {
     open: HashMap<EnvironmentId, Vec<OpenDeployment>>,
     locks: Vec<Lock>,
     left_out: HashMap<(EnvironmentId, ServerId), LeftOut>,
+    half_changed: HashMap<(EnvironmentId, ServerId), Instant>,
 }
 
 impl Known {
@@ -79,6 +80,7 @@ impl Known {
             last,
             open,
             locks: locks::in_force(store, app.now()).await?,
+            half_changed: deployments::half_changed(store).await?,
             left_out: left_out
                 .into_iter()
                 .map(|one| ((one.environment, one.server), one))
@@ -127,6 +129,7 @@ impl Known {
                 found.push(PlaceServer {
                     release: releases.unwrap_or_default().iter().find(is_here).cloned(),
                     observed: self.observed.get(&(environment.id, server.id)).cloned(),
+                    half_changed: self.half_changed.get(&(environment.id, server.id)).copied(),
                     left_out: left_out.map(|one| one.deployment),
                     split: left_out.and_then(|one| one.split.clone()),
                     server: server.clone(),

@@ -36,6 +36,8 @@ pub struct PlaceServer {
     pub release: Option<ServerRelease>,
     /// The last observation.
     pub observed: Option<Observation>,
+    /// When the deployment ended that last said that its files are of two releases, if one did.
+    pub half_changed: Option<Instant>,
     /// The deployment that left it out of service, if one did.
     pub left_out: Option<DeploymentId>,
     /// Where it is in service all the same, if someone put it back at some endpoints only.
@@ -136,6 +138,16 @@ impl PlaceServer {
     /// Its last observation, if the server answered and no release was deployed since.
     pub fn seen(&self) -> Option<&Observation> {
         self.looked_at().filter(|seen| seen.trouble.is_empty())
+    }
+
+    /// Whether its files are of two releases: as it reports, or else as the last deployment left them.
+    pub fn is_half_changed(&self) -> bool {
+        let reported = |seen: &Observation| seen.release.as_ref().is_some_and(|release| release.in_progress);
+        match (self.half_changed, self.seen()) {
+            (Some(ended_at), Some(seen)) if seen.at > ended_at => reported(seen),
+            (Some(_), _) => true,
+            (None, seen) => seen.is_some_and(reported),
+        }
     }
 
     /// Why it could not be asked since the last release was deployed.

@@ -6,16 +6,16 @@ use std::collections::HashSet;
 use super::watched::Watched;
 use crate::app::App;
 use crate::app::activity::{self, Turn};
-use crate::app::deployments::{Superseded, approval_obstacle};
+use crate::app::deployments::{Superseded, approval_in_vain, approval_obstacle};
 use crate::app::locks::may_override;
 use crate::app::naming::action_of_answer;
 use crate::app::places::{Leave, leave};
 use crate::domain::{
-    Action, Actor, Answer, CommitId, DeploymentId, DeploymentState, EnvironmentId, ErrorKind, PauseReason,
-    Refusal, Resource, Result, ServerId, ServerPart, ServerState, Target,
+    Action, Actor, Answer, CommitId, DeploymentId, DeploymentState, EnvironmentId, PauseReason, Refusal,
+    Resource, Result, ServerId, ServerPart, Target,
 };
-use crate::engine;
-use crate::store::{deployments, environments, locks, releases, sealing};
+use crate::engine::Succession;
+use crate::store::{deployments, locks, releases};
 
 /// The acts that a user may do on a deployment now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Acts {
     pub unpause: bool,
     /// Answers to the present pause.
     pub answers: Vec<Answer>,
+    /// Why its requester may not carry it on any more, where the user takes it over by an answer.
+    pub takes_over: Option<String>,
     /// Retry so many failed servers.
     pub retry: usize,
     /// Resume so many unfinished servers, where they are more than the failed ones.
@@ -119,21 +121,14 @@ pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Re
         acts.answers = allowed;
         acts.answers
             .retain(|&answer| answer != Answer::RollBack || can_go_back);
-        // Asked to continue, it would pause again at once.
-        if acts.answers.iter().any(|answer| answer.goes_on())
-            && let Some(why) = app.engine.refusal(deployment).await?
-        {
-            acts.answers.retain(|answer| !answer.goes_on());
-            let is_said = matches!(&pause.reason, PauseReason::Policy { why: said } if *said == why);
-            acts.obstacles.extend((!is_said).then(|| Hindrance::here(why)));
-            acts.may_unlock = may_unlock(app, actor, watched).await?;
-        }
+        acts.keep_what_is_permitted(app, actor, watched, &pause.reason)
+            .await?;
     }
     if deployment.state == Awaiting && !may(Action::Approve) {
         acts.refusals = refusals(app, actor, [Action::Approve], &resource, false);
     } else if deployment.state == Awaiting {
         acts.approve_obstacle = match approval_obstacle(app, &app.store, deployment, actor).await? {
-            None => plan_obstacle(app, watched).await?,
+            None => Box::pin(approval_in_vain(app, deployment)).await?,
             own => own,
         };
         acts.approve = acts.approve_obstacle.is_none();
@@ -148,6 +143,41 @@ pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Re
         acts.runs_now = runs_now(app, environment, &watched.servers).await?;
     }
     Ok(acts)
+}
+
+impl Acts {
+    /// Takes out the answers that nobody's right would carry: asked to continue, it would pause again at once, and
+    /// asked to roll back, it would not. Where the requester has lost the right, the user may take it over.
+    async fn keep_what_is_permitted(
+        &mut self,
+        app: &App,
+        actor: &Actor,
+        watched: &Watched,
+        reason: &PauseReason,
+    ) -> Result<()> {
+        let deployment = &watched.deployment;
+        let goes_on: fn(&Answer) -> bool = |answer| answer.goes_on();
+        let goes_back: fn(&Answer) -> bool = |answer| *answer == Answer::RollBack;
+        for (is_such, action) in [(goes_on, deployment.kind.action()), (goes_back, Action::Rollback)] {
+            if !self.answers.iter().any(is_such) {
+                continue;
+            }
+            match app.engine.succession(deployment, actor, action).await? {
+                Succession::Requester => {}
+                Succession::Answerer { why } => {
+                    self.takes_over.get_or_insert(why);
+                }
+                Succession::Nobody { why } => {
+                    self.answers.retain(|answer| !is_such(answer));
+                    let is_said = matches!(reason, PauseReason::Policy { why: said } if *said == why)
+                        || self.obstacles.iter().any(|one| one.why == why);
+                    self.obstacles.extend((!is_said).then(|| Hindrance::here(why)));
+                    self.may_unlock = may_unlock(app, actor, watched).await?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a server that was touched has something to go back to: another commit than this one, which was
@@ -178,38 +208,6 @@ async fn has_way_back(app: &App, watched: &Watched) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Why a deployment that awaits its approval would fail in its check once it is approved.
-async fn plan_obstacle(app: &App, watched: &Watched) -> Result<Option<String>> {
-    let deployment = &watched.deployment;
-    let (Some(environment), Some(asked)) = (deployment.environment_id, &watched.plan) else {
-        return Ok(None);
-    };
-    let is_due = deployment.scheduled_at.is_none_or(|at| at <= watched.at);
-    if is_due && let Some(why) = app.engine.refusal(deployment).await? {
-        return Ok(Some(why));
-    }
-    let environment = environments::by_id(&app.store, environment).await?;
-    let terms = deployment.approval.as_ref().map(|approval| &approval.terms);
-    let is_same = |terms: &String| sealing::is_digest(&app.store, terms, &environment.terms());
-    let same_terms = terms.is_none_or(|terms| terms.is_empty() || is_same(terms));
-    let (parts, strategy) = (&watched.servers, deployment.strategy);
-    let waiting = parts.iter().filter(|part| part.state == ServerState::Waiting);
-    let to_do: HashSet<ServerId> = waiting.filter_map(|part| part.server_id).collect();
-    let attempt = async {
-        app.engine.rehearse(&environment, strategy, &to_do).await?;
-        app.engine.preview(&environment, strategy, &to_do).await
-    };
-    match attempt.await {
-        Ok(plan) if same_terms && asked.does_the_same_as(&plan) => Ok(None),
-        Ok(_) => {
-            let changed = engine::planning::changed_since_approval();
-            Ok(Some(changed.message().to_owned()))
-        }
-        Err(error) if error.kind() == ErrorKind::Internal => Err(error),
-        Err(error) => Ok(Some(error.message().to_owned())),
-    }
 }
 
 /// The refusals of `actions` that are worth a sentence: those that end at a known time; all of them for

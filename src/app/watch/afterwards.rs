@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::app::deployments::{
     FollowUpAct, act_obstacle, next_environments, open_servers, superseded, way_back,
 };
-use crate::app::distance::newer_than;
+use crate::app::distance::{goes_back_everywhere, newer_than};
 use crate::app::places::Known;
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
@@ -162,8 +162,7 @@ impl Acts {
                 continue;
             }
             let place = known.place(environment);
-            let (back, of) = (newer_than(app, &project, &place, commit).await, place.active());
-            if back > 0 && back == of {
+            if goes_back_everywhere(app, &project, &place, commit).await {
                 self.obstacles.push(Hindrance {
                     why: format!("{name} runs a newer commit than {} already.", commit.short()),
                     environment: Some(name),
@@ -172,8 +171,8 @@ impl Acts {
             }
             self.promote_to.push(Promotion {
                 environment: name,
-                back,
-                of,
+                back: newer_than(app, &project, &place, commit).await,
+                of: place.active(),
             });
         }
         Ok(())

@@ -20,6 +20,8 @@ pub enum Standing {
     InService,
     /// Somebody took it out by hand: it stays out.
     ByHand,
+    /// In service with the weight 0: it gets no new requests, before and afterwards.
+    Idle,
     /// It fails the balancer's checks.
     Down,
     /// An earlier deployment took it out and left it so: it goes back in once it is deployed to.
@@ -147,6 +149,10 @@ fn note_standings(meant: &[Candidate], notes: &mut Vec<String>) {
                     one.name
                 )),
                 Standing::Down => notes.push(format!("{} is down in {slot}.", one.name)),
+                Standing::Idle => notes.push(format!(
+                    "{} has the weight 0 in {slot}: it does not count as in service.",
+                    one.name
+                )),
                 Standing::LeftOut => notes.push(format!(
                     "{} was left out of {slot} by an earlier deployment: it goes back in with the release.",
                     one.name

@@ -300,8 +300,8 @@ fn strategies() -> impl Values<Value = Strategy> {
 }
 
 fn standings() -> impl Values<Value = Standing> {
-    use Standing::{ByHand, Down, InService, LeftOut};
-    prop_oneof![4 => Just(InService), 1 => Just(ByHand), 1 => Just(Down), 1 => Just(LeftOut)]
+    use Standing::{ByHand, Down, Idle, InService, LeftOut};
+    prop_oneof![4 => Just(InService), 1 => Just(ByHand), 1 => Just(Down), 1 => Just(LeftOut), 1 => Just(Idle)]
 }
 
 proptest! {

@@ -25,7 +25,7 @@ impl ServerHistory<'_> {
         let looked = match reply {
             Reply::Seen(looked) => looked,
             // A step that never began has changed nothing.
-            Reply::Silent(_) if self.is_untouched() => return self.old(),
+            Reply::Silent(_) if self.is_untouched() => return self.was_half_changed().unwrap_or(self.old()),
             Reply::Silent(_) if self.method.is_none() => return OnServer::Unknown,
             Reply::Silent(_) => return self.journal(),
         };
@@ -33,6 +33,12 @@ impl ServerHistory<'_> {
         match self.journal() {
             _ if self.is_new(looked) => OnServer::New,
             _ if self.is_old(looked) => self.old(),
+            _ if self.is_untouched()
+                && !is_complete(looked)
+                && let Some(on) = self.was_half_changed() =>
+            {
+                on
+            }
             _ if self.is_returned(looked) => OnServer::Returned,
             _ if self.is_ours_in_use(looked) && !self.began(StepKind::Deploy) => OnServer::NotRun,
             on @ (OnServer::NotRun | OnServer::Failed(_) | OnServer::NotEnded(_)) if runs_new => on,
@@ -51,6 +57,11 @@ impl ServerHistory<'_> {
         let was_down =
             self.part.service == Service::Out && restored.any(|step| step.state == StepState::Failed);
         on.is_old() || on == OnServer::New && !was_down
+    }
+
+    /// What an earlier deployment left on it, if it was half changed when this one began.
+    fn was_half_changed(&self) -> Option<OnServer> {
+        self.part.on_server.filter(|on| *on == OnServer::LeftMixed)
     }
 
     fn old(&self) -> OnServer {

@@ -80,7 +80,7 @@ fn touched(history: &History, part: &ServerPart) -> Option<Touched> {
         None if part.on_server.is_none() && part.detail.is_empty() => history.server(part).journal(),
         None => OnServer::Unknown,
     };
-    (!on.is_old()).then_some(())?;
+    (!on.is_unchanged()).then_some(())?;
     Some(Touched {
         server: part.server_id?,
         name: part.server.clone(),

@@ -23,7 +23,11 @@ pub(super) async fn queue(
         if failed.environment_id.is_none() {
             continue;
         }
+        let heir = undo.heir.as_ref();
         let deployment = Deployment {
+            actor: heir.map_or_else(|| failed.actor.clone(), |heir| heir.name.clone()),
+            groups: heir.map_or_else(|| failed.groups.clone(), |heir| heir.groups.clone()),
+            impersonator: failed.impersonator.clone().filter(|_| heir.is_none()),
             target: group.target.clone(),
             commit: group.commit.clone(),
             commit_title: group.title.clone(),

@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::by_hand::is_left_to_others;
 use super::put_back::{at, slot_of};
+use super::renamed::as_now;
 use super::sight::{Glance, Sight};
 use crate::balancer::BalancerClient;
 use crate::domain::endpoints::AtEndpoint;
@@ -14,9 +16,9 @@ use crate::domain::rollout::EndpointPlace;
 use crate::domain::{BalancerId, Deployment, ErrorKind, Event, EventKind, Result, Service};
 use crate::engine::out_of_service::{BalancerLook, OutOfService};
 use crate::engine::shared::Shared;
+use crate::store::Change;
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::JobLease;
-use crate::store::{Change, queue};
 
 /// What was seen, for telling restarts from what people do.
 #[derive(Default)]
@@ -55,12 +57,25 @@ pub(super) async fn watch_over(
         };
         looks.insert(*id, looked);
     }
+    let complete: Vec<&BalancerLook<'_>> = looks.values().flatten().map(|(_, look)| look).collect();
+    let mut present: Vec<LeftOut> = Vec::with_capacity(left.len());
     for one in left {
+        present.push(as_now(&engine.parts.store, one, &complete).await?);
+    }
+    let is_present = |place: &EndpointPlace| present.iter().any(|one| is_of(one, place));
+    memory.told.retain(is_present);
+    for one in &present {
         let now = engine.parts.clock.now();
         let sight = Sight::of(one, &looks, &held, (&mut memory.out, now));
         settle((engine, lease), one, &sight, &mut memory.told).await?;
     }
     Ok(())
+}
+
+/// Whether a server that was left out is the one at `place`.
+fn is_of(one: &LeftOut, place: &EndpointPlace) -> bool {
+    let mut slots = one.slots.iter();
+    slots.any(|slot| (&slot.backend, &slot.server) == (&place.backend, &place.server))
 }
 
 /// The balancers of these numbers; `None` for one that cannot be opened.
@@ -107,8 +122,7 @@ async fn settle(
     if !is_back && !is_any_again && sight.newly_by_hand.is_empty() {
         return Ok(());
     }
-    // A deployment that has reserved the server takes care of it.
-    if queue::holders(store).await?.contains_key(&one.server) {
+    if is_left_to_others(store, one.server, &one.slots).await? {
         return Ok(());
     }
     let deployment = deployments::by_id(store, one.deployment).await?;

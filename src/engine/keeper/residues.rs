@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 
+use super::by_hand::under_way;
 use super::put_back::{Progress, at, put_back, slot_of};
 use crate::balancer::{Admin, BalancerClient};
 use crate::domain::rollout::EndpointPlace;
@@ -28,7 +29,7 @@ pub(super) async fn clear_residues(
         return Ok(false);
     }
     let (clusters, balancers) = (clusters::list(store).await?, balancers::list(store).await?);
-    let held = queue::holders(store).await?;
+    let (held, under_way) = (queue::holders(store).await?, under_way(store).await?);
     let mut is_any = false;
     for one in &residues {
         let is_member = |cluster: &&Cluster| cluster.members.iter().any(|member| member.server == one.server);
@@ -45,8 +46,8 @@ pub(super) async fn clear_residues(
             continue;
         };
         is_any = true;
-        // A deployment that has reserved the server takes care of it.
-        if held.contains_key(&one.server) {
+        // A deployment that has reserved the server takes care of it, or a person acts on it.
+        if held.contains_key(&one.server) || under_way.is_at(row.id, &one.place) {
             continue;
         }
         let others = residues.iter().map(|other| &other.place).collect();

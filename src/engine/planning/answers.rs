@@ -151,6 +151,7 @@ pub(super) async fn explained(store: &Store, disputes: Vec<Dispute>) -> Result<V
 fn standing(merged: &Merged) -> Standing {
     match (merged.admin, merged.up) {
         (Admin::Drain | Admin::Maint, _) => Standing::ByHand,
+        (Admin::Ready, true) if merged.is_idle => Standing::Idle,
         (Admin::Ready, true) => Standing::InService,
         (Admin::Ready, false) => Standing::Down,
     }

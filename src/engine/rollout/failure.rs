@@ -198,6 +198,10 @@ pub(super) async fn leave_whole(rollout: &Rollout<'_>, halt: Option<&Halt>) {
     let mut jobs: Vec<BoxFuture<'_, ()>> = Vec::new();
     for server in rollout.servers().filter(|server| server.fate() == Fate::Waiting) {
         jobs.push(Box::pin(async move {
+            if server.on_server(true) == OnServer::LeftMixed {
+                let (state, on) = (ServerState::Skipped, OnServer::LeftMixed);
+                return run.set_part(server.member, state, on, because).await;
+            }
             if server.is_touched() {
                 return server::give_up(rollout, server, &Failure::new(because)).await;
             }

@@ -215,7 +215,10 @@ fn past_server(run: &Run, part: &ServerPart, steps: &[Step]) -> Result<PastServe
     let (fate, (stage, left)) = match part.state {
         ServerState::Succeeded => (Fate::Deployed, (Stage::Done, None)),
         ServerState::Waiting => {
-            let left = is_touched.then(|| tried_before(run, part));
+            let left = match is_touched {
+                true => Some(tried_before(run, part)),
+                false => part.on_server.filter(|on| *on == OnServer::LeftMixed),
+            };
             (Fate::Waiting, (Stage::Untouched, left))
         }
         ServerState::Failed => (Fate::Failed, failed_at(part, is_touched)),
@@ -329,7 +332,8 @@ fn difference(run: &Run, planned: &Planned, past: &PastServer, found: &Inspectio
     let is_own_release = run.project.method != SyncMethod::Symlink
         || run.deployment.kind == Kind::Rollback
         || number == Some(run.deployment.id.to_string().as_str());
-    if runs == expected && (is_whole || planned.left_out) && (past.fate != Fate::Deployed || is_own_release) {
+    let is_as_before = is_whole || planned.left_out || past.left == Some(OnServer::LeftMixed);
+    if runs == expected && is_as_before && (past.fate != Fate::Deployed || is_own_release) {
         return None;
     }
     let short = |commit: Option<&str>| match commit {

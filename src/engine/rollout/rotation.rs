@@ -168,6 +168,9 @@ impl Rotation {
         for (balancer, places) in &visits {
             balancer.maint(places).await?;
         }
+        for (balancer, places) in &visits {
+            balancer.stays_out(places, token).await?;
+        }
         Ok(Done::well(how))
     }
 
@@ -314,7 +317,7 @@ impl Rotation {
                 let mut places = self.places.get(server).into_iter().flatten();
                 let here = places.find(|slot| slot.balancer == pool.balancer && slot.backend == pool.backend);
                 let now = here.and_then(|slot| state?.of(&slot.into()));
-                now.is_some_and(|now| now.up)
+                now.is_some_and(|now| now.up && !now.is_idle)
             };
             pool.members().filter(is_up).collect()
         };

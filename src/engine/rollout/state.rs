@@ -17,7 +17,6 @@ use crate::engine::steps::checkout::Tree;
 use crate::engine::steps::reuse::Kept;
 use crate::engine::steps::transfer::Package;
 use crate::engine::undo::Touched;
-use crate::sync::Inspection;
 
 /// A running rollout.
 pub(super) struct Rollout<'a> {
@@ -56,11 +55,12 @@ pub(super) struct PastServer {
 
 impl PastServer {
     /// One whose turn has not come, as it was found.
-    pub fn untouched(found: &Inspection) -> Self {
+    pub fn untouched(reached: &Reached) -> Self {
+        let found = &reached.found;
         Self {
             fate: Fate::Waiting,
             stage: Stage::Untouched,
-            left: None,
+            left: reached.is_half_changed().then_some(OnServer::LeftMixed),
             is_touched: false,
             before: found.release.as_ref().map(|release| release.commit.clone()),
             before_dir: found.resolved.clone(),
@@ -87,7 +87,7 @@ pub(super) struct ServerRollout<'a> {
     reached: Mutex<Option<Arc<Reached>>>,
     fate: Mutex<Fate>,
     stage: Mutex<Stage>,
-    /// What an earlier attempt has left on it, if one has changed it.
+    /// What an earlier attempt has left on it, if one has changed it, or an earlier deployment half changed.
     left: Mutex<Option<OnServer>>,
     /// Places where somebody has taken it out by hand since the plan was made.
     by_hand_since: Mutex<Vec<Slot>>,
@@ -198,14 +198,14 @@ impl ServerRollout<'_> {
         self.doubt.lock().clone().filter(|_| is_open)
     }
 
-    /// Whether the release on it has changed, or may have.
+    /// Whether the release on it has changed, or may have; or was half changed before, so that it must not serve.
     pub fn is_touched(&self) -> bool {
         !self.on_server(true).is_old()
     }
 
     /// The server as one to undo, if it is touched.
     pub fn as_touched(&self) -> Option<Touched> {
-        self.is_touched().then(|| Touched {
+        (!self.on_server(true).is_unchanged()).then(|| Touched {
             server: self.id(),
             name: self.name().to_owned(),
             cluster: self.planned.cluster.clone(),
@@ -252,13 +252,9 @@ impl<'a> Rollout<'a> {
             let unknown = || Failure::new(format!("{} was not looked at.", planned.name));
             let member = members.get(&planned.server).ok_or_else(unknown)?;
             let reached = checked.servers.get(&planned.server);
-            let found = reached.map(|reached| &reached.found);
             let past = match past.get(&planned.server) {
                 Some(past) => past.clone(),
-                None => {
-                    let found = found.ok_or_else(unknown)?;
-                    PastServer::untouched(found)
-                }
+                None => PastServer::untouched(reached.ok_or_else(unknown)?),
             };
             places.insert(planned.server, servers.len());
             servers.push(ServerRollout {

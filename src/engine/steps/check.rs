@@ -87,7 +87,7 @@ async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     if let Some(approval) = approval.filter(|approval| approval.given.is_some()) {
         let approved = deployments::plan(store, run.deployment.id).await?;
         let same_plan = approved.is_none_or(|approved| approved.does_the_same_as(plan));
-        let terms = run.environment.terms();
+        let terms = run.environment.terms(&run.project);
         let same_terms = approval.terms.is_empty() || sealing::is_digest(store, &approval.terms, &terms);
         if !same_plan || !same_terms {
             return Err(planning::changed_since_approval().into());
@@ -190,7 +190,18 @@ async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
         };
         for id in &other.clusters {
             for member in clusters::by_id(store, *id).await?.members {
-                let complaint = format!("{}/{} on it {}", project.name, other.name, overlap.sentence());
+                // The deployment's readers may not know other projects.
+                let complaint = match other.project_id == mine.project_id {
+                    true => format!("{}/{} on it {}", project.name, other.name, overlap.sentence()),
+                    false => {
+                        tracing::warn!(
+                            server = %member.server, "{}/{} {}", project.name, other.name, overlap.sentence()
+                        );
+                        "another project on it goes to the same path, into it or around it; the two would \
+                         overwrite each other. Give each a target path of its own."
+                            .to_owned()
+                    }
+                };
                 taken.insert(member.server, complaint);
             }
         }
@@ -292,7 +303,10 @@ async fn end_look(
     let what = describe(&reached.found);
     step.log.say(&what).await;
     let before = reached.found.release.iter().filter(|_| is_first);
-    let before: Vec<Note<'_>> = before.map(|one| Note::Previous(&one.commit)).collect();
+    let mut before: Vec<Note<'_>> = before.map(|one| Note::Previous(&one.commit)).collect();
+    if is_first {
+        before.push(Note::LeftMixed(reached.is_half_changed()));
+    }
     run.end_noting(step, Ok(Done::well(what)), &before).await?;
     Ok(reached)
 }
@@ -301,7 +315,7 @@ fn describe(found: &Inspection) -> String {
     match &found.release {
         Some(release) if release.in_progress => {
             format!(
-                "An unfinished deployment of {} is on it.",
+                "A deployment of {} was not finished there, so its files are of two releases.",
                 short_hash(&release.commit)
             )
         }

@@ -39,6 +39,8 @@ pub struct LeftOut {
     pub service: Service,
     /// The balancer slots it is in.
     pub slots: Vec<Slot>,
+    /// Those where a person had taken it out by hand before.
+    pub by_hand: Vec<Slot>,
     /// Where it is in service all the same, if someone put it back at some endpoints only.
     pub split: Option<Split>,
 }
@@ -101,14 +103,14 @@ pub async fn residues(on: &impl Reader) -> Result<Vec<HeldOut>> {
     Ok(found)
 }
 
-/// Notes that a person decided about a slot of a balancer, for all its endpoints: servers that deployments left
-/// out there are that person's from now on. One that is put back and is still out elsewhere stays ours until it
-/// is put back there too.
+/// Notes what a person has done to a slot of a balancer at `endpoints`. Servers that deployments left out there
+/// are that person's from now on, once it is done at all endpoints of the balancer. One that is put back and is
+/// still out elsewhere stays ours until it is put back there too.
 pub async fn decided_by_hand(
     change: &Change,
     balancer: BalancerId,
     (backend, server): (&str, &str),
-    service: Service,
+    (service, endpoints): (Service, &[String]),
 ) -> Result<()> {
     let is_here = |slot: &Slot| slot.balancer == balancer && slot.backend == backend && slot.server == server;
     let at = |endpoint: &String| EndpointPlace {
@@ -117,21 +119,27 @@ pub async fn decided_by_hand(
         server: server.to_owned(),
     };
     let row = balancers::by_id(change, balancer).await?;
-    let places: Vec<EndpointPlace> = row.endpoints.iter().map(at).collect();
+    let is_done_at = |endpoint: &String| endpoints.iter().any(|done| done.trim() == endpoint.trim());
+    let is_everywhere = row.endpoints.iter().all(is_done_at);
+    let places: Vec<EndpointPlace> = endpoints.iter().map(at).collect();
     held_out::let_in(change, &places).await?;
     let mut found = left_out(change).await?;
     found.retain(|one| one.slots.iter().any(is_here));
     for one in &found {
-        let is_elsewhere = !one.slots.iter().all(is_here);
-        if service == Service::Back && is_elsewhere {
-            let (whose, state) = ((one.server, one.deployment), AtEndpoint::PutBack);
-            held_out::hold_out(change, whose, &places, state).await?;
-            continue;
+        let is_elsewhere = !is_everywhere || !one.slots.iter().all(is_here);
+        match service {
+            Service::Back if is_elsewhere => {
+                let (whose, state) = ((one.server, one.deployment), AtEndpoint::PutBack);
+                held_out::hold_out(change, whose, &places, state).await?;
+            }
+            Service::Back => settle(change, one, service).await?,
+            // Out at some endpoints, it is still out because of us at the others.
+            _ if !is_everywhere => {}
+            _ => {
+                held_out::forget(change, one.server, one.deployment).await?;
+                settle(change, one, service).await?;
+            }
         }
-        if service != Service::Back {
-            held_out::forget(change, one.server, one.deployment).await?;
-        }
-        settle(change, one, service).await?;
     }
     Ok(())
 }
@@ -211,10 +219,11 @@ async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec
             continue;
         }
         let deployment = DeploymentId(deployment);
-        let slots = plan(on, deployment).await?.and_then(|plan| {
+        let planned = plan(on, deployment).await?.and_then(|plan| {
             let planned = plan.servers().find(|planned| planned.server.0 == server)?;
-            Some(planned.slots.clone())
+            Some((planned.slots.clone(), planned.by_hand.clone()))
         });
+        let (slots, by_hand) = planned.unwrap_or_default();
         found.push(LeftOut {
             server: ServerId(server),
             name,
@@ -226,7 +235,8 @@ async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec
                 .as_deref()
                 .and_then(Service::parse)
                 .unwrap_or(Service::Out),
-            slots: slots.unwrap_or_default(),
+            slots,
+            by_hand,
             split: held_out::split(&held, ServerId(server), deployment),
         });
     }

@@ -3,8 +3,11 @@
 //! `history` pages through all of them; `overview` has the queries of the pages about projects and
 //! environments; `states` alone changes states; `rollouts` keeps the plan, pauses and whether servers
 //! get traffic; `left_out` finds servers left out of service, `held_out` knows at which endpoints they are,
+//! `hand_acts` what people have begun at balancers, `half_changed` whose files are of two releases,
 //! `remains` what is left on servers; `target` writes and compares targets; `past` brings in deployments of another installation.
 
+mod half_changed;
+mod hand_acts;
 mod held_out;
 mod history;
 mod left_out;
@@ -15,6 +18,10 @@ mod rollouts;
 mod states;
 mod target;
 
+pub use half_changed::half_changed;
+pub use hand_acts::{
+    HandAct, HandActId, begin_hand_act, end_hand_act, hand_acts, lose_hand_acts_at_start, lost_hand_acts,
+};
 pub use held_out::{HeldOut, forget, held_out, hold_out, let_in};
 pub use history::{history, places};
 pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, residues, settle};
@@ -29,7 +36,11 @@ pub use rollouts::{
     remember_answer, request_pause, set_footing, set_pause, set_plan, set_service, set_service_before,
     set_tree_digest, superseded, tree_digest, unfollowed_answer,
 };
-pub use states::{request_cancel, set_on_server, set_phase, set_previous_commit, set_server, set_state};
+pub use states::{
+    request_cancel, set_left_mixed, set_on_server, set_phase, set_previous_commit, set_server, set_state,
+};
+
+use std::collections::HashMap;
 
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
@@ -166,9 +177,20 @@ fn first_state(request: &Deployment) -> DeploymentState {
 }
 
 async fn insert_parts(change: &Change, deployment: i64, new: &NewDeployment) -> Result<()> {
+    let is_open = |part: &NewPart| part.state == ServerState::Waiting;
+    // What is over has said itself what is on its servers.
+    let half = match new.servers.iter().any(is_open) {
+        true => half_changed::half_changed(change).await?,
+        false => HashMap::new(),
+    };
+    let is_half = |server: ServerId| {
+        let environment = new.deployment.environment_id;
+        environment.is_some_and(|environment| half.contains_key(&(environment, server)))
+    };
     let rows = new.servers.iter().zip(0..).map(|(part, position)| {
         let batch = new.plan.as_ref().and_then(|plan| batch_of(plan, part.server_id));
-        let on_server = part.on_server.map(OnServer::as_words);
+        let left = (is_open(part) && is_half(part.server_id)).then_some(OnServer::LeftMixed);
+        let on_server = part.on_server.or(left).map(OnServer::as_words);
         parts::ActiveModel {
             deployment_id: Set(deployment),
             position: Set(position),
@@ -256,6 +278,7 @@ fn to_row(new: &NewDeployment) -> Result<ActiveModel> {
         actor: Set(one.actor.clone()),
         actor_groups: Set(Some(to_json(&one.groups)?)),
         impersonator: Set(one.impersonator.clone()),
+        actor_token: Set(one.token.as_ref().map(to_json).transpose()?),
         branch: Set(one.branch.clone()),
         commit_hash: Set(one.commit.to_string()),
         previous_commit: Set(one.previous_commit.as_ref().map(CommitId::to_string)),
@@ -306,6 +329,7 @@ pub(super) fn from_row(row: Model) -> Result<Deployment> {
         actor: row.actor,
         groups: opt_json("groups", row.actor_groups.as_deref())?.unwrap_or_default(),
         impersonator: row.impersonator,
+        token: opt_json("a token", row.actor_token.as_deref())?,
         reason: row.reason,
         permit: opt_json("a permit", row.permit.as_deref())?,
         queued_at: instant(row.queued_at),

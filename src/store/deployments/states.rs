@@ -101,13 +101,32 @@ pub async fn set_server(tx: &impl Journal, position: i32, state: ServerState) ->
     Ok(())
 }
 
-/// Notes what is on the server at `position` and why, once the deployment is done with it.
+/// Notes what is on the server at `position` and why, once the deployment is done with it. One that was half
+/// changed before stays so while nothing is changed.
 pub async fn set_on_server(tx: &impl Journal, position: i32, on: OnServer, cause: &str) -> Result<()> {
     let (word, step) = on.as_words();
+    let (left_mixed, _) = OnServer::LeftMixed.as_words();
+    let was_mixed = parts::Column::OnServer.eq(left_mixed);
+    let word = match on {
+        OnServer::Untouched | OnServer::Old => Expr::case(was_mixed, left_mixed).finally(word).into(),
+        _ => Expr::value(word),
+    };
     parts::Entity::update_many()
-        .col_expr(parts::Column::OnServer, Expr::value(word))
+        .col_expr(parts::Column::OnServer, word)
         .col_expr(parts::Column::OnServerStep, Expr::value(step))
         .col_expr(parts::Column::Cause, Expr::value(cause))
+        .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
+        .filter(parts::Column::Position.eq(position))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
+/// Notes whether the server at `position` was found half changed, before anything was touched.
+pub async fn set_left_mixed(tx: &impl Journal, position: i32, is_mixed: bool) -> Result<()> {
+    let (word, _) = OnServer::LeftMixed.as_words();
+    parts::Entity::update_many()
+        .col_expr(parts::Column::OnServer, Expr::value(is_mixed.then_some(word)))
         .filter(parts::Column::DeploymentId.eq(tx.deployment().0))
         .filter(parts::Column::Position.eq(position))
         .exec(tx.db())

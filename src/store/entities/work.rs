@@ -50,6 +50,7 @@ entity!(deployments, "deployments" {
     settings_digest: Option<String>,
     contents_digest: Option<String>,
     tree_digest: Option<String>,
+    actor_token: Option<String>,
 });
 
 entity!(deployment_servers, "deployment_servers" {
@@ -147,6 +148,17 @@ entity!(held_out, "held_out" {
     backend: String,
     place: String,
     state: String,
+});
+
+entity!(hand_acts, "hand_acts" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    balancer_id: i64,
+    backend: String,
+    place: String,
+    act: String,
+    actor: String,
+    until_at: i64,
 });
 
 entity!(observations, "observations" {

@@ -57,6 +57,8 @@ pub struct Case {
     pub locked: bool,
     /// Whether another deployment already carries it on.
     pub continued: bool,
+    /// Whether its requester's account is disabled by now.
+    pub is_disabled: bool,
 }
 
 /// Every strategy; one that is added does not compile here until it is listed.
@@ -135,7 +137,7 @@ fn steps() -> Vec<Option<StepKind>> {
 const REACHES: [Reach; 4] = [Reach::Environment, Reach::Cluster, Reach::Server, Reach::Servers];
 
 /// How many values each factor has.
-fn sizes() -> [usize; 10] {
+fn sizes() -> [usize; 11] {
     [
         DeploymentState::ALL.len(),
         strategies().len(),
@@ -145,6 +147,7 @@ fn sizes() -> [usize; 10] {
         steps().len(),
         Edge::ALL.len(),
         pauses().len(),
+        2,
         2,
         2,
     ]
@@ -162,6 +165,7 @@ fn case(row: &[usize]) -> Case {
         pause: pauses()[row[7]].clone(),
         locked: row[8] == 1,
         continued: row[9] == 1,
+        is_disabled: row[10] == 1,
     }
 }
 
@@ -188,6 +192,7 @@ pub fn failures() -> Vec<Case> {
                         pause: PauseReason::Canary,
                         locked: false,
                         continued: false,
+                        is_disabled: false,
                     });
                 }
             }

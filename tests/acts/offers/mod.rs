@@ -65,6 +65,7 @@ fn offered(acts: &Acts) -> Vec<Offer> {
         pause,
         unpause,
         answers,
+        takes_over: _,
         retry,
         resume,
         promote_to,

@@ -63,6 +63,7 @@ fn case(state: DeploymentState, edge: Edge) -> Case {
         pause: PauseReason::Canary,
         locked: false,
         continued: false,
+        is_disabled: false,
     }
 }
 

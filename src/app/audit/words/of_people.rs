@@ -36,8 +36,46 @@ pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
         EventKind::LoginThrottled => {
             format!("{who} was turned away after too many attempts to log in as {account}{repeated}.")
         }
-        EventKind::TokenRefused => format!("{who} sent a token that is not known{repeated}."),
+        EventKind::TokenRefused => match event.detail["token"].as_str() {
+            Some(token) => {
+                format!("{who} sent the API token {token} of {account}, which is not accepted{repeated}.")
+            }
+            None => format!("{who} sent a token that is not known{repeated}."),
+        },
         EventKind::Logout => format!("{who} logged out."),
+        _ => return means(kind, event, (&who, account), &repeated),
+    })
+}
+
+/// The sentence of an event about what an account has to prove itself: tokens, sessions, a second factor.
+fn means(
+    kind: EventKind,
+    event: &NewAuditEvent,
+    (who, account): (&str, &str),
+    repeated: &str,
+) -> Option<String> {
+    let text = |name: &str| event.detail[name].as_str().unwrap_or_default();
+    let token = text("token");
+    Some(match kind {
+        EventKind::TokenMade => {
+            format!(
+                "{who} made the API token {token} of {account}, for {}.",
+                text("scope")
+            )
+        }
+        EventKind::TokenRevoked => format!("{who} revoked the API token {token} of {account}."),
+        EventKind::SessionsEnded => {
+            let number = event.detail["sessions"].as_u64().unwrap_or_default();
+            format!("{who} ended sessions of {account}: {number}.")
+        }
+        EventKind::SecondFactorBegun => format!("{who} began to set up a second factor."),
+        EventKind::SecondFactorOn => format!("{who} set up a second factor."),
+        EventKind::SecondFactorOff => format!("{who} turned their second factor off."),
+        EventKind::SecondFactorReset => format!("{who} took the second factor of {account} away."),
+        EventKind::RecoveryCodesMade => format!("{who} made new recovery codes."),
+        EventKind::CodeFailed => {
+            format!("{who} entered a wrong code or password for the second factor{repeated}.")
+        }
         _ => return None,
     })
 }

@@ -20,9 +20,13 @@ pub fn who(event: &NewAuditEvent) -> String {
         name if event.address == "cli" => format!("{name} (on the deployer's host)"),
         name => name.to_owned(),
     };
+    let token = match text(event, "by_token") {
+        "" => String::new(),
+        token => format!(" (API token {token})"),
+    };
     match &event.impersonator {
-        Some(through) => format!("{through}, acting as {name},"),
-        None => name,
+        Some(through) => format!("{through}{token}, acting as {name},"),
+        None => format!("{name}{token}"),
     }
 }
 

@@ -47,6 +47,16 @@ fn seen(commit: &str, dir: &str, in_progress: bool) -> Reply {
 }
 
 fn judged(method: SyncMethod, steps: &[Step], reply: &Reply) -> (OnServer, bool) {
+    judged_after(None, method, steps, reply)
+}
+
+/// `before`: what is stored of it, from before it was touched.
+fn judged_after(
+    before: Option<OnServer>,
+    method: SyncMethod,
+    steps: &[Step],
+    reply: &Reply,
+) -> (OnServer, bool) {
     let part = ServerPart {
         server_id: Some(ServerId(1)),
         server: "web1".into(),
@@ -59,7 +69,7 @@ fn judged(method: SyncMethod, steps: &[Step], reply: &Reply) -> (OnServer, bool)
         split: None,
         service_before: None,
         previous_commit: Some(OLD.parse().unwrap()),
-        on_server: None,
+        on_server: before,
         cause: String::new(),
         remains: None,
         detail: String::new(),
@@ -201,4 +211,23 @@ fn files_in_place_are_judged_by_the_marker() {
     assert_eq!(at(Sync, &new), OnServer::NotRun);
     assert_eq!(at(Deploy, &new), OnServer::NotEnded(Trial::Deploy));
     assert_eq!(at(Restore, &new), OnServer::New);
+}
+
+#[test]
+fn one_that_was_half_changed_before_stays_so_while_nothing_is_changed() {
+    let kinds = [Inspect, Drain, Sync, Deploy, Tests, Restore];
+    let silent = Reply::Silent("it is away.".to_owned());
+    let half = seen(OLD, "/t", true);
+    let at = |kind, reply: &Reply| {
+        let before = Some(OnServer::LeftMixed);
+        judged_after(before, SyncMethod::InPlace, &journal(&kinds, kind), reply)
+    };
+    for kind in [Inspect, Drain] {
+        for reply in [&silent, &half] {
+            assert_eq!(at(kind, reply), (OnServer::LeftMixed, false), "{kind:?}");
+        }
+    }
+    assert_eq!(at(Sync, &half), (OnServer::Mixed, false));
+    assert_eq!(at(Deploy, &half).0, OnServer::Unknown);
+    assert_eq!(at(Restore, &seen(NEW, "/t", false)), (OnServer::New, true));
 }

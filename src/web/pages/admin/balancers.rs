@@ -168,13 +168,14 @@ pub async fn act(
         .ok_or_else(|| Error::invalid("Choose drain, maint or ready on the balancer's page."))?;
     let slot = (form.backend.as_str(), form.server.as_str());
     let outcome = balancers::act(visitor.app(), &permit, id, slot, act).await;
-    let outcome = outcome.map(|()| {
-        let done = match act {
-            ByHand::Drain => "gets no new sessions; present ones may end",
-            ByHand::Maint => "is out of service",
-            ByHand::Ready => "is back in service once its checks pass",
+    let outcome = outcome.map(|kept_by| {
+        let done = match (act, kept_by) {
+            (ByHand::Drain, _) => "gets no new sessions; present ones may end.".to_owned(),
+            (ByHand::Maint, _) => "is out of service.".to_owned(),
+            (ByHand::Ready, None) => "is back in service once its checks pass.".to_owned(),
+            (ByHand::Ready, Some(why)) => format!("was put back, but is still out. {why}"),
         };
-        format!("{}/{} {done}.", form.backend, form.server)
+        format!("{}/{} {done}", form.backend, form.server)
     });
     let back = urls::admin_balancer(id);
     settle(&visitor, outcome, &back, &back).await

@@ -54,6 +54,8 @@ struct Page {
     diff: String,
     /// The deployment that comes before it and may change what runs there.
     first: Option<String>,
+    /// The line of policy that allowed it, in the policy as it was; empty for who may not read it.
+    permit_url: String,
 }
 
 impl Page {
@@ -69,6 +71,8 @@ impl Page {
         let origin = one.origin.map(|id| (origin_words(one, id), urls::deployment(id)));
         let pauses = one.pauses.iter().map(PauseView::new).collect();
         let contradictions = std::mem::take(&mut watched.contradictions);
+        let permit = one.permit.as_ref().filter(|_| frame.reads_policy);
+        let permit_url = permit.and_then(urls::admin_policy_line).unwrap_or_default();
         let state = StateView::new(watched);
         frame.tab = state.tab.clone();
         Self {
@@ -84,6 +88,7 @@ impl Page {
             contradictions,
             state,
             log,
+            permit_url,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::form;
 use super::rollout::{self, RolloutView};
 use crate::app::commits::{CommitEffect, Preview, preview, recent};
 use crate::app::deployments::{Choice, approval_hours, proven, was_here};
-use crate::app::distance::newer_than;
+use crate::app::distance::goes_back_everywhere;
 use crate::app::places::{EnvironmentView, Leave, Runs};
 use crate::app::{App, activity};
 use crate::domain::{
@@ -135,9 +135,8 @@ impl PlanView {
         let Some(run) = before.runs.iter().find(is_proven).or(before.current()) else {
             return Ok(());
         };
-        let newer = newer_than(app, &view.project, &view.place, &run.commit).await;
         if let Some(own) = view.place.current()
-            && newer == view.place.active()
+            && goes_back_everywhere(app, &view.project, &view.place, &run.commit).await
         {
             form.set("commit", &own.commit);
             self.why = format!("Runs here; {name} runs an older commit");

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::app::deployments::proven;
-use crate::app::distance::{Distance, distance, newer_than};
+use crate::app::distance::{Distance, distance, goes_back_everywhere};
 use crate::app::naming::resource;
 use crate::app::places::{Leave, Place, ProjectView, Runs, leave};
 use crate::domain::{Action, Actor, Result};
@@ -97,7 +97,7 @@ async fn promotion(
     runs: &Runs,
 ) -> Result<std::result::Result<(String, String), String>> {
     let (commit, name) = (&runs.commit, before.environment.name.as_str());
-    if newer_than(app, &view.project, place, commit).await == place.active() {
+    if goes_back_everywhere(app, &view.project, place, commit).await {
         // The distance says so already.
         return Ok(Err(String::new()));
     }

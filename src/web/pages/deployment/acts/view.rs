@@ -130,6 +130,17 @@ impl ActsView {
             .trim_start()
             .to_owned();
         }
+        if let Some(why) = &allowed.takes_over {
+            // The pause may be for the same reason.
+            let why = if self.text.contains(why.as_str()) { "" } else { why };
+            let told = [
+                self.text.as_str(),
+                why,
+                "If you continue it or roll it back, that is in your name.",
+            ];
+            let told: Vec<&str> = told.into_iter().filter(|part| !part.is_empty()).collect();
+            self.text = told.join(" ");
+        }
     }
 
     /// Whether it begins at `until`, which the title says already; else it continues then.

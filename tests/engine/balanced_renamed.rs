@@ -1,0 +1,98 @@
+//! HAProxies whose configuration is changed while a server is out of service because of a deployment.
+
+use std::time::Duration;
+
+use deployer::balancer::{Admin, BackendSlot};
+use deployer::domain::DeploymentState;
+use deployer::domain::deployment::Service;
+use deployer::store::{clusters, deployments};
+
+use super::balanced_pair::until_service;
+use super::fleet::{Fleet, ONE};
+use crate::support::store::{bring_in, change};
+
+const MOMENT: Duration = Duration::from_millis(50);
+/// Longer than the keeper looks back, so that what changes then has not changed in a restart.
+const A_WHILE: Duration = Duration::from_secs(6);
+
+/// Restarts HAProxy with another configuration.
+async fn configure(fleet: &mut Fleet, change: impl Fn(&str) -> String) {
+    let file = fleet.haproxy.socket("admin").with_file_name("haproxy.cfg");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let after = change(&before);
+    assert_ne!(before, after);
+    std::fs::write(&file, after).unwrap();
+    fleet.haproxy.stop();
+    fleet.haproxy.start_again().await;
+}
+
+async fn until_decided(fleet: &Fleet, place: &BackendSlot, wanted: Admin) {
+    let now = async || {
+        let state = fleet.balancer.state().await.ok()?;
+        Some(state.of(place)?.admin)
+    };
+    for _ in 0..400 {
+        if now().await == Some(wanted) {
+            return;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
+    panic!("{place}: {:?}", now().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_left_out_stays_out_when_its_backend_is_renamed() {
+    let mut fleet = Fleet::start(&[2], ONE).await;
+    fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
+    let commit = fleet.world.commit("Fails on web1").await;
+    let failed = fleet.world.deploy(&commit).await;
+    assert_eq!(failed.state, DeploymentState::Failed);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    configure(&mut fleet, |text| {
+        text.replace("\nbackend web\n", "\nbackend shop\n")
+            .replace("default_backend web\n", "default_backend shop\n")
+    })
+    .await;
+    let tx = change(&fleet.world.store).await;
+    for mut cluster in clusters::list(&tx).await.unwrap() {
+        cluster.backends = vec!["shop".into()];
+        clusters::update(&tx, &cluster).await.unwrap();
+    }
+    bring_in(tx).await;
+
+    let place = BackendSlot::new("shop", "web1").unwrap();
+    until_decided(&fleet, &place, Admin::Maint).await;
+    assert_eq!(fleet.services(failed.id).await[0], Service::Out);
+    // What people do there from now on is theirs.
+    tokio::time::sleep(A_WHILE).await;
+    fleet.balancer.ready(std::slice::from_ref(&place)).await.unwrap();
+    until_service(&fleet, failed.id, Service::Back).await;
+    assert_eq!(deployments::held_out(&fleet.world.store).await.unwrap(), []);
+    until_decided(&fleet, &place, Admin::Ready).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_gone_from_haproxy_for_a_while_is_taken_out_when_it_is_there_again() {
+    let mut fleet = Fleet::start(&[2], ONE).await;
+    fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
+    let commit = fleet.world.commit("Fails on web1").await;
+    let failed = fleet.world.deploy(&commit).await;
+    assert_eq!(failed.state, DeploymentState::Failed);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    configure(&mut fleet, |text| {
+        text.replace("  server web1 ", "  # server web1 ")
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(fleet.services(failed.id).await[0], Service::Out);
+    configure(&mut fleet, |text| {
+        text.replace("  # server web1 ", "  server web1 ")
+    })
+    .await;
+
+    let place = BackendSlot::new("web", "web1").unwrap();
+    until_decided(&fleet, &place, Admin::Maint).await;
+    assert_eq!(fleet.services(failed.id).await[0], Service::Out);
+}
