@@ -30,7 +30,9 @@ const AUTHORS_TIME: Duration = Duration::from_secs(5);
 const BUSINESS_HOURS: &str = "business-hours";
 
 /// Changes that somebody decided on.
-const CHANGES: [&str; 16] = [
+const CHANGES: [&str; 18] = [
+    "token.made",
+    "token.revoked",
     "project.",
     "environment.",
     "server.",
@@ -49,8 +51,10 @@ const CHANGES: [&str; 16] = [
     "deployment.answered",
 ];
 /// What decides who may do what.
-const ACCESS: [&str; 7] = [
+const ACCESS: [&str; 9] = [
     "user.",
+    "token.made",
+    "token.revoked",
     "policy.",
     "secrets.",
     "server.host_key_trusted",
