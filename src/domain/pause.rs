@@ -121,6 +121,9 @@ pub struct Answered {
     /// The groups of the person then; see [`Actor::groups`](super::Actor::groups).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// The API token by which the person answered, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<UsedToken>,
     /// Whether the person took the deployment over, as its requester had lost the right to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_over: bool,
@@ -132,6 +135,7 @@ impl Answered {
         match &self.by {
             Answerer::Person(name) => Some(Actor {
                 groups: self.groups.clone(),
+                token: self.token.clone(),
                 ..Actor::user(name, address)
             }),
             Answerer::Time => None,

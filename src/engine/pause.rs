@@ -235,6 +235,7 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
                 by: Answerer::Time,
                 at: now,
                 groups: Vec::new(),
+                token: None,
                 takes_over: false,
             });
         }

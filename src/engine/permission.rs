@@ -111,15 +111,7 @@ async fn decide(
         store, access, clock, ..
     } = parts;
     let now = clock.now();
-    for name in [Some(&actor.name), actor.impersonator.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        if let Some(why) = account_refusal(store, name, deployment.queued_at).await? {
-            return Ok(Permission::Refused(why));
-        }
-    }
-    if let Some(why) = means_refusal(parts, deployment).await? {
+    if let Some(why) = means_refusal(parts, deployment, actor).await? {
         return Ok(Permission::Refused(why));
     }
     let Some((project, environment)) = place(store, deployment).await? else {
@@ -217,10 +209,26 @@ fn second_refusal(access: &Access, deployment: &Deployment, second: &[String]) -
     })
 }
 
-/// Why the way in which `deployment` was requested does not count any more: the impersonator lost the right to
-/// act for others, or the API token was revoked. One that expired since was good when it counted.
-async fn means_refusal(parts: &EngineParts, deployment: &Deployment) -> Result<Option<String>> {
-    if let Some(name) = &deployment.impersonator {
+/// Why `actor`, who requested `deployment` or carries it on, does not count any more: an account is gone, the
+/// impersonator lost the right to act for others, or the API token was revoked. One that expired since was good
+/// when it counted.
+async fn means_refusal(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+) -> Result<Option<String>> {
+    // Whoever carries it on came later.
+    let since = match actor.name == deployment.actor {
+        true => deployment.queued_at,
+        false => parts.clock.now(),
+    };
+    let names = [Some(&actor.name), actor.impersonator.as_ref()];
+    for name in names.into_iter().flatten() {
+        if let Some(why) = account_refusal(&parts.store, name, since).await? {
+            return Ok(Some(why));
+        }
+    }
+    if let Some(name) = &actor.impersonator {
         let impersonator = Actor::user(name, Author::ENGINE);
         let (action, everything) = (Action::Impersonate, Resource::Everything);
         let asked = parts
@@ -230,7 +238,7 @@ async fn means_refusal(parts: &EngineParts, deployment: &Deployment) -> Result<O
             return Ok(Some(refusal.sentence()));
         }
     }
-    match &deployment.token {
+    match &actor.token {
         Some(used) if is_revoked(&parts.store, used).await? => Ok(Some(format!(
             "The API token “{}” that requested it was revoked.",
             used.name

@@ -183,6 +183,7 @@ fn nobody(run: &Run) -> Answered {
         by: Answerer::Time,
         at: run.now(),
         groups: Vec::new(),
+        token: None,
         takes_over: false,
     }
 }

@@ -21,21 +21,11 @@ use super::{assets, urls};
 const GRACE: Duration = Duration::from_secs(3);
 
 fn table() -> Table {
-    let routes = Table::default()
+    let routes = own_account(Table::default())
         .at("/static/*path", get(assets::serve))
         .at(urls::login(), get(login::show).post(login::log_in))
         .at(urls::login_code(), post(login::enter_code))
         .at(urls::logout(), post(login::log_out))
-        .at(urls::profile(), get(profile::show).post(profile::change_password))
-        .at(
-            urls::second_factor(),
-            get(second_factor::show).post(second_factor::begin),
-        )
-        .at(urls::second_factor_act(), post(second_factor::act))
-        .at(urls::sessions(), get(sessions::show))
-        .at(urls::end_sessions(), post(sessions::end))
-        .at(urls::tokens(), get(tokens::show).post(tokens::add))
-        .at("/profile/tokens/:id/revoke", post(tokens::revoke))
         .at(urls::theme(), post(preferences::theme))
         .at(urls::health(), get(health::show))
         .at(urls::activity(), get(activity::show))
@@ -95,6 +85,21 @@ fn audit_routes(routes: Table) -> Table {
             urls::audit_verify(),
             get(pages::audit::proof::show).post(pages::audit::proof::verify),
         )
+}
+
+/// The pages about a person's own account.
+fn own_account(routes: Table) -> Table {
+    routes
+        .at(urls::profile(), get(profile::show).post(profile::change_password))
+        .at(
+            urls::second_factor(),
+            get(second_factor::show).post(second_factor::begin),
+        )
+        .at(urls::second_factor_act(), post(second_factor::act))
+        .at(urls::sessions(), get(sessions::show))
+        .at(urls::end_sessions(), post(sessions::end))
+        .at(urls::tokens(), get(tokens::show).post(tokens::add))
+        .at("/profile/tokens/:id/revoke", post(tokens::revoke))
 }
 
 /// Method and pattern of every route, for those who check that none is forgotten.

@@ -1,7 +1,9 @@
 //! Users, sessions, locks.
 
 use deployer::clock::Clock;
-use deployer::domain::{Action, ApiToken, Lock, LockId, SignedIn, TokenId, TokenScope, User, UserId};
+use deployer::domain::{
+    Action, ApiToken, Instant, Lock, LockId, SignedIn, TokenId, TokenScope, User, UserId,
+};
 use deployer::store::sessions::SessionRows;
 use deployer::store::{SealingKey, locks, second_factors, sessions, tokens, users};
 use time::OffsetDateTime;
@@ -120,13 +122,11 @@ async fn the_sessions_of_an_account_are_found_and_ended(on: Database) {
     assert_eq!((of(1, noon()).await.len(), store.rows("sessions").await), (0, 1));
 }
 
-async fn a_token_is_found_by_its_digest_until_it_can_no_longer_be_used(on: Database) {
-    let store = TestStore::on(on).await;
-    let tx = crate::support::store::change(&store).await;
-    let user = users::insert(&tx, &alice(), None).await.unwrap();
-    let token = |name: &str, end| ApiToken {
+/// A token of an account that is not stored yet.
+fn token(user: UserId, name: &str, end: Option<Instant>) -> ApiToken {
+    ApiToken {
         id: TokenId(0),
-        user: user.id,
+        user,
         account: Some("alice".into()),
         name: name.parse().unwrap(),
         scope: TokenScope {
@@ -141,12 +141,18 @@ async fn a_token_is_found_by_its_digest_until_it_can_no_longer_be_used(on: Datab
         last_used_at: None,
         last_used_from: String::new(),
         revoked_at: None,
-    };
+    }
+}
+
+async fn a_token_is_found_by_its_digest_until_it_can_no_longer_be_used(on: Database) {
+    let store = TestStore::on(on).await;
+    let tx = crate::support::store::change(&store).await;
+    let user = users::insert(&tx, &alice(), None).await.unwrap();
     let digest = |letter: &str| letter.repeat(64);
-    let one = tokens::insert(&tx, &token("one", Some(after(60))), &digest("a"))
+    let one = tokens::insert(&tx, &token(user.id, "one", Some(after(60))), &digest("a"))
         .await
         .unwrap();
-    let two = tokens::insert(&tx, &token("two", None), &digest("b"))
+    let two = tokens::insert(&tx, &token(user.id, "two", None), &digest("b"))
         .await
         .unwrap();
     crate::support::store::bring_in(tx).await;

@@ -1,7 +1,7 @@
 //! API tokens narrow what policy allows, and never widen it.
 
 use super::*;
-use crate::domain::{TokenId, TokenScope, UsedToken};
+use crate::domain::{Name, TokenId, TokenScope, UsedToken};
 
 fn names(names: &[&str]) -> Vec<Name> {
     names.iter().map(|name| name.parse().unwrap()).collect()
