@@ -129,6 +129,7 @@ async fn deploy(
         password_given_at: None,
         terms: String::new(),
         by: Vec::new(),
+        token: None,
     });
     let one = requested(store, &new, after(from)).await;
     if let Some(approver) = approver {

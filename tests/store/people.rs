@@ -90,6 +90,7 @@ async fn the_sessions_of_an_account_are_found_and_ended(on: Database) {
             name: "alice".into(),
             groups: Vec::new(),
             stamp: String::new(),
+            second_factor: false,
             csrf: String::new(),
             seen: after(number),
             since: Some(noon()),
@@ -106,7 +107,7 @@ async fn the_sessions_of_an_account_are_found_and_ended(on: Database) {
     }
     // As an earlier version writes them.
     store
-        .run("UPDATE sessions SET user_id = NULL WHERE user_id = 2")
+        .tamper("UPDATE sessions SET user_id = NULL WHERE user_id = 2")
         .await;
     let of = async |user, at| {
         let found = sessions::of_user(&store.store, UserId(user), at).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use deployer::app::accounts;
 use deployer::app::tokens::{self, NewToken};
 use deployer::domain::{Action, Actor, Instant, TokenScope};
-use deployer::store::{Page, PastFilter, audit, users};
+use deployer::store::{AuditFilter, Page, audit, users};
 use reqwest::{Client, RequestBuilder, Response};
 
 use super::support::{Options, PASSWORD, TestSite, browser, cookies, header, operator};
@@ -72,9 +72,9 @@ async fn post(site: &TestSite, path: &str, secret: &str, fields: &[(&str, &str)]
 }
 
 pub async fn events(site: &TestSite, action: &str) -> Vec<deployer::domain::NewAuditEvent> {
-    let filter = PastFilter {
-        action: Some(action.to_owned()),
-        ..PastFilter::default()
+    let filter = AuditFilter {
+        actions: vec![action.to_owned()],
+        ..AuditFilter::default()
     };
     let page = audit::list(&site.store, &filter, Page::Newest, 100).await;
     page.unwrap().items.into_iter().map(|one| one.event).collect()
