@@ -34,11 +34,12 @@ use deployer::domain::{
 use deployer::ssh::Endpoint;
 use deployer::store::{environments, projects};
 use deployer::sync::{
-    self, Delivery, KnownTrees, Layout, Limits, Manifest, Retention, Stamp, TreeSource, Trust,
+    self, Delivery, KnownTrees, Layout, Limits, Manifest, Retention, Scan, Stamp, TreeSource, Trust,
 };
 use futures_util::stream::{self, StreamExt};
 use support::sshd::Sshd;
 use support::world::World;
+use tokio_util::sync::CancellationToken;
 
 /// Servers at once, for both.
 const PARALLEL: u32 = 20;
@@ -169,9 +170,14 @@ impl Bare {
         let known = KnownTrees::new(self.known.clone());
         let at = chrono::DateTime::from_timestamp(1_700_000_000 + round as i64, 0).unwrap();
         let rules = self.layout.rules.clone();
-        let manifest = Manifest::scan(self.tree.clone(), rules, at, known.clone())
-            .await
-            .unwrap();
+        let scan = Scan {
+            root: self.tree.clone(),
+            rules,
+            commit_time: at,
+            limit: u64::MAX,
+            cancel: CancellationToken::new(),
+        };
+        let manifest = Manifest::scan(scan, known.clone()).await.unwrap();
         let manifest = Arc::new(manifest);
         let source = TreeSource::open(self.tree.clone(), Arc::clone(&manifest), known);
         let stamp = Stamp {

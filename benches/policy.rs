@@ -1,5 +1,6 @@
-//! What a long policy costs: 10,000 lines, 2,000 of them for every project, over 300 projects with
-//! three environments each. Measured are the loading, and the overview for somebody with two groups
+//! What a long policy costs: 10,000 lines, 2,000 of them for every project, over 500 projects with
+//! three environments each. Measured are the loading, the comparison with another such policy, a check,
+//! and the overview for somebody with two groups
 //! when no decision is known yet and when all are.
 //!
 //! `--quick` takes a tenth of everything: to see that it works.
@@ -18,7 +19,7 @@ mod place;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use deployer::access::Access;
+use deployer::access::{Access, OpenedPolicy};
 use deployer::app::overview::overview;
 use deployer::app::{App, start};
 use deployer::clock::Clock;
@@ -30,18 +31,43 @@ const ROLES: usize = 100;
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
-    let (project_count, lines) = if quick { (30, 1_000) } else { (300, 10_000) };
+    let (project_count, lines) = if quick { (30, 1_000) } else { (500, 10_000) };
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let policies = dir.path().join("policies");
-    write_policy(&policies, project_count, lines);
+    write_policy(&policies, project_count, lines, 0);
     println!("| | took |\n| --- | ---: |");
     let begun = Instant::now();
     let access = Access::load(&policies).unwrap();
     println!("| loading {lines} lines | {} |", ms(begun.elapsed()));
+    let other = dir.path().join("other");
+    write_policy(&other, project_count, lines, ROLES / 2);
+    let begun = Instant::now();
+    let (old, new) = (
+        OpenedPolicy::open(Some(&policies)),
+        OpenedPolicy::open(Some(&other)),
+    );
+    let (old, new) = (
+        old.unwrap_or_else(|_| panic!("it opened before")),
+        new.unwrap_or_else(|_| panic!("it has no error")),
+    );
+    println!("| opening two of them | {} |", ms(begun.elapsed()));
+    let now = Clock::System.now();
+    let begun = Instant::now();
+    let changes = old.diff(&new, now).differences.len();
+    println!(
+        "| comparing them: {changes} differences | {} |",
+        ms(begun.elapsed())
+    );
+    let begun = Instant::now();
+    let problems = old.check(now, None).problems.len();
+    println!(
+        "| looking for what is hardly meant: {problems} found | {} |",
+        ms(begun.elapsed())
+    );
     let app = runtime.block_on(app(dir.path(), project_count, access));
     let somebody = Actor {
         groups: vec!["team-1".to_owned(), "team-2".to_owned()],
@@ -65,16 +91,18 @@ fn ms(length: Duration) -> String {
 }
 
 /// The shipped files with `lines` lines: a fifth for every project, the others for one each.
-fn write_policy(dir: &Path, project_count: usize, lines: usize) {
+fn write_policy(dir: &Path, project_count: usize, lines: usize, shift: usize) {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     std::fs::create_dir_all(dir).unwrap();
     for entry in std::fs::read_dir(shipped).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
+        }
     }
     let mut text = std::fs::read_to_string(dir.join("policy.csv")).unwrap();
     for number in 0..lines {
-        let role = number % ROLES;
+        let role = (number + shift * (number % 7)) % ROLES;
         let place = place::NAMES[number % place::NAMES.len()];
         let action = ["view", "deploy", "rollback", "lock"][number % 4];
         let project = match number % 5 {

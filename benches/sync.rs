@@ -31,9 +31,10 @@ use deployer::domain::{
     DeploymentId, Environment, EnvironmentId, EnvironmentOptions, Extras, Project, ProjectId, SyncMethod,
 };
 use deployer::ssh::{Connections, Endpoint};
-use deployer::sync::{self, Delivery, KnownTrees, Layout, Limits, Manifest, Stamp, TreeSource, Trust};
+use deployer::sync::{self, Delivery, KnownTrees, Layout, Limits, Manifest, Scan, Stamp, TreeSource, Trust};
 use futures_util::stream::{self, StreamExt};
 use sshd::Sshd;
+use tokio_util::sync::CancellationToken;
 
 /// Servers at once, for both.
 const PARALLEL: usize = 20;
@@ -218,11 +219,14 @@ impl Ours {
         let (start, before) = (Instant::now(), cpu().0);
         let known = KnownTrees::new(self.known.clone());
         let at = chrono::DateTime::from_timestamp(1_700_000_000 + self.deployments, 0).unwrap();
-        let rules = self.layouts[0].rules.clone();
-        let manifest = Manifest::scan(self.tree.clone(), rules, at, known.clone())
-            .await
-            .unwrap();
-        let manifest = Arc::new(manifest);
+        let scan = Scan {
+            root: self.tree.clone(),
+            rules: self.layouts[0].rules.clone(),
+            commit_time: at,
+            limit: u64::MAX,
+            cancel: CancellationToken::new(),
+        };
+        let manifest = Arc::new(Manifest::scan(scan, known.clone()).await.unwrap());
         let source = TreeSource::open(self.tree.clone(), Arc::clone(&manifest), known);
         let stamp = Stamp {
             deployment: DeploymentId(self.deployments),

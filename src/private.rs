@@ -35,6 +35,27 @@ pub fn write_new_file(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Adds `text` to the end of the file `path`, which is made if need be, and writes it to the disk.
+pub fn append(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(OWN_FILE)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_data()
+}
+
+/// Writes `text` into the file `path`, in place of the one of before: whoever reads it meets one of the two whole.
+pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    // One that an end in the middle of this left.
+    _ = fs::remove_file(&new);
+    write_new_file(Path::new(&new), text)?;
+    fs::rename(&new, path)
+}
+
 /// Creates the directory `path` unless it exists. Its parent has to exist.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {

@@ -36,7 +36,10 @@
     return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second} ${part.timeZoneName}`;
   };
   const tellZone = () => {
-    for (const time of all("time[data-at]")) time.textContent = local(new Date(time.dateTime));
+    for (const time of all("time[data-at]")) {
+      time.textContent = local(new Date(time.dateTime));
+      time.toggleAttribute("data-local", time.textContent !== time.title);
+    }
   };
   document.addEventListener("DOMContentLoaded", tellZone);
   document.addEventListener("htmx:after:swap", tellZone);

@@ -10,6 +10,7 @@
 
 mod acts;
 mod admin;
+mod audit;
 mod balancer;
 mod browser;
 mod cli;

@@ -9,8 +9,8 @@ use std::process::Command;
 use chrono::{TimeDelta, TimeZone, Utc};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, Instant, Kind, Line,
-    Member, Phase, Project, Server, ServerId, StepKind, StepState, Stream,
+    Actor, Author, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, Event, Instant,
+    Kind, Line, Member, Phase, Project, Server, ServerId, StepKind, StepState, Stream,
 };
 use deployer::store::deployments::{NewDeployment, NewPart, PastDeployment, PastStep, insert_past};
 use deployer::store::{Change, Store, StoreOptions, clusters, environments, projects, servers};
@@ -47,7 +47,7 @@ impl Amount {
 
 /// The filled database, from an earlier run or made now.
 pub async fn file(dir: &Path, amount: Amount) -> PathBuf {
-    let file = dir.join(format!("pages-{}-{}.db", amount.deployments, amount.lines));
+    let file = dir.join(format!("filled-{}-{}.db", amount.deployments, amount.lines));
     if file.exists() {
         return file;
     }
@@ -66,10 +66,16 @@ pub async fn file(dir: &Path, amount: Amount) -> PathBuf {
     bring_in(tx).await;
     let mut next = 1;
     while next <= amount.deployments {
-        let tx = change(&store).await;
+        let mut tx = change(&store).await;
         let end = (next + BATCH).min(amount.deployments + 1);
         for number in next..end {
-            insert_past(&tx, &inventory.past(number, amount)).await.unwrap();
+            let past = inventory.past(number, amount);
+            let id = insert_past(&tx, &past).await.unwrap();
+            let stored = Deployment {
+                id,
+                ..past.ended.deployment
+            };
+            tx.also_then(Author::of(&stored), stored.queued_at, Event::requested(&stored));
         }
         bring_in(tx).await;
         next = end;

@@ -30,7 +30,12 @@ mod m20261128_000041_keys;
 mod m20261128_000050_sealing;
 mod m20261128_000051_cluster_projects;
 mod m20261128_000070_extras;
+mod m20261129_000080_audit;
 mod m20261129_000090_held_out;
+mod m20261129_000100_tokens;
+mod m20261129_000101_sessions;
+mod m20261129_000102_second_factors;
+mod m20261129_000110_policies;
 mod m20261129_000130_hand_acts;
 mod m20261129_000131_half_changed;
 
@@ -61,7 +66,12 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000050_sealing::Change),
             Box::new(m20261128_000051_cluster_projects::Change),
             Box::new(m20261128_000070_extras::Change),
+            Box::new(m20261129_000080_audit::Change),
             Box::new(m20261129_000090_held_out::Change),
+            Box::new(m20261129_000100_tokens::Change),
+            Box::new(m20261129_000101_sessions::Change),
+            Box::new(m20261129_000102_second_factors::Change),
+            Box::new(m20261129_000110_policies::Change),
             Box::new(m20261129_000130_hand_acts::Change),
             Box::new(m20261129_000131_half_changed::Change),
         ]

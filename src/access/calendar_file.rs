@@ -6,11 +6,11 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::Deserialize;
 use toml::Spanned;
-use toml::value::Datetime;
+use toml::Value;
 
-use super::calendar_times::{day_range, plain_date, span_end};
+use super::calendar_times::{day_range, plain_date, span_end, wrong_day, wrong_time, zone_like};
 use super::columns::{is_name, is_project_group};
-use super::files::{CALENDAR, Source, line_at, read_toml};
+use super::files::{CALENDAR, LineStarts, PolicyFiles, Source, read_toml};
 use super::ical;
 use super::problem::Problem;
 use crate::domain::calendar::{ALWAYS, FREEZE};
@@ -34,8 +34,8 @@ struct RawWindow {
     /// May be left out where the window has a beginning or an end: it is open all day then.
     days: Option<Vec<Spanned<String>>>,
     hours: Option<Vec<Spanned<String>>>,
-    from: Option<Spanned<Datetime>>,
-    until: Option<Spanned<Datetime>>,
+    from: Option<Spanned<Value>>,
+    until: Option<Spanned<Value>>,
     timezone: Option<Spanned<String>>,
     holidays: Option<Spanned<String>>,
     #[serde(default)]
@@ -55,8 +55,8 @@ struct RawHolidays {
 #[serde(deny_unknown_fields)]
 struct RawFreeze {
     name: Spanned<String>,
-    from: Spanned<Datetime>,
-    until: Spanned<Datetime>,
+    from: Spanned<Value>,
+    until: Spanned<Value>,
     reason: Spanned<String>,
     #[serde(default)]
     projects: Vec<Spanned<String>>,
@@ -67,8 +67,14 @@ struct RawFreeze {
 /// Where the parts of a calendar stand in the file, counted from 1.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CalendarLines {
+    /// By the name of the window.
+    pub windows: BTreeMap<String, u32>,
     /// In the order of the freezes.
     pub freezes: Vec<u32>,
+    /// The first of the holidays' dates.
+    pub first_date: u32,
+    /// The files of holidays.
+    pub holidays: PolicyFiles,
 }
 
 /// Reads the calendar of `source` and adds every mistake to `problems`. The calendar may be used
@@ -79,11 +85,15 @@ pub(super) fn read(
     source: &Source,
     problems: &mut Vec<Problem>,
 ) -> Option<(Calendar, CalendarLines)> {
-    let file = read_toml::<File>(CALENDAR, text, problems)?;
+    let Some(file) = read_toml::<File>(CALENDAR, text, problems) else {
+        name_wrong_time(text, problems);
+        return None;
+    };
     let mut reader = Reader {
-        text,
+        starts: LineStarts::of(text),
         problems,
         zone: Tz::UTC,
+        holiday_files: PolicyFiles::default(),
     };
     reader.zone = reader.zone(&file.timezone);
     let mut holidays = reader.holidays(&file.holidays);
@@ -96,38 +106,65 @@ pub(super) fn read(
         .map(|(name, raw)| reader.window(name, raw))
         .collect();
     let freezes = file.freezes.iter().map(|raw| reader.freeze(raw)).collect();
+    let holiday_files = reader.holiday_files;
     let calendar = Calendar {
         zone: reader.zone,
         windows,
         holidays,
         freezes,
     };
-    let line = |one: &Spanned<String>| line_at(text, one.span().start);
+    let line = |one: &Spanned<String>| reader.starts.line_at(one.span().start);
     let lines = CalendarLines {
+        windows: file
+            .windows
+            .keys()
+            .map(|name| (name.get_ref().clone(), line(name)))
+            .collect(),
+        first_date: file.holidays.dates.first().map_or(0, line),
         freezes: file.freezes.iter().map(|raw| line(&raw.name)).collect(),
+        holidays: holiday_files,
     };
     Some((calendar, lines))
 }
 
+/// TOML's own words for a day or time that there is not help nobody.
+fn name_wrong_time(text: &str, problems: &mut [Problem]) {
+    let Some(problem) = problems.last_mut() else {
+        return;
+    };
+    let line = (problem.line as usize).checked_sub(1);
+    let value = line
+        .and_then(|line| text.lines().nth(line))
+        .and_then(|line| line.split_once('='))
+        .filter(|(key, _)| ["from", "until"].contains(&key.trim()))
+        .and_then(|(_, value)| value.split(['#', ',', '}']).next());
+    if let Some(why) = value.and_then(wrong_time) {
+        problem.message = why;
+    }
+}
+
 struct Reader<'a> {
-    text: &'a str,
+    starts: LineStarts,
     problems: &'a mut Vec<Problem>,
     zone: Tz,
+    /// What was read beside the calendar.
+    holiday_files: PolicyFiles,
 }
 
 impl Reader<'_> {
     fn complain<T>(&mut self, at: &Spanned<T>, message: impl Into<String>) {
-        let line = line_at(self.text, at.span().start);
+        let line = self.starts.line_at(at.span().start);
         self.problems.push(Problem::error(CALENDAR, line, message));
     }
 
     fn zone(&mut self, name: &Spanned<String>) -> Tz {
         name.get_ref().parse().unwrap_or_else(|_| {
             let wrong = name.get_ref().escape_debug();
-            self.complain(
-                name,
-                format!("“{wrong}” is not a time zone; write it like “Europe/Paris” or “UTC”."),
-            );
+            let right = match zone_like(name.get_ref()) {
+                Some(like) => format!("write “{like}”, if that is meant"),
+                None => "write it like “Europe/Paris” or “UTC”".to_owned(),
+            };
+            self.complain(name, format!("“{wrong}” is not a time zone; {right}."));
             Tz::UTC
         })
     }
@@ -147,10 +184,10 @@ impl Reader<'_> {
                 }
                 _ => {
                     let wrong = date.get_ref().escape_debug();
-                    self.complain(
-                        date,
-                        format!("“{wrong}” is not a day; write “2026-12-25”, or “12-25” for every year."),
-                    );
+                    let why = wrong_day(date.get_ref()).unwrap_or_else(|| {
+                        format!("“{wrong}” is not a day; write “2026-12-25”, or “12-25” for every year.")
+                    });
+                    self.complain(date, why);
                 }
             }
         }
@@ -167,7 +204,10 @@ impl Reader<'_> {
             );
         }
         match source.read(file) {
-            Ok(Some(text)) => ical::read(file, &text, self.zone, holidays, self.problems),
+            Ok(Some(text)) => {
+                ical::read(file, &text, self.zone, holidays, self.problems);
+                self.holiday_files.0.insert(file.clone(), text);
+            }
             Ok(None) => self.complain(name, format!("There is no file “{file}” beside this one.")),
             Err(problem) => self.problems.push(problem),
         }
@@ -211,7 +251,10 @@ impl Reader<'_> {
                 (_, Some(date)) => {
                     window.date_exceptions.insert(date, spans);
                 }
-                _ => self.wrong_day(day),
+                _ => match wrong_day(day.get_ref()) {
+                    Some(why) => self.complain(day, why),
+                    None => self.wrong_day(day),
+                },
             }
         }
         (label.clone(), window)
@@ -223,10 +266,8 @@ impl Reader<'_> {
         let here = zone.unwrap_or(self.zone);
         let from = raw.from.as_ref().and_then(|at| self.instant(at, here, false));
         let until = raw.until.as_ref().and_then(|at| self.instant(at, here, true));
-        if let (Some(from), Some(until), Some(raw)) = (from, until, &raw.until)
-            && until <= from
-        {
-            self.complain(raw, "The window ends before it begins.");
+        if let Some(end) = &raw.until {
+            self.in_order("window", from.zip(until), end);
         }
         let is_span = raw.from.is_some() || raw.until.is_some();
         for (what, is_missing) in [("days", raw.days.is_none()), ("hours", raw.hours.is_none())] {
@@ -287,9 +328,7 @@ impl Reader<'_> {
         }
         let from = self.instant(&raw.from, self.zone, false);
         let until = self.instant(&raw.until, self.zone, true);
-        if from.zip(until).is_some_and(|(from, until)| until <= from) {
-            self.complain(&raw.until, "The freeze ends before it begins.");
-        }
+        self.in_order("freeze", from.zip(until), &raw.until);
         let names = |list: &[Spanned<String>]| list.iter().map(|name| name.get_ref().clone()).collect();
         Freeze {
             name: raw.name.get_ref().clone(),
@@ -302,8 +341,31 @@ impl Reader<'_> {
         }
     }
 
-    fn instant(&mut self, raw: &Spanned<Datetime>, zone: Tz, end: bool) -> Option<Instant> {
-        match span_end(&raw.get_ref().to_string(), zone, end) {
+    /// Complains about `end` where what it ends holds no time.
+    fn in_order(&mut self, what: &str, span: Option<(Instant, Instant)>, end: &Spanned<Value>) {
+        match span {
+            Some((from, until)) if until < from => self.complain(
+                end,
+                format!("The {what} ends before it begins: “until” has to be later than “from”."),
+            ),
+            Some((from, until)) if until == from => self.complain(
+                end,
+                format!("The {what} holds no time, as it ends when it begins: “until” has to be later than “from”."),
+            ),
+            _ => {}
+        }
+    }
+
+    fn instant(&mut self, raw: &Spanned<Value>, zone: Tz, end: bool) -> Option<Instant> {
+        let read = match raw.get_ref() {
+            Value::Datetime(at) => span_end(&at.to_string(), zone, end),
+            Value::String(text) => Err(wrong_time(text)
+                .unwrap_or_else(|| "A day or time stands without quotes: 2026-12-18T18:00:00.".to_owned())),
+            other => Err(format!(
+                "“{other}” is not a day or a time; write it like 2026-12-18 or 2026-12-18T18:00:00."
+            )),
+        };
+        match read {
             Ok(at) => Some(at),
             Err(why) => {
                 self.complain(raw, why);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::columns::{is_name, is_subject};
-use super::files::{TESTS, line_at, read_toml};
+use super::files::{LineStarts, TESTS, read_toml};
 use super::policy::Policy;
 use super::problem::Problem;
 use super::verdict::Verdict;
@@ -47,9 +47,10 @@ pub(super) fn read_all(text: &str, zone: Tz, groups: bool, problems: &mut Vec<Pr
     let Some(file) = read_toml::<File>(TESTS, text, problems) else {
         return Vec::new();
     };
+    let starts = LineStarts::of(text);
     let mut expected = Vec::new();
     for sentence in &file.expect {
-        let line = line_at(text, sentence.span().start);
+        let line = starts.line_at(sentence.span().start);
         match read(sentence.get_ref(), zone, groups) {
             Ok(expectation) => expected.push(Expectation { line, ..expectation }),
             Err(why) => problems.push(Problem::error(TESTS, line, why)),

@@ -1,9 +1,13 @@
 //! Where the policy files come from: a directory, or what was shipped inside the program.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
+
+use sha2::{Digest as _, Sha256};
 
 use super::problem::Problem;
 use crate::small_file;
@@ -19,7 +23,10 @@ pub(super) const TESTS: &str = "tests.toml";
 
 /// The largest file read, in bytes: some 100,000 policy lines. The limit keeps a link to a device
 /// from filling the memory.
-const FILE_LIMIT: u64 = 8 << 20;
+pub const FILE_LIMIT: u64 = 8 << 20;
+
+/// Entries of a policy directory that are looked at for changes.
+const STAMPED: usize = 1000;
 
 /// Where the files are.
 #[derive(Debug, Clone)]
@@ -28,6 +35,8 @@ pub(super) enum Source {
     Directory(PathBuf),
     /// Inside the program.
     Builtin,
+    /// A policy that was in force once, as it was kept.
+    Kept(PolicyFiles),
 }
 
 impl fmt::Display for Source {
@@ -35,6 +44,7 @@ impl fmt::Display for Source {
         match self {
             Self::Directory(dir) => dir.display().fmt(f),
             Self::Builtin => f.write_str("the policy shipped with the program"),
+            Self::Kept(_) => f.write_str("the kept policy"),
         }
     }
 }
@@ -45,6 +55,7 @@ impl Source {
         let dir = match self {
             Self::Directory(dir) => dir,
             Self::Builtin => return Ok(shipped(file).map(str::to_owned)),
+            Self::Kept(files) => return Ok(files.0.get(file).cloned()),
         };
         match small_file::read(&dir.join(file), FILE_LIMIT) {
             Ok(bytes) => text(file, bytes).map(Some),
@@ -63,6 +74,65 @@ impl Source {
     }
 }
 
+impl Source {
+    /// What tells one state of the directory from another. It changes with every file that is written, replaced,
+    /// added or removed, also behind links; reading it is cheap.
+    pub fn stamp(&self) -> Stamp {
+        let Self::Directory(dir) = self else {
+            return Stamp::default();
+        };
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let known = names.filter(|name| !name.starts_with('.') && !name.ends_with('~'));
+        let mut stamp: Vec<_> = known
+            .take(STAMPED)
+            .map(|name| {
+                let found = std::fs::metadata(dir.join(&name)).ok();
+                (name, found.map(|found| FileStamp::of(&found)))
+            })
+            .collect();
+        stamp.sort_unstable();
+        Stamp(stamp)
+    }
+}
+
+/// The state of a policy directory, to be compared with another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stamp(Vec<(String, Option<FileStamp>)>);
+
+/// Device, inode, bytes, and the nanoseconds of the last change of content and of the file's own data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct FileStamp([i128; 5]);
+
+impl FileStamp {
+    fn of(found: &std::fs::Metadata) -> Self {
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Self([
+            found.dev().into(),
+            found.ino().into(),
+            found.len().into(),
+            nanoseconds(found.mtime(), found.mtime_nsec()),
+            nanoseconds(found.ctime(), found.ctime_nsec()),
+        ])
+    }
+}
+
+/// The files of one policy, by name: those it was read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyFiles(pub BTreeMap<String, String>);
+
+impl PolicyFiles {
+    /// SHA-256, in hexadecimal, over the names and texts.
+    pub fn digest(&self) -> String {
+        let mut sum = Sha256::new();
+        for part in self.0.iter().flat_map(|(name, text)| [name, text]) {
+            sum.update((part.len() as u64).to_be_bytes());
+            sum.update(part);
+        }
+        hex::encode(sum.finalize())
+    }
+}
+
 /// Decodes `bytes`, without the byte order mark that some editors write first.
 fn text(file: &str, bytes: Vec<u8>) -> Result<String, Problem> {
     let text = String::from_utf8(bytes).map_err(|trouble| {
@@ -70,7 +140,7 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, Problem> {
         let before = String::from_utf8_lossy(good);
         Problem::error(
             file,
-            line_at(&before, before.len()),
+            LineStarts::of(&before).line_at(before.len()),
             "This line is not UTF-8 text; save the file as UTF-8.",
         )
     })?;
@@ -87,15 +157,27 @@ pub(super) fn read_toml<T: DeserializeOwned>(
         Ok(read) => return Some(read),
         Err(fault) => fault,
     };
-    let line = fault.span().map_or(0, |span| line_at(text, span.start));
+    let line = fault
+        .span()
+        .map_or(0, |span| LineStarts::of(text).line_at(span.start));
     problems.push(Problem::error(file, line, format!("{}.", fault.message())));
     None
 }
 
-/// The line, counted from 1, of the byte at `offset`.
-pub(super) fn line_at(text: &str, offset: usize) -> u32 {
-    let before = text.as_bytes().iter().take(offset);
-    u32::try_from(before.filter(|&&byte| byte == b'\n').count() + 1).unwrap_or(u32::MAX)
+/// Where the lines of a text begin, so that many places in it are found quickly.
+pub(super) struct LineStarts(Vec<usize>);
+
+impl LineStarts {
+    pub fn of(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(ends.map(|(end, _)| end + 1).collect())
+    }
+
+    /// The line, counted from 1, of the byte at `offset`.
+    pub fn line_at(&self, offset: usize) -> u32 {
+        let before = self.0.partition_point(|start| *start <= offset);
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
+    }
 }
 
 /// Every file of a policy directory as shipped: its name and its text. They are the first policy of

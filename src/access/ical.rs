@@ -1,8 +1,10 @@
 //! Reads holidays from an iCalendar file (RFC 5545): the whole-day events in it.
 //!
-//! Only as much as holidays need: `VEVENT` with `DTSTART` and `DTEND` as dates or as midnights, and
-//! events that come back every year. An unsupported recurrence rule, and an event of some hours, are
-//! errors: to skip one would lose a holiday and leave a window open.
+//! Only as much as holidays need: `VEVENT` with its days as dates or as midnights, and events that come
+//! back every year. Every property that changes what an event means is understood or refused with its line:
+//! to pass over one would lose a holiday and leave a window open, or keep one that was called off.
+
+use std::collections::HashMap;
 
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 use chrono_tz::Tz;
@@ -12,30 +14,112 @@ use crate::domain::Holidays;
 
 /// The longest event, in days: a company's holidays fit, a mistyped year does not.
 const EVENT_LIMIT: u64 = 62;
-
 /// Days of one file: some fifty years of holidays.
 const DAYS_LIMIT: usize = 2000;
+/// Seconds of a day without a change of clocks.
+const DAY_SECONDS: u64 = 86_400;
+/// Properties of events that change nothing about which days are holidays. A file may mark its holidays as
+/// free time (`TRANSP`).
+const HARMLESS: [&str; 29] = [
+    "ATTACH",
+    "ATTENDEE",
+    "CATEGORIES",
+    "CLASS",
+    "COLOR",
+    "COMMENT",
+    "CONCEPT",
+    "CONFERENCE",
+    "CONTACT",
+    "CREATED",
+    "DESCRIPTION",
+    "DTSTAMP",
+    "GEO",
+    "IMAGE",
+    "LAST-MODIFIED",
+    "LINK",
+    "LOCATION",
+    "NAME",
+    "ORGANIZER",
+    "PRIORITY",
+    "REFID",
+    "RELATED-TO",
+    "REQUEST-STATUS",
+    "RESOURCES",
+    "SEQUENCE",
+    "STYLED-DESCRIPTION",
+    "SUMMARY",
+    "TRANSP",
+    "URL",
+];
+
+/// Why a property is not taken.
+enum Refusal {
+    /// It would change which days are holidays.
+    Error(String),
+    /// It is not known what it means.
+    Unknown(String),
+}
 
 #[derive(Default)]
 struct Event {
     line: u32,
     start: Option<NaiveDate>,
     end: Option<NaiveDate>,
-    rule: Option<String>,
+    /// How many days it lasts, where no end is given.
+    days: Option<u64>,
+    rule: Option<(u32, String)>,
+    is_cancelled: bool,
     /// How many nested components of the event, such as an alarm, are open.
     inside: u32,
-    /// Whether one of its days was complained about.
+    /// Whether one of its properties was complained about.
     is_bad: bool,
 }
 
 impl Event {
-    fn set(&mut self, name: &str, value: &str, zone: Tz) -> Result<(), String> {
-        let is_end = name == "DTEND";
-        let field = if is_end { &mut self.end } else { &mut self.start };
-        if field.is_some() {
-            return Err(format!("This event has a second {name}."));
+    fn set(&mut self, line: u32, name: &str, value: &str, zone: Tz) -> Result<(), Refusal> {
+        let second = |is_second: bool| match is_second {
+            true => Err(Refusal::Error(format!("This event has a second {name}."))),
+            false => Ok(()),
+        };
+        match name {
+            "DTSTART" | "DTEND" => {
+                let is_end = name == "DTEND";
+                let field = if is_end { &mut self.end } else { &mut self.start };
+                second(field.is_some())?;
+                *field = Some(day(value, zone, is_end).map_err(Refusal::Error)?);
+            }
+            "DURATION" => {
+                second(self.days.is_some())?;
+                self.days = Some(whole_days(value).map_err(Refusal::Error)?);
+            }
+            "RRULE" => {
+                second(self.rule.is_some())?;
+                self.rule = Some((line, value.to_ascii_uppercase()));
+            }
+            "STATUS" => match value.to_ascii_uppercase().as_str() {
+                "CONFIRMED" => {}
+                "CANCELLED" => self.is_cancelled = true,
+                status => {
+                    let status = status.escape_debug();
+                    return Err(Refusal::Error(format!(
+                        "Whether this is a holiday is not said by the status “{status}”: make it CONFIRMED or CANCELLED, or take the event out of the file."
+                    )));
+                }
+            },
+            "RDATE" | "EXDATE" | "EXRULE" | "RECURRENCE-ID" => {
+                return Err(Refusal::Error(format!(
+                    "{name} is not supported here; list the days in calendar.toml instead."
+                )));
+            }
+            "UID" => {}
+            name if HARMLESS.contains(&name) || name.starts_with("X-") => {}
+            name => {
+                let name = name.escape_debug();
+                return Err(Refusal::Unknown(format!(
+                    "“{name}” is not known here, so it changes nothing about this holiday."
+                )));
+            }
         }
-        *field = Some(day(value, zone, is_end)?);
         Ok(())
     }
 }
@@ -64,100 +148,237 @@ fn day(value: &str, zone: Tz, is_end: bool) -> Result<NaiveDate, String> {
     })
 }
 
+/// The days of a duration: `P1D`, `P2W`, `PT24H`.
+fn whole_days(value: &str) -> Result<u64, String> {
+    let wrong =
+        || "A holiday lasts whole days: write its duration like P1D or P1W, or give its DTEND.".to_owned();
+    let text = value.to_ascii_uppercase();
+    let text = text.strip_prefix('+').unwrap_or(&text);
+    let mut seconds = 0_u64;
+    let mut number = String::new();
+    for letter in text.strip_prefix('P').ok_or_else(wrong)?.chars() {
+        let unit = match letter {
+            '0'..='9' if number.len() < 9 => {
+                number.push(letter);
+                continue;
+            }
+            'T' if number.is_empty() => continue,
+            'W' => 7 * DAY_SECONDS,
+            'D' => DAY_SECONDS,
+            'H' => 3600,
+            'M' => 60,
+            'S' => 1,
+            _ => return Err(wrong()),
+        };
+        seconds += number.parse::<u64>().map_err(|_| wrong())? * unit;
+        number.clear();
+    }
+    match (seconds / DAY_SECONDS, seconds % DAY_SECONDS) {
+        (days @ 1.., 0) if number.is_empty() => Ok(days),
+        _ => Err(wrong()),
+    }
+}
+
+/// Whether a recurrence rule is that of an event that comes back on the same day every year.
+fn is_yearly(rule: &str, start: NaiveDate) -> bool {
+    let mut is_yearly = false;
+    let mut others = rule.split(';').filter(|part| match *part {
+        "FREQ=YEARLY" => {
+            is_yearly = true;
+            false
+        }
+        "INTERVAL=1" => false,
+        part => match part.split_once('=') {
+            Some(("WKST", _)) => false,
+            Some(("BYMONTH", month)) => month.parse() != Ok(start.month()),
+            Some(("BYMONTHDAY", day)) => day.parse() != Ok(start.day()),
+            _ => true,
+        },
+    });
+    others.next().is_none() && is_yearly
+}
+
 /// Adds the holidays of the iCalendar text of `file`; times in UTC are read by the clock of `zone`.
 pub(super) fn read(file: &str, text: &str, zone: Tz, holidays: &mut Holidays, problems: &mut Vec<Problem>) {
-    let mut event: Option<Event> = None;
+    let mut reader = Reader {
+        file,
+        zone,
+        holidays,
+        problems,
+        event: None,
+        seen: HashMap::new(),
+        open: Vec::new(),
+    };
     let mut any = false;
     for (line, content) in unfolded(text) {
-        let Some((head, value)) = content.split_once(':') else {
+        if content.trim().is_empty() {
+            continue;
+        }
+        let Some((head, value)) = parts(&content) else {
+            reader.wrong(line, "This line is no property, as it has no “:”.");
             continue;
         };
-        let (name, _) = head.split_once(';').unwrap_or((head, ""));
-        let value = value.trim();
-        match (name.to_ascii_uppercase().as_str(), &mut event) {
-            ("BEGIN", open) if value.eq_ignore_ascii_case("VEVENT") => {
-                if let Some(open) = open {
-                    problems.push(Problem::error(file, open.line, "This event has no END:VEVENT."));
-                }
-                event = Some(Event {
+        let name = head.split(';').next().unwrap_or_default().to_ascii_uppercase();
+        any |= name == "END" && value.eq_ignore_ascii_case("VEVENT") && reader.event.is_some();
+        reader.property(line, &name, value.trim());
+        if reader.is_full() {
+            let message = format!("There are more than {DAYS_LIMIT} holidays: leave out past years.");
+            return reader.wrong(line, message);
+        }
+    }
+    let open = reader.event.as_ref().map(|event| event.line);
+    if let Some(line) = open {
+        reader.wrong(line, "This event has no END:VEVENT.");
+    } else if !any {
+        reader.wrong(0, "This is not an iCalendar file with events.");
+    } else if let Some((line, name)) = reader.open.pop() {
+        reader.wrong(
+            line,
+            format!("The file ends before END:{name}: it may have been cut off."),
+        );
+    }
+}
+
+struct Reader<'a> {
+    file: &'a str,
+    zone: Tz,
+    holidays: &'a mut Holidays,
+    problems: &'a mut Vec<Problem>,
+    event: Option<Event>,
+    /// The identifiers of events, each with the line of the first that has it.
+    seen: HashMap<String, u32>,
+    /// What was begun outside of events and has not ended, such as the calendar itself.
+    open: Vec<(u32, String)>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, line: u32, message: impl Into<String>) {
+        self.problems.push(Problem::error(self.file, line, message));
+    }
+
+    fn is_full(&self) -> bool {
+        self.holidays.dates.len() + self.holidays.yearly.len() > DAYS_LIMIT
+    }
+
+    fn property(&mut self, line: u32, name: &str, value: &str) {
+        let is_event = value.eq_ignore_ascii_case("VEVENT");
+        match (name, &mut self.event) {
+            ("BEGIN", open) if is_event => {
+                let unclosed = open.as_ref().map(|open| open.line);
+                *open = Some(Event {
                     line,
                     ..Event::default()
                 });
-            }
-            ("END", Some(_)) if value.eq_ignore_ascii_case("VEVENT") => {
-                any = true;
-                if let Some(Err(problem)) = event.take().map(|event| add(file, &event, holidays)) {
-                    problems.push(problem);
+                if let Some(unclosed) = unclosed {
+                    self.wrong(unclosed, "This event has no END:VEVENT.");
                 }
-                if holidays.dates.len() + holidays.yearly.len() > DAYS_LIMIT {
-                    return problems.push(too_many(file, line));
+            }
+            ("END", Some(_)) if is_event => {
+                if let Some(event) = self.event.take() {
+                    self.add(&event);
                 }
             }
             ("BEGIN", Some(event)) => event.inside += 1,
             ("END", Some(event)) => event.inside = event.inside.saturating_sub(1),
             (_, Some(Event { inside: 1.., .. })) => {}
-            (name @ ("DTSTART" | "DTEND"), Some(event)) => {
-                if let Err(message) = event.set(name, value, zone) {
-                    problems.push(Problem::error(file, line, message));
-                    event.is_bad = true;
+            (name, Some(event)) => {
+                if let Err(refusal) = event.set(line, name, value, self.zone) {
+                    event.is_bad |= matches!(refusal, Refusal::Error(_));
+                    self.problems.push(match refusal {
+                        Refusal::Error(why) => Problem::error(self.file, line, why),
+                        Refusal::Unknown(why) => Problem::warning(self.file, line, why),
+                    });
+                }
+                if name == "UID" {
+                    self.known_before(line, value);
                 }
             }
-            ("RRULE", Some(event)) => event.rule = Some(value.to_ascii_uppercase()),
-            ("RDATE" | "DURATION" | "EXDATE", Some(_)) => {
-                let message =
-                    format!("{name} is not supported here; list the days in calendar.toml instead.");
-                problems.push(Problem::error(file, line, message));
+            ("BEGIN", None) => self.open.push((line, value.to_ascii_uppercase())),
+            ("END", None) => {
+                let name = value.to_ascii_uppercase();
+                if self.open.pop().is_none_or(|(_, open)| open != name) {
+                    self.wrong(
+                        line,
+                        format!("There is no BEGIN:{} to this line.", name.escape_debug()),
+                    );
+                }
+            }
+            (name, None) if self.open.len() <= 1 => self.of_calendar(line, name, value),
+            (_, None) => {}
+        }
+    }
+
+    /// Two versions of one event would both count.
+    fn known_before(&mut self, line: u32, id: &str) {
+        let first = *self.seen.entry(id.to_owned()).or_insert(line);
+        if first != line {
+            let message = format!(
+                "The event of line {first} has the same UID: both are holidays here, also where this one replaces it."
+            );
+            self.problems.push(Problem::warning(self.file, line, message));
+        }
+    }
+
+    /// What the calendar says of all its events.
+    fn of_calendar(&mut self, line: u32, name: &str, value: &str) {
+        let upper = value.to_ascii_uppercase();
+        match (name, upper.as_str()) {
+            ("METHOD", "PUBLISH" | "REQUEST") | ("CALSCALE", "GREGORIAN") => {}
+            ("METHOD" | "CALSCALE", _) => {
+                let value = value.escape_debug();
+                self.wrong(
+                    line,
+                    format!("{name}:{value} is not supported here: export the calendar anew, or list the days in calendar.toml."),
+                );
             }
             _ => {}
         }
     }
-    if let Some(open) = &event {
-        problems.push(Problem::error(file, open.line, "This event has no END:VEVENT."));
-    } else if !any {
-        problems.push(Problem::error(
-            file,
-            0,
-            "This is not an iCalendar file with events.",
-        ));
-    }
-}
 
-fn too_many(file: &str, line: u32) -> Problem {
-    let message = format!("There are more than {DAYS_LIMIT} holidays: leave out past years.");
-    Problem::error(file, line, message)
-}
-
-/// Adds one event's days.
-fn add(file: &str, event: &Event, holidays: &mut Holidays) -> Result<(), Problem> {
-    let wrong = |message: &str| Err(Problem::error(file, event.line, message));
-    if event.is_bad {
-        return Ok(());
-    }
-    let Some(start) = event.start else {
-        return wrong("This event has no DTSTART.");
-    };
-    // `DTEND` is the day after the last day; without it, the event lasts one day.
-    let end = event.end.or_else(|| start.succ_opt()).filter(|&end| end > start);
-    let Some(end) = end.filter(|&end| {
-        start
-            .checked_add_days(Days::new(EVENT_LIMIT))
-            .is_some_and(|limit| end <= limit)
-    }) else {
-        return wrong("This event ends before it begins, or lasts longer than two months.");
-    };
-    let days = start.iter_days().take_while(|&day| day < end);
-    match event.rule.as_deref() {
-        None => holidays.dates.extend(days),
-        Some("FREQ=YEARLY" | "FREQ=YEARLY;INTERVAL=1") => {
-            holidays.yearly.extend(days.map(|day| (day.month(), day.day())));
+    /// Adds one event's days.
+    fn add(&mut self, event: &Event) {
+        if event.is_bad || event.is_cancelled {
+            return;
         }
-        Some(_) => {
-            return wrong(
-                "Of recurring events only those with RRULE:FREQ=YEARLY are supported; list the others in calendar.toml.",
+        let Some(start) = event.start else {
+            return self.wrong(event.line, "This event has no DTSTART.");
+        };
+        if event.end.is_some() && event.days.is_some() {
+            return self.wrong(event.line, "This event has both a DTEND and a DURATION.");
+        }
+        // `DTEND` is the day after the last day; without it, the event lasts one day.
+        let days = Days::new(event.days.unwrap_or(1));
+        let end = event.end.or_else(|| start.checked_add_days(days));
+        let limit = start.checked_add_days(Days::new(EVENT_LIMIT));
+        let Some(end) = end.filter(|&end| end > start && limit.is_some_and(|limit| end <= limit)) else {
+            return self.wrong(
+                event.line,
+                "This event ends before it begins, or lasts longer than two months.",
             );
+        };
+        let days = start.iter_days().take_while(|&day| day < end);
+        match &event.rule {
+            None => self.holidays.dates.extend(days),
+            Some((_, rule)) if is_yearly(rule, start) => {
+                let days = days.map(|day| (day.month(), day.day()));
+                self.holidays.yearly.extend(days);
+            }
+            Some((line, _)) => self.wrong(
+                *line,
+                "Of recurring events only those with RRULE:FREQ=YEARLY are supported; list the others in calendar.toml.",
+            ),
         }
     }
-    Ok(())
+}
+
+/// What stands before the colon of a line, and after it. A quoted parameter may have a colon in it.
+fn parts(line: &str) -> Option<(&str, &str)> {
+    let mut is_quoted = false;
+    let colon = line.find(|c| {
+        is_quoted ^= c == '"';
+        c == ':' && !is_quoted
+    })?;
+    Some((&line[..colon], &line[colon + 1..]))
 }
 
 /// The content lines with their numbers; a line that begins with a space continues the one before.

@@ -100,6 +100,31 @@ impl Judge {
         }
     }
 
+    /// All rules that match `question`, those that allow and those that deny, each asked about by itself.
+    pub fn matching(&self, question: &Question<'_>) -> Result<Vec<usize>, casbin::Error> {
+        let candidates = match &self.index {
+            Some(index) => index.candidates(question),
+            None => (0..self.rows.len()).collect(),
+        };
+        let mut found = Vec::new();
+        let mut enforcer = self.enforcer.lock();
+        for rule in candidates {
+            let answers = self.enforce(&mut enforcer, question, Some(&[rule]))?;
+            if answers.contains(&rule) && self.opens(rule, question) {
+                found.push(rule);
+            }
+        }
+        if self.index.is_none() {
+            // Later questions are about all rules.
+            let held = enforcer.get_mut_model();
+            held.clear_policy();
+            self.rows.iter().for_each(|row| {
+                held.add_policy("p", "p", row.clone());
+            });
+        }
+        Ok(found)
+    }
+
     /// Whether the rule counts for closed projects, if the question is about one.
     fn opens(&self, rule: usize, question: &Question<'_>) -> bool {
         let Some([_, project, _, action, _, effect]) = self.rows.get(rule).map(Vec::as_slice) else {
@@ -115,6 +140,15 @@ impl Judge {
         question: &Question<'_>,
         some: Option<&[usize]>,
     ) -> Result<Vec<usize>, casbin::Error> {
+        self.enforce(&mut self.enforcer.lock(), question, some)
+    }
+
+    fn enforce(
+        &self,
+        enforcer: &mut Enforcer,
+        question: &Question<'_>,
+        some: Option<&[usize]>,
+    ) -> Result<Vec<usize>, casbin::Error> {
         let Question {
             subject,
             project,
@@ -123,7 +157,6 @@ impl Judge {
             open,
         } = question;
         let request = [subject, project, environment, action, open].map(|&text| text.to_owned());
-        let mut enforcer = self.enforcer.lock();
         if let Some(some) = some {
             let held = enforcer.get_mut_model();
             held.clear_policy();

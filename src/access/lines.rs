@@ -151,6 +151,7 @@ impl PolicyLines {
         match (kind, values) {
             ("p", &[subject, project, environment, action, window, effect]) => {
                 let line = PolicyLine {
+                    policy: None,
                     file: POLICY.to_owned(),
                     line,
                     text: whole.to_owned(),

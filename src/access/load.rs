@@ -4,28 +4,50 @@
 
 use super::calendar_file::CalendarLines;
 use super::columns::{Vocabulary, is_project_group};
-use super::files::{CALENDAR, MODEL, POLICY, Source, TESTS};
+use super::expectations::Expectation;
+use super::files::{CALENDAR, MODEL, POLICY, PolicyFiles, Source, TESTS};
 use super::judge::Judge;
+use super::model::PolicyModel;
 use super::policy::Policy;
 use super::problem::{PolicyReport, Problem};
 use super::{calendar_file, expectations, lines, model, roles, suspicions};
 use crate::domain::Calendar;
 
+/// A policy, with what a check needs of its files.
+pub(super) struct Loaded {
+    pub policy: Policy,
+    pub model: PolicyModel,
+    /// Where the parts of the calendar stand.
+    pub calendar: CalendarLines,
+    pub expected: Vec<Expectation>,
+}
+
 /// Loads the policy of `source`: `None` when the report has an error.
 pub(super) fn load(source: &Source) -> (Option<Policy>, PolicyReport) {
-    let mut report = PolicyReport::default();
-    let policy = read(source, &mut report).filter(|_| report.is_good());
-    report.arrange();
+    let (loaded, report) = open(source);
+    let policy = loaded.map(|loaded| loaded.policy).filter(|_| report.is_good());
     (policy, report)
 }
 
-fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
+/// The policy of `source`, also when its tests fail: `None` when the report has another error.
+pub(super) fn open(source: &Source) -> (Option<Loaded>, PolicyReport) {
+    let mut report = PolicyReport::default();
+    let is_grave = |problem: &Problem| problem.is_error() && problem.file != TESTS;
+    let loaded = read(source, &mut report).filter(|_| !report.problems.iter().any(is_grave));
+    report.arrange();
+    (loaded, report)
+}
+
+fn read(source: &Source, report: &mut PolicyReport) -> Option<Loaded> {
     let problems = &mut report.problems;
-    let mut text = |file| {
-        source
+    let mut files = PolicyFiles::default();
+    let mut text = |file: &str| {
+        let text = source
             .require(file)
             .map_err(|problem| problems.push(problem))
-            .ok()
+            .ok();
+        files.0.extend(text.clone().map(|text| (file.to_owned(), text)));
+        text
     };
     let (model, policy, calendar) = (text(MODEL), text(POLICY), text(CALENDAR));
     let model = model.and_then(|text| model::read(&text, problems));
@@ -45,6 +67,8 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
         .map_or_else(Default::default, |calendar| calendar.zone);
     let mut of_tests = Vec::new();
     let tests = tests(source, &mut of_tests);
+    files.0.extend(tests.clone().map(|text| (TESTS.to_owned(), text)));
+    let tests = tests.unwrap_or_default();
     let expected = expectations::read_all(&tests, zone, known.groups, &mut of_tests);
     if let (Some(lines), Some(calendar), Some(at)) = (&lines, &mut calendar, &calendar_lines) {
         name_members(calendar, lines, at, problems);
@@ -52,34 +76,38 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Policy> {
     // A test that cannot be read keeps no other from being tried.
     let is_broken = problems.iter().any(Problem::is_error);
     problems.append(&mut of_tests);
-    let (model, text, lines, calendar) = (model?, policy?, lines?, calendar?);
+    let (model, lines, calendar) = (model?, lines?, calendar?);
     if is_broken {
         return None;
     }
     let judge = Judge::build(&model, &lines)
         .map_err(|problem| problems.push(problem))
         .ok()?;
-    let policy = Policy::new(calendar, text, lines, judge, &model);
+    let calendar_lines = calendar_lines.unwrap_or_default();
+    files.0.extend(calendar_lines.holidays.0.clone());
+    let policy = Policy::new(calendar, files, lines, judge, &model);
     expectations::run(&expected, &policy, problems);
     suspicions::check(&model, &policy, &expected, problems);
     report.tests_run = expected.len();
-    Some(policy)
+    Some(Loaded {
+        policy,
+        model,
+        calendar: calendar_lines,
+        expected,
+    })
 }
 
-/// The text of the tests; empty where there are none.
-fn tests(source: &Source, problems: &mut Vec<Problem>) -> String {
+/// The text of the tests; `None` where there are none.
+fn tests(source: &Source, problems: &mut Vec<Problem>) -> Option<String> {
     match source.read(TESTS) {
-        Ok(Some(text)) => text,
+        Ok(Some(text)) => return Some(text),
         Ok(None) => {
             let message = "There is no such file, so the policy has no tests.";
             problems.push(Problem::warning(TESTS, 0, message));
-            String::new()
         }
-        Err(problem) => {
-            problems.push(problem);
-            String::new()
-        }
+        Err(problem) => problems.push(problem),
     }
+    None
 }
 
 /// Puts the projects of groups that freezes name into the freezes.

@@ -7,32 +7,50 @@
 //! `suspicions` warns of what is hardly meant. Only then it becomes the [`Access`] in force, by exchanging one pointer; a broken directory leaves
 //! the last good policy in force.
 //!
+//! Questions about a policy as a whole are [`OpenedPolicy`]'s: `lints` says what is hardly meant, `grid`
+//! works out what all lines say together in all `states` of time, from which `who` and `diff` answer,
+//! `explain`, `week` and `coverage` ask casbin.
+//!
 //! A decision is about an [`Actor`]'s names: the user, the groups from the login, and the user
 //! `default`, whose rights everybody has. A deny for one of them overrides everything.
 
+mod administrators;
 mod calendar_file;
 mod calendar_times;
 mod columns;
+mod coverage;
+mod describe;
+mod diff;
 mod expectations;
+mod explain;
 mod files;
+mod grid;
 mod ical;
 mod index;
 mod judge;
+mod layout;
 mod lines;
+mod lints;
 mod load;
 mod model;
+mod opened;
 mod other_times;
 mod permit;
+mod places;
 mod policy;
 mod problem;
 mod question;
 mod rename;
 mod roles;
 mod rule;
+mod scope;
+mod states;
 mod suspicions;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod week;
+mod who;
 
 use std::fmt;
 use std::path::Path;
@@ -40,14 +58,22 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-pub use files::SHIPPED;
+pub use diff::{PolicyDiff, RightsChange, Shift};
+pub use explain::{Explanation, Ruling, SpeakingLine};
+pub use files::{FILE_LIMIT, PolicyFiles, SHIPPED, Stamp};
+pub use layout::aligned;
+pub use lints::Existing;
+pub use opened::{OpenedPolicy, PolicyQuestion, names_for};
 pub use permit::Permit;
 pub use problem::{PolicyReport, Problem, Severity};
+pub use suspicions::is_taken_for;
+pub use week::{DaySpan, DrawnDay};
+pub use who::{Holder, Holders};
 
 use self::files::Source;
 use self::policy::Policy;
+use self::scope::{decide, names_of, narrowing};
 use self::verdict::Verdict;
-use crate::domain::access::GUEST;
 use crate::domain::{Action, Actor, Area, Calendar, Instant, PolicyLine, Refusal, Resource};
 
 /// Administrators that are named to whoever sets an installation up.
@@ -55,11 +81,22 @@ const ADMINISTRATORS_SHOWN: usize = 3;
 /// How many users of a policy are asked about to find them.
 const LOOKED_AT: usize = 500;
 
+/// How often files that change while they are read are read again.
+const READINGS: usize = 3;
+
+tokio::task_local! {
+    /// The policy that this task goes on seeing, whatever is read meanwhile, and the address of the [`Access`]
+    /// that it belongs to.
+    static STEADY: (usize, Arc<Policy>);
+}
+
 /// The policy in force.
 pub struct Access {
     source: Source,
     policy: RwLock<Arc<Policy>>,
     problems: RwLock<Vec<Problem>>,
+    /// The state of the files when they were last read.
+    stamp: RwLock<Stamp>,
 }
 
 impl fmt::Debug for Access {
@@ -85,14 +122,63 @@ impl Access {
         Self::from_source(Source::Builtin).expect("a test loads what is shipped")
     }
 
+    /// As [`Access::load`]; where the files have errors, `kept` is in force until they are good.
+    ///
+    /// # Errors
+    /// The problems of `dir`, when `kept` cannot be used either.
+    pub fn load_or_kept(dir: &Path, kept: PolicyFiles) -> Result<Self, Vec<Problem>> {
+        let broken = match Self::load(dir) {
+            Ok(access) => return Ok(access),
+            Err(problems) => problems,
+        };
+        let access = Self::from_source(Source::Kept(kept)).map_err(|_| broken.clone())?;
+        Ok(Self {
+            source: Source::Directory(dir.to_owned()),
+            problems: RwLock::new(broken),
+            ..access
+        })
+    }
+
     fn from_source(source: Source) -> Result<Self, Vec<Problem>> {
+        let stamp = source.stamp();
         let (policy, report) = load::load(&source);
         let policy = policy.ok_or_else(|| report.problems.clone())?;
         Ok(Self {
             source,
             policy: RwLock::new(Arc::new(policy)),
             problems: RwLock::new(report.problems),
+            stamp: RwLock::new(stamp),
         })
+    }
+
+    /// The state of the files now; as long as it equals [`Access::stamp_read`] there is nothing to read.
+    pub fn stamp(&self) -> Stamp {
+        self.source.stamp()
+    }
+
+    /// The state of the files when they were last read.
+    pub fn stamp_read(&self) -> Stamp {
+        self.stamp.read().clone()
+    }
+
+    /// The files in force at this moment, as they were read.
+    pub fn files(&self) -> PolicyFiles {
+        self.policy.read().files.clone()
+    }
+
+    /// The digest of the files in force at this moment.
+    pub fn digest(&self) -> String {
+        self.policy.read().digest.clone()
+    }
+
+    /// Lets `work` see the policy that is in force now throughout, so that its decisions never come from two
+    /// policies. What it spawns sees each change at once.
+    pub async fn steadily<F: Future>(&self, work: F) -> F::Output {
+        STEADY.scope((self.address(), self.in_force()), work).await
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Reads the files again. When they are good they take effect as a whole; otherwise the policy in
@@ -101,7 +187,7 @@ impl Access {
     /// # Errors
     /// The problems found, when at least one of them is an error.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
-        let (policy, report) = load::load(&self.source);
+        let (policy, report) = self.read();
         *self.problems.write() = report.problems.clone();
         if let Some(policy) = policy {
             *self.policy.write() = Arc::new(policy);
@@ -111,6 +197,22 @@ impl Access {
             tracing::error!(%problem, "the policy was not reloaded; the last good one stays in force");
         }
         Err(report.problems)
+    }
+
+    /// Reads the files, once more where somebody writes them meanwhile: parts of two policies make a third.
+    fn read(&self) -> (Option<Policy>, PolicyReport) {
+        let mut stamp = self.source.stamp();
+        let mut loaded = load::load(&self.source);
+        for _ in 1..READINGS {
+            let after = self.source.stamp();
+            if after == stamp {
+                break;
+            }
+            stamp = after;
+            loaded = load::load(&self.source);
+        }
+        *self.stamp.write() = stamp;
+        loaded
     }
 
     /// The problems of the files when they were last read: warnings, or the errors that keep an older
@@ -136,14 +238,19 @@ impl Access {
     ) -> Result<Permit, Box<Refusal>> {
         let policy = self.in_force();
         let names = names_of(actor);
-        let verdict = policy.decide(&names, action, resource, at);
+        let verdict = decide(&policy, actor, action, resource, at);
         let line = verdict.rule().and_then(|rule| policy.line(rule));
         if let (Verdict::Allowed(allowance), Some(line)) = (&verdict, &line) {
             let permit = Permit::new(actor.clone(), action, resource.clone(), at, line.clone());
             return Ok(permit.with(policy.second_of(allowance)));
         }
-        let outside_window = policy.outside_window(&names, action, resource, at);
-        let another_time = line.is_some() || !outside_window.is_empty();
+        // At no time is allowed what the scope of a token leaves out.
+        let in_scope = narrowing(actor, action, resource).is_none();
+        let outside_window = match in_scope {
+            true => policy.outside_window(&names, action, resource, at),
+            false => Vec::new(),
+        };
+        let another_time = in_scope && (line.is_some() || !outside_window.is_empty());
         let next_allowed = another_time
             .then(|| policy.next_allowed(&names, action, resource, at))
             .flatten();
@@ -165,29 +272,20 @@ impl Access {
     /// # Errors
     /// The refusal.
     pub fn reading(&self, actor: &Actor, area: Area, at: Instant) -> Result<Permit, Box<Refusal>> {
-        let mut given = None;
-        for action in area.actions() {
-            match self.permit(actor, *action, &Resource::Area(area), at) {
-                Ok(permit) => given = Some(permit),
-                Err(refusal) if refusal.line.is_some() => return Err(refusal),
-                Err(_) => {}
-            }
+        let policy = self.in_force();
+        let own = policy.decide_own(&names_of(actor), area, at);
+        let all = || self.permit(actor, area.right_to_all(), &Resource::Everything, at);
+        let one = || self.permit(actor, Action::View, &Resource::Area(area), at);
+        match own {
+            Verdict::Denied(_) => one(),
+            Verdict::Allowed(_) => all().or_else(|_| one()),
+            Verdict::Silent => all(),
         }
-        let all = self.permit(actor, area.right_to_all(), &Resource::Everything, at);
-        all.or_else(|refusal| given.ok_or(refusal))
     }
 
     /// Whether [`Access::reading`] would give a permit.
     pub fn may_read(&self, actor: &Actor, area: Area, at: Instant) -> bool {
-        let (policy, names) = (self.in_force(), names_of(actor));
-        let of_area = |action: &Action| policy.decide(&names, *action, &Resource::Area(area), at);
-        let own: Vec<Verdict> = area.actions().iter().map(of_area).collect();
-        let is_denied = |verdict: &Verdict| matches!(verdict, Verdict::Denied(_));
-        !own.iter().any(is_denied)
-            && (own.iter().any(Verdict::is_allowed)
-                || policy
-                    .decide(&names, area.right_to_all(), &Resource::Everything, at)
-                    .is_allowed())
+        self.may(actor, Action::View, &Resource::Area(area), at)
     }
 
     /// Whether `actor` is one of `subjects`: a user, or somebody with the role or of the group.
@@ -201,9 +299,7 @@ impl Access {
     /// Whether [`Access::permit`] would give one: for hiding buttons and filtering lists, cheap
     /// enough to be asked a thousand times per page.
     pub fn may(&self, actor: &Actor, action: Action, resource: &Resource, at: Instant) -> bool {
-        self.in_force()
-            .decide(&names_of(actor), action, resource, at)
-            .is_allowed()
+        decide(&self.in_force(), actor, action, resource, at).is_allowed()
     }
 
     /// The calendar in force.
@@ -213,7 +309,12 @@ impl Access {
 
     /// The file of policy lines in force, as written.
     pub fn policy_text(&self) -> String {
-        self.in_force().text.clone()
+        self.in_force()
+            .files
+            .0
+            .get(files::POLICY)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The roles that policy gives the user `name`, without those of groups that a login adds.
@@ -237,7 +338,11 @@ impl Access {
     }
 
     fn in_force(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.read())
+        let steady = STEADY.try_with(|(of, policy)| (*of == self.address()).then(|| Arc::clone(policy)));
+        steady
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| Arc::clone(&self.policy.read()))
     }
 
     /// The permit for an administrative command on the deployer's own host. Its user can change the database
@@ -248,6 +353,7 @@ impl Access {
             file: permit::HOST_FILE.to_owned(),
             line: 0,
             text: "command line on the deployer's host".to_owned(),
+            policy: None,
         };
         let actor = Actor::user(os_user, "cli");
         Permit::new(actor, Action::Administer, Resource::Everything, at, line)
@@ -257,18 +363,4 @@ impl Access {
 /// Checks the policy directory `dir` as [`Access::load`] would.
 pub fn check(dir: &Path) -> PolicyReport {
     load::load(&Source::Directory(dir.to_owned())).1
-}
-
-/// The names under which policy knows `actor`. Leaves out a name that policy would misread (a user
-/// named like a role). Everybody is `default` too.
-fn names_of(actor: &Actor) -> Vec<String> {
-    let own = Some(&actor.name)
-        .filter(|name| columns::is_user(name) && *name != GUEST)
-        .cloned();
-    let groups = actor
-        .groups
-        .iter()
-        .filter(|group| columns::is_group(group))
-        .map(|group| format!("group:{group}"));
-    own.into_iter().chain(groups).chain([GUEST.to_owned()]).collect()
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::columns::{TWO_PERSON_ACTIONS, is_user, project_key};
+use super::files::PolicyFiles;
 use super::judge::Judge;
 use super::lines::PolicyLines;
 use super::model::PolicyModel;
@@ -20,15 +21,17 @@ use super::rule::{ANY, Rule, window_key};
 use super::verdict::{Allowance, Verdict};
 use crate::domain::access::GUEST;
 use crate::domain::calendar::{ALWAYS, FREEZE};
-use crate::domain::{Action, Calendar, Instant, PolicyLine, Resource};
+use crate::domain::{Action, Area, Calendar, Instant, PolicyLine, Resource};
 
 /// How many answers are kept before starting anew: some tens of megabytes at most.
 const KEPT_ANSWERS: usize = 100_000;
 /// A loaded policy. Never changed; a reload makes another.
 pub(super) struct Policy {
     pub calendar: Calendar,
-    /// The file of lines, as written.
-    pub text: String,
+    /// What it was read from.
+    pub files: PolicyFiles,
+    /// Of the files.
+    pub digest: String,
     lines: PolicyLines,
     judge: Judge,
     named: Named,
@@ -78,7 +81,7 @@ impl Named {
 impl Policy {
     pub fn new(
         calendar: Calendar,
-        text: String,
+        files: PolicyFiles,
         lines: PolicyLines,
         judge: Judge,
         model: &PolicyModel,
@@ -102,7 +105,8 @@ impl Policy {
         };
         Self {
             calendar,
-            text,
+            digest: files.digest(),
+            files,
             knows_unlock: lines.know_unlock(),
             lines,
             judge,
@@ -143,18 +147,6 @@ impl Policy {
         &self.judge
     }
 
-    /// The number of the line by which everybody may administer everything, at some time.
-    pub fn administered_by_all(&self) -> Option<u32> {
-        let windows: BTreeSet<&str> = self.rules().iter().map(|rule| rule.window.as_str()).collect();
-        windows.into_iter().find_map(|window| {
-            let open = format!("{ALWAYS} {}", window_key(window));
-            let found = self.rules_for(GUEST, Action::Administer, &Resource::Everything, &open)?;
-            let rules: Vec<&Rule> = found.iter().filter_map(|&rule| self.rules().get(rule)).collect();
-            let is_allowed = rules.iter().all(|rule| !rule.deny);
-            rules.first().filter(|_| is_allowed).map(|rule| rule.line.line)
-        })
-    }
-
     /// The rules, in the order of the file.
     pub fn rules(&self) -> &[Rule] {
         &self.lines.rules
@@ -165,9 +157,17 @@ impl Policy {
         &self.lines
     }
 
+    /// Whether there are groups of projects and areas.
+    pub fn knows_groups(&self) -> bool {
+        self.groups
+    }
+
     /// The line of the rule at `index`.
     pub fn line(&self, index: usize) -> Option<PolicyLine> {
-        self.rules().get(index).map(|rule| rule.line.clone())
+        self.rules().get(index).map(|rule| PolicyLine {
+            policy: Some(self.digest.clone()),
+            ..rule.line.clone()
+        })
     }
 
     /// Of whom the second person has to be that `allowance` takes, each once, in the order of the file.
@@ -190,7 +190,18 @@ impl Policy {
     /// Seeing a project as a whole is allowed when any environment of it may be seen. Everything
     /// else done to a project as a whole is done to all its environments: no line may deny it for
     /// one of them.
+    ///
+    /// Reading an area is allowed by a line for it or by the right to all that includes it; a line that
+    /// denies it overrides both.
     pub fn decide(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Verdict {
+        if let Resource::Area(area) = resource
+            && area.actions().contains(&action)
+        {
+            return match self.decide_own(names, *area, at) {
+                Verdict::Silent => self.decide_place(names, area.right_to_all(), &Resource::Everything, at),
+                own => own,
+            };
+        }
         let whole = self.decide_place(names, action, resource, at);
         let Resource::Project(project) = resource else {
             return whole;
@@ -212,6 +223,15 @@ impl Policy {
         }
     }
 
+    /// What lines for an area itself say about reading it.
+    pub fn decide_own(&self, names: &[String], area: Area, at: Instant) -> Verdict {
+        let one = |action: &Action| self.decide_place(names, *action, &Resource::Area(area), at);
+        let mut all: Vec<Verdict> = area.actions().iter().map(one).collect();
+        let denied = all.iter().position(|one| matches!(one, Verdict::Denied(_)));
+        let best = denied.or_else(|| all.iter().position(Verdict::is_allowed));
+        best.map_or(Verdict::Silent, |place| all.swap_remove(place))
+    }
+
     /// The environments named in the policy, as environments of `project`.
     pub fn parts(&self, project: &str) -> impl Iterator<Item = Resource> {
         self.named
@@ -220,7 +240,13 @@ impl Policy {
             .map(move |name| Resource::Environment(project.to_owned(), name.clone()))
     }
 
-    fn decide_place(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Verdict {
+    pub fn decide_place(
+        &self,
+        names: &[String],
+        action: Action,
+        resource: &Resource,
+        at: Instant,
+    ) -> Verdict {
         if matches!(resource, Resource::Area(_)) && !self.groups {
             return Verdict::Silent;
         }
@@ -238,7 +264,7 @@ impl Policy {
     }
 
     /// The windows of the freezes in force for `resource`, as casbin gets them.
-    fn freezes(&self, resource: &Resource, at: Instant) -> String {
+    pub fn freezes(&self, resource: &Resource, at: Instant) -> String {
         let mut windows = String::new();
         // Most calendars have none, and a page asks a thousand times.
         for freeze in self.calendar.freezes_for(resource, at) {
@@ -303,7 +329,7 @@ impl Policy {
 
     /// What casbin is asked for `action`: for `unlock` the action `lock`, where no line knows the
     /// difference.
-    fn asked(&self, action: Action) -> Action {
+    pub fn asked(&self, action: Action) -> Action {
         match action {
             Action::Unlock if !self.knows_unlock => Action::Lock,
             action => action,

@@ -5,13 +5,16 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// The longest message, in characters: a few lines of a page.
 pub(super) const MESSAGE_CHARS: usize = 600;
 /// Problems of one report: nobody mends more before looking again.
 const PROBLEMS: usize = 200;
 
 /// How much a problem matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// It could be written better.
     Note,
@@ -22,7 +25,7 @@ pub enum Severity {
 }
 
 /// Something wrong in a policy file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// File name, without folders.
     pub file: String,

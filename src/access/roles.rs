@@ -29,14 +29,13 @@ pub(super) fn check(lines: &PolicyLines, problems: &mut Vec<Problem>) {
             problems.push(Problem::warning(POLICY, rule.line.line, message));
         }
     }
-    let says = |role: &str| {
-        let mut rules = lines.rules.iter();
-        rules.any(|rule| rule.subject == role || rule.second.as_deref() == Some(role))
-    };
-    let holds = |role: &str| lines.roles.iter().any(|link| link.from == role);
+    let named = lines.rules.iter();
+    let named = named.flat_map(|rule| [Some(rule.subject.as_str()), rule.second.as_deref()]);
+    let holding = lines.roles.iter().map(|link| Some(link.from.as_str()));
+    let used: BTreeSet<&str> = named.chain(holding).flatten().collect();
     for link in &lines.roles {
         let role = link.to.as_str();
-        if !says(role) && !holds(role) && told.insert(role) {
+        if !used.contains(role) && told.insert(role) {
             let message = format!("“{role}” is given here, but no p line mentions it.");
             problems.push(Problem::warning(POLICY, link.line, message));
         }

@@ -33,6 +33,10 @@ pub(super) fn check(
         problems.push(Problem::note(MODEL, 0, message));
     }
     everybody_administers(policy, expected, problems);
+    if let Some(line) = policy.administered_by_nobody() {
+        let message = "Nobody is left who may administer everything: no line gives it to a user or a group, or others deny it to all of them.";
+        problems.push(Problem::error(POLICY, line, message));
+    }
     look_alikes(lines, problems);
     guest_account(lines, problems);
     if !model.standard {
@@ -119,6 +123,13 @@ fn look_alikes(lines: &PolicyLines, problems: &mut Vec<Problem>) {
 pub(super) fn look(subject: &str) -> String {
     let shape: String = skeleton(&subject.to_lowercase()).collect();
     shape.to_lowercase()
+}
+
+/// Whether a reader takes `name` for `word`: in other letters, upper or lower, or with other marks around it.
+pub fn is_taken_for(name: &str, word: &str) -> bool {
+    // 1, I, l and i are told apart in few fonts.
+    let plain = |text: &str| look(text.trim_matches(['.', '_', '-'])).replace('i', "l");
+    plain(name) == plain(word)
 }
 
 /// A changed matcher is a warning, with what it gives beyond the shipped one.

@@ -1,10 +1,17 @@
 //! The shipped policy as a whole, and the promise that a broken file never widens access.
 
+mod asked;
 mod broken;
 mod calendar_file;
+mod compared;
 mod earlier;
+mod growth;
+mod hardly_meant;
+mod holiday_file;
 mod hostile;
 mod indexed;
+mod linted;
+mod scopes;
 mod second_person;
 mod shipped;
 mod suspicious;

@@ -5,11 +5,13 @@ use serde_json::json;
 
 use super::App;
 use super::admin::{demand_administer, mail_address};
-use super::passwords::hashed;
-use crate::access::Permit;
-use crate::domain::access::{GUEST, VISITOR};
+use super::passwords::{self, hashed};
+use crate::access::{Permit, is_taken_for};
+use crate::domain::access::{AUTO, EVERYTHING, GUEST, VISITOR};
 use crate::domain::user::GivenPassword;
-use crate::domain::{DeploymentId, DeploymentState, Error, Event, EventKind, Name, Result, User, UserId};
+use crate::domain::{
+    Action, Area, Author, DeploymentId, DeploymentState, Error, Event, EventKind, Name, Result, User, UserId,
+};
 use crate::store::{Reader, Store, deployments, users};
 
 /// The longest name for people, in characters.
@@ -42,18 +44,11 @@ pub enum Keeping {
 /// Adds a user.
 ///
 /// # Errors
-/// Complaints about the fields `name` (taken, or the guest's), `display_name`, `email` and
+/// Complaints about the fields `name` (taken, or reserved), `display_name`, `email` and
 /// `password`.
 pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     demand_administer(permit)?;
-    let reserved = [GUEST, VISITOR];
-    if let Some(name) = reserved
-        .into_iter()
-        .find(|name| new.name.as_str().eq_ignore_ascii_case(name))
-    {
-        let message = format!("“{name}” means visitors without login; choose another name.");
-        return Err(Error::field("name", message));
-    }
+    demand_free_name(&new.name)?;
     let (display_name, email) = match (check_title(&new.display_name), check_email(&new.email)) {
         (Ok(display_name), Ok(email)) => (display_name, email),
         (Err(title), Err(email)) => {
@@ -74,6 +69,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         display_name,
         email,
         disabled: false,
+        has_password: hash.is_some(),
         created_at: permit.at(),
         last_login_at: None,
     };
@@ -81,11 +77,41 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
     let user = users::insert(&change, &user, hash.as_deref()).await?;
     change
         .commit(
-            Event::new(EventKind::UserAdded, json!({ "email": user.email }))
-                .about(format!("user {}", user.name)),
+            Event::new(
+                EventKind::UserAdded,
+                json!({
+                    "email": user.email, "display_name": user.display_name,
+                    "password_digest": hash.as_deref().map(passwords::digest),
+                }),
+            )
+            .about(format!("user {}", user.name)),
         )
         .await?;
     Ok(user)
+}
+
+/// Refuses a name by which policy or the audit log means somebody or something else, and one that a reader
+/// takes for such a name.
+fn demand_free_name(name: &Name) -> Result<()> {
+    let somebody = [
+        (GUEST, "visitors without login"),
+        (VISITOR, "visitors without login"),
+        (AUTO, "deployments after a push"),
+        (Author::ENGINE, "the deployer itself"),
+        (EVERYTHING, "the whole installation"),
+    ];
+    let areas = Area::ALL.iter().map(|area| (area.as_str(), area.title()));
+    let actions = Action::ALL.iter().map(|action| (action.as_str(), "an action"));
+    let all = somebody.into_iter().chain(areas).chain(actions);
+    let mut alike = all.filter(|(word, _)| is_taken_for(name.as_str(), word));
+    let Some((word, what)) = alike.next() else {
+        return Ok(());
+    };
+    let message = match name.as_str() == word {
+        true => format!("“{word}” means {what}; choose another name."),
+        false => format!("“{name}” is easily taken for “{word}”, which means {what}; choose another name."),
+    };
+    Err(Error::field("name", message))
 }
 
 /// Sets the password of a user.
@@ -110,8 +136,10 @@ pub async fn set_password(
         true => users::set_password_hash(&change, user.id, &hash).await?,
         false => users::give_password(&change, user.id, &hash, &given).await?,
     }
-    let detail =
-        json!({ "must_change": !is_own && given.must_change, "awaiting": awaiting(&change, permit).await? });
+    let detail = json!({
+        "must_change": !is_own && given.must_change, "awaiting": awaiting(&change, permit).await?,
+        "password_digest": passwords::digest(&hash),
+    });
     change
         .commit(Event::new(EventKind::PasswordSet, detail).about(format!("user {}", user.name)))
         .await?;
@@ -268,7 +296,7 @@ mod tests {
         );
         let page = crate::store::audit::list(
             &store,
-            &crate::store::PastFilter::default(),
+            &crate::store::AuditFilter::default(),
             crate::store::Page::Newest,
             10,
         )
@@ -287,5 +315,50 @@ mod tests {
                 ("user.added", "root")
             ]
         );
+    }
+
+    #[test]
+    fn a_name_that_means_something_else_is_taken() {
+        for taken in [
+            "default",
+            "Guest",
+            "auto",
+            "AUTO",
+            "AUT0",
+            "engine",
+            "everything",
+            "audit",
+            "Aud1t",
+            "auto-",
+            "users",
+            "USERS",
+            "policy",
+            "po1icy",
+            "servers",
+            "deploy",
+            "Administer",
+        ] {
+            let name: Name = taken.parse().expect(taken);
+            let why = demand_free_name(&name).expect_err(taken);
+            assert!(
+                why.field_errors()
+                    .iter()
+                    .any(|one| one.message.contains("choose another name")),
+                "{why}"
+            );
+        }
+        for free in [
+            "alice",
+            "user",
+            "server",
+            "auditor",
+            "automation",
+            "deployer",
+            "policies",
+            "guest2",
+        ] {
+            let name: Name = free.parse().expect(free);
+            assert!(demand_free_name(&name).is_ok(), "{free}");
+        }
     }
 }

@@ -89,8 +89,8 @@ pub async fn now(app: &App, actor: &Actor) -> Result<Activity> {
     Ok(Activity {
         running: running(app, &visible, &open).await?,
         waiting: waiting(&visible, &open, &order),
-        failed: failed.items,
-        ended: latest.items.into_iter().filter(ended).take(ENDED).collect(),
+        failed: failed.page.items,
+        ended: latest.page.items.into_iter().filter(ended).take(ENDED).collect(),
         at,
     })
 }

@@ -1,5 +1,7 @@
 //! Commits: a branch page by page, what a deployment would change, and keeping the mirror fresh.
 
+mod turned;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -253,6 +255,8 @@ pub struct Preview {
     /// Its files that are not sent because of the environment's excluded and shared paths; `None` where that
     /// cannot be told.
     pub unsent: Option<Unsent>,
+    /// Directories on servers that a file or link takes the place of, and the other way round, as sentences.
+    pub turned: Vec<String>,
     /// Why it cannot be deployed there as a regular deployment.
     pub obstacle: Option<String>,
 }
@@ -295,7 +299,9 @@ pub async fn preview(
         size = weigh(&mirror, rules, extras, &commit.id).await;
     }
     let obstacle = super::deployments::check_commit(app, project, &place.environment, &commit.id).await;
+    let before = changes.iter().filter_map(|change| change.from.as_ref());
     Ok(Preview {
+        turned: turned::told(&mirror, project, before, &commit.id).await,
         changes,
         prospects,
         size,

@@ -11,6 +11,9 @@ use crate::store::{deployments, queue};
 /// What is wrong while the policy files are.
 pub const POLICY_FAULT: &str = "The policy files have an error; the last good policy is in force.";
 
+/// What is wrong while the audit log does not fit the head that was handed out last.
+const AUDIT_FAULT: &str = "The audit log is not the one that its last head was handed out for.";
+
 /// How long after the end of its lease an abandoned deployment is reported: by then another instance
 /// has usually taken it over.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -33,6 +36,10 @@ pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
             break;
         }
     }
+    reasons.extend(app.audit_fault().map(|fault| match administers {
+        true => fault,
+        false => AUDIT_FAULT.to_owned(),
+    }));
     let mut hidden = 0;
     for drift in drift::report(app).await? {
         let here = Resource::Environment(drift.project.clone(), drift.environment.clone());

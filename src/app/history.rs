@@ -4,8 +4,11 @@
 //! becomes part of the query. So every page is full for every reader, and the next one begins where
 //! it ended.
 
+use std::collections::HashMap;
+
 use super::App;
-use crate::domain::{Action, Actor, Deployment, Resource, Result};
+use super::audit::comparison::{Contradiction, correct};
+use crate::domain::{Action, Actor, Deployment, DeploymentId, Resource, Result};
 use crate::store::{Page, Paged, PastFilter, PlaceNames, deployments, environments, projects};
 
 /// The projects and environments a user may see.
@@ -72,7 +75,7 @@ pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
 }
 
 /// As [`visible`], also for somebody who may see nothing.
-pub(super) async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
+pub async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
     let mut places = deployments::places(&app.store).await?;
     let projects = projects::list(&app.store).await?;
     for environment in environments::all(&app.store).await? {
@@ -94,8 +97,7 @@ pub(super) async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
 /// One page of the history.
 #[derive(Debug, Clone)]
 pub struct PastDeployments {
-    /// The deployments, newest first.
-    pub page: Paged<Deployment>,
+    pub past: CorrectedPage,
     /// What the reader may see at all, to choose from.
     pub visible: Visible,
 }
@@ -112,8 +114,8 @@ pub async fn find(
     limit: u64,
 ) -> Result<PastDeployments> {
     let visible = visible(app, actor).await?;
-    let page = within(app, &visible, filter, page, limit).await?;
-    Ok(PastDeployments { page, visible })
+    let past = within(app, &visible, filter, page, limit).await?;
+    Ok(PastDeployments { past, visible })
 }
 
 /// The deployments that match `filter` among those that may be seen.
@@ -123,6 +125,17 @@ pub async fn within(
     filter: &PastFilter,
     page: Page,
     limit: u64,
-) -> Result<Paged<Deployment>> {
-    deployments::history(&app.store, &visible.hold(filter), page, limit).await
+) -> Result<CorrectedPage> {
+    let mut page = deployments::history(&app.store, &visible.hold(filter), page, limit).await?;
+    let contradictions = correct(&app.store, &mut page.items).await?;
+    Ok(CorrectedPage { page, contradictions })
+}
+
+/// Deployments as the audit log has them.
+#[derive(Debug, Clone, Default)]
+pub struct CorrectedPage {
+    /// Newest first.
+    pub page: Paged<Deployment>,
+    /// What the database says otherwise of some of them.
+    pub contradictions: HashMap<DeploymentId, Vec<Contradiction>>,
 }

@@ -4,43 +4,36 @@
 //! Only a few passwords are checked at once, so guessing cannot exhaust memory. `throttle` slows attempts
 //! down before any check, including attempts to change a password. A browser that logged in gets a mark that
 //! lets it through next time; the mark is derived from the password's hash, so it expires with the password
-//! and nothing has to be stored. The audit log has every login and failure, and for each address one
-//! throttled attempt a minute.
+//! and nothing has to be stored. Where the account has a second factor, a right password is half a login: `code`
+//! takes the code. The audit log has every login; of failures of one origin it has the first, and those that
+//! follow within the hour as a count (`refusals`).
 
-use std::num::NonZeroU32;
-use std::time::Duration;
+pub mod code;
 
-use governor::DefaultKeyedRateLimiter;
+use chrono::TimeDelta;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::throttle::{LoginLimits, LoginThrottle, TryLimit, counter};
+use super::refusals::Refused;
+use super::throttle::{LoginLimits, LoginThrottle};
 use super::{App, accounts, passwords};
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, Instant, Name, Result, UserId};
-use crate::store::{Right, Store, users};
+use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Name, Result, UserId};
+use crate::store::{Right, Store, second_factors, users};
 
-/// One audit event about a throttled address, so that nobody floods the log.
-const TOLD: TryLimit = TryLimit {
-    tries: NonZeroU32::MIN,
-    pause: Duration::from_secs(60),
-};
 /// Passwords checked at once; each takes 19 MiB.
 const CHECKS_AT_ONCE: usize = 4;
-/// Counters kept before those that have run out are dropped.
-const COUNTERS: usize = 10_000;
 /// Hexadecimal digits of the random part of a browser's mark.
 const MARK_DIGITS: usize = 32;
-/// Bytes of the password hash's digest in a session's stamp: enough to change with the password.
-const STAMP_BYTES: usize = 12;
+/// How long a code of the second factor is awaited after the password.
+const HALF_FOR: TimeDelta = TimeDelta::minutes(5);
 
 const WRONG: &str = "Wrong name or password.";
 
 /// Counts attempts and checks passwords. One for the whole process.
 pub struct Logins {
     throttle: LoginThrottle,
-    told: DefaultKeyedRateLimiter<String>,
     checks: Semaphore,
 }
 
@@ -71,6 +64,16 @@ pub struct LoggedIn {
     pub stamp: String,
     /// The mark for this browser.
     pub device: String,
+    /// Whether a second factor was asked for.
+    pub second_factor: bool,
+}
+
+/// How far a login is after the right password.
+#[derive(Debug, Clone)]
+pub enum LoginStep {
+    In(LoggedIn),
+    /// A code of the second factor is awaited.
+    Half(HalfIn),
 }
 
 impl Logins {
@@ -78,7 +81,6 @@ impl Logins {
     pub fn new(limits: LoginLimits) -> Self {
         Self {
             throttle: LoginThrottle::new(limits),
-            told: counter(TOLD),
             checks: Semaphore::new(CHECKS_AT_ONCE),
         }
     }
@@ -88,7 +90,7 @@ impl Logins {
     /// # Errors
     /// Throttled after too many tries, invalid when name or password are wrong, forbidden when the
     /// account is disabled (shown only to somebody who knows its password).
-    pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoggedIn> {
+    pub async fn attempt(&self, app: &App, login: LoginTry<'_>, now: Instant) -> Result<LoginStep> {
         let LoginTry {
             password, address, ..
         } = login;
@@ -97,20 +99,30 @@ impl Logins {
         let hash = found.as_ref().and_then(|(_, hash)| hash.clone());
         let device = hash.as_deref().and_then(|hash| known_device(login.device?, hash));
         if !self.throttle.admits(name, address, device).await {
-            let refusal = refused(name, address, EventKind::LoginThrottled);
-            return self.throttled(store, address, refusal, now).await;
+            app.note(refused(name, address, EventKind::LoginThrottled))
+                .await?;
+            return Err(throttled());
         }
         let fits = self.fits(password, hash).await?;
         let Some((user, Some(hash))) = found.filter(|_| fits) else {
-            record(store, refused(name, address, EventKind::LoginFailed), now).await?;
+            app.note(refused(name, address, EventKind::LoginFailed)).await?;
             return Err(Error::invalid(WRONG));
         };
         if user.disabled {
-            record(store, refused(name, address, EventKind::LoginFailed), now).await?;
+            app.note(refused(name, address, EventKind::LoginFailed)).await?;
             return Err(Error::new(
                 ErrorKind::Forbidden,
                 "This account is disabled. An administrator can enable it again.",
             ));
+        }
+        if second_factors::confirmed_at(store, user.id).await?.is_some() {
+            return Ok(LoginStep::Half(HalfIn {
+                id: user.id,
+                name: user.name.to_string(),
+                groups: Vec::new(),
+                stamp: passwords::digest(&hash),
+                until: now + HALF_FOR,
+            }));
         }
         let (right, event) = done(
             &Actor::user(user.name.as_str(), address),
@@ -119,7 +131,7 @@ impl Logins {
         let change = store.change(right, now).await?;
         users::logged_in(&change, user.id, now).await?;
         change.commit(event).await?;
-        Ok(LoggedIn::new(user, Vec::new(), &hash))
+        Ok(LoginStep::In(LoggedIn::new(user, Vec::new(), &hash)))
     }
 
     /// Gives `actor` another password, if `old` is the present one. Counts as an attempt.
@@ -135,47 +147,42 @@ impl Logins {
         now: Instant,
     ) -> Result<LoggedIn> {
         let store = &app.store;
-        if !self.throttle.admits(&actor.name, &actor.address, None).await {
-            let (right, event) = done(actor, EventKind::PasswordChangeThrottled);
-            let refusal = (right, event.forbidden(""));
-            return self.throttled(store, &actor.address, refusal, now).await;
-        }
-        let (user, hash) = users::with_password_hash(store, &actor.name).await?;
-        if !self.fits(old, hash).await? {
-            let (right, event) = done(actor, EventKind::PasswordChangeFailed);
-            record(store, (right, event.forbidden("")), now).await?;
-            return Err(Error::field("old", "This is not your current password."));
-        }
+        let kinds = (
+            EventKind::PasswordChangeFailed,
+            EventKind::PasswordChangeThrottled,
+        );
+        let user = self.demand_password(app, actor, (old, kinds)).await?;
         if old == new {
             let same = "This is the current password. Choose another one.";
             return Err(Error::field("password", same));
         }
         let hash = passwords::hashed(new.to_owned(), &accounts::names_of(&user)).await?;
         let (right, event) = done(actor, EventKind::PasswordChanged);
+        let event = event.with("password_digest", json!(passwords::digest(&hash)));
         let change = store.change(right, now).await?;
         users::set_password_hash(&change, user.id, &hash).await?;
         change.commit(event).await?;
         Ok(LoggedIn::new(user, actor.groups.clone(), &hash))
     }
 
-    /// Refuses without checking the password. Records that at most once a minute per address.
-    async fn throttled<T>(
+    /// The account of `actor`, if `password` is its own. Counts as an attempt. What is recorded of a wrong one, and
+    /// of too many.
+    async fn demand_password(
         &self,
-        store: &Store,
-        address: &str,
-        refusal: (Right, Event),
-        now: Instant,
-    ) -> Result<T> {
-        if self.told.len() > COUNTERS {
-            self.told.retain_recent();
+        app: &App,
+        actor: &Actor,
+        (password, (failed, too_often)): (&str, (EventKind, EventKind)),
+    ) -> Result<User> {
+        if !self.throttle.admits(&actor.name, &actor.address, None).await {
+            app.note(own(actor, too_often)).await?;
+            return Err(throttled());
         }
-        if self.told.check_key(&address.to_owned()).is_ok() {
-            record(store, refusal, now).await?;
+        let (user, hash) = users::with_password_hash(&app.store, &actor.name).await?;
+        if !self.fits(password, hash).await? {
+            app.note(own(actor, failed)).await?;
+            return Err(Error::field("old", "This is not your current password."));
         }
-        Err(Error::new(
-            ErrorKind::Throttled,
-            "Too many attempts. Wait a minute, then try again.",
-        ))
+        Ok(user)
     }
 
     /// Whether the password belongs to the hash. Waits for its turn.
@@ -188,20 +195,23 @@ impl Logins {
 /// The present account of a session. `None` when the account was deleted or disabled, or its
 /// password was changed since.
 pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Result<Option<User>> {
-    let Some((user, Some(hash))) = find(&app.store, name).await? else {
+    let Some((user, hash)) = find(&app.store, name).await? else {
         return Ok(None);
     };
-    let stands = user.id == id && !user.disabled && stamp(&hash) == marked;
-    Ok(stands.then_some(user))
+    let is_same = user.id == id && stands(&user, hash.as_deref(), name, marked);
+    Ok(is_same.then_some(user))
+}
+
+/// Whether a session of the account that was `marked` at the login still counts.
+pub(super) fn stands(user: &User, hash: Option<&str>, name: &str, marked: &str) -> bool {
+    let is_marked = hash.is_some_and(|hash| passwords::digest(hash) == marked);
+    !user.disabled && user.name.as_str() == name && is_marked
 }
 
 /// Records a logout.
 pub async fn logged_out(app: &App, actor: &Actor, now: Instant) -> Result<()> {
-    record(&app.store, done(actor, EventKind::Logout), now).await
-}
-
-fn stamp(hash: &str) -> String {
-    hex::encode(&Sha256::digest(hash)[..STAMP_BYTES])
+    let (right, event) = done(actor, EventKind::Logout);
+    app.store.change(right, now).await?.commit(event).await
 }
 
 impl LoggedIn {
@@ -210,8 +220,9 @@ impl LoggedIn {
         Self {
             user,
             groups,
-            stamp: stamp(hash),
+            stamp: passwords::digest(hash),
             device: format!("{random}.{}", proof(&random, hash)),
+            second_factor: false,
         }
     }
 }
@@ -240,22 +251,38 @@ async fn find(store: &Store, name: &str) -> Result<Option<(User, Option<String>)
     }
 }
 
-async fn record(store: &Store, (right, event): (Right, Event), now: Instant) -> Result<()> {
-    store.change(right, now).await?.commit(event).await
-}
-
 /// An event about the actor's own account.
 fn done(actor: &Actor, kind: EventKind) -> (Right, Event) {
     let right = Right::at_the_gate(actor, format!("user {}", actor.name));
     (right, Event::new(kind, json!({})))
 }
 
+/// A refusal about the actor's own account.
+fn own(actor: &Actor, kind: EventKind) -> Refused {
+    let (right, event) = done(actor, kind);
+    Refused::new(actor, "", right, event.forbidden(""))
+}
+
 /// Before a login succeeds its actor is the guest; the claimed name is the resource. What cannot be a
 /// name is not recorded: people type passwords into the wrong field.
-fn refused(name: &str, address: &str, kind: EventKind) -> (Right, Event) {
+fn refused(name: &str, address: &str, kind: EventKind) -> Refused {
     let claimed = name
         .parse::<Name>()
         .map_or_else(|_| "(not a name)".to_owned(), String::from);
-    let right = Right::at_the_gate(&Actor::guest(address), format!("user {claimed}"));
-    (right, Event::new(kind, json!({})).forbidden(""))
+    let (guest, about) = (Actor::guest(address), format!("user {claimed}"));
+    let right = Right::at_the_gate(&guest, about.clone());
+    let event = Event::new(kind, json!({})).forbidden("");
+    // A throttled address is one thing, whatever names it tries.
+    let thing = match kind {
+        EventKind::LoginThrottled => String::new(),
+        _ => about,
+    };
+    Refused::new(&guest, thing, right, event)
+}
+
+fn throttled() -> Error {
+    Error::new(
+        ErrorKind::Throttled,
+        "Too many attempts. Wait a minute, then try again.",
+    )
 }

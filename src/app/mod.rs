@@ -12,11 +12,14 @@ pub mod balancers;
 pub mod cleaner;
 pub mod commits;
 pub mod comparison;
+pub mod csv;
 pub mod deployments;
 pub mod distance;
 pub mod drift;
 pub mod health;
 pub mod history;
+pub mod key_place;
+pub mod lifetime;
 pub mod live_release;
 pub mod locks;
 pub mod logins;
@@ -29,26 +32,33 @@ pub mod policy;
 mod refusals;
 pub mod sealing;
 pub mod search;
+pub mod second_factor;
 pub mod sessions;
 pub mod start;
 pub mod strategies;
 pub mod throttle;
+pub mod tokens;
 pub mod watch;
 
 use std::sync::Arc;
 
-use self::refusals::Refusals;
+use serde_json::json;
+
+use self::audit::heads::{self, LastComparison};
+use self::refusals::{Refusals, Refused};
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Action, Actor, Area, Error, Instant, Project, Refusal, Resource, Result};
+use crate::domain::{
+    Action, Actor, Area, Error, Event, EventKind, Instant, Project, Refusal, Resource, Result,
+};
 use crate::engine::Engine;
 use crate::engine::live::Hub;
 pub use crate::engine::reach;
 use crate::git::{self, Mirror, Mirrors};
 use crate::ssh::Connections;
-use crate::store::Store;
 use crate::store::sessions::SessionRows;
+use crate::store::{Right, Store};
 
 /// What use cases work with. Cheap to clone.
 #[derive(Clone)]
@@ -74,6 +84,9 @@ pub struct App {
     clock: Clock,
     config: Arc<Config>,
     refusals: Arc<Refusals>,
+    /// Held while the audit log is verified, which reads all of it.
+    verifying: Arc<tokio::sync::Mutex<()>>,
+    comparison: Arc<LastComparison>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
     acts: bool,
 }
@@ -99,6 +112,8 @@ impl App {
             clock,
             config,
             refusals: Arc::default(),
+            verifying: Arc::default(),
+            comparison: Arc::default(),
             acts: true,
         }
     }
@@ -127,6 +142,11 @@ impl App {
         &self.access
     }
 
+    /// Lets `work` see one policy throughout, whatever is read meanwhile.
+    pub async fn steadily<F: Future>(&self, work: F) -> F::Output {
+        self.access.steadily(work).await
+    }
+
     /// The browser sessions.
     pub fn sessions(&self) -> SessionRows {
         SessionRows::new(self.store.clone(), self.clock.clone())
@@ -149,6 +169,7 @@ impl App {
     /// database's file.
     pub async fn close(&self) -> Result<()> {
         self.record_repeated_refusals(self.now()).await?;
+        self.hand_out_head().await;
         self.ssh.shutdown().await;
         self.store.clone().close().await
     }
@@ -200,7 +221,7 @@ impl App {
     /// Records a refusal, and makes an error of it.
     async fn refuse(&self, refusal: Box<Refusal>) -> Result<Permit> {
         if self.acts {
-            refusals::note(&self.store, &self.refusals, &refusal, self.now()).await?;
+            self.note(Refused::by_policy(&refusal, self.now())).await?;
         }
         if !self.knows_of(&refusal.actor, &refusal.resource) {
             return Err(Error::no_such_place());
@@ -217,9 +238,42 @@ impl App {
             }
     }
 
+    /// Records that a guest sent an `Authorization` header that proves nothing, or counts it.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn unknown_token(&self, address: &str) -> Result<()> {
+        let guest = Actor::guest(address);
+        let event = Event::new(EventKind::TokenRefused, json!({})).forbidden("");
+        let right = Right::at_the_gate(&guest, "token");
+        self.note(Refused::new(&guest, "token", right, event)).await
+    }
+
+    /// Records a refusal, or counts it.
+    async fn note(&self, refused: Refused) -> Result<()> {
+        refusals::note(&self.store, &self.refusals, refused, self.now()).await
+    }
+
     /// Records the repeated refusals whose count began up to `until`.
     pub async fn record_repeated_refusals(&self, until: Instant) -> Result<()> {
         refusals::record_repeats(&self.store, &self.refusals, until, self.now()).await
+    }
+
+    /// Hands out the present head of the audit log, if it fits the one before. What keeps it from doing so
+    /// goes to the program's log.
+    pub async fn hand_out_head(&self) {
+        let done = heads::hand_out((&self.config, &self.store), &self.comparison, self.now());
+        if let Err(error) = done.await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no head of the audit log was handed out"
+            );
+        }
+    }
+
+    /// What is wrong with the audit log, as far as its last comparison with a head found.
+    pub fn audit_fault(&self) -> Option<String> {
+        self.comparison.fault()
     }
 
     /// The mirror of a project.

@@ -6,6 +6,7 @@
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use sha2::{Digest, Sha256};
 use zxcvbn::Score;
 
 use crate::domain::{Error, Result};
@@ -31,11 +32,14 @@ const PRODUCT: &str = "deployer";
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5$l6t8mWT8sQf3gXrGj1O9y0bVd6q0v4HkM5f2n6rZbqM";
 
-/// Characters of a generated password, without those that look alike; 32 of them, so that each
+/// Characters of generated secrets, without those that look alike; 32 of them, so that each
 /// byte picks one evenly.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-/// Groups of five letters: 100 bits.
+/// Groups of letters in a password, and the letters of one: 100 bits.
 const PASSWORD_GROUPS: usize = 4;
+const PASSWORD_LETTERS: usize = 5;
+/// Bytes of a password hash's digest: enough to change with the password.
+const DIGEST_BYTES: usize = 12;
 
 /// Whether `password` is the one behind `hash`. Takes as long without a hash, so that nobody learns
 /// from the time which users exist.
@@ -57,13 +61,22 @@ pub async fn password_fits(hash: Option<String>, password: String) -> Result<boo
 
 /// A password that nobody can guess and anybody can type: `k3mfa-9qwxz-…`.
 pub fn generated_password() -> String {
-    let group = || {
-        let bytes = rand::random::<[u8; 5]>();
-        let letters = bytes.iter().map(|byte| LETTERS[usize::from(byte % 32)]);
-        letters.map(char::from).collect::<String>()
-    };
-    let groups: Vec<String> = std::iter::repeat_with(group).take(PASSWORD_GROUPS).collect();
+    let groups: Vec<String> = std::iter::repeat_with(|| random_letters(PASSWORD_LETTERS))
+        .take(PASSWORD_GROUPS)
+        .collect();
     groups.join("-")
+}
+
+/// Letters that nobody can guess, five bits each.
+pub(super) fn random_letters(count: usize) -> String {
+    let bytes: Vec<u8> = std::iter::repeat_with(rand::random).take(count).collect();
+    letters(&bytes)
+}
+
+/// A letter for each of `bytes`.
+pub(super) fn letters(bytes: &[u8]) -> String {
+    let letters = bytes.iter().map(|byte| LETTERS[usize::from(byte % 32)]);
+    letters.map(char::from).collect()
 }
 
 /// Whether `password` may become one of an account with these `names`.
@@ -112,6 +125,12 @@ fn strength(password: &str, names: &[&str]) -> Score {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let beginning: String = password.chars().take(LONGEST_ESTIMATED).collect();
     zxcvbn::zxcvbn(&beginning, &words).score()
+}
+
+/// Tells whether a password was replaced: it changes with the password's hash, and tells nothing of either.
+/// In sessions and in the audit log.
+pub(super) fn digest(hash: &str) -> String {
+    hex::encode(&Sha256::digest(hash)[..DIGEST_BYTES])
 }
 
 /// The argon2id hash of `password`, salted, as a PHC string.

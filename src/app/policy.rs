@@ -1,26 +1,122 @@
-//! Reloads the policy files while the server runs, on behalf of the host's operator.
+//! The policy files while the server runs: read again when they change, on SIGHUP and on request; each policy
+//! that was in force is kept. And what there is to name in them.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::access::Problem;
-use crate::domain::{Error, Event, EventKind, Result};
-use crate::store::Right;
+use crate::access::{Existing, PolicyFiles, Problem};
+use crate::config::Config;
+use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Resource, Result};
+use crate::store::policies::{self, PolicyUse};
+use crate::store::{AuditFilter, Change, Page, Right, Store, audit, environments, projects, users};
+use crate::{private, small_file};
 
 /// What the audit log says was reloaded.
 const POLICY: &str = "policy";
 /// Problems that the audit log keeps of one reload; the program's log has all of them.
 const KEPT_PROBLEMS: usize = 20;
+/// Lines added, and lines removed, that it keeps.
+const KEPT_LINES: usize = 50;
+/// Characters that it keeps of a line.
+const KEPT_CHARS: usize = 300;
+/// The file with those lines.
+const POLICY_FILE: &str = "policy.csv";
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(700);
+/// How often files that go on changing are waited for.
+const MOST_WAITS: usize = 5;
+/// The last good policy of this instance, in the data directory.
+const LAST_GOOD: &str = "policy.last-good.json";
+/// Bytes of it: more than all files of a policy may have.
+const LAST_GOOD_BYTES: u64 = 64 << 20;
+/// Events that are looked through for its digest, at a time.
+const EVENTS_AT_ONCE: u64 = 500;
+/// Uses of policies that are listed.
+const USES_SHOWN: u64 = 100;
 
-/// Reads the policy files again. Good ones take effect as a whole; otherwise the policy in force
-/// stays. Both outcomes are recorded as events. Returns the problems found; warnings keep nothing
-/// from taking effect.
+/// Reads the policy files again, as the host's operator asks for. Good ones take effect as a whole; otherwise
+/// the policy in force stays. Both outcomes are recorded as events. Returns the problems found; warnings keep
+/// nothing from taking effect.
 ///
 /// # Errors
 /// When the event cannot be stored. The policy is then in force all the same.
 pub async fn reload(app: &App) -> Result<Vec<Problem>> {
+    let before = app.access.files();
+    let (kind, problems) = read(app).await?;
+    record(app, Right::of_this_program(POLICY), kind, &before).await?;
+    Ok(problems)
+}
+
+/// As [`reload`], as an administrator asks for.
+///
+/// # Errors
+/// As [`reload`], and forbidden.
+pub async fn reload_for(app: &App, actor: &Actor) -> Result<Vec<Problem>> {
+    let permit = app
+        .permit(actor, Action::Administer, &Resource::Everything)
+        .await?;
+    let before = app.access.files();
+    let (kind, problems) = read(app).await?;
+    record(app, (&permit).into(), kind, &before).await?;
+    Ok(problems)
+}
+
+/// Reads the files again whenever they changed and nobody writes them any more, until `stop`. A change that
+/// leads to the same policy and the same problems is not recorded.
+pub async fn follow(app: App, stop: CancellationToken) {
+    let (mut seen, mut waits, mut unrecorded) = (None, 0, None);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        let access = Arc::clone(&app.access);
+        let Ok(stamp) = tokio::task::spawn_blocking(move || access.stamp()).await else {
+            continue;
+        };
+        if stamp == app.access.stamp_read() {
+            seen = None;
+        } else if seen.as_ref() != Some(&stamp) && waits < MOST_WAITS {
+            seen = Some(stamp);
+            waits += 1;
+            continue;
+        } else {
+            (seen, waits) = (None, 0);
+            let (before, told) = (app.access.files(), app.access.problems());
+            match read(&app).await {
+                Ok((kind, problems)) if app.access.files() != before || problems != told => {
+                    tracing::info!(
+                        problems = problems.len(),
+                        "the policy files changed and were read"
+                    );
+                    unrecorded = Some((kind, before));
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the policy files could not be read"
+                ),
+            }
+        }
+        if let Some((kind, before)) = &unrecorded {
+            match record(&app, Right::of_this_program(POLICY), *kind, before).await {
+                Ok(()) => unrecorded = None,
+                Err(error) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the change of the policy could not be recorded, and is tried again"
+                ),
+            }
+        }
+    }
+}
+
+async fn read(app: &App) -> Result<(EventKind, Vec<Problem>)> {
     let access = Arc::clone(&app.access);
     // Checking a large policy takes seconds, which would hold up everybody's pages.
     let read = tokio::task::spawn_blocking(move || match access.reload() {
@@ -28,18 +124,143 @@ pub async fn reload(app: &App) -> Result<Vec<Problem>> {
         Err(problems) => (EventKind::PolicyRejected, problems),
     });
     let failed = |cause| Error::internal("The policy files could not be read.").because(cause);
-    let (kind, problems) = read.await.map_err(failed)?;
-    let kept: Vec<String> = problems
+    read.await.map_err(failed)
+}
+
+/// Records what came of reading the files; `before` is what was in force until then. Keeps what is in force
+/// now, if it is another policy.
+async fn record(app: &App, right: Right, kind: EventKind, before: &PolicyFiles) -> Result<()> {
+    let (files, problems) = (app.access.files(), app.access.problems());
+    let told: Vec<String> = problems
         .iter()
         .take(KEPT_PROBLEMS)
         .map(ToString::to_string)
         .collect();
-    let change = app
-        .store
-        .change(Right::of_this_program(POLICY), app.now())
-        .await?;
-    change
-        .commit(Event::new(kind, json!({ "problems": kept })))
-        .await?;
-    Ok(problems)
+    let mut detail = json!({
+        "policy": files.digest(), "problems": told,
+        "added": lines_beside(&files, before), "removed": lines_beside(before, &files),
+    });
+    let is_other = files != *before;
+    if is_other {
+        detail["before"] = json!(before.digest());
+    }
+    let change = app.store.change(right, app.now()).await?;
+    if is_other {
+        keep(app, &change).await?;
+    }
+    change.commit(Event::new(kind, detail)).await?;
+    keep_last_good(app);
+    Ok(())
+}
+
+/// Keeps the policy in force in the database; the event of the change has its digest.
+pub(super) async fn keep(app: &App, change: &Change) -> Result<()> {
+    policies::keep(change, &app.access.files(), app.engine.instance()).await
+}
+
+/// Keeps the policy in force for a start onto files with errors. It is used only where an event has its digest.
+pub(super) fn keep_last_good(app: &App) {
+    if app.config.access.policies.is_none() {
+        return;
+    }
+    let text = serde_json::to_string(&app.access.files().0).unwrap_or_default();
+    if let Err(error) = private::replace_file(&last_good_file(&app.config), &text) {
+        tracing::error!(%error, "the policy in force could not be kept for the next start");
+    }
+}
+
+fn last_good_file(config: &Config) -> PathBuf {
+    config.data_dir.join(LAST_GOOD)
+}
+
+/// Whether a good policy of this instance is kept for a start onto files with errors.
+pub fn has_last_good(config: &Config) -> bool {
+    last_good_file(config).exists()
+}
+
+/// The last good policy of this instance, for a start onto files with errors; `None` where there is none, or
+/// where no event of the audit log says that it was in force.
+///
+/// # Errors
+/// Of the store.
+pub async fn last_good(config: &Config, store: &Store) -> Result<Option<PolicyFiles>> {
+    let text = small_file::read_text(&last_good_file(config), LAST_GOOD_BYTES).unwrap_or_default();
+    let Ok(files) = serde_json::from_str(&text) else {
+        return Ok(None);
+    };
+    let files = PolicyFiles(files);
+    let was_in_force = has_event(store, &files.digest()).await?;
+    Ok(was_in_force.then_some(files))
+}
+
+/// Whether the audit log says that the policy with this digest was in force.
+async fn has_event(store: &Store, digest: &str) -> Result<bool> {
+    let kinds = [EventKind::DeployerStarted, EventKind::PolicyReloaded];
+    let filter = AuditFilter {
+        actions: kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        ..AuditFilter::default()
+    };
+    let mut page = Page::Newest;
+    loop {
+        let found = audit::list(store, &filter, page, EVENTS_AT_ONCE).await?;
+        if found.items.iter().any(|one| one.event.detail["policy"] == digest) {
+            return Ok(true);
+        }
+        match found.older {
+            Some(older) => page = Page::Before(older),
+            None => return Ok(false),
+        }
+    }
+}
+
+/// The policies that were in force, newest first.
+///
+/// # Errors
+/// Forbidden.
+pub async fn uses(app: &App, actor: &Actor) -> Result<Vec<PolicyUse>> {
+    app.permit_reading(actor, Area::Policy).await?;
+    policies::uses(&app.store, USES_SHOWN).await
+}
+
+/// A policy that was in force: its files, and who used it since when, oldest first.
+///
+/// # Errors
+/// Forbidden; not found, where it is not kept.
+pub async fn kept(app: &App, actor: &Actor, digest: &str) -> Result<(PolicyFiles, Vec<PolicyUse>)> {
+    app.permit_reading(actor, Area::Policy).await?;
+    let files = policies::files(&app.store, digest).await?;
+    let files = files.ok_or_else(|| Error::not_found("There is no policy with this digest."))?;
+    Ok((files, policies::uses_of(&app.store, digest, USES_SHOWN).await?))
+}
+
+/// The lines of a policy that another one does not have, without comments.
+fn lines_beside(policy: &PolicyFiles, other: &PolicyFiles) -> Vec<String> {
+    let lines = |files: &PolicyFiles| -> BTreeSet<String> {
+        let text = files.0.get(POLICY_FILE).map(String::as_str).unwrap_or_default();
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.map(str::to_owned).collect()
+    };
+    let own = lines(policy);
+    own.difference(&lines(other))
+        .take(KEPT_LINES)
+        .map(|line| line.chars().take(KEPT_CHARS).collect())
+        .collect()
+}
+
+/// The projects, environments and users that lines can name.
+///
+/// # Errors
+/// Of the store.
+pub async fn existing(store: &Store) -> Result<Existing> {
+    let (all, environments) = (projects::list(store).await?, environments::all(store).await?);
+    let mut existing = Existing::default();
+    for project in all {
+        let own = environments.iter().filter(|one| one.project_id == project.id);
+        let names = own.map(|one| one.name.to_string()).collect();
+        existing.projects.insert(project.name.to_string(), names);
+    }
+    let users = users::list(store).await?;
+    existing.users = users.into_iter().map(|user| user.name.to_string()).collect();
+    Ok(existing)
 }

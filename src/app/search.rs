@@ -158,6 +158,7 @@ pub async fn search(app: &App, actor: &Actor, text: &str, limit: usize) -> Resul
     let filter = PastFilter::default();
     let newest = history::within(app, &visible, &filter, Page::Newest, DEPLOYMENTS)
         .await?
+        .page
         .items;
     let (commits, is_cut_short) = commits(app, &places, &needle, limit).await;
     Ok(SearchResults {

@@ -8,12 +8,12 @@ use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::refusals::COUNTED_FOR;
-use super::{App, cleaner, drift, sessions};
+use super::{App, cleaner, drift, policy, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
 use crate::config::{Config, ScriptConfinement, ScriptNetwork, Secret};
-use crate::confinement::{Confinement, ConfinementOptions, PROCESSES, ProgramNetwork};
+use crate::confinement::{Confinement, ConfinementOptions, PROCESSES, ProgramNetwork, WriteLimits};
 use crate::domain::{DatabaseUrl, Event, EventKind, Result};
 use crate::engine::{self, Engine, EngineParts};
 use crate::git::{GitOptions, Mirrors, Proxies};
@@ -27,6 +27,9 @@ const CONFIG_DIR: &str = "/etc/deployer";
 
 /// How often to look for repeated refusals whose hour has ended.
 const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(60);
+
+/// Between two heads of the audit log.
+const BETWEEN_HEADS: Duration = Duration::from_secs(3600);
 
 /// Assembles an application over an open store whose schema is up to date. Its engine does nothing
 /// before [`App::start`].
@@ -83,7 +86,9 @@ pub fn watch(app: &App) -> DropGuard {
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
     tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
     tokio::spawn(sessions::watch(app.clone(), stop.clone()));
+    tokio::spawn(policy::follow(app.clone(), stop.clone()));
     tokio::spawn(watch_refusals(app.clone(), stop.clone()));
+    tokio::spawn(hand_out_heads(app.clone(), stop.clone()));
     stop.drop_guard()
 }
 
@@ -103,6 +108,17 @@ async fn watch_refusals(app: App, stop: CancellationToken) {
     }
 }
 
+/// Hands out heads of the audit log now and then, until `stop`.
+async fn hand_out_heads(app: App, stop: CancellationToken) {
+    loop {
+        app.hand_out_head().await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(BETWEEN_HEADS) => {}
+        }
+    }
+}
+
 /// How Git remotes are reached.
 pub fn git_options(config: &Config) -> GitOptions {
     GitOptions {
@@ -118,25 +134,28 @@ pub fn git_options(config: &Config) -> GitOptions {
         https_certificates: config.git.https_certificates.clone(),
         other_hosts: config.git.other_hosts.clone(),
         proxies: git_proxies(config),
-        pack_limit: u64::from(config.git.pack_limit_mib) << 20,
-        lfs_object_limit: u64::from(config.git.lfs_object_limit_mib) << 20,
-        lfs_project_limit: u64::from(config.git.lfs_project_limit_mib) << 20,
+        pack_limit: mebibytes(config.git.pack_limit_mib),
+        lfs_object_limit: mebibytes(config.git.lfs_object_limit_mib),
+        lfs_project_limit: mebibytes(config.git.lfs_project_limit_mib),
         ..GitOptions::default()
     }
 }
 
 /// The proxy for https: that of the configuration, or else of the environment.
 fn git_proxies(config: &Config) -> Proxies {
-    let variable = |names: [&str; 2]| {
-        let mut set = names.into_iter().filter_map(|name| std::env::var(name).ok());
-        set.find(|value| !value.trim().is_empty())
+    let variable = |names: [&'static str; 2]| {
+        let mut set = names
+            .into_iter()
+            .filter_map(|name| Some((name, std::env::var(name).ok()?)));
+        set.find(|(_, value)| !value.trim().is_empty())
     };
     let proxy = match &config.git.https_proxy {
-        Some(proxy) => Some(proxy.expose().to_owned()),
+        Some(proxy) => Some(("git.https_proxy", proxy.expose().to_owned())),
         None => variable(["https_proxy", "HTTPS_PROXY"]),
     };
-    let except = variable(["no_proxy", "NO_PROXY"]).unwrap_or_default();
-    let mut proxies = Proxies::for_https(proxy.as_deref(), except.split(','));
+    let except = variable(["no_proxy", "NO_PROXY"]).map_or_else(String::new, |(_, value)| value);
+    let proxy = proxy.as_ref().map(|(name, address)| (*name, address.as_str()));
+    let mut proxies = Proxies::for_https(proxy, except.split(','));
     if !config.git.no_proxy.is_empty() {
         proxies.except.clone_from(&config.git.no_proxy);
     }
@@ -180,6 +199,10 @@ pub fn confinement_options(config: &Config) -> ConfinementOptions {
             ScriptNetwork::None => ProgramNetwork::None,
         },
         processes: PROCESSES,
+        writing: WriteLimits {
+            written: mebibytes(config.engine.tree_limit_mib),
+            free: mebibytes(config.engine.keep_free_mib),
+        },
         readable: config.scripts.readable.clone(),
         writable: config.scripts.writable.clone(),
         hidden: our_own(config),
@@ -199,7 +222,7 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
     own.extend(config.file.clone());
     own.extend(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from));
     own.extend(config.access.policies.clone());
-    own.push(config.key_file());
+    own.extend([config.key_file(), config.audit_key_file()]);
     own.extend(config.git.key_files.iter().chain(&config.ssh.key_files).cloned());
     own.extend(
         config
@@ -221,6 +244,11 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
     own
 }
 
+/// So many mebibytes, in bytes.
+fn mebibytes(count: u32) -> u64 {
+    u64::from(count) << 20
+}
+
 fn engine_settings(config: &Config) -> engine::Settings {
     engine::Settings {
         instance: instance(),
@@ -228,9 +256,10 @@ fn engine_settings(config: &Config) -> engine::Settings {
         work_dir: config.work_dir(),
         lease: config.engine.lease,
         log: engine::LogLimits {
-            step: u64::from(config.engine.step_log_mib) << 20,
-            deployment: u64::from(config.engine.deployment_log_mib) << 20,
+            step: mebibytes(config.engine.step_log_mib),
+            deployment: mebibytes(config.engine.deployment_log_mib),
         },
+        tree_limit: mebibytes(config.engine.tree_limit_mib),
         secrets: config
             .masking
             .secrets

@@ -46,6 +46,11 @@ pub struct LoginLimits {
     pub address: TryLimit,
     /// For one account from anywhere.
     pub account: TryLimit,
+    /// Codes of a second factor, for one account from anywhere, or from a browser that logged in before. A code
+    /// is right by chance once in 300,000 tries.
+    pub codes: TryLimit,
+    /// Wrong API tokens from one address. A right one is never slowed down.
+    pub tokens: TryLimit,
     /// The longest that a try waits.
     pub longest_delay: Duration,
     /// Tries that may wait at once.
@@ -58,19 +63,23 @@ impl Default for LoginLimits {
             pair: TryLimit::new(10, 5_000),
             address: TryLimit::new(40, 2_000),
             account: TryLimit::new(200, 1_000),
+            codes: TryLimit::new(10, 60_000),
+            tokens: TryLimit::new(20, 3_000),
             longest_delay: Duration::from_secs(10),
             waiting: 64,
         }
     }
 }
 
-type Counter = DefaultKeyedRateLimiter<String>;
+/// Counts tries by what they have in common.
+pub(super) type Counter = DefaultKeyedRateLimiter<String>;
 
 /// Counts tries.
 pub(super) struct LoginThrottle {
     by_pair: Counter,
     by_address: Counter,
     by_account: Counter,
+    by_codes: Counter,
     waiting: Semaphore,
     longest_delay: Duration,
 }
@@ -81,6 +90,7 @@ impl LoginThrottle {
             by_pair: counter(limits.pair),
             by_address: counter(limits.address),
             by_account: counter(limits.account),
+            by_codes: counter(limits.codes),
             waiting: Semaphore::new(limits.waiting),
             longest_delay: limits.longest_delay,
         }
@@ -101,11 +111,15 @@ impl LoginThrottle {
             && self.take_turn(&self.by_account, account).await
     }
 
+    /// Counts a code for the account `name`, and waits until it may be tried. False when that would take too long.
+    pub async fn admits_code(&self, name: &str, device: Option<&str>) -> bool {
+        let of_device = |device| format!("{name}\ndevice {device}");
+        let key = device.map_or_else(|| name.to_owned(), of_device);
+        self.take_turn(&self.by_codes, key).await
+    }
+
     async fn take_turn(&self, counter: &Counter, key: String) -> bool {
-        if counter.len() > COUNTERS {
-            counter.retain_recent();
-        }
-        if counter.check_key(&key).is_ok() {
+        if is_within(counter, &key) {
             return true;
         }
         let Ok(_place) = self.waiting.try_acquire() else {
@@ -124,6 +138,14 @@ impl LoginThrottle {
     }
 }
 
+/// Counts a try, and tells whether it is within the limit.
+pub(super) fn is_within(counter: &Counter, key: &String) -> bool {
+    if counter.len() > COUNTERS {
+        counter.retain_recent();
+    }
+    counter.check_key(key).is_ok()
+}
+
 pub(super) fn counter(limit: TryLimit) -> Counter {
     let quota = Quota::with_period(limit.pause).unwrap_or(Quota::per_second(NonZeroU32::MIN));
     RateLimiter::keyed(quota.allow_burst(limit.tries))
@@ -138,6 +160,8 @@ mod tests {
             pair: TryLimit::new(3, 200),
             address: TryLimit::new(6, 60_000),
             account: TryLimit::new(100, 60_000),
+            codes: TryLimit::new(3, 60_000),
+            tokens: TryLimit::new(3, 60_000),
             longest_delay: Duration::from_millis(500),
             waiting,
         })

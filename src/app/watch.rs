@@ -7,16 +7,19 @@ mod watched;
 pub use self::acts::{Acts, Hindrance, Promotion};
 pub use self::watched::{Since, Watched, now};
 use super::App;
+use super::audit::comparison::correct;
 use super::naming::resource_then;
 use crate::domain::{Action, Actor, DeploymentId, LogLine, Result};
 use crate::store::deployments;
 use crate::store::log::{self, FoundLines, LogFilter, LogWindow};
 
-/// The deployment, for whoever may view it.
+/// The deployment, for whoever may view it; where the database contradicts the audit log, as the log has it.
 pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched, Acts)> {
-    let watched = now(app, id).await?;
+    let mut watched = now(app, id).await?;
     app.permit(actor, Action::View, &resource_then(&watched.deployment))
         .await?;
+    let mut corrected = correct(&app.store, std::slice::from_mut(&mut watched.deployment)).await?;
+    watched.contradictions = corrected.remove(&id).unwrap_or_default();
     let acts = match watched.deployment.state.is_final() {
         true => afterwards::afterwards(app, actor, &watched).await?,
         false => acts::meanwhile(app, actor, &watched).await?,

@@ -20,6 +20,11 @@ pub(super) struct ConfigArgs {
 }
 
 impl ConfigArgs {
+    /// Whether a configuration file was named, or is where it usually is.
+    pub(super) fn is_given(&self) -> bool {
+        self.config.is_some() || Path::new(CONFIG_FILE).is_file()
+    }
+
     pub(super) fn load(&self) -> Result<Config, CommandFailure> {
         let usual = Path::new(CONFIG_FILE);
         let path = self

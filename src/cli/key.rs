@@ -7,7 +7,8 @@ use clap::Subcommand;
 use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
-use crate::app::sealing::{self, KeyPlace};
+use crate::app::key_place::{self, KeyPlace};
+use crate::app::sealing;
 use crate::clock::Clock;
 use crate::store::{self, SealingKey};
 
@@ -57,7 +58,7 @@ pub(super) async fn run(command: KeyCommand) -> Result<(), CommandFailure> {
     match command {
         KeyCommand::New { file } => {
             let key = SealingKey::generate();
-            sealing::write(&file, &key)?;
+            key_place::write(&file, &key)?;
             say(format_args!(
                 "The key {} is in {}.",
                 key.fingerprint(),
@@ -73,8 +74,8 @@ pub(super) async fn run(command: KeyCommand) -> Result<(), CommandFailure> {
 
 async fn show(config: &ConfigArgs) -> Result<(), CommandFailure> {
     let config = config.load()?;
-    let place = KeyPlace::of(&config);
-    let key = place.read(&config)?.map(|key| key.fingerprint());
+    let place = KeyPlace::of::<SealingKey>(&config);
+    let key = place.read::<SealingKey>(&config)?.map(|key| key.fingerprint());
     match &key {
         Some(key) => say(format_args!("The key {key} is in {place}.")),
         None => say(format_args!("There is no key: {place} does not exist.")),
@@ -138,8 +139,8 @@ async fn forget(lost: Option<&str>, config: &ConfigArgs) -> Result<(), CommandFa
         "Secrets deleted: {}. Enter them again.",
         names.len()
     ));
-    let place = KeyPlace::of(&config);
-    if let Some(key) = place.read(&config)? {
+    let place = KeyPlace::of::<SealingKey>(&config);
+    if let Some(key) = place.read::<SealingKey>(&config)? {
         say(format_args!(
             "The database is sealed with the key {} from now on. It is in {place}.",
             key.fingerprint()

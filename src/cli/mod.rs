@@ -13,8 +13,10 @@ use crate::domain::Error;
 use crate::process;
 use crate::telemetry;
 
+mod audit;
 mod config_args;
 mod data;
+mod days;
 mod demo;
 mod git_check;
 mod key;
@@ -24,6 +26,7 @@ mod policy;
 mod serve;
 mod signals;
 mod ssh_check;
+mod token;
 mod user;
 
 /// Puts Git commits onto servers over SSH, safely, and shows who did what, when and why it was
@@ -46,9 +49,13 @@ enum Command {
     #[command(subcommand)]
     User(user::UserCommand),
     #[command(subcommand)]
+    Token(token::TokenCommand),
+    #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     GitCheck(git_check::Args),
     SshCheck(ssh_check::Args),
 }
@@ -87,8 +94,10 @@ async fn run(command: Command) -> Result<(), CommandFailure> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::User(command) => user::run(command).await,
-        Command::Policy(command) => policy::run(&command),
+        Command::Token(command) => token::run(command).await,
+        Command::Policy(command) => policy::run(&command).await,
         Command::Key(command) => key::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::GitCheck(args) => git_check::run(&args).await,
         Command::SshCheck(args) => ssh_check::run(&args).await,
     }

@@ -13,6 +13,8 @@ pub(super) enum CommandFailure {
     Config(config::Error),
     /// The command failed.
     Failed(Error),
+    /// The question makes no sense.
+    Usage(Error),
     /// The result is bad, and was printed already.
     Printed,
 }
@@ -20,7 +22,7 @@ pub(super) enum CommandFailure {
 impl CommandFailure {
     pub(super) fn code(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Usage(_) => 2,
             Self::Failed(_) | Self::Printed => 1,
         }
     }
@@ -42,7 +44,7 @@ impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => write!(f, "The configuration cannot be used:\n{error}"),
-            Self::Failed(error) => {
+            Self::Failed(error) | Self::Usage(error) => {
                 f.write_str(error.message())?;
                 causes(error)
                     .iter()

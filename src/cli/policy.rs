@@ -1,60 +1,36 @@
-//! `deployer policy check`: what a sysadmin runs before and after editing the policy.
-
-use std::path::PathBuf;
+//! `deployer policy`: what a sysadmin asks before and after editing the policy. No command needs a
+//! server; each reads a directory.
 
 use clap::Subcommand;
 
-use super::config_args::ConfigArgs;
-use super::outcome::{CommandFailure, say};
-use crate::access;
-use crate::domain::Error;
+use super::outcome::CommandFailure;
 
-/// Check the policy files.
+mod check;
+mod diff;
+mod directory;
+mod explain;
+mod fmt;
+mod test;
+mod who;
+
+/// Check the policy files, and ask them questions.
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Check all policy files and run their tests.
-    ///
-    /// Prints every problem as file:line: reason. A policy with errors never takes effect; the one in
-    /// force stays.
-    Check {
-        /// The directory with model.conf, policy.csv, calendar.toml and tests.toml
-        /// [default: the configured one].
-        dir: Option<PathBuf>,
-        #[command(flatten)]
-        config: ConfigArgs,
-    },
+    Check(check::Args),
+    Test(test::Args),
+    Explain(explain::Args),
+    Who(who::Args),
+    Diff(diff::Args),
+    Fmt(fmt::Args),
 }
 
-pub(super) fn run(command: &PolicyCommand) -> Result<(), CommandFailure> {
-    let PolicyCommand::Check { dir, config } = command;
-    let configured = match dir {
-        Some(dir) => Some(dir.clone()),
-        None => config.load()?.access.policies,
-    };
-    let Some(dir) = configured else {
-        let sentence = "No policy directory is configured, so the policy shipped inside the program is in force. \
-                        Give a directory, or set access.policies.";
-        return Err(Error::invalid(sentence).into());
-    };
-    if !dir.is_dir() {
-        let sentence = format!("There is no directory {}.", dir.display());
-        return Err(Error::invalid(sentence).into());
+pub(super) async fn run(command: &PolicyCommand) -> Result<(), CommandFailure> {
+    match command {
+        PolicyCommand::Check(args) => check::run(args).await,
+        PolicyCommand::Test(args) => test::run(args),
+        PolicyCommand::Explain(args) => explain::run(args),
+        PolicyCommand::Who(args) => who::run(args),
+        PolicyCommand::Diff(args) => diff::run(args),
+        PolicyCommand::Fmt(args) => fmt::run(args),
     }
-    let report = access::check(&dir);
-    for problem in &report.problems {
-        say(problem);
-    }
-    let tests = report.tests_run;
-    if report.is_good() {
-        say(format_args!(
-            "{}: good; {tests} of its tests passed.",
-            dir.display()
-        ));
-        return Ok(());
-    }
-    say(format_args!(
-        "{}: it has errors and would not take effect.",
-        dir.display()
-    ));
-    Err(CommandFailure::Printed)
 }

@@ -9,14 +9,16 @@ use super::config_args::ConfigArgs;
 use super::outcome::{CommandFailure, complain, say};
 use super::{data, signals};
 use crate::access::{Access, Problem};
-use crate::app::{App, accounts, policy, sealing, start};
+use crate::app::{App, accounts, audit, lifetime, policy, sealing, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Result};
 use crate::handshake::keys;
+use crate::store::Store;
 use crate::{git, telemetry, web};
 
-/// Serve the pages and carry out deployments until SIGTERM or Ctrl-C. SIGHUP reloads the policy files.
+/// Serve the pages and carry out deployments until SIGTERM or Ctrl-C. Changed policy files take effect within
+/// seconds; SIGHUP reads them at once.
 ///
 /// Brings the database's schema up to date first, and closes deployments that an interrupted server
 /// left running. When told to stop, it accepts no new requests and closes the running deployments.
@@ -24,24 +26,40 @@ use crate::{git, telemetry, web};
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Refuse to start when the policy files have errors, instead of starting with the last good policy of this
+    /// instance.
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let config = args.config.load()?;
     telemetry::start(&config.log);
     raise_file_limit();
-    let access = access(&config)?;
+    let loaded = load_policy(&config);
+    let loaded = match loaded {
+        Err(problems) if args.strict || !policy::has_last_good(&config) => {
+            return Err(broken_policy(&config, problems));
+        }
+        loaded => loaded,
+    };
     tell_of_keys(&config).await;
     tell_of_credentials(&config);
     let store = data::open(&config).await?;
     let lock = store.serve_lock()?;
     store.migrate().await?;
     sealing::prepare(&config, &store, Clock::System.now()).await?;
+    audit::keys::prepare(&config, &store, Clock::System.now()).await?;
     for dir in [config.mirror_dir(), config.work_dir()] {
         data::make_private(&dir)?;
     }
     let listener = listen(&config).await?;
+    let access = match loaded {
+        Ok(access) => access,
+        Err(problems) => last_good_policy(&config, &store, problems).await?,
+    };
     let app = start::assemble(config, store, access, Clock::System);
+    lifetime::started(&app).await?;
     start::tell_of_scripts(&app).await?;
     app.start().await?;
     let watching = start::watch(&app);
@@ -49,6 +67,12 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     tracing::info!("stopping");
     drop(watching);
     app.stop_engine().await;
+    if let Err(error) = lifetime::stopped(&app).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the stop could not be recorded"
+        );
+    }
     app.close().await?;
     drop(lock);
     done
@@ -104,21 +128,46 @@ fn tell_of_credentials(config: &Config) {
     }
 }
 
-/// Loads the policy. A broken one stops the start, because there is no last good one to fall back on.
-fn access(config: &Config) -> Result<Access, CommandFailure> {
-    let Some(dir) = &config.access.policies else {
-        return Ok(Access::builtin());
+fn load_policy(config: &Config) -> Result<Access, Vec<Problem>> {
+    match &config.access.policies {
+        Some(dir) => Access::load(dir),
+        None => Ok(Access::builtin()),
+    }
+}
+
+/// Says what is wrong with the policy, which cannot be used.
+fn broken_policy(config: &Config, problems: Vec<Problem>) -> CommandFailure {
+    for problem in problems {
+        complain(problem);
+    }
+    let dir = config.access.policies.clone().unwrap_or_default();
+    complain(format_args!(
+        "The policy in {} cannot be used; correct it and start again.",
+        dir.display()
+    ));
+    CommandFailure::Printed
+}
+
+/// The policy that was in force here last, in place of one with errors.
+async fn last_good_policy(
+    config: &Config,
+    store: &Store,
+    problems: Vec<Problem>,
+) -> Result<Access, CommandFailure> {
+    let (Some(dir), Some(kept)) = (&config.access.policies, policy::last_good(config, store).await?) else {
+        return Err(broken_policy(config, problems));
     };
-    Access::load(dir).map_err(|problems| {
-        for problem in problems {
-            complain(problem);
-        }
-        complain(format_args!(
-            "The policy in {} cannot be used; correct it and start again.",
-            dir.display()
-        ));
-        CommandFailure::Printed
-    })
+    let digest = kept.digest();
+    let access = Access::load_or_kept(dir, kept).map_err(|problems| broken_policy(config, problems))?;
+    for problem in access.problems().iter().filter(|problem| problem.is_error()) {
+        tracing::error!(%problem, "the policy has an error");
+    }
+    tracing::error!(
+        policy = digest,
+        "The policy in {} cannot be used. The last good one of this instance is in force until it is corrected.",
+        dir.display()
+    );
+    Ok(access)
 }
 
 /// Reads the policy again at each SIGHUP.

@@ -9,6 +9,7 @@ use super::data;
 use super::outcome::{CommandFailure, say};
 use crate::app::admin::host_keys::is_in_files;
 use crate::app::admin::servers::ask;
+use crate::app::admin::values::Address;
 use crate::app::{reach, start};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -49,10 +50,28 @@ pub(super) struct Args {
 /// The port of sshd where none is given.
 const SSH_PORT: u16 = 22;
 
-fn host(text: &str) -> Result<String, &'static str> {
-    match text.trim() {
-        "" => Err("name a host"),
-        host => Ok(host.to_owned()),
+/// A host as ssh takes it: a name or address without user and port.
+fn host(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = bare.unwrap_or(text);
+    if host.is_empty() {
+        return Err("name a host".to_owned());
+    }
+    if let Some((user, host)) = host.rsplit_once('@') {
+        return Err(format!("write “{host} --user {user}”"));
+    }
+    let is_address = host.parse::<IpAddr>().is_ok();
+    if bare.is_some() && !is_address {
+        return Err("only an IPv6 address stands in brackets".to_owned());
+    }
+    if let Some((host, port)) = host.rsplit_once(':').filter(|_| !is_address) {
+        let host = host.trim_matches(['[', ']']);
+        return Err(format!("write “{host} --port {port}”"));
+    }
+    match host.parse::<Name>() {
+        Ok(_) => Ok(host.to_owned()),
+        Err(_) => host.parse::<Address>().map(String::from),
     }
 }
 
@@ -232,6 +251,32 @@ async fn log_in(pool: &Connections, endpoint: &Endpoint) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_has_no_user_and_no_port() {
+        for (text, host_of) in [
+            ("web1", "web1"),
+            (" web1.example.org ", "web1.example.org"),
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+            ("10.0.0.1", "10.0.0.1"),
+        ] {
+            assert_eq!(host(text).as_deref(), Ok(host_of), "{text}");
+        }
+        for (text, why) in [
+            ("", "name a host"),
+            ("web1:2222", "write “web1 --port 2222”"),
+            ("10.0.0.1:22", "write “10.0.0.1 --port 22”"),
+            ("[::1]:22", "write “::1 --port 22”"),
+            ("deploy@web1", "write “web1 --user deploy”"),
+            ("[web1]", "only an IPv6 address stands in brackets"),
+        ] {
+            assert_eq!(host(text).unwrap_err(), why, "{text}");
+        }
+        for bad in ["ssh://web1", "web 1", "-oProxyCommand=x", "10.0.0.0/8"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn one_host_is_written_in_several_ways() {

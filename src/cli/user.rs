@@ -8,8 +8,8 @@ use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
 use crate::app::accounts::{self, Keeping, NewUser};
-use crate::app::passwords;
-use crate::domain::{Error, Name, Result};
+use crate::app::{passwords, second_factor, sessions};
+use crate::domain::{Error, Name, Result, WhichSessions};
 use crate::store;
 
 /// Add, list and change local users.
@@ -17,7 +17,7 @@ use crate::store;
 /// What they may do is written in the policy files; see “deployer policy check”.
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Add a user; asks for the password unless an option gives it.
+    /// Add a user; asks for the password unless an option says otherwise.
     Add {
         /// The name they log in with and that policy lines use.
         name: String,
@@ -27,6 +27,9 @@ pub(super) enum UserCommand {
         /// Their e-mail address.
         #[arg(long, value_name = "ADDRESS", default_value = "")]
         email: String,
+        /// Make a service account: without a password, so that nobody can log in; it acts by API tokens.
+        #[arg(long, conflicts_with_all = ["password_stdin", "generate", "keep"])]
+        service: bool,
         #[command(flatten)]
         password: PasswordArgs,
         #[command(flatten)]
@@ -52,6 +55,20 @@ pub(super) enum UserCommand {
     },
     /// Disable an account. Its history stays.
     Disable {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// End all sessions of an account: it is logged out everywhere.
+    Logout {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Take the second factor of an account away, for somebody who lost it, and end its sessions.
+    ResetSecondFactor {
         /// The user's name.
         name: String,
         #[command(flatten)]
@@ -101,6 +118,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             name,
             display_name,
             email,
+            service,
             password,
             keeping,
             config,
@@ -108,21 +126,18 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             let name: Name = name
                 .parse()
                 .map_err(|complaint: String| Error::invalid(complaint))?;
-            let store = data::open_current(&config.load()?).await?;
-            let secret = password.get()?;
+            let secret = match service {
+                true => None,
+                false => Some(password.get()?),
+            };
             let new = NewUser {
                 name,
                 display_name,
                 email,
-                password: Some(secret.clone()),
+                password: secret,
                 keeping: keeping.keeping(),
             };
-            let user = accounts::add(&store, &data::operator(), new).await?;
-            say(format_args!(
-                "User “{}” was added. The policy says what they may do.",
-                user.name
-            ));
-            password.tell(&secret);
+            add(new, &password, &config).await?;
         }
         UserCommand::Passwd {
             name,
@@ -140,8 +155,31 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
         }
         UserCommand::List { config } => list(&config).await?,
         UserCommand::Disable { name, config } => switch(&name, &config, true).await?,
+        UserCommand::Logout { name, config } => {
+            let store = data::open_current(&config.load()?).await?;
+            let (operator, all) = (data::operator(), WhichSessions::All);
+            let number = sessions::end(&store, &operator, &name, &all).await?;
+            say(format_args!("Sessions of “{name}” that were ended: {number}."));
+        }
+        UserCommand::ResetSecondFactor { name, config } => {
+            let store = data::open_current(&config.load()?).await?;
+            let user = second_factor::reset(&store, &data::operator(), &name).await?;
+            say(format_args!("User “{}” has no second factor now.", user.name));
+        }
         UserCommand::Enable { name, config } => switch(&name, &config, false).await?,
     }
+    Ok(())
+}
+
+async fn add(new: NewUser, password: &PasswordArgs, config: &ConfigArgs) -> Result<(), CommandFailure> {
+    let store = data::open_current(&config.load()?).await?;
+    let secret = new.password.clone().unwrap_or_default();
+    let user = accounts::add(&store, &data::operator(), new).await?;
+    say(format_args!(
+        "User “{}” was added. The policy says what they may do.",
+        user.name
+    ));
+    password.tell(&secret);
     Ok(())
 }
 

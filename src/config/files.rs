@@ -47,12 +47,15 @@ fn check(config: &Config, reader: &mut KeyReader<'_>) {
         reader.complain("access", "policies", &message);
     }
     database(config, reader);
-    if config.secrets.key.is_some() && config.secrets.key_file.is_some() {
-        reader.complain(
-            "secrets",
-            "key_file",
-            "must not be set beside secrets.key; keep one of them",
-        );
+    let (secrets, audit) = (&config.secrets, &config.audit);
+    for (section, has_key, file) in [
+        ("secrets", secrets.key.is_some(), &secrets.key_file),
+        ("audit", audit.key.is_some(), &audit.key_file),
+    ] {
+        if has_key && file.is_some() {
+            let message = format!("must not be set beside {section}.key; keep one of them");
+            reader.complain(section, "key_file", &message);
+        }
     }
     directories("scripts", "readable", &config.scripts.readable, reader);
     directories("scripts", "writable", &config.scripts.writable, reader);

@@ -24,9 +24,10 @@ use crate::domain::DatabaseUrl;
 pub use self::error::{ConfigProblem, Error, Origin};
 pub use self::reader::ENV_PREFIX;
 pub use self::sections::{
-    Access, Balancer, Drift, Engine, Git, Http, Log, Masking, Scripts, Secrets, Ssh, Store,
+    Access, Audit, Balancer, Drift, Engine, Git, Http, Log, LoginSettings, Masking, Scripts, Secrets, Ssh,
+    Store,
 };
-pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, Secret};
+pub use self::values::{LogFormat, ScriptConfinement, ScriptNetwork, SecondFactorDemand, Secret};
 pub use crate::domain::Network;
 
 /// The default directory for everything that the deployer writes.
@@ -41,10 +42,14 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The HTTP server.
     pub http: Http,
+    /// How people log in.
+    pub logins: LoginSettings,
     /// The database.
     pub store: Store,
     /// The key that secrets in the database are sealed with.
     pub secrets: Secrets,
+    /// The key that signs heads of the audit log.
+    pub audit: Audit,
     /// Git remotes and our mirrors of them.
     pub git: Git,
     /// Connections to servers.
@@ -94,8 +99,10 @@ impl Config {
                 within_an_address(dir)
             }),
             http: Http::read(reader),
+            logins: LoginSettings::read(reader),
             store: Store::read(reader),
             secrets: Secrets::read(reader),
+            audit: Audit::read(reader),
             git: Git::read(reader),
             ssh: Ssh::read(reader),
             balancer: Balancer::read(reader),
@@ -118,6 +125,17 @@ impl Config {
     pub fn key_file(&self) -> PathBuf {
         let in_data_dir = || self.data_dir.join("secrets.key");
         self.secrets.key_file.clone().unwrap_or_else(in_data_dir)
+    }
+
+    /// The file of the audit key: `audit.key_file`, or one in the data directory.
+    pub fn audit_key_file(&self) -> PathBuf {
+        let in_data_dir = || self.data_dir.join("audit.key");
+        self.audit.key_file.clone().unwrap_or_else(in_data_dir)
+    }
+
+    /// The file of the audit log's heads that this instance handed out.
+    pub fn audit_heads_file(&self) -> PathBuf {
+        self.data_dir.join("audit.heads")
     }
 
     /// Where the Git mirrors live.

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::reader::KeyReader;
 use super::values::{
-    LogFormat, ScriptConfinement, ScriptNetwork, Secret, absolute_if_set, all_absolute, any, some_time,
-    within,
+    LogFormat, ScriptConfinement, ScriptNetwork, SecondFactorDemand, Secret, absolute_if_set, all_absolute,
+    any, some_time, within,
 };
 use crate::domain::project::SHORTEST_SECRET;
 use crate::domain::{DatabaseUrl, Network, OtherHost, ProxyException};
@@ -47,12 +47,20 @@ sections! {
         public_url: Option<Url> = None, web_address;
         /// Proxies that are trusted to name the client's address.
         trusted_proxies: Vec<Network> = Vec::new(), any;
-        /// Days after which an unused login ends.
-        session_days: u32 = 14, within::<1, 365>;
         /// Connections at once.
         max_connections: u32 = 4096, within::<16, 100_000>;
         /// A connection that we write nothing to for this long is closed.
         quiet_timeout: Duration = Duration::from_secs(75), longer_than_streams;
+    }
+
+    /// How people log in, and how long that lasts.
+    "logins" LoginSettings {
+        /// A session that is unused for this long ends.
+        session_idle: Duration = Duration::from_secs(14 * 24 * 3600), idle_time;
+        /// A session ends this long after its login, however much it is used.
+        session_limit: Duration = Duration::from_secs(90 * 24 * 3600), idle_time;
+        /// Who has to have a second factor.
+        second_factor: SecondFactorDemand = SecondFactorDemand::Optional, any;
     }
 
     /// The database.
@@ -64,7 +72,15 @@ sections! {
     /// The key that secrets in the database are sealed with.
     "secrets" Secrets {
         /// The key itself, from the environment.
-        key: Option<Secret> = None, sealing_key;
+        key: Option<Secret> = None, hexadecimal_key;
+        /// The file that holds it; neither: a systemd credential, else a file in the data directory.
+        key_file: Option<PathBuf> = None, absolute_if_set;
+    }
+
+    /// The key that signs heads of the audit log.
+    "audit" Audit {
+        /// The key itself, from the environment.
+        key: Option<Secret> = None, hexadecimal_key;
         /// The file that holds it; neither: a systemd credential, else a file in the data directory.
         key_file: Option<PathBuf> = None, absolute_if_set;
     }
@@ -147,6 +163,10 @@ sections! {
         step_log_mib: u32 = 32, within::<1, 1024>;
         /// Mebibytes of program output that are kept of a whole deployment.
         deployment_log_mib: u32 = 256, within::<1, 16_384>;
+        /// Mebibytes of the tree of a deployment, with what scripts on this host add to it.
+        tree_limit_mib: u32 = 65_536, within::<1, 16_777_216>;
+        /// Mebibytes that scripts leave free on the disk of the work directory.
+        keep_free_mib: u32 = 512, within::<0, 16_777_216>;
     }
 
     /// What repositories bring and run on this host.
@@ -217,13 +237,15 @@ fn web_address(url: &Option<Url>) -> Result<(), String> {
 
 /// Refuses what is no address of a proxy. It may hold a password, so it is not repeated.
 fn proxy_address(address: &Option<Secret>) -> Result<(), String> {
-    let is_one = |address: &Secret| {
-        let url = address.expose().parse::<Url>();
-        url.is_ok_and(|url| url.scheme() == "http" && url.host_str().is_some())
-    };
-    match address.as_ref().is_none_or(is_one) {
-        true => Ok(()),
-        false => Err("must be the address of a proxy, such as \"http://proxy.example.org:3128\"".to_owned()),
+    let Some(address) = address else { return Ok(()) };
+    let url = address.expose().parse::<Url>().ok();
+    let url = url.filter(|url| url.scheme() == "http" && url.host_str().is_some());
+    match url {
+        None => Err("must be the address of a proxy, such as \"http://proxy.example.org:3128\"".to_owned()),
+        Some(url) if url.path() != "/" || url.query().is_some() || url.fragment().is_some() => {
+            Err("must end after the host and port of the proxy, as a path means nothing there".to_owned())
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -235,16 +257,26 @@ fn longer_than_streams(time: &Duration) -> Result<(), String> {
     Err("must be at least 20s, as live pages send something every 15s".to_owned())
 }
 
+/// The use of a session is noted every few minutes at most, and browsers forget cookies after some 400 days.
+fn idle_time(time: &Duration) -> Result<(), String> {
+    const LEAST: u64 = 5 * 60;
+    const MOST: u64 = 365 * 24 * 3600;
+    if (LEAST..=MOST).contains(&time.as_secs()) {
+        return Ok(());
+    }
+    Err("must be between 5m and 365d".to_owned())
+}
+
 /// Refuses an address that the store cannot open.
 fn database(url: &Option<Secret>) -> Result<(), String> {
     url.as_ref()
         .map_or(Ok(()), |url| url.expose().parse::<DatabaseUrl>().map(drop))
 }
 
-/// Digits of a sealing key: 32 bytes.
+/// Digits of a key: 32 bytes.
 const KEY_DIGITS: usize = 64;
 
-fn sealing_key(key: &Option<Secret>) -> Result<(), String> {
+fn hexadecimal_key(key: &Option<Secret>) -> Result<(), String> {
     let is_key = |key: &Secret| {
         let text = key.expose();
         text.len() == KEY_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
@@ -252,7 +284,7 @@ fn sealing_key(key: &Option<Secret>) -> Result<(), String> {
     match key.as_ref().is_none_or(is_key) {
         true => Ok(()),
         false => Err(format!(
-            "must be {KEY_DIGITS} hexadecimal digits, as “deployer key new” makes them"
+            "must be {KEY_DIGITS} hexadecimal digits, as “deployer key new” and “deployer audit key new” make them"
         )),
     }
 }

@@ -74,7 +74,8 @@ fn every_key_can_come_from_the_environment() {
 
 #[test]
 fn the_environment_wins_over_the_file() {
-    let text = "data_dir = '/srv/a'\n[http]\nbind = '127.0.0.1:1'\nsession_days = 3\n[ssh]\nuse_agent = true";
+    let text =
+        "data_dir = '/srv/a'\n[http]\nbind = '127.0.0.1:1'\nmax_connections = 300\n[ssh]\nuse_agent = true";
     let set = variables(&[
         ("DEPLOYER__HTTP__BIND", "[::1]:2"),
         ("DEPLOYER__SSH__KEY_FILES", "/a, /b"),
@@ -82,7 +83,7 @@ fn the_environment_wins_over_the_file() {
     ]);
     let config = Config::parse("d.toml", text, set).unwrap();
     assert_eq!(config.http.bind.to_string(), "[::1]:2");
-    assert_eq!((config.http.session_days, config.ssh.use_agent), (3, true));
+    assert_eq!((config.http.max_connections, config.ssh.use_agent), (300, true));
     assert_eq!(config.ssh.key_files, [PathBuf::from("/a"), PathBuf::from("/b")]);
     assert_eq!(config.mirror_dir(), PathBuf::from("/srv/a/mirrors"));
     assert_eq!(config.store_url().expose(), "sqlite:///srv/a/deployer.sqlite");
@@ -93,12 +94,12 @@ fn unknown_keys_and_sections_are_named_with_their_line() {
     let text = "dat_dir = '/x'\n\n[http]\nbnd = 'x'\n[htp]\nbind = 'x'\n";
     assert_eq!(
         problems(text),
-        "d.toml:1: dat_dir is not a setting: there are data_dir and the sections access, balancer, drift, \
-         engine, git, http, log, masking, scripts, secrets, ssh, store.\n\
+        "d.toml:1: dat_dir is not a setting: there are data_dir and the sections access, audit, balancer, \
+         drift, engine, git, http, log, logins, masking, scripts, secrets, ssh, store.\n\
          d.toml:4: http.bnd is not a setting: the settings of [http] are bind, max_connections, public_url, \
-         quiet_timeout, session_days, trusted_proxies.\n\
-         d.toml:5: htp is not a section: there are data_dir and the sections access, balancer, drift, engine, \
-         git, http, log, masking, scripts, secrets, ssh, store."
+         quiet_timeout, trusted_proxies.\n\
+         d.toml:5: htp is not a section: there are data_dir and the sections access, audit, balancer, drift, \
+         engine, git, http, log, logins, masking, scripts, secrets, ssh, store."
     );
     assert_eq!(
         problems("http = 3"),
@@ -161,13 +162,13 @@ const IMPOSSIBLE: &[(&str, &str)] = &[
     ),
     ("[http]\nquiet_timeout = '15s'", "must be at least 20s"),
     ("[engine]\nstep_log_mib = 0", "must be between 1 and 1024, not 0"),
-    ("[http]\nsession_days = 0", "must be between 1 and 365, not 0"),
+    ("[logins]\nsession_idle = '1m'", "must be between 5m and 365d"),
     (
-        "[http]\nsession_days = -1",
+        "[http]\nmax_connections = -1",
         "must be a whole number, such as 4, not -1",
     ),
     (
-        "[http]\nsession_days = '4 days'",
+        "[http]\nmax_connections = '400'",
         "without quotes, not a TOML string",
     ),
     (
@@ -308,7 +309,7 @@ fn document() -> impl Strategy<Value = String> {
         "[nothing]\n",
         "bind = ",
         "\"127.0.0.1:80\"",
-        "session_days = ",
+        "max_connections = ",
         "14",
         "-1",
         "99999999999999999999",

@@ -228,6 +228,27 @@ impl Value for LogFormat {
     }
 }
 
+/// Who has to have a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorDemand {
+    /// Nobody; whoever wants may.
+    Optional,
+    /// Whoever may administer everything.
+    Administrators,
+}
+
+impl Value for SecondFactorDemand {
+    const EXPECTED: &'static str = "\"optional\" or \"administrators\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "optional" => Ok(Self::Optional),
+            "administrators" => Ok(Self::Administrators),
+            _ => Err(format!("must be {}, not “{text}”", Self::EXPECTED)),
+        }
+    }
+}
+
 /// Whether scripts of repositories are confined on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScriptConfinement {

@@ -21,6 +21,7 @@ use super::options::{ConfinementOptions, ProgramNetwork, WorkingTree};
 use super::outside::{self, Resolver};
 use super::refusal::{PROGRAM, cannot, missing};
 use super::system::{SETTINGS, SYSTEM};
+use super::variables::{numbered, start_with_variables};
 use crate::process::{self, Command, Output, Run};
 
 /// How long a try may take: starting it takes milliseconds, on a host that is short of everything.
@@ -37,9 +38,13 @@ const HOME: &str = "/tmp/home";
 
 /// The first process of the namespace: it waits for the program, and all that is left ends with it.
 /// What the program starts is counted, and may be at most `$1`; root is held by [`super::process_limit`]. What it
-/// makes is readable by others, as it is deployed with its permissions. Nothing here needs another program, as
-/// the variables may say that there are none. Its input was bubblewrap's.
-const FIRST: &str = r#"exec </dev/null; umask 022; ulimit -u "$1" 2>/dev/null || ulimit -p "$1" 2>/dev/null; shift; "$@"; exit $?"#;
+/// makes is readable by others, as it is deployed with its permissions. Its input was bubblewrap's. The
+/// variables reach the program alone, see [`super::variables`].
+const FIRST: &str = concat!(
+    r#"exec </dev/null; umask 022; ulimit -u "$1" 2>/dev/null || ulimit -p "$1" 2>/dev/null; shift; ("#,
+    start_with_variables!(),
+    "); exit $?"
+);
 
 /// A bubblewrap that works here.
 #[derive(Debug, Clone)]
@@ -165,7 +170,7 @@ impl Bubblewrap {
         monitor.plain(&["--", "/bin/sh", "-c", FIRST, "sh"]);
         monitor.0.push(options.processes.to_string().into());
         let mut command = at_home(command);
-        let variables = setting(command.take_environment());
+        let variables = setting(numbered(command.take_environment()));
         let bubblewrap = Command::new(&self.program).bare().input(variables);
         command.within(bubblewrap.args(monitor.0).monitor())
     }

@@ -16,6 +16,8 @@ mod process_limit;
 mod refusal;
 mod scratch;
 mod system;
+mod variables;
+mod writing;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -26,9 +28,11 @@ use parking_lot::Mutex;
 use self::bubblewrap::Bubblewrap;
 use self::process_limit::ControlGroups;
 use self::scratch::Scratch;
+use self::variables::{numbered, start_with_variables};
 use crate::process::{self, Command, Exit, Output, Run};
 
 pub use self::options::{ConfinementOptions, PROCESSES, ProgramNetwork, WorkingTree};
+pub use self::writing::{Excess, MOST_FILES, WriteLimits};
 
 /// How long a host that cannot confine is not tried again: pages ask as well, and anybody may open them.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
@@ -44,7 +48,7 @@ const NAMESPACES: &str = "Confined scripts can make user namespaces of their own
 
 /// Before a program that runs unconfined, as before the confined ones: whatever our own umask is, what the
 /// program makes is readable by others, as it is deployed with its permissions.
-const UNMASKED: &str = r#"umask 022; exec "$@""#;
+const UNMASKED: &str = concat!("umask 022\n", start_with_variables!());
 
 /// Why a program did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,9 @@ pub enum Error {
     /// There is no room for its temporary directory.
     #[error("No temporary directory can be made below {}: {source}.", below.display())]
     Scratch { below: PathBuf, source: std::io::Error },
+    /// It wrote too much, or would have had too little room for it.
+    #[error("{}", .0.sentence("The script"))]
+    TooMuchWritten(Excess),
     /// As without confinement.
     #[error(transparent)]
     Process(#[from] process::Error),
@@ -211,6 +218,12 @@ impl Confinement {
         }
     }
 
+    /// Returns when more is written into `directory` than a script may write, or when its disk has too little room:
+    /// for what we write there ourselves.
+    pub async fn excess(&self, directory: PathBuf) -> Excess {
+        writing::excess(vec![directory], self.0.options.writing).await
+    }
+
     /// Says that it runs unconfined, where it does.
     pub fn is_off(&self) -> bool {
         self.0.options.is_off
@@ -219,22 +232,29 @@ impl Confinement {
     /// Runs `command` in `tree`. See [`process::run`].
     ///
     /// # Errors
-    /// [`Error::Refused`] when it cannot be confined here; otherwise as [`process::run`].
+    /// [`Error::Refused`] when it cannot be confined here; [`Error::TooMuchWritten`]; otherwise as
+    /// [`process::run`].
     pub async fn run<O: Output>(
         &self,
-        command: Command,
+        mut command: Command,
         tree: WorkingTree<'_>,
         run: Run,
         output: &mut O,
     ) -> Result<Exit, Error> {
         let options = &self.0.options;
         if options.is_off {
-            let shell = Command::new("/bin/sh").args(["-c", UNMASKED, "sh"]);
+            let variables = numbered(command.take_environment());
+            let shell = Command::new("/bin/sh").bare().args(["-c", UNMASKED, "sh"]);
+            let shell = variables
+                .iter()
+                .fold(shell, |shell, (name, value)| shell.env(name, value));
             let shell = match tree {
                 WorkingTree::None => shell,
                 WorkingTree::Fixed(dir) | WorkingTree::Changeable(dir) => shell.dir(dir),
             };
-            return Ok(process::run(&command.within(shell), run, output).await?);
+            return self
+                .watched(&command.within(shell), tree, None, run, output)
+                .await;
         }
         let bubblewrap = self.bubblewrap().await?;
         let scratch = Scratch::make(&options.scratch).map_err(|source| Error::Scratch {
@@ -250,7 +270,44 @@ impl Confinement {
             Some(group) => group.around(command),
             None => command,
         };
-        Ok(process::run(&command, run, output).await?)
+        self.watched(&command, tree, Some(scratch.path()), run, output)
+            .await
+    }
+
+    /// Runs `command`, and ends it when it writes more into `tree` and `scratch` than it may.
+    async fn watched<O: Output>(
+        &self,
+        command: &Command,
+        tree: WorkingTree<'_>,
+        scratch: Option<&Path>,
+        run: Run,
+        output: &mut O,
+    ) -> Result<Exit, Error> {
+        let tree = match tree {
+            WorkingTree::Changeable(dir) => Some(dir),
+            WorkingTree::Fixed(_) | WorkingTree::None => None,
+        };
+        let own: Vec<PathBuf> = tree.into_iter().chain(scratch).map(Path::to_owned).collect();
+        let limits = self.0.options.writing;
+        if let Some(excess) = writing::too_full(&own, limits) {
+            return Err(Error::TooMuchWritten(excess));
+        }
+        let ended = run.cancel.child_token();
+        let run = Run {
+            cancel: ended.clone(),
+            ..run
+        };
+        let running = process::run(command, run, output);
+        tokio::pin!(running);
+        tokio::select! {
+            exit = &mut running => Ok(exit?),
+            excess = writing::excess(own, limits) => {
+                ended.cancel();
+                // However it ends now, that is why.
+                let _ = running.await;
+                Err(Error::TooMuchWritten(excess))
+            }
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::writing::WriteLimits;
+
 /// How many processes and threads one program may run at once: more than the largest builds.
 pub const PROCESSES: u32 = 4096;
 
@@ -25,6 +27,8 @@ pub struct ConfinementOptions {
     pub network: ProgramNetwork,
     /// How many processes and threads one program may run at once.
     pub processes: u32,
+    /// How much one program may write.
+    pub writing: WriteLimits,
     /// Directories that scripts may read, beside the system's.
     pub readable: Vec<PathBuf>,
     /// Directories that scripts may write to, beside their own.
@@ -41,6 +45,7 @@ impl Default for ConfinementOptions {
             is_off: false,
             network: ProgramNetwork::default(),
             processes: PROCESSES,
+            writing: WriteLimits::default(),
             readable: Vec::new(),
             writable: Vec::new(),
             hidden: Vec::new(),

@@ -35,7 +35,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, Permit, Problem};
-use crate::app::{App, accounts, sealing, start};
+use crate::app::{App, accounts, audit, sealing, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Instant, Project, Result};
@@ -251,6 +251,7 @@ async fn open(config: Config, clock: Clock) -> Result<(App, Store, ServeLock)> {
     let lock = store.serve_lock()?;
     store.migrate().await?;
     sealing::prepare(&config, &store, clock.now()).await?;
+    audit::keys::prepare(&config, &store, clock.now()).await?;
     let access = match &config.access.policies {
         Some(dir) => Access::load(dir).map_err(|problems| broken_policy(dir, &problems))?,
         None => Access::builtin(),

@@ -76,6 +76,7 @@ pub fn line_for(actor: &str, kind: Kind, environment: &SampleEnvironment) -> Opt
         let here = ["*", &environment.project].contains(&project) && ["*", &environment.name].contains(&name);
         let does = [action, "administer", "configure"].contains(&what);
         (allows && here && does).then(|| PolicyLine {
+            policy: None,
             file: POLICY_FILE.to_owned(),
             line,
             text: text.to_owned(),

@@ -6,13 +6,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Instant;
+use super::names::Name;
 use super::words::words;
+use super::{Instant, TokenId};
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
 /// What expectations about the policy call a request without login.
 pub const VISITOR: &str = "guest";
+/// What expectations and pages call the installation as a whole.
+pub const EVERYTHING: &str = "everything";
 /// The account that deploys automatically on push.
 pub const AUTO: &str = "auto";
 
@@ -25,6 +28,9 @@ pub struct Actor {
     pub groups: Vec<String>,
     /// The account that acts in the name of `name`, if any.
     pub impersonator: Option<String>,
+    /// The API token that they act by, if any. Its scope narrows every permit.
+    #[serde(default)]
+    pub token: Option<UsedToken>,
     /// Where the request came from: an IP address, or `cli`.
     pub address: String,
 }
@@ -36,6 +42,7 @@ impl Actor {
             name: name.into(),
             groups: Vec::new(),
             impersonator: None,
+            token: None,
             address: address.into(),
         }
     }
@@ -48,6 +55,12 @@ impl Actor {
     /// Whether nobody is logged in.
     pub fn is_guest(&self) -> bool {
         self.name == GUEST
+    }
+
+    /// The API token whose scope leaves `action` on `resource` out.
+    fn too_narrow_for(&self, action: Action, resource: &Resource) -> Option<&UsedToken> {
+        let token = self.token.as_ref();
+        token.filter(|token| !token.scope.includes(action, resource))
     }
 }
 
@@ -90,6 +103,81 @@ impl FromStr for Action {
             let known = known.join(", ");
             format!("“{text}” is not an action; the actions are {known}")
         })
+    }
+}
+
+/// The part of its account's rights that an API token has. It narrows what policy allows and adds nothing to
+/// it. An empty list stands for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+// A version that does not know a way to narrow has to refuse the token, not to widen it.
+#[serde(deny_unknown_fields)]
+pub struct TokenScope {
+    /// Viewing goes with each, and rolling back with deploying: an automatic rollback is part of its deployment.
+    #[serde(default)]
+    pub actions: Vec<Action>,
+    #[serde(default)]
+    pub projects: Vec<Name>,
+    #[serde(default)]
+    pub environments: Vec<Name>,
+}
+
+/// The API token that somebody acts by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedToken {
+    pub id: TokenId,
+    pub name: String,
+    pub scope: TokenScope,
+}
+
+impl TokenScope {
+    /// Whether it includes `action` on `resource`. A project as a whole is viewed where one of its environments
+    /// is; `access` asks for these one by one.
+    pub fn includes(&self, action: Action, resource: &Resource) -> bool {
+        let named = |wanted| self.actions.is_empty() || self.actions.contains(&wanted);
+        let acts = match action {
+            Action::View => true,
+            Action::Rollback => named(Action::Rollback) || named(Action::Deploy),
+            _ => named(action),
+        };
+        // Acting for another account happens nowhere in particular; what is done then is asked for by itself.
+        acts && (action == Action::Impersonate || self.reaches(action, resource))
+    }
+
+    fn reaches(&self, action: Action, resource: &Resource) -> bool {
+        let holds = |names: &[Name], name: &str| {
+            names.is_empty() || names.iter().any(|one| one.as_str().eq_ignore_ascii_case(name))
+        };
+        let everywhere = self.environments.is_empty();
+        match resource {
+            Resource::Everything | Resource::Area(_) => self.projects.is_empty() && everywhere,
+            Resource::Project(project) => {
+                holds(&self.projects, project) && (everywhere || action == Action::View)
+            }
+            Resource::Environment(project, environment) => {
+                holds(&self.projects, project) && holds(&self.environments, environment)
+            }
+        }
+    }
+}
+
+impl fmt::Display for TokenScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |names: &[Name]| names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+        let mut parts = Vec::new();
+        if !self.actions.is_empty() {
+            let words: Vec<&str> = self.actions.iter().map(|action| action.as_str()).collect();
+            parts.push(words.join(", "));
+        }
+        if !self.projects.is_empty() {
+            parts.push(format!("projects {}", names(&self.projects)));
+        }
+        if !self.environments.is_empty() {
+            parts.push(format!("environments {}", names(&self.environments)));
+        }
+        match parts.is_empty() {
+            true => f.write_str("all that the account may do"),
+            false => f.write_str(&parts.join("; ")),
+        }
     }
 }
 
@@ -174,7 +262,7 @@ impl Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Everything => f.write_str("everything"),
+            Self::Everything => f.write_str(EVERYTHING),
             Self::Area(area) => f.write_str(area.title()),
             Self::Project(project) => f.write_str(project),
             Self::Environment(project, environment) => write!(f, "{project}/{environment}"),
@@ -191,6 +279,9 @@ pub struct PolicyLine {
     pub line: u32,
     /// The line as written.
     pub text: String,
+    /// The digest of the policy that it was a line of; `None` where that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 impl fmt::Display for PolicyLine {
@@ -230,7 +321,12 @@ impl Refusal {
         } else {
             actor.name.as_str()
         };
+        let too_narrow = actor.too_narrow_for(*action, resource);
         let why = match (&self.line, self.outside_window.first()) {
+            _ if too_narrow.is_some() => {
+                let token = too_narrow.map_or("", |token| token.name.as_str());
+                format!("the scope of the API token “{token}” does not include it")
+            }
             (Some(line), _) => format!("{line} forbids it"),
             (None, Some(line)) => format!("{line} allows it, but not at this time"),
             (None, None) => "no policy line allows it".to_owned(),

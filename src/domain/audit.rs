@@ -17,6 +17,16 @@ words! {
     }
 }
 
+words! {
+    /// The form of an export of the audit log.
+    ExportFormat {
+        /// For spreadsheets.
+        Csv = "csv", "CSV";
+        /// For programs: one JSON object per line.
+        Jsonl = "jsonl", "JSON Lines";
+    }
+}
+
 /// An event about to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAuditEvent {
@@ -47,6 +57,8 @@ pub struct AuditEvent {
     pub event: NewAuditEvent,
     /// The hash of the event before; empty for the first.
     pub prev_hash: String,
-    /// SHA-256, in hexadecimal, over `prev_hash` and everything in `event`.
+    /// SHA-256, in hexadecimal, over the number, `prev_hash` and everything in `event`.
     pub hash: String,
+    /// Whether the hash fits what is stored; otherwise somebody changed it in the database.
+    pub is_whole: bool,
 }

@@ -76,20 +76,24 @@ impl FromStr for Hours {
 
     /// Reads `08:00-18:30`; `24:00` is the end of the day.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || {
+        let wrong = |why: &str| {
             format!(
-                "“{}” is not a span of hours; write it like “08:00-18:30”",
+                "“{}” is not a span of hours{why}; write it like “08:00-18:30”, or “22:00-06:00” over midnight",
                 text.escape_debug()
             )
         };
-        let (from, until) = text.split_once('-').ok_or_else(wrong)?;
-        let (from, until) = (
-            minute_of(from.trim()).ok_or_else(wrong)?,
-            minute_of(until.trim()).ok_or_else(wrong)?,
-        );
-        if from == DAY || from == until {
+        let (from, until) = text.split_once('-').ok_or_else(|| wrong(""))?;
+        let minute = |text: &str| minute_of(text.trim()).map_err(|why| wrong(&format!(": {why}")));
+        let (from, until) = (minute(from)?, minute(until)?);
+        if from == until {
             return Err(format!(
                 "“{text}” holds no time; for a whole day write “00:00-24:00”"
+            ));
+        }
+        if from == DAY {
+            return Err(format!(
+                "“{text}” begins where its day ends; write “00:00-{}”, with the days after",
+                text.split_once('-').map_or("", |(_, until)| until.trim())
             ));
         }
         Ok(Self { from, until })
@@ -97,15 +101,25 @@ impl FromStr for Hours {
 }
 
 /// Minutes from midnight of `08:30`, up to `24:00`.
-fn minute_of(text: &str) -> Option<u16> {
-    let (hour, minute) = text.split_once(':')?;
-    let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
-    if !two_digits(hour) || !two_digits(minute) {
-        return None;
-    }
-    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+///
+/// # Errors
+/// What is wrong with it, in words without a full stop.
+pub fn minute_of(text: &str) -> Result<u16, String> {
+    let shown = text.escape_debug();
+    let number = |part: &str| {
+        let is_short = (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        is_short.then(|| part.parse::<u16>().ok()).flatten()
+    };
+    let read = text.split_once(':');
+    let read = read.and_then(|(hour, minute)| Some((number(hour)?, number(minute)?)));
+    let (hour, minute) = read.ok_or_else(|| format!("“{shown}” is not a time like “08:30”"))?;
     let total = hour * 60 + minute;
-    (minute < 60 && total <= DAY).then_some(total)
+    match (hour, minute) {
+        (_, 60..) => Err(format!("“{shown}” is not a time, as minutes go from 00 to 59")),
+        _ if total > DAY => Err(format!("“{shown}” is not a time, as a day ends at 24:00")),
+        _ if text.len() < 5 => Err(format!("“{shown}” is written “{hour:02}:{minute:02}”")),
+        _ => Ok(total),
+    }
 }
 
 /// What holidays do to a window.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::access::Actor;
+use super::access::{Actor, UsedToken};
 use super::kind::Kind;
 use super::names::CommitId;
 pub use super::part::{ServerPart, ServerState};
@@ -183,6 +183,8 @@ pub struct Deployment {
     pub groups: Vec<String>,
     /// The account that acted as the actor, if any.
     pub impersonator: Option<String>,
+    /// The API token by which it was requested, if any.
+    pub token: Option<UsedToken>,
     /// Why, in the requester's words; may be empty.
     pub reason: String,
     pub permit: Option<PolicyLine>,
@@ -241,6 +243,7 @@ impl Deployment {
             actor: actor.name.clone(),
             groups: actor.groups.clone(),
             impersonator: actor.impersonator.clone(),
+            token: actor.token.clone(),
             reason: String::new(),
             permit: None,
             queued_at: at,
@@ -302,6 +305,7 @@ impl Deployment {
             name: self.actor.clone(),
             groups: self.groups.clone(),
             impersonator: self.impersonator.clone(),
+            token: self.token.clone(),
             address: address.to_owned(),
         }
     }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::words::words;
 use super::{
-    Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, NewAuditEvent, Outcome, Refusal,
+    Action, Actor, CommitId, Deployment, DeploymentId, DeploymentState, Instant, NewAuditEvent, Outcome,
+    Refusal,
 };
 
 words! {
@@ -90,6 +91,10 @@ words! {
         UserDisabled = "user.disabled", "User disabled";
         UserEnabled = "user.enabled", "User enabled";
         UserDeleted = "user.deleted", "User deleted";
+        TokenMade = "token.made", "API token made";
+        TokenRevoked = "token.revoked", "API token revoked";
+        /// A request came with a token that is unknown or can no longer be used.
+        TokenRefused = "token.refused", "API token refused";
         /// An administrator set somebody's password.
         PasswordSet = "user.password_set", "Password set";
         /// Somebody changed their own password.
@@ -98,12 +103,23 @@ words! {
         PasswordChangeFailed = "user.password_change_failed", "Password change failed";
         /// Somebody tried to change a password too often.
         PasswordChangeThrottled = "user.password_change_throttled", "Password change throttled";
+        /// Somebody began to set up a second factor.
+        SecondFactorBegun = "user.second_factor_begun", "Second factor begun";
+        SecondFactorOn = "user.second_factor_on", "Second factor set up";
+        SecondFactorOff = "user.second_factor_off", "Second factor turned off";
+        /// An administrator took somebody's second factor away.
+        SecondFactorReset = "user.second_factor_reset", "Second factor reset";
+        RecoveryCodesMade = "user.recovery_codes_made", "Recovery codes made";
+        /// Somebody entered a wrong code of a second factor, or a used one.
+        CodeFailed = "user.code_failed", "Second factor failed";
         LoginSucceeded = "login.succeeded", "Logged in";
         /// Somebody failed to log in.
         LoginFailed = "login.failed", "Login failed";
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
         Logout = "logout", "Logged out";
+        /// Sessions of an account were ended other than by logging out.
+        SessionsEnded = "session.ended", "Sessions ended";
         /// The policy files were read again and are in force.
         PolicyReloaded = "policy.reloaded", "Policy reloaded";
         /// The policy files have errors, so the previous policy stays in force.
@@ -116,6 +132,16 @@ words! {
         SecretsForgotten = "secrets.forgotten", "Secrets forgotten";
         /// The deployer began to serve, with scripts of repositories unconfined on its host.
         ScriptsUnconfined = "scripts.unconfined", "Scripts run unconfined";
+        /// The key that signs the audit log's heads was noted.
+        AuditKeySet = "audit.key_set", "Audit key set";
+        /// Another key signs the audit log's heads.
+        AuditKeyChanged = "audit.key_changed", "Audit key changed";
+        /// The oldest events were archived and removed.
+        AuditCut = "audit.cut", "Audit log cut";
+        /// Events of the audit log were exported.
+        AuditExported = "audit.exported", "Audit log exported";
+        DeployerStarted = "deployer.started", "Deployer started";
+        DeployerStopped = "deployer.stopped", "Deployer stopped";
         /// Past deployments were imported.
         HistoryBroughtIn = "history.brought_in", "History imported";
         /// Policy refused something; the word names what.
@@ -146,6 +172,8 @@ pub struct Author {
     pub actor: String,
     /// The account that acted as the actor, if any.
     pub impersonator: Option<String>,
+    /// The name of the API token that the actor used, if any.
+    pub token: Option<String>,
     /// The IP address it came from, `cli`, or `engine`.
     pub address: String,
     /// The policy line that allowed it; may be empty.
@@ -161,6 +189,7 @@ impl Author {
         Self {
             actor: actor.name.clone(),
             impersonator: actor.impersonator.clone(),
+            token: actor.token.as_ref().map(|token| token.name.clone()),
             address: actor.address.clone(),
             ground: ground.into(),
         }
@@ -172,6 +201,7 @@ impl Author {
         Self {
             actor: deployment.actor.clone(),
             impersonator: deployment.impersonator.clone(),
+            token: None,
             address: Self::ENGINE.to_owned(),
             ground: permit.map(ToString::to_string).unwrap_or_default(),
         }
@@ -219,13 +249,18 @@ impl Event {
         }
     }
 
-    /// A deployment was requested.
+    /// A deployment was requested. The detail has all that its page shows of the request, so that the two
+    /// can be compared.
     pub fn requested(deployment: &Deployment) -> Self {
+        let given = deployment.approval.as_ref().and_then(|one| one.given.as_ref());
         let detail = json!({
             "commit": deployment.commit.as_str(), "target": deployment.target.to_string(),
             "kind": deployment.kind.as_str(), "reason": deployment.reason,
             "state": deployment.state.as_str(), "at": deployment.scheduled_at,
             "strategy": deployment.strategy, "origin": deployment.origin,
+            "title": deployment.commit_title, "branch": deployment.branch,
+            "previous_commit": deployment.previous_commit.as_ref().map(CommitId::as_str),
+            "approved_by": given.map(|(who, _)| who), "approved_at": given.map(|(_, at)| at),
         });
         Self::deployment(EventKind::DeploymentRequested, deployment.id, detail).about(place(deployment))
     }
@@ -252,11 +287,12 @@ impl Event {
         }
     }
 
-    /// The same refusal, repeated `times` from `since` to `last`.
-    pub fn refused_again(refusal: &Refusal, times: u64, since: Instant, last: Instant) -> Self {
+    /// The same, repeated `times` from `since` to `last`.
+    #[must_use]
+    pub fn repeated(self, times: u64, since: Instant, last: Instant) -> Self {
         Self {
             detail: json!({ "repeated": times, "since": since, "last": last }),
-            ..Self::refused(refusal, last)
+            ..self
         }
     }
 
@@ -299,6 +335,10 @@ impl Event {
 
     /// The audit row. `place` is the right's resource.
     pub fn recorded(&self, author: &Author, place: &str, at: Instant) -> NewAuditEvent {
+        let mut detail = self.detail.clone();
+        if let Some(token) = &author.token {
+            detail["by_token"] = json!(token);
+        }
         NewAuditEvent {
             at,
             actor: author.actor.clone(),
@@ -311,7 +351,7 @@ impl Event {
                 .refused_because
                 .clone()
                 .unwrap_or_else(|| author.ground.clone()),
-            detail: self.detail.clone(),
+            detail,
         }
     }
 }

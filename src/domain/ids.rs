@@ -47,6 +47,8 @@ ids! {
     ReleaseId;
     /// A local user.
     UserId;
+    /// An API token.
+    TokenId;
     /// An entry of the audit log.
     AuditId;
     /// A lock on an environment or on everything.

@@ -13,6 +13,8 @@ pub mod endpoints;
 pub mod error;
 pub mod event;
 pub mod health;
+#[cfg(test)]
+mod hostile;
 pub mod ids;
 pub mod kind;
 pub mod lock;
@@ -24,15 +26,18 @@ pub mod pause;
 pub mod project;
 pub mod release;
 pub mod rollout;
+pub mod second_factor;
 pub mod server;
+pub mod session;
 pub mod standing;
 pub mod step;
+pub mod token;
 pub mod user;
 pub mod variables;
 mod words;
 
-pub use access::{Action, Actor, Area, PolicyLine, Refusal, Resource};
-pub use audit::{AuditEvent, NewAuditEvent, Outcome};
+pub use access::{Action, Actor, Area, PolicyLine, Refusal, Resource, TokenScope, UsedToken};
+pub use audit::{AuditEvent, ExportFormat, NewAuditEvent, Outcome};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use database::DatabaseUrl;
 pub use deployment::{Deployment, DeploymentState, Phase, ServerPart, ServerState, Service, Target};
@@ -50,9 +55,12 @@ pub use pause::{Answer, Answered, Answerer, Approval, Chosen, PastPause, Pause, 
 pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, Variable};
 pub use release::{Observation, Release, ServerRelease, TreeSize};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
+pub use second_factor::SecondFactor;
 pub use server::{Balancer, Cluster, Hop, HostKey, Jump, Member, Server};
+pub use session::{HalfIn, SignedIn, UserSession, WhichSessions};
 pub use standing::{OnServer, ServerStanding, ServiceBefore};
 pub use step::{Step, StepKind, StepState};
+pub use token::{ApiToken, TokenState};
 pub use user::User;
 pub use variables::ScriptVariables;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Instant;
-use super::access::Actor;
+use super::access::{Actor, UsedToken};
 use super::words::words;
 
 /// A pause of a running deployment.
@@ -121,6 +121,9 @@ pub struct Answered {
     /// The groups of the person then; see [`Actor::groups`](super::Actor::groups).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// The API token by which the person answered, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<UsedToken>,
     /// Whether the person took the deployment over, as its requester had lost the right to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_over: bool,
@@ -132,6 +135,7 @@ impl Answered {
         match &self.by {
             Answerer::Person(name) => Some(Actor {
                 groups: self.groups.clone(),
+                token: self.token.clone(),
                 ..Actor::user(name, address)
             }),
             Answerer::Time => None,
@@ -177,6 +181,9 @@ pub struct Approval {
     /// The approver's groups; unknown in approvals of earlier versions.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
+    /// The API token by which it was given, if any.
+    #[serde(default)]
+    pub token: Option<UsedToken>,
     /// When the requester last gave the approver a password, if ever: auditors want to know.
     #[serde(default)]
     pub password_given_at: Option<Instant>,
@@ -201,6 +208,7 @@ impl Approval {
         let (name, _) = self.given.as_ref()?;
         Some(Actor {
             groups: self.groups.clone().unwrap_or_default(),
+            token: self.token.clone(),
             ..Actor::user(name, address)
         })
     }

@@ -17,6 +17,8 @@ pub struct User {
     pub email: String,
     /// Whether logging in is refused.
     pub disabled: bool,
+    /// Without one nobody can log in to it: a service account, which acts by API tokens.
+    pub has_password: bool,
     pub created_at: Instant,
     pub last_login_at: Option<Instant>,
     /// The last password that somebody else gave it. Stays known after the account chose its own.

@@ -114,6 +114,19 @@ pub fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// The lines that set variable `name` in a POSIX shell for the program that follows in `"$@"`; `word` is
+/// `NAME=VALUE`, as the shell reads it as one word.
+///
+/// A shell keeps some names for itself, each its own: it refuses to set them, ends over their values, or
+/// makes other values of them. Such a one is left to `env`, which stands before the program then. Nothing
+/// here depends on what is set already.
+pub fn setting(name: &str, word: &[u8]) -> Vec<u8> {
+    let set = format!(
+        " \"$@\"\ncommand export \"$1\" 2>/dev/null\ncase {name}=${{{name}-}} in \"$1\") shift ;; *) set -- /usr/bin/env \"$@\" ;; esac\n"
+    );
+    [b"set -- ", word, set.as_bytes()].concat()
+}
+
 /// Those of `variables` that refer to each other in a circle, so that none of them can be the first.
 pub fn in_a_circle(variables: &BTreeMap<String, Variable>) -> Vec<String> {
     let referring = variables.iter().filter(|(_, variable)| variable.refers);

@@ -17,7 +17,7 @@ macro_rules! words {
             }
 
             /// As a page writes it.
-            pub fn title(self) -> &'static str {
+            pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
 

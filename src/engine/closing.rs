@@ -17,6 +17,8 @@ mod undo;
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use self::history::History;
 use super::ending::Ending;
 use super::shared::Shared;
@@ -98,7 +100,8 @@ async fn close(
     }
     let finished = begun.map_or(now, |begun| begun.now());
     deployments::set_state(&change, id, deployment.state, state, finished, &outcome).await?;
-    change.commit(ended(&deployment, state, &outcome)).await?;
+    let event = ended(&deployment, state, &outcome).with("finished_at", json!(finished));
+    change.commit(event).await?;
     tracing::info!(
         deployment = id.0,
         state = state.as_str(),

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::domain::{Line, Stream};
 
@@ -14,6 +15,11 @@ use crate::domain::{Line, Stream};
 pub const TAIL: u64 = 256 * 1024;
 /// Bytes that a line takes in addition to its text.
 const LINE_COST: u64 = 16;
+/// Bytes that a row of the store takes in addition to its lines, with its indexes.
+const ROW_COST: u64 = 256;
+/// How long lines are gathered into one row after a recent write. What prints a line now and then for hours
+/// fills a disk with rows.
+pub(super) const ROW_TIME: Duration = Duration::from_millis(40);
 
 /// Bytes of program output that are kept.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +52,8 @@ pub(super) struct StepOutput {
     tail_size: u64,
     left_out_lines: u64,
     left_out_bytes: u64,
+    /// When the last row was begun.
+    row_begun: Option<Instant>,
 }
 
 impl StepOutput {
@@ -59,7 +67,18 @@ impl StepOutput {
             tail_size: 0,
             left_out_lines: 0,
             left_out_bytes: 0,
+            row_begun: None,
         }
+    }
+
+    /// What the lines that come now take beside their own, as they begin a row.
+    fn row_cost(&mut self) -> u64 {
+        let goes_on = self.row_begun.is_some_and(|begun| begun.elapsed() < ROW_TIME);
+        if goes_on {
+            return 0;
+        }
+        self.row_begun = Some(Instant::now());
+        ROW_COST
     }
 
     /// Takes lines that a program printed and returns those to store now.
@@ -71,8 +90,9 @@ impl StepOutput {
                 self.keep_for_the_end(line, size);
                 continue;
             }
-            let of_all = self.kept_by_all.fetch_add(size, Ordering::Relaxed);
-            self.kept += size;
+            let cost = size + self.row_cost();
+            let of_all = self.kept_by_all.fetch_add(cost, Ordering::Relaxed);
+            self.kept += cost;
             let over = match (self.kept > self.limits.step, of_all > self.limits.deployment) {
                 (true, _) => Some(("this step", self.limits.step)),
                 (_, true) => Some(("this deployment", self.limits.deployment)),
@@ -137,5 +157,68 @@ fn mebibytes(bytes: u64) -> String {
     match bytes {
         0..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
         _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line {
+            stream: Stream::Stdout,
+            text: text.to_owned(),
+        }
+    }
+
+    fn output(step: u64) -> StepOutput {
+        let limits = LogLimits {
+            step,
+            deployment: 1 << 20,
+        };
+        StepOutput::new(limits, Arc::default())
+    }
+
+    #[test]
+    fn lines_cost_what_they_take_in_the_store_however_they_are_printed() {
+        // One after the other, each of them has a row of its own.
+        let (mut slow, mut kept) = (output(2000), 0);
+        while !slow.is_over {
+            kept += slow.take(vec![line("")]).len();
+            slow.row_begun = slow.row_begun.and_then(|begun| begun.checked_sub(ROW_TIME));
+        }
+        assert!((5..12).contains(&kept), "{kept}");
+        // At once, many share one.
+        let mut fast = output(2000);
+        let kept = fast.take((0..1000).map(|_| line("")).collect()).len();
+        assert!((100..125).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn of_the_end_no_more_is_held_than_is_kept() {
+        let limits = LogLimits {
+            step: 1024 + ROW_COST,
+            ..LogLimits::default()
+        };
+        let mut output = StepOutput::new(limits, Arc::default());
+        let line = |number: u64| Line {
+            stream: Stream::Stdout,
+            text: format!("{number:0984}"),
+        };
+        let mut first = output.take(vec![line(0)]);
+        for number in 1..=1000 {
+            first.extend(output.take(vec![line(number)]));
+            assert!(output.tail_size <= TAIL);
+        }
+        assert_eq!((first.len(), first[0].text.clone()), (2, line(0).text));
+        let last = output.end();
+        let kept = TAIL / 1000;
+        assert_eq!(
+            last[0].text,
+            format!("{} lines (710 KiB) are left out here.", 1000 - kept)
+        );
+        assert_eq!(last[1].text, line(1001 - kept).text);
+        assert_eq!(last.last().map(|line| line.text.clone()), Some(line(1000).text));
+        assert_eq!(last.len() as u64, kept + 1);
     }
 }

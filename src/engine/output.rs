@@ -3,7 +3,7 @@
 //!
 //! Each step writes into a [`StepLog`], which turns bytes into lines and hands them to the one
 //! writer of the deployment through a bounded channel. The writer stores what has gathered in a
-//! single transaction: at once when nothing was written lately, else after [`BATCH_TIME`], so that a
+//! single transaction: at once when nothing was written lately, else after [`ROW_TIME`], so that a
 //! quiet script is seen immediately and a loud one costs few writes. The channel slows down a
 //! program that prints faster than the store takes it, so memory does not grow with the log.
 
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::LineBuffer;
-use super::log_limit::{LogLimits, StepOutput};
+use super::log_limit::{LogLimits, ROW_TIME, StepOutput};
 use super::mask::Mask;
 use super::patience::Patience;
 use crate::clock::Clock;
@@ -25,8 +25,6 @@ use crate::domain::{Chunk, Error, Line, Result, StepId, StepKind, Stream};
 use crate::store::log;
 use crate::store::{Lease, Store};
 
-/// How long lines are gathered after a recent write.
-const BATCH_TIME: Duration = Duration::from_millis(40);
 /// Bytes of text that are written at once, whatever the time. The hub keeps a few writes for slow viewers:
 /// their number times this is the memory that a loud script takes.
 const BATCH_SIZE: usize = 128 * 1024;
@@ -271,11 +269,11 @@ impl Batch {
 }
 
 async fn write(sink: Sink, mut receiver: mpsc::Receiver<Message>) -> Result<()> {
-    let mut last_write = Instant::now() - BATCH_TIME;
+    let mut last_write = Instant::now() - ROW_TIME;
     while let Some(first) = receiver.recv().await {
         let mut batch = Batch::default();
         batch.take(first);
-        let ripe_at = last_write + BATCH_TIME;
+        let ripe_at = last_write + ROW_TIME;
         while !batch.is_ripe() {
             match timeout_at(ripe_at, receiver.recv()).await {
                 Ok(Some(message)) => batch.take(message),
@@ -309,4 +307,41 @@ async fn store(sink: &Sink, batch: &mut Batch) -> Result<()> {
     let record = Patience::of(sink.patience).insist(open).await?;
     let stored = log::append(&record, chunks).await?;
     record.commit_lines(stored).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_step_that_are_written_together_keep_their_order() {
+        let step = |server: &str| {
+            Arc::new(StepName {
+                id: None,
+                server: server.to_owned(),
+                kind: StepKind::Deploy,
+            })
+        };
+        let (one, two) = (step("web1"), step("web2"));
+        let mut batch = Batch::default();
+        for (step, text) in [(&one, "1"), (&two, "a"), (&one, "2"), (&two, "b"), (&one, "3")] {
+            let line = Line {
+                stream: Stream::Stdout,
+                text: text.to_owned(),
+            };
+            batch.take(Message::Lines {
+                step: Arc::clone(step),
+                size: line.text.len(),
+                lines: vec![line],
+            });
+        }
+        let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<String>();
+        let parts: Vec<(&str, String)> = batch
+            .parts
+            .iter()
+            .map(|(step, lines)| (step.server.as_str(), texts(lines)))
+            .collect();
+        assert_eq!(parts, [("web1", "123".to_owned()), ("web2", "ab".to_owned())]);
+        assert_eq!((batch.lines, batch.size), (5, 10));
+    }
 }

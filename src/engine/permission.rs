@@ -2,18 +2,20 @@
 //!
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
-//! be enabled, that of the approver too, policy decides by the present names of project and
-//! environment and takes the second person that it takes now, and a lock stops the deployment unless its
-//! override is newer and whoever requested it may still lift the lock.
+//! be enabled, that of the approver too, and API tokens must not be revoked; policy decides by the present
+//! names of project and environment, within the scope of the token, and takes the second person that it takes
+//! now; and a lock stops the deployment unless its override is newer and whoever requested it may still lift
+//! the lock.
 
 use super::shared::EngineParts;
 use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, ErrorKind, Lock, PolicyLine, Project, Resource, Result,
+    Action, Actor, Deployment, Environment, Error, ErrorKind, Instant, Lock, PolicyLine, Project, Resource,
+    Result, UsedToken,
 };
-use crate::store::{Store, environments, locks, projects, users};
+use crate::store::{Store, environments, locks, projects, tokens, users};
 
 /// The answer.
 pub(super) enum Permission {
@@ -93,17 +95,24 @@ pub(super) async fn ask_as(
     actor: &Actor,
     action: Action,
 ) -> Result<Permission> {
+    parts
+        .access
+        .steadily(decide(parts, deployment, actor, action))
+        .await
+}
+
+async fn decide(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+    action: Action,
+) -> Result<Permission> {
     let EngineParts {
         store, access, clock, ..
     } = parts;
     let now = clock.now();
-    for name in [Some(&actor.name), actor.impersonator.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        if let Some(why) = account_refusal(store, name).await? {
-            return Ok(Permission::Refused(why));
-        }
+    if let Some(why) = means_refusal(parts, deployment, actor).await? {
+        return Ok(Permission::Refused(why));
     }
     let Some((project, environment)) = place(store, deployment).await? else {
         let why = "Its project or environment was deleted meanwhile.";
@@ -165,7 +174,13 @@ async fn approval_refusal(
         return Ok(None);
     };
     let lapsed = |why: String| Some(format!("The approval by {name} no longer counts: {why}"));
-    if let Some(why) = account_refusal(&parts.store, name).await? {
+    if let Some(why) = account_refusal(&parts.store, name, *given_at).await? {
+        return Ok(lapsed(why));
+    }
+    if let Some(used) = &approval.token
+        && is_revoked(&parts.store, used).await?
+    {
+        let why = format!("The API token “{}” that gave it was revoked.", used.name);
         return Ok(lapsed(why));
     }
     let (Some(_), Some(approver)) = (&approval.groups, approval.approver(Author::ENGINE)) else {
@@ -194,14 +209,63 @@ fn second_refusal(access: &Access, deployment: &Deployment, second: &[String]) -
     })
 }
 
-/// Why the account `name` may not act any more.
-async fn account_refusal(store: &Store, name: &str) -> Result<Option<String>> {
+/// Why `actor`, who requested `deployment` or carries it on, does not count any more: an account is gone, the
+/// impersonator lost the right to act for others, or the API token was revoked. One that expired since was good
+/// when it counted.
+async fn means_refusal(
+    parts: &EngineParts,
+    deployment: &Deployment,
+    actor: &Actor,
+) -> Result<Option<String>> {
+    // Whoever carries it on came later.
+    let since = match actor.name == deployment.actor {
+        true => deployment.queued_at,
+        false => parts.clock.now(),
+    };
+    let names = [Some(&actor.name), actor.impersonator.as_ref()];
+    for name in names.into_iter().flatten() {
+        if let Some(why) = account_refusal(&parts.store, name, since).await? {
+            return Ok(Some(why));
+        }
+    }
+    if let Some(name) = &actor.impersonator {
+        let impersonator = Actor::user(name, Author::ENGINE);
+        let (action, everything) = (Action::Impersonate, Resource::Everything);
+        let asked = parts
+            .access
+            .permit(&impersonator, action, &everything, parts.clock.now());
+        if let Err(refusal) = asked {
+            return Ok(Some(refusal.sentence()));
+        }
+    }
+    match &actor.token {
+        Some(used) if is_revoked(&parts.store, used).await? => Ok(Some(format!(
+            "The API token “{}” that requested it was revoked.",
+            used.name
+        ))),
+        _ => Ok(None),
+    }
+}
+
+async fn is_revoked(store: &Store, used: &UsedToken) -> Result<bool> {
+    match tokens::by_id(store, used.id).await {
+        Ok(token) => Ok(token.revoked_at.is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why the account `name`, which did its part `at` some instant, may not act any more.
+async fn account_refusal(store: &Store, name: &str, at: Instant) -> Result<Option<String>> {
     // These two have no account.
     if name == GUEST || name == AUTO {
         return Ok(None);
     }
     match users::by_name(store, name).await {
         Ok(user) if user.disabled => Ok(Some(format!("The account of {name} is disabled."))),
+        Ok(user) if user.created_at > at => Ok(Some(format!(
+            "The account of {name} no longer exists: the present one of that name was added later."
+        ))),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Ok(Some(format!("The account of {name} no longer exists.")))

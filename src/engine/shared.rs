@@ -40,6 +40,8 @@ pub struct Settings {
     pub secrets: Vec<String>,
     /// How much of what programs print is kept.
     pub log: LogLimits,
+    /// Bytes that the tree of a deployment may have.
+    pub tree_limit: u64,
 }
 
 /// What the engine works with.

@@ -17,7 +17,6 @@ use super::planning::Prospect;
 use super::rollout::{self, Goods, PausedRollout, Resumption};
 use super::run::Run;
 use super::shared::Shared;
-use super::steps::transfer::Package;
 use super::steps::{reuse, script};
 use super::stop::{Stop, StopReason};
 use super::turn::WorkTurn;
@@ -122,7 +121,7 @@ async fn carry_on(run: &mut Run, mut past: PausedRollout, pause: Pause) -> StepR
     }
     let mut findings = settings(run, &past);
     findings.extend(seen.differences);
-    let mut waited = past.guard(run, pause::wait_on(run, pause, findings)).await;
+    let mut waited = Box::pin(past.guard(run, pause::wait_on(run, pause, findings))).await;
     loop {
         let answered = match waited {
             Ok(answered) => answered,
@@ -146,7 +145,7 @@ async fn carry_on(run: &mut Run, mut past: PausedRollout, pause: Pause) -> StepR
         };
         waited = match ready {
             Ok(_) if is_unanswered(&question, &answered) => {
-                past.guard(run, pause::hold(run, question.clone(), None)).await
+                Box::pin(past.guard(run, pause::hold(run, question.clone(), None))).await
             }
             Ok((goods, reached)) => {
                 let resumption = Resumption { question, answered };
@@ -158,7 +157,7 @@ async fn carry_on(run: &mut Run, mut past: PausedRollout, pause: Pause) -> StepR
                     question: question.clone(),
                     answer: answered.answer,
                 };
-                past.guard(run, pause::hold_for(run, chosen, findings)).await
+                Box::pin(past.guard(run, pause::hold_for(run, chosen, findings))).await
             }
         };
     }
@@ -184,6 +183,7 @@ fn nobody(run: &Run) -> Answered {
         by: Answerer::Time,
         at: run.now(),
         groups: Vec::new(),
+        token: None,
         takes_over: false,
     }
 }
@@ -217,7 +217,7 @@ async fn ready(run: &mut Run, past: &mut PausedRollout) -> StepResult<Result<Rea
     if let Some((package, before)) = package.zip(past.footing.contents.as_ref())
         && package.contents() != *before
     {
-        return Ok(Err(vec![difference(run, package, before).await]));
+        return Ok(Err(vec![package.difference_to(before).await]));
     }
     Ok(Ok((goods, reached)))
 }
@@ -246,11 +246,6 @@ async fn prepare(
     let tree = phases::prepare(run).await?;
     script::check_servers(run, &tree, &checked).await?;
     Goods::pack(run, tree, &checked, None).await
-}
-
-async fn difference(run: &Run, package: &Package, before: &str) -> String {
-    let sentence = package.difference_to(before).await;
-    run.log.masked(&sentence)
 }
 
 fn settings(run: &Run, past: &PausedRollout) -> Vec<String> {

@@ -16,12 +16,22 @@ use super::error::{Error, Result};
 pub(super) const ENTRIES: u64 = 2_000_000;
 /// How long one comparison may take: more than a person waits for a page.
 pub(super) const TIME: Duration = Duration::from_secs(10);
+/// Steps of comparing paths with patterns: some seconds of work, a hundred times what the largest repositories
+/// known take.
+const STEPS: u64 = 1 << 30;
+/// Steps after which it is looked whether anybody still waits.
+const STEPS_AT_ONCE: u64 = 1 << 20;
+/// The longest path in a tree, in bytes, as on Linux; a hostile tree may be deeper than that.
+pub(super) const PATH_BYTES: usize = 4096;
 /// Bytes of one tree object: a directory with about a million files.
 const TREE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What one reading may still cost.
 pub(super) struct Budget {
     entries: Cell<u64>,
+    steps: Cell<u64>,
+    /// How many may be left when it is looked again.
+    next_look: Cell<u64>,
     end: Instant,
     unwanted: CancellationToken,
 }
@@ -36,6 +46,8 @@ impl Budget {
     pub(super) fn of(entries: u64, time: Duration, unwanted: CancellationToken) -> Self {
         Self {
             entries: Cell::new(entries),
+            steps: Cell::new(STEPS),
+            next_look: Cell::new(STEPS),
             end: Instant::now() + time,
             unwanted,
         }
@@ -70,6 +82,30 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// Pays for so many small steps of comparing a path with patterns.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when all are spent; [`Error::TooMuchToCompare`], [`Error::Cancelled`].
+    pub(super) fn spend_steps(&self, steps: usize) -> Result<()> {
+        let left = self.steps.get().checked_sub(steps as u64);
+        let left = left.ok_or_else(|| Error::Refused {
+            what: "“.gitattributes” of the commit".into(),
+            why: "compares too many patterns with too many paths. Use fewer and shorter ones".into(),
+        })?;
+        self.steps.set(left);
+        if left > self.next_look.get() {
+            return Ok(());
+        }
+        self.next_look.set(left.saturating_sub(STEPS_AT_ONCE));
+        self.check_wanted()?;
+        match self.is_late() {
+            true => Err(Error::TooMuchToCompare),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The tree `id`, unless it is larger than any directory.
 ///
 /// # Errors
@@ -80,4 +116,37 @@ pub(super) fn find_tree(repository: &Repository, id: Oid) -> Result<Tree<'_>> {
         return Err(Error::TooMuchToCompare);
     }
     Ok(repository.find_tree(id)?)
+}
+
+/// The path of the entry `name` in the directory `above`, which ends with a slash or is empty.
+///
+/// # Errors
+/// [`Error::BadEntry`] for one that is longer than any system takes.
+pub(super) fn path_in(above: &[u8], name: &[u8]) -> Result<Vec<u8>> {
+    if above.len() + name.len() > PATH_BYTES {
+        return Err(too_deep(name));
+    }
+    Ok([above, name].concat())
+}
+
+/// An entry whose path is longer than any system takes.
+pub(super) fn too_deep(name: &[u8]) -> Error {
+    Error::BadEntry {
+        path: String::from_utf8_lossy(name).into_owned(),
+        why: "lies deeper than any path may be long",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_for_a_page_ends_in_time() {
+        let left = |budget: Budget| budget.end.saturating_duration_since(Instant::now());
+        let whole = left(Budget::new(CancellationToken::new()));
+        assert!((TIME / 2..=TIME).contains(&whole), "{whole:?}");
+        let over = Budget::of(10, Duration::ZERO, CancellationToken::new());
+        assert!(matches!(over.spend_entry(), Err(Error::TooMuchToCompare)));
+    }
 }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use git2::{DiffFindOptions, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository};
 
-use super::budget::{Budget, find_tree};
+use super::budget::{Budget, find_tree, path_in};
 use super::error::{Error, Result};
-use super::mirror::find_commit;
+use super::mirror::{Mirror, find_commit};
 use crate::domain::CommitId;
 
 /// Entries that may differ: a few times the files of the largest repositories known. libgit2 needs
@@ -71,6 +71,28 @@ pub(super) fn compare<'a>(
     Ok(diff)
 }
 
+impl Mirror {
+    /// The paths at which one of two commits has a directory and the other one a file or a link, with whether
+    /// `to` has the directory; at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Mirror::changed_files`].
+    pub async fn turned(&self, from: &CommitId, to: &CommitId, limit: usize) -> Result<Vec<(String, bool)>> {
+        let (from, to) = (from.clone(), to.clone());
+        self.read_within_budget(move |repository, budget| {
+            let tree = |commit| -> Result<Oid> { Ok(find_commit(repository, commit)?.tree_id()) };
+            let (old, new) = (Some(tree(&from)?), Some(tree(&to)?));
+            let found = Differing::between(repository, old, new, budget)?.turned();
+            let shown = |path: Vec<u8>| String::from_utf8_lossy(&path).into_owned();
+            let found = found.into_iter().take(limit);
+            Ok(found
+                .map(|(path, is_directory)| (shown(path), is_directory))
+                .collect())
+        })
+        .await
+    }
+}
+
 /// Whether all that differs can be read to find renamed files that were also changed.
 fn is_cheap_to_read(repository: &Repository, differing: &Differing) -> Result<bool> {
     let leaves = differing.old.values().chain(differing.new.values());
@@ -129,7 +151,7 @@ impl Differing {
                 if old == new {
                     continue;
                 }
-                let path = [above.as_slice(), &name].concat();
+                let path = path_in(&above, &name)?;
                 path_bytes += path.len();
                 let tree = |entry: Option<Entry>| entry.filter(|entry| entry.is_tree).map(|entry| entry.id);
                 let leaf = |entry: Option<Entry>| entry.filter(|entry| !entry.is_tree);
@@ -149,6 +171,28 @@ impl Differing {
             }
         }
         Ok(found)
+    }
+}
+
+impl Differing {
+    /// The paths that are a directory on one side only, with whether that is the new one.
+    fn turned(&self) -> Vec<(Vec<u8>, bool)> {
+        let in_both = |leaves: &Leaves, others: &Leaves, is_new: bool| -> Vec<_> {
+            let has_below = |path: &&Vec<u8>| {
+                let below = [path.as_slice(), b"/"].concat();
+                let mut from_there = others.range(below.clone()..);
+                from_there
+                    .next()
+                    .is_some_and(|(other, _)| other.starts_with(&below))
+            };
+            let found = leaves.keys().filter(has_below);
+            found.map(|path| (path.clone(), is_new)).collect()
+        };
+        [
+            in_both(&self.old, &self.new, true),
+            in_both(&self.new, &self.old, false),
+        ]
+        .concat()
     }
 }
 

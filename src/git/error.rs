@@ -192,6 +192,14 @@ pub enum Error {
         /// How many bytes are taken.
         limit: u64,
     },
+    /// More objects in one fetch than are taken.
+    #[error(
+        "The repository sends more than {limit} objects in one fetch, which is more than a mirror takes. Nothing of it was kept. See who pushed what."
+    )]
+    TooManyObjects {
+        /// How many are taken.
+        limit: usize,
+    },
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
@@ -226,9 +234,8 @@ impl Error {
             Self::Cancelled | Self::NotFetched | Self::Empty | Self::Vanished(_) => ErrorKind::Conflict,
             Self::Submodule(_) | Self::BadEntry { .. } | Self::TooLarge { .. } => ErrorKind::Conflict,
             Self::Refused { .. } | Self::BadSettings { .. } => ErrorKind::Conflict,
-            Self::TooMuchToCompare | Self::TooManyRefs { .. } | Self::PackTooLarge { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::TooMuchToCompare | Self::TooManyRefs { .. } => ErrorKind::Conflict,
+            Self::PackTooLarge { .. } | Self::TooManyObjects { .. } => ErrorKind::Conflict,
             Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {
                 ErrorKind::Unavailable
             }

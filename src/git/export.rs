@@ -21,7 +21,7 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::find_tree;
+use super::budget::{PATH_BYTES, find_tree, too_deep};
 use super::error::{Error, Result};
 use super::lfs::{Cache, Pointer};
 use super::mirror::{Mirror, find_commit};
@@ -127,7 +127,7 @@ pub(super) async fn all(parts: Vec<ExportPart>, into: &Path, cancel: &Cancellati
     tokio::task::spawn_blocking(work).await.map_err(Error::Internal)?
 }
 
-fn export_part(
+pub(super) fn export_part(
     repository: &Repository,
     part: &ExportPart,
     root: &Path,
@@ -229,6 +229,10 @@ impl Export<'_> {
         self.done.entries += 1;
         if self.done.entries > ENTRY_LIMIT {
             return bad("comes after more entries than any tree we deploy may have");
+        }
+        // With the NUL that ends it there.
+        if path.as_os_str().len() >= PATH_BYTES {
+            return Err(too_deep(name));
         }
         if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') {
             return bad("leads out of the tree");

@@ -1,17 +1,20 @@
 //! Bringing a mirror up to date, and asking a remote what it has.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Remote, RemoteCallbacks, RemoteRedirect,
-    RemoteUpdateFlags, Repository,
+    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
+    RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::GitOptions;
+use super::copy::{OBJECTS, check_history, copy_missing};
 use super::error::{Error, Result};
 use super::link::RemoteLink;
 use super::mirror::{Inner, Mirror, commit_id};
@@ -137,27 +140,33 @@ fn escaped(text: &str) -> String {
 /// What libgit2 needs to know for one conversation.
 struct Session {
     url: String,
+    /// Where the objects are of a repository on this host.
+    objects: Option<PathBuf>,
     stop: CancellationToken,
     /// How many bytes it may bring.
     limit: u64,
-    /// Whether it would have brought more.
+    /// Whether it would have brought more bytes, or more objects than [`OBJECTS`].
     is_over: Cell<bool>,
+    has_too_many: Cell<bool>,
 }
 
 impl Session {
     fn new(link: &RemoteLink, stop: &CancellationToken, options: &GitOptions) -> Self {
         Self {
             url: link.url.clone(),
+            objects: link.objects.clone(),
             stop: stop.clone(),
             limit: options.pack_limit,
             is_over: Cell::new(false),
+            has_too_many: Cell::new(false),
         }
     }
 
-    /// Whether it may go on after so many bytes.
-    fn goes_on(&self, received: usize) -> bool {
+    /// Whether it may go on with so many objects and bytes.
+    fn goes_on(&self, objects: usize, received: usize) -> bool {
         self.is_over.set(received as u64 > self.limit);
-        !self.is_over.get() && !self.stop.is_cancelled()
+        self.has_too_many.set(objects > OBJECTS);
+        !self.is_over.get() && !self.has_too_many.get() && !self.stop.is_cancelled()
     }
 }
 
@@ -167,36 +176,73 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
     let mut remote = repository.remote_anonymous(&session.url)?;
     let failed = |error| failed(error, session);
     remote.connect(Direction::Fetch).map_err(failed)?;
-    if remote.list().map_err(failed)?.len() > REFS {
+    let heads = remote.list().map_err(failed)?;
+    if heads.len() > REFS {
         return Err(Error::TooManyRefs { limit: REFS });
     }
-    receive(&mut remote, session).map_err(failed)?;
+    // libgit2 passes over names that are none.
+    let is_wanted = |name: &str| is_mirrored(name) && Reference::is_valid_name(name);
+    let wanted = heads.iter().filter(|head| is_wanted(head.name()));
+    let wanted: Vec<Oid> = wanted.map(git2::RemoteHead::oid).collect();
+    let goes_on = |objects, bytes| session.goes_on(objects, bytes);
+    let stopped = |error| session.stopped().unwrap_or(error);
+    if let Some(objects) = &session.objects {
+        copy_missing(&repository, objects, &wanted, &goes_on).map_err(stopped)?;
+    }
+    // What is here now, as this one does not look again.
+    let unaware = inner.open()?;
+    let known = unaware.odb()?;
+    known.refresh()?;
+    let packs = Packs::of(&repository);
+    download(&mut remote, session).map_err(failed)?;
+    if let Err(error) = check_history(&repository, &known, &wanted, &goes_on) {
+        packs.remove_later_ones();
+        return Err(stopped(error));
+    }
+    update(&mut remote).map_err(failed)?;
     let after = tips(&repository)?;
     inner.mark_fetched()?;
     Ok(changes(&before, &after))
 }
 
-fn failed(error: git2::Error, session: &Session) -> Error {
-    if session.stop.is_cancelled() {
-        return Error::Cancelled;
+impl Session {
+    /// Why it was stopped, if it was.
+    fn stopped(&self) -> Option<Error> {
+        if self.stop.is_cancelled() {
+            return Some(Error::Cancelled);
+        }
+        if self.has_too_many.get() {
+            return Some(Error::TooManyObjects { limit: OBJECTS });
+        }
+        let is_over = self.is_over.get();
+        is_over.then_some(Error::PackTooLarge { limit: self.limit })
     }
-    if session.is_over.get() {
-        return Error::PackTooLarge { limit: session.limit };
-    }
-    Error::Fetch(error)
 }
 
-/// Downloads, and moves the branches and tags.
-fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<(), git2::Error> {
+fn failed(error: git2::Error, session: &Session) -> Error {
+    session.stopped().unwrap_or(Error::Fetch(error))
+}
+
+/// Whether a branch or tag of that name has a place in the mirror.
+fn is_mirrored(name: &str) -> bool {
+    name.starts_with("refs/heads/") || name.starts_with("refs/tags/")
+}
+
+fn download(remote: &mut Remote<'_>, session: &Session) -> Result<(), git2::Error> {
     let mut callbacks = RemoteCallbacks::new();
-    callbacks.transfer_progress(|progress| session.goes_on(progress.received_bytes()));
+    callbacks
+        .transfer_progress(|progress| session.goes_on(progress.total_objects(), progress.received_bytes()));
     callbacks.sideband_progress(|_| !session.stop.is_cancelled());
     let mut options = FetchOptions::new();
     options
         .remote_callbacks(callbacks)
         .download_tags(AutotagOption::None)
         .follow_redirects(RemoteRedirect::None);
-    remote.download(&REFSPECS, Some(&mut options))?;
+    remote.download(&REFSPECS, Some(&mut options))
+}
+
+/// Moves the branches and tags.
+fn update(remote: &mut Remote<'_>) -> Result<(), git2::Error> {
     // Removed refs are pruned first: an old branch `a` would block a new branch `a/b`.
     remote.prune(None)?;
     remote.update_tips(
@@ -206,6 +252,35 @@ fn receive(remote: &mut Remote<'_>, session: &Session) -> Result<(), git2::Error
         Some("fetch"),
     )?;
     remote.disconnect()
+}
+
+/// The packs of a mirror at some time.
+struct Packs {
+    directory: PathBuf,
+    names: HashSet<OsString>,
+}
+
+impl Packs {
+    fn of(mirror: &Repository) -> Self {
+        let directory = mirror.path().join("objects/pack");
+        let names = Self::names(&directory);
+        Self { directory, names }
+    }
+
+    fn names(directory: &Path) -> HashSet<OsString> {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name()).collect()
+    }
+
+    /// Removes what came since: what nothing leads to would count as known the next time.
+    fn remove_later_ones(&self) {
+        for name in Self::names(&self.directory).difference(&self.names) {
+            let path = self.directory.join(name);
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "a pack that was refused could not be removed");
+            }
+        }
+    }
 }
 
 fn list(session: &Session) -> Result<Vec<(BranchName, CommitId)>> {
@@ -230,8 +305,7 @@ fn tips(repository: &Repository) -> Result<Tips> {
     for reference in repository.references()? {
         let reference = reference?;
         let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
-        let mirrored = name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
-        if let (true, Some(target)) = (mirrored, reference.target()) {
+        if let (true, Some(target)) = (is_mirrored(&name), reference.target()) {
             tips.insert(name, target);
         }
     }

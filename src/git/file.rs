@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ObjectType, Oid, Repository};
 
-use super::budget::find_tree;
-use super::error::{Error, Result};
+use super::budget::{find_tree, path_in};
+use super::error::Result;
 use super::export::within;
 use super::mirror::{Mirror, find_commit};
-use super::survey::PATH_BYTES;
 use crate::domain::CommitId;
 
 /// A file as Git has it.
@@ -37,12 +36,12 @@ impl Mirror {
     /// its tree; `None` when there is no plain file.
     ///
     /// # Errors
-    /// [`Error::Vanished`], [`Error::TooLarge`]; a mirror that cannot be read.
+    /// [`super::Error::Vanished`], [`super::Error::TooLarge`]; a mirror that cannot be read.
     pub async fn file(&self, commit: &CommitId, path: &'static str) -> Result<Option<CommitFile>> {
         let commit = commit.clone();
         self.read(move |repository, inner| {
-            let tree = find_tree(repository, find_commit(repository, &commit)?.tree_id())?;
-            let Some((id, mode)) = find(repository, tree, path)? else {
+            let root = find_commit(repository, &commit)?.tree_id();
+            let Some((id, mode)) = find(repository, root, path)? else {
                 return Ok(None);
             };
             let (size, _) = repository.odb()?.read_header(id)?;
@@ -61,7 +60,7 @@ impl Mirror {
     /// The names at the top of a commit's tree; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// [`Error::Vanished`]; a mirror that cannot be read.
+    /// [`super::Error::Vanished`]; a mirror that cannot be read.
     pub async fn top_names(&self, commit: &CommitId) -> Result<Vec<String>> {
         let commit = commit.clone();
         self.read(move |repository, _| {
@@ -80,8 +79,8 @@ impl Mirror {
     /// and gives back what it made of them.
     ///
     /// # Errors
-    /// [`Error::TooMuchToCompare`] for a tree that is too large to look through while somebody waits;
-    /// [`Error::Vanished`].
+    /// [`super::Error::TooMuchToCompare`] for a tree that is too large to look through while somebody waits;
+    /// [`super::Error::BadEntry`], [`super::Error::Vanished`].
     pub async fn each_file<S: Send + 'static>(
         &self,
         commit: &CommitId,
@@ -95,10 +94,7 @@ impl Mirror {
             while let Some((tree, above)) = ahead.pop() {
                 for entry in &find_tree(repository, tree)? {
                     budget.spend_entry()?;
-                    let mut path = [above.as_slice(), entry.name_bytes()].concat();
-                    if path.len() > PATH_BYTES {
-                        return Err(Error::TooMuchToCompare);
-                    }
+                    let mut path = path_in(&above, entry.name_bytes())?;
                     match entry.kind() {
                         Some(ObjectType::Tree) => {
                             path.push(b'/');
@@ -114,12 +110,13 @@ impl Mirror {
     }
 }
 
-/// The object and mode of the plain file at `path` below `tree`, through links that stay inside.
-fn find<'r>(repository: &'r Repository, tree: Tree<'r>, path: &str) -> Result<Option<(Oid, i32)>> {
+/// The object and mode of the plain file at `path` below the tree `root`, through links that stay inside.
+fn find(repository: &Repository, root: Oid, path: &str) -> Result<Option<(Oid, i32)>> {
     let names =
         |path: &[u8]| -> Vec<Vec<u8>> { path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect() };
     let mut rest: VecDeque<Vec<u8>> = names(path.as_bytes()).into();
-    let (mut above, mut links) = (vec![tree], 0);
+    // Their names alone, as a link may lead through thousands of large directories.
+    let (mut above, mut links) = (vec![root], 0);
     while let Some(name) = rest.pop_front() {
         match name.as_slice() {
             b"" | b"." => continue,
@@ -130,14 +127,16 @@ fn find<'r>(repository: &'r Repository, tree: Tree<'r>, path: &str) -> Result<Op
             b".." => return Ok(None),
             _ => {}
         }
-        let entry = above
-            .last()
-            .and_then(|here| here.iter().find(|entry| entry.name_bytes() == name));
+        let Some(here) = above.last() else {
+            return Ok(None);
+        };
+        let here = find_tree(repository, *here)?;
+        let entry = here.iter().find(|entry| entry.name_bytes() == name);
         let Some((id, mode)) = entry.map(|entry| (entry.id(), entry.filemode())) else {
             return Ok(None);
         };
         match mode & KIND {
-            DIRECTORY => above.push(find_tree(repository, id)?),
+            DIRECTORY => above.push(id),
             PLAIN if rest.is_empty() => return Ok(Some((id, mode))),
             LINK if links < MOST_LINKS && repository.odb()?.read_header(id)?.0 <= LONGEST_LINK => {
                 links += 1;

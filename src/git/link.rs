@@ -12,6 +12,7 @@
 //!
 //! Files need no link; [`super::local`] finds them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use tokio::time::timeout;
 use super::error::{Error, Result};
 use super::https::{self, FirstError};
 use super::local::LocalRepository;
-use super::refs::{self, REFS, REFS_BYTES};
+use super::refs::ListOfRefs;
 use super::ssh::{self, HostConnection};
 use super::url::{Location, RemoteUrl};
 use super::{CONNECT_TIMEOUT, GitOptions};
@@ -50,6 +51,8 @@ pub(super) struct RemoteLink {
     pub(super) heard: Heard,
     /// The first thing that went wrong between us and the host.
     pub(super) trouble: FirstError,
+    /// The directory of the objects of a repository on this host.
+    pub(super) objects: Option<PathBuf>,
     relay: Option<AbortHandle>,
     /// See [`LocalRepository`].
     _stand_in: Option<TempDir>,
@@ -79,6 +82,7 @@ impl RemoteLink {
                     url: found.path.to_string_lossy().into_owned(),
                     heard: Heard::default(),
                     trouble: FirstError::default(),
+                    objects: Some(found.objects),
                     relay: None,
                     _stand_in: found.stand_in,
                 })
@@ -109,6 +113,7 @@ impl RemoteLink {
             url,
             heard: Heard::default(),
             trouble,
+            objects: None,
             relay: Some(relay.abort_handle()),
             _stand_in: None,
         })
@@ -133,6 +138,7 @@ impl RemoteLink {
             url,
             heard,
             trouble,
+            objects: None,
             relay: Some(relay.abort_handle()),
             _stand_in: None,
         })
@@ -215,17 +221,15 @@ async fn pass_on(
         to_remote.eof().await
     };
     let downwards = async {
-        let mut listed = 0;
+        let mut list = ListOfRefs::default();
         while let Some(message) = from_remote.wait().await {
             match message {
                 ChannelMsg::Data { data } => {
-                    if !has_asked.load(Ordering::Relaxed) {
-                        listed += data.len();
-                        let too_many = (listed > REFS_BYTES).then_some(Error::TooManyRefs { limit: REFS });
-                        if let Some(error) = too_many.or_else(|| refs::special(&data)) {
-                            *trouble.lock() = Some(error);
-                            return Ok(());
-                        }
+                    if !has_asked.load(Ordering::Relaxed)
+                        && let Some(error) = list.take(&data)
+                    {
+                        *trouble.lock() = Some(error);
+                        return Ok(());
                     }
                     to_git.write_all(&data).await?;
                 }
@@ -245,4 +249,18 @@ fn note(heard: &Heard, said: &[u8]) {
     let mut heard = heard.lock();
     let room = HEARD_LIMIT.saturating_sub(heard.len()).min(said.len());
     heard.extend_from_slice(&said[..room]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_words_without_end_the_first_are_kept() {
+        let heard = Heard::default();
+        for _ in 0..3 {
+            note(&heard, &[b'x'; HEARD_LIMIT - 10]);
+        }
+        assert_eq!(heard.lock().len(), HEARD_LIMIT);
+    }
 }

@@ -4,6 +4,8 @@
 //! programs. We run none, and whoever set the deployer up has named the directories of the repositories that
 //! are fetched. So one of another account is fetched by way of a stand-in, a directory of ours that has the
 //! form of a linked worktree: it shares objects, branches and tags with the repository.
+//!
+//! libgit2 lists the branches and tags; [`super::copy`] brings the objects.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -24,11 +26,18 @@ use crate::small_file;
 const GIT_DIR: &[u8] = b"gitdir:";
 /// More than `HEAD`, `.git` and `commondir` can hold: a path and a word.
 const LONGEST_OWN_FILE: u64 = 8 * 1024;
+/// More than the names of all repositories that one shares objects with.
+const LONGEST_ALTERNATES: u64 = 64 * 1024;
+
+/// Directories of objects that are looked at; nobody has as many.
+const MOST_PLACES: usize = 1000;
 
 /// A repository on this host, ready for libgit2.
 pub(super) struct LocalRepository {
     /// Where libgit2 finds it.
     pub(super) path: PathBuf,
+    /// The directory of its objects.
+    pub(super) objects: PathBuf,
     /// What stands in for one of another account; removed with this.
     pub(super) stand_in: Option<TempDir>,
 }
@@ -51,9 +60,13 @@ impl LocalRepository {
         let top = path.canonicalize().map_err(failed)?;
         let git_dir = git_dir(&top);
         let head = own_file(&git_dir.join("HEAD")).map_err(failed)?;
-        let shared = common_dir(&git_dir).canonicalize().map_err(failed)?;
-        if !is_below(&shared, directories) {
-            return Err(Error::LocalAddress { path: shared });
+        let shared = common_dir(&git_dir).and_then(|dir| dir.canonicalize());
+        let shared = shared.map_err(failed)?;
+        let objects = shared.join("objects");
+        let mut places = object_places(&objects).map_err(failed)?;
+        places.extend(["", "refs", "packed-refs"].map(|name| shared.join(name)));
+        if let Some(path) = places.into_iter().find(|place| !is_below(place, directories)) {
+            return Err(Error::LocalAddress { path });
         }
         if let Some(error) = special(&shared) {
             return Err(error);
@@ -61,6 +74,7 @@ impl LocalRepository {
         if [&top, &git_dir, &shared].into_iter().all(|dir| is_ours(dir)) {
             return Ok(Self {
                 path: top,
+                objects,
                 stand_in: None,
             });
         }
@@ -70,9 +84,33 @@ impl LocalRepository {
         })?;
         Ok(Self {
             path: made.path().join("git"),
+            objects,
             stand_in: Some(made),
         })
     }
+}
+
+/// The directories that objects are read from where a repository has `objects`: that one, and those that it
+/// names, as one does that shares them with others.
+///
+/// # Errors
+/// As [`small_file::read`], before libgit2 waits for such a file.
+fn object_places(objects: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut places, mut at) = (vec![objects.to_owned()], 0);
+    while let Some(place) = places.get(at).cloned() {
+        at += 1;
+        let text = match small_file::read(&place.join("info/alternates"), LONGEST_ALTERNATES) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            read => read.unwrap_or_default(),
+        };
+        let lines = text.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+        places.extend(lines.map(|line| place.join(OsStr::from_bytes(line))));
+        if places.len() > MOST_PLACES {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+    }
+    Ok(places)
 }
 
 /// Whether libgit2 opens it: both the directory and a link to it have to be ours.
@@ -96,10 +134,14 @@ fn git_dir(top: &Path) -> PathBuf {
 }
 
 /// The directory with objects and branches: another one for a linked worktree.
-fn common_dir(git_dir: &Path) -> PathBuf {
+///
+/// # Errors
+/// As [`small_file::read`], before libgit2 waits for such a file.
+fn common_dir(git_dir: &Path) -> io::Result<PathBuf> {
     match own_file(&git_dir.join("commondir")) {
-        Ok(text) => git_dir.join(place(&text)),
-        Err(_) => git_dir.to_owned(),
+        Ok(text) => Ok(git_dir.join(place(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(git_dir.to_owned()),
+        Err(error) => Err(error),
     }
 }
 

@@ -13,7 +13,7 @@
 //! servers, and HTTPS with rustls. A cancelled or late fetch closes the connection under libgit2,
 //! which then ends at once.
 //!
-//! Reading order: `url`, `mirror`, `fetch` with `link`, `local`, `refs`, `ssh`, `https` with `credentials`; then `commits`,
+//! Reading order: `url`, `mirror`, `fetch` with `link`, `local`, `copy`, `refs`, `ssh`, `https` with `credentials`; then `commits`,
 //! `history`, `budget`, `compare`, `diff`; `attributes`, `settings`, `elsewhere`, `survey`, `weigh`,
 //! `lfs`, `contents`; `export`, `sweep`.
 
@@ -22,6 +22,7 @@ mod budget;
 mod commits;
 mod compare;
 mod contents;
+mod copy;
 mod credentials;
 mod diff;
 mod elsewhere;

@@ -1,15 +1,16 @@
 //! What a commit needs beside its own objects: files in Git LFS, and submodules.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
 use tokio_util::sync::CancellationToken;
 
-use super::attributes::{ATTRIBUTES_BYTES, Attributes};
-use super::budget::{Budget, find_tree};
+use super::attributes::{ALL_ATTRIBUTES_BYTES, ATTRIBUTES_BYTES, Attributes, FilterRules};
+use super::budget::{Budget, find_tree, path_in};
 use super::error::{Error, Result};
 use super::export::ENTRY_LIMIT;
 use super::lfs::pointer::{POINTER_BYTES, Pointer, PointerReading};
@@ -21,8 +22,6 @@ use crate::domain::{CommitId, Extras};
 const LFS_FILES: usize = 200_000;
 /// Submodules of one commit, without theirs.
 const SUBMODULES: usize = 200;
-/// The longest path in a tree, in bytes, as on Linux; a hostile tree may be deeper than that.
-pub(super) const PATH_BYTES: usize = 4096;
 
 /// Git's mode of a plain file, whatever its permissions.
 const PLAIN: i32 = 0o100_000;
@@ -105,6 +104,7 @@ pub(super) fn survey(
         repository,
         extras,
         budget,
+        read: RefCell::default(),
     };
     if !needs.is_special(root)? {
         return Ok(Survey::default());
@@ -116,6 +116,14 @@ struct Needs<'a> {
     repository: &'a Repository,
     extras: Extras,
     budget: &'a Budget,
+    /// The files of attributes that were read, by their objects and whether they are at the top.
+    read: RefCell<ReadAttributes>,
+}
+
+#[derive(Default)]
+struct ReadAttributes {
+    rules: HashMap<(Oid, bool), Option<Rc<FilterRules>>>,
+    bytes: usize,
 }
 
 impl Needs<'_> {
@@ -133,7 +141,7 @@ impl Needs<'_> {
                     _ => {}
                 }
             }
-            if self.extras.lfs && self.attributes(&tree)?.is_some() {
+            if self.extras.lfs && self.attributes(&tree, false)?.is_some() {
                 return Ok(true);
             }
         }
@@ -151,27 +159,23 @@ impl Needs<'_> {
         while let Some((tree, prefix, above)) = ahead.pop() {
             let tree = find_tree(self.repository, tree)?;
             let own = match self.extras.lfs {
-                true => self.attributes(&tree)?,
+                true => self.attributes(&tree, prefix.is_empty())?,
                 false => None,
             };
             let attributes = match own {
-                Some(content) => Rc::new(Attributes::below(above, &prefix, &content)),
+                Some(rules) => Rc::new(Attributes::below(above, &prefix, rules)),
                 None => above,
             };
             for entry in &tree {
                 self.budget.spend_entry()?;
-                let mut path = prefix.clone();
-                path.extend_from_slice(entry.name_bytes());
-                if path.len() > PATH_BYTES {
-                    return Err(Error::TooMuchToCompare);
-                }
+                let mut path = path_in(&prefix, entry.name_bytes())?;
                 match entry.kind() {
                     Some(ObjectType::Tree) => {
                         path.push(b'/');
                         ahead.push((entry.id(), path, Rc::clone(&attributes)));
                     }
                     Some(ObjectType::Commit) => found.add_submodule(path, entry.id(), &urls, self.extras)?,
-                    _ if entry.filemode() & KIND == PLAIN && attributes.is_lfs(&path) => {
+                    _ if entry.filemode() & KIND == PLAIN && attributes.is_lfs(&path, self.budget)? => {
                         self.add_file(&mut found, path, entry.id())?;
                     }
                     _ => {}
@@ -181,22 +185,49 @@ impl Needs<'_> {
         Ok(found)
     }
 
-    /// The `.gitattributes` of a directory, where it says anything about filters.
-    fn attributes(&self, tree: &Tree<'_>) -> Result<Option<Vec<u8>>> {
-        let content = self.small_file(tree, b".gitattributes", ATTRIBUTES_BYTES)?;
-        Ok(content.filter(|content| content.windows(6).any(|word| word == b"filter")))
-    }
-
-    /// The content of a plain file of at most `limit` bytes in a directory. Git reads no larger ones.
-    fn small_file(&self, tree: &Tree<'_>, name: &[u8], limit: usize) -> Result<Option<Vec<u8>>> {
-        let Some(entry) = tree
-            .iter()
-            .find(|entry| entry.name_bytes() == name && entry.filemode() & KIND == PLAIN)
-        else {
+    /// The rules in the `.gitattributes` of a directory, where it says anything about filters. What several
+    /// directories have alike is read once.
+    fn attributes(&self, tree: &Tree<'_>, is_top: bool) -> Result<Option<Rc<FilterRules>>> {
+        let name = b".gitattributes";
+        let Some(entry) = plain_entry(tree, name) else {
             return Ok(None);
         };
-        if self.repository.odb()?.read_header(entry.id())?.0 > limit {
+        let mut read = self.read.borrow_mut();
+        let key = (entry.id(), is_top);
+        if let Some(known) = read.rules.get(&key) {
+            return Ok(known.clone());
+        }
+        let content = self.small_file(tree, name, ATTRIBUTES_BYTES)?;
+        let content = content.filter(|content| content.windows(6).any(|word| word == b"filter"));
+        read.bytes += content.as_ref().map_or(0, Vec::len);
+        if read.bytes > ALL_ATTRIBUTES_BYTES {
+            return Err(Error::Refused {
+                what: "The commit".into(),
+                why: format!(
+                    "has more than {ALL_ATTRIBUTES_BYTES} bytes in all its different .gitattributes, which is more than is read"
+                ),
+            });
+        }
+        let rules = content
+            .map(|content| FilterRules::read(&content, is_top))
+            .transpose()?;
+        let rules = rules.map(Rc::new);
+        read.rules.insert(key, rules.clone());
+        Ok(rules)
+    }
+
+    /// The content of a plain file in a directory, which may have `limit` bytes: without what a larger one
+    /// says, other files would be deployed than Git would check out.
+    fn small_file(&self, tree: &Tree<'_>, name: &[u8], limit: usize) -> Result<Option<Vec<u8>>> {
+        let Some(entry) = plain_entry(tree, name) else {
             return Ok(None);
+        };
+        let size = self.repository.odb()?.read_header(entry.id())?.0;
+        if size > limit {
+            return Err(Error::Refused {
+                what: format!("“{}” of the commit", String::from_utf8_lossy(name)),
+                why: format!("has {size} bytes, and {limit} are the most that is read. Shorten it"),
+            });
         }
         let blob = self.repository.find_blob(entry.id())?;
         Ok(Some(blob.content().to_vec()))
@@ -259,6 +290,12 @@ impl Needs<'_> {
         }
         Ok(())
     }
+}
+
+/// The plain file of this name in a directory.
+fn plain_entry<'t>(tree: &'t Tree<'_>, name: &[u8]) -> Option<TreeEntry<'t>> {
+    tree.iter()
+        .find(|entry| entry.name_bytes() == name && entry.filemode() & KIND == PLAIN)
 }
 
 impl Survey {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use git2::{ObjectType, Oid, Repository};
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Budget, ENTRIES, find_tree};
+use super::budget::{Budget, ENTRIES, find_tree, path_in};
 use super::error::Result;
 use super::lfs::Pointer;
 use super::mirror::{Mirror, find_commit};
@@ -77,7 +77,7 @@ fn weigh(
                 .and_then(|before| before.get_name_bytes(entry.name_bytes()));
             let is_same =
                 |was: &git2::TreeEntry<'_>| (was.id(), was.filemode()) == (entry.id(), entry.filemode());
-            let path = [prefix.as_slice(), entry.name_bytes()].concat();
+            let path = path_in(&prefix, entry.name_bytes())?;
             let is_directory = entry.kind() == Some(ObjectType::Tree);
             if was.as_ref().is_some_and(is_same) || !is_sent(&path, is_directory) {
                 continue;

@@ -115,7 +115,6 @@ pub(super) fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
     };
     let text = read(path).map_err(bad)?;
     let key = match russh::keys::decode_secret_key(&text, None) {
-        Ok(key) if key.is_encrypted() => return Err(bad(encrypted())),
         Ok(key) => Arc::new(key),
         Err(russh::keys::Error::KeyIsEncrypted) => return Err(bad(encrypted())),
         Err(_) if text.contains("ENCRYPTED") => return Err(bad(encrypted())),

@@ -18,8 +18,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Runs a line on the deployer's host, whatever the variables say about where programs are.
 const SHELL: &str = "/bin/sh";
 
-/// Runs a line on a server: `$1` the directory, `$2` the line.
-const RUN_THERE: &str = r#"cd -- "$1" && exec sh -c "$2""#;
+/// Finds how to run a line on a server, whatever the variables say: `$1` the directory, `$2` the line.
+const RUN_THERE: &str = r#"cd -- "$1" || exit; set -- /bin/sh -c "$2""#;
 
 /// Runs `line` on the deployer's host.
 pub(super) async fn here(
@@ -53,7 +53,7 @@ pub(super) async fn there(
     cancel: &CancellationToken,
     watch: &mut impl Watch,
 ) -> Result<String, Fault> {
-    let command = ssh::Command::script(RUN_THERE)
+    let command = ssh::Command::start(RUN_THERE)
         .arg(target.dir)
         .arg(line)
         .variables(target.variables);

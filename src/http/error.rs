@@ -47,8 +47,10 @@ pub enum Error {
         reason: String,
     },
     /// The proxy that is set cannot be used.
-    #[error("The proxy of the settings cannot be used: {why}")]
+    #[error("The proxy of {set_by} cannot be used: {why}")]
     BadProxy {
+        /// The setting or variable that names it.
+        set_by: String,
         /// A sentence.
         why: String,
     },

@@ -37,6 +37,11 @@ impl Proxy {
         else {
             return Err(wrong());
         };
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(
+                "A proxy's address ends after its port: write http://host:port, without a path.".to_owned(),
+            );
+        }
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let authorization = match url.username() {
             "" => None,
@@ -130,15 +135,16 @@ pub struct Proxies {
     pub https: Option<Proxy>,
     /// What is asked directly.
     pub except: Vec<ProxyException>,
-    /// Why the proxy that is set cannot be used, as a sentence: what is not asked directly is not asked
-    /// at all then.
-    pub defect: Option<String>,
+    /// The setting or variable whose proxy cannot be used, and why, as a sentence: what is not asked
+    /// directly is not asked at all then.
+    pub defect: Option<(String, String)>,
 }
 
 impl Proxies {
-    /// For https alone, through the proxy at `address`, if there is one. Exceptions that cannot be read are
-    /// ignored, as other programs do.
-    pub fn for_https<'a>(address: Option<&str>, except: impl IntoIterator<Item = &'a str>) -> Self {
+    /// For https alone, through the proxy of a setting or variable, if there is one: its name and the address.
+    /// Exceptions that cannot be read are ignored, as other programs do.
+    pub fn for_https<'a>(proxy: Option<(&str, &str)>, except: impl IntoIterator<Item = &'a str>) -> Self {
+        let (set_by, address) = proxy.unzip();
         let proxy = address.map(Proxy::parse).transpose();
         let except = except
             .into_iter()
@@ -151,7 +157,7 @@ impl Proxies {
                 ..Self::default()
             },
             Err(why) => Self {
-                defect: Some(why),
+                defect: set_by.map(|set_by| (set_by.to_owned(), why)),
                 except,
                 ..Self::default()
             },
@@ -166,8 +172,11 @@ impl Proxies {
         if self.except.iter().any(|one| one.fits(&host.name, host.port)) {
             return Ok(None);
         }
-        if let Some(why) = &self.defect {
-            return Err(Error::BadProxy { why: why.clone() });
+        if let Some((set_by, why)) = &self.defect {
+            return Err(Error::BadProxy {
+                set_by: set_by.clone(),
+                why: why.clone(),
+            });
         }
         Ok(match host.tls {
             Some(_) => self.https.as_ref(),
@@ -212,11 +221,23 @@ mod tests {
         for bad in ["proxy:3128", "https://proxy", "http://", "http://a%3Ab:c@proxy"] {
             assert!(Proxy::parse(bad).is_err(), "{bad}");
         }
+        for path in [
+            "http://proxy:3128/way",
+            "http://proxy:3128/?a=b",
+            "http://me:secret@proxy/#x",
+        ] {
+            let why = Proxy::parse(path).expect_err("a path is not passed over");
+            assert!(why.contains("without a path") && !why.contains("secret"), "{why}");
+        }
+        assert!(Proxy::parse("http://proxy:3128/").is_ok());
     }
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_not_passed_by() {
-        let proxies = Proxies::for_https(Some("socks5://me:secret@proxy"), ["near.test", "not a host"]);
+        let proxies = Proxies::for_https(
+            Some(("HTTPS_PROXY", "socks5://me:secret@proxy")),
+            ["near.test", "not a host"],
+        );
         let of = |name: &str| {
             let host = Host {
                 name: name.to_owned(),
@@ -228,7 +249,9 @@ mod tests {
         assert!(matches!(of("near.test"), Ok(false)));
         let refused = of("far.test").expect_err("no way").to_string();
         assert!(
-            refused.contains("http://host:port") && !refused.contains("secret"),
+            refused.contains("The proxy of HTTPS_PROXY")
+                && refused.contains("http://host:port")
+                && !refused.contains("secret"),
             "{refused}"
         );
     }

@@ -8,6 +8,10 @@
 //! sshd accepts environment variables only by its own list (`AcceptEnv`), hence `export`s. A command
 //! line can be read by everybody on a server (`ps`), and variables may be secret: so they are part of
 //! the program that `guard` sends to a shell's input, and of no command line.
+//!
+//! Variables are for the program alone. A name may mean something to a shell (`PATH`, `OPTIND`, `IFS`), or be
+//! one that a script of ours uses: so what we do before the program ([`Command::start`]) is done before they
+//! are set, and nothing but its start comes after.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,7 +19,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::error::Error;
 use crate::domain::ScriptVariables;
-use crate::domain::variables::{Piece, is_name};
+use crate::domain::variables::{Piece, is_name, setting};
 
 /// Linux refuses a single argument of 128 KiB or more, and a script is one; the rest is room for what
 /// is added around it.
@@ -26,6 +30,8 @@ const NO_NAME: &str = "the name of an environment variable is not letters, digit
 /// What to run on a server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
+    /// Runs before the variables are set, with the arguments, and leaves in `"$@"` what is started.
+    before: Option<&'static str>,
     program: Vec<u8>,
     args: Vec<Vec<u8>>,
     /// Names, and values quoted for a shell.
@@ -39,6 +45,7 @@ impl Command {
     /// A command that runs `program`, looked up in the remote `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
+            before: None,
             program: program.as_ref().as_bytes().to_vec(),
             args: Vec::new(),
             env: Vec::new(),
@@ -50,6 +57,15 @@ impl Command {
     /// A fixed POSIX sh script of ours. What varies follows as arguments and is `$1`, `$2`, … in it.
     pub fn script(script: &'static str) -> Self {
         Self::new("sh").arg("-c").arg(script).arg("sh")
+    }
+
+    /// A program that `script`, a fixed one of ours, finds: it gets what follows as arguments, and ends with
+    /// the program and its arguments in `"$@"`. It runs before the variables are set.
+    pub fn start(script: &'static str) -> Self {
+        Self {
+            before: Some(script),
+            ..Self::new("sh")
+        }
     }
 
     /// Adds one argument: data, whatever its bytes.
@@ -119,28 +135,64 @@ impl Command {
         }
     }
 
-    /// The lines that set its variables in a POSIX shell; nothing where there are none.
+    /// The lines that set its variables in a POSIX shell, and start `"$@"` where there is one that the shell
+    /// keeps for itself; nothing where there are none.
     pub(super) fn exports(&self) -> Vec<u8> {
         let mut lines = Vec::new();
         for (name, value) in &self.env {
-            lines.extend_from_slice(b"export ");
-            lines.extend_from_slice(name.as_bytes());
-            lines.push(b'=');
-            lines.extend_from_slice(value);
-            lines.push(b'\n');
+            let word = [name.as_bytes(), b"=", value].concat();
+            lines.extend_from_slice(&setting(name, &word));
         }
         lines
+    }
+
+    /// Bytes of its variables, quoted.
+    fn variables_size(&self) -> usize {
+        let sizes = self.env.iter().map(|(name, value)| name.len() + value.len());
+        sizes.sum()
     }
 
     /// The line a POSIX shell is given, without its variables.
     pub fn to_shell(&self) -> Vec<u8> {
         let mut line = b"exec ".to_vec();
-        quote(&self.program, &mut line);
+        self.words(&mut line);
+        line
+    }
+
+    fn words(&self, line: &mut Vec<u8>) {
+        quote(&self.program, line);
+        if let Some(script) = self.before {
+            line.extend_from_slice(b" -c ");
+            quote(script.as_bytes(), line);
+            line.extend_from_slice(b" sh");
+        }
         for arg in &self.args {
             line.push(b' ');
-            quote(arg, &mut line);
+            quote(arg, line);
         }
-        line
+    }
+
+    /// The lines that a POSIX shell is given: its variables reach the program alone.
+    pub(super) fn lines(&self) -> Vec<u8> {
+        let mut lines = b"set --".to_vec();
+        if self.before.is_none() {
+            if self.env.is_empty() {
+                return self.to_shell();
+            }
+            lines.push(b' ');
+            self.words(&mut lines);
+        } else {
+            for arg in &self.args {
+                lines.push(b' ');
+                quote(arg, &mut lines);
+            }
+        }
+        lines.push(b'\n');
+        lines.extend_from_slice(self.before.unwrap_or_default().as_bytes());
+        lines.push(b'\n');
+        lines.extend_from_slice(&self.exports());
+        lines.extend_from_slice(b"exec \"$@\"");
+        lines
     }
 
     /// Whether a shell can be given this at all.
@@ -157,7 +209,7 @@ impl Command {
             "it names no program"
         } else if words.any(|word| word.contains(&0)) || values.into_iter().any(|v| v.contains(&0)) {
             "it holds a NUL byte"
-        } else if self.to_shell().len() + self.exports().len() > MAX_LENGTH {
+        } else if self.to_shell().len() + self.variables_size() > MAX_LENGTH {
             "it is longer than a server accepts"
         } else {
             return Ok(());

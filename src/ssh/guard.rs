@@ -103,8 +103,7 @@ pub(super) fn unguarded(command: &Command, mark: &Mark) -> Program {
 fn program(command: &Command, mark: &Mark, watch: &str) -> Vec<u8> {
     let begin = format!("{{\necho {}\n{watch}", mark.0);
     let mut program = begin.into_bytes();
-    program.extend_from_slice(&command.exports());
-    program.extend_from_slice(&command.to_shell());
+    program.extend_from_slice(&command.lines());
     program.extend_from_slice(b"\nexit\n}\n");
     program
 }

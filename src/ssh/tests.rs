@@ -128,6 +128,96 @@ fn status(mut child: Child) -> ExitStatus {
     status
 }
 
+/// Names that a shell, ours or another one, uses for itself, or that our own lines use.
+const OWN_NAMES: [(&str, &str); 39] = [
+    ("OPTIND", "abc"),
+    ("OPTARG", "x"),
+    ("OPTERR", "x"),
+    ("PATH", "/nowhere"),
+    ("IFS", "/.x-"),
+    ("HOME", "/nowhere"),
+    ("BASH_ENV", "/nowhere"),
+    ("ENV", "/nowhere"),
+    ("PS1", "$(exit 1)"),
+    ("PS4", "$(echo traced)"),
+    ("LC_ALL", "xx_XX"),
+    ("LANG", "xx"),
+    ("CDPATH", "/tmp:/"),
+    ("UID", "5"),
+    ("EUID", "5"),
+    ("PPID", "1"),
+    ("SHELLOPTS", "noexec"),
+    ("BASHOPTS", "nosuch"),
+    ("BASH_VERSINFO", "1"),
+    ("BASHPID", "1"),
+    ("LINENO", "abc"),
+    ("RANDOM", "abc"),
+    ("SECONDS", "abc"),
+    ("TMOUT", "1"),
+    ("PWD", "/nowhere"),
+    ("OLDPWD", "/nowhere"),
+    ("POSIXLY_CORRECT", "1"),
+    ("GROUPS", "1"),
+    ("FUNCNAME", "f"),
+    ("DIRSTACK", "1"),
+    ("HISTCMD", "x"),
+    ("MAILCHECK", "abc"),
+    ("GLOBIGNORE", "*"),
+    ("KSH_VERSION", "x"),
+    ("_", "x"),
+    ("script", "x"),
+    ("with", "x"),
+    ("option", "x"),
+    ("TOKEN", "it's $(id) \\ “x”"),
+];
+
+/// The shells that may be `/bin/sh` on a server, as far as this machine has them, each started by that name.
+fn inner_shells() -> Vec<(&'static str, &'static [&'static str])> {
+    let known: [(&str, &[&str]); 3] = [("dash", &[]), ("bash", &[]), ("busybox", &["ash"])];
+    known
+        .into_iter()
+        .filter(|(shell, _)| crate::process::find_program(shell).is_some())
+        .collect()
+}
+
+#[test]
+fn variables_of_any_name_reach_the_program_and_nothing_of_ours() {
+    let find = r#"cd -- "$1" || exit 126
+script=./$2 with=/usr/bin/printenv option=-0
+shift
+set -- "$with" "$option" "$@" BEFORE with FOLLOWING"#;
+    let shells = inner_shells();
+    assert!(!shells.is_empty());
+    for (shell, arguments) in shells {
+        for (name, value) in OWN_NAMES {
+            let command = Command::start(find)
+                .arg("/usr")
+                .arg(name)
+                .env("BEFORE", "1")
+                .env(name, value)
+                .env("FOLLOWING", "3");
+            let mut local = Local::new(shell);
+            local.args(arguments);
+            // busybox finds out by its name what it should be.
+            local.arg0(if arguments.is_empty() { "sh" } else { shell });
+            let mut child = in_group(local);
+            let mark = Mark::new();
+            let program = guarded(&command, &mark);
+            child.stdin.as_mut().unwrap().write_all(&program.input).unwrap();
+            let printed = output(&mut child);
+            let code = status(child).code();
+            let text = String::from_utf8_lossy(&printed).into_owned();
+            let found: Vec<&str> = text.trim_end_matches('\0').split(['\0', '\n']).collect();
+            let own_mark = String::from_utf8(mark.bytes()).unwrap();
+            let mut expected = vec![own_mark.trim(), value, "1", "3"];
+            if name == "with" {
+                expected.insert(3, value);
+            }
+            assert_eq!(found, expected, "{shell} {name}: {code:?}");
+        }
+    }
+}
+
 #[test]
 fn a_command_is_readable() {
     let command = Command::new("git")

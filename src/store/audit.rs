@@ -1,107 +1,54 @@
 //! The audit log: appended to, never changed.
 //!
-//! Each event carries the hash of the one before and a hash over itself, so that a changed, missing
-//! or inserted row breaks the chain where it happened. The end of the chain is kept in a row of its
+//! Each event carries the hash of the one before and a hash over itself and its number, so that a changed,
+//! missing or inserted row breaks the chain where it happened. The end of the chain is kept in a row of its
 //! own, written in the same transaction, so that missing rows at the end show too, and appenders
-//! take turns. Somebody who can rewrite the whole table can also recompute the hashes; a copy of the
-//! tip kept elsewhere reveals that.
+//! take turns. Somebody who can rewrite the whole table can also recompute the hashes; a signed
+//! [`Head`], kept elsewhere, reveals that. The oldest events can be removed ([`remove_up_to`]); a signed cut
+//! in the log then says where it begins.
 
-use sea_orm::ActiveValue::NotSet;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use sha2::{Digest, Sha256};
+pub(super) mod append;
+mod chain;
+mod head;
+mod reading;
+mod search;
+mod stored;
 
-use super::Reader;
-use super::columns::{from_json, instant, micros, to_json, word};
-use super::entities::audit_events::{ActiveModel, Column, Entity, Model};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use self::append::{TIP, read_tip};
+pub use self::chain::{AuditFault, Chain, Dated};
+pub use self::head::{AuditKey, AuditPublicKey, Head, HeadPurpose, NAME_DIGITS};
+pub use self::reading::{AuditReading, walk};
+pub use self::stored::StoredEvent;
+use super::columns::micros;
+use super::entities::audit_events::{Column, Entity, Model};
 use super::entities::settings;
-use super::error::unreadable;
-use super::filter::PastFilter;
+use super::filter::AuditFilter;
 use super::page::{self, Page, Paged};
-use super::tx::Tx;
-use crate::domain::{AuditEvent, AuditId, NewAuditEvent, Outcome, Result};
+use super::{Change, Reader};
+use crate::domain::{AuditEvent, DeploymentId, EventKind, Instant, Result};
 
-/// The row of `settings` that holds the end of the chain: the last row and its hash.
-const TIP: &str = "audit_tip";
-/// How many events a check of the chain holds in memory.
-const ROWS_AT_ONCE: u64 = 1000;
+/// The row of `settings` that holds the public key which signs heads.
+const KEY: &str = "audit_key";
 
-/// Where the chain is broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Break {
-    /// The first event that is wrong; `None`: events are missing at the end.
-    pub event: Option<AuditId>,
-    pub reason: String,
-}
-
-/// Appends an event, in the transaction of the change it describes.
-pub(super) async fn append(tx: &Tx, event: &NewAuditEvent) -> Result<AuditEvent> {
-    let (_, prev_hash) = tip_for_appending(tx).await?;
-    let detail = to_json(&event.detail)?;
-    let mut row = Model {
-        id: 0,
-        happened_at: micros(event.at),
-        actor: event.actor.clone(),
-        impersonator: event.impersonator.clone(),
-        address: event.address.clone(),
-        action: event.action.clone(),
-        resource: event.resource.clone(),
-        outcome: event.outcome.as_str().into(),
-        permit: event.permit.clone(),
-        detail,
-        prev_hash,
-        hash: String::new(),
-    };
-    row.hash = hash(&row);
-    let mut active = ActiveModel::from(row);
-    active.id = NotSet;
-    let row = active.insert(tx.connection()).await?;
-    settings::Entity::update_many()
-        .col_expr(
-            settings::Column::Value,
-            Expr::value(format!("{}:{}", row.id, row.hash)),
-        )
-        .filter(settings::Column::Name.eq(TIP))
-        .exec(tx.connection())
-        .await?;
-    from_row(row)
-}
+/// Events of older versions that are looked through for a deployment's own: more than are recorded while
+/// instances are upgraded one after the other.
+const UNFILED: u64 = 10_000;
 
 /// A page of `limit` events, newest first.
 pub async fn list(
     on: &impl Reader,
-    filter: &PastFilter,
+    filter: &AuditFilter,
     page: Page,
     limit: u64,
 ) -> Result<Paged<AuditEvent>> {
-    let mut rows = Entity::find();
-    if let Some(actor) = &filter.actor {
-        rows = rows.filter(Column::Actor.eq(actor));
-    }
-    if let Some(action) = &filter.action {
-        rows = if action.ends_with('.') {
-            rows.filter(Column::Action.starts_with(action))
-        } else {
-            rows.filter(Column::Action.eq(action))
-        };
-    }
-    if let Some(resource) = &filter.resource {
-        rows = rows.filter(Column::Resource.eq(resource));
-    }
-    if !filter.hidden.is_empty() {
-        rows = rows.filter(Column::Resource.is_not_in(&filter.hidden));
-    }
-    if let Some(outcome) = filter.outcome {
-        rows = rows.filter(Column::Outcome.eq(outcome.as_str()));
-    }
-    if let Some(from) = filter.from {
-        rows = rows.filter(Column::HappenedAt.gte(micros(from)));
-    }
-    if let Some(to) = filter.to {
-        rows = rows.filter(Column::HappenedAt.lt(micros(to)));
-    }
+    let rows = search::narrowed(filter);
     let paged = page::cut(on, rows, (Column::Id, |row| row.id), page, limit).await?;
-    paged.try_map(from_row)
+    paged.try_map(|row| Ok(StoredEvent::from(row).into_event()))
 }
 
 /// All resources of events, each once. Reads an index from its beginning to its end.
@@ -114,107 +61,128 @@ pub async fn resources(on: &impl Reader) -> Result<Vec<String>> {
     Ok(names.all(on.db()).await?)
 }
 
-/// Walks the chain from the beginning to the end; `None` when it is whole. Reads every event, a
-/// few at a time; events may be appended meanwhile.
-pub async fn verify(on: &impl Reader) -> Result<Option<Break>> {
-    let mut before = String::new();
-    let mut last = 0;
-    loop {
-        // Read before the rows: whatever it names must then be among them.
-        let (tip_id, tip_hash) = tip(on).await?;
-        let rows = Entity::find()
-            .filter(Column::Id.gt(last))
-            .order_by_asc(Column::Id)
-            .limit(ROWS_AT_ONCE)
-            .all(on.db())
-            .await?;
-        if rows.is_empty() {
-            return Ok((before != tip_hash).then(|| ends_wrong(last, tip_id)));
-        }
-        for row in rows {
-            if let Some(reason) = wrong_in(&row, &before) {
-                return Ok(Some(Break {
-                    event: Some(AuditId(row.id)),
-                    reason: format!("Event {} {reason}.", row.id),
-                }));
-            }
-            last = row.id;
-            before = row.hash;
-        }
-    }
+/// The hash of an event, if there is one of this number.
+pub async fn hash_of(on: &impl Reader, number: i64) -> Result<Option<String>> {
+    let row = Entity::find_by_id(number).one(on.db()).await?;
+    Ok(row.map(|row| row.hash))
 }
 
-fn wrong_in(row: &Model, before: &str) -> Option<&'static str> {
-    if row.prev_hash != before {
-        return Some("does not follow the one before it: something was removed, inserted or changed there");
-    }
-    (row.hash != hash(row)).then_some("was changed after it was recorded")
+/// The signed cuts that the log records, oldest first. Whose signatures they are the caller has to check.
+pub async fn cuts(on: &impl Reader) -> Result<Vec<Head>> {
+    let rows = Entity::find()
+        .filter(Column::Action.eq(EventKind::AuditCut.as_str()))
+        .order_by_asc(Column::Id)
+        .all(on.db())
+        .await?;
+    let cuts = rows.into_iter().map(StoredEvent::from);
+    Ok(cuts.filter_map(|event| chain::cut_in(&event)).collect())
 }
 
-fn ends_wrong(last: i64, tip: i64) -> Break {
-    let reason = if last < tip {
-        format!("Events after {last} were removed; the last one recorded was {tip}.")
-    } else {
-        format!("The last event recorded was {tip}; what is stored now is not what was recorded.")
+/// The number of the first event; `None`: there is none.
+pub async fn first_number(on: &impl Reader) -> Result<Option<i64>> {
+    let row = Entity::find()
+        .order_by_asc(Column::Id)
+        .select_only()
+        .column(Column::Id)
+        .into_tuple();
+    Ok(row.one(on.db()).await?)
+}
+
+/// The events of these kinds about these deployments, in their order.
+pub async fn about_deployments(
+    on: &impl Reader,
+    ids: &[DeploymentId],
+    kinds: &[EventKind],
+) -> Result<Vec<(DeploymentId, AuditEvent)>> {
+    let rows = Entity::find()
+        .filter(Column::DeploymentId.is_in(ids.iter().map(|id| id.0)))
+        .filter(Column::Action.is_in(kinds.iter().map(|kind| kind.as_str())))
+        .order_by_asc(Column::Id)
+        .all(on.db())
+        .await?;
+    let filed = |row: Model| {
+        Some((
+            DeploymentId(row.deployment_id?),
+            StoredEvent::from(row).into_event(),
+        ))
     };
-    Break { event: None, reason }
+    Ok(rows.into_iter().filter_map(filed).collect())
 }
 
-/// The last event's row and hash: 0 and nothing before the first. Kept elsewhere, it proves
-/// later that the log up to it was not rewritten.
+/// The events of these kinds that an older version, which ran beside this one, filed under no deployment; at
+/// most [`UNFILED`], in their order.
+pub async fn unfiled(on: &impl Reader, kinds: &[EventKind]) -> Result<Vec<AuditEvent>> {
+    let rows = Entity::find()
+        .filter(Column::DeploymentId.is_null())
+        .filter(Column::HashVersion.is_null())
+        .filter(Column::Action.is_in(kinds.iter().map(|kind| kind.as_str())))
+        .order_by_asc(Column::Id)
+        .limit(UNFILED)
+        .all(on.db())
+        .await?;
+    let events = rows.into_iter().map(StoredEvent::from);
+    Ok(events.map(StoredEvent::into_event).collect())
+}
+
+/// The number of the last event before all that happened at `at` or later; `None`: there is none.
+pub async fn last_before(on: &impl Reader, at: Instant) -> Result<Option<i64>> {
+    let first = Entity::find()
+        .filter(Column::HappenedAt.gte(micros(at)))
+        .order_by_asc(Column::Id)
+        .one(on.db())
+        .await?;
+    let mut older = Entity::find();
+    if let Some(first) = first {
+        older = older.filter(Column::Id.lt(first.id));
+    }
+    let last = older.order_by_desc(Column::Id).one(on.db()).await?;
+    Ok(last.map(|row| row.id))
+}
+
+/// Removes the events up to `number`. The change is to record the cut.
+pub async fn remove_up_to(change: &Change, number: i64) -> Result<u64> {
+    let done = Entity::delete_many()
+        .filter(Column::Id.lte(number))
+        .exec(change.connection())
+        .await?;
+    Ok(done.rows_affected)
+}
+
+/// The public key that signs heads, as it was noted; `None` before the first one.
+pub async fn noted_key(on: &impl Reader) -> Result<Option<String>> {
+    let row = settings::Entity::find_by_id(KEY).one(on.db()).await?;
+    Ok(row.map(|row| row.value))
+}
+
+/// Notes the first public key that signs heads.
+///
+/// # Errors
+/// When another instance did so first.
+pub async fn note_first_key(change: &Change, key: AuditPublicKey) -> Result<()> {
+    key_row(key).insert(change.connection()).await?;
+    Ok(())
+}
+
+/// Notes the public key that signs heads from now on.
+pub async fn note_key(change: &Change, key: AuditPublicKey) -> Result<()> {
+    let replaced = OnConflict::column(settings::Column::Name)
+        .update_column(settings::Column::Value)
+        .to_owned();
+    settings::Entity::insert(key_row(key))
+        .on_conflict(replaced)
+        .exec_without_returning(change.connection())
+        .await?;
+    Ok(())
+}
+
+fn key_row(key: AuditPublicKey) -> settings::ActiveModel {
+    settings::ActiveModel {
+        name: ActiveValue::Set(KEY.to_owned()),
+        value: ActiveValue::Set(key.to_string()),
+    }
+}
+
+/// The last event's number and hash: 0 and nothing before the first.
 pub async fn tip(on: &impl Reader) -> Result<(i64, String)> {
     read_tip(settings::Entity::find_by_id(TIP).one(on.db()).await?)
-}
-
-/// [`tip`], locked: the next appender waits.
-async fn tip_for_appending(tx: &Tx) -> Result<(i64, String)> {
-    let row = settings::Entity::find_by_id(TIP)
-        .lock_exclusive()
-        .one(tx.connection())
-        .await?;
-    read_tip(row)
-}
-
-fn read_tip(row: Option<settings::Model>) -> Result<(i64, String)> {
-    let text = row.map_or_else(String::new, |row| row.value);
-    text.split_once(':')
-        .and_then(|(id, hash)| Some((id.parse().ok()?, hash.to_owned())))
-        .ok_or_else(|| unreadable("the end of the audit log", &text))
-}
-
-/// SHA-256 over everything in the row but its number and the hash itself. Written as a JSON
-/// list, so that no two different rows read alike.
-fn hash(row: &Model) -> String {
-    let said = serde_json::json!([
-        row.prev_hash,
-        row.happened_at,
-        row.actor,
-        row.impersonator,
-        row.address,
-        row.action,
-        row.resource,
-        row.outcome,
-        row.permit,
-        row.detail,
-    ]);
-    hex::encode(Sha256::digest(said.to_string()))
-}
-
-fn from_row(row: Model) -> Result<AuditEvent> {
-    Ok(AuditEvent {
-        id: AuditId(row.id),
-        event: NewAuditEvent {
-            at: instant(row.happened_at),
-            actor: row.actor,
-            impersonator: row.impersonator,
-            address: row.address,
-            action: row.action,
-            resource: row.resource,
-            outcome: word("an outcome", &row.outcome, Outcome::parse)?,
-            permit: row.permit,
-            detail: from_json("details", &row.detail)?,
-        },
-        prev_hash: row.prev_hash,
-        hash: row.hash,
-    })
 }

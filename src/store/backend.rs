@@ -284,6 +284,18 @@ pub async fn lease_clock(on: &impl ConnectionTrait, now: domain::Instant) -> Res
     Ok(micros.map_or(now, columns::instant))
 }
 
+/// Lets the database count on from `id`, which was given to a row of `table` by hand. PostgreSQL alone does
+/// not see that by itself; an older version that runs beside this one lets the database count.
+pub async fn keep_counting(tx: &DatabaseTransaction, table: &str, id: i64) -> Result<(), DbErr> {
+    if tx.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let sql = format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), {id})");
+    tx.query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
+        .await
+        .map(drop)
+}
+
 /// Lets one process migrate while others wait, for at most `wait`. On SQLite the writing transaction
 /// is the lock. PostgreSQL's lock ends with the transaction. MariaDB's ends with the connection, so
 /// it is taken on the transaction's connection and released by [`unlock_migrations`].

@@ -17,7 +17,7 @@ use std::ops::Deref;
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait};
 
 use super::Store;
-use super::audit;
+use super::audit::append::append;
 use super::bell::{Bell, Ring};
 use super::seal::Seal;
 use super::tx::sealed::Connected;
@@ -49,6 +49,7 @@ impl Right {
             author: Author {
                 actor: Author::ENGINE.to_owned(),
                 impersonator: None,
+                token: None,
                 address: Author::ENGINE.to_owned(),
                 ground: String::new(),
             },
@@ -130,7 +131,7 @@ impl Change {
         let mut all = vec![(right.author, right.place, now, event)];
         all.extend(further);
         for (author, place, at, event) in &all {
-            audit::append(&record.tx, &event.recorded(author, place, *at)).await?;
+            append(&record.tx, &event.recorded(author, place, *at)).await?;
         }
         let Record { tx, bell, .. } = record;
         tx.commit().await?;

@@ -15,7 +15,7 @@
 //! Reading order: [`projects`], [`environments`], [`servers`], [`clusters`], [`balancers`] are
 //! the inventory; [`deployments`], [`steps`], [`log`], [`releases`] what happened; [`queue`] is
 //! how workers share the work, [`jobs`] how instances share theirs; [`observations`] and [`leftovers`]
-//! what was seen on servers; [`users`] and [`sessions`] the people; [`audit`] and [`locks`] the rest.
+//! what was seen on servers; [`users`], [`second_factors`], [`tokens`] and [`sessions`] the people; [`audit`] and [`locks`] the rest.
 //! Secrets are sealed (`seal`) with a key that is kept elsewhere; [`sealing`] knows which. `backend` is
 //! the one file that knows which database it talks to.
 
@@ -43,13 +43,16 @@ pub mod leftovers;
 pub mod locks;
 pub mod log;
 pub mod observations;
+pub mod policies;
 pub mod projects;
 pub mod queue;
 pub mod releases;
 pub mod sealing;
+pub mod second_factors;
 pub mod servers;
 pub mod sessions;
 pub mod steps;
+pub mod tokens;
 pub mod users;
 pub mod ways;
 
@@ -59,7 +62,7 @@ use change::insert_all;
 pub use change::{Change, Journal, Leased, Record, Right, Write};
 pub use database::Store;
 pub use error::{Collided, again};
-pub use filter::{PastFilter, PlaceNames};
+pub use filter::{AuditFilter, PastFilter, PlaceNames};
 pub use page::{Page, Paged};
 pub use seal::{Seal, SealingKey};
 pub use serve_lock::ServeLock;

@@ -30,6 +30,16 @@ pub struct Paged<T> {
     pub newer: Option<i64>,
 }
 
+impl<T> Default for Paged<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            older: None,
+            newer: None,
+        }
+    }
+}
+
 impl<T> Paged<T> {
     /// The same page with its items turned into something else.
     pub fn try_map<U>(self, turn: impl FnMut(T) -> Result<U>) -> Result<Paged<U>> {

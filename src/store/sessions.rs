@@ -1,23 +1,24 @@
 //! Browser sessions, stored for tower-sessions.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tower_sessions::SessionStore;
 use tower_sessions::cookie::time::OffsetDateTime;
 use tower_sessions::session::{Id, Record as Session};
 use tower_sessions::session_store::{Error as SessionError, Result as SessionResult};
 
-use super::columns::micros;
+use super::columns::{instant, micros};
 use super::entities::sessions::{ActiveModel, Column, Entity};
 use super::error::again;
-use super::{Store, columns};
+use super::{Change, Reader, Store, columns};
 use crate::clock::Clock;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Instant, Result, SignedIn, UserId, UserSession};
 
 /// The sessions of this installation.
 #[derive(Clone)]
@@ -47,15 +48,13 @@ impl SessionRows {
         .await
     }
 
+    /// Writes a session that is stored. One that was ended meanwhile stays so.
     async fn put(&self, session: &Session) -> Result<()> {
         let record = self.store.record().await?;
-        let row = row(session)?;
-        let replaced = OnConflict::column(Column::Id)
-            .update_columns([Column::Data, Column::ExpiresAt])
-            .to_owned();
-        Entity::insert(row)
-            .on_conflict(replaced)
-            .exec_without_returning(record.connection())
+        Entity::update_many()
+            .set(row(session)?)
+            .filter(Column::Id.eq(key(&session.id)))
+            .exec(record.connection())
             .await?;
         record.commit().await
     }
@@ -129,6 +128,7 @@ fn row(session: &Session) -> Result<ActiveModel> {
         id: Set(key(&session.id)),
         data: Set(columns::to_json(&session.data)?),
         expires_at: Set(i64::try_from(expires).unwrap_or(i64::MAX)),
+        user_id: Set(signed_in(&session.data).map(|known| known.id.0)),
     })
 }
 
@@ -138,7 +138,48 @@ fn as_text(error: Error) -> SessionError {
     SessionError::Backend(format!("{error}{}", cause.unwrap_or_default()))
 }
 
+/// Who is logged in with a session that holds `data`.
+fn signed_in(data: &HashMap<String, Value>) -> Option<SignedIn> {
+    let known = data.get(SignedIn::KEY)?;
+    serde_json::from_value(known.clone()).ok()
+}
+
+/// The sessions of an account that can be used at `now`, the one used last first.
+pub async fn of_user(on: &impl Reader, user: UserId, now: Instant) -> Result<Vec<UserSession>> {
+    // Those that an earlier version wrote name no account outside their data.
+    let whose = Condition::any()
+        .add(Column::UserId.eq(user.0))
+        .add(Column::UserId.is_null());
+    let rows = Entity::find()
+        .filter(whose)
+        .filter(Column::ExpiresAt.gt(micros(now)))
+        .all(on.db())
+        .await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let data: HashMap<String, Value> = columns::from_json("a session", &row.data)?;
+        let of_user = signed_in(&data).filter(|known| known.id == user);
+        found.extend(of_user.map(|signed_in| UserSession {
+            key: row.id,
+            signed_in,
+            expires_at: instant(row.expires_at),
+        }));
+    }
+    found.sort_by_key(|one| std::cmp::Reverse(one.signed_in.seen));
+    Ok(found)
+}
+
+/// Ends sessions.
+pub async fn end(change: &Change, sessions: &[UserSession]) -> Result<()> {
+    for session in sessions {
+        Entity::delete_by_id(session.key.as_str())
+            .exec(change.connection())
+            .await?;
+    }
+    Ok(())
+}
+
 /// A session id as the store keeps it: somebody who reads the database cannot log in with it.
-fn key(id: &Id) -> String {
+pub fn key(id: &Id) -> String {
     hex::encode(Sha256::digest(id.to_string()))
 }

@@ -22,9 +22,10 @@ pub async fn by_name(on: &impl Reader, name: &str) -> Result<User> {
     from_row(row_by_name(on, name).await?)
 }
 
-/// Whether there is any.
+/// Whether there is any that somebody can log in to.
 pub async fn exist(on: &impl Reader) -> Result<bool> {
     let first: Option<i64> = Entity::find()
+        .filter(Column::PasswordHash.is_not_null())
         .select_only()
         .column(Column::Id)
         .limit(1)
@@ -45,6 +46,16 @@ pub async fn with_password_hash(on: &impl Reader, name: &str) -> Result<(User, O
     let row = row_by_name(on, name).await?;
     let hash = row.password_hash.clone();
     Ok((from_row(row)?, hash))
+}
+
+/// All users, each with the hash of their password; no hash: there is no password.
+pub async fn with_password_hashes(on: &impl Reader) -> Result<Vec<(User, Option<String>)>> {
+    let rows = Entity::find().order_by_asc(Column::NameKey).all(on.db()).await?;
+    let both = |row: Model| {
+        let hash = row.password_hash.clone();
+        Ok((from_row(row)?, hash))
+    };
+    rows.into_iter().map(both).collect()
 }
 
 /// Adds a user. The `id` is assigned here; the given one is ignored.
@@ -145,6 +156,7 @@ fn from_row(row: Model) -> Result<User> {
         display_name: row.display_name,
         email: row.email,
         disabled: row.disabled,
+        has_password: row.password_hash.is_some(),
         created_at: instant(row.created_at),
         last_login_at: row.last_login_at.map(instant),
         given_password: match (row.password_given_by, row.password_given_at) {

@@ -12,12 +12,15 @@
 use super::aftermath::aftermath;
 use super::changed::Changed;
 use super::delivery::{Delivery, DeliveryProgress, staging};
-use super::difference::{Difference, parent};
+use super::difference::{Difference, kind_of, parent};
 use super::error::{Error, Trouble, readable};
-use super::listing::Path;
+use super::listing::{Listed, Path};
 use super::remote::{APPLY, MARK, STAGE, ask};
 use super::source::{Prepared, Start, TreeSource};
 use crate::domain::SyncMethod;
+
+/// Paths that turned into something else which are told one by one.
+const MOST_TURNED: usize = 20;
 
 /// What was done on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,9 @@ pub struct Delivered {
     pub directory: String,
     /// What is not in the manifest but could not be removed. The next deployment tries again.
     pub left: Vec<String>,
+    /// A sentence for each directory, file or link on the server that something of another kind has replaced,
+    /// as that may have been somebody's intention; none for a new release.
+    pub turned: Vec<String>,
 }
 
 /// The outcome of one attempt.
@@ -74,6 +80,11 @@ impl TreeSource {
                     delivered.sent_bytes += done.sent_bytes;
                     delivered.deleted += done.deleted;
                     delivered.modes_set += done.modes_set;
+                    for told in done.turned {
+                        if !delivered.turned.contains(&told) {
+                            delivered.turned.push(told);
+                        }
+                    }
                 }
                 Ok(delivered)
             }
@@ -129,19 +140,22 @@ impl TreeSource {
         if let (true, Some(root)) = (is_right, &inspection.resolved) {
             return self.mark(delivery, &start, root, &[]).await;
         }
-        let prepared = self.prepare(&start, layout.method, inspection.gzip).await?;
+        let cancel = &delivery.limits.cancel;
+        let prepared = self.prepare(&start, layout, inspection.gzip, cancel).await?;
+        let pack = &prepared.pack;
+        let (mut bytes, mut inodes) = (pack.content_bytes, pack.inodes);
         if !inspection.room.copies_are_free && inspection.base().is_some() {
-            let all = prepared.pack.content_bytes.max(self.goal.bytes());
-            inspection.room.holds(all, self.goal.entries().len() as u64)?;
-        } else {
-            inspection
-                .room
-                .holds(prepared.pack.content_bytes, prepared.pack.inodes)?;
+            bytes = bytes.max(self.goal.bytes());
+            inodes += self.goal.entries().len() as u64;
         }
+        inspection.room.holds(bytes, inodes)?;
         let root = self.stage(delivery, &start, &prepared).await?;
         (delivery.progress)(DeliveryProgress::Placing);
         let applied = self.apply(delivery, &start, &root).await;
-        let delivered = self.outcome(&root, Some(&prepared));
+        let mut delivered = self.outcome(&root, Some(&prepared));
+        if layout.method == SyncMethod::InPlace {
+            delivered.turned = self.turned(&prepared.work);
+        }
         if let Ok(None) = applied {
             return Ok(Attempt::Reached(delivered));
         }
@@ -178,7 +192,34 @@ impl TreeSource {
             unchanged: prepared.is_none(),
             directory: root.to_owned(),
             left: Vec::new(),
+            turned: Vec::new(),
         }
+    }
+
+    /// See [`Delivered::turned`].
+    fn turned(&self, work: &Difference) -> Vec<String> {
+        let sentence = |(path, there): (&Path, &Listed)| {
+            let (was, is) = (kind_of(there)?, self.goal.entries().get(path)?.kind());
+            let fate = match there {
+                Listed::Symlink(to) => format!("it led to {}, which was left alone", readable(to)),
+                _ => "what was in it is gone".to_owned(),
+            };
+            Some(format!(
+                "{} was {was} on the server and is {is} now: {fate}.",
+                readable(path)
+            ))
+        };
+        let mut told: Vec<String> = work
+            .turned
+            .iter()
+            .filter_map(sentence)
+            .take(MOST_TURNED)
+            .collect();
+        let more = work.turned.len().saturating_sub(MOST_TURNED);
+        if more > 0 {
+            told.push(format!("So it was with {more} more."));
+        }
+        told
     }
 
     /// Writes the markers if the tree is right already, not counting what is `stuck`.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::listing::{Listed, Listing, Path, mtime_text};
-use super::manifest::{Manifest, TreeEntry};
+use super::manifest::{DIRECTORY, FILE, LINK, Manifest, TreeEntry};
 
 /// The work, in the order in which it is done there: `clear`, put in place `send`, `modes`,
 /// `delete`.
@@ -23,6 +23,8 @@ pub struct Difference {
     pub modes: BTreeMap<u32, Vec<Path>>,
     /// What is on the server but not in the manifest.
     pub delete: Removal,
+    /// What is of another kind on the server than it will be: what is there. Somebody may have wanted it so.
+    pub turned: BTreeMap<Path, Listed>,
 }
 
 /// Things to remove.
@@ -56,6 +58,11 @@ impl Difference {
                 );
                 if !is_directory && found.is_some() && !both_files {
                     work.swap.insert(path.clone());
+                }
+                if let Some(there) =
+                    found.filter(|there| kind_of(there).is_some_and(|kind| kind != entry.kind()))
+                {
+                    work.turned.insert(path.clone(), there.clone());
                 }
                 continue;
             }
@@ -95,6 +102,16 @@ impl Difference {
             .iter()
             .map(|r| r.files.len() + r.directories.len())
             .sum::<usize>() as u64
+    }
+}
+
+/// What kind of thing a server has, in a word; `None` for one that may also be a file that we cannot read.
+pub(super) fn kind_of(found: &Listed) -> Option<&'static str> {
+    match found {
+        Listed::Directory => Some(DIRECTORY),
+        Listed::File { .. } => Some(FILE),
+        Listed::Symlink(_) => Some(LINK),
+        Listed::Other => None,
     }
 }
 
@@ -162,7 +179,7 @@ mod tests {
         paths.iter().map(|p| std::str::from_utf8(p).unwrap()).collect()
     }
 
-    const DIRECTORY: TreeEntry = TreeEntry::Directory {
+    const FOLDER: TreeEntry = TreeEntry::Directory {
         mode: 0o755,
         counted: true,
     };
@@ -170,7 +187,7 @@ mod tests {
     #[test]
     fn equal_trees_need_no_work() {
         let tree = manifest(&[
-            ("d", DIRECTORY),
+            ("d", FOLDER),
             ("d/f", file("x", 1, 0o644)),
             ("l", TreeEntry::Symlink(b"d".to_vec())),
         ]);
@@ -180,8 +197,8 @@ mod tests {
     #[test]
     fn only_what_differs_is_sent_and_strangers_go_last_from_the_inside() {
         let start = manifest(&[
-            ("old", DIRECTORY),
-            ("old/in", DIRECTORY),
+            ("old", FOLDER),
+            ("old/in", FOLDER),
             ("old/in/f", file("x", 1, 0o644)),
             ("same", file("x", 1, 0o644)),
             ("mode", file("x", 1, 0o644)),
@@ -201,11 +218,7 @@ mod tests {
 
     #[test]
     fn a_directory_in_the_way_of_a_file_is_cleared_first() {
-        let start = manifest(&[
-            ("a", DIRECTORY),
-            ("a/b", DIRECTORY),
-            ("a/b/c", file("x", 1, 0o644)),
-        ]);
+        let start = manifest(&[("a", FOLDER), ("a/b", FOLDER), ("a/b/c", file("x", 1, 0o644))]);
         let goal = manifest(&[("a", file("x", 1, 0o644))]);
         let work = Difference::between(&start.listing(), &goal);
         assert_eq!(paths(&work.clear.files), ["a/b/c"]);
@@ -215,6 +228,8 @@ mod tests {
         assert_eq!(paths(&back.send), ["a", "a/b", "a/b/c"]);
         assert_eq!(paths(&back.directories), ["a"], "what is inside comes with it");
         assert_eq!((work.swap.len(), back.swap.len()), (1, 0));
+        assert_eq!(work.turned.into_values().collect::<Vec<_>>(), [Listed::Directory]);
+        assert_eq!(back.turned.len(), 1);
         assert_eq!(back.clear, Removal::default());
     }
 

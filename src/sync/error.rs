@@ -26,6 +26,20 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// The tree on this host is larger than any that is deployed.
+    #[error(
+        "The tree to deploy has more than {limit} {unit}, the most that is deployed ({setting}). See what the repository and predeploy.sh put into it, or exclude it. Nothing was changed on any server."
+    )]
+    TooLarge {
+        limit: u64,
+        /// What is counted.
+        unit: &'static str,
+        /// Where that is set, or that it is fixed.
+        setting: &'static str,
+    },
+    /// Somebody cancelled while the tree was read.
+    #[error("Cancelled while the tree was read. Nothing was changed on any server.")]
+    Cancelled,
     /// What is to be sent cannot be kept on this host.
     #[error(
         "The files to send could not be packed on the deployer's host: {0}. Is its disk full? Nothing was changed on the server."
@@ -64,6 +78,19 @@ pub enum Trouble {
         /// `bytes` or `inodes`.
         unit: &'static str,
     },
+    /// No more files can be made on its file system, however much room there is.
+    #[error(
+        "The disk of the server has no inodes left for more files ({detail}); df -i shows it. Remove files there."
+    )]
+    NoInodes {
+        /// Where, or what the tool said.
+        detail: String,
+    },
+    /// Something that is kept on the server is where a file or link should go.
+    #[error(
+        "“{path}” on the server is kept, as it is excluded or shared, and the commit has a file or link where a directory above it is. Change the commit, or move that path away on the server."
+    )]
+    KeptBelow { path: String },
     /// The file system takes no writes.
     #[error("The target is on a read-only file system ({detail}). Mount it for writing.")]
     ReadOnly {
@@ -228,6 +255,16 @@ const FOREIGN_TOOLS: [&str; 6] = [
 ];
 
 impl Trouble {
+    /// The same, once it is known how many inodes the file system has and how many of them are free: a disk
+    /// without any is called full as well.
+    pub(super) fn with_inodes(self, text: &str) -> Self {
+        let mut numbers = text.split(' ').map(str::parse::<u64>);
+        match (self, numbers.next(), numbers.next()) {
+            (Self::DiskFull { detail }, Some(Ok(1..)), Some(Ok(0))) => Self::NoInodes { detail },
+            (other, ..) => other,
+        }
+    }
+
     /// Reads why a script gave up: the word it answered with, and what its tools printed.
     pub(super) fn from_script(word: &str, stderr: &str) -> Self {
         let detail = last_line(stderr);
@@ -257,6 +294,10 @@ impl Trouble {
             return Self::NoPermission { detail };
         }
         let doing = match word {
+            "kept" => {
+                let path = detail.trim_start_matches("./").to_owned();
+                return Self::KeptBelow { path };
+            }
             "vanished" => return Self::Vanished,
             "current" => return Self::InService,
             "unfinished" => {
@@ -290,12 +331,14 @@ impl From<Error> for domain::Error {
         let kind = match &error {
             Error::Pattern { .. } => ErrorKind::Invalid,
             Error::Task(_) => ErrorKind::Internal,
+            Error::TooLarge { .. } | Error::Cancelled => ErrorKind::Conflict,
             Error::Server {
                 trouble:
                     Trouble::NotALink { .. }
                     | Trouble::LinkToRelease { .. }
                     | Trouble::NotADirectory { .. }
                     | Trouble::InService
+                    | Trouble::KeptBelow { .. }
                     | Trouble::Apart { .. }
                     | Trouble::Unfinished { .. },
                 ..
@@ -331,36 +374,4 @@ fn last_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_shown_as_people_write_them() {
-        for (path, shown) in [
-            (&b"caf\xc3\xa9/it's \"x\""[..], "café/it's \"x\""),
-            (b"a\nb\\c\x07", "a\\nb\\\\c\\u{7}"),
-            (b"\xff'\xc3\xa9", "\\xff'\\xc3\\xa9"),
-            ("a\u{202e}b".as_bytes(), "a\\u{202e}b"),
-        ] {
-            assert_eq!(readable(path), shown);
-        }
-    }
-
-    #[test]
-    fn tools_complaints_are_told_apart() {
-        let of = |text| Trouble::from_script("unpack", text);
-        assert!(matches!(
-            of("tar: x: Cannot write: No space left on device"),
-            Trouble::DiskFull { .. }
-        ));
-        assert!(matches!(
-            of("mkdir: cannot create: Read-only file system"),
-            Trouble::ReadOnly { .. }
-        ));
-        assert!(matches!(of("sh: 3: tar: not found"), Trouble::MissingTool { .. }));
-        assert!(matches!(
-            of("tar: Unexpected EOF in archive"),
-            Trouble::Other { .. }
-        ));
-    }
-}
+mod tests;

@@ -5,13 +5,17 @@
 //! releases beside it and the stores of shared and excluded paths. One directory inside another is as
 //! bad as the same one twice: a deployment to the outer deletes what is not in its tree. It is
 //! allowed only when the outer environment excludes or shares the path of the inner one. With
-//! releases a pattern is not enough: the next switch leaves behind everything that is not stored.
+//! releases a pattern is not enough: the next switch leaves behind everything that is not stored. In the
+//! directories that we derive from names, of releases and of stores, nobody else has anything. Environments of
+//! one project have their releases and their shared paths there together; but the store of one target may be
+//! called as that of the project's shared paths, and then both must keep different paths in it.
 //!
 //! Paths are compared as they are written. Only the server knows where `~` is, so a path with `~` is
 //! compared only with other `~` paths of the same user. Links between directories are not seen.
 
 use super::error::Error;
 use super::layout::Layout;
+use super::stored::Stored;
 use crate::domain::{Environment, Project, SyncMethod};
 
 /// What one environment changes on each of its servers.
@@ -85,12 +89,7 @@ impl Ground {
             .flat_map(|own| theirs.iter().map(move |their| (own, their)));
         pairs.find_map(|(own, their)| {
             if own.path == their.path {
-                // Environments of one project keep their releases side by side.
-                let is_store = |role| matches!(role, Role::Shared | Role::Kept);
-                let stores =
-                    is_store(own.role) && is_store(their.role) && self.layout.project == other.layout.project;
-                let together = own.role == their.role && own.role != Role::Target || stores;
-                return (!together).then(|| Overlap::Same(own.path.clone()));
+                return self.same(own, other, their.role);
             }
             if let Some(below) = below(&own.path, &their.path) {
                 return (!other.leaves_alone(their.role, below)).then(|| Overlap::Inside {
@@ -106,6 +105,31 @@ impl Ground {
         })
     }
 
+    /// What both change where one directory is `own` to us and has the role `theirs` in `other`.
+    fn same(&self, own: &Place, other: &Self, theirs: Role) -> Option<Overlap> {
+        let is_one_project = self.layout.project == other.layout.project;
+        let path = match (own.role, theirs) {
+            (Role::Releases, Role::Releases) | (Role::Shared, Role::Shared) if is_one_project => None,
+            (Role::Shared, Role::Kept) | (Role::Kept, Role::Shared) if is_one_project => {
+                let in_theirs: Vec<&Stored> = other.stored(theirs).collect();
+                let nests = |one: &Stored| {
+                    let mut others = in_theirs.iter();
+                    others.any(|other| one.holds(&other.path) || other.holds(&one.path))
+                };
+                let both = self.stored(own.role).find(|one| nests(one))?;
+                Some(format!("{}/{}", own.path, both.plain()))
+            }
+            _ => Some(own.path.clone()),
+        };
+        path.map(Overlap::Same)
+    }
+
+    /// The paths in the store of that role.
+    fn stored(&self, role: Role) -> impl Iterator<Item = &Stored> {
+        let all = self.layout.rules.stored().iter();
+        all.filter(move |stored| stored.is_shared == (role == Role::Shared))
+    }
+
     fn places(&self) -> Vec<Place> {
         let target = &self.layout.target;
         let place = |path: String, role| Place { path, role };
@@ -114,7 +138,7 @@ impl Ground {
         if self.layout.method == SyncMethod::Symlink {
             places.push(place(beside(self.layout.releases()), Role::Releases));
             places.push(place(beside(self.layout.shared()), Role::Shared));
-            if self.layout.rules.stored().iter().any(|stored| !stored.is_shared) {
+            if self.stored(Role::Kept).next().is_some() {
                 places.push(place(beside(self.layout.kept()), Role::Kept));
             }
         }
@@ -125,8 +149,7 @@ impl Ground {
     fn leaves_alone(&self, role: Role, below: &str) -> bool {
         let rules = &self.layout.rules;
         match (role, self.layout.method) {
-            (Role::Releases, _) => false,
-            (Role::Shared | Role::Kept, _) => true,
+            (Role::Releases | Role::Shared | Role::Kept, _) => false,
             (Role::Target, SyncMethod::InPlace) => rules.keeps(below),
             (Role::Target, SyncMethod::Symlink) => rules.stored().iter().any(|stored| stored.holds(below)),
         }
@@ -216,8 +239,11 @@ mod tests {
             assert!(shop.overlap(&other).is_some(), "{taken}");
             assert!(other.overlap(&shop).is_some(), "{taken}");
         }
-        // What lies in the shared directory is nobody's but its owner's.
-        assert_eq!(shop.overlap(&in_place("/srv/shop_shared/api")), None);
+        for inside in ["/srv/shop_shared/api", "/srv/shop_releases/api"] {
+            assert!(shop.overlap(&in_place(inside)).is_some(), "{inside}");
+            assert!(in_place(inside).overlap(&shop).is_some(), "{inside}");
+            assert!(releases("api", inside).overlap(&shop).is_some(), "{inside}");
+        }
         // Two environments of one project have their releases side by side.
         assert_eq!(shop.overlap(&releases("shop", "/srv/beta")), None);
         assert_eq!(shop.overlap(&releases("api", "/srv/api")), None);
@@ -257,6 +283,55 @@ mod tests {
                 .is_some()
         );
         assert_eq!(outer(SyncMethod::InPlace, &["apps"]).overlap(&linked), None);
+    }
+
+    /// With releases, and these excluded and shared paths.
+    fn storing(project: &str, target: &str, excluded: &[&str], shared: &[&str]) -> Ground {
+        let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        let options = EnvironmentOptions {
+            excluded: owned(excluded),
+            shared: owned(shared),
+            ..Default::default()
+        };
+        let mut ground = releases(project, target);
+        ground.layout.rules = Rules::new(&options, SyncMethod::Symlink).unwrap();
+        ground
+    }
+
+    #[test]
+    fn a_store_is_one_environments_or_one_projects() {
+        // The target is called as the project, and so its store as that of the project's shared paths.
+        let prod = storing("shop", "/srv/shop", &["uploads/", "var/log"], &["cache"]);
+        for (excluded, shared, path) in [
+            (&[][..], &["uploads"][..], Some("uploads")),
+            (&[], &["var"], Some("var/log")),
+            (&[], &["var/log/x"], Some("var/log")),
+            (&[], &["cache", "logs"], None),
+            (&["uploads", "var/log", "cache"], &[], None),
+        ] {
+            let beta = storing("shop", "/srv/beta", excluded, shared);
+            let same = path.map(|path| format!("/srv/shop_shared/{path}"));
+            assert_eq!(prod.overlap(&beta), same.map(Overlap::Same), "{shared:?}");
+            assert_eq!(beta.overlap(&prod).is_some(), path.is_some(), "{shared:?}");
+        }
+        // The store of one project's target is that of another project's shared paths, whatever is in it.
+        let web = storing("web", "/srv/api", &["uploads"], &[]);
+        for shared in [&[][..], &["other"]] {
+            let api = storing("api", "/srv/www", &[], shared);
+            let same = Some(Overlap::Same("/srv/api_shared".into()));
+            assert_eq!(web.overlap(&api), same);
+            assert_eq!(api.overlap(&web), same);
+        }
+        // So it is with the directory of releases of another project, and a target in the way of either.
+        let odd = storing("x", "/srv/api_releases", &["uploads"], &[]);
+        assert!(odd.overlap(&releases("api", "/srv/www")).is_some());
+        assert!(
+            releases("api", "/srv/x_shared")
+                .overlap(&releases("x", "/srv/www"))
+                .is_some()
+        );
+        // A directory away, there is nothing in the way.
+        assert_eq!(web.overlap(&storing("api", "/opt/www", &[], &["uploads"])), None);
     }
 
     #[test]

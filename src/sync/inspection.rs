@@ -180,6 +180,9 @@ impl Inspection {
             }
             _ => {}
         }
+        if self.room.free_inodes == 0 {
+            return Err(Trouble::NoInodes { detail: target }.into());
+        }
         if let Some(detail) = &self.obstacle {
             return Err(Trouble::from_script("create", detail).into());
         }
@@ -301,5 +304,36 @@ impl Room {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_inodes_is_told_before_anything_is_sent() {
+        let found = |space: &str| {
+            let records = format!("target /srv/shop\0kind missing\0space {space}\0end -\0");
+            Inspection::read(&ScriptAnswer::of(records.into_bytes()))
+        };
+        for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
+            let told = found("1000 4096 500 0 tmpfs")
+                .check(method)
+                .map_err(|error| error.to_string());
+            assert!(told.is_err_and(|told| told.contains("no inodes left for more files (/srv/shop)")));
+            // One that makes them as they are needed tells none at all.
+            assert!(found("1000 4096 0 0 btrfs").check(method).is_ok());
+            assert!(found("1000 4096 500 1 tmpfs").check(method).is_ok());
+        }
+        let room = found("1000 4096 500 9 tmpfs").room;
+        let told = room.holds(1, 10).map_err(|trouble| trouble.to_string());
+        assert_eq!(
+            told,
+            Err(
+                "The deployment needs 10 inodes on the server and only 9 are free. Make room there."
+                    .to_owned()
+            )
+        );
     }
 }

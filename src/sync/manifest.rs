@@ -46,7 +46,21 @@ pub enum TreeEntry {
     Symlink(Vec<u8>),
 }
 
+/// What an entry is, in a word for people.
+pub(super) const DIRECTORY: &str = "a directory";
+pub(super) const FILE: &str = "a file";
+pub(super) const LINK: &str = "a link";
+
 impl TreeEntry {
+    /// What it is, in a word for people.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Directory { .. } => DIRECTORY,
+            Self::File { .. } => FILE,
+            Self::Symlink(_) => LINK,
+        }
+    }
+
     /// Whether both are the same, whatever their times.
     pub fn is_like(&self, other: &Self) -> bool {
         let timeless = |entry: &Self| match entry {

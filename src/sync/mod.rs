@@ -83,7 +83,7 @@ pub use one_place::same_places;
 pub use release::{Looked, Pruned, ReleaseDirectory, Retention, look, prune, remove_remains, withdraw};
 pub use remote::Limits;
 pub use rules::{Rules, is_own};
-pub use scan::reserved_names;
+pub use scan::{Scan, reserved_names};
 pub use source::TreeSource;
 pub use torn::Torn;
 pub use unsent::Unsent;

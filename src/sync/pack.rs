@@ -17,11 +17,13 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
+use tokio_util::sync::CancellationToken;
 
 use super::difference::{Difference, Removal, parent};
 use super::error::Error;
 use super::local_path;
 use super::manifest::{Manifest, TreeEntry};
+use super::rules::{Ownership, Rules};
 use crate::domain::SyncMethod;
 use crate::ssh::Stdin;
 
@@ -34,6 +36,8 @@ const WORTH_COMPRESSING: u64 = 64 * 1024;
 const PLAIN_DIRECTORY: u32 = 0o755;
 /// What a tar header's link field holds.
 const LINK_FIELD: usize = 100;
+/// What a server makes beside what is sent: a directory to stage in with others in it, a listing, markers.
+const OWN_INODES: u64 = 16;
 /// Bytes gathered per write to a pack on disk.
 const BUFFER: usize = 256 * 1024;
 
@@ -49,7 +53,7 @@ pub struct Pack {
     pub content_bytes: u64,
     /// Regular files and links in it.
     pub files: u64,
-    /// Everything in it that takes an inode.
+    /// Inodes that unpacking it takes.
     pub inodes: u64,
 }
 
@@ -62,22 +66,35 @@ enum Body {
     Disk(tempfile::TempPath),
 }
 
-impl Pack {
-    /// Packs `work` from the tree at `root`; large packs are kept in a file in `spool`. Blocks.
+/// What is packed.
+pub struct Packing<'a> {
+    /// The top of the tree on this host.
+    pub root: &'a LocalPath,
+    /// Where large packs are kept in a file.
+    pub spool: &'a LocalPath,
+    /// The tree that a server should have.
+    pub goal: &'a Manifest,
+    /// What it lacks.
+    pub work: &'a Difference,
+    /// Which paths stay as they are there.
+    pub rules: &'a Rules,
+    pub method: SyncMethod,
+    /// Whether the server can unpack gzip.
+    pub may_gzip: bool,
+    /// Ends it, also in the middle of a file.
+    pub cancel: &'a CancellationToken,
+}
+
+impl Packing<'_> {
+    /// Packs it. Blocks.
     ///
     /// # Errors
     /// [`Error::Tree`] when the tree cannot be read any more, [`Error::Spool`] when the pack
-    /// cannot be written.
-    pub fn build(
-        root: &LocalPath,
-        spool: &LocalPath,
-        goal: &Manifest,
-        work: &Difference,
-        method: SyncMethod,
-        may_gzip: bool,
-    ) -> Result<Self, Error> {
-        let lists = match method {
-            SyncMethod::InPlace => changes(work),
+    /// cannot be written, [`Error::Cancelled`].
+    pub fn build(&self) -> Result<Pack, Error> {
+        let (goal, work) = (self.goal, self.work);
+        let lists = match self.method {
+            SyncMethod::InPlace => changes(work, goal, self.rules),
             SyncMethod::Symlink => taken(work, goal),
         };
         let listed: u64 = lists.values().map(|list| list.len() as u64).sum();
@@ -90,43 +107,53 @@ impl Pack {
         let files = entries()
             .filter(|(_, entry)| !matches!(entry, TreeEntry::Directory { .. }))
             .count() as u64;
-        let gzip = may_gzip && content_bytes + listed > WORTH_COMPRESSING;
-        let write = |out: &mut dyn Write| {
-            if gzip {
-                let mut zipped = GzEncoder::new(out, Compression::fast());
-                archive(root, goal, work, &lists, &mut zipped)?;
-                zipped
-                    .finish()
-                    .map_err(Error::Spool)?
-                    .flush()
-                    .map_err(Error::Spool)
-            } else {
-                archive(root, goal, work, &lists, &mut *out)?;
-                out.flush().map_err(Error::Spool)
-            }
-        };
-        let (body, wire_bytes) = if content_bytes < MEMORY_LIMIT {
+        let gzip = self.may_gzip && content_bytes + listed > WORTH_COMPRESSING;
+        let (body, wire_bytes, packed) = if content_bytes < MEMORY_LIMIT {
             let mut bytes = Vec::new();
-            write(&mut bytes)?;
+            let packed = self.write(&lists, gzip, &mut bytes)?;
             let length = bytes.len() as u64;
-            (Body::Memory(bytes.into()), length)
+            (Body::Memory(bytes.into()), length, packed)
         } else {
-            let file = tempfile::NamedTempFile::new_in(spool).map_err(Error::Spool)?;
-            write(&mut BufWriter::with_capacity(BUFFER, file.as_file()))?;
+            let file = tempfile::NamedTempFile::new_in(self.spool).map_err(Error::Spool)?;
+            let mut writer = BufWriter::with_capacity(BUFFER, file.as_file());
+            let packed = self.write(&lists, gzip, &mut writer)?;
+            drop(writer);
             let length = file.as_file().metadata().map_err(Error::Spool)?.len();
-            (Body::Disk(file.into_temp_path()), length)
+            (Body::Disk(file.into_temp_path()), length, packed)
         };
-        let inodes = work.send.len() as u64;
-        Ok(Self {
+        Ok(Pack {
             body,
             gzip,
             wire_bytes,
             content_bytes,
             files,
-            inodes,
+            inodes: packed + OWN_INODES,
         })
     }
 
+    /// Writes the archive; how many entries it has.
+    fn write(&self, lists: &Lists, gzip: bool, out: &mut dyn Write) -> Result<u64, Error> {
+        let written = (|| {
+            if !gzip {
+                let packed = self.archive(lists, &mut *out)?;
+                out.flush().map_err(Error::Spool)?;
+                return Ok(packed);
+            }
+            let mut zipped = GzEncoder::new(out, Compression::fast());
+            let packed = self.archive(lists, &mut zipped)?;
+            let out = zipped.finish().map_err(Error::Spool)?;
+            out.flush().map_err(Error::Spool)?;
+            Ok(packed)
+        })();
+        // What is read ends in the middle then, which looks like a failure.
+        match self.cancel.is_cancelled() {
+            true => Err(Error::Cancelled),
+            false => written,
+        }
+    }
+}
+
+impl Pack {
     /// The stream from its beginning; can be asked for any number of times.
     ///
     /// # Errors
@@ -149,48 +176,57 @@ pub fn spool_for(root: &LocalPath) -> PathBuf {
         .map_or_else(std::env::temp_dir, LocalPath::to_path_buf)
 }
 
-fn archive(
-    root: &LocalPath,
-    goal: &Manifest,
-    work: &Difference,
-    lists: &Lists,
-    out: impl Write,
-) -> Result<(), Error> {
-    let mut tar = Builder::new(out);
-    for (name, list) in lists {
-        append_bytes(&format!("lists/{name}"), list, &mut tar).map_err(Error::Spool)?;
-    }
-    // Directories and links get the newest time of all: theirs counts for nothing, but should not
-    // look as if they were made in 1970.
-    let newest = goal.entries().values().filter_map(|entry| match entry {
-        TreeEntry::File { mtime, .. } => Some(*mtime),
-        _ => None,
-    });
-    let newest = newest.max().unwrap_or(0);
-    let mut begun = BTreeSet::new();
-    for path in &work.send {
-        let top = if work.swap.contains(path) {
-            "swap/"
-        } else {
-            "tree/"
-        };
-        // Directories above come with their modes, in case they are missing there after all.
-        let mut above: Vec<&[u8]> = std::iter::successors(parent(path), |path| parent(path)).collect();
-        above.retain(|above| begun.insert((top, *above)));
-        begun.insert((top, path));
-        for path in above.into_iter().rev().chain([path.as_slice()]) {
-            if let Some(entry) = goal.entries().get(path) {
-                append(root, top, path, entry, newest, &mut tar)?;
+impl Packing<'_> {
+    fn archive(&self, lists: &Lists, out: impl Write) -> Result<u64, Error> {
+        let (goal, work) = (self.goal, self.work);
+        let mut tar = Builder::new(out);
+        for (name, list) in lists {
+            append_bytes(&format!("lists/{name}"), list, &mut tar).map_err(Error::Spool)?;
+        }
+        // Directories and links get the newest time of all: theirs counts for nothing, but should not
+        // look as if they were made in 1970.
+        let newest = goal.entries().values().filter_map(|entry| match entry {
+            TreeEntry::File { mtime, .. } => Some(*mtime),
+            _ => None,
+        });
+        let newest = newest.max().unwrap_or(0);
+        let mut begun = BTreeSet::new();
+        for path in &work.send {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let top = if work.swap.contains(path) {
+                "swap/"
+            } else {
+                "tree/"
+            };
+            // Directories above come with their modes, in case they are missing there after all.
+            let mut above: Vec<&[u8]> = std::iter::successors(parent(path), |path| parent(path)).collect();
+            above.retain(|above| begun.insert((top, *above)));
+            begun.insert((top, path));
+            for path in above.into_iter().rev().chain([path.as_slice()]) {
+                if let Some(entry) = goal.entries().get(path) {
+                    self.append(top, path, entry, newest, &mut tar)?;
+                }
             }
         }
+        append_bytes("complete", b"", &mut tar).map_err(Error::Spool)?;
+        tar.finish().map_err(Error::Spool)?;
+        Ok((begun.len() + lists.len()) as u64)
     }
-    append_bytes("complete", b"", &mut tar).map_err(Error::Spool)?;
-    tar.finish().map_err(Error::Spool)
 }
 
 /// The lists for a tree that is changed in place.
-fn changes(work: &Difference) -> Lists {
+fn changes(work: &Difference, goal: &Manifest, rules: &Rules) -> Lists {
     let mut lists = Lists::new();
+    // Where a server may have a directory with something in it that is kept.
+    let is_leaf = |path: &&Vec<u8>| !matches!(goal.entries().get(*path), Some(TreeEntry::Directory { .. }));
+    let may_hold = |path: &&Vec<u8>| rules.verdict(path, true) == Ownership::Above;
+    list(
+        &mut lists,
+        "above",
+        work.send.iter().filter(is_leaf).filter(may_hold),
+    );
     for (name, Removal { files, directories }) in [("clear", &work.clear), ("delete", &work.delete)] {
         list(&mut lists, name, files);
         list(&mut lists, &format!("{name}-directories"), directories);
@@ -250,45 +286,65 @@ fn header(kind: EntryType, mode: u32, mtime: u64) -> Header {
     header
 }
 
-fn append(
-    root: &LocalPath,
-    top: &str,
-    path: &[u8],
-    entry: &TreeEntry,
-    newest: u64,
-    tar: &mut Builder<impl Write>,
-) -> Result<(), Error> {
-    let name = [top.as_bytes(), path].concat();
-    let name = LocalPath::new(std::ffi::OsStr::from_bytes(&name));
-    match entry {
-        TreeEntry::Directory { mode, .. } => {
-            let mut header = header(EntryType::Directory, *mode, newest);
-            tar.append_data(&mut header, name, io::empty())
-                .map_err(Error::Spool)
-        }
-        TreeEntry::Symlink(target) => {
-            let mut header = header(EntryType::Symlink, 0o777, newest);
-            append_link(name, target, &mut header, tar).map_err(Error::Spool)
-        }
-        TreeEntry::File {
-            mode, size, mtime, ..
-        } => {
-            let changed = || Error::tree(path, io::Error::other("its size changed since it was read"));
-            let file = File::open(local_path(root, path)).map_err(|e| Error::tree(path, e))?;
-            // The size is checked first, to tell this from a pack that cannot be written.
-            if file.metadata().map_err(|e| Error::tree(path, e))?.len() != *size {
-                return Err(changed());
+impl Packing<'_> {
+    fn append(
+        &self,
+        top: &str,
+        path: &[u8],
+        entry: &TreeEntry,
+        newest: u64,
+        tar: &mut Builder<impl Write>,
+    ) -> Result<(), Error> {
+        let name = [top.as_bytes(), path].concat();
+        let name = LocalPath::new(std::ffi::OsStr::from_bytes(&name));
+        match entry {
+            TreeEntry::Directory { mode, .. } => {
+                let mut header = header(EntryType::Directory, *mode, newest);
+                tar.append_data(&mut header, name, io::empty())
+                    .map_err(Error::Spool)
             }
-            let mut header = header(EntryType::Regular, *mode, *mtime);
-            header.set_size(*size);
-            let mut content = file.take(*size);
-            tar.append_data(&mut header, name, &mut content)
-                .map_err(Error::Spool)?;
-            if content.limit() == 0 {
-                Ok(())
-            } else {
-                Err(changed())
+            TreeEntry::Symlink(target) => {
+                let mut header = header(EntryType::Symlink, 0o777, newest);
+                append_link(name, target, &mut header, tar).map_err(Error::Spool)
             }
+            TreeEntry::File {
+                mode, size, mtime, ..
+            } => {
+                let changed = || Error::tree(path, io::Error::other("its size changed since it was read"));
+                let file = File::open(local_path(self.root, path)).map_err(|e| Error::tree(path, e))?;
+                // The size is checked first, to tell this from a pack that cannot be written.
+                if file.metadata().map_err(|e| Error::tree(path, e))?.len() != *size {
+                    return Err(changed());
+                }
+                let mut header = header(EntryType::Regular, *mode, *mtime);
+                header.set_size(*size);
+                let mut content = Watched {
+                    file: file.take(*size),
+                    cancel: self.cancel,
+                };
+                tar.append_data(&mut header, name, &mut content)
+                    .map_err(Error::Spool)?;
+                if content.file.limit() == 0 {
+                    Ok(())
+                } else {
+                    Err(changed())
+                }
+            }
+        }
+    }
+}
+
+/// A file that is read no further when that is cancelled.
+struct Watched<'a> {
+    file: io::Take<File>,
+    cancel: &'a CancellationToken,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.cancel.is_cancelled() {
+            true => Err(io::Error::other("cancelled")),
+            false => self.file.read(buffer),
         }
     }
 }

@@ -219,5 +219,6 @@ pub(super) async fn ask(
     let stderr = String::from_utf8_lossy(&captured.stderr);
     let word = answer.text("error").unwrap_or_default();
     tracing::warn!(exit = ?captured.exit, word, %stderr, "a sync script refused");
-    Err(Trouble::from_script(&word, &stderr))
+    let trouble = Trouble::from_script(&word, &stderr);
+    Err(trouble.with_inodes(&answer.text("inodes").unwrap_or_default()))
 }

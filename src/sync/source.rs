@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 use super::delivery::Delivery;
 use super::difference::Difference;
@@ -17,10 +18,9 @@ use super::error::{Error, Trouble};
 use super::layout::Layout;
 use super::listing::{Listed, Listing, Path};
 use super::manifest::{KnownTrees, Manifest};
-use super::pack::{Pack, spool_for};
+use super::pack::{Pack, Packing, spool_for};
 use super::remote::{LIST, Limits, ask};
 use super::{Digest, Trust};
-use crate::domain::SyncMethod;
 use crate::ssh::Session;
 
 /// A value that the first caller makes and the others wait for.
@@ -218,15 +218,29 @@ impl TreeSource {
     pub(super) async fn prepare(
         &self,
         start: &Start,
-        method: SyncMethod,
+        layout: &Layout,
         may_gzip: bool,
+        cancel: &CancellationToken,
     ) -> Result<Arc<Prepared>, Error> {
         let once = Arc::clone(self.prepared.lock().entry((start.key, may_gzip)).or_default());
         let (goal, root) = (Arc::clone(&self.goal), self.root.clone());
         let listing = Arc::clone(&start.listing);
+        let (rules, method) = (layout.rules.clone(), layout.method);
+        let cancel = cancel.child_token();
+        let _stop_when_dropped = cancel.clone().drop_guard();
         let build = move || {
             let work = Difference::between(&listing, &goal);
-            let pack = Pack::build(&root, &spool_for(&root), &goal, &work, method, may_gzip)?;
+            let packing = Packing {
+                root: &root,
+                spool: &spool_for(&root),
+                goal: &goal,
+                work: &work,
+                rules: &rules,
+                method,
+                may_gzip,
+                cancel: &cancel,
+            };
+            let pack = packing.build()?;
             Ok::<_, Error>(Arc::new(Prepared { work, pack }))
         };
         let prepared = once

@@ -77,17 +77,13 @@ pub async fn check(
     secret: Option<&str>,
     public_origin: Option<&str>,
 ) -> poem::Result<FormCheck> {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if only_asks(request) {
         return Ok(FormCheck::Ours);
     }
     let Some(sender) = sender(request, public_origin) else {
         return Err(refused("The form was sent by a page of another site.").into());
     };
-    let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
-    request.set_body(body.clone());
-    if is_form(request) && holds_nul(&body) {
-        return Err(nul_refused().into());
-    }
+    let body = take_in(request).await?;
     let token = match request.header(HEADER) {
         Some(token) => Some(token.to_owned()),
         None => form_field(request, &body),
@@ -97,6 +93,31 @@ pub async fn check(
         (Some(_), _, Sender::Ours) if is_form(request) => Ok(FormCheck::Expired(body)),
         _ => Err(expired().into()),
     }
+}
+
+/// Takes in the body of a request that needs no token, as [`check`] does.
+///
+/// # Errors
+/// Invalid for a form with a NUL; 413 for a body larger than [`FORM_LIMIT`], however it is sent.
+pub async fn take_in_unchecked(request: &mut Request) -> poem::Result<()> {
+    match only_asks(request) {
+        true => Ok(()),
+        false => take_in(request).await.map(drop),
+    }
+}
+
+fn only_asks(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Reads the body of a request, and puts it back.
+async fn take_in(request: &mut Request) -> poem::Result<Bytes> {
+    let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
+    request.set_body(body.clone());
+    if is_form(request) && holds_nul(&body) {
+        return Err(nul_refused().into());
+    }
+    Ok(body)
 }
 
 /// The error for a form with a token that does not fit.

@@ -92,6 +92,8 @@ pub struct Frame {
     pub flashes: Vec<Flash>,
     /// Standing warnings.
     pub banners: Vec<Banner>,
+    /// Whether the visitor may read the policy, and so follow the lines that pages cite.
+    pub reads_policy: bool,
     /// The instant that relative times refer to.
     pub now: Instant,
     /// The local address to come back to after logging in or changing colours.

@@ -19,7 +19,8 @@ use super::kept::{self, KeptForm};
 use super::site::Site;
 use super::visitor::Visitor;
 use super::{assets, csrf, errors, urls};
-use crate::domain::{Error, ErrorKind, User};
+use crate::app::second_factor;
+use crate::domain::{Error, ErrorKind};
 
 /// Nothing from other sites, nothing inline. Tabler's style sheet holds a few images as `data:`.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -73,8 +74,14 @@ impl<E: Endpoint> Endpoint for Gated<E> {
 }
 
 impl<E: Endpoint> Gated<E> {
-    async fn pass(&self, mut request: Request, id: String) -> Response {
+    async fn pass(&self, request: Request, id: String) -> Response {
         let packs = assets::takes_gzip(&request);
+        let answering = self.answer(request, id);
+        let response = self.site.app.steadily(answering).await;
+        if packs { pack(response) } else { response }
+    }
+
+    async fn answer(&self, mut request: Request, id: String) -> Response {
         let (visitor, opened) = Visitor::open(&self.site, &request, id).await;
         request.set_data(visitor.clone());
         let outcome = match opened {
@@ -93,7 +100,7 @@ impl<E: Endpoint> Gated<E> {
             self.site.settings.https,
             visitor.request_id(),
         );
-        if packs { pack(response) } else { response }
+        response
     }
 
     async fn handle(&self, mut request: Request, visitor: &Visitor) -> poem::Result<Response> {
@@ -119,11 +126,11 @@ impl<E: Endpoint> Gated<E> {
                 let kept = kept.filter(|_| is_page).ok_or_else(csrf::expired)?;
                 return Ok(kept::show(visitor, kept).await?);
             }
+        } else {
+            csrf::take_in_unchecked(&mut request).await?;
         }
-        if visitor.user().is_some_and(User::must_change_password)
-            && !is_open_before_change(request.uri().path())
-        {
-            return change_password_first(visitor);
+        if let Some(first) = to_do_first(visitor, request.uri().path()) {
+            return first.answer(visitor);
         }
         let handled = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         handled
@@ -132,18 +139,46 @@ impl<E: Endpoint> Gated<E> {
     }
 }
 
-/// Whether an account that has to choose its own password may go to `path`.
-fn is_open_before_change(path: &str) -> bool {
-    path.starts_with("/static/") || [urls::profile(), urls::logout(), urls::theme()].contains(&path)
+/// What an account has to do in its browser before anything else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ToDoFirst {
+    ChangePassword,
+    SecondFactor,
 }
 
-/// Leads to the form that changes the password.
-fn change_password_first(visitor: &Visitor) -> poem::Result<Response> {
-    if visitor.wants_fragment() || visitor.wants_json() {
-        let first = "An administrator set your password. Choose your own on your profile page first.";
-        return Err(Error::new(ErrorKind::Forbidden, first).into());
+/// What has to be done before `path` may be asked for, if anything.
+fn to_do_first(visitor: &Visitor, path: &str) -> Option<ToDoFirst> {
+    let user = visitor.user().filter(|_| visitor.principal().is_session())?;
+    if path.starts_with("/static/") || [urls::profile(), urls::logout(), urls::theme()].contains(&path) {
+        return None;
     }
-    Ok(go_to(urls::profile()))
+    if user.must_change_password() {
+        return Some(ToDoFirst::ChangePassword);
+    }
+    let is_lacking = !visitor.principal().has_second_factor()
+        && !path.starts_with(urls::second_factor())
+        && second_factor::is_demanded(visitor.app(), visitor.actor());
+    is_lacking.then_some(ToDoFirst::SecondFactor)
+}
+
+impl ToDoFirst {
+    /// Leads to the form where it is done.
+    fn answer(self, visitor: &Visitor) -> poem::Result<Response> {
+        let (url, first) = match self {
+            Self::ChangePassword => (
+                urls::profile(),
+                "An administrator set your password. Choose your own on your profile page first.",
+            ),
+            Self::SecondFactor => (
+                urls::second_factor(),
+                "Administrators need a second factor here. Set it up on your profile page first.",
+            ),
+        };
+        if visitor.wants_fragment() || visitor.wants_json() {
+            return Err(Error::new(ErrorKind::Forbidden, first).into());
+        }
+        Ok(go_to(url))
+    }
 }
 
 /// The local address of the page that a form was on, where the browser names it.

@@ -18,13 +18,13 @@ use crate::app::accounts::{self, FirstAccount};
 use crate::domain::Result;
 
 /// The fields whose content is a secret.
-const SECRETS: [&str; 4] = ["old", "password", "again", SECRET_LINES];
+const SECRETS: [&str; 5] = ["old", "password", "again", "code", SECRET_LINES];
 /// The one of them that may have several lines.
 const SECRET_LINES: &str = "secret-value";
 /// The form travels inside another one, where each of its characters may take nine bytes.
 const LIMIT: usize = csrf::FORM_LIMIT / 10;
 /// Addresses whose forms are buttons that lose nothing.
-const WITHOUT: [fn() -> &'static str; 3] = [urls::login, urls::logout, urls::theme];
+const WITHOUT: [fn() -> &'static str; 4] = [urls::login, urls::login_code, urls::logout, urls::theme];
 
 /// A form that was filled and not accepted yet.
 #[derive(Debug, Clone)]
@@ -121,6 +121,32 @@ impl LoginPage {
             left: false,
             kept: None,
             first_account: accounts::first_account(visitor.app()).await?,
+            complaints: Complaints::default(),
+        })
+    }
+}
+
+/// The contract of `templates/login/code.html`.
+#[derive(Template)]
+#[template(path = "login/code.html")]
+pub struct CodePage {
+    pub frame: Frame,
+    pub next: String,
+    /// The form that waits for the login.
+    pub kept: Option<KeptForm>,
+    pub complaints: Complaints,
+}
+
+impl CodePage {
+    /// The form as it is shown first.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn new(visitor: &Visitor, next: &str, kept: Option<KeptForm>) -> Result<Self> {
+        Ok(Self {
+            frame: visitor.frame("Second factor", Section::Elsewhere).await?,
+            next: next.to_owned(),
+            kept,
             complaints: Complaints::default(),
         })
     }

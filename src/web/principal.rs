@@ -1,8 +1,8 @@
 //! Who sent a request, and what proves it.
 //!
 //! The gate makes one [`Principal`] for each request, before anything else looks at it. A request
-//! proves its sender in one way only: if it has an `Authorization` header, that decides and cookies
-//! are ignored.
+//! proves its sender in one way only: if it has an `Authorization` header, that is an API token or the
+//! request is refused, and cookies are ignored.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -11,13 +11,14 @@ use poem::Request;
 use poem::http::{HeaderMap, header};
 use tower_sessions::Session;
 
-use super::session::{self, SignedIn};
+use super::session;
 use super::settings::Settings;
 use super::site::Site;
 use crate::app::logins;
+use crate::app::tokens::{self, TokenHolder};
 use crate::config::Network;
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Instant, Result};
+use crate::domain::{Actor, Error, ErrorKind, Instant, Result, SignedIn};
 
 /// The sender of a request, and the proof.
 #[derive(Debug, Clone)]
@@ -34,10 +35,17 @@ pub enum Proof {
     /// The cookie of a session that began with a login.
     Session {
         user: Box<User>,
+        /// Whether a second factor was asked for, or was set up since.
+        second_factor: bool,
         /// The secret behind the tokens of this session's forms.
         form_secret: String,
     },
+    /// An API token. No browser sends one by itself.
+    Token(Box<TokenHolder>),
 }
+
+/// The header that names the account which the holder of a token acts for.
+const IMPERSONATE: &str = "x-impersonate-username";
 
 impl Principal {
     /// A guest at `address`.
@@ -53,13 +61,31 @@ impl Principal {
     /// # Errors
     /// Unauthenticated for an `Authorization` header, unavailable where sessions cannot be read.
     pub async fn of(site: &Site, request: &Request, session: &Session, now: Instant) -> Result<Self> {
-        if has_authorization(request.headers()) {
-            return Err(unknown_token());
-        }
         let address = address(request, &site.settings);
         hint_at_undeclared_proxy(site, request);
+        let for_account = for_account(request.headers())?;
+        if has_authorization(request.headers()) {
+            let Some(secret) = bearer(request.headers()) else {
+                site.app.unknown_token(&address).await?;
+                return Err(no_token());
+            };
+            let holder = site.tokens.holder(&site.app, secret, (&address, for_account));
+            return holder.await.map(Self::by_token);
+        }
+        if for_account.is_some() {
+            return Err(Error::invalid(
+                "X-Impersonate-Username needs an API token in the Authorization header. Nothing was done.",
+            ));
+        }
         let known = of_session(site, session, &address, now).await?;
         Ok(known.unwrap_or_else(|| Self::guest(&address)))
+    }
+
+    fn by_token(holder: TokenHolder) -> Self {
+        Self {
+            actor: holder.actor.clone(),
+            proof: Proof::Token(Box::new(holder)),
+        }
     }
 
     /// Who this is after `session` was logged in within the same request.
@@ -76,19 +102,30 @@ impl Principal {
         &self.actor
     }
 
-    /// The account of the logged-in user.
+    /// The account in whose name the request is made.
     pub fn user(&self) -> Option<&User> {
         match &self.proof {
             Proof::Session { user, .. } => Some(user),
+            Proof::Token(holder) => Some(&holder.user),
             Proof::Guest => None,
         }
+    }
+
+    /// Whether somebody logged in: some of what an account does to itself takes that.
+    pub fn is_session(&self) -> bool {
+        matches!(self.proof, Proof::Session { .. })
+    }
+
+    /// Whether the session was opened with a second factor, or one was set up in it.
+    pub fn has_second_factor(&self) -> bool {
+        matches!(self.proof, Proof::Session { second_factor, .. } if second_factor)
     }
 
     /// The secret behind the tokens of this principal's forms, if it has one of its own.
     pub fn form_secret(&self) -> Option<&str> {
         match &self.proof {
             Proof::Session { form_secret, .. } => Some(form_secret),
-            Proof::Guest => None,
+            Proof::Guest | Proof::Token(_) => None,
         }
     }
 
@@ -98,14 +135,17 @@ impl Principal {
     pub fn needs_form_token(&self) -> bool {
         match &self.proof {
             Proof::Guest | Proof::Session { .. } => true,
+            Proof::Token(_) => false,
         }
     }
 
     /// Whether the same person is still logged in, long after the request began. True for guests, and
     /// while the store cannot be read.
     pub async fn still_stands(&self, site: &Site, session: &Session) -> bool {
-        let Proof::Session { user, .. } = &self.proof else {
-            return true;
+        let user = match &self.proof {
+            Proof::Guest => return true,
+            Proof::Token(holder) => return tokens::still_stands(&site.app, holder).await.unwrap_or(true),
+            Proof::Session { user, .. } => user,
         };
         let session = session::again(session, &site.sessions, &site.settings);
         match of_session(site, &session, &self.actor.address, site.app.now()).await {
@@ -123,7 +163,7 @@ async fn of_session(
     address: &str,
     now: Instant,
 ) -> Result<Option<Principal>> {
-    let Some(signed_in) = session::signed_in(session, now).await? else {
+    let Some(signed_in) = session::signed_in(session, &site.settings, address, now).await? else {
         return Ok(None);
     };
     let SignedIn { id, name, stamp, .. } = &signed_in;
@@ -138,6 +178,7 @@ async fn of_session(
         },
         proof: Proof::Session {
             user: Box::new(user),
+            second_factor: signed_in.second_factor,
             form_secret: signed_in.csrf,
         },
     }))
@@ -148,11 +189,40 @@ pub fn has_authorization(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION)
 }
 
-fn unknown_token() -> Error {
+/// The secret of the one `Authorization: Bearer …` that a request has.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, secret) = only(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// The account that the holder of a token acts for.
+///
+/// # Errors
+/// Invalid where that is not one text.
+fn for_account(headers: &HeaderMap) -> Result<Option<&str>> {
+    match (headers.contains_key(IMPERSONATE), only(headers, IMPERSONATE)) {
+        (false, _) => Ok(None),
+        (true, Some(name)) => Ok(Some(name.trim())),
+        (true, None) => Err(Error::invalid(
+            "X-Impersonate-Username has to be there once and name one account. Nothing was done.",
+        )),
+    }
+}
+
+/// The value of the header `name`, if there is just one and it is plain text.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+fn no_token() -> Error {
     Error::new(
         ErrorKind::Unauthenticated,
-        "This installation takes no Authorization header. Nothing was done. Leave the header out and log \
-         in with your name and password.",
+        "The Authorization header has to be “Bearer” and an API token, once. Nothing was done. People leave \
+         the header out and log in with their name and password.",
     )
 }
 

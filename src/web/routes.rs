@@ -11,7 +11,7 @@ use super::gate::Gated;
 use super::live::Live;
 use super::pages::{
     self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
-    project, search,
+    project, search, second_factor, sessions, tokens,
 };
 use super::site::Site;
 use super::table::{RouteEntry, Table, get, post};
@@ -21,11 +21,11 @@ use super::{assets, urls};
 const GRACE: Duration = Duration::from_secs(3);
 
 fn table() -> Table {
-    let routes = Table::default()
+    let routes = own_account(Table::default())
         .at("/static/*path", get(assets::serve))
         .at(urls::login(), get(login::show).post(login::log_in))
+        .at(urls::login_code(), post(login::enter_code))
         .at(urls::logout(), post(login::log_out))
-        .at(urls::profile(), get(profile::show).post(profile::change_password))
         .at(urls::theme(), post(preferences::theme))
         .at(urls::health(), get(health::show))
         .at(urls::activity(), get(activity::show))
@@ -71,9 +71,35 @@ fn table() -> Table {
             "/projects/:project/:environment/servers/:server",
             get(environment::live_release).post(environment::read_files),
         );
-    pages::admin::routes::routes(routes)
+    audit_routes(pages::admin::routes::routes(routes))
+}
+
+fn audit_routes(routes: Table) -> Table {
+    routes
         .at(urls::audit(), get(pages::audit::show))
-        .at(urls::audit_verify(), post(pages::audit::verify))
+        .at(urls::audit_csv(), get(pages::audit::export::as_csv))
+        .at(urls::audit_jsonl(), get(pages::audit::export::as_jsonl))
+        .at(urls::audit_report(), get(pages::audit::report::show))
+        .at(urls::audit_report_csv(), get(pages::audit::report::as_csv))
+        .at(
+            urls::audit_verify(),
+            get(pages::audit::proof::show).post(pages::audit::proof::verify),
+        )
+}
+
+/// The pages about a person's own account.
+fn own_account(routes: Table) -> Table {
+    routes
+        .at(urls::profile(), get(profile::show).post(profile::change_password))
+        .at(
+            urls::second_factor(),
+            get(second_factor::show).post(second_factor::begin),
+        )
+        .at(urls::second_factor_act(), post(second_factor::act))
+        .at(urls::sessions(), get(sessions::show))
+        .at(urls::end_sessions(), post(sessions::end))
+        .at(urls::tokens(), get(tokens::show).post(tokens::add))
+        .at("/profile/tokens/:id/revoke", post(tokens::revoke))
 }
 
 /// Method and pattern of every route, for those who check that none is forgotten.

@@ -3,13 +3,13 @@
 //! The sessions are tower-sessions' own; its layer does not fit poem, so [`open`] and [`close`] do
 //! its work before and after a request. A visitor who is not logged in has no session: no row is
 //! written for a robot that looks at the login page. Every use moves the end of a session; to spare
-//! a write per request, the end moves at most once per [`TOUCH_EVERY`].
+//! a write per request, the end moves at most once per [`TOUCH_EVERY`]. However much it is used, a session
+//! ends some time after its login.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::TimeDelta;
-use poem::http::HeaderMap;
-use serde::{Deserialize, Serialize};
+use poem::http::{HeaderMap, header};
 use tower_sessions::session::{Error as SessionError, Id};
 use tower_sessions::{Expiry, Session};
 
@@ -17,8 +17,8 @@ use super::flash::Flash;
 use super::settings::Settings;
 use super::{cookies, csrf};
 use crate::app::logins::LoggedIn;
-use crate::domain::{Error, Instant, Result, UserId};
-use crate::store::sessions::SessionRows;
+use crate::domain::{Error, HalfIn, Instant, Result, SignedIn};
+use crate::store::sessions::{self, SessionRows};
 
 /// The session cookie's name; over https browsers hold it to the `__Host-` rules.
 const COOKIE: &str = "deployer_session";
@@ -26,30 +26,34 @@ const COOKIE: &str = "deployer_session";
 const DEVICE_COOKIE: &str = "deployer_device";
 /// Longer than most holidays.
 const DEVICE_SECONDS: i64 = 180 * 24 * 3600;
-/// The session's key for [`SignedIn`].
-const SIGNED_IN: &str = "who";
 /// The session's key for messages for the next page.
 const FLASHES: &str = "flashes";
-/// An unchanged session is written at most this often, to extend it.
-const TOUCH_EVERY: TimeDelta = TimeDelta::hours(1);
+/// An unchanged session is written at most this often, to extend it and to note its use.
+const TOUCH_EVERY: Duration = Duration::from_secs(5 * 60);
+/// Where sessions end sooner, it is written this often until then.
+const TOUCHES: u32 = 10;
+/// How much is kept of what a browser calls itself.
+const BROWSER_CHARS: usize = 300;
 /// More messages than this for one next page would be noise.
 const FLASH_LIMIT: usize = 8;
 
-/// The person a session belongs to, as of the login.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SignedIn {
-    pub id: UserId,
-    /// The user's name in policy lines.
-    pub name: String,
-    /// The groups that came with the login.
-    #[serde(default)]
-    pub groups: Vec<String>,
-    /// Changes with the password; see [`LoggedIn::stamp`].
-    pub stamp: String,
-    /// The secret behind this session's form tokens.
-    pub csrf: String,
-    /// When the session was last written.
-    pub seen: Instant,
+/// Where a session is used from.
+#[derive(Debug, Clone, Copy)]
+pub struct SeenFrom<'a> {
+    /// An IP address.
+    pub address: &'a str,
+    /// What the browser calls itself.
+    pub browser: &'a str,
+    pub at: Instant,
+}
+
+impl<'a> SeenFrom<'a> {
+    /// A request with these `headers` from `address`.
+    pub fn of(headers: &'a HeaderMap, address: &'a str, at: Instant) -> Self {
+        let browser = headers.get(header::USER_AGENT);
+        let browser = browser.and_then(|name| name.to_str().ok()).unwrap_or_default();
+        Self { address, browser, at }
+    }
 }
 
 /// The session that the request's cookie names; nothing is read or written yet.
@@ -64,25 +68,48 @@ pub fn again(session: &Session, sessions: &SessionRows, settings: &Settings) -> 
 }
 
 fn of(id: Option<Id>, sessions: &SessionRows, settings: &Settings) -> Session {
-    let days = time::Duration::days(i64::from(settings.session_days));
-    Session::new(id, Arc::new(sessions.clone()), Some(Expiry::OnInactivity(days)))
+    let idle = time::Duration::seconds(settings.session_idle.as_secs().cast_signed());
+    Session::new(id, Arc::new(sessions.clone()), Some(Expiry::OnInactivity(idle)))
 }
 
-/// Who is logged in with this session; extends the session when that is due.
-pub async fn signed_in(session: &Session, now: Instant) -> Result<Option<SignedIn>> {
+/// Who is logged in with this session; notes its use when that is due. A session over the limit of its age
+/// is ended.
+pub async fn signed_in(
+    session: &Session,
+    settings: &Settings,
+    address: &str,
+    now: Instant,
+) -> Result<Option<SignedIn>> {
     // Without a cookie the session has no id, and this reads nothing from the store.
-    let Some(mut known) = session.get::<SignedIn>(SIGNED_IN).await.map_err(unavailable)? else {
+    let Some(mut known) = session
+        .get::<SignedIn>(SignedIn::KEY)
+        .await
+        .map_err(unavailable)?
+    else {
         return Ok(None);
     };
-    if now - known.seen > TOUCH_EVERY {
+    let since = *known.since.get_or_insert(known.seen);
+    let age = (now - since).to_std().unwrap_or_default();
+    if age >= settings.session_limit {
+        sign_out(session).await?;
+        return Ok(None);
+    }
+    let unnoted = (now - known.seen).to_std().unwrap_or_default();
+    if unnoted > settings.session_idle.min(TOUCH_EVERY * TOUCHES) / TOUCHES {
         known.seen = now;
-        session.insert(SIGNED_IN, &known).await.map_err(unavailable)?;
+        address.clone_into(&mut known.address);
+        session.insert(SignedIn::KEY, &known).await.map_err(unavailable)?;
     }
     Ok(Some(known))
 }
 
+/// By what the store and the pages name the session; `None` while it is not stored.
+pub fn key(session: &Session) -> Option<String> {
+    session.id().map(|id| sessions::key(&id))
+}
+
 /// Logs `known` in, under a new session id, so that an id that leaked before is worthless.
-pub async fn sign_in(session: &Session, known: &LoggedIn, now: Instant) -> Result<()> {
+pub async fn sign_in(session: &Session, known: &LoggedIn, from: SeenFrom<'_>) -> Result<()> {
     session.clear().await;
     session.cycle_id().await.map_err(unavailable)?;
     let signed_in = SignedIn {
@@ -90,10 +117,37 @@ pub async fn sign_in(session: &Session, known: &LoggedIn, now: Instant) -> Resul
         name: known.user.name.to_string(),
         groups: known.groups.clone(),
         stamp: known.stamp.clone(),
+        second_factor: known.second_factor,
         csrf: csrf::new_secret(),
-        seen: now,
+        seen: from.at,
+        since: Some(from.at),
+        address: from.address.to_owned(),
+        browser: from.browser.chars().take(BROWSER_CHARS).collect(),
     };
-    session.insert(SIGNED_IN, signed_in).await.map_err(unavailable)
+    session
+        .insert(SignedIn::KEY, signed_in)
+        .await
+        .map_err(unavailable)
+}
+
+/// Keeps a login that awaits its second factor, under a new session id. Until then the session is nobody's.
+pub async fn keep_half(session: &Session, half: &HalfIn) -> Result<()> {
+    session.clear().await;
+    session.cycle_id().await.map_err(unavailable)?;
+    session.insert(HalfIn::KEY, half).await.map_err(unavailable)
+}
+
+/// The login that awaits its second factor.
+pub async fn half(session: &Session) -> Result<Option<HalfIn>> {
+    session.get(HalfIn::KEY).await.map_err(unavailable)
+}
+
+/// Notes that a second factor was set up, or turned off, in this session.
+pub async fn note_second_factor(session: &Session, is_on: bool) -> Result<()> {
+    let known: Option<SignedIn> = session.get(SignedIn::KEY).await.map_err(unavailable)?;
+    let Some(mut known) = known else { return Ok(()) };
+    known.second_factor = is_on;
+    session.insert(SignedIn::KEY, known).await.map_err(unavailable)
 }
 
 /// The mark that the browser got at an earlier login.

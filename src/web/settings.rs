@@ -18,8 +18,10 @@ pub struct Settings {
     pub public_origin: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
-    /// Days after which an unused session ends.
-    pub session_days: u32,
+    /// How long an unused session lasts.
+    pub session_idle: Duration,
+    /// How long a session lasts, however much it is used.
+    pub session_limit: Duration,
     /// How often the viewer of an open stream is checked.
     pub check_viewers_every: Duration,
     /// How many connections there may be, and how long one may stay quiet.
@@ -33,7 +35,8 @@ impl Settings {
             https: config.is_https(),
             public_origin: config.http.public_url.as_ref().map(origin),
             trusted_proxies: config.http.trusted_proxies.clone(),
-            session_days: config.http.session_days,
+            session_idle: config.logins.session_idle,
+            session_limit: config.logins.session_limit,
             check_viewers_every: CHECK_VIEWERS_EVERY,
             connections: Limits::of(&config.http),
         }

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::settings::Settings;
 use crate::app::App;
 use crate::app::logins::Logins;
+use crate::app::tokens::Tokens;
 use crate::domain::{Error, Result};
 use crate::store::sessions::SessionRows;
 
@@ -21,6 +22,7 @@ pub struct Site {
     pub settings: Settings,
     pub(super) sessions: SessionRows,
     pub logins: Logins,
+    pub(super) tokens: Tokens,
     /// Whether the log has said that a proxy seems to be missing in the configuration.
     pub(super) hinted_at_proxy: AtomicBool,
     questions: Semaphore,
@@ -32,6 +34,7 @@ impl Site {
             settings: Settings::of(app.config()),
             sessions: app.sessions(),
             logins: Logins::default(),
+            tokens: Tokens::default(),
             hinted_at_proxy: AtomicBool::new(false),
             questions: Semaphore::new(QUESTIONS),
             app,

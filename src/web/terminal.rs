@@ -263,6 +263,13 @@ mod tests {
     }
 
     #[test]
+    fn of_a_sequence_without_end_the_first_colours_count() {
+        let bold_after = |count: usize| to_html(&format!("\u{1b}[{}1mx", "4;".repeat(count)));
+        assert!(bold_after(31).contains("a-bold"));
+        assert!(!bold_after(32).contains("a-bold"));
+    }
+
+    #[test]
     fn what_a_terminal_would_obey_is_gone() {
         assert_eq!(
             to_html("\u{1b}]0;title\u{7}a\u{1b}[2Jb\u{1b}(Bc\u{8}\u{7f}"),

@@ -4,7 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::domain::log::HERE;
-use crate::domain::{BalancerId, DeploymentId, LockId, ServerId};
+use crate::domain::{BalancerId, DeploymentId, LockId, PolicyLine, ServerId};
 
 /// What a path segment or a query value may hold as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -57,6 +57,10 @@ fixed! {
     search = "/search";
     /// The audit log.
     audit = "/audit";
+    /// The same as a table for spreadsheets.
+    audit_csv = "/audit.csv";
+    /// The same for programs.
+    audit_jsonl = "/audit.jsonl";
     /// Where configuration begins.
     admin = "/admin";
     /// Projects and their environments, to change.
@@ -69,6 +73,8 @@ fixed! {
     admin_users = "/admin/users";
     /// The policy files as they are in force.
     admin_policy = "/admin/policy";
+    /// Reads the policy files again (POST).
+    admin_policy_reload = "/admin/policy/reload";
     /// Locks everything (POST).
     admin_lock = "/admin/lock";
     /// Balancers, to change.
@@ -89,7 +95,11 @@ fixed! {
     admin_new_cluster = "/admin/new/cluster";
     /// A user to be added.
     admin_new_user = "/admin/new/user";
-    /// Compares every event of the audit log with its hash (POST).
+    /// A report over a period.
+    audit_report = "/audit/report";
+    /// The same as a table for spreadsheets.
+    audit_report_csv = "/audit/report.csv";
+    /// Proves the audit log (POST), and shows its head.
     audit_verify = "/audit/verify";
     /// The login form.
     login = "/login";
@@ -97,6 +107,18 @@ fixed! {
     logout = "/logout";
     /// The person's own page.
     profile = "/profile";
+    /// The person's own sessions.
+    sessions = "/profile/sessions";
+    /// Ends some of them (POST).
+    end_sessions = "/profile/sessions/end";
+    /// The person's own second factor.
+    second_factor = "/profile/second-factor";
+    /// Does something to it, with a code (POST).
+    second_factor_act = "/profile/second-factor/act";
+    /// Takes the code of a login (POST).
+    login_code = "/login/code";
+    /// The person's own API tokens.
+    tokens = "/profile/tokens";
     /// Keeps the choice of light or dark (POST).
     theme = "/theme";
     /// The stream of everything that changes.
@@ -238,6 +260,22 @@ pub fn project_history(project: &str) -> String {
     with_query(history(), &[("project", project)])
 }
 
+/// A policy as it was in force, by its digest.
+pub fn admin_policy_version(digest: &str) -> String {
+    format!("/admin/policy/versions/{}", encode(digest))
+}
+
+/// A line of the policy that it was cited from; `None` where that is not known.
+pub fn admin_policy_line(line: &PolicyLine) -> Option<String> {
+    let policy = admin_policy_version(line.policy.as_ref()?);
+    Some(format!("{policy}#{}-{}", encode(&line.file), line.line))
+}
+
+/// What differs between two policies.
+pub fn admin_policy_comparison(old: &str, new: &str) -> String {
+    format!("/admin/policy/versions/{}/to/{}", encode(old), encode(new))
+}
+
 /// A project, to change.
 pub fn admin_project(project: &str) -> String {
     format!("/admin/projects/{}", encode(project))
@@ -280,6 +318,16 @@ pub fn admin_balancer(id: BalancerId) -> String {
 /// A user, to change.
 pub fn admin_user(user: &str) -> String {
     format!("/admin/users/{}", encode(user))
+}
+
+/// The sessions of a user.
+pub fn admin_sessions(user: &str) -> String {
+    format!("{}/sessions", admin_user(user))
+}
+
+/// The API tokens of a user.
+pub fn admin_tokens(user: &str) -> String {
+    format!("{}/tokens", admin_user(user))
 }
 
 /// `wanted` if it is an address on this site, else the overview: the address that a login form

@@ -262,6 +262,7 @@ impl Visitor {
             csrf: self.form_token(),
             theme: self.0.theme,
             nav: nav(section, rights),
+            reads_policy: reads(Area::Policy),
             flashes: Vec::new(),
             banners: if may(Action::Administer) {
                 banners(self.app())
@@ -293,7 +294,11 @@ fn banners(app: &App) -> Vec<Banner> {
         text: format!("{POLICY_FAULT} {problem}"),
         url: urls::admin_policy().to_owned(),
     };
-    first.map(banner).into_iter().collect()
+    let audit = app.audit_fault().map(|text| Banner {
+        text,
+        url: urls::audit().to_owned(),
+    });
+    first.map(banner).into_iter().chain(audit).collect()
 }
 
 /// The secret of a guest's forms, which lies in a cookie of its own.

@@ -1,9 +1,13 @@
 //! The second person.
 
 use chrono::TimeDelta;
+use deployer::access::Access;
 use deployer::app::deployments::{self, DeployRequest};
+use deployer::app::tokens::{self, NewToken};
 use deployer::app::watch;
-use deployer::domain::{Actor, Approval, DeploymentState, EnvironmentOptions, ErrorKind, Kind, Variable};
+use deployer::domain::{
+    Actor, Approval, DeploymentState, EnvironmentOptions, ErrorKind, Kind, TokenScope, Variable,
+};
 use deployer::store::{deployments as rows, environments, projects};
 use sha2::{Digest as _, Sha256};
 
@@ -80,6 +84,37 @@ async fn an_approval_takes_two_people() {
     );
     let twice = deployments::approve(&world.app, &person("rita"), id).await;
     assert_eq!(twice.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_approves_through_an_account_of_which_they_made_a_token() {
+    let mut world = still(approved()).await;
+    let commit = commit(&mut world, "1").await;
+    for name in ["dora", "rita"] {
+        world.account(name).await;
+    }
+    let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+    let by_dora = Access::local_operator("dora", world.clock.now());
+    let new = NewToken {
+        name: "ci".parse().unwrap(),
+        expires_at: Some(noon() + TimeDelta::days(1)),
+        scope: TokenScope::default(),
+    };
+    let made = tokens::make(&world.store, &by_dora, "rita", new).await.unwrap();
+    let refused = deployments::approve(&world.app, &person("rita"), id).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Forbidden);
+    assert!(
+        refused.message().contains("made an API token of rita"),
+        "{refused}"
+    );
+    let by_host = Access::local_operator("root", world.clock.now());
+    tokens::revoke(&world.store, &by_host, None, made.token.id)
+        .await
+        .unwrap();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod pausing;
 mod previewing;
 mod promoting;
 mod queueing;
+mod reporting;
 mod scheduling;
 mod second_person;
 mod superseding;
@@ -100,7 +101,7 @@ async fn audited(world: &World) -> Vec<String> {
         .items
         .into_iter()
         // What the test set up itself.
-        .filter(|one| one.event.action != "history.brought_in")
+        .filter(|one| one.event.actor != "test")
         .map(|one| format!("{} {} {}", one.event.actor, one.event.action, one.event.outcome))
         .collect();
     told.reverse();
@@ -133,7 +134,7 @@ async fn carry_out(world: &World, id: DeploymentId, servers: &[ServerState], end
     rows::set_state(&tx, id, DeploymentState::Running, end, noon(), "Done.")
         .await
         .unwrap();
-    tx.commit(crate::support::store::reached(end)).await.unwrap();
+    tx.commit(crate::support::store::reached(id, end)).await.unwrap();
 }
 
 fn release(deployment: &Deployment, part: &ServerPart) -> NewRelease {

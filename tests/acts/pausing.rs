@@ -29,7 +29,9 @@ async fn pause(world: &World, lease: Lease, reason: PauseReason) {
     rows::set_state(&tx, lease.deployment, from, to, noon(), "")
         .await
         .unwrap();
-    tx.commit(crate::support::store::reached(to)).await.unwrap();
+    tx.commit(crate::support::store::reached(lease.deployment, to))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,8 @@ async fn one_button_promotes_a_commit_to_the_next_environment() {
     // Sunday: dora may bring nothing to beta.
     let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
     assert!(acts.promote_to.is_empty() && acts.again);
+    assert_eq!(acts.obstacles, []);
+    assert!(acts.refusals.iter().any(|one| one.action == Action::Deploy));
     let refused = deployments::promote(&world.app, &person("dora"), id, "beta").await;
     assert_eq!(refused.unwrap_err().refusal().unwrap().action, Action::Deploy);
     let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
@@ -99,6 +101,46 @@ async fn one_button_promotes_a_commit_to_the_next_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_is_neither_promoted_nor_redeployed_by_a_button() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let first = commit(&mut world, "1").await;
+    let old = done(&world, &first).await;
+    let second = commit(&mut world, "2").await;
+    let new = done(&world, &second).await;
+    let promoted = deployments::promote(&world.app, &person("rita"), new, "beta").await;
+    let promoted = promoted.unwrap().id();
+    carry_out(&world, promoted, &[Succeeded; 2], DeploymentState::Succeeded).await;
+    let (_, acts) = watch::see(&world.app, &person("rita"), old).await.unwrap();
+    assert!(acts.promote_to.is_empty(), "{acts:?}");
+    let told: String = acts.obstacles.iter().map(|one| one.why.as_str()).collect();
+    assert!(told.contains("beta runs a newer commit than"), "{told}");
+    assert!(
+        !acts.again && acts.again_by_form && acts.superseded.is_some(),
+        "{acts:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_touched_no_server_has_nothing_to_roll_back() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let first = commit(&mut world, "1").await;
+    done(&world, &first).await;
+    let second = commit(&mut world, "2").await;
+    let web1 = servers::by_name(&world.store, "web1").await.unwrap();
+    let one = DeployRequest {
+        choice: Choice::Server(web1.id),
+        ..wanted(&second)
+    };
+    let id = ask(&world, "dora", one).await.unwrap().id();
+    carry_out(&world, id, &[Succeeded], DeploymentState::Succeeded).await;
+    let third = commit(&mut world, "3").await;
+    let id = ask(&world, "dora", wanted(&third)).await.unwrap().id();
+    carry_out(&world, id, &[], DeploymentState::Failed).await;
+    let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
+    assert_eq!(acts.roll_back_to, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_leads_to_the_last_success_not_to_the_previous_deployment() {
     use deployer::domain::ServerState::Failed;
     let mut world = still(EnvironmentOptions::default()).await;
@@ -120,4 +162,14 @@ async fn a_rollback_leads_to_the_last_success_not_to_the_previous_deployment() {
         .await
         .unwrap();
     assert_eq!(seen(&world, back.id()).await.commit, hash(&good));
+    carry_out(&world, back.id(), &[Succeeded; 2], DeploymentState::Succeeded).await;
+    // Now there is nothing left to roll back.
+    let (_, acts) = watch::see(&world.app, &person("dora"), last).await.unwrap();
+    assert_eq!(acts.roll_back_to, None);
+    let refused = deployments::roll_back(&world.app, &person("dora"), last).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        refused.message().contains("Every server of deployment"),
+        "{refused}"
+    );
 }

@@ -45,7 +45,7 @@ async fn a_pause_names_what_the_visitor_may_do_and_when_they_may_do_the_rest() {
     rows::set_pause(&tx, Some(&pause)).await.unwrap();
     let (from, to) = (DeploymentState::Running, DeploymentState::Paused);
     rows::set_state(&tx, id, from, to, noon(), "").await.unwrap();
-    tx.commit(crate::support::store::reached(to)).await.unwrap();
+    tx.commit(crate::support::store::reached(id, to)).await.unwrap();
 
     let seen = page(&world, "olaf", id).await;
     assert!(seen.contains("Canary deployed. Is it healthy?"), "{seen}");

@@ -195,8 +195,12 @@ async fn environments_can_be_reordered_and_cannot_share_directories() {
         status == 422 && said.contains("the two would overwrite each other"),
         "{said}"
     );
-    // The directory of releases, and what lies inside the other's release.
-    for taken in ["~/live/shop_releases", "~/live/books/api"] {
+    // The directory of releases, what lies inside the other's release, and inside of its store.
+    for taken in [
+        "~/live/shop_releases",
+        "~/live/books/api",
+        "~/live/shop_shared/api",
+    ] {
         beta[2] = ("target_path", taken);
         let (status, _, said) = send(&site, new, new, &beta).await;
         assert!(

@@ -3,7 +3,7 @@
 use deployer::app::{drift, live_release};
 use deployer::domain::Server;
 use deployer::ssh::Endpoint;
-use deployer::store::{Page, PastFilter, audit, clusters, observations, servers, ways};
+use deployer::store::{AuditFilter, Page, audit, clusters, observations, servers, ways};
 
 use super::installation::offered;
 use super::{page, send};
@@ -41,7 +41,7 @@ async fn set_via(site: &TestSite, via: &str) -> (u16, String) {
 
 /// All audit events with their details.
 async fn audited(site: &TestSite) -> String {
-    let page = audit::list(&site.store, &PastFilter::default(), Page::Newest, 100).await;
+    let page = audit::list(&site.store, &AuditFilter::default(), Page::Newest, 100).await;
     let events = page.unwrap().items.into_iter().map(|one| one.event);
     let lines = events.map(|event| format!("{} {} {}\n", event.action, event.resource, event.detail));
     lines.collect()

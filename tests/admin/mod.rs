@@ -2,6 +2,7 @@
 
 mod answers;
 mod audit_log;
+mod closed;
 mod first_steps;
 mod forms;
 mod installation;

@@ -1,8 +1,8 @@
 //! Who may configure, and how users come and go.
 
 use deployer::domain::DeploymentState;
+use deployer::store::{AuditFilter, audit};
 use deployer::store::{Page, users};
-use deployer::store::{PastFilter, audit};
 
 use super::{page, send, site};
 use crate::history::support::{asked, past, project};
@@ -25,10 +25,10 @@ const POSTS: [&str; 11] = [
 
 /// What `name` was refused, in alphabetical order.
 async fn refusals(site: &crate::web::support::TestSite, name: &str) -> Vec<String> {
-    let refused = PastFilter {
-        actor: Some(name.into()),
+    let refused = AuditFilter {
+        who: Some(name.into()),
         outcome: Some(deployer::domain::Outcome::Refused),
-        ..PastFilter::default()
+        ..AuditFilter::default()
     };
     let told = audit::list(&site.store, &refused, Page::Newest, 100)
         .await
@@ -61,7 +61,6 @@ async fn a_reader_is_refused_and_the_refusal_is_audited() {
     ];
     // Whoever may not view a project does not learn that it exists.
     let refused = |path: &str| match path {
-        "/admin/projects/shop/delete" => 303,
         path if path.contains("/shop") => 404,
         _ => 403,
     };
@@ -208,6 +207,54 @@ async fn the_policy_page_shows_the_active_lines_and_windows() {
     ] {
         assert!(shown.contains(told), "{told}: {shown}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
+    let (world, site) = site().await;
+    deployer::app::lifetime::started(&world.app).await.unwrap();
+    let before = world.app.policy().digest();
+    let file = world.dir.path().join("policies/policy.csv");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines = text.lines().count();
+    std::fs::write(&file, format!("{text}p, nina, *, *, view, always, allow\n")).unwrap();
+    let (status, location, _) = send(&site, "/admin/policy", "/admin/policy/reload", &[]).await;
+    assert_eq!((status, location.as_str()), (303, "/admin/policy"));
+    let after = world.app.policy().digest();
+    assert_ne!(before, after);
+    let shown = page(&site, "/admin/policy").await;
+    assert!(
+        shown.contains("The files were read, and are in force now."),
+        "{shown}"
+    );
+    let comparison = format!("/admin/policy/versions/{before}/to/{after}");
+    assert!(shown.contains(&comparison), "{shown}");
+
+    let (last, next) = (
+        format!("id=\"policy.csv-{lines}\""),
+        format!("id=\"policy.csv-{}\"", lines + 1),
+    );
+    let then = page(&site, &format!("/admin/policy/versions/{before}")).await;
+    assert!(then.contains(&last) && !then.contains(&next), "{then}");
+    assert!(then.contains(&comparison), "{then}");
+    let now = page(&site, &format!("/admin/policy/versions/{after}")).await;
+    assert!(now.contains(&next), "{now}");
+    let differs = page(&site, &comparison).await;
+    assert!(
+        differs.contains("p, nina, *, *, view, always, allow"),
+        "{differs}"
+    );
+    assert!(!differs.contains("calendar.toml"), "{differs}");
+    assert_eq!(site.get("/admin/policy/versions/0000").await.status(), 404);
+
+    std::fs::write(&file, format!("{text}p, nina\n")).unwrap();
+    send(&site, "/admin/policy", "/admin/policy/reload", &[]).await;
+    let shown = page(&site, "/admin/policy").await;
+    assert!(
+        shown.contains("The files have errors. The policy in force stays."),
+        "{shown}"
+    );
+    assert_eq!(world.app.policy().digest(), after);
 }
 
 #[tokio::test(flavor = "multi_thread")]

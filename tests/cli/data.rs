@@ -1,5 +1,7 @@
 //! Commands that work on the database, by themselves and beside a server that has it.
 
+use std::time::Duration;
+
 use deployer::store::{Store, StoreOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -25,6 +27,12 @@ fn users_are_added_listed_disabled_and_given_passwords() {
     for name in ["default", "guest", "Guest"] {
         here.run(&format!("user add {name} --generate"))
             .badly("means visitors without login; choose another name.");
+    }
+    for name in [
+        "auto", "AUTO", "Aud1t", "users", "Policy", "servers", "engine", "deploy",
+    ] {
+        here.run(&format!("user add {name} --generate"))
+            .badly("choose another name.");
     }
     here.run("user passwd bob --generate")
         .badly("There is no user “bob”.");
@@ -208,6 +216,29 @@ async fn a_server_opens_as_many_files_as_the_system_allows() {
         .with(0, "listening on", "fewer connections");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_can_open_no_more_files_closes_who_says_nothing() {
+    let here = Installation::with("quiet_timeout = \"10m\"");
+    let mut serving = here.serve();
+    serving.answers().await;
+    let process = serving.child.id().to_string();
+    let open = || std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    let few = format!("--nofile={}:", open() + 6);
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &process, &few])
+        .status();
+    assert!(limited.unwrap().success());
+    let silent: Vec<_> = (0..30)
+        .map(|_| std::net::TcpStream::connect(("127.0.0.1", here.port)).unwrap())
+        .collect();
+    let answered = tokio::time::timeout(Duration::from_secs(60), serving.answers()).await;
+    answered.expect("nobody makes room");
+    drop(silent);
+    serving
+        .end(Signal::SIGTERM)
+        .with(0, "", "a connection could not be accepted");
+}
+
 #[test]
 fn data_is_closed_to_other_accounts_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
@@ -282,8 +313,8 @@ async fn a_hangup_reads_the_policy_again_and_a_broken_one_changes_nothing() {
     let store = deployer::store::Store::open(&url, Default::default())
         .await
         .unwrap();
-    let filter = deployer::store::PastFilter {
-        action: Some("policy.rejected".into()),
+    let filter = deployer::store::AuditFilter {
+        actions: vec!["policy.rejected".into()],
         ..Default::default()
     };
     loop {

@@ -5,14 +5,18 @@
     reason = "a test may start the program it is about, and wait for it"
 )]
 
+mod audit;
 mod checks;
 mod data;
 mod demo;
 mod keys;
 mod owners;
+mod policies;
+mod policy_files;
 mod proxies;
 mod scripts;
 mod shared_keys;
+mod tokens;
 mod words;
 
 use std::io::{Read, Write};

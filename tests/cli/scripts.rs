@@ -55,8 +55,8 @@ async fn the_start_says_whether_scripts_are_confined() {
     let store = deployer::store::Store::open(&url, Default::default())
         .await
         .unwrap();
-    let filter = deployer::store::PastFilter {
-        action: Some("scripts.unconfined".into()),
+    let filter = deployer::store::AuditFilter {
+        actions: vec!["scripts.unconfined".into()],
         ..Default::default()
     };
     let page = deployer::store::audit::list(&store, &filter, deployer::store::Page::Newest, 10);
@@ -140,6 +140,7 @@ async fn programs_get_neither_open_files_of_ours_nor_our_environment() {
         .args(serve.get_args())
         .env("PATH", path)
         .env("LANG", "of-ours")
+        .env("SSH_AUTH_SOCK", "/of-ours")
         .env("LD_BIND_NOW", "of-ours");
     let mut serving = Running::start(&mut command, here.port);
     serving.answers().await;

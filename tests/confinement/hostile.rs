@@ -82,6 +82,14 @@ const HOSTILE: &[(&str, &str)] = &[
         "any environment with the secret",
         "grep -qs %marker% /proc/1/environ /proc/2/environ /proc/self/environ",
     ),
+    (
+        "the names of this host, were it to rename it",
+        "test \"$(readlink /proc/self/ns/uts)\" = '%names%'",
+    ),
+    (
+        "the session of the deployer",
+        "sh -c 'test \"$(cut -d \" \" -f 6 /proc/self/stat)\" = 0'",
+    ),
     ("seeing other processes", "grep -qsx sleep /proc/%bystander%/comm"),
     ("a signal to another process", "kill -0 %bystander%"),
     ("a signal to the deployer", "kill -0 %deployer%"),
@@ -188,6 +196,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     let name = format!("deployer-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let _abstract = UnixListener::bind_addr(&address).unwrap();
+    let names = std::fs::read_link("/proc/self/ns/uts").unwrap();
     let ptrace = if cfg!(target_arch = "x86_64") { 101 } else { 117 };
     let mknodat = if cfg!(target_arch = "x86_64") { 259 } else { 33 };
     let mut script = TRY.to_owned();
@@ -201,6 +210,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
             .replace("%mknodat%", &mknodat.to_string())
             .replace("%cache%", &cache.path().display().to_string())
             .replace("%memory%", &memory.to_string())
+            .replace("%names%", &names.display().to_string())
             .replace("%abstract%", &name);
         script.push_str(&format!("try '{}' {command}\n", what.replace('\'', "'\\''")));
     }

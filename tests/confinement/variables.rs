@@ -180,3 +180,54 @@ async fn a_path_without_programs_takes_nothing_from_us() {
     let log = world.log(deployment.id).await;
     assert!(log.contains("it has a home"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_our_shell_uses_itself_reach_the_script_alone() {
+    let own = [
+        ("OPTIND", "abc"),
+        ("IFS", "/-0"),
+        ("PPID", "1"),
+        ("UID", "5"),
+        ("SHELLOPTS", "noexec"),
+        ("LINENO", "x"),
+        ("CDPATH", "/tmp"),
+        ("LC_ALL", "xx_XX"),
+        ("TMOUT", "1"),
+        ("PLAIN", "it's $(id) \\ “x”"),
+    ];
+    for is_off in [false, true] {
+        let variables = own.map(|(name, value)| (name.to_owned(), variable(value, false, false)));
+        let setup = World::project().confinement(ConfinementOptions {
+            is_off,
+            ..ConfinementOptions::default()
+        });
+        let mut world = setup.start().await;
+        let mut dev = deployer::store::environments::all(&world.store)
+            .await
+            .unwrap()
+            .remove(0);
+        dev.options.variables = variables.into();
+        let tx = crate::support::world::change(&world.store).await;
+        deployer::store::environments::update(&tx, &dev).await.unwrap();
+        crate::support::world::bring_in(tx).await;
+        world.repository.write("index.html", "hello\n");
+        let checks: String = own
+            .iter()
+            .map(|(name, value)| format!("assert os.environ['{name}'] == {value:?}, '{name}'\n"))
+            .collect();
+        let nothing_else = "assert not [name for name in os.environ if name.startswith('DEPLOYER_VALUE')]\n";
+        for script in ["predeploy.sh", "deploy.sh"] {
+            world.repository.write(
+                script,
+                format!("#!/usr/bin/python3\nimport os\n{checks}{nothing_else}print('{script} has all')\n"),
+            );
+        }
+        let commit = world.commit("Odd names").await;
+        let deployment = world.deploy(&commit).await;
+        let log = world.log(deployment.id).await;
+        assert_eq!(deployment.state, DeploymentState::Succeeded, "{log}");
+        for script in ["predeploy.sh", "deploy.sh"] {
+            assert!(log.contains(&format!("{script} has all")), "{log}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use deployer::domain::{DeploymentState, Kind, Target};
 use deployer::store::{deployments, queue, servers};
 
 use crate::support::databases::{Database, on_every_database};
+use crate::support::store::assert_chain;
 use crate::support::world::World;
 
 async fn a_deployment_gets_through_and_back(on: Database) {
@@ -32,8 +33,7 @@ async fn a_deployment_gets_through_and_back(on: Database) {
     let deployment = world.end(id).await;
     world.assert_succeeded(&deployment).await;
     assert_eq!(world.read(1, "dev/shop/page.html"), "one");
-    let audited = deployer::store::audit::verify(&world.store).await.unwrap();
-    assert_eq!(audited, None);
+    assert_chain(&world.store).await;
 }
 
 async fn a_second_start_leaves_the_deployments_of_the_first_instance_alone(on: Database) {

@@ -2,15 +2,17 @@
 //! scheduled time has come, before servers are touched, and before an automatic rollback.
 
 use chrono::{TimeDelta, TimeZone, Utc};
-use deployer::app::deployments::{DeployRequest, approve};
+use deployer::app::deployments::{self, DeployRequest, approve};
+use deployer::app::tokens::{self, NewToken};
 use deployer::clock::Clock;
 use deployer::domain::{
-    Actor, DeploymentId, DeploymentState, Lock, LockId, OnFailure, ServerState, Share, Strategy,
+    Action, Actor, DeploymentId, DeploymentState, Lock, LockId, OnFailure, ServerState, Share, Strategy,
+    TokenScope, UsedToken,
 };
 use deployer::store::{environments, locks, projects, users};
 
 use crate::support::store::{bring_in, change};
-use crate::support::world::World;
+use crate::support::world::{World, admin};
 
 async fn disable(world: &World, name: &str) {
     let mut user = users::by_name(&world.store, name).await.unwrap();
@@ -72,6 +74,25 @@ async fn a_scheduled_time_finds_the_account_disabled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_time_finds_another_account_of_that_name() {
+    let mut world = monday().await;
+    let commit = world.commit("First").await;
+    let outcome = in_an_hour(&world, &commit, async {
+        let tx = change(&world.store).await;
+        let user = users::by_name(&tx, "admin").await.unwrap();
+        users::delete(&tx, user.id).await.unwrap();
+        bring_in(tx).await;
+        world.clock.move_to(world.clock.now() + TimeDelta::minutes(1));
+        world.account("admin").await;
+    })
+    .await;
+    assert_eq!(
+        outcome,
+        "Its time came, but it is not allowed now: The account of admin no longer exists: the present one of that name was added later. No server was touched."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_time_finds_a_lock() {
     let mut world = monday().await;
     let commit = world.commit("First").await;
@@ -102,6 +123,116 @@ async fn a_scheduled_time_finds_the_approver_disabled() {
     assert_eq!(
         outcome,
         "Its time came, but it is not allowed now: The approval by rita no longer counts: The account of rita is disabled. No server was touched."
+    );
+}
+
+/// An API token of admin's.
+async fn token(world: &World, scope: TokenScope) -> (Actor, UsedToken) {
+    world.account("admin").await;
+    let new = NewToken {
+        name: "ci".parse().unwrap(),
+        expires_at: None,
+        scope,
+    };
+    let made = tokens::make_own(&world.app, &admin(), new).await.unwrap().token;
+    let used = UsedToken {
+        id: made.id,
+        name: made.name.to_string(),
+        scope: made.scope,
+    };
+    let actor = Actor {
+        token: Some(used.clone()),
+        ..admin()
+    };
+    (actor, used)
+}
+
+/// What becomes of a deployment that `actor` requested for an hour later, after `meanwhile`.
+async fn scheduled_by(
+    world: &World,
+    (actor, commit): (&Actor, &str),
+    meanwhile: impl Future<Output = ()>,
+) -> deployer::domain::Deployment {
+    let at = world.clock.now() + TimeDelta::hours(1);
+    let request = DeployRequest {
+        at: Some(at),
+        ..World::request(commit)
+    };
+    let id = deployments::request(&world.app, actor, request)
+        .await
+        .unwrap()
+        .id();
+    meanwhile.await;
+    world.clock.move_to(at + TimeDelta::minutes(1));
+    world.end(id).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_time_finds_the_token_that_requested_it_revoked() {
+    let mut world = monday().await;
+    let commit = world.commit("First").await;
+    let (actor, used) = token(&world, TokenScope::default()).await;
+    let ended = scheduled_by(&world, (&actor, &commit), async {
+        let user = users::by_name(&world.store, "admin").await.unwrap();
+        let revoked = tokens::revoke_own(&world.app, (&admin(), &user), used.id).await;
+        assert_eq!(revoked.unwrap().name.as_str(), "ci");
+    })
+    .await;
+    assert_eq!(ended.token, Some(used));
+    assert_eq!(
+        ended.outcome,
+        "Its time came, but it is not allowed now: The API token “ci” that requested it was revoked. No server was touched."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scope_of_a_token_narrows_again_when_its_time_comes() {
+    let mut world = monday().await;
+    let commit = world.commit("First").await;
+    let scope = TokenScope {
+        actions: vec![Action::Deploy],
+        environments: vec!["dev".parse().unwrap()],
+        ..TokenScope::default()
+    };
+    let (actor, _) = token(&world, scope).await;
+    let ended = scheduled_by(&world, (&actor, &commit), async {
+        let project = projects::by_name(&world.store, "shop").await.unwrap();
+        let mut dev = environments::by_name(&world.store, project.id, "dev")
+            .await
+            .unwrap();
+        dev.name = "development".parse().unwrap();
+        let tx = change(&world.store).await;
+        environments::update(&tx, &dev).await.unwrap();
+        bring_in(tx).await;
+    })
+    .await;
+    assert_eq!(
+        ended.outcome,
+        "Its time came, but it is not allowed now: admin may not deploy shop/development: the scope of the API token “ci” does not include it. No server was touched."
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_time_finds_an_impersonator_who_may_no_more() {
+    let at = Utc.with_ymd_and_hms(2026, 11, 23, 10, 0, 0).unwrap();
+    let policy = "p, boss, *, *, impersonate, business-hours, allow";
+    let setup = World::project().clock(Clock::set_to(at)).policy(policy);
+    let mut world = setup.start().await;
+    let commit = world.commit("First").await;
+    for name in ["admin", "boss"] {
+        world.account(name).await;
+    }
+    let actor = Actor {
+        impersonator: Some("boss".into()),
+        ..admin()
+    };
+    // It is asked at five and begins at six, when business hours are over.
+    world.clock.move_to(at + TimeDelta::hours(8));
+    let ended = scheduled_by(&world, (&actor, &commit), async {}).await;
+    assert!(
+        ended.outcome.contains("boss may not impersonate everything"),
+        "{}",
+        ended.outcome
     );
 }
 

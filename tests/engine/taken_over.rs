@@ -4,7 +4,7 @@ use deployer::app::{deployments as requests, watch};
 use deployer::domain::{
     Action, Actor, Answer, Answerer, Deployment, DeploymentId, DeploymentState, Kind, OnFailure, PauseReason,
 };
-use deployer::store::{PastFilter, audit, users};
+use deployer::store::{AuditFilter, audit, users};
 
 use super::taken_up::CANARY;
 use crate::support::world::{World, bring_in, change};
@@ -73,7 +73,7 @@ async fn answers(world: &World, name: &str, id: DeploymentId) -> (Vec<Answer>, O
 
 /// Who did it, what, and the whole detail of each event of the deployment.
 async fn told(world: &World, id: DeploymentId) -> Vec<String> {
-    let filter = PastFilter::default();
+    let filter = AuditFilter::default();
     let page = audit::list(&world.store, &filter, Default::default(), 100).await;
     let items = page.unwrap().items.into_iter().map(|one| one.event);
     let own = items.filter(|event| event.detail["deployment"] == serde_json::json!(id));

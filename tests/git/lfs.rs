@@ -384,7 +384,7 @@ async fn trees_without_end_are_refused() {
     };
     for (tree, told) in [
         (&many, "has more than 200000 files in Git LFS"),
-        (&deep, "There is too much to compare"),
+        (&deep, "lies deeper than any path may be long"),
     ] {
         let commit = commit(tree);
         let fetching = Fetching::of(&origin, &origin.url(), GitOptions::default()).await;

@@ -8,6 +8,7 @@
 )]
 
 mod certificates;
+mod deep;
 mod deploy_keys;
 mod diffs;
 mod elsewhere;
@@ -20,6 +21,7 @@ pub mod https;
 mod lfs;
 mod lfs_detours;
 mod lfs_server;
+mod limits;
 mod odd_trees;
 mod owners;
 mod previews;

@@ -14,7 +14,7 @@ const LOGIN: &str = "Basic bWU6c2UgY3JldA==";
 fn through(proxy: &Proxy, direct: &[&str], options: GitOptions) -> GitOptions {
     let address = format!("http://me:se%20cret@127.0.0.1:{}", proxy.port);
     GitOptions {
-        proxies: Proxies::for_https(Some(&address), direct.iter().copied()),
+        proxies: Proxies::for_https(Some(("git.https_proxy", &address)), direct.iter().copied()),
         ..options
     }
 }
@@ -81,12 +81,12 @@ async fn a_proxy_that_does_not_connect_is_named_and_never_passed_by() {
     let expected = format!("The proxy 127.0.0.1:{port} does not connect to {to}: 127.0.0.1:{port} refused");
     assert!(told.starts_with(&expected), "{told}");
     let unusable = GitOptions {
-        proxies: Proxies::for_https(Some("socks5://me:secret@127.0.0.1"), []),
+        proxies: Proxies::for_https(Some(("https_proxy", "socks5://me:secret@127.0.0.1")), []),
         ..host.options("")
     };
     assert_eq!(
         why(unusable).await,
-        "The proxy of the settings cannot be used: A proxy's address has to be written http://host:port."
+        "The proxy of https_proxy cannot be used: A proxy's address has to be written http://host:port."
     );
     assert_eq!(host.asked(), Vec::<String>::new());
 }

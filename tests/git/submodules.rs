@@ -1,6 +1,8 @@
 //! Submodules: real ones, from this host, over HTTPS and by way of a real sshd, and hostile ones.
 
 use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use deployer::domain::OtherHost;
 use deployer::git::GitOptions;
@@ -100,9 +102,32 @@ async fn a_pinned_commit_that_was_fetched_needs_nobody() {
     fetching.export(&commit, &into).await;
     fs::remove_dir_all(origin.dir.path().join("lib")).unwrap();
     fs::remove_dir_all(origin.dir.path().join("deep")).unwrap();
+    let mirrors: Vec<PathBuf> = fs::read_dir(origin.dir.path().join("mirrors"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(mirrors.len(), 3, "{mirrors:?}");
+    let long_ago = SystemTime::now() - Duration::from_secs(100 * 24 * 3600);
+    for mirror in &mirrors {
+        // Nothing of what was deployed is ever collected as garbage.
+        let kept = [
+            "--git-dir",
+            mirror.to_str().unwrap(),
+            "for-each-ref",
+            "refs/deployed",
+        ];
+        assert_eq!(origin.git(&kept).lines().count(), 1, "{}", mirror.display());
+        let mark = fs::File::open(mirror.join("deployer-fetched")).unwrap();
+        mark.set_modified(long_ago).unwrap();
+    }
     let again = origin.dir.path().join("b");
     fetching.export(&commit, &again).await;
     assert_eq!(tree(&into), tree(&again));
+    // Used today, though nothing had to be fetched: the mirrors of submodules are not swept away.
+    for mirror in mirrors.iter().filter(|one| *one != fetching.mirror.path()) {
+        let mark = fs::metadata(mirror.join("deployer-fetched")).unwrap();
+        assert!(mark.modified().unwrap() > long_ago, "{}", mirror.display());
+    }
     let prospects = fetching
         .mirror
         .prospects(&commit.parse().unwrap(), ALL)
@@ -211,6 +236,16 @@ async fn submodules_have_an_end() {
     let refused = fetching.refusal(&commit).await;
     assert!(refused.contains("comes after 200 others"), "{refused}");
 
+    // Those of submodules count as well.
+    let some: Vec<String> = (0..101).map(|number| format!("some/{number}")).collect();
+    origin.git(&["read-tree", &first]);
+    let inner = with_submodules(&mut origin, &some, &first, &own);
+    origin.git(&["read-tree", &first]);
+    let outer = with_submodules(&mut origin, &some, &inner, &own);
+    super::support::fetch(&fetching.mirror).await.unwrap();
+    let refused = fetching.refusal(&outer).await;
+    assert!(refused.contains("comes after 200 others"), "{refused}");
+
     let nameless = with_submodules(&mut origin, &["in".into()], &first, &own);
     origin.write(".gitmodules", "[submodule \"in\"]\n\tpath = in\n\turl\n]");
     origin.git(&["add", ".gitmodules"]);
@@ -228,7 +263,10 @@ async fn submodules_have_an_end() {
     let large = origin.git(&["rev-parse", "HEAD"]);
     super::support::fetch(&fetching.mirror).await.unwrap();
     let refused = fetching.refusal(&large).await;
-    assert!(refused.contains("has no address in .gitmodules"), "{refused}");
+    assert!(
+        refused.contains("“.gitmodules” of the commit has 275000 bytes"),
+        "{refused}"
+    );
     let cancelled = CancellationToken::new();
     cancelled.cancel();
     let nothing = fetching

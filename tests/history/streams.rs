@@ -80,7 +80,7 @@ impl Work {
         deployments::set_state(&tx, id, from, to, now, "Done.")
             .await
             .unwrap();
-        tx.commit(crate::support::store::reached(to)).await.unwrap();
+        tx.commit(crate::support::store::reached(id, to)).await.unwrap();
         self.hub.changed(id);
     }
 }

@@ -6,7 +6,7 @@ use deployer::domain::{
 };
 use deployer::store::deployments::{self, NewDeployment, PastDeployment};
 
-use crate::support::store::{after, commit, deployment};
+use crate::support::store::{after, also_requested, commit, deployment};
 use crate::web::support::{Options, PASSWORD, TestSite};
 
 /// Beside the shipped lines: alice sees one project, bob one environment of all.
@@ -74,7 +74,7 @@ pub fn asked(project: &Project, environment: &Environment, number: i64) -> NewDe
 
 /// Stores deployments that are over.
 pub async fn past(site: &TestSite, all: Vec<(NewDeployment, DeploymentState)>) -> Vec<DeploymentId> {
-    let tx = crate::support::store::change(&site.store).await;
+    let mut tx = crate::support::store::change(&site.store).await;
     let mut ids = Vec::new();
     for (mut asked, state) in all {
         for part in &mut asked.servers {
@@ -94,7 +94,13 @@ pub async fn past(site: &TestSite, all: Vec<(NewDeployment, DeploymentState)>) -
             steps: Vec::new(),
             releases: Vec::new(),
         };
-        ids.push(deployments::insert_past(&tx, &past).await.unwrap());
+        let id = deployments::insert_past(&tx, &past).await.unwrap();
+        let stored = Deployment {
+            id,
+            ..past.ended.deployment
+        };
+        also_requested(&mut tx, &stored);
+        ids.push(id);
     }
     crate::support::store::bring_in(tx).await;
     ids
@@ -102,8 +108,9 @@ pub async fn past(site: &TestSite, all: Vec<(NewDeployment, DeploymentState)>) -
 
 /// Stores one that waits.
 pub async fn queued(site: &TestSite, asked: &NewDeployment) -> Deployment {
-    let tx = crate::support::store::change(&site.store).await;
+    let mut tx = crate::support::store::change(&site.store).await;
     let deployment = deployments::insert(&tx, asked).await.unwrap();
+    also_requested(&mut tx, &deployment);
     crate::support::store::bring_in(tx).await;
     deployment
 }

@@ -114,6 +114,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "handshake",
             "private",
             "process",
+            "small_file",
             "ssh",
             "store",
             "telemetry",

@@ -13,4 +13,5 @@ mod search;
 pub mod support;
 mod text;
 mod told;
+mod turned;
 mod unsent;

@@ -128,10 +128,14 @@ async fn unusable_keys_say_why() {
     lock(&locked);
     let noise = sshd.dir().join("noise");
     std::fs::write(&noise, "not a key").unwrap();
+    let huge = sshd.dir().join("huge");
+    std::fs::write(&huge, vec![b'x'; 2 << 20]).unwrap();
     for (file, word) in [
         (locked, "passphrase"),
         (PathBuf::from("/no/such/key"), "cannot be read"),
         (noise, "no private key"),
+        (huge, "it has more than 131072 bytes"),
+        (sshd.dir().to_owned(), "it is a directory"),
     ] {
         let pool = Connections::new(Options {
             keys: keys(&[&file]),
@@ -160,6 +164,13 @@ async fn the_agent_lends_its_keys_when_no_file_is_accepted() {
         assert!(matches!(error, Error::KeyRefused { .. }), "{error}");
         agent.add(&sshd.client_key);
         pool.session(&sshd.endpoint()).await.unwrap();
+        // Where a key is named, no other one is offered.
+        let named = Endpoint {
+            key: Some("wrong".parse().unwrap()),
+            ..sshd.endpoint()
+        };
+        let error = pool.session(&named).await.unwrap_err();
+        assert!(matches!(error, Error::KeyRefused { .. }), "{error}");
     }
     let options = Options {
         agent: Some(KeyAgent::At("/no/agent".into())),

@@ -1,9 +1,11 @@
 //! Users, sessions, locks.
 
 use deployer::clock::Clock;
-use deployer::domain::{Lock, LockId, User, UserId};
+use deployer::domain::{
+    Action, ApiToken, Instant, Lock, LockId, SignedIn, TokenId, TokenScope, User, UserId,
+};
 use deployer::store::sessions::SessionRows;
-use deployer::store::{locks, users};
+use deployer::store::{SealingKey, locks, second_factors, sessions, tokens, users};
 use time::OffsetDateTime;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
@@ -18,6 +20,7 @@ fn alice() -> User {
         display_name: String::new(),
         email: "alice@example.org".into(),
         disabled: false,
+        has_password: false,
         created_at: noon(),
         last_login_at: None,
         given_password: None,
@@ -69,10 +72,178 @@ async fn a_session_lives_until_it_expires(on: Database) {
     assert_eq!(sessions.load(&record.id).await.unwrap().unwrap(), record);
     sessions.delete(&second.id).await.unwrap();
     assert!(sessions.load(&second.id).await.unwrap().is_none());
+    // A request that was under way brings no ended session back.
+    sessions.save(&second).await.unwrap();
+    assert!(sessions.load(&second.id).await.unwrap().is_none());
     clock.move_to(after(60));
     assert!(sessions.load(&record.id).await.unwrap().is_none());
     assert_eq!(sessions.sweep().await.unwrap(), 1);
     assert_eq!(store.rows("sessions").await, 0);
+}
+
+async fn the_sessions_of_an_account_are_found_and_ended(on: Database) {
+    let store = TestStore::on(on).await;
+    let sessions = SessionRows::new(store.store.clone(), Clock::set_to(noon()));
+    for (user, number) in [(1, 1), (1, 2), (2, 3)] {
+        let known = SignedIn {
+            id: UserId(user),
+            name: "alice".into(),
+            groups: Vec::new(),
+            stamp: String::new(),
+            second_factor: false,
+            csrf: String::new(),
+            seen: after(number),
+            since: Some(noon()),
+            address: "192.0.2.7".into(),
+            browser: String::new(),
+        };
+        let data = [(SignedIn::KEY.to_owned(), serde_json::to_value(known).unwrap())];
+        let mut record = Record {
+            id: Id::default(),
+            data: data.into_iter().collect(),
+            expiry_date: OffsetDateTime::from_unix_timestamp(after(60).timestamp()).unwrap(),
+        };
+        sessions.create(&mut record).await.unwrap();
+    }
+    // As an earlier version writes them.
+    store
+        .tamper("UPDATE sessions SET user_id = NULL WHERE user_id = 2")
+        .await;
+    let of = async |user, at| {
+        let found = sessions::of_user(&store.store, UserId(user), at).await;
+        found.unwrap()
+    };
+    let seen: Vec<_> = of(1, noon()).await.iter().map(|one| one.signed_in.seen).collect();
+    assert_eq!(seen, [after(2), after(1)]);
+    assert_eq!(of(2, noon()).await.len(), 1);
+    assert_eq!(of(1, after(60)).await.len(), 0);
+    let tx = crate::support::store::change(&store).await;
+    sessions::end(&tx, &of(1, noon()).await).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    assert_eq!((of(1, noon()).await.len(), store.rows("sessions").await), (0, 1));
+}
+
+/// A token of an account that is not stored yet.
+fn token(user: UserId, name: &str, end: Option<Instant>) -> ApiToken {
+    ApiToken {
+        id: TokenId(0),
+        user,
+        account: Some("alice".into()),
+        name: name.parse().unwrap(),
+        scope: TokenScope {
+            actions: vec![Action::Deploy],
+            projects: vec!["shop".parse().unwrap()],
+            environments: Vec::new(),
+        },
+        hint: "dpl_abcd".into(),
+        made_by: "root".into(),
+        created_at: noon(),
+        expires_at: end,
+        last_used_at: None,
+        last_used_from: String::new(),
+        revoked_at: None,
+    }
+}
+
+async fn a_token_is_found_by_its_digest_until_it_can_no_longer_be_used(on: Database) {
+    let store = TestStore::on(on).await;
+    let tx = crate::support::store::change(&store).await;
+    let user = users::insert(&tx, &alice(), None).await.unwrap();
+    let digest = |letter: &str| letter.repeat(64);
+    let one = tokens::insert(&tx, &token(user.id, "one", Some(after(60))), &digest("a"))
+        .await
+        .unwrap();
+    let two = tokens::insert(&tx, &token(user.id, "two", None), &digest("b"))
+        .await
+        .unwrap();
+    crate::support::store::bring_in(tx).await;
+    let on = &store.store;
+    assert_eq!(
+        tokens::by_hash(on, &digest("a")).await.unwrap(),
+        Some(one.clone())
+    );
+    assert_eq!(tokens::by_hash(on, &digest("c")).await.unwrap(), None);
+    let usable = async |until, now| {
+        let found = tokens::usable(on, (Some(user.id), until), now).await.unwrap();
+        found
+            .iter()
+            .map(|token| token.name.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(usable(None, noon()).await, ["one", "two"]);
+    assert_eq!(usable(Some(after(90)), noon()).await, ["one"]);
+    assert_eq!(usable(None, after(60)).await, ["two"]);
+    let record = store.store.record().await.unwrap();
+    tokens::used(&record, two.id, "192.0.2.7", after(5))
+        .await
+        .unwrap();
+    record.commit().await.unwrap();
+    let tx = crate::support::store::change(&store).await;
+    tokens::revoke(&tx, two.id, after(9)).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    let two = tokens::by_id(on, two.id).await.unwrap();
+    assert_eq!(
+        (two.last_used_at, two.revoked_at),
+        (Some(after(5)), Some(after(9)))
+    );
+    assert_eq!(usable(None, after(60)).await, [""; 0]);
+    let newest = tokens::of_user(on, user.id, 1).await.unwrap();
+    assert_eq!(newest, [two]);
+    let tx = crate::support::store::change(&store).await;
+    users::delete(&tx, user.id).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(store.rows("tokens").await, 0, "they go with their account");
+}
+
+async fn second_factors_are_sealed_anew_and_spend_each_code_once(on: Database) {
+    let store = TestStore::on(on).await;
+    let (old, new) = (SealingKey::generate(), SealingKey::generate());
+    store.store.set_sealing_keys(vec![old.clone()]);
+    let tx = crate::support::store::change(&store).await;
+    let user = users::insert(&tx, &alice(), None).await.unwrap().id;
+    second_factors::begin(&tx, user, "FIRST").await.unwrap();
+    second_factors::begin(&tx, user, "SECRET").await.unwrap();
+    assert!(second_factors::spend_step(&tx, user, 7).await.unwrap());
+    for spent in [7, 6] {
+        assert!(!second_factors::spend_step(&tx, user, spent).await.unwrap());
+    }
+    let known = second_factors::of_user(&tx, user).await.unwrap().unwrap();
+    let digests = ["a".to_owned(), "b".to_owned()];
+    assert!(second_factors::set_recovery(&tx, &known, &digests).await.unwrap());
+    assert!(
+        !second_factors::set_recovery(&tx, &known, &[]).await.unwrap(),
+        "they are others by now"
+    );
+    second_factors::confirm(&tx, user, noon()).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(
+        store
+            .number("SELECT count(*) FROM second_factors WHERE secret LIKE '%SECRET%'")
+            .await,
+        0
+    );
+
+    store.store.set_sealing_keys(vec![new.clone(), old.clone()]);
+    let tx = crate::support::store::change(&store).await;
+    assert_eq!(second_factors::seal_anew(&tx).await.unwrap(), [user]);
+    assert_eq!(second_factors::seal_anew(&tx).await.unwrap().len(), 0);
+    crate::support::store::bring_in(tx).await;
+    store.store.set_sealing_keys(vec![new]);
+    let found = second_factors::of_user(&store.store, user)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.secret.as_str(), found.recovery.as_slice()),
+        ("SECRET", &digests[..])
+    );
+    assert_eq!((found.confirmed_at, found.last_step), (Some(noon()), 7));
+    store.store.set_sealing_keys(vec![old]);
+    assert!(second_factors::of_user(&store.store, user).await.is_err());
+    let tx = crate::support::store::change(&store).await;
+    assert_eq!(second_factors::forget(&tx).await.unwrap(), [user]);
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(store.rows("second_factors").await, 0);
 }
 
 async fn a_lock_stops_what_it_covers_until_it_ends(on: Database) {
@@ -109,5 +280,8 @@ async fn a_lock_stops_what_it_covers_until_it_ends(on: Database) {
 on_every_database! {
     a_change_of_a_user_leaves_the_password_alone,
     a_session_lives_until_it_expires,
+    the_sessions_of_an_account_are_found_and_ended,
+    second_factors_are_sealed_anew_and_spend_each_code_once,
+    a_token_is_found_by_its_digest_until_it_can_no_longer_be_used,
     a_lock_stops_what_it_covers_until_it_ends,
 }

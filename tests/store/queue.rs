@@ -67,7 +67,7 @@ async fn eight_workers_share_two_hundred_deployments(on: Database) {
                 for server in &mine {
                     held.lock().unwrap().remove(server);
                 }
-                tx.commit(crate::support::store::reached(to)).await.unwrap();
+                tx.commit(crate::support::store::reached(id, to)).await.unwrap();
                 done.lock().unwrap().push(id);
             }
         });

@@ -42,6 +42,7 @@ pub struct Setup {
     clock: Clock,
     database: Database,
     log: LogLimits,
+    tree_limit: u64,
     confinement: Option<ConfinementOptions>,
     /// The program that the first sshd is started with, and the directory of all targets.
     on_disk: Option<(Vec<OsString>, PathBuf)>,
@@ -63,6 +64,7 @@ impl Default for Setup {
             clock: Clock::System,
             database: Database::Sqlite,
             log: LogLimits::default(),
+            tree_limit: 64 << 30,
             confinement: None,
             on_disk: None,
         }
@@ -70,6 +72,12 @@ impl Default for Setup {
 }
 
 impl Setup {
+    /// Bytes that the tree of a deployment may have.
+    pub fn tree_limit(mut self, bytes: u64) -> Self {
+        self.tree_limit = bytes;
+        self
+    }
+
     pub fn method(mut self, method: SyncMethod) -> Self {
         self.method = method;
         self
@@ -330,6 +338,7 @@ impl Setup {
             lease: Duration::from_secs(20),
             secrets: Vec::new(),
             log: self.log,
+            tree_limit: self.tree_limit,
         };
         let engine = Engine::new(engine::EngineParts {
             store: store.clone(),
@@ -342,7 +351,10 @@ impl Setup {
             settings,
         });
         engine.start().await.unwrap();
-        let mut config = Config::default();
+        let mut config = Config {
+            data_dir: dir.to_owned(),
+            ..Config::default()
+        };
         config.engine.work_dir = Some(dir.join("work"));
         config.git.local_directories = anywhere().local_directories;
         config.git.key_directory.clone_from(&directory);

@@ -1,15 +1,19 @@
 //! A store on a real database of its own, and the rows tests begin with.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
 use deployer::domain::{
-    Actor, Cluster, ClusterId, CommitId, Deployment, DeploymentState, Environment, EnvironmentId,
-    EnvironmentOptions, Event, EventKind, Extras, Instant, Member, NewAuditEvent, Outcome, Project,
-    ProjectId, Server, ServerId, SyncMethod,
+    Actor, Author, Cluster, ClusterId, CommitId, Deployment, DeploymentId, DeploymentState, Environment,
+    EnvironmentId, EnvironmentOptions, Event, EventKind, Extras, Instant, Member, NewAuditEvent, Outcome,
+    Project, ProjectId, Server, ServerId, SyncMethod,
 };
+use deployer::store::audit::Chain;
 use deployer::store::deployments::{NewDeployment, NewPart};
-use deployer::store::{Lease, Right, Store, clusters, deployments, environments, projects, queue, servers};
+use deployer::store::{
+    Change, Lease, Right, Store, clusters, deployments, environments, projects, queue, servers,
+};
 
 use super::databases::{Database, TestDatabase};
 pub use super::databases::{bring_in, change};
@@ -116,8 +120,9 @@ impl TestStore {
 
     /// A queued deployment.
     pub async fn deployment(&self, new: &NewDeployment) -> Deployment {
-        let tx = crate::support::store::change(&self.store).await;
+        let mut tx = crate::support::store::change(&self.store).await;
         let deployment = deployments::insert(&tx, new).await.unwrap();
+        also_requested(&mut tx, &deployment);
         crate::support::store::bring_in(tx).await;
         deployment
     }
@@ -135,7 +140,7 @@ impl TestStore {
         deployments::set_state(&tx, lease.deployment, from, state, noon(), "Done.")
             .await
             .unwrap();
-        tx.commit(reached(state)).await.unwrap();
+        tx.commit(reached(lease.deployment, state)).await.unwrap();
     }
 
     /// Counts the rows of a table, past the store's own functions.
@@ -274,7 +279,20 @@ pub async fn append(store: &Store, told: &NewAuditEvent) {
     change.commit(event).await.unwrap();
 }
 
+/// Checks that nobody changed the audit log.
+pub async fn assert_chain(store: &Store) {
+    let mut chain = Chain::new(Vec::new(), HashSet::new());
+    let fault = deployer::store::audit::walk(store, &mut chain).await.unwrap();
+    assert_eq!(fault.or(chain.begins_wrong()), None);
+}
+
+/// Records the request of a deployment that a change brings in.
+pub fn also_requested(change: &mut Change, deployment: &Deployment) {
+    let (author, at) = (Author::of(deployment), deployment.queued_at);
+    change.also_then(author, at, Event::requested(deployment));
+}
+
 /// What is recorded when a deployment ends or pauses, for changes that a test makes by hand.
-pub fn reached(state: DeploymentState) -> Event {
-    Event::new(EventKind::of_state(state), serde_json::json!({}))
+pub fn reached(id: DeploymentId, state: DeploymentState) -> Event {
+    Event::deployment(EventKind::of_state(state), id, serde_json::json!({}))
 }

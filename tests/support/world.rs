@@ -10,7 +10,8 @@ use deployer::app::{self, App};
 use deployer::clock::Clock;
 use deployer::domain::deployment::{ServerPart, ServerState};
 use deployer::domain::{
-    Actor, Deployment, DeploymentId, DeploymentState, LogLine, PauseReason, Step, User, UserId,
+    Actor, Deployment, DeploymentId, DeploymentState, Event, EventKind, LogLine, PauseReason, Step, User,
+    UserId,
 };
 use deployer::ssh::Connections;
 use deployer::store::{Store, log};
@@ -91,13 +92,15 @@ impl World {
             display_name: String::new(),
             email: String::new(),
             disabled: false,
+            has_password: false,
             created_at: self.clock.now(),
             last_login_at: None,
             given_password: None,
         };
         let tx = change(&self.store).await;
         users::insert(&tx, &user, None).await.unwrap();
-        bring_in(tx).await;
+        let added = Event::new(EventKind::UserAdded, serde_json::json!({}));
+        tx.commit(added.about(format!("user {name}"))).await.unwrap();
     }
 
     /// Requests a deployment as `admin`, who may do everything.

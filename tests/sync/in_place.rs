@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use deployer::domain::{Release, SyncMethod};
-use deployer::sync::{Findings, Trust, full_check};
+use deployer::domain::{EnvironmentOptions, Release, SyncMethod};
+use deployer::sync::{Findings, Rules, Trust, full_check};
 
 use super::{Site, put};
 
@@ -178,6 +178,23 @@ async fn excluded_paths_are_never_sent_changed_or_removed() {
     }
     assert!(!target.join("var/x.txt").exists());
     assert!(!target.join("data/a/f").exists());
+}
+
+#[test]
+fn all_patterns_together_have_an_end() {
+    let rules = |count: usize| {
+        let options = EnvironmentOptions {
+            excluded: (0..count).map(|number| format!("{number:0100}")).collect(),
+            ..Default::default()
+        };
+        Rules::new(&options, SyncMethod::InPlace).map_err(|error| error.to_string())
+    };
+    assert!(rules(100).is_ok());
+    let refused = rules(170).unwrap_err();
+    assert!(
+        refused.contains("all patterns together are too long"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

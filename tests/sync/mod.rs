@@ -1,5 +1,6 @@
 //! Sync against a real sshd, real files and the real tools.
 
+mod between;
 mod drift;
 mod fleet;
 mod foreign;
@@ -13,6 +14,7 @@ mod random;
 mod releases;
 mod survival;
 mod trouble;
+mod turned;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -24,9 +26,10 @@ use deployer::domain::{DeploymentId, EnvironmentOptions, Instant, SyncMethod};
 use deployer::ssh::{Connections, Session};
 use deployer::sync::{
     Activated, Delivered, Delivery, DeliveryProgress, Error, Inspection, KnownTrees, Layout, Limits,
-    Manifest, Rules, Stamp, TreeSource, Trust, activate, go_back, inspect,
+    Manifest, Rules, Scan, Stamp, TreeSource, Trust, activate, go_back, inspect,
 };
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::sshd::Sshd;
 
@@ -150,15 +153,25 @@ impl Site {
             .unwrap()
     }
 
-    async fn scan(&self) -> Arc<Manifest> {
-        let known = KnownTrees::new(self.known.iter().rev().cloned());
+    /// The tree here, of any size.
+    fn what_to_scan(&self) -> Scan {
         let first: Instant = "2026-11-01T10:00:00Z".parse().unwrap();
-        let time = first + chrono::TimeDelta::days(self.deployments);
-        Arc::new(
-            Manifest::scan(self.tree(), self.layout.rules.clone(), time, known)
-                .await
-                .unwrap(),
-        )
+        Scan {
+            root: self.tree(),
+            rules: self.layout.rules.clone(),
+            commit_time: first + chrono::TimeDelta::days(self.deployments),
+            limit: u64::MAX,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    async fn try_scan(&self) -> Result<Manifest, Error> {
+        let known = KnownTrees::new(self.known.iter().rev().cloned());
+        Manifest::scan(self.what_to_scan(), known).await
+    }
+
+    async fn scan(&self) -> Arc<Manifest> {
+        Arc::new(self.try_scan().await.unwrap())
     }
 
     /// Brings the tree to the server; with the symlink method beside what is in service.

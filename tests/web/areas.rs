@@ -89,7 +89,7 @@ async fn a_line_for_an_area_opens_its_pages_and_no_form() {
         }
     }
     sit_down(&mut site, "aud").await;
-    assert_eq!(site.post_at("/audit", "/audit/verify").await.status(), 303);
+    assert_eq!(site.post_at("/audit", "/audit/verify").await.status(), 200);
     sit_down(&mut site, "una").await;
     assert_eq!(site.post_at("/profile", "/audit/verify").await.status(), 403);
     let refused = site.post_at("/profile", "/admin/users/una/delete").await;

@@ -11,8 +11,8 @@ use deployer::clock::Clock;
 use deployer::config::Config;
 use deployer::domain::{ErrorKind, Outcome};
 use deployer::store::sessions::SessionRows;
+use deployer::store::{AuditFilter, audit};
 use deployer::store::{Page, users};
-use deployer::store::{PastFilter, audit};
 use futures_util::future::join_all;
 use reqwest::Response;
 use tower_sessions::SessionStore;
@@ -53,9 +53,9 @@ async fn an_address_that_tries_many_accounts_is_slowed_down_and_no_other() {
     let count = |kind| tried.iter().filter(|one| **one == kind).count();
     assert_eq!((count(ErrorKind::Invalid), count(ErrorKind::Throttled)), (40, 20));
     assert_eq!(attempt("user59", "192.0.2.2").await, ErrorKind::Invalid);
-    let throttled = PastFilter {
-        action: Some("login.throttled".into()),
-        ..PastFilter::default()
+    let throttled = AuditFilter {
+        actions: vec!["login.throttled".into()],
+        ..AuditFilter::default()
     };
     let told = audit::list(&store.store, &throttled, Page::Newest, 100)
         .await
@@ -75,7 +75,7 @@ async fn guesses_at_the_current_password_are_audited_and_slowed_down() {
         site.post("/profile", &fields).await.status().as_u16()
     };
     assert_eq!(change("guess").await, 422);
-    let told = audit::list(&site.store, &PastFilter::default(), Page::Newest, 1)
+    let told = audit::list(&site.store, &AuditFilter::default(), Page::Newest, 1)
         .await
         .unwrap();
     let event = &told.items[0].event;

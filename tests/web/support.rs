@@ -15,7 +15,7 @@ use deployer::domain::Name;
 use deployer::domain::audit::AuditEvent;
 use deployer::domain::user::User;
 use deployer::engine::live::Hub;
-use deployer::store::{Page, PastFilter, Store, StoreOptions, audit};
+use deployer::store::{AuditFilter, Page, Store, StoreOptions, audit};
 use deployer::web::connections::Limits;
 use deployer::web::{self, Site};
 use reqwest::cookie::{CookieStore, Jar};
@@ -182,6 +182,14 @@ impl TestSite {
         request.form(&[("csrf", token.as_str())]).send().await.unwrap()
     }
 
+    /// Sends the button `which` that stands on the page `page` to `path`.
+    pub async fn post_from(&self, page: &str, path: &str, which: &str) -> Response {
+        let token = self.token(page).await;
+        let request = self.browser.post(format!("{}{path}", self.url));
+        let form = [("csrf", token.as_str()), ("which", which)];
+        request.form(&form).send().await.unwrap()
+    }
+
     /// Tries to log in.
     pub async fn log_in(&self, name: &str, password: &str) -> Response {
         self.post("/login", &[("name", name), ("password", password)])
@@ -190,7 +198,7 @@ impl TestSite {
 
     /// The audit log, newest first, as `action resource`.
     pub async fn audited(&self) -> Vec<String> {
-        let page = audit::list(&self.store, &PastFilter::default(), Page::Newest, 100).await;
+        let page = audit::list(&self.store, &AuditFilter::default(), Page::Newest, 100).await;
         let say = |event: &AuditEvent| format!("{} {}", event.event.action, event.event.resource);
         page.unwrap().items.iter().map(say).collect()
     }

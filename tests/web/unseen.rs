@@ -1,7 +1,7 @@
 //! What somebody may not view is answered like what does not exist, and cannot fill the audit log.
 
 use deployer::domain::DeploymentState;
-use deployer::store::{Page, PastFilter, audit};
+use deployer::store::{AuditFilter, Page, audit};
 use reqwest::Client;
 
 use super::support::{Options, PASSWORD, TestSite, browser};
@@ -148,7 +148,7 @@ async fn the_same_refusal_is_recorded_once_and_then_counted() {
     assert_eq!(told, ["view.refused shop/dev", "view.refused shop/prod"]);
 
     site.app.record_repeated_refusals(site.app.now()).await.unwrap();
-    let page = audit::list(&site.store, &PastFilter::default(), Page::Newest, 1).await;
+    let page = audit::list(&site.store, &AuditFilter::default(), Page::Newest, 1).await;
     let event = page.unwrap().items.remove(0).event;
     assert_eq!(
         (event.resource.as_str(), &event.detail["repeated"]),

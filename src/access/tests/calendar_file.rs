@@ -90,7 +90,7 @@ const WRONG: &[(&str, u32, &str)] = &[
     (
         "timezone = \"UTC\"\n[windows.w]\nuntil = 08:00:00\n",
         3,
-        "not a time that the clock",
+        "“08:00:00” has no day: write it like 2026-12-18T18:00:00",
     ),
     (
         "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-01-02\nuntil = 2026-01-02\nprojects = [\"projects:\"]\n",
@@ -113,6 +113,139 @@ fn each_bad_calendar_is_told_with_its_line() {
     }
 }
 
+/// A value of `until` in a window that has `from = 2026-12-18T18:00:00`, and what is said of it.
+const WRONG_ENDS: &[(&str, &str)] = &[
+    (
+        "2026-02-30",
+        "“2026-02-30” is not a day: February 2026 has 28 days.",
+    ),
+    (
+        "2026-13-01",
+        "“2026-13-01” is not a day: months go from 01 to 12.",
+    ),
+    ("2026-2-3", "“2026-2-3” is not a day; write it as 2026-02-03."),
+    ("18.12.2026", "write the year first: 2026-12-18."),
+    (
+        "2026-12-19T25:00:00",
+        "“25:00” is not a time, as a day ends at 24:00.",
+    ),
+    ("2026-12-19T24:00:00", "write 00:00 of the next day."),
+    (
+        "2026-12-19 08:60:00",
+        "“08:60” is not a time, as minutes go from 00 to 59.",
+    ),
+    ("2026-12-19T8:30:00", "“8:30” is written “08:30”."),
+    ("25:00", "“25:00” is not a time, as a day ends at 24:00."),
+    ("\"2026-12-20\"", "stands without quotes: 2026-12-18T18:00:00."),
+    ("\"2026-02-30\"", "February 2026 has 28 days."),
+    ("2026", "“2026” is not a day or a time; write it like 2026-12-18"),
+    (
+        "2026-12-18T18:00:00",
+        "The window holds no time, as it ends when it begins: “until” has to be later than “from”.",
+    ),
+    (
+        "2026-12-17",
+        "The window ends before it begins: “until” has to be later than “from”.",
+    ),
+    ("2026-12-18T18:00:30", "Write it to the minute"),
+];
+
+/// Hours of a window, and what is said of them.
+const WRONG_HOURS: &[(&str, &str)] = &[
+    (
+        "25:00-26:00",
+        "“25:00-26:00” is not a span of hours: “25:00” is not a time, as a day ends at 24:00;",
+    ),
+    (
+        "22:00-30:00",
+        "“30:00” is not a time, as a day ends at 24:00; write it like “08:00-18:30”, or “22:00-06:00” over midnight.",
+    ),
+    ("8:60-10:00", "“8:60” is not a time, as minutes go from 00 to 59;"),
+    ("8:00-10:00", "“8:00” is written “08:00”;"),
+    ("08:00", "“08:00” is not a span of hours; write it like"),
+    (
+        "09:00-09:00",
+        "holds no time; for a whole day write “00:00-24:00”.",
+    ),
+    (
+        "00:00-00:00",
+        "holds no time; for a whole day write “00:00-24:00”.",
+    ),
+    (
+        "24:00-06:00",
+        "begins where its day ends; write “00:00-06:00”, with the days after.",
+    ),
+];
+
+/// A line, what stands in the calendar from its second line on, and what is said of that.
+const WRONG_DAYS: &[(u32, &str, &str)] = &[
+    (
+        3,
+        "[holidays]\ndates = [\"02-30\"]",
+        "“02-30” is not a day: February has 29 days.",
+    ),
+    (3, "[holidays]\ndates = [\"2026-2-3\"]", "write it as 2026-02-03."),
+    (3, "[holidays]\ndates = [\"xmas\"]", "“12-25” for every year."),
+    (
+        5,
+        "[windows.w]\ndays = []\nhours = []\nexceptions = { 2026-02-30 = [] }",
+        "February 2026 has 28 days.",
+    ),
+    (
+        3,
+        "[windows.w]\ntimezone = \"europe/paris\"\nuntil = 2026-12-18",
+        "write “Europe/Paris”, if that is meant.",
+    ),
+    (
+        3,
+        "[windows.w]\ntimezone = \"New York\"\nuntil = 2026-12-18",
+        "write “America/New_York”, if that is meant.",
+    ),
+    (
+        3,
+        "[windows.w]\ntimezone = \"UTC+1\"\nuntil = 2026-12-18",
+        "write it like “Europe/Paris” or “UTC”.",
+    ),
+];
+
+#[test]
+fn a_wrong_time_is_told_with_its_line_and_what_is_right() {
+    let said = |calendar: &str| {
+        let dir = directory(&[(CALENDAR, calendar), (POLICY, ""), (TESTS, "")]);
+        told(dir.path()).join("\n")
+    };
+    for (end, reason) in WRONG_ENDS {
+        let calendar =
+            format!("timezone = \"UTC\"\n[windows.w]\nfrom = 2026-12-18T18:00:00\nuntil = {end} # then\n");
+        let problems = said(&calendar);
+        assert!(
+            problems.starts_with("calendar.toml:4: ") && problems.contains(reason),
+            "{end}: {problems}"
+        );
+    }
+    for (hours, reason) in WRONG_HOURS {
+        let calendar =
+            format!("timezone = \"UTC\"\n[windows.w]\ndays = [\"mon\"]\nhours = [\n  \"{hours}\",\n]\n");
+        let problems = said(&calendar);
+        assert!(
+            problems.starts_with("calendar.toml:5: ") && problems.contains(reason),
+            "{hours}: {problems}"
+        );
+    }
+    for (line, text, reason) in WRONG_DAYS {
+        let problems = said(&format!("timezone = \"UTC\"\n{text}\n"));
+        let start = format!("calendar.toml:{line}: ");
+        assert!(
+            problems.starts_with(&start) && problems.contains(reason),
+            "{text}: {problems}"
+        );
+    }
+    let good = "timezone = \"UTC\"\n[windows.w]\ndays = [\"mon\"]\nhours = [\"22:00-06:00\", \"00:00-24:00\"]\n\
+                from = 2026-12-18\nuntil = 2026-12-18\n[windows.v]\nfrom = 2026-12-18T18:00:00+01:00\n\
+                until = 2026-12-19 08:30:00\n";
+    assert!(!said(good).contains("calendar.toml"), "{}", said(good));
+}
+
 #[test]
 fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
     let dir = directory(&[(TESTS, "")]);
@@ -125,118 +258,4 @@ fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
         "{problems}"
     );
     assert!(problems.contains("it is no regular file."), "{problems}");
-}
-
-#[test]
-fn holidays_come_from_an_icalendar_file() {
-    let calendar = format!(
-        "{}\n",
-        shipped(CALENDAR)
-            .unwrap()
-            .replace("files = []", "files = [\"h.ics\"]")
-    );
-    let ics = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261123\r\nDTEND;VALUE=DATE:2026\r\n 1125\r\n\
-               SUMMARY:Two days\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20200714\r\n\
-               RRULE:FREQ=YEARLY\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
-    let dir = directory(&[(CALENDAR, &calendar), (TESTS, ""), ("h.ics", ics)]);
-    let calendar = Access::load(dir.path()).unwrap().calendar();
-    let open = |time| calendar.is_open("business-hours", at(time));
-    assert!(!open("2026-11-23 10:00") && !open("2026-11-24 10:00"));
-    assert!(open("2026-11-25 10:00"));
-    assert!(!open("2027-07-14 10:00") && open("2027-07-15 10:00"));
-
-    for (text, line, reason) in [
-        (ics.replace("YEARLY", "MONTHLY"), 8, "RRULE"),
-        (ics.replace("20261123", "20261323"), 3, "not a date"),
-        (
-            ics.replace("DTSTART;VALUE=DATE:20261123\r\n", ""),
-            2,
-            "no DTSTART",
-        ),
-        (ics.replace("SUMMARY", "RDATE"), 6, "RDATE is not supported here"),
-        (
-            ics.replace("20200714\r\n", "20200714\r\nDTEND;VALUE=DATE:20300714\r\n"),
-            8,
-            "two months",
-        ),
-        (ics.replacen("END:VEVENT\r\n", "", 1), 2, "no END:VEVENT"),
-        (
-            ics.replace("END:VEVENT\r\nEND:VCALENDAR\r\n", ""),
-            8,
-            "no END:VEVENT",
-        ),
-        (
-            ics.replace("SUMMARY:Two days", "DTSTART;VALUE=DATE:20261224"),
-            6,
-            "a second DTSTART",
-        ),
-        ("nothing".to_owned(), 0, "not an iCalendar file"),
-    ] {
-        std::fs::write(dir.path().join("h.ics"), text).unwrap();
-        let problems = told(dir.path()).join("\n");
-        assert!(
-            problems.contains(&format!("h.ics:{line}: ")) && problems.contains(reason),
-            "{reason}: {problems}"
-        );
-        assert!(Access::load(dir.path()).is_err());
-    }
-
-    // The times of an alarm are not those of its event.
-    let alarm = "BEGIN:VALARM\r\nDTSTART;VALUE=DATE:20261201\r\nEND:VALARM\r\nSUMMARY";
-    std::fs::write(dir.path().join("h.ics"), ics.replacen("SUMMARY", alarm, 1)).unwrap();
-    let calendar = Access::load(dir.path()).unwrap().calendar();
-    assert!(calendar.is_open("business-hours", at("2026-12-01 10:00")));
-    assert!(!calendar.is_open("business-hours", at("2026-11-24 10:00")));
-}
-
-#[test]
-fn a_holiday_may_be_written_as_its_midnights_and_is_never_a_part_of_a_day() {
-    let dir = directory(&[(TESTS, "")]);
-    // By its own clock or in UTC.
-    let calendar = |zone: &str| {
-        let shipped = shipped(CALENDAR).unwrap().replace("\"UTC\"", zone);
-        let calendar = shipped.replace("files = []", "files = [\"h.ics\"]");
-        std::fs::write(dir.path().join(CALENDAR), calendar).unwrap();
-        Access::load(dir.path()).map(|access| access.calendar())
-    };
-    let event = |start: &str, end: &str| {
-        let text =
-            format!("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART{start}\nDTEND{end}\nEND:VEVENT\nEND:VCALENDAR\n");
-        std::fs::write(dir.path().join("h.ics"), text).unwrap();
-    };
-    for (zone, start, end) in [
-        (
-            "\"Europe/Paris\"",
-            ";TZID=Europe/Paris:20261123T000000",
-            ";TZID=Europe/Paris:20261124T000000",
-        ),
-        ("\"Europe/Paris\"", ":20261122T230000Z", ":20261123T230000Z"),
-        ("\"Europe/Paris\"", ":20261123T000000Z", ":20261124T000000Z"),
-        ("\"Europe/Paris\"", ":20261123T000000", ":20261123T235900"),
-        ("\"UTC\"", ":20261123T000000", ":20261123T235959"),
-    ] {
-        event(start, end);
-        let calendar = calendar(zone).unwrap();
-        assert!(
-            !calendar.is_open("business-hours", at("2026-11-23 10:00")),
-            "{start}"
-        );
-        assert!(
-            calendar.is_open("business-hours", at("2026-11-24 10:00")),
-            "{start}"
-        );
-        assert!(
-            calendar.is_open("business-hours", at("2026-11-20 10:00")),
-            "{start}"
-        );
-    }
-    // A holiday of some hours is never lost.
-    event(":20261224T140000", ":20261225T000000");
-    let problems = calendar("\"UTC\"").unwrap_err();
-    assert!(
-        problems
-            .iter()
-            .any(|problem| problem.is_error() && problem.line == 3 && problem.message.contains("whole days")),
-        "{problems:?}"
-    );
 }

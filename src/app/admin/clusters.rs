@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::demand_everything;
-use super::inventory::knows_project;
+use super::inventory::{HIDDEN, Inventory, knows_project, name_for, read_on};
 use super::jump_hosts::{self, JumpHosts, WithJumpHosts};
 use super::server_events::via_lines;
+use super::{demand_everything, grounds};
 use crate::access::Permit;
 use crate::app::App;
 use crate::balancer::BackendSlot;
@@ -103,10 +103,16 @@ pub async fn edit(
     keep_hidden(app, permit, &change, &before, &mut changed).await?;
     if before != changed {
         demand_projects(&change, &changed).await?;
-        keep_open_to_users(&change, &changed).await?;
+        keep_open_to_users(app, permit, &change, (&before, &changed)).await?;
         let told_before = told(&change, &before).await?;
         clusters::update(&change, &changed).await?;
         jump_hosts::demand_ways(&change).await?;
+        if before.members != changed.members {
+            let inventory = Inventory::load(&change).await?;
+            let mut places = inventory.places_of_cluster(id).into_iter();
+            places
+                .try_for_each(|(_, one)| grounds::demand_apart((app, permit), &inventory, one, "members"))?;
+        }
         let detail = super::changes(&told_before, &told(&change, &changed).await?);
         change
             .commit(Event::new(EventKind::ClusterChanged, detail).about(resource(&before.name)))
@@ -150,29 +156,43 @@ async fn demand_projects(on: &impl Reader, cluster: &Cluster) -> Result<()> {
 }
 
 /// Refuses to close a cluster to a project that deploys to it.
-async fn keep_open_to_users(on: &impl Reader, cluster: &Cluster) -> Result<()> {
+async fn keep_open_to_users(
+    app: &App,
+    permit: &Permit,
+    on: &impl Reader,
+    (before, after): (&Cluster, &Cluster),
+) -> Result<()> {
+    let is_closed_now =
+        |project: &ProjectId| before.projects.contains(project) && !after.projects.contains(project);
     let all = environments::all(on).await?;
     let left_out = all
         .iter()
-        .find(|one| one.clusters.contains(&cluster.id) && !cluster.projects.contains(&one.project_id));
+        .find(|one| one.clusters.contains(&after.id) && is_closed_now(&one.project_id));
     let Some(environment) = left_out else {
         return Ok(());
     };
     let project = projects::by_id(on, environment.project_id).await?;
-    Err(Error::field(
-        "projects",
-        format!(
-            "{}/{} deploys to it. Take the cluster out of that environment first.",
-            project.name, environment.name
-        ),
-    ))
+    let sentence = match name_for(app, permit, &project, environment) {
+        Some(name) => format!("{name} deploys to it. Take the cluster out of that environment first."),
+        None => format!("It cannot be closed to {HIDDEN}, which deploys to it."),
+    };
+    Err(Error::field("projects", sentence))
 }
 
 /// Deletes a cluster and takes it out of its environments; its servers stay.
+///
+/// # Errors
+/// A conflict while an environment uses it that the holder of the permit may not know; not found.
 pub async fn delete(app: &App, permit: &Permit, id: ClusterId) -> Result<Cluster> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
     let cluster = clusters::by_id(&change, id).await?;
+    if read_on(app, permit, &change).await?.hides_use_of_cluster(id) {
+        return Err(Error::conflict(format!(
+            "Cluster “{}” is used by {HIDDEN}. Somebody who may see it has to take the cluster out of it first.",
+            cluster.name
+        )));
+    }
     let detail = told(&change, &cluster).await?;
     clusters::delete(&change, id).await?;
     change

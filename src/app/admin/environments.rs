@@ -8,7 +8,7 @@ use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::values::{Excluded, RemoteUser, SharedPaths, Within};
 use super::variables::VariablesSpec;
-use super::{demand_other_name, demand_project, keys, renames};
+use super::{demand_other_name, demand_project, grounds, keys, renames};
 use crate::access::Permit;
 use crate::app::{App, strategies};
 use crate::domain::{
@@ -17,7 +17,6 @@ use crate::domain::{
     Strategy, TargetPath,
 };
 use crate::store::{clusters, environments, projects};
-use crate::sync::Ground;
 
 /// The time limit of a script in seconds, up to a day: a script that takes longer hangs.
 pub type Timeout = Within<1, 86_400>;
@@ -210,7 +209,7 @@ pub async fn add(
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
     let inventory = Inventory::load(&change).await?;
-    not_on_top_of_another(&inventory, &environment)?;
+    grounds::demand_apart((app, permit), &inventory, &environment, "target_path")?;
     let environment = environments::insert(&change, &environment).await?;
     let told = told(&inventory, &environment);
     let resource = format!("{}/{}", project.name, environment.name);
@@ -246,7 +245,7 @@ pub async fn edit(
     let changed = spec.check(before.clone())?;
     if before != changed {
         let inventory = Inventory::load(&change).await?;
-        not_on_top_of_another(&inventory, &changed)?;
+        grounds::demand_apart((app, permit), &inventory, &changed, "target_path")?;
         environments::update(&change, &changed).await?;
         let mut detail = super::changes(&told(&inventory, &before), &told(&inventory, &changed));
         let secrets = changed_secrets(&before.options, &changed.options);
@@ -312,44 +311,4 @@ pub async fn delete(app: &App, permit: &Permit, id: EnvironmentId) -> Result<()>
     change
         .commit(Event::new(EventKind::EnvironmentDeleted, told).about(resource))
         .await
-}
-
-/// Two environments that change the same directories of one server would overwrite each other.
-fn not_on_top_of_another(inventory: &Inventory, environment: &Environment) -> Result<()> {
-    let own = inventory.servers_of(environment);
-    let ground = |of: &Environment| Some(Ground::of(inventory.project(of.project_id)?, of));
-    let Some(mine) = ground(environment).transpose()? else {
-        return Ok(());
-    };
-    for other in inventory
-        .environments
-        .iter()
-        .filter(|one| one.id != environment.id)
-    {
-        // Nothing can be deployed to an environment whose options are no longer valid.
-        let Some(overlap) = ground(other)
-            .and_then(Result::ok)
-            .and_then(|other| mine.overlap(&other))
-        else {
-            continue;
-        };
-        let theirs = inventory.servers_of(other);
-        let both = theirs
-            .iter()
-            .find(|server| own.iter().any(|mine| mine.id == server.id));
-        if let Some(server) = both {
-            let project = inventory.project(other.project_id);
-            return Err(Error::field(
-                "target_path",
-                format!(
-                    "On server “{}”, {}/{} {}",
-                    server.name,
-                    project.map(|one| one.name.as_str()).unwrap_or_default(),
-                    other.name,
-                    overlap.sentence()
-                ),
-            ));
-        }
-    }
-    Ok(())
 }

@@ -42,7 +42,8 @@ pub async fn first_steps(app: &App, actor: &Actor) -> Result<Option<FirstSteps>>
     if !may || deployments::has_success(&app.store).await? {
         return Ok(None);
     }
-    let inventory = Inventory::load(&app.store).await?;
+    let mut inventory = Inventory::load(&app.store).await?;
+    inventory.leave_out_hidden(app, actor);
     let has_users = users::exist(&app.store).await?;
     Ok(Some(steps(app, &inventory, has_users)))
 }
@@ -53,6 +54,7 @@ fn steps(app: &App, inventory: &Inventory, has_users: bool) -> FirstSteps {
         environments,
         clusters,
         servers,
+        ..
     } = inventory;
     let untrusted = |server: &&Server| server.active && !host_keys::is_known(app, server);
     let next_key = servers.iter().find(untrusted).map(|server| server.id);

@@ -1,14 +1,14 @@
 //! Projects, environments, clusters and servers read at once, and how they relate.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::access::Permit;
 use crate::app::App;
-use crate::app::naming::resource;
+use crate::app::naming::{resource, resource_then};
 use crate::domain::standing::Help;
 use crate::domain::{
-    Action, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId, Resource,
-    Result, Server, ServerId, ServerRelease, ServerStanding, ServerState,
+    Action, Actor, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId,
+    Resource, Result, Server, ServerId, ServerRelease, ServerStanding, ServerState,
 };
 use crate::store::{self, Reader, clusters, environments, projects, queue, releases, servers};
 
@@ -23,7 +23,21 @@ pub struct Inventory {
     pub clusters: Vec<Cluster>,
     /// By name.
     pub servers: Vec<Server>,
+    /// What environments use that were left out, as the reader may not know them.
+    hidden: HiddenUse,
 }
+
+/// The clusters and servers that environments use which a reader may not know.
+#[derive(Debug, Default)]
+struct HiddenUse {
+    /// Whether there are such environments at all.
+    is_any: bool,
+    clusters: HashSet<ClusterId>,
+    servers: HashSet<ServerId>,
+}
+
+/// What sentences call a place that the reader may not know.
+pub const HIDDEN: &str = "something that you may not see";
 
 /// A server that one environment reaches through two clusters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,40 +117,61 @@ pub async fn left_as(app: &App, _: &Permit, inventory: &Inventory, server: Serve
 pub struct InUse {
     /// The releases in use.
     pub releases: Vec<ServerRelease>,
-    /// The deployment that uses a server.
-    pub holders: HashMap<ServerId, DeploymentId>,
+    /// The deployment that uses a server; `None`: one that the reader may not see.
+    pub holders: HashMap<ServerId, Option<DeploymentId>>,
 }
 
 /// The inventory, for whoever may configure something or read about servers. Projects and environments
 /// that they may neither view nor configure are left out.
 pub async fn read(app: &App, permit: &Permit) -> Result<Inventory> {
-    let mut inventory = Inventory::load(&app.store).await?;
-    inventory
-        .projects
-        .retain(|project| knows_project(app, permit, project));
-    let projects = &inventory.projects;
-    inventory.environments.retain(|environment| {
-        let mut own = projects.iter().filter(|one| one.id == environment.project_id);
-        own.any(|project| knows(app, permit, &resource(project, environment)))
-    });
+    read_on(app, permit, &app.store).await
+}
+
+/// As [`read`], as a change sees it.
+pub(super) async fn read_on(app: &App, permit: &Permit, on: &impl Reader) -> Result<Inventory> {
+    let mut inventory = Inventory::load(on).await?;
+    if !permit.is_of_host() {
+        inventory.leave_out_hidden(app, permit.actor());
+    }
     Ok(inventory)
 }
 
 /// Whether the holder of the permit may know that `project` exists.
 pub(super) fn knows_project(app: &App, permit: &Permit, project: &Project) -> bool {
-    knows(app, permit, &Resource::Project(project.name.to_string()))
+    permit.is_of_host() || knows(app, permit.actor(), &Resource::Project(project.name.to_string()))
 }
 
-fn knows(app: &App, permit: &Permit, place: &Resource) -> bool {
+/// The name of an environment for whoever may know it.
+pub(super) fn name_for(
+    app: &App,
+    permit: &Permit,
+    project: &Project,
+    environment: &Environment,
+) -> Option<String> {
+    let is_known = permit.is_of_host() || knows(app, permit.actor(), &resource(project, environment));
+    is_known.then(|| format!("{}/{}", project.name, environment.name))
+}
+
+fn knows(app: &App, actor: &Actor, place: &Resource) -> bool {
     let mut actions = [Action::View, Action::Configure].into_iter();
-    permit.is_of_host() || actions.any(|action| app.may(permit.actor(), action, place))
+    actions.any(|action| app.may(actor, action, place))
 }
 
 /// What runs, for whoever may configure something.
-pub async fn running(app: &App, _permit: &Permit) -> Result<InUse> {
+pub async fn running(app: &App, permit: &Permit) -> Result<InUse> {
+    let holders = queue::holders(&app.store).await?;
+    let at_work: HashSet<DeploymentId> = holders.values().copied().collect();
+    let at_work = store::deployments::by_ids(&app.store, &at_work).await?;
+    let sees = |id: &DeploymentId| {
+        let place = at_work.get(id).map(resource_then);
+        place.is_some_and(|place| app.may(permit.actor(), Action::View, &place))
+    };
     Ok(InUse {
         releases: releases::all_current(&app.store).await?,
-        holders: queue::holders(&app.store).await?,
+        holders: holders
+            .into_iter()
+            .map(|(server, id)| (server, Some(id).filter(sees)))
+            .collect(),
     })
 }
 
@@ -148,7 +183,52 @@ impl Inventory {
             environments: environments::all(on).await?,
             clusters: clusters::list(on).await?,
             servers: servers::list(on).await?,
+            hidden: HiddenUse::default(),
         })
+    }
+
+    /// Leaves out the projects and environments that `actor` may not know; notes what they use.
+    pub(super) fn leave_out_hidden(&mut self, app: &App, actor: &Actor) {
+        let is_known = |one: &Environment| {
+            let project = self.project(one.project_id);
+            project.is_some_and(|project| {
+                knows(app, actor, &Resource::Project(project.name.to_string()))
+                    && knows(app, actor, &resource(project, one))
+            })
+        };
+        let mut hidden = HiddenUse::default();
+        let (known, unknown): (Vec<_>, Vec<_>) = self.environments.iter().cloned().partition(is_known);
+        for one in unknown {
+            hidden.clusters.extend(&one.clusters);
+            hidden
+                .servers
+                .extend(self.servers_of(&one).iter().map(|server| server.id));
+        }
+        let all = self.projects.len() + self.environments.len();
+        self.environments = known;
+        self.projects
+            .retain(|project| knows(app, actor, &Resource::Project(project.name.to_string())));
+        hidden.is_any = self.projects.len() + self.environments.len() < all;
+        self.hidden = hidden;
+    }
+
+    /// `none`, or that there is nothing which the reader may see where they may not see everything:
+    /// `nothing that you may see`.
+    pub fn none_seen(&self, none: &str) -> String {
+        match self.hidden.is_any {
+            true => format!("{none} that you may see"),
+            false => none.to_owned(),
+        }
+    }
+
+    /// Whether something that the reader may not know deploys to a cluster.
+    pub fn hides_use_of_cluster(&self, id: ClusterId) -> bool {
+        self.hidden.clusters.contains(&id)
+    }
+
+    /// Whether something that the reader may not know deploys to a server.
+    pub fn hides_use_of_server(&self, id: ServerId) -> bool {
+        self.hidden.servers.contains(&id)
     }
 
     /// A project by its id.

@@ -10,6 +10,7 @@
 pub mod clusters;
 pub mod environments;
 pub mod first_steps;
+mod grounds;
 pub mod host_keys;
 pub mod inventory;
 pub mod jump_hosts;

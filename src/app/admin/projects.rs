@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::inventory::Inventory;
 use super::values::{Description, GitUrl};
-use super::{demand_everything, demand_other_name, demand_project, keys, renames};
+use super::{demand_everything, demand_other_name, demand_project, grounds, keys, renames};
 use crate::access::Permit;
 use crate::app::{App, commits, start};
 use crate::domain::{
@@ -95,6 +96,17 @@ pub async fn edit(app: &App, permit: &Permit, id: ProjectId, spec: ProjectSpec) 
     if before != changed {
         demand_name(&change, &before, &changed).await?;
         projects::update(&change, &changed).await?;
+        // Directories of releases and shared paths are called as the project.
+        for (field, is_new) in [
+            ("name", before.name != changed.name),
+            ("method", before.method != changed.method),
+        ] {
+            if is_new {
+                let inventory = Inventory::load(&change).await?;
+                let mut own = inventory.environments_of(id);
+                own.try_for_each(|one| grounds::demand_apart((app, permit), &inventory, one, field))?;
+            }
+        }
         let detail = super::changes(&told(&before), &told(&changed));
         change
             .commit(Event::new(EventKind::ProjectChanged, detail).about(resource(&before.name)))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant as Stopwatch};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::inventory::Inventory;
+use super::inventory::{self, HIDDEN, Inventory};
 use super::jump_hosts::{self, JumpHosts, WithJumpHosts};
 use super::keys;
 use super::server_events::{added, resource, told};
@@ -154,11 +154,21 @@ pub async fn set_active(app: &App, permit: &Permit, id: ServerId, active: bool) 
 /// Deletes a server and takes it out of its clusters. What was deployed to it stays in the history.
 ///
 /// # Errors
-/// A conflict while a deployment uses it or others are reached through it; not found.
+/// A conflict while a deployment uses it, others are reached through it, or an environment uses it that the
+/// holder of the permit may not know; not found.
 pub async fn delete(app: &App, permit: &Permit, id: ServerId) -> Result<Server> {
     demand_everything(permit)?;
     let change = app.store.change(permit, app.now()).await?;
     let server = servers::by_id(&change, id).await?;
+    if inventory::read_on(app, permit, &change)
+        .await?
+        .hides_use_of_server(id)
+    {
+        return Err(Error::conflict(format!(
+            "Server “{}” is used by {HIDDEN}. Somebody who may see it has to take the server out of its clusters first.",
+            server.name
+        )));
+    }
     let told = told(&servers::list(&change).await?, &server);
     servers::delete(&change, id).await?;
     change
@@ -194,14 +204,17 @@ pub struct ServerReply {
 /// [`Tried::outcome`].
 pub async fn test(app: &App, permit: &Permit, id: ServerId, user: Option<RemoteUser>) -> Result<Vec<Tried>> {
     demand_everything(permit)?;
-    let inventory = Inventory::load(&app.store).await?;
+    let inventory = inventory::read(app, permit).await?;
     let server = servers::by_id(&app.store, id).await?;
     let logins = match user {
         Some(user) => vec![(user.into(), None)],
         None => logins_of(&inventory, id),
     };
     if logins.is_empty() {
-        let message = "No environment uses this server yet: enter the user to log in as.";
+        let message = format!(
+            "{} uses this server yet: enter the user to log in as.",
+            inventory.none_seen("No environment")
+        );
         return Err(Error::field("user", message));
     }
     let attempts = logins

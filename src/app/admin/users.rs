@@ -30,10 +30,23 @@ pub async fn by_name(app: &App, permit: &Permit, name: &str) -> Result<User> {
     users::by_name(&app.store, name).await
 }
 
-/// Adds a user; returns the password that was generated when `new` has none.
-pub async fn add(app: &App, permit: &Permit, mut new: NewUser) -> Result<(User, Option<String>)> {
+/// Adds a user; returns the password that was generated when `new` has none and it is no service account, which
+/// goes without.
+///
+/// # Errors
+/// Complaints about fields, as [`accounts::add`] has them.
+pub async fn add(
+    app: &App,
+    permit: &Permit,
+    (mut new, is_service): (NewUser, bool),
+) -> Result<(User, Option<String>)> {
     demand_administer(permit)?;
-    let generated = new.password.is_none().then(passwords::generated_password);
+    if is_service && new.password.is_some() {
+        let message = "A service account has no password: leave this empty.";
+        return Err(Error::field("password", message));
+    }
+    let generates = new.password.is_none() && !is_service;
+    let generated = generates.then(passwords::generated_password);
     new.password = new.password.or_else(|| generated.clone());
     Ok((accounts::add(&app.store, permit, new).await?, generated))
 }

@@ -215,6 +215,13 @@ mod tests {
             }
         }
         assert!(spec.secret("B", Some("no")).is_err());
+        let long = "verysecret".repeat(VALUE_LIMIT / 10 + 1);
+        for wrong in [
+            spec.clone().plain("B", &long),
+            spec.clone().secret("B", Some(&long)),
+        ] {
+            assert_eq!(wrong.unwrap_err(), "The value of B is longer than 8192 bytes.");
+        }
         assert!(
             !spec
                 .referring("B", "$(verysecret")

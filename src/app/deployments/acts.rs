@@ -136,6 +136,7 @@ pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) 
         by: Answerer::Person(permit.actor().name.clone()),
         at: now,
         groups: permit.actor().groups.clone(),
+        token: permit.actor().token.clone(),
         takes_over,
     };
     deployments::answer(&change, id, &answered).await?;

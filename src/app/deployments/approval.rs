@@ -13,7 +13,7 @@ use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind,
     Instant, Kind, Result, ServerId, ServerState, Target,
 };
-use crate::store::{Change, Reader, deployments, environments, projects, sealing, users};
+use crate::store::{Change, Reader, deployments, environments, projects, sealing, tokens, users};
 
 /// Why what awaits its approval cannot be approved as it was requested.
 const CHANGED: &str = "What it would do has changed since it was requested: other servers, another order, or other settings of the environment or project. Request it again.";
@@ -57,6 +57,7 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         password_given_at,
         given: Some((permit.actor().name.clone(), now)),
         groups: Some(permit.actor().groups.clone()),
+        token: permit.actor().token.clone(),
         ..approval
     };
     deployments::approve(&change, id, &given).await?;
@@ -110,7 +111,7 @@ fn awaited(deployment: &Deployment) -> Result<Approval> {
 
 /// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may. An approval
 /// takes a second person, so the requester cannot give it: not under their own name, not while acting as
-/// somebody else, and not through an account whose password they set. Where policy says whose approval it
+/// somebody else, and not through an account whose password they set or of which they made an API token. Where policy says whose approval it
 /// takes, it takes one of those.
 pub(in crate::app) async fn obstacle(
     app: &App,
@@ -133,6 +134,12 @@ pub(in crate::app) async fn obstacle(
             by.join(" or ")
         )));
     }
+    if has_token_of_requester(on, deployment, actor, app.now()).await? {
+        return Ok(Some(format!(
+            "Deployment {} needs a second person: its requester {} made an API token of {}. Somebody else has to approve it.",
+            deployment.id, deployment.actor, actor.name
+        )));
+    }
     let given = given_by_requester(on, deployment, actor).await?;
     let given = given.filter(|given| given.must_change || given.at >= deployment.queued_at);
     Ok(given.map(|given| {
@@ -144,6 +151,26 @@ pub(in crate::app) async fn obstacle(
             given.at.format("%Y-%m-%d %H:%M UTC")
         )
     }))
+}
+
+/// Whether the requester of `deployment` made an API token of the account of `actor` that can be used, and so could
+/// approve it themselves.
+async fn has_token_of_requester(
+    on: &impl Reader,
+    deployment: &Deployment,
+    actor: &Actor,
+    now: Instant,
+) -> Result<bool> {
+    let approver = match users::by_name(on, &actor.name).await {
+        Ok(approver) => approver,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let tokens = tokens::usable(on, (Some(approver.id), None), now).await?;
+    let requesters = [Some(&deployment.actor), deployment.impersonator.as_ref()];
+    Ok(tokens
+        .iter()
+        .any(|token| requesters.contains(&Some(&token.made_by))))
 }
 
 /// Why a deployment that awaits its approval would fail in its check once it is approved, as a sentence; `None`:

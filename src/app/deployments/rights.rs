@@ -173,6 +173,7 @@ pub(super) fn approval(
         expires_at: app.now() + TimeDelta::hours(i64::from(hours)),
         given: None,
         groups: None,
+        token: None,
         password_given_at: None,
         terms: sealing::digest(&app.store, &environment.terms(project)),
         by: by.to_vec(),

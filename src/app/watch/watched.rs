@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::TimeDelta;
 
 use crate::app::App;
+use crate::app::audit::comparison::Contradiction;
 use crate::app::naming::place_of;
 use crate::domain::deployment::ServerPart;
 use crate::domain::{
@@ -34,6 +35,8 @@ pub struct Watched {
     pub usual: Option<TimeDelta>,
     /// Its project and environment by their present names; `None` when they were deleted.
     pub place: Option<(String, String)>,
+    /// What the database says of it, and the audit log does not; empty where that was not compared.
+    pub contradictions: Vec<Contradiction>,
     /// When this was read.
     pub at: Instant,
 }
@@ -111,6 +114,7 @@ pub async fn now(app: &App, id: DeploymentId) -> Result<Watched> {
         deployment,
         servers,
         steps,
+        contradictions: Vec::new(),
         at: app.now(),
     })
 }

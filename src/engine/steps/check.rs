@@ -190,7 +190,18 @@ async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
         };
         for id in &other.clusters {
             for member in clusters::by_id(store, *id).await?.members {
-                let complaint = format!("{}/{} on it {}", project.name, other.name, overlap.sentence());
+                // The deployment's readers may not know other projects.
+                let complaint = match other.project_id == mine.project_id {
+                    true => format!("{}/{} on it {}", project.name, other.name, overlap.sentence()),
+                    false => {
+                        tracing::warn!(
+                            server = %member.server, "{}/{} {}", project.name, other.name, overlap.sentence()
+                        );
+                        "another project on it goes to the same path, into it or around it; the two would \
+                         overwrite each other. Give each a target path of its own."
+                            .to_owned()
+                    }
+                };
                 taken.insert(member.server, complaint);
             }
         }

@@ -149,7 +149,12 @@ async fn export(run: &Run, contents: Contents, log: &mut StepLog) -> StepResult<
     let info = mirror.commit(commit).await?;
     let home = fresh_home(run).await?;
     contents.keep().await?;
-    let exported = contents.export(&home, run.stop.token()).await?;
+    let exported = tokio::select! {
+        exported = contents.export(&home, run.stop.token()) => exported?,
+        excess = run.parts().confinement.excess(home.clone()) => {
+            return Err(Failure::new(excess.sentence("The export")));
+        }
+    };
     let tree = Tree {
         home,
         commit_time: info.time,

@@ -11,9 +11,12 @@ use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::output::StepLog;
 use crate::{ssh, sync};
 
-/// Runs a script below a directory of a server: `$1` the directory, `$2` the script, `$3` the program
-/// that runs it where it is not executable, `$4` an argument for that or nothing, then the script's own.
-const RUN_REMOTE: &str = r#"cd -- "$1" || exit 126; script=./$2 with=$3 option=$4; shift 4; if [ -x "$script" ]; then exec "$script" "$@"; fi; exec "$with" ${option:+"$option"} "$script" "$@""#;
+/// Finds how to start a script below a directory of a server: `$1` the directory, `$2` the script, `$3` the
+/// program that runs it where it is not executable, `$4` an argument for that or nothing, then the script's own.
+const RUN_REMOTE: &str = r#"cd -- "$1" || exit 126
+script=./$2 with=$3 option=$4
+shift 4
+if [ -x "$script" ]; then set -- "$script" "$@"; else set -- "$with" ${option:+"$option"} "$script" "$@"; fi"#;
 
 /// Removes a script below a directory of a server: `$1` the directory, `$2` the script or nothing.
 /// Exits with [`GONE`] when the release is not in that directory any more.
@@ -73,7 +76,7 @@ impl RemoteScript<'_> {
         is_left: &mut bool,
     ) -> StepResult {
         let (kind, script) = (self.kind, self.script);
-        let command = ssh::Command::script(RUN_REMOTE)
+        let command = ssh::Command::start(RUN_REMOTE)
             .arg(there.dir)
             .arg(script)
             .arg(&self.interpreter.program)

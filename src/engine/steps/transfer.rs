@@ -20,11 +20,13 @@ use crate::store::releases::{self, NewRelease};
 use crate::store::{deployments, leftovers};
 use crate::sync::{
     self, Activated, Changed, Delivered, Delivery, DeliveryProgress, Layout, Limits, Manifest, Pruned,
-    Retention, Stamp, TreeSource, Trust,
+    Retention, Scan, Stamp, TreeSource, Trust,
 };
 
 /// How many paths a sentence names before it counts the rest.
 const NAMED_PATHS: usize = 5;
+/// How many lines of a log name one path each before they count the rest.
+const TOLD_PATHS: usize = 200;
 
 /// The tree of the deployment, ready for any number of servers.
 pub struct Package {
@@ -39,13 +41,15 @@ pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Packa
     let layout = Layout::new(&run.project, &run.environment)?;
     let manifests = Manifests::of(&run.parts().settings.work_dir, run.environment.id);
     let known = manifests.load().await;
-    let manifest = Manifest::scan(
-        tree.dir().to_owned(),
-        layout.rules,
-        tree.commit_time,
-        known.clone(),
-    )
-    .await?;
+    let scan = Scan {
+        root: tree.dir().to_owned(),
+        rules: layout.rules,
+        // A commit may claim any time; file systems take none that is far ahead.
+        commit_time: tree.commit_time.min(run.now() + TimeDelta::days(1)),
+        limit: run.parts().settings.tree_limit,
+        cancel: run.stop.token().clone(),
+    };
+    let manifest = Manifest::scan(scan, known.clone()).await?;
     if manifest.is_bare() {
         return Err(Failure::new(
             "There is nothing to deploy: every file of the commit is excluded, and deploying it would delete everything on the servers.",
@@ -113,13 +117,10 @@ pub async fn sync(
         Ok(delivered) => {
             let what = describe(&delivered);
             step.log.say(&what).await;
-            for path in &delivered.left {
-                step.log
-                    .say(format!(
-                        "{path} is not part of the release and could not be removed; the next deployment tries again."
-                    ))
-                    .await;
+            for sentence in &delivered.turned {
+                step.log.say(sentence).await;
             }
+            say_left(&mut step.log, &delivered.left).await;
             if run.project.method == SyncMethod::InPlace {
                 note_leftovers(run, member, &delivered.left).await?;
             }
@@ -141,6 +142,19 @@ pub async fn sync(
     };
     run.end(step, result).await?;
     delivered
+}
+
+/// Says what could not be removed. A server may have any number of such files.
+async fn say_left(log: &mut StepLog, left: &[String]) {
+    for path in left.iter().take(TOLD_PATHS) {
+        log.say(format!(
+            "{path} is not part of the release and could not be removed; the next deployment tries again."
+        ))
+        .await;
+    }
+    if let Some(more @ 1..) = left.len().checked_sub(TOLD_PATHS) {
+        log.say(format!("So it is with {more} more.")).await;
+    }
 }
 
 fn describe(delivered: &Delivered) -> String {

@@ -34,6 +34,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
             lease: Duration::from_secs(20),
             secrets: Vec::new(),
             log: super::super::log_limit::LogLimits::default(),
+            tree_limit: u64::MAX,
         },
     })
 }

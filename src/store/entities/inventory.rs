@@ -111,3 +111,25 @@ entity!(sealing, "sealing" {
     fingerprint: String,
     since_at: i64,
 });
+
+entity!(policy_texts, "policy_texts" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    digest: String,
+    content: Option<String>,
+});
+
+entity!(policy_files, "policy_files" {
+    #[sea_orm(primary_key, auto_increment = false)]
+    policy: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    name: String,
+    text_digest: String,
+});
+
+entity!(policy_uses, "policy_uses" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    policy: String,
+    instance: String,
+    since_at: i64,
+});

@@ -1,4 +1,4 @@
-//! Users, sessions, audit events, locks.
+//! Users, their tokens and sessions, audit events, locks.
 
 entity!(users, "users" {
     #[sea_orm(primary_key)]
@@ -16,11 +16,39 @@ entity!(users, "users" {
     must_change_password: Option<bool>,
 });
 
+entity!(tokens, "tokens" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    user_id: i64,
+    name: String,
+    hash: String,
+    scopes: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+    revoked_at: Option<i64>,
+    account: Option<String>,
+    hint: Option<String>,
+    made_by: Option<String>,
+    last_used_from: Option<String>,
+});
+
+entity!(second_factors, "second_factors" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    user_id: i64,
+    secret: String,
+    confirmed_at: Option<i64>,
+    last_step: i64,
+    recovery: String,
+});
+
 entity!(sessions, "sessions" {
     #[sea_orm(primary_key, auto_increment = false)]
     id: String,
     data: String,
     expires_at: i64,
+    user_id: Option<i64>,
 });
 
 entity!(audit_events, "audit_events" {
@@ -37,6 +65,8 @@ entity!(audit_events, "audit_events" {
     detail: String,
     prev_hash: String,
     hash: String,
+    hash_version: Option<i32>,
+    deployment_id: Option<i64>,
 });
 
 entity!(locks, "locks" {

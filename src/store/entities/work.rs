@@ -50,6 +50,7 @@ entity!(deployments, "deployments" {
     settings_digest: Option<String>,
     contents_digest: Option<String>,
     tree_digest: Option<String>,
+    actor_token: Option<String>,
 });
 
 entity!(deployment_servers, "deployment_servers" {

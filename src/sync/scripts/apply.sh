@@ -16,6 +16,23 @@ marker=$9
 extra=${10}
 [ -d "$stage" ] && [ ! -h "$stage" ] && [ -f "$stage/complete" ] || die incomplete
 
+# A file or link of the tree takes no place where something is that is kept.
+if [ -s "$stage/lists/above" ]; then
+    blocked=$(
+        xargs -0r -n 500 sh -c 'kept=$1; shift
+            for p do
+                if [ -d "$p" ] && [ ! -h "$p" ]; then
+                    find "$p" -regextype posix-extended -regex "$kept" -print -quit
+                fi
+            done' sh "$kept" <"$stage/lists/above"
+    )
+    if [ -n "$blocked" ]; then
+        printf '%s\n' "${blocked%%
+*}" >&2
+        die kept
+    fi
+fi
+
 put .git_release "$8" || die marker
 beside=${11%/}
 shift 11
@@ -172,6 +189,12 @@ over() {
 
 over clear "$remove_files" sh || die clear
 over clear-directories "$remove_directories" sh || die clear
+# Directories that only something kept would need.
+if [ -s "$stage/lists/above" ]; then
+    xargs -0r -n 500 sh -c "$safe"'for p do
+        if safe "$p" && [ -d "$p" ] && [ ! -h "$p" ]; then find "$p" -depth -type d -empty -delete; fi
+    done' sh <"$stage/lists/above" || die clear
+fi
 # First of all, as new directories may be inside these.
 over hold "$make_directories" sh "$base" || die copy
 over directories "$move_directories" sh "$stage/tree" || die move

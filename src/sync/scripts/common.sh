@@ -13,6 +13,7 @@ say() {
 
 die() {
     say error "$1"
+    say inodes "$(stat -f -c '%c %d' -- "${root:-${above_t:-.}}" 2>/dev/null)"
     exit 71
 }
 

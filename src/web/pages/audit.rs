@@ -1,34 +1,38 @@
 //! The audit log: who did what to what, why it was allowed, and whether the log was rewritten.
 
+pub mod export;
+pub mod proof;
+pub mod report;
+
 use askama::Template;
 use poem::web::Query;
 use poem::{Response, handler};
-use serde_json::Value;
 
 use super::filter::{self, Cut, FilterForm, Input};
 use crate::access::Permit;
-use crate::app::audit::{self, Chain};
-use crate::domain::{Area, AuditEvent, AuditId, NewAuditEvent, Outcome, Result};
-use crate::web::flash::Flash;
+use crate::app::audit::{self, words};
+use crate::domain::{Area, AuditEvent, AuditId, DeploymentId, EventKind, NewAuditEvent, Outcome, Result};
+use crate::store::Paged;
 use crate::web::forms::FormData;
-use crate::web::frame::{Frame, Section, go_to};
+use crate::web::frame::{Frame, Section};
 use crate::web::pages::form_page;
+use crate::web::urls;
 use crate::web::visitor::Visitor;
-use crate::web::{format, urls};
 
 /// Events on one page.
 const ON_A_PAGE: u64 = 50;
-/// Actions, offered while typing.
-const NOUNS: &[&str] = &[
-    "deployment.",
-    "login.",
-    "logout",
-    "project.",
-    "environment.",
-    "server.",
-    "cluster.",
-    "user.",
-    "view.refused",
+
+/// What auditors ask most: a label, a field and its value.
+const QUESTIONS: [(&str, &str, &str); 9] = [
+    ("Overridden locks", "action", "override"),
+    ("Approvals", "action", "approv"),
+    ("Refusals", "outcome", "refused"),
+    ("Failed logins", "action", "login failed"),
+    ("Access", "action", "access"),
+    ("Settings", "action", "changed"),
+    ("Host keys", "action", "host key"),
+    ("Policy", "action", "policy"),
+    ("Starts and stops", "action", "deployer."),
 ];
 
 /// The contract of `templates/audit/index.html`.
@@ -37,20 +41,29 @@ const NOUNS: &[&str] = &[
 struct Page {
     frame: Frame,
     filter: FilterForm,
+    /// Label, address, and whether it is what is shown.
+    questions: Vec<(&'static str, String, bool)>,
     rows: Vec<Row>,
     newer: String,
     older: String,
+    csv: String,
+    jsonl: String,
 }
 
 struct Row {
     event: NewAuditEvent,
     id: AuditId,
     hash: String,
+    /// Whether the hash fits.
+    is_whole: bool,
+    sentence: String,
     actor_url: String,
+    action_url: String,
     resource_url: String,
+    /// The deployment that it is about; empty where there is none.
+    deployment_url: String,
     tone: &'static str,
-    /// Name and value, as plain text.
-    detail: Vec<(String, String)>,
+    detail: Vec<words::Detail>,
 }
 
 async fn may_view(visitor: &Visitor) -> Result<Permit> {
@@ -62,20 +75,19 @@ async fn may_view(visitor: &Visitor) -> Result<Permit> {
 pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> Result<Response> {
     let mut sent = sent.0;
     let permit = may_view(&visitor).await?;
-    let found = match sent.accept(filter::read(&sent))? {
-        Some(filter) => {
-            let found = audit::browse(visitor.app(), &permit, &filter, cut.page(), ON_A_PAGE).await?;
-            (found.items, found.newer, found.older)
-        }
-        None => (Vec::new(), None, None),
+    let found = match sent.accept(filter::read_audit(&sent))? {
+        Some(filter) => audit::browse(visitor.app(), &permit, &filter, cut.page(), ON_A_PAGE).await?,
+        None => Paged::default(),
     };
-    let (events, newer, older) = found;
     let filter = filter_form(sent);
     let page = Page {
         frame: visitor.frame("Audit log", Section::Audit).await?,
-        rows: events.into_iter().map(|event| row(&filter, event)).collect(),
-        newer: filter.page_url("after", newer),
-        older: filter.page_url("before", older),
+        questions: questions(&filter),
+        rows: found.items.into_iter().map(|event| row(&filter, event)).collect(),
+        newer: filter.page_url("after", found.newer),
+        older: filter.page_url("before", found.older),
+        csv: filter.url_with(urls::audit_csv(), "", ""),
+        jsonl: filter.url_with(urls::audit_jsonl(), "", ""),
         filter,
     };
     form_page(&page, &page.filter.sent.complaints)
@@ -84,69 +96,68 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
 fn filter_form(sent: FormData) -> FilterForm {
     let outcomes = Outcome::ALL.iter().map(|one| (one.as_str(), one.title()));
     let action = Input::Text {
-        example: "server. or server.added",
-        offered: NOUNS,
+        example: "override",
+        offered: TITLES,
     };
     let fields = vec![
-        ("actor", "User", Input::text("User name")),
-        ("action", "Action", action),
-        ("resource", "Resource", Input::text("server web1")),
+        ("actor", "Who", Input::text("alice")),
+        ("action", "What", action),
+        ("resource", "About", Input::text("prod")),
+        ("text", "Contains", Input::text("any word")),
         ("outcome", "Outcome", Input::choice("Any", outcomes)),
     ];
     FilterForm::new(urls::audit(), sent, fields)
 }
 
-fn row(filter: &FilterForm, AuditEvent { id, event, hash, .. }: AuditEvent) -> Row {
+/// The titles of all kinds of events, offered while typing.
+const TITLES: &[&str] = &{
+    let mut titles = [""; EventKind::ALL.len()];
+    let mut at = 0;
+    while at < titles.len() {
+        titles[at] = EventKind::ALL[at].title();
+        at += 1;
+    }
+    titles
+};
+
+fn questions(filter: &FilterForm) -> Vec<(&'static str, String, bool)> {
+    let asked = |(label, field, value): &(&'static str, &str, &str)| {
+        let is_asked = filter.sent.text(field) == *value;
+        (
+            *label,
+            urls::with_query(urls::audit(), &[(field, value)]),
+            is_asked,
+        )
+    };
+    QUESTIONS.iter().map(asked).collect()
+}
+
+fn row(filter: &FilterForm, audited: AuditEvent) -> Row {
+    let AuditEvent {
+        id,
+        event,
+        hash,
+        is_whole,
+        ..
+    } = audited;
+    let deployment = event.detail["deployment"].as_i64();
     Row {
         id,
         hash,
+        is_whole,
+        sentence: words::sentence(&event),
         actor_url: filter.url_with(urls::audit(), "actor", &event.actor),
+        action_url: filter.url_with(urls::audit(), "action", &event.action),
         resource_url: filter.url_with(urls::audit(), "resource", &event.resource),
+        deployment_url: deployment
+            .map(|id| urls::deployment(DeploymentId(id)))
+            .unwrap_or_default(),
         tone: match event.outcome {
             Outcome::Allowed => "t-good",
             Outcome::Refused => "t-bad",
             Outcome::Failed => "t-warn",
         },
-        detail: detail(&event.detail),
+        detail: words::details(&event),
         event,
     }
-}
-
-fn detail(detail: &Value) -> Vec<(String, String)> {
-    let Some(parts) = detail.as_object() else {
-        return Vec::new();
-    };
-    let say = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "–".to_owned(),
-        other => other.to_string(),
-    };
-    let change = |value: &Value| match (value.get("from"), value.get("to")) {
-        (Some(from), Some(to)) => format!("{} → {}", say(from), say(to)),
-        _ => say(value),
-    };
-    let parts = parts
-        .iter()
-        .filter(|(_, value)| !matches!(value, Value::String(text) if text.is_empty()));
-    parts
-        .map(|(name, value)| (name.replace('_', " "), change(value)))
-        .collect()
-}
-
-/// `POST /audit/verify`
-#[handler]
-pub async fn verify(visitor: Visitor) -> Result<Response> {
-    let permit = may_view(&visitor).await?;
-    let flash = match audit::verify(visitor.app(), &permit).await? {
-        Chain::Whole { last: 0, .. } => Flash::done("The audit log is empty."),
-        Chain::Whole { last, hash } => Flash::done(format!(
-            "The audit log is intact: every event up to number {} is as it was recorded. Keep its hash elsewhere to prove that later: {hash}",
-            format::number(last)
-        )),
-        Chain::Broken(reason) => Flash::failed(format!(
-            "The audit log was tampered with or damaged. {reason} Keep a copy of the database and find out who could access it."
-        )),
-    };
-    visitor.flash(flash).await?;
-    Ok(go_to(urls::audit()))
 }

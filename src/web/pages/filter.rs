@@ -4,9 +4,9 @@
 use chrono::{Days, NaiveDate, NaiveTime};
 use serde::Deserialize;
 
+use crate::app::audit::words;
 use crate::domain::{DeploymentState, Instant, Kind, Outcome, Result};
-use crate::store::Page;
-use crate::store::PastFilter;
+use crate::store::{AuditFilter, Page, PastFilter};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::urls;
 
@@ -122,7 +122,7 @@ impl FilterForm {
     }
 }
 
-/// Reads a filter.
+/// Reads a filter of deployments.
 ///
 /// # Errors
 /// A complaint for each field that cannot be understood.
@@ -130,40 +130,60 @@ pub fn read(sent: &FormData) -> Result<PastFilter> {
     sent.read(filter)
 }
 
+/// Reads a filter of the audit log.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_audit(sent: &FormData) -> Result<AuditFilter> {
+    sent.read(audit_filter)
+}
+
 fn filter(form: &mut FormReader) -> Option<PastFilter> {
-    let (from, to) = (day(form, "from", 0), day(form, "to", 1));
+    let (from, to) = days(form);
     let state = word(form, "state", DeploymentState::parse);
     let kind = word(form, "kind", Kind::parse);
+    Some(PastFilter {
+        project: text(form, "project"),
+        environment: text(form, "environment"),
+        actor: text(form, "user"),
+        states: state.into_iter().collect(),
+        kinds: kind.into_iter().collect(),
+        from,
+        to,
+        places: None,
+    })
+}
+
+fn audit_filter(form: &mut FormReader) -> Option<AuditFilter> {
+    let (from, to) = days(form);
     let outcome = word(form, "outcome", Outcome::parse);
+    let actions = text(form, "action").map(|words| words::names_of(&words));
+    Some(AuditFilter {
+        who: text(form, "actor"),
+        actions: actions.unwrap_or_default(),
+        about: text(form, "resource"),
+        text: text(form, "text"),
+        outcome,
+        hidden: Vec::new(),
+        from,
+        to,
+    })
+}
+
+/// From the beginning of the first day to the end of the last.
+fn days(form: &mut FormReader) -> (Option<Instant>, Option<Instant>) {
+    let (from, to) = (day(form, "from", 0), day(form, "to", 1));
     if let (Some(from), Some(to)) = (from, to)
         && from >= to
     {
         form.complain("to", "Choose the same day as “From” or a later one.");
     }
-    let text = |name| Some(form.form.text(name).trim()).filter(|text| !text.is_empty());
-    Some(PastFilter {
-        project: text("project").map(str::to_owned),
-        environment: text("environment").map(str::to_owned),
-        actor: text("user").or(text("actor")).map(str::to_owned),
-        states: state.into_iter().collect(),
-        kinds: kind.into_iter().collect(),
-        action: text("action").map(whole_noun),
-        resource: text("resource").map(str::to_owned),
-        outcome,
-        from,
-        to,
-        places: None,
-        hidden: Vec::new(),
-    })
+    (from, to)
 }
 
-/// `server` means all actions on servers; `logout` is an action of its own.
-fn whole_noun(action: &str) -> String {
-    if action.contains('.') || action == "logout" {
-        action.to_owned()
-    } else {
-        format!("{action}.")
-    }
+fn text(form: &FormReader, name: &str) -> Option<String> {
+    let text = form.form.text(name).trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// The beginning of a day, or of one some days later.
@@ -216,7 +236,8 @@ mod tests {
             ("kind", "odd"),
             ("outcome", "odd"),
         ]);
-        assert_eq!(read(&odd).unwrap_err().field_errors().len(), 5);
+        assert_eq!(read(&odd).unwrap_err().field_errors().len(), 4);
+        assert_eq!(read_audit(&odd).unwrap_err().field_errors().len(), 3);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use poem::{Body, Response, handler};
 
 use super::filter::{self, Cut, FilterForm, Input};
 use crate::app::App;
-use crate::app::history::{self, PastDeployments, Visible};
+use crate::app::audit::comparison::Contradiction;
+use crate::app::history::{self, CorrectedPage, PastDeployments, Visible};
 use crate::domain::{Deployment, DeploymentState, Instant, Kind, Result};
-use crate::store::{Page, Paged};
+use crate::store::Page;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section};
 use crate::web::pages::form_page;
@@ -71,10 +72,10 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
     let filter = filter_form(&found.visible, sent);
     let page = HistoryPage {
         frame: visitor.frame("History", Section::History).await?,
-        newer: filter.page_url("after", found.page.newer),
-        older: filter.page_url("before", found.page.older),
+        newer: filter.page_url("after", found.past.page.newer),
+        older: filter.page_url("before", found.past.page.older),
         csv: filter.url_with(urls::history_csv(), "", ""),
-        rows: found.page.items.into_iter().map(DeploymentRow::new).collect(),
+        rows: rows(found.past),
         filter,
     };
     if visitor.wants_fragment() {
@@ -83,21 +84,26 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
     form_page(&page, &page.filter.sent.complaints)
 }
 
-async fn nothing(app: &App, actor: &crate::domain::Actor) -> Result<PastDeployments> {
-    let page = Paged {
-        items: Vec::new(),
-        older: None,
-        newer: None,
+/// The rows of the list, each marked where the database contradicts the audit log.
+fn rows(mut past: CorrectedPage) -> Vec<DeploymentRow> {
+    let contradictions = &mut past.contradictions;
+    let row = |deployment: Deployment| DeploymentRow {
+        contradictions: contradictions.remove(&deployment.id).unwrap_or_default(),
+        ..DeploymentRow::new(deployment)
     };
+    past.page.items.into_iter().map(row).collect()
+}
+
+async fn nothing(app: &App, actor: &crate::domain::Actor) -> Result<PastDeployments> {
     Ok(PastDeployments {
-        page,
+        past: CorrectedPage::default(),
         visible: history::visible(app, actor).await?,
     })
 }
 
 const CSV_HEAD: &str = "deployment,project,environment,target,kind,state,commit,title,branch,requested by,through,\
                         requested at,started at,finished at,outcome,reason,approved by,approved at,allowed by,\
-                        lock override,scheduled for,strategy\r\n";
+                        lock override,scheduled for,strategy,changed in the database\r\n";
 
 /// `GET /history.csv`: the whole list, read from the store as it is sent.
 #[handler]
@@ -112,9 +118,13 @@ pub async fn csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
             let head = if page == Page::Newest { CSV_HEAD } else { "" };
             match history::within(&app, &visible, &filter, page, CSV_PAGE).await {
                 Ok(found) => {
-                    let lines: String = found.items.iter().map(csv_line).collect();
+                    let lines = found.page.items.iter().map(|one| {
+                        let contradictions = found.contradictions.get(&one.id);
+                        csv_line(one, contradictions.map(Vec::as_slice).unwrap_or_default())
+                    });
+                    let lines: String = lines.collect();
                     let bytes = Bytes::from(format!("{head}{lines}"));
-                    Some((Ok(bytes), found.older.map(Page::Before)))
+                    Some((Ok(bytes), found.page.older.map(Page::Before)))
                 }
                 Err(error) => Some((Err(std::io::Error::other(error)), None)),
             }
@@ -126,7 +136,8 @@ pub async fn csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         .body(Body::from_bytes_stream(rows)))
 }
 
-fn csv_line(one: &Deployment) -> String {
+fn csv_line(one: &Deployment, contradictions: &[Contradiction]) -> String {
+    let changed: Vec<String> = contradictions.iter().map(Contradiction::sentence).collect();
     let time = |at: Option<Instant>| at.map(|at| crate::web::format::iso(&at)).unwrap_or_default();
     let approved = one.approval.as_ref().and_then(|approval| approval.given.as_ref());
     let cells = [
@@ -152,34 +163,7 @@ fn csv_line(one: &Deployment) -> String {
         one.lock_override.clone().unwrap_or_default(),
         time(one.scheduled_at),
         one.strategy.map(strategy_words).unwrap_or_default(),
+        changed.join("; "),
     ];
-    let cells: Vec<String> = cells.iter().map(|text| csv_cell(text)).collect();
-    format!("{}\r\n", cells.join(","))
-}
-
-/// One cell. A text that a spreadsheet would take for a formula is led by an apostrophe: commit
-/// messages come from strangers.
-fn csv_cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        return format!("\"{}\"", text.replace('"', "\"\""));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_cannot_become_a_formula_or_leave_its_cell() {
-        assert_eq!(csv_cell("plain"), "plain");
-        assert_eq!(csv_cell("=1+1"), "'=1+1");
-        assert_eq!(csv_cell("a,\"b\""), "\"a,\"\"b\"\"\"");
-    }
+    crate::app::csv::line(&cells)
 }

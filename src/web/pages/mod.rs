@@ -18,6 +18,9 @@ pub mod preferences;
 pub mod profile;
 pub mod project;
 pub mod search;
+pub mod second_factor;
+pub mod sessions;
+pub mod tokens;
 
 use askama::Template;
 use poem::Response;

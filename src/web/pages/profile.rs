@@ -1,16 +1,19 @@
 //! A person's own page: their account and their password.
 
 use askama::Template;
+use poem::http::HeaderMap;
 use poem::web::Form;
 use poem::{Response, handler};
 use serde::Deserialize;
 
+use crate::app::logins::LoggedIn;
 use crate::domain::user::User;
 use crate::domain::{Error, ErrorKind, Result};
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
+use crate::web::session::SeenFrom;
 use crate::web::visitor::Visitor;
 use crate::web::{session, urls};
 
@@ -19,6 +22,7 @@ use crate::web::{session, urls};
 #[template(path = "profile/index.html")]
 struct ProfilePage<'a> {
     frame: Frame,
+    tabs: ProfileTabs,
     user: &'a User,
     /// The roles that policy gives them.
     roles: String,
@@ -32,6 +36,33 @@ struct PasswordForm {
     again: String,
 }
 
+/// Label, address, whether it is the present one.
+pub(super) type ProfileTabs = Vec<(&'static str, &'static str, bool)>;
+
+/// The pages about a person's own account.
+pub(super) fn profile_tabs(current: &str) -> ProfileTabs {
+    let all = [
+        ("Account", urls::profile()),
+        ("Second factor", urls::second_factor()),
+        ("Sessions", urls::sessions()),
+        ("API tokens", urls::tokens()),
+    ];
+    all.into_iter()
+        .map(|(label, url)| (label, url, url == current))
+        .collect()
+}
+
+/// The account of somebody who logged in. What an account does to itself is not done by its API tokens: a narrow
+/// one could make a wide one.
+pub(super) fn account(visitor: &Visitor) -> Result<&User> {
+    let own = user(visitor)?;
+    if visitor.principal().is_session() {
+        return Ok(own);
+    }
+    let message = "An API token cannot do this. Log in with your browser.";
+    Err(Error::new(ErrorKind::Forbidden, message))
+}
+
 fn user(visitor: &Visitor) -> Result<&User> {
     let nobody = || Error::new(ErrorKind::Unauthenticated, "Log in to see your profile.");
     visitor.user().ok_or_else(nobody)
@@ -40,6 +71,7 @@ fn user(visitor: &Visitor) -> Result<&User> {
 async fn page<'a>(visitor: &Visitor, user: &'a User, complaints: Complaints) -> Result<ProfilePage<'a>> {
     Ok(ProfilePage {
         frame: visitor.frame("Profile", Section::Elsewhere).await?,
+        tabs: profile_tabs(urls::profile()),
         roles: visitor.app().policy().roles_of(&visitor.actor().name).join(", "),
         user,
         complaints,
@@ -54,8 +86,12 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
 
 /// `POST /profile`: changes the password, which ends all other sessions.
 #[handler]
-pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -> Result<Response> {
-    let user = user(&visitor)?;
+pub async fn change_password(
+    visitor: Visitor,
+    headers: &HeaderMap,
+    Form(form): Form<PasswordForm>,
+) -> Result<Response> {
+    let user = account(&visitor)?;
     let (site, now) = (visitor.site(), visitor.now());
     let changed = if form.password == form.again {
         let (old, new) = (&form.old, &form.password);
@@ -69,7 +105,12 @@ pub async fn change_password(visitor: Visitor, Form(form): Form<PasswordForm>) -
     };
     match changed {
         Ok(known) => {
-            session::sign_in(visitor.session(), &known, now).await?;
+            let known = LoggedIn {
+                second_factor: visitor.principal().has_second_factor(),
+                ..known
+            };
+            let from = SeenFrom::of(headers, &visitor.actor().address, now);
+            session::sign_in(visitor.session(), &known, from).await?;
             let done = "Password changed. You are logged out everywhere else.";
             visitor.flash(Flash::done(done)).await?;
             let mut answer = go_to(urls::profile());

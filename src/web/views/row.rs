@@ -1,6 +1,7 @@
 //! A deployment in a list.
 
 use super::words::origin_words;
+use crate::app::audit::comparison::Contradiction;
 use crate::domain::Deployment;
 use crate::domain::deployment::Target;
 use crate::web::urls;
@@ -13,6 +14,8 @@ pub struct DeploymentRow {
     pub project_url: String,
     /// Empty where it is deleted.
     pub environment_url: String,
+    /// What the database says of it, and the audit log does not; empty where that was not compared.
+    pub contradictions: Vec<Contradiction>,
 }
 
 impl DeploymentRow {
@@ -27,6 +30,7 @@ impl DeploymentRow {
                 Some(_) => urls::environment(&deployment.project, &deployment.environment),
                 None => String::new(),
             },
+            contradictions: Vec::new(),
             deployment,
         }
     }

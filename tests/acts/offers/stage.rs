@@ -227,6 +227,7 @@ impl Stage {
             expires_at: now + TimeDelta::hours(1),
             given: None,
             groups: None,
+            token: None,
             password_given_at: None,
             by: Vec::new(),
             terms: sealing::digest(&world.store, &environment.terms(&place.project)),
@@ -279,7 +280,9 @@ impl Stage {
                 rows::set_state(&tx, deployment.id, from, to, now, "Over.")
                     .await
                     .unwrap();
-                tx.commit(crate::support::store::reached(to)).await.unwrap();
+                tx.commit(crate::support::store::reached(deployment.id, to))
+                    .await
+                    .unwrap();
             } else {
                 let tx = change(&world.store).await;
                 rows::set_state(&tx, deployment.id, from, to, now, "Over.")

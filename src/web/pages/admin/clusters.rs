@@ -10,7 +10,7 @@ use super::{
 };
 use crate::access::Permit;
 use crate::app::admin::clusters::{self, ClusterSpec};
-use crate::app::admin::inventory::{self, Inventory};
+use crate::app::admin::inventory::{self, HIDDEN, Inventory};
 use crate::app::admin::server_events::via_lines;
 use crate::app::balancers;
 use crate::domain::{Area, Balancer, Cluster, Member, Project, Result, Server, ServerId};
@@ -30,6 +30,8 @@ struct ListPage {
     /// Whether the visitor may also change what is listed.
     may_change: bool,
     rows: Vec<Row>,
+    /// What uses a cluster that nothing uses.
+    used_by_none: String,
     warnings: Vec<String>,
 }
 
@@ -61,6 +63,8 @@ struct ClusterPage {
     balancer_names: Vec<(String, String, String)>,
     warnings: Vec<String>,
     places: Vec<(String, String)>,
+    /// What uses it where nothing does.
+    used_by_none: String,
 }
 
 /// `GET /admin/clusters`
@@ -86,6 +90,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
         tabs: tabs(&visitor, Part::Clusters),
         may_change: may_change(&visitor, Area::Servers),
         rows,
+        used_by_none: inventory.none_seen("nothing"),
         warnings: inventory.twice().iter().map(inventory::Twice::sentence).collect(),
     })
 }
@@ -249,7 +254,10 @@ async fn page(
         .map(|cluster| places(&inventory, cluster))
         .unwrap_or_default();
     let used: Vec<&str> = places.iter().map(|(place, _)| place.as_str()).collect();
-    let question = if used.is_empty() {
+    let is_hidden = existing.is_some_and(|cluster| inventory.hides_use_of_cluster(cluster.id));
+    let question = if is_hidden {
+        format!("It is used by {HIDDEN}, so only somebody who may see that can delete it.")
+    } else if used.is_empty() {
         "No environment uses it. Its servers stay.".to_owned()
     } else {
         format!("It is removed from {}; its servers stay.", used.join(", "))
@@ -279,6 +287,7 @@ async fn page(
         form,
         warnings: own.map(|twice| twice.sentence()).collect(),
         places,
+        used_by_none: inventory.none_seen("no environment"),
     })
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use self::read::{complete, filled, options_form, spec};
 use super::picks::{Pick, key_choices, picks};
-use super::{saved, settle, without_keys};
+use super::{saved, settle_in, without_keys};
 use crate::access::Permit;
 use crate::app::admin::environments;
 use crate::app::admin::inventory::{self, Inventory};
@@ -169,7 +169,8 @@ pub async fn delete(
     };
     let outcome = outcome.await;
     let back = urls::admin_environment(&project, &environment);
-    settle(&visitor, outcome, &urls::admin_project(&project), &back).await
+    let done_at = urls::admin_project(&project);
+    settle_in(&visitor, &project, outcome, &done_at, &back).await
 }
 
 async fn open(visitor: &Visitor, project: &str, environment: &str) -> Result<(Project, Permit, Environment)> {

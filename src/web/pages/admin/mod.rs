@@ -15,9 +15,12 @@ pub mod many;
 pub mod overview;
 pub mod picks;
 pub mod policy;
+pub mod policy_versions;
 pub mod projects;
 pub mod routes;
 pub mod servers;
+pub mod sessions;
+pub mod tokens;
 pub mod users;
 
 use poem::Response;
@@ -147,6 +150,22 @@ async fn tell_next(visitor: &Visitor) -> Result<()> {
         visitor.flash(flash).await?;
     }
     Ok(())
+}
+
+/// As [`settle`], for what belongs to `project`. Nobody without the right to change the project learns by the
+/// answer whether it exists.
+async fn settle_in(
+    visitor: &Visitor,
+    project: &str,
+    outcome: Result<String>,
+    done_at: &str,
+    back: &str,
+) -> Result<Response> {
+    let own = Resource::Project(project.to_owned());
+    match outcome {
+        Err(error) if !visitor.app().may(visitor.actor(), Action::Configure, &own) => Err(error),
+        outcome => settle(visitor, outcome, done_at, back).await,
+    }
 }
 
 /// After a command without a form: leaves its message and goes to `done_at`, or says why nothing

@@ -4,11 +4,15 @@
 use askama::Template;
 use poem::{Response, handler};
 
+use super::policy_versions::Version;
 use super::{Part, Tabs, may_read, tabs};
 use crate::access::Problem;
-use crate::domain::{Area, Calendar, Freeze, Hours, Instant, OnHolidays, Result, Window};
+use crate::app::policy;
+use crate::domain::{Action, Area, Calendar, Freeze, Hours, Instant, OnHolidays, Resource, Result, Window};
+use crate::store::policies::PolicyUse;
 use crate::web::format;
 use crate::web::frame::{Frame, Section, html};
+use crate::web::urls;
 use crate::web::visitor::Visitor;
 
 /// How far ahead the next change of a window is looked for, in days.
@@ -28,6 +32,19 @@ struct Page {
     zone: String,
     windows: Vec<WindowRow>,
     freezes: Vec<FreezeRow>,
+    /// The policies that were in force, newest first.
+    versions: Vec<VersionRow>,
+    /// Whether this visitor may have the files read.
+    may_reload: bool,
+    reload: &'static str,
+}
+
+struct VersionRow {
+    version: Version,
+    instance: String,
+    since: Instant,
+    /// What it changed; empty for the oldest.
+    comparison: String,
 }
 
 struct WindowRow {
@@ -52,6 +69,7 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
     let (access, now) = (visitor.app().policy(), visitor.now());
     let calendar = access.calendar();
     let problems = access.problems();
+    let versions = versions(&policy::uses(visitor.app(), visitor.actor()).await?);
     html(&Page {
         frame: visitor.frame("Policy · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Policy),
@@ -61,7 +79,29 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
         zone: calendar.zone.to_string(),
         windows: windows(&calendar, now),
         freezes: freezes(&calendar, now),
+        versions,
+        may_reload: visitor
+            .app()
+            .may(visitor.actor(), Action::Administer, &Resource::Everything),
+        reload: urls::admin_policy_reload(),
     })
+}
+
+fn versions(uses: &[PolicyUse]) -> Vec<VersionRow> {
+    let row = |(at, one): (usize, &PolicyUse)| {
+        let mut older = uses.iter().skip(at + 1);
+        let before = older.find(|before| before.instance == one.instance || before.digest != one.digest);
+        VersionRow {
+            version: Version::of(&one.digest),
+            instance: one.instance.clone(),
+            since: one.since,
+            comparison: before
+                .filter(|before| before.digest != one.digest)
+                .map(|before| urls::admin_policy_comparison(&before.digest, &one.digest))
+                .unwrap_or_default(),
+        }
+    };
+    uses.iter().enumerate().map(row).collect()
 }
 
 fn windows(calendar: &Calendar, now: Instant) -> Vec<WindowRow> {

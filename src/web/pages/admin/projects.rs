@@ -5,7 +5,7 @@ use poem::web::{Form, Path};
 use poem::{Response, handler};
 
 use super::picks::key_choices;
-use super::{Part, Tabs, may_configure, saved, settle, tabs};
+use super::{Part, Tabs, may_configure, saved, settle_in, tabs};
 use crate::access::Permit;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::keys;
@@ -248,8 +248,9 @@ pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Respon
         ))
     };
     let outcome = outcome.await;
-    settle(
+    settle_in(
         &visitor,
+        &name,
         outcome,
         urls::admin_projects(),
         &urls::admin_project(&name),

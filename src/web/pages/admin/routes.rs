@@ -1,6 +1,9 @@
 //! The addresses of the pages where an installation is configured.
 
-use super::{balancers, clusters, environments, host_keys, many, overview, policy, projects, servers, users};
+use super::{
+    balancers, clusters, environments, host_keys, many, overview, policy, policy_versions, projects, servers,
+    sessions, tokens, users,
+};
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
 
@@ -10,6 +13,12 @@ pub fn routes(routes: Table) -> Table {
         .at(urls::admin(), get(overview::show))
         .at(urls::admin_lock(), post(overview::lock))
         .at(urls::admin_policy(), get(policy::show))
+        .at(urls::admin_policy_reload(), post(policy_versions::reload))
+        .at("/admin/policy/versions/:digest", get(policy_versions::show))
+        .at(
+            "/admin/policy/versions/:old/to/:new",
+            get(policy_versions::compare),
+        )
         .at(urls::admin_projects(), get(projects::list))
         .at(urls::admin_new_project(), get(projects::new).post(projects::add))
         .at(
@@ -33,7 +42,7 @@ pub fn routes(routes: Table) -> Table {
             "/admin/projects/:project/environments/:environment/delete",
             post(environments::delete),
         );
-    servers_and_keys(routes)
+    let routes = servers_and_keys(routes)
         .at(urls::admin_balancers(), get(balancers::list))
         .at(
             urls::admin_new_balancer(),
@@ -48,13 +57,26 @@ pub fn routes(routes: Table) -> Table {
             "/admin/clusters/:cluster",
             get(clusters::show).post(clusters::edit),
         )
-        .at("/admin/clusters/:cluster/delete", post(clusters::delete))
+        .at("/admin/clusters/:cluster/delete", post(clusters::delete));
+    people(routes)
+}
+
+fn people(routes: Table) -> Table {
+    routes
         .at(urls::admin_users(), get(users::list))
         .at(urls::admin_new_user(), get(users::new).post(users::add))
         .at("/admin/users/:user", get(users::show).post(users::edit))
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
         .at("/admin/users/:user/delete", post(users::delete))
+        .at(
+            "/admin/users/:user/second-factor",
+            post(users::reset_second_factor),
+        )
+        .at("/admin/users/:user/sessions", get(sessions::show))
+        .at("/admin/users/:user/sessions/end", post(sessions::end))
+        .at("/admin/users/:user/tokens", get(tokens::show).post(tokens::add))
+        .at("/admin/users/:user/tokens/:id/revoke", post(tokens::revoke))
 }
 
 fn servers_and_keys(routes: Table) -> Table {

@@ -37,6 +37,8 @@ struct ListPage {
     rows: Vec<Row>,
     /// How many have no trusted host key.
     untrusted: usize,
+    /// What a server runs that runs nothing.
+    runs_none: String,
 }
 
 struct Row {
@@ -48,7 +50,9 @@ struct Row {
     /// Whether something connects to it.
     is_known: bool,
     runs: Vec<Runs>,
-    /// The deployment that uses it.
+    /// Whether a deployment uses it.
+    is_in_use: bool,
+    /// The deployment that uses it, if the visitor may see that.
     holder: Option<(String, String)>,
 }
 
@@ -76,6 +80,9 @@ struct ServerPage {
 
 struct Known {
     row: Row,
+    /// What deploys there where nothing does, and what was deployed.
+    places_none: String,
+    runs_none: String,
     users: Vec<String>,
     places: Vec<(String, String)>,
     /// The servers and clusters whose way leads through it.
@@ -106,6 +113,7 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
         tabs: tabs(&visitor, Part::Servers),
         may_change: may_change(&visitor, Area::Servers),
         rows,
+        runs_none: inventory.none_seen("nothing"),
     })
 }
 
@@ -124,7 +132,8 @@ fn row(app: &App, inventory: &Inventory, running: &InUse, server: &Server) -> Ro
             deployment: release.deployment_id.map(urls::deployment).unwrap_or_default(),
         })
     });
-    let holder = running.holders.get(&server.id);
+    let in_use = running.holders.get(&server.id);
+    let holder = in_use.copied().flatten();
     Row {
         url: urls::admin_server(server.id),
         clusters: inventory
@@ -135,7 +144,8 @@ fn row(app: &App, inventory: &Inventory, running: &InUse, server: &Server) -> Ro
         via: via_lines(&inventory.servers, &server.via),
         is_known: host_keys::is_known(app, server),
         runs: runs.collect(),
-        holder: holder.map(|id| (id.to_string(), urls::deployment(*id))),
+        is_in_use: in_use.is_some(),
+        holder: holder.map(|id| (id.to_string(), urls::deployment(id))),
         server: server.clone(),
     }
 }
@@ -333,6 +343,8 @@ async fn known(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<Kn
     let places = inventory.places_of(server.id).into_iter();
     Ok(Known {
         row: row(app, &inventory, &running, server),
+        places_none: inventory.none_seen("none"),
+        runs_none: inventory.none_seen("Nothing"),
         users: servers::users_of(&inventory, server.id),
         places: places
             .map(|(project, environment)| place_link(project, environment))

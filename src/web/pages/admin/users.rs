@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Part, Tabs, may_administer, may_change, may_read, saved, settle, tabs};
 use crate::app::accounts::{self, Keeping, NewUser};
 use crate::app::admin::users::{self, UserSpec};
-use crate::app::passwords;
+use crate::app::{passwords, second_factor};
 use crate::domain::{Area, Result, User};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
@@ -46,6 +46,7 @@ struct UserPage {
     known: Option<Row>,
     /// Whether it is the visitor's own account.
     is_own: bool,
+    has_second_factor: bool,
 }
 
 /// The contract of `templates/admin/password.html`: shown once, in answer to the form.
@@ -152,16 +153,18 @@ fn spec(form: &mut FormReader) -> Option<UserSpec> {
     })
 }
 
-fn new_user(form: &mut FormReader) -> Option<NewUser> {
+/// A user, and whether it is a service account.
+fn new_user(form: &mut FormReader) -> Option<(NewUser, bool)> {
     let (name, spec, password) = (form.parse("name"), spec(form), password(form));
     let spec = spec?;
-    Some(NewUser {
+    let account = NewUser {
         name: name?,
         display_name: spec.display_name,
         email: spec.email,
         password: password?,
         keeping: Keeping::UntilLogin,
-    })
+    };
+    Some((account, form.form.has("service")))
 }
 
 /// The password as typed; `None`: one is to be generated.
@@ -211,6 +214,21 @@ pub async fn delete(visitor: Visitor, Path(name): Path<String>) -> Result<Respon
     let outcome = users::delete(visitor.app(), &permit, &name).await;
     let outcome = outcome.map(|user| format!("User “{}” was deleted. Their history stays.", user.name));
     settle(&visitor, outcome, urls::admin_users(), &urls::admin_user(&name)).await
+}
+
+/// `POST /admin/users/{user}/second-factor`: takes it away, for somebody who lost it.
+#[handler]
+pub async fn reset_second_factor(visitor: Visitor, Path(name): Path<String>) -> Result<Response> {
+    let permit = may_administer(&visitor).await?;
+    let outcome = second_factor::reset_of(visitor.app(), &permit, &name).await;
+    let outcome = outcome.map(|user| {
+        format!(
+            "“{}” has no second factor any more, and is logged out everywhere.",
+            user.name
+        )
+    });
+    let url = urls::admin_user(&name);
+    settle(&visitor, outcome, &url, &url).await
 }
 
 /// `POST /admin/users/{user}/password`
@@ -266,11 +284,16 @@ async fn page(visitor: &Visitor, existing: Option<User>, form: FormData) -> Resu
         None => ("Add a user".to_owned(), urls::admin_new_user().to_owned()),
     };
     let own = |user: &User| visitor.user().is_some_and(|own| own.id == user.id);
+    let has_second_factor = match &existing {
+        Some(user) => second_factor::is_on(visitor.app(), user).await?,
+        None => false,
+    };
     Ok(UserPage {
         frame: visitor.frame(title, Section::Admin).await?,
         trail: trail(),
         action,
         form,
+        has_second_factor,
         is_own: existing.as_ref().is_some_and(own),
         known: existing.map(|user| row(visitor, user)),
     })

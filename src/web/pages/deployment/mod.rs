@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::acts::ActsView;
 use self::log::{LogQuery, LogView};
+use crate::app::audit::comparison::Contradiction;
 use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
 use crate::domain::{Action, CommitId, DeploymentId, Result};
@@ -45,16 +46,20 @@ struct Page {
     /// The pauses that were answered, in order.
     pauses: Vec<PauseView>,
     log: LogView,
+    /// What the database and the audit log tell differently.
+    contradictions: Vec<Contradiction>,
     /// What its servers ran before it, or run now while it waits.
     before: Option<CommitId>,
     /// Compared with that; empty while it is not known.
     diff: String,
     /// The deployment that comes before it and may change what runs there.
     first: Option<String>,
+    /// The line of policy that allowed it, in the policy as it was; empty for who may not read it.
+    permit_url: String,
 }
 
 impl Page {
-    fn new(mut frame: Frame, trail: Trail, watched: Watched, allowed: &Acts, log: LogView) -> Self {
+    fn new(mut frame: Frame, trail: Trail, mut watched: Watched, allowed: &Acts, log: LogView) -> Self {
         let one = &watched.deployment;
         let strategy = watched.plan.as_ref().map(|plan| plan.strategy).or(one.strategy);
         let before = before(&watched, allowed);
@@ -65,6 +70,9 @@ impl Page {
         let first = allowed.turn.as_ref().and_then(|turn| turn.behind.first());
         let origin = one.origin.map(|id| (origin_words(one, id), urls::deployment(id)));
         let pauses = one.pauses.iter().map(PauseView::new).collect();
+        let contradictions = std::mem::take(&mut watched.contradictions);
+        let permit = one.permit.as_ref().filter(|_| frame.reads_policy);
+        let permit_url = permit.and_then(urls::admin_policy_line).unwrap_or_default();
         let state = StateView::new(watched);
         frame.tab = state.tab.clone();
         Self {
@@ -77,8 +85,10 @@ impl Page {
             origin,
             strategy: strategy.map(strategy_words).unwrap_or_default(),
             pauses,
+            contradictions,
             state,
             log,
+            permit_url,
         }
     }
 }

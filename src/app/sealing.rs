@@ -5,19 +5,18 @@
 //! what it would store could be read by nobody else, and what it needs it could not read. Secrets that
 //! are still in clear, from before there was a key, are sealed at the first start in one transaction.
 
-mod key_place;
-
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-pub use self::key_place::{KeyPlace, write};
-use self::key_place::{close, put_in_place, read, waiting};
+use super::key_place::{self, KeyPlace, close, put_in_place, read, waiting, write};
 use crate::access::Permit;
 use crate::config::Config;
-use crate::domain::{Error, Event, EventKind, Instant, Result};
+use crate::domain::{Error, Event, EventKind, Instant, Result, UserId};
 use crate::store::environments::SealedAnew;
-use crate::store::{Change, Reader, Right, SealingKey, Store, environments, jobs, projects, sealing};
+use crate::store::{
+    Change, Reader, Right, SealingKey, Store, environments, jobs, projects, sealing, second_factors, users,
+};
 
 /// What the change of a key did.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub struct KeyChange {
 
 /// Gives `store` the key of this instance, if there is one, for commands that read secrets by the way.
 pub fn use_key(config: &Config, store: &Store) {
-    if let Ok(Some(key)) = KeyPlace::of(config).read(config) {
+    if let Ok(Some(key)) = KeyPlace::of::<SealingKey>(config).read(config) {
         store.set_sealing_keys(vec![key]);
     }
 }
@@ -43,7 +42,7 @@ pub fn use_key(config: &Config, store: &Store) {
 /// Another key than that of the database, or none: each with what to do.
 pub async fn prepare(config: &Config, store: &Store, now: Instant) -> Result<()> {
     let noted = sealing::fingerprint(store).await?;
-    let place = KeyPlace::of(config);
+    let place = KeyPlace::of::<SealingKey>(config);
     let key = match (&noted, place.read(config)?) {
         (Some(noted), key) => right_key(config, noted, &place, key)?,
         (None, Some(key)) => key,
@@ -62,7 +61,7 @@ fn right_key(config: &Config, noted: &str, place: &KeyPlace, key: Option<Sealing
         return Ok(key.clone());
     }
     if let KeyPlace::File(file) = place
-        && let Some(new) = read(&waiting(file))?.filter(|new| new.fingerprint() == noted)
+        && let Some(new) = read::<SealingKey>(&waiting(file))?.filter(|new| new.fingerprint() == noted)
     {
         put_in_place(file, key.as_ref().unwrap_or(&new))?;
         return Ok(new);
@@ -79,11 +78,11 @@ fn right_key(config: &Config, noted: &str, place: &KeyPlace, key: Option<Sealing
 
 /// What to do where the key of the fingerprint `noted` is not where the configuration says: sentences.
 pub fn advice(config: &Config, noted: &str) -> String {
-    if let Some(file) = key_place::find(config, noted) {
+    if let Some(file) = key_place::find::<SealingKey>(config, noted) {
         let file = file.display();
         return format!("The right key is in {file}: put it there, or set secrets.key_file to that file.");
     }
-    let credential = match KeyPlace::may_be_credential(config) {
+    let credential = match KeyPlace::may_be_credential::<SealingKey>(config) {
         true => {
             " The unit of the service may have it as a credential (LoadCredential), which a shell does not see: docs/hardening.md says how to run commands with it."
         }
@@ -112,7 +111,7 @@ async fn first_key(config: &Config, store: &Store, place: &KeyPlace, now: Instan
         // Another instance may have been first; this key sealed nothing.
         _ = std::fs::remove_file(file);
         return match sealing::fingerprint(store).await? {
-            Some(noted) => right_key(config, &noted, &KeyPlace::of(config), None).map(drop),
+            Some(noted) => right_key(config, &noted, &KeyPlace::of::<SealingKey>(config), None).map(drop),
             None => Err(error),
         };
     }
@@ -167,6 +166,15 @@ async fn told(on: &impl Reader, done: &SealedAnew) -> Result<Value> {
     Ok(done.variables.iter().map(name).collect())
 }
 
+/// The names of accounts.
+async fn names_of(on: &impl Reader, ids: &[UserId]) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for id in ids {
+        names.push(users::by_id(on, *id).await?.name.to_string());
+    }
+    Ok(names)
+}
+
 /// Seals all secrets with another key: that in the file `to`, or a fresh one, which then takes the place
 /// of the present one.
 ///
@@ -180,8 +188,8 @@ pub async fn change_key(
     now: Instant,
 ) -> Result<KeyChange> {
     prepare(config, store, now).await?;
-    let place = KeyPlace::of(config);
-    let before = place
+    let place = KeyPlace::of::<SealingKey>(config);
+    let before: SealingKey = place
         .read(config)?
         .ok_or_else(|| Error::invalid("There is no key to change."))?;
     let (new, file) = match (to, &place) {
@@ -203,23 +211,25 @@ pub async fn change_key(
     let change = store.change(permit, now).await?;
     nobody_serves(store, &change).await?;
     let done = environments::seal_anew(&change).await?;
+    let factors = second_factors::seal_anew(&change).await?;
     sealing::set(&change, &new.fingerprint()).await?;
     let detail = json!({
         "from": before.fingerprint(), "to": new.fingerprint(), "secrets": told(&change, &done).await?,
+        "second_factors": names_of(&change, &factors).await?,
     });
     change
         .commit(Event::new(EventKind::SealingKeyChanged, detail))
         .await?;
     Ok(KeyChange {
         key: new.fingerprint(),
-        secrets: done.variables.len(),
+        secrets: done.variables.len() + factors.len(),
         kept: file.map(|file| put_in_place(file, &before)).transpose()?,
     })
 }
 
 fn given_key(file: &Path, before: &SealingKey) -> Result<SealingKey> {
-    close(file)?;
-    let Some(key) = read(file)? else {
+    close::<SealingKey>(file)?;
+    let Some(key) = read::<SealingKey>(file)? else {
         return Err(Error::invalid(format!("There is no file {}.", file.display())));
     };
     if key.fingerprint() == before.fingerprint() {
@@ -240,11 +250,12 @@ pub async fn forget(
     lost: Option<&str>,
     now: Instant,
 ) -> Result<Vec<String>> {
-    let place = KeyPlace::of(config);
+    let place = KeyPlace::of::<SealingKey>(config);
     let Some(noted) = sealing::fingerprint(store).await? else {
         return Err(Error::conflict("No secrets are sealed in the database yet."));
     };
-    if let Some(file) = key_place::find(config, &noted).filter(|file| place != KeyPlace::File(file.clone())) {
+    let found = key_place::find::<SealingKey>(config, &noted);
+    if let Some(file) = found.filter(|file| place != KeyPlace::File(file.clone())) {
         return Err(Error::conflict(format!(
             "The key {noted} is not lost: it is in {}. Nothing was deleted. Set secrets.key_file to that file.",
             file.display()
@@ -256,7 +267,7 @@ pub async fn forget(
             "This deletes every secret that the present key does not open, for good. Confirm it with the fingerprint of the key that is lost, as “deployer key show” says it. Nothing was deleted. {advice}"
         )));
     }
-    let key = match (place.read(config)?, &place) {
+    let key = match (place.read::<SealingKey>(config)?, &place) {
         (Some(key), _) => key,
         (None, KeyPlace::File(file)) => {
             let key = SealingKey::generate();
@@ -269,14 +280,18 @@ pub async fn forget(
     let change = store.change(permit, now).await?;
     nobody_serves(store, &change).await?;
     let done = environments::forget_secrets(&change).await?;
+    let factors = second_factors::forget(&change).await?;
+    let factors = names_of(&change, &factors).await?;
     sealing::set(&change, &key.fingerprint()).await?;
     let names = told(&change, &done).await?;
-    let detail = json!({ "key": key.fingerprint(), "secrets": names });
+    let detail = json!({ "key": key.fingerprint(), "secrets": names, "second_factors": factors });
     change
         .commit(Event::new(EventKind::SecretsForgotten, detail))
         .await?;
     let names = names.as_array().into_iter().flatten();
-    Ok(names.filter_map(Value::as_str).map(str::to_owned).collect())
+    let names = names.filter_map(Value::as_str).map(str::to_owned);
+    let factors = factors.into_iter().map(|name| format!("second factor of {name}"));
+    Ok(names.chain(factors).collect())
 }
 
 /// An instance that serves would go on with the key of before. On SQLite the lock of whoever serves

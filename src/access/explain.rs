@@ -1,0 +1,186 @@
+//! Why somebody may or may not do something at an instant, and when that changes next.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde::Serialize;
+
+use super::policy::Policy;
+use super::question::Question;
+use super::rule::ANY;
+use super::verdict::Verdict;
+use crate::domain::{Action, Instant, PolicyLine, Resource};
+
+/// How far ahead the next change is looked for: over a year, so that yearly holidays are seen.
+const DAYS_AHEAD: u16 = 400;
+
+/// Whether something is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ruling {
+    pub allowed: bool,
+    /// The roles, groups and users of whom one has to approve; empty: nobody has to.
+    pub with: Vec<String>,
+}
+
+/// A line that speaks for or against something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpeakingLine {
+    pub line: PolicyLine,
+    /// From a name of who asks, over roles, to the subject of the line.
+    pub way: Vec<String>,
+}
+
+/// Why somebody may or may not do something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Their names for policy: the user, groups, and `default`, whose rights everybody has.
+    pub names: Vec<String>,
+    pub action: Action,
+    /// What it is done to, in words.
+    pub place: String,
+    pub at: Instant,
+    #[serde(flatten)]
+    pub ruling: Ruling,
+    /// The line that decided; `None` when no line speaks for it.
+    pub line: Option<PolicyLine>,
+    pub speak_for: Vec<SpeakingLine>,
+    pub speak_against: Vec<SpeakingLine>,
+    /// When it changes next, and to what; `None`: not within a year.
+    pub next: Option<(Instant, Ruling)>,
+}
+
+impl Policy {
+    /// Whether somebody of these names may do `action` on `resource` at `at`.
+    pub fn ruling(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Ruling {
+        self.ruling_of(&self.decide(names, action, resource, at))
+    }
+
+    pub fn ruling_of(&self, verdict: &Verdict) -> Ruling {
+        Ruling {
+            allowed: verdict.is_allowed(),
+            with: match verdict {
+                Verdict::Allowed(allowance) => self.second_of(allowance),
+                Verdict::Silent | Verdict::Denied(_) => Vec::new(),
+            },
+        }
+    }
+
+    /// Explains what [`Policy::decide`] answers.
+    pub fn explain(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Explanation {
+        let verdict = self.decide(names, action, resource, at);
+        let ruling = self.ruling_of(&verdict);
+        let changes = self.calendar.changes(at, DAYS_AHEAD).into_iter();
+        let mut later = changes.map(|change| (change, self.ruling(names, action, resource, change)));
+        let next = later.find(|(_, then)| *then != ruling);
+        let mut lines = Vec::new();
+        for (place, action) in self.asked_places(names, action, resource, at, &verdict) {
+            for name in names {
+                lines.extend(self.speaking(name, action, &place, at));
+            }
+        }
+        lines.sort_by_key(|(line, _): &(SpeakingLine, bool)| line.line.line);
+        lines.dedup_by(|one, other| one.0.line == other.0.line);
+        let (against, fore): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(_, denies)| *denies);
+        let plain = |lines: Vec<(SpeakingLine, bool)>| lines.into_iter().map(|(line, _)| line).collect();
+        Explanation {
+            names: names.to_vec(),
+            action,
+            place: resource.to_string(),
+            at,
+            line: verdict.rule().and_then(|rule| self.line(rule)),
+            ruling,
+            speak_for: plain(fore),
+            speak_against: plain(against),
+            next,
+        }
+    }
+
+    /// What was asked in the end: the environment that decides about a project, or the right to
+    /// everything that includes an area.
+    pub fn asked_places(
+        &self,
+        names: &[String],
+        action: Action,
+        resource: &Resource,
+        at: Instant,
+        verdict: &Verdict,
+    ) -> Vec<(Resource, Action)> {
+        let mut asked = vec![(resource.clone(), action)];
+        match resource {
+            Resource::Project(project) => {
+                let decides = |part: &Resource| self.decide_place(names, action, part, at) == *verdict;
+                let whole = self.decide_place(names, action, resource, at);
+                let part = self.parts(project).find(decides).filter(|_| whole != *verdict);
+                asked.extend(part.map(|part| (part, action)));
+            }
+            Resource::Area(area) => {
+                asked = area
+                    .actions()
+                    .iter()
+                    .map(|&action| (resource.clone(), action))
+                    .collect();
+                asked.push((Resource::Everything, area.right_to_all()));
+            }
+            Resource::Everything | Resource::Environment(..) => {}
+        }
+        asked
+    }
+
+    /// The lines that speak for `name`, and whether each denies.
+    pub fn speaking(
+        &self,
+        name: &str,
+        action: Action,
+        place: &Resource,
+        at: Instant,
+    ) -> Vec<(SpeakingLine, bool)> {
+        let open = self.open_for(place, at);
+        let question = Question {
+            subject: name,
+            project: &self.key(place),
+            environment: place.environment(),
+            action: self.asked(action).as_str(),
+            open: &open,
+        };
+        let found = self.judge().matching(&question).unwrap_or_default().into_iter();
+        found
+            .filter_map(|index| {
+                let rule = self.rules().get(index)?;
+                let line = SpeakingLine {
+                    line: rule.line.clone(),
+                    way: self.way(name, &rule.subject),
+                };
+                Some((line, rule.deny))
+            })
+            .collect()
+    }
+
+    /// From a name over roles to the subject of a line, as short as can be.
+    pub fn way(&self, name: &str, subject: &str) -> Vec<String> {
+        let roles = &self.lines().roles;
+        let mut from: HashMap<&str, &str> = HashMap::new();
+        let mut waiting = VecDeque::from([name]);
+        while let Some(one) = waiting.pop_front() {
+            for link in roles.iter().filter(|link| link.from == one) {
+                if link.to != name && !from.contains_key(link.to.as_str()) {
+                    from.insert(&link.to, one);
+                    waiting.push_back(&link.to);
+                }
+            }
+        }
+        if subject == ANY || subject == name {
+            return vec![name.to_owned()];
+        }
+        let (mut way, mut at) = (vec![subject.to_owned()], subject);
+        while let Some(&before) = from.get(at) {
+            way.push(before.to_owned());
+            at = before;
+        }
+        way.reverse();
+        way
+    }
+
+    /// The open windows as casbin gets them, those of freezes included.
+    pub fn open_for(&self, place: &Resource, at: Instant) -> String {
+        format!("{} {}", self.open_windows(at), self.freezes(place, at))
+    }
+}

@@ -1,0 +1,132 @@
+//! A policy read from its files for questions about it: what commands ask, in force or not.
+
+use std::path::Path;
+
+use chrono_tz::Tz;
+
+use super::diff::{self, PolicyDiff};
+use super::expectations;
+use super::explain::Explanation;
+use super::files::{Source, TESTS};
+use super::lints::{self, CheckedPolicy, Existing};
+use super::load::{self, Loaded};
+use super::problem::{PolicyReport, Problem};
+use super::week::DrawnDay;
+use super::who::{self, Holders};
+use crate::domain::{Action, Instant, PolicyLine, Resource};
+
+/// A policy without errors; its own tests may fail.
+pub struct OpenedPolicy {
+    loaded: Loaded,
+    report: PolicyReport,
+}
+
+/// Somebody or something that a question is about.
+#[derive(Debug, Clone)]
+pub struct PolicyQuestion {
+    /// The names of somebody for policy.
+    pub names: Vec<String>,
+    pub action: Action,
+    pub resource: Resource,
+    pub at: Instant,
+}
+
+impl OpenedPolicy {
+    /// Reads the policy of a directory, or the one that is shipped.
+    ///
+    /// # Errors
+    /// The report, with an error besides failed tests.
+    pub fn open(dir: Option<&Path>) -> Result<Self, PolicyReport> {
+        let source = dir.map_or(Source::Builtin, |dir| Source::Directory(dir.to_owned()));
+        match load::open(&source) {
+            (Some(loaded), report) => Ok(Self { loaded, report }),
+            (None, report) => Err(report),
+        }
+    }
+
+    /// Everything that is wrong, suspicious or better written otherwise.
+    pub fn check(&self, now: Instant, existing: Option<&Existing>) -> PolicyReport {
+        let mut report = self.report.clone();
+        let checked = CheckedPolicy {
+            model: &self.loaded.model,
+            policy: &self.loaded.policy,
+            calendar: &self.loaded.calendar,
+            expected: &self.loaded.expected,
+            now,
+            existing,
+        };
+        lints::check(&checked, &mut report.problems);
+        report.arrange();
+        report
+    }
+
+    /// How many expectations there are, and what is wrong with those that cannot be read or fail.
+    pub fn tests(&self) -> (usize, Vec<Problem>) {
+        let failed = |problem: &&Problem| problem.file == TESTS && problem.is_error();
+        let failures = self.report.problems.iter().filter(failed).cloned().collect();
+        (self.report.tests_run, failures)
+    }
+
+    /// The lines that no expectation exercises.
+    pub fn unexercised(&self) -> Vec<PolicyLine> {
+        self.loaded.policy.unexercised(&self.loaded.expected)
+    }
+
+    /// The time zone of the calendar.
+    pub fn zone(&self) -> Tz {
+        self.loaded.policy.calendar.zone
+    }
+
+    /// What `text` names: `project/environment`, a project, `everything`, or an area.
+    pub fn resource(&self, text: &str) -> Option<Resource> {
+        expectations::resource_of(text, self.loaded.model.groups)
+    }
+
+    /// The instant of `2026-11-23 10:00` by the clock of the calendar's zone.
+    pub fn time(&self, text: &str) -> Result<Instant, String> {
+        let unreadable = || {
+            format!(
+                "“{}” is not a time; write it like “2026-11-23 10:00”.",
+                text.escape_debug()
+            )
+        };
+        expectations::time(text, self.zone()).unwrap_or_else(|| Err(unreadable()))
+    }
+
+    /// Why somebody may or may not do something.
+    pub fn explain(&self, asked: &PolicyQuestion) -> Explanation {
+        let policy = &self.loaded.policy;
+        policy.explain(&asked.names, asked.action, &asked.resource, asked.at)
+    }
+
+    /// The week around the time of the question.
+    pub fn week(&self, asked: &PolicyQuestion) -> Vec<DrawnDay> {
+        let policy = &self.loaded.policy;
+        policy.week(&asked.names, asked.action, &asked.resource, asked.at)
+    }
+
+    /// Everybody who may do one of `actions` there.
+    pub fn who(&self, resource: &Resource, actions: &[Action], now: Instant) -> Holders {
+        let is_standard = self.loaded.model.standard;
+        who::who(&self.loaded.policy, is_standard, resource, actions, now)
+    }
+
+    /// What somebody may by `new` and not by this policy, and the other way round.
+    pub fn diff(&self, new: &Self, now: Instant) -> PolicyDiff {
+        let is_standard = self.loaded.model.standard && new.loaded.model.standard;
+        diff::diff(&self.loaded.policy, &new.loaded.policy, is_standard, now)
+    }
+}
+
+/// The names under which policy asks about `who`, with further groups from a login; `None` where it is
+/// no user, role or group.
+pub fn names_for(who: &str, groups: &[String]) -> Option<Vec<String>> {
+    let mut names = expectations::names(who)?;
+    let own = names.len() - 1;
+    for group in groups {
+        let name = format!("group:{}", group.strip_prefix("group:").unwrap_or(group));
+        expectations::names(&name)?;
+        names.insert(own, name);
+    }
+    Some(names)
+}

@@ -1,0 +1,204 @@
+//! Sentences about configuration, locks, balancers, and the deployer itself.
+
+use serde_json::Value;
+
+use super::parts::{because, changes, items, text, time, who};
+use crate::domain::{EventKind, NewAuditEvent};
+
+/// The sentence of an event; `None` for a kind of another file.
+pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
+    of_inventory(kind, event)
+        .or_else(|| of_locks_and_balancers(kind, event))
+        .or_else(|| of_policy_and_keys(kind, event))
+        .or_else(|| of_deployer(kind, event))
+}
+
+fn of_inventory(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
+    use EventKind as K;
+    let (who, what) = (who(event), &event.resource);
+    let noun = match kind {
+        K::EnvironmentAdded | K::EnvironmentChanged | K::EnvironmentMoved | K::EnvironmentDeleted => {
+            "environment "
+        }
+        K::ProjectAdded | K::ProjectChanged | K::ProjectDeleted => noun_unless(what, "project "),
+        K::ServerAdded | K::ServerChanged | K::ServerDeleted => noun_unless(what, "server "),
+        K::ClusterAdded | K::ClusterChanged | K::ClusterDeleted => noun_unless(what, "cluster "),
+        K::BalancerAdded | K::BalancerChanged | K::BalancerDeleted => noun_unless(what, "balancer "),
+        _ => "",
+    };
+    Some(match kind {
+        K::ProjectAdded | K::EnvironmentAdded | K::ServerAdded | K::ClusterAdded | K::BalancerAdded => {
+            format!("{who} added {noun}{what}.")
+        }
+        K::ProjectChanged
+        | K::EnvironmentChanged
+        | K::ServerChanged
+        | K::ClusterChanged
+        | K::BalancerChanged => {
+            format!("{who} changed {noun}{what}{}.", changes(event))
+        }
+        K::ProjectDeleted
+        | K::EnvironmentDeleted
+        | K::ServerDeleted
+        | K::ClusterDeleted
+        | K::BalancerDeleted => {
+            format!("{who} deleted {noun}{what}.")
+        }
+        K::EnvironmentMoved => {
+            let order = because(&items(&event.detail["order"]));
+            format!("{who} moved {noun}{what} in its chain{order}.")
+        }
+        K::ServerActivated => format!("{who} let {what} take part in deployments again."),
+        K::ServerDeactivated => format!("{who} took {what} out of further deployments."),
+        K::HostKeyTrusted => {
+            let instead = match text(event, "replaces") {
+                "" => String::new(),
+                before => format!(" instead of {before}"),
+            };
+            format!(
+                "{who} trusted the host key {} of {what}{instead}.",
+                text(event, "fingerprint")
+            )
+        }
+        K::HostKeyForgotten => {
+            format!(
+                "{who} revoked the trust in the host key {} of {what}.",
+                text(event, "fingerprint")
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// `noun`, unless `what` begins with it.
+fn noun_unless(what: &str, noun: &'static str) -> &'static str {
+    match what.starts_with(noun) {
+        true => "",
+        false => noun,
+    }
+}
+
+fn of_locks_and_balancers(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
+    let (who, what) = (who(event), &event.resource);
+    let slot = format!("{}/{}", text(event, "backend"), text(event, "server"));
+    Some(match kind {
+        EventKind::LockCreated => {
+            let until = match time(&event.detail["ends_at"]) {
+                end if end.is_empty() => end,
+                end => format!(" until {end}"),
+            };
+            format!("{who} locked {what}{until}{}.", because(text(event, "reason")))
+        }
+        EventKind::LockLifted => {
+            let whose = match text(event, "author") {
+                "" => "a lock".to_owned(),
+                author => format!("the lock that {author} made"),
+            };
+            format!(
+                "{who} lifted {whose} of {what}{}.",
+                because(text(event, "reason"))
+            )
+        }
+        EventKind::BalancerDrained => format!("{who} drained {slot} at {what}."),
+        EventKind::BalancerTakenOut => format!("{who} took {slot} out of service at {what}."),
+        EventKind::BalancerPutBack => format!("{who} put {slot} back into service at {what}."),
+        EventKind::BalancerActFailed => {
+            format!(
+                "{what} did not do with {slot} what {who} asked{}.",
+                because(text(event, "error"))
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn of_policy_and_keys(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
+    let who = who(event);
+    let count = |name: &str| event.detail[name].as_array().map_or(0, Vec::len);
+    Some(match kind {
+        EventKind::PolicyReloaded => {
+            let (added, removed) = (items(&event.detail["added"]), items(&event.detail["removed"]));
+            match (added.is_empty(), removed.is_empty()) {
+                (true, true) => "The policy was read again and is in force.".to_owned(),
+                (false, true) => format!("A changed policy is in force: added {added}."),
+                (true, false) => format!("A changed policy is in force: removed {removed}."),
+                (false, false) => format!("A changed policy is in force: added {added}; removed {removed}."),
+            }
+        }
+        EventKind::PolicyRejected => {
+            let problem = because(&items(&event.detail["problems"]));
+            format!("The policy files have errors, and the policy before stays in force{problem}.")
+        }
+        EventKind::SecretsSealed => {
+            format!(
+                "Secrets are sealed with the key {}: {} secrets.",
+                text(event, "key"),
+                count("secrets")
+            )
+        }
+        EventKind::SealingKeyChanged => {
+            format!(
+                "{who} sealed {} secrets with the key {}.",
+                count("secrets"),
+                text(event, "to")
+            )
+        }
+        EventKind::SecretsForgotten => {
+            format!("{who} deleted {} secrets whose key is lost.", count("secrets"))
+        }
+        EventKind::AuditKeySet => {
+            format!(
+                "The audit log's heads are signed with the key {}.",
+                text(event, "key")
+            )
+        }
+        EventKind::AuditKeyChanged => {
+            let to = event.detail["key"]["to"].as_str().unwrap_or_default();
+            format!("{who} made {to} the key that signs the audit log's heads.")
+        }
+        _ => return None,
+    })
+}
+
+fn of_deployer(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
+    let who = who(event);
+    let number = |name: &str| event.detail[name].as_i64().unwrap_or_default();
+    Some(match kind {
+        EventKind::AuditCut => format!(
+            "{who} moved {} events, up to number {}, from the audit log to the archive {}.",
+            number("events"),
+            number("up_to"),
+            text(event, "archive")
+        ),
+        EventKind::AuditExported => {
+            let filter = match text(event, "filter") {
+                "" => "all of it".to_owned(),
+                filter => filter.to_owned(),
+            };
+            format!(
+                "{who} exported the audit log as {}: {filter}.",
+                text(event, "format")
+            )
+        }
+        EventKind::DeployerStarted => {
+            let before = match event.detail["unclean"] {
+                Value::Bool(true) => " The one before did not stop by itself.",
+                _ => "",
+            };
+            let policy = match event.detail["policy_changed"] {
+                Value::Bool(true) => " Its policy is another one than before.",
+                _ => "",
+            };
+            format!(
+                "The deployer started, version {}.{before}{policy}",
+                text(event, "version")
+            )
+        }
+        EventKind::DeployerStopped => "The deployer stopped.".to_owned(),
+        EventKind::ScriptsUnconfined => {
+            "The deployer began to serve, with scripts of repositories unconfined on its host.".to_owned()
+        }
+        EventKind::HistoryBroughtIn => format!("{who} imported {} past deployments.", number("deployments")),
+        _ => return None,
+    })
+}

@@ -1,0 +1,77 @@
+//! The policy directory that a command works on.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::access::OpenedPolicy;
+use crate::cli::config_args::ConfigArgs;
+use crate::cli::outcome::{CommandFailure, complain, say};
+use crate::domain::Error;
+
+/// The directory that a question is about.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct DirArgs {
+    /// The directory with the policy files [default: the configured one, or what is shipped inside the
+    /// program].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl DirArgs {
+    pub(super) fn open(&self) -> Result<OpenedPolicy, CommandFailure> {
+        let dir = match &self.dir {
+            Some(dir) => Some(dir.clone()),
+            None => self.config.load()?.access.policies,
+        };
+        open(dir.as_deref())
+    }
+}
+
+/// The given directory, or the configured one.
+pub(super) fn directory(given: Option<&Path>, config: &ConfigArgs) -> Result<PathBuf, CommandFailure> {
+    let configured = match given {
+        Some(dir) => Some(dir.to_owned()),
+        None => config.load()?.access.policies,
+    };
+    let Some(dir) = configured else {
+        let sentence = "No policy directory is configured, so the policy shipped inside the program is in force. \
+                        Give a directory, or set access.policies.";
+        return Err(Error::invalid(sentence).into());
+    };
+    demand_directory(&dir)?;
+    Ok(dir)
+}
+
+fn demand_directory(dir: &Path) -> Result<(), CommandFailure> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let sentence = format!("There is no directory {}.", dir.display());
+    Err(Error::invalid(sentence).into())
+}
+
+/// Opens a policy to ask it something; prints what keeps it from that.
+pub(super) fn open(dir: Option<&Path>) -> Result<OpenedPolicy, CommandFailure> {
+    if let Some(dir) = dir {
+        demand_directory(dir)?;
+    }
+    OpenedPolicy::open(dir).map_err(|report| {
+        report
+            .problems
+            .iter()
+            .filter(|problem| problem.is_error())
+            .for_each(complain);
+        complain("The policy has errors; correct them first.");
+        CommandFailure::Printed
+    })
+}
+
+/// Prints `value` as JSON.
+pub(super) fn say_json(value: &impl Serialize) -> Result<(), CommandFailure> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::internal)?;
+    say(text);
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The policies that were in force: each as it was, two compared, and the files read again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use askama::Template;
+use poem::web::Path;
+use poem::{Response, handler};
+use similar::{ChangeTag, TextDiff};
+
+use super::{Part, Tabs, tabs};
+use crate::access::{PolicyFiles, Problem};
+use crate::app::policy;
+use crate::domain::Result;
+use crate::store::policies::PolicyUse;
+use crate::web::flash::Flash;
+use crate::web::frame::{Frame, Section, go_to, html};
+use crate::web::urls;
+use crate::web::visitor::Visitor;
+
+/// Lines around a change.
+const AROUND: usize = 3;
+/// How long a comparison may look for the smallest difference.
+const COMPARING: Duration = Duration::from_secs(1);
+/// Lines of a comparison that are shown.
+const LINES_SHOWN: usize = 5000;
+/// Digits of a digest that people read.
+const SHORT: usize = 12;
+
+/// The contract of `templates/admin/policy_version.html`.
+#[derive(Template)]
+#[template(path = "admin/policy_version.html")]
+struct VersionPage {
+    frame: Frame,
+    tabs: Tabs,
+    digest: String,
+    is_in_force: bool,
+    files: PolicyFiles,
+    uses: Vec<PolicyUse>,
+    /// What changed since then.
+    comparison: String,
+}
+
+/// The contract of `templates/admin/policy_comparison.html`.
+#[derive(Template)]
+#[template(path = "admin/policy_comparison.html")]
+struct ComparisonPage {
+    frame: Frame,
+    tabs: Tabs,
+    old: Version,
+    new: Version,
+    files: Vec<FileRows>,
+    /// Whether there are more lines than are shown.
+    is_cut: bool,
+}
+
+/// A policy, for a link.
+pub(super) struct Version {
+    pub short: String,
+    pub url: String,
+}
+
+impl Version {
+    pub fn of(digest: &str) -> Self {
+        Self {
+            short: short(digest).to_owned(),
+            url: urls::admin_policy_version(digest),
+        }
+    }
+}
+
+/// The first digits, which tell policies apart.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..SHORT).unwrap_or(digest)
+}
+
+struct FileRows {
+    name: String,
+    rows: Vec<Row>,
+}
+
+/// A line of a comparison.
+struct Row {
+    /// The class of its look.
+    kind: &'static str,
+    old: Option<usize>,
+    new: Option<usize>,
+    text: String,
+}
+
+/// `GET /admin/policy/versions/{digest}`
+#[handler]
+pub async fn show(visitor: Visitor, Path(digest): Path<String>) -> Result<Response> {
+    let (files, uses) = policy::kept(visitor.app(), visitor.actor(), &digest).await?;
+    let in_force = visitor.app().policy().digest();
+    html(&VersionPage {
+        frame: visitor
+            .frame(format!("Policy {} · Admin", short(&digest)), Section::Admin)
+            .await?,
+        tabs: tabs(&visitor, Part::Policy),
+        is_in_force: digest == in_force,
+        comparison: urls::admin_policy_comparison(&digest, &in_force),
+        digest,
+        files,
+        uses,
+    })
+}
+
+/// `GET /admin/policy/versions/{old}/to/{new}`
+#[handler]
+pub async fn compare(visitor: Visitor, Path((old, new)): Path<(String, String)>) -> Result<Response> {
+    let (before, _) = policy::kept(visitor.app(), visitor.actor(), &old).await?;
+    let (after, _) = policy::kept(visitor.app(), visitor.actor(), &new).await?;
+    let mut files = differing(&before, &after);
+    let is_cut = cut(&mut files);
+    html(&ComparisonPage {
+        frame: visitor.frame("Policies compared · Admin", Section::Admin).await?,
+        tabs: tabs(&visitor, Part::Policy),
+        old: Version::of(&old),
+        new: Version::of(&new),
+        files,
+        is_cut,
+    })
+}
+
+/// `POST /admin/policy/reload`
+#[handler]
+pub async fn reload(visitor: Visitor) -> Result<Response> {
+    let before = visitor.app().policy().digest();
+    let problems = policy::reload_for(visitor.app(), visitor.actor()).await?;
+    let flash = if problems.iter().any(Problem::is_error) {
+        Flash::failed("The files have errors. The policy in force stays.")
+    } else if visitor.app().policy().digest() == before {
+        Flash::done("The files were read. They are those in force.")
+    } else {
+        Flash::done("The files were read, and are in force now.")
+    };
+    visitor.flash(flash).await?;
+    Ok(go_to(urls::admin_policy()))
+}
+
+/// The files that differ, with the lines that do.
+fn differing(old: &PolicyFiles, new: &PolicyFiles) -> Vec<FileRows> {
+    let names: BTreeSet<&String> = old.0.keys().chain(new.0.keys()).collect();
+    let text = |files: &'_ PolicyFiles, name: &String| files.0.get(name).cloned().unwrap_or_default();
+    let file = |name: &String| FileRows {
+        name: name.clone(),
+        rows: rows(&text(old, name), &text(new, name)),
+    };
+    let files = names.into_iter().map(file);
+    files.filter(|file| !file.rows.is_empty()).collect()
+}
+
+fn rows(old: &str, new: &str) -> Vec<Row> {
+    let difference = TextDiff::configure().timeout(COMPARING).diff_lines(old, new);
+    let mut rows = Vec::new();
+    for (at, group) in difference.grouped_ops(AROUND).iter().enumerate() {
+        if at > 0 {
+            rows.push(Row {
+                kind: "hunk",
+                old: None,
+                new: None,
+                text: "…".to_owned(),
+            });
+        }
+        for change in group.iter().flat_map(|part| difference.iter_changes(part)) {
+            rows.push(Row {
+                kind: match change.tag() {
+                    ChangeTag::Delete => "del",
+                    ChangeTag::Insert => "add",
+                    ChangeTag::Equal => "",
+                },
+                old: change.old_index().map(|index| index + 1),
+                new: change.new_index().map(|index| index + 1),
+                text: change.value().trim_end_matches(['\r', '\n']).to_owned(),
+            });
+        }
+    }
+    rows
+}
+
+/// Leaves out what no page could show; whether there was any.
+fn cut(files: &mut Vec<FileRows>) -> bool {
+    let all: usize = files.iter().map(|file| file.rows.len()).sum();
+    let mut left = LINES_SHOWN;
+    for file in files.iter_mut() {
+        file.rows.truncate(left);
+        left -= file.rows.len();
+    }
+    files.retain(|file| !file.rows.is_empty());
+    all > LINES_SHOWN
+}

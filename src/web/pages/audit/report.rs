@@ -1,0 +1,321 @@
+//! A report for a period, for the screen, for print and for spreadsheets.
+
+use askama::Template;
+use chrono::{Days, NaiveTime};
+use poem::web::Query;
+use poem::{Response, handler};
+
+use super::may_view;
+use crate::app::audit::comparison::Contradiction;
+use crate::app::audit::report::{
+    AuditReport, DutyFinding, ReportList, ReportRequest, ReportedDeployment, report,
+};
+use crate::app::audit::{self, words};
+use crate::app::{csv, history};
+use crate::domain::{AuditEvent, Deployment, Instant, Result};
+use crate::web::format;
+use crate::web::forms::FormData;
+use crate::web::frame::{Frame, Section};
+use crate::web::pages::filter::{self, FilterForm, Input};
+use crate::web::pages::form_page;
+use crate::web::trail::Trail;
+use crate::web::urls;
+use crate::web::visitor::Visitor;
+
+/// The days of a report without any.
+const USUAL_DAYS: u64 = 30;
+/// Characters of a commit's title in a table.
+const TITLE_CHARS: usize = 80;
+
+/// The contract of `templates/audit/report.html`.
+#[derive(Template)]
+#[template(path = "audit/report.html")]
+struct ReportPage {
+    frame: Frame,
+    trail: Trail,
+    filter: FilterForm,
+    /// The period in words.
+    period: String,
+    head: String,
+    by: String,
+    /// The window of business hours; empty where the calendar has none.
+    window: &'static str,
+    deployments: ReportList<DeploymentLine>,
+    /// How many of them one person alone saw through, in words; empty where none is.
+    alone: String,
+    lists: Vec<EventList>,
+    csv: String,
+}
+
+struct DeploymentLine {
+    deployment: Deployment,
+    contradictions: Vec<Contradiction>,
+    url: String,
+    /// From the commit before to its own.
+    range: String,
+    title: String,
+    approver: String,
+    permit: String,
+    authors: String,
+    /// Why authors are not known; empty where they are.
+    unknown: String,
+    duty: &'static str,
+    tone: &'static str,
+}
+
+impl DeploymentLine {
+    fn new(reported: ReportedDeployment) -> Self {
+        let ReportedDeployment {
+            deployment: one,
+            contradictions,
+            duties,
+        } = reported;
+        let before = one.previous_commit.as_ref();
+        let before = before.map_or("nothing", |commit| format::short(commit.as_str()));
+        let given = one.approval.as_ref().and_then(|approval| approval.given.clone());
+        Self {
+            url: urls::deployment(one.id),
+            range: format!("{before}..{}", format::short(one.commit.as_str())),
+            title: one.commit_title.chars().take(TITLE_CHARS).collect(),
+            approver: given.map_or(String::new(), |(who, at)| format!("{who}, {}", format::full(&at))),
+            permit: one.permit.as_ref().map(ToString::to_string).unwrap_or_default(),
+            authors: duties.authors.into_iter().collect::<Vec<_>>().join(", "),
+            unknown: duties.unknown,
+            duty: duties.finding.title(),
+            tone: match duties.finding {
+                DutyFinding::Separate => "t-good",
+                DutyFinding::Unknown => "t-quiet",
+                DutyFinding::OnePerson | DutyFinding::SelfApproved => "t-bad",
+                DutyFinding::RequesterWrote | DutyFinding::ApproverWrote => "t-warn",
+            },
+            contradictions,
+            deployment: one,
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let one = &self.deployment;
+        let changed: Vec<String> = self.contradictions.iter().map(Contradiction::sentence).collect();
+        vec![
+            one.id.to_string(),
+            format::full(&one.queued_at),
+            format!("{}/{}", one.project, one.environment),
+            one.target.to_string(),
+            one.kind.as_str().to_owned(),
+            self.range.clone(),
+            one.commit.to_string(),
+            one.commit_title.clone(),
+            one.actor.clone(),
+            one.impersonator.clone().unwrap_or_default(),
+            one.reason.clone(),
+            self.approver.clone(),
+            self.permit.clone(),
+            one.lock_override.clone().unwrap_or_default(),
+            one.state.as_str().to_owned(),
+            self.authors.clone(),
+            self.unknown.clone(),
+            self.duty.to_owned(),
+            changed.join("; "),
+        ]
+    }
+}
+
+const DEPLOYMENT_CELLS: [&str; 19] = [
+    "deployment",
+    "requested at",
+    "environment",
+    "target",
+    "kind",
+    "commits",
+    "commit",
+    "title",
+    "requested by",
+    "through",
+    "reason",
+    "approved by",
+    "allowed by",
+    "lock override",
+    "state",
+    "authors",
+    "authors not known",
+    "duties",
+    "changed in the database",
+];
+
+/// A list of events with its title.
+struct EventList {
+    id: &'static str,
+    title: String,
+    /// What it says when there are none.
+    none: String,
+    rows: Vec<EventLine>,
+    more: bool,
+}
+
+struct EventLine {
+    at: Instant,
+    number: String,
+    sentence: String,
+    permit: String,
+}
+
+fn list(id: &'static str, title: impl Into<String>, none: &str, events: ReportList<AuditEvent>) -> EventList {
+    let line = |one: AuditEvent| EventLine {
+        at: one.event.at,
+        number: one.id.to_string(),
+        sentence: words::sentence(&one.event),
+        permit: one.event.permit,
+    };
+    EventList {
+        id,
+        title: title.into(),
+        none: none.to_owned(),
+        rows: events.items.into_iter().map(line).collect(),
+        more: events.more,
+    }
+}
+
+/// What was asked for; without days, the last thirty.
+fn wanted(sent: &FormData, now: Instant) -> Result<ReportRequest> {
+    let filter = filter::read(sent)?;
+    let tomorrow = now.date_naive() + Days::new(1);
+    let to = filter.to.unwrap_or(tomorrow.and_time(NaiveTime::MIN).and_utc());
+    Ok(ReportRequest {
+        project: filter.project,
+        environment: filter.environment,
+        from: filter.from.unwrap_or(to - Days::new(USUAL_DAYS)),
+        to,
+    })
+}
+
+fn lists(found: &mut AuditReport) -> Vec<EventList> {
+    let take = |list: &mut ReportList<AuditEvent>| ReportList {
+        items: std::mem::take(&mut list.items),
+        more: list.more,
+    };
+    let outside = match found.window {
+        Some(window) => format!("Changes outside {window}"),
+        None => "Changes outside business hours".to_owned(),
+    };
+    let none = match found.window {
+        Some(_) => "No change was made outside it.",
+        None => "The calendar has no window called business-hours, so this is not known.",
+    };
+    vec![
+        list(
+            "overrides",
+            "Locks and overrides",
+            "No lock was made, lifted or overridden.",
+            take(&mut found.overrides),
+        ),
+        list("outside", outside, none, take(&mut found.outside)),
+        list(
+            "access",
+            "Changes of access",
+            "No account, policy, key or host key was changed.",
+            take(&mut found.access),
+        ),
+    ]
+}
+
+fn alone(lines: &[DeploymentLine]) -> String {
+    match lines.iter().filter(|line| line.tone == "t-bad").count() {
+        0 => String::new(),
+        count => format!("{} by one person alone", format::count(count, "deployment")),
+    }
+}
+
+/// `GET /audit/report`
+#[handler]
+pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
+    let mut sent = sent.0;
+    let permit = may_view(&visitor).await?;
+    let app = visitor.app();
+    let asked = sent.accept(wanted(&sent, visitor.now()))?;
+    let is_asked = asked.is_some();
+    let asked = match asked {
+        Some(asked) => asked,
+        None => wanted(&FormData::default(), visitor.now())?,
+    };
+    let mut found = report(app, &permit, &asked).await?;
+    let visible = history::viewable(app, visitor.actor()).await?;
+    let projects = visible.projects().into_iter().map(|name| (name, name));
+    let environments = visible.environments(None).into_iter().map(|name| (name, name));
+    let fields = vec![
+        ("project", "Project", Input::choice("All projects", projects)),
+        (
+            "environment",
+            "Environment",
+            Input::choice("All environments", environments),
+        ),
+    ];
+    let filter = FilterForm::new(urls::audit_report(), sent, fields);
+    let head = audit::head(app, &permit).await?;
+    let lines = found.deployments.items.into_iter().map(DeploymentLine::new);
+    let lines: Vec<DeploymentLine> = lines.collect();
+    found.deployments.items = Vec::new();
+    let page = ReportPage {
+        frame: visitor.frame("Audit report", Section::Audit).await?,
+        trail: vec![("Audit log".to_owned(), urls::audit().to_owned())],
+        period: format!("{} to {}", format::full(&asked.from), format::full(&asked.to)),
+        head: head.map_or_else(|why| why, |head| head.to_string()),
+        by: visitor.actor().name.clone(),
+        window: found.window.unwrap_or_default(),
+        alone: alone(&lines),
+        csv: filter.url_with(urls::audit_report_csv(), "", ""),
+        lists: lists(&mut found),
+        deployments: ReportList {
+            items: lines,
+            more: found.deployments.more,
+        },
+        filter,
+    };
+    match is_asked {
+        true => form_page(&page, &Default::default()),
+        false => form_page(&page, &page.filter.sent.complaints),
+    }
+}
+
+/// `GET /audit/report.csv`: all tables of the report below each other, each line led by its table's name.
+#[handler]
+pub async fn as_csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
+    let permit = may_view(&visitor).await?;
+    let asked = wanted(&sent, visitor.now())?;
+    let mut found = report(visitor.app(), &permit, &asked).await?;
+    let head = audit::head(visitor.app(), &permit).await?;
+    let head = head.map_or_else(|why| why, |head| head.to_string());
+    let period = format!("{} to {}", format::full(&asked.from), format::full(&asked.to));
+    let mut text = csv::line(&["report", "period", &period]);
+    text += &csv::line(&["report", "by", &visitor.actor().name]);
+    text += &csv::line(&["report", "head", &head]);
+    let led = |name: &str, cells: Vec<String>| {
+        let cells = [vec![name.to_owned()], cells].concat();
+        csv::line(&cells)
+    };
+    text += &led("deployments", DEPLOYMENT_CELLS.map(str::to_owned).to_vec());
+    for reported in std::mem::take(&mut found.deployments.items) {
+        text += &led("deployments", DeploymentLine::new(reported).cells());
+    }
+    if found.deployments.more {
+        text += &csv::line(&["deployments", "there are more; choose a shorter period"]);
+    }
+    for list in lists(&mut found) {
+        text += &csv::line(&[list.id, "time", "number", "what happened", "reason"]);
+        for row in &list.rows {
+            text += &csv::line(&[
+                list.id,
+                &format::full(&row.at),
+                &row.number,
+                &row.sentence,
+                &row.permit,
+            ]);
+        }
+        if list.more {
+            text += &csv::line(&[list.id, "there are more; choose a shorter period"]);
+        }
+    }
+    Ok(Response::builder()
+        .content_type("text/csv; charset=utf-8")
+        .header("content-disposition", "attachment; filename=\"audit-report.csv\"")
+        .body(text))
+}
