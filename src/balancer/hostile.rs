@@ -108,3 +108,20 @@ proptest! {
         prop_assert_eq!(&table.backends[0], &cell);
     }
 }
+
+#[test]
+fn a_name_that_haproxy_should_never_have_given_is_not_sent_back_to_it() {
+    for name in ["web1;shutdown", "web1 weight 0", &"n".repeat(256)] {
+        let server = format!("web,{name},0,0,UP,1,2,L4OK,,,5,10.0.0.7:80,");
+        let csv = format!("{HEADER}{server}\nweb,BACKEND,0,0,UP,1,1,,,,5,,\n\n");
+        let table = StatsTable::parse("lb", &csv).unwrap();
+        let sought = Sought {
+            name: "elsewhere",
+            address: "10.0.0.7",
+            balancer_name: None,
+        };
+        let state = State::merge(vec![("lb".to_owned(), table)]);
+        let error = state.slots_of(&["web".to_owned()], sought).unwrap_err();
+        assert!(matches!(error, Error::BadName { .. }), "{error}");
+    }
+}
