@@ -26,6 +26,7 @@ const LABELS: &[(&str, &str)] = &[
     ("first", "Canary servers"),
     ("from", "From"),
     ("git_url", "Repository URL"),
+    ("heads", "Heads kept before"),
     ("health_attempts", "Maximum attempts"),
     ("health_command", "Command"),
     ("health_from", "Run from"),

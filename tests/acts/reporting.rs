@@ -237,8 +237,10 @@ async fn do_everything(world: &mut World) {
     }
     lock_and_override(world, &second).await;
     let running = ask(world, "admin", DeployRequest::new("shop", "beta", &first)).await;
-    if running.is_ok() && begin(world, noon()).await.is_some() {
-        _ = deployments::cancel(&world.app, &person("admin"), running.unwrap().id()).await;
+    if let Ok(running) = running
+        && begin(world, noon()).await.is_some()
+    {
+        _ = deployments::cancel(&world.app, &person("admin"), running.id()).await;
     }
 }
 

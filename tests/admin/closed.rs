@@ -3,7 +3,7 @@
 
 use deployer::domain::{Action, Actor, Cluster, Event, EventKind, Resource, Server};
 use deployer::store::{clusters, environments, queue, servers};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{environment, page, send};
 use crate::history::support::{project, queued, server};
@@ -55,19 +55,10 @@ async fn sit_down(site: &mut TestSite, name: &str) {
     assert_eq!(site.log_in(name, PASSWORD).await.status(), 303);
 }
 
-/// Has the log tell of the vault in every way that details of other things' events can.
-async fn tell(site: &TestSite) {
-    let permit = site
-        .app
-        .permit(
-            &Actor::user("admin", "192.0.2.1"),
-            Action::Administer,
-            &Resource::Everything,
-        )
-        .await
-        .unwrap();
+/// Events whose details name the vault, or what was renamed into something hidden.
+fn telling() -> Vec<(EventKind, &'static str, Value)> {
     let both = json!(["shop", "vault"]);
-    for (kind, about, detail) in [
+    vec![
         (
             EventKind::ClusterAdded,
             "cluster web",
@@ -113,7 +104,21 @@ async fn tell(site: &TestSite) {
             "vault/prod",
             json!({"name": "prod"}),
         ),
-    ] {
+    ]
+}
+
+/// Has the log tell of the vault in every way that details of other things' events can.
+async fn tell(site: &TestSite) {
+    let permit = site
+        .app
+        .permit(
+            &Actor::user("admin", "192.0.2.1"),
+            Action::Administer,
+            &Resource::Everything,
+        )
+        .await
+        .unwrap();
+    for (kind, about, detail) in telling() {
         let tx = site.store.change(&permit, site.app.now()).await.unwrap();
         tx.commit(Event::new(kind, detail).about(about)).await.unwrap();
     }

@@ -241,7 +241,8 @@ impl Setup {
         };
         self.fill(&world).await;
         for name in self.people() {
-            world.account(name).await;
+            // Before any time that a test sets its clock to.
+            world.account_since(name, chrono::DateTime::UNIX_EPOCH).await;
         }
         world
     }

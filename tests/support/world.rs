@@ -82,6 +82,11 @@ impl World {
 
     /// Gives `name` an account, unless it has one.
     pub async fn account(&self, name: &str) {
+        self.account_since(name, self.clock.now()).await;
+    }
+
+    /// The same for an account that was added at `since`.
+    pub async fn account_since(&self, name: &str, since: deployer::domain::Instant) {
         use deployer::store::users;
         if users::by_name(&self.store, name).await.is_ok() {
             return;
@@ -93,7 +98,7 @@ impl World {
             email: String::new(),
             disabled: false,
             has_password: false,
-            created_at: self.clock.now(),
+            created_at: since,
             last_login_at: None,
             given_password: None,
         };

@@ -52,7 +52,7 @@ const WRONG: &[(&str, u32, &str)] = &[
         "no file “x.ics”",
     ),
     (
-        "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-01-02\nuntil = 2026-01-01\n",
+        "timezone = \"UTC\"\n[[freezes]]\nname = \"a\"\nreason = \"b\"\nfrom = 2026-01-02\nuntil = 2025-12-31\n",
         6,
         "ends before it begins",
     ),
@@ -78,7 +78,7 @@ const WRONG: &[(&str, u32, &str)] = &[
         "This window has no “hours”",
     ),
     (
-        "timezone = \"UTC\"\n[windows.w]\nfrom = 2026-01-02\nuntil = 2026-01-01\n",
+        "timezone = \"UTC\"\n[windows.w]\nfrom = 2026-01-02\nuntil = 2025-12-31\n",
         4,
         "The window ends before it begins",
     ),

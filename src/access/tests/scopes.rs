@@ -57,8 +57,8 @@ fn places() -> Vec<Resource> {
 /// Rita sees prod of the shop alone; Nora reads no audit log, whatever else she may.
 const LINES: &str = "p, rita, shop, prod, view, always, allow\n\
                      p, nora, *, *, administer, always, allow\n\
-                     p, nora, area:audit, *, audit, always, deny\n\
-                     p, nora, area:audit, *, view, always, allow\n\
+                     p, nora, audit, *, audit, always, deny\n\
+                     p, nora, audit, *, view, always, allow\n\
                      g, dora, role:developer\ng, lea, role:releaser";
 
 #[test]
