@@ -143,6 +143,11 @@ fn name_wrong_time(text: &str, problems: &mut [Problem]) {
     }
 }
 
+/// Whether a value is a day without a time.
+fn is_day(value: &Value) -> bool {
+    matches!(value, Value::Datetime(at) if at.time.is_none())
+}
+
 struct Reader<'a> {
     starts: LineStarts,
     problems: &'a mut Vec<Problem>,
@@ -344,7 +349,8 @@ impl Reader<'_> {
     /// Complains about `end` where what it ends holds no time.
     fn in_order(&mut self, what: &str, span: Option<(Instant, Instant)>, end: &Spanned<Value>) {
         match span {
-            Some((from, until)) if until < from => self.complain(
+            // A day is its whole day as an end, so one before the beginning ends where that begins.
+            Some((from, until)) if until < from || until == from && is_day(end.get_ref()) => self.complain(
                 end,
                 format!("The {what} ends before it begins: “until” has to be later than “from”."),
             ),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::describe::Windows;
-use super::grid::{Grid, NOWHERE, OTHER, Spot, WorkedAnswer};
+use super::grid::{Grid, NOWHERE, OTHER, Spot, WorkedAnswer, crossed};
 use super::places::places;
 use super::policy::Policy;
 use super::rule::Rule;
@@ -201,6 +201,8 @@ impl<'a> PolicyComparison<'a> {
         let (old_rules, new_rules) = (self.old.rules_of(name), self.new.rules_of(name));
         let mut spots = self.old.spots(&old_rules);
         spots.extend(self.new.spots(&new_rules));
+        // One policy may name the project of a difference, and the other one its environment.
+        let spots = crossed(&spots);
         let mut differing = BTreeMap::new();
         for &spot in &spots {
             let old_here = about(&self.old, &old_rules, spot);

@@ -333,6 +333,18 @@ impl<'p> Grid<'p> {
     }
 }
 
+/// Each project of some spots with each of their environments.
+pub(super) fn crossed<'a>(spots: &BTreeSet<Spot<'a>>) -> BTreeSet<Spot<'a>> {
+    let environments: BTreeSet<&str> = spots.iter().map(|spot| spot.environment).collect();
+    let projects: BTreeSet<&str> = spots.iter().map(|spot| spot.project).collect();
+    let with_each = |project| {
+        let spot = move |environment| Spot { project, environment };
+        environments.iter().copied().map(spot)
+    };
+    let crossed = projects.into_iter().flat_map(with_each);
+    crossed.filter(|spot| is_spot(*spot)).collect()
+}
+
 /// The installation has no environments, nor have areas.
 fn is_spot(spot: Spot<'_>) -> bool {
     let is_whole = spot.project == ANY || spot.project.starts_with("area:");

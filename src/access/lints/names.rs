@@ -159,14 +159,16 @@ fn tests(
                 continue;
             }
             let near = known.0.keys().find(|other| is_near(name, other));
+            // Somebody's groups may have lines where they have none themselves.
+            let is_alone = !one
+                .names
+                .iter()
+                .any(|name| subjects.0.contains_key(name.as_str()));
             let message = match near {
                 Some(near) => format!("No line names “{name}”, but some name “{near}”: is that the one?"),
-                // The groups are what it is about.
-                None if !name.contains(':') && one.names.iter().any(|one| one.starts_with("group:")) => {
-                    continue;
-                }
-                None if kind == Kind::Subject && one.allowed => format!("No line names “{name}”."),
-                None if kind == Kind::Subject => format!(
+                None if kind != Kind::Subject => continue,
+                None if name.contains(':') => format!("No line names “{name}”."),
+                None if is_alone && !one.allowed => format!(
                     "No line names “{name}”, so this only tests what everybody may: write “guest may not …” if that is meant."
                 ),
                 None => continue,
