@@ -13,12 +13,18 @@ mod opening;
 mod people;
 mod renaming;
 
+use crate::support::setup::Setup;
 use crate::support::world::World;
 use crate::web::support::{PASSWORD, TestSite};
 
 /// A world without servers and environments, and its pages with `admin` logged in.
 async fn site() -> (World, TestSite) {
-    let world = World::project().clusters(&[]).environments(&[]).start().await;
+    site_of(World::project()).await
+}
+
+/// The same of a project that is set up otherwise.
+async fn site_of(project: Setup) -> (World, TestSite) {
+    let world = project.clusters(&[]).environments(&[]).start().await;
     let site = TestSite::over(world.app.clone(), world.store.clone()).await;
     site.add_user("admin").await;
     site.log_in("admin", PASSWORD).await;

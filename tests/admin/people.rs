@@ -6,6 +6,7 @@ use deployer::store::{Page, users};
 
 use super::{page, send, site};
 use crate::history::support::{asked, past, project};
+use crate::support::world::World;
 use crate::web::support::{PASSWORD, browser};
 
 /// Forms that need rights.
@@ -211,7 +212,8 @@ async fn the_policy_page_shows_the_active_lines_and_windows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
-    let (world, site) = site().await;
+    // Of files that can be changed.
+    let (world, site) = super::site_of(World::project().policy("")).await;
     deployer::app::lifetime::started(&world.app).await.unwrap();
     let before = world.app.policy().digest();
     let file = world.dir.path().join("policies/policy.csv");

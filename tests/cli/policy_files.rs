@@ -101,7 +101,7 @@ async fn files_that_are_written_renamed_or_linked_anew_take_effect_by_themselves
 
     // As editors do it.
     let shipped = SHIPPED.iter().find(|(name, _)| *name == "policy.csv").unwrap().1;
-    std::fs::write(with.dir.join("policy.csv~"), shipped).unwrap();
+    std::fs::write(with.dir.join("policy.csv~"), format!("{shipped}\n")).unwrap();
     std::fs::rename(with.dir.join("policy.csv~"), with.dir.join("policy.csv")).unwrap();
     with.becomes(false).await;
 
