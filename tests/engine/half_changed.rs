@@ -2,23 +2,19 @@
 
 use deployer::app::deployments::{self as requests, DeployRequest};
 use deployer::app::health;
-use deployer::domain::{DeploymentState, EnvironmentOptions, OnServer};
+use deployer::domain::{DeploymentState, OnServer};
 
 use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_names_every_file_that_a_failed_sync_has_changed() {
-    let options = EnvironmentOptions {
-        excluded: vec!["z/f/kept".into()],
-        ..Default::default()
-    };
-    let mut world = World::project().in_place().options(options).start().await;
+    let mut world = World::project().in_place().start().await;
     world.repository.write("old", "1");
     let first = world.commit("First").await;
     world.deploy(&first).await;
-    // What must not be removed stands where a file is coming.
-    std::fs::create_dir_all(world.home(1, "dev/shop/z/f")).unwrap();
-    std::fs::write(world.home(1, "dev/shop/z/f/kept"), "x").unwrap();
+    // What must not be removed, a repository, stands where a file is coming.
+    std::fs::create_dir_all(world.home(1, "dev/shop/z/f/.git")).unwrap();
+    std::fs::write(world.home(1, "dev/shop/z/f/.git/kept"), "x").unwrap();
     for n in 1..=7 {
         world.repository.write(&format!("f{n}"), "new");
     }
@@ -40,16 +36,12 @@ async fn the_log_names_every_file_that_a_failed_sync_has_changed() {
 
 /// A server in place that runs `first`, and on which a deployment of `second` put some of its files.
 async fn half_changed() -> (World, String) {
-    let options = EnvironmentOptions {
-        excluded: vec!["z/f/kept".into()],
-        ..Default::default()
-    };
-    let mut world = World::project().in_place().options(options).start().await;
+    let mut world = World::project().in_place().start().await;
     world.repository.write("old", "1");
     let first = world.commit("First").await;
     world.deploy(&first).await;
-    std::fs::create_dir_all(world.home(1, "dev/shop/z/f")).unwrap();
-    std::fs::write(world.home(1, "dev/shop/z/f/kept"), "x").unwrap();
+    std::fs::create_dir_all(world.home(1, "dev/shop/z/f/.git")).unwrap();
+    std::fs::write(world.home(1, "dev/shop/z/f/.git/kept"), "x").unwrap();
     world.repository.write("a", "new");
     world.repository.write("z/f", "new");
     let second = world.commit("Second").await;
