@@ -131,6 +131,7 @@ async fn a_refused_deployment_is_audited() {
     );
     let filter = deployer::store::AuditFilter {
         who: Some("rita".into()),
+        actions: vec!["deploy.".into()],
         ..Default::default()
     };
     let page = deployer::store::audit::list(&world.store, &filter, Default::default(), 10)
