@@ -77,9 +77,9 @@ impl Source {
 impl Source {
     /// What tells one state of the directory from another. It changes with every file that is written, replaced,
     /// added or removed, also behind links; reading it is cheap.
-    pub fn stamp(&self) -> Stamp {
+    pub fn stamp(&self) -> FilesStamp {
         let Self::Directory(dir) = self else {
-            return Stamp::default();
+            return FilesStamp::default();
         };
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -92,13 +92,13 @@ impl Source {
             })
             .collect();
         stamp.sort_unstable();
-        Stamp(stamp)
+        FilesStamp(stamp)
     }
 }
 
 /// The state of a policy directory, to be compared with another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stamp(Vec<(String, Option<FileStamp>)>);
+pub struct FilesStamp(Vec<(String, Option<FileStamp>)>);
 
 /// Device, inode, bytes, and the nanoseconds of the last change of content and of the file's own data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

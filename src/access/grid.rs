@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::answers::{answered, bit};
 use super::columns::{TWO_PERSON_ACTIONS, is_project_group, project_key, project_of};
 use super::lines::PolicyLines;
 use super::model::CLOSED;
@@ -349,47 +350,6 @@ pub(super) fn crossed<'a>(spots: &BTreeSet<Spot<'a>>) -> BTreeSet<Spot<'a>> {
 fn is_spot(spot: Spot<'_>) -> bool {
     let is_whole = spot.project == ANY || spot.project.starts_with("area:");
     !is_whole || spot.environment == ANY
-}
-
-fn bit(action: Action) -> u32 {
-    let place = Action::ALL.iter().position(|one| *one == action);
-    place.map_or(0, |place| 1 << place)
-}
-
-/// By rule, the actions that it answers questions about.
-fn answered(lines: &PolicyLines) -> Vec<u32> {
-    let knows_unlock = lines.know_unlock();
-    let mut known: HashMap<(&str, bool), u32> = HashMap::new();
-    let mut bits = Vec::new();
-    for rule in &lines.rules {
-        let own = known.entry((rule.action.as_str(), rule.deny)).or_insert_with(|| {
-            let implied = implied(lines, &rule.action);
-            let answers = |asked: &Action| {
-                let asked = match asked {
-                    Action::Unlock if !knows_unlock => Action::Lock,
-                    asked => *asked,
-                };
-                let is_own = rule.action == asked.as_str() || rule.action == ANY;
-                is_own || !rule.deny && implied.contains(asked.as_str())
-            };
-            Action::ALL.iter().copied().filter(answers).map(bit).sum()
-        });
-        bits.push(*own);
-    }
-    bits
-}
-
-/// The actions that `action` implies, over others too.
-fn implied<'l>(lines: &'l PolicyLines, action: &'l str) -> HashSet<&'l str> {
-    let (mut reached, mut waiting) = (HashSet::new(), vec![action]);
-    while let Some(name) = waiting.pop() {
-        for link in lines.implications.iter().filter(|link| link.from == name) {
-            if reached.insert(link.to.as_str()) {
-                waiting.push(&link.to);
-            }
-        }
-    }
-    reached
 }
 
 /// The members of each group, over others too.

@@ -15,6 +15,7 @@
 //! `default`, whose rights everybody has. A deny for one of them overrides everything.
 
 mod administrators;
+mod answers;
 mod calendar_file;
 mod calendar_times;
 mod columns;
@@ -60,7 +61,7 @@ use parking_lot::RwLock;
 
 pub use diff::{PolicyDiff, RightsChange, Shift};
 pub use explain::{Explanation, Ruling, SpeakingLine};
-pub use files::{FILE_LIMIT, PolicyFiles, SHIPPED, Stamp};
+pub use files::{FILE_LIMIT, FilesStamp, PolicyFiles, SHIPPED};
 pub use layout::aligned;
 pub use lints::Existing;
 pub use opened::{OpenedPolicy, PolicyQuestion, names_for};
@@ -96,7 +97,7 @@ pub struct Access {
     policy: RwLock<Arc<Policy>>,
     problems: RwLock<Vec<Problem>>,
     /// The state of the files when they were last read.
-    stamp: RwLock<Stamp>,
+    stamp: RwLock<FilesStamp>,
 }
 
 impl fmt::Debug for Access {
@@ -152,12 +153,12 @@ impl Access {
     }
 
     /// The state of the files now; as long as it equals [`Access::stamp_read`] there is nothing to read.
-    pub fn stamp(&self) -> Stamp {
+    pub fn stamp(&self) -> FilesStamp {
         self.source.stamp()
     }
 
     /// The state of the files when they were last read.
-    pub fn stamp_read(&self) -> Stamp {
+    pub fn stamp_read(&self) -> FilesStamp {
         self.stamp.read().clone()
     }
 

@@ -14,6 +14,7 @@ mod linted;
 mod scopes;
 mod second_person;
 mod shipped;
+mod steady;
 mod suspicious;
 mod words;
 

@@ -27,7 +27,7 @@ pub(super) enum TokenCommand {
     },
     /// List the tokens of an account: number, name, state, end, last use, scope, separated by tabs.
     List {
-        /// The account.
+        /// Whose tokens they are.
         account: String,
         #[command(flatten)]
         config: ConfigArgs,

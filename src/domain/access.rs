@@ -108,8 +108,9 @@ impl FromStr for Action {
 
 /// The part of its account's rights that an API token has. It narrows what policy allows and adds nothing to
 /// it. An empty list stands for all.
+///
+/// A version that does not know a way to narrow refuses the token, and never widens it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-// A version that does not know a way to narrow has to refuse the token, not to widen it.
 #[serde(deny_unknown_fields)]
 pub struct TokenScope {
     /// Viewing goes with each, and rolling back with deploying: an automatic rollback is part of its deployment.

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::super::config_args::ConfigArgs;
+use super::super::data;
+use super::super::outcome::{CommandFailure, complain, say};
 use super::directory::{directory, say_json};
 use crate::access::{Existing, OpenedPolicy, PolicyReport, Problem};
 use crate::app::policy;
-use crate::cli::config_args::ConfigArgs;
-use crate::cli::data;
-use crate::cli::outcome::{CommandFailure, complain, say};
 use crate::clock::Clock;
 
 /// Check all policy files and run their tests.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::super::outcome::{CommandFailure, complain, say};
 use super::directory::{open, say_json};
 use crate::access::RightsChange;
-use crate::cli::outcome::{CommandFailure, complain, say};
 use crate::clock::Clock;
 use crate::domain::Action;
 use crate::domain::access::GUEST;

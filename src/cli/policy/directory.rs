@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::super::config_args::ConfigArgs;
+use super::super::outcome::{CommandFailure, complain, say};
 use crate::access::OpenedPolicy;
-use crate::cli::config_args::ConfigArgs;
-use crate::cli::outcome::{CommandFailure, complain, say};
 use crate::domain::Error;
 
 /// The directory that a question is about.

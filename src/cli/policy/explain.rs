@@ -3,9 +3,9 @@
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use super::super::outcome::{CommandFailure, say};
 use super::directory::{DirArgs, say_json};
 use crate::access::{DrawnDay, Explanation, PolicyQuestion, Ruling, SpeakingLine, names_for};
-use crate::cli::outcome::{CommandFailure, say};
 use crate::clock::Clock;
 use crate::domain::{Action, Error, Instant};
 

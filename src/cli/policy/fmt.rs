@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::super::config_args::ConfigArgs;
+use super::super::outcome::{CommandFailure, say};
 use super::directory::{directory, say_json};
 use crate::access::{FILE_LIMIT, aligned};
-use crate::cli::config_args::ConfigArgs;
-use crate::cli::outcome::{CommandFailure, say};
 use crate::domain::{Error, Result};
 use crate::small_file;
 

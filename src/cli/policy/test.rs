@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::super::config_args::ConfigArgs;
+use super::super::outcome::{CommandFailure, say};
 use super::directory::{directory, open, say_json};
 use crate::access::Problem;
-use crate::cli::config_args::ConfigArgs;
-use crate::cli::outcome::{CommandFailure, say};
 use crate::domain::PolicyLine;
 
 /// Run the policy's own tests.

@@ -1,7 +1,7 @@
 //! `deployer policy who`: everybody who may do something somewhere.
 
+use super::super::outcome::{CommandFailure, complain, say};
 use super::directory::{DirArgs, say_json};
-use crate::cli::outcome::{CommandFailure, complain, say};
 use crate::clock::Clock;
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Error};
