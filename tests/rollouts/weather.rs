@@ -7,7 +7,7 @@ use chrono::{TimeDelta, TimeZone as _, Utc};
 use deployer::app::deployments::{self, Choice, DeployRequest, answer, cancel};
 use deployer::clock::Clock;
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{Actor, Answer, ErrorKind, PauseReason, Share, Strategy, SyncMethod};
+use deployer::domain::{Actor, Answer, ErrorKind, Share, Strategy, SyncMethod};
 
 use super::fleet::Fleet;
 use super::load::Load;
@@ -252,14 +252,8 @@ async fn a_rollout_that_pauses_checks_permission_again() {
     hours_pass(&world, 12);
     answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
 
-    let waits = |d: &deployer::domain::Deployment| {
-        let reason = d.pause.as_ref().map(|pause| &pause.reason);
-        matches!(reason, Some(PauseReason::Policy { .. }))
-    };
-    world.until(id, "it waits for policy", waits).await;
-    assert!(!world.home(2, "dev/shop").exists(), "it went on");
-
-    hours_pass(&world, 12);
-    answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
-    assert_eq!(world.end(id).await.outcome, "2 servers deployed.");
+    // Olaf may not go on at this hour, but whoever continued it may.
+    let ended = world.end(id).await;
+    assert_eq!(ended.outcome, "2 servers deployed.");
+    assert_eq!(ended.taken_over_by(), Some("admin".to_owned()));
 }
