@@ -1,7 +1,7 @@
 //! Keeps the second factors of accounts, their secrets sealed.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, text};
+use sea_orm_migration::schema::big_integer;
 
 use crate::columns::*;
 
@@ -22,10 +22,10 @@ impl MigrationTrait for Change {
             .table(TABLE)
             .col(id())
             .col(big_integer("user_id"))
-            .col(text("secret"))
+            .col(long_text_null(manager, "secret"))
             .col(instant_null("confirmed_at"))
             .col(big_integer("last_step"))
-            .col(text("recovery"))
+            .col(long_text_null(manager, "recovery"))
             .foreign_key(&mut owned_by(TABLE, "user_id", "users"))
             .to_owned();
         create(manager, vec![factors], vec![unique(TABLE, &["user_id"])]).await

@@ -114,6 +114,21 @@ fn demand_free_name(name: &Name) -> Result<()> {
     Err(Error::field("name", message))
 }
 
+/// Refuses an API token that acts on the account that it belongs to or acts as: that takes a login.
+///
+/// # Errors
+/// A conflict.
+pub(super) fn demand_login_for_own(permit: &Permit, account: &Name) -> Result<()> {
+    let actor = permit.actor();
+    let own = [Some(actor.name.as_str()), actor.impersonator.as_deref()];
+    match actor.token.is_some() && own.contains(&Some(account.as_str())) {
+        true => Err(Error::conflict(format!(
+            "An API token of “{account}” cannot do this to its own account. Log in for that."
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Sets the password of a user.
 ///
 /// # Errors
@@ -127,6 +142,13 @@ pub async fn set_password(
 ) -> Result<User> {
     demand_administer(permit)?;
     let known = users::by_name(store, name).await?;
+    demand_login_for_own(permit, &known.name)?;
+    if permit.actor().impersonator.is_some() {
+        // Who gave a password may not approve by it, and has to be known by their own name.
+        return Err(Error::conflict(
+            "Nobody sets passwords while acting as somebody else.",
+        ));
+    }
     let hash = hashed(password, &names_of(&known)).await?;
     let change = store.change(permit, permit.at()).await?;
     let user = users::by_name(&change, name).await?;

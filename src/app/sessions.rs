@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::accounts::demand_login_for_own;
 use super::admin::{demand_administer, demand_reading};
 use super::{App, logins};
 use crate::access::Permit;
@@ -105,6 +106,7 @@ pub async fn end(store: &Store, permit: &Permit, name: &str, which: &WhichSessio
     demand_administer(permit)?;
     let change = store.change(permit, permit.at()).await?;
     let user = users::by_name(&change, name).await?;
+    demand_login_for_own(permit, &user.name)?;
     end_in(change, &user, which).await
 }
 

@@ -66,6 +66,10 @@ pub async fn make_own(app: &App, actor: &Actor, new: NewToken) -> Result<MadeTok
 /// As [`make_own`]; not found; a conflict for the account of a person.
 pub async fn make(store: &Store, permit: &Permit, account: &str, new: NewToken) -> Result<MadeToken> {
     demand_administer(permit)?;
+    // One could outgrow its own scope and end, and hide who asked.
+    if permit.actor().token.is_some() {
+        return Err(Error::conflict("An API token makes no tokens. Log in for that."));
+    }
     let change = store.change(permit, permit.at()).await?;
     let user = users::by_name(&change, account).await?;
     if user.has_password && !permit.is_of_host() {

@@ -136,7 +136,15 @@ impl TokenScope {
     pub fn includes(&self, action: Action, resource: &Resource) -> bool {
         let named = |wanted| self.actions.is_empty() || self.actions.contains(&wanted);
         let acts = match action {
-            Action::View => true,
+            // Who may look at a place reads the log, people, policy or servers only by an action for them.
+            Action::View => match resource {
+                Resource::Area(area) => {
+                    let own = area.actions().iter().filter(|action| **action != Action::View);
+                    let mut reading = own.chain([&area.right_to_all(), &Action::Administer]).copied();
+                    reading.any(named)
+                }
+                _ => true,
+            },
             Action::Rollback => named(Action::Rollback) || named(Action::Deploy),
             _ => named(action),
         };

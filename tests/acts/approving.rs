@@ -118,6 +118,36 @@ async fn nobody_approves_through_an_account_of_which_they_made_a_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_approves_what_an_account_requested_of_which_they_made_a_token() {
+    let mut world = still(approved()).await;
+    let commit = commit(&mut world, "1").await;
+    for name in ["dora", "rita"] {
+        world.account(name).await;
+    }
+    let id = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+    let by_rita = Access::local_operator("rita", world.clock.now());
+    let new = NewToken {
+        name: "ci".parse().unwrap(),
+        expires_at: None,
+        scope: TokenScope::default(),
+    };
+    tokens::make(&world.store, &by_rita, "dora", new).await.unwrap();
+    for approver in [person("rita"), acting("admin", "rita")] {
+        let refused = deployments::approve(&world.app, &approver, id).await;
+        let refused = refused.unwrap_err();
+        assert!(
+            refused
+                .message()
+                .contains("made an API token of its requester dora"),
+            "{refused}"
+        );
+    }
+    deployments::approve(&world.app, &person("admin"), id)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_impersonator_cannot_approve_their_own_request() {
     let mut world = still(approved()).await;
     let commit = commit(&mut world, "1").await;

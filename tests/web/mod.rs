@@ -15,5 +15,6 @@ mod sessions;
 mod shell;
 pub mod support;
 mod token_pages;
+mod token_reach;
 mod tokens;
 mod unseen;

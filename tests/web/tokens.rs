@@ -35,7 +35,7 @@ pub async fn site() -> TestSite {
     site
 }
 
-fn new(name: &str, scope: TokenScope) -> NewToken {
+pub fn new(name: &str, scope: TokenScope) -> NewToken {
     NewToken {
         name: name.parse().unwrap(),
         expires_at: None,
@@ -66,7 +66,7 @@ pub async fn get(site: &TestSite, path: &str, secret: &str) -> Response {
     with(request, secret).send().await.unwrap()
 }
 
-async fn post(site: &TestSite, path: &str, secret: &str, fields: &[(&str, &str)]) -> Response {
+pub async fn post(site: &TestSite, path: &str, secret: &str, fields: &[(&str, &str)]) -> Response {
     let request = browser().post(format!("{}{path}", site.url));
     with(request, secret).form(fields).send().await.unwrap()
 }

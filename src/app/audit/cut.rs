@@ -47,6 +47,11 @@ pub async fn cut(
     now: Instant,
 ) -> Result<AuditCut> {
     demand_administer(permit)?;
+    if before > now {
+        return Err(Error::invalid(
+            "A cut ends at a day that has been. Nothing was removed.",
+        ));
+    }
     let head = heads::present((config, store), now).await?;
     let head = head.map_err(Error::conflict)?;
     let found = prove((config, store), Evidence::default()).await?;

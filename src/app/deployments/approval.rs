@@ -10,8 +10,8 @@ use crate::app::naming::{check_reason, resource_now};
 use crate::domain::event::Author;
 use crate::domain::user::GivenPassword;
 use crate::domain::{
-    Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event, EventKind,
-    Instant, Kind, Result, ServerId, ServerState, Target,
+    Action, Actor, ApiToken, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event,
+    EventKind, Instant, Kind, Result, ServerId, ServerState, Target,
 };
 use crate::store::{Change, Reader, deployments, environments, projects, sealing, tokens, users};
 
@@ -134,10 +134,14 @@ pub(in crate::app) async fn obstacle(
             by.join(" or ")
         )));
     }
-    if has_token_of_requester(on, deployment, actor, app.now()).await? {
+    if let Some(shared) = shared_by_token(on, deployment, actor, app.now()).await? {
+        let maker = match shared == deployment.actor || Some(&shared) == deployment.impersonator.as_ref() {
+            true => format!("{} made an API token of its requester {shared}", actor.name),
+            false => format!("its requester {} made an API token of {shared}", deployment.actor),
+        };
         return Ok(Some(format!(
-            "Deployment {} needs a second person: its requester {} made an API token of {}. Somebody else has to approve it.",
-            deployment.id, deployment.actor, actor.name
+            "Deployment {} needs a second person: {maker}. Somebody else has to approve it.",
+            deployment.id
         )));
     }
     let given = given_by_requester(on, deployment, actor).await?;
@@ -153,24 +157,32 @@ pub(in crate::app) async fn obstacle(
     }))
 }
 
-/// Whether the requester of `deployment` made an API token of the account of `actor` that can be used, and so could
-/// approve it themselves.
-async fn has_token_of_requester(
+/// The account of one side, requester or approver, of which the other side made an API token that can be used: one
+/// person could stand on both. Whom somebody acts as counts on each side, and whoever acts as them.
+async fn shared_by_token(
     on: &impl Reader,
     deployment: &Deployment,
     actor: &Actor,
     now: Instant,
-) -> Result<bool> {
-    let approver = match users::by_name(on, &actor.name).await {
-        Ok(approver) => approver,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    let tokens = tokens::usable(on, (Some(approver.id), None), now).await?;
-    let requesters = [Some(&deployment.actor), deployment.impersonator.as_ref()];
-    Ok(tokens
-        .iter()
-        .any(|token| requesters.contains(&Some(&token.made_by))))
+) -> Result<Option<String>> {
+    let asked = [Some(&deployment.actor), deployment.impersonator.as_ref()];
+    let approves = [Some(&actor.name), actor.impersonator.as_ref()];
+    for (accounts, makers) in [(approves, asked), (asked, approves)] {
+        for account in accounts.into_iter().flatten() {
+            let user = match users::by_name(on, account).await {
+                Ok(user) => user,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let tokens = tokens::usable(on, (Some(user.id), None), now).await?;
+            let by_the_other =
+                |token: &ApiToken| token.made_by != *account && makers.contains(&Some(&token.made_by));
+            if tokens.iter().any(by_the_other) {
+                return Ok(Some(account.clone()));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Why a deployment that awaits its approval would fail in its check once it is approved, as a sentence; `None`:

@@ -110,7 +110,7 @@ fn refused(token: &ApiToken, address: &str, why: &str) -> Refused {
 async fn demand_second_factor(app: &App, token: &TokenHolder) -> Result<()> {
     let holder = &token.holder;
     if !holder.has_password
-        || !second_factor::is_demanded(app, &token.actor)
+        || !second_factor::is_demanded(app, &Actor::user(holder.name.as_str(), &token.actor.address))
         || second_factor::is_on(app, holder).await?
     {
         return Ok(());

@@ -183,7 +183,10 @@ fn wanted(sent: &FormData, now: Instant) -> Result<ReportRequest> {
     Ok(ReportRequest {
         project: filter.project,
         environment: filter.environment,
-        from: filter.from.unwrap_or(to - Days::new(USUAL_DAYS)),
+        from: filter
+            .from
+            .or(to.checked_sub_days(Days::new(USUAL_DAYS)))
+            .unwrap_or(to),
         to,
     })
 }
