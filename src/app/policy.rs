@@ -229,7 +229,7 @@ pub async fn uses(app: &App, actor: &Actor) -> Result<Vec<PolicyUse>> {
 pub async fn kept(app: &App, actor: &Actor, digest: &str) -> Result<(PolicyFiles, Vec<PolicyUse>)> {
     app.permit_reading(actor, Area::Policy).await?;
     let files = policies::files(&app.store, digest).await?;
-    let files = files.ok_or_else(|| Error::not_found("There is no policy with this digest."))?;
+    let files = files.ok_or_else(|| Error::not_found("policy with this digest"))?;
     Ok((files, policies::uses_of(&app.store, digest, USES_SHOWN).await?))
 }
 

@@ -154,10 +154,10 @@ async fn a_failure_halfway_lists_exactly_what_changed() {
     };
     let told = |portion: &Portion| (portion.done.join(" "), portion.of);
     assert_eq!(told(&partial.put), ("a/f new/in/f var/f was".to_owned(), 5));
-    assert_eq!(told(&partial.made), ("new".to_owned(), 1));
+    assert_eq!(told(&partial.made), ("new z".to_owned(), 2));
     assert_eq!(told(&partial.modes), (String::new(), 1));
     assert_eq!(told(&partial.removed), ("was/a/file was/a was".to_owned(), 5));
-    assert_eq!(error.changed().unwrap().lines().len(), 8);
+    assert_eq!(error.changed().unwrap().lines().len(), 9);
     assert!(Release::parse_marker(&site.marker()).unwrap().in_progress);
     assert!(!fs::read_dir(site.target()).unwrap().any(|e| {
         e.unwrap()
