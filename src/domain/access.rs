@@ -139,8 +139,12 @@ impl TokenScope {
             // Who may look at a place reads the log, people, policy or servers only by an action for them.
             Action::View => match resource {
                 Resource::Area(area) => {
-                    let own = area.actions().iter().filter(|action| **action != Action::View);
-                    let mut reading = own.chain([&area.right_to_all(), &Action::Administer]).copied();
+                    let own = area
+                        .actions()
+                        .iter()
+                        .copied()
+                        .filter(|action| *action != Action::View);
+                    let mut reading = own.chain([area.right_to_all(), Action::Administer]);
                     reading.any(named)
                 }
                 _ => true,
