@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use deployer::domain::{DeploymentId, SyncMethod};
-use deployer::sync::{Digest, Torn, withdraw};
+use deployer::sync::{Digest, Torn, clear_leftovers, withdraw};
 
 use super::{Site, put};
 
