@@ -321,6 +321,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The API token whose scope does not include it, whatever policy says.
+    pub fn too_narrow(&self) -> Option<&UsedToken> {
+        self.actor.too_narrow_for(self.action, &self.resource)
+    }
+
     /// One sentence for the person who was refused.
     pub fn sentence(&self) -> String {
         let Self {
@@ -329,12 +334,12 @@ impl Refusal {
             resource,
             ..
         } = self;
+        let too_narrow = self.too_narrow();
         let who = if actor.is_guest() {
             "Without login you"
         } else {
             actor.name.as_str()
         };
-        let too_narrow = actor.too_narrow_for(*action, resource);
         let why = match (&self.line, self.outside_window.first()) {
             _ if too_narrow.is_some() => {
                 let token = too_narrow.map_or("", |token| token.name.as_str());
