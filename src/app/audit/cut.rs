@@ -47,8 +47,6 @@ pub async fn cut(
     now: Instant,
 ) -> Result<AuditCut> {
     demand_administer(permit)?;
-    // Of what comes after it, everything is compared.
-    let before = before.min(now);
     let head = heads::present((config, store), now).await?;
     let head = head.map_err(Error::conflict)?;
     let found = prove((config, store), Evidence::default()).await?;

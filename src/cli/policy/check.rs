@@ -22,7 +22,7 @@ use crate::clock::Clock;
 #[command(
     after_help = "Exit codes: 0 good, 1 errors (with --strict also warnings), 2 wrong command line or configuration."
 )]
-pub(in super::super) struct Args {
+pub(crate) struct Args {
     /// The directory with model.conf, policy.csv, calendar.toml and tests.toml
     /// [default: the configured one].
     dir: Option<PathBuf>,

@@ -17,7 +17,7 @@ use crate::domain::access::GUEST;
 #[command(
     after_help = "Exit codes: 0, or 1 when a policy has errors or, with --fail-on-gain, when somebody may more; 2 wrong command line."
 )]
-pub(in super::super) struct Args {
+pub(crate) struct Args {
     /// The directory with the policy as it is.
     old: PathBuf,
     /// The directory with the policy as it is to be.

@@ -14,7 +14,7 @@ use crate::domain::{Action, Error, Instant};
 #[command(
     after_help = "Exit codes: 0 allowed, 1 not allowed or the policy has errors, 2 wrong command line or configuration."
 )]
-pub(in super::super) struct Args {
+pub(crate) struct Args {
     /// A user, role:NAME, group:NAME or guest.
     who: String,
     /// What they would do: view, deploy, rollback, …

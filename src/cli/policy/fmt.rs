@@ -24,7 +24,7 @@ const POLICY: &str = "policy.csv";
 #[command(
     after_help = "Exit codes: 0 done, 1 failed or, with --check, not aligned; 2 wrong command line or configuration."
 )]
-pub(in super::super) struct Args {
+pub(crate) struct Args {
     /// The directory with policy.csv, or a file with policy lines [default: the configured directory].
     path: Option<PathBuf>,
     /// Change nothing; exit with 1 when something would be.

@@ -17,7 +17,7 @@ use crate::domain::PolicyLine;
 #[command(
     after_help = "Exit codes: 0 all hold, 1 some do not or the policy has errors, 2 wrong command line or configuration."
 )]
-pub(in super::super) struct Args {
+pub(crate) struct Args {
     /// The directory with the policy files [default: the configured one].
     dir: Option<PathBuf>,
     /// Name the lines of policy.csv that no test exercises.

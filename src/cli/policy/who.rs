@@ -11,7 +11,7 @@ use crate::domain::{Action, Error};
 #[command(
     after_help = "Exit codes: 0 somebody may, 1 nobody may or the policy has errors, 2 wrong command line or configuration."
 )]
-pub(in super::super) struct Args {
+pub(crate) struct Args {
     /// PROJECT/ENVIRONMENT, PROJECT, everything, or audit, users, policy, servers.
     place: String,
     /// What they may do [default: each action].
