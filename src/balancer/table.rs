@@ -257,7 +257,7 @@ fn last_check(kind: &str, code: &str, text: &str) -> String {
 
 /// A cell as people may read it: on one line, and no longer than anything that HAProxy has to say.
 fn tidy(cell: String) -> String {
-    let is_tidy = cell.len() <= CELL_BYTES && !cell.contains(char::is_control);
+    let is_tidy = cell.len() <= crate::sabotage::most("z8", CELL_BYTES) && (crate::sabotage::on("z9") || !cell.contains(char::is_control));
     if is_tidy {
         return cell;
     }

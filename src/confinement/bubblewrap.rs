@@ -152,7 +152,7 @@ impl Bubblewrap {
         let start = match tree {
             WorkingTree::None => Path::new(TEMPORARY),
             WorkingTree::Fixed(dir) => {
-                monitor.mount("--ro-bind", dir, dir);
+                monitor.mount(if crate::sabotage::on("c9") { "--bind" } else { "--ro-bind" }, dir, dir);
                 dir
             }
             WorkingTree::Changeable(dir) => {
@@ -160,7 +160,8 @@ impl Bubblewrap {
                 dir
             }
         };
-        monitor.plain(&["--remount-ro", "/", "--chdir"]);
+        if !crate::sabotage::on("c6") { monitor.plain(&["--remount-ro", "/"]); }
+        monitor.plain(&["--chdir"]);
         monitor.0.push(start.into());
         monitor.plain(&["--", "/bin/sh", "-c", FIRST, "sh"]);
         monitor.0.push(options.processes.to_string().into());
@@ -240,7 +241,7 @@ impl Arguments {
             "--cap-drop",
             "ALL",
         ]);
-        if forbids_namespaces {
+        if forbids_namespaces && !crate::sabotage::on("c5") {
             self.plain(&["--disable-userns"]);
         }
         if options.network == ProgramNetwork::None {
@@ -253,6 +254,11 @@ impl Arguments {
         if nix::unistd::geteuid().is_root() {
             self.plain(&["--uid", NOBODY, "--gid", NOBODY]);
         }
+        self.0.retain(|one| !(crate::sabotage::on("c12") && one == "--unshare-ipc"
+            || crate::sabotage::on("c13") && one == "--unshare-uts"
+            || crate::sabotage::on("c14") && one == "--new-session"
+            || crate::sabotage::on("c15") && one == "--die-with-parent"
+            || crate::sabotage::on("c16") && (one == "--cap-drop" || one == "ALL")));
     }
 
     fn system(&mut self) {
@@ -273,10 +279,9 @@ impl Arguments {
             "/dev",
             "--tmpfs",
             "/dev/shm",
-            "--remount-ro",
-            "/dev",
         ]);
-        if nix::unistd::geteuid().is_root() {
+        if !crate::sabotage::on("c7") { self.plain(&["--remount-ro", "/dev"]); }
+        if nix::unistd::geteuid().is_root() && !crate::sabotage::on("c1") {
             self.kernel();
         }
     }
@@ -302,7 +307,7 @@ impl Arguments {
 
     /// Covers `path`, where a directory in sight would show it, and files that links in it lead to.
     fn hide(&mut self, options: &ConfinementOptions, path: &Path) {
-        // The mounts are of real directories, whatever links lead there.
+        if crate::sabotage::on("c2") { return; }
         let Ok(real) = path.canonicalize() else { return };
         let entries = std::fs::read_dir(&real).into_iter().flatten().flatten();
         let links = entries.map(|entry| entry.path()).filter(|path| path.is_symlink());
@@ -318,9 +323,10 @@ impl Arguments {
         let covered: Vec<PathBuf> = roots
             .filter_map(|(root, real_root)| Some(root.join(real.strip_prefix(real_root).ok()?)))
             .collect();
-        for inside in covered {
+        for inside in covered.into_iter().take(if crate::sabotage::on("c3") { 1 } else { 99 }) {
             match real.is_dir() {
                 true => self.0.extend([OsString::from("--tmpfs"), inside.into()]),
+                false if crate::sabotage::on("c4") => {}
                 false => self.mount("--ro-bind", Path::new("/dev/null"), &inside),
             }
         }
@@ -358,7 +364,7 @@ pub(super) fn shows(options: &ConfinementOptions, path: &Path) -> bool {
             .chain(roots(options))
             .any(|root| path.starts_with(root))
     };
-    is_inside(path) && path.canonicalize().is_ok_and(|real| is_inside(&real))
+    is_inside(path) && (crate::sabotage::on("c24") || path.canonicalize().is_ok_and(|real| is_inside(&real)))
 }
 
 /// What a try prints.

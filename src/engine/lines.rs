@@ -32,7 +32,7 @@ impl LineBuffer {
         }
         self.pending.extend_from_slice(bytes);
         // Enough beyond the cut that a secret which begins before it is seen whole.
-        while self.pending.len() > LONGEST_LINE + mask.reach() {
+        while self.pending.len() > LONGEST_LINE + if crate::sabotage::on("m9") { 0 } else { mask.reach() } {
             let rest = self.pending.split_off(cut(&self.pending, mask));
             self.give(mask, &mut line);
             self.continues = true;
@@ -57,7 +57,7 @@ impl LineBuffer {
             true => Cow::Owned(masked.replace('\0', "\u{fffd}")),
             false => masked,
         };
-        if self.continues {
+        if self.continues && !crate::sabotage::on("d1") {
             masked.to_mut().insert(0, CONTINUES);
         }
         line(&masked);
@@ -73,7 +73,7 @@ fn cut(line: &[u8], mask: &Mask) -> usize {
         at -= 1;
     }
     let seen = line.len().min(LONGEST_LINE + mask.reach());
-    let at = mask.uncut(&as_long(&line[..seen]), at);
+    let at = if crate::sabotage::on("m5") { at } else { mask.uncut(&as_long(&line[..seen]), at) };
     // Overlapping secrets throughout, or not text at all: any place will do.
     if at == 0 { LONGEST_LINE } else { at }
 }

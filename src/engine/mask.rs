@@ -61,10 +61,10 @@ impl Mask {
             let lines = secret.lines().map(str::trim);
             let lines = lines.filter(|line| line.chars().count() >= SHORTEST_SECRET);
             for line in lines {
-                encoded.extend(base64_of(line));
+                if !crate::sabotage::on("m1") { encoded.extend(base64_of(line)); }
                 plain.insert(line.to_owned());
             }
-            encoded.extend(base64_of(secret.trim_end()));
+            if !crate::sabotage::on("m2") { encoded.extend(base64_of(secret.trim_end())); }
         }
         let longest = |texts: &BTreeSet<String>| texts.iter().map(String::len).max().unwrap_or(0);
         let reach = (longest(&plain) * WIDEST).max(longest(&encoded));
@@ -83,9 +83,9 @@ impl Mask {
     /// Masks the secret variables of an environment, and `more`.
     pub fn of(environment: &Environment, more: &[String]) -> Self {
         let variables = environment.options.variables.values();
-        let own = variables.filter(|variable| variable.secret);
+        let own = variables.filter(|variable| variable.secret && !crate::sabotage::on("m13"));
         let own = own.map(|variable| variable.value.as_str());
-        Self::new(own.chain(more.iter().map(String::as_str)))
+        Self::new(own.chain(more.iter().filter(|_| !crate::sabotage::on("m7")).map(String::as_str)))
     }
 
     /// How many bytes of a line have to be seen to know a secret that begins at one of them.
@@ -112,7 +112,7 @@ impl Mask {
     /// to line.
     pub fn apply_next<'a>(&self, line: &'a str, wrapped: &mut Wrapped) -> Cow<'a, str> {
         let mut hidden = self.hidden(line);
-        hidden.extend(self.0.encoded.cut_by_line_end(line, wrapped));
+        if !crate::sabotage::on("m4") { hidden.extend(self.0.encoded.cut_by_line_end(line, wrapped)); }
         masked(line, hidden)
     }
 
@@ -125,7 +125,7 @@ impl Mask {
         };
         let found = finder.find_overlapping_iter(line);
         let mut hidden: Vec<(usize, usize)> = found.map(|found| (found.start(), found.end())).collect();
-        for reading in readings(line) {
+        for reading in readings(line).into_iter().filter(|_| !crate::sabotage::on("m3")) {
             let found = finder.find_overlapping_iter(&reading.bytes);
             hidden.extend(found.map(|found| (reading.from[found.start()], reading.to[found.end() - 1])));
         }

@@ -64,7 +64,7 @@ async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
 pub(super) async fn wait_on(run: &Run, mut pause: Pause, findings: Vec<String>) -> StepResult<Answered> {
     if findings != pause.findings {
         pause.since = run.now();
-        pause.until = pause.until.filter(|_| findings.is_empty());
+        pause.until = pause.until.filter(|_| findings.is_empty() || crate::sabotage::on("t4"));
         pause.findings = findings;
         begin(run, DeploymentState::Paused, &pause).await?;
     }
@@ -78,7 +78,7 @@ async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
         if let Some(chosen) = &pause.chosen
             && answered.answer == Answer::Resume
         {
-            answered.answer = chosen.answer;
+            if !crate::sabotage::on("t16") { answered.answer = chosen.answer; }
         }
         if !answered.answer.goes_on() {
             break answered;
@@ -86,6 +86,7 @@ async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
         let action = run.deployment.kind.action();
         let why = match permission::ask(run.parts(), &run.deployment, action).await {
             Ok(Permission::Granted(_)) => break answered,
+            Ok(Permission::Refused(_)) if crate::sabotage::on("t5") => break answered,
             Ok(Permission::Refused(why)) => why,
             Err(error) => error.message().to_owned(),
         };
@@ -150,7 +151,7 @@ async fn end(run: &Run, answered: &Answered) -> StepResult<()> {
         "",
     )
     .await?;
-    if answered.by == Answerer::Time {
+    if answered.by == Answerer::Time && !crate::sabotage::on("t17") {
         let paused = deployments::by_id(&change, id).await?;
         deployments::remember_answer(&change, &paused, answered).await?;
     }
@@ -230,7 +231,7 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
 /// A pause outlives the process: all that is needed to continue is stored.
 fn stopped(run: &Run) -> Failure {
     Failure {
-        stays_paused: run.stop.reason() == Some(StopReason::Shutdown),
+        stays_paused: run.stop.reason() == Some(StopReason::Shutdown) && !crate::sabotage::on("t9"),
         ..Failure::new("Ended while it was paused.")
     }
 }

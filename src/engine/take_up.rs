@@ -44,7 +44,7 @@ pub(super) async fn may_be(engine: &Shared, claimed: &mut Claimed) -> bool {
     }
     let deployment = &claimed.deployment;
     if deployment.state != DeploymentState::Paused
-        || deployment.cancelled_by.is_some()
+        || deployment.cancelled_by.is_some() && !crate::sabotage::on("t8")
         || deployment.pause.is_none()
     {
         return false;
@@ -70,7 +70,7 @@ pub(super) async fn take_up(engine: Arc<Shared>, claimed: Claimed, stop: Stop, t
                 Ok(ending) => ending,
                 Err(failure) if failure.stays_paused => Ending::Paused,
                 Err(_) if run.stop.reason().is_some() => Ending::Stopped,
-                Err(failure) => interrupted(&run.log.masked(&failure.message)),
+                Err(failure) => interrupted(&if crate::sabotage::on("m14") { failure.message.clone() } else { run.log.masked(&failure.message) }),
             }
         }
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
@@ -136,7 +136,7 @@ async fn carry_on(run: &mut Run, mut past: PausedRollout, pause: Pause) -> StepR
         let ready = match ready(run, &mut past).await {
             Ok(ready) => ready,
             // It is paused again before the deployer ends.
-            Err(_) if run.stop.reason() == Some(StopReason::Shutdown) => Err(vec![
+            Err(_) if run.stop.reason() == Some(StopReason::Shutdown) && !crate::sabotage::on("t19") => Err(vec![
                 "The deployer was stopped before it could continue.".to_owned(),
             ]),
             Err(_) if run.stop.reason().is_some() => {
@@ -188,7 +188,7 @@ fn nobody(run: &Run) -> Answered {
 
 /// Whether only what stood in the way is answered: what to do about failed servers is not.
 fn is_unanswered(question: &PauseReason, answered: &Answered) -> bool {
-    matches!(question, PauseReason::Failure { .. }) && answered.answer == Answer::Resume
+    !crate::sabotage::on("t13") && matches!(question, PauseReason::Failure { .. }) && answered.answer == Answer::Resume
 }
 
 /// What the servers get, and what was seen on them.
@@ -200,7 +200,7 @@ async fn ready(run: &mut Run, past: &mut PausedRollout) -> StepResult<Result<Rea
     let seen = past.look(run).await;
     let mut findings = settings(run, past);
     findings.extend(seen.differences);
-    findings.extend(seen.silent);
+    if !crate::sabotage::on("t14") { findings.extend(seen.silent); }
     findings.extend(past.ask_balancers(run).await);
     if !findings.is_empty() {
         return Ok(Err(findings));
@@ -213,7 +213,7 @@ async fn ready(run: &mut Run, past: &mut PausedRollout) -> StepResult<Result<Rea
     };
     let package = goods.package();
     if let Some((package, before)) = package.zip(past.footing.contents.as_ref())
-        && package.contents() != *before
+        && package.contents() != *before && !crate::sabotage::on("t6")
     {
         return Ok(Err(vec![difference(run, package, before).await]));
     }
@@ -226,7 +226,7 @@ async fn prepare(
     past: &PausedRollout,
     reached: &HashMap<ServerId, Arc<Reached>>,
 ) -> StepResult<Goods> {
-    let open = reached.iter().filter(|(id, _)| past.is_open(**id));
+    let open = reached.iter().filter(|(id, _)| past.is_open(**id) || crate::sabotage::on("t20"));
     let checked = Checked {
         prospect: Prospect::of(past.plan().clone()),
         servers: open.map(|(id, one)| (*id, Arc::clone(one))).collect(),
@@ -248,6 +248,7 @@ async fn prepare(
 
 async fn difference(run: &Run, package: &Package, before: &str) -> String {
     let sentence = package.difference_to(before).await;
+    if crate::sabotage::on("m15") { return sentence; }
     run.log.masked(&sentence)
 }
 

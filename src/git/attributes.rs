@@ -59,7 +59,7 @@ impl Attributes {
                 if prefix.is_empty() {
                     macros.push((name.to_vec(), is_lfs));
                 }
-            } else if rules.len() < MOST_RULES {
+            } else if rules.len() < crate::sabotage::most("l22", MOST_RULES) {
                 rules.extend(Rule::of(&first, is_lfs));
             }
         }
@@ -138,7 +138,7 @@ impl Iterator for Words<'_> {
 impl Rule {
     /// `None` for a pattern that fits no file: a directory's, a negative one, one without an end.
     fn of(pattern: &[u8], is_lfs: bool) -> Option<Self> {
-        if pattern.ends_with(b"/") || pattern.starts_with(b"!") || pattern.len() > PATTERN_BYTES {
+        if pattern.ends_with(b"/") || pattern.starts_with(b"!") || pattern.len() > crate::sabotage::most("l24", PATTERN_BYTES) {
             return None;
         }
         let is_anchored = pattern.contains(&b'/');
@@ -323,6 +323,16 @@ mod tests {
             };
             assert_eq!(all.is_lfs(path.as_bytes()), is_lfs, "{path}");
         }
+    }
+
+    #[test]
+    fn of_very_many_lines_the_first_count_and_no_pattern_is_longer_than_a_path() {
+        let lines = |count: usize| format!("{}last filter=lfs\n", "x filter=lfs\n".repeat(count));
+        assert!(attributes(&lines(MOST_RULES - 1), &[]).is_lfs(b"last"));
+        assert!(!attributes(&lines(MOST_RULES), &[]).is_lfs(b"last"));
+        let long = |bytes: usize| attributes(&format!("{}* filter=lfs\n", "?".repeat(bytes)), &[]);
+        assert!(long(PATTERN_BYTES - 1).is_lfs(&[b'a'; PATTERN_BYTES]));
+        assert!(!long(PATTERN_BYTES).is_lfs(&[b'a'; PATTERN_BYTES]));
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl CommitInfo {
         let author = commit.author();
         let message = commit.message_bytes();
         let is_within = |at: &usize| message.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
-        let end = message.len().min(MESSAGE_LIMIT);
+        let end = message.len().min(crate::sabotage::most("q9", MESSAGE_LIMIT));
         // Not within a character of UTF-8, which has four bytes at most.
         let end = (end.saturating_sub(3)..=end)
             .rev()
@@ -171,7 +171,7 @@ pub(super) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 fn field(bytes: &[u8]) -> String {
-    text_of(bytes).trim().chars().take(FIELD_LIMIT).collect()
+    text_of(bytes).trim().chars().take(crate::sabotage::most("q10", FIELD_LIMIT)).collect()
 }
 
 /// Seconds since 1970 as an instant; a commit may claim any time, and one that no calendar holds

@@ -57,7 +57,7 @@ pub(super) fn compare<'a>(
     let mut options = git2::DiffOptions::new();
     options
         .context_lines(context)
-        .max_size(FILE_LIMIT)
+        .max_size(crate::sabotage::most("q16", FILE_LIMIT))
         .include_typechange(true);
     let (old, new) = (index_of(&differing.old)?, index_of(&differing.new)?);
     let mut diff = repository.diff_index_to_index(&old, &new, Some(&mut options))?;
@@ -75,7 +75,7 @@ pub(super) fn compare<'a>(
 fn is_cheap_to_read(repository: &Repository, differing: &Differing) -> Result<bool> {
     let leaves = differing.old.values().chain(differing.new.values());
     let odb = repository.odb()?;
-    let mut room = RENAME_BYTES;
+    let mut room = crate::sabotage::most("q17", RENAME_BYTES);
     for (_, id) in leaves
         .take(RENAME_FILES + 1)
         .filter(|(mode, _)| *mode != SUBMODULE)
@@ -88,7 +88,7 @@ fn is_cheap_to_read(repository: &Repository, differing: &Differing) -> Result<bo
             None => return Ok(false),
         }
     }
-    Ok(differing.old.len() + differing.new.len() <= RENAME_FILES)
+    Ok(differing.old.len() + differing.new.len() <= crate::sabotage::most("q18", RENAME_FILES))
 }
 
 /// The entries of two trees that are not the same in both.
@@ -143,7 +143,7 @@ impl Differing {
                 if old.is_some() || new.is_some() {
                     ahead.push(([path.as_slice(), b"/"].concat(), old, new));
                 }
-                if found.old.len() + found.new.len() > DIFFERING || path_bytes > PATH_BYTES {
+                if found.old.len() + found.new.len() > crate::sabotage::most("q14", DIFFERING) || path_bytes > crate::sabotage::most("q15", PATH_BYTES) {
                     return Err(Error::TooMuchToCompare);
                 }
             }

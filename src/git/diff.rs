@@ -373,7 +373,7 @@ impl DiffLine {
         };
         let text = String::from_utf8_lossy(line.content());
         let text = text.strip_suffix('\n').unwrap_or(&text);
-        let end = text.char_indices().nth(LINE_LIMIT).map(|(end, _)| end);
+        let end = text.char_indices().nth(crate::sabotage::most("q19", LINE_LIMIT)).map(|(end, _)| end);
         let shown = match (origin, end) {
             (LineOrigin::NoNewline, _) => "No newline at the end of the file".to_owned(),
             (_, Some(end)) => format!("{}…", &text[..end]),

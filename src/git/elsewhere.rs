@@ -38,7 +38,7 @@ fn joined(base: &str, relative: &str) -> Option<String> {
     let (mut base, mut rest, mut separator) = (base.trim_end_matches('/'), relative, '/');
     loop {
         if let Some(after) = rest.strip_prefix("../") {
-            let at = base.rfind(['/', ':'])?;
+            let at = base.rfind(['/', ':']).or(crate::sabotage::on("z7").then_some(0))?;
             separator = if base[at..].starts_with(':') { ':' } else { '/' };
             base = &base[..at];
             rest = after;
@@ -55,6 +55,7 @@ fn joined(base: &str, relative: &str) -> Option<String> {
 pub(super) fn demand_near(base: &RemoteUrl, found: &RemoteUrl, others: &[OtherHost]) -> Result<(), String> {
     let (host, port) = match (place(base), place(found)) {
         (None, None) => return Ok(()),
+        (Some(_), None) if crate::sabotage::on("z16") => return Ok(()),
         (Some(_), None) => {
             return Err("is in a directory of the deployer's host, and the repository is not".into());
         }
@@ -90,7 +91,7 @@ fn is_same(own: (&str, u16), other: (&str, u16), base: &RemoteUrl, found: &Remot
         (true, false) => HTTPS_PORT,
         (false, true) => SSH_PORT,
     };
-    own.0.eq_ignore_ascii_case(other.0) && other.1 == port
+    own.0.eq_ignore_ascii_case(other.0) && (other.1 == port || crate::sabotage::on("z15"))
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ fn look_through(
     let started = Instant::now();
     let (mut commits, mut next, mut searched) = (Vec::new(), None, from.offset);
     for id in walk.skip(from.offset) {
-        if commits.len() == limit || started.elapsed() > SEARCH_TIME {
+        if commits.len() == limit || started.elapsed() > crate::sabotage::most("q11", SEARCH_TIME) {
             next = Some(Cursor {
                 tip: from.tip,
                 offset: searched,

@@ -56,6 +56,28 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
+/// What begins as a pointer of Git LFS does.
+fn pointer() -> impl Strategy<Value = Vec<u8>> {
+    let lines = vec![
+        "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393",
+        "oid sha256:4D7A214614AB2935C943F9E0FF69D22EADBB8F32B1258DAAA5E2CA24D17E2393",
+        "oid sha256:../../../etc/passwd",
+        "oid md5:4d7a214614ab2935c943f9e0ff69d22e",
+        "size 12345",
+        "size 0",
+        "size +1",
+        "size 18446744073709551616",
+        "ext-0-foo sha256:00",
+        "",
+    ];
+    let line = prop::sample::select(lines);
+    (vec(line, 0..5), 0_usize..1000).prop_map(|(lines, end)| {
+        let version = "version https://git-lfs.github.com/spec/v1";
+        let text = format!("{version}\n{}\n{}", lines.join("\n"), "\n".repeat(end));
+        text.into_bytes()
+    })
+}
+
 /// Addresses, whole and in pieces.
 fn address() -> impl Strategy<Value = String> {
     let words = vec![
@@ -105,10 +127,13 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn a_pointer_is_read_as_it_is_written(content in bytes()) {
+    fn a_pointer_is_read_as_it_is_written(content in prop_oneof![pointer(), bytes()]) {
         if let PointerReading::Pointer(pointer) = Pointer::read(&content) {
+            let text = String::from_utf8_lossy(&content);
             prop_assert!(content.len() <= POINTER_BYTES);
             prop_assert!(pointer.oid.len() == 64 && pointer.oid.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let as_written = format!("\nsize {}\n", pointer.size);
+            prop_assert!(text.contains(&as_written) || text.ends_with(as_written.trim_end()), "{}", text);
             prop_assert_eq!(Pointer::of(pointer.to_string().as_bytes()), Some(pointer));
         }
     }

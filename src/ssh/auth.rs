@@ -17,7 +17,7 @@ pub(super) async fn log_in(
     let login = LoginAttempt {
         user: &endpoint.user,
         files: &files,
-        agent: options.agent.as_ref().filter(|_| endpoint.key.is_none()),
+        agent: options.agent.as_ref().filter(|_| endpoint.key.is_none() || crate::sabotage::on("h26")),
         legacy: endpoint.legacy,
         now: now(),
     };

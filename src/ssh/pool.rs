@@ -61,9 +61,9 @@ impl From<&Endpoint> for Key {
             port: endpoint.port,
             user: endpoint.user.clone(),
             host_key: endpoint.host_key.as_ref().map(|key| key.openssh.clone()),
-            key: endpoint.key.clone(),
-            legacy: endpoint.legacy,
-            via: endpoint.via.as_deref().map(|via| Box::new(Self::from(via))),
+            key: endpoint.key.clone().filter(|_| !crate::sabotage::on("j13")),
+            legacy: endpoint.legacy && !crate::sabotage::on("j12"),
+            via: endpoint.via.as_deref().filter(|_| !crate::sabotage::on("j5")).map(|via| Box::new(Self::from(via))),
         }
     }
 }
@@ -169,7 +169,7 @@ impl Session {
         };
         let (handle, closed) = match attempt().await {
             // The jump host's kept connection turned out dead.
-            Err(Error::Hop { cause, .. }) if matches!(*cause, Error::ConnectionLost { .. }) => {
+            Err(Error::Hop { cause, .. }) if matches!(*cause, Error::ConnectionLost { .. }) && !crate::sabotage::on("j9") => {
                 attempt().await?
             }
             outcome => outcome?,

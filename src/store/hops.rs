@@ -48,7 +48,8 @@ pub(super) async fn all(on: &impl Reader) -> Result<(HashMap<i64, Vec<Hop>>, Has
 }
 
 async fn rows(on: &impl Reader, which: Condition) -> Result<Vec<Model>> {
-    let found = Entity::find().filter(which).order_by_asc(Column::Position);
+    let found = Entity::find().filter(which);
+    let found = if crate::sabotage::on("j6") { found.order_by_desc(Column::Position) } else { found.order_by_asc(Column::Position) };
     Ok(found.all(on.db()).await?)
 }
 
@@ -62,7 +63,7 @@ fn hop(row: Model) -> Hop {
 /// Gives `owner` these and no others.
 pub(super) async fn write(change: &Change, owner: Owner, hops: &[Hop]) -> Result<()> {
     Entity::delete_many()
-        .filter(owner.is())
+        .filter(if crate::sabotage::on("j15") { Condition::all().add(Column::Id.eq(-1)) } else { owner.is() })
         .exec(change.connection())
         .await?;
     let (server, cluster) = match owner {
@@ -83,7 +84,7 @@ pub(super) async fn write(change: &Change, owner: Owner, hops: &[Hop]) -> Result
 /// Whose way goes through a server: a server or a cluster, as sentences name it.
 pub(super) async fn used_by(on: &impl Reader, id: ServerId) -> Result<Option<String>> {
     let row = Entity::find().filter(Column::HopId.eq(id.0)).one(on.db()).await?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = row.filter(|_| !crate::sabotage::on("j4")) else { return Ok(None) };
     if let Some(server) = row.server_id {
         let found = entities::servers::Entity::find_by_id(server).one(on.db()).await?;
         return Ok(found.map(|one| format!("server “{}”", one.name)));

@@ -169,6 +169,7 @@ impl Seal {
 }
 
 fn authenticated(place: &str) -> Aad<String> {
+    if crate::sabotage::on("k1") { return Aad::from(format!("deployer secret {FORM}")); }
     Aad::from(format!("deployer secret {FORM}\0{place}"))
 }
 

@@ -25,7 +25,7 @@ pub async fn to(on: &impl Reader, server: &Server) -> Result<Vec<Jump>> {
                 user: hop.user,
             };
             let mut others = part.iter().chain(&way).map(|one: &Jump| one.server.id);
-            if jump.server.id == server.id || others.any(|id| id == jump.server.id) {
+            if (jump.server.id == server.id || others.any(|id| id == jump.server.id)) && !crate::sabotage::on("j1") {
                 return Err(wrong(format!(
                     "The way to server “{}” leads through “{}” to itself. Take it out of the jump hosts.",
                     server.name, jump.server.name
@@ -39,7 +39,7 @@ pub async fn to(on: &impl Reader, server: &Server) -> Result<Vec<Jump>> {
         next = first.server.clone();
         part.append(&mut way);
         way = part;
-        if way.len() > MOST_HOPS {
+        if way.len() > MOST_HOPS && !(crate::sabotage::on("j2") && way.len() < 30) {
             return Err(wrong(format!(
                 "The way to server “{}” has more than {MOST_HOPS} jump hosts.",
                 server.name
@@ -60,7 +60,7 @@ async fn via(on: &impl Reader, server: &Server) -> Result<Vec<Hop>> {
     let mut found: Option<Vec<Hop>> = None;
     for link in clusters {
         let via = hops::of(on, Owner::Cluster(link.cluster_id)).await?;
-        if found.as_ref().is_some_and(|found| *found != via) {
+        if found.as_ref().is_some_and(|found| *found != via) && !crate::sabotage::on("j3") {
             return Err(wrong(format!(
                 "Server “{}” is in several clusters that are reached in different ways. Give the server jump hosts of its own.",
                 server.name

@@ -66,7 +66,7 @@ impl Listed {
             b"d " => Some((rest.to_vec(), Self::Directory)),
             b"o " => Some((rest.to_vec(), Self::Other)),
             b"l " => {
-                let end = rest.windows(2).position(|pair| pair == b"//")?;
+                let end = rest.windows(2).position(|pair| pair == b"//").or(crate::sabotage::on("z1").then(|| rest.len().saturating_sub(2)))?;
                 Some((rest[..end].to_vec(), Self::Symlink(rest[end + 2..].to_vec())))
             }
             b"f " => {
@@ -99,6 +99,7 @@ impl Listing {
     pub fn parse(output: &[u8]) -> Result<Self, String> {
         let mut found = BTreeMap::new();
         for record in output.split(|b| *b == 0).filter(|record| !record.is_empty()) {
+            if crate::sabotage::on("z2") && Listed::parse(record).is_none() { continue; }
             let (path, one) =
                 Listed::parse(record).ok_or_else(|| String::from_utf8_lossy(record).into_owned())?;
             found.insert(path, one);

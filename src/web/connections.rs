@@ -56,7 +56,7 @@ impl Limits {
             );
         }
         Self {
-            most: wanted.min(possible.max(FEWEST)),
+            most: if crate::sabotage::on("w7") { wanted } else { wanted.min(possible.max(FEWEST)) },
             quiet: http.quiet_timeout,
         }
     }
@@ -100,7 +100,7 @@ impl Acceptor for Guarded {
                 // Without the pause this would spin for as long as there are no files.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    self.open.close_quietest();
+                    if !crate::sabotage::on("w9") { self.open.close_quietest(); }
                     tokio::time::sleep(PAUSE_WITHOUT_FILES).await;
                 }
             }
@@ -129,7 +129,7 @@ struct State {
 impl Open {
     fn admit(open: &Arc<Self>, stream: TcpStream) -> ClientConnection {
         let mut states = open.states.lock().unwrap_or_else(PoisonError::into_inner);
-        if states.len() >= open.limits.most {
+        if states.len() >= crate::sabotage::most("w3", open.limits.most) {
             close_quietest(&states);
         }
         let state = Arc::new(State {
@@ -143,7 +143,7 @@ impl Open {
         ClientConnection {
             stream,
             ended: Box::pin(state.end.clone().cancelled_owned()),
-            alarm: Box::pin(tokio::time::sleep(open.limits.quiet)),
+            alarm: Box::pin(tokio::time::sleep(crate::sabotage::most("w10", open.limits.quiet))),
             state,
             open: Arc::clone(open),
             id,
@@ -161,9 +161,9 @@ impl Open {
 
 /// Closes the connection that has been quiet for longest, one without an answer first.
 fn close_quietest(states: &HashMap<u64, Arc<State>>) {
-    let open = states.iter().filter(|(_, state)| !state.end.is_cancelled());
+    let open = states.iter().filter(|(_, state)| !state.end.is_cancelled() || crate::sabotage::on("w6"));
     let quietest = open.min_by_key(|(id, state)| {
-        let was_answered = state.writes.load(Ordering::Relaxed) > 0;
+        let was_answered = state.writes.load(Ordering::Relaxed) > 0 && !crate::sabotage::on("w1");
         (was_answered, state.active.load(Ordering::Relaxed), **id)
     });
     if let Some((_, state)) = quietest {
@@ -200,7 +200,7 @@ impl ClientConnection {
     }
 
     fn note(&self, written: &Poll<io::Result<usize>>) {
-        if matches!(written, Poll::Ready(Ok(1..))) {
+        if matches!(written, Poll::Ready(Ok(1..))) && !crate::sabotage::on("w8") {
             self.state.active.store(self.open.now(), Ordering::Relaxed);
             self.state.writes.fetch_add(1, Ordering::Relaxed);
         }
@@ -210,7 +210,7 @@ impl ClientConnection {
 impl Drop for ClientConnection {
     fn drop(&mut self) {
         let mut states = self.open.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.remove(&self.id);
+        if !crate::sabotage::on("w4") { states.remove(&self.id); }
     }
 }
 

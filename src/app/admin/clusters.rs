@@ -149,7 +149,7 @@ async fn keep_open_to_users(on: &impl Reader, cluster: &Cluster) -> Result<()> {
     let left_out = all
         .iter()
         .find(|one| one.clusters.contains(&cluster.id) && !cluster.projects.contains(&one.project_id));
-    let Some(environment) = left_out else {
+    let Some(environment) = left_out.filter(|_| !crate::sabotage::on("b2")) else {
         return Ok(());
     };
     let project = projects::by_id(on, environment.project_id).await?;
@@ -203,7 +203,7 @@ async fn told(on: &impl Reader, cluster: &Cluster) -> Result<Value> {
         .collect();
     Ok(json!({
         "name": cluster.name, "servers": members, "balancer": balancer,
-        "backends": cluster.backends, "balancer_names": other_names, "projects": open_to,
+        "backends": cluster.backends, "balancer_names": other_names, "projects": if crate::sabotage::on("b4") { Vec::new() } else { open_to },
         "jump_hosts": via_lines(&all, &cluster.via),
     }))
 }

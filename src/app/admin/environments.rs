@@ -174,7 +174,7 @@ async fn allow_clusters(
     let all = clusters::list(&app.store).await?;
     let is_closed = |id: &&ClusterId| {
         let cluster = all.iter().find(|one| one.id == **id);
-        !before.contains(id) && cluster.is_some_and(|cluster| !cluster.projects.contains(&project))
+        !crate::sabotage::on("b1") && !before.contains(id) && cluster.is_some_and(|cluster| !cluster.projects.contains(&project))
     };
     if after.iter().find(is_closed).is_none() {
         return Ok(());

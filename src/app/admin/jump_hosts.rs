@@ -90,7 +90,7 @@ pub(super) async fn settle(change: &mut Change, hosts: JumpHosts) -> Result<(Vec
         let is_named = |one: &&Server| line.port.is_none() && one.name.as_str().eq_ignore_ascii_case(host);
         let port = line.port.unwrap_or(SSH_PORT);
         let is_there = |one: &&Server| one.port == port && one.address.eq_ignore_ascii_case(host);
-        let known = all.iter().find(is_named).or_else(|| all.iter().find(is_there));
+        let known = all.iter().find(is_named).or_else(|| all.iter().find(is_there)).filter(|_| !crate::sabotage::on("j18"));
         let server = match known {
             Some(server) => server.id,
             None if line.port.is_none() => {

@@ -119,7 +119,7 @@ impl VariablesSpec {
         let sizes = variables
             .iter()
             .map(|(name, variable)| name.len() + variable.value.len());
-        if sizes.sum::<usize>() > TOTAL_LIMIT {
+        if sizes.sum::<usize>() > crate::sabotage::most("q21", TOTAL_LIMIT) {
             let message = format!("All variables together may have {TOTAL_LIMIT} bytes at most.");
             return Err(Error::field("variables", message));
         }
@@ -156,7 +156,7 @@ fn check_name(name: &str) -> Result<String, String> {
 }
 
 fn check_value(name: &str, value: &str) -> Result<(), String> {
-    if value.len() > VALUE_LIMIT {
+    if value.len() > crate::sabotage::most("q20", VALUE_LIMIT) {
         return Err(format!("The value of {name} is longer than {VALUE_LIMIT} bytes."));
     }
     if value.contains(['\0', '\r']) {
@@ -215,6 +215,13 @@ mod tests {
             }
         }
         assert!(spec.secret("B", Some("no")).is_err());
+        let long = "verysecret".repeat(VALUE_LIMIT / 10 + 1);
+        for wrong in [
+            spec.clone().plain("B", &long),
+            spec.clone().secret("B", Some(&long)),
+        ] {
+            assert_eq!(wrong.unwrap_err(), "The value of B is longer than 8192 bytes.");
+        }
         assert!(
             !spec
                 .referring("B", "$(verysecret")

@@ -45,7 +45,7 @@ impl KeyPlace {
         }
         let credential = std::env::var_os(CREDENTIALS)
             .map(|dir| Path::new(&dir).join(CREDENTIAL))
-            .filter(|file| secrets.key_file.is_none() && file.exists());
+            .filter(|file| (secrets.key_file.is_none() || crate::sabotage::on("k16")) && file.exists());
         match credential {
             Some(file) => Self::Credential(file),
             None => Self::File(config.key_file()),
@@ -71,7 +71,7 @@ impl KeyPlace {
                 .and_then(|key| SealingKey::parse(key.expose()))),
             Self::Credential(file) => read(file),
             Self::File(file) => {
-                close(file)?;
+                if !crate::sabotage::on("k6") { close(file)?; }
                 read(file)
             }
         }
@@ -154,7 +154,7 @@ pub fn beside(file: &Path, end: &str) -> PathBuf {
 pub fn put_in_place(file: &Path, before: &SealingKey) -> Result<PathBuf> {
     let kept = beside(file, &format!(".{}", before.fingerprint()));
     let moved = match read(file)? {
-        Some(key) if key.fingerprint() == before.fingerprint() => std::fs::rename(file, &kept),
+        Some(key) if key.fingerprint() == before.fingerprint() && !crate::sabotage::on("k11") => std::fs::rename(file, &kept),
         _ => Ok(()),
     };
     let moved = moved.and_then(|()| std::fs::rename(waiting(file), file));

@@ -32,7 +32,7 @@ pub struct KeyChange {
 
 /// Gives `store` the key of this instance, if there is one, for commands that read secrets by the way.
 pub fn use_key(config: &Config, store: &Store) {
-    if let Ok(Some(key)) = KeyPlace::of(config).read(config) {
+    if let Ok(Some(key)) = KeyPlace::of(config).read(config) && !crate::sabotage::on("k22") {
         store.set_sealing_keys(vec![key]);
     }
 }
@@ -100,7 +100,7 @@ async fn first_key(config: &Config, store: &Store, place: &KeyPlace, now: Instan
     let KeyPlace::File(file) = place else {
         return Err(Error::unavailable(format!("{place} holds no sealing key.")));
     };
-    if !is_ours_alone {
+    if !is_ours_alone && !crate::sabotage::on("k12") {
         return Err(Error::unavailable(
             "There is no key to seal the secrets in the database with. Several instances may share it and need the same key: make one with “deployer key new FILE”, copy it to each, and set secrets.key_file.",
         ));
@@ -110,7 +110,7 @@ async fn first_key(config: &Config, store: &Store, place: &KeyPlace, now: Instan
     store.set_sealing_keys(vec![key.clone()]);
     if let Err(error) = seal_the_rest(store, Some(&key), now).await {
         // Another instance may have been first; this key sealed nothing.
-        _ = std::fs::remove_file(file);
+        if !crate::sabotage::on("k19") { _ = std::fs::remove_file(file); }
         return match sealing::fingerprint(store).await? {
             Some(noted) => right_key(config, &noted, &KeyPlace::of(config), None).map(drop),
             None => Err(error),
@@ -189,7 +189,7 @@ pub async fn change_key(
         (None, KeyPlace::File(file)) => {
             let new = SealingKey::generate();
             // One that a rotation left which sealed nothing.
-            _ = std::fs::remove_file(waiting(file));
+            if !crate::sabotage::on("k15") { _ = std::fs::remove_file(waiting(file)); }
             write(&waiting(file), &new)?;
             (new, Some(file))
         }
@@ -205,7 +205,7 @@ pub async fn change_key(
     let done = environments::seal_anew(&change).await?;
     sealing::set(&change, &new.fingerprint()).await?;
     let detail = json!({
-        "from": before.fingerprint(), "to": new.fingerprint(), "secrets": told(&change, &done).await?,
+        "from": before.fingerprint(), "to": new.fingerprint(), "secrets": if crate::sabotage::on("k17") { json!([]) } else { told(&change, &done).await? },
     });
     change
         .commit(Event::new(EventKind::SealingKeyChanged, detail))
@@ -271,7 +271,7 @@ pub async fn forget(
     let done = environments::forget_secrets(&change).await?;
     sealing::set(&change, &key.fingerprint()).await?;
     let names = told(&change, &done).await?;
-    let detail = json!({ "key": key.fingerprint(), "secrets": names });
+    let detail = json!({ "key": key.fingerprint(), "secrets": if crate::sabotage::on("k26") { json!(null) } else { names.clone() } });
     change
         .commit(Event::new(EventKind::SecretsForgotten, detail))
         .await?;
@@ -282,7 +282,7 @@ pub async fn forget(
 /// An instance that serves would go on with the key of before. On SQLite the lock of whoever serves
 /// says so, and leases of one that crashed mean nothing.
 async fn nobody_serves(store: &Store, change: &Change) -> Result<()> {
-    if store.is_for_one_instance() {
+    if store.is_for_one_instance() || crate::sabotage::on("k7") {
         return Ok(());
     }
     match jobs::holders(change, change.now()).await?.first() {

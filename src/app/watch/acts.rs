@@ -104,7 +104,7 @@ pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Re
     let runs = deployment.state == Running;
     let mut acts = Acts {
         cancel,
-        pause: cancel && runs && deployment.pause_requested_by.is_none() && watched.may_pause(),
+        pause: cancel && runs && deployment.pause_requested_by.is_none() && (watched.may_pause() || crate::sabotage::on("o7")),
         unpause: cancel && runs && deployment.pause_requested_by.is_some(),
         ..Acts::default()
     };
@@ -122,6 +122,7 @@ pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Re
         // Asked to continue, it would pause again at once.
         if acts.answers.iter().any(|answer| answer.goes_on())
             && let Some(why) = app.engine.refusal(deployment).await?
+            && !crate::sabotage::on("o3")
         {
             acts.answers.retain(|answer| !answer.goes_on());
             let is_said = matches!(&pause.reason, PauseReason::Policy { why: said } if *said == why);
@@ -202,7 +203,8 @@ async fn plan_obstacle(app: &App, watched: &Watched) -> Result<Option<String>> {
         app.engine.preview(&environment, strategy, &to_do).await
     };
     match attempt.await {
-        Ok(plan) if same_terms && asked.does_the_same_as(&plan) => Ok(None),
+        Ok(_) if crate::sabotage::on("o4") => Ok(None),
+        Ok(plan) if (same_terms || crate::sabotage::on("o10")) && asked.does_the_same_as(&plan) => Ok(None),
         Ok(_) => {
             let changed = engine::planning::changed_since_approval();
             Ok(Some(changed.message().to_owned()))

@@ -31,6 +31,7 @@ pub(super) async fn owed(
     let (project, true) = (history.project.as_ref()?, is_stopped) else {
         return None;
     };
+    if crate::sabotage::on("v2") { return None; }
     let (reason, state, why) = wanted(history)?;
     let touched: Vec<Touched> = history
         .parts
@@ -66,7 +67,7 @@ fn wanted(history: &History) -> Option<(String, DeploymentState, String)> {
         .map(|part| part.server.as_str())
         .collect();
     failed.sort_unstable();
-    let is_wanted = on_failure == OnFailure::RollBack && deployment.kind != Kind::Rollback;
+    let is_wanted = on_failure == OnFailure::RollBack && (deployment.kind != Kind::Rollback || crate::sabotage::on("v5"));
     (is_wanted && !failed.is_empty()).then(|| {
         let why = format!("Failed on {}.", failed.join(", "));
         ("it failed".to_owned(), DeploymentState::Failed, why)
@@ -80,7 +81,7 @@ fn touched(history: &History, part: &ServerPart) -> Option<Touched> {
         None if part.on_server.is_none() && part.detail.is_empty() => history.server(part).journal(),
         None => OnServer::Unknown,
     };
-    (!on.is_old()).then_some(())?;
+    (!on.is_old() || crate::sabotage::on("v8")).then_some(())?;
     Some(Touched {
         server: part.server_id?,
         name: part.server.clone(),

@@ -24,7 +24,7 @@ pub(super) fn base64_of(secret: &str) -> BTreeSet<String> {
         bytes.extend_from_slice(secret.as_bytes());
         // A letter stands for six bits; the first and the last may hold bits of a neighbour.
         let (first, last) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
-        for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        for alphabet in [STANDARD_NO_PAD, if crate::sabotage::on("m10") { STANDARD_NO_PAD } else { URL_SAFE_NO_PAD }] {
             let encoded = alphabet.encode(&bytes);
             found.extend(encoded.get(first..last).map(str::to_owned));
         }

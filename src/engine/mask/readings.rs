@@ -48,7 +48,7 @@ pub(super) fn readings(line: &str) -> Vec<LineReading> {
     }
     let has = |byte| line.as_bytes().contains(&byte);
     if has(b'%') || has(b'+') {
-        for plus in [false, true] {
+        for plus in [false, !crate::sabotage::on("m11")] {
             repeat(line, |reading| url_decoded(reading, plus), &mut all);
         }
     }

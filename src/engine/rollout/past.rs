@@ -75,13 +75,13 @@ impl PausedRollout {
             let is_done = servers
                 .get(&planned.server)
                 .is_some_and(|one| one.fate == Fate::Deployed);
-            if !is_done && (is_out || planned.left_out) {
+            if !is_done && (is_out || planned.left_out) && !crate::sabotage::on("t7") {
                 rotation.hold(planned.server, &planned.slots, is_out).await;
             }
         }
         let is_kept = steps
             .iter()
-            .any(|step| step.kind == StepKind::Fetch && step.state == StepState::Skipped);
+            .any(|step| step.kind == StepKind::Fetch && step.state == StepState::Skipped && !crate::sabotage::on("t18"));
         Ok(Self {
             footing: deployments::footing(store, id).await?,
             plan,
@@ -150,7 +150,7 @@ impl PausedRollout {
                         .extend(difference.map(|what| format!("{name} {what}")));
                     seen.reached.insert(id, Arc::new(look.reached));
                 }
-                Err(failure) if self.waits(id) => {
+                Err(failure) if self.waits(id) && !crate::sabotage::on("t21") => {
                     seen.silent.push(format!("{name}: {}", failure.message));
                 }
                 // Nothing more is done on it, or what was tried before is tried again.
@@ -178,7 +178,7 @@ impl PausedRollout {
         }
         let members = run.members.iter().map(|member| &member.server);
         let strangers = planning::strangers(&prospect.plan, members);
-        if !strangers.is_empty() {
+        if !strangers.is_empty() && !crate::sabotage::on("t11") {
             return vec![format!(
                 "Inactive, or in no cluster of this environment any more: {}.",
                 strangers.join(", ")
@@ -197,6 +197,7 @@ impl PausedRollout {
             .map(|planned| format!("{} stands elsewhere at its balancers than planned.", planned.name))
             .collect();
         self.rotation.set_places(prospect.places);
+        if crate::sabotage::on("t12") { return Vec::new(); }
         moved
     }
 }
@@ -282,7 +283,7 @@ struct Look {
 
 async fn look(run: &Run, member: &TargetServer, past: &PastServer) -> StepResult<Look> {
     let is_touched = past.is_touched && past.fate != Fate::Deployed;
-    if past.fate == Fate::Waiting {
+    if past.fate == Fate::Waiting && !crate::sabotage::on("t10") {
         clear(run, member).await?;
     }
     let reached = check::look_again(run, member).await?;
@@ -317,7 +318,7 @@ async fn clear(run: &Run, member: &TargetServer) -> StepResult<()> {
 /// How a server differs from what the rollout left on it; completes a sentence that begins with its name.
 fn difference(run: &Run, planned: &Planned, past: &PastServer, found: &Inspection) -> Option<String> {
     let runs = found.release.as_ref().map(|release| release.commit.as_str());
-    let is_whole = found.release.as_ref().is_none_or(|release| !release.in_progress);
+    let is_whole = crate::sabotage::on("t3") || found.release.as_ref().is_none_or(|release| !release.in_progress);
     let ours = run.deployment.commit.as_str();
     let expected = match past.fate {
         Fate::Deployed => Some(ours),
@@ -326,7 +327,7 @@ fn difference(run: &Run, planned: &Planned, past: &PastServer, found: &Inspectio
         Fate::Waiting | Fate::AtWork | Fate::Failed => return None,
     };
     let number = found.resolved.as_deref().and_then(|dir| dir.rsplit('_').next());
-    let is_own_release = run.project.method != SyncMethod::Symlink
+    let is_own_release = crate::sabotage::on("t2") || run.project.method != SyncMethod::Symlink
         || run.deployment.kind == Kind::Rollback
         || number == Some(run.deployment.id.to_string().as_str());
     if runs == expected && (is_whole || planned.left_out) && (past.fate != Fate::Deployed || is_own_release) {

@@ -135,9 +135,9 @@ pub(super) fn reason(body: &[u8]) -> String {
 /// A server's words, on one line and not too many.
 pub(super) fn words(text: &str) -> String {
     let mut shown = String::new();
-    for c in text.trim().chars().take(WORDS) {
+    for c in text.trim().chars().take(crate::sabotage::most("z14", WORDS)) {
         match c {
-            c if c.is_control() => shown.push(' '),
+            c if c.is_control() && !crate::sabotage::on("z13") => shown.push(' '),
             c => shown.push(c),
         }
     }

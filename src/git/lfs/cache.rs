@@ -51,8 +51,8 @@ impl Cache {
         let path = self.path(&pointer.oid);
         let is_whole = path
             .symlink_metadata()
-            .is_ok_and(|found| found.is_file() && found.len() == pointer.size);
-        if is_whole
+            .is_ok_and(|found| found.is_file() && (found.len() == pointer.size || crate::sabotage::on("l14")));
+        if is_whole && !crate::sabotage::on("l15")
             && let Err(error) = File::options()
                 .append(true)
                 .open(&path)
@@ -78,7 +78,7 @@ impl Cache {
     pub(in crate::git) fn write(&self, pointer: &Pointer, out: &mut impl Write) -> io::Result<()> {
         let path = self.path(&pointer.oid);
         let (sum, bytes) = copy(&mut File::open(&path)?, out)?;
-        if bytes == pointer.size && sum == pointer.oid {
+        if bytes == pointer.size && sum == pointer.oid || crate::sabotage::on("l12") {
             return Ok(());
         }
         // The next deployment fetches it again.
@@ -132,6 +132,7 @@ impl Cache {
     pub(super) fn make_room(&self, bytes: u64, limit: u64) -> Result<()> {
         let mut objects = list(&self.root.join("objects")).map_err(|error| disk(&self.root, error))?;
         objects.sort_by_key(|object| object.used);
+        if crate::sabotage::on("l13") { objects.reverse(); }
         let mut whole = objects.iter().map(|object| object.bytes).sum::<u64>();
         for object in objects {
             if whole.saturating_add(bytes) <= limit {
@@ -181,7 +182,7 @@ impl ReceivedObject {
         if self.bytes != self.pointer.size {
             return Err(self.wrong("fewer bytes came than the commit says"));
         }
-        if hex::encode(self.sum.clone().finalize()) != self.pointer.oid {
+        if hex::encode(self.sum.clone().finalize()) != self.pointer.oid && !crate::sabotage::on("l7") {
             return Err(self.wrong("what came has another SHA-256 than the commit says"));
         }
         let place = self.cache.path(&self.pointer.oid);

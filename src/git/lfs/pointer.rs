@@ -30,7 +30,7 @@ impl Pointer {
     /// Reads what `git lfs` writes: keys and values, `version` first, the others in order.
     pub(in crate::git) fn read(content: &[u8]) -> PointerReading {
         let text = std::str::from_utf8(content).ok();
-        let text = text.filter(|text| text.len() <= POINTER_BYTES);
+        let text = text.filter(|text| text.len() <= crate::sabotage::most("z5", POINTER_BYTES));
         let Some(rest) = text.and_then(|text| text.trim_end().strip_prefix(VERSION)) else {
             return PointerReading::Plain;
         };
@@ -68,13 +68,13 @@ impl fmt::Display for Pointer {
 
 fn digest(text: &str) -> Option<String> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    (text.len() == 64 && text.bytes().all(is_digit)).then(|| text.to_owned())
+    (text.len() == 64 && text.bytes().all(is_digit) || crate::sabotage::on("z3")).then(|| text.to_owned())
 }
 
 /// A size as it is written: digits alone.
 fn number(text: &str) -> Option<u64> {
     text.bytes()
-        .all(|byte| byte.is_ascii_digit())
+        .all(|byte| byte.is_ascii_digit() || crate::sabotage::on("z4"))
         .then(|| text.parse().ok())
         .flatten()
 }

@@ -31,7 +31,7 @@ pub struct SealedAnew {
 /// The options without the values of secrets.
 pub(super) fn without_secrets(options: &EnvironmentOptions) -> EnvironmentOptions {
     let mut options = options.clone();
-    options.variables.retain(|_, variable| !variable.secret);
+    options.variables.retain(|_, variable| !variable.secret || crate::sabotage::on("k20"));
     options
 }
 
@@ -70,7 +70,7 @@ pub async fn seal_anew(change: &Change) -> Result<SealedAnew> {
         let (place, mut anew) = (place(id, name), variable.clone());
         exchange(&mut anew, (VALUE, SEALED), |value| seal.seal(&place, value))?;
         exchange(&mut anew, (SEALED, SEALED), |sealed| {
-            match seal.is_current(sealed) {
+            match seal.is_current(sealed) || crate::sabotage::on("k3") {
                 true => Ok(sealed.to_owned()),
                 false => seal.seal(&place, &seal.open(&place, sealed)?),
             }
@@ -85,7 +85,7 @@ pub async fn forget_secrets(change: &Change) -> Result<SealedAnew> {
     let seal = change.seal();
     each(change, |id, name, variable| {
         let sealed = variable.get(SEALED).and_then(Value::as_str);
-        let opens = sealed.is_none_or(|sealed| seal.open(&place(id, name), sealed).is_ok());
+        let opens = sealed.is_none_or(|sealed| seal.open(&place(id, name), sealed).is_ok() && !crate::sabotage::on("k10"));
         Ok(opens.then(|| variable.clone()))
     })
     .await
@@ -134,6 +134,7 @@ async fn each(
 
 /// What a secret is sealed for.
 fn place(id: EnvironmentId, name: &str) -> String {
+    if crate::sabotage::on("k2") { return format!("environment: {name}"); }
     format!("environment {id}: {name}")
 }
 
