@@ -106,6 +106,8 @@ pub mod http;
 mod private;
 pub mod process;
 mod removal;
+#[doc(hidden)]
+pub mod sabotage;
 pub mod ssh;
 pub mod store;
 pub mod sync;

@@ -34,8 +34,8 @@ pub(super) fn check(
     }
     everybody_administers(policy, expected, problems);
     look_alikes(lines, problems);
-    guest_account(lines, problems);
-    if !model.standard {
+    if !crate::sabotage::on("n12") { guest_account(lines, problems); }
+    if !model.standard && !crate::sabotage::on("p2") {
         wider_matcher(model, lines, policy.judge(), problems);
     }
 }
@@ -122,7 +122,7 @@ fn look_alikes(lines: &PolicyLines, problems: &mut Vec<Problem>) {
 
 /// The same for all names that look the same.
 pub(super) fn look(subject: &str) -> String {
-    let shape: String = skeleton(&subject.to_lowercase()).collect();
+    let shape: String = skeleton(&if crate::sabotage::on("p8") { subject.to_owned() } else { subject.to_lowercase() }).collect();
     shape.to_lowercase()
 }
 

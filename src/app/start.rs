@@ -177,10 +177,11 @@ pub fn confinement_options(config: &Config) -> ConfinementOptions {
         network: match config.scripts.network {
             ScriptNetwork::Host => ProgramNetwork::Host,
             ScriptNetwork::Outside => ProgramNetwork::Outside,
+            ScriptNetwork::None if crate::sabotage::on("c36") => ProgramNetwork::Host,
             ScriptNetwork::None => ProgramNetwork::None,
         },
         processes: PROCESSES,
-        readable: config.scripts.readable.clone(),
+        readable: if crate::sabotage::on("c37") { Vec::new() } else { config.scripts.readable.clone() },
         writable: config.scripts.writable.clone(),
         hidden: our_own(config),
         scratch: config.work_dir().join("trees"),
@@ -196,10 +197,10 @@ fn our_own(config: &Config) -> Vec<PathBuf> {
         config.mirror_dir(),
         config.work_dir(),
     ];
-    own.extend(config.file.clone());
-    own.extend(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from));
-    own.extend(config.access.policies.clone());
-    own.push(config.key_file());
+    if !crate::sabotage::on("n2") { own.extend(config.file.clone()); }
+    if !crate::sabotage::on("n3") { own.extend(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)); }
+    if !crate::sabotage::on("c28") { own.extend(config.access.policies.clone()); }
+    if !crate::sabotage::on("c25") { own.push(config.key_file()); }
     own.extend(config.git.key_files.iter().chain(&config.ssh.key_files).cloned());
     own.extend(
         config

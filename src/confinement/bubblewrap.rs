@@ -163,7 +163,8 @@ impl Bubblewrap {
         if !crate::sabotage::on("c6") { monitor.plain(&["--remount-ro", "/"]); }
         monitor.plain(&["--chdir"]);
         monitor.0.push(start.into());
-        monitor.plain(&["--", "/bin/sh", "-c", FIRST, "sh"]);
+        let first = FIRST.replace("ulimit -u \"$1\" 2>/dev/null || ulimit -p \"$1\" 2>/dev/null; ", if crate::sabotage::on("c17") { "" } else { "ulimit -u \"$1\" 2>/dev/null || ulimit -p \"$1\" 2>/dev/null; " });
+        monitor.plain(&["--", "/bin/sh", "-c", &first, "sh"]);
         monitor.0.push(options.processes.to_string().into());
         let mut command = command
             .env_unless_set("HOME", HOME)
@@ -244,14 +245,14 @@ impl Arguments {
         if forbids_namespaces && !crate::sabotage::on("c5") {
             self.plain(&["--disable-userns"]);
         }
-        if options.network == ProgramNetwork::None {
+        if options.network == ProgramNetwork::None && !crate::sabotage::on("c8") {
             self.plain(&["--unshare-net"]);
         }
         self.identity();
     }
 
     fn identity(&mut self) {
-        if nix::unistd::geteuid().is_root() {
+        if nix::unistd::geteuid().is_root() && !crate::sabotage::on("c10") {
             self.plain(&["--uid", NOBODY, "--gid", NOBODY]);
         }
         self.0.retain(|one| !(crate::sabotage::on("c12") && one == "--unshare-ipc"

@@ -60,6 +60,7 @@ impl ProcessGroup {
         let session = self
             .birthplace
             .as_ref()
+            .filter(|_| !crate::sabotage::on("c21"))
             .and_then(|_| monitor::session(pid, depth));
         if session.is_none_or(|session| !send(session, signal)) {
             send(pid, signal);
@@ -156,6 +157,7 @@ fn prepared(command: &Command) -> io::Result<tokio::process::Command> {
         .args(&command.args)
         .env_clear()
         .envs(command.environment())
+        .envs(crate::sabotage::on("c20").then(|| std::env::var_os("SSH_AUTH_SOCK").map(|value| ("SSH_AUTH_SOCK", value))).flatten())
         .process_group(0)
         .stdin(input)
         .stdout(Stdio::piped())

@@ -112,10 +112,10 @@ pub(super) async fn meanwhile(app: &App, actor: &Actor, watched: &Watched) -> Re
         let possible = pause.answers().iter().copied();
         let action = |answer| action_of_answer(answer, deployment.kind);
         let (allowed, refused): (Vec<Answer>, Vec<Answer>) =
-            possible.partition(|&answer| may(action(answer)));
+            possible.partition(|&answer| may(action(answer)) || crate::sabotage::on("o11"));
         let refused = refused.into_iter().map(action);
         acts.refusals = refusals(app, actor, refused, &resource, !allowed.is_empty());
-        let can_go_back = allowed.contains(&Answer::RollBack) && has_way_back(app, watched).await?;
+        let can_go_back = allowed.contains(&Answer::RollBack) && (has_way_back(app, watched).await? || crate::sabotage::on("o5"));
         acts.answers = allowed;
         acts.answers
             .retain(|&answer| answer != Answer::RollBack || can_go_back);

@@ -42,7 +42,7 @@ pub(super) async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> R
         true => watched.servers.iter().any(ServerPart::is_begun),
         false => watched.steps.iter().any(is_touch),
     };
-    if was_touched && may(Action::Rollback) {
+    if (was_touched || crate::sabotage::on("o9")) && may(Action::Rollback) {
         acts.roll_back_to = match way_back(app, deployment, &watched.servers).await {
             Ok(commit) => Some(commit),
             Err(error) if error.kind() == ErrorKind::Conflict => None,
@@ -68,7 +68,7 @@ pub(super) async fn afterwards(app: &App, actor: &Actor, watched: &Watched) -> R
         }
         acts.leave_to_its_continuation(app, watched).await?;
     }
-    acts.again &= acts.superseded.is_none();
+    acts.again &= acts.superseded.is_none() || crate::sabotage::on("n11");
     acts.keep_what_works(app, actor, deployment.id).await?;
     let is_moving = |part: &ServerPart| matches!(part.service, Service::TakingOut | Service::PuttingBack);
     if !acts.obstacles.is_empty() && watched.servers.iter().any(is_moving) {
@@ -85,7 +85,7 @@ impl Acts {
         let open = deployments::active(&app.store).await?;
         let mut open = open.iter().filter(|one| one.origin == Some(own.id));
         self.continued_by = open.find(|one| one.commit == own.commit).map(|one| one.id);
-        if self.continued_by.is_some() {
+        if self.continued_by.is_some() && !crate::sabotage::on("o1") {
             (self.again, self.again_by_form) = (false, false);
             (self.retry, self.resume) = (0, 0);
         }
@@ -116,7 +116,7 @@ impl Acts {
             questions.push(Box::pin(act_obstacle(app, actor, id, act)));
         }
         for (act, obstacle) in offered.iter().zip(try_join_all(questions).await?) {
-            let Some(why) = obstacle else {
+            let Some(why) = obstacle.filter(|_| !crate::sabotage::on("o2")) else {
                 if let FollowUpAct::Promote(name) = act {
                     let kept = promotions.iter().filter(|one| one.environment == *name);
                     self.promote_to.extend(kept.cloned());
@@ -154,7 +154,7 @@ impl Acts {
         for environment in next {
             let name = environment.name.to_string();
             let place = Resource::Environment(project.name.to_string(), name.clone());
-            if !app.may(actor, Action::Deploy, &place) {
+            if !app.may(actor, Action::Deploy, &place) && !crate::sabotage::on("o6") {
                 let is_seen = app.may(actor, Action::View, &place);
                 let asked = is_seen.then_some(Action::Deploy);
                 let refusals = refusals(app, actor, asked, &place, self.again);
@@ -163,7 +163,7 @@ impl Acts {
             }
             let place = known.place(environment);
             let (back, of) = (newer_than(app, &project, &place, commit).await, place.active());
-            if back > 0 && back == of {
+            if back > 0 && back == of && !crate::sabotage::on("n10") {
                 self.obstacles.push(Hindrance {
                     why: format!("{name} runs a newer commit than {} already.", commit.short()),
                     environment: Some(name),

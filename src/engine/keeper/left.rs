@@ -39,7 +39,7 @@ pub(super) async fn watch_over(
     };
     let held: HashMap<EndpointPlace, AtEndpoint> =
         held.into_iter().map(|one| (one.place, one.state)).collect();
-    memory.out.retain(|place, _| held.contains_key(place));
+    if !crate::sabotage::on("n5") { memory.out.retain(|place, _| held.contains_key(place)); }
     let ids: HashSet<BalancerId> = left
         .iter()
         .flat_map(|one| &one.slots)
@@ -90,7 +90,7 @@ async fn settle(
 ) -> Result<()> {
     let store = &engine.parts.store;
     for place in &sight.out {
-        told.remove(place);
+        if !crate::sabotage::on("n7") { told.remove(place); }
     }
     let whose = (one.server, one.deployment);
     if !sight.newly_out.is_empty() {
@@ -108,7 +108,7 @@ async fn settle(
         return Ok(());
     }
     // A deployment that has reserved the server takes care of it.
-    if queue::holders(store).await?.contains_key(&one.server) {
+    if queue::holders(store).await?.contains_key(&one.server) && !crate::sabotage::on("e4") {
         return Ok(());
     }
     let deployment = deployments::by_id(store, one.deployment).await?;
@@ -128,6 +128,7 @@ async fn settle(
     }
     for (balancer, place) in sight.restarted.iter().chain(&sight.unseen) {
         if let Some(there) = balancer.only(&place.endpoint)
+            && !crate::sabotage::on("e10")
             && let Err(error) = there.keep_out(&[slot_of(place)]).await
         {
             tracing::warn!(server = one.name, "it could not be taken out: {error}");
@@ -168,7 +169,7 @@ impl Told<'_> {
         told: &mut HashSet<EndpointPlace>,
     ) -> Result<()> {
         let fresh: Vec<&EndpointPlace> = places.iter().map(|(_, place)| place).collect();
-        if fresh.iter().all(|place| told.contains(*place)) {
+        if fresh.iter().all(|place| told.contains(*place)) && !crate::sabotage::on("n6") {
             return Ok(());
         }
         let sentence = format!(
@@ -185,10 +186,10 @@ impl Told<'_> {
     /// People have put it back everywhere.
     async fn back(&self, sight: &Sight<'_>) -> Result<()> {
         let change = self.change().await?;
-        deployments::settle(&change, self.one, Service::Back).await?;
+        if !crate::sabotage::on("e8") { deployments::settle(&change, self.one, Service::Back).await?; }
         let all = sight.by_hand.iter().chain(&sight.newly_by_hand);
         let places: Vec<EndpointPlace> = all.cloned().collect();
-        deployments::let_in(&change, &places).await?;
+        if !crate::sabotage::on("n8") { deployments::let_in(&change, &places).await?; }
         let sentence = format!(
             "Somebody has put {} back into service at {} itself.",
             self.one.name,
@@ -203,7 +204,7 @@ impl Told<'_> {
     async fn partly_back(&self, sight: &Sight<'_>) -> Result<()> {
         let change = self.change().await?;
         let (whose, places) = ((self.one.server, self.one.deployment), &sight.newly_by_hand);
-        deployments::hold_out(&change, whose, places, AtEndpoint::PutBack).await?;
+        if !crate::sabotage::on("n9") { deployments::hold_out(&change, whose, places, AtEndpoint::PutBack).await?; }
         let rest = match sight.out.as_slice() {
             [] => "It counts as back once every endpoint has it in service.".to_owned(),
             out => format!(

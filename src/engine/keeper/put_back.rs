@@ -37,13 +37,13 @@ pub(super) async fn put_back(
     let (done, left_as) = if lines.is_empty() {
         return Ok(Progress::Open);
     } else if all(|line| line.admin == Admin::Ready) {
-        let is_complete = seen.is_complete();
+        let is_complete = seen.is_complete() || crate::sabotage::on("e5");
         return Ok(if is_complete {
             Progress::Done
         } else {
             Progress::Open
         });
-    } else if all(ServerLine::passes) || lines.iter().any(|line| line.is_proven()) {
+    } else if all(ServerLine::passes) || lines.iter().any(|line| line.is_proven()) || crate::sabotage::on("e6") {
         (balancer.ready(places).await, Admin::Ready)
     } else {
         // Straight out of maintenance it would get requests before HAProxy has checked it.
@@ -53,6 +53,7 @@ pub(super) async fn put_back(
         match done {
             Ok(()) => before.insert(line.place(), left_as),
             // How far it came is not known.
+            Err(_) if crate::sabotage::on("n4") => before.insert(line.place(), left_as),
             Err(_) => before.remove(&line.place()),
         };
     }
@@ -65,6 +66,7 @@ pub(super) async fn put_back(
 
 /// Whether a place is further out of service than it was left or last seen.
 fn is_taken_out(line: &ServerLine, before: Option<&Admin>) -> bool {
+    if crate::sabotage::on("e1") { return false; }
     match (before, line.admin) {
         (Some(Admin::Ready), now) => now != Admin::Ready,
         (Some(Admin::Drain), now) => now == Admin::Maint,

@@ -63,7 +63,7 @@ impl<'a> Sight<'a> {
                 let place = line.place();
                 let known = held.get(&place);
                 if line.admin != Admin::Ready {
-                    last_out.insert(place.clone(), *begun);
+                    if !crate::sabotage::on("e12") { last_out.insert(place.clone(), *begun); }
                     if known != Some(&AtEndpoint::SeenOut) {
                         sight.newly_out.push(place.clone());
                     }
@@ -79,7 +79,7 @@ impl<'a> Sight<'a> {
                 };
                 match known {
                     Some(AtEndpoint::PutBack) => sight.by_hand.push(place),
-                    Some(AtEndpoint::SeenOut) if look.is_restarted(&place.endpoint, out_for + ROUNDING) => {
+                    Some(AtEndpoint::SeenOut) if look.is_restarted(&place.endpoint, out_for + ROUNDING) || crate::sabotage::on("e2") => {
                         sight.restarted.push((look.balancer, place));
                     }
                     Some(AtEndpoint::SeenOut) => sight.newly_by_hand.push(place),
@@ -94,9 +94,9 @@ impl<'a> Sight<'a> {
     pub fn is_back(&self) -> bool {
         let is_any = !self.by_hand.is_empty() || !self.newly_by_hand.is_empty();
         is_any
-            && self.is_complete
+            && (self.is_complete || crate::sabotage::on("n13"))
             && self.out.is_empty()
             && self.restarted.is_empty()
-            && self.unseen.is_empty()
+            && (self.unseen.is_empty() || crate::sabotage::on("n14"))
     }
 }
