@@ -111,6 +111,15 @@ async fn a_lock_needs_a_reason_and_an_end_in_the_future() {
         .map(|one| one.field.as_str())
         .collect();
     assert_eq!(fields, ["reason", "ends_at"]);
+    for (length, is_taken) in [(2001, false), (2000, true)] {
+        let wanted = NewLock {
+            over: dev(),
+            reason: "é".repeat(length),
+            ends_at: None,
+        };
+        let made = locks::create(&world.app, &person("admin"), wanted).await;
+        assert_eq!(made.is_ok(), is_taken, "{length}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

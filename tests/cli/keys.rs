@@ -14,6 +14,11 @@ use crate::support::store::{bring_in, change, environment, project};
 
 const SECRET: &str = "hunter2-and-more";
 
+/// A value with it that fills several pages of a database file.
+fn long_secret() -> String {
+    format!("{SECRET}\n").repeat(2000)
+}
+
 pub(super) fn key_file(here: &Installation) -> PathBuf {
     here.data().join("secrets.key")
 }
@@ -40,7 +45,7 @@ async fn store_in_clear(here: &Installation) -> Environment {
     store.close().await.unwrap();
     let mut whole = bare;
     let variable = Variable {
-        value: SECRET.into(),
+        value: long_secret(),
         secret: true,
         refers: false,
     };
@@ -156,6 +161,18 @@ async fn secrets_of_before_are_sealed_at_the_first_start() {
     served(&here).await.with(0, "", "sealed from now on");
     assert!(!is_in_clear(&here), "the secret is still in the files");
     assert_eq!(read(&here, key(&key_file(&here))).await, stored);
+    // Nor does one get there that is entered from now on, not for a moment.
+    let after = store(&here).await;
+    after.set_sealing_keys(vec![key(&key_file(&here))]);
+    let shop = projects::by_name(&after, "shop").await.unwrap();
+    let mut beta = environment(&shop, "beta");
+    beta.options = stored.options.clone();
+    let tx = change(&after).await;
+    environments::insert(&tx, &beta).await.unwrap();
+    bring_in(tx).await;
+    assert!(!is_in_clear(&here), "it is written before it is sealed");
+    after.close().await.unwrap();
+    assert!(!is_in_clear(&here));
     let detail = recorded(&here, "secrets.sealed").await;
     assert_eq!(detail["secrets"], only_secret());
     assert!(!detail.to_string().contains(SECRET));
@@ -222,6 +239,8 @@ async fn a_key_is_changed_while_nobody_serves_and_the_one_before_is_kept() {
     let mut serving = here.serve();
     serving.answers().await;
     here.run("key rotate").badly("is already being served by process");
+    here.run("key forget 0123456789abcdef")
+        .badly("is already being served by process");
     serving.end(Signal::SIGTERM);
     let file = key_file(&here);
     let before = key(&file);

@@ -82,6 +82,10 @@ const HOSTILE: &[(&str, &str)] = &[
         "any environment with the secret",
         "grep -qs %marker% /proc/1/environ /proc/2/environ /proc/self/environ",
     ),
+    (
+        "the session of the deployer",
+        "sh -c 'test \"$(cut -d \" \" -f 6 /proc/self/stat)\" = 0'",
+    ),
     ("seeing other processes", "grep -qsx sleep /proc/%bystander%/comm"),
     ("a signal to another process", "kill -0 %bystander%"),
     ("a signal to the deployer", "kill -0 %deployer%"),

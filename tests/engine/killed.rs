@@ -157,6 +157,35 @@ async fn a_killed_deployer_reports_the_truth_at_its_next_start_and_carries_on() 
     }
 }
 
+/// Whether a program with these arguments runs anywhere on this host.
+fn runs(arguments: &[&str]) -> bool {
+    let wanted = arguments.iter().map(|one| format!("{one}\0")).collect::<String>();
+    let lines = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut lines = lines.map(|one| std::fs::read(one.path().join("cmdline")).unwrap_or_default());
+    lines.any(|line| line == wanted.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_on_this_host_ends_with_a_killed_deployer() {
+    let mut world = standing_still().await;
+    let seconds = format!("1{:09}", std::process::id());
+    let sleeps = ["sleep", &seconds];
+    world.script("predeploy.sh", &format!("setsid sleep {seconds} & wait"));
+    let commit = world.commit("Waits").await;
+    world.ask(World::request(&commit)).await;
+    let served = Served::start(&world);
+    let start = Instant::now();
+    let until = async |is_there: bool| {
+        while runs(&sleeps) != is_there {
+            assert!(start.elapsed() < PATIENCE, "it runs: {}", !is_there);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until(true).await;
+    served.kill();
+    until(false).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
     let mut world = standing_still().await;

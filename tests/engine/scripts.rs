@@ -182,7 +182,10 @@ async fn secrets_do_not_reach_the_log() {
         ..EnvironmentOptions::default()
     };
     let mut world = World::project().options(options).start().await;
-    world.script("predeploy.sh", "echo here $TOKEN");
+    world.script(
+        "predeploy.sh",
+        "echo here $TOKEN; printf 'no end' >&2; printf 'nor here'",
+    );
     world.script(
         "deploy.sh",
         "echo there $TOKEN $COLOUR; printf hunter2; sleep 0.2; echo -and-more",
@@ -192,6 +195,7 @@ async fn secrets_do_not_reach_the_log() {
     let deployment = world.deploy(&commit).await;
 
     let log = world.log(deployment.id).await;
+    assert!(log.contains("no end") && log.contains("nor here"), "{log}");
     assert!(
         log.contains("here •••") && log.contains("there ••• blue"),
         "{log}"

@@ -308,6 +308,10 @@ async fn what_the_git_host_refuses_is_reported_plainly() {
         error("nowhere", host.options("")).await,
         "The Git host answered: “404 Not Found”"
     );
+    host.asked();
+    let round = error("round", host.options("")).await;
+    let asked = host.asked().len();
+    assert!((2..=5).contains(&asked), "{round}: asked {asked} times");
     let stranger = GitOptions {
         https_certificates: None,
         ..host.options("")

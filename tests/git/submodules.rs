@@ -211,6 +211,16 @@ async fn submodules_have_an_end() {
     let refused = fetching.refusal(&commit).await;
     assert!(refused.contains("comes after 200 others"), "{refused}");
 
+    // Those of submodules count as well.
+    let some: Vec<String> = (0..101).map(|number| format!("some/{number}")).collect();
+    origin.git(&["read-tree", &first]);
+    let inner = with_submodules(&mut origin, &some, &first, &own);
+    origin.git(&["read-tree", &first]);
+    let outer = with_submodules(&mut origin, &some, &inner, &own);
+    super::support::fetch(&fetching.mirror).await.unwrap();
+    let refused = fetching.refusal(&outer).await;
+    assert!(refused.contains("comes after 200 others"), "{refused}");
+
     let nameless = with_submodules(&mut origin, &["in".into()], &first, &own);
     origin.write(".gitmodules", "[submodule \"in\"]\n\tpath = in\n\turl\n]");
     origin.git(&["add", ".gitmodules"]);

@@ -73,6 +73,18 @@ async fn a_page_must_have_the_expected_status_and_text() {
         let why = format!("{who} answered 200, but “is bad” is not in the page.");
         assert_eq!(sentence, format!("Not healthy after 1 attempt. {why}"));
     }
+    // Only the first MiB is looked through.
+    let mebibyte = "x".repeat(1 << 20);
+    for (before, is_found) in [(&mebibyte[7..], true), (&mebibyte[..], false)] {
+        let text = format!("{before}is well");
+        let backend = Backend::start(move |_, _| page(200, &text)).await;
+        let mut probe = http(backend.port);
+        probe.text = "is well".to_owned();
+        let (outcome, _) = server
+            .ask(&check(Probe::Http(probe), AskedFrom::Deployer, 1))
+            .await;
+        assert_eq!(outcome.is_ok(), is_found);
+    }
 }
 
 #[tokio::test]

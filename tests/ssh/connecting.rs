@@ -160,6 +160,13 @@ async fn the_agent_lends_its_keys_when_no_file_is_accepted() {
         assert!(matches!(error, Error::KeyRefused { .. }), "{error}");
         agent.add(&sshd.client_key);
         pool.session(&sshd.endpoint()).await.unwrap();
+        // Where a key is named, no other one is offered.
+        let named = Endpoint {
+            key: Some("wrong".parse().unwrap()),
+            ..sshd.endpoint()
+        };
+        let error = pool.session(&named).await.unwrap_err();
+        assert!(matches!(error, Error::KeyRefused { .. }), "{error}");
     }
     let options = Options {
         agent: Some(KeyAgent::At("/no/agent".into())),
